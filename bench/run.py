@@ -1,0 +1,422 @@
+#!/usr/bin/python3
+"""make bench: floors, peers and ours in one run, side by side (docs/benchmarks.md).
+
+What is compared is measured in turns, several rounds each, so that a change of the machine's mood hits both; a figure
+is the median of its rounds. Prints the table of targets (P1 and so on) and writes all figures as JSON.
+"""
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent
+STARTED_AS = pathlib.Path(sys.argv[0]).absolute()  # a link in a build's bin, or this file
+BUILD = STARTED_AS.parent.parent if STARTED_AS.is_symlink() else ROOT / "build"
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="lm-sandbox bench", description="Measures this machine: floors, peers, ours.")
+    parser.add_argument("--build", default=BUILD, type=pathlib.Path,
+                        help="the build to measure (default: the one this was started from)")
+    parser.add_argument("--image", help="image of the sandboxes (default: base if it is made, else host)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each comparison is repeated (default: 3)")
+    parser.add_argument("--seconds", type=float, default=3, help="of one measurement (default: 3)")
+    parser.add_argument("--only", default="", help="the targets to measure, such as P1,P5 (default: all)")
+    parser.add_argument("--name", default=datetime.datetime.now().strftime("%Y%m%d-%H%M%S"), help="of the result file")
+    return parser.parse_args()
+
+
+options = arguments()
+os.environ["LMSB_BIN"] = str(options.build.resolve() / "bin")
+sys.path.insert(0, str(ROOT / "tests/support"))
+import lmsb  # noqa: E402: it reads the environment
+
+FLOOR = options.build / "bench/bench-floor"
+LOAD = options.build / "bench/bench-load"
+GUEST = lmsb.BIN / "lm-sandbox-guest"
+IMAGE_ROOT = lmsb.TEST_DATA / "images"
+IMAGE = options.image or ("base" if (IMAGE_ROOT / "base/image.json").exists() else "host")
+WHOAMI = json.dumps({"cmd": "whoami"})
+TRUE = json.dumps({"cmd": ["sh", "-c", ":"]})
+NOT_PREPARED = {"LM_SANDBOX_POOL__SIZE": "0", "LM_SANDBOX_POOL__KEPT_SIZE": "0"}
+
+results = {}  # what -> figures
+table = []    # rows of the report
+
+
+# ---- Measuring
+
+
+def tool(*command):
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        raise RuntimeError(f"{command[0]} failed: {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+def busy_ms():
+    """CPU time that the whole machine has spent on work."""
+    fields = [int(x) for x in pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4] - fields[7]) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
+def with_cpu(measure):
+    """Adds `cpu_ms`: of the machine, for each round, without the load generator's own."""
+    before = busy_ms()
+    figures = measure()
+    spent = busy_ms() - before - figures.get("client_cpu_ms", 0)
+    figures["cpu_ms"] = spent / max(1, figures["n"])
+    return figures
+
+
+def load(port, connections, rate, steps, expect=""):
+    flat = [part for step in steps for part in step]
+    figures = with_cpu(lambda: tool(LOAD, port, connections, options.seconds, rate, expect, *flat))
+    if figures["failures"]:
+        raise RuntimeError(f"{figures['failures']} requests failed, the first with: {figures['first_failure']}")
+    return figures
+
+
+def floor_launch(concurrency, lifetime, shell, command):
+    command_line = [FLOOR, "launch", options.seconds, concurrency, lifetime, IMAGE, IMAGE_ROOT, GUEST, shell, command]
+    return with_cpu(lambda: tool(*command_line))
+
+
+def spawn(*argv):
+    return tool(FLOOR, "spawn", min(1, options.seconds), *argv)
+
+
+def median(rounds):
+    """Of each figure over the rounds; of lists and objects inside too."""
+    first = rounds[0]
+    if isinstance(first, dict):
+        return {key: median([r[key] for r in rounds]) for key in first}
+    if isinstance(first, list):
+        return [median(list(column)) for column in zip(*rounds)]
+    return statistics.median(rounds) if isinstance(first, (int, float)) else first
+
+
+def side_by_side(**measures):
+    """Runs each measure once a round, in turn. Returns the medians by name."""
+    rounds = {name: [] for name in measures}
+    for _ in range(options.rounds):
+        for name, measure in measures.items():
+            rounds[name].append(measure())
+    return {name: median(values) for name, values in rounds.items()}
+
+
+def wanted(target):
+    return not options.only or target in options.only.split(",")
+
+
+# ---- Reporting
+
+
+def figure(value):
+    return "" if value is None else f"{value:.0f}" if value >= 100 else f"{value:.2f}"
+
+
+def row(target, what, p50, p99=None, unit="ms", goal="", ratio=None, is_met=None):
+    verdict = "" if is_met is None else "met" if is_met else "missed"
+    cells = [target, what, figure(p50), figure(p99), unit, goal, "" if ratio is None else f"{ratio:.2f}", verdict]
+    table.append(cells)
+    print(" | ".join(cells), file=sys.stderr, flush=True)
+
+
+def skipped(what, why):
+    results.setdefault("skipped", {})[what] = why
+    table.append(["", what, "", "", "", f"not measured: {why}", "", ""])
+    print(f"{what}: not measured: {why}", file=sys.stderr, flush=True)
+
+
+def text_table():
+    head = ["id", "what", "p50", "p99", "unit", "target", "ratio", "verdict"]
+    lines = [head, ["---"] * len(head)] + table
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def others_load():
+    """CPUs that others keep busy now: figures of a machine that is not idle are worth less."""
+    before = busy_ms()
+    time.sleep(1)
+    return round((busy_ms() - before) / 1000, 2)
+
+
+def machine():
+    model = [line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    memory = int(open("/proc/meminfo").readline().split()[1]) // 1024
+    hybrid = any(" - cgroup cgroup" in line and ",memory" in line for line in open("/proc/self/mountinfo"))
+    return {"cpus": os.cpu_count(), "cpu": model[0] if model else "unknown", "memory_mib": memory,
+            "kernel": platform.release(), "cgroups": "v1 hybrid" if hybrid else "v2", "image": IMAGE}
+
+
+# ---- Floors and peers
+
+
+def measure_floors():
+    programs = {"posix_spawn /bin/true": ["/bin/true"], "posix_spawn sh -c :": ["sh", "-c", ":"],
+                "posix_spawn bash -c whoami": ["bash", "-c", "whoami"]}
+    floors = side_by_side(**{name: (lambda argv=argv: spawn(*argv)) for name, argv in programs.items()},
+                          **{"cgroup cycle": lambda: tool(FLOOR, "cgroup", min(1, options.seconds))})
+    results["floors"] = floors
+    for name, f in floors.items():
+        row("", "floor: " + name, f["p50"], f["p99"])
+
+
+def measure_bubblewrap():
+    if not shutil.which("bwrap"):
+        return skipped("bubblewrap", "bwrap is not installed")
+    f = spawn("bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp",
+              "sh", "-c", ":")
+    results["bubblewrap"] = f
+    row("", "peer: bubblewrap --unshare-all sh -c :", f["p50"], f["p99"])
+
+
+def measure_runc():
+    rootfs = IMAGE_ROOT / "base/rootfs"
+    if not shutil.which("runc"):
+        return skipped("runc", "runc is not installed")
+    if not rootfs.exists():
+        return skipped("runc", "it needs the image base")
+    with tempfile.TemporaryDirectory() as bundle:
+        subprocess.run(["runc", "spec", "--bundle", bundle], check=True)
+        path = pathlib.Path(bundle) / "config.json"
+        spec = json.loads(path.read_text())
+        spec["process"].update(args=["sh", "-c", ":"], terminal=False)
+        spec["root"] = {"path": str(rootfs), "readonly": True}
+        path.write_text(json.dumps(spec))
+        command = ["runc", "run", "--bundle", bundle, "lmsb-bench"]
+        once = subprocess.run(command, capture_output=True, text=True)
+        if once.returncode != 0:
+            return skipped("runc", "it cannot run here: " + (once.stderr.strip().splitlines() or ["no message"])[-1])
+        f = spawn(*command)
+    results["runc"] = f
+    row("", "peer: runc run sh -c :", f["p50"], f["p99"])
+
+
+def measure_docker():
+    if not shutil.which("docker"):
+        return skipped("docker", "docker is not installed")
+    if subprocess.run(["docker", "info"], capture_output=True).returncode != 0:
+        return skipped("docker", "no engine runs")
+    rootfs = IMAGE_ROOT / "base/rootfs"
+    if not rootfs.exists():
+        return skipped("docker", "it needs the image base")
+    tar = subprocess.Popen(["tar", "-C", rootfs, "-c", "."], stdout=subprocess.PIPE)
+    subprocess.run(["docker", "import", "-", "lmsb-bench"], stdin=tar.stdout, check=True, capture_output=True)
+    run = ["docker", "run", "--rm", "--network", "none"]
+    f = tool(FLOOR, "spawn", options.seconds, *run, "lmsb-bench", "sh", "-c", ":")
+    row("", "peer: docker run --rm --network none sh -c :", f["p50"], f["p99"])
+    detached = [*run, "--detach", "--name", "lmsb-bench", "lmsb-bench", "sleep", "600"]
+    subprocess.run(detached, check=True, capture_output=True)
+    e = tool(FLOOR, "spawn", options.seconds, "docker", "exec", "lmsb-bench", "sh", "-c", ":")
+    row("", "peer: docker exec sh -c :", e["p50"], e["p99"])
+    results["docker"] = {"run": f, "exec": e}
+    subprocess.run(["docker", "rm", "--force", "lmsb-bench"], capture_output=True)
+    subprocess.run(["docker", "rmi", "lmsb-bench"], capture_output=True)
+
+
+class Original:
+    """The original's server, by the distribution's FastAPI and uvicorn."""
+
+    def __enter__(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        command = ["/usr/bin/python3", "-m", "uvicorn", "main:app", "--port", str(self.port)]
+        self.process = subprocess.Popen(command, cwd=HERE / "peers/original", stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return self
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise RuntimeError("the original's server does not start: apt-get install python3-fastapi uvicorn")
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+
+
+# ---- Ours
+
+
+def daemon(env=None):
+    return lmsb.Daemon(data_dir=lmsb.TEST_DATA, env={"LM_SANDBOX_DEFAULT_IMAGE": IMAGE, **(env or {})})
+
+
+def run_bash(port, connections, rate, expect):
+    return load(port, connections, rate, [("POST", "/run-bash/", WHOAMI)], expect)
+
+
+def measure_p1(ours, original):
+    both = side_by_side(ours=lambda: run_bash(ours.port, 1, 50, "user"),
+                        original=lambda: run_bash(original.port, 1, 50, "output"))
+    results["P1"] = both
+    o, t = both["ours"], both["original"]
+    row("P1", "POST /run-bash/ whoami, 50/s: p50", o["p50"], None, "ms", "<= 1.0 x original", o["p50"] / t["p50"],
+        o["p50"] <= t["p50"])
+    row("P1", "the same: p99", None, o["p99"], "ms", "<= 2 x original", o["p99"] / t["p99"], o["p99"] <= 2 * t["p99"])
+    row("", "original, same load", t["p50"], t["p99"])
+
+
+def measure_p2(ours, original, connections):
+    all_three = side_by_side(ours=lambda: run_bash(ours.port, connections, 0, "user"),
+                             floor=lambda: floor_launch(connections, "one_shot", "", "whoami"),
+                             original=lambda: run_bash(original.port, connections, 0, "output"))
+    results[f"P2-{connections}"] = all_three
+    o, f, t = (all_three[name] for name in ("ours", "floor", "original"))
+    ratio = o["per_second"] / f["per_second"]
+    row("P2", f"the same, {connections} connections", o["per_second"], None, "1/s", ">= 0.75 x floor", ratio,
+        ratio >= 0.75)
+    row("", f"its latency; CPU {o['cpu_ms']:.2f} ms a request", o["p50"], o["p99"])
+    row("", f"floor: same plan, {connections} at once; CPU {f['cpu_ms']:.2f} ms a round", f["per_second"], None, "1/s")
+    row("", f"original, {connections} connections; CPU {t['cpu_ms']:.2f} ms a request", t["per_second"], None, "1/s",
+        "goal: ours above it", o["per_second"] / t["per_second"])
+
+
+def measure_p2b(ours, original, sandbox, connections):
+    path = f"/v1/sandboxes/{sandbox}/exec"
+    both = side_by_side(ours=lambda: load(ours.port, connections, 0, [("POST", path, WHOAMI)], "user"),
+                        original=lambda: run_bash(original.port, connections, 0, "output"))
+    results[f"P2b-{connections}"] = both
+    o, t = both["ours"], both["original"]
+    ratio = o["per_second"] / t["per_second"]
+    row("P2b", f"kept sandbox, exec whoami, {connections} connections; CPU {o['cpu_ms']:.2f} ms", o["per_second"], None,
+        "1/s", ">= 2 x original", ratio, ratio >= 2)
+    row("", f"original, {connections} connections; CPU {t['cpu_ms']:.2f} ms", t["per_second"], None, "1/s")
+
+
+CREATE = ("POST", "/v1/sandboxes", "{}")
+DELETE = ("DELETE", "/v1/sandboxes/{id}", "")
+
+
+def measure_p3():
+    steps = [CREATE, ("POST", "/v1/sandboxes/{id}/exec", TRUE), DELETE]
+    with daemon(NOT_PREPARED) as cold:
+        both = side_by_side(ours=lambda: load(cold.port, 1, 0, steps), floor=lambda: floor_launch(1, "kept", "sh", ":"))
+    results["P3"] = both
+    o, f = both["ours"], both["floor"]
+    ratio = o["p50"] / f["p50"]
+    row("P3", f"cold create + sh -c : + destroy ({machine()['cgroups']})", o["p50"], o["p99"], "ms", "<= 1.5 x floor",
+        ratio, ratio <= 1.5)
+    for step, name in zip(o["steps"], ("create", "exec", "destroy")):
+        row("", f"of it: {name}", step["p50"], step["p99"])
+    row("", "floor: same plan", f["p50"], f["p99"])
+    for part in ("ready", "exec", "destroy"):
+        row("", f"of it: {part}", f[part]["p50"], f[part]["p99"])
+
+
+def measure_p4(ours):
+    f = median([load(ours.port, 1, 20, [CREATE, DELETE]) for _ in range(options.rounds)])["steps"][0]
+    results["P4"] = f
+    row("P4", "warm create", f["p50"], f["p99"], "ms", "<= 1 ms", f["p50"], f["p50"] <= 1)
+    if "P3" in results:
+        ratio = f["p50"] / results["P3"]["ours"]["p50"]
+        row("P4", "warm create against P3", f["p50"], None, "ms", "<= 0.3 x P3", ratio, ratio <= 0.3)
+
+
+def measure_p5(ours, sandbox):
+    step = ("POST", f"/v1/sandboxes/{sandbox}/exec", TRUE)
+    all_three = side_by_side(ours=lambda: load(ours.port, 1, 0, [step], '"exited"'),
+                             spawn=lambda: spawn("sh", "-c", ":"),
+                             cgroup=lambda: tool(FLOOR, "cgroup", min(1, options.seconds)))
+    results["P5"] = all_three
+    o, bound = all_three["ours"], all_three["spawn"]["p50"] + all_three["cgroup"]["p50"] + 0.25
+    row("P5", "exec sh -c : in a live sandbox", o["p50"], o["p99"], "ms", f"<= {bound:.2f} (spawn + cgroup + 0.25)",
+        o["p50"] / bound, o["p50"] <= bound)
+
+
+def resident_kib(pid):
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+def measure_p9():
+    starts, resident, others = [], [], []
+    for _ in range(max(5, options.rounds)):
+        ours = daemon()
+        begin = time.monotonic()
+        ours.start()
+        starts.append((time.monotonic() - begin) * 1000)
+        time.sleep(0.5)  # the pool fills
+        resident.append(resident_kib(ours.daemon_pid()) / 1024)
+        ours.__exit__()
+    start, memory = statistics.median(starts), statistics.median(resident)
+    size = (lmsb.BIN / "lm-sandbox").stat().st_size / 1e6
+    results["P9"] = {"start_ms": starts, "resident_mib": resident, "binary_mb": size}
+    row("P9", "daemon: start to ready", start, max(starts), "ms", "<= 30 ms", start / 30, start <= 30)
+    row("P9", "daemon: idle resident memory", memory, None, "MB", "<= 15 MB", memory / 15, memory <= 15)
+    row("P9", "lm-sandbox, stripped", size, None, "MB", "<= 15 MB", size / 15, size <= 15)
+
+
+def kept_sandbox(ours):
+    answer = ours.post("/v1/sandboxes", {})
+    if answer.status != 201:
+        raise RuntimeError(f"create: {answer.status} {answer.body}")
+    return answer.json()["id"]
+
+
+def measure_ours():
+    with daemon() as ours, Original() as original:
+        time.sleep(1)  # the pool fills
+        if wanted("P1"):
+            measure_p1(ours, original)
+        for connections in (8, 64):
+            if wanted("P2"):
+                measure_p2(ours, original, connections)
+        sandbox = kept_sandbox(ours)
+        for connections in (8, 64):
+            if wanted("P2b"):
+                measure_p2b(ours, original, sandbox, connections)
+        if wanted("P5"):
+            measure_p5(ours, sandbox)
+        ours.request("DELETE", f"/v1/sandboxes/{sandbox}")
+    if wanted("P3"):
+        measure_p3()
+    if wanted("P4"):
+        with daemon() as ours:
+            time.sleep(1)
+            measure_p4(ours)
+    if wanted("P9"):
+        measure_p9()
+
+
+def main():
+    if not LOAD.exists():
+        sys.exit(f"error: {LOAD} is not built: make bench does it")
+    if os.geteuid() != 0:
+        sys.exit("error: sandboxes are launched by a privileged launcher: run this as root")
+    results["machine"] = {**machine(), "busy_cpus_before": others_load()}
+    print(json.dumps(results["machine"]), file=sys.stderr)
+    if results["machine"]["busy_cpus_before"] > 0.2:
+        print("warning: the machine is busy with other work: trust the ratios only", file=sys.stderr)
+    if not options.only or wanted("floors"):
+        measure_floors()
+    if not options.only or wanted("peers"):
+        measure_bubblewrap()
+        measure_runc()
+        measure_docker()
+    measure_ours()
+    results["machine"]["busy_cpus_after"] = others_load()
+    print(text_table())
+    path = HERE / "results" / f"{options.name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({**results, "table": table}, indent=1))
+    print(f"\nwritten: {path}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# make test-all: what takes too long for every change. Goes through all parts, then prints one line for each;
+# docs/testing.md quotes the last result. Writes nothing outside build/. FUZZ_SECONDS=300 a fuzzer.
+source "$(dirname "$0")/lib.sh"
+
+results=() status=0
+
+part() {  # part NAME COMMAND...; a command that ends with 77 cannot run here
+  local name=$1 start=$SECONDS verdict=ok code=0
+  shift
+  say "$name"
+  "$@" || code=$?
+  case $code in 0) ;; 77) verdict=skipped ;; *) verdict=FAILED status=1 ;; esac
+  results+=("$(printf '%-32s %-8s %5d s' "$name" "$verdict" $((SECONDS - start)))")
+}
+
+# Sanitizers cannot follow into namespaces and static programs: unit and connection tests only.
+# shellcheck disable=SC2317  # called by part
+sanitized_tests() {
+  build asan unit_tests &&
+    ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
+      ctest --test-dir build/asan -L unit --output-on-failure --no-tests=error
+}
+
+# shellcheck disable=SC2317  # called by part
+newer_compiler() {
+  apt-cache show clang-19 >/dev/null 2>&1 || return 77
+  scripts/setup-build.sh all && build clang
+}
+
+part "default tests" scripts/test.sh
+part "lint, all files" scripts/lint.sh --all
+part "ASan and UBSan" sanitized_tests
+part "build with clang 19" newer_compiler
+part "fuzzers, ${FUZZ_SECONDS:=300} s each" scripts/fuzz.sh run "$FUZZ_SECONDS"
+
+printf '\n%s, %s, Linux %s\n' "$(date -u +%F)" "$(. /etc/os-release && echo "$PRETTY_NAME")" "$(uname -r)"
+printf '%s\n' "${results[@]}"
+exit $status

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# make test: everything from nothing - packages, one Debug build, the default images - then all tests. Skipped tests
+# are named with their reason; CTest's summary closes.
+source "$(dirname "$0")/lib.sh"
+
+# Prints "name: reason" for each skipped test of a JUnit file.
+skips() {
+  python3 - "$1" <<'PYTHON'
+import re, sys, xml.etree.ElementTree
+for case in xml.etree.ElementTree.parse(sys.argv[1]).iter("testcase"):
+    if case.find("skipped") is not None:
+        reason = re.search(r": Skipped\n(.+)", case.findtext("system-out") or "")
+        print(f"  {case.get('name')}: {reason[1].strip() if reason else 'no reason given'}")
+PYTHON
+}
+
+scripts/setup-build.sh build image test
+build dev
+make_images build/dev/bin
+scripts/fuzz.sh build
+
+say "tests"
+log=build/dev/tests.log status=0
+as_root ctest --test-dir build/dev --output-on-failure --no-tests=error --timeout 600 --output-junit tests.xml |
+  tee "$log" || status=$?
+[ "$(id -u)" = 0 ] || as_root chown -R "$(id -u):$(id -g)" build/dev
+skipped=$(skips build/dev/tests.xml)
+if [ -n "$skipped" ]; then
+  printf '\nSkipped on this machine:\n%s\n' "$skipped"
+  sed -n '/% tests passed/,$p' "$log"
+fi
+exit $status

@@ -1,0 +1,40 @@
+#include "base/error.h"
+
+#include <cerrno>
+
+#include <gtest/gtest.h>
+
+namespace lmsb {
+namespace {
+
+TEST(Error, SaysTheOutermostStepFirst) {
+  const Error error = Error::from_errno(EPERM, "mount overlay on /x").with_context("create sandbox s1");
+  EXPECT_EQ(error.message(), "create sandbox s1: mount overlay on /x: Operation not permitted");
+}
+
+TEST(Error, KeepsTheErrnoAndItsCategory) {
+  const Error error = Error::from_errno(ENOENT, "open /x");
+  EXPECT_EQ(error.sys_errno(), ENOENT);
+  EXPECT_EQ(error.code(), ErrorCode::not_found);
+  EXPECT_EQ(Error::from_errno(EPERM, "").code(), ErrorCode::permission_denied);
+  EXPECT_EQ(Error::from_errno(ENOSPC, "").code(), ErrorCode::resource_exhausted);
+  EXPECT_EQ(Error::from_errno(ENOSYS, "").code(), ErrorCode::unsupported);
+  EXPECT_EQ(Error::from_errno(EBADF, "").code(), ErrorCode::internal) << "what has no category is a bug of ours";
+}
+
+TEST(Error, HasItsCategoryAsSlugUntilItIsGivenOne) {
+  EXPECT_EQ(Error(ErrorCode::not_found, "no such thing").slug(), "not_found");
+  const Error error =
+      Error(ErrorCode::not_found, "no such thing").with_slug("sandbox_not_found").with_hint("list them: lm-sandbox ls");
+  EXPECT_EQ(error.slug(), "sandbox_not_found");
+  EXPECT_EQ(error.hint(), "list them: lm-sandbox ls");
+}
+
+TEST(ErrorCode, IsSpelledAsOnTheWire) {
+  EXPECT_EQ(to_string(ErrorCode::invalid_argument), "invalid_argument");
+  EXPECT_EQ(to_string(ErrorCode::deadline_exceeded), "deadline_exceeded");
+  EXPECT_EQ(to_string(ErrorCode::internal), "internal") << "the last one: none is missing in between";
+}
+
+}  // namespace
+}  // namespace lmsb

@@ -1,0 +1,132 @@
+#include "base/text.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+
+namespace lmsb {
+namespace {
+
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+struct Sequence {
+  std::size_t length;  // of the whole well-formed sequence, or of its maximal ill-formed part
+  bool well_formed;
+};
+
+unsigned char at(std::string_view s, std::size_t i) { return static_cast<unsigned char>(s[i]); }
+
+// Reads the sequence that starts at `i`, by table 3-7 of the Unicode standard.
+Sequence read_sequence(std::string_view s, std::size_t i) {
+  const unsigned char lead = at(s, i);
+  if (lead < 0x80) return {1, true};
+  std::size_t need = 0;
+  unsigned char low = 0x80;
+  unsigned char high = 0xBF;
+  if (lead >= 0xC2 && lead <= 0xDF) {
+    need = 1;
+  } else if (lead >= 0xE0 && lead <= 0xEF) {
+    need = 2;
+    if (lead == 0xE0) low = 0xA0;
+    if (lead == 0xED) high = 0x9F;
+  } else if (lead >= 0xF0 && lead <= 0xF4) {
+    need = 3;
+    if (lead == 0xF0) low = 0x90;
+    if (lead == 0xF4) high = 0x8F;
+  } else {
+    return {1, false};
+  }
+  for (std::size_t k = 1; k <= need; ++k) {
+    if (i + k >= s.size() || at(s, i + k) < low || at(s, i + k) > high) return {k, false};
+    low = 0x80;
+    high = 0xBF;
+  }
+  return {need + 1, true};
+}
+
+std::array<std::int8_t, 256> make_decode_table() {
+  std::array<std::int8_t, 256> table{};
+  table.fill(-1);
+  for (std::size_t i = 0; i < kBase64.size(); ++i) table[at(kBase64, i)] = static_cast<std::int8_t>(i);
+  return table;
+}
+
+}  // namespace
+
+bool is_utf8(std::string_view bytes) {
+  for (std::size_t i = 0; i < bytes.size();) {
+    const Sequence sequence = read_sequence(bytes, i);
+    if (!sequence.well_formed) return false;
+    i += sequence.length;
+  }
+  return true;
+}
+
+std::string to_utf8(std::string_view bytes) {
+  std::string out;
+  out.reserve(bytes.size());
+  for (std::size_t i = 0; i < bytes.size();) {
+    const Sequence sequence = read_sequence(bytes, i);
+    out += sequence.well_formed ? bytes.substr(i, sequence.length) : kReplacement;
+    i += sequence.length;
+  }
+  return out;
+}
+
+std::string base64_encode(std::string_view bytes) {
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const std::size_t have = std::min<std::size_t>(3, bytes.size() - i);
+    std::uint32_t group = std::uint32_t{at(bytes, i)} << 16U;
+    if (have > 1) group |= std::uint32_t{at(bytes, i + 1)} << 8U;
+    if (have > 2) group |= at(bytes, i + 2);
+    out += kBase64[group >> 18U & 63U];
+    out += kBase64[group >> 12U & 63U];
+    out += have > 1 ? kBase64[group >> 6U & 63U] : '=';
+    out += have > 2 ? kBase64[group & 63U] : '=';
+  }
+  return out;
+}
+
+std::optional<std::string> base64_decode(std::string_view text) {
+  static const auto kTable = make_decode_table();
+  if (text.size() % 4 != 0) return std::nullopt;
+  std::size_t padding = 0;
+  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
+  std::string out;
+  out.reserve(text.size() / 4 * 3);
+  std::uint32_t group = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool pad = i >= text.size() - padding;
+    const int value = pad ? 0 : kTable[at(text, i)];
+    if (value < 0) return std::nullopt;
+    group = group << 6U | static_cast<std::uint32_t>(value);
+    if (i % 4 != 3) continue;
+    out += static_cast<char>(group >> 16U & 255U);
+    out += static_cast<char>(group >> 8U & 255U);
+    out += static_cast<char>(group & 255U);
+    group = 0;
+  }
+  out.resize(out.size() - padding);
+  return out;
+}
+
+std::string quoted(std::string_view text, std::size_t max) {
+  std::string out = "\"";
+  for (const char c : to_utf8(text.substr(0, max))) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7F || c == '"' || c == '\\') {
+      std::array<char, 5> escape{};
+      std::snprintf(escape.data(), escape.size(), "\\x%02x", byte);
+      out += escape.data();
+    } else {
+      out += c;
+    }
+  }
+  return out + (text.size() > max ? "...\"" : "\"");
+}
+
+}  // namespace lmsb

@@ -1,0 +1,23 @@
+#pragma once
+// Text at the border of the program: bytes that may not be UTF-8, base64, short forms for messages.
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace lmsb {
+
+bool is_utf8(std::string_view bytes);
+
+// `bytes` with every ill-formed sequence replaced by U+FFFD, as the Unicode standard recommends (section 3.9,
+// "maximal subpart"), so that what Python and browsers decode is the same.
+std::string to_utf8(std::string_view bytes);
+
+// RFC 4648 section 4, with padding.
+std::string base64_encode(std::string_view bytes);
+// Nothing when `text` is not base64 with correct padding.
+std::optional<std::string> base64_decode(std::string_view text);
+
+// `text` for a message: quoted, control characters escaped, cut to `max` bytes with "...".
+std::string quoted(std::string_view text, std::size_t max = 80);
+
+}  // namespace lmsb

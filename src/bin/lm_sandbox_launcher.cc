@@ -1,0 +1,56 @@
+// lm-sandbox-launcher: the privileged program: parent and launcher. Started by `lm-sandbox serve` as root with a
+// fixed set of options; the daemon's command follows `--`.
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <unistd.h>
+
+#include "launcher/parent.h"
+
+namespace {
+
+int usage(const std::string& what) {
+  std::fprintf(stderr, "lm-sandbox-launcher: %s (this program is started by `lm-sandbox serve`)\n", what.c_str());
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  lmsb::launcher::ParentOptions options;
+  int i = 1;
+  for (; i < argc && std::string(argv[i]) != "--"; ++i) {
+    const std::string name = argv[i];
+    if (name == "--die-with-parent") {
+      options.die_with_parent = true;
+      continue;
+    }
+    if (i + 1 >= argc) return usage("missing value of " + name);
+    const std::string value = argv[++i];
+    if (name == "--data-dir")
+      options.data_dir = value;
+    else if (name == "--run-dir")
+      options.run_dir = value;
+    else if (name == "--guest")
+      options.guest_program = value;
+    else if (name == "--daemon-uid")
+      options.daemon_uid = static_cast<std::uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
+    else if (name == "--daemon-gid")
+      options.daemon_gid = static_cast<std::uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
+    else if (name == "--socket-gid")
+      options.socket_gid = static_cast<std::uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
+    else
+      return usage("unknown option " + name);
+  }
+  for (++i; i < argc; ++i) options.daemon_argv.emplace_back(argv[i]);
+  if (options.data_dir.empty() || options.run_dir.empty() || options.guest_program.empty() ||
+      options.daemon_argv.empty())
+    return usage("--data-dir, --run-dir, --guest and a daemon are needed");
+  if (options.daemon_uid == 0) return usage("the daemon may not be root");
+  if (::geteuid() != 0) return usage("root is needed");
+  const auto status = lmsb::launcher::run_parent(options);
+  if (status.ok()) return *status;
+  std::fprintf(stderr, "lm-sandbox: %s%s%s\n", status.error().message().c_str(),
+               status.error().hint().empty() ? "" : ": ", status.error().hint().c_str());
+  return 1;
+}

@@ -1,0 +1,130 @@
+#pragma once
+// command_line: turns the words of a command line into one value that says what the user wants. Pure: it opens
+// nothing, and reads no environment.
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "cli/flag_set.h"
+#include "cli/values.h"
+
+namespace lmsb::cli {
+
+// Which daemon is meant, and how it is answered. Empty strings mean: not said.
+struct Target {
+  std::string host;      // --host: http://..., https://..., unix:/path
+  std::string data_dir;  // --data-dir of a private daemon
+  bool json = false;     // --json instead of tables and text
+};
+
+// What sandbox is to be made: run, create. What is not said is left to the daemon.
+struct SandboxFlags {
+  std::string name;
+  std::string image;
+  std::vector<MountFlag> mounts;
+  Variables labels;
+  std::optional<Bytes> memory;
+  std::optional<Bytes> disk;
+  std::optional<std::uint32_t> cpu_millis;
+  std::optional<std::uint32_t> processes;
+};
+
+// What is to be started in it: run, exec.
+struct ProcessFlags {
+  Words command;  // program and arguments, never empty
+  std::string cwd;
+  std::string user;
+  bool interactive = false;  // pass on stdin
+  std::optional<std::chrono::milliseconds> timeout;
+};
+
+// -e and --env-file as written: what they mean depends on the caller's environment (values.h).
+struct EnvFlags {
+  Words variables;
+  Words files;
+};
+
+struct RunCommand {
+  Target target;
+  SandboxFlags sandbox;
+  ProcessFlags process;
+  EnvFlags env;
+  bool dry_run = false;
+};
+struct ExecCommand {
+  Target target;
+  std::string sandbox;
+  ProcessFlags process;
+  EnvFlags env;
+};
+struct CreateCommand {
+  Target target;
+  SandboxFlags sandbox;
+  EnvFlags env;
+};
+struct ListCommand {
+  Target target;
+  Words labels;        // --label KEY=VALUE filters
+  bool quiet = false;  // ids only
+};
+struct RemoveCommand {
+  Target target;
+  Words sandboxes;
+  bool force = false;  // a sandbox that is not there is no error
+};
+struct ImageListCommand {
+  Target target;
+};
+// image build, image rm: done by lm-sandbox-tool beside this program, which gets these words.
+struct ToolCommand {
+  Words words;
+};
+struct ModelListCommand {
+  Target target;
+};
+struct ModelPullCommand {
+  Target target;
+  std::string source;  // a file or a URL
+  std::string name;    // "" = made from the source
+};
+struct DoctorCommand {
+  Target target;
+};
+struct VerifyCommand {
+  Target target;
+};
+struct BenchCommand {
+  Words words;
+};
+struct ConfigCommand {
+  enum class What : std::uint8_t { show, check, example };
+  What what = What::show;
+  std::string file;     // --config; "" = the usual places
+  bool origin = false;  // show: where each value comes from
+  bool json = false;
+};
+struct VersionCommand {
+  bool json = false;
+};
+struct HelpCommand {
+  std::string text;
+};
+
+using AnyCommand = std::variant<HelpCommand, VersionCommand, RunCommand, ExecCommand, CreateCommand, ListCommand,
+                                RemoveCommand, ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand,
+                                DoctorCommand, VerifyCommand, BenchCommand, ConfigCommand>;
+
+// `words` are the arguments without the program's name. Of `serve` only the help is known here: its own main sees it
+// first. Errors (invalid_argument, unsupported) name the command and hint at its help.
+Result<AnyCommand> parse_command_line(const Words& words);
+
+// Whether the words ask for run or exec, whose failures have their own exit status.
+bool ends_as_a_command_does(const Words& words);
+
+}  // namespace lmsb::cli

@@ -1,0 +1,164 @@
+#include "cli/command_line.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include <gtest/gtest.h>
+
+namespace lmsb::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+// The command that `words` mean, which must be of that type.
+template <class Command>
+Command parsed(const Words& words) {
+  auto result = parse_command_line(words);
+  EXPECT_TRUE(result.ok()) << result.error().message();
+  EXPECT_TRUE(std::holds_alternative<Command>(*result)) << words.size();
+  return std::get<Command>(*result);
+}
+
+std::string error_of_words(const Words& words) {
+  const auto result = parse_command_line(words);
+  EXPECT_FALSE(result.ok());
+  return result.ok() ? "" : result.error().message();
+}
+
+TEST(CommandLine, RunTakesAnImageAndACommand) {
+  const auto run = parsed<RunCommand>(
+      {"run",  "--rm",   "-e",  "A=1",    "-w",        "/w",     "-u", "user",      "-i",        "-m",
+       "512m", "--cpus", "1.5", "--pids", "64",        "--disk", "1g", "--timeout", "30s",       "--label",
+       "k=v",  "--name", "box", "-v",     "./x:/x:ro", "base",   "sh", "-c",        "echo -e hi"});
+  EXPECT_EQ(run.sandbox.image, "base");
+  EXPECT_EQ(run.process.command, (Words{"sh", "-c", "echo -e hi"}));
+  EXPECT_EQ(run.env.variables, Words{"A=1"});
+  EXPECT_EQ(run.process.cwd, "/w");
+  EXPECT_EQ(run.process.user, "user");
+  EXPECT_TRUE(run.process.interactive);
+  EXPECT_EQ(run.process.timeout, milliseconds(30'000));
+  EXPECT_EQ(run.sandbox.memory, Bytes::MiB(512));
+  EXPECT_EQ(run.sandbox.disk, Bytes::GiB(1));
+  EXPECT_EQ(run.sandbox.cpu_millis, 1500U);
+  EXPECT_EQ(run.sandbox.processes, 64U);
+  EXPECT_EQ(run.sandbox.labels, (Variables{{"k", "v"}}));
+  EXPECT_EQ(run.sandbox.name, "box");
+  EXPECT_EQ(run.sandbox.mounts, (std::vector<MountFlag>{{"./x", "/x", true}}));
+}
+
+TEST(CommandLine, RunTakesTheDefaultImageBehindDashes) {
+  const auto run = parsed<RunCommand>({"run", "--dry-run", "--", "ls", "-l"});
+  EXPECT_EQ(run.sandbox.image, "");
+  EXPECT_EQ(run.process.command, (Words{"ls", "-l"}));
+  EXPECT_TRUE(run.dry_run);
+}
+
+TEST(CommandLine, RunWithoutACommandSaysSo) {
+  EXPECT_EQ(error_of_words({"run"}), "run: no command given");
+  EXPECT_EQ(error_of_words({"run", "base"}), "run: no command given");
+  EXPECT_EQ(error_of_words({"run", "--"}), "run: no command given");
+}
+
+TEST(CommandLine, SaysNotYetForWhatDockerHasAndWeWillHave) {
+  const std::vector<Words> later{{"run", "-t", "base", "sh"},
+                                 {"run", "-d", "base", "sh"},
+                                 {"run", "-p", "80:80", "base", "sh"},
+                                 {"run", "--gpus", "all", "base", "sh"},
+                                 {"run", "--network", "open", "base", "sh"},
+                                 {"run", "--root", "base", "sh"},
+                                 {"run", "--runtime", "oci", "base", "sh"},
+                                 {"exec", "-it", "box", "sh"}};
+  for (const Words& words : later) EXPECT_TRUE(error_of_words(words).starts_with("not yet: ")) << words[1];
+  EXPECT_EQ(parsed<RunCommand>({"run", "--network", "none", "--runtime=native", "base", "sh"}).sandbox.image, "base");
+}
+
+TEST(CommandLine, NamesTheFlagWhoseValueIsBad) {
+  EXPECT_EQ(error_of_words({"run", "-m", "much", "base", "sh"}), "--memory: not a size: \"much\"");
+  EXPECT_EQ(error_of_words({"run", "--timeout", "soon", "base", "sh"}), "--timeout: not a duration: \"soon\"");
+}
+
+TEST(CommandLine, ExecTakesASandboxAndACommand) {
+  const auto exec = parsed<ExecCommand>({"exec", "-w", "/tmp", "box", "ls", "--json"});
+  EXPECT_EQ(exec.sandbox, "box");
+  EXPECT_EQ(exec.process.command, (Words{"ls", "--json"}));
+  EXPECT_FALSE(exec.target.json);
+  EXPECT_EQ(parsed<ExecCommand>({"exec", "box", "--", "ls"}).process.command, Words{"ls"});
+  EXPECT_EQ(error_of_words({"exec", "box"}), "exec: needs a sandbox and a command");
+  EXPECT_EQ(error_of_words({"exec", "", "ls"}), "exec: needs a sandbox and a command");
+  EXPECT_EQ(error_of_words({"rm", ""}), "rm: needs the id or name of a sandbox");
+}
+
+TEST(CommandLine, TheHostMayStandBeforeOrBehindTheCommand) {
+  EXPECT_EQ(parsed<ListCommand>({"--host", "unix:/a", "ls"}).target.host, "unix:/a");
+  EXPECT_EQ(parsed<ListCommand>({"ls", "--host", "unix:/b"}).target.host, "unix:/b");
+  EXPECT_EQ(parsed<ListCommand>({"--host", "unix:/a", "ps", "--host=unix:/b"}).target.host, "unix:/b");
+}
+
+TEST(CommandLine, HandsImagesToTheToolUnread) {
+  EXPECT_EQ(parsed<ToolCommand>({"image", "build", "base", "--mirror", "x"}).words,
+            (Words{"image", "build", "base", "--mirror", "x"}));
+  EXPECT_EQ(parsed<ToolCommand>({"image", "rm", "base"}).words, (Words{"image", "rm", "base"}));
+}
+
+TEST(CommandLine, NamesNearCommandsAndThoseOfAGroup) {
+  EXPECT_EQ(error_of_words({"runn"}), "unknown command \"runn\", perhaps run");
+  EXPECT_EQ(error_of_words({"image"}), "image: say which of: build, ls, rm");
+  EXPECT_EQ(error_of_words({"config", "frob"}), "config: say which of: show, check, example");
+}
+
+const std::vector<Words> kCommandsWithHelp{{"run"},
+                                           {"create"},
+                                           {"exec"},
+                                           {"ls"},
+                                           {"rm"},
+                                           {"image", "ls"},
+                                           {"model", "pull"},
+                                           {"model", "ls"},
+                                           {"serve"},
+                                           {"doctor"},
+                                           {"verify"},
+                                           {"config", "show"},
+                                           {"config", "check"},
+                                           {"config", "example"},
+                                           {"version"}};
+
+std::string help_of(Words words) {
+  words.emplace_back("--help");
+  return parsed<HelpCommand>(words).text;
+}
+
+TEST(CommandLine, EveryCommandHasHelpUnderBothSpellings) {
+  for (const Words& words : kCommandsWithHelp) {
+    EXPECT_TRUE(help_of(words).starts_with("Usage:  lm-sandbox " + words.front()));
+    Words as_topic = words;
+    as_topic.insert(as_topic.begin(), "help");
+    EXPECT_EQ(parsed<HelpCommand>(as_topic).text, help_of(words));
+  }
+}
+
+TEST(CommandLine, HelpReadsAsRecorded) {
+  std::string text = help_of({});
+  for (const Words& words : kCommandsWithHelp) text += "\n----\n" + help_of(words);
+  const std::string path = LMSB_SOURCE_DIR "/tests/golden/help.txt";
+  if (std::getenv("LMSB_TEST_ACCEPT") != nullptr) std::ofstream(path) << text;
+  std::ostringstream recorded;
+  recorded << std::ifstream(path).rdbuf();
+  EXPECT_EQ(text, recorded.str()) << "LMSB_TEST_ACCEPT=1 records it anew in " << path;
+}
+
+TEST(CommandLine, WithoutACommandShowsThem) {
+  for (const Words& words : {Words{}, Words{"--help"}, Words{"help"}}) {
+    EXPECT_NE(parsed<HelpCommand>(words).text.find("\n  doctor "), std::string::npos);
+  }
+}
+
+TEST(CommandLine, KnowsWhichCommandsEndAsAnotherDoes) {
+  EXPECT_TRUE(ends_as_a_command_does({"run", "x"}));
+  EXPECT_TRUE(ends_as_a_command_does({"--host", "ls", "exec"}));
+  EXPECT_FALSE(ends_as_a_command_does({"ls", "run"}));
+  EXPECT_FALSE(ends_as_a_command_does({}));
+}
+
+}  // namespace
+}  // namespace lmsb::cli

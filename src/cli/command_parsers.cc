@@ -1,0 +1,364 @@
+#include "cli/command_parsers.h"
+
+#include <algorithm>
+
+namespace lmsb::cli {
+namespace {
+
+using Order = FlagSet::Order;
+
+Error usage_error(const std::string& command, std::string message) {
+  return Error(ErrorCode::invalid_argument, command + ": " + std::move(message))
+      .with_hint("see lm-sandbox " + command + " --help");
+}
+
+void add_target(FlagSet& flags, std::optional<std::string>& host) {
+  flags.value("--host", "URL", host, "Daemon to ask: http://ADDR:PORT or unix:/PATH (also LM_SANDBOX_HOST)");
+}
+
+// Flags whose text is parsed after all have been read.
+struct SandboxTexts {
+  std::optional<std::string> host, data_dir, name, memory, cpus, processes, disk, network, runtime, image;
+  Words mounts, labels;
+  EnvFlags env;
+  bool json = false;
+};
+
+void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
+  add_target(flags, texts.host);
+  flags.value("--name", "NAME", texts.name, "Name of the sandbox");
+  flags.values("-e,--env", "KEY=VALUE", texts.env.variables, "Set a variable; KEY alone passes on your own");
+  flags.values("--env-file", "FILE", texts.env.files, "Set the variables that FILE lists, one KEY=VALUE a line");
+  flags.values("-v,--volume", "SRC:DST[:ro]", texts.mounts, "Show your directory SRC as DST inside");
+  flags.value("-m,--memory", "SIZE", texts.memory, "Memory limit, for example 512m");
+  flags.value("--cpus", "NUMBER", texts.cpus, "CPU limit, for example 1.5");
+  flags.value("--pids", "NUMBER", texts.processes, "Limit of processes and threads");
+  flags.value("--disk", "SIZE", texts.disk, "Limit of what may be written");
+  flags.values("--label", "KEY=VALUE", texts.labels, "Label of the sandbox");
+  flags.value("--network", "MODE", texts.network, "Only 'none' today, which is the default");
+  flags.value("--runtime", "NAME", texts.runtime, "Only 'native' today, which is the default");
+  flags.flag("--json", texts.json, "Print the daemon's answer as JSON");
+  for (const char* names : {"-p,--publish", "--gpus", "--shm-size", "--model", "--idle", "--pull"})
+    flags.not_yet(names, true);
+  flags.not_yet("--root", false);
+}
+
+Status refuse_later_values(const SandboxTexts& texts) {
+  if (texts.network.value_or("none") != "none") {
+    return Error(ErrorCode::unsupported, "not yet: --network " + *texts.network)
+        .with_hint("sandboxes have no network today");
+  }
+  if (texts.runtime.value_or("native") != "native") {
+    return Error(ErrorCode::unsupported, "not yet: --runtime " + *texts.runtime)
+        .with_hint("the runtime today is native");
+  }
+  return {};
+}
+
+// Parses the text of one flag, if it was given, into its place. The error names the flag.
+template <class T, class Place>
+Status convert(const std::string& flag, const std::optional<std::string>& text, Result<T> (*parse)(std::string_view),
+               Place& place) {
+  if (!text) return {};
+  auto value = parse(*text);
+  if (!value.ok()) return std::move(value).error().with_context(flag);
+  place = *std::move(value);
+  return {};
+}
+
+Result<SandboxFlags> sandbox_flags(const SandboxTexts& texts) {
+  LMSB_CHECK(refuse_later_values(texts));
+  SandboxFlags sandbox;
+  sandbox.name = texts.name.value_or("");
+  sandbox.image = texts.image.value_or("");
+  for (const std::string& text : texts.mounts) {
+    LMSB_TRY(auto mount, parse_mount_flag(text));
+    sandbox.mounts.push_back(std::move(mount));
+  }
+  for (const std::string& text : texts.labels) LMSB_CHECK(add_label(sandbox.labels, text));
+  LMSB_CHECK(convert("--memory", texts.memory, parse_size, sandbox.memory));
+  LMSB_CHECK(convert("--disk", texts.disk, parse_size, sandbox.disk));
+  LMSB_CHECK(convert("--cpus", texts.cpus, parse_cpus, sandbox.cpu_millis));
+  LMSB_CHECK(convert("--pids", texts.processes, parse_count, sandbox.processes));
+  return sandbox;
+}
+
+struct ProcessTexts {
+  std::optional<std::string> cwd, user, timeout;
+  bool interactive = false;
+};
+
+void add_process_flags(FlagSet& flags, ProcessTexts& texts) {
+  flags.value("-w,--workdir", "DIR", texts.cwd, "Working directory inside");
+  flags.value("-u,--user", "USER", texts.user, "User inside");
+  flags.flag("-i,--interactive", texts.interactive, "Pass on stdin (read to its end first)");
+  flags.value("--timeout", "DURATION", texts.timeout, "Wall time limit, for example 30s or 5m; then exit status 124");
+  flags.not_yet("-t,--tty", false);
+  flags.not_yet("-d,--detach", false);
+}
+
+Result<ProcessFlags> process_flags(const ProcessTexts& texts, Words command) {
+  ProcessFlags process;
+  process.command = std::move(command);
+  process.cwd = texts.cwd.value_or("");
+  process.user = texts.user.value_or("");
+  process.interactive = texts.interactive;
+  LMSB_CHECK(convert("--timeout", texts.timeout, parse_duration, process.timeout));
+  return process;
+}
+
+Target target_of(const std::optional<std::string>& host, bool json, const std::optional<std::string>& data_dir = {}) {
+  return {host.value_or(""), data_dir.value_or(""), json};
+}
+
+// A command with --host and --json and nothing else.
+template <class Command>
+Result<AnyCommand> parse_plain(const std::string& name, const std::string& summary, const Words& words,
+                               bool private_daemon) {
+  FlagSet flags(name, {name + " [OPTIONS]"}, summary, Order::anywhere);
+  std::optional<std::string> host;
+  std::optional<std::string> data_dir;
+  Command command;
+  add_target(flags, host);
+  if (private_daemon) flags.value("--data-dir", "DIR", data_dir, "Data directory of a private daemon, where none runs");
+  flags.flag("--json", command.target.json, "Print JSON");
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return HelpCommand{flags.help()};
+  if (!parsed.words.empty()) return usage_error(name, "takes no words");
+  command.target.host = host.value_or("");
+  command.target.data_dir = data_dir.value_or("");
+  return command;
+}
+
+Result<AnyCommand> tool(const std::string& group, const std::string& verb, const Words& words) {
+  ToolCommand command{{group, verb}};
+  command.words.insert(command.words.end(), words.begin(), words.end());
+  return command;
+}
+Result<AnyCommand> parse_config(ConfigCommand::What what, const std::string& name, const std::string& summary,
+                                const Words& words) {
+  FlagSet flags(name, {name + " [OPTIONS]"}, summary, Order::anywhere);
+  std::optional<std::string> file;
+  ConfigCommand command;
+  command.what = what;
+  if (what != ConfigCommand::What::example)
+    flags.value("--config", "FILE", file, "Read this file instead of the usual ones");
+  if (what == ConfigCommand::What::show) flags.flag("--origin", command.origin, "Say where each value comes from");
+  if (what != ConfigCommand::What::example) flags.flag("--json", command.json, "Print JSON");
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return HelpCommand{flags.help()};
+  if (!parsed.words.empty()) return usage_error(name, "takes no words");
+  command.file = file.value_or("");
+  return command;
+}
+
+}  // namespace
+
+Result<AnyCommand> parse_run(const Words& words) {
+  FlagSet flags("run", {"run [OPTIONS] IMAGE COMMAND [ARG...]", "run [OPTIONS] -- COMMAND [ARG...]"},
+                "Run a command in a fresh sandbox that is gone afterwards. After '--' the image is the default one.\n"
+                "Exit status: the command's own; 124 time limit, 125 our failure, 126 not executable, 127 not found.",
+                Order::first);
+  SandboxTexts sandbox;
+  ProcessTexts process;
+  bool remove = true;
+  bool dry_run = false;
+  add_sandbox_flags(flags, sandbox);
+  add_process_flags(flags, process);
+  flags.value("--data-dir", "DIR", sandbox.data_dir, "Data directory of a private daemon, where none runs");
+  flags.flag("--rm", remove, "The sandbox is gone afterwards: always so with run");
+  flags.flag("--dry-run", dry_run, "Print the plan of the launch and start nothing");
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return HelpCommand{flags.help()};
+  if (!parsed.dashes && !parsed.words.empty()) {
+    sandbox.image = parsed.words.front();
+    parsed.words.erase(parsed.words.begin());
+  }
+  if (parsed.words.empty()) return usage_error("run", "no command given");
+  RunCommand command;
+  command.target = target_of(sandbox.host, sandbox.json, sandbox.data_dir);
+  LMSB_TRY(command.sandbox, sandbox_flags(sandbox));
+  LMSB_TRY(command.process, process_flags(process, std::move(parsed.words)));
+  command.env = std::move(sandbox.env);
+  command.dry_run = dry_run;
+  return command;
+}
+
+Result<AnyCommand> parse_create(const Words& words) {
+  FlagSet flags("create", {"create [OPTIONS] [IMAGE]"}, "Create a sandbox that is kept, and print its id",
+                Order::anywhere);
+  SandboxTexts sandbox;
+  add_sandbox_flags(flags, sandbox);
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return HelpCommand{flags.help()};
+  if (parsed.words.size() > 1) return usage_error("create", "too many words: give at most one image");
+  if (!parsed.words.empty()) sandbox.image = parsed.words.front();
+  CreateCommand command;
+  command.target = target_of(sandbox.host, sandbox.json);
+  LMSB_TRY(command.sandbox, sandbox_flags(sandbox));
+  command.env = std::move(sandbox.env);
+  return command;
+}
+
+Result<AnyCommand> parse_exec(const Words& words) {
+  FlagSet flags("exec", {"exec [OPTIONS] SANDBOX COMMAND [ARG...]"},
+                "Run a command in a sandbox that exists.\n"
+                "Exit status: the command's own; 124 time limit, 125 our failure, 126 not executable, 127 not found.",
+                Order::first);
+  std::optional<std::string> host;
+  ProcessTexts process;
+  ExecCommand command;
+  bool json = false;
+  add_target(flags, host);
+  add_process_flags(flags, process);
+  flags.values("-e,--env", "KEY=VALUE", command.env.variables, "Set a variable; KEY alone passes on your own");
+  flags.values("--env-file", "FILE", command.env.files, "Set the variables that FILE lists, one KEY=VALUE a line");
+  flags.flag("--json", json, "Print the daemon's answer as JSON");
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return HelpCommand{flags.help()};
+  if (parsed.words.size() < 2 || parsed.words.front().empty())
+    return usage_error("exec", "needs a sandbox and a command");
+  command.target = target_of(host, json);
+  command.sandbox = parsed.words.front();
+  parsed.words.erase(parsed.words.begin());
+  if (parsed.words.front() == "--") parsed.words.erase(parsed.words.begin());
+  if (parsed.words.empty()) return usage_error("exec", "needs a command behind '--'");
+  LMSB_TRY(command.process, process_flags(process, std::move(parsed.words)));
+  return command;
+}
+
+Result<AnyCommand> parse_list(const Words& words) {
+  FlagSet flags("ls", {"ls [OPTIONS]"}, "List sandboxes (also: ps)", Order::anywhere);
+  std::optional<std::string> host;
+  ListCommand command;
+  add_target(flags, host);
+  flags.values("--label", "KEY=VALUE", command.labels, "Only sandboxes with this label");
+  flags.flag("-q,--quiet", command.quiet, "Print ids only");
+  flags.flag("--json", command.target.json, "Print JSON");
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return HelpCommand{flags.help()};
+  if (!parsed.words.empty()) return usage_error("ls", "takes no words");
+  command.target.host = host.value_or("");
+  return command;
+}
+
+Result<AnyCommand> parse_remove(const Words& words) {
+  FlagSet flags("rm", {"rm [OPTIONS] SANDBOX [SANDBOX...]"}, "End sandboxes and remove all that is theirs",
+                Order::anywhere);
+  std::optional<std::string> host;
+  RemoveCommand command;
+  add_target(flags, host);
+  flags.flag("-f,--force", command.force, "No error for sandboxes that are not there");
+  flags.flag("--json", command.target.json, "Print JSON");
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return HelpCommand{flags.help()};
+  const bool any_empty = std::any_of(parsed.words.begin(), parsed.words.end(), [](const auto& w) { return w.empty(); });
+  if (parsed.words.empty() || any_empty) return usage_error("rm", "needs the id or name of a sandbox");
+  command.target.host = host.value_or("");
+  command.sandboxes = std::move(parsed.words);
+  return command;
+}
+
+Result<AnyCommand> parse_image_list(const Words& words) {
+  return parse_plain<ImageListCommand>("image ls", "List images", words, true);
+}
+
+Result<AnyCommand> parse_model_list(const Words& words) {
+  return parse_plain<ModelListCommand>("model ls", "List models", words, true);
+}
+
+Result<AnyCommand> parse_doctor(const Words& words) {
+  return parse_plain<DoctorCommand>(
+      "doctor",
+      "Try what works on this machine, and say how to mend what does not.\n"
+      "Exit status 0 if sandboxes work, 1 if not. 'weaker' and optional parts do not fail.",
+      words, true);
+}
+
+Result<AnyCommand> parse_verify(const Words& words) {
+  return parse_plain<VerifyCommand>(
+      "verify", "Send the three requests of the original set-up to a running daemon (default http://127.0.0.1:8000)",
+      words, false);
+}
+
+Result<AnyCommand> parse_model_pull(const Words& words) {
+  FlagSet flags("model pull", {"model pull [OPTIONS] FILE|URL"}, "Take a GGUF model into the store", Order::anywhere);
+  std::optional<std::string> host;
+  std::optional<std::string> data_dir;
+  std::optional<std::string> name;
+  ModelPullCommand command;
+  add_target(flags, host);
+  flags.value("--data-dir", "DIR", data_dir, "Data directory of a private daemon, where none runs");
+  flags.value("--name", "NAME", name, "Name of the model (default: made from the source)");
+  flags.flag("--json", command.target.json, "Print JSON");
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return HelpCommand{flags.help()};
+  if (parsed.words.size() != 1) return usage_error("model pull", "needs one file or URL");
+  command.target = target_of(host, command.target.json, data_dir);
+  command.source = parsed.words.front();
+  command.name = name.value_or("");
+  return command;
+}
+
+Result<AnyCommand> parse_image_build(const Words& words) { return tool("image", "build", words); }
+
+Result<AnyCommand> parse_image_remove(const Words& words) { return tool("image", "rm", words); }
+
+Result<AnyCommand> parse_bench(const Words& words) { return BenchCommand{words}; }
+
+Result<AnyCommand> parse_config_show(const Words& words) {
+  return parse_config(ConfigCommand::What::show, "config show", "Print the settings in force", words);
+}
+
+Result<AnyCommand> parse_config_check(const Words& words) {
+  return parse_config(ConfigCommand::What::check, "config check", "Check the configuration; start nothing", words);
+}
+
+Result<AnyCommand> parse_config_example(const Words& words) {
+  return parse_config(ConfigCommand::What::example, "config example", "Print a complete commented configuration",
+                      words);
+}
+
+Result<AnyCommand> parse_version(const Words& words) {
+  FlagSet flags("version", {"version [OPTIONS]"}, "Print the version", Order::anywhere);
+  VersionCommand command;
+  flags.flag("--json", command.json, "Print JSON");
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return HelpCommand{flags.help()};
+  return command;
+}
+
+Result<AnyCommand> parse_serve(const Words& words) {
+  if (words.empty() || (words.back() != "--help" && words.back() != "-h")) {
+    return usage_error("serve", "stands first on the command line");
+  }
+  FlagSet flags("serve", {"serve [OPTIONS]"},
+                "Serve the HTTP API (needs root: a small launcher keeps the privilege, the daemon has none).\n"
+                "Every flag is also a setting: see lm-sandbox config example.",
+                Order::anywhere);
+  std::optional<std::string> text;
+  bool set = false;
+  flags.value("--listen", "ADDR:PORT", text, "Where HTTP is served; may be given again (default 127.0.0.1:8000)");
+  flags.value("--ssh-listen", "ADDR:PORT", text, "Where SSH will be served (default 127.0.0.1:2222), or off");
+  flags.value("--data-dir", "DIR", text, "Images and models (default /var/lib/lm-sandbox)");
+  flags.value("--run-dir", "DIR", text, "Sockets (default /run/lm-sandbox)");
+  flags.value("--socket-group", "NAME", text, "Who may use the socket beside root (default lm-sandbox)");
+  flags.value("--runtime", "NAME", text, "Default runtime (native)");
+  flags.value("--default-image", "NAME", text,
+              "Image for those who name none (default: base if it is there, else host)");
+  flags.value("--config", "FILE", text, "Configuration (default /etc/lm-sandbox/config.toml)");
+  flags.value("--allow-host", "NAME", text, "Another Host that requests may name; may be given again");
+  flags.value("--allow-origin", "ORIGIN", text, "An Origin that browsers may come from; may be given again");
+  flags.value("--llama-server", "FILE", text, "The llama-server to use");
+  flags.value("--upstream", "URL", text, "OpenAI-compatible server behind /ollama/");
+  flags.value("--upstream-model", "NAME", text, "Model to ask there");
+  flags.value("--log-level", "LEVEL", text, "debug, info, warning or error");
+  flags.value("--log-format", "FORMAT", text, "text or json");
+  flags.value("--ready-fd", "N", text, "Descriptor that gets one line of JSON when ready");
+  flags.flag("--offline", set, "Nothing beyond loopback and named upstreams");
+  flags.flag("--stop-sandboxes", set, "Sandboxes end with the daemon (always so today)");
+  flags.flag("--die-with-parent", set, "The daemon ends with the program that started it");
+  return HelpCommand{flags.help()};
+}
+
+}  // namespace lmsb::cli

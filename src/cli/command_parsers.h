@@ -1,0 +1,27 @@
+#pragma once
+// One parser a command: the words behind the command's name become its value (command_line.h). Pure.
+#include "cli/command_line.h"
+
+namespace lmsb::cli {
+
+Result<AnyCommand> parse_run(const Words& words);
+Result<AnyCommand> parse_create(const Words& words);
+Result<AnyCommand> parse_exec(const Words& words);
+Result<AnyCommand> parse_list(const Words& words);
+Result<AnyCommand> parse_remove(const Words& words);
+Result<AnyCommand> parse_image_list(const Words& words);
+Result<AnyCommand> parse_model_list(const Words& words);
+Result<AnyCommand> parse_doctor(const Words& words);
+Result<AnyCommand> parse_verify(const Words& words);
+Result<AnyCommand> parse_model_pull(const Words& words);
+Result<AnyCommand> parse_image_build(const Words& words);
+Result<AnyCommand> parse_image_remove(const Words& words);
+Result<AnyCommand> parse_bench(const Words& words);
+Result<AnyCommand> parse_config_show(const Words& words);
+Result<AnyCommand> parse_config_check(const Words& words);
+Result<AnyCommand> parse_config_example(const Words& words);
+Result<AnyCommand> parse_version(const Words& words);
+// Only its help: `serve` itself never comes here (bin/lm_sandbox.cc).
+Result<AnyCommand> parse_serve(const Words& words);
+
+}  // namespace lmsb::cli

@@ -1,0 +1,26 @@
+#pragma once
+// commands: what each command does. All of them print to `console`, block until done, and return the exit status of
+// the program; an Error is printed by the caller, which also chooses the exit status for it.
+#include "base/result.h"
+#include "cli/command_line.h"
+#include "cli/console.h"
+
+namespace lmsb::cli {
+
+Result<int> execute(const HelpCommand& command, Console& console);
+Result<int> execute(const VersionCommand& command, Console& console);
+Result<int> execute(const RunCommand& command, Console& console);
+Result<int> execute(const ExecCommand& command, Console& console);
+Result<int> execute(const CreateCommand& command, Console& console);
+Result<int> execute(const ListCommand& command, Console& console);
+Result<int> execute(const RemoveCommand& command, Console& console);
+Result<int> execute(const ImageListCommand& command, Console& console);
+Result<int> execute(const ToolCommand& command, Console& console);
+Result<int> execute(const ModelListCommand& command, Console& console);
+Result<int> execute(const ModelPullCommand& command, Console& console);
+Result<int> execute(const DoctorCommand& command, Console& console);
+Result<int> execute(const VerifyCommand& command, Console& console);
+Result<int> execute(const BenchCommand& command, Console& console);
+Result<int> execute(const ConfigCommand& command, Console& console);
+
+}  // namespace lmsb::cli

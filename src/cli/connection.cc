@@ -1,0 +1,110 @@
+#include "cli/connection.h"
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <unistd.h>
+
+#include <climits>
+
+#include "base/secret.h"
+#include "cli/private_daemon.h"
+#include "http/client.h"
+
+namespace lmsb::cli {
+namespace {
+
+class HttpConnection final : public Connection {
+ public:
+  HttpConnection(http::Endpoint endpoint, std::string base_path, std::string name)
+      : endpoint_(std::move(endpoint)), base_path_(std::move(base_path)), name_(std::move(name)) {
+    const char* key = std::getenv("LM_SANDBOX_API_KEY");
+    if (key != nullptr) api_key_ = Secret(key);
+  }
+  void own(std::unique_ptr<PrivateDaemon> daemon) { private_daemon_ = std::move(daemon); }
+
+  Result<Answer> send(const Call& call) override {
+    http::ClientRequest request(call.method, base_path_ + call.target, call.body);
+    request.timeout = call.timeout;
+    if (!api_key_.empty()) request.headers.set("Authorization", "Bearer " + api_key_.reveal());
+    auto response = http::fetch_blocking(endpoint_, request);
+    if (!response.ok()) return unreachable(std::move(response).error());
+    return Answer{response->status, std::move(response->body)};
+  }
+
+  std::optional<std::string> mounts_socket() const override {
+    if (endpoint_.kind != http::Endpoint::Kind::unix_socket) return std::nullopt;
+    return endpoint_.path.substr(0, endpoint_.path.rfind('/') + 1) + "mounts.sock";
+  }
+  std::string name() const override { return name_; }
+
+ private:
+  Error unreachable(Error error) const {
+    if (error.code() != ErrorCode::unavailable || !error.hint().empty()) return error;
+    const bool is_unix = endpoint_.kind == http::Endpoint::Kind::unix_socket;
+    if (is_unix && ::access(endpoint_.path.c_str(), W_OK) < 0 && errno == EACCES) {
+      return std::move(error).with_hint(kJoinGroup);
+    }
+    return std::move(error).with_hint("is the daemon running? lm-sandbox serve starts one");
+  }
+
+  http::Endpoint endpoint_;
+  std::string base_path_;
+  std::string name_;
+  Secret api_key_;
+  std::unique_ptr<PrivateDaemon> private_daemon_;
+};
+
+Result<std::unique_ptr<HttpConnection>> connection_to(const std::string& url, const std::string& name) {
+  std::string base_path;
+  LMSB_TRY(auto endpoint, http::Endpoint::parse(url, &base_path));
+  if (base_path == "/") base_path.clear();
+  return std::make_unique<HttpConnection>(std::move(endpoint), std::move(base_path), name);
+}
+
+Result<std::unique_ptr<HttpConnection>> private_connection(const std::string& data_dir, Console& console) {
+  note(console, "no daemon is running; using a private one");
+  LMSB_TRY(const std::string program, program_beside("lm-sandbox"));
+  LMSB_TRY(auto daemon, PrivateDaemon::start(program, data_dir));
+  LMSB_TRY(auto connection, connection_to("unix:" + daemon->socket(), "a private daemon"));
+  connection->own(std::move(daemon));
+  return connection;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Connection>> Connection::open(const Target& target, PrivateDaemonUse use, Console& console) {
+  LMSB_TRY(const auto url, choose_daemon(target.host, use, surroundings_of_this_process()));
+  if (!url) {
+    LMSB_TRY(auto connection, private_connection(target.data_dir, console));
+    return std::unique_ptr<Connection>(std::move(connection));
+  }
+  LMSB_TRY(auto connection, connection_to(*url, *url));
+  return std::unique_ptr<Connection>(std::move(connection));
+}
+
+std::optional<std::string> fetch_body(const std::string& url, std::chrono::milliseconds timeout) {
+  std::string path;
+  const auto endpoint = http::Endpoint::parse(url, &path);
+  if (!endpoint.ok()) return std::nullopt;
+  http::ClientRequest request("GET", path);
+  request.timeout = timeout;
+  request.max_body = Bytes::MiB(1);
+  auto response = http::fetch_blocking(*endpoint, request);
+  if (!response.ok() || response->status != 200) return std::nullopt;
+  return std::move(response->body);
+}
+
+Result<std::string> program_beside(const std::string& name) {
+  std::array<char, PATH_MAX> path;
+  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
+  if (size <= 0) return Error::from_errno(errno, "read /proc/self/exe");
+  const std::string own(path.data(), static_cast<std::size_t>(size));
+  const std::string directory = own.substr(0, own.rfind('/') + 1);
+  for (const std::string& found : {directory + name, directory + "../libexec/lm-sandbox/" + name}) {
+    if (::access(found.c_str(), X_OK) == 0) return found;
+  }
+  return Error(ErrorCode::not_found, "program " + name + " is not beside " + own).with_hint("install lm-sandbox again");
+}
+
+}  // namespace lmsb::cli

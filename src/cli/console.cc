@@ -1,0 +1,91 @@
+#include "cli/console.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <unistd.h>
+
+namespace lmsb::cli {
+namespace {
+
+bool write_all(int fd, std::string_view octets) {
+  while (!octets.empty()) {
+    const ssize_t written = ::write(fd, octets.data(), octets.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return false;
+    octets.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+std::string with_controls_as(std::string_view text, char replacement) {
+  std::string line(text);
+  std::replace_if(line.begin(), line.end(), is_control, replacement);
+  return line;
+}
+
+// Code points, which is the width on a terminal for all that we print ourselves.
+std::size_t width(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; }));
+}
+
+std::vector<std::size_t> column_widths(const Row& header, const std::vector<Row>& rows) {
+  std::vector<std::size_t> widths;
+  for (const std::string& cell : header) widths.push_back(width(cell));
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i < row.size() && i < widths.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+  }
+  return widths;
+}
+
+void append_row(std::string& text, const Row& row, const std::vector<std::size_t>& widths) {
+  for (std::size_t i = 0; i < row.size() && i < widths.size(); ++i) {
+    const std::string cell = printable(row[i]);
+    text += cell;
+    if (i + 1 < row.size()) text.append(widths[i] - width(cell) + 2, ' ');
+  }
+  text.erase(text.find_last_not_of(' ') + 1);
+  text += '\n';
+}
+
+}  // namespace
+
+StandardConsole::StandardConsole() {
+  const char* no_color = std::getenv("NO_COLOR");
+  color_ = ::isatty(STDOUT_FILENO) == 1 && (no_color == nullptr || *no_color == '\0');
+}
+
+void StandardConsole::out(std::string_view octets) {
+  if (complete_) complete_ = write_all(STDOUT_FILENO, octets);
+}
+
+void StandardConsole::err(std::string_view octets) {
+  (void)write_all(STDERR_FILENO, octets);  // there is nowhere left to complain
+}
+
+void note(Console& console, std::string_view text) { console.err("lm-sandbox: " + with_controls_as(text, ' ') + "\n"); }
+
+void report(Console& console, const Error& error) {
+  note(console, error.hint().empty() ? error.message() : error.message() + "; " + error.hint());
+}
+
+std::string format_table(const Row& header, const std::vector<Row>& rows) {
+  const std::vector<std::size_t> widths = column_widths(header, rows);
+  std::string text;
+  append_row(text, header, widths);
+  for (const Row& row : rows) append_row(text, row, widths);
+  return text;
+}
+
+std::string printable(std::string_view text) { return with_controls_as(text, '?'); }
+
+std::string colored(const Console& console, Color color, std::string_view text) {
+  if (!console.color()) return std::string(text);
+  static constexpr const char* kCodes[] = {"\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[2m"};
+  return kCodes[static_cast<std::size_t>(color)] + std::string(text) + "\x1b[0m";
+}
+
+}  // namespace lmsb::cli

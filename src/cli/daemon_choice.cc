@@ -1,0 +1,85 @@
+#include "cli/daemon_choice.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/unique_fd.h"
+#include "cli/small_file.h"
+
+namespace lmsb::cli {
+namespace {
+
+constexpr const char* kUseSudo =
+    "use sudo lm-sandbox, or start the service (sudo lm-sandbox serve) and join group lm-sandbox";
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+int try_unix_socket(const std::string& path) {
+  sockaddr_un address{};
+  if (path.size() >= sizeof address.sun_path) return ENAMETOOLONG;
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket) return errno;
+  return ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
+}
+
+Error needs_namespaces(const NamespaceFault& fault) {
+  return Error(ErrorCode::failed_precondition, "no daemon is running, and sandboxes cannot be made here: " + fault.what)
+      .with_hint(fault.mend);
+}
+
+// Why this user on this machine cannot have a private daemon; nothing = they can.
+std::optional<Error> private_daemon_fault(const Surroundings& surroundings) {
+  if (auto fault = fault_for_root(surroundings.read_file)) return needs_namespaces(*fault);
+  if (surroundings.root) return std::nullopt;
+  Error error(ErrorCode::failed_precondition, "no daemon is running, and a private one needs root");
+  const auto fault = fault_for_users(surroundings.read_file);
+  if (!fault) return std::move(error).with_hint(kUseSudo);
+  return std::move(error).with_hint(std::string(kUseSudo) + " (user namespaces are closed to normal users too: " +
+                                    fault->what + "; " + fault->mend + ")");
+}
+
+}  // namespace
+
+Surroundings surroundings_of_this_process() {
+  Surroundings surroundings;
+  surroundings.host_variable = environment("LM_SANDBOX_HOST");
+  surroundings.runtime_dir = environment("XDG_RUNTIME_DIR");
+  surroundings.root = ::geteuid() == 0;
+  surroundings.try_socket = try_unix_socket;
+  surroundings.read_file = read_small_file;
+  return surroundings;
+}
+
+Result<std::optional<std::string>> choose_daemon(const std::string& host_flag, PrivateDaemonUse use,
+                                                 const Surroundings& surroundings) {
+  using Choice = std::optional<std::string>;
+  if (!host_flag.empty()) return Choice(host_flag);
+  if (!surroundings.host_variable.empty()) return Choice(surroundings.host_variable);
+  if (!surroundings.runtime_dir.empty()) {
+    const std::string user_socket = surroundings.runtime_dir + "/lm-sandbox/api.sock";
+    if (surroundings.try_socket(user_socket) == 0) return Choice("unix:" + user_socket);
+  }
+  const int refused = surroundings.try_socket(kSystemSocket);
+  if (refused == 0) return Choice(std::string("unix:") + kSystemSocket);
+  if (refused == EACCES || refused == EPERM) {
+    return Error(ErrorCode::permission_denied,
+                 std::string("a daemon is running, but ") + kSystemSocket + " is closed to you")
+        .with_hint(kJoinGroup);
+  }
+  if (use == PrivateDaemonUse::senseless) {
+    return Error(ErrorCode::unavailable, "no daemon is running").with_hint("start one: sudo lm-sandbox serve");
+  }
+  if (auto fault = private_daemon_fault(surroundings)) return *std::move(fault);
+  return Choice();
+}
+
+}  // namespace lmsb::cli

@@ -1,0 +1,190 @@
+#include "cli/flag_set.h"
+
+#include <algorithm>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include "base/text.h"
+
+namespace lmsb::cli {
+namespace {
+
+struct FlagHelp {
+  std::string short_name;  // "-e" or empty
+  std::string long_name;   // "--env"
+  std::string value_name;
+  std::string help;
+};
+
+FlagHelp flag_help(const std::string& names, const std::string& value_name, const std::string& help) {
+  const std::size_t comma = names.find(',');
+  if (comma == std::string::npos) return {"", names, value_name, help};
+  return {names.substr(0, comma), names.substr(comma + 1), value_name, help};
+}
+
+// "  -e, --env KEY=VALUE" of the left column.
+std::string left_column(const FlagHelp& flag) {
+  const std::string begin = flag.short_name.empty() ? "      " : "  " + flag.short_name + ", ";
+  return begin + flag.long_name + (flag.value_name.empty() ? "" : " " + flag.value_name);
+}
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row.back();
+}
+
+// CLI11 leaves the '=' of "-m=1g" in the value. No value of ours begins with one.
+void drop_equals_sign(std::string& value) {
+  if (value.starts_with('=')) value.erase(0, 1);
+}
+
+bool looks_like_flag(const std::string& word) { return word.size() > 1 && word[0] == '-' && word != "--"; }
+
+}  // namespace
+
+struct FlagSet::State {
+  State(std::string command_name, Words usage_lines, std::string summary_line, Order flag_order)
+      : command(std::move(command_name)),
+        usage(std::move(usage_lines)),
+        summary(std::move(summary_line)),
+        order(flag_order) {
+    app.set_help_flag();
+    app.allow_extras();
+    if (order == Order::first) app.prefix_command();
+    app.add_flag("-h,--help", help_wanted);
+  }
+
+  Error usage_error(std::string message) const {
+    const std::string where = command.empty() ? "" : command + ": ";
+    return Error(ErrorCode::invalid_argument, where + std::move(message)).with_hint("see " + help_command());
+  }
+  Error unknown_flag(const std::string& word) const {
+    Words known;
+    for (const FlagHelp& flag : flags) known.push_back(flag.long_name);
+    const auto near = nearest(word, known);
+    return usage_error("unknown flag " + lmsb::quoted(word) + (near ? ", perhaps " + *near : ""));
+  }
+  Status refuse_later_flags() const {
+    for (const auto& [option, name] : later) {
+      if (option->count() == 0) continue;
+      return Error(ErrorCode::unsupported, "not yet: " + name).with_hint(help_command() + " lists what works today");
+    }
+    return {};
+  }
+  std::string help_command() const { return "lm-sandbox " + (command.empty() ? "" : command + " ") + "--help"; }
+
+  std::string command;
+  Words usage;
+  std::string summary;
+  Order order;
+  CLI::App app;
+  bool help_wanted = false;
+  std::vector<FlagHelp> flags;
+  std::vector<std::pair<CLI::Option*, std::string>> later;  // the option and its long name; options belong to app
+};
+
+FlagSet::FlagSet(std::string command, Words usage, std::string summary, Order order)
+    : state_(std::make_unique<State>(std::move(command), std::move(usage), std::move(summary), order)) {}
+FlagSet::~FlagSet() = default;
+
+void FlagSet::flag(const std::string& names, bool& target, const std::string& help) {
+  state_->app.add_flag(names, target);
+  state_->flags.push_back(flag_help(names, "", help));
+}
+
+void FlagSet::value(const std::string& names, const std::string& value_name, std::optional<std::string>& target,
+                    const std::string& help) {
+  const auto set = [&target](std::string text) {
+    drop_equals_sign(text);
+    target = std::move(text);
+  };
+  state_->app.add_option_function<std::string>(names, set)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+      ->type_name(value_name);
+  state_->flags.push_back(flag_help(names, value_name, help));
+}
+
+void FlagSet::values(const std::string& names, const std::string& value_name, Words& target, const std::string& help) {
+  const auto set = [&target](Words texts) {
+    std::for_each(texts.begin(), texts.end(), drop_equals_sign);
+    target = std::move(texts);
+  };
+  state_->app.add_option_function<Words>(names, set)->allow_extra_args(false)->type_name(value_name);
+  state_->flags.push_back(flag_help(names, value_name, help));
+}
+
+void FlagSet::not_yet(const std::string& names, bool takes_value) {
+  static const std::function<void(const std::string&)> kIgnore = [](const std::string&) {};
+  CLI::Option* option = takes_value ? state_->app.add_option_function<std::string>(names, kIgnore)
+                                          ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+                                    : state_->app.add_flag(names);
+  state_->later.emplace_back(option, flag_help(names, "", "").long_name);
+}
+
+Result<FlagSet::Parsed> FlagSet::parse(const Words& arguments) {
+  Parsed parsed;
+  try {
+    state_->app.parse(Words(arguments.rbegin(), arguments.rend()));  // CLI11 takes them from the back
+  } catch (const CLI::ParseError& error) {
+    if (!state_->help_wanted) return state_->usage_error(error.what());
+  }
+  if (state_->help_wanted) {
+    parsed.help = true;
+    return parsed;
+  }
+  LMSB_CHECK(state_->refuse_later_flags());
+  for (std::string& word : state_->app.remaining()) {
+    const bool may_be_flag = !parsed.dashes && (state_->order == Order::anywhere || parsed.words.empty());
+    if (may_be_flag && looks_like_flag(word)) return state_->unknown_flag(word);
+    if (may_be_flag && word == "--") {
+      parsed.dashes = true;
+    } else {
+      parsed.words.push_back(std::move(word));
+    }
+  }
+  return parsed;
+}
+
+std::string FlagSet::help() const {
+  std::string text;
+  for (const std::string& line : state_->usage)
+    text += (text.empty() ? "Usage:  lm-sandbox " : "        lm-sandbox ") + line + "\n";
+  text += "\n" + state_->summary + "\n";
+  std::vector<FlagHelp> flags = state_->flags;
+  flags.push_back({"-h", "--help", "", "Show this text"});
+  std::sort(flags.begin(), flags.end(), [](const FlagHelp& a, const FlagHelp& b) { return a.long_name < b.long_name; });
+  std::size_t width = 0;
+  for (const FlagHelp& flag : flags) width = std::max(width, left_column(flag).size());
+  text += "\nOptions:\n";
+  for (const FlagHelp& flag : flags) {
+    const std::string left = left_column(flag);
+    text += left + std::string(width - left.size() + 3, ' ') + flag.help + "\n";
+  }
+  return text;
+}
+
+std::optional<std::string> nearest(std::string_view word, const Words& known) {
+  std::optional<std::string> best;
+  std::size_t best_distance = 3;
+  for (const std::string& candidate : known) {
+    const std::size_t distance = edit_distance(word, candidate);
+    if (distance >= best_distance || distance >= candidate.size()) continue;
+    best_distance = distance;
+    best = candidate;
+  }
+  return best;
+}
+
+}  // namespace lmsb::cli

@@ -1,0 +1,167 @@
+// ls, rm, image ls, model ls, model pull: the commands that ask one question and print the answer.
+#include <array>
+#include <cstdlib>
+#include <unistd.h>
+
+#include <climits>
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/connection.h"
+#include "json/writer.h"
+
+namespace lmsb::cli {
+namespace {
+
+constexpr std::size_t kMaxPages = 1000;
+
+std::string human_size(double bytes) {
+  static constexpr std::array<const char*, 5> kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
+  std::size_t unit = 0;
+  for (; bytes >= 1024 && unit + 1 < kUnits.size(); ++unit) bytes /= 1024;
+  return unit == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.1f} {}", bytes, kUnits[unit]);
+}
+
+// The items of a list's answer, all pages of it. The items point into the pages.
+struct Listing {
+  std::vector<json::Document> pages;
+  std::vector<json::Value> items;
+};
+
+Result<Listing> fetch_all(Api& api, const std::string& target) {
+  Listing listing;
+  std::string cursor;
+  do {
+    if (listing.pages.size() == kMaxPages) return Error(ErrorCode::resource_exhausted, "the list does not end");
+    const std::string more = cursor.empty() ? "" : "?cursor=" + url_segment(cursor);
+    LMSB_TRY(auto page, call_json(api, Call("GET", target + more)));
+    cursor = text_field(page.root(), "next_cursor");
+    const auto data = page.root().find("data");
+    for (const json::Value item : data ? data->items() : std::vector<json::Value>()) listing.items.push_back(item);
+    listing.pages.push_back(std::move(page));
+  } while (!cursor.empty());
+  return listing;
+}
+
+std::string as_json(const std::vector<json::Value>& items) {
+  json::Writer writer;
+  writer.begin_object().key("data").begin_array();
+  for (const json::Value item : items) writer.raw(item.text());
+  return pretty_text(std::move(writer.end_array().end_object()).str());
+}
+
+// Prints `items` as JSON, or as rows that `row_of` makes of them.
+void print_list(const std::vector<json::Value>& items, bool json_wanted, const Row& header, Row (*row_of)(json::Value),
+                Console& console) {
+  if (json_wanted) return console.out(as_json(items));
+  std::vector<Row> rows;
+  for (const json::Value item : items) rows.push_back(row_of(item));
+  console.out(format_table(header, rows));
+}
+
+bool has_labels(json::Value sandbox, const Variables& wanted) {
+  const auto labels = sandbox.find("labels");
+  for (const auto& [key, value] : wanted) {
+    const auto label = labels ? labels->find(key) : std::nullopt;
+    if (!label || label->string() != value) return false;
+  }
+  return true;
+}
+
+Row sandbox_row(json::Value sandbox) {
+  return {text_field(sandbox, "id"), text_field(sandbox, "name"), text_field(sandbox, "image"),
+          text_field(sandbox, "state"), text_field(sandbox, "created_at")};
+}
+
+// "sha256:" and twelve digits, as Docker's lists have it.
+std::string short_digest(const std::string& digest) {
+  constexpr std::size_t kShort = std::string_view("sha256:").size() + 12;
+  return digest.starts_with("sha256:") ? digest.substr(0, kShort) : digest;
+}
+
+Row image_row(json::Value image) {
+  return {text_field(image, "name"), short_digest(text_field(image, "digest")),
+          human_size(number_field(image, "size_bytes").value_or(0)), text_field(image, "created_at"),
+          flag_field(image, "default") ? "default" : ""};
+}
+
+Row model_row(json::Value model) {
+  return {text_field(model, "id"), human_size(number_field(model, "size_bytes").value_or(0)),
+          flag_field(model, "loaded") ? "loaded" : "", flag_field(model, "default") ? "default" : ""};
+}
+
+// A file's absolute path: the daemon's working directory is not ours. URLs stay as they are.
+Result<std::string> source_of(const std::string& text) {
+  if (text.find("://") != std::string::npos || text.starts_with("hf:")) return text;
+  std::array<char, PATH_MAX> path;
+  if (::realpath(text.c_str(), path.data()) == nullptr) return Error::from_errno(errno, "find " + text);
+  return std::string(path.data());
+}
+
+}  // namespace
+
+Result<int> execute(const ListCommand& command, Console& console) {
+  Variables wanted;
+  for (const std::string& label : command.labels) LMSB_CHECK(add_label(wanted, label));
+  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
+  LMSB_TRY(const auto all, fetch_all(*connection, "/v1/sandboxes"));
+  std::vector<json::Value> shown;
+  for (const json::Value sandbox : all.items) {
+    if (has_labels(sandbox, wanted)) shown.push_back(sandbox);
+  }
+  if (command.quiet) {
+    for (const json::Value sandbox : shown) console.out(text_field(sandbox, "id") + "\n");
+  } else {
+    print_list(shown, command.target.json, {"ID", "NAME", "IMAGE", "STATE", "CREATED"}, sandbox_row, console);
+  }
+  return 0;
+}
+
+Result<int> execute(const RemoveCommand& command, Console& console) {
+  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
+  int status = 0;
+  json::Writer removed;
+  removed.begin_object().key("removed").begin_array();
+  for (const std::string& sandbox : command.sandboxes) {
+    const auto answer = call_json(*connection, Call("DELETE", "/v1/sandboxes/" + url_segment(sandbox)));
+    if (answer.ok()) {
+      removed.string(sandbox);
+      if (!command.target.json) console.out(sandbox + "\n");
+    } else if (!command.force || answer.error().code() != ErrorCode::not_found) {
+      report(console, answer.error());
+      status = 1;
+    }
+  }
+  removed.end_array().end_object();
+  if (command.target.json) console.out(pretty_text(std::move(removed).str()));
+  return status;
+}
+
+Result<int> execute(const ImageListCommand& command, Console& console) {
+  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::allowed, console));
+  LMSB_TRY(const auto images, fetch_all(*connection, "/v1/images"));
+  print_list(images.items, command.target.json, {"IMAGE", "DIGEST", "SIZE", "CREATED", ""}, image_row, console);
+  return 0;
+}
+
+Result<int> execute(const ModelListCommand& command, Console& console) {
+  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::allowed, console));
+  LMSB_TRY(const auto models, fetch_all(*connection, "/v1/models"));
+  print_list(models.items, command.target.json, {"MODEL", "SIZE", "", ""}, model_row, console);
+  return 0;
+}
+
+Result<int> execute(const ModelPullCommand& command, Console& console) {
+  LMSB_TRY(const std::string source, source_of(command.source));
+  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::allowed, console));
+  json::Writer body;
+  body.begin_object().key("source").string(source);
+  if (!command.name.empty()) body.key("name").string(command.name);
+  Call call("POST", "/v1/models/pull", std::move(body.end_object()).str());
+  call.timeout = std::chrono::hours(24);
+  LMSB_TRY(const auto model, call_json(*connection, call));
+  console.out(command.target.json ? pretty(model.root()) : text_field(model.root(), "id") + "\n");
+  return 0;
+}
+
+}  // namespace lmsb::cli

@@ -1,0 +1,171 @@
+#include "cli/requests.h"
+
+#include <array>
+
+#include "base/text.h"
+#include "cli/api.h"
+#include "cli/exit_status.h"
+#include "json/writer.h"
+
+namespace lmsb::cli {
+namespace {
+
+void add_text(json::Writer& writer, std::string_view key, const std::string& text) {
+  if (!text.empty()) writer.key(key).string(text);
+}
+
+template <class Number>
+void add_number(json::Writer& writer, std::string_view key, const std::optional<Number>& number) {
+  if (number) writer.key(key).unsigned_integer(static_cast<std::uint64_t>(*number));
+}
+
+void add_texts(json::Writer& writer, std::string_view key, const std::vector<std::string>& texts) {
+  if (texts.empty()) return;
+  writer.key(key).begin_array();
+  for (const std::string& text : texts) writer.string(text);
+  writer.end_array();
+}
+
+void add_variables(json::Writer& writer, std::string_view key, const Variables& variables) {
+  if (variables.empty()) return;
+  writer.key(key).begin_object();
+  for (const auto& [name, value] : variables) writer.key(name).string(value);
+  writer.end_object();
+}
+
+std::optional<std::uint64_t> octets_of(const std::optional<Bytes>& bytes) {
+  return bytes ? std::optional(bytes->count()) : std::nullopt;
+}
+
+void add_limits(json::Writer& writer, const SandboxFlags& sandbox) {
+  if (!sandbox.memory && !sandbox.cpu_millis && !sandbox.processes && !sandbox.disk) return;
+  writer.key("limits").begin_object();
+  add_number(writer, "memory_bytes", octets_of(sandbox.memory));
+  if (sandbox.cpu_millis) writer.key("cpus").number(*sandbox.cpu_millis / 1000.0);
+  add_number(writer, "processes", sandbox.processes);
+  add_number(writer, "disk_bytes", octets_of(sandbox.disk));
+  writer.end_object();
+}
+
+// Octets as a JSON string where that is possible, else as {"base64": ...}.
+void add_octets(json::Writer& writer, std::string_view key, const std::string& data) {
+  if (data.empty()) return;
+  if (is_utf8(data)) {
+    writer.key(key).string(data);
+  } else {
+    writer.key(key).begin_object().key("base64").string(base64_encode(data)).end_object();
+  }
+}
+
+void add_mounts(json::Writer& writer, const std::vector<OfferedMount>& mounts) {
+  if (mounts.empty()) return;
+  writer.key("mounts").begin_array();
+  for (const auto& [token, target, read_only] : mounts) {
+    writer.begin_object().key("token").string(token).key("target").string(target);
+    writer.key("read_only").boolean(read_only).end_object();
+  }
+  writer.end_array();
+}
+
+void add_sandbox(json::Writer& writer, const SandboxFlags& sandbox, const Inputs& inputs) {
+  add_text(writer, "image", sandbox.image);
+  add_text(writer, "name", sandbox.name);
+  add_variables(writer, "labels", sandbox.labels);
+  add_limits(writer, sandbox);
+  add_mounts(writer, inputs.mounts);
+}
+
+void add_process(json::Writer& writer, const ProcessFlags& process, const Inputs& inputs) {
+  add_texts(writer, "cmd", process.command);
+  add_text(writer, "cwd", process.cwd);
+  add_text(writer, "user", process.user);
+  add_octets(writer, "stdin", inputs.stdin_data);
+  if (process.timeout) writer.key("timeout_ms").integer(process.timeout->count());
+}
+
+// The octets of stream `name`: base64 when the daemon had to replace bad ones in the text.
+std::string stream_of(json::Value result, const std::string& name) {
+  if (auto decoded = base64_decode(text_field(result, name + "_base64")); decoded && !decoded->empty()) return *decoded;
+  return text_field(result, name);
+}
+
+void note_missing_output(json::Value result, Console& console) {
+  const auto truncated = result.find("truncated");
+  if (!truncated) return;
+  for (const std::string name : {"stdout", "stderr"}) {
+    const double missing = number_field(*truncated, name + "_bytes").value_or(0);
+    if (missing <= 0) continue;
+    const std::string spill = text_field(*truncated, "spill_path");
+    note(console, std::to_string(static_cast<std::uint64_t>(missing)) + " bytes of " + name +
+                      " are left out in the middle" +
+                      (spill.empty() ? "" : "; all of it is in " + spill + " of the sandbox"));
+  }
+}
+
+struct OutcomeNote {
+  std::string_view outcome;
+  std::string_view text;
+};
+constexpr std::array<OutcomeNote, 6> kOutcomeNotes{{
+    {"timed_out", "the time limit ended the command; --timeout sets it"},
+    {"cpu_timed_out", "the CPU time limit ended the command"},
+    {"oom_killed", "the memory limit ended the command; --memory sets it"},
+    {"disk_full", "the sandbox's disk was full; --disk sets its size"},
+    {"cancelled", "the command was cancelled"},
+    {"lost", "the sandbox was lost, and the command's end with it; run it again"},
+}};
+
+void note_outcome(json::Value result, Console& console) {
+  const std::string outcome = text_field(result, "outcome");
+  for (const OutcomeNote& entry : kOutcomeNotes) {
+    if (entry.outcome == outcome) note(console, entry.text);
+  }
+  const std::string hint = text_field(result, "hint");
+  if (!hint.empty()) note(console, hint);
+}
+
+}  // namespace
+
+std::string create_body(const SandboxFlags& sandbox, const Inputs& inputs) {
+  json::Writer writer;
+  writer.begin_object();
+  add_sandbox(writer, sandbox, inputs);
+  add_variables(writer, "env", inputs.env);
+  return std::move(writer.end_object()).str();
+}
+
+std::string exec_body(const ProcessFlags& process, const Inputs& inputs) {
+  json::Writer writer;
+  writer.begin_object();
+  add_process(writer, process, inputs);
+  add_variables(writer, "env", inputs.env);
+  return std::move(writer.end_object()).str();
+}
+
+std::string run_body(const RunCommand& command, const Inputs& inputs) {
+  json::Writer writer;
+  writer.begin_object();
+  add_sandbox(writer, command.sandbox, inputs);
+  add_process(writer, command.process, inputs);
+  add_variables(writer, "env", inputs.env);
+  if (command.dry_run) writer.key("dry_run").boolean(true);
+  return std::move(writer.end_object()).str();
+}
+
+int exit_status_of(json::Value result) {
+  const std::string outcome = text_field(result, "outcome");
+  if (outcome == "timed_out" || outcome == "cpu_timed_out") return kTimeLimit;
+  const auto code = number_field(result, "exit_code");
+  if (outcome == "lost" || outcome == "cancelled" || !code) return kOurFailure;
+  return static_cast<int>(*code) & 0xff;
+}
+
+int show_result(json::Value result, Console& console) {
+  console.out(stream_of(result, "stdout"));
+  console.err(stream_of(result, "stderr"));
+  note_missing_output(result, console);
+  note_outcome(result, console);
+  return exit_status_of(result);
+}
+
+}  // namespace lmsb::cli

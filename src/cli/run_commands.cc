@@ -1,0 +1,109 @@
+// run, create and exec: the commands that carry something into a sandbox.
+#include <chrono>
+#include <cstdlib>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/connection.h"
+#include "cli/mounts_client.h"
+#include "cli/requests.h"
+#include "cli/small_file.h"
+
+namespace lmsb::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr Bytes kMaxStdin = Bytes::MiB(16);
+constexpr Bytes kMaxEnvFile = Bytes::MiB(1);
+constexpr milliseconds kOneShotTimeout{120'000};  // the daemon's own default
+constexpr milliseconds kUnlimited = std::chrono::hours(24);
+constexpr milliseconds kQueueAllowance{60'000};  // waiting for a place, and the answer's way back
+
+std::optional<std::string> own_variable(const std::string& key) {
+  const char* value = std::getenv(key.c_str());
+  if (value == nullptr) return std::nullopt;
+  return std::string(value);
+}
+
+Result<Variables> resolve(const EnvFlags& flags) {
+  Variables variables;
+  for (const std::string& file : flags.files) {
+    LMSB_TRY(const std::string content, read_whole_file(file, kMaxEnvFile));
+    auto added = add_variables_of_file(variables, content, own_variable);
+    if (!added.ok()) return std::move(added).error().with_context("--env-file " + file);
+  }
+  for (const std::string& text : flags.variables) LMSB_CHECK(add_variable(variables, text, own_variable));
+  return variables;
+}
+
+Result<Inputs> inputs_of(const EnvFlags& env, bool interactive) {
+  Inputs inputs;
+  LMSB_TRY(inputs.env, resolve(env));
+  if (interactive) {
+    LMSB_TRY(inputs.stdin_data, read_to_end(STDIN_FILENO, kMaxStdin, "stdin"));
+  }
+  return inputs;
+}
+
+Status offer_mounts(const std::vector<MountFlag>& mounts, const Connection& connection, Inputs& inputs) {
+  if (mounts.empty()) return {};
+  const auto socket = connection.mounts_socket();
+  if (!socket) {
+    return Error(ErrorCode::unsupported, "-v needs the daemon's unix socket, not " + connection.name())
+        .with_hint("use it on the daemon's own machine, with --host unix:/run/lm-sandbox/api.sock");
+  }
+  for (const MountFlag& mount : mounts) {
+    LMSB_TRY(auto offered, offer_mount(*socket, mount));
+    inputs.mounts.push_back(std::move(offered));
+  }
+  return {};
+}
+
+// Sends a request whose answer is a command's result, prints it, and returns its exit status.
+Result<int> conclude(Api& api, const Call& call, bool json, Console& console) {
+  LMSB_TRY(const auto result, call_json(api, call));
+  if (!json) return show_result(result.root(), console);
+  console.out(pretty(result.root()));
+  return exit_status_of(result.root());
+}
+
+Result<int> show_plan(Api& api, const Call& call, bool json, Console& console) {
+  LMSB_TRY(const auto answer, call_json(api, call));
+  console.out(json ? pretty(answer.root()) : text_field(answer.root(), "plan"));
+  return 0;
+}
+
+}  // namespace
+
+Result<int> execute(const RunCommand& command, Console& console) {
+  LMSB_TRY(auto inputs, inputs_of(command.env, command.process.interactive));
+  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::allowed, console));
+  LMSB_CHECK(offer_mounts(command.sandbox.mounts, *connection, inputs));
+  Call call("POST", "/v1/run", run_body(command, inputs));
+  call.timeout = command.process.timeout.value_or(kOneShotTimeout) + kQueueAllowance;
+  if (command.dry_run) return show_plan(*connection, call, command.target.json, console);
+  return conclude(*connection, call, command.target.json, console);
+}
+
+Result<int> execute(const ExecCommand& command, Console& console) {
+  LMSB_TRY(const auto inputs, inputs_of(command.env, command.process.interactive));
+  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
+  ProcessFlags process = command.process;
+  if (!process.timeout) process.timeout = kUnlimited;  // the API's default is for programs
+  Call call("POST", "/v1/sandboxes/" + url_segment(command.sandbox) + "/exec", exec_body(process, inputs));
+  call.timeout = *process.timeout + kQueueAllowance;
+  return conclude(*connection, call, command.target.json, console);
+}
+
+Result<int> execute(const CreateCommand& command, Console& console) {
+  LMSB_TRY(auto inputs, inputs_of(command.env, false));
+  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
+  LMSB_CHECK(offer_mounts(command.sandbox.mounts, *connection, inputs));
+  const Call call("POST", "/v1/sandboxes", create_body(command.sandbox, inputs));
+  LMSB_TRY(const auto sandbox, call_json(*connection, call));
+  console.out(command.target.json ? pretty(sandbox.root()) : text_field(sandbox.root(), "id") + "\n");
+  return 0;
+}
+
+}  // namespace lmsb::cli

@@ -1,0 +1,175 @@
+#include "cli/values.h"
+
+#include <array>
+#include <charconv>
+
+#include "base/text.h"
+
+namespace lmsb::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kLongestDuration = std::chrono::hours(24);
+constexpr std::uint32_t kHighestCount = 4'194'304;
+
+Error invalid(std::string message, std::string hint) {
+  return Error(ErrorCode::invalid_argument, std::move(message)).with_hint(std::move(hint));
+}
+
+// Reads digits off the front of `text`; nothing when there are none or they do not fit.
+std::optional<std::uint64_t> take_number(std::string_view& text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return number;
+}
+
+struct DurationUnit {
+  std::string_view name;
+  std::uint64_t ms;
+};
+// "ms" stands before "m", which is its beginning.
+constexpr std::array<DurationUnit, 5> kDurationUnits{
+    {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
+
+// Milliseconds of the unit at the front of `text`; nothing when there is none.
+std::optional<std::uint64_t> take_unit(std::string_view& text) {
+  for (const DurationUnit& unit : kDurationUnits) {
+    if (!text.starts_with(unit.name)) continue;
+    text.remove_prefix(unit.name.size());
+    return unit.ms;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> duration_ms(std::string_view text) {
+  std::uint64_t total = 0;
+  const bool single = text.find_first_not_of("0123456789") == std::string_view::npos;
+  while (!text.empty()) {
+    const auto number = take_number(text);
+    const auto unit = single ? std::optional<std::uint64_t>(1000) : take_unit(text);
+    if (!number || !unit || *number > static_cast<std::uint64_t>(kLongestDuration.count()) / *unit) return std::nullopt;
+    total += *number * *unit;
+  }
+  if (total > static_cast<std::uint64_t>(kLongestDuration.count())) return std::nullopt;
+  return total;
+}
+
+}  // namespace
+
+Result<milliseconds> parse_duration(std::string_view text) {
+  const auto ms = text.empty() ? std::nullopt : duration_ms(text);
+  if (!ms || *ms == 0) {
+    return invalid("not a duration: " + lmsb::quoted(text), "write 30 (seconds), 500ms, 5m or 1h30m; at most 24h");
+  }
+  return milliseconds(static_cast<milliseconds::rep>(*ms));
+}
+
+Result<std::uint32_t> parse_cpus(std::string_view text) {
+  const Error bad = invalid("not a number of CPUs: " + lmsb::quoted(text), "write 1, 0.5 or 2.25");
+  std::string_view rest = text;
+  const auto whole = take_number(rest);
+  if (!whole || *whole > 4096) return bad;
+  std::uint32_t millis = static_cast<std::uint32_t>(*whole) * 1000;
+  if (rest.starts_with('.')) {
+    std::string digits(rest.substr(1));
+    if (digits.empty() || digits.size() > 3 || digits.find_first_not_of("0123456789") != std::string::npos) return bad;
+    digits.resize(3, '0');
+    millis += static_cast<std::uint32_t>(std::stoul(digits));
+  } else if (!rest.empty()) {
+    return bad;
+  }
+  if (millis == 0) return bad;
+  return millis;
+}
+
+Result<std::uint32_t> parse_count(std::string_view text) {
+  std::string_view rest = text;
+  const auto number = take_number(rest);
+  if (!number || !rest.empty() || *number == 0 || *number > kHighestCount) {
+    return invalid("not a count: " + lmsb::quoted(text), "write a number from 1 to 4194304");
+  }
+  return static_cast<std::uint32_t>(*number);
+}
+
+Result<Bytes> parse_size(std::string_view text) {
+  const auto bytes = parse_bytes(text);
+  if (!bytes || bytes->count() == 0) return invalid("not a size: " + lmsb::quoted(text), "write 512m, 1.5g or 64k");
+  return *bytes;
+}
+
+Result<MountFlag> parse_mount_flag(std::string_view text) {
+  const std::string_view whole = text;
+  MountFlag flag;
+  if (text.ends_with(":ro") || text.ends_with(":rw")) {
+    flag.read_only = text.ends_with(":ro");
+    text.remove_suffix(3);
+  }
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0 || text.substr(colon + 1, 1) != "/") {
+    return invalid("-v " + lmsb::quoted(whole) + " is not SRC:DST[:ro]",
+                   "write -v ./data:/workspace or -v /srv/in:/in:ro");
+  }
+  flag.source = text.substr(0, colon);
+  flag.target = text.substr(colon + 1);
+  if (flag.source.find('/') == std::string::npos && flag.source != "." && flag.source != "..") {
+    return Error(ErrorCode::unsupported, "not yet: named volumes (-v " + std::string(whole) + ")")
+        .with_hint("write ./" + flag.source + " for the directory");
+  }
+  return flag;
+}
+
+Status add_variable(Variables& variables, std::string_view text, const Lookup& lookup) {
+  const std::size_t equals = text.find('=');
+  const std::string key(text.substr(0, equals));
+  if (key.empty() || text.find('\0') != std::string_view::npos) {
+    return invalid("not a variable: " + lmsb::quoted(text), "write KEY=VALUE, or KEY to pass on your own");
+  }
+  if (equals != std::string_view::npos) {
+    variables[key] = text.substr(equals + 1);
+  } else if (auto own = lookup(key)) {
+    variables[key] = *std::move(own);
+  }
+  return {};
+}
+
+Status add_variables_of_file(Variables& variables, std::string_view content, const Lookup& lookup) {
+  while (!content.empty()) {
+    const std::size_t end = content.find('\n');
+    std::string_view line = content.substr(0, end);
+    content.remove_prefix(end == std::string_view::npos ? content.size() : end + 1);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+    if (line.empty() || line.starts_with('#')) continue;
+    LMSB_CHECK(add_variable(variables, line, lookup));
+  }
+  return {};
+}
+
+Status add_label(Variables& labels, std::string_view text) {
+  const std::size_t equals = text.find('=');
+  const std::string key(text.substr(0, equals));
+  if (key.empty()) return invalid("not a label: " + lmsb::quoted(text), "write KEY=VALUE");
+  labels[key] = equals == std::string_view::npos ? "" : text.substr(equals + 1);
+  return {};
+}
+
+std::string url_segment(std::string_view text) {
+  static constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char c : text) {
+    const auto octet = static_cast<unsigned char>(c);
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                       c == '_' || c == '.' || c == '~';
+    if (plain) {
+      encoded += c;
+    } else {
+      encoded += {'%', kHex[octet >> 4U], kHex[octet & 15U]};
+    }
+  }
+  return encoded;
+}
+
+}  // namespace lmsb::cli

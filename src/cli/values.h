@@ -1,0 +1,53 @@
+#pragma once
+// Values as they are written on the command line, in Docker's spelling. Pure.
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/units.h"
+
+namespace lmsb::cli {
+
+// "90" (seconds), "500ms", "30s", "5m", "1h30m". At most 24 hours, as the API has it; zero is refused.
+Result<std::chrono::milliseconds> parse_duration(std::string_view text);
+
+// "1.5" CPUs as 1500 thousandths; more digits than three are refused, and so is zero.
+Result<std::uint32_t> parse_cpus(std::string_view text);
+
+// A count from 1 up to 4194304 (the kernel's own highest pid).
+Result<std::uint32_t> parse_count(std::string_view text);
+
+// "512m" and so on (base/units.h) as an error that shows the form.
+Result<Bytes> parse_size(std::string_view text);
+
+// One -v SRC:DST[:ro|:rw]. `source` is as written (perhaps relative); `target` is absolute.
+struct MountFlag {
+  std::string source;
+  std::string target;
+  bool read_only = false;
+  bool operator==(const MountFlag&) const = default;
+};
+Result<MountFlag> parse_mount_flag(std::string_view text);
+
+using Variables = std::map<std::string, std::string>;
+// The value of a variable of the CLI's own environment; nothing when it is not set.
+using Lookup = std::function<std::optional<std::string>(const std::string&)>;
+
+// Adds "KEY=VALUE", or for "KEY" the variable of that name if it is set (as Docker does).
+Status add_variable(Variables& variables, std::string_view text, const Lookup& lookup);
+
+// Adds the lines of an --env-file: each as above; empty lines and lines that begin with '#' are skipped.
+Status add_variables_of_file(Variables& variables, std::string_view content, const Lookup& lookup);
+
+// "KEY=VALUE" or "KEY" (an empty value), for labels.
+Status add_label(Variables& labels, std::string_view text);
+
+// `text` as one segment of a URL's path (RFC 3986: all but unreserved characters as %XX).
+std::string url_segment(std::string_view text);
+
+}  // namespace lmsb::cli

@@ -1,0 +1,81 @@
+#include "cli/values.h"
+
+#include <gtest/gtest.h>
+
+namespace lmsb::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+const Lookup kNoVariables = [](const std::string&) { return std::nullopt; };
+const Lookup kHomeOnly = [](const std::string& key) {
+  return key == "HOME" ? std::optional<std::string>("/home/me") : std::nullopt;
+};
+
+TEST(Duration, ReadsSecondsAndUnits) {
+  EXPECT_EQ(*parse_duration("90"), milliseconds(90'000));
+  EXPECT_EQ(*parse_duration("500ms"), milliseconds(500));
+  EXPECT_EQ(*parse_duration("1h30m"), milliseconds(5'400'000));
+  EXPECT_EQ(*parse_duration("1m500ms"), milliseconds(60'500));
+}
+
+TEST(Duration, RefusesWhatHasNoMeaningOrNoEnd) {
+  for (const char* bad : {"", "0", "-1", "5x", "m", "1h30", "25h", "2d", "99999999999999999999", "0s", " 1s", "1.5h"}) {
+    EXPECT_FALSE(parse_duration(bad).ok()) << bad;
+  }
+}
+
+TEST(Cpus, AreThousandths) {
+  EXPECT_EQ(*parse_cpus("1"), 1000U);
+  EXPECT_EQ(*parse_cpus("0.5"), 500U);
+  EXPECT_EQ(*parse_cpus("2.125"), 2125U);
+  for (const char* bad : {"", "0", "0.0", "-1", "1.", "1.2345", "many", "1e3", "5000"})
+    EXPECT_FALSE(parse_cpus(bad).ok()) << bad;
+}
+
+TEST(Count, HasBounds) {
+  EXPECT_EQ(*parse_count("64"), 64U);
+  for (const char* bad : {"", "0", "-1", "1.5", "4194305", "9x"}) EXPECT_FALSE(parse_count(bad).ok()) << bad;
+}
+
+TEST(MountFlag, HasSourceTargetAndMode) {
+  EXPECT_EQ(*parse_mount_flag("/srv/in:/in:ro"), (MountFlag{"/srv/in", "/in", true}));
+  EXPECT_EQ(*parse_mount_flag("./data:/workspace"), (MountFlag{"./data", "/workspace", false}));
+  EXPECT_EQ(*parse_mount_flag(".:/w:rw"), (MountFlag{".", "/w", false}));
+  EXPECT_EQ(*parse_mount_flag("/with:colon:/w"), (MountFlag{"/with:colon", "/w", false}));
+}
+
+TEST(MountFlag, RefusesOtherForms) {
+  for (const char* bad : {"", "/a", ":/b", "/a:", "/a:b", "/a:/b:zz"}) EXPECT_FALSE(parse_mount_flag(bad).ok()) << bad;
+}
+
+TEST(MountFlag, SaysThatNamedVolumesComeLater) {
+  const auto result = parse_mount_flag("data:/workspace");
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().message(), "not yet: named volumes (-v data:/workspace)");
+  EXPECT_EQ(result.error().hint(), "write ./data for the directory");
+}
+
+TEST(Variables, TakeAValueOrTheCallersOwn) {
+  Variables variables;
+  ASSERT_TRUE(add_variable(variables, "A=1=2", kNoVariables).ok());
+  ASSERT_TRUE(add_variable(variables, "EMPTY=", kNoVariables).ok());
+  ASSERT_TRUE(add_variable(variables, "HOME", kHomeOnly).ok());
+  ASSERT_TRUE(add_variable(variables, "UNSET", kHomeOnly).ok());
+  EXPECT_EQ(variables, (Variables{{"A", "1=2"}, {"EMPTY", ""}, {"HOME", "/home/me"}}));
+  EXPECT_FALSE(add_variable(variables, "=x", kNoVariables).ok());
+}
+
+TEST(Variables, OfAFileSkipCommentsAndEmptyLines) {
+  Variables variables;
+  ASSERT_TRUE(add_variables_of_file(variables, "# note\n\nA=1\r\n  B=2 \nHOME\nC=#3", kHomeOnly).ok());
+  EXPECT_EQ(variables, (Variables{{"A", "1"}, {"B", "2 "}, {"HOME", "/home/me"}, {"C", "#3"}}));
+}
+
+TEST(UrlSegment, EscapesAllButUnreservedCharacters) {
+  EXPECT_EQ(url_segment("my-box_1.x~"), "my-box_1.x~");
+  EXPECT_EQ(url_segment("../a b%\xff"), "..%2Fa%20b%25%FF");
+}
+
+}  // namespace
+}  // namespace lmsb::cli

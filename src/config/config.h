@@ -1,0 +1,114 @@
+#pragma once
+// Configuration of `lm-sandbox serve`: plain values, read once before any object is built.
+//
+// Precedence: flag, environment (LM_SANDBOX_A__B for the key a.b), later file, earlier file, default. The table in
+// schema_table.cc lists every key; parsing, names of variables, example() and show() follow from it. Each member is
+// named as its key. load() reads files and may block; everything else is pure. No state, any thread.
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/secret.h"
+#include "base/units.h"
+
+namespace lmsb::config {
+
+struct Config {
+  std::vector<std::string> listen = {"127.0.0.1:8000"};  // ADDR:PORT; port 0 is any free one
+  std::string ssh_listen = "127.0.0.1:2222";             // or "off"
+  std::string data_dir = "/var/lib/lm-sandbox";
+  std::string run_dir = "/run/lm-sandbox";
+  std::string socket_group = "lm-sandbox";
+  std::string runtime = "native";
+  std::string default_image;  // empty: none
+  std::vector<std::string> allow_host;
+  std::vector<std::string> allow_origin;
+  std::string log_level = "info";   // debug, info, warning or error
+  std::string log_format = "text";  // text or json
+  bool offline = false;
+
+  struct Pool {
+    std::uint32_t size = 8;
+    std::uint32_t kept_size = 2;
+  } pool;
+
+  struct Limits {
+    std::uint32_t max_running = 0;  // 0: four for each CPU
+    std::uint32_t max_waiting = 1024;
+  } limits;
+
+  struct Policy {
+    Bytes memory;     // 0: all of the machine's
+    double cpus = 0;  // 0: all of the machine's
+    std::uint32_t processes = 32768;
+    Bytes disk = Bytes::GiB(64);
+    std::chrono::milliseconds timeout_ms{86'400'000};
+  } policy;
+
+  struct Auth {
+    bool required = false;
+    std::vector<std::string> key_sha256;  // 64 lower case hexadecimal digits each
+    std::string key_file;                 // empty: none
+    std::vector<Secret> keys;             // the lines of key_file; no key of its own
+  } auth;
+
+  struct RunBash {
+    std::string sandbox;  // empty: a fresh sandbox for each request
+  } run_bash;
+
+  struct Upstream {
+    std::string base_url = "http://127.0.0.1:11434/v1";
+    std::string model = "ollama-model";
+    Secret api_key;            // also when it was given by api_key_file
+    std::string api_key_file;  // empty: none
+    std::chrono::milliseconds timeout_ms{120'000};
+  } upstream;
+
+  struct Model {
+    std::string default_;      // model.default; empty: none
+    std::string llama_server;  // path of the program; empty: looked for
+    std::uint32_t max_tokens = 512;
+    std::uint32_t context = 4096;
+    std::uint32_t threads = 0;  // 0: one for each CPU
+  } model;
+
+  struct Mounts {
+    std::vector<std::string> allow;  // absolute paths
+  } mounts;
+};
+
+// A flag that sets `key` ("ssh_listen"); given again for a list it adds an item. A value is one item: no commas.
+struct Flag {
+  std::string key;
+  std::string value;
+};
+
+struct Sources {
+  std::vector<std::string> files = {};        // lowest first; a leading '!' marks one that must exist (--config)
+  std::vector<std::string> environment = {};  // "NAME=value", all of the process's: others are passed over
+  std::vector<Flag> flags = {};
+};
+
+struct Loaded {
+  Config config;
+  // For every key: "flag --ssh-listen", "environment LM_SANDBOX_POOL__SIZE", "/etc/lm-sandbox/config.toml:12" or
+  // "default".
+  std::map<std::string, std::string> origin;
+  std::vector<std::string> warnings;  // for a person, one line each
+};
+
+// The configuration that `sources` give. An unknown key, a wrong type and a value out of range are errors that say
+// where (file:line:column), the nearest known key, and what is allowed; so is a file that cannot be read. No message
+// contains a secret. A missing file is passed over unless it is marked.
+Result<Loaded> load(const Sources& sources);
+
+// A complete file: every key with what it means, commented out at its default.
+std::string example();
+
+// Every key with its value, one TOML line each, with its origin as a comment when asked. Secrets print as "***".
+std::string show(const Loaded& loaded, bool with_origin);
+
+}  // namespace lmsb::config

@@ -1,0 +1,129 @@
+#pragma once
+// Control: the use cases of the daemon, and the only entry point of the edge. Who may do what, bounds, lifecycle,
+// events and audit are decided here, once, for every dialect.
+//
+// Lives on the event loop's thread; nothing here blocks. Errors carry stable slugs (docs/reference/errors.md).
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "control/exec.h"
+#include "io/task.h"
+
+namespace lmsb::control {
+
+// Who asks. A principal sees only its own sandboxes unless it is admin.
+struct Principal {
+  std::string name;  // "local:1000", "key:ci"
+  bool admin = false;
+};
+
+enum class SandboxState : std::uint8_t { creating, running, paused, stopped, failed, lost };
+std::string_view to_string(SandboxState state);
+
+struct CreateSandbox {
+  CreateSandbox() = default;
+  std::string name;              // "" = none
+  std::string image;             // "" = the default image
+  std::optional<Limits> limits;  // nothing = the defaults of created sandboxes
+  std::map<std::string, std::string> env;
+  std::map<std::string, std::string> labels;
+  std::vector<MountRequest> mounts;
+};
+
+struct SandboxInfo {
+  std::string id;
+  std::string name;
+  std::string image;
+  std::string image_digest;
+  std::string runtime = "native";
+  SandboxState state = SandboxState::creating;
+  std::string created_at;  // RFC 3339 UTC
+  std::optional<std::string> expires_at;
+  std::map<std::string, std::string> labels;
+  Limits limits;
+  std::string egress_mode = "none";
+  std::string profile = "user";
+  std::vector<std::string> isolation;  // the layers in force: "user_namespace", "seccomp", "landlock:7", ...
+};
+
+struct SandboxPage {
+  std::vector<SandboxInfo> data;
+  std::optional<std::string> next_cursor;
+};
+
+struct ImageInfo {
+  std::string name;
+  std::string digest;
+  std::uint64_t size_bytes = 0;
+  std::string created_at;
+  bool is_default = false;
+};
+
+struct ModelInfo {
+  std::string id;
+  std::uint64_t size_bytes = 0;
+  std::string path;
+  bool is_default = false;
+  bool loaded = false;
+};
+
+// What this machine and this daemon offer (GET /v1/info).
+struct Info {
+  std::string version;
+  std::string runtime = "native";
+  std::string default_image;
+  std::vector<std::string> isolation;  // the layers in force in every sandbox
+  std::vector<std::string> weaker;     // what is missing on this machine, one sentence each
+  std::size_t sandboxes = 0;           // kept ones
+  std::size_t prepared = 0;            // in the pool
+  std::size_t running = 0;             // commands
+  std::size_t waiting = 0;
+};
+
+struct HealthReport {
+  bool ready = false;
+  std::vector<std::pair<std::string, bool>> checks;
+};
+
+// The interface that server/ programs against; EngineControl (control/engine.h) is the real one.
+class Control {
+ public:
+  virtual ~Control() = default;
+
+  // Runs a command in a fresh sandbox that is gone afterwards.
+  virtual io::Task<OneShotResult> run_once(Principal who, OneShot request) = 0;
+  virtual io::Task<SandboxInfo> create(Principal who, CreateSandbox request) = 0;
+  virtual Result<SandboxInfo> get(const Principal& who, const std::string& id_or_name) = 0;
+  // `state`, `labels` filter; at most `limit` (1..1000) a page, ordered by creation.
+  virtual Result<SandboxPage> list(const Principal& who, std::optional<SandboxState> state,
+                                   const std::map<std::string, std::string>& labels, std::size_t limit,
+                                   const std::string& cursor) = 0;
+  // Ends when the sandbox's processes are gone.
+  virtual io::Task<void> remove(Principal who, std::string id_or_name) = 0;
+  virtual io::Task<ExecResult> exec(Principal who, std::string id_or_name, Command command) = 0;
+
+  virtual Result<std::vector<ImageInfo>> images() = 0;
+  virtual Result<std::vector<ModelInfo>> models() = 0;
+  // Adds a model file or URL to the store under a name made from it. `progress` lines are logged.
+  virtual io::Task<ModelInfo> pull_model(Principal who, std::string source, std::string name) = 0;
+
+  // The completion of `prompt` by the chosen local model (chat template if it has one, else raw), 512 tokens.
+  virtual io::Task<std::string> complete(Principal who, std::string prompt) = 0;
+  // The upstream's own JSON answer to one user message, and its status (passed through).
+  struct UpstreamAnswer {
+    int status = 200;
+    std::string body;
+  };
+  virtual io::Task<UpstreamAnswer> ask_upstream(Principal who, std::string prompt) = 0;
+
+  // The launch plan of a one-shot, printed; nothing is started.
+  virtual Result<std::string> plan_text(const OneShot& request) = 0;
+  virtual Info info() = 0;
+  virtual HealthReport health() = 0;
+};
+
+}  // namespace lmsb::control

@@ -1,0 +1,310 @@
+#include "control/engine.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <ctime>
+#include <fcntl.h>
+#include <sys/sysinfo.h>
+
+#include "base/text.h"
+
+namespace lmsb::control {
+namespace {
+
+using sandbox::Lifetime;
+
+constexpr Bytes kMaxCollected = Bytes::MiB(32);
+constexpr std::size_t kMaxLabels = 64;
+
+std::uint32_t cpu_count() { return static_cast<std::uint32_t>(std::max(1, ::get_nprocs())); }
+
+Bytes machine_memory() {
+  struct sysinfo info {};
+  (void)::sysinfo(&info);
+  return Bytes(std::uint64_t{info.totalram} * info.mem_unit);
+}
+
+std::string rfc3339_now() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  std::tm utc{};
+  ::gmtime_r(&now.tv_sec, &utc);
+  std::array<char, 32> text{};
+  const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &utc);
+  std::array<char, 8> fraction{};
+  std::snprintf(fraction.data(), fraction.size(), ".%03dZ", static_cast<int>(now.tv_nsec / 1'000'000));
+  return std::string(text.data(), size) + fraction.data();
+}
+
+Error above_policy(const char* what, const std::string& cap) {
+  return Error(ErrorCode::permission_denied, std::string(what) + " is above what the operator allows (" + cap + ")")
+      .with_slug("policy_denied")
+      .with_hint("ask for less, or raise [policy] in the configuration");
+}
+
+std::vector<std::string> isolation_layers(int landlock_abi) {
+  std::vector<std::string> layers = {"user_namespace", "pid_namespace", "mount_namespace",  "network_namespace",
+                                     "ipc_namespace",  "uts_namespace", "cgroup_namespace", "cgroup_limits",
+                                     "seccomp",        "no_new_privs",  "no_capabilities"};
+  if (landlock_abi > 0) layers.push_back("landlock:" + std::to_string(landlock_abi));
+  return layers;
+}
+
+// A hint that spares a model the search for the reason.
+void add_hint(ExecResult& result) {
+  if (!result.hint.empty() || result.outcome != Outcome::exited || result.exit_code == 0) return;
+  for (const char* sign : {"Network is unreachable", "Could not resolve host", "Temporary failure in name resolution"})
+    if (result.err.data.find(sign) != std::string::npos) {
+      result.hint = "this sandbox has no network";
+      return;
+    }
+}
+
+}  // namespace
+
+std::string_view to_string(SandboxState state) {
+  switch (state) {
+    case SandboxState::creating: return "creating";
+    case SandboxState::running: return "running";
+    case SandboxState::paused: return "paused";
+    case SandboxState::stopped: return "stopped";
+    case SandboxState::failed: return "failed";
+    case SandboxState::lost: return "lost";
+  }
+  return "lost";
+}
+
+Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions options, Metrics& metrics, Logger& log)
+    : loop_(loop),
+      fleet_(parts.fleet),
+      images_(std::move(parts.images), options.default_image,
+              [this](const std::string& name) { fleet_.forget_ready(name); }),
+      models_(std::move(parts.models)),
+      options_(std::move(options)),
+      metrics_(metrics),
+      log_(log),
+      admission_(loop, options_.max_running > 0 ? options_.max_running : std::max<std::size_t>(8, 4 * cpu_count()),
+                 options_.max_waiting),
+      kept_limits_(created_defaults()) {
+  if (options_.policy.memory.count() == 0) options_.policy.memory = machine_memory();
+  if (options_.policy.cpu_millis == 0) options_.policy.cpu_millis = cpu_count() * 1000;
+}
+
+Engine::~Engine() = default;
+
+Limits Engine::created_defaults() {
+  Limits limits;
+  limits.memory = std::min(Bytes::GiB(4), Bytes(machine_memory().count() / 2));
+  limits.cpu_millis = cpu_count() * 1000;
+  limits.processes = 1024;
+  limits.disk = Bytes::GiB(10);
+  return limits;
+}
+
+io::Task<void> Engine::prepare() {
+  LMSB_CO_TRY(const auto image, images_.find(""));
+  PoolKind one_shot;
+  one_shot.image = image.name;
+  {
+    LMSB_CO_TRY(const auto first, co_await fleet_.take(one_shot));
+    landlock_abi_ = first->landlock_abi;
+  }
+  ready_ = true;
+  PoolKind kept = one_shot;
+  kept.limits = kept_limits_;
+  kept.lifetime = Lifetime::kept;
+  fleet_.keep_ready(one_shot, options_.pool_size);
+  fleet_.keep_ready(kept, options_.kept_pool_size);
+  co_return Status();
+}
+
+Status Engine::check_limits(const Limits& limits) const {
+  const PolicyCaps& caps = options_.policy;
+  if (limits.memory > caps.memory) return above_policy("limits.memory", format_bytes(caps.memory));
+  if (limits.cpu_millis > caps.cpu_millis) return above_policy("limits.cpus", std::to_string(caps.cpu_millis / 1000.0));
+  if (limits.processes > caps.processes) return above_policy("limits.processes", std::to_string(caps.processes));
+  if (limits.disk > caps.disk) return above_policy("limits.disk", format_bytes(caps.disk));
+  return {};
+}
+
+Result<sandbox::SandboxSpec> Engine::spec_of(const std::string& image, const Limits& limits, Lifetime lifetime,
+                                             const std::vector<MountRequest>& mounts) const {
+  LMSB_CHECK(check_limits(limits));
+  sandbox::SandboxSpec spec;
+  spec.image = image;
+  spec.limits = limits;
+  spec.lifetime = lifetime;
+  for (const MountRequest& mount : mounts) {
+    const auto token = sandbox::parse_mount_token(mount.token);
+    if (!token) return Error(ErrorCode::invalid_argument, "malformed mount token").with_slug("invalid_mount_token");
+    spec.mounts.push_back({mount.target, mount.read_only, *token});
+  }
+  return spec;
+}
+
+// Prepared if it is of a kind that the pool keeps, else launched.
+io::Task<Fleet::Handle> Engine::obtain(sandbox::SandboxSpec spec) {
+  if (!spec.mounts.empty()) co_return co_await fleet_.launch(std::move(spec));
+  PoolKind kind;
+  kind.image = spec.image;
+  kind.limits = spec.limits;
+  kind.lifetime = spec.lifetime;
+  co_return co_await fleet_.take(std::move(kind));
+}
+
+io::Task<OneShotResult> Engine::run_once(Principal, OneShot request) {
+  LMSB_CO_CHECK(check_command(request.command));
+  if (request.command.timeout > options_.policy.timeout)
+    co_return above_policy("timeout_ms", std::to_string(options_.policy.timeout.count()));
+  LMSB_CO_TRY(const auto image, images_.find(request.image));
+  LMSB_CO_TRY(auto spec, spec_of(image.name, request.limits, Lifetime::one_shot, request.mounts));
+  const auto queued = std::chrono::steady_clock::now();
+  LMSB_CO_TRY(const auto slot, co_await admission_.enter());
+  const std::chrono::duration<double, std::milli> queue_time = std::chrono::steady_clock::now() - queued;
+  LMSB_CO_TRY(const auto sandbox, co_await obtain(std::move(spec)));
+  const std::string cwd = request.command.cwd.empty() ? image.defaults.workdir : request.command.cwd;
+  if (!request.files.empty()) LMSB_CO_CHECK(co_await put_files(loop_, *sandbox, cwd, std::move(request.files)));
+  LMSB_CO_TRY(auto ran, co_await run_command(loop_, *sandbox, image.defaults, std::move(request.command), true));
+  OneShotResult result;
+  result.exec = std::move(ran);
+  result.exec.usage.queue_ms = queue_time.count();
+  if (!request.collect.empty() && !sandbox->channel().is_closed()) {
+    LMSB_CO_TRY(result.files, co_await get_files(loop_, *sandbox, cwd, std::move(request.collect), kMaxCollected));
+  }
+  count(result.exec);
+  add_hint(result.exec);
+  co_return result;
+}
+
+io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
+  if (!request.name.empty() && !is_sandbox_name(request.name))
+    co_return Error(ErrorCode::invalid_argument,
+                    "name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62} and not look like an id")
+        .with_slug("invalid_name");
+  if (request.labels.size() > kMaxLabels)
+    co_return Error(ErrorCode::invalid_argument, "more than 64 labels").with_slug("too_many_labels");
+  if (registry_.has_name(request.name))
+    co_return Error(ErrorCode::already_exists, "a sandbox named " + quoted(request.name) + " exists")
+        .with_slug("name_taken");
+  LMSB_CO_TRY(const auto image, images_.find(request.image));
+  const Limits limits = request.limits.value_or(kept_limits_);
+  LMSB_CO_TRY(auto spec, spec_of(image.name, limits, Lifetime::kept, request.mounts));
+  LMSB_CO_TRY(auto handle, co_await obtain(std::move(spec)));
+  KeptSandbox kept;
+  kept.info.id = handle->id();
+  kept.info.name = std::move(request.name);
+  kept.info.image = image.name;
+  kept.info.image_digest = image.defaults.digest;
+  kept.info.state = SandboxState::running;
+  kept.info.created_at = rfc3339_now();
+  kept.info.labels = std::move(request.labels);
+  kept.info.limits = limits;
+  kept.info.isolation = isolation_layers(handle->landlock_abi);
+  kept.owner = who.name;
+  kept.image = image.defaults;
+  kept.env = std::move(request.env);
+  kept.handle = std::shared_ptr<SandboxHandle>(std::move(handle));
+  SandboxInfo info = kept.info;
+  LMSB_CO_CHECK(registry_.add(std::move(kept)));
+  log_.log(LogLevel::info, "sandbox.created", {{"id", info.id}, {"image", info.image}, {"by", who.name}});
+  co_return info;
+}
+
+Result<SandboxInfo> Engine::get(const Principal& who, const std::string& id_or_name) {
+  LMSB_TRY(const KeptSandbox* sandbox, registry_.find(who, id_or_name));
+  SandboxInfo info = sandbox->info;
+  if (sandbox->handle->channel().is_closed()) info.state = SandboxState::failed;
+  return info;
+}
+
+Result<SandboxPage> Engine::list(const Principal& who, std::optional<SandboxState> state,
+                                 const std::map<std::string, std::string>& labels, std::size_t limit,
+                                 const std::string& cursor) {
+  return registry_.list(who, state, labels, std::clamp<std::size_t>(limit, 1, 1000), cursor);
+}
+
+io::Task<void> Engine::remove(Principal who, std::string id_or_name) {
+  LMSB_CO_TRY(const KeptSandbox* found, registry_.find(who, id_or_name));
+  auto sandbox = registry_.take(found->info.id);
+  const std::uint64_t serial = sandbox->handle->serial();
+  sandbox->handle->kill_commands();  // commands that run in it hold it a moment longer
+  const std::string id = sandbox->info.id;
+  sandbox.reset();
+  LMSB_CO_CHECK(co_await fleet_.wait_destroyed(serial));
+  log_.log(LogLevel::info, "sandbox.removed", {{"id", id}, {"by", who.name}});
+  co_return Status();
+}
+
+io::Task<ExecResult> Engine::exec(Principal who, std::string id_or_name, Command command) {
+  LMSB_CO_CHECK(check_command(command));
+  if (command.timeout > options_.policy.timeout)
+    co_return above_policy("timeout_ms", std::to_string(options_.policy.timeout.count()));
+  LMSB_CO_TRY(const KeptSandbox* found, registry_.find(who, id_or_name));
+  // Copies: the sandbox may be removed while its command runs.
+  const std::shared_ptr<SandboxHandle> sandbox = found->handle;
+  ImageDefaults defaults = found->image;
+  for (const auto& [name, value] : found->env) defaults.env[name] = value;
+  const auto queued = std::chrono::steady_clock::now();
+  LMSB_CO_TRY(const auto slot, co_await admission_.enter());
+  const std::chrono::duration<double, std::milli> queue_time = std::chrono::steady_clock::now() - queued;
+  LMSB_CO_TRY(auto result, co_await run_command(loop_, *sandbox, std::move(defaults), std::move(command), false));
+  result.usage.queue_ms = queue_time.count();
+  count(result);
+  add_hint(result);
+  co_return result;
+}
+
+void Engine::count(const ExecResult& result) {
+  metrics_.counter("lmsb_commands_total", "Commands by verdict", {{"outcome", std::string(to_string(result.outcome))}})
+      .increment();
+}
+
+Result<std::vector<ImageInfo>> Engine::images() { return images_.list(); }
+Result<std::vector<ModelInfo>> Engine::models() { return models_->list(); }
+
+io::Task<ModelInfo> Engine::pull_model(Principal who, std::string source, std::string name) {
+  if (!who.admin)
+    co_return Error(ErrorCode::permission_denied, "only an administrator may add models")
+        .with_slug("permission_denied");
+  co_return co_await models_->pull(std::move(source), std::move(name));
+}
+
+io::Task<std::string> Engine::complete(Principal, std::string prompt) {
+  co_return co_await models_->complete(std::move(prompt));
+}
+
+io::Task<Control::UpstreamAnswer> Engine::ask_upstream(Principal, std::string prompt) {
+  co_return co_await models_->ask_upstream(std::move(prompt));
+}
+
+Result<std::string> Engine::plan_text(const OneShot& request) {
+  LMSB_TRY(const auto image, images_.find(request.image));
+  LMSB_TRY(const auto spec, spec_of(image.name, request.limits, Lifetime::one_shot, request.mounts));
+  LMSB_TRY(const auto plan, sandbox::plan(spec));
+  return sandbox::to_text(plan);
+}
+
+Info Engine::info() {
+  Info info;
+  info.version = LMSB_VERSION;
+  info.default_image = images_.default_image();
+  info.isolation = isolation_layers(landlock_abi_);
+  if (landlock_abi_ == 0) info.weaker.emplace_back("the kernel has no Landlock");
+  info.sandboxes = registry_.size();
+  info.prepared = fleet_.prepared();
+  info.running = admission_.running();
+  info.waiting = admission_.waiting();
+  return info;
+}
+
+HealthReport Engine::health() { return {ready_, {{"sandboxes", ready_}}}; }
+
+io::Always<void> Engine::drain() {
+  ready_ = false;
+  registry_.clear();
+  co_await models_->drain();
+  co_await fleet_.drain();
+}
+
+}  // namespace lmsb::control

@@ -1,0 +1,96 @@
+#pragma once
+// Engine: the real Control: admission, policy, the fleet, kept sandboxes, models.
+#include <memory>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "control/admission.h"
+#include "control/control.h"
+#include "control/fleet.h"
+#include "control/image_catalog.h"
+#include "control/model_service.h"
+#include "control/registry.h"
+
+namespace lmsb::control {
+
+// What any request may ask for at most, whatever the dialect (interfaces.md, Doors).
+struct PolicyCaps {
+  Bytes memory;                  // 0 = what the machine has
+  std::uint32_t cpu_millis = 0;  // 0 = every CPU
+  std::uint32_t processes = 32'768;
+  Bytes disk = Bytes::GiB(64);
+  std::chrono::milliseconds timeout{24 * 3600 * 1000};
+};
+
+struct EngineOptions {
+  std::string default_image;       // "" = base if it is stored, else host
+  std::size_t pool_size = 8;       // prepared one-shot sandboxes of the default image
+  std::size_t kept_pool_size = 2;  // prepared sandboxes for create
+  std::size_t max_running = 0;     // commands at once; 0 = 4 for each CPU, at least 8
+  std::size_t max_waiting = 1024;
+  PolicyCaps policy;
+};
+
+// What the engine works with.
+struct EngineParts {
+  Fleet& fleet;
+  image::Store images;
+  std::unique_ptr<ModelService> models;
+};
+
+class Engine final : public Control {
+ public:
+  // All references outlive the engine.
+  Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions options, Metrics& metrics, Logger& log);
+  ~Engine() override;
+
+  // The limits of a created sandbox that asks for none.
+  static Limits created_defaults();
+
+  io::Task<OneShotResult> run_once(Principal who, OneShot request) override;
+  io::Task<SandboxInfo> create(Principal who, CreateSandbox request) override;
+  Result<SandboxInfo> get(const Principal& who, const std::string& id_or_name) override;
+  Result<SandboxPage> list(const Principal& who, std::optional<SandboxState> state,
+                           const std::map<std::string, std::string>& labels, std::size_t limit,
+                           const std::string& cursor) override;
+  io::Task<void> remove(Principal who, std::string id_or_name) override;
+  io::Task<ExecResult> exec(Principal who, std::string id_or_name, Command command) override;
+  Result<std::vector<ImageInfo>> images() override;
+  Result<std::vector<ModelInfo>> models() override;
+  io::Task<ModelInfo> pull_model(Principal who, std::string source, std::string name) override;
+  io::Task<std::string> complete(Principal who, std::string prompt) override;
+  io::Task<UpstreamAnswer> ask_upstream(Principal who, std::string prompt) override;
+  Result<std::string> plan_text(const OneShot& request) override;
+  Info info() override;
+  HealthReport health() override;
+
+  // Starts filling the pools. Ends when the first sandbox stands or could not be made (the Error says why).
+  io::Task<void> prepare();
+  // Ends everything: kept sandboxes, runners, the pool.
+  io::Always<void> drain();
+
+ private:
+  Status check_limits(const Limits& limits) const;
+  Result<sandbox::SandboxSpec> spec_of(const std::string& image, const Limits& limits, sandbox::Lifetime lifetime,
+                                       const std::vector<MountRequest>& mounts) const;
+  io::Task<Fleet::Handle> obtain(sandbox::SandboxSpec spec);
+  void count(const ExecResult& result);
+
+  boost::asio::io_context& loop_;
+  Fleet& fleet_;
+  ImageCatalog images_;
+  std::unique_ptr<ModelService> models_;
+  EngineOptions options_;
+  Metrics& metrics_;
+  Logger& log_;
+  Admission admission_;
+  Registry registry_;
+  Limits kept_limits_;
+  int landlock_abi_ = 0;
+  bool ready_ = false;
+};
+
+}  // namespace lmsb::control

@@ -1,0 +1,101 @@
+#pragma once
+// What it means to run a command: the request and the result of every door (interfaces.md, "exec: the contract").
+// Plain values.
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/units.h"
+#include "sandbox/limits.h"
+
+namespace lmsb::control {
+
+// How a command ended. Our own fault is only ever `lost` or an Error, never a wrong verdict.
+enum class Outcome : std::uint8_t {
+  exited,
+  signaled,
+  timed_out,
+  cpu_timed_out,
+  oom_killed,
+  disk_full,
+  cancelled,
+  lost
+};
+std::string_view to_string(Outcome outcome);
+
+using sandbox::Limits;
+
+using Argv = std::vector<std::string>;
+
+struct Command {
+  std::variant<std::string, Argv> cmd;     // a string for the shell, or an argument vector
+  std::string shell;                       // "" = /bin/bash, else /bin/sh
+  std::map<std::string, std::string> env;  // on top of the image's
+  std::string cwd;                         // "" = the image's working directory
+  std::string user;                        // "" = the profile's user
+  std::string stdin_data;
+  std::chrono::milliseconds timeout{120'000};  // wall time
+  Bytes output_cap = Bytes::MiB(1);            // of each stream: more is counted, head and tail are kept
+};
+
+// One captured stream: raw octets. When something is missing, `data` is head + tail and `cut_at` where the gap is.
+struct Output {
+  std::string data;
+  std::uint64_t truncated_bytes = 0;
+  std::size_t cut_at = 0;
+};
+
+struct Usage {
+  double queue_ms = 0;
+  double wall_ms = 0;
+  double cpu_user_ms = 0;
+  double cpu_system_ms = 0;
+  std::uint64_t max_memory_bytes = 0;
+  std::uint64_t max_processes = 0;
+};
+
+struct ExecResult {
+  Outcome outcome = Outcome::lost;
+  std::optional<int> exit_code;       // 128 + signal for signals; nothing only if it never started
+  std::optional<std::string> signal;  // "SIGKILL"
+  Output out;
+  Output err;
+  Usage usage;
+  std::string sandbox_id;
+  std::string image_digest;
+  std::string hint;              // "" = none
+  bool background_left = false;  // a background child still held the output; it was detached (killed in a one-shot)
+};
+
+// A file that goes in or comes out, by its path inside.
+struct File {
+  std::string path;
+  std::string data;
+};
+
+// A directory of the machine that its owner handed to the launcher (run -v; sandbox/mount_token.h).
+struct MountRequest {
+  std::string token;   // 32 hexadecimal digits
+  std::string target;  // absolute path inside
+  bool read_only = false;
+};
+
+struct OneShot {
+  Command command;
+  std::string image;  // "" = the default image
+  Limits limits;
+  std::vector<File> files;  // written before the command starts; relative to the working directory
+  std::vector<MountRequest> mounts;
+  std::vector<std::string> collect;  // read after it ended; missing ones are left out
+};
+
+struct OneShotResult {
+  ExecResult exec;
+  std::vector<File> files;
+};
+
+}  // namespace lmsb::control

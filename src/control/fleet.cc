@@ -1,0 +1,214 @@
+#include "control/fleet.h"
+
+#include <algorithm>
+#include <fcntl.h>
+
+#include "io/spawn.h"
+
+namespace lmsb::control {
+namespace {
+
+const std::vector<double> kLaunchBuckets = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2};
+constexpr std::uint32_t kMaxFailuresInARow = 3;  // then the pool rests until somebody launches with success
+
+Error launcher_gone() {
+  return Error(ErrorCode::unavailable, "the launcher is gone")
+      .with_slug("launcher_lost")
+      .with_hint("the daemon is ending; start it again");
+}
+
+sandbox::SandboxSpec spec_of(const PoolKind& kind) {
+  sandbox::SandboxSpec spec;
+  spec.image = kind.image;
+  spec.limits = kind.limits;
+  spec.lifetime = kind.lifetime;
+  return spec;
+}
+
+}  // namespace
+
+Fleet::Fleet(boost::asio::io_context& loop, sandbox::LauncherClient client, Options options, Metrics& metrics,
+             Logger& log)
+    : loop_(loop),
+      client_(std::move(client)),
+      options_(options),
+      log_(log),
+      launches_(metrics.counter("lmsb_sandbox_launches_total", "Sandboxes launched")),
+      launch_failures_(metrics.counter("lmsb_sandbox_launch_failures_total", "Launches that failed")),
+      pool_hits_(metrics.counter("lmsb_pool_hits_total", "Sandboxes taken from the pool")),
+      pool_misses_(metrics.counter("lmsb_pool_misses_total", "Sandboxes that had to be launched on request")),
+      launch_seconds_(
+          metrics.histogram("lmsb_sandbox_launch_seconds", "From the request to a ready guest", kLaunchBuckets)),
+      watch_(loop.get_executor(), BorrowedFd(client_.fd())),
+      changed_(loop) {
+  (void)::fcntl(client_.fd(), F_SETFL, ::fcntl(client_.fd(), F_GETFL) | O_NONBLOCK);
+  ++in_flight_;
+  io::spawn(loop, read_answers());
+}
+
+Fleet::~Fleet() { watch_.cancel(); }
+
+// The Fleet outlives this task: drain() waits for it, and the loop has ended otherwise.
+io::Always<void> Fleet::read_answers() {
+  for (;;) {
+    auto answer = client_.receive();
+    if (!answer.ok()) break;
+    if (*answer) {
+      handle(*std::move(*answer));
+      continue;
+    }
+    const Status readable = co_await watch_.readable();
+    if (!readable.ok()) break;
+  }
+  launcher_gone_ = true;
+  for (const auto& [request, pending] : std::exchange(pending_, {})) {
+    pending->answer = launcher_gone();
+    pending->answered.notify_all();
+  }
+  --in_flight_;
+  changed_.notify_all();
+}
+
+void Fleet::handle(sandbox::LauncherClient::Answer answer) {
+  if (const auto found = pending_.find(answer.request); found != pending_.end()) {
+    found->second->answer = std::move(answer.launched);
+    found->second->answered.notify_all();
+    pending_.erase(found);
+    return;
+  }
+  if (destroy_requests_.erase(answer.request) == 0) {
+    // A launch whose requester went away: what it made is not wanted.
+    if (answer.launched.ok()) release(answer.launched->serial);
+    return;
+  }
+  --destroying_;
+  changed_.notify_all();
+  refill();
+}
+
+void Fleet::release(std::uint64_t serial) {
+  held_.erase(serial);
+  auto request = client_.send_destroy(serial);
+  if (!request.ok()) return;  // a launcher that is gone takes its sandboxes with it
+  destroy_requests_[*request] = serial;
+  ++destroying_;
+}
+
+io::Task<Fleet::Handle> Fleet::launch(sandbox::SandboxSpec spec) {
+  ++in_flight_;
+  auto launched = co_await launch_and_wait(std::move(spec));
+  --in_flight_;
+  (launched.ok() ? launches_ : launch_failures_).increment();
+  failures_in_a_row_ = launched.ok() ? 0 : failures_in_a_row_ + 1;
+  changed_.notify_all();
+  co_return launched;
+}
+
+io::Task<Fleet::Handle> Fleet::launch_and_wait(sandbox::SandboxSpec spec) {
+  const io::Deadline deadline = io::Deadline::in(options_.launch_timeout);
+  const auto begin = std::chrono::steady_clock::now();
+  while (destroying_ >= options_.max_destroying && !launcher_gone_) LMSB_CO_CHECK(co_await changed_.wait(deadline));
+  if (launcher_gone_) co_return launcher_gone();
+  LMSB_CO_TRY(const sandbox::LaunchPlan plan, sandbox::plan(spec));
+  LMSB_CO_TRY(const std::uint32_t request, client_.send_launch(plan));
+  const auto pending = std::make_shared<PendingLaunch>(loop_);
+  pending_[request] = pending;
+  while (!pending->answer) {
+    Status answered = co_await pending->answered.wait(deadline);
+    if (answered.ok()) continue;
+    pending_.erase(request);  // handle() destroys what still comes
+    co_return std::move(answered).error();
+  }
+  if (!pending->answer->ok()) co_return std::move(*pending->answer).error();
+  held_.insert((*pending->answer)->serial);
+  std::function<void(std::uint64_t)> give_back = [this](std::uint64_t serial) { release(serial); };
+  auto handle = std::make_unique<SandboxHandle>(loop_, spec, *std::move(*pending->answer), std::move(give_back));
+  LMSB_CO_TRY(const auto ready, co_await handle->channel().wait_ready(deadline));
+  handle->landlock_abi = ready.landlock_abi;
+  launch_seconds_.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  co_return handle;
+}
+
+io::Task<Fleet::Handle> Fleet::take(PoolKind kind) {
+  const auto matches = [&kind](const std::unique_ptr<Pool>& pool) { return pool->kind == kind; };
+  const auto pool = std::find_if(pools_.begin(), pools_.end(), matches);
+  while (pool != pools_.end() && !(*pool)->ready.empty()) {
+    Handle handle = std::move((*pool)->ready.front());
+    (*pool)->ready.pop_front();
+    refill();
+    if (handle->channel().is_closed()) continue;  // it died while it waited
+    pool_hits_.increment();
+    co_return handle;
+  }
+  pool_misses_.increment();
+  co_return co_await launch(spec_of(kind));
+}
+
+io::Task<void> Fleet::wait_destroyed(std::uint64_t serial) {
+  const auto is_there = [this, serial] {
+    if (held_.contains(serial)) return true;
+    return std::any_of(destroy_requests_.begin(), destroy_requests_.end(),
+                       [serial](const auto& d) { return d.second == serial; });
+  };
+  while (is_there() && !launcher_gone_) LMSB_CO_CHECK(co_await changed_.wait());
+  if (launcher_gone_) co_return launcher_gone();
+  co_return Status();
+}
+
+void Fleet::forget_ready(const std::string& image) {
+  for (const auto& pool : pools_)
+    if (pool->kind.image == image) pool->ready.clear();
+  refill();
+}
+
+void Fleet::keep_ready(PoolKind kind, std::size_t size) {
+  auto pool = std::make_unique<Pool>();
+  pool->kind = std::move(kind);
+  pool->size = size;
+  pools_.push_back(std::move(pool));
+  refill();
+}
+
+void Fleet::refill() {
+  if (draining_ || launcher_gone_ || failures_in_a_row_ >= kMaxFailuresInARow) return;
+  for (const auto& pool : pools_)
+    while (pool->ready.size() + pool->launching < pool->size && destroying_ < options_.max_destroying) {
+      ++pool->launching;
+      io::spawn(loop_, prepare(this, pool.get()));
+    }
+}
+
+io::Always<void> Fleet::prepare(Fleet* fleet, Pool* pool) {
+  auto handle = co_await fleet->launch(spec_of(pool->kind));
+  --pool->launching;
+  if (!handle.ok()) {
+    fleet->log_.log(LogLevel::warning, "pool.launch_failed",
+                    {{"image", pool->kind.image}, {"error", handle.error().message()}});
+    co_return;
+  }
+  if (!fleet->draining_) pool->ready.push_back(*std::move(handle));
+  fleet->refill();
+}
+
+io::Task<void> Fleet::wait_launcher_gone() {
+  while (!launcher_gone_) LMSB_CO_CHECK(co_await changed_.wait());
+  co_return Status();
+}
+
+io::Always<void> Fleet::drain() {
+  draining_ = true;
+  for (const auto& pool : pools_) pool->ready.clear();
+  const io::Deadline deadline = io::Deadline::in(std::chrono::seconds(5));
+  while ((destroying_ > 0 || in_flight_ > 1) && !launcher_gone_) {
+    const Status changed = co_await changed_.wait(deadline);
+    if (!changed.ok()) break;
+  }
+}
+
+std::size_t Fleet::prepared() const {
+  std::size_t count = 0;
+  for (const auto& pool : pools_) count += pool->ready.size();
+  return count;
+}
+
+}  // namespace lmsb::control

@@ -1,0 +1,107 @@
+#pragma once
+// Fleet: every sandbox that this daemon has the launcher make, and the pool of prepared ones.
+//
+// Launches overlap; destruction is off the path and bounded: while too many sandboxes are still being taken apart, new
+// ones wait. One loop, one thread. The handles it gives out must be gone before the Fleet.
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "control/sandbox_handle.h"
+#include "io/event.h"
+#include "io/wait_fd.h"
+#include "sandbox/launcher_client.h"
+
+namespace lmsb::control {
+
+// What the pool keeps ready: sandboxes that differ in nothing but their id.
+struct PoolKind {
+  std::string image;
+  sandbox::Limits limits;
+  sandbox::Lifetime lifetime = sandbox::Lifetime::one_shot;
+  bool operator==(const PoolKind&) const = default;
+};
+
+class Fleet {
+ public:
+  struct Options {
+    std::size_t max_destroying = 64;  // sandboxes being taken apart before launches wait
+    std::chrono::milliseconds launch_timeout{10'000};
+  };
+  // `loop`, `metrics` and `log` outlive the fleet.
+  Fleet(boost::asio::io_context& loop, sandbox::LauncherClient client, Options options, Metrics& metrics, Logger& log);
+  ~Fleet();
+
+  using Handle = std::unique_ptr<SandboxHandle>;
+
+  // A fresh sandbox, nothing prepared. Errors name the step that failed.
+  io::Task<Handle> launch(sandbox::SandboxSpec spec);
+  // A sandbox of a kind, prepared if there is one.
+  io::Task<Handle> take(PoolKind kind);
+  // Waits until everything of a sandbox whose handle is gone has been given back. Errors: cancelled, unavailable (the
+  // launcher is gone).
+  io::Task<void> wait_destroyed(std::uint64_t serial);
+  // Drops what is prepared of an image: it was rebuilt or removed.
+  void forget_ready(const std::string& image);
+  // From now on `size` sandboxes of this kind are kept ready. Preparing happens off every request's path.
+  void keep_ready(PoolKind kind, std::size_t size);
+
+  // Ends when the launcher is gone: the daemon cannot go on without it.
+  io::Task<void> wait_launcher_gone();
+  // Drops the pool and waits until every sandbox has been given back.
+  io::Always<void> drain();
+
+  std::size_t prepared() const;  // sandboxes ready in the pool
+  std::size_t destroying() const { return destroying_; }
+
+ private:
+  struct Pool {
+    PoolKind kind;
+    std::size_t size = 0;
+    std::size_t launching = 0;
+    std::deque<Handle> ready;
+  };
+  struct PendingLaunch {
+    explicit PendingLaunch(boost::asio::io_context& loop) : answered(loop) {}
+    std::optional<Result<sandbox::LaunchedSandbox>> answer;
+    io::Event answered;
+  };
+
+  io::Always<void> read_answers();
+  void handle(sandbox::LauncherClient::Answer answer);
+  void release(std::uint64_t serial);
+  void refill();
+  static io::Always<void> prepare(Fleet* fleet, Pool* pool);
+  io::Task<Handle> launch_and_wait(sandbox::SandboxSpec spec);
+
+  boost::asio::io_context& loop_;
+  sandbox::LauncherClient client_;
+  Options options_;
+  Logger& log_;
+  Counter& launches_;
+  Counter& launch_failures_;
+  Counter& pool_hits_;
+  Counter& pool_misses_;
+  Histogram& launch_seconds_;
+  io::FdWatch watch_;
+  std::map<std::uint32_t, std::shared_ptr<PendingLaunch>> pending_;
+  std::map<std::uint32_t, std::uint64_t> destroy_requests_;  // request → serial
+  std::set<std::uint64_t> held_;                             // serials whose handle lives
+  std::size_t destroying_ = 0;
+  std::size_t in_flight_ = 0;  // tasks of ours that still run
+  bool launcher_gone_ = false;
+  bool draining_ = false;
+  std::uint32_t failures_in_a_row_ = 0;
+  io::Event changed_;  // destroying_, launcher_gone_, in_flight_
+  std::vector<std::unique_ptr<Pool>> pools_;
+};
+
+}  // namespace lmsb::control

@@ -1,0 +1,23 @@
+#pragma once
+// ModelService: the daemon's local models and its upstream, as control needs them. model/ knows files and formats;
+// this knows sandboxes: a runner is one.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "control/control.h"
+
+namespace lmsb::control {
+
+class ModelService {
+ public:
+  virtual ~ModelService() = default;
+  virtual Result<std::vector<ModelInfo>> list() = 0;
+  virtual io::Task<ModelInfo> pull(std::string source, std::string name) = 0;
+  virtual io::Task<std::string> complete(std::string prompt) = 0;
+  virtual io::Task<Control::UpstreamAnswer> ask_upstream(std::string prompt) = 0;
+  // Lets answers finish, then ends the runners.
+  virtual io::Always<void> drain() = 0;
+};
+
+}  // namespace lmsb::control

@@ -1,0 +1,95 @@
+#include "control/registry.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/text.h"
+
+namespace lmsb::control {
+namespace {
+
+constexpr std::size_t kMinPrefix = 3;
+
+bool may_see(const Principal& who, const KeptSandbox& sandbox) { return who.admin || sandbox.owner == who.name; }
+
+bool has_labels(const SandboxInfo& info, const std::map<std::string, std::string>& labels) {
+  return std::all_of(labels.begin(), labels.end(), [&](const auto& label) {
+    const auto found = info.labels.find(label.first);
+    return found != info.labels.end() && found->second == label.second;
+  });
+}
+
+Error not_found(const std::string& id_or_name) {
+  return Error(ErrorCode::not_found, "no sandbox " + quoted(id_or_name))
+      .with_slug("sandbox_not_found")
+      .with_hint("lm-sandbox ls shows what there is");
+}
+
+// Order of creation; the id decides between equal times. Also what a cursor holds.
+std::string order_key(const SandboxInfo& info) { return info.created_at + "/" + info.id; }
+
+}  // namespace
+
+Status Registry::add(KeptSandbox sandbox) {
+  if (by_id_.size() >= kMaxSandboxes)
+    return Error(ErrorCode::resource_exhausted, "there are 10000 sandboxes already").with_slug("too_many_sandboxes");
+  if (has_name(sandbox.info.name))
+    return Error(ErrorCode::already_exists, "a sandbox named " + quoted(sandbox.info.name) + " exists")
+        .with_slug("name_taken");
+  const std::string id = sandbox.info.id;
+  by_id_.emplace(id, std::move(sandbox));
+  return {};
+}
+
+bool Registry::has_name(const std::string& name) const {
+  if (name.empty()) return false;
+  return std::any_of(by_id_.begin(), by_id_.end(), [&](const auto& entry) { return entry.second.info.name == name; });
+}
+
+Result<KeptSandbox*> Registry::find(const Principal& who, const std::string& id_or_name) {
+  if (const auto exact = by_id_.find(id_or_name); exact != by_id_.end())
+    return may_see(who, exact->second) ? Result<KeptSandbox*>(&exact->second) : not_found(id_or_name);
+  KeptSandbox* by_prefix = nullptr;
+  for (auto& [id, sandbox] : by_id_) {
+    if (!may_see(who, sandbox)) continue;
+    if (!sandbox.info.name.empty() && sandbox.info.name == id_or_name) return &sandbox;
+    if (id_or_name.size() < kMinPrefix || !id.starts_with(id_or_name)) continue;
+    if (by_prefix != nullptr)
+      return Error(ErrorCode::invalid_argument, quoted(id_or_name) + " begins more than one sandbox id")
+          .with_slug("sandbox_ambiguous");
+    by_prefix = &sandbox;
+  }
+  if (by_prefix == nullptr) return not_found(id_or_name);
+  return by_prefix;
+}
+
+Result<SandboxPage> Registry::list(const Principal& who, std::optional<SandboxState> state,
+                                   const std::map<std::string, std::string>& labels, std::size_t limit,
+                                   const std::string& cursor) const {
+  std::vector<const SandboxInfo*> matching;
+  for (const auto& [id, sandbox] : by_id_)
+    if (may_see(who, sandbox) && (!state || sandbox.info.state == *state) && has_labels(sandbox.info, labels) &&
+        order_key(sandbox.info) > cursor)
+      matching.push_back(&sandbox.info);
+  std::sort(matching.begin(), matching.end(),
+            [](const auto* a, const auto* b) { return order_key(*a) < order_key(*b); });
+  SandboxPage page;
+  for (const SandboxInfo* info : matching) {
+    if (page.data.size() == limit) {
+      page.next_cursor = order_key(page.data.back());
+      break;
+    }
+    page.data.push_back(*info);
+  }
+  return page;
+}
+
+std::optional<KeptSandbox> Registry::take(const std::string& id) {
+  const auto found = by_id_.find(id);
+  if (found == by_id_.end()) return std::nullopt;
+  KeptSandbox sandbox = std::move(found->second);
+  by_id_.erase(found);
+  return sandbox;
+}
+
+}  // namespace lmsb::control

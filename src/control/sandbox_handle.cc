@@ -1,0 +1,83 @@
+#include "control/sandbox_handle.h"
+
+#include <array>
+#include <cstdlib>
+#include <string_view>
+#include <unistd.h>
+
+#include "io/spawn.h"
+#include "io/wait_fd.h"
+
+namespace lmsb::control {
+namespace {
+
+// Reads a small kernel file from its beginning; the descriptor stays open, the value is always the present one.
+std::string_view read_counter(const UniqueFd& file, std::array<char, 1024>& buffer) {
+  const ssize_t size = ::pread(file.get(), buffer.data(), buffer.size() - 1, 0);
+  if (size <= 0) return {};
+  buffer[static_cast<std::size_t>(size)] = '\0';
+  return {buffer.data(), static_cast<std::size_t>(size)};
+}
+
+}  // namespace
+
+// cgroup v1 kills one process at a time; a sandbox dies whole, so the rest follows on the kernel's notice.
+struct SandboxHandle::OomWatch {
+  OomWatch(boost::asio::io_context& loop, UniqueFd e, int k)
+      : event(std::move(e)), kill(k), watch(loop.get_executor(), event) {}
+
+  static io::Always<void> run(std::shared_ptr<OomWatch> self) {
+    const Status noticed = co_await self->watch.readable();
+    if (!noticed.ok()) co_return;
+    self->has_happened = true;
+    if (self->kill >= 0) (void)!::write(self->kill, "1", 1);
+  }
+
+  UniqueFd event;
+  int kill;  // owned by the handle; -1 once that is gone
+  io::FdWatch watch;
+  bool has_happened = false;  // our kill may come before the kernel's own, which is then not counted
+};
+
+SandboxHandle::SandboxHandle(boost::asio::io_context& loop, const sandbox::SandboxSpec& spec,
+                             sandbox::LaunchedSandbox launched, std::function<void(std::uint64_t)> release)
+    : id_(spec.id.str()),
+      image_(spec.image),
+      limits_(spec.limits),
+      launched_(std::move(launched)),
+      release_(std::move(release)),
+      channel_(loop, std::move(launched_.channel)),
+      oom_watch_(std::make_shared<OomWatch>(loop, std::move(launched_.oom_event), launched_.kill.get())) {
+  io::spawn(loop, OomWatch::run(oom_watch_));
+}
+
+SandboxHandle::~SandboxHandle() {
+  oom_watch_->kill = -1;
+  oom_watch_->watch.cancel();
+  release_(launched_.serial);
+}
+
+void SandboxHandle::kill_commands() { (void)!::write(launched_.kill.get(), "1", 1); }
+
+std::uint64_t SandboxHandle::count_oom_kills() const {
+  std::array<char, 1024> buffer{};
+  constexpr std::string_view kKey = "oom_kill ";
+  const std::string_view text = read_counter(launched_.memory_events, buffer);
+  for (std::size_t at = text.find(kKey); at != std::string_view::npos; at = text.find(kKey, at + 1))
+    if (at == 0 || text[at - 1] == '\n') return std::strtoull(text.data() + at + kKey.size(), nullptr, 10);
+  return 0;
+}
+
+bool SandboxHandle::was_out_of_memory() {
+  const std::uint64_t kills = count_oom_kills();
+  const bool has_killed = std::exchange(oom_kills_seen_, kills) != kills;
+  return std::exchange(oom_watch_->has_happened, false) || has_killed;
+}
+
+std::uint64_t SandboxHandle::peak_memory_bytes() const {
+  std::array<char, 1024> buffer{};
+  const std::string_view text = read_counter(launched_.memory_peak, buffer);
+  return text.empty() ? 0 : std::strtoull(text.data(), nullptr, 10);
+}
+
+}  // namespace lmsb::control

@@ -1,0 +1,34 @@
+#pragma once
+// Becoming a command: what runs in the standby once its request arrives. Nothing here allocates before the posture of
+// a command is complete; a failure is reported on the socket and ends the process.
+#include <array>
+#include <cstdint>
+
+#include "guest_protocol/messages.h"
+
+namespace lmsb::guest {
+
+// A StartRequest with its body taken apart. Pointers lead into the received message.
+struct ParsedStart {
+  guest_protocol::Program program{};
+  std::array<char*, 2049> argv{};  // NULL-terminated
+  std::array<char*, 2049> envp{};  // NULL-terminated
+  char* cwd = nullptr;
+};
+
+// Takes the message in `buffer` apart. False when sizes or counts do not add up.
+bool parse_start(char* buffer, std::size_t size, ParsedStart& parsed);
+
+// Commands are killed before anything of ours when the sandbox is out of memory.
+int raise_oom_score();
+
+// Waits for the request on `socket`, then takes the command's user and runs it. Never returns.
+[[noreturn]] void become_command(int socket);
+
+// The programs that are not in the image (become them after the posture is complete). Each returns an exit status.
+int run_put();
+int run_get(char* const* paths);
+// Connects to the unix socket at `path` and sends it out over `socket`.
+int run_connect(int socket, const char* path);
+
+}  // namespace lmsb::guest

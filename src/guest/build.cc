@@ -1,0 +1,264 @@
+#include "guest/build.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/vfs.h>
+#include <time.h>
+
+#include "guest/files.h"
+#include "guest/host_tree.h"
+#include "guest/posture.h"
+#include "os/sys.h"
+
+namespace lmsb::guest {
+namespace {
+
+using guest_protocol::RootKind;
+using guest_protocol::Step;
+
+constexpr long kProcSuperMagic = 0x9fa0;
+
+std::uint64_t now_us() {
+  timespec t{};
+  ::clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000U + static_cast<std::uint64_t>(t.tv_nsec) / 1000U;
+}
+
+// One option of a file system that is being configured.
+struct FsOption {
+  const char* key;
+  const char* value;
+};
+
+// Makes a detached mount of `type`. Returns the descriptor or -errno.
+template <std::size_t N>
+int make_mount(const char* type, const std::array<FsOption, N>& options, std::uint64_t attributes) {
+  const UniqueFd fs(sys::fsopen(type, sys::kFsopenCloexec));
+  if (!fs) return -errno;
+  for (const FsOption& option : options)
+    if (sys::fsconfig(fs.get(), sys::kFsconfigSetString, option.key, option.value, 0) < 0) return -errno;
+  if (sys::fsconfig(fs.get(), sys::kFsconfigCmdCreate, nullptr, nullptr, 0) < 0) return -errno;
+  const int mount = sys::fsmount(fs.get(), sys::kFsmountCloexec, static_cast<unsigned>(attributes));
+  return mount < 0 ? -errno : mount;
+}
+
+// Attaches a detached mount on the directory or file `path` below `root`, which must not lead through a link.
+int attach(int mount, int root, const char* path) {
+  const int opened = open_beneath(root, path, O_PATH);
+  if (opened < 0) return -opened;
+  const UniqueFd target(opened);
+  const unsigned flags = sys::kMoveMountFEmptyPath | sys::kMoveMountTEmptyPath;
+  return sys::move_mount(mount, "", target.get(), "", flags) < 0 ? errno : 0;
+}
+
+// The descriptor of the present root directory; valid until somebody pivots.
+int open_slash() { return ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC); }
+
+}  // namespace
+
+int Builder::fd(std::int32_t index) const {
+  const auto i = static_cast<std::size_t>(index);
+  return index >= 0 && i < fds_.count ? fds_.fds[i].get() : -1;
+}
+
+bool Builder::build() {
+  struct Entry {
+    Step step;
+    int (Builder::*run)();
+  };
+  static constexpr std::array<Entry, 16> kSteps = {{{Step::unshare, &Builder::unshare_namespaces},
+                                                    {Step::session_keyring, &Builder::join_session_keyring},
+                                                    {Step::proc, &Builder::open_proc},
+                                                    {Step::root, &Builder::open_root},
+                                                    {Step::pivot, &Builder::pivot},
+                                                    {Step::mounts, &Builder::mount_all},
+                                                    {Step::dev, &Builder::mount_dev},
+                                                    {Step::masks, &Builder::mask_proc},
+                                                    {Step::user_max, &Builder::write_user_max},
+                                                    {Step::network, &Builder::bring_loopback_up},
+                                                    {Step::hostname, &Builder::set_hostname},
+                                                    {Step::rlimits, &Builder::set_rlimits},
+                                                    {Step::landlock, &Builder::make_landlock},
+                                                    {Step::capabilities, &Builder::drop_capabilities},
+                                                    {Step::no_new_privs, &Builder::set_no_new_privs},
+                                                    {Step::seccomp, &Builder::install_filter}}};
+  std::uint64_t before = now_us();
+  for (const Entry& entry : kSteps) {
+    const int error = (this->*entry.run)();
+    const std::uint64_t after = now_us();
+    step_us_[static_cast<std::size_t>(entry.step)] = static_cast<std::uint32_t>(after - before);
+    before = after;
+    if (error != 0) {
+      failure_ = {entry.step, error};
+      return false;
+    }
+  }
+  return true;
+}
+
+int Builder::unshare_namespaces() {
+  if (::unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP) < 0) return errno;
+  return ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0 ? errno : 0;
+}
+
+// Without it the launcher's keyring would be readable from inside.
+int Builder::join_session_keyring() { return sys::join_session_keyring() < 0 && errno != ENOSYS ? errno : 0; }
+
+// Before the pivot: a user namespace may mount proc only while it still sees an unmasked one.
+int Builder::open_proc() {
+  constexpr std::array<FsOption, 1> kHide = {{{"hidepid", "invisible"}}};
+  const int made = make_mount("proc", kHide, sys::kMountNosuid | sys::kMountNodev | sys::kMountNoexec);
+  if (made < 0) return -made;
+  proc_.reset(made);
+  return 0;
+}
+
+int Builder::open_root() {
+  if (setup_.root == RootKind::mounted) {
+    const auto index = static_cast<std::size_t>(setup_.root_fd);
+    if (fd(setup_.root_fd) < 0) return EBADF;
+    root_ = std::move(fds_.fds[index]);
+    return 0;
+  }
+  std::array<char, 32> size{};
+  std::array<char, 32> inodes{};
+  std::snprintf(size.data(), size.size(), "%llu", static_cast<unsigned long long>(setup_.root_bytes));
+  std::snprintf(inodes.data(), inodes.size(), "%llu", static_cast<unsigned long long>(setup_.root_inodes));
+  const std::array<FsOption, 3> options = {{{"size", size.data()}, {"nr_inodes", inodes.data()}, {"mode", "755"}}};
+  const int made = make_mount("tmpfs", options, sys::kMountNosuid | sys::kMountNodev);
+  if (made < 0) return -made;
+  root_.reset(made);
+  return fill_host_tree(made, setup_);
+}
+
+// The new root is put on a directory of the launcher's tiny tree, becomes /, and the old tree is let go.
+int Builder::pivot() {
+  const UniqueFd old(open_slash());
+  if (!old) return errno;
+  if (const int error = attach(root_.get(), old.get(), "root"); error != 0) return error;
+  if (::fchdir(root_.get()) < 0) return errno;
+  if (sys::pivot_root(".", ".") < 0) return errno;
+  if (::umount2(".", MNT_DETACH) < 0) return errno;
+  if (::chdir("/") < 0) return errno;
+  root_.reset(open_slash());
+  return root_ ? 0 : errno;
+}
+
+int Builder::mount_all() {
+  if (setup_.root == RootKind::mounted)
+    for (const char* path : {"dev", "proc", "sys", "run/lm-sandbox", "tmp", "etc"})
+      if (const int error = make_directories(root_.get(), path, 0755); error != 0) return error;
+  for (std::uint32_t i = 0; i < setup_.mount_count; ++i) {
+    const guest_protocol::SetupMount& m = setup_.mounts[i];
+    if (m.make_target != 0)
+      if (const int error = make_directories(root_.get(), m.target.data(), 0755); error != 0) return error;
+    if (const int error = attach(fd(m.fd), root_.get(), m.target.data()); error != 0) return error;
+  }
+  if (const int error = attach(fd(setup_.private_fd), root_.get(), "run/lm-sandbox"); error != 0) return error;
+  if (const int error = write_identity(root_.get(), setup_); error != 0) return error;
+  return attach(proc_.get(), root_.get(), "proc");
+}
+
+int Builder::mount_dev() {
+  if (const int error = attach(fd(setup_.dev_fd), root_.get(), "dev"); error != 0) return error;
+  constexpr std::array<FsOption, 4> kPts = {{{"ptmxmode", "0666"}, {"mode", "0620"}, {"gid", "5"}, {"max", "64"}}};
+  const UniqueFd pts(make_mount("devpts", kPts, sys::kMountNosuid | sys::kMountNoexec));
+  if (pts.get() < 0) return -pts.get();
+  if (const int error = attach(pts.get(), root_.get(), "dev/pts"); error != 0) return error;
+  std::array<char, 32> size{};
+  std::snprintf(size.data(), size.size(), "%llu", static_cast<unsigned long long>(guest_protocol::kShmBytes));
+  const std::array<FsOption, 3> options = {{{"size", size.data()}, {"nr_inodes", "4096"}, {"mode", "1777"}}};
+  const int made = make_mount("tmpfs", options, sys::kMountNosuid | sys::kMountNodev | sys::kMountNoexec);
+  if (made < 0) return -made;
+  const UniqueFd shm(made);
+  return attach(shm.get(), root_.get(), "dev/shm");
+}
+
+// Masks come from the launcher's own empty file and directory, by descriptor, onto a procfs checked to be one.
+int Builder::mask_proc() {
+  struct statfs kind {};
+  if (::fstatfs(proc_.get(), &kind) < 0) return errno;
+  if (kind.f_type != kProcSuperMagic) return EINVAL;
+  const int limits = open_beneath(proc_.get(), "sys/user", O_PATH | O_DIRECTORY);
+  if (limits < 0) return -limits;
+  user_limits_.reset(limits);
+  for (const char* name : guest_protocol::kMaskedProc) {
+    struct stat target {};
+    if (::fstatat(proc_.get(), name, &target, AT_SYMLINK_NOFOLLOW) < 0) {
+      if (errno == ENOENT) continue;
+      return errno;
+    }
+    const char* source = S_ISDIR(target.st_mode) ? "run/lm-sandbox/void" : "run/lm-sandbox/empty";
+    const UniqueFd mask(sys::open_tree(root_.get(), source, sys::kOpenTreeClone | O_CLOEXEC));
+    if (!mask) return errno;
+    if (sys::move_mount(mask.get(), "", proc_.get(), name, sys::kMoveMountFEmptyPath) < 0) return errno;
+  }
+  for (const char* name : guest_protocol::kReadOnlyProc) {
+    const UniqueFd tree(sys::open_tree(proc_.get(), name, sys::kOpenTreeClone | O_CLOEXEC));
+    if (!tree) {
+      if (errno == ENOENT) continue;
+      return errno;
+    }
+    sys::MountAttr attr;
+    attr.set = sys::kMountRdonly;
+    if (sys::mount_setattr(tree.get(), "", AT_EMPTY_PATH, attr) < 0) return errno;
+    if (sys::move_mount(tree.get(), "", proc_.get(), name, sys::kMoveMountFEmptyPath) < 0) return errno;
+  }
+  return 0;
+}
+
+// After the last mount: even a detached one counts as a mount namespace. Through the directory below the read-only one.
+int Builder::write_user_max() {
+  for (const guest_protocol::UserMax& limit : guest_protocol::kUserMax) {
+    std::array<char, 16> value{};
+    const int size = std::snprintf(value.data(), value.size(), "%u", limit.value);
+    const int error = write_existing(user_limits_.get(), limit.name, {value.data(), static_cast<std::size_t>(size)});
+    if (error != 0 && error != ENOENT) return error;
+  }
+  return 0;
+}
+
+int Builder::bring_loopback_up() {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket) return errno;
+  ifreq request{};
+  std::memcpy(request.ifr_name, "lo", 3);
+  request.ifr_flags = IFF_UP;
+  return ::ioctl(socket.get(), SIOCSIFFLAGS, &request) < 0 ? errno : 0;
+}
+
+int Builder::set_hostname() {
+  return ::sethostname(setup_.hostname.data(), ::strnlen(setup_.hostname.data(), setup_.hostname.size())) < 0 ? errno
+                                                                                                              : 0;
+}
+
+int Builder::set_rlimits() {
+  for (const guest_protocol::ResourceLimit& limit : guest_protocol::kResourceLimits) {
+    const rlimit value{limit.soft, limit.hard};
+    if (::setrlimit(static_cast<__rlimit_resource>(limit.resource), &value) < 0) return errno;
+  }
+  const rlimit processes{setup_.processes, setup_.processes};
+  if (::setrlimit(RLIMIT_NPROC, &processes) < 0) return errno;
+  const rlimit file_size{setup_.file_size_bytes, setup_.file_size_bytes};
+  return ::setrlimit(RLIMIT_FSIZE, &file_size) < 0 ? errno : 0;
+}
+
+int Builder::make_landlock() {
+  const int ruleset = make_landlock_ruleset(root_.get(), setup_, landlock_abi_);
+  if (ruleset == -ENOSYS || ruleset == -EOPNOTSUPP) return 0;  // reported as landlock_abi 0, shown by inspect
+  if (ruleset < 0) return -ruleset;
+  landlock_.reset(ruleset);
+  return 0;
+}
+
+int Builder::drop_capabilities() { return become_guest_capabilities(); }
+
+int Builder::set_no_new_privs() { return no_new_privs(); }
+
+int Builder::install_filter() { return install_seccomp_from(fd(setup_.filter_fd)); }
+
+}  // namespace lmsb::guest

@@ -1,0 +1,70 @@
+#pragma once
+// Builder: turns the freshly cloned process into PID 1 of a finished sandbox, step by step, from the launcher's Setup.
+//
+// Single-threaded and allocation-free; every step is mandatory and ends the launch when it fails (nothing fails open).
+// Before build() the process is alone in a new user and pid namespace with all capabilities in it; afterwards it has
+// the posture "guest" of launch.md and no way back.
+#include <array>
+#include <cstdint>
+
+#include "guest_protocol/messages.h"
+#include "os/message_socket.h"
+
+namespace lmsb::guest {
+
+// Where and why a launch failed.
+struct Failure {
+  guest_protocol::Step step;
+  int error;  // errno
+};
+
+class Builder {
+ public:
+  // Both references outlive the builder.
+  Builder(const guest_protocol::Setup& setup, ReceivedFds& fds) : setup_(setup), fds_(fds) {}
+
+  // Runs all steps. True when the sandbox stands; false with failure() set.
+  bool build();
+  const Failure& failure() const { return failure_; }
+
+  // Microseconds that each step took.
+  const std::array<std::uint32_t, guest_protocol::kLaunchSteps>& step_us() const { return step_us_; }
+  int landlock_abi() const { return landlock_abi_; }
+  // The ruleset that every command restricts itself with; -1 when the kernel has no Landlock.
+  int landlock_ruleset() const { return landlock_.get(); }
+  // The sandbox's own cgroup directory (a detached mount: nothing above it can be reached).
+  int cgroup() const { return fd(setup_.cgroup_fd); }
+
+ private:
+  // Each returns 0 or an errno.
+  int unshare_namespaces();
+  int join_session_keyring();
+  int open_proc();
+  int open_root();
+  int pivot();
+  int mount_all();
+  int mount_dev();
+  int mask_proc();
+  int write_user_max();
+  int bring_loopback_up();
+  int set_hostname();
+  int set_rlimits();
+  int make_landlock();
+  int drop_capabilities();
+  int set_no_new_privs();
+  int install_filter();
+
+  int fd(std::int32_t index) const;
+
+  const guest_protocol::Setup& setup_;
+  ReceivedFds& fds_;
+  UniqueFd proc_;         // detached, then mounted at /proc
+  UniqueFd root_;         // detached, then /
+  UniqueFd user_limits_;  // /proc/sys/user, still writable
+  UniqueFd landlock_;
+  int landlock_abi_ = 0;
+  Failure failure_{};
+  std::array<std::uint32_t, guest_protocol::kLaunchSteps> step_us_{};
+};
+
+}  // namespace lmsb::guest

@@ -1,0 +1,148 @@
+// The programs of a sandbox that its image does not hold: put and get files, connect to a socket. They run with the
+// posture of a command, so paths are resolved inside the sandbox, with its user's rights, charged to its limits.
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/unique_fd.h"
+#include "guest/become.h"
+#include "guest/command.h"
+#include "guest_protocol/bundle.h"
+#include "os/message_socket.h"
+
+namespace lmsb::guest {
+namespace {
+
+using guest_protocol::BundleEntry;
+
+std::array<char, 64 * 1024> block;
+
+// Reads exactly `size` octets. False at the end of the stream or on an error.
+bool read_exactly(int fd, void* data, std::size_t size) {
+  char* at = static_cast<char*>(data);
+  while (size > 0) {
+    const ssize_t n = ::read(fd, at, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    at += n;
+    size -= static_cast<std::size_t>(n);
+  }
+  return true;
+}
+
+bool write_exactly(int fd, const void* data, std::size_t size) {
+  const char* at = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t n = ::write(fd, at, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    at += n;
+    size -= static_cast<std::size_t>(n);
+  }
+  return true;
+}
+
+void make_parents(char* path) {
+  for (char* at = path + 1; *at != '\0'; ++at) {
+    if (*at != '/') continue;
+    *at = '\0';
+    (void)::mkdir(path, 0755);  // what matters is whether the file can be made
+    *at = '/';
+  }
+}
+
+int copy_in(int file, std::uint64_t size) {
+  while (size > 0) {
+    const auto part = static_cast<std::size_t>(size < block.size() ? size : block.size());
+    if (!read_exactly(0, block.data(), part)) return EPIPE;
+    if (!write_exactly(file, block.data(), part)) return errno;
+    size -= part;
+  }
+  return 0;
+}
+
+int put_one(const BundleEntry& entry, char* path) {
+  make_parents(path);
+  const UniqueFd file(
+      ::open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, entry.mode & 0777U));
+  if (!file) return errno;
+  struct stat kind {};
+  if (::fstat(file.get(), &kind) < 0) return errno;
+  if (!S_ISREG(kind.st_mode)) return EINVAL;
+  return copy_in(file.get(), entry.content_size);
+}
+
+bool get_one(const char* path) {
+  BundleEntry entry{guest_protocol::kBundleMagic, static_cast<std::uint32_t>(std::strlen(path)), 0, 0, 0};
+  const UniqueFd file(::open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  struct stat kind {};
+  if (!file || ::fstat(file.get(), &kind) < 0) {
+    entry.error = errno;
+  } else if (!S_ISREG(kind.st_mode)) {
+    entry.error = S_ISDIR(kind.st_mode) ? EISDIR : EINVAL;
+  } else {
+    entry.content_size = static_cast<std::uint64_t>(kind.st_size);
+    entry.mode = kind.st_mode & 0777U;
+  }
+  if (!write_exactly(1, &entry, sizeof entry) || !write_exactly(1, path, entry.path_size)) return false;
+  std::uint64_t left = entry.content_size;
+  while (left > 0) {  // a file that shrinks meanwhile is filled up with NULs, so that the stream stays in step
+    const auto part = static_cast<std::size_t>(left < block.size() ? left : block.size());
+    const ssize_t n = ::read(file.get(), block.data(), part);
+    const std::size_t have = n > 0 ? static_cast<std::size_t>(n) : part;
+    if (n <= 0) std::memset(block.data(), 0, part);
+    if (!write_exactly(1, block.data(), have)) return false;
+    left -= have;
+  }
+  return true;
+}
+
+}  // namespace
+
+// Exit status: 0, or the errno of the first file that could not be written, whose path is on stderr.
+int run_put() {
+  static std::array<char, guest_protocol::kMaxBundlePath + 1> path;
+  BundleEntry entry{};
+  while (read_exactly(0, &entry, sizeof entry)) {
+    if (entry.magic != guest_protocol::kBundleMagic || entry.path_size > guest_protocol::kMaxBundlePath) return EINVAL;
+    if (!read_exactly(0, path.data(), entry.path_size)) return EPIPE;
+    path[entry.path_size] = '\0';
+    if (const int error = put_one(entry, path.data()); error != 0) {
+      (void)write_exactly(2, path.data(), entry.path_size);
+      return error;
+    }
+  }
+  return 0;
+}
+
+int run_get(char* const* paths) {
+  for (; *paths != nullptr; ++paths)
+    if (!get_one(*paths)) return EPIPE;
+  return 0;
+}
+
+int run_connect(int socket, const char* path) {
+  BecomeFailure failure{guest_protocol::Step::command_exec, 0};
+  const UniqueFd connection(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (!connection)
+    failure.error = errno;
+  else if (std::strlen(path) >= sizeof address.sun_path)
+    failure.error = ENAMETOOLONG;
+  else
+    std::strcpy(address.sun_path, path);  // NOLINT: the bound stands in the line above
+  const auto* generic = reinterpret_cast<const sockaddr*>(&address);
+  if (failure.error == 0 && ::connect(connection.get(), generic, sizeof address) < 0) failure.error = errno;
+  const iovec part{&failure, sizeof failure};
+  const int fd = connection.get();
+  const std::size_t count = failure.error == 0 ? 1 : 0;
+  return send_message(socket, &part, 1, &fd, count) ? 0 : errno;
+}
+
+}  // namespace lmsb::guest

@@ -1,0 +1,97 @@
+#include "guest/command.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "guest/become.h"
+#include "guest/posture.h"
+#include "guest_protocol/profile.h"
+#include "os/message_socket.h"
+#include "os/sys.h"
+
+namespace lmsb::guest {
+namespace {
+
+using guest_protocol::Step;
+
+struct Pipes {
+  UniqueFd out_read, out_write, err_read, err_write;
+};
+
+bool make_pipe(UniqueFd& read, UniqueFd& write) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) < 0) return false;
+  read.reset(ends[0]);
+  write.reset(ends[1]);
+  // The command may open its own output by name (/dev/stdout), so the pipe must be its own.
+  return ::fchown(ends[1], guest_protocol::kCommandUid, guest_protocol::kCommandGid) == 0;
+}
+
+int format_cgroup_path(std::array<char, 32>& path, std::uint32_t number) {
+  return std::snprintf(path.data(), path.size(), "work/c-%u", number);
+}
+
+// In the child: from here on only what the command may do.
+[[noreturn]] void run_standby(const Pipes& pipes, int socket, int landlock_ruleset) {
+  ::setsid();
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  BecomeFailure failure{Step::command_fork, 0};
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (::dup2(pipes.out_write.get(), 1) < 0 || ::dup2(pipes.err_write.get(), 2) < 0) failure.error = errno;
+  if (failure.error == 0) failure.error = raise_oom_score();
+  if (failure.error == 0) failure.error = restrict_command(landlock_ruleset);
+  if (failure.error == 0) become_command(socket);
+  const iovec part{&failure, sizeof failure};
+  (void)send_message(socket, &part, 1);
+  ::_exit(127);
+}
+
+}  // namespace
+
+int fork_standby(int cgroup, std::uint32_t number, int landlock_ruleset, Standby& standby, Step& failed) {
+  failed = Step::command_cgroup;
+  std::array<char, 32> path{};
+  format_cgroup_path(path, number);
+  if (::mkdirat(cgroup, path.data(), 0755) < 0) return errno;
+  standby.cgroup_number = number;
+  standby.cgroup.reset(::openat(cgroup, path.data(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!standby.cgroup) return errno;
+
+  failed = Step::command_stdio;
+  Pipes pipes;
+  UniqueFd child_socket;
+  if (!make_pipe(pipes.out_read, pipes.out_write) || !make_pipe(pipes.err_read, pipes.err_write)) return errno;
+  if (!message_socket_pair(standby.socket, child_socket)) return errno;
+
+  failed = Step::command_fork;
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = CLONE_PIDFD | CLONE_INTO_CGROUP;
+  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  args.exit_signal = SIGCHLD;
+  args.cgroup = static_cast<std::uint64_t>(standby.cgroup.get());
+  const pid_t pid = sys::clone3(args);
+  if (pid < 0) return errno;
+  if (pid == 0) run_standby(pipes, child_socket.get(), landlock_ruleset);
+  standby.pid = pid;
+  standby.pidfd.reset(pidfd);
+  standby.out = std::move(pipes.out_read);
+  standby.err = std::move(pipes.err_read);
+  return 0;
+}
+
+void remove_command_cgroup(int cgroup, std::uint32_t number) {
+  std::array<char, 32> path{};
+  format_cgroup_path(path, number);
+  (void)::unlinkat(cgroup, path.data(), AT_REMOVEDIR);  // still busy: the launcher removes the whole tree later
+}
+
+}  // namespace lmsb::guest

@@ -1,0 +1,40 @@
+#pragma once
+// Standby and Command: one process each. A standby is forked ahead of demand with everything of a command's posture
+// that does not depend on the command; becoming the command is then one message. Every way to run something in a
+// sandbox goes through here, so every one ends in the same posture (invariant 2).
+#include <array>
+#include <cstdint>
+#include <sys/types.h>
+
+#include "base/unique_fd.h"
+#include "guest_protocol/messages.h"
+
+namespace lmsb::guest {
+
+// What a standby reports back when it could not become the command; nothing arrives when it could (exec closes it).
+struct BecomeFailure {
+  guest_protocol::Step step;
+  std::int32_t error;
+};
+
+// A forked, confined child that waits to be told what to run. The guest owns these descriptors; the destructor closes
+// them, and a standby whose socket closes exits.
+struct Standby {
+  pid_t pid = -1;
+  UniqueFd pidfd;
+  UniqueFd socket;  // to the child: one StartRequest message; from it: a BecomeFailure or, for connect, a descriptor
+  UniqueFd out;     // read ends of its pipes
+  UniqueFd err;
+  UniqueFd cgroup;  // its own cgroup directory c-N
+  std::uint32_t cgroup_number = 0;
+};
+
+// Forks a standby into the new cgroup work/c-<number> below `cgroup`. Returns 0 or an errno; `failed` says at which
+// step. The child never returns from this call.
+int fork_standby(int cgroup, std::uint32_t number, int landlock_ruleset, Standby& standby,
+                 guest_protocol::Step& failed);
+
+// Removes the (empty) cgroup of a command that ended.
+void remove_command_cgroup(int cgroup, std::uint32_t number);
+
+}  // namespace lmsb::guest

@@ -1,0 +1,25 @@
+#pragma once
+// Small file work below a directory descriptor that never follows a symbolic link on the way: the image's tree is
+// hostile while the guest still has power. Each returns 0 or an errno.
+#include <cstdint>
+#include <string_view>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+namespace lmsb::guest {
+
+// Opens `path` (relative) below `root`: no symbolic links, no magic links, nothing above. Returns the descriptor or
+// -errno.
+int open_beneath(int root, const char* path, std::uint64_t flags, mode_t mode = 0);
+
+// Makes the directory `path` and its missing parents. An existing directory is left as it is.
+int make_directories(int root, const char* path, mode_t mode);
+
+int make_directory(int root, const char* path, mode_t mode, uid_t owner = 0);
+int make_link(int root, const char* target, const char* path);
+// Creates the file anew: whatever stood there (a symbolic link of the image, say) is removed first.
+int write_new_file(int root, const char* path, std::string_view content, mode_t mode);
+// Writes to an existing file of procfs or cgroupfs in one write.
+int write_existing(int root, const char* path, std::string_view content);
+
+}  // namespace lmsb::guest

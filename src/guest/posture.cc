@@ -1,0 +1,148 @@
+#include "guest/posture.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <grp.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <linux/securebits.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "base/unique_fd.h"
+#include "guest/files.h"
+#include "os/sys.h"
+
+namespace lmsb::guest {
+namespace {
+
+constexpr int kMaxCapability = 63;
+constexpr std::size_t kMaxFilter = 4096;  // BPF_MAXINSNS
+
+constexpr unsigned long kSecurebits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
+                                      SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+                                      SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+
+int set_capabilities(std::uint64_t mask) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> data{};
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    data[i].effective = static_cast<std::uint32_t>(mask >> (32U * i));
+    data[i].permitted = data[i].effective;
+  }
+  return ::syscall(SYS_capset, &header, data.data()) < 0 ? errno : 0;
+}
+
+int install_filter(const sock_filter* program, std::size_t count) {
+  const sock_fprog filter{static_cast<unsigned short>(count), const_cast<sock_filter*>(program)};  // NOLINT: C API
+  return sys::seccomp(SECCOMP_SET_MODE_FILTER, 0, &filter) < 0 ? errno : 0;
+}
+
+constexpr std::uint64_t kReadRights =
+    LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+constexpr std::uint64_t kWriteRights =
+    LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+    LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |
+    LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_REFER | sys::kLandlockTruncate;
+constexpr std::uint64_t kNodeRights = LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK;  // never granted
+
+std::uint64_t rights_of_abi(int abi) {
+  std::uint64_t rights = kReadRights | kWriteRights | kNodeRights;
+  if (abi < 2) rights &= ~std::uint64_t{LANDLOCK_ACCESS_FS_REFER};
+  if (abi < 3) rights &= ~sys::kLandlockTruncate;
+  if (abi >= 5) rights |= sys::kLandlockIoctlDev;
+  return rights;
+}
+
+int allow(int ruleset, int root, const char* path, std::uint64_t rights) {
+  const int opened = *path == '\0' ? ::openat(root, ".", O_PATH | O_CLOEXEC) : open_beneath(root, path, O_PATH);
+  if (opened == -ENOENT || opened == -ELOOP) return 0;  // the image has no such directory, or only a link to one
+  if (opened < 0) return *path == '\0' ? errno : -opened;
+  const UniqueFd parent(opened);
+  struct stat kind {};
+  if (::fstat(opened, &kind) < 0) return errno;
+  constexpr std::uint64_t kFileRights = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |
+                                        LANDLOCK_ACCESS_FS_WRITE_FILE | sys::kLandlockTruncate | sys::kLandlockIoctlDev;
+  landlock_path_beneath_attr rule{};
+  rule.allowed_access = S_ISDIR(kind.st_mode) ? rights : rights & kFileRights;
+  rule.parent_fd = opened;
+  return sys::landlock_add_rule(ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule) < 0 ? errno : 0;
+}
+
+}  // namespace
+
+int become_guest_capabilities() {
+  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) return errno;
+  for (int capability = 0; capability <= kMaxCapability; ++capability) {
+    if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0) continue;
+    if (errno != EINVAL) return errno;
+    break;  // past the last that this kernel knows
+  }
+  if (::prctl(PR_SET_SECUREBITS, kSecurebits, 0, 0, 0) < 0) return errno;
+  std::uint64_t mask = 0;
+  for (const unsigned capability : guest_protocol::kGuestCapabilities) mask |= std::uint64_t{1} << capability;
+  return set_capabilities(mask);
+}
+
+int no_new_privs() { return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? errno : 0; }
+
+int install_seccomp_from(int fd) {
+  static std::array<sock_filter, kMaxFilter> program;
+  const ssize_t size = ::pread(fd, program.data(), sizeof program, 0);
+  if (size < 0) return errno;
+  if (size == 0 || size % static_cast<ssize_t>(sizeof(sock_filter)) != 0) return EINVAL;
+  return install_filter(program.data(), static_cast<std::size_t>(size) / sizeof(sock_filter));
+}
+
+int make_landlock_ruleset(int root, const guest_protocol::Setup& setup, int& abi) {
+  abi = sys::landlock_create_ruleset(nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  if (abi < 0) {
+    abi = 0;
+    return -errno;
+  }
+  const std::uint64_t handled = rights_of_abi(abi);
+  const std::uint64_t attr = handled;  // struct landlock_ruleset_attr of ABI 1: one field
+  const int ruleset = sys::landlock_create_ruleset(&attr, sizeof attr, 0);
+  if (ruleset < 0) return -errno;
+  const std::uint64_t write = (kReadRights | kWriteRights) & handled;
+  const std::uint64_t device =
+      (kReadRights | LANDLOCK_ACCESS_FS_WRITE_FILE | sys::kLandlockTruncate | sys::kLandlockIoctlDev) & handled;
+  int error = allow(ruleset, root, "", kReadRights);
+  for (const char* path : {"dev", "proc"})
+    if (error == 0) error = allow(ruleset, root, path, device);
+  for (const char* path : {"workspace", "tmp", "home", "var/tmp", "dev/shm"})
+    if (error == 0) error = allow(ruleset, root, path, write);
+  for (std::uint32_t i = 0; i < setup.mount_count && error == 0; ++i)
+    if (setup.mounts[i].read_only == 0) error = allow(ruleset, root, setup.mounts[i].target.data(), write);
+  if (error != 0) {
+    ::close(ruleset);
+    return -error;
+  }
+  return ruleset;
+}
+
+int restrict_command(int landlock_ruleset) {
+  if (landlock_ruleset >= 0 && sys::landlock_restrict_self(landlock_ruleset) < 0) return errno;
+  constexpr std::array<sock_filter, 4> kNoClone3 = {{
+      {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_clone3},
+      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS},
+      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
+  }};
+  return install_filter(kNoClone3.data(), kNoClone3.size());
+}
+
+int become_command_user() {
+  if (::setgroups(0, nullptr) < 0) return errno;
+  if (::setresgid(guest_protocol::kCommandGid, guest_protocol::kCommandGid, guest_protocol::kCommandGid) < 0)
+    return errno;
+  if (::setresuid(guest_protocol::kCommandUid, guest_protocol::kCommandUid, guest_protocol::kCommandUid) < 0)
+    return errno;
+  return set_capabilities(0);
+}
+
+}  // namespace lmsb::guest

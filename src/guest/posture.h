@@ -1,0 +1,25 @@
+#pragma once
+// Posture: what a process in a sandbox may do. Two rows, and no other way to end up: "guest" (PID 1) and "command"
+// (everything it starts). Each function returns 0 or an errno and is allocation-free.
+#include "guest_protocol/setup.h"
+
+namespace lmsb::guest {
+
+// Guest: bounding, inheritable and ambient sets empty, permitted = effective = kGuestCapabilities, securebits locked.
+// Children inherit all of it, so a command only has to give up the rest.
+int become_guest_capabilities();
+int no_new_privs();
+// Installs the filter program read from a sealed memfd (an array of sock_filter).
+int install_seccomp_from(int fd);
+
+// A Landlock ruleset: read and execute everywhere, write below the writable trees only. Returns its descriptor and
+// sets `abi`, or -errno (-ENOSYS, -EOPNOTSUPP: the kernel has none).
+int make_landlock_ruleset(int root, const guest_protocol::Setup& setup, int& abi);
+
+// Command, part one, before the command is known: Landlock, and one more filter that takes clone3 away (its flags lie
+// in memory, where no filter can see them).
+int restrict_command(int landlock_ruleset);
+// Command, part two, last before exec: the command's ids and no capability at all.
+int become_command_user();
+
+}  // namespace lmsb::guest

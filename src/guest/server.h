@@ -1,0 +1,68 @@
+#pragma once
+// Server: PID 1's life once its sandbox stands. Starts commands from standbys, reaps everything, reports exits, kills
+// on request and at spare deadlines. Ends, and with it the sandbox, when the channel closes.
+//
+// Single-threaded; waits in poll(2) on the channel, SIGCHLD and one timer. Requests come from the daemon, which is
+// trusted with this sandbox; a malformed one ends the guest, because it can only be our bug.
+#include <array>
+#include <sys/resource.h>
+
+#include "base/unique_fd.h"
+#include "guest/build.h"
+#include "guest/command.h"
+
+namespace lmsb::guest {
+
+class Server {
+ public:
+  // `channel` and `builder` outlive the server. `keep_standby`: have one ready at all times (kept sandboxes); else
+  // only the first is made ahead.
+  Server(int channel, const Builder& builder, bool keep_standby);
+
+  // Makes the timer, the signal descriptor and the first standby. Returns 0 or an errno; `failed` says at which step.
+  int prepare(guest_protocol::Step& failed);
+  // Tells the daemon that the sandbox stands.
+  bool send_ready();
+  // Serves until the channel closes.
+  void run();
+
+ private:
+  // One command that was started. Free slots have pid -1.
+  struct Running {
+    pid_t pid = -1;
+    std::uint32_t sequence = 0;
+    std::uint32_t cgroup_number = 0;
+    std::uint64_t deadline_ms = 0;  // monotonic; 0 = none
+    guest_protocol::Program program{};
+    UniqueFd pidfd;
+    UniqueFd socket;
+    UniqueFd cgroup;
+  };
+
+  bool handle_message();
+  bool handle_start(std::size_t size, ReceivedFds& fds);
+  void handle_kill(const guest_protocol::KillRequest& request);
+  void handle_children();
+  void handle_deadlines();
+  void finish(Running& command, int status, const rusage& usage);
+  bool report_from_standby(Running& command);
+  void kill_tree(const Running& command);
+  void send_start_failed(std::uint32_t sequence, guest_protocol::Step step, int error);
+  void arm_timer();
+  void sweep_lingering();
+  Running* find(std::uint32_t sequence);
+  Running* free_slot();
+
+  int channel_;  // owned by main
+  const Builder& builder_;
+  bool keep_standby_;
+  std::uint32_t next_cgroup_ = 1;
+  Standby standby_;
+  UniqueFd children_;  // signalfd of SIGCHLD
+  UniqueFd timer_;
+  std::array<Running, guest_protocol::kMaxProcesses> running_;
+  std::array<std::uint32_t, guest_protocol::kMaxProcesses> lingering_{};  // cgroups whose leader is gone
+  std::size_t lingering_count_ = 0;
+};
+
+}  // namespace lmsb::guest

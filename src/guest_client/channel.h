@@ -1,0 +1,90 @@
+#pragma once
+// Channel: the daemon's end of one guest. Starts commands, hears how they end, kills them.
+//
+// What a guest sends is parsed like network input: sizes and kinds are checked, and the first malformed message closes
+// the channel. One loop, one thread. Destroying the channel closes it, which ends a one-shot sandbox.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "guest_protocol/messages.h"
+#include "io/deadline.h"
+#include "io/task.h"
+
+namespace lmsb::guest_client {
+
+struct StartSpec {
+  guest_protocol::Program program = guest_protocol::Program::exec;
+  std::vector<std::string> argv;
+  std::vector<std::string> env;  // "NAME=value"
+  std::string cwd = "/";
+  std::uint64_t spare_deadline_ms = 0;  // 0 = none
+};
+
+// How a command ended.
+struct Ending {
+  enum class Kind : std::uint8_t {
+    exited,        // `exited` is set
+    start_failed,  // `step` and `error` say why
+    connected,     // of Program::connect: the socket is taken with Process::take_connection()
+    lost,          // the guest is gone
+  };
+  Kind kind = Kind::lost;
+  guest_protocol::Exited exited{};
+  guest_protocol::Step step{};
+  int error = 0;
+};
+
+struct ProcessState;
+struct ChannelState;
+
+// One command. Destroying it before it ended kills its whole tree.
+class Process {
+ public:
+  explicit Process(std::shared_ptr<ProcessState> state) : state_(std::move(state)) {}
+  ~Process();
+  Process(Process&&) noexcept = default;
+  Process& operator=(Process&&) = delete;
+
+  // Waits until the guest has handed out the ends of its output; they may be gone before it exec'ed. Errors:
+  // unavailable (the guest is gone), deadline_exceeded, cancelled.
+  io::Task<void> wait_started(io::Deadline deadline);
+  UniqueFd take_stdout();
+  UniqueFd take_stderr();
+  UniqueFd take_connection();
+  // Errors: deadline_exceeded, cancelled.
+  io::Task<Ending> wait_ended(io::Deadline deadline);
+  void kill_tree();
+  void signal(int signal);
+
+ private:
+  std::shared_ptr<ProcessState> state_;
+};
+
+class Channel {
+ public:
+  // Takes the socket. `loop` outlives the channel.
+  Channel(boost::asio::io_context& loop, UniqueFd socket);
+  ~Channel();
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+
+  // Waits until the sandbox stands. Errors name the step of the launch that failed.
+  io::Task<guest_protocol::Ready> wait_ready(io::Deadline deadline);
+  // Asks for a command; `stdin_fd` is -1 or borrowed for the call. Never blocks. Errors: invalid_argument (arguments
+  // and environment too large), resource_exhausted (the guest is not keeping up), unavailable (it is gone).
+  Result<Process> start(const StartSpec& spec, int stdin_fd);
+  // Whether the guest is gone.
+  bool is_closed() const;
+
+ private:
+  std::shared_ptr<ChannelState> state_;
+};
+
+}  // namespace lmsb::guest_client

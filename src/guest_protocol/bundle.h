@@ -1,0 +1,20 @@
+#pragma once
+// Bundle: several files as one stream, for `put` and `get`. Each entry is a BundleEntry, the path, the content. A get
+// writes what could be read: an entry with error != 0 has no content.
+#include <cstdint>
+
+namespace lmsb::guest_protocol {
+
+constexpr std::uint32_t kBundleMagic = 0x4C4D4246;
+constexpr std::uint32_t kMaxBundlePath = 4095;
+constexpr std::uint32_t kMaxBundleFiles = 1000;
+
+struct BundleEntry {
+  std::uint32_t magic;
+  std::uint32_t path_size;
+  std::uint64_t content_size;
+  std::uint32_t mode;  // permission bits
+  std::int32_t error;  // errno of a file that could not be read
+};
+
+}  // namespace lmsb::guest_protocol

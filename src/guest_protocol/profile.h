@@ -1,0 +1,83 @@
+#pragma once
+// What every sandbox of a profile looks like, as tables: one source for the guest that does it, the launch plan that
+// prints it, and the tests that compare a running command with it (containment.md 3.1-3.6). Constants only.
+#include <array>
+#include <cstdint>
+#include <sys/resource.h>
+
+namespace lmsb::guest_protocol {
+
+enum class Profile : std::uint32_t {
+  user = 0,  // commands run as uid 1000 without any capability
+};
+
+constexpr std::uint32_t kCommandUid = 1000;
+constexpr std::uint32_t kCommandGid = 1000;
+constexpr std::uint32_t kIdRangeSize = 65536;  // ids of a sandbox: 0..65535, mapped to one leased range
+
+// Capabilities (capability numbers of linux/capability.h) that PID 1 keeps; commands have none.
+inline constexpr std::array<unsigned, 4> kGuestCapabilities = {0 /* CHOWN */, 5 /* KILL */, 6 /* SETGID */,
+                                                               7 /* SETUID */};
+
+// Files and directories of /proc that are hidden behind an empty one. What does not exist is skipped, every other
+// failure ends the launch.
+inline constexpr std::array kMaskedProc = {
+    "acpi",        "asound",        "buddyinfo",   "cmdline",     "config.gz",   "diskstats",
+    "dma",         "driver",        "interrupts",  "iomem",       "ioports",     "kallsyms",
+    "kcore",       "key-users",     "keys",        "kmsg",        "kpagecgroup", "kpagecount",
+    "kpageflags",  "latency_stats", "locks",       "mdstat",      "modules",     "pagetypeinfo",
+    "partitions",  "pressure",      "sched_debug", "schedstat",   "scsi",        "slabinfo",
+    "softirqs",    "swaps",         "timer_list",  "timer_stats", "tty",         "version_signature",
+    "vmallocinfo", "zoneinfo"};
+
+// Parts of /proc that can be read but not written.
+inline constexpr std::array kReadOnlyProc = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
+
+// Device nodes: bind mounts of the machine's own, checked to be these characters devices.
+struct DeviceNode {
+  const char* name;
+  unsigned major;
+  unsigned minor;
+};
+inline constexpr std::array<DeviceNode, 6> kDevices = {
+    {{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}}};
+
+// Counts that the sandbox's user namespace may hold: no further namespaces inside (defence behind seccomp).
+struct UserMax {
+  const char* name;  // below /proc/sys/user
+  unsigned value;
+};
+inline constexpr std::array<UserMax, 11> kUserMax = {{{"max_user_namespaces", 0},
+                                                      {"max_mnt_namespaces", 0},
+                                                      {"max_net_namespaces", 0},
+                                                      {"max_pid_namespaces", 0},
+                                                      {"max_ipc_namespaces", 0},
+                                                      {"max_uts_namespaces", 0},
+                                                      {"max_cgroup_namespaces", 0},
+                                                      {"max_time_namespaces", 0},
+                                                      {"max_fanotify_groups", 0},
+                                                      {"max_inotify_instances", 64},
+                                                      {"max_inotify_watches", 8192}}};
+
+// Resource limits; RLIMIT_NPROC and RLIMIT_FSIZE follow from the sandbox's own limits.
+struct ResourceLimit {
+  int resource;
+  const char* name;
+  std::uint64_t soft;
+  std::uint64_t hard;
+};
+inline constexpr std::array<ResourceLimit, 8> kResourceLimits = {{
+    {RLIMIT_CORE, "core", 0, 0},
+    {RLIMIT_NOFILE, "nofile", 1024, 16384},
+    {RLIMIT_MEMLOCK, "memlock", 8U << 20U, 8U << 20U},
+    {RLIMIT_MSGQUEUE, "msgqueue", 819200, 819200},
+    {RLIMIT_SIGPENDING, "sigpending", 4096, 4096},
+    {RLIMIT_RTPRIO, "rtprio", 0, 0},
+    {RLIMIT_NICE, "nice", 0, 0},
+    {RLIMIT_STACK, "stack", 8U << 20U, 8U << 20U},
+}};
+
+constexpr std::uint64_t kShmBytes = 64U << 20U;
+constexpr int kCommandOomScore = 500;  // commands die before anything of ours
+
+}  // namespace lmsb::guest_protocol

@@ -1,0 +1,54 @@
+#pragma once
+// Client: sends HTTP/1.1 requests and reads whole answers within a bound, over TCP, a unix socket, or a connected
+// descriptor (a runner's socket that a guest passed out). TLS for https URLs, certificates verified.
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "base/units.h"
+#include "http/message.h"
+#include "io/task.h"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace lmsb::http {
+
+// Where a client connects to.
+struct Endpoint {
+  enum class Kind : std::uint8_t { tcp, tls, unix_socket };
+  Kind kind = Kind::tcp;
+  std::string host;  // also the Host field
+  std::uint16_t port = 0;
+  std::string path;  // of the unix socket
+
+  // "http://host:port", "https://host", "unix:/path"; the URL's path is returned in `base_path` ("/v1" of an upstream).
+  static Result<Endpoint> parse(const std::string& url, std::string* base_path = nullptr);
+};
+
+struct ClientRequest {
+  ClientRequest() = default;
+  ClientRequest(std::string m, std::string t, std::string b = {})
+      : method(std::move(m)), target(std::move(t)), body(std::move(b)) {}
+  std::string method = "GET";
+  std::string target = "/";
+  Headers headers;  // Host, Content-Length and (with a body) Content-Type application/json are added
+  std::string body;
+  std::chrono::milliseconds timeout{120'000};  // connect, send and the whole answer
+  Bytes max_body = Bytes::MiB(64);             // a larger answer is an Error
+};
+
+// One request on a fresh connection. Errors: unavailable (cannot connect, connection lost), deadline_exceeded,
+// resource_exhausted (answer too large), invalid_argument (not HTTP); messages name the endpoint.
+io::Task<Response> fetch(Endpoint endpoint, ClientRequest request);
+
+// One request on an already connected stream socket (takes ownership).
+io::Task<Response> fetch_on(UniqueFd connected, std::string host, ClientRequest request);
+
+// The same for callers without a loop (the CLI): runs its own and blocks.
+Result<Response> fetch_blocking(const Endpoint& endpoint, const ClientRequest& request);
+
+}  // namespace lmsb::http

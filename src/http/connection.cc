@@ -1,0 +1,322 @@
+#include "http/connection.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <exception>
+#include <sys/uio.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include "http/wire.h"
+#include "os/tcp_peer.h"
+
+namespace lmsb::http {
+namespace asio = boost::asio;
+namespace {
+
+constexpr std::size_t kSmallBuffer = 8192;   // of a connection that has said nothing large yet
+constexpr std::size_t kLargeBuffer = 65536;  // at most; what is read ahead of a request counts too
+constexpr std::chrono::milliseconds kLinger{1000};
+constexpr std::size_t kMaxInARow = 16;  // pipelined requests before others get their turn
+
+ParserLimits parser_limits(const ServerLimits& limits) {
+  ParserLimits result;
+  result.header = std::min(limits.header, Bytes(kLargeBuffer));
+  result.body = limits.body;
+  return result;
+}
+
+}  // namespace
+
+void Connection::Inbox::shrink() {
+  if (begin == end && buffer.size() > kSmallBuffer) buffer = std::vector<char>(kSmallBuffer);
+}
+
+bool Connection::Inbox::has_room(std::size_t wanted_size) {
+  if (begin == end) begin = end = 0;
+  if (end == buffer.size() && begin > 0) {
+    std::copy(buffer.begin() + static_cast<std::ptrdiff_t>(begin), buffer.end(), buffer.begin());
+    end -= begin;
+    begin = 0;
+  }
+  if (end == buffer.size()) wanted_size = std::max(wanted_size, end * 2);
+  if (buffer.size() < std::min(wanted_size, kLargeBuffer)) buffer.resize(std::min(wanted_size, kLargeBuffer));
+  return end < buffer.size();
+}
+
+Connection::Connection(std::shared_ptr<ServerState> state, UniqueFd fd, Address peer, io::Canceller canceller)
+    : state_(std::move(state)),
+      canceller_(std::move(canceller)),
+      socket_(state_->loop.get_executor()),
+      address_(peer),
+      parser_(parser_limits(state_->limits)),
+      inbox_(std::make_unique<Inbox>()) {
+  boost::system::error_code failed;
+  socket_.assign(asio::generic::stream_protocol(peer.storage.ss_family, 0), fd.get(), failed);
+  if (failed) {
+    input_ended_ = true;  // the loop cannot watch it; `fd` closes it
+  } else {
+    (void)fd.release();
+  }
+  self_ = state_->connections.insert(state_->connections.end(), this);
+}
+
+Connection::~Connection() {
+  state_->body_octets -= accounted_body_;
+  state_->connections.erase(self_);
+  state_->changed.notify_all();
+}
+
+io::Always<void> Connection::run(std::unique_ptr<Connection> connection) { co_await connection->serve_all(); }
+
+io::Always<void> Connection::serve_all() {
+  while (true) {
+    const Got got = co_await read_request();
+    if (got == Got::end) break;
+    if (got == Got::refusal) {
+      co_await refuse(parser_.refusal());
+      break;
+    }
+    const bool keep_alive = co_await answer();
+    if (!keep_alive) break;
+  }
+  co_await leave();
+}
+
+// ---- Reading
+
+io::Always<Connection::Got> Connection::read_request() {
+  parser_.reset();
+  continued_ = false;
+  phase_ = Phase::idle;
+  if (inbox_) inbox_->shrink();
+  Stage before = Stage::idle;
+  while (true) {
+    if (const auto got = take_input(before)) co_return *got;
+    if (input_ended_ || expired_) co_return on_input_end();
+    if (phase_ == Phase::idle && !state_->stopping) set_deadline(state_->limits.idle_timeout);
+    if (phase_ == Phase::idle && state_->stopping) co_return Got::end;
+    start_read();
+    served_in_a_row_ = 0;
+    co_await wait_input();
+  }
+}
+
+// Gives the parser what there is. Nothing: more is needed.
+std::optional<Connection::Got> Connection::take_input(Stage& before) {
+  Inbox& in = inbox();
+  if (in.begin == in.end) return std::nullopt;
+  in.begin += parser_.feed(in.data());
+  account_body();
+  if (state_->body_octets > state_->limits.bodies.count()) {
+    parser_.refuse({503, "too many large requests at once; try again in a moment"});
+  } else if (inbox_ && !inbox_->has_room(kSmallBuffer)) {
+    parser_.refuse({400, "malformed request: a line of the body is too long"});
+  }
+  const Stage stage = parser_.stage();
+  if (stage == Stage::complete) return Got::request;
+  if (stage == Stage::failed) return Got::refusal;
+  note_progress(before);
+  before = stage;
+  if (stage == Stage::body && parser_.expects_continue() && !continued_) send_continue();
+  return std::nullopt;
+}
+
+// Starts the clock of the part that the request has come to.
+void Connection::note_progress(Stage before) {
+  const Stage stage = parser_.stage();
+  if (stage == Stage::idle || stage == before) return;
+  phase_ = Phase::reading;
+  set_deadline(stage == Stage::header ? state_->limits.header_timeout : state_->limits.body_timeout);
+}
+
+Connection::Got Connection::on_input_end() {
+  const Stage stage = parser_.stage();
+  if (input_ended_ || stage == Stage::idle) return Got::end;
+  parser_.refuse({408, stage == Stage::header ? "the request's header did not arrive in time"
+                                              : "the request's body did not arrive in time"});
+  expired_ = false;  // the answer has its own time
+  return Got::refusal;
+}
+
+void Connection::account_body() {
+  const std::uint64_t size = parser_.request().body.size();
+  state_->body_octets += size - accounted_body_;
+  accounted_body_ = size;
+}
+
+void Connection::send_continue() {
+  continued_ = true;
+  static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+  // A client whose socket is too full for 25 octets sends its body unasked after a while.
+  (void)::send(socket_.native_handle(), kContinue.data(), kContinue.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void Connection::start_read() {
+  const std::size_t wanted = parser_.stage() == Stage::body ? kLargeBuffer : kSmallBuffer;
+  if (!inbox_ || input_ended_ || !inbox_->has_room(wanted)) return;
+  in_flight_ = inbox_.get();
+  const auto room =
+      asio::buffer(in_flight_->buffer.data() + in_flight_->end, in_flight_->buffer.size() - in_flight_->end);
+  socket_.async_read_some(
+      room, [this, inbox = std::move(inbox_)](const boost::system::error_code& error, std::size_t count) mutable {
+        inbox_ = std::move(inbox);
+        in_flight_ = nullptr;
+        on_read(error, count);
+      });
+}
+
+void Connection::on_read(const boost::system::error_code& error, std::size_t count) {
+  inbox_->end += count;
+  // A read that expire() ended is not the end of the input.
+  if (error && !(error == asio::error::operation_aborted && expired_)) input_ended_ = true;
+  if (inbox_->waiting) {
+    Wake wake = *std::exchange(inbox_->waiting, std::nullopt);
+    std::move(wake)();
+  } else if (phase_ == Phase::serving) {
+    if (input_ended_) {
+      canceller_.cancel();
+    } else {
+      start_read();
+    }
+  }
+}
+
+// Ends when the read in flight has.
+io::Always<void> Connection::wait_input() {
+  if (in_flight_ == nullptr) co_return;
+  auto start = [this](auto handler) { in_flight_->waiting.emplace(std::move(handler)); };
+  auto wait = asio::async_initiate<const asio::use_awaitable_t<>, void()>(std::move(start), asio::use_awaitable);
+  co_await std::move(wait);
+}
+
+// ---- Answering
+
+io::Always<bool> Connection::answer() {
+  Request request = std::move(parser_.request());
+  request.peer = peer();
+  const bool with_body = request.method != "HEAD";
+  no_deadline();
+  phase_ = Phase::serving;
+  start_read();
+  Response response = co_await call_handler(std::move(request));
+  state_->body_octets -= std::exchange(accounted_body_, 0);
+  const auto close = response.headers.find("Connection");
+  const bool keep_alive =
+      parser_.keep_alive() && !input_ended_ && !state_->stopping && !(close && same_name(*close, "close"));
+  const bool sent = co_await send(std::move(response), keep_alive, with_body);
+  if (sent && keep_alive && ++served_in_a_row_ >= kMaxInARow) {
+    served_in_a_row_ = 0;
+    co_await asio::post(state_->loop, asio::use_awaitable);
+  }
+  co_return sent&& keep_alive;
+}
+
+io::Always<Response> Connection::call_handler(Request request) {
+  try {
+    co_return co_await state_->serve(std::move(request));
+  } catch (const std::exception&) {
+    // A bug of the handler's: answered below, where co_await is allowed again.
+  }
+  co_return refusal_answer(500, "internal error");
+}
+
+io::Always<void> Connection::refuse(Refusal refusal) {
+  Response response = refusal_answer(refusal.status, refusal.detail);
+  if (refusal.status == 503) response.headers.add("Retry-After", "1");
+  co_await send(std::move(response), false, true);
+}
+
+io::Always<bool> Connection::send(Response response, bool keep_alive, bool with_body) {
+  phase_ = Phase::writing;
+  head_.clear();
+  Framing framing;
+  framing.keep_alive = keep_alive;
+  framing.http10 = parser_.is_http10();
+  append_head(head_, response, framing);
+  const std::string_view body = with_body && has_body(response.status) ? response.body : std::string_view();
+  std::size_t done = 0;
+  while (done < head_.size() + body.size()) {
+    const std::string_view head_left = std::string_view(head_).substr(std::min(done, head_.size()));
+    const std::string_view body_left = body.substr(done > head_.size() ? done - head_.size() : 0);
+    std::array<iovec, 2> parts = {iovec{const_cast<char*>(head_left.data()), head_left.size()},
+                                  iovec{const_cast<char*>(body_left.data()), body_left.size()}};
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = parts.size();
+    const ssize_t count = ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (count >= 0) {
+      done += static_cast<std::size_t>(count);
+      continue;
+    }
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) co_return false;
+    set_deadline(state_->limits.write_timeout);
+    const auto [error] = co_await socket_.async_wait(Socket::wait_write, asio::as_tuple(asio::use_awaitable));
+    if (error || expired_) co_return false;
+  }
+  no_deadline();
+  co_return true;
+}
+
+// Lets the client read the last answer before the connection goes: closing with unread input would reset it. Then waits
+// for the read in flight, which refers to this object.
+io::Always<void> Connection::leave() {
+  phase_ = Phase::leaving;
+  if (!socket_.is_open()) co_return;
+  ::shutdown(socket_.native_handle(), SHUT_WR);
+  if (!expired_) set_deadline(kLinger);
+  while (!input_ended_ && !expired_) {
+    if (inbox_) inbox_->begin = inbox_->end = 0;
+    start_read();
+    co_await wait_input();
+  }
+  boost::system::error_code ignored;
+  socket_.cancel(ignored);
+  co_await wait_input();
+}
+
+// ---- Time and the other end
+
+void Connection::set_deadline(std::chrono::milliseconds from_now) {
+  deadline_ = Clock::now() + from_now;
+  state_->watch(deadline_);
+}
+
+void Connection::expire() {
+  no_deadline();
+  expired_ = true;
+  boost::system::error_code ignored;
+  socket_.cancel(ignored);
+}
+
+void Connection::close() {
+  expire();
+  input_ended_ = true;
+  canceller_.cancel();
+}
+
+const Peer& Connection::peer() {
+  if (peer_) return *peer_;
+  peer_.emplace();
+  Address ours;
+  ::getsockname(socket_.native_handle(), ours.get(), &ours.size);
+  peer_->is_unix = ours.is_unix();
+  peer_->is_loopback = !peer_->is_unix && address_.is_loopback();
+  peer_->listener_is_loopback = ours.is_loopback();
+  peer_->address = peer_->is_unix ? "unix" : address_.str();
+  if (peer_->is_unix) {
+    ucred who{};
+    socklen_t size = sizeof who;
+    if (::getsockopt(socket_.native_handle(), SOL_SOCKET, SO_PEERCRED, &who, &size) == 0) peer_->uid = who.uid;
+  } else if (peer_->is_loopback) {
+    if (auto uid = tcp_peer_uid(address_.storage, ours.storage); uid.ok()) peer_->uid = *uid;
+  }
+  return *peer_;
+}
+
+}  // namespace lmsb::http

@@ -1,0 +1,105 @@
+#pragma once
+// Connection: one client of the server, from accept to close; one coroutine.
+//
+// A read is in flight whenever there is room, also while a request is being served: that is how the end of the client
+// is noticed, and what comes early is kept for the next request. Its completion wakes the coroutine if that waits for
+// input. Nothing is re-armed or allocated for an ordinary request besides the message itself.
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "http/address.h"
+#include "http/parser.h"
+#include "http/server_state.h"
+#include "io/spawn.h"
+
+namespace lmsb::http {
+
+class Connection {
+ public:
+  using Clock = ServerState::Clock;
+
+  // `peer` is who connected, as far as accept() told; `canceller` that of the task that will be run().
+  Connection(std::shared_ptr<ServerState> state, UniqueFd fd, Address peer, io::Canceller canceller);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Serves the client until it or the server ends the connection.
+  static io::Always<void> run(std::unique_ptr<Connection> connection);
+
+  Clock::time_point deadline() const { return deadline_; }
+  bool is_idle() const { return phase_ == Phase::idle; }
+  // The deadline has passed: ends the wait in progress.
+  void expire();
+  // Ends it now, cancelling what it serves.
+  void close();
+
+ private:
+  enum class Phase : std::uint8_t { idle, reading, serving, writing, leaving };
+  enum class Got : std::uint8_t { request, refusal, end };
+  using Wake = boost::asio::async_result<boost::asio::use_awaitable_t<>, void()>::handler_type;
+  using Socket =
+      boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol, boost::asio::io_context::executor_type>;
+
+  // What has been received and not yet used. Owned by the read in flight while there is one (a loop that is destroyed
+  // then destroys the coroutine through it); what is there may be used meanwhile, but not moved.
+  struct Inbox {
+    std::string_view data() const { return {buffer.data() + begin, end - begin}; }
+    // Makes the buffer `wanted_size` if it is smaller, more if it is full; false when it is full and may not grow.
+    bool has_room(std::size_t wanted_size);
+    void shrink();
+    std::vector<char> buffer;
+    std::size_t begin = 0;
+    std::size_t end = 0;
+    std::optional<Wake> waiting;
+  };
+
+  io::Always<void> serve_all();
+  io::Always<Got> read_request();
+  std::optional<Got> take_input(Stage& before);
+  Got on_input_end();
+  void note_progress(Stage before);
+  void account_body();
+  void send_continue();
+  io::Always<bool> answer();
+  io::Always<Response> call_handler(Request request);
+  io::Always<void> refuse(Refusal refusal);
+  io::Always<bool> send(Response response, bool keep_alive, bool with_body);
+  io::Always<void> leave();
+
+  Inbox& inbox() { return inbox_ ? *inbox_ : *in_flight_; }
+  void start_read();
+  void on_read(const boost::system::error_code& error, std::size_t count);
+  io::Always<void> wait_input();
+  void set_deadline(std::chrono::milliseconds from_now);
+  void no_deadline() { deadline_ = Clock::time_point::max(); }
+  const Peer& peer();
+
+  std::shared_ptr<ServerState> state_;
+  io::Canceller canceller_;
+  Socket socket_;
+  Address address_;
+  std::optional<Peer> peer_;
+  RequestParser parser_;
+  std::unique_ptr<Inbox> inbox_;  // null while a read is in flight
+  Inbox* in_flight_ = nullptr;    // it is here then
+  bool input_ended_ = false;      // no more will come: the client closed, or the connection failed
+  bool expired_ = false;
+  bool continued_ = false;  // "100 Continue" was sent for this request
+  Phase phase_ = Phase::idle;
+  Clock::time_point deadline_ = Clock::time_point::max();
+  std::uint64_t accounted_body_ = 0;
+  unsigned served_in_a_row_ = 0;  // without a wait in between
+  std::string head_;              // of the answer; kept for its memory
+  std::list<Connection*>::iterator self_;
+};
+
+}  // namespace lmsb::http

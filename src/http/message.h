@@ -1,0 +1,60 @@
+#pragma once
+// HTTP messages as values: what handlers see. No Beast, no Asio.
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace lmsb::http {
+
+// Whether two header names (or other tokens that ignore case) are the same. ASCII only.
+bool same_name(std::string_view a, std::string_view b);
+
+// Header fields in order; names compare without case (RFC 9110 section 5.1).
+class Headers {
+ public:
+  using Field = std::pair<std::string, std::string>;
+  // The first value of `name`; nothing when absent.
+  std::optional<std::string_view> find(std::string_view name) const;
+  std::size_t count(std::string_view name) const;
+  void set(std::string_view name, std::string value);  // replaces all of that name
+  void add(std::string_view name, std::string value);
+  const std::vector<Field>& fields() const { return fields_; }
+
+ private:
+  std::vector<Field> fields_;
+};
+
+// Who is at the other end, asked of the kernel once per connection.
+struct Peer {
+  bool is_unix = false;               // came by the unix socket
+  bool is_loopback = false;           // TCP from 127.0.0.0/8 or ::1
+  std::optional<std::uint32_t> uid;   // of the peer process; nothing when it cannot be known (not on this machine)
+  std::string address;                // "127.0.0.1:4711" or "unix", for logs
+  bool listener_is_loopback = false;  // the address it connected to is loopback (or the unix socket)
+};
+
+struct Request {
+  std::string method;
+  std::string target;                        // as sent, for logs
+  std::string path;                          // percent-decoded UTF-8 without NUL, without query; always begins with '/'
+  std::map<std::string, std::string> query;  // percent-decoded; the last of equal names
+  std::map<std::string, std::string> params;  // of the route's pattern, for example {"id", ...}
+  Headers headers;
+  std::string body;
+  Peer peer;
+};
+
+struct Response {
+  int status = 200;
+  Headers headers;
+  std::string body;
+
+  static Response text(int status, std::string body, std::string_view content_type = "text/plain; charset=utf-8");
+  static Response json(int status, std::string body);  // application/json
+};
+
+}  // namespace lmsb::http

@@ -1,0 +1,106 @@
+#include "http/router.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace lmsb::http {
+namespace {
+
+bool is_name(std::string_view segment) { return segment.size() > 2 && segment.front() == '{' && segment.back() == '}'; }
+
+// "/a/{id}/" -> "a", "{id}", "".
+template <class Text>
+std::vector<Text> split(std::string_view path) {
+  std::vector<Text> segments;
+  std::size_t begin = 1;
+  while (true) {
+    const std::size_t end = path.find('/', begin);
+    segments.emplace_back(path.substr(begin, end - begin));
+    if (end == std::string_view::npos) return segments;
+    begin = end + 1;
+  }
+}
+
+bool matches(const std::vector<std::string>& pattern, const std::vector<std::string_view>& path) {
+  return std::equal(
+      pattern.begin(), pattern.end(), path.begin(), path.end(),
+      [](const std::string& want, std::string_view is) { return is_name(want) ? !is.empty() : want == is; });
+}
+
+// Whether `a` is the more literal of two patterns that match the same path.
+bool goes_before(const std::vector<std::string>& a, const std::vector<std::string>& b) {
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (is_name(a[i]) != is_name(b[i])) return !is_name(a[i]);
+  }
+  return false;
+}
+
+}  // namespace
+
+void Router::add(std::string method, std::string pattern, Handler handler) {
+  LMSB_ASSERT(!pattern.empty() && pattern.front() == '/');
+  const auto same = [&](const Route& route) { return route.method == method && route.pattern == pattern; };
+  LMSB_ASSERT(std::none_of(routes_.begin(), routes_.end(), same));
+  const std::size_t index = routes_.size();
+  auto segments = split<std::string>(pattern);
+  if (std::none_of(segments.begin(), segments.end(), is_name)) {
+    literal_[pattern].push_back(index);
+  } else {
+    const auto known =
+        std::find_if(named_.begin(), named_.end(), [&](const Named& n) { return n.segments == segments; });
+    if (known == named_.end()) {
+      named_.push_back(Named{std::move(segments), {index}});
+    } else {
+      known->routes.push_back(index);
+    }
+  }
+  routes_.push_back(Route{std::move(method), std::move(pattern), std::move(handler)});
+}
+
+const Router::Named* Router::find_named(std::string_view path, std::map<std::string, std::string>& params) const {
+  const auto segments = split<std::string_view>(path);
+  const Named* best = nullptr;
+  for (const Named& candidate : named_) {
+    if (!matches(candidate.segments, segments)) continue;
+    if (best == nullptr || goes_before(candidate.segments, best->segments)) best = &candidate;
+  }
+  for (std::size_t i = 0; best != nullptr && i < segments.size(); ++i) {
+    const std::string& name = best->segments[i];
+    if (is_name(name)) params[name.substr(1, name.size() - 2)] = std::string(segments[i]);
+  }
+  return best;
+}
+
+Router::Match Router::choose(const Indices& routes, std::string_view method) const {
+  Match match;
+  const Route* get = nullptr;
+  for (const std::size_t index : routes) {
+    const Route& route = routes_[index];
+    if (route.method == method) match.route = &route;
+    if (route.method == "GET") get = &route;
+    match.allowed_methods.push_back(route.method);
+  }
+  if (get != nullptr) {
+    if (match.route == nullptr && method == "HEAD") match.route = get;
+    if (std::count(match.allowed_methods.begin(), match.allowed_methods.end(), "HEAD") == 0) {
+      match.allowed_methods.emplace_back("HEAD");
+    }
+  }
+  return match;
+}
+
+Router::Match Router::match(std::string_view method, std::string_view path) const {
+  if (path.empty() || path.front() != '/') return Match();
+  if (const auto literal = literal_.find(std::string(path)); literal != literal_.end()) {
+    return choose(literal->second, method);
+  }
+  std::map<std::string, std::string> params;
+  const Named* named = find_named(path, params);
+  if (named == nullptr) return Match();
+  Match match = choose(named->routes, method);
+  match.params = std::move(params);
+  return match;
+}
+
+}  // namespace lmsb::http

@@ -1,0 +1,168 @@
+#include "http/server.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <sys/socket.h>
+
+#include "base/assert.h"
+#include "http/connection.h"
+#include "http/server_state.h"
+#include "io/spawn.h"
+
+namespace lmsb::http {
+namespace {
+
+using Door = ServerState::Door;
+
+constexpr std::chrono::milliseconds kOutOfDescriptors{100};
+constexpr std::chrono::milliseconds kEndAfterCancel{5000};
+
+// Accepts what waits. False when the process is out of descriptors or memory.
+bool accept_waiting(const std::shared_ptr<ServerState>& state, const Door& door) {
+  while (!state->stopping && !state->is_full()) {
+    Address peer;
+    UniqueFd fd(::accept4(door.listener.fd.get(), peer.get(), &peer.size, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (fd) {
+      if (door.listener.is_unix) peer.storage.ss_family = AF_UNIX;  // clients rarely have a name
+      io::Canceller canceller;
+      auto connection = std::make_unique<Connection>(state, std::move(fd), peer, canceller);
+      io::spawn(state->loop, Connection::run(std::move(connection)), std::move(canceller));
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      return false;
+    } else if (errno != EINTR && errno != ECONNABORTED) {
+      return true;  // nobody waits
+    }
+  }
+  return true;
+}
+
+// `door` belongs to the state.
+io::Always<void> accept_all(std::shared_ptr<ServerState> state, Door* door) {
+  while (!state->stopping) {
+    const Status ready = co_await door->watch.readable();
+    if (!ready.ok()) co_return;
+    while (!state->stopping && state->is_full()) {
+      state->close_longest_idle();  // for the client that waits; it is gone at the next change
+      const Status changed = co_await state->changed.wait();
+      if (!changed.ok()) co_return;
+    }
+    const bool fine = accept_waiting(state, *door);
+    if (!fine) {
+      state->close_longest_idle();
+      const Status slept = co_await io::sleep_until(io::Deadline::in(kOutOfDescriptors));
+      if (!slept.ok()) co_return;
+    }
+  }
+}
+
+}  // namespace
+
+// ---- State
+
+void ServerState::watch(Clock::time_point when) {
+  if (when >= next_look_) return;
+  next_look_ = when;
+  timer_.expires_at(when);
+  timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const auto state = weak.lock();
+    if (!error && state) state->look();
+  });
+}
+
+void ServerState::look() {
+  next_look_ = Clock::time_point::max();
+  const auto now = Clock::now();
+  auto earliest = Clock::time_point::max();
+  for (Connection* connection : connections) {
+    if (connection->deadline() <= now) {
+      connection->expire();
+    } else {
+      earliest = std::min(earliest, connection->deadline());
+    }
+  }
+  if (earliest != Clock::time_point::max()) watch(earliest);
+}
+
+void ServerState::close_longest_idle() {
+  Connection* longest = nullptr;
+  for (Connection* connection : connections) {
+    if (!connection->is_idle()) continue;
+    if (longest == nullptr || connection->deadline() < longest->deadline()) longest = connection;
+  }
+  if (longest != nullptr) longest->close();
+}
+
+void ServerState::close_idle() {
+  for (Connection* connection : connections) {
+    if (connection->is_idle()) connection->close();
+  }
+}
+
+void ServerState::cancel_all() {
+  for (Connection* connection : connections) connection->close();
+}
+
+// ---- Server
+
+struct Server::State : ServerState {
+  using ServerState::ServerState;
+
+  std::string open(Listener listener) {
+    doors.push_back(std::make_unique<Door>(loop, std::move(listener)));
+    io::spawn(loop, accept_all(shared_from_this(), doors.back().get()));
+    return doors.back()->listener.address;
+  }
+
+  void stop_accepting() {
+    stopping = true;
+    for (const auto& door : doors) {
+      door->watch.stop();
+      close_listener(door->listener);
+    }
+    changed.notify_all();
+  }
+
+  io::Always<void> wait_until_empty(io::Deadline deadline) {
+    while (!connections.empty()) {
+      const Status changed_in_time = co_await changed.wait(deadline);
+      if (!changed_in_time.ok()) co_return;
+    }
+  }
+};
+
+Server::Server(boost::asio::io_context& loop, ServerLimits limits, Serve serve)
+    : state_(std::make_shared<State>(loop, limits, std::move(serve))) {}
+
+Server::~Server() {
+  state_->stop_accepting();
+  state_->cancel_all();
+}
+
+Result<std::string> Server::listen_tcp(const std::string& address) {
+  LMSB_TRY(Listener listener, make_tcp_listener(address));
+  return state_->open(std::move(listener));
+}
+
+Status Server::listen_unix(const std::string& path, unsigned mode) {
+  LMSB_TRY(Listener listener, make_unix_listener(path, mode));
+  state_->open(std::move(listener));
+  return Status();
+}
+
+Result<std::string> Server::listen_on(UniqueFd listening) {
+  LMSB_TRY(Listener listener, adopt_listener(std::move(listening)));
+  return state_->open(std::move(listener));
+}
+
+io::Always<void> Server::shutdown(std::chrono::milliseconds grace) {
+  const auto state = state_;  // the Server may be destroyed meanwhile
+  state->stop_accepting();
+  state->close_idle();
+  co_await state->wait_until_empty(io::Deadline::in(grace));
+  state->cancel_all();
+  co_await state->wait_until_empty(io::Deadline::in(kEndAfterCancel));
+}
+
+std::size_t Server::open_connections() const { return state_->connections.size(); }
+
+}  // namespace lmsb::http

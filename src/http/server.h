@@ -1,0 +1,72 @@
+#pragma once
+// Server: HTTP/1.1 on TCP and unix listeners, with every limit that keeps one client from hurting the others.
+//
+// One io_context, one thread. Owns its listeners and connections. A connection is one coroutine: read a request within
+// the limits, hand it to `serve`, write the answer, again while keep-alive. While `serve` runs, the connection watches
+// for the client going away and cancels it then (io/spawn.h says how cancelling works); a client that only closes its
+// sending half counts as gone.
+//
+// What it answers by itself: 400, 408, 413, 417, 431, 501, 503, 505, always {"detail": "..."} and the end of the
+// connection. HEAD is handed on as HEAD; the answer's body is left out.
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "base/units.h"
+#include "http/message.h"
+#include "io/task.h"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace lmsb::http {
+
+struct ServerLimits {
+  Bytes header = Bytes::KiB(32);                     // request line and fields; beyond: 431
+  Bytes body = Bytes::MiB(64);                       // beyond: 413
+  Bytes bodies = Bytes::MiB(512);                    // of all requests in progress together; beyond: 503
+  std::uint32_t connections = 2048;                  // beyond: the longest idle makes way, else the listen queue waits
+  std::chrono::milliseconds header_timeout{10'000};  // from the first octet to the end of the header: 408
+  std::chrono::milliseconds body_timeout{60'000};    // for the whole body: 408
+  std::chrono::milliseconds idle_timeout{75'000};    // between requests: closed
+  std::chrono::milliseconds write_timeout{60'000};   // for an answer without progress: closed
+};
+
+// Turns one request into one answer; never fails (errors are answers). What it throws is answered with 500.
+using Serve = std::function<io::Always<Response>(Request)>;
+
+class Server {
+ public:
+  Server(boost::asio::io_context& loop, ServerLimits limits, Serve serve);
+  // Closes listeners and cancels connections; these end only when the loop runs, so call shutdown() first, or destroy
+  // the loop before what `serve` refers to.
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Binds and listens on "ADDR:PORT" ("127.0.0.1:8000", "[::1]:0"); returns the address with the real port.
+  // A taken port is an Error that names who holds it, as far as /proc lets us see.
+  Result<std::string> listen_tcp(const std::string& address);
+  // Listens on a unix socket at `path` with `mode`; a stale socket file is replaced, a live one is an Error.
+  Status listen_unix(const std::string& path, unsigned mode);
+  // Takes over a socket that listens already, TCP or unix; returns its address.
+  Result<std::string> listen_on(UniqueFd listening);
+
+  // Stops accepting, lets running answers finish until `grace` has passed, then cancels what runs and closes. Ends when
+  // all are gone, or 5 s after cancelling (a handler that does not end then is a bug).
+  io::Always<void> shutdown(std::chrono::milliseconds grace);
+
+  std::size_t open_connections() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace lmsb::http

@@ -1,0 +1,59 @@
+#pragma once
+// What a server's connections share: its limits, its bounds in use, and the one clock that watches all deadlines.
+#include <chrono>
+#include <list>
+#include <memory>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "http/listener.h"
+#include "http/server.h"
+#include "io/event.h"
+#include "io/wait_fd.h"
+
+namespace lmsb::http {
+
+class Connection;
+
+// One timer for all connections: it rings at the earliest deadline it knows of. A deadline that moves later, as that of
+// a busy connection always does, costs nothing; only one that is earlier than all others sets the timer anew.
+struct ServerState : std::enable_shared_from_this<ServerState> {
+  using Clock = std::chrono::steady_clock;
+
+  ServerState(boost::asio::io_context& l, ServerLimits li, Serve s)
+      : loop(l), limits(li), serve(std::move(s)), changed(l), timer_(l) {}
+
+  // Makes sure that a look is taken at the deadlines no later than `when`.
+  void watch(Clock::time_point when);
+  bool is_full() const { return connections.size() >= limits.connections; }
+  // Closes the connection that has been idle longest, if any is idle.
+  void close_longest_idle();
+  // Closes those that wait for a request.
+  void close_idle();
+  void cancel_all();
+
+  boost::asio::io_context& loop;
+  const ServerLimits limits;
+  const Serve serve;
+  std::list<Connection*> connections;  // each in its own coroutine's frame; they take themselves out
+  std::uint64_t body_octets = 0;       // of requests being read or served
+  bool stopping = false;
+  io::Event changed;  // a connection ended
+
+  struct Door {
+    Door(boost::asio::io_context& loop, Listener l) : listener(std::move(l)), watch(loop.get_executor(), listener.fd) {}
+    Listener listener;
+    io::FdWatch watch;  // after the listener: ends before it
+  };
+  std::vector<std::unique_ptr<Door>> doors;  // stay until the state ends: their accepting coroutines refer to them
+
+ private:
+  void look();
+
+  boost::asio::steady_timer timer_;
+  Clock::time_point next_look_ = Clock::time_point::max();
+};
+
+}  // namespace lmsb::http

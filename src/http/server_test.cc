@@ -1,0 +1,587 @@
+#include "http/server.h"
+
+#include <arpa/inet.h>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <future>
+#include <memory>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <gtest/gtest.h>
+
+#include "http/address.h"
+#include "io/spawn.h"
+
+namespace lmsb::http {
+namespace {
+
+using std::chrono::milliseconds;
+
+// A directory that goes with the test.
+struct TemporaryDirectory {
+  TemporaryDirectory() { EXPECT_NE(::mkdtemp(path.data()), nullptr); }
+  ~TemporaryDirectory() {
+    ::unlink((path + "/api.sock").c_str());
+    ::rmdir(path.c_str());
+  }
+  std::string path = "/tmp/lmsb-http-XXXXXX";
+};
+
+// A blocking client that says exactly what it is told.
+class RawClient {
+ public:
+  explicit RawClient(const Address& address) : fd_(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    EXPECT_EQ(::connect(fd_.get(), address.get(), address.size), 0) << std::strerror(errno);
+  }
+  RawClient& say(std::string_view text) {
+    EXPECT_EQ(::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+    return *this;
+  }
+  // Everything until the server closes; "(timeout)" at the end if it does not within 5 s.
+  std::string hear_all() {
+    std::string all;
+    while (true) {
+      const std::string more = hear_some();
+      if (more.empty() || more == "(timeout)") return all + more;
+      all += more;
+    }
+  }
+  // Until `marker` has been heard.
+  std::string hear_until(std::string_view marker) {
+    while (heard_.find(marker) == std::string::npos) {
+      const std::string more = hear_some();
+      if (more.empty() || more == "(timeout)") return heard_ + more;
+      heard_ += more;
+    }
+    return std::exchange(heard_, "");
+  }
+  std::string hear_some() {
+    pollfd ready{fd_.get(), POLLIN, 0};
+    if (::poll(&ready, 1, 5000) != 1) return "(timeout)";
+    std::string chunk(65536, '\0');
+    const ssize_t count = ::recv(fd_.get(), chunk.data(), chunk.size(), 0);
+    chunk.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+    return chunk;
+  }
+  bool is_closed() { return hear_some().empty(); }
+  void hang_up() { fd_.reset(); }
+  int fd() const { return fd_.get(); }
+
+ private:
+  UniqueFd fd_;
+  std::string heard_;
+};
+
+// What the handlers of these tests saw; read by the test's thread.
+struct Seen {
+  std::atomic<int> requests{0};
+  std::atomic<int> cancelled{0};
+};
+
+io::Always<Response> handle(Seen* seen, Request request) {
+  ++seen->requests;
+  if (request.path == "/wait") {
+    const Status slept = co_await io::sleep_until(io::Deadline::in(std::chrono::seconds(30)));
+    if (!slept.ok()) ++seen->cancelled;
+    co_return Response::text(200, "woken");
+  }
+  if (request.path == "/soon") {
+    const Status slept = co_await io::sleep_until(io::Deadline::in(milliseconds(50)));
+    co_return Response::text(200, slept.ok() ? "soon" : "cancelled");
+  }
+  if (request.path == "/large") co_return Response::text(200, std::string(20'000'000, 'x'));
+  if (request.path == "/throw") throw std::runtime_error("bug");
+  if (request.path == "/nothing") co_return Response::text(204, "not sent");
+  if (request.path == "/split") {
+    Response response = Response::text(200, "");
+    response.headers.add("X-Evil", "a\r\nX-Injected: b");
+    co_return response;
+  }
+  if (request.path == "/peer") {
+    const std::string uid = request.peer.uid ? std::to_string(*request.peer.uid) : "unknown";
+    co_return Response::text(200, uid + (request.peer.is_unix ? " unix" : " tcp") +
+                                      (request.peer.is_loopback ? " loopback" : "") +
+                                      (request.peer.listener_is_loopback ? " here" : " elsewhere"));
+  }
+  co_return Response::text(200, request.method + " " + request.path + " [" + request.body + "]");
+}
+
+// A server on a thread of its own, at a free port of loopback.
+class ServerTest : public testing::Test {
+ protected:
+  void start(ServerLimits limits = ServerLimits()) {
+    server_ =
+        std::make_unique<Server>(loop_, limits, [this](Request request) { return handle(&seen_, std::move(request)); });
+    const Result<std::string> bound = server_->listen_tcp("127.0.0.1:0");
+    ASSERT_TRUE(bound.ok());
+    bound_ = *bound;
+    thread_ = std::thread([this] { loop_.run(); });
+  }
+  void TearDown() override {
+    if (!thread_.joinable()) return;
+    boost::asio::post(loop_, [this] { server_.reset(); });
+    thread_.join();
+  }
+  RawClient connect() { return RawClient(*to_address(*parse_host_port(bound_))); }
+  // The whole answer to one request of a client of its own.
+  std::string ask(std::string_view text) { return connect().say(text).hear_all(); }
+  template <class F>
+  auto on_loop(F work) {
+    std::promise<decltype(work())> promise;
+    boost::asio::post(loop_, [&] { promise.set_value(work()); });
+    return promise.get_future().get();
+  }
+  // Waits until `condition`, 5 s at most.
+  template <class F>
+  bool soon(F condition) {
+    for (int i = 0; i < 500 && !condition(); ++i) std::this_thread::sleep_for(milliseconds(10));
+    return condition();
+  }
+
+  boost::asio::io_context loop_{1};
+  Seen seen_;
+  std::unique_ptr<Server> server_;
+  std::string bound_;
+  std::thread thread_;
+};
+
+bool has_status(const std::string& answer, int status) {
+  return answer.rfind("HTTP/1.1 " + std::to_string(status) + " ", 0) == 0;
+}
+bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+std::string get(std::string_view path, std::string_view more = "") {
+  return "GET " + std::string(path) + " HTTP/1.1\r\nHost: h\r\n" + std::string(more) + "\r\n";
+}
+constexpr std::string_view kClose = "Connection: close\r\n";
+
+TEST_F(ServerTest, AnswersARequestWithTheHandlersAnswer) {
+  start();
+  const std::string answer =
+      ask("POST /a%20b?x=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
+  EXPECT_TRUE(has_status(answer, 200)) << answer;
+  EXPECT_TRUE(has(answer, "\r\n\r\nPOST /a b [hello]")) << answer;
+  EXPECT_TRUE(has(answer, "\r\nConnection: close\r\n"));
+  EXPECT_TRUE(has(answer, "\r\nDate: "));
+}
+
+TEST_F(ServerTest, KeepsAConnectionForTheNextRequest) {
+  start();
+  RawClient client = connect();
+  for (int i = 0; i < 50; ++i) EXPECT_TRUE(has(client.say(get("/x")).hear_until("GET /x []"), " 200 OK")) << i;
+  EXPECT_EQ(on_loop([this] { return server_->open_connections(); }), 1U);
+}
+
+TEST_F(ServerTest, AnswersPipelinedRequestsInOrder) {
+  start();
+  std::string all;
+  for (int i = 0; i < 100; ++i) all += get("/" + std::to_string(i));
+  const std::string answers = connect().say(all + get("/last", kClose)).hear_all();
+  std::size_t at = 0;
+  for (int i = 0; i < 100 && at != std::string::npos; ++i) at = answers.find("GET /" + std::to_string(i) + " []", at);
+  EXPECT_NE(at, std::string::npos);
+  EXPECT_TRUE(has(answers.substr(at), "GET /last []"));
+}
+
+TEST_F(ServerTest, ReadsARequestThatComesOctetByOctet) {
+  start();
+  RawClient client = connect();
+  for (const char c :
+       std::string("POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")) {
+    client.say(std::string_view(&c, 1));
+  }
+  EXPECT_TRUE(has(client.hear_until("[abc]"), "POST /x [abc]"));
+}
+
+TEST_F(ServerTest, SendsNoBodyForHeadButItsLength) {
+  start();
+  RawClient client = connect();
+  client.say("HEAD /x HTTP/1.1\r\nHost: h\r\n\r\n");
+  const std::string answer = client.say(get("/y")).hear_until("GET /y []");
+  EXPECT_TRUE(has(answer, "Content-Length: 10\r\n")) << answer;
+  EXPECT_FALSE(has(answer, "HEAD /x []"));
+}
+
+TEST_F(ServerTest, SendsNoBodyAndNoLengthForNoContent) {
+  start();
+  const std::string answer = ask(get("/nothing", kClose));
+  EXPECT_TRUE(has_status(answer, 204));
+  EXPECT_FALSE(has(answer, "Content-Length"));
+  EXPECT_FALSE(has(answer, "not sent"));
+}
+
+TEST_F(ServerTest, SpeaksHttp10) {
+  start();
+  EXPECT_TRUE(has(ask("GET /x HTTP/1.0\r\n\r\n"), "GET /x []"));
+  RawClient kept = connect();
+  kept.say("GET /x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  EXPECT_TRUE(has(kept.hear_until("GET /x []"), "Connection: keep-alive"));
+}
+
+TEST_F(ServerTest, InvitesTheBodyOfAClientThatWaitsFor100Continue) {
+  start();
+  RawClient client = connect();
+  client.say("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_EQ(client.hear_until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  EXPECT_TRUE(has(client.say("abc").hear_until("[abc]"), "200 OK"));
+}
+
+TEST_F(ServerTest, RefusesATooLargeBodyInsteadOfInvitingIt) {
+  ServerLimits limits;
+  limits.body = Bytes(10);
+  start(limits);
+  const std::string answer = ask("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_TRUE(has_status(answer, 413)) << answer;
+  EXPECT_EQ(seen_.requests, 0);
+}
+
+TEST_F(ServerTest, RefusesATooLargeBodyAndLetsTheClientReadWhy) {
+  ServerLimits limits;
+  limits.body = Bytes(1000);
+  start(limits);
+  RawClient client = connect();
+  client.say("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n" + std::string(100'000, 'x'));
+  const std::string answer = client.hear_all();
+  EXPECT_TRUE(has_status(answer, 413)) << answer;
+  EXPECT_TRUE(has(answer, "{\"detail\":\"the request's body is larger than 1000\"}")) << answer;
+}
+
+TEST_F(ServerTest, CountsTheBodyOfChunksToo) {
+  ServerLimits limits;
+  limits.body = Bytes(10);
+  start(limits);
+  const std::string chunks = "6\r\nabcdef\r\n6\r\nabcdef\r\n0\r\n\r\n";
+  const std::string answer = ask("POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks);
+  EXPECT_TRUE(has_status(answer, 413)) << answer;
+}
+
+TEST_F(ServerTest, BoundsTheBodiesOfAllRequestsTogether) {
+  ServerLimits limits;
+  limits.bodies = Bytes(1500);
+  start(limits);
+  RawClient first = connect();
+  first.say("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n" + std::string(1000, 'x'));
+  ASSERT_TRUE(soon([this] { return on_loop([this] { return server_->open_connections(); }) == 1; }));
+  std::this_thread::sleep_for(milliseconds(50));  // until the first body has been read
+  const std::string second = "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n" + std::string(1000, 'x');
+  EXPECT_TRUE(has_status(ask(second), 503));
+  EXPECT_TRUE(has(first.say("x").hear_until("x]"), "200 OK"));
+  RawClient third = connect();
+  EXPECT_TRUE(has(third.say(second).hear_until("x]"), "200 OK")) << "the others' bodies are gone";
+}
+
+TEST_F(ServerTest, RefusesATooLargeHeader) {
+  start();
+  EXPECT_TRUE(has_status(ask(get("/x", "X: " + std::string(40'000, 'a') + "\r\n")), 431));
+  EXPECT_TRUE(has_status(ask(get("/" + std::string(40'000, 'a'))), 431));
+  std::string many;
+  for (int i = 0; i < 200; ++i) many += "X-" + std::to_string(i) + ": y\r\n";
+  EXPECT_TRUE(has_status(ask(get("/x", many)), 431));
+}
+
+TEST_F(ServerTest, RefusesATooLargeHeaderThatComesInSmallPieces) {
+  start();
+  RawClient client = connect();
+  client.say("GET /x HTTP/1.1\r\nHost: h\r\n");
+  const std::string field = "X: " + std::string(500, 'a') + "\r\n";
+  for (int i = 0; i < 80; ++i) {
+    if (::send(client.fd(), field.data(), field.size(), MSG_NOSIGNAL) < 0) break;
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  EXPECT_TRUE(has_status(client.hear_all(), 431));
+}
+
+struct Malformed {
+  const char* why;
+  const char* text;
+  int status;
+};
+
+class ServerRefuses : public ServerTest, public testing::WithParamInterface<Malformed> {};
+
+TEST_P(ServerRefuses, AndCloses) {
+  start();
+  const std::string answer = ask(GetParam().text);
+  EXPECT_TRUE(has_status(answer, GetParam().status)) << GetParam().why << ": " << answer;
+  EXPECT_TRUE(has(answer, "{\"detail\":\"")) << answer;
+  EXPECT_FALSE(has(answer, "(timeout)"));
+  EXPECT_EQ(seen_.requests, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Malformed, ServerRefuses,
+    testing::Values(
+        Malformed{"no host", "GET / HTTP/1.1\r\n\r\n", 400},
+        Malformed{"two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
+        Malformed{"two equal lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+                  400},
+        Malformed{"two lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", 400},
+        Malformed{"a list of lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\nx", 400},
+        Malformed{"a negative length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400},
+        Malformed{"a signed length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx", 400},
+        Malformed{"a hexadecimal length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\nx", 400},
+        Malformed{"a length beyond 64 bits",
+                  "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\n", 400},
+        Malformed{"length and chunks",
+                  "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                  400},
+        Malformed{"chunks and length",
+                  "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n",
+                  400},
+        Malformed{"an unknown coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501},
+        Malformed{"a coding before chunked",
+                  "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501},
+        Malformed{
+            "chunked twice",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400},
+        Malformed{"chunks in 1.0", "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+        Malformed{"a space before the colon", "GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400},
+        Malformed{"a bare line feed", "GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", 400},
+        Malformed{"a NUL in a field", "GET / HTTP/1.1\r\nHost: a\r\nX: \x01\r\n\r\n", 400},
+        Malformed{"a bad chunk size", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
+        Malformed{"an endless chunk size",
+                  "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", 400},
+        Malformed{"a huge chunk size",
+                  "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffff\r\n", 413},
+        Malformed{"a bad escape", "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+        Malformed{"half an escape", "GET /%4 HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+        Malformed{"an escaped NUL", "GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+        Malformed{"not UTF-8", "GET /%ff HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+        Malformed{"a bad escape in the query", "GET /?a=%g0 HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+        Malformed{"another host in the target", "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+        Malformed{"a target without a slash", "GET x HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+        Malformed{"the authority form", "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+        Malformed{"a fragment", "GET /#x HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+        Malformed{"HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505}, Malformed{"HTTP/0.9", "GET /\r\n", 400},
+        Malformed{"TLS", "\x16\x03\x01\x02\x05\x01", 400},
+        Malformed{"an unknown expectation", "POST / HTTP/1.1\r\nHost: a\r\nExpect: x\r\nContent-Length: 1\r\n\r\nx",
+                  417}),
+    [](const auto& row) { return "Case" + std::to_string(row.index); });
+
+TEST_F(ServerTest, TakesThePathOfAnAbsoluteTarget) {
+  start();
+  EXPECT_TRUE(has(ask("GET http://a:1/x?y HTTP/1.1\r\nHost: A:1\r\nConnection: close\r\n\r\n"), "GET /x []"));
+  EXPECT_TRUE(has(ask("GET http://a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), "GET / []"));
+}
+
+TEST_F(ServerTest, KeepsTrailersOutOfTheHeader) {
+  start();
+  const std::string answer =
+      ask("POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nHost: "
+          "evil\r\n\r\n");
+  EXPECT_TRUE(has(answer, "POST /x [a]")) << answer;
+}
+
+TEST_F(ServerTest, LetsNoHandlerSplitItsAnswer) {
+  start();
+  EXPECT_FALSE(has(ask(get("/split", kClose)), "\r\nX-Injected"));
+}
+
+TEST_F(ServerTest, AnswersAHandlersBugWith500) {
+  start();
+  RawClient client = connect();
+  EXPECT_TRUE(has_status(client.say(get("/throw")).hear_until("}"), 500));
+}
+
+TEST_F(ServerTest, GivesASlowHeaderItsTimeAndNoMore) {
+  ServerLimits limits;
+  limits.header_timeout = milliseconds(200);
+  start(limits);
+  RawClient client = connect();
+  const auto begin = std::chrono::steady_clock::now();
+  client.say("GET / HTTP/1.1\r\n");
+  for (int i = 0; i < 8; ++i) {  // a field every 50 ms does not prolong it
+    std::this_thread::sleep_for(milliseconds(50));
+    if (::send(client.fd(), "X: y\r\n", 6, MSG_NOSIGNAL) < 0) break;
+  }
+  EXPECT_TRUE(has_status(client.hear_all(), 408));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds(3000));
+}
+
+TEST_F(ServerTest, GivesASlowBodyItsTimeAndNoMore) {
+  ServerLimits limits;
+  limits.body_timeout = milliseconds(100);
+  start(limits);
+  const std::string answer = ask("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab");
+  EXPECT_TRUE(has_status(answer, 408)) << answer;
+  EXPECT_TRUE(has(answer, "body"));
+}
+
+TEST_F(ServerTest, ClosesAnIdleConnectionSilently) {
+  ServerLimits limits;
+  limits.idle_timeout = milliseconds(100);
+  start(limits);
+  RawClient fresh = connect();
+  RawClient used = connect();
+  EXPECT_TRUE(has(used.say(get("/x")).hear_until("[]"), "200"));
+  EXPECT_EQ(used.hear_all(), "");
+  EXPECT_EQ(fresh.hear_all(), "");
+}
+
+TEST_F(ServerTest, ClosesOnAClientThatDoesNotReadItsAnswer) {
+  ServerLimits limits;
+  limits.write_timeout = milliseconds(100);
+  start(limits);
+  RawClient client = connect();
+  client.say(get("/large"));
+  EXPECT_TRUE(soon([this] { return seen_.requests == 1; }));
+  EXPECT_TRUE(soon([this] { return on_loop([this] { return server_->open_connections(); }) == 0; }));
+}
+
+TEST_F(ServerTest, SendsAnAnswerThatDoesNotFitTheSocket) {
+  start();
+  EXPECT_GT(ask(get("/large", kClose)).size(), 20'000'000U);
+}
+
+TEST_F(ServerTest, CancelsTheHandlerWhenTheClientGoesAway) {
+  start();
+  RawClient client = connect();
+  client.say(get("/wait"));
+  EXPECT_TRUE(soon([this] { return seen_.requests == 1; }));
+  client.hang_up();
+  EXPECT_TRUE(soon([this] { return seen_.cancelled == 1; }));
+  EXPECT_TRUE(soon([this] { return on_loop([this] { return server_->open_connections(); }) == 0; }));
+}
+
+TEST_F(ServerTest, IsNotFooledByPipelinedRequestsWhenTheClientGoesAway) {
+  start();
+  RawClient client = connect();
+  client.say(get("/wait") + get("/x") + get("/y"));
+  EXPECT_TRUE(soon([this] { return seen_.requests == 1; }));
+  client.say(get("/z"));
+  client.hang_up();
+  EXPECT_TRUE(soon([this] { return seen_.cancelled == 1; }));
+  EXPECT_EQ(seen_.requests, 1) << "nobody is there to read the other answers";
+}
+
+TEST_F(ServerTest, DoesNotTakePipelinedRequestsForTheEnd) {
+  start();
+  RawClient client = connect();
+  client.say(get("/soon")).say(get("/x"));
+  const std::string answers = client.hear_until("GET /x []");
+  EXPECT_TRUE(has(answers, "soon")) << answers;
+  EXPECT_FALSE(has(answers, "cancelled"));
+}
+
+TEST_F(ServerTest, AcceptsNoMoreThanItsBound) {
+  ServerLimits limits;
+  limits.connections = 2;
+  start(limits);
+  RawClient first = connect();
+  RawClient second = connect();
+  first.say(get("/wait"));
+  second.say(get("/wait"));
+  EXPECT_TRUE(soon([this] { return seen_.requests == 2; }));
+  RawClient third = connect();
+  third.say(get("/x", kClose));
+  std::this_thread::sleep_for(milliseconds(50));
+  EXPECT_EQ(seen_.requests, 2) << "both places are taken";
+  first.hang_up();
+  EXPECT_TRUE(has(third.hear_all(), "GET /x []"));
+}
+
+TEST_F(ServerTest, LetsAnIdleConnectionMakeWayForANewOne) {
+  ServerLimits limits;
+  limits.connections = 2;
+  start(limits);
+  RawClient idle = connect();
+  EXPECT_TRUE(has(idle.say(get("/x")).hear_until("[]"), "200"));
+  RawClient busy = connect();
+  busy.say(get("/wait"));
+  EXPECT_TRUE(soon([this] { return seen_.requests == 2; }));
+  EXPECT_TRUE(has(ask(get("/y", kClose)), "GET /y []"));
+  EXPECT_TRUE(idle.is_closed());
+}
+
+TEST_F(ServerTest, SaysWhoIsAtTheOtherEndOfATcpConnection) {
+  start();
+  EXPECT_TRUE(has(ask(get("/peer", kClose)), std::to_string(::getuid()) + " tcp loopback here"));
+}
+
+TEST_F(ServerTest, SaysWhoIsAtTheOtherEndOfAUnixSocket) {
+  start();
+  const TemporaryDirectory directory;
+  const std::string path = directory.path + "/api.sock";
+  ASSERT_TRUE(on_loop([&] { return server_->listen_unix(path, 0600).ok(); }));
+  RawClient client(*to_unix_address(path));
+  EXPECT_TRUE(has(client.say(get("/peer", kClose)).hear_all(), std::to_string(::getuid()) + " unix here"));
+}
+
+TEST_F(ServerTest, ReplacesAStaleSocketButNotALiveOne) {
+  const TemporaryDirectory directory;
+  const std::string path = directory.path + "/api.sock";
+  {
+    const UniqueFd stale(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const Address address = *to_unix_address(path);
+    ASSERT_EQ(::bind(stale.get(), address.get(), address.size), 0);
+  }
+  start();
+  EXPECT_TRUE(on_loop([&] { return server_->listen_unix(path, 0600).ok(); }));
+  struct stat info {};
+  ASSERT_EQ(::stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777U, 0600U);
+  EXPECT_EQ(on_loop([&] { return server_->listen_unix(path, 0600).error().code(); }), ErrorCode::already_exists);
+  on_loop([&] { return server_.reset(), 0; });
+  EXPECT_NE(::stat(path.c_str(), &info), 0) << "the socket file goes with the server";
+}
+
+TEST_F(ServerTest, NamesTheHolderOfATakenPort) {
+  start();
+  const Error error = on_loop([this] { return server_->listen_tcp(bound_).error(); });
+  EXPECT_EQ(error.slug(), "port_in_use");
+  EXPECT_TRUE(has(error.message(), "process " + std::to_string(::getpid()))) << error.message();
+  EXPECT_TRUE(has(error.hint(), "--listen 127.0.0.1:0"));
+}
+
+TEST_F(ServerTest, FinishesRunningAnswersWhenItShutsDown) {
+  start();
+  RawClient busy = connect();
+  RawClient idle = connect();
+  EXPECT_TRUE(has(idle.say(get("/x")).hear_until("[]"), "200"));
+  busy.say(get("/soon"));
+  EXPECT_TRUE(soon([this] { return seen_.requests == 2; }));
+  io::spawn(loop_, server_->shutdown(std::chrono::seconds(20)));
+  EXPECT_TRUE(idle.is_closed());
+  const std::string answer = busy.hear_all();
+  EXPECT_TRUE(has(answer, "soon")) << answer;
+  EXPECT_TRUE(has(answer, "Connection: close"));
+  const Address address = *to_address(*parse_host_port(bound_));
+  const UniqueFd late(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_NE(::connect(late.get(), address.get(), address.size), 0) << "nobody listens any more";
+}
+
+TEST_F(ServerTest, CancelsWhatStillRunsAfterTheGrace) {
+  start();
+  RawClient client = connect();
+  client.say(get("/wait"));
+  EXPECT_TRUE(soon([this] { return seen_.requests == 1; }));
+  io::spawn(loop_, server_->shutdown(milliseconds(50)));
+  client.hear_all();
+  EXPECT_TRUE(soon([this] { return seen_.cancelled == 1; }));
+}
+
+TEST_F(ServerTest, GoesAwayWithItsLoopWhileConnectionsAreOpen) {
+  start();
+  RawClient idle = connect();
+  RawClient waiting = connect();
+  waiting.say(get("/wait"));
+  RawClient slow = connect();
+  slow.say("POST / HTTP/1.1\r\nHost");
+  EXPECT_TRUE(soon([this] { return seen_.requests == 1; }));
+  loop_.stop();
+  thread_.join();
+  server_.reset();  // the loop is destroyed with the test, without running again: nothing may leak
+}
+
+}  // namespace
+}  // namespace lmsb::http

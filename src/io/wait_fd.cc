@@ -1,0 +1,73 @@
+#include "io/wait_fd.h"
+
+#include <utility>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "io/alarm.h"
+#include "io/error.h"
+#include "io/spawn.h"
+
+namespace lmsb::io {
+namespace asio = boost::asio;
+
+namespace {
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+using Descriptor = asio::posix::stream_descriptor;
+}  // namespace
+
+struct FdWatch::Impl {
+  Impl(const asio::any_io_executor& loop, int fd) : descriptor(loop) { descriptor.assign(fd, failed); }
+  ~Impl() {
+    if (descriptor.is_open()) (void)descriptor.release();  // the descriptor is not ours to close
+  }
+
+  // `impl` is owned by the FdWatch, which outlives the wait.
+  static Task<void> wait(Impl* impl, Descriptor::wait_type direction, Deadline deadline) {
+    if (impl->failed) co_return to_error(impl->failed, "watch descriptor");
+    const bool cancelled = co_await is_cancelled();
+    if (cancelled) co_return Error(ErrorCode::cancelled, "wait for descriptor: cancelled");
+    bool late = false;
+    std::function<void()> stop = [impl, &late] {
+      late = true;
+      impl->descriptor.cancel();
+    };
+    const Alarm alarm(impl->descriptor.get_executor(), deadline, std::move(stop));
+    const auto [error] = co_await impl->descriptor.async_wait(direction, kAwait);
+    if (error && late) co_return Error(ErrorCode::deadline_exceeded, "wait for descriptor: time limit met");
+    if (error) co_return to_error(error, "wait for descriptor");
+    co_return Status();
+  }
+
+  Descriptor descriptor;
+  boost::system::error_code failed;
+};
+
+FdWatch::FdWatch(asio::any_io_executor loop, BorrowedFd fd) : impl_(std::make_unique<Impl>(loop, fd.get())) {}
+FdWatch::~FdWatch() = default;
+FdWatch::FdWatch(FdWatch&&) noexcept = default;
+FdWatch& FdWatch::operator=(FdWatch&&) noexcept = default;
+
+Task<void> FdWatch::readable(Deadline deadline) { return Impl::wait(impl_.get(), Descriptor::wait_read, deadline); }
+Task<void> FdWatch::writable(Deadline deadline) { return Impl::wait(impl_.get(), Descriptor::wait_write, deadline); }
+void FdWatch::cancel() {
+  if (impl_->descriptor.is_open()) impl_->descriptor.cancel();
+}
+void FdWatch::stop() {
+  if (impl_->descriptor.is_open()) (void)impl_->descriptor.release();
+}
+
+Task<void> wait_readable(BorrowedFd fd, Deadline deadline) {
+  FdWatch watch(co_await asio::this_coro::executor, fd);
+  co_return co_await watch.readable(deadline);
+}
+
+Task<void> wait_writable(BorrowedFd fd, Deadline deadline) {
+  FdWatch watch(co_await asio::this_coro::executor, fd);
+  co_return co_await watch.writable(deadline);
+}
+
+}  // namespace lmsb::io

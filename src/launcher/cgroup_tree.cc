@@ -1,0 +1,263 @@
+#include "launcher/cgroup_tree.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <fstream>
+#include <poll.h>
+#include <sstream>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "os/files.h"
+
+namespace lmsb::launcher {
+namespace {
+
+constexpr const char* kPrefix = "lmsb-";
+constexpr int kDirectory = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+
+// A cgroup mount of this machine.
+struct Hierarchy {
+  std::string mount_point;
+  bool is_v2 = false;
+  std::vector<std::string> controllers;  // v1 only
+};
+
+std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, separator);) parts.push_back(part);
+  return parts;
+}
+
+// Reads /proc/self/mountinfo (proc(5)): fields before " - " end with the mount point as the fifth, after it come the
+// type, the source and the super block's options.
+std::vector<Hierarchy> find_hierarchies() {
+  std::vector<Hierarchy> found;
+  std::ifstream lines("/proc/self/mountinfo");
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t dash = line.find(" - ");
+    if (dash == std::string::npos) continue;
+    const auto before = split(line.substr(0, dash), ' ');
+    const auto after = split(line.substr(dash + 3), ' ');
+    if (before.size() < 5 || after.size() < 3) continue;
+    if (after[0] == "cgroup2") found.push_back({before[4], true, {}});
+    if (after[0] == "cgroup") found.push_back({before[4], false, split(after[2], ',')});
+  }
+  return found;
+}
+
+Error cgroup_error(const std::string& what) { return Error::from_errno(errno, "cgroup: " + what); }
+
+Result<UniqueFd> make_and_open(int parent, const std::string& name) {
+  if (::mkdirat(parent, name.c_str(), 0755) < 0 && errno != EEXIST) return cgroup_error("make " + name);
+  UniqueFd directory(::openat(parent, name.c_str(), kDirectory));
+  if (!directory) return cgroup_error("open " + name);
+  return directory;
+}
+
+std::vector<std::string> subdirectories(int directory) {
+  std::vector<std::string> names;
+  DIR* stream = ::fdopendir(::openat(directory, ".", kDirectory));
+  if (stream == nullptr) return names;
+  while (const dirent* entry = ::readdir(stream))
+    if (entry->d_type == DT_DIR && entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+  ::closedir(stream);
+  return names;
+}
+
+// Removes `name` and everything below it. False when something is still populated.
+bool remove_tree(int parent, const std::string& name) {
+  if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return true;  // most are empty
+  {
+    const UniqueFd directory(::openat(parent, name.c_str(), kDirectory));
+    if (!directory) return errno == ENOENT;
+    for (const std::string& child : subdirectories(directory.get()))
+      if (!remove_tree(directory.get(), child)) return false;
+  }
+  return ::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT;
+}
+
+// Waits until a v2 cgroup holds no process, at most `timeout_ms`.
+void wait_empty(int directory, int timeout_ms) {
+  const UniqueFd events(::openat(directory, "cgroup.events", O_RDONLY | O_CLOEXEC));
+  pollfd wait{events.get(), POLLPRI, 0};
+  for (int tries = 0; tries < 20 && events; ++tries) {
+    if (os::read_text_at(directory, "cgroup.events").find("populated 0") != std::string::npos) return;
+    (void)::poll(&wait, 1, timeout_ms / 20);
+  }
+}
+
+bool is_locked_by_a_living_launcher(int directory) { return ::flock(directory, LOCK_EX | LOCK_NB) < 0; }
+
+// Kills and removes the trees of launchers that are gone: nobody holds their lock.
+void sweep_dead_instances(int v2_parent, const std::vector<UniqueFd>& v1_parents) {
+  for (const std::string& name : subdirectories(v2_parent)) {
+    if (name.rfind(kPrefix, 0) != 0) continue;
+    const UniqueFd directory(::openat(v2_parent, name.c_str(), kDirectory));
+    if (!directory || is_locked_by_a_living_launcher(directory.get())) continue;
+    (void)os::write_text_at(directory.get(), "cgroup.kill", "1");
+    wait_empty(directory.get(), 2000);
+    (void)remove_tree(v2_parent, name);
+    for (const UniqueFd& parent : v1_parents) (void)remove_tree(parent.get(), name);
+  }
+}
+
+// systemd gives a service its own subtree (Delegate=yes) and marks it with this attribute.
+std::string delegated_path(const std::string& mount_point) {
+  for (const std::string& line : split(os::read_text("/proc/self/cgroup"), '\n')) {
+    if (line.rfind("0::", 0) != 0 || line.size() <= 4) continue;
+    std::string path = line.substr(3);
+    if (os::has_attribute(mount_point + path, "user.delegate") ||
+        os::has_attribute(mount_point + path, "trusted.delegate"))
+      return path;
+  }
+  return "";
+}
+
+Status allow_only_our_devices(int directory) {
+  LMSB_CHECK(os::write_text_at(directory, "devices.deny", "a"));
+  for (const guest_protocol::DeviceNode& node : guest_protocol::kDevices)
+    LMSB_CHECK(os::write_text_at(directory, "devices.allow",
+                                 "c " + std::to_string(node.major) + ":" + std::to_string(node.minor) + " rw"));
+  for (const char* pty : {"c 5:2 rw", "c 136:* rw"}) LMSB_CHECK(os::write_text_at(directory, "devices.allow", pty));
+  return {};
+}
+
+}  // namespace
+
+Result<CgroupTree> CgroupTree::open(const std::string& name) {
+  CgroupTree tree;
+  tree.name_ = kPrefix + name;
+  const auto hierarchies = find_hierarchies();
+  const auto v2 = std::find_if(hierarchies.begin(), hierarchies.end(), [](const Hierarchy& h) { return h.is_v2; });
+  if (v2 == hierarchies.end())
+    return Error(ErrorCode::unsupported, "cgroup v2 is not mounted")
+        .with_hint("mount it: mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 none /sys/fs/cgroup/unified");
+  tree.v2_mount_ = v2->mount_point;
+  const std::string base = delegated_path(v2->mount_point);
+  tree.v2_parent_.reset(::open((v2->mount_point + base).c_str(), kDirectory));
+  if (!tree.v2_parent_) return cgroup_error("open " + v2->mount_point + base);
+  tree.v2_path_ = (base.empty() ? "" : base.substr(1) + "/") + tree.name_;
+
+  std::vector<std::string> v1_controllers;
+  for (const Hierarchy& hierarchy : hierarchies)
+    for (const std::string& controller : hierarchy.controllers)
+      if (controller == "memory" || controller == "pids" || controller == "cpu" || controller == "devices") {
+        tree.v1_parents_.emplace_back(::open(hierarchy.mount_point.c_str(), kDirectory));
+        if (!tree.v1_parents_.back()) return cgroup_error("open " + hierarchy.mount_point);
+        v1_controllers.push_back(controller);
+      }
+  sweep_dead_instances(tree.v2_parent_.get(), tree.v1_parents_);
+
+  LMSB_TRY(tree.ours_, make_and_open(tree.v2_parent_.get(), tree.name_));
+  if (is_locked_by_a_living_launcher(tree.ours_.get()))
+    return Error(ErrorCode::already_exists, "cgroup " + tree.name_ + " belongs to a running launcher");
+  for (std::size_t i = 0; i < v1_controllers.size(); ++i) {
+    LMSB_TRY(UniqueFd ours, make_and_open(tree.v1_parents_[i].get(), tree.name_));
+    if (v1_controllers[i] == "devices") LMSB_CHECK(allow_only_our_devices(ours.get()));
+    tree.v1_.push_back({v1_controllers[i], std::move(ours)});
+  }
+  if (!tree.is_hybrid()) {
+    for (const int directory : {tree.v2_parent_.get(), tree.ours_.get()}) {
+      auto enabled = os::write_text_at(directory, "cgroup.subtree_control", "+memory +pids +cpu");
+      if (!enabled.ok())
+        return std::move(enabled)
+            .error()
+            .with_context("enable the memory, pids and cpu controllers")
+            .with_hint("start lm-sandbox as a systemd service with Delegate=yes");
+    }
+  }
+  return tree;
+}
+
+Result<SandboxCgroup> CgroupTree::create(const sandbox::LaunchPlan& plan, std::uint32_t guest_uid) {
+  SandboxCgroup branch;
+  branch.id = plan.id.data();
+  const auto fill = [&]() -> Status {
+    LMSB_TRY(branch.v2, make_and_open(ours_.get(), branch.id));
+    if (::mkdirat(branch.v2.get(), "work", 0755) < 0) return cgroup_error("make work");
+    for (const char* path : {"cgroup.procs", "work"})  // the guest enters commands below work, from its own place
+      if (::fchownat(branch.v2.get(), path, guest_uid, guest_uid, 0) < 0) return cgroup_error("give work away");
+    branch.kill.reset(::openat(branch.v2.get(), "work/cgroup.kill", O_WRONLY | O_CLOEXEC));
+    branch.kill_all.reset(::openat(branch.v2.get(), "cgroup.kill", O_WRONLY | O_CLOEXEC));
+    if (!branch.kill || !branch.kill_all) return cgroup_error("open cgroup.kill (kernel 5.14 or newer is needed)");
+    return limit(plan, branch);
+  };
+  if (auto filled = fill(); !filled.ok()) {
+    branch.v2.reset();
+    (void)remove(branch.id);
+    return std::move(filled).error();
+  }
+  return branch;
+}
+
+Status CgroupTree::limit(const sandbox::LaunchPlan& plan, SandboxCgroup& branch) {
+  branch.oom_event.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!branch.oom_event) return cgroup_error("eventfd");
+  for (const V1& hierarchy : v1_) LMSB_CHECK(limit_v1(plan, branch, hierarchy));
+  return is_hybrid() ? Status() : limit_v2(plan, branch);
+}
+
+Status CgroupTree::limit_v1(const sandbox::LaunchPlan& plan, SandboxCgroup& branch, const V1& hierarchy) {
+  if (hierarchy.controller == "devices") {  // one list for all sandboxes
+    branch.join.emplace_back(::openat(hierarchy.ours.get(), "tasks", O_WRONLY | O_CLOEXEC));
+    return branch.join.back() ? Status() : cgroup_error("open devices/tasks");
+  }
+  LMSB_TRY(const UniqueFd directory, make_and_open(hierarchy.ours.get(), branch.id));
+  if (hierarchy.controller == "memory") {
+    const std::string limit = std::to_string(plan.memory_bytes);
+    LMSB_CHECK(os::write_text_at(directory.get(), "memory.limit_in_bytes", limit));
+    if (::faccessat(directory.get(), "memory.memsw.limit_in_bytes", W_OK, 0) == 0)
+      LMSB_CHECK(os::write_text_at(directory.get(), "memory.memsw.limit_in_bytes", limit));
+    LMSB_CHECK(watch_memory_v1(branch, directory.get()));
+  } else if (hierarchy.controller == "pids") {
+    LMSB_CHECK(os::write_text_at(directory.get(), "pids.max", std::to_string(plan.processes)));
+  } else {
+    LMSB_CHECK(
+        os::write_text_at(directory.get(), "cpu.cfs_quota_us", std::to_string(std::uint64_t{plan.cpu_millis} * 100)));
+  }
+  branch.join.emplace_back(::openat(directory.get(), "tasks", O_WRONLY | O_CLOEXEC));
+  return branch.join.back() ? Status() : cgroup_error("open tasks of " + hierarchy.controller);
+}
+
+Status CgroupTree::watch_memory_v1(SandboxCgroup& branch, int directory) {
+  branch.memory_peak.reset(::openat(directory, "memory.max_usage_in_bytes", O_RDONLY | O_CLOEXEC));
+  branch.memory_events.reset(::openat(directory, "memory.oom_control", O_RDONLY | O_CLOEXEC));
+  if (!branch.memory_peak || !branch.memory_events) return cgroup_error("open the memory counters");
+  return os::write_text_at(directory, "cgroup.event_control",
+                           std::to_string(branch.oom_event.get()) + " " + std::to_string(branch.memory_events.get()));
+}
+
+Status CgroupTree::limit_v2(const sandbox::LaunchPlan& plan, SandboxCgroup& branch) {
+  const int directory = branch.v2.get();
+  LMSB_CHECK(os::write_text_at(directory, "memory.max", std::to_string(plan.memory_bytes)));
+  if (::faccessat(directory, "memory.swap.max", W_OK, 0) == 0)
+    LMSB_CHECK(os::write_text_at(directory, "memory.swap.max", "0"));
+  // A one-shot dies whole and its end is the verdict; in a kept one the guest lives on to report.
+  if (plan.lifetime == sandbox::Lifetime::one_shot) LMSB_CHECK(os::write_text_at(directory, "memory.oom.group", "1"));
+  LMSB_CHECK(os::write_text_at(directory, "pids.max", std::to_string(plan.processes)));
+  LMSB_CHECK(os::write_text_at(directory, "cpu.max", std::to_string(std::uint64_t{plan.cpu_millis} * 100) + " 100000"));
+  branch.memory_peak.reset(::openat(directory, "memory.peak", O_RDONLY | O_CLOEXEC));
+  if (!branch.memory_peak) branch.memory_peak.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));  // before 5.19
+  branch.memory_events.reset(::openat(directory, "memory.events", O_RDONLY | O_CLOEXEC));
+  return branch.memory_events ? Status() : cgroup_error("open memory.events");
+}
+
+bool CgroupTree::remove(const std::string& id) {
+  bool gone = remove_tree(ours_.get(), id);
+  for (const V1& hierarchy : v1_)
+    if (hierarchy.controller != "devices") gone = remove_tree(hierarchy.ours.get(), id) && gone;
+  return gone;
+}
+
+void CgroupTree::close() {
+  (void)remove_tree(v2_parent_.get(), name_);
+  for (const UniqueFd& parent : v1_parents_) (void)remove_tree(parent.get(), name_);
+}
+
+}  // namespace lmsb::launcher

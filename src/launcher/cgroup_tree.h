@@ -1,0 +1,75 @@
+#pragma once
+// CgroupTree: our directories in every cgroup hierarchy of the machine, and one branch of them for each sandbox.
+//
+// The v2 core is a hard requirement (kill, freeze, events, cpu.stat come from it, on hybrid machines too). Where the
+// memory, pids, cpu and devices controllers are still v1, the limits are set there. A branch is
+//     v2:  <ours>/<id>           the guest; limits on v2 machines
+//          <ours>/<id>/work      every command: kill and freeze
+//          <ours>/<id>/work/c-N  one command, made by the guest
+//     v1:  <ours>/<id>           in memory, pids and cpu: guest and commands; devices: one list for all, on <ours>
+// The instance's v2 directory is locked while its launcher lives; open() removes the trees of launchers that died.
+// Not thread-safe. Blocks only on the kernel.
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "sandbox/launch_plan.h"
+
+namespace lmsb::launcher {
+
+// The branch of one sandbox. Descriptors only; remove() is the end of it.
+struct SandboxCgroup {
+  std::string id;
+  UniqueFd v2;                 // <ours>/<id>
+  std::vector<UniqueFd> join;  // write "0" to each: the writer enters the v1 branch (its own thread only, so
+                               // that the kernel takes no global lock: an attach by pid can wait 7-14 ms)
+  UniqueFd kill;               // work/cgroup.kill
+  UniqueFd kill_all;           // cgroup.kill: the guest too
+  UniqueFd memory_peak;
+  UniqueFd memory_events;
+  UniqueFd oom_event;
+};
+
+class CgroupTree {
+ public:
+  // Finds the hierarchies, removes what dead launchers left, makes and locks our directories named `name`.
+  static Result<CgroupTree> open(const std::string& name);
+
+  // Makes the branch with the plan's limits; the v2 part that the guest may write belongs to `guest_uid` (outside).
+  Result<SandboxCgroup> create(const sandbox::LaunchPlan& plan, std::uint32_t guest_uid);
+  // Removes a branch whose processes are gone. False when something is still in it: try again later.
+  bool remove(const std::string& id);
+  // Removes our directories. The tree is empty by then.
+  void close();
+
+  // Where cgroup v2 is mounted, for the launcher's mount namespace.
+  const std::string& v2_mount() const { return v2_mount_; }
+  const std::string& v2_path() const { return v2_path_; }  // ours, below the v2 mount
+  bool is_hybrid() const { return !v1_.empty(); }
+
+ private:
+  // One v1 hierarchy that we use.
+  struct V1 {
+    std::string controller;
+    UniqueFd ours;
+  };
+  CgroupTree() = default;
+  Status limit(const sandbox::LaunchPlan& plan, SandboxCgroup& branch);
+  Status limit_v1(const sandbox::LaunchPlan& plan, SandboxCgroup& branch, const V1& hierarchy);
+  Status limit_v2(const sandbox::LaunchPlan& plan, SandboxCgroup& branch);
+  Status watch_memory_v1(SandboxCgroup& branch, int memory_directory);
+
+  std::string name_;
+  std::string v2_mount_;
+  std::string v2_path_;
+  UniqueFd v2_parent_;
+  UniqueFd ours_;  // locked
+  std::vector<V1> v1_;
+  std::vector<UniqueFd> v1_parents_;
+};
+
+}  // namespace lmsb::launcher

@@ -1,0 +1,377 @@
+#include "launcher/launcher.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
+
+#include "os/files.h"
+#include "os/memfd.h"
+#include "os/message_socket.h"
+#include "os/sys.h"
+#include "sandbox/seccomp_table.h"
+
+namespace lmsb::launcher {
+namespace {
+
+using guest_protocol::RootKind;
+using guest_protocol::Setup;
+using sandbox::LauncherStep;
+using sandbox::SandboxFd;
+
+// What an epoll event is about: the daemon, the stop descriptor, the mount desk, a caller of it, or a guest's end.
+enum class Source : std::uint64_t { daemon = 1, stop, desk, caller, guest };
+constexpr unsigned kSourceShift = 56;
+std::uint64_t tag(Source source, std::uint64_t value) {
+  return static_cast<std::uint64_t>(source) << kSourceShift | value;
+}
+
+constexpr int kChannelBuffer = 212992;  // doubled by the kernel: one start request of the largest size fits
+
+std::string one_range(std::uint32_t inside, std::uint32_t outside, std::uint32_t count) {
+  return std::to_string(inside) + " " + std::to_string(outside) + " " + std::to_string(count) + "\n";
+}
+
+Result<UniqueFd> make_filter() {
+  LMSB_TRY(const auto program, compile_seccomp(sandbox::seccomp_tables(guest_protocol::Profile::user)));
+  const std::string_view bytes(reinterpret_cast<const char*>(program.data()), program.size() * sizeof(program[0]));
+  return os::make_sealed_memfd("lm-sandbox-filter", bytes);
+}
+
+// Descriptors for the setup message, each named by its place.
+class FdList {
+ public:
+  std::int32_t add(UniqueFd fd) {
+    owned_.push_back(std::move(fd));
+    return borrow(owned_.back().get());
+  }
+  std::int32_t borrow(int fd) {
+    numbers_.push_back(fd);
+    return static_cast<std::int32_t>(numbers_.size() - 1);
+  }
+  const std::vector<int>& numbers() const { return numbers_; }
+
+ private:
+  std::vector<UniqueFd> owned_;
+  std::vector<int> numbers_;
+};
+
+void add_mount(Setup& setup, std::int32_t fd, const char* target, bool make_target, bool read_only) {
+  guest_protocol::SetupMount& mount = setup.mounts[setup.mount_count++];
+  mount.fd = fd;
+  mount.make_target = make_target ? 1 : 0;
+  mount.read_only = read_only ? 1 : 0;
+  std::strncpy(mount.target.data(), target, mount.target.size() - 1);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Launcher>> Launcher::create(const Policy& policy, UniqueFd guest_program, UniqueFd daemon) {
+  std::unique_ptr<Launcher> launcher(new Launcher());
+  launcher->policy_ = policy;
+  launcher->guest_program_ = std::move(guest_program);
+  launcher->daemon_ = std::move(daemon);
+  launcher->cpu_count_ = static_cast<std::uint32_t>(std::max(1, ::get_nprocs()));
+  if (launcher->policy_.max_memory_bytes == 0) {
+    struct sysinfo info {};
+    if (::sysinfo(&info) < 0) return Error::from_errno(errno, "sysinfo");
+    launcher->policy_.max_memory_bytes = std::uint64_t{info.totalram} * info.mem_unit;
+  }
+  LMSB_TRY(launcher->filter_, make_filter());
+  auto taken = parse_passwd(os::read_text("/etc/passwd"));
+  for (const char* path : {"/etc/subuid", "/etc/subgid"})
+    for (const auto& span : parse_subid(os::read_text(path))) taken.push_back(span);
+  launcher->ids_.emplace(std::move(taken));
+  if (!policy.mounts_socket.empty()) {
+    LMSB_TRY(launcher->mounts_, MountDesk::open(policy.mounts_socket));
+  }
+  LMSB_TRY(launcher->cgroups_, CgroupTree::open(policy.cgroup_name));
+  LMSB_TRY(launcher->tree_, PrivateTree::enter(policy.scratch, policy.image_root, launcher->cgroups_->v2_mount()));
+  launcher->epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  if (!launcher->epoll_) return Error::from_errno(errno, "epoll");
+  return launcher;
+}
+
+Launcher::~Launcher() {
+  if (!cgroups_) return;
+  end_all();
+  cgroups_->close();
+}
+
+void Launcher::run(int stop) {
+  const auto watch = [this](int fd, Source source) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = tag(source, 0);
+    return fd < 0 || ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+  };
+  if (!watch(daemon_.get(), Source::daemon) || !watch(stop, Source::stop)) return;
+  if (mounts_ && !watch(mounts_->fd(), Source::desk)) return;
+  while (daemon_) wait(-1);
+  end_all();
+}
+
+void Launcher::wait(int timeout_ms) {
+  std::array<epoll_event, 64> events{};
+  const bool removals_left = std::any_of(sandboxes_.begin(), sandboxes_.end(),
+                                         [](const auto& s) { return s.second.reaped && s.second.released; });
+  // A cgroup can stay busy for a moment after its last process is gone, without any event that says when it is free.
+  const int n =
+      ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), removals_left ? 5 : timeout_ms);
+  for (int i = 0; i < n; ++i) {
+    const std::uint64_t data = events[static_cast<std::size_t>(i)].data.u64;
+    const std::uint64_t value = data & ((std::uint64_t{1} << kSourceShift) - 1);
+    switch (static_cast<Source>(data >> kSourceShift)) {
+      case Source::daemon: serve_daemon(); break;
+      case Source::stop: daemon_.reset(); break;
+      case Source::guest: handle_exit(value); break;
+      case Source::caller: mounts_->serve(static_cast<int>(value)); break;
+      case Source::desk: {
+        const int caller = mounts_->accept_one();
+        epoll_event event{};
+        event.events = EPOLLIN;
+        event.data.u64 = tag(Source::caller, static_cast<std::uint64_t>(caller));
+        if (caller >= 0) (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, caller, &event);
+        break;
+      }
+    }
+  }
+  if (removals_left) retry_removals();
+}
+
+void Launcher::serve_daemon() {
+  // One request an event, so that ended guests are not starved by a stream of launches.
+  alignas(sandbox::LaunchRequest) std::array<char, sizeof(sandbox::LaunchRequest)> buffer{};
+  const ssize_t size = [&] {
+    ReceivedFds unwanted;  // closed before anything is done
+    return receive_message(daemon_.get(), buffer.data(), buffer.size(), unwanted);
+  }();
+  if (size == 0 || (size < 0 && errno != EAGAIN && errno != EMSGSIZE)) return daemon_.reset();
+  sandbox::LauncherHeader header{};
+  if (size < static_cast<ssize_t>(sizeof header)) return answer({0, LauncherStep::validate, EINVAL, 0, 0});
+  std::memcpy(&header, buffer.data(), sizeof header);
+  const auto is = [&](sandbox::LauncherOperation operation, std::size_t expected) {
+    return header.operation == operation && static_cast<std::size_t>(size) == expected;
+  };
+  if (is(sandbox::LauncherOperation::launch, sizeof(sandbox::LaunchRequest))) {
+    sandbox::LaunchRequest request;
+    std::memcpy(&request, buffer.data(), sizeof request);
+    handle_launch(request);
+  } else if (is(sandbox::LauncherOperation::destroy, sizeof(sandbox::DestroyRequest))) {
+    sandbox::DestroyRequest request{};
+    std::memcpy(&request, buffer.data(), sizeof request);
+    handle_destroy(request);
+  } else {
+    answer({header.request, LauncherStep::validate, EINVAL, 0, 0});
+  }
+}
+
+void Launcher::answer(const sandbox::LauncherAnswer& value, const int* fds, std::size_t count) {
+  if (!daemon_) return;
+  const iovec part{const_cast<sandbox::LauncherAnswer*>(&value), sizeof value};  // NOLINT: C interface
+  if (!send_message(daemon_.get(), &part, 1, fds, count) && errno != EAGAIN) daemon_.reset();
+}
+
+void Launcher::handle_launch(const sandbox::LaunchRequest& request) {
+  Refusal refusal{LauncherStep::none, 0};
+  auto launched = launch(request.plan, refusal);
+  if (!launched) return answer({request.header.request, refusal.step, refusal.error, 0, 0});
+  std::array<int, static_cast<std::size_t>(SandboxFd::count)> fds{};
+  for (std::size_t i = 0; i < fds.size(); ++i) fds[i] = launched->fds[i].get();
+  answer({request.header.request, LauncherStep::none, 0, launched->id_base, launched->serial}, fds.data(), fds.size());
+}
+
+void Launcher::handle_destroy(const sandbox::DestroyRequest& request) {
+  const auto found = sandboxes_.find(request.serial);
+  if (found == sandboxes_.end())  // it ended by itself and is gone: that is what was asked for
+    return answer({request.header.request, LauncherStep::none, 0, 0, request.serial});
+  found->second.destroy_requests.push_back(request.header.request);
+  kill(request.serial);
+}
+
+Status Launcher::check_policy(const sandbox::LaunchPlan& plan) const {
+  LMSB_CHECK(sandbox::validate(plan));
+  if (plan.memory_bytes > policy_.max_memory_bytes)
+    return Error(ErrorCode::invalid_argument, "more memory than the policy allows");
+  if (plan.mount_count > 0 && !mounts_) return Error(ErrorCode::permission_denied, "mounts are off");
+  return {};
+}
+
+std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& plan, Refusal& refusal) {
+  const auto refuse = [&](LauncherStep step, int error) {
+    refusal = {step, error == 0 ? EIO : error};
+    return std::nullopt;
+  };
+  if (const Status allowed = check_policy(plan); !allowed.ok()) return refuse(LauncherStep::validate, EINVAL);
+  if (sandboxes_.size() >= policy_.max_sandboxes) return refuse(LauncherStep::lease, EAGAIN);
+  if (live_ids_.contains(plan.id.data())) return refuse(LauncherStep::validate, EEXIST);
+  const auto base = ids_->lease();
+  if (!base) return refuse(LauncherStep::lease, EAGAIN);
+  const std::uint64_t serial = next_serial_++;
+  Sandbox& sandbox = sandboxes_[serial];
+  sandbox.id = plan.id.data();
+  live_ids_.insert(sandbox.id);
+  sandbox.id_base = *base;
+
+  Launched launched{serial, *base, {}};
+  UniqueFd guest_end;
+  UniqueFd daemon_end;
+  LauncherStep step = LauncherStep::cgroups;
+  auto cgroup = cgroups_->create(plan, *base);
+  Status built = cgroup.ok() ? Status() : Status(Error(cgroup.error()));
+  if (built.ok() && !message_socket_pair(daemon_end, guest_end)) built = Error::from_errno(errno, "socketpair");
+  if (built.ok()) {
+    for (const UniqueFd* end : {&daemon_end, &guest_end})
+      (void)::setsockopt(end->get(), SOL_SOCKET, SO_SNDBUF, &kChannelBuffer, sizeof kChannelBuffer);
+    step = LauncherStep::clone;
+    auto guest = spawn_guest(guest_program_.get(), guest_end.get(), cgroup->v2.get(), cgroup->join);
+    built = guest.ok() ? Status() : Status(Error(guest.error()));
+    if (guest.ok()) sandbox.guest = *std::move(guest);
+  }
+  if (built.ok()) built = build(plan, sandbox, daemon_end.get(), step);
+  if (!built.ok()) {
+    const int error = built.error().sys_errno();
+    if (cgroup.ok()) sandbox.kill_all = std::move(cgroup->kill_all);
+    kill(serial);
+    if (sandbox.guest.pid < 0) handle_exit(serial);
+    return refuse(step, error);
+  }
+  sandbox.kill_all = std::move(cgroup->kill_all);
+  const auto slot = [&launched](SandboxFd which) -> UniqueFd& { return launched.fds[static_cast<std::size_t>(which)]; };
+  slot(SandboxFd::channel) = std::move(daemon_end);
+  slot(SandboxFd::kill) = std::move(cgroup->kill);
+  slot(SandboxFd::memory_peak) = std::move(cgroup->memory_peak);
+  slot(SandboxFd::memory_events) = std::move(cgroup->memory_events);
+  slot(SandboxFd::oom_event) = std::move(cgroup->oom_event);
+  return launched;
+}
+
+Status Launcher::build(const sandbox::LaunchPlan& plan, Sandbox& sandbox, int channel, LauncherStep& step) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = tag(Source::guest, next_serial_ - 1);
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, sandbox.guest.pidfd.get(), &event) < 0)
+    return Error::from_errno(errno, "watch the guest");
+  step = LauncherStep::id_maps;
+  const std::string map = one_range(0, sandbox.id_base, kIdRange);
+  LMSB_CHECK(write_id_maps(sandbox.guest.pid, map, map));
+  step = LauncherStep::mounts;
+  return hand_over(plan, sandbox, channel);
+}
+
+Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandbox, int channel) {
+  Setup setup;
+  FdList fds;
+  setup.profile = plan.profile;
+  setup.root = plan.root;
+  std::strncpy(setup.hostname.data(), plan.id.data(), setup.hostname.size() - 1);
+  setup.root_bytes = plan.root_bytes;
+  setup.root_inodes = plan.root_inodes;
+  setup.file_size_bytes = plan.disk_bytes;
+  setup.processes = plan.processes;
+  setup.keep_standby = plan.lifetime == sandbox::Lifetime::kept ? 1 : 0;
+  setup.cpu_count = std::clamp((plan.cpu_millis + 999) / 1000, 1U, cpu_count_);
+  LMSB_TRY(const UniqueFd userns, user_namespace_of(sandbox.guest.pid));
+  LMSB_TRY(UniqueFd dev, tree_->clone_dev());
+  LMSB_TRY(UniqueFd shared, tree_->clone_private(userns.get()));
+  LMSB_TRY(UniqueFd own_cgroup, tree_->clone_cgroup(cgroups_->v2_path() + "/" + sandbox.id));
+  setup.dev_fd = fds.add(std::move(dev));
+  setup.private_fd = fds.add(std::move(shared));
+  setup.cgroup_fd = fds.add(std::move(own_cgroup));
+  setup.filter_fd = fds.borrow(filter_.get());
+  if (plan.root == RootKind::host_tree) {
+    LMSB_TRY(UniqueFd usr, tree_->clone_usr(userns.get()));
+    add_mount(setup, fds.add(std::move(usr)), "usr", false, true);
+  } else {
+    LMSB_TRY(const int mapping, image_userns(sandbox.id_base));
+    LMSB_TRY(UniqueFd root, tree_->overlay(plan, mapping, sandbox.id_base));
+    setup.root_fd = fds.add(std::move(root));
+  }
+  for (std::uint32_t i = 0; i < plan.mount_count; ++i) {
+    const sandbox::PlanMount& wanted = plan.mounts[i];
+    const auto handed = mounts_->take(wanted.token);
+    if (!handed) return Error::from_errno(ENOENT, "no directory was handed over for this token");
+    LMSB_TRY(const UniqueFd mapping,
+             make_user_namespace(one_range(handed->uid, sandbox.id_base + guest_protocol::kCommandUid, 1),
+                                 one_range(handed->gid, sandbox.id_base + guest_protocol::kCommandGid, 1)));
+    LMSB_TRY(UniqueFd tree, tree_->clone_passed(handed->source.get(), wanted.read_only != 0, mapping.get()));
+    add_mount(setup, fds.add(std::move(tree)), wanted.target.data(), true, wanted.read_only != 0);
+  }
+  const iovec part{&setup, sizeof setup};
+  if (!send_message(channel, &part, 1, fds.numbers().data(), fds.numbers().size()))
+    return Error::from_errno(errno, "send the setup");
+  return {};
+}
+
+Result<int> Launcher::image_userns(std::uint32_t id_base) {
+  auto& cached = image_userns_[id_base];
+  if (!cached) {
+    const std::string map = one_range(kImageRangeBase, id_base, kIdRange);
+    LMSB_TRY(cached, make_user_namespace(map, map));
+  }
+  return cached.get();
+}
+
+void Launcher::kill(std::uint64_t serial) {
+  const auto found = sandboxes_.find(serial);
+  if (found == sandboxes_.end()) return;
+  found->second.released = true;
+  if (found->second.reaped) return give_back(serial);
+  if (found->second.kill_all) (void)!::write(found->second.kill_all.get(), "1", 1);
+  if (found->second.guest.pidfd) (void)sys::pidfd_send_signal(found->second.guest.pidfd.get(), SIGKILL);
+}
+
+// PID 1 ends only after the kernel has ended and reaped everything else in its pid namespace.
+void Launcher::handle_exit(std::uint64_t serial) {
+  const auto found = sandboxes_.find(serial);
+  if (found == sandboxes_.end()) return;
+  Sandbox& sandbox = found->second;
+  if (sandbox.guest.pidfd) {
+    siginfo_t info{};
+    const auto pidfd = static_cast<id_t>(sandbox.guest.pidfd.get());
+    if (::waitid(static_cast<idtype_t>(3 /* P_PIDFD */), pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+      return;
+    sandbox.guest.pidfd.reset();
+  }
+  sandbox.reaped = true;
+  // The daemon still reads why its sandbox ended; without one there is nobody to wait for.
+  if (sandbox.released || !daemon_) give_back(serial);
+}
+
+void Launcher::give_back(std::uint64_t serial) {
+  const auto found = sandboxes_.find(serial);
+  Sandbox& sandbox = found->second;
+  sandbox.kill_all.reset();
+  if (!cgroups_->remove(sandbox.id)) return;  // retry_removals()
+  for (const std::uint32_t request : sandbox.destroy_requests) answer({request, LauncherStep::none, 0, 0, serial});
+  ids_->release(sandbox.id_base);
+  live_ids_.erase(sandbox.id);
+  sandboxes_.erase(found);
+}
+
+void Launcher::retry_removals() {
+  std::vector<std::uint64_t> ended;
+  for (const auto& [serial, sandbox] : sandboxes_)
+    if (sandbox.reaped && sandbox.released) ended.push_back(serial);
+  for (const std::uint64_t serial : ended) give_back(serial);
+}
+
+void Launcher::end_all() {
+  std::vector<std::uint64_t> all;
+  for (const auto& [serial, sandbox] : sandboxes_) all.push_back(serial);
+  for (const std::uint64_t serial : all) kill(serial);
+  for (int rounds = 0; !sandboxes_.empty() && rounds < 2000; ++rounds) {
+    wait(5);
+    std::vector<std::uint64_t> left;
+    for (const auto& [serial, sandbox] : sandboxes_) left.push_back(serial);
+    for (const std::uint64_t serial : left) handle_exit(serial);
+  }
+}
+
+}  // namespace lmsb::launcher

@@ -1,0 +1,105 @@
+#pragma once
+// Launcher: the privileged part. Carries out launch plans for a daemon that it does not trust.
+//
+// It parses fixed-size structs only, leases the ids itself, never maps the machine's root into a sandbox, and adds
+// what no plan can leave out. Single-threaded: one epoll loop over the daemon's socket, the mounts socket and the
+// guests' pidfds. When the daemon's socket closes, every sandbox ends and everything is given back.
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "launcher/cgroup_tree.h"
+#include "launcher/id_pool.h"
+#include "launcher/mount_desk.h"
+#include "launcher/private_tree.h"
+#include "launcher/spawn.h"
+#include "sandbox/launcher_protocol.h"
+
+namespace lmsb::launcher {
+
+// What the administrator allows, whoever asks. Read once at start.
+struct Policy {
+  std::string image_root;  // holds <name>/rootfs
+  std::string scratch;     // an empty directory for the launcher's mounts
+  std::string cgroup_name;
+  std::string mounts_socket;           // where callers hand over directories for -v; "" = nobody can
+  std::uint64_t max_memory_bytes = 0;  // of one sandbox; 0 = what the machine has
+  std::size_t max_sandboxes = 20000;
+};
+
+class Launcher {
+ public:
+  // Builds the private tree and the cgroups. `guest_program` is a sealed memfd, `daemon` the socket.
+  static Result<std::unique_ptr<Launcher>> create(const Policy& policy, UniqueFd guest_program, UniqueFd daemon);
+  ~Launcher();
+  Launcher(const Launcher&) = delete;
+  Launcher& operator=(const Launcher&) = delete;
+
+  // Serves until the daemon's socket closes or `stop` (a descriptor) becomes readable; then ends all sandboxes.
+  void run(int stop);
+
+  // Carries out one plan with its passed mounts. Used by run(), the bench floor and tests.
+  struct Launched {
+    std::uint64_t serial = 0;
+    std::uint32_t id_base = 0;
+    std::array<UniqueFd, static_cast<std::size_t>(sandbox::SandboxFd::count)> fds;
+  };
+  struct Refusal {
+    sandbox::LauncherStep step;
+    int error;
+  };
+  std::optional<Launched> launch(const sandbox::LaunchPlan& plan, Refusal& refusal);
+  // Kills everything in the sandbox and lets go of it. It is given back when its guest has been reaped.
+  void kill(std::uint64_t serial);
+  // Reaps guests that ended and gives their sandboxes back, waiting at most `timeout_ms` (-1 = until one ends).
+  void wait(int timeout_ms);
+  bool is_alive(std::uint64_t serial) const { return sandboxes_.contains(serial); }
+
+ private:
+  struct Sandbox {
+    std::string id;
+    std::uint32_t id_base = 0;
+    GuestProcess guest;
+    UniqueFd kill_all;
+    std::vector<std::uint32_t> destroy_requests;  // to be answered when it is gone
+    bool reaped = false;                          // its processes are gone
+    bool released = false;                        // nobody reads its counters any more: what is left of it may go
+  };
+
+  Launcher() = default;
+  void serve_daemon();
+  void answer(const sandbox::LauncherAnswer& answer, const int* fds = nullptr, std::size_t count = 0);
+  void handle_launch(const sandbox::LaunchRequest& request);
+  void handle_destroy(const sandbox::DestroyRequest& request);
+  void handle_exit(std::uint64_t serial);
+  void give_back(std::uint64_t serial);
+  void retry_removals();
+  void end_all();
+  Status check_policy(const sandbox::LaunchPlan& plan) const;
+  Status build(const sandbox::LaunchPlan& plan, Sandbox& sandbox, int channel, sandbox::LauncherStep& step);
+  Status hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandbox, int channel);
+  Result<int> image_userns(std::uint32_t id_base);
+
+  Policy policy_;
+  UniqueFd guest_program_;
+  UniqueFd filter_;  // sealed memfd with the seccomp program
+  UniqueFd daemon_;
+  UniqueFd epoll_;
+  std::optional<PrivateTree> tree_;
+  std::optional<CgroupTree> cgroups_;
+  std::optional<IdPool> ids_;
+  std::optional<MountDesk> mounts_;
+  std::map<std::uint64_t, Sandbox> sandboxes_;
+  std::set<std::string> live_ids_;                  // names of cgroups follow from them: never two of one
+  std::map<std::uint32_t, UniqueFd> image_userns_;  // by range: ranges come around, and making one costs a process
+  std::uint64_t next_serial_ = 1;
+  std::uint32_t cpu_count_ = 1;
+};
+
+}  // namespace lmsb::launcher

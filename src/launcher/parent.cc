@@ -1,0 +1,222 @@
+#include "launcher/parent.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <functional>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "os/files.h"
+#include "os/memfd.h"
+#include "os/message_socket.h"
+#include "os/sys.h"
+
+namespace lmsb::launcher {
+namespace {
+
+constexpr int kLauncherPatienceMs = 15'000;  // to give everything back
+
+struct Child {
+  pid_t pid = -1;
+  UniqueFd pidfd;
+};
+
+// A name for our cgroups that is the same for every daemon of this run directory and differs from others'.
+std::string cgroup_name(const std::string& run_dir) {
+  std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a
+  for (const char c : run_dir) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  std::array<char, 17> text{};
+  std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(hash));
+  return text.data();
+}
+
+Status make_directory(const std::string& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) < 0 && errno != EEXIST) return Error::from_errno(errno, "make " + path);
+  return {};
+}
+
+Status make_parents(const std::string& path) {
+  for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1))
+    LMSB_CHECK(make_directory(path.substr(0, at), 0755));
+  return make_directory(path, 0755);
+}
+
+// Whether the open file is still the one of that name: an ending parent removes its lock.
+bool is_file_at(int fd, const std::string& path) {
+  struct stat open_file {};
+  struct stat named {};
+  return ::fstat(fd, &open_file) == 0 && ::stat(path.c_str(), &named) == 0 && open_file.st_ino == named.st_ino &&
+         open_file.st_dev == named.st_dev;
+}
+
+Result<UniqueFd> lock_run_dir(const std::string& run_dir) {
+  const std::string path = run_dir + "/lock";
+  for (int tries = 0; tries < 8; ++tries) {
+    UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!lock) return Error::from_errno(errno, "open " + path);
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) < 0) break;
+    if (is_file_at(lock.get(), path)) return lock;
+  }
+  return Error(ErrorCode::already_exists, "another lm-sandbox serves from " + run_dir)
+      .with_hint("stop it, or choose another directory with --run-dir");
+}
+
+// What this daemon made in the run directory. Only names are removed; what is not ours keeps its directory.
+void clean_run_dir(const std::string& run_dir) {
+  for (const char* name : {"/api.sock", "/mounts.sock", "/daemon/api.sock", "/lock"})
+    (void)::unlink((run_dir + name).c_str());
+  for (const char* name : {"/daemon", "/private"}) (void)::rmdir((run_dir + name).c_str());
+}
+
+// The daemon writes sockets to the run directory and models to the data directory; everything else there is root's.
+Status make_directories(const ParentOptions& o) {
+  LMSB_CHECK(make_parents(o.data_dir));
+  LMSB_CHECK(make_directory(o.run_dir + "/private", 0700));
+  LMSB_CHECK(make_directory(o.data_dir + "/images", 0755));
+  for (const std::string& path : {o.run_dir + "/daemon", o.data_dir + "/models"}) {
+    LMSB_CHECK(make_directory(path, 0755));
+    if (::lchown(path.c_str(), o.daemon_uid, o.daemon_gid) < 0)  // never through a link that somebody put there
+      return Error::from_errno(errno, "give " + path + " to the daemon");
+  }
+  // The socket lives where the daemon may write, its name where users look.
+  const std::string name = o.run_dir + "/api.sock";
+  if (::unlink(name.c_str()) < 0 && errno != ENOENT) return Error::from_errno(errno, "remove the old " + name);
+  if (::symlink("daemon/api.sock", name.c_str()) < 0) return Error::from_errno(errno, "make " + name);
+  return {};
+}
+
+Result<Child> fork_child(const std::function<int()>& body) {
+  Child child;
+  child.pid = ::fork();
+  if (child.pid < 0) return Error::from_errno(errno, "fork");
+  if (child.pid == 0) ::_exit(body());
+  child.pidfd.reset(sys::pidfd_open(child.pid));
+  if (!child.pidfd) return Error::from_errno(errno, "pidfd_open");
+  return child;
+}
+
+int report(const Error& error) {
+  std::fprintf(stderr, "lm-sandbox: %s%s%s\n", error.message().c_str(), error.hint().empty() ? "" : ": ",
+               error.hint().c_str());
+  return 1;
+}
+
+int launcher_body(const Policy& policy, UniqueFd guest, UniqueFd daemon, UniqueFd ready) {
+  ::prctl(PR_SET_NAME, "lmsb-launcher");
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  ::prctl(PR_SET_DUMPABLE, 0);
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGTERM);
+  ::sigaddset(&set, SIGINT);  // a terminal's Ctrl-C reaches the whole group: the daemon decides when to end
+  ::sigaddset(&set, SIGHUP);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  ::sigdelset(&set, SIGINT);
+  ::sigdelset(&set, SIGHUP);
+  const UniqueFd stop(::signalfd(-1, &set, SFD_CLOEXEC));
+  auto launcher = Launcher::create(policy, std::move(guest), std::move(daemon));
+  if (!launcher.ok()) return report(launcher.error());
+  if (::write(ready.get(), "1", 1) != 1) return 1;
+  ready.reset();
+  (*launcher)->run(stop.get());
+  return 0;
+}
+
+// Gives up every power, then becomes the daemon.
+int daemon_body(const ParentOptions& o, int launcher_socket) {
+  const gid_t socket_group = o.socket_gid;
+  if (::setgroups(o.socket_gid != 0 ? 1 : 0, &socket_group) < 0 ||
+      ::setresgid(o.daemon_gid, o.daemon_gid, o.daemon_gid) < 0 ||
+      ::setresuid(o.daemon_uid, o.daemon_uid, o.daemon_uid) < 0)
+    return report(Error::from_errno(errno, "become the daemon's user"));
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || ::prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
+    return report(Error::from_errno(errno, "give up power for the daemon"));
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  const int inherited = ::dup(launcher_socket);  // without close-on-exec
+  if (inherited < 0) return report(Error::from_errno(errno, "dup"));
+  ::setenv(kLauncherFdVariable, std::to_string(inherited).c_str(), 1);
+  std::vector<char*> argv;
+  for (const std::string& argument : o.daemon_argv) argv.push_back(const_cast<char*>(argument.c_str()));  // NOLINT
+  argv.push_back(nullptr);
+  ::execv(argv[0], argv.data());
+  return report(Error::from_errno(errno, "execute " + o.daemon_argv[0]));
+}
+
+// Waits for a child at most `timeout_ms`; kills it afterwards. Returns its exit status (128 + signal).
+int wait_for(const Child& child, int timeout_ms) {
+  pollfd wait{child.pidfd.get(), POLLIN, 0};
+  if (::poll(&wait, 1, timeout_ms) == 0) (void)sys::pidfd_send_signal(child.pidfd.get(), SIGKILL);
+  int status = 0;
+  if (::waitpid(child.pid, &status, 0) < 0) return 1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+// Until daemon or launcher ends: pass signals on, reap orphans.
+void supervise(const Child& daemon, const Child& launcher, int signals) {
+  std::array<pollfd, 3> waits = {
+      {{daemon.pidfd.get(), POLLIN, 0}, {launcher.pidfd.get(), POLLIN, 0}, {signals, POLLIN, 0}}};
+  for (;;) {
+    if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) return;
+    signalfd_siginfo info{};
+    if ((waits[2].revents & POLLIN) != 0 && ::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info))
+      (void)sys::pidfd_send_signal(daemon.pidfd.get(), static_cast<int>(info.ssi_signo));
+    if (((waits[0].revents | waits[1].revents) & POLLIN) != 0) return;
+  }
+}
+
+}  // namespace
+
+Result<int> run_parent(const ParentOptions& options) {
+  ::umask(022);
+  LMSB_CHECK(make_parents(options.run_dir));
+  LMSB_TRY(const UniqueFd lock, lock_run_dir(options.run_dir));
+  LMSB_CHECK(make_directories(options));
+  LMSB_TRY(UniqueFd guest, os::make_sealed_copy("lm-sandbox-guest", options.guest_program));
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&set, signal);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  const UniqueFd signals(::signalfd(-1, &set, SFD_CLOEXEC));
+  if (!signals) return Error::from_errno(errno, "signalfd");
+  if (options.die_with_parent) ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+
+  UniqueFd launcher_end, daemon_end;
+  if (!message_socket_pair(launcher_end, daemon_end)) return Error::from_errno(errno, "socketpair");
+  std::array<int, 2> ready{};
+  if (::pipe2(ready.data(), O_CLOEXEC) < 0) return Error::from_errno(errno, "pipe");
+  UniqueFd ready_read(ready[0]), ready_write(ready[1]);
+  Policy policy;
+  policy.image_root = options.data_dir + "/images";
+  policy.scratch = options.run_dir + "/private";
+  policy.cgroup_name = cgroup_name(options.run_dir);
+  policy.mounts_socket = options.run_dir + "/mounts.sock";
+  LMSB_TRY(const Child launcher, fork_child([&] {
+             daemon_end.reset();
+             ready_read.reset();
+             return launcher_body(policy, std::move(guest), std::move(launcher_end), std::move(ready_write));
+           }));
+  launcher_end.reset();
+  ready_write.reset();
+  LMSB_TRY(const Child daemon, fork_child([&] { return daemon_body(options, daemon_end.get()); }));
+  daemon_end.reset();
+  char byte = 0;
+  const bool started = ::read(ready_read.get(), &byte, 1) == 1;
+  if (started) supervise(daemon, launcher, signals.get());
+  (void)sys::pidfd_send_signal(daemon.pidfd.get(), SIGTERM);
+  const int status = wait_for(daemon, kLauncherPatienceMs);  // its end closes the launcher's socket
+  const int launcher_status = wait_for(launcher, kLauncherPatienceMs);
+  clean_run_dir(options.run_dir);
+  return status != 0 ? status : launcher_status;
+}
+
+}  // namespace lmsb::launcher

@@ -1,0 +1,32 @@
+#pragma once
+// Parent: the root process that holds daemon and launcher together. It parses nothing from outside.
+//
+// Starts both, forwards SIGTERM, SIGINT and SIGHUP to the daemon, and ends with the daemon's exit status once the
+// launcher has given everything back. When either dies, both end: a service manager starts the unit again, and the
+// launcher's start removes what a killed one left.
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "launcher/launcher.h"
+
+namespace lmsb::launcher {
+
+struct ParentOptions {
+  std::string data_dir;
+  std::string run_dir;        // made when missing; locked: one daemon a run directory
+  std::string guest_program;  // path
+  std::uint32_t daemon_uid = kDaemonId;
+  std::uint32_t daemon_gid = kDaemonId;
+  std::uint32_t socket_gid = 0;          // of --socket-group: the daemon's only other group; 0 = there is none
+  bool die_with_parent = false;          // for private daemons that a command starts
+  std::vector<std::string> daemon_argv;  // [0] is an absolute path
+};
+
+// The environment variable that names the launcher's socket to the daemon.
+constexpr const char* kLauncherFdVariable = "LM_SANDBOX_LAUNCHER_FD";
+
+// Blocks until all has ended. Returns the exit status.
+Result<int> run_parent(const ParentOptions& options);
+
+}  // namespace lmsb::launcher

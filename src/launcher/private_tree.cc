@@ -1,0 +1,238 @@
+#include "launcher/private_tree.h"
+
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <vector>
+
+#include "guest_protocol/profile.h"
+#include "launcher/id_pool.h"
+#include "os/files.h"
+#include "os/sys.h"
+
+namespace lmsb::launcher {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr unsigned kAttach = sys::kMoveMountFEmptyPath;
+constexpr std::uint64_t kPlain = sys::kMountNosuid | sys::kMountNodev;
+
+Error mount_error(const std::string& what) { return Error::from_errno(errno, what); }
+
+struct Option {
+  const char* key;
+  std::string value;
+};
+
+// A detached mount of `type`.
+Result<UniqueFd> make_mount(const char* type, const std::vector<Option>& options, std::uint64_t attributes) {
+  const UniqueFd fs(sys::fsopen(type, sys::kFsopenCloexec));
+  if (!fs) return mount_error(std::string("open file system ") + type);
+  for (const Option& option : options)
+    if (sys::fsconfig(fs.get(), sys::kFsconfigSetString, option.key, option.value.c_str(), 0) < 0)
+      return mount_error(std::string(type) + " option " + option.key + "=" + option.value);
+  if (sys::fsconfig(fs.get(), sys::kFsconfigCmdCreate, nullptr, nullptr, 0) < 0)
+    return mount_error(std::string("create ") + type);
+  UniqueFd mount(sys::fsmount(fs.get(), sys::kFsmountCloexec, static_cast<unsigned>(attributes)));
+  if (!mount) return mount_error(std::string("mount ") + type);
+  return mount;
+}
+
+Result<UniqueFd> clone_tree(int directory, const std::string& path, bool recursive) {
+  const unsigned flags = sys::kOpenTreeClone | O_CLOEXEC | AT_EMPTY_PATH | (recursive ? unsigned{AT_RECURSIVE} : 0U);
+  UniqueFd tree(sys::open_tree(directory, path.c_str(), flags));
+  if (!tree) return mount_error("clone the tree " + path);
+  return tree;
+}
+
+Status set_attributes(const UniqueFd& tree, std::uint64_t attributes, bool recursive, int userns = -1) {
+  sys::MountAttr attr;
+  attr.set = attributes;
+  if (userns >= 0) {
+    attr.set |= sys::kMountIdmap;
+    attr.userns_fd = static_cast<std::uint64_t>(userns);
+  }
+  const unsigned flags = AT_EMPTY_PATH | (recursive ? unsigned{AT_RECURSIVE} : 0U);
+  if (sys::mount_setattr(tree.get(), "", flags, attr) < 0) return mount_error("set mount attributes");
+  return {};
+}
+
+Status attach(const UniqueFd& tree, const std::string& path) {
+  if (sys::move_mount(tree.get(), "", AT_FDCWD, path.c_str(), kAttach) < 0) return mount_error("attach " + path);
+  return {};
+}
+
+Status make_directories(const std::string& root, std::initializer_list<const char*> names) {
+  for (const char* name : names)
+    if (::mkdir((root + "/" + name).c_str(), 0755) < 0 && errno != EEXIST) return mount_error(root + "/" + name);
+  return {};
+}
+
+Status bind_device(const std::string& dev, const guest_protocol::DeviceNode& node) {
+  const std::string source = std::string("/dev/") + node.name;
+  const std::string target = dev + "/" + node.name;
+  struct stat info {};
+  if (::stat(source.c_str(), &info) < 0) return mount_error(source);
+  if (!S_ISCHR(info.st_mode) || info.st_rdev != ::makedev(node.major, node.minor))
+    return Error(ErrorCode::failed_precondition, source + " is not the device it should be");
+  const UniqueFd file(::open(target.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+  if (!file) return mount_error(target);
+  LMSB_TRY(const UniqueFd tree, clone_tree(AT_FDCWD, source, false));
+  return attach(tree, target);
+}
+
+Status make_dev_template(const std::string& dev) {
+  LMSB_TRY(const UniqueFd mount, make_mount("tmpfs", {{"size", "64k"}, {"nr_inodes", "64"}, {"mode", "755"}},
+                                            sys::kMountNosuid | sys::kMountNoexec));
+  LMSB_CHECK(attach(mount, dev));
+  LMSB_CHECK(make_directories(dev, {"pts", "shm"}));
+  for (const guest_protocol::DeviceNode& node : guest_protocol::kDevices) LMSB_CHECK(bind_device(dev, node));
+  constexpr std::array<std::array<const char*, 2>, 5> kLinks = {{{"/proc/self/fd", "fd"},
+                                                                 {"/proc/self/fd/0", "stdin"},
+                                                                 {"/proc/self/fd/1", "stdout"},
+                                                                 {"/proc/self/fd/2", "stderr"},
+                                                                 {"pts/ptmx", "ptmx"}}};
+  for (const auto& [target, name] : kLinks)
+    if (::symlink(target, (dev + "/" + name).c_str()) < 0) return mount_error(dev + "/" + name);
+  return set_attributes(mount, sys::kMountRdonly, false);
+}
+
+// Copies what programs need of the machine's /etc: nothing secret, nothing of its users. What is missing is left out.
+void copy_etc(const std::string& to) {
+  constexpr auto kOptions =
+      fs::copy_options::recursive | fs::copy_options::copy_symlinks | fs::copy_options::skip_existing;
+  std::error_code ignored;  // a machine without one of these just lacks it inside
+  fs::create_directories(to + "/ssl", ignored);
+  for (const char* name : {"alternatives", "ld.so.cache", "localtime", "protocols", "services", "mime.types", "magic",
+                           "bash.bashrc", "profile", "debian_version", "ssl/openssl.cnf"})
+    fs::copy(std::string("/etc/") + name, to + "/" + name, kOptions, ignored);
+  // Of the certificates only the bundle and its hashed names: links into /usr, never keys.
+  fs::create_directories(to + "/ssl/certs", ignored);
+  for (const auto& entry : fs::directory_iterator("/etc/ssl/certs", ignored)) {
+    const fs::path target = fs::path(to) / "ssl/certs" / entry.path().filename();
+    if (entry.is_symlink(ignored)) fs::copy_symlink(entry.path(), target, ignored);
+    if (entry.path().filename() == "ca-certificates.crt") fs::copy_file(entry.path(), target, ignored);
+  }
+}
+
+Status make_private_template(const std::string& path) {
+  LMSB_TRY(const UniqueFd mount, make_mount("tmpfs", {{"size", "16m"}, {"mode", "755"}}, kPlain | sys::kMountNoexec));
+  LMSB_CHECK(attach(mount, path));
+  LMSB_CHECK(make_directories(path, {"void", "etc"}));
+  UniqueFd empty(::open((path + "/empty").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0444));
+  if (!empty) return mount_error(path + "/empty");
+  empty.reset();  // open for writing it would keep the mount from becoming read-only
+  copy_etc(path + "/etc");
+  return set_attributes(mount, sys::kMountRdonly, false);
+}
+
+// The mount namespace that this process is in now.
+Result<UniqueFd> open_namespace() {
+  UniqueFd ns(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
+  if (!ns) return mount_error("open the mount namespace");
+  return ns;
+}
+
+Status bind(const std::string& source, const std::string& target, std::uint64_t attributes) {
+  LMSB_TRY(const UniqueFd tree, clone_tree(AT_FDCWD, source, true));
+  LMSB_CHECK(set_attributes(tree, attributes, true));
+  return attach(tree, target);
+}
+
+Status build(const std::string& root, const std::string& image_root, const std::string& cgroup_v2_mount) {
+  LMSB_TRY(const UniqueFd mount, make_mount("tmpfs", {{"size", "1m"}, {"mode", "755"}}, kPlain));
+  LMSB_CHECK(attach(mount, root));
+  LMSB_CHECK(make_directories(root, {"root", "proc", "cgroup", "usr", "images", "dev", "private", "lower", "work"}));
+  LMSB_TRY(const UniqueFd proc, make_mount("proc", {}, kPlain | sys::kMountNoexec));
+  LMSB_CHECK(attach(proc, root + "/proc"));
+  LMSB_CHECK(bind(cgroup_v2_mount, root + "/cgroup", kPlain | sys::kMountNoexec));
+  LMSB_CHECK(bind("/usr", root + "/usr", kPlain | sys::kMountRdonly));
+  LMSB_CHECK(bind(image_root, root + "/images", kPlain));
+  LMSB_CHECK(make_dev_template(root + "/dev"));
+  return make_private_template(root + "/private");
+}
+
+}  // namespace
+
+Result<PrivateTree> PrivateTree::enter(const std::string& scratch, const std::string& image_root,
+                                       const std::string& cgroup_v2_mount) {
+  PrivateTree tree;
+  LMSB_TRY(tree.outer_namespace_, open_namespace());
+  if (::unshare(CLONE_NEWNS) < 0) return mount_error("unshare the mount namespace");
+  LMSB_TRY(tree.own_namespace_, open_namespace());
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) return mount_error("make mounts private");
+  LMSB_CHECK(build(scratch, image_root, cgroup_v2_mount));
+  if (::chdir(scratch.c_str()) < 0) return mount_error("enter " + scratch);
+  if (sys::pivot_root(".", ".") < 0) return mount_error("pivot into " + scratch);
+  if (::umount2(".", MNT_DETACH) < 0) return mount_error("let the machine's tree go");
+  if (::chdir("/") < 0) return mount_error("enter the new root");
+  return tree;
+}
+
+Result<UniqueFd> PrivateTree::clone_dev() const { return clone_tree(AT_FDCWD, "/dev", true); }
+
+Result<UniqueFd> PrivateTree::clone_private(int userns) const {
+  LMSB_TRY(UniqueFd tree, clone_tree(AT_FDCWD, "/private", false));
+  // tmpfs maps ids from kernel 6.3 on; before, these files show as nobody's, which hurts nothing.
+  if (auto mapped = set_attributes(tree, 0, false, userns); !mapped.ok() && mapped.error().sys_errno() != EINVAL)
+    return std::move(mapped).error();
+  return tree;
+}
+
+Result<UniqueFd> PrivateTree::clone_usr(int userns) const {
+  LMSB_TRY(UniqueFd tree, clone_tree(AT_FDCWD, "/usr", true));
+  if (auto mapped = set_attributes(tree, 0, true, userns); !mapped.ok() && mapped.error().sys_errno() != EINVAL)
+    return std::move(mapped).error();
+  return tree;
+}
+
+Result<UniqueFd> PrivateTree::clone_cgroup(const std::string& path) const {
+  return clone_tree(AT_FDCWD, "/cgroup/" + path, false);
+}
+
+Result<UniqueFd> PrivateTree::clone_passed(int source, bool read_only, int userns) const {
+  if (::setns(outer_namespace_.get(), CLONE_NEWNS) < 0) return mount_error("enter the machine's mount namespace");
+  auto cloned = clone_tree(source, "", false);
+  LMSB_ASSERT(::setns(own_namespace_.get(), CLONE_NEWNS) == 0);  // never go on with the machine's files in reach
+  LMSB_TRY(UniqueFd tree, std::move(cloned));
+  LMSB_CHECK(set_attributes(tree, kPlain | (read_only ? sys::kMountRdonly : 0), false, userns));
+  return tree;
+}
+
+// The overlay's layers must stand in this namespace while it is mounted; afterwards only the overlay holds them.
+Result<UniqueFd> PrivateTree::overlay(const sandbox::LaunchPlan& plan, int image_userns, std::uint32_t id_base) const {
+  const std::string lower = std::string("/images/") + plan.image.data() + "/rootfs";
+  const std::string lower_at = "/lower";
+  LMSB_TRY(UniqueFd layer, clone_tree(AT_FDCWD, lower, false));
+  LMSB_CHECK(set_attributes(layer, kPlain | sys::kMountRdonly, false, image_userns));
+  LMSB_TRY(const UniqueFd upper, make_mount("tmpfs",
+                                            {{"size", std::to_string(plan.root_bytes)},
+                                             {"nr_inodes", std::to_string(plan.root_inodes)},
+                                             {"mode", "755"}},
+                                            kPlain));
+  LMSB_CHECK(attach(layer, lower_at));
+  LMSB_CHECK(attach(upper, "/work"));
+  const auto mount_overlay = [&]() -> Result<UniqueFd> {
+    LMSB_CHECK(make_directories("/work", {"upper", "work"}));
+    if (::chown("/work/upper", id_base, id_base) < 0) return mount_error("own the upper layer");
+    return make_mount("overlay",
+                      {{"lowerdir", lower_at},
+                       {"upperdir", "/work/upper"},
+                       {"workdir", "/work/work"},
+                       {"index", "off"},
+                       {"redirect_dir", "off"},
+                       {"metacopy", "off"},
+                       {"xino", "off"}},
+                      kPlain | sys::kMountNoatime);
+  };
+  auto mounted = mount_overlay();
+  (void)::umount2("/work", MNT_DETACH);
+  (void)::umount2(lower_at.c_str(), MNT_DETACH);
+  return mounted;
+}
+
+}  // namespace lmsb::launcher

@@ -1,0 +1,45 @@
+#pragma once
+// PrivateTree: the launcher's own tiny mount namespace. A tmpfs with a full /proc, the cgroup v2 mount, the machine's
+// /usr, the image store, and the templates that sandboxes get clones of. Nothing else of the machine is reachable by
+// path once enter() is done, and cloning a namespace of ten mounts is cheap.
+//
+//     /root            where a guest puts its new root before it pivots
+//     /proc /cgroup /usr /images
+//     /dev             template: device nodes, links, empty pts and shm
+//     /private         template: `empty`, `void`, `etc` (copies of what programs need of the machine's /etc)
+//     /lower /work     where an overlay's layers stand for the moment of mounting it
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "launcher/cgroup_tree.h"
+#include "sandbox/launch_plan.h"
+
+namespace lmsb::launcher {
+
+class PrivateTree {
+ public:
+  // Unshares the mount namespace, builds the tree on `scratch` (an existing empty directory) and pivots into it.
+  // `image_root` exists (it may be empty).
+  static Result<PrivateTree> enter(const std::string& scratch, const std::string& image_root,
+                                   const std::string& cgroup_v2_mount);
+
+  // Detached trees for one sandbox. `userns` maps the sandbox's ids (0 → its range).
+  Result<UniqueFd> clone_dev() const;
+  Result<UniqueFd> clone_private(int userns) const;
+  Result<UniqueFd> clone_usr(int userns) const;
+  Result<UniqueFd> clone_cgroup(const std::string& path) const;
+  // An overlay of the stored image under a fresh tmpfs; `image_userns` maps the image range to the sandbox's range.
+  Result<UniqueFd> overlay(const sandbox::LaunchPlan& plan, int image_userns, std::uint32_t id_base) const;
+  // A passed directory, read as belonging to the sandbox's user. It must be of the mount namespace that the launcher
+  // was started in: the kernel clones a mount only from within its own, so the launcher goes there for that one call.
+  Result<UniqueFd> clone_passed(int source, bool read_only, int userns) const;
+
+ private:
+  PrivateTree() = default;
+  UniqueFd outer_namespace_;
+  UniqueFd own_namespace_;
+};
+
+}  // namespace lmsb::launcher

@@ -1,0 +1,54 @@
+#include "os/files.h"
+
+#include <array>
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/xattr.h>
+
+#include "base/unique_fd.h"
+
+namespace lmsb::os {
+namespace {
+
+constexpr std::size_t kMaxText = 1U << 20U;
+
+std::string read_all(int fd) {
+  std::string text;
+  std::array<char, 4096> part{};
+  while (text.size() < kMaxText) {
+    const ssize_t n = ::read(fd, part.data(), part.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    text.append(part.data(), static_cast<std::size_t>(n));
+  }
+  return text;
+}
+
+Status write_once(const UniqueFd& file, std::string_view name, std::string_view text) {
+  if (file && ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size())) return {};
+  return Error::from_errno(errno, "write '" + std::string(text.substr(0, 80)) + "' to " + std::string(name));
+}
+
+}  // namespace
+
+std::string read_text(const std::string& path) { return read_text_at(AT_FDCWD, path.c_str()); }
+
+std::string read_text_at(int directory, const char* name) {
+  const UniqueFd file(::openat(directory, name, O_RDONLY | O_CLOEXEC));
+  return file ? read_all(file.get()) : std::string();
+}
+
+Status write_text(const std::string& path, std::string_view text) {
+  return write_text_at(AT_FDCWD, path.c_str(), text);
+}
+
+Status write_text_at(int directory, const char* name, std::string_view text) {
+  return write_once(UniqueFd(::openat(directory, name, O_WRONLY | O_CLOEXEC)), name, text);
+}
+
+bool has_attribute(const std::string& path, const char* name) {
+  char value = 0;
+  return ::getxattr(path.c_str(), name, &value, 1) == 1 && value == '1';
+}
+
+}  // namespace lmsb::os

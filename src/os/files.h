@@ -1,0 +1,21 @@
+#pragma once
+// Small files of procfs, sysfs and cgroupfs: read whole, written in one write.
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace lmsb::os {
+
+// The text of a file, at most 1 MiB; empty when it cannot be read.
+std::string read_text(const std::string& path);
+std::string read_text_at(int directory, const char* name);
+
+// Errors name the file and the text.
+Status write_text(const std::string& path, std::string_view text);
+Status write_text_at(int directory, const char* name, std::string_view text);
+
+// Whether the extended attribute is there and begins with '1'.
+bool has_attribute(const std::string& path, const char* name);
+
+}  // namespace lmsb::os

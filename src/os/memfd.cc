@@ -1,0 +1,52 @@
+#include "os/memfd.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+
+namespace lmsb::os {
+namespace {
+
+Result<UniqueFd> seal(UniqueFd file) {
+  if (::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+    return Error::from_errno(errno, "seal a memory file");
+  return file;
+}
+
+Result<UniqueFd> create(const char* name) {
+  UniqueFd file(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!file) return Error::from_errno(errno, "memfd_create");
+  return file;
+}
+
+}  // namespace
+
+Result<UniqueFd> make_sealed_memfd(const char* name, std::string_view content) {
+  LMSB_TRY(UniqueFd file, create(name));
+  while (!content.empty()) {
+    const ssize_t n = ::write(file.get(), content.data(), content.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Error::from_errno(errno, "write a memory file");
+    content.remove_prefix(static_cast<std::size_t>(n));
+  }
+  if (::lseek(file.get(), 0, SEEK_SET) < 0) return Error::from_errno(errno, "rewind a memory file");
+  return seal(std::move(file));
+}
+
+Result<UniqueFd> make_sealed_copy(const char* name, const std::string& path) {
+  const UniqueFd source(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat info {};
+  if (!source || ::fstat(source.get(), &info) < 0) return Error::from_errno(errno, "open " + path);
+  LMSB_TRY(UniqueFd file, create(name));
+  for (off_t left = info.st_size; left > 0;) {
+    const ssize_t n = ::sendfile(file.get(), source.get(), nullptr, static_cast<std::size_t>(left));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return Error::from_errno(errno, "copy " + path);
+    left -= n;
+  }
+  return seal(std::move(file));
+}
+
+}  // namespace lmsb::os

@@ -1,0 +1,185 @@
+#include "sandbox/launch_plan.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "base/rel_path.h"
+#include "base/text.h"
+#include "sandbox/seccomp_table.h"
+
+namespace lmsb::sandbox {
+namespace {
+
+using guest_protocol::RootKind;
+
+constexpr Bytes kMinMemory = Bytes::MiB(16);
+constexpr Bytes kMaxMemory = Bytes::GiB(1024);
+constexpr Bytes kMinDisk = Bytes::MiB(1);
+constexpr std::uint64_t kMinInodes = 4096;
+constexpr std::uint32_t kMaxCpuMillis = 1024 * 1000;
+constexpr std::uint32_t kMaxProcesses = 32768;
+
+template <std::size_t N>
+Status copy_text(std::array<char, N>& to, const std::string& from, const char* what) {
+  if (from.size() >= N)
+    return Error(ErrorCode::invalid_argument, fmt::format("{} is longer than {} bytes", what, N - 1));
+  std::copy(from.begin(), from.end(), to.begin());
+  return {};
+}
+
+template <std::size_t N>
+bool is_terminated(const std::array<char, N>& text) {
+  return std::memchr(text.data(), '\0', N) != nullptr;
+}
+
+// A directory's name in the image store (image/store.h); nothing that reads as more than one name anywhere.
+bool is_image(std::string_view name) {
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+  };
+  return !name.empty() && std::string_view("._-").find(name[0]) == std::string_view::npos &&
+         std::all_of(name.begin(), name.end(), fits);
+}
+
+// A path below / of one line: a plan is printed one fact a line.
+bool is_target(std::string_view path) {
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
+  return RelPath::parse(path) && std::none_of(path.begin(), path.end(), is_control);
+}
+
+Status out_of_bounds(const char* what, const std::string& range) {
+  return Error(ErrorCode::invalid_argument, fmt::format("{} must be {}", what, range)).with_slug("limit_out_of_bounds");
+}
+
+// A target that would hide what the sandbox itself stands on is refused.
+bool is_reserved(const std::string& target) {
+  static constexpr std::array kReserved = {"dev", "proc", "sys", "run", "usr", "etc", "bin", "lib", "lib64", "sbin"};
+  return std::any_of(kReserved.begin(), kReserved.end(), [&](const std::string_view reserved) {
+    return target == reserved || (target.starts_with(reserved) && target[reserved.size()] == '/');
+  });
+}
+
+Result<std::string> mount_target(const std::string& target) {
+  std::string below = target.starts_with('/') ? target.substr(1) : std::string();
+  while (below.ends_with('/')) below.pop_back();
+  if (!is_target(below) || is_reserved(below))
+    return Error(ErrorCode::invalid_argument,
+                 "mount target " + quoted(target) +
+                     " must be an absolute path inside, outside /usr, /etc, /proc, /dev, /sys")
+        .with_slug("invalid_mount_target");
+  return below;
+}
+
+Result<PlanMount> plan_mount(const MountSpec& spec) {
+  PlanMount mount;
+  LMSB_TRY(const std::string target, mount_target(spec.target));
+  LMSB_CHECK(copy_text(mount.target, target, "mount target"));
+  mount.read_only = spec.read_only ? 1 : 0;
+  mount.token = spec.token;
+  return mount;
+}
+
+Status check_limits(const LaunchPlan& p) {
+  if (p.memory_bytes < kMinMemory.count() || p.memory_bytes > kMaxMemory.count())
+    return out_of_bounds("limits.memory", "16 MiB to 1 TiB");
+  if (p.cpu_millis < 10 || p.cpu_millis > kMaxCpuMillis) return out_of_bounds("limits.cpus", "0.01 to 1024");
+  if (p.processes < 4 || p.processes > kMaxProcesses) return out_of_bounds("limits.processes", "4 to 32768");
+  if (p.disk_bytes < kMinDisk.count() || p.disk_bytes > kMaxMemory.count())
+    return out_of_bounds("limits.disk", "1 MiB to 1 TiB");
+  if (p.root_bytes > p.disk_bytes || p.root_bytes > p.memory_bytes)
+    return out_of_bounds("the writable layer", "within disk and memory");
+  // 0 would be a tmpfs without any limit.
+  if (p.root_bytes == 0 || p.root_inodes < kMinInodes || p.root_inodes > std::max(p.root_bytes / 4096, kMinInodes))
+    return out_of_bounds("the writable layer", "at least a byte, and have an inode for each 4 KiB");
+  return {};
+}
+
+}  // namespace
+
+Result<LaunchPlan> plan(const SandboxSpec& spec) {
+  LaunchPlan p;
+  p.lifetime = spec.lifetime;
+  p.root = spec.image == "host" ? RootKind::host_tree : RootKind::mounted;
+  LMSB_CHECK(copy_text(p.id, spec.id.str(), "sandbox id"));
+  if (p.root == RootKind::mounted) LMSB_CHECK(copy_text(p.image, spec.image, "image name"));
+  p.memory_bytes = spec.limits.memory.count();
+  p.disk_bytes = spec.limits.disk.count();
+  p.root_bytes = std::min(p.disk_bytes, p.memory_bytes / 2);
+  p.root_inodes = std::max(p.root_bytes / 4096, kMinInodes);
+  p.cpu_millis = spec.limits.cpu_millis;
+  p.processes = spec.limits.processes;
+  if (spec.mounts.size() > kMaxPlanMounts) return out_of_bounds("the number of mounts", "at most 8").error();
+  for (const MountSpec& mount : spec.mounts) {
+    LMSB_TRY(p.mounts[p.mount_count], plan_mount(mount));
+    ++p.mount_count;
+  }
+  LMSB_CHECK(validate(p));
+  return p;
+}
+
+Status validate(const LaunchPlan& p) {
+  const auto bad = [](const std::string& what) { return Error(ErrorCode::invalid_argument, "launch plan: " + what); };
+  if (p.version != kPlanVersion) return bad("unknown version");
+  if (p.profile != guest_protocol::Profile::user) return bad("unknown profile");
+  if (p.root > RootKind::mounted) return bad("unknown kind of root");
+  if (p.lifetime > Lifetime::kept) return bad("unknown lifetime");
+  if (!is_terminated(p.id) || !SandboxId::parse(p.id.data())) return bad("malformed id");
+  if (!is_terminated(p.image)) return bad("malformed image name");
+  if (p.root == RootKind::mounted && !is_image(p.image.data())) return bad("malformed image name");
+  if (p.mount_count > kMaxPlanMounts) return bad("too many mounts");
+  for (std::uint32_t i = 0; i < p.mount_count; ++i) {
+    const PlanMount& mount = p.mounts[i];
+    if (!is_terminated(mount.target) || !is_target(mount.target.data()) || is_reserved(mount.target.data()))
+      return bad("malformed mount target");
+  }
+  return check_limits(p);
+}
+
+std::string to_text(const LaunchPlan& p) {
+  using namespace guest_protocol;
+  std::string t;
+  const auto line = [&t](const std::string& text) { t += text + '\n'; };
+  line("profile user");
+  line(fmt::format("lifetime {}", p.lifetime == Lifetime::kept ? "kept" : "one-shot"));
+  line(fmt::format("ids 0..{} -> a leased range; commands run as {}:{}", kIdRangeSize - 1, kCommandUid, kCommandGid));
+  line(fmt::format("cgroup memory.max {} swap 0", p.memory_bytes));
+  line(fmt::format("cgroup cpu.max {} 100000", std::uint64_t{p.cpu_millis} * 100));
+  line(fmt::format("cgroup pids.max {}", p.processes));
+  line("namespaces user pid mnt net ipc uts cgroup");
+  line("keyring new session");
+  line(p.root == RootKind::host_tree
+           ? fmt::format("root tmpfs size={} inodes={} nosuid,nodev: made-up /etc, no file of the machine",
+                         p.root_bytes, p.root_inodes)
+           : fmt::format("root overlay of image {} (ids mapped) under tmpfs size={} inodes={} nosuid,nodev",
+                         p.image.data(), p.root_bytes, p.root_inodes));
+  if (p.root == RootKind::host_tree) line("mount /usr of the machine read-only,nosuid,nodev (ids mapped)");
+  for (std::uint32_t i = 0; i < p.mount_count; ++i)
+    line(fmt::format("mount /{} {},nosuid,nodev (of its caller -> {}:{})", p.mounts[i].target.data(),
+                     p.mounts[i].read_only != 0 ? "read-only" : "read-write", kCommandUid, kCommandGid));
+  line("mount /run/lm-sandbox read-only,nosuid,nodev,noexec");
+  line("mount /proc nosuid,nodev,noexec,hidepid=invisible");
+  line("mount /dev read-only,nosuid,noexec");
+  for (const DeviceNode& d : kDevices) line(fmt::format("device /dev/{} c {}:{}", d.name, d.major, d.minor));
+  line("mount /dev/pts new instance nosuid,noexec");
+  line(fmt::format("mount /dev/shm tmpfs size={} nosuid,nodev,noexec", kShmBytes));
+  for (const UserMax& u : kUserMax) line(fmt::format("limit user.{} {}", u.name, u.value));
+  for (const char* name : kMaskedProc) line(fmt::format("mask /proc/{}", name));
+  for (const char* name : kReadOnlyProc) line(fmt::format("read-only /proc/{}", name));
+  line("network none: loopback only");
+  line(fmt::format("hostname {}", p.id.data()));
+  for (const ResourceLimit& r : kResourceLimits) line(fmt::format("rlimit {} {} {}", r.name, r.soft, r.hard));
+  line(fmt::format("rlimit nproc {0} {0}", p.processes));
+  line(fmt::format("rlimit fsize {0} {0}", p.disk_bytes));
+  line("landlock read /, write /workspace /tmp /home /var/tmp /dev/shm and read-write mounts");
+  line("capabilities guest CHOWN KILL SETGID SETUID; commands none; bounding none; securebits locked");
+  line("no_new_privs");
+  const SeccompTables tables = seccomp_tables(p.profile);
+  line(fmt::format("seccomp allow-list of {} calls, {} argument rules; commands without clone3", tables.calls.size(),
+                   tables.arguments.size()));
+  return t;
+}
+
+}  // namespace lmsb::sandbox

@@ -1,0 +1,77 @@
+#pragma once
+// LaunchPlan: all that decides what a new sandbox is, as one fixed-size value. Made by plan() without any power,
+// printed by to_text(), carried out by the launcher, which adds what no plan can leave out (ids, no_new_privs, the
+// profile's capabilities and filter, the masks) and refuses what its own policy does not allow.
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "guest_protocol/setup.h"
+#include "sandbox/limits.h"
+#include "sandbox/mount_token.h"
+
+namespace lmsb::sandbox {
+
+enum class Lifetime : std::uint32_t {
+  one_shot,  // one command, then gone
+  kept,      // until deleted
+};
+
+// A directory of the machine that appears inside. The plan only names what its caller handed to the launcher
+// (mount_token.h); files in it belong to that caller outside and to the sandbox's user inside.
+struct MountSpec {
+  std::string target;  // absolute, inside
+  bool read_only = false;
+  MountToken token;
+};
+
+// What was asked, validated: values only.
+struct SandboxSpec {
+  SandboxId id = SandboxId::create();
+  std::string image = "host";  // a name of the image store, or "host"
+  Limits limits;
+  Lifetime lifetime = Lifetime::one_shot;
+  std::vector<MountSpec> mounts;
+};
+
+constexpr std::uint32_t kPlanVersion = 1;
+constexpr std::size_t kMaxPlanMounts = 8;
+
+struct PlanMount {
+  std::uint32_t read_only = 0;
+  MountToken token;
+  std::array<char, 512> target{};  // below /, no leading slash
+};
+
+struct LaunchPlan {
+  std::uint32_t version = kPlanVersion;
+  guest_protocol::Profile profile = guest_protocol::Profile::user;
+  guest_protocol::RootKind root = guest_protocol::RootKind::host_tree;
+  Lifetime lifetime = Lifetime::one_shot;
+  std::array<char, 24> id{};
+  std::array<char, 128> image{};  // directory below the image root; empty for `host`
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t disk_bytes = 0;  // what a file may grow to
+  std::uint64_t root_bytes = 0;  // size of the writable tmpfs: min(disk, memory / 2), so that full is ENOSPC
+  std::uint64_t root_inodes = 0;
+  std::uint32_t cpu_millis = 0;
+  std::uint32_t processes = 0;
+  std::uint32_t mount_count = 0;
+  std::array<PlanMount, kMaxPlanMounts> mounts{};
+};
+
+// Pure. Fails when a value of the spec is out of bounds (the message names it).
+Result<LaunchPlan> plan(const SandboxSpec& spec);
+
+// Whether the values of a plan are in bounds and well-formed, wherever it came from. The launcher asks before it acts.
+Status validate(const LaunchPlan& plan);
+
+// The plan and everything that follows from its profile, one fact a line, in the order of the launch. Golden tests
+// hold it; `run --dry-run` prints it.
+std::string to_text(const LaunchPlan& plan);
+
+}  // namespace lmsb::sandbox

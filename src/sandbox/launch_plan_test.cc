@@ -1,0 +1,93 @@
+#include "sandbox/launch_plan.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace lmsb::sandbox {
+namespace {
+
+SandboxSpec example(const std::string& image) {
+  SandboxSpec spec;
+  spec.id = *SandboxId::parse("abcdefghijklmnopqrst");
+  spec.image = image;
+  return spec;
+}
+
+// Compares with tests/golden/<name>.txt; LMSB_TEST_ACCEPT=1 records it anew.
+void expect_golden(const std::string& name, const std::string& text) {
+  const std::string path = std::string(LMSB_SOURCE_DIR) + "/tests/golden/" + name + ".txt";
+  if (std::getenv("LMSB_TEST_ACCEPT") != nullptr) std::ofstream(path) << text;
+  std::ifstream file(path);
+  const std::string golden{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  EXPECT_EQ(text, golden) << "LMSB_TEST_ACCEPT=1 records the new plan in " << path;
+}
+
+TEST(LaunchPlan, OfImageHostIsTheGoldenOne) { expect_golden("launch_plan_host", to_text(*plan(example("host")))); }
+
+TEST(LaunchPlan, OfAStoredImageWithAMountIsTheGoldenOne) {
+  auto spec = example("base");
+  spec.lifetime = Lifetime::kept;
+  spec.mounts.push_back({"/data", true, {}});
+  expect_golden("launch_plan_image", to_text(*plan(spec)));
+}
+
+TEST(LaunchPlan, GivesTheWritableLayerAtMostHalfOfTheMemory) {
+  auto spec = example("host");
+  spec.limits.memory = Bytes::MiB(100);
+  EXPECT_EQ(plan(spec)->root_bytes, Bytes::MiB(50).count());
+  spec.limits.disk = Bytes::MiB(10);
+  EXPECT_EQ(plan(spec)->root_bytes, Bytes::MiB(10).count());
+}
+
+TEST(LaunchPlan, RefusesLimitsOutOfBounds) {
+  for (const auto& change :
+       std::vector<void (*)(Limits&)>{[](Limits& l) { l.memory = Bytes(1); }, [](Limits& l) { l.cpu_millis = 0; },
+                                      [](Limits& l) { l.processes = 1; }, [](Limits& l) { l.disk = Bytes(1); },
+                                      [](Limits& l) { l.memory = Bytes(~0ULL); }}) {
+    auto spec = example("host");
+    change(spec.limits);
+    EXPECT_FALSE(plan(spec).ok());
+  }
+}
+
+TEST(LaunchPlan, RefusesMountsOverWhatTheSandboxStandsOn) {
+  for (const char* target : {"/", "", "relative", "/../x", "/proc", "/proc/1", "/dev/shm", "/usr/bin", "/etc/passwd",
+                             "/run", "/run/lm-sandbox/x", "/a/./b", "/a\nb"}) {
+    auto spec = example("host");
+    spec.mounts.push_back({target, false, {}});
+    EXPECT_FALSE(plan(spec).ok()) << target;
+  }
+}
+
+TEST(LaunchPlan, IsRefusedWhenItWasTamperedWith) {
+  const LaunchPlan good = *plan(example("base"));
+  ASSERT_TRUE(validate(good).ok());
+  const auto is_refused = [&](const auto& change) {
+    LaunchPlan bad = good;
+    change(bad);
+    return !validate(bad).ok();
+  };
+  EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.version = 7; }));
+  EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.profile = static_cast<guest_protocol::Profile>(9); }));
+  EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.id.fill('a'); }));
+  EXPECT_TRUE(is_refused([](LaunchPlan& p) { std::strcpy(p.id.data(), "../../../../etc/cgrou"); }));
+  EXPECT_TRUE(is_refused([](LaunchPlan& p) { std::strcpy(p.image.data(), "../../etc"); }));
+  EXPECT_TRUE(is_refused([](LaunchPlan& p) { std::strcpy(p.image.data(), "a/b"); }));
+  EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.image.fill('x'); }));
+  EXPECT_TRUE(is_refused([](LaunchPlan& p) { std::strcpy(p.image.data(), "base\nprofile root"); }));
+  EXPECT_TRUE(is_refused([](LaunchPlan& p) { std::strcpy(p.image.data(), ".hidden"); }));
+  EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.mount_count = 1, std::strcpy(p.mounts[0].target.data(), "a\x1b[2J"); }));
+  EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.mount_count = 99; }));
+  EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.root_bytes = p.memory_bytes + 1; }));
+  EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.root_bytes = 0; }));
+  EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.root_inodes = 0; }));
+  EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.root_inodes *= 2; }));
+}
+
+}  // namespace
+}  // namespace lmsb::sandbox

@@ -1,0 +1,78 @@
+#include "sandbox/launcher_client.h"
+
+#include <cerrno>
+#include <string>
+
+#include "os/message_socket.h"
+
+namespace lmsb::sandbox {
+namespace {
+
+Error gone() {
+  return Error(ErrorCode::unavailable, "the launcher is gone")
+      .with_hint("look at the log of `lm-sandbox serve` and start it again");
+}
+
+Error launch_error(const LauncherAnswer& answer) {
+  std::string step = std::string("launch: ") + to_string(answer.failed_step);
+  if (answer.failed_step == LauncherStep::lease)
+    return Error(ErrorCode::resource_exhausted, step + ": no free id range").with_slug("too_many_sandboxes");
+  return Error::from_errno(answer.error, step);
+}
+
+}  // namespace
+
+const char* to_string(LauncherStep step) {
+  switch (step) {
+    case LauncherStep::none: return "none";
+    case LauncherStep::validate: return "validate";
+    case LauncherStep::lease: return "lease ids";
+    case LauncherStep::cgroups: return "cgroups";
+    case LauncherStep::clone: return "clone";
+    case LauncherStep::id_maps: return "id maps";
+    case LauncherStep::mounts: return "mounts";
+    case LauncherStep::setup: return "hand over the setup";
+    case LauncherStep::not_found: return "no such sandbox";
+  }
+  return "unknown";
+}
+
+LauncherClient::LauncherClient(UniqueFd socket) : socket_(std::move(socket)) {}
+
+Result<std::uint32_t> LauncherClient::send_launch(const LaunchPlan& plan) {
+  LaunchRequest request{{LauncherOperation::launch, next_request_++}, plan};
+  const iovec part{&request, sizeof request};
+  if (!send_message(socket_.get(), &part, 1)) return Error::from_errno(errno, "ask the launcher");
+  return request.header.request;
+}
+
+Result<std::uint32_t> LauncherClient::send_destroy(std::uint64_t serial) {
+  DestroyRequest request{{LauncherOperation::destroy, next_request_++}, serial};
+  const iovec part{&request, sizeof request};
+  if (!send_message(socket_.get(), &part, 1)) return Error::from_errno(errno, "ask the launcher");
+  return request.header.request;
+}
+
+Result<std::optional<LauncherClient::Answer>> LauncherClient::receive() {
+  LauncherAnswer answer{};
+  ReceivedFds fds;
+  const ssize_t size = receive_message(socket_.get(), &answer, sizeof answer, fds);
+  if (size < 0 && errno == EAGAIN) return std::optional<Answer>();
+  if (size != static_cast<ssize_t>(sizeof answer)) return gone();
+  if (answer.failed_step != LauncherStep::none)
+    return std::optional<Answer>(Answer{answer.request, launch_error(answer)});
+  LaunchedSandbox launched;
+  launched.serial = answer.serial;
+  launched.id_base = answer.id_base;
+  if (fds.count == static_cast<std::size_t>(SandboxFd::count)) {
+    const auto take = [&fds](SandboxFd which) { return std::move(fds.fds[static_cast<std::size_t>(which)]); };
+    launched.channel = take(SandboxFd::channel);
+    launched.kill = take(SandboxFd::kill);
+    launched.memory_peak = take(SandboxFd::memory_peak);
+    launched.memory_events = take(SandboxFd::memory_events);
+    launched.oom_event = take(SandboxFd::oom_event);
+  }
+  return std::optional<Answer>(Answer{answer.request, std::move(launched)});
+}
+
+}  // namespace lmsb::sandbox

@@ -1,0 +1,50 @@
+#pragma once
+// LauncherClient: the daemon's end of the launcher's socket. Requests go out at once; answers come back in any order
+// and are matched by number, so that many launches overlap.
+//
+// Not thread-safe. Never blocks when the socket is non-blocking: the owner waits for fd() to become readable and calls
+// receive(). A closed socket means that the launcher is gone.
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "sandbox/launcher_protocol.h"
+
+namespace lmsb::sandbox {
+
+// What the launcher handed over for one sandbox. Owns the descriptors; the sandbox itself ends by destroy().
+struct LaunchedSandbox {
+  std::uint64_t serial = 0;
+  std::uint32_t id_base = 0;
+  UniqueFd channel;
+  UniqueFd kill;
+  UniqueFd memory_peak;
+  UniqueFd memory_events;
+  UniqueFd oom_event;
+};
+
+class LauncherClient {
+ public:
+  explicit LauncherClient(UniqueFd socket);
+
+  int fd() const { return socket_.get(); }
+
+  // Sends a launch. Returns the request's number.
+  Result<std::uint32_t> send_launch(const LaunchPlan& plan);
+  Result<std::uint32_t> send_destroy(std::uint64_t serial);
+
+  struct Answer {
+    std::uint32_t request = 0;
+    Result<LaunchedSandbox> launched;  // of a destroy: only `serial` is set
+  };
+  // The next answer; nothing when none is there yet (non-blocking socket). An Error means the launcher is gone.
+  Result<std::optional<Answer>> receive();
+
+ private:
+  UniqueFd socket_;
+  std::uint32_t next_request_ = 1;
+};
+
+}  // namespace lmsb::sandbox

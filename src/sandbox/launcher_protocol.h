@@ -1,0 +1,62 @@
+#pragma once
+// Messages between the daemon and the launcher over one SEQPACKET socket: fixed-size structs, nothing else. The
+// launcher validates every field; descriptors that come with a request are closed unseen.
+#include <cstdint>
+
+#include "sandbox/launch_plan.h"
+
+namespace lmsb::sandbox {
+
+enum class LauncherOperation : std::uint32_t {
+  launch = 1,   // LaunchRequest
+  destroy = 2,  // DestroyRequest: kill everything, give everything back; answered when it is gone
+};
+
+struct LauncherHeader {
+  LauncherOperation operation;
+  std::uint32_t request;  // chosen by the daemon; the answer carries it
+};
+
+struct LaunchRequest {
+  LauncherHeader header;
+  LaunchPlan plan;
+};
+
+struct DestroyRequest {
+  LauncherHeader header;
+  std::uint64_t serial;  // of the launch answer
+};
+
+// The steps that the launcher itself takes, for errors and timings.
+enum class LauncherStep : std::uint32_t {
+  none,
+  validate,
+  lease,
+  cgroups,
+  clone,
+  id_maps,
+  mounts,
+  setup,
+  not_found,
+};
+const char* to_string(LauncherStep step);
+
+// Descriptors of a launch answer, in this order.
+enum class SandboxFd : std::uint32_t {
+  channel,        // to the guest
+  kill,           // cgroup.kill of all commands (not of the guest)
+  memory_peak,    // a number in bytes; may be absent on kernels without it: then a descriptor of an empty file
+  memory_events,  // text with a line "oom_kill N"
+  oom_event,      // eventfd that becomes readable when the sandbox ran out of memory (v1); else never
+  count,
+};
+
+struct LauncherAnswer {
+  std::uint32_t request;
+  LauncherStep failed_step;  // none = success
+  std::int32_t error;        // errno of the failed step
+  std::uint32_t id_base;     // of the leased range
+  std::uint64_t serial;      // names the sandbox to this launcher
+};
+
+}  // namespace lmsb::sandbox

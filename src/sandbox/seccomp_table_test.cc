@@ -1,0 +1,104 @@
+#include "sandbox/seccomp_table.h"
+
+#include <cerrno>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <sys/syscall.h>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace lmsb::sandbox {
+namespace {
+
+constexpr std::uint32_t refused(int error) { return SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error); }
+
+class SeccompTable : public testing::Test {
+ protected:
+  std::uint32_t answer(int number, const std::vector<std::uint64_t>& args = {},
+                       std::uint32_t arch = AUDIT_ARCH_X86_64) {
+    static const auto program = *compile_seccomp(seccomp_tables(guest_protocol::Profile::user));
+    return evaluate_seccomp(program, number, args, arch);
+  }
+};
+
+TEST_F(SeccompTable, AllowsWhatProgramsLiveOn) {
+  for (const int number : {SYS_read, SYS_write, SYS_openat, SYS_execve, SYS_mmap, SYS_futex, SYS_clock_gettime,
+                           SYS_epoll_wait, SYS_exit_group})
+    EXPECT_EQ(answer(number), SECCOMP_RET_ALLOW) << number;
+}
+
+TEST_F(SeccompTable, RefusesWhatReachesOutOfASandbox) {
+  for (const int number : {SYS_mount,
+                           SYS_umount2,
+                           SYS_pivot_root,
+                           SYS_setns,
+                           SYS_unshare,
+                           SYS_ptrace,
+                           SYS_bpf,
+                           SYS_perf_event_open,
+                           SYS_open_by_handle_at,
+                           SYS_init_module,
+                           SYS_kexec_load,
+                           SYS_reboot,
+                           SYS_process_vm_readv,
+                           SYS_swapon,
+                           SYS_settimeofday,
+                           SYS_iopl,
+                           SYS_fsopen,
+                           SYS_move_mount,
+                           SYS_open_tree,
+                           SYS_quotactl,
+                           SYS_syslog,
+                           SYS_chroot})
+    EXPECT_EQ(answer(number), refused(EPERM)) << number;
+}
+
+TEST_F(SeccompTable, LooksLikeAnOlderKernelForNewCalls) {
+  for (const int number : {SYS_io_uring_setup, SYS_io_setup, SYS_io_submit, SYS_keyctl, SYS_add_key, SYS_userfaultfd,
+                           SYS_memfd_secret, 463, 500, 5000})
+    EXPECT_EQ(answer(number), refused(ENOSYS)) << number;
+}
+
+TEST_F(SeccompTable, KillsForeignArchitectures) {
+  EXPECT_EQ(answer(SYS_read, {}, AUDIT_ARCH_I386), SECCOMP_RET_KILL_PROCESS);
+  EXPECT_EQ(answer(SYS_read | 0x40000000), SECCOMP_RET_KILL_PROCESS);
+}
+
+TEST_F(SeccompTable, RefusesNewNamespacesByClone) {
+  EXPECT_EQ(answer(SYS_clone, {17}), SECCOMP_RET_ALLOW);
+  for (const std::uint64_t flag :
+       {0x10000000U, 0x20000000U, 0x40000000U, 0x00020000U, 0x02000000U, 0x04000000U, 0x08000000U})
+    EXPECT_EQ(answer(SYS_clone, {flag | 17}), refused(EPERM)) << flag;
+}
+
+TEST_F(SeccompTable, AllowsSocketsByFamilyTypeAndProtocol) {
+  EXPECT_EQ(answer(SYS_socket, {1, 1, 0}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(answer(SYS_socket, {2, 1 | 02000000, 6}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(answer(SYS_socket, {10, 2, 17}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(answer(SYS_socket, {16, 3, 0}), SECCOMP_RET_ALLOW);
+  for (const std::uint64_t family : {3U, 17U, 38U, 40U, 44U, 29U})
+    EXPECT_EQ(answer(SYS_socket, {family, 1, 0}), refused(EAFNOSUPPORT));
+  EXPECT_EQ(answer(SYS_socket, {2, 3, 1}), refused(EPERM));
+  EXPECT_EQ(answer(SYS_socket, {2, 1, 132}), refused(EPROTONOSUPPORT));
+  EXPECT_EQ(answer(SYS_socket, {16, 3, 12}), refused(EPROTONOSUPPORT));
+}
+
+TEST_F(SeccompTable, ComparesTheLowHalfOfAnArgumentOnly) {
+  constexpr std::uint64_t kHigh = 0xdeadbeef00000000;
+  EXPECT_EQ(answer(SYS_ioctl, {0, 0x5412}), refused(EPERM));
+  EXPECT_EQ(answer(SYS_ioctl, {0, kHigh | 0x5412}), refused(EPERM));
+  EXPECT_EQ(answer(SYS_ioctl, {0, 0x5401}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(answer(SYS_socket, {kHigh | 40, 1, 0}), refused(EAFNOSUPPORT));
+}
+
+TEST_F(SeccompTable, RefusesDeviceNodesAndOddPersonalities) {
+  EXPECT_EQ(answer(SYS_mknodat, {0, 0, 0x1000}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(answer(SYS_mknodat, {0, 0, 0x2000 | 0666}), refused(EPERM));
+  EXPECT_EQ(answer(SYS_mknodat, {0, 0, 0x6000 | 0666}), refused(EPERM));
+  EXPECT_EQ(answer(SYS_personality, {0xffffffff}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(answer(SYS_personality, {0x0040000}), refused(EPERM));
+}
+
+}  // namespace
+}  // namespace lmsb::sandbox

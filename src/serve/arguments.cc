@@ -1,0 +1,103 @@
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <unistd.h>
+
+#include "serve/serve.h"
+
+namespace lmsb::serve {
+namespace {
+
+// Flags that are configuration keys under another spelling.
+struct FlagKey {
+  const char* flag;
+  const char* key;
+  bool is_switch;
+};
+constexpr std::array<FlagKey, 15> kFlags = {{{"--listen", "listen", false},
+                                             {"--ssh-listen", "ssh_listen", false},
+                                             {"--data-dir", "data_dir", false},
+                                             {"--run-dir", "run_dir", false},
+                                             {"--socket-group", "socket_group", false},
+                                             {"--runtime", "runtime", false},
+                                             {"--default-image", "default_image", false},
+                                             {"--allow-host", "allow_host", false},
+                                             {"--allow-origin", "allow_origin", false},
+                                             {"--log-level", "log_level", false},
+                                             {"--log-format", "log_format", false},
+                                             {"--llama-server", "model.llama_server", false},
+                                             {"--upstream", "upstream.base_url", false},
+                                             {"--upstream-model", "upstream.model", false},
+                                             {"--offline", "offline", true}}};
+
+std::vector<std::string> process_environment() {
+  std::vector<std::string> list;
+  for (char** at = environ; *at != nullptr; ++at) list.emplace_back(*at);
+  return list;
+}
+
+Error bad_flag(const std::string& what) {
+  return Error(ErrorCode::invalid_argument, what).with_hint("lm-sandbox serve --help lists the flags");
+}
+
+Result<int> descriptor_number(const std::string& text) {
+  int number = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < 0)
+    return bad_flag("--ready-fd needs the number of an open descriptor, not '" + text + "'");
+  return number;
+}
+
+}  // namespace
+
+Result<ServeArguments> parse_arguments(const std::vector<std::string>& arguments) {
+  ServeArguments parsed;
+  parsed.sources.environment = process_environment();
+  std::vector<std::string> copies;
+  bool is_config_named = false;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    std::string name = arguments[i];
+    std::string value;
+    const std::size_t equals = name.find('=');
+    const bool has_value = name.starts_with("--") && equals != std::string::npos;
+    if (has_value) {
+      value = name.substr(equals + 1);
+      name.resize(equals);
+    }
+    if (name == "--die-with-parent" || name == "--stop-sandboxes") {  // sandboxes end with this version's daemon anyway
+      parsed.die_with_parent = parsed.die_with_parent || name == "--die-with-parent";
+      continue;
+    }
+    const auto flag = std::find_if(kFlags.begin(), kFlags.end(), [&](const FlagKey& f) { return name == f.flag; });
+    const bool is_known = flag != kFlags.end() || name == "--config" || name == "--config-copy" || name == "--ready-fd";
+    if (!is_known) return bad_flag("unknown flag " + name);
+    if (flag != kFlags.end() && flag->is_switch) {
+      parsed.sources.flags.push_back({flag->key, has_value ? value : "true"});
+      continue;
+    }
+    if (!has_value) {
+      if (i + 1 == arguments.size()) return bad_flag(name + " needs a value");
+      value = arguments[++i];
+    }
+    if (name == "--ready-fd") {
+      LMSB_TRY(parsed.ready_fd, descriptor_number(value));
+    } else if (name == "--config") {
+      parsed.sources.files.push_back("!" + value);
+      is_config_named = true;
+    } else if (name == "--config-copy") {
+      copies.push_back(value);
+    } else if (name == "--listen" && value == "off") {
+      parsed.is_socket_only = true;
+    } else {
+      parsed.sources.flags.push_back({flag->key, value});
+    }
+  }
+  if (!copies.empty()) {
+    parsed.sources.files = copies;  // stage 2: what stage 1 has read
+  } else if (!is_config_named) {
+    parsed.sources.files = {"/etc/lm-sandbox/config.toml"};
+  }
+  return parsed;
+}
+
+}  // namespace lmsb::serve

@@ -1,0 +1,28 @@
+#pragma once
+// `lm-sandbox serve`: two stages of one program.
+//
+// Stage 1 runs as root: it reads flags and configuration, decides who the daemon will be, and becomes
+// lm-sandbox-launcher, which starts stage 2: the daemon, without any privilege, beside the launcher.
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "config/config.h"
+
+namespace lmsb::serve {
+
+// What the command line of `serve` says, apart from configuration keys.
+struct ServeArguments {
+  config::Sources sources;
+  int ready_fd = -1;             // where one line of JSON goes when ready; -1 = nowhere
+  bool is_socket_only = false;   // --listen off: the unix socket and no TCP
+  bool die_with_parent = false;  // of private daemons that a command starts
+};
+
+// Takes `--name value`, `--name=value` and bare switches apart. Errors name the flag.
+Result<ServeArguments> parse_arguments(const std::vector<std::string>& arguments);
+
+// The whole program `lm-sandbox serve ARGUMENTS`, whichever stage this process is. Returns the exit status.
+int main_serve(const std::vector<std::string>& arguments);
+
+}  // namespace lmsb::serve

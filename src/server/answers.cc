@@ -1,0 +1,122 @@
+#include "server/answers.h"
+
+#include <algorithm>
+
+namespace lmsb::server {
+namespace {
+
+constexpr std::size_t kMaxFaults = 32;  // more is no help to anybody
+
+// The innermost cause: what stands after the last ": " of the message.
+std::string_view cause_of(std::string_view message) {
+  const std::size_t at = message.rfind(": ");
+  return at == std::string_view::npos ? std::string_view() : message.substr(at + 2);
+}
+
+void write_faults(json::Writer& out, const json::Faults& faults) {
+  out.key("fields").begin_array();
+  for (std::size_t i = 0; i < std::min(faults.size(), kMaxFaults); ++i) {
+    out.begin_object().key("path").string(json::format_location(faults[i].location));
+    out.key("message").string(faults[i].message).end_object();
+  }
+  out.end_array();
+}
+
+std::string error_body(const Error& error, const json::Faults* faults) {
+  json::Writer out;
+  out.begin_object().key("error").begin_object();
+  out.key("code").string(error.slug()).key("message").string(error.message());
+  string_or_null(out.key("cause"), cause_of(error.message()));
+  string_or_null(out.key("hint"), error.hint());
+  out.key("retryable").boolean(is_retryable(error.code()));
+  if (faults != nullptr) write_faults(out, *faults);
+  out.end_object().end_object();
+  return std::move(out).str();
+}
+
+std::string sentence_of(const json::Faults& faults) {
+  std::string sentence = "the request is not valid";
+  for (std::size_t i = 0; i < std::min(faults.size(), kMaxFaults); ++i) {
+    const std::string where = json::format_location(faults[i].location);
+    sentence += (i == 0 ? ": " : "; ") + (where.empty() ? "the body" : where) + ", " + faults[i].message;
+  }
+  return sentence;
+}
+
+void add_common_fields(http::Response& response) {
+  if (response.status == 429 || response.status == 503) response.headers.set("Retry-After", "1");
+  if (response.status == 401) response.headers.set("WWW-Authenticate", "Bearer");
+}
+
+}  // namespace
+
+Dialect dialect_of(std::string_view path) {
+  return path == "/v1" || path.starts_with("/v1/") ? Dialect::v1 : Dialect::seed;
+}
+
+int http_status(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::invalid_argument: return 400;
+    case ErrorCode::unauthenticated: return 401;
+    case ErrorCode::permission_denied: return 403;
+    case ErrorCode::not_found: return 404;
+    case ErrorCode::already_exists: return 409;
+    case ErrorCode::failed_precondition: return 409;
+    case ErrorCode::resource_exhausted: return 429;
+    case ErrorCode::cancelled: return 499;  // nobody reads it: the client has gone
+    case ErrorCode::internal: return 500;
+    case ErrorCode::unsupported: return 501;
+    case ErrorCode::unavailable: return 503;
+    case ErrorCode::deadline_exceeded: return 504;
+  }
+  return 500;
+}
+
+bool is_retryable(ErrorCode code) {
+  return code == ErrorCode::resource_exhausted || code == ErrorCode::unavailable ||
+         code == ErrorCode::deadline_exceeded || code == ErrorCode::cancelled;
+}
+
+http::Response error_answer(Dialect dialect, const Error& error) {
+  return error_answer(dialect, http_status(error.code()), error);
+}
+
+http::Response error_answer(Dialect dialect, int status, const Error& error) {
+  if (dialect == Dialect::seed) {
+    return detail_answer(status, error.hint().empty() ? error.message() : error.message() + " (" + error.hint() + ")");
+  }
+  http::Response response = http::Response::json(status, error_body(error, nullptr));
+  add_common_fields(response);
+  return response;
+}
+
+http::Response invalid_answer(const json::Faults& faults) {
+  const Error error = Error(ErrorCode::invalid_argument, sentence_of(faults))
+                          .with_slug("invalid_request")
+                          .with_hint("/docs shows what may be sent");
+  return http::Response::json(http_status(error.code()), error_body(error, &faults));
+}
+
+http::Response detail_answer(int status, std::string_view detail) {
+  json::Writer out;
+  out.begin_object().key("detail").string(detail).end_object();
+  http::Response response = http::Response::json(status, std::move(out).str());
+  add_common_fields(response);
+  return response;
+}
+
+void string_or_null(json::Writer& out, std::string_view text) {
+  if (text.empty()) {
+    out.null();
+  } else {
+    out.string(text);
+  }
+}
+
+void write_texts(json::Writer& out, const std::vector<std::string>& texts) {
+  out.begin_array();
+  for (const std::string& text : texts) out.string(text);
+  out.end_array();
+}
+
+}  // namespace lmsb::server

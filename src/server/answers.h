@@ -1,0 +1,41 @@
+#pragma once
+// Answers: how an Error becomes an HTTP answer, once for every route. Our own shape under /v1, FastAPI's `detail`
+// everywhere else (the original's clients know that one).
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "http/message.h"
+#include "json/reader.h"
+#include "json/writer.h"
+
+namespace lmsb::server {
+
+enum class Dialect : std::uint8_t {
+  v1,    // {"error":{"code","message","cause","hint","retryable"}}
+  seed,  // {"detail":"..."}
+};
+
+// The dialect of a path; decides the shape of errors even where no route is.
+Dialect dialect_of(std::string_view path);
+
+// The one status of each category.
+int http_status(ErrorCode code);
+// Whether the same request may work later, unchanged.
+bool is_retryable(ErrorCode code);
+
+http::Response error_answer(Dialect dialect, const Error& error);
+// The same with a status that no category has (405, 415, 421, 502).
+http::Response error_answer(Dialect dialect, int status, const Error& error);
+// 400 in the /v1 shape, with `fields` beside: what is wrong with the request, all of it at once (the first 32).
+http::Response invalid_answer(const json::Faults& faults);
+// {"detail": detail}
+http::Response detail_answer(int status, std::string_view detail);
+
+// Writes `text` as a string, and no text as null.
+void string_or_null(json::Writer& out, std::string_view text);
+void write_texts(json::Writer& out, const std::vector<std::string>& texts);
+
+}  // namespace lmsb::server

@@ -1,0 +1,81 @@
+#include "server/answers.h"
+
+#include <array>
+
+#include <gtest/gtest.h>
+
+namespace lmsb::server {
+namespace {
+
+struct Row {
+  ErrorCode code;
+  int status;
+  bool retryable;
+};
+
+constexpr std::array kEveryCode{
+    Row{ErrorCode::invalid_argument, 400, false},  Row{ErrorCode::not_found, 404, false},
+    Row{ErrorCode::already_exists, 409, false},    Row{ErrorCode::failed_precondition, 409, false},
+    Row{ErrorCode::permission_denied, 403, false}, Row{ErrorCode::unauthenticated, 401, false},
+    Row{ErrorCode::resource_exhausted, 429, true}, Row{ErrorCode::deadline_exceeded, 504, true},
+    Row{ErrorCode::cancelled, 499, true},          Row{ErrorCode::unavailable, 503, true},
+    Row{ErrorCode::unsupported, 501, false},       Row{ErrorCode::internal, 500, false},
+};
+
+TEST(Answers, MapEveryErrorCodeToOneStatus) {
+  for (const Row& row : kEveryCode) {
+    EXPECT_EQ(http_status(row.code), row.status) << to_string(row.code);
+    EXPECT_EQ(is_retryable(row.code), row.retryable) << to_string(row.code);
+    EXPECT_EQ(error_answer(Dialect::v1, Error(row.code, "x")).status, row.status);
+    EXPECT_EQ(error_answer(Dialect::seed, Error(row.code, "x")).status, row.status);
+  }
+}
+
+TEST(Answers, ShowAnErrorWithItsCauseAndWhatToDo) {
+  const Error error = Error(ErrorCode::not_found, "exec in a: there is no sandbox a")
+                          .with_slug("sandbox_not_found")
+                          .with_hint("lm-sandbox ls");
+  EXPECT_EQ(error_answer(Dialect::v1, error).body,
+            R"({"error":{"code":"sandbox_not_found","message":"exec in a: there is no sandbox a",)"
+            R"("cause":"there is no sandbox a","hint":"lm-sandbox ls","retryable":false}})");
+  EXPECT_EQ(error_answer(Dialect::seed, error).body,
+            R"x({"detail":"exec in a: there is no sandbox a (lm-sandbox ls)"})x");
+}
+
+TEST(Answers, AreNullWhereAnErrorSaysNoMore) {
+  EXPECT_EQ(error_answer(Dialect::v1, Error(ErrorCode::unavailable, "away")).body,
+            R"({"error":{"code":"unavailable","message":"away","cause":null,"hint":null,"retryable":true}})");
+}
+
+TEST(Answers, SayWhenToComeBackAndHowToSignIn) {
+  EXPECT_TRUE(error_answer(Dialect::v1, Error(ErrorCode::resource_exhausted, "x")).headers.find("Retry-After"));
+  EXPECT_TRUE(error_answer(Dialect::seed, Error(ErrorCode::unavailable, "x")).headers.find("Retry-After"));
+  EXPECT_TRUE(error_answer(Dialect::v1, Error(ErrorCode::unauthenticated, "x")).headers.find("WWW-Authenticate"));
+}
+
+TEST(Answers, ListFaultsWithTheirPaths) {
+  json::Faults faults;
+  faults.push_back({"missing", {"cmd"}, "Field required", "{}"});
+  faults.push_back({"string_type", {"files", "a"}, "must be text", "1"});
+  const auto response = invalid_answer(faults);
+  EXPECT_EQ(response.status, 400);
+  EXPECT_NE(response.body.find(R"("code":"invalid_request")"), std::string::npos);
+  EXPECT_NE(response.body.find(
+                R"("fields":[{"path":"cmd","message":"Field required"},{"path":"files.a","message":"must be text"}])"),
+            std::string::npos);
+}
+
+TEST(Answers, ListNoMoreFaultsThanHelp) {
+  json::Faults faults(10'000, json::Fault{"missing", {"cmd"}, "Field required", "{}"});
+  EXPECT_LT(invalid_answer(faults).body.size(), 10'000U);
+}
+
+TEST(Answers, UseOurShapeUnderV1AndFastApisElsewhere) {
+  EXPECT_EQ(dialect_of("/v1"), Dialect::v1);
+  EXPECT_EQ(dialect_of("/v1/x"), Dialect::v1);
+  EXPECT_EQ(dialect_of("/v10"), Dialect::seed);
+  EXPECT_EQ(dialect_of("/run-bash/"), Dialect::seed);
+}
+
+}  // namespace
+}  // namespace lmsb::server

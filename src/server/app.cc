@@ -1,0 +1,195 @@
+#include "server/app.h"
+
+#include "server/idempotency.h"
+#include "server/ops_routes.h"
+#include "server/refusal_log.h"
+#include "server/request_metrics.h"
+#include "server/seed_routes.h"
+#include "server/v1_routes.h"
+
+namespace lmsb::server {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAnswers& answers,
+                      const control::Limits& limits) {
+  RouteTable table;
+  add_seed_routes(table, control);
+  add_run_routes(table, control);
+  add_sandbox_routes(table, control, answers, limits);
+  add_exec_routes(table, control);
+  add_image_routes(table, control);
+  add_model_routes(table, control);
+  add_info_routes(table, control);
+  add_ops_routes(table, control, metrics);
+  return table;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+http::Response no_such_path(const http::Request& request) {
+  if (dialect_of(request.path) == Dialect::seed) return detail_answer(404, "Not Found");
+  const Error error = Error(ErrorCode::not_found, "nothing is at this path")
+                          .with_slug("path_not_found")
+                          .with_hint("/docs lists all paths");
+  return error_answer(Dialect::v1, error);
+}
+
+http::Response wrong_method(const http::Request& request, const std::vector<std::string>& allowed) {
+  http::Response response;
+  if (dialect_of(request.path) == Dialect::seed) {
+    response = detail_answer(405, "Method Not Allowed");
+  } else {
+    const Error error = Error(ErrorCode::invalid_argument, "this path does not know the method")
+                            .with_slug("method_not_allowed")
+                            .with_hint("allowed here: " + joined(allowed));
+    response = error_answer(Dialect::v1, 405, error);
+  }
+  response.headers.set("Allow", joined(allowed));
+  return response;
+}
+
+// A browser asks whether a page of a listed origin may send what it is about to send.
+bool is_preflight(const http::Request& request) {
+  return request.method == "OPTIONS" && request.headers.find("Origin") &&
+         request.headers.find("Access-Control-Request-Method");
+}
+
+http::Response preflight_answer() {
+  http::Response response;
+  response.status = 204;
+  response.headers.set("Access-Control-Allow-Methods", "GET, POST, DELETE");
+  response.headers.set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, X-API-Key");
+  response.headers.set("Access-Control-Max-Age", "600");
+  return response;
+}
+
+// What is still asked of a request once its handler has taken it.
+struct Asked {
+  std::string method;
+  std::string path;
+  std::string listed_origin;  // "" = none
+  const RouteRow* row = nullptr;
+  Clock::time_point begin;
+};
+
+}  // namespace
+
+struct App::State {
+  State(control::Control& control, Metrics& metrics, Logger& logger, AppOptions options)
+      : doors(std::move(options.doors)),
+        table(make_table(control, metrics, answers, options.created_limits)),
+        counts(metrics, table),
+        log(logger),
+        refusals(logger) {}
+
+  // The refusal, or nothing: then `who` may call the matched handler.
+  std::optional<http::Response> receive(const http::Request& request, const RouteTable::Match& match,
+                                        control::Principal& who);
+  io::Always<http::Response> answer(http::Request request);
+  Asked remember(const http::Request& request, const RouteRow* row) const;
+  http::Response conclude(const Asked& asked, http::Response response);
+  http::Response failed(const std::string& path, const Error& error);
+  http::Response refused(const http::Request& request, const Refusal& refusal);
+
+  Doors doors;
+  IdempotentAnswers answers;
+  RouteTable table;
+  RequestMetrics counts;
+  Logger& log;
+  RefusalLog refusals;
+};
+
+http::Response App::State::refused(const http::Request& request, const Refusal& refusal) {
+  refusals.add(request, refusal);
+  return error_answer(dialect_of(request.path), refusal.status, refusal.error);
+}
+
+std::optional<http::Response> App::State::receive(const http::Request& request, const RouteTable::Match& match,
+                                                  control::Principal& who) {
+  if (auto refusal = doors.check_source(request)) return refused(request, *refusal);
+  if (is_preflight(request) && doors.is_listed_origin(*request.headers.find("Origin"))) return preflight_answer();
+  if (match.row == nullptr || !match.row->is_public) {
+    auto principal = doors.authenticate(request);
+    if (!principal.ok()) return refused(request, {http_status(principal.error().code()), principal.error()});
+    who = *std::move(principal);
+  }
+  if (match.row == nullptr) {
+    return match.allowed_methods.empty() ? no_such_path(request) : wrong_method(request, match.allowed_methods);
+  }
+  if (const auto refusal = doors.check_body(request)) {
+    return error_answer(dialect_of(request.path), refusal->status, refusal->error);
+  }
+  return std::nullopt;
+}
+
+http::Response App::State::failed(const std::string& path, const Error& error) {
+  if (error.code() == ErrorCode::internal) {
+    counts.count_bug();
+    log.log(LogLevel::error, "http.failed", {{"path", path}, {"error", error.message()}});
+  }
+  return error_answer(dialect_of(path), error);
+}
+
+Asked App::State::remember(const http::Request& request, const RouteRow* row) const {
+  Asked asked;
+  asked.begin = Clock::now();
+  asked.method = request.method;
+  asked.path = request.path;
+  asked.row = row;
+  if (const auto origin = request.headers.find("Origin"); origin && doors.is_listed_origin(*origin)) {
+    asked.listed_origin = std::string(*origin);
+  }
+  return asked;
+}
+
+// The part of every answer that no handler writes.
+http::Response App::State::conclude(const Asked& asked, http::Response response) {
+  response.headers.set("X-Content-Type-Options", "nosniff");
+  if (!asked.listed_origin.empty()) {
+    response.headers.set("Access-Control-Allow-Origin", asked.listed_origin);
+    response.headers.set("Vary", "Origin");
+  }
+  const auto time = Clock::now() - asked.begin;
+  counts.count(asked.row, response.status, time);
+  if (log.enabled(LogLevel::debug)) {
+    log.log(LogLevel::debug, "http.answered",
+            {{"method", asked.method},
+             {"path", asked.path},
+             {"status", response.status},
+             {"ms", std::chrono::duration<double, std::milli>(time).count()}});
+  }
+  return response;
+}
+
+io::Always<http::Response> App::State::answer(http::Request request) {
+  RouteTable::Match match = table.match(request.method, request.path);
+  const Asked asked = remember(request, match.row);
+  Call call;
+  if (auto refusal = receive(request, match, call.who)) co_return conclude(asked, *std::move(refusal));
+  call.request = std::move(request);
+  call.request.params = std::move(match.params);
+  auto result = co_await match.row->handler(std::move(call));
+  http::Response response = result.ok() ? *std::move(result) : failed(asked.path, result.error());
+  co_return conclude(asked, std::move(response));
+}
+
+App::App(control::Control& control, Metrics& metrics, Logger& log, AppOptions options)
+    : state_(std::make_unique<State>(control, metrics, log, std::move(options))) {}
+
+App::~App() = default;
+
+http::Serve App::serve() {
+  return [state = state_.get()](http::Request request) { return state->answer(std::move(request)); };
+}
+
+void App::set_doors(DoorPolicy policy) { state_->doors = Doors(std::move(policy)); }
+
+const RouteTable& App::routes() const { return state_->table; }
+
+}  // namespace lmsb::server

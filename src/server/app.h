@@ -1,0 +1,43 @@
+#pragma once
+// App: everything between an HTTP request and control. For each request: who is it (doors), what is there (routes),
+// the handler, errors into the dialect's shape, metrics, log.
+//
+//   App app(engine, metrics, log, std::move(options));
+//   http::Server server(loop, limits, app.serve());
+//
+// Lives on the event loop's thread; nothing here blocks.
+#include <memory>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "control/control.h"
+#include "http/server.h"
+#include "server/doors.h"
+#include "server/routes.h"
+
+namespace lmsb::server {
+
+struct AppOptions {
+  DoorPolicy doors;
+  // What a request to create leaves out of `limits`; the defaults of created sandboxes.
+  control::Limits created_limits;
+};
+
+class App {
+ public:
+  // All references outlive the App.
+  App(control::Control& control, Metrics& metrics, Logger& log, AppOptions options);
+  ~App();
+
+  // For http::Server. The App outlives it and every request that runs.
+  http::Serve serve();
+  // From the next request on (SIGHUP).
+  void set_doors(DoorPolicy policy);
+  const RouteTable& routes() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace lmsb::server

@@ -1,0 +1,413 @@
+#include "server/app.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/test_support.h"
+
+namespace lmsb::server {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(RunBash, AnswersTheOriginalsShapeAndOurFields) {
+  Fixture f;
+  f.control.one_shot_result.exec.outcome = control::Outcome::exited;
+  f.control.one_shot_result.exec.exit_code = 3;
+  f.control.one_shot_result.exec.out.data = "out\n";
+  f.control.one_shot_result.exec.err.data = "err\n";
+  f.control.one_shot_result.exec.sandbox_id = "s0000000000000000000";
+  for (const char* path : {"/run-bash/", "/run-bash"}) {
+    const auto response = f.send("POST", path, R"({"cmd":"echo out; echo err >&2; exit 3"})");
+    EXPECT_EQ(response.status, 200);
+    EXPECT_EQ(
+        response.body,
+        R"({"output":"out\n","error":"err\n","exit_code":3,"sandbox_id":"s0000000000000000000","outcome":"exited",)"
+        R"("truncated":{"stdout_bytes":0,"stderr_bytes":0,"spill_path":null}})");
+  }
+  EXPECT_EQ(std::get<std::string>(f.control.one_shot.command.cmd), "echo out; echo err >&2; exit 3");
+  EXPECT_EQ(f.control.asker.name, "local:1000");
+}
+
+TEST(RunBash, RunsAnEmptyCommand) {
+  Fixture f;
+  EXPECT_EQ(f.send("POST", "/run-bash/", R"({"cmd":""})").status, 200);
+  EXPECT_EQ(std::get<std::string>(f.control.one_shot.command.cmd), "");
+}
+
+TEST(RunBash, AnswersErrorsAsFastApiDoes) {
+  Fixture f;
+  EXPECT_EQ(f.send("POST", "/run-bash/").status, 422);
+  const auto get = f.send("GET", "/run-bash/");
+  EXPECT_EQ(get.status, 405);
+  EXPECT_EQ(get.body, R"({"detail":"Method Not Allowed"})");
+  EXPECT_EQ(get.headers.find("Allow"), "POST");
+  f.control.error = Error(ErrorCode::resource_exhausted, "the queue is full").with_hint("try again");
+  const auto full = f.send("POST", "/run-bash/", R"({"cmd":"x"})");
+  EXPECT_EQ(full.status, 429);
+  EXPECT_EQ(full.body, R"x({"detail":"the queue is full (try again)"})x");
+}
+
+TEST(RunBash, WantsItsContentType) {
+  Fixture f;
+  auto request = local_request("POST", "/run-bash/", R"({"cmd":"x"})");
+  request.headers.set("Content-Type", "application/x-www-form-urlencoded");
+  const auto response = f.send(request);
+  EXPECT_EQ(response.status, 415);
+  EXPECT_THAT(response.body, HasSubstr("add the header `Content-Type: application/json`"));
+}
+
+TEST(LlamaCpp, AnswersTheCompletion) {
+  Fixture f;
+  f.control.completion = "It is...";
+  const auto response = f.send("POST", "/llama-cpp/", R"({"cmd":"What is AI?"})");
+  EXPECT_EQ(response.body, R"({"output":"It is...","error":""})");
+  EXPECT_EQ(f.control.prompt, "What is AI?");
+}
+
+TEST(LlamaCpp, Answers503WhenThereIsNoModel) {
+  Fixture f;
+  f.control.error = Error(ErrorCode::not_found, "there is no model").with_hint("lm-sandbox model pull FILE");
+  const auto response = f.send("POST", "/llama-cpp/", R"({"cmd":"x"})");
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(response.body, R"x({"detail":"there is no model (lm-sandbox model pull FILE)"})x");
+}
+
+TEST(Ollama, PassesTheUpstreamsJsonAndStatusThrough) {
+  Fixture f;
+  f.control.upstream = {200, R"({ "choices": [] })"};
+  EXPECT_EQ(f.send("POST", "/ollama/", R"({"cmd":"x"})").body, R"({ "choices": [] })");
+  f.control.upstream = {404, R"({"error":"no such model"})"};
+  EXPECT_EQ(f.send("POST", "/ollama", R"({"cmd":"x"})").status, 404);
+}
+
+TEST(Ollama, Answers502WhenTheUpstreamIsAwayOrSpeaksHtml) {
+  Fixture f;
+  f.control.upstream = {200, "<html>hello</html>"};
+  const auto html = f.send("POST", "/ollama/", R"({"cmd":"x"})");
+  EXPECT_EQ(html.status, 502);
+  EXPECT_THAT(html.body, HasSubstr("not JSON"));
+  f.control.error = Error(ErrorCode::unavailable, "connect to 127.0.0.1:11434: Connection refused");
+  EXPECT_EQ(f.send("POST", "/ollama/", R"({"cmd":"x"})").status, 502);
+  f.control.error = Error(ErrorCode::failed_precondition, "no upstream is configured");
+  EXPECT_EQ(f.send("POST", "/ollama/", R"({"cmd":"x"})").status, 503);
+  f.control.error = Error(ErrorCode::deadline_exceeded, "the upstream took too long");
+  EXPECT_EQ(f.send("POST", "/ollama/", R"({"cmd":"x"})").status, 504);
+}
+
+TEST(Run, ReadsEveryField) {
+  Fixture f;
+  const auto response = f.send("POST", "/v1/run", R"x({
+    "cmd": ["python3", "a.py"], "shell": "/bin/sh", "env": {"A": "1"}, "cwd": "/tmp", "user": "user",
+    "stdin": {"base64": "/w=="}, "timeout_ms": 2500, "image": "base",
+    "limits": {"memory_bytes": 1048576, "cpus": 0.5, "processes": 7, "disk_bytes": 4096},
+    "files": {"a.py": "print(1)", "/data/b": {"base64": "AP8="}}, "collect": ["out"],
+    "mounts": [{"token": "00", "target": "/w", "read_only": true}], "name": "x", "labels": {"k": "v"}})x");
+  ASSERT_EQ(response.status, 200) << response.body;
+  const control::OneShot& asked = f.control.one_shot;
+  EXPECT_EQ(std::get<control::Argv>(asked.command.cmd), (control::Argv{"python3", "a.py"}));
+  EXPECT_EQ(asked.command.shell, "/bin/sh");
+  EXPECT_EQ(asked.command.env.at("A"), "1");
+  EXPECT_EQ(asked.command.cwd, "/tmp");
+  EXPECT_EQ(asked.command.stdin_data, "\xFF");
+  EXPECT_EQ(asked.command.timeout.count(), 2500);
+  EXPECT_EQ(asked.image, "base");
+  EXPECT_EQ(asked.limits.memory.count(), 1048576U);
+  EXPECT_EQ(asked.limits.cpu_millis, 500U);
+  EXPECT_EQ(asked.limits.processes, 7U);
+  ASSERT_EQ(asked.files.size(), 2U);
+  EXPECT_EQ(asked.files[1].data, std::string("\0\xFF", 2));
+  EXPECT_EQ(asked.collect, std::vector<std::string>{"out"});
+  ASSERT_EQ(asked.mounts.size(), 1U);
+  EXPECT_TRUE(asked.mounts[0].read_only);
+}
+
+TEST(Run, KeepsTheOneShotDefaultsOfLimitsThatAreLeftOut) {
+  Fixture f;
+  ASSERT_EQ(f.send("POST", "/v1/run", R"({"cmd":"x","limits":{"processes":9}})").status, 200);
+  control::Limits expected;
+  expected.processes = 9;
+  EXPECT_EQ(f.control.one_shot.limits, expected);
+  EXPECT_EQ(f.control.one_shot.command.timeout.count(), 120'000);
+}
+
+TEST(Run, ReturnsFilesAsTextWhereTheyAreText) {
+  Fixture f;
+  f.control.one_shot_result.files = {{"a", "text"}, {"b", "\xFF"}};
+  EXPECT_THAT(f.send("POST", "/v1/run", R"({"cmd":"x"})").body,
+              HasSubstr(R"("files":{"a":"text","b":{"base64":"/w=="}}})"));
+}
+
+TEST(Run, PrintsThePlanOfADryRun) {
+  Fixture f;
+  EXPECT_EQ(f.send("POST", "/v1/run", R"({"cmd":"x","dry_run":true})").body, R"({"plan":"the plan\n"})");
+  EXPECT_EQ(f.control.asker.name, "");
+}
+
+TEST(Run, NamesEverythingThatIsWrongAtOnce) {
+  Fixture f;
+  const auto response =
+      f.send("POST", "/v1/run", R"({"cmd":5,"timeout_ms":0,"env":{"A":1},"files":{"a":3,"":"x","b":{"base64":"?"}},
+    "limits":{"memroy_bytes":1,"cpus":-1},"mounts":[{"target":"/x"}],"extra":1})");
+  EXPECT_EQ(response.status, 400);
+  for (const char* path : {"cmd", "timeout_ms", "env.A", "files.a", "files.b.base64", "limits.memroy_bytes",
+                           "limits.cpus", "mounts[0].token", "extra"}) {
+    EXPECT_THAT(response.body, HasSubstr(std::string(R"("path":")") + path + "\"")) << path;
+  }
+  EXPECT_THAT(response.body, HasSubstr(R"("code":"invalid_request")"));
+  EXPECT_EQ(f.control.asker.name, "") << "nothing may have run";
+}
+
+TEST(Run, RefusesWhatIsNoCommand) {
+  Fixture f;
+  for (const char* cmd : {"null", "[]", "[1]", "{}", "true"}) {
+    EXPECT_EQ(f.send("POST", "/v1/run", R"({"cmd":)" + std::string(cmd) + "}").status, 400) << cmd;
+  }
+}
+
+TEST(V1, SaysWhyABodyIsNoJsonObject) {
+  Fixture f;
+  EXPECT_THAT(f.send("POST", "/v1/run").body,
+              HasSubstr(R"("code":"invalid_json","message":"the request has no body")"));
+  EXPECT_THAT(f.send("POST", "/v1/run", "nope").body, HasSubstr(R"("code":"invalid_json")"));
+  EXPECT_THAT(f.send("POST", "/v1/run", "[]").body, HasSubstr(R"("code":"invalid_request")"));
+}
+
+TEST(Sandboxes, CreateGivesTheWholeObject) {
+  Fixture f;
+  f.control.sandbox.id = "s0000000000000000000";
+  f.control.sandbox.image = "host";
+  f.control.sandbox.state = control::SandboxState::running;
+  f.control.sandbox.created_at = "2026-01-01T00:00:00Z";
+  f.control.sandbox.labels = {{"k", "v"}};
+  f.control.sandbox.isolation = {"seccomp"};
+  const auto response = f.send("POST", "/v1/sandboxes", "{}");
+  EXPECT_EQ(response.status, 201);
+  EXPECT_EQ(response.headers.find("Location"), "/v1/sandboxes/s0000000000000000000");
+  EXPECT_EQ(
+      response.body,
+      R"({"id":"s0000000000000000000","name":null,"image":"host","image_digest":"","runtime":"native","state":"running",)"
+      R"("created_at":"2026-01-01T00:00:00Z","expires_at":null,"labels":{"k":"v"},)"
+      R"("limits":{"memory_bytes":1073741824,"cpus":1.000,"processes":256,"disk_bytes":1073741824},)"
+      R"("egress":{"mode":"none","allow":[]},"profile":"user","isolation":["seccomp"]})");
+  EXPECT_FALSE(f.control.creation.limits);
+}
+
+TEST(Sandboxes, CreateFillsWhatIsLeftOutOfLimitsWithItsOwnDefaults) {
+  Fixture f;
+  f.send("POST", "/v1/sandboxes", R"({"limits":{"cpus":2},"name":"n","labels":{"k":"v"}})");
+  ASSERT_TRUE(f.control.creation.limits);
+  EXPECT_EQ(f.control.creation.limits->cpu_millis, 2000U);
+  EXPECT_EQ(f.control.creation.limits->processes, 1024U);
+  EXPECT_EQ(f.control.creation.name, "n");
+}
+
+TEST(Sandboxes, CreateHonoursAnIdempotencyKey) {
+  Fixture f;
+  f.control.sandbox.id = "s0000000000000000000";
+  auto request = local_request("POST", "/v1/sandboxes", "{}");
+  request.headers.set("Idempotency-Key", "once");
+  const auto first = f.send(request);
+  const auto second = f.send(request);
+  EXPECT_EQ(f.control.creations, 1);
+  EXPECT_EQ(first.body, second.body);
+  EXPECT_EQ(second.status, 201);
+  EXPECT_EQ(second.headers.find("Idempotent-Replayed"), "true");
+  request.body = R"({"name":"x"})";
+  EXPECT_EQ(f.send(request).status, 409);
+}
+
+TEST(Sandboxes, CreateTriesAgainAfterAnError) {
+  Fixture f;
+  auto request = local_request("POST", "/v1/sandboxes", "{}");
+  request.headers.set("Idempotency-Key", "once");
+  f.control.error = Error(ErrorCode::unavailable, "away");
+  EXPECT_EQ(f.send(request).status, 503);
+  f.control.error.reset();
+  EXPECT_EQ(f.send(request).status, 201);
+}
+
+TEST(Sandboxes, ListFiltersAndPages) {
+  Fixture f;
+  auto request = local_request("GET", "/v1/sandboxes");
+  request.query = {{"state", "running"}, {"label", "a=1,b=2=3"}, {"limit", "5"}, {"cursor", "c"}};
+  const auto response = f.send(request);
+  EXPECT_EQ(response.status, 200);
+  EXPECT_THAT(response.body, HasSubstr(R"("next_cursor":"more"})"));
+  EXPECT_EQ(f.control.listed_state, control::SandboxState::running);
+  EXPECT_EQ(f.control.listed_labels, (std::map<std::string, std::string>{{"a", "1"}, {"b", "2=3"}}));
+  EXPECT_EQ(f.control.listed_limit, 5U);
+  EXPECT_EQ(f.control.named, "c");
+}
+
+TEST(Sandboxes, ListRefusesWhatItDoesNotKnow) {
+  Fixture f;
+  using Query = std::map<std::string, std::string>;
+  for (const Query& query :
+       {Query{{"state", "x"}}, Query{{"limit", "0"}}, Query{{"limit", "1001"}}, Query{{"limit", "1x"}},
+        Query{{"label", "a"}}, Query{{"label", "=1"}}, Query{{"sort", "x"}}}) {
+    auto request = local_request("GET", "/v1/sandboxes");
+    request.query = query;
+    EXPECT_EQ(f.send(request).status, 400) << query.begin()->first << query.begin()->second;
+  }
+}
+
+TEST(Sandboxes, GetExecAndDeleteNameTheirSandbox) {
+  Fixture f;
+  EXPECT_EQ(f.send("GET", "/v1/sandboxes/abc").status, 200);
+  EXPECT_EQ(f.control.named, "abc");
+  EXPECT_EQ(f.send("POST", "/v1/sandboxes/def/exec", R"({"cmd":"x","stdin":"in"})").status, 200);
+  EXPECT_EQ(f.control.named, "def");
+  EXPECT_EQ(f.control.command.stdin_data, "in");
+  const auto gone = f.send("DELETE", "/v1/sandboxes/ghi");
+  EXPECT_EQ(gone.status, 204);
+  EXPECT_EQ(gone.body, "");
+  EXPECT_EQ(f.control.named, "ghi");
+}
+
+TEST(Sandboxes, MissingOnesAreOurError) {
+  Fixture f;
+  f.control.error = Error(ErrorCode::not_found, "there is no sandbox abc").with_slug("sandbox_not_found");
+  for (const char* method : {"GET", "DELETE"}) {
+    const auto response = f.send(method, "/v1/sandboxes/abc");
+    EXPECT_EQ(response.status, 404);
+    EXPECT_THAT(response.body, HasSubstr(R"("code":"sandbox_not_found")"));
+  }
+}
+
+TEST(Images, AreListed) {
+  Fixture f;
+  EXPECT_EQ(
+      f.send("GET", "/v1/images").body,
+      R"({"data":[{"name":"host","digest":"sha256:00","size_bytes":7,"created_at":"2026-01-01T00:00:00Z","default":true}],"next_cursor":null})");
+}
+
+TEST(Models, AreListedInOpenAisShapeWithoutTheirPaths) {
+  Fixture f;
+  EXPECT_EQ(
+      f.send("GET", "/v1/models").body,
+      R"({"object":"list","data":[{"id":"tiny","object":"model","created":0,"owned_by":"lm-sandbox","size_bytes":5,"default":true,"loaded":false}]})");
+}
+
+TEST(Models, ArePulledFromASource) {
+  Fixture f;
+  EXPECT_EQ(f.send("POST", "/v1/models/pull", R"({"source":"/m.gguf","name":"m"})").status, 201);
+  EXPECT_EQ(f.control.named, "/m.gguf");
+  EXPECT_EQ(f.send("POST", "/v1/models/pull", R"({})").status, 400);
+}
+
+TEST(Ops, TellHealthAndReadiness) {
+  Fixture f;
+  EXPECT_EQ(f.send("GET", "/healthz").body, R"({"status":"ok"})");
+  EXPECT_EQ(f.send("GET", "/readyz").body, R"({"ready":true,"checks":{"launcher":true}})");
+  f.control.ready = false;
+  EXPECT_EQ(f.send("GET", "/readyz").status, 503);
+  EXPECT_EQ(f.send("GET", "/healthz").status, 200);
+  EXPECT_THAT(f.send("GET", "/v1/info").body, HasSubstr(R"("version":"1.2.3","ready":false)"));
+}
+
+TEST(Ops, CountRequestsByRouteAndStatus) {
+  Fixture f;
+  f.send("POST", "/run-bash/", R"({"cmd":"x"})");
+  f.send("POST", "/run-bash/");
+  f.send("GET", "/no/such/path");
+  const std::string text = f.send("GET", "/metrics").body;
+  EXPECT_THAT(text, HasSubstr(R"(lmsb_http_requests_total{method="POST",route="/run-bash/",status="200"} 1)"));
+  EXPECT_THAT(text, HasSubstr(R"(lmsb_http_requests_total{method="POST",route="/run-bash/",status="422"} 1)"));
+  EXPECT_THAT(text, HasSubstr(R"(lmsb_http_requests_total{method="any",route="none",status="404"} 1)"));
+  EXPECT_THAT(text, HasSubstr(R"(lmsb_http_request_seconds_count{method="POST",route="/run-bash/"} 2)"));
+}
+
+TEST(Ops, CountOurOwnFaults) {
+  Fixture f;
+  f.control.error = Error(ErrorCode::internal, "a bug");
+  EXPECT_EQ(f.send("POST", "/v1/run", R"({"cmd":"x"})").status, 500);
+  EXPECT_THAT(f.send("GET", "/metrics").body, HasSubstr("lmsb_bugs_total 1"));
+}
+
+TEST(Ops, ServeTheDocumentAndItsPage) {
+  Fixture f;
+  EXPECT_THAT(f.send("GET", "/openapi.json").body, HasSubstr(R"("openapi":"3.1.0")"));
+  const auto page = f.send("GET", "/docs");
+  EXPECT_EQ(page.headers.find("Content-Type"), "text/html; charset=utf-8");
+  EXPECT_THAT(std::string(*page.headers.find("Content-Security-Policy")), Not(HasSubstr("unsafe")));
+  EXPECT_THAT(f.send("GET", "/").body, HasSubstr("/docs"));
+}
+
+TEST(App, AnswersUnknownPathsAndMethodsInTheShapeOfTheirDialect) {
+  Fixture f;
+  EXPECT_EQ(f.send("GET", "/nothing").body, R"({"detail":"Not Found"})");
+  EXPECT_EQ(f.send("GET", "/nothing").status, 404);
+  EXPECT_THAT(f.send("GET", "/v1/nothing").body, HasSubstr(R"("code":"path_not_found")"));
+  const auto wrong = f.send("PATCH", "/v1/sandboxes");
+  EXPECT_EQ(wrong.status, 405);
+  EXPECT_EQ(wrong.headers.find("Allow"), "POST, GET, HEAD");
+  EXPECT_THAT(wrong.body, HasSubstr(R"("code":"method_not_allowed")"));
+}
+
+TEST(App, LetsNobodyInWithoutAKeyBeyondLoopbackButForHealth) {
+  Fixture f;
+  for (const RouteRow& row : f.app.routes().rows()) {
+    for (const char* method : {"GET", "POST", "HEAD", "OPTIONS", "TRACE", "DELETE"}) {
+      auto request = local_request(method, row.pattern);
+      request.peer = http::Peer();
+      const auto response = f.send(request);
+      const bool is_open = row.is_public && (row.method == method || std::string_view(method) == "HEAD");
+      EXPECT_EQ(response.status == 401, !is_open) << method << " " << row.pattern << " " << response.status;
+    }
+  }
+  EXPECT_EQ(f.control.asker.name, "");
+}
+
+TEST(App, RefusesForeignHostsAndOriginsOnEveryRouteBeforeAnythingHappens) {
+  Fixture f;
+  for (const RouteRow& row : f.app.routes().rows()) {
+    auto request = local_request(row.method, row.pattern, R"({"cmd":"x"})");
+    request.headers.set("Host", "evil.com");
+    EXPECT_EQ(f.send(request).status, 421) << row.pattern;
+    request = local_request(row.method, row.pattern, R"({"cmd":"x"})");
+    request.headers.set("Origin", "http://evil.com");
+    const auto response = f.send(request);
+    EXPECT_EQ(response.status, 403) << row.pattern;
+    EXPECT_FALSE(response.headers.find("Access-Control-Allow-Origin"));
+  }
+  EXPECT_EQ(f.control.asker.name, "");
+  EXPECT_EQ(f.control.creations, 0);
+}
+
+TEST(App, AnswersThePreflightOfListedOriginsOnly) {
+  DoorPolicy policy = local_policy();
+  policy.allow_origins = {"https://console.lan"};
+  Fixture f(policy);
+  auto request = local_request("OPTIONS", "/v1/run");
+  request.headers.set("Access-Control-Request-Method", "POST");
+  request.headers.set("Origin", "https://console.lan");
+  const auto response = f.send(request);
+  EXPECT_EQ(response.status, 204);
+  EXPECT_EQ(response.headers.find("Access-Control-Allow-Origin"), "https://console.lan");
+  request.headers.set("Origin", "https://evil.com");
+  EXPECT_EQ(f.send(request).status, 403);
+  request.headers.set("Origin", "http://127.0.0.1:8000");
+  EXPECT_EQ(f.send(request).status, 405);
+}
+
+TEST(App, TakesANewPolicyForTheNextRequest) {
+  Fixture f;
+  DoorPolicy closed = local_policy();
+  closed.auth_required = true;
+  f.app.set_doors(closed);
+  const auto response = f.send("POST", "/run-bash/", R"({"cmd":"x"})");
+  EXPECT_EQ(response.status, 401);
+  EXPECT_EQ(response.headers.find("WWW-Authenticate"), "Bearer");
+  EXPECT_THAT(response.body, HasSubstr(R"({"detail":"this request needs an API key)"));
+}
+
+TEST(App, ForbidsBrowsersToGuessContentTypes) {
+  Fixture f;
+  EXPECT_EQ(f.send("GET", "/").headers.find("X-Content-Type-Options"), "nosniff");
+  EXPECT_EQ(f.send("GET", "/nothing").headers.find("X-Content-Type-Options"), "nosniff");
+}
+
+}  // namespace
+}  // namespace lmsb::server

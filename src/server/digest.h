@@ -1,0 +1,19 @@
+#pragma once
+// SHA-256 for API keys and idempotency: what is kept is a digest, never the secret.
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace lmsb::server {
+
+using Sha256 = std::array<std::uint8_t, 32>;
+
+Sha256 sha256(std::string_view bytes);
+// Takes the same time wherever the first difference is.
+bool equal_in_constant_time(const Sha256& a, const Sha256& b);
+// 64 hexadecimal digits; nothing for anything else.
+std::optional<Sha256> parse_sha256(std::string_view hex);
+
+}  // namespace lmsb::server

@@ -1,0 +1,185 @@
+#include "server/doors.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "server/authority.h"
+
+namespace lmsb::server {
+namespace {
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+std::optional<Refusal> refuse(int status, ErrorCode code, std::string slug, std::string message, std::string hint) {
+  Error error(code, std::move(message));
+  return Refusal{status, std::move(error).with_slug(std::move(slug)).with_hint(std::move(hint))};
+}
+
+std::optional<Refusal> refuse_host(const std::string& message) {
+  return refuse(421, ErrorCode::permission_denied, "host_not_allowed", message,
+                "use a loopback name, or start the daemon with --allow-host NAME");
+}
+
+std::optional<Refusal> refuse_origin(const std::string& message) {
+  return refuse(403, ErrorCode::permission_denied, "origin_not_allowed", message,
+                "pages of this origin may use the daemon when it is started with --allow-origin ORIGIN");
+}
+
+std::optional<Refusal> refuse_body(const std::string& message, const std::string& hint) {
+  return refuse(415, ErrorCode::invalid_argument, "unsupported_media_type", message, hint);
+}
+
+// An address as it stands in a Host field: IPv6 in brackets.
+std::string as_host(const std::string& address) {
+  bool bare_v6 = std::count(address.begin(), address.end(), ':') > 1 && !address.starts_with('[');
+  return lower(bare_v6 ? "[" + address + "]" : address);
+}
+
+bool contains(const std::vector<std::string>& list, std::string_view item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+// What stands before the request's own machine: a proxy asks for somebody else, so its uid says nothing.
+bool was_forwarded(const http::Headers& headers) {
+  return headers.find("Forwarded") || headers.find("X-Forwarded-For") || headers.find("X-Real-IP");
+}
+
+// A path, or the absolute form with the same authority as the Host field (RFC 9112 section 3.2.2).
+bool target_is_for(std::string_view target, std::string_view host) {
+  if (target.starts_with('/')) return true;
+  const std::size_t slashes = target.find("://");
+  if (slashes == std::string_view::npos) return false;
+  target.remove_prefix(slashes + 3);
+  return lower(target.substr(0, target.find_first_of("/?"))) == lower(host);
+}
+
+// The key's text of the one field that carries it; nothing when there is none, or two.
+std::optional<std::string_view> presented_key(const http::Headers& headers) {
+  if (headers.count("Authorization") + headers.count("X-API-Key") != 1) return std::nullopt;
+  if (auto key = headers.find("X-API-Key")) return trim(*key);
+  std::string_view value = trim(*headers.find("Authorization"));
+  std::size_t space = value.find(' ');
+  if (space == std::string_view::npos || lower(value.substr(0, space)) != "bearer") return std::nullopt;
+  return trim(value.substr(space));
+}
+
+Error unauthenticated(const http::Request& request) {
+  bool given = request.headers.find("Authorization") || request.headers.find("X-API-Key");
+  Error error(ErrorCode::unauthenticated,
+              given ? "the API key is not known here (or two were sent)" : "this request needs an API key");
+  bool local = request.peer.is_unix || (request.peer.is_loopback && request.peer.listener_is_loopback);
+  std::string hint = "send `Authorization: Bearer KEY` or `X-API-Key: KEY`";
+  if (local) {
+    hint += "; without a key this machine's root, the daemon's own user and members of the socket's group are served";
+  }
+  return std::move(error).with_slug(given ? "key_unknown" : "key_required").with_hint(std::move(hint));
+}
+
+}  // namespace
+
+ApiKey ApiKey::from_secret(std::string name, const Secret& secret, bool admin) {
+  return ApiKey{std::move(name), sha256(secret.reveal()), admin};
+}
+
+Doors::Doors(DoorPolicy policy) : policy_(std::move(policy)) {
+  for (std::string& host : policy_.own_hosts) host = as_host(host);
+  for (std::string& host : policy_.allow_hosts) host = lower(host);
+  for (std::string& origin : policy_.allow_origins) origin = lower(origin);
+  any_address_ = contains(policy_.own_hosts, "0.0.0.0") || contains(policy_.own_hosts, "[::]");
+}
+
+bool Doors::host_is_ours(std::string_view host) const {
+  std::optional<Authority> authority = Authority::parse(host);
+  if (!authority) return false;
+  if (authority->is_loopback() || contains(policy_.own_hosts, authority->host)) return true;
+  // Rebinding needs a name: a browser that sends an address has connected to that address.
+  if (any_address_ && authority->is_ip_literal()) return true;
+  return contains(policy_.allow_hosts, authority->host) || contains(policy_.allow_hosts, lower(host));
+}
+
+std::optional<Refusal> Doors::check_source(const http::Request& request) const {
+  if (request.headers.count("Host") != 1) return refuse_host("the request needs exactly one Host field");
+  std::string_view host = *request.headers.find("Host");
+  if (!target_is_for(request.target, host))
+    return refuse_host("the request's target names another server than its Host");
+  if (!host_is_ours(host)) return refuse_host("this daemon does not answer for the host " + quoted(host));
+
+  std::size_t origins = request.headers.count("Origin");
+  if (origins == 0) return check_fetch_metadata(request);
+  std::string origin = lower(*request.headers.find("Origin"));
+  bool same = origin == "http://" + lower(host) || origin == "https://" + lower(host);
+  if (origins == 1 && (same || is_listed_origin(origin))) return std::nullopt;
+  return refuse_origin("pages of the origin " + quoted(origin) + " may not use this daemon");
+}
+
+// For requests without Origin, which browsers send for simple GETs. Clients that are not browsers have no Sec-Fetch-*.
+std::optional<Refusal> Doors::check_fetch_metadata(const http::Request& request) const {
+  std::optional<std::string_view> site = request.headers.find("Sec-Fetch-Site");
+  if (!site || *site == "same-origin" || *site == "none") return std::nullopt;
+  auto is = [&request](std::string_view name, std::string_view value) {
+    return request.headers.find(name) == std::optional<std::string_view>(value);
+  };
+  // Somebody follows a link to one of our pages: nothing is changed, and the other site cannot read it.
+  if (request.method == "GET" && is("Sec-Fetch-Mode", "navigate") && is("Sec-Fetch-Dest", "document")) {
+    return std::nullopt;
+  }
+  return refuse_origin("a page of another site may not use this daemon");
+}
+
+bool Doors::is_listed_origin(std::string_view origin) const {
+  return contains(policy_.allow_origins, lower(origin)) && lower(origin) != "null";
+}
+
+std::optional<control::Principal> Doors::by_key(const http::Request& request) const {
+  std::optional<std::string_view> presented = presented_key(request.headers);
+  if (!presented || presented->empty()) return std::nullopt;
+  Sha256 digest = sha256(*presented);
+  const ApiKey* found = nullptr;
+  for (const ApiKey& key : policy_.keys) {
+    if (equal_in_constant_time(key.digest, digest)) found = &key;  // no early end: all are compared
+  }
+  if (found == nullptr) return std::nullopt;
+  return control::Principal{"key:" + found->name, found->admin};
+}
+
+std::optional<control::Principal> Doors::by_uid(const http::Peer& peer) const {
+  bool local = peer.is_unix || (peer.is_loopback && peer.listener_is_loopback);
+  if (!local || policy_.auth_required || !peer.uid || !policy_.local_access) return std::nullopt;
+  LocalAccess access = policy_.local_access(*peer.uid);
+  if (access == LocalAccess::none) return std::nullopt;
+  return control::Principal{"local:" + std::to_string(*peer.uid), access == LocalAccess::admin};
+}
+
+Result<control::Principal> Doors::authenticate(const http::Request& request) const {
+  if (auto principal = by_key(request)) return *std::move(principal);
+  if (!was_forwarded(request.headers)) {
+    if (auto principal = by_uid(request.peer)) return *std::move(principal);
+  }
+  return unauthenticated(request);
+}
+
+std::optional<Refusal> Doors::check_body(const http::Request& request) const {
+  if (auto encoding = request.headers.find("Content-Encoding"); encoding && lower(*encoding) != "identity") {
+    return refuse_body("compressed request bodies are not read", "send the body without Content-Encoding");
+  }
+  if (request.body.empty()) return std::nullopt;
+  std::optional<std::string_view> type = request.headers.find("Content-Type");
+  std::string media = type ? lower(trim(type->substr(0, type->find(';')))) : "";
+  if (media == "application/json" && request.headers.count("Content-Type") == 1) return std::nullopt;
+  std::string message = type ? "the body's Content-Type is " + quoted(*type) : "the body has no Content-Type";
+  return refuse_body(message, "add the header `Content-Type: application/json`");
+}
+
+}  // namespace lmsb::server

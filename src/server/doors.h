@@ -1,0 +1,78 @@
+#pragma once
+// Doors: who may come in. Decides, before any handler runs, whether a request's Host, Origin and fetch metadata are
+// ours, who asks, and whether its body is of a kind that we read (interfaces.md, "Doors").
+//
+// Why each check: Host, against DNS rebinding; Origin and Sec-Fetch-*, against pages of other sites that post to
+// 127.0.0.1; the JSON content type, since a form or a no-cors fetch cannot send it; the peer's uid, since on a machine
+// with several users loopback is open to all of them.
+// Pure functions of the request and the policy; nothing here blocks.
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/secret.h"
+#include "control/control.h"
+#include "http/message.h"
+#include "server/digest.h"
+
+namespace lmsb::server {
+
+struct ApiKey {
+  std::string name;  // becomes the principal "key:NAME"
+  Sha256 digest{};   // of the key's text
+  bool admin = false;
+
+  static ApiKey from_secret(std::string name, const Secret& secret, bool admin = false);
+};
+
+// What a user of this machine may do without a key.
+enum class LocalAccess : std::uint8_t {
+  none,   // needs a key
+  own,    // sees its own sandboxes: a member of the socket's group
+  admin,  // sees all: root and the daemon's own user
+};
+
+struct DoorPolicy {
+  std::vector<std::string> own_hosts;      // the addresses listened on: "192.168.1.5", "::1", "0.0.0.0"
+  std::vector<std::string> allow_hosts;    // --allow-host: "sandbox.lan" (any port) or "sandbox.lan:8443"
+  std::vector<std::string> allow_origins;  // --allow-origin: "https://console.lan"
+  std::vector<ApiKey> keys;
+  bool auth_required = false;  // [auth] required: everyone needs a key
+  // Asked for each request that comes by loopback or the unix socket without a valid key. Must not block. Empty: none.
+  std::function<LocalAccess(std::uint32_t uid)> local_access;
+};
+
+// A request turned away: the answer's status, and why.
+struct Refusal {
+  int status;
+  Error error;
+};
+
+class Doors {
+ public:
+  explicit Doors(DoorPolicy policy);
+
+  // Whether the request comes from where it may: Host (421), Origin and fetch metadata (403).
+  std::optional<Refusal> check_source(const http::Request& request) const;
+  // Who asks; an Error `unauthenticated` says what to do. A valid key decides; else the peer's uid, where that is
+  // enough; a key that is not needed is ignored. `X-Access-Token` opens nothing here.
+  Result<control::Principal> authenticate(const http::Request& request) const;
+  // Whether a request's body is declared as JSON and not compressed (415). No body: no declaration needed.
+  std::optional<Refusal> check_body(const http::Request& request) const;
+  // Whether `origin` may read answers from a page of its own (CORS): the listed ones, nothing else.
+  bool is_listed_origin(std::string_view origin) const;
+
+ private:
+  bool host_is_ours(std::string_view host) const;
+  std::optional<Refusal> check_fetch_metadata(const http::Request& request) const;
+  std::optional<control::Principal> by_key(const http::Request& request) const;
+  std::optional<control::Principal> by_uid(const http::Peer& peer) const;
+
+  DoorPolicy policy_;
+  bool any_address_ = false;  // listening on a wildcard address
+};
+
+}  // namespace lmsb::server

@@ -1,0 +1,268 @@
+#include "server/doors.h"
+
+#include <gtest/gtest.h>
+
+#include "server/authority.h"
+#include "server/test_support.h"
+
+namespace lmsb::server {
+namespace {
+
+int source_status(const http::Request& request, const DoorPolicy& policy = local_policy()) {
+  const auto refusal = Doors(policy).check_source(request);
+  return refusal ? refusal->status : 200;
+}
+
+http::Request with(std::string_view name, std::string value) {
+  http::Request request = local_request("POST", "/run-bash/", "{}");
+  request.headers.set(name, std::move(value));
+  return request;
+}
+
+DoorPolicy with_key(DoorPolicy policy = local_policy()) {
+  policy.keys = {ApiKey::from_secret("ci", Secret("secret")), ApiKey::from_secret("boss", Secret("master"), true)};
+  return policy;
+}
+
+// Who comes in with these fields, "" when nobody does.
+std::string entering(const DoorPolicy& policy, http::Request request) {
+  const auto who = Doors(policy).authenticate(request);
+  return who.ok() ? who->name + (who->admin ? " admin" : "") : "";
+}
+
+http::Request remote_request() {
+  http::Request request = local_request("GET", "/v1/info");
+  request.peer = http::Peer();
+  request.peer.address = "192.0.2.7:1";
+  return request;
+}
+
+// Rows of class AP-03: DNS rebinding.
+TEST(Doors, AnswerOnlyForTheirOwnHosts) {
+  for (const char* host :
+       {"localhost", "LocalHost:8000", "127.0.0.1", "127.0.0.1:1", "127.9.9.9:80", "[::1]", "[::1]:8000"}) {
+    EXPECT_EQ(source_status(with("Host", host)), 200) << host;
+  }
+  for (const char* host : {"",
+                           "evil.com",
+                           "127.0.0.1.evil.com",
+                           "localhost.",
+                           "localhost.evil.com",
+                           "x.localhost",
+                           "[::1%eth0]",
+                           "[::2]",
+                           "192.168.1.5",
+                           "127.0.0.1:80:80",
+                           "127.0.0.1:x",
+                           "127.1",
+                           "0x7f.0.0.1",
+                           "2130706433",
+                           "evil.com@127.0.0.1",
+                           "127.0.0.1/",
+                           "0.0.0.0",
+                           "[::1]evil.com",
+                           "::1",
+                           "..",
+                           "localhost localhost"}) {
+    EXPECT_EQ(source_status(with("Host", host)), 421) << host;
+  }
+}
+
+TEST(Doors, WantExactlyOneHost) {
+  http::Request request = local_request("GET", "/");
+  request.headers.add("Host", "127.0.0.1:8000");
+  EXPECT_EQ(source_status(request), 421);
+  request.headers = http::Headers();
+  EXPECT_EQ(source_status(request), 421);
+}
+
+TEST(Doors, RefuseATargetThatNamesAnotherServer) {
+  http::Request request = local_request("GET", "/");
+  request.target = "http://evil.com/";
+  EXPECT_EQ(source_status(request), 421);
+  request.target = "http://127.0.0.1:8000.evil.com/";
+  EXPECT_EQ(source_status(request), 421);
+  request.target = "http://127.0.0.1:8000/healthz";
+  EXPECT_EQ(source_status(request), 200);
+}
+
+TEST(Doors, AnswerForListedHostsAndTheListenersOwnAddress) {
+  DoorPolicy policy = local_policy();
+  policy.own_hosts = {"192.168.1.5", "2001:db8::1"};
+  policy.allow_hosts = {"Sandbox.lan", "tight.lan:8443"};
+  for (const char* host :
+       {"192.168.1.5:8000", "[2001:db8::1]:8000", "sandbox.lan", "SANDBOX.lan:1", "tight.lan:8443"}) {
+    EXPECT_EQ(source_status(with("Host", host), policy), 200) << host;
+  }
+  for (const char* host : {"192.168.1.6", "tight.lan", "tight.lan:1", "sub.sandbox.lan"}) {
+    EXPECT_EQ(source_status(with("Host", host), policy), 421) << host;
+  }
+}
+
+TEST(Doors, AnswerForAnyAddressButNoNameWhenListeningOnAll) {
+  DoorPolicy policy = local_policy();
+  policy.own_hosts = {"0.0.0.0"};
+  EXPECT_EQ(source_status(with("Host", "10.1.2.3:8000"), policy), 200);
+  EXPECT_EQ(source_status(with("Host", "evil.com"), policy), 421);
+}
+
+// Rows of class AP-04: pages of other sites.
+TEST(Doors, RefuseForeignOrigins) {
+  for (const char* origin : {"http://127.0.0.1:8000", "https://127.0.0.1:8000"}) {
+    EXPECT_EQ(source_status(with("Origin", origin)), 200) << origin;
+  }
+  for (const char* origin :
+       {"null", "", "http://evil.com", "http://127.0.0.1", "http://127.0.0.1:8001", "http://localhost:8000",
+        "http://127.0.0.1:8000.evil.com", "http://8000-abc.localhost:8000", "file://", "http://127.0.0.1:8000/",
+        "chrome-extension://abc"}) {
+    EXPECT_EQ(source_status(with("Origin", origin)), 403) << origin;
+  }
+}
+
+TEST(Doors, RefuseTwoOrigins) {
+  http::Request request = with("Origin", "http://127.0.0.1:8000");
+  request.headers.add("Origin", "http://127.0.0.1:8000");
+  EXPECT_EQ(source_status(request), 403);
+}
+
+TEST(Doors, LetListedOriginsInButNeverNull) {
+  DoorPolicy policy = local_policy();
+  policy.allow_origins = {"https://Console.lan", "null"};
+  EXPECT_EQ(source_status(with("Origin", "https://console.lan"), policy), 200);
+  EXPECT_EQ(source_status(with("Origin", "http://console.lan"), policy), 403);
+  EXPECT_EQ(source_status(with("Origin", "null"), policy), 403);
+}
+
+TEST(Doors, RefuseCrossSiteFetchesWithoutOrigin) {
+  for (const char* site : {"cross-site", "same-site", "nonsense"})
+    EXPECT_EQ(source_status(with("Sec-Fetch-Site", site)), 403) << site;
+  for (const char* site : {"same-origin", "none"}) EXPECT_EQ(source_status(with("Sec-Fetch-Site", site)), 200) << site;
+}
+
+TEST(Doors, LetALinkToAPageBeFollowedButNotAFrame) {
+  http::Request request = local_request("GET", "/docs");
+  request.headers.set("Sec-Fetch-Site", "cross-site");
+  request.headers.set("Sec-Fetch-Mode", "navigate");
+  request.headers.set("Sec-Fetch-Dest", "document");
+  EXPECT_EQ(source_status(request), 200);
+  request.headers.set("Sec-Fetch-Dest", "iframe");
+  EXPECT_EQ(source_status(request), 403);
+  request.headers.set("Sec-Fetch-Dest", "document");
+  request.method = "POST";
+  EXPECT_EQ(source_status(request), 403);
+}
+
+TEST(Doors, WantBodiesDeclaredAsJson) {
+  const Doors doors(local_policy());
+  for (const char* type :
+       {"application/json", "Application/JSON", "application/json; charset=utf-8", " application/json ;x=y"}) {
+    EXPECT_FALSE(doors.check_body(with("Content-Type", type))) << type;
+  }
+  for (const char* type : {"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data",
+                           "application/jsonx", "text/plain; application/json", "application/json, text/plain"}) {
+    const auto refusal = doors.check_body(with("Content-Type", type));
+    ASSERT_TRUE(refusal) << type;
+    EXPECT_EQ(refusal->status, 415);
+    EXPECT_NE(refusal->error.hint().find("Content-Type: application/json"), std::string::npos);
+  }
+  EXPECT_FALSE(doors.check_body(local_request("POST", "/run-bash/")));
+}
+
+TEST(Doors, WantOneContentTypeAndNoCompression) {
+  const Doors doors(local_policy());
+  http::Request twice = local_request("POST", "/v1/run", "{}");
+  twice.headers.add("Content-Type", "text/plain");
+  EXPECT_TRUE(doors.check_body(twice));
+  EXPECT_TRUE(doors.check_body(with("Content-Encoding", "gzip")));
+  EXPECT_FALSE(doors.check_body(with("Content-Encoding", "identity")));
+}
+
+// Rows of class AP-01: who may come in.
+TEST(Doors, LetOnlyKnownUsersOfThisMachineInWithoutAKey) {
+  http::Request request = local_request("GET", "/v1/info");
+  EXPECT_EQ(entering(local_policy(), request), "local:1000");
+  request.peer.uid = kRoot;
+  EXPECT_EQ(entering(local_policy(), request), "local:0 admin");
+  request.peer.uid = kStranger;
+  EXPECT_EQ(entering(local_policy(), request), "");
+  request.peer.uid.reset();
+  EXPECT_EQ(entering(local_policy(), request), "");
+  request.peer = http::Peer();
+  request.peer.is_unix = true;
+  request.peer.uid = kMember;
+  EXPECT_EQ(entering(local_policy(), request), "local:1000");
+}
+
+TEST(Doors, LetNobodyInWithoutAKeyWhereOneIsRequired) {
+  DoorPolicy policy = with_key();
+  policy.auth_required = true;
+  EXPECT_EQ(entering(policy, local_request("GET", "/v1/info")), "");
+  policy.local_access = nullptr;
+  policy.auth_required = false;
+  EXPECT_EQ(entering(policy, local_request("GET", "/v1/info")), "");
+}
+
+TEST(Doors, DoNotTakeAnAddressOrAProxyForALocalUser) {
+  http::Request request = remote_request();
+  request.peer.uid = kRoot;
+  EXPECT_EQ(entering(local_policy(), request), "");
+  request.peer.is_loopback = true;  // to an address that is not loopback
+  EXPECT_EQ(entering(local_policy(), request), "");
+  request = local_request("GET", "/v1/info");
+  request.headers.set("X-Forwarded-For", "192.0.2.7");
+  EXPECT_EQ(entering(local_policy(), request), "");
+}
+
+TEST(Doors, LetAKeyInFromAnywhere) {
+  struct Row {
+    const char* name;
+    const char* value;
+    const char* who;
+  };
+  for (const Row& row :
+       {Row{"Authorization", "Bearer secret", "key:ci"}, Row{"authorization", "bearer  secret ", "key:ci"},
+        Row{"X-API-Key", "secret", "key:ci"}, Row{"X-API-Key", "master", "key:boss admin"},
+        Row{"Authorization", "secret", ""}, Row{"Authorization", "Basic secret", ""},
+        Row{"Authorization", "Bearer", ""}, Row{"Authorization", "Bearer ", ""}, Row{"Authorization", "", ""},
+        Row{"Authorization", "Bearer Secret", ""}, Row{"Authorization", "Bearer secret2", ""},
+        Row{"Authorization", "Bearer secret,Bearer secret", ""}, Row{"X-API-Key", "", ""},
+        Row{"X-Access-Token", "secret", ""}, Row{"Cookie", "key=secret", ""}}) {
+    http::Request request = remote_request();
+    request.headers.set(row.name, row.value);
+    EXPECT_EQ(entering(with_key(), request), row.who) << row.name << ": " << row.value;
+  }
+}
+
+TEST(Doors, RefuseTwoKeysAtOnce) {
+  http::Request request = remote_request();
+  request.headers.set("Authorization", "Bearer secret");
+  request.headers.set("X-API-Key", "master");
+  EXPECT_EQ(entering(with_key(), request), "");
+}
+
+TEST(Doors, IgnoreAKeyThatIsNotNeeded) {
+  http::Request request = local_request("GET", "/v1/info");
+  request.headers.set("Authorization", "Bearer sk-anything");
+  EXPECT_EQ(entering(with_key(), request), "local:1000");
+}
+
+TEST(Doors, SayWhatToDoWhenTheyStayShut) {
+  const auto refused = Doors(local_policy()).authenticate(remote_request());
+  EXPECT_EQ(refused.error().slug(), "key_required");
+  EXPECT_NE(refused.error().hint().find("Authorization: Bearer"), std::string::npos);
+  http::Request request = local_request("GET", "/v1/info");
+  request.peer.uid = kStranger;
+  EXPECT_NE(Doors(local_policy()).authenticate(request).error().hint().find("group"), std::string::npos);
+}
+
+TEST(Digest, ReadsWhatItIsGivenInHexadecimal) {
+  constexpr std::string_view kEmpty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852B855";
+  ASSERT_TRUE(parse_sha256(kEmpty));
+  EXPECT_TRUE(equal_in_constant_time(*parse_sha256(kEmpty), sha256("")));
+  EXPECT_FALSE(equal_in_constant_time(*parse_sha256(kEmpty), sha256("x")));
+  EXPECT_FALSE(parse_sha256("e3"));
+  EXPECT_FALSE(parse_sha256(std::string(64, 'g')));
+}
+
+}  // namespace
+}  // namespace lmsb::server

@@ -1,0 +1,95 @@
+#include "server/routes.h"
+
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "json/value.h"
+#include "server/embedded.h"
+#include "server/ops_routes.h"
+#include "server/test_support.h"
+
+namespace lmsb::server {
+namespace {
+
+std::string upper(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return out;
+}
+
+json::Document document() {
+  json::ParseFault fault;
+  auto parsed = json::Document::parse(kOpenApiJson, fault);
+  EXPECT_TRUE(parsed) << fault.message;
+  return *std::move(parsed);
+}
+
+std::set<std::string> documented() {
+  std::set<std::string> operations;
+  const json::Document parsed = document();
+  for (const auto& [path, item] : parsed.root().find("paths")->members()) {
+    for (const auto& [key, value] : item.members()) {
+      if (key != "parameters") operations.insert(upper(key) + " " + std::string(path));
+    }
+  }
+  return operations;
+}
+
+std::set<std::string> served() {
+  const Fixture fixture;
+  std::set<std::string> operations;
+  for (const RouteRow& row : fixture.app.routes().rows()) {
+    if (!row.is_alias) operations.insert(row.method + " " + row.pattern);
+  }
+  return operations;
+}
+
+TEST(RoutesAndDocument, AgreeInBothDirections) { EXPECT_EQ(documented(), served()); }
+
+TEST(RoutesAndDocument, CallTheSamePathsPublic) {
+  const Fixture fixture;
+  const json::Document parsed = document();
+  for (const RouteRow& row : fixture.app.routes().rows()) {
+    if (row.is_alias) continue;
+    std::string method = row.method;
+    for (char& c : method) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    const auto security = parsed.root().find("paths")->find(row.pattern)->find(method)->find("security");
+    EXPECT_EQ(security.has_value(), row.is_public) << row.pattern;
+  }
+}
+
+TEST(RouteTable, ServesAPathWithAndWithoutItsLastSlash) {
+  RouteTable table;
+  table.add_with_and_without_slash("POST", "/a/", {});
+  EXPECT_EQ(table.match("POST", "/a/").index, 0U);
+  EXPECT_EQ(table.match("POST", "/a").index, 1U);
+  EXPECT_TRUE(table.match("POST", "/a").row->is_alias);
+}
+
+TEST(RouteTable, SaysWhatAPathAllows) {
+  RouteTable table;
+  table.add("POST", "/a/{id}", {});
+  EXPECT_EQ(table.match("POST", "/a/7").params.at("id"), "7");
+  EXPECT_EQ(table.match("PUT", "/a/7").allowed_methods, std::vector<std::string>{"POST"});
+  EXPECT_EQ(table.match("PUT", "/b").row, nullptr);
+}
+
+TEST(DocsPage, AllowsItsOwnScriptAndStyleByHashAndNothingElse) {
+  // The digest of "x" is published widely; the hashes are what browsers compare.
+  EXPECT_EQ(policy_of_page("<style>x</style><script>x</script>"),
+            "default-src 'none'; connect-src 'self'; script-src 'sha256-LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE='; "
+            "style-src 'sha256-LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE='; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+}
+
+TEST(DocsPage, LoadsNothingFromElsewhere) {
+  EXPECT_EQ(kDocsHtml.find("http://"), std::string_view::npos);
+  EXPECT_EQ(kDocsHtml.find("https://"), std::string_view::npos);
+  EXPECT_EQ(kDocsHtml.find(" src="), std::string_view::npos);
+  EXPECT_EQ(kDocsHtml.find(" style="), std::string_view::npos);
+  EXPECT_EQ(kDocsHtml.find("innerHTML"), std::string_view::npos);
+}
+
+}  // namespace
+}  // namespace lmsb::server

@@ -1,0 +1,163 @@
+#pragma once
+// For the tests of this folder: a Control that answers what it is told and remembers what it was asked, and requests
+// as they come from a local client.
+#include <string>
+
+#include "control/control.h"
+#include "http/message.h"
+#include "io/run_blocking.h"
+#include "server/app.h"
+
+namespace lmsb::server {
+
+class FakeControl final : public control::Control {
+ public:
+  using Principal = control::Principal;
+
+  io::Task<control::OneShotResult> run_once(Principal who, control::OneShot request) override {
+    asker = std::move(who);
+    one_shot = std::move(request);
+    if (error) co_return *error;
+    co_return one_shot_result;
+  }
+  io::Task<control::SandboxInfo> create(Principal who, control::CreateSandbox request) override {
+    asker = std::move(who);
+    creation = std::move(request);
+    ++creations;
+    if (error) co_return *error;
+    co_return sandbox;
+  }
+  Result<control::SandboxInfo> get(const Principal&, const std::string& id_or_name) override {
+    named = id_or_name;
+    if (error) return *error;
+    return sandbox;
+  }
+  Result<control::SandboxPage> list(const Principal&, std::optional<control::SandboxState> state,
+                                    const std::map<std::string, std::string>& labels, std::size_t limit,
+                                    const std::string& cursor) override {
+    listed_state = state;
+    listed_labels = labels;
+    listed_limit = limit;
+    named = cursor;
+    if (error) return *error;
+    return control::SandboxPage{{sandbox}, "more"};
+  }
+  io::Task<void> remove(Principal, std::string id_or_name) override {
+    named = std::move(id_or_name);
+    if (error) co_return *error;
+    co_return Status();
+  }
+  io::Task<control::ExecResult> exec(Principal, std::string id_or_name, control::Command asked) override {
+    named = std::move(id_or_name);
+    command = std::move(asked);
+    if (error) co_return *error;
+    co_return one_shot_result.exec;
+  }
+  Result<std::vector<control::ImageInfo>> images() override {
+    return std::vector<control::ImageInfo>{{"host", "sha256:00", 7, "2026-01-01T00:00:00Z", true}};
+  }
+  Result<std::vector<control::ModelInfo>> models() override {
+    return std::vector<control::ModelInfo>{{"tiny", 5, "/secret/tiny.gguf", true, false}};
+  }
+  io::Task<control::ModelInfo> pull_model(Principal, std::string source, std::string name) override {
+    named = std::move(source);
+    control::ModelInfo model;
+    model.id = name.empty() ? "made" : name;
+    if (error) co_return *error;
+    co_return model;
+  }
+  io::Task<std::string> complete(Principal, std::string asked) override {
+    prompt = std::move(asked);
+    if (error) co_return *error;
+    co_return completion;
+  }
+  io::Task<UpstreamAnswer> ask_upstream(Principal, std::string asked) override {
+    prompt = std::move(asked);
+    if (error) co_return *error;
+    co_return upstream;
+  }
+  Result<std::string> plan_text(const control::OneShot& request) override {
+    one_shot = request;
+    return std::string("the plan\n");
+  }
+  control::Info info() override {
+    control::Info info;
+    info.version = "1.2.3";
+    info.default_image = "host";
+    info.isolation = {"seccomp"};
+    return info;
+  }
+  control::HealthReport health() override { return {ready, {{"launcher", ready}}}; }
+
+  // What it answers: `error` where one is set.
+  std::optional<Error> error;
+  control::OneShotResult one_shot_result;
+  control::SandboxInfo sandbox;
+  std::string completion;
+  UpstreamAnswer upstream;
+  bool ready = true;
+  // What it was asked.
+  Principal asker;
+  control::OneShot one_shot;
+  control::CreateSandbox creation;
+  int creations = 0;
+  control::Command command;
+  std::string named;
+  std::string prompt;
+  std::optional<control::SandboxState> listed_state;
+  std::map<std::string, std::string> listed_labels;
+  std::size_t listed_limit = 0;
+};
+
+constexpr std::uint32_t kRoot = 0;
+constexpr std::uint32_t kMember = 1000;  // of the socket's group
+constexpr std::uint32_t kStranger = 2000;
+
+inline DoorPolicy local_policy() {
+  DoorPolicy policy;
+  policy.own_hosts = {"127.0.0.1"};
+  policy.local_access = [](std::uint32_t uid) {
+    return uid == kRoot ? LocalAccess::admin : uid == kMember ? LocalAccess::own : LocalAccess::none;
+  };
+  return policy;
+}
+
+// A request as a local client of the socket's group sends it.
+inline http::Request local_request(std::string method, std::string path, std::string body = {}) {
+  http::Request request;
+  request.method = std::move(method);
+  request.target = path;
+  request.path = std::move(path);
+  request.headers.set("Host", "127.0.0.1:8000");
+  if (!body.empty()) request.headers.set("Content-Type", "application/json");
+  request.body = std::move(body);
+  request.peer.is_loopback = true;
+  request.peer.listener_is_loopback = true;
+  request.peer.uid = kMember;
+  request.peer.address = "127.0.0.1:4711";
+  return request;
+}
+
+// An App over a FakeControl.
+struct Fixture {
+  explicit Fixture(DoorPolicy policy = local_policy()) : app(control, metrics, log, options_of(std::move(policy))) {}
+
+  http::Response send(http::Request request) { return io::run_blocking(app.serve()(std::move(request))); }
+  http::Response send(std::string method, std::string path, std::string body = {}) {
+    return send(local_request(std::move(method), std::move(path), std::move(body)));
+  }
+
+  static AppOptions options_of(DoorPolicy policy) {
+    AppOptions options;
+    options.doors = std::move(policy);
+    options.created_limits.processes = 1024;
+    return options;
+  }
+
+  FakeControl control;
+  Metrics metrics;
+  Logger log{LogLevel::error, LogFormat::text};
+  App app;
+};
+
+}  // namespace lmsb::server

@@ -1,0 +1,175 @@
+#include "server/v1_fields.h"
+
+#include <cmath>
+#include <limits>
+
+#include "base/text.h"
+#include "server/answers.h"
+
+namespace lmsb::server {
+namespace {
+
+constexpr std::int64_t kMaxWhole = 9'007'199'254'740'991;  // 2^53 - 1: what every JSON reader keeps exactly
+constexpr std::int64_t kMaxTimeoutMs = 366LL * 24 * 3600 * 1000;
+constexpr double kMaxCpus = 1'000'000;
+
+void read_argv(json::ObjectReader& reader, json::Value list, control::Command& out) {
+  control::Argv argv;
+  for (const json::Value& item : list.items()) {
+    const auto text = item.string();
+    if (!text) return reader.refuse("cmd", "every item must be a string");
+    argv.emplace_back(*text);
+  }
+  if (argv.empty()) return reader.refuse("cmd", "a list must name a program");
+  out.cmd = std::move(argv);
+}
+
+void read_cmd_field(json::ObjectReader& reader, control::Command& out) {
+  const auto cmd = reader.raw("cmd", json::Need::required);
+  if (!cmd) return;
+  if (const auto text = cmd->string()) {
+    out.cmd = std::string(*text);
+  } else if (cmd->kind() == json::Kind::array) {
+    read_argv(reader, *cmd, out);
+  } else {
+    reader.refuse("cmd", "must be a string for the shell or a list of strings");
+  }
+}
+
+bool read_bytes(json::ObjectReader& reader, std::string_view name, Bytes& out) {
+  std::int64_t count = 0;
+  if (!reader.integer(name, count, 1, kMaxWhole)) return false;
+  out = Bytes(static_cast<std::uint64_t>(count));
+  return true;
+}
+
+void read_limit_fields(json::ObjectReader& reader, control::Limits& out) {
+  read_bytes(reader, "memory_bytes", out.memory);
+  read_bytes(reader, "disk_bytes", out.disk);
+  double cpus = 0;
+  if (reader.number("cpus", cpus, 0.001, kMaxCpus))
+    out.cpu_millis = static_cast<std::uint32_t>(std::lround(cpus * 1000));
+  std::int64_t processes = 0;
+  if (reader.integer("processes", processes, 1, std::numeric_limits<std::int32_t>::max())) {
+    out.processes = static_cast<std::uint32_t>(processes);
+  }
+  reader.refuse_others();
+}
+
+// Paths are resolved inside the sandbox, by its guest; here only what can be none.
+bool is_path(std::string_view path) {
+  constexpr std::size_t kMaxPath = 4095;
+  return !path.empty() && path.size() <= kMaxPath && path.find('\0') == std::string_view::npos;
+}
+
+}  // namespace
+
+void read_command(json::ObjectReader& reader, control::Command& out) {
+  read_cmd_field(reader, out);
+  reader.string("shell", out.shell);
+  reader.string_map("env", out.env);
+  reader.string("cwd", out.cwd);
+  reader.string("user", out.user);
+  if (const auto input = reader.raw("stdin")) {
+    if (auto data = read_data(*input, reader.at("stdin"), reader.faults())) out.stdin_data = *std::move(data);
+  }
+  std::int64_t timeout = 0;
+  if (reader.integer("timeout_ms", timeout, 1, kMaxTimeoutMs)) out.timeout = std::chrono::milliseconds(timeout);
+}
+
+bool read_limits(json::ObjectReader& reader, control::Limits& out) {
+  bool found = false;
+  reader.object("limits", [&](json::ObjectReader& fields) {
+    found = true;
+    read_limit_fields(fields, out);
+  });
+  return found;
+}
+
+void read_mounts(json::ObjectReader& reader, std::vector<control::MountRequest>& out) {
+  const auto list = reader.raw("mounts");
+  if (!list) return;
+  if (list->kind() != json::Kind::array) return reader.refuse("mounts", "must be a list", "list_type");
+  std::int64_t index = 0;
+  for (const json::Value& item : list->items()) {
+    json::Location at = reader.at("mounts");
+    at.emplace_back(index++);
+    control::MountRequest mount;
+    json::ObjectReader fields(item, reader.faults(), std::move(at));
+    fields.string("token", mount.token, json::Need::required);
+    fields.string("target", mount.target, json::Need::required);
+    fields.boolean("read_only", mount.read_only);
+    fields.refuse_others();
+    out.push_back(std::move(mount));
+  }
+}
+
+void read_files(json::ObjectReader& reader, std::vector<control::File>& out) {
+  const auto files = reader.raw("files");
+  if (!files) return;
+  if (files->kind() != json::Kind::object) return reader.refuse("files", "must be an object of paths", "dict_type");
+  for (const auto& [path, content] : files->members()) {
+    json::Location at = reader.at("files");
+    at.emplace_back(std::string(path));
+    if (!is_path(path)) {
+      reader.faults().push_back(
+          {"value_error", std::move(at), "must be a path of 1 to 4095 bytes without NUL", "null"});
+      continue;
+    }
+    if (auto data = read_data(content, std::move(at), reader.faults()))
+      out.push_back({std::string(path), *std::move(data)});
+  }
+}
+
+std::optional<std::string> read_data(json::Value value, json::Location at, json::Faults& faults) {
+  if (const auto text = value.string()) return std::string(*text);
+  if (value.kind() != json::Kind::object) {
+    faults.push_back({"string_type", std::move(at), R"(must be text or {"base64": "..."})", "null"});
+    return std::nullopt;
+  }
+  const std::size_t before = faults.size();
+  json::ObjectReader reader(value, faults, at);
+  std::string encoded;
+  reader.string("base64", encoded, json::Need::required);
+  reader.refuse_others();
+  if (faults.size() != before) return std::nullopt;
+  auto decoded = base64_decode(encoded);
+  if (!decoded) faults.push_back({"value_error", reader.at("base64"), "is not base64 with padding (RFC 4648)", "null"});
+  return decoded;
+}
+
+void write_data(json::Writer& out, std::string_view bytes) {
+  if (is_utf8(bytes)) {
+    out.string(bytes);
+  } else {
+    out.begin_object().key("base64").string(base64_encode(bytes)).end_object();
+  }
+}
+
+void write_limits(json::Writer& out, const control::Limits& limits) {
+  out.begin_object().key("memory_bytes").unsigned_integer(limits.memory.count());
+  out.key("cpus").number(limits.cpu_millis / 1000.0).key("processes").unsigned_integer(limits.processes);
+  out.key("disk_bytes").unsigned_integer(limits.disk.count()).end_object();
+}
+
+std::optional<http::Response> read_body(const std::string& body, const std::function<void(json::ObjectReader&)>& read) {
+  json::ParseFault fault;
+  const auto document = json::Document::parse(body, fault);
+  if (!document) {
+    std::string message =
+        body.empty() ? "the request has no body"
+                     : "the body is not JSON: " + fault.message + " after " + std::to_string(fault.position) + " bytes";
+    const Error error = Error(ErrorCode::invalid_argument, std::move(message))
+                            .with_slug("invalid_json")
+                            .with_hint("send a JSON object, {} at least");
+    return error_answer(Dialect::v1, error);
+  }
+  json::Faults faults;
+  json::ObjectReader reader(document->root(), faults);
+  read(reader);
+  reader.refuse_others();
+  if (faults.empty()) return std::nullopt;
+  return invalid_answer(faults);
+}
+
+}  // namespace lmsb::server

@@ -1,0 +1,34 @@
+#pragma once
+// Fields that several /v1 requests share, read into control's requests. Types and forms are checked here, what is
+// allowed is decided in control. Everything wrong becomes a fault of the reader's list.
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/control.h"
+#include "http/message.h"
+#include "json/reader.h"
+#include "json/writer.h"
+
+namespace lmsb::server {
+
+// cmd, shell, env, cwd, user, stdin, timeout_ms.
+void read_command(json::ObjectReader& reader, control::Command& out);
+// `limits`; what is left out stays as it is in `out`. Whether the field was there.
+bool read_limits(json::ObjectReader& reader, control::Limits& out);
+// `mounts`: [{"token","target","read_only"}].
+void read_mounts(json::ObjectReader& reader, std::vector<control::MountRequest>& out);
+// `files`: {path: text or {"base64"}}.
+void read_files(json::ObjectReader& reader, std::vector<control::File>& out);
+// Text, or the octets of {"base64": ...}; nothing (and a fault) for anything else.
+std::optional<std::string> read_data(json::Value value, json::Location at, json::Faults& faults);
+
+// Octets as text where they are UTF-8, else as {"base64": ...}.
+void write_data(json::Writer& out, std::string_view bytes);
+void write_limits(json::Writer& out, const control::Limits& limits);
+
+// Reads a body as one object by `read`, and refuses fields that `read` did not ask for. Nothing when all is well.
+std::optional<http::Response> read_body(const std::string& body, const std::function<void(json::ObjectReader&)>& read);
+
+}  // namespace lmsb::server

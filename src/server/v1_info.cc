@@ -1,0 +1,34 @@
+// GET /v1/info: what this daemon and this machine offer.
+#include "json/writer.h"
+#include "server/v1_routes.h"
+
+namespace lmsb::server {
+namespace {
+
+using control::Control;
+
+void write_counts(json::Writer& out, const control::Info& info) {
+  out.key("sandboxes").unsigned_integer(info.sandboxes).key("prepared").unsigned_integer(info.prepared);
+  out.key("running").unsigned_integer(info.running).key("waiting").unsigned_integer(info.waiting);
+}
+
+io::Task<http::Response> show(Control& control, Call) {
+  const control::Info info = control.info();
+  json::Writer out;
+  out.begin_object().key("name").string("lm-sandbox").key("version").string(info.version);
+  out.key("ready").boolean(control.health().ready).key("runtime").string(info.runtime);
+  string_or_null(out.key("default_image"), info.default_image);
+  write_texts(out.key("isolation"), info.isolation);
+  write_texts(out.key("weaker"), info.weaker);
+  write_counts(out, info);
+  out.end_object();
+  co_return http::Response::json(200, std::move(out).str());
+}
+
+}  // namespace
+
+void add_info_routes(RouteTable& table, Control& control) {
+  table.add("GET", "/v1/info", [&control](Call call) { return show(control, std::move(call)); });
+}
+
+}  // namespace lmsb::server

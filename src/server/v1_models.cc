@@ -1,0 +1,49 @@
+// /v1/models: list (OpenAI's shape), pull.
+#include "json/writer.h"
+#include "server/v1_fields.h"
+#include "server/v1_routes.h"
+
+namespace lmsb::server {
+namespace {
+
+using control::Control;
+
+// Where the file lies is not told: it is the daemon's matter.
+void write_model(json::Writer& out, const control::ModelInfo& model) {
+  out.begin_object().key("id").string(model.id).key("object").string("model");
+  out.key("created").integer(0).key("owned_by").string("lm-sandbox");
+  out.key("size_bytes").unsigned_integer(model.size_bytes);
+  out.key("default").boolean(model.is_default).key("loaded").boolean(model.loaded).end_object();
+}
+
+io::Task<http::Response> list(Control& control, Call) {
+  LMSB_CO_TRY(const auto models, control.models());
+  json::Writer out;
+  out.begin_object().key("object").string("list").key("data").begin_array();
+  for (const control::ModelInfo& model : models) write_model(out, model);
+  out.end_array().end_object();
+  co_return http::Response::json(200, std::move(out).str());
+}
+
+io::Task<http::Response> pull(Control& control, Call call) {
+  std::string source;
+  std::string name;
+  auto refusal = read_body(call.request.body, [&](json::ObjectReader& reader) {
+    reader.string("source", source, json::Need::required);
+    reader.string("name", name);
+  });
+  if (refusal) co_return *std::move(refusal);
+  LMSB_CO_TRY(const auto model, co_await control.pull_model(std::move(call.who), std::move(source), std::move(name)));
+  json::Writer out;
+  write_model(out, model);
+  co_return http::Response::json(201, std::move(out).str());
+}
+
+}  // namespace
+
+void add_model_routes(RouteTable& table, Control& control) {
+  table.add("GET", "/v1/models", [&control](Call call) { return list(control, std::move(call)); });
+  table.add("POST", "/v1/models/pull", [&control](Call call) { return pull(control, std::move(call)); });
+}
+
+}  // namespace lmsb::server

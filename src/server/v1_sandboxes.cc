@@ -1,0 +1,191 @@
+// /v1/sandboxes: create, list, get, delete.
+#include <array>
+#include <charconv>
+
+#include "server/v1_fields.h"
+#include "server/v1_routes.h"
+
+namespace lmsb::server {
+namespace {
+
+using control::Control;
+using control::SandboxState;
+using Labels = std::map<std::string, std::string>;
+
+constexpr std::size_t kMaxIdempotencyKey = 255;
+constexpr std::size_t kDefaultPage = 100;
+constexpr std::size_t kMaxPage = 1000;
+
+void write_sandbox(json::Writer& out, const control::SandboxInfo& info) {
+  out.begin_object().key("id").string(info.id);
+  string_or_null(out.key("name"), info.name);
+  out.key("image").string(info.image).key("image_digest").string(info.image_digest);
+  out.key("runtime").string(info.runtime).key("state").string(to_string(info.state));
+  out.key("created_at").string(info.created_at);
+  string_or_null(out.key("expires_at"), info.expires_at.value_or(""));
+  out.key("labels").begin_object();
+  for (const auto& [key, value] : info.labels) out.key(key).string(value);
+  out.end_object();
+  write_limits(out.key("limits"), info.limits);
+  out.key("egress")
+      .begin_object()
+      .key("mode")
+      .string(info.egress_mode)
+      .key("allow")
+      .begin_array()
+      .end_array()
+      .end_object();
+  out.key("profile").string(info.profile);
+  write_texts(out.key("isolation"), info.isolation);
+  out.end_object();
+}
+
+std::string sandbox_text(const control::SandboxInfo& info) {
+  json::Writer out;
+  write_sandbox(out, info);
+  return std::move(out).str();
+}
+
+// What the routes need beside the request; owned by the routes' handlers.
+struct SandboxRoutes {
+  Control& control;
+  IdempotentAnswers& answers;
+  control::Limits defaults;
+};
+
+void read_create(json::ObjectReader& reader, const control::Limits& defaults, control::CreateSandbox& out) {
+  reader.string("name", out.name);
+  reader.string("image", out.image);
+  reader.string_map("env", out.env);
+  reader.string_map("labels", out.labels);
+  control::Limits limits = defaults;
+  if (read_limits(reader, limits)) out.limits = limits;
+  read_mounts(reader, out.mounts);
+}
+
+Result<IdempotentAnswers::Begun> begin(IdempotentAnswers& answers, const Call& call) {
+  const auto key = call.request.headers.find("Idempotency-Key");
+  if (!key) return IdempotentAnswers::Begun();
+  if (key->empty() || key->size() > kMaxIdempotencyKey) {
+    return Error(ErrorCode::invalid_argument, "an Idempotency-Key has 1 to 255 characters")
+        .with_slug("invalid_idempotency_key");
+  }
+  return answers.begin(call.who.name + "\n" + std::string(*key), sha256(call.request.body));
+}
+
+http::Response replayed(std::string body) {
+  http::Response response = http::Response::json(201, std::move(body));
+  response.headers.set("Idempotent-Replayed", "true");
+  return response;
+}
+
+io::Task<http::Response> create(const SandboxRoutes& routes, Call call) {
+  control::CreateSandbox request;
+  auto refusal = read_body(call.request.body, [&](json::ObjectReader& r) { read_create(r, routes.defaults, request); });
+  if (refusal) co_return *std::move(refusal);
+  LMSB_CO_TRY(auto begun, begin(routes.answers, call));
+  if (!begun.replay.empty()) co_return replayed(std::move(begun.replay));
+  LMSB_CO_TRY(const auto info, co_await routes.control.create(std::move(call.who), std::move(request)));
+  std::string body = sandbox_text(info);
+  if (begun.turn) begun.turn->finish(body);
+  http::Response response = http::Response::json(201, std::move(body));
+  response.headers.set("Location", "/v1/sandboxes/" + info.id);
+  co_return response;
+}
+
+struct ListQuery {
+  std::optional<SandboxState> state;
+  Labels labels;
+  std::size_t limit = kDefaultPage;
+  std::string cursor;
+};
+
+Result<SandboxState> parse_state(std::string_view text) {
+  constexpr std::array kStates{SandboxState::creating, SandboxState::running, SandboxState::paused,
+                               SandboxState::stopped,  SandboxState::failed,  SandboxState::lost};
+  for (SandboxState state : kStates) {
+    if (text == to_string(state)) return state;
+  }
+  return Error(ErrorCode::invalid_argument, "state must be creating, running, paused, stopped, failed or lost")
+      .with_slug("invalid_request");
+}
+
+Result<std::size_t> parse_limit(std::string_view text) {
+  std::size_t limit = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
+  if (error == std::errc() && end == text.data() + text.size() && limit >= 1 && limit <= kMaxPage) return limit;
+  return Error(ErrorCode::invalid_argument, "limit must be a whole number from 1 to 1000").with_slug("invalid_request");
+}
+
+// "a=1,b=2"
+Result<Labels> parse_labels(std::string_view text) {
+  Labels labels;
+  while (!text.empty()) {
+    const std::string_view one = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(one.size() + 1, text.size()));
+    const std::size_t equals = one.find('=');
+    if (equals == 0 || equals == std::string_view::npos) {
+      return Error(ErrorCode::invalid_argument, "label must be key=value, several with commas between")
+          .with_slug("invalid_request");
+    }
+    labels[std::string(one.substr(0, equals))] = std::string(one.substr(equals + 1));
+  }
+  return labels;
+}
+
+Result<ListQuery> parse_query(const std::map<std::string, std::string>& query) {
+  ListQuery out;
+  for (const auto& [name, value] : query) {
+    if (name == "state") {
+      LMSB_TRY(out.state, parse_state(value));
+    } else if (name == "limit") {
+      LMSB_TRY(out.limit, parse_limit(value));
+    } else if (name == "label") {
+      LMSB_TRY(out.labels, parse_labels(value));
+    } else if (name == "cursor") {
+      out.cursor = value;
+    } else {
+      return Error(ErrorCode::invalid_argument, "known query fields are state, label, limit and cursor")
+          .with_slug("invalid_request");
+    }
+  }
+  return out;
+}
+
+io::Task<http::Response> list(const SandboxRoutes& routes, Call call) {
+  LMSB_CO_TRY(const auto query, parse_query(call.request.query));
+  LMSB_CO_TRY(const auto page, routes.control.list(call.who, query.state, query.labels, query.limit, query.cursor));
+  json::Writer out;
+  out.begin_object().key("data").begin_array();
+  for (const control::SandboxInfo& info : page.data) write_sandbox(out, info);
+  string_or_null(out.end_array().key("next_cursor"), page.next_cursor.value_or(""));
+  out.end_object();
+  co_return http::Response::json(200, std::move(out).str());
+}
+
+io::Task<http::Response> get(const SandboxRoutes& routes, Call call) {
+  LMSB_CO_TRY(const auto info, routes.control.get(call.who, call.request.params["id"]));
+  co_return http::Response::json(200, sandbox_text(info));
+}
+
+io::Task<http::Response> remove(const SandboxRoutes& routes, Call call) {
+  std::string id = call.request.params["id"];
+  LMSB_CO_CHECK(co_await routes.control.remove(std::move(call.who), std::move(id)));
+  http::Response response;
+  response.status = 204;
+  co_return response;
+}
+
+}  // namespace
+
+void add_sandbox_routes(RouteTable& table, Control& control, IdempotentAnswers& answers,
+                        const control::Limits& defaults) {
+  // Kept by the handlers, which live as long as the table: coroutines may refer to it.
+  const auto routes = std::make_shared<const SandboxRoutes>(SandboxRoutes{control, answers, defaults});
+  table.add("POST", "/v1/sandboxes", [routes](Call call) { return create(*routes, std::move(call)); });
+  table.add("GET", "/v1/sandboxes", [routes](Call call) { return list(*routes, std::move(call)); });
+  table.add("GET", "/v1/sandboxes/{id}", [routes](Call call) { return get(*routes, std::move(call)); });
+  table.add("DELETE", "/v1/sandboxes/{id}", [routes](Call call) { return remove(*routes, std::move(call)); });
+}
+
+}  // namespace lmsb::server

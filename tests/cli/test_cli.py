@@ -1,0 +1,321 @@
+#!/usr/bin/python3
+"""The program as a user types it: against a running daemon, and without one."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import lmsb
+
+
+def cli(*words, host=None, stdin=None, user=None, cwd=None, **variables):
+    """Runs lm-sandbox with these words; returns the finished process, its streams as bytes."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("LM_SANDBOX_", "XDG_"))}
+    env.update(variables)
+    if host:
+        env["LM_SANDBOX_HOST"] = host
+    return subprocess.run([str(lmsb.BIN / "lm-sandbox"), *map(str, words)], input=stdin, capture_output=True, env=env,
+                          user=user, group=user, extra_groups=[] if user is not None else None, cwd=cwd, timeout=120)
+
+
+class CliTest(lmsb.SystemTest):
+    def cli(self, *words, **more):
+        return cli(*words, host=f"unix:{self.daemon.run_dir}/api.sock", **more)
+
+    def assert_ends(self, done, status, out=None, err=None):
+        said = (done.returncode, done.stdout, done.stderr)
+        self.assertEqual(done.returncode, status, said)
+        if out is not None:
+            self.assertEqual(done.stdout, out, said)
+        if err is not None:
+            self.assertEqual(done.stderr, err, said)
+
+    def assert_one_line(self, done, *parts):
+        self.assertEqual(done.stderr.count(b"\n"), 1, done.stderr)
+        for part in parts:
+            self.assertIn(part.encode(), done.stderr)
+
+
+class Run(CliTest):
+    def test_ends_as_the_command_did(self):
+        self.assert_ends(self.cli("run", "--", "whoami"), 0, b"user\n", b"")
+        self.assert_ends(self.cli("run", "host", "sh", "-c", "echo out; echo err >&2; exit 3"), 3, b"out\n", b"err\n")
+        self.assert_ends(self.cli("run", "--", "sh", "-c", "kill -SEGV $$"), 139)
+
+    def test_says_why_a_command_did_not_end_itself(self):
+        self.assert_ends(self.cli("run", "--timeout", "300ms", "--", "sleep", "60"), 124)
+        self.assert_ends(self.cli("run", "--", "no-such-program"), 127)
+        self.assert_ends(self.cli("run", "--", "/etc/passwd"), 126)
+        bomb = self.cli("run", "-m", "64m", "--", "python3", "-c", "x = bytearray(200_000_000)")
+        self.assert_ends(bomb, 137)
+        self.assertIn(b"the memory limit ended the command", bomb.stderr)
+
+    def test_passes_octets_on_as_they_are(self):
+        octets = bytes(range(256))
+        self.assert_ends(self.cli("run", "-i", "--", "cat", stdin=octets), 0, octets, b"")
+        self.assert_ends(self.cli("run", "-i", "--", "sh", "-c", "cat >&2", stdin=octets), 0, b"", octets)
+
+    def test_reads_stdin_only_when_asked(self):
+        self.assert_ends(self.cli("run", "--", "wc", "-c", stdin=b"abc"), 0, b"0\n")
+
+    def test_sets_variables_and_the_working_directory(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".env") as file:
+            file.write("# note\nFROM_FILE=f\nOWN\n")
+            file.flush()
+            done = self.cli("run", "-e", "A=1 2", "-e", "OWN", "--env-file", file.name, "-w", "/tmp", "--",
+                            "sh", "-c", 'echo "$A,$FROM_FILE,$OWN,$PWD"', OWN="mine")
+        self.assert_ends(done, 0, b"1 2,f,mine,/tmp\n")
+
+    def test_takes_limits(self):
+        done = self.cli("run", "--pids", "16", "--", "sh", "-c", "for i in $(seq 40); do sleep 5 & done; wait")
+        self.assertNotEqual(done.returncode, 0)
+
+    def test_counts_output_that_is_left_out(self):
+        done = self.cli("run", "--", "sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x")
+        self.assert_ends(done, 0)
+        self.assertLess(len(done.stdout), 1_100_000)
+        self.assertIn(b"bytes of stdout are left out in the middle", done.stderr)
+
+    def test_prints_the_answer_as_json(self):
+        done = self.cli("run", "--json", "--", "sh", "-c", "echo x; exit 5")
+        self.assert_ends(done, 5, err=b"")
+        self.assertEqual((json.loads(done.stdout)["stdout"], json.loads(done.stdout)["outcome"]), ("x\n", "exited"))
+
+    def test_prints_the_plan_and_starts_nothing(self):
+        done = self.cli("run", "--dry-run", "-m", "64m", "--", "touch", "/tmp/x")
+        self.assert_ends(done, 0)
+        self.assertIn(b"67108864", done.stdout)
+
+    def test_failures_are_ours_and_take_one_line(self):
+        for words, part in [(["run"], "no command"), (["run", "--frob", "x", "y"], "--frob"), (["run", "-t", "host", "sh"], "not yet: --tty"),
+                            (["run", "no-such-image", "true"], "no-such-image"), (["run", "-m", "1", "--", "true"], "memory"),
+                            (["run", "-v", "/etc/passwd:/x", "--", "true"], "not a directory"),
+                            (["run", "-v", "/no/such:/x", "--", "true"], "No such file"), (["exec", "nobody", "true"], "nobody")]:
+            done = self.cli(*words)
+            self.assert_ends(done, 125, b"")
+            self.assert_one_line(done, "lm-sandbox: ", part)
+
+    def test_a_closed_stdout_is_no_success(self):
+        with subprocess.Popen([str(lmsb.BIN / "lm-sandbox"), "run", "--", "echo", "x"], stdout=subprocess.PIPE,
+                              env={**os.environ, "LM_SANDBOX_HOST": f"unix:{self.daemon.run_dir}/api.sock"}) as process:
+            process.stdout.close()
+            self.assertEqual(process.wait(timeout=60), 125)
+
+
+class Mounts(CliTest):
+    """-v: files belong to the caller, and the caller's own rights decide."""
+
+    def setUp(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lmsb-mount-", dir="/var/tmp"))
+
+    def tearDown(self):
+        shutil.rmtree(self.dir)
+
+    def test_files_belong_to_the_caller(self):
+        done = self.cli("run", "-v", f"{self.dir}:/workspace", "--", "sh", "-c", "id -u; echo x > /workspace/f")
+        self.assert_ends(done, 0, b"1000\n", b"")
+        self.assertEqual((os.stat(self.dir / "f").st_uid, (self.dir / "f").read_text()), (0, "x\n"))
+
+    def test_read_only_is_read_only(self):
+        (self.dir / "in").write_text("data")
+        done = self.cli("run", "-v", f"{self.dir}:/in:ro", "--", "sh", "-c", "cat /in/in; touch /in/out")
+        self.assert_ends(done, 1, b"data")
+        self.assertIn(b"Read-only file system", done.stderr)
+
+    def test_a_relative_source_is_the_callers(self):
+        (self.dir / "f").write_text("here")
+        self.assert_ends(self.cli("run", "-v", ".:/w", "--", "cat", "/w/f", cwd=self.dir), 0, b"here")
+
+    def test_a_kept_sandbox_has_them_too(self):
+        (self.dir / "f").write_text("here")
+        sandbox = self.cli("create", "-v", f"{self.dir}:/w").stdout.decode().strip()
+        self.assert_ends(self.cli("exec", sandbox, "cat", "/w/f"), 0, b"here")
+        self.assert_ends(self.cli("rm", sandbox), 0)
+
+
+class MountsOfAnotherUser(CliTest):
+    """The same for a member of the socket's group who is not root."""
+
+    flags = ("--socket-group", "nogroup")
+    USER = 65534
+
+    def setUp(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lmsb-mount-", dir="/var/tmp"))
+
+    def tearDown(self):
+        shutil.rmtree(self.dir)
+
+    def test_files_belong_to_that_user(self):
+        os.chown(self.dir, self.USER, self.USER)
+        done = self.cli("run", "-v", f"{self.dir}:/workspace", "--", "sh", "-c", "echo x > /workspace/f", user=self.USER)
+        self.assert_ends(done, 0, b"", b"")
+        self.assertEqual(os.stat(self.dir / "f").st_uid, self.USER)
+
+    def test_nobody_mounts_what_they_could_not_open(self):
+        inner = self.dir / "inner"
+        inner.mkdir()
+        os.chmod(self.dir, 0o700)
+        done = self.cli("run", "-v", f"{inner}:/in", "--", "ls", "/in", user=self.USER)
+        self.assert_ends(done, 125, b"")
+        self.assert_one_line(done, "Permission denied")
+
+    def test_a_directory_of_another_stays_as_closed_as_it_is(self):
+        os.chmod(self.dir, 0o755)  # root's
+        done = self.cli("run", "-v", f"{self.dir}:/in", "--", "touch", "/in/f", user=self.USER)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual(list(self.dir.iterdir()), [])
+
+
+class Sandboxes(CliTest):
+    def test_a_sandbox_is_made_used_listed_and_removed(self):
+        made = self.cli("create", "--name", "box", "--label", "k=v", "-e", "A=1")
+        self.assert_ends(made, 0)
+        sandbox = made.stdout.decode().strip()
+        self.assertRegex(sandbox, "^[a-z][a-z0-9]{19}$")
+        self.assert_ends(self.cli("exec", "box", "sh", "-c", "echo $A > /tmp/f; exit 7"), 7)
+        self.assert_ends(self.cli("exec", sandbox, "cat", "/tmp/f"), 0, b"1\n")
+        self.assertIn(sandbox.encode(), self.cli("ls").stdout)
+        self.assert_ends(self.cli("ps", "-q", "--label", "k=v"), 0, f"{sandbox}\n".encode())
+        self.assert_ends(self.cli("ls", "-q", "--label", "k=other"), 0, b"")
+        self.assertEqual(json.loads(self.cli("ls", "--json").stdout)["data"][0]["name"], "box")
+        self.assert_ends(self.cli("rm", "box"), 0, b"box\n", b"")
+        gone = self.cli("rm", "box")
+        self.assert_ends(gone, 1, b"")
+        self.assert_one_line(gone, "no sandbox")
+        self.assert_ends(self.cli("rm", "-f", "box"), 0, b"", b"")
+
+    def test_images_and_models_are_listed(self):
+        self.assertRegex(self.cli("image", "ls").stdout, rb"(?m)^host +host ")
+        self.assertTrue(self.cli("model", "ls").stdout.startswith(b"MODEL"))
+
+    def test_a_name_cannot_lead_to_another_path(self):
+        done = self.cli("rm", "../../healthz")
+        self.assert_ends(done, 1, b"")
+
+
+class Doctor(CliTest):
+    def test_tries_a_real_sandbox_and_names_its_layers(self):
+        done = self.cli("doctor", "--json")
+        self.assert_ends(done, 0)
+        checks = {check["id"]: check for check in json.loads(done.stdout)["checks"]}
+        self.assertEqual(checks["sandbox.run"]["outcome"], "ok")
+        self.assertIn("seccomp", checks["sandbox.run"]["detail"])
+        for check in checks.values():
+            self.assertTrue(check["outcome"] in ("ok", "not_needed") or check["detail"], check)
+
+    def test_fails_where_no_sandbox_can_be_made(self):
+        done = cli("doctor", host="unix:/nowhere/api.sock")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"Sandboxes do not work.", done.stdout)
+
+    def test_verify_names_what_is_not_as_the_original(self):
+        done = cli("verify", "--host", f"http://{self.daemon.host}:{self.daemon.port}", "--json")
+        answers = {request["path"]: request for request in json.loads(done.stdout)["requests"]}
+        self.assertTrue(answers["/run-bash/"]["ok"])
+        self.assertEqual(done.returncode, 0 if all(request["ok"] for request in answers.values()) else 1)
+
+
+class WithoutADaemon(unittest.TestCase):
+    """A private daemon for one command, which leaves nothing behind."""
+
+    def setUp(self):
+        lmsb.require_root()
+        if os.path.exists("/run/lm-sandbox/api.sock"):
+            self.skipTest("a daemon runs on this machine")
+        self.data = tempfile.mkdtemp(prefix="lmsb-cli-")
+        os.chmod(self.data, 0o755)
+        self.before = lmsb.leftovers()
+
+    def tearDown(self):
+        shutil.rmtree(self.data)
+        lmsb.wait_until(lambda: lmsb.leftovers() == self.before, "a clean machine")
+        self.assertEqual(list(pathlib.Path("/run").glob("lm-sandbox-private-*")), [])
+
+    def test_run_starts_a_private_one_and_says_so(self):
+        done = cli("run", "--data-dir", self.data, "--", "whoami")
+        self.assertEqual((done.returncode, done.stdout, done.stderr),
+                         (0, b"user\n", b"lm-sandbox: no daemon is running; using a private one\n"))
+
+    def test_an_interrupt_ends_command_and_daemon(self):
+        process = subprocess.Popen([str(lmsb.BIN / "lm-sandbox"), "run", "--data-dir", self.data, "--", "sleep", "1000"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   env={k: v for k, v in os.environ.items() if not k.startswith("LM_SANDBOX_")})
+        lmsb.wait_until(lambda: b"sleep\x001000" in b"".join(self.sandbox_commands()), "the command")
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=60), -signal.SIGINT)
+
+    def test_a_killed_command_takes_its_daemon_along(self):
+        process = subprocess.Popen([str(lmsb.BIN / "lm-sandbox"), "run", "--data-dir", self.data, "--", "sleep", "1000"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   env={k: v for k, v in os.environ.items() if not k.startswith("LM_SANDBOX_")})
+        lmsb.wait_until(lambda: b"sleep\x001000" in b"".join(self.sandbox_commands()), "the command")
+        process.kill()
+        process.wait(timeout=60)
+        lmsb.wait_until(lambda: lmsb.leftovers() == self.before, "a clean machine")
+        # Its directory is left: who would have removed it is dead. The next private daemon does.
+        self.assertEqual(cli("run", "--data-dir", self.data, "--", "true").returncode, 0)
+
+    def test_what_would_be_gone_at_once_is_refused(self):
+        for words in (["create"], ["ls"], ["exec", "x", "true"], ["rm", "x"]):
+            done = cli(*words)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertEqual(done.stderr, b"lm-sandbox: no daemon is running; start one: sudo lm-sandbox serve\n")
+
+    def test_a_normal_user_hears_what_to_do(self):
+        done = cli("run", "--", "true", user=65534)
+        self.assertEqual(done.returncode, 125)
+        self.assertIn(b"needs root", done.stderr)
+        self.assertIn(b"sudo lm-sandbox", done.stderr)
+        self.assertIn(b"group lm-sandbox", done.stderr)
+
+    def test_a_data_directory_that_cannot_be_used_is_named(self):
+        done = cli("run", "--data-dir", "/proc/nowhere", "--", "true")
+        self.assertEqual(done.returncode, 125)
+        self.assertIn(b"/proc/nowhere", done.stderr)
+
+    @staticmethod
+    def sandbox_commands():
+        for pid in lmsb.sandbox_processes():
+            try:
+                yield pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+            except OSError:
+                pass
+
+
+class Words(unittest.TestCase):
+    """What needs no daemon at all."""
+
+    def test_help_and_version(self):
+        for words in ([], ["--help"], ["help", "run"], ["run", "--help"], ["serve", "--help"], ["config", "example"]):
+            done = cli(*words)
+            self.assertEqual((done.returncode, done.stderr), (0, b""))
+            self.assertTrue(done.stdout)
+        self.assertRegex(cli("version").stdout, rb"^lm-sandbox \d+\.\d+\.\d+\n$")
+        self.assertEqual(set(json.loads(cli("version", "--json").stdout)), {"version"})
+
+    def test_misuse_is_status_2_with_a_way_out(self):
+        done = cli("runn")
+        self.assertEqual((done.returncode, done.stderr), (2, b'lm-sandbox: unknown command "runn", perhaps run; see lm-sandbox --help\n'))
+
+    def test_config_check_names_file_line_and_key(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write('[pool]\nsise = 3\n')
+            file.flush()
+            done = cli("config", "check", "--config", file.name)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"{file.name}:2".encode(), done.stderr)
+        self.assertIn(b"pool.size", done.stderr)
+
+    def test_config_show_says_where_a_value_comes_from(self):
+        done = cli("config", "show", "--origin", LM_SANDBOX_POOL__SIZE="3")
+        self.assertIn(b"LM_SANDBOX_POOL__SIZE", done.stdout)
+
+
+if __name__ == "__main__":
+    lmsb.main()

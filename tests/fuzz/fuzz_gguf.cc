@@ -1,0 +1,18 @@
+// A model file.
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/unique_fd.h"
+#include "fuzz.h"
+#include "model/gguf.h"
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const lmsb::UniqueFd file(::memfd_create("model", MFD_CLOEXEC));
+  static const std::string path = "/proc/self/fd/" + std::to_string(file.get());
+  LMSB_ASSERT(::ftruncate(file.get(), 0) == 0);
+  LMSB_ASSERT(::pwrite(file.get(), data, size, 0) == static_cast<ssize_t>(size));
+  const auto facts = lmsb::model::read_gguf(path);
+  if (facts.ok()) LMSB_ASSERT(facts->size.count() == size && facts->name.size() <= size);
+  if (!facts.ok()) LMSB_ASSERT(facts.error().slug() == "not_a_model");
+  return 0;
+}

@@ -1,0 +1,82 @@
+// What a guest says on its channel: messages of any content, with descriptors of any kind. The daemon may close the
+// channel, nothing else.
+#include <array>
+#include <fcntl.h>
+#include <memory>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+
+#include "base/unique_fd.h"
+#include "fuzz.h"
+#include "guest_client/channel.h"
+#include "io/spawn.h"
+#include "os/message_socket.h"
+
+namespace {
+
+using lmsb::UniqueFd;
+using lmsb::guest_client::Channel;
+using lmsb::guest_client::Process;
+
+// One kind of each: a pipe, a socket, a file, a directory.
+const std::array<UniqueFd, 4>& descriptors() {
+  static const std::array<UniqueFd, 4> all = [] {
+    std::array<int, 2> pipe{};
+    std::array<int, 2> pair{};
+    LMSB_ASSERT(::pipe(pipe.data()) == 0 && ::socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data()) == 0);
+    return std::array<UniqueFd, 4>{UniqueFd(pipe[0]), UniqueFd(pair[0]), UniqueFd(::open("/dev/null", O_RDONLY)),
+                                   UniqueFd(::open("/", O_RDONLY | O_DIRECTORY))};
+  }();
+  return all;
+}
+
+// An octet says how many descriptors of which kind, two say the size; the content follows.
+bool say(int guest, lmsb::fuzz::Input& input) {
+  const std::uint8_t flags = input.octet();
+  std::size_t size = input.octet();
+  size += 256U * (input.octet() % 8U);
+  const std::string_view content = input.take(size);
+  std::array<int, 3> fds{};
+  fds.fill(descriptors()[(flags >> 2U) % 4U].get());
+  if ((flags & 16U) != 0) fds[1] = descriptors()[0].get();
+  const iovec part{const_cast<char*>(content.data()), content.size()};  // NOLINT: C interface
+  return lmsb::send_message(guest, &part, 1, fds.data(), flags % 4U);
+}
+
+lmsb::io::Always<void> wait_ready(std::shared_ptr<Channel> channel) {
+  (void)co_await channel->wait_ready(lmsb::io::Deadline::never());
+}
+
+lmsb::io::Always<void> wait_ended(std::shared_ptr<Process> process) {
+  (void)co_await process->wait_started(lmsb::io::Deadline::never());
+  const UniqueFd out = process->take_stdout();
+  (void)co_await process->wait_ended(lmsb::io::Deadline::never());
+}
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  UniqueFd ours;
+  UniqueFd guest;
+  LMSB_ASSERT(lmsb::message_socket_pair(ours, guest, SOCK_NONBLOCK));
+  boost::asio::io_context loop;
+  {
+    const auto channel = std::make_shared<Channel>(loop, std::move(ours));
+    lmsb::io::spawn(loop, wait_ready(channel));
+    lmsb::guest_client::StartSpec spec;
+    spec.argv = {"true"};
+    for (int i = 0; i < 2; ++i) {  // sequences 1 and 2
+      auto process = channel->start(spec, -1);
+      LMSB_ASSERT(process.ok());
+      lmsb::io::spawn(loop, wait_ended(std::make_shared<Process>(*std::move(process))));
+    }
+    lmsb::fuzz::Input input(data, size);
+    while (!input.empty() && say(guest.get(), input)) loop.poll();
+    guest.reset();
+    loop.run();  // ends: the channel has heard that the guest is gone, and told all who waited
+    LMSB_ASSERT(channel->is_closed());
+  }
+  return 0;
+}

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# check_glibc.sh BIN_DIR: the programs there ask for nothing newer than glibc 2.35 (Ubuntu 22.04), and the guest, which
+# runs where no library is, is static and small. Names the calls that are too new.
+set -euo pipefail
+bin=$1
+newest=2.35 guest_bytes=$((1024 * 1024))
+status=0
+
+complain() {
+  printf 'error: %s\n' "$*" >&2
+  status=1
+}
+
+# "2.38 __isoc23_strtol" for each symbol of PROGRAM that is too new.
+too_new() {
+  objdump -T "$1" | sed -nE 's/.*\(?GLIBC_([0-9.]+)\)? +([^ ]+)$/\1 \2/p' | sort -u |
+    awk -v newest="$newest" '{split($1, v, "."); split(newest, n, ".")}
+      v[1] > n[1] || (v[1] == n[1] && v[2] + 0 > n[2] + 0) {print "  " $0}'
+}
+
+for program in lm-sandbox lm-sandbox-launcher lm-sandbox-tool; do
+  versions=$(readelf -V "$bin/$program" | grep -oE 'GLIBC_[0-9.]+' | sed 's/GLIBC_//' | sort -uV)
+  [ -n "$versions" ] || complain "$program names no version of glibc at all"
+  highest=$(tail -n 1 <<<"$versions")
+  if [ "$(printf '%s\n' "$highest" "$newest" | sort -V | tail -n 1)" != "$newest" ]; then
+    complain "$program needs glibc $highest; at most $newest"
+    too_new "$bin/$program" >&2
+  else
+    printf '%s: glibc %s\n' "$program" "$highest"
+  fi
+done
+
+guest=$bin/lm-sandbox-guest
+if readelf -lW "$guest" | grep -qE 'INTERP|DYNAMIC'; then complain "lm-sandbox-guest is not static"; fi
+size=$(stat -c %s "$guest")
+[ "$size" -lt "$guest_bytes" ] || complain "lm-sandbox-guest has $size bytes; less than $guest_bytes allowed"
+printf 'lm-sandbox-guest: static, %s bytes\n' "$size"
+exit "$status"

@@ -1,0 +1,215 @@
+"""What the system tests share: a daemon of their own, HTTP to it, and a count of what sandboxes leave on the machine."""
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("LMSB_BIN", ROOT / "build/dev/bin"))
+TEST_DATA = pathlib.Path(os.environ.get("LMSB_TEST_DATA", "/var/cache/lm-sandbox-test"))
+FIRST_SANDBOX_ID = 524288
+
+
+def require_root():
+    if os.geteuid() != 0:
+        raise unittest.SkipTest("root is needed: sandboxes are launched by a privileged launcher")
+
+
+def require_image(name):
+    if not (TEST_DATA / "images" / name / "image.json").exists():
+        raise unittest.SkipTest(f"image {name} is not built: lm-sandbox-tool image build {name} --data-dir {TEST_DATA}")
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class Daemon:
+    """`lm-sandbox serve` on a free port with directories of its own; ends with the `with` block."""
+
+    def __init__(self, *flags, data_dir=None, env=None):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lmsb-test-"))
+        os.chmod(self.dir, 0o755)
+        self.data_dir = data_dir or self.dir / "data"
+        self.run_dir = self.dir / "run"
+        self.flags, self.env = flags, env or {}
+        self.process = None
+        self.log = None
+
+    def start(self):
+        read, write = os.pipe()
+        command = [BIN / "lm-sandbox", "serve", "--listen", "127.0.0.1:0", "--ssh-listen", "off", "--data-dir", self.data_dir,
+                   "--run-dir", self.run_dir, "--ready-fd", str(write), *self.flags]
+        self.log = open(self.dir / "log", "ab")
+        self.process = subprocess.Popen([str(c) for c in command], pass_fds=[write], stderr=self.log,
+                                        env={**os.environ, **self.env})
+        os.close(write)
+        with os.fdopen(read) as ready:
+            line = ready.readline()
+        if not line:
+            self.process.wait()
+            raise RuntimeError("the daemon did not start: " + self.log_text())
+        self.ready = json.loads(line)
+        host, port = self.ready["http"][0].rsplit(":", 1)
+        self.host, self.port = host, int(port)
+        return self
+
+    def log_text(self):
+        return (self.dir / "log").read_text(errors="replace")
+
+    def stop(self, how=signal.SIGTERM):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(how)
+            self.process.wait(timeout=60)
+        if self.log:
+            self.log.close()
+        return self.process.returncode if self.process else None
+
+    def daemon_pid(self):
+        return self.ready["pid"]
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def request(self, method, path, body=None, headers=None, timeout=150):
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+        fields = {} if body is None else {"Content-Type": "application/json"}
+        fields.update(headers or {})
+        if body is not None and not isinstance(body, (str, bytes)):
+            body = json.dumps(body)
+        connection.request(method, path, body=body, headers=fields)
+        response = connection.getresponse()
+        answer = Answer(response.status, response.headers, response.read())
+        connection.close()
+        return answer
+
+    def post(self, path, body, **kw):
+        return self.request("POST", path, body, **kw)
+
+    def run(self, cmd, **fields):
+        """POST /v1/run; returns the result object."""
+        answer = self.post("/v1/run", {"cmd": cmd, **fields})
+        assert answer.status == 200, (answer.status, answer.body)
+        return answer.json()
+
+
+def cgroup_hierarchies():
+    with open("/proc/self/mountinfo") as lines:
+        return [line.split()[4] for line in lines if " - cgroup" in line]
+
+
+def is_another_daemons(pid):
+    """Whether a process belongs to a daemon that was there before the tests: theirs are not ours to count."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/cgroup").read_text()
+    except OSError:
+        return True
+    return any(f"/{name}/" in text + "/" for name in OTHERS)
+
+
+def instances():
+    return {d.name for mount in cgroup_hierarchies() for d in pathlib.Path(mount).glob("lmsb-*")}
+
+
+OTHERS = instances()
+
+
+def our_cgroups(below_instances=True):
+    """Directories of sandboxes (or of whole instances) in every cgroup hierarchy."""
+    found = []
+    for mount in cgroup_hierarchies():
+        for instance in pathlib.Path(mount).glob("lmsb-*"):
+            if instance.name in OTHERS:
+                continue
+            if not below_instances:
+                found.append(str(instance))
+            found += [str(d) for d in instance.iterdir() if d.is_dir()]
+    return found
+
+
+def processes(wanted):
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and wanted(entry) and not is_another_daemons(entry.name):
+                found.append(int(entry.name))
+        except OSError:
+            pass
+    return found
+
+
+def sandbox_processes():
+    """Processes whose user belongs to a sandbox's range."""
+    return processes(lambda entry: entry.stat().st_uid >= FIRST_SANDBOX_ID + 2 * 65536)
+
+
+def network_namespaces():
+    names = {os.readlink("/proc/self/ns/net")}
+    processes(lambda entry: names.add(os.readlink(entry / "ns/net")))
+    return names
+
+
+def mounts_of_ours():
+    found = set()
+    for pid in processes(lambda entry: (entry / "mountinfo").read_text()):
+        try:
+            text = pathlib.Path(f"/proc/{pid}/mountinfo").read_text()
+        except OSError:
+            continue
+        found |= {line for line in text.splitlines() if "lmsb" in line or "lm-sandbox" in line}
+    return found
+
+
+def leftovers():
+    return {"cgroups": our_cgroups(below_instances=False), "processes": sandbox_processes(),
+            "network namespaces": len(network_namespaces()), "mounts": sorted(mounts_of_ours())}
+
+
+def describe(found):
+    return {what: (len(items), items[:3]) if isinstance(items, list) else items for what, items in found.items()}
+
+
+def wait_until(condition, what, seconds=20):
+    """For what the kernel finishes in its own time. Not a timing check: it fails only when it never comes."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError("never came: " + what)
+        time.sleep(0.02)
+
+
+class SystemTest(unittest.TestCase):
+    """A test whose class has one daemon, and which leaves the machine as it found it."""
+
+    flags = ()
+    data_dir = None
+
+    @classmethod
+    def setUpClass(cls):
+        require_root()
+        cls.before = leftovers()
+        cls.daemon = Daemon(*cls.flags, data_dir=cls.data_dir).start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.daemon.__exit__()
+        wait_until(lambda: leftovers() == cls.before, f"a clean machine: {describe(leftovers())} instead of {describe(cls.before)}")
+
+
+def main():
+    unittest.main(verbosity=2)

@@ -1,0 +1,155 @@
+#!/usr/bin/python3
+"""The exec contract of interfaces.md, through the doors that users have."""
+import base64
+import pathlib
+import socket
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import lmsb
+
+
+class RunBash(lmsb.SystemTest):
+    def post(self, cmd):
+        return self.daemon.post("/run-bash/", {"cmd": cmd})
+
+    def test_answers_as_the_original_did(self):
+        answer = self.post("whoami").json()
+        self.assertEqual((answer["output"], answer["error"]), ("user\n", ""))
+        self.assertEqual((answer["exit_code"], answer["outcome"]), (0, "exited"))
+
+    def test_keeps_both_streams_and_the_exit_status(self):
+        answer = self.post("echo out; echo err >&2; exit 3").json()
+        self.assertEqual((answer["output"], answer["error"], answer["exit_code"]), ("out\n", "err\n", 3))
+
+    def test_works_without_the_last_slash(self):
+        self.assertEqual(self.daemon.post("/run-bash", {"cmd": "echo x"}).json()["output"], "x\n")
+
+    def test_an_empty_command_does_nothing(self):
+        self.assertEqual(self.post("").json()["exit_code"], 0)
+
+    def test_refuses_a_nul_and_ten_megabytes(self):
+        self.assertEqual(self.post("echo a\0b").status, 422)
+        self.assertEqual(self.post("x" * 10_000_000).status, 422)
+
+    def test_each_call_has_its_own_sandbox(self):
+        self.post("echo secret > /tmp/f; echo secret > /dev/shm/f")
+        self.assertIn("No such file", self.post("cat /tmp/f /dev/shm/f").json()["error"])
+
+
+class Verdicts(lmsb.SystemTest):
+    def test_an_exit_status_is_exact(self):
+        for status in (0, 1, 3, 126, 127, 255):
+            result = self.daemon.run(f"exit {status}")
+            self.assertEqual((result["outcome"], result["exit_code"]), ("exited", status))
+
+    def test_a_signal_is_named(self):
+        result = self.daemon.run("kill -SEGV $$")
+        self.assertEqual((result["outcome"], result["exit_code"], result["signal"]), ("signaled", 139, "SIGSEGV"))
+
+    def test_a_missing_program_is_127_and_one_that_cannot_run_126(self):
+        self.assertEqual(self.daemon.run(["no-such-program"])["exit_code"], 127)
+        self.assertEqual(self.daemon.run(["/etc/passwd"])["exit_code"], 126)
+
+    def test_an_argument_list_is_not_read_by_a_shell(self):
+        self.assertEqual(self.daemon.run(["echo", "$HOME", "a  b"])["stdout"], "$HOME a  b\n")
+
+    def test_the_time_limit_kills_the_whole_tree_and_returns_what_was_written(self):
+        script = ("echo before; trap '' TERM; (setsid sh -c 'trap \"\" TERM; sleep 1000' & ) ; "
+                  "python3 -c 'import os,time\nif os.fork()==0:\n os.setsid()\n if os.fork()==0: time.sleep(1000)\n"
+                  " os._exit(0)' ; sleep 1000")
+        result = self.daemon.run(script, timeout_ms=700)
+        self.assertEqual((result["outcome"], result["timed_out"], result["stdout"]), ("timed_out", True, "before\n"))
+        lmsb.wait_until(lambda: not any("sleep" in command(p) for p in lmsb.sandbox_processes()), "an empty tree")
+
+    def test_a_memory_bomb_is_named(self):
+        result = self.daemon.run("python3 -c 'x=bytearray(10**10)'", limits={"memory_bytes": 64 << 20})
+        self.assertEqual((result["outcome"], result["oom_killed"]), ("oom_killed", True))
+
+    def test_a_memory_bomb_inside_a_script_ends_the_script(self):
+        result = self.daemon.run("python3 -c 'x=bytearray(10**10)'; sleep 100; echo survived", limits={"memory_bytes": 64 << 20})
+        self.assertEqual(result["outcome"], "oom_killed")
+        self.assertNotIn("survived", result["stdout"])
+
+    def test_a_fork_bomb_is_stopped(self):
+        result = self.daemon.run("f(){ f|f& f; }; f; sleep 100", timeout_ms=2000)
+        self.assertEqual(result["outcome"], "timed_out")
+
+    def test_a_full_disk_is_named(self):
+        result = self.daemon.run("head -c 100000000 /dev/zero > /tmp/x", limits={"disk_bytes": 8 << 20})
+        self.assertEqual(result["outcome"], "disk_full")
+
+    def test_an_output_flood_is_cut_and_counted(self):
+        result = self.daemon.run("head -c 5000000 /dev/zero | tr '\\0' a; echo END; exit 7")
+        self.assertEqual((result["outcome"], result["exit_code"]), ("exited", 7))
+        self.assertEqual(result["truncated"]["stdout_bytes"], 5000004 - (1 << 20))
+        self.assertTrue(result["stdout"].startswith("aaa") and result["stdout"].endswith("END\n"))
+
+    def test_a_background_child_that_holds_the_pipe_is_not_waited_for(self):
+        begin = time.monotonic()
+        result = self.daemon.run("sleep 60 & echo done")
+        self.assertEqual((result["outcome"], result["stdout"]), ("exited", "done\n"))
+        self.assertIn("background", result["hint"])
+        self.assertLess(time.monotonic() - begin, 30)
+
+    def test_bytes_that_are_no_text_come_as_base64_too(self):
+        result = self.daemon.run("printf '\\377\\376a'")
+        self.assertEqual(result["stdout"], "\ufffd\ufffda")
+        self.assertEqual(base64.b64decode(result["stdout_base64"]), b"\xff\xfea")
+
+    def test_stdin_env_cwd_arrive(self):
+        result = self.daemon.run("cat; echo $A; pwd", stdin="in\n", env={"A": "b c"}, cwd="/tmp")
+        self.assertEqual(result["stdout"], "in\nb c\n/tmp\n")
+
+    def test_files_go_in_and_come_out(self):
+        result = self.daemon.run("cat a/b.txt; echo out > result; printf '\\0' > bin", files={"a/b.txt": "hello\n"},
+                                 collect=["result", "bin", "missing"])
+        self.assertEqual(result["stdout"], "hello\n")
+        self.assertEqual(result["files"]["result"], "out\n")
+        self.assertNotIn("missing", result["files"])
+
+    def test_usage_is_counted(self):
+        usage = self.daemon.run("python3 -c 'x=bytearray(50<<20); sum(range(10**6))'")["usage"]
+        self.assertGreater(usage["max_memory_bytes"], 50 << 20)
+        self.assertGreater(usage["cpu_user_ms"], 5)
+
+    def test_a_client_that_goes_away_ends_its_command(self):
+        with socket.create_connection((self.daemon.host, self.daemon.port)) as client:
+            body = b'{"cmd":"sleep 1234"}'
+            client.sendall(b"POST /run-bash/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                           b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+            lmsb.wait_until(lambda: any("1234" in command(p) for p in lmsb.sandbox_processes()), "the command")
+        lmsb.wait_until(lambda: not any("1234" in command(p) for p in lmsb.sandbox_processes()), "its end")
+
+
+class Kept(lmsb.SystemTest):
+    def test_a_sandbox_keeps_its_files_until_it_is_deleted(self):
+        created = self.daemon.post("/v1/sandboxes", {}).json()
+        path = "/v1/sandboxes/" + created["id"]
+        self.assertEqual(created["state"], "running")
+        self.daemon.post(path + "/exec", {"cmd": "echo kept > f; sleep 300 &"})
+        result = self.daemon.post(path + "/exec", {"cmd": "cat f; exit 4"}).json()
+        self.assertEqual((result["stdout"], result["exit_code"]), ("kept\n", 4))
+        self.assertIn(created["id"], [s["id"] for s in self.daemon.request("GET", "/v1/sandboxes").json()["data"]])
+        self.assertLess(self.daemon.request("DELETE", path).status, 300)
+        self.assertEqual(self.daemon.request("GET", path).status, 404)
+        self.assertEqual([c for c in lmsb.our_cgroups() if created["id"] in c], [])
+
+    def test_a_timeout_ends_one_command_and_not_its_sandbox(self):
+        path = "/v1/sandboxes/" + self.daemon.post("/v1/sandboxes", {}).json()["id"]
+        slow = self.daemon.post(path + "/exec", {"cmd": "sleep 100", "timeout_ms": 300}).json()
+        self.assertEqual(slow["outcome"], "timed_out")
+        self.assertEqual(self.daemon.post(path + "/exec", {"cmd": "echo still"}).json()["stdout"], "still\n")
+        self.daemon.request("DELETE", path)
+
+
+def command(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+if __name__ == "__main__":
+    lmsb.main()

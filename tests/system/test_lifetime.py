@@ -1,0 +1,85 @@
+#!/usr/bin/python3
+"""Nothing of a dead sandbox stays on the machine, however the daemon ends."""
+import pathlib
+import signal
+import sys
+import threading
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import lmsb
+
+
+class Lifetime(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        lmsb.require_root()
+
+    def setUp(self):
+        self.before = lmsb.leftovers()
+
+    def with_commands_running(self, end):
+        daemon = lmsb.Daemon().start()
+        try:
+            callers = [threading.Thread(target=self.ask, args=(daemon,)) for _ in range(4)]
+            for caller in callers:
+                caller.start()
+            lmsb.wait_until(lambda: len(lmsb.sandbox_processes()) >= 8, "running commands")
+            end(daemon)
+            for caller in callers:
+                caller.join(60)
+            return daemon
+        finally:
+            daemon.stop(signal.SIGKILL)
+
+    @staticmethod
+    def ask(daemon):
+        try:
+            daemon.post("/run-bash/", {"cmd": "sleep 100 & sleep 100"})
+        except OSError:
+            pass
+
+    def check_clean(self):
+        lmsb.wait_until(lambda: lmsb.leftovers() == self.before, f"{lmsb.describe(lmsb.leftovers())} instead of {lmsb.describe(self.before)}")
+
+    def test_sigterm_with_commands_running_leaves_nothing(self):
+        self.with_commands_running(lambda daemon: daemon.stop(signal.SIGTERM))
+        self.check_clean()
+
+    def test_a_killed_daemon_process_takes_everything_with_it(self):
+        def kill(daemon):
+            import os
+            os.kill(daemon.daemon_pid(), signal.SIGKILL)
+            daemon.process.wait(60)
+
+        self.with_commands_running(kill)
+        self.check_clean()
+
+    def test_after_all_were_killed_a_restart_removes_what_is_left(self):
+        import os
+        import subprocess
+
+        def kill_all(daemon):
+            parent = daemon.process.pid
+            children = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True).stdout.split()
+            for pid in [parent, *map(int, children)]:
+                os.kill(pid, signal.SIGKILL)
+            daemon.process.wait(60)
+
+        self.with_commands_running(kill_all)
+        lmsb.wait_until(lambda: not lmsb.sandbox_processes(), "the guests' end")
+        with lmsb.Daemon() as daemon:
+            self.assertEqual(daemon.post("/run-bash/", {"cmd": "echo again"}).json()["output"], "again\n")
+        self.check_clean()
+
+    def test_a_second_daemon_on_the_same_run_directory_is_refused(self):
+        with lmsb.Daemon() as first:
+            second = lmsb.Daemon(data_dir=first.data_dir)
+            second.run_dir = first.run_dir
+            with self.assertRaisesRegex(RuntimeError, "another lm-sandbox"):
+                second.start()
+        self.check_clean()
+
+
+if __name__ == "__main__":
+    lmsb.main()

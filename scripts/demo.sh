@@ -36,7 +36,7 @@ traces() {
   {
     find /sys/fs/cgroup -type d -name 'lmsb*' -printf 'cgroup %p\n' 2>/dev/null || true
     awk '/lmsb|lm-sandbox/ { print "mount " $5 }' /proc/self/mountinfo
-    ps -eo pid=,uid=,comm= | awk '$2 >= 524288 { print "process " $1 " " $3 }'
+    ps -eo pid=,uid=,comm= | awk '$2 >= 1073741824 { print "process " $1 " " $3 }'
     find "$work/run" -mindepth 1 -printf 'file %p\n' 2>/dev/null || true
   } | sort
 }

@@ -33,11 +33,11 @@ build() {
   ninja -C "$dir" "$@" >&2
 }
 
-# make_images BIN_DIR [DATA_DIR]: the default images that are missing there.
+# make_images BIN_DIR [DATA_DIR]: the default images that are missing there, or that another version made.
 make_images() {
   local name data=${2:-$LMSB_TEST_DATA}
   for name in base llama; do
-    as_root test -e "$data/images/$name/image.json" && continue
+    as_root "$1/lm-sandbox-tool" image check "$name" --data-dir "$data" 2>/dev/null && continue
     say "making the image $name in $data"
     as_root "$1/lm-sandbox-tool" image build "$name" --data-dir "$data" >&2
   done

@@ -11,7 +11,7 @@ part() {  # part NAME COMMAND...; a command that ends with 77 cannot run here
   say "$name"
   "$@" || code=$?
   case $code in 0) ;; 77) verdict=skipped ;; *) verdict=FAILED status=1 ;; esac
-  results+=("$(printf '%-32s %-8s %5d s' "$name" "$verdict" $((SECONDS - start)))")
+  results+=("$(printf '%-36s %-8s %5d s' "$name" "$verdict" $((SECONDS - start)))")
 }
 
 # Sanitizers cannot follow into namespaces and static programs: unit and connection tests only.
@@ -30,6 +30,7 @@ newer_compiler() {
 
 part "default tests" scripts/test.sh
 part "lint, all files" scripts/lint.sh --all
+part "system tests on cgroup v2, in a VM" scripts/vm.sh
 part "ASan and UBSan" sanitized_tests
 part "build with clang 19" newer_compiler
 part "fuzzers, ${FUZZ_SECONDS:=300} s each" scripts/fuzz.sh run "$FUZZ_SECONDS"

@@ -5,6 +5,7 @@
 #include <string>
 #include <unistd.h>
 
+#include "launcher/handed_files.h"
 #include "launcher/parent.h"
 
 namespace {
@@ -12,6 +13,22 @@ namespace {
 int usage(const std::string& what) {
   std::fprintf(stderr, "lm-sandbox-launcher: %s (this program is started by `lm-sandbox serve`)\n", what.c_str());
   return 2;
+}
+
+// What one sandbox may have at most, as the settings say; 0 as there.
+bool set_cap(lmsb::launcher::Caps& caps, const std::string& name, const std::string& value) {
+  const std::uint64_t number = std::strtoull(value.c_str(), nullptr, 10);
+  if (name == "--max-memory")
+    caps.memory_bytes = number;
+  else if (name == "--max-cpu-millis")
+    caps.cpu_millis = static_cast<std::uint32_t>(number);
+  else if (name == "--max-processes")
+    caps.processes = static_cast<std::uint32_t>(number);
+  else if (name == "--max-disk")
+    caps.disk_bytes = number;
+  else
+    return false;
+  return true;
 }
 
 }  // namespace
@@ -39,18 +56,23 @@ int main(int argc, char** argv) {
       options.daemon_gid = static_cast<std::uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
     else if (name == "--socket-gid")
       options.socket_gid = static_cast<std::uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
-    else
+    else if (name == "--handed-file")
+      options.handed_files.push_back(value);
+    else if (name == "--daemon-fd")
+      options.daemon_fds.push_back(static_cast<int>(std::strtol(value.c_str(), nullptr, 10)));
+    else if (!set_cap(options.caps, name, value))
       return usage("unknown option " + name);
   }
   for (++i; i < argc; ++i) options.daemon_argv.emplace_back(argv[i]);
   if (options.data_dir.empty() || options.run_dir.empty() || options.guest_program.empty() ||
       options.daemon_argv.empty())
     return usage("--data-dir, --run-dir, --guest and a daemon are needed");
+  if (options.handed_files.size() > lmsb::launcher::kMaxHandedFiles) return usage("too many files to hand over");
   if (options.daemon_uid == 0) return usage("the daemon may not be root");
   if (::geteuid() != 0) return usage("root is needed");
   const auto status = lmsb::launcher::run_parent(options);
   if (status.ok()) return *status;
   std::fprintf(stderr, "lm-sandbox: %s%s%s\n", status.error().message().c_str(),
-               status.error().hint().empty() ? "" : ": ", status.error().hint().c_str());
+               status.error().hint().empty() ? "" : "; ", status.error().hint().c_str());
   return 1;
 }

@@ -1,4 +1,6 @@
-// lm-sandbox-tool: work on the images of a data directory that needs no daemon. Making and removing needs root.
+// lm-sandbox-tool: work on the images of a data directory that needs no daemon: `lm-sandbox image build` and `image rm`
+// become this program. Making and removing needs root.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -24,10 +26,11 @@ using lmsb::image::Store;
 
 constexpr int kUsageStatus = 2;
 constexpr const char* kUsage =
-    "usage: lm-sandbox-tool image build NAME [--mirror URL] [--verbose]   make the image base or llama (root)\n"
-    "       lm-sandbox-tool image ls [--json]                             show the images\n"
-    "       lm-sandbox-tool image rm NAME                                 remove an image (root)\n"
-    "       each also takes --data-dir DIR (default /var/lib/lm-sandbox); MIRROR in the environment is --mirror\n";
+    "Usage:  lm-sandbox image build NAME [--mirror URL] [--verbose]   make the image base or llama (root)\n"
+    "        lm-sandbox image rm NAME                                 remove an image (root)\n"
+    "        lm-sandbox-tool image ls                                 show the images of a data directory\n"
+    "        lm-sandbox-tool image check NAME                         exit 0 if this version can use the image\n\n"
+    "Each also takes --json and --data-dir DIR (default /var/lib/lm-sandbox); MIRROR in the environment is --mirror.\n";
 
 std::atomic<bool> g_stopped{false};  // written by the signal handler only
 
@@ -37,7 +40,12 @@ struct Arguments {
   std::string mirror;
   bool verbose = false;
   bool json = false;
+  bool help = false;
 };
+
+Error misuse(const std::string& what) {
+  return Error(ErrorCode::invalid_argument, what).with_hint("lm-sandbox image build --help shows the usage");
+}
 
 Result<Arguments> read_arguments(int argc, char** argv) {
   Arguments result;
@@ -45,7 +53,7 @@ Result<Arguments> read_arguments(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
     const bool takes_value = word == "--data-dir" || word == "--mirror";
-    if (takes_value && i + 1 == argc) return Error(ErrorCode::invalid_argument, std::string(word) + " needs a value");
+    if (takes_value && i + 1 == argc) return misuse(std::string(word) + " needs a value");
     if (word == "--data-dir")
       result.data_dir = argv[++i];
     else if (word == "--mirror")
@@ -54,8 +62,10 @@ Result<Arguments> read_arguments(int argc, char** argv) {
       result.verbose = true;
     else if (word == "--json")
       result.json = true;
+    else if (word == "--help" || word == "-h")
+      result.help = true;
     else if (word.starts_with("-"))
-      return Error(ErrorCode::invalid_argument, "unknown option " + std::string(word));
+      return misuse("unknown option " + std::string(word));
     else
       result.words.emplace_back(word);
   }
@@ -78,6 +88,10 @@ Status build(const Arguments& arguments) {
   };
   LMSB_TRY(const Image image, lmsb::image::build(request));
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  if (arguments.json) {
+    std::printf("%s", lmsb::image::format_image(image).c_str());
+    return {};
+  }
   std::printf("image %s: %s, %s, in %.1f s\n", image.name.c_str(), image.digest.c_str(), mebibytes(image.size).c_str(),
               took.count());
   return {};
@@ -104,26 +118,34 @@ Status list(const Arguments& arguments) {
   return {};
 }
 
-// Nothing when the words are no command of ours.
-Result<bool> run(const Arguments& arguments) {
-  const auto& words = arguments.words;
-  if (words.size() < 2 || words[0] != "image") return false;
-  Status status;
-  if (words[1] == "build" && words.size() == 3)
-    status = build(arguments);
-  else if (words[1] == "ls" && words.size() == 2)
-    status = list(arguments);
-  else if (words[1] == "rm" && words.size() == 3)
-    status = Store(arguments.data_dir).remove(words[2]);
-  else
-    return false;
-  if (!status.ok()) return std::move(status).error();
-  return true;
+// The name is one of an image: it needs no escapes.
+Status remove(const Arguments& arguments) {
+  LMSB_CHECK(Store(arguments.data_dir).remove(arguments.words[2]));
+  if (arguments.json) std::printf("{\"removed\":[\"%s\"]}\n", arguments.words[2].c_str());
+  return {};
 }
 
+Status check(const Arguments& arguments) {
+  LMSB_TRY(const Image image, Store(arguments.data_dir).find(arguments.words[2]));
+  return {};
+}
+
+Status run(const Arguments& arguments) {
+  const auto& words = arguments.words;
+  const std::string command = words.size() < 2 || words[0] != "image" ? "" : words[1];
+  if (command == "ls" && words.size() == 2) return list(arguments);
+  if (command != "build" && command != "rm" && command != "check")
+    return misuse("say which of: image build, image ls, image check, image rm");
+  if (words.size() != 3) return misuse("image " + command + " needs the name of one image");
+  if (command == "check") return check(arguments);
+  return command == "build" ? build(arguments) : remove(arguments);
+}
+
+// One line, as all of the program's errors.
 int report(const Error& error) {
-  std::fprintf(stderr, "error: %s\n", error.message().c_str());
-  if (!error.hint().empty()) std::fprintf(stderr, "hint: %s\n", error.hint().c_str());
+  std::string line = error.message() + (error.hint().empty() ? "" : "; " + error.hint());
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  std::fprintf(stderr, "lm-sandbox: %s\n", line.c_str());
   return error.code() == ErrorCode::invalid_argument ? kUsageStatus : EXIT_FAILURE;
 }
 
@@ -133,9 +155,7 @@ int main(int argc, char** argv) {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, [](int) { g_stopped.store(true); });
   const auto arguments = read_arguments(argc, argv);
   if (!arguments.ok()) return report(arguments.error());
-  const auto done = run(*arguments);
-  if (!done.ok()) return report(done.error());
-  if (*done) return EXIT_SUCCESS;
-  std::fputs(kUsage, stderr);
-  return kUsageStatus;
+  if (arguments->help) return std::fputs(kUsage, stdout), EXIT_SUCCESS;
+  const Status done = run(*arguments);
+  return done.ok() ? EXIT_SUCCESS : report(done.error());
 }

@@ -66,6 +66,8 @@ struct ExecCommand {
 struct CreateCommand {
   Target target;
   SandboxFlags sandbox;
+  std::string cwd;   // of commands that name none
+  std::string user;  // the same
   EnvFlags env;
 };
 struct ListCommand {

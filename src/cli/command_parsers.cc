@@ -26,7 +26,6 @@ struct SandboxTexts {
 
 void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
   add_target(flags, texts.host);
-  flags.value("--name", "NAME", texts.name, "Name of the sandbox");
   flags.values("-e,--env", "KEY=VALUE", texts.env.variables, "Set a variable; KEY alone passes on your own");
   flags.values("--env-file", "FILE", texts.env.files, "Set the variables that FILE lists, one KEY=VALUE a line");
   flags.values("-v,--volume", "SRC:DST[:ro]", texts.mounts, "Show your directory SRC as DST inside");
@@ -34,13 +33,27 @@ void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
   flags.value("--cpus", "NUMBER", texts.cpus, "CPU limit, for example 1.5");
   flags.value("--pids", "NUMBER", texts.processes, "Limit of processes and threads");
   flags.value("--disk", "SIZE", texts.disk, "Limit of what may be written");
-  flags.values("--label", "KEY=VALUE", texts.labels, "Label of the sandbox");
   flags.value("--network", "MODE", texts.network, "Only 'none' today, which is the default");
   flags.value("--runtime", "NAME", texts.runtime, "Only 'native' today, which is the default");
   flags.flag("--json", texts.json, "Print the daemon's answer as JSON");
   for (const char* names : {"-p,--publish", "--gpus", "--shm-size", "--model", "--idle", "--pull"})
     flags.not_yet(names, true);
   flags.not_yet("--root", false);
+}
+
+// What tells a kept sandbox from the others. One that is gone afterwards, and that nobody can list, has neither.
+void add_name_and_labels(FlagSet& flags, SandboxTexts& texts) {
+  flags.value("--name", "NAME", texts.name, "Name of the sandbox");
+  flags.values("--label", "KEY=VALUE", texts.labels, "Label of the sandbox");
+}
+
+void refuse_name_and_labels(FlagSet& flags) {
+  for (const char* names : {"--name", "--label"}) flags.not_yet(names, true);
+}
+
+void add_place(FlagSet& flags, std::optional<std::string>& cwd, std::optional<std::string>& user) {
+  flags.value("-w,--workdir", "DIR", cwd, "Working directory inside");
+  flags.value("-u,--user", "USER", user, "User inside");
 }
 
 Status refuse_later_values(const SandboxTexts& texts) {
@@ -89,8 +102,7 @@ struct ProcessTexts {
 };
 
 void add_process_flags(FlagSet& flags, ProcessTexts& texts) {
-  flags.value("-w,--workdir", "DIR", texts.cwd, "Working directory inside");
-  flags.value("-u,--user", "USER", texts.user, "User inside");
+  add_place(flags, texts.cwd, texts.user);
   flags.flag("-i,--interactive", texts.interactive, "Pass on stdin (read to its end first)");
   flags.value("--timeout", "DURATION", texts.timeout, "Wall time limit, for example 30s or 5m; then exit status 124");
   flags.not_yet("-t,--tty", false);
@@ -164,6 +176,7 @@ Result<AnyCommand> parse_run(const Words& words) {
   bool remove = true;
   bool dry_run = false;
   add_sandbox_flags(flags, sandbox);
+  refuse_name_and_labels(flags);
   add_process_flags(flags, process);
   flags.value("--data-dir", "DIR", sandbox.data_dir, "Data directory of a private daemon, where none runs");
   flags.flag("--rm", remove, "The sandbox is gone afterwards: always so with run");
@@ -188,7 +201,11 @@ Result<AnyCommand> parse_create(const Words& words) {
   FlagSet flags("create", {"create [OPTIONS] [IMAGE]"}, "Create a sandbox that is kept, and print its id",
                 Order::anywhere);
   SandboxTexts sandbox;
+  std::optional<std::string> cwd;
+  std::optional<std::string> user;
   add_sandbox_flags(flags, sandbox);
+  add_name_and_labels(flags, sandbox);
+  add_place(flags, cwd, user);
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
   if (parsed.words.size() > 1) return usage_error("create", "too many words: give at most one image");
@@ -197,6 +214,8 @@ Result<AnyCommand> parse_create(const Words& words) {
   command.target = target_of(sandbox.host, sandbox.json);
   LMSB_TRY(command.sandbox, sandbox_flags(sandbox));
   command.env = std::move(sandbox.env);
+  command.cwd = cwd.value_or("");
+  command.user = user.value_or("");
   return command;
 }
 
@@ -339,18 +358,18 @@ Result<AnyCommand> parse_serve(const Words& words) {
   std::optional<std::string> text;
   bool set = false;
   flags.value("--listen", "ADDR:PORT", text, "Where HTTP is served; may be given again (default 127.0.0.1:8000)");
-  flags.value("--ssh-listen", "ADDR:PORT", text, "Where SSH will be served (default 127.0.0.1:2222), or off");
+  flags.value("--ssh-listen", "ADDR:PORT", text, "Where SSH will be served; not yet");
   flags.value("--data-dir", "DIR", text, "Images and models (default /var/lib/lm-sandbox)");
   flags.value("--run-dir", "DIR", text, "Sockets (default /run/lm-sandbox)");
   flags.value("--socket-group", "NAME", text, "Who may use the socket beside root (default lm-sandbox)");
-  flags.value("--runtime", "NAME", text, "Default runtime (native)");
+  flags.value("--runtime", "NAME", text, "Default runtime: only native today");
   flags.value("--default-image", "NAME", text,
-              "Image for those who name none (default: base if it is there, else host)");
+              "Image for those who name none (default: what the first start chose: base if made, else host)");
   flags.value("--config", "FILE", text, "Configuration (default /etc/lm-sandbox/config.toml)");
   flags.value("--allow-host", "NAME", text, "Another Host that requests may name; may be given again");
   flags.value("--allow-origin", "ORIGIN", text, "An Origin that browsers may come from; may be given again");
   flags.value("--llama-server", "FILE", text, "The llama-server to use");
-  flags.value("--upstream", "URL", text, "OpenAI-compatible server behind /ollama/");
+  flags.value("--upstream", "URL", text, "OpenAI-compatible server behind /ollama/ (without a path: /v1)");
   flags.value("--upstream-model", "NAME", text, "Model to ask there");
   flags.value("--log-level", "LEVEL", text, "debug, info, warning or error");
   flags.value("--log-format", "FORMAT", text, "text or json");

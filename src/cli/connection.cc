@@ -32,13 +32,15 @@ class HttpConnection final : public Connection {
     return Answer{response->status, std::move(response->body)};
   }
 
-  std::optional<std::string> mounts_socket() const override {
-    if (endpoint_.kind != http::Endpoint::Kind::unix_socket) return std::nullopt;
-    return endpoint_.path.substr(0, endpoint_.path.rfind('/') + 1) + "mounts.sock";
-  }
+  std::optional<std::string> mounts_socket() const override { return socket_beside("mounts.sock"); }
+  std::optional<std::string> files_socket() const override { return socket_beside("daemon/files.sock"); }
   std::string name() const override { return name_; }
 
  private:
+  std::optional<std::string> socket_beside(const std::string& name) const {
+    if (endpoint_.kind != http::Endpoint::Kind::unix_socket) return std::nullopt;
+    return endpoint_.path.substr(0, endpoint_.path.rfind('/') + 1) + name;
+  }
   Error unreachable(Error error) const {
     if (error.code() != ErrorCode::unavailable || !error.hint().empty()) return error;
     const bool is_unix = endpoint_.kind == http::Endpoint::Kind::unix_socket;

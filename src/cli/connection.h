@@ -21,6 +21,8 @@ class Connection : public Api {
 
   // Where descriptors of directories are handed over (mounts_client.h); nothing over TCP.
   virtual std::optional<std::string> mounts_socket() const = 0;
+  // The same for files that the daemon is to read.
+  virtual std::optional<std::string> files_socket() const = 0;
   // "unix:/run/lm-sandbox/api.sock", "http://...", "a private daemon".
   virtual std::string name() const = 0;
 };

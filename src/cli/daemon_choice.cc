@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/unique_fd.h"
-#include "cli/small_file.h"
+#include "os/small_file.h"
 
 namespace lmsb::cli {
 namespace {
@@ -31,20 +31,17 @@ int try_unix_socket(const std::string& path) {
   return ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
 }
 
-Error needs_namespaces(const NamespaceFault& fault) {
+Error needs_namespaces(const os::NamespaceFault& fault) {
   return Error(ErrorCode::failed_precondition, "no daemon is running, and sandboxes cannot be made here: " + fault.what)
       .with_hint(fault.mend);
 }
 
 // Why this user on this machine cannot have a private daemon; nothing = they can.
 std::optional<Error> private_daemon_fault(const Surroundings& surroundings) {
-  if (auto fault = fault_for_root(surroundings.read_file)) return needs_namespaces(*fault);
+  if (auto fault = os::fault_for_root(surroundings.read_file)) return needs_namespaces(*fault);
   if (surroundings.root) return std::nullopt;
   Error error(ErrorCode::failed_precondition, "no daemon is running, and a private one needs root");
-  const auto fault = fault_for_users(surroundings.read_file);
-  if (!fault) return std::move(error).with_hint(kUseSudo);
-  return std::move(error).with_hint(std::string(kUseSudo) + " (user namespaces are closed to normal users too: " +
-                                    fault->what + "; " + fault->mend + ")");
+  return std::move(error).with_hint(os::with_users_fault(kUseSudo, surroundings.read_file));
 }
 
 }  // namespace
@@ -55,7 +52,7 @@ Surroundings surroundings_of_this_process() {
   surroundings.runtime_dir = environment("XDG_RUNTIME_DIR");
   surroundings.root = ::geteuid() == 0;
   surroundings.try_socket = try_unix_socket;
-  surroundings.read_file = read_small_file;
+  surroundings.read_file = os::read_small_file;
   return surroundings;
 }
 

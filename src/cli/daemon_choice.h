@@ -8,7 +8,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "cli/user_namespaces.h"
+#include "os/user_namespaces.h"
 
 namespace lmsb::cli {
 
@@ -25,7 +25,7 @@ struct Surroundings {
   bool root = false;
   // Connects to a unix socket and closes again: 0, or the errno.
   std::function<int(const std::string& path)> try_socket;
-  ReadFile read_file;
+  os::ReadFile read_file;
 };
 Surroundings surroundings_of_this_process();
 

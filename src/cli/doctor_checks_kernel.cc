@@ -4,7 +4,7 @@
 #include <sstream>
 
 #include "cli/doctor.h"
-#include "cli/user_namespaces.h"
+#include "os/user_namespaces.h"
 
 namespace lmsb::cli {
 namespace {
@@ -13,7 +13,7 @@ constexpr const char* kGroup = "Kernel";
 constexpr const char* kNewerKernel =
     "install a newer kernel, then restart: sudo apt install --install-recommends linux-image-amd64";
 
-ReadFile reader(Machine& machine) {
+os::ReadFile reader(Machine& machine) {
   return [&machine](const std::string& path) { return machine.read_file(path); };
 }
 
@@ -33,11 +33,11 @@ Finding look_version(Machine& machine) {
 }
 
 Finding look_user_namespaces(Machine& machine) {
-  if (const auto fault = fault_for_root(reader(machine))) return {Outcome::missing, fault->what, fault->mend};
+  if (const auto fault = os::fault_for_root(reader(machine))) return {Outcome::missing, fault->what, fault->mend};
   const Trial trial = machine.try_feature(Feature::user_namespace);
   if (trial.outcome == Trial::Outcome::works) return {Outcome::ok, ""};
   if (!machine.is_root()) {
-    if (const auto fault = fault_for_users(reader(machine))) return {Outcome::missing, fault->what, fault->mend};
+    if (const auto fault = os::fault_for_users(reader(machine))) return {Outcome::missing, fault->what, fault->mend};
   }
   return {Outcome::missing, trial.why,
           "in a container, start it with the right to make them (docker run --privileged)"};
@@ -54,7 +54,7 @@ Finding look_unprivileged_clone(Machine& machine) {
 }
 
 Finding look_apparmor(Machine& machine) {
-  const auto fault = apparmor_fault(reader(machine));
+  const auto fault = os::apparmor_fault(reader(machine));
   if (!fault) return {Outcome::ok, ""};
   if (machine.is_root()) return {Outcome::not_needed, fault->what + "; only rootless use needs it", fault->mend};
   return {Outcome::missing, fault->what, fault->mend};

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/unique_fd.h"
-#include "cli/small_file.h"
+#include "os/small_file.h"
 #include "os/sys.h"
 
 namespace lmsb::cli {
@@ -79,7 +79,7 @@ int write_file(const std::string& path, std::string_view text) {
 
 // Where the v2 hierarchy is mounted; "" = nowhere.
 std::string cgroup2_root() {
-  std::istringstream lines(read_small_file("/proc/self/mounts").value_or(""));
+  std::istringstream lines(os::read_small_file("/proc/self/mounts").value_or(""));
   std::string source;
   std::string target;
   std::string type;
@@ -107,7 +107,7 @@ Trial try_overlay() {
   if (context) return works();
   const int error = errno;
   if (error != EPERM) return fails(error);
-  const bool listed = read_small_file("/proc/filesystems").value_or("").find("\toverlay\n") != std::string::npos;
+  const bool listed = os::read_small_file("/proc/filesystems").value_or("").find("\toverlay\n") != std::string::npos;
   return listed ? works() : needs_root();
 }
 

@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/connection.h"
+#include "cli/mounts_client.h"
 #include "json/writer.h"
 
 namespace lmsb::cli {
@@ -98,6 +99,14 @@ Result<std::string> source_of(const std::string& text) {
   return std::string(path.data());
 }
 
+// A file is opened with the rights of who calls, which the daemon need not have. "" for URLs, and where there is no
+// desk for it (over TCP): then the daemon opens the path by itself.
+Result<std::string> handle_of(const std::string& source, const Connection& connection) {
+  const auto socket = connection.files_socket();
+  if (!source.starts_with('/') || !socket || ::access(socket->c_str(), F_OK) < 0) return std::string();
+  return offer_file(*socket, source);
+}
+
 }  // namespace
 
 Result<int> execute(const ListCommand& command, Console& console) {
@@ -154,8 +163,10 @@ Result<int> execute(const ModelListCommand& command, Console& console) {
 Result<int> execute(const ModelPullCommand& command, Console& console) {
   LMSB_TRY(const std::string source, source_of(command.source));
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::allowed, console));
+  LMSB_TRY(const std::string handle, handle_of(source, *connection));
   json::Writer body;
   body.begin_object().key("source").string(source);
+  if (!handle.empty()) body.key("handle").string(handle);
   if (!command.name.empty()) body.key("name").string(command.name);
   Call call("POST", "/v1/models/pull", std::move(body.end_object()).str());
   call.timeout = std::chrono::hours(24);

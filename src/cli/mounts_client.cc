@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 
@@ -60,23 +61,42 @@ std::string to_hexadecimal(const std::array<std::uint8_t, 16>& token) {
   return text;
 }
 
-Result<std::string> exchange(int socket, int directory) {
+Result<UniqueFd> open_file(const std::string& path) {
+  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat kind {};
+  if (!file || ::fstat(file.get(), &kind) < 0) return Error::from_errno(errno, "open " + path);
+  if (!S_ISREG(kind.st_mode)) return Error(ErrorCode::invalid_argument, path + " is no regular file");
+  return file;
+}
+
+// Who takes what, and what is said when too many wait.
+struct Desk {
+  std::string name;
+  std::string what;
+  Error full;
+};
+
+Result<std::string> exchange(int socket, int descriptor, const Desk& desk) {
   Offer offer;
   const iovec part{&offer, sizeof offer};
-  if (!send_message(socket, &part, 1, &directory, 1)) return Error::from_errno(errno, "hand over the directory");
+  if (!send_message(socket, &part, 1, &descriptor, 1)) return Error::from_errno(errno, "hand over the " + desk.what);
   Reply reply;
   ReceivedFds none_expected;  // closed with it, if any came
   const ssize_t got = receive_message(socket, &reply, sizeof reply, none_expected);
-  if (got < 0) return Error::from_errno(errno, "wait for the launcher to take the directory");
-  if (got != sizeof reply) return Error(ErrorCode::unavailable, "the launcher's mount desk did not answer");
-  if (reply.error != 0) return Error::from_errno(reply.error, "hand over the directory");
+  if (got < 0) return Error::from_errno(errno, "wait for " + desk.name + " to take the " + desk.what);
+  if (got != sizeof reply) return Error(ErrorCode::unavailable, desk.name + " did not answer");
+  if (reply.error == EAGAIN) return desk.full;
+  if (reply.error != 0) return Error::from_errno(reply.error, "hand over the " + desk.what);
   return to_hexadecimal(reply.token);
 }
 
 Result<std::string> offer_directory(const std::string& mounts_socket, const std::string& path) {
   LMSB_TRY(const auto directory, open_directory(path));
   LMSB_TRY(const auto socket, connect_seqpacket(mounts_socket));
-  return exchange(socket.get(), directory.get());
+  const auto full =
+      Error(ErrorCode::resource_exhausted, "8 directories of yours wait to be mounted already, or 64 of everybody's")
+          .with_hint("try again when sandboxes that wait have started");
+  return exchange(socket.get(), directory.get(), {"the launcher's mount desk", "directory", full});
 }
 
 }  // namespace
@@ -85,6 +105,14 @@ Result<OfferedMount> offer_mount(const std::string& mounts_socket, const MountFl
   auto token = offer_directory(mounts_socket, flag.source);
   if (!token.ok()) return std::move(token).error().with_context("-v " + flag.source + ":" + flag.target);
   return OfferedMount{*std::move(token), flag.target, flag.read_only};
+}
+
+Result<std::string> offer_file(const std::string& files_socket, const std::string& path) {
+  LMSB_TRY(const auto file, open_file(path));
+  LMSB_TRY(const auto socket, connect_seqpacket(files_socket));
+  const auto full =
+      Error(ErrorCode::resource_exhausted, "16 files wait to be pulled already").with_hint("try again in a minute");
+  return exchange(socket.get(), file.get(), {"the daemon's file desk", "file", full});
 }
 
 }  // namespace lmsb::cli

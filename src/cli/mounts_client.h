@@ -19,4 +19,8 @@ struct OfferedMount {
 // Opens flag.source (which must be a directory) and hands it over. Blocks at most 10 s.
 Result<OfferedMount> offer_mount(const std::string& mounts_socket, const MountFlag& flag);
 
+// The same way for a file that the daemon is to read (`model pull FILE`), at its file desk; the token is good for a
+// minute. Blocks at most 10 s.
+Result<std::string> offer_file(const std::string& files_socket, const std::string& path);
+
 }  // namespace lmsb::cli

@@ -83,7 +83,8 @@ TEST(OfferMount, SaysWhyTheDeskRefused) {
   OneShotServer server(std::string("\x0b\0\0\0", 4) + std::string(16, '\0'));  // EAGAIN
   const auto token = offer_mount(server.path(), {"/usr", "/proc", false});
   ASSERT_FALSE(token.ok());
-  EXPECT_EQ(token.error().message(), "-v /usr:/proc: hand over the directory: Resource temporarily unavailable");
+  EXPECT_EQ(token.error().message(),
+            "-v /usr:/proc: 8 directories of yours wait to be mounted already, or 64 of everybody's");
 }
 
 TEST(OfferMount, TakesAnAnswerOfAnotherFormForNone) {
@@ -100,6 +101,24 @@ TEST(OfferMount, OpensTheDirectoryItselfAndSaysWhyItCannot) {
   const auto file = offer_mount("/nowhere", {"/etc/passwd", "/in", false});
   ASSERT_FALSE(file.ok());
   EXPECT_EQ(file.error().message(), "-v /etc/passwd:/in: /etc/passwd is not a directory");
+}
+
+TEST(OfferFile, PassesTheOpenedFileAndGetsAToken) {
+  OneShotServer server(std::string(4, '\0') + std::string(16, '\n'));
+  const auto token = offer_file(server.path(), "/etc/passwd");
+  server.finish();
+  ASSERT_TRUE(token.ok()) << token.error().message();
+  EXPECT_EQ(*token, "0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a");
+  ASSERT_EQ(server.received.count, 1U);
+  char first = 0;
+  EXPECT_EQ(::read(server.received.fds[0].get(), &first, 1), 1);
+}
+
+TEST(OfferFile, OpensTheFileItselfAndSaysWhyItCannot) {
+  EXPECT_EQ(offer_file("/nowhere", "/no/such/file").error().code(), ErrorCode::not_found);
+  EXPECT_EQ(offer_file("/nowhere", "/usr").error().message(), "/usr is no regular file");
+  EXPECT_EQ(offer_file("/nowhere/files.sock", "/etc/passwd").error().message(),
+            "connect to /nowhere/files.sock: No such file or directory");
 }
 
 TEST(OfferMount, SaysThatNobodyTakesIt) {

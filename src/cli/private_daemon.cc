@@ -18,7 +18,7 @@
 #include "base/unique_fd.h"
 #include "cli/api.h"
 #include "cli/private_directory.h"
-#include "cli/small_file.h"
+#include "os/small_file.h"
 #include "os/sys.h"
 
 namespace lmsb::cli {
@@ -164,7 +164,7 @@ struct PrivateDaemon::State {
   }
 
   Error death() const {
-    const std::string line = last_line(read_small_file(directory.path() + "/serve.log").value_or(""));
+    const std::string line = last_line(os::read_small_file(directory.path() + "/serve.log").value_or(""));
     constexpr std::string_view kOwnName = "lm-sandbox: ";
     const std::string cause = line.starts_with(kOwnName) ? line.substr(kOwnName.size()) : line;
     return Error(ErrorCode::unavailable,

@@ -126,10 +126,12 @@ void note_outcome(json::Value result, Console& console) {
 
 }  // namespace
 
-std::string create_body(const SandboxFlags& sandbox, const Inputs& inputs) {
+std::string create_body(const CreateCommand& command, const Inputs& inputs) {
   json::Writer writer;
   writer.begin_object();
-  add_sandbox(writer, sandbox, inputs);
+  add_sandbox(writer, command.sandbox, inputs);
+  add_text(writer, "cwd", command.cwd);
+  add_text(writer, "user", command.user);
   add_variables(writer, "env", inputs.env);
   return std::move(writer.end_object()).str();
 }

@@ -20,7 +20,7 @@ struct Inputs {
 };
 
 // Only what was said on the command line is named; the rest is the daemon's to decide.
-std::string create_body(const SandboxFlags& sandbox, const Inputs& inputs);
+std::string create_body(const CreateCommand& command, const Inputs& inputs);
 std::string exec_body(const ProcessFlags& process, const Inputs& inputs);
 std::string run_body(const RunCommand& command, const Inputs& inputs);
 

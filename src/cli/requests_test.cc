@@ -30,6 +30,15 @@ TEST(RunBody, CarriesEveryFlag) {
       R"("cmd":["cat"],"cwd":"/w","user":"user","stdin":"in","timeout_ms":30000,"env":{"A":"1"},"dry_run":true})");
 }
 
+TEST(CreateBody, CarriesWhereItsCommandsStart) {
+  CreateCommand command;
+  EXPECT_EQ(create_body(command, {}), "{}");
+  command.sandbox.name = "box";
+  command.cwd = "/w";
+  command.user = "user";
+  EXPECT_EQ(create_body(command, {}), R"({"name":"box","cwd":"/w","user":"user"})");
+}
+
 TEST(ExecBody, SendsOctetsThatAreNoTextAsBase64) {
   ProcessFlags process;
   process.command = {"cat"};

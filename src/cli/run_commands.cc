@@ -7,7 +7,7 @@
 #include "cli/connection.h"
 #include "cli/mounts_client.h"
 #include "cli/requests.h"
-#include "cli/small_file.h"
+#include "os/small_file.h"
 
 namespace lmsb::cli {
 namespace {
@@ -29,7 +29,7 @@ std::optional<std::string> own_variable(const std::string& key) {
 Result<Variables> resolve(const EnvFlags& flags) {
   Variables variables;
   for (const std::string& file : flags.files) {
-    LMSB_TRY(const std::string content, read_whole_file(file, kMaxEnvFile));
+    LMSB_TRY(const std::string content, os::read_whole_file(file, kMaxEnvFile));
     auto added = add_variables_of_file(variables, content, own_variable);
     if (!added.ok()) return std::move(added).error().with_context("--env-file " + file);
   }
@@ -41,7 +41,7 @@ Result<Inputs> inputs_of(const EnvFlags& env, bool interactive) {
   Inputs inputs;
   LMSB_TRY(inputs.env, resolve(env));
   if (interactive) {
-    LMSB_TRY(inputs.stdin_data, read_to_end(STDIN_FILENO, kMaxStdin, "stdin"));
+    LMSB_TRY(inputs.stdin_data, os::read_to_end(STDIN_FILENO, kMaxStdin, "stdin"));
   }
   return inputs;
 }
@@ -100,7 +100,7 @@ Result<int> execute(const CreateCommand& command, Console& console) {
   LMSB_TRY(auto inputs, inputs_of(command.env, false));
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
   LMSB_CHECK(offer_mounts(command.sandbox.mounts, *connection, inputs));
-  const Call call("POST", "/v1/sandboxes", create_body(command.sandbox, inputs));
+  const Call call("POST", "/v1/sandboxes", create_body(command, inputs));
   LMSB_TRY(const auto sandbox, call_json(*connection, call));
   console.out(command.target.json ? pretty(sandbox.root()) : text_field(sandbox.root(), "id") + "\n");
   return 0;

@@ -9,8 +9,8 @@
 
 #include "cli/connection.h"
 #include "cli/feature_trials.h"
-#include "cli/small_file.h"
 #include "cli/subprocess.h"
+#include "os/small_file.h"
 
 namespace lmsb::cli {
 namespace {
@@ -53,7 +53,7 @@ SandboxTrial failed(const Error& error) {
 
 }  // namespace
 
-std::optional<std::string> ThisMachine::read_file(const std::string& path) { return read_small_file(path); }
+std::optional<std::string> ThisMachine::read_file(const std::string& path) { return os::read_small_file(path); }
 
 bool ThisMachine::exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 

@@ -23,10 +23,18 @@ constexpr std::array<std::string_view, 5> kOtherVariables = {
 
 // What has been read so far, lowest source first.
 struct Loader {
-  Loaded out;
-  std::map<std::string_view, std::size_t> layer;  // which source set a key; the highest wins
+  const Sources& sources;
+  Loaded out = {};
+  std::map<std::string_view, std::size_t> layer = {};  // which source set a key; the highest wins
   std::size_t current = 0;
 };
+
+Result<std::string> read(Loader& loader, const std::string& path) {
+  auto& files = loader.out.files;
+  if (std::find(files.begin(), files.end(), path) == files.end()) files.push_back(path);
+  const auto handed = loader.sources.handed.find(path);
+  return handed != loader.sources.handed.end() ? handed->second : read_file(path, kMostOfAFile);
+}
 
 Status set(Loader& loader, const Setting& setting, const Value& value, std::string origin) {
   LMSB_CHECK(assign(loader.out.config, setting, value));
@@ -59,7 +67,7 @@ Status apply_entry(Loader& loader, const Entry& entry, const std::string& path) 
 Status apply_file(Loader& loader, const std::string& file) {
   const bool required = file.starts_with('!');
   const std::string path = required ? file.substr(1) : file;
-  auto text = read_file(path, kMostOfAFile);
+  auto text = read(loader, path);
   if (!text.ok() && !required && text.error().code() == ErrorCode::not_found) return {};
   if (!text.ok()) return std::move(text).error().with_context("read the configuration");
   LMSB_TRY(const auto entries, parse_toml(*text, path));
@@ -148,7 +156,7 @@ Status apply_flags(Loader& loader, const std::vector<Flag>& flags) {
 // ---- Files that hold secrets
 
 Result<std::string> read_secret_file(Loader& loader, const std::string& key, const std::string& path) {
-  auto text = read_file(path, kMostOfAFile);
+  auto text = read(loader, path);
   if (!text.ok()) return std::move(text).error().with_context(key);
   struct stat info = {};
   if (::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && (info.st_mode & S_IROTH) != 0) {
@@ -215,6 +223,15 @@ Status read_keys(Loader& loader) {
   return Error(ErrorCode::invalid_argument, "auth.key_file: " + auth.key_file + " holds no key");
 }
 
+// ---- What is still to come
+
+// A service that is not there yet is no reason to serve nothing; who set its address is told.
+void warn_of_ssh(Loader& loader) {
+  const std::string& address = loader.out.config.ssh_listen;
+  if (address == "off" || address == Config().ssh_listen) return;
+  loader.out.warnings.push_back("ssh_listen: not yet: no SSH is served on " + address);
+}
+
 // ---- Printing
 
 std::string section_of(std::string_view key) {
@@ -225,7 +242,7 @@ std::string section_of(std::string_view key) {
 }  // namespace
 
 Result<Loaded> load(const Sources& sources) {
-  Loader loader;
+  Loader loader{.sources = sources};
   for (const Setting& setting : settings()) loader.out.origin[std::string(setting.key)] = "default";
   for (const std::string& file : sources.files) {
     ++loader.current;
@@ -237,7 +254,15 @@ Result<Loaded> load(const Sources& sources) {
   LMSB_CHECK(apply_flags(loader, sources.flags));
   LMSB_CHECK(resolve_secrets(loader));
   LMSB_CHECK(read_keys(loader));
+  warn_of_ssh(loader);
   return std::move(loader.out);
+}
+
+std::vector<std::string> differing_keys(const Config& a, const Config& b) {
+  std::vector<std::string> keys;
+  for (const Setting& setting : settings())
+    if (!is_same(a, b, setting)) keys.emplace_back(setting.key);
+  return keys;
 }
 
 std::string example() {

@@ -18,12 +18,12 @@ namespace lmsb::config {
 
 struct Config {
   std::vector<std::string> listen = {"127.0.0.1:8000"};  // ADDR:PORT; port 0 is any free one
-  std::string ssh_listen = "127.0.0.1:2222";             // or "off"
+  std::string ssh_listen = "127.0.0.1:2222";             // or "off"; nothing is served there yet
   std::string data_dir = "/var/lib/lm-sandbox";
   std::string run_dir = "/run/lm-sandbox";
   std::string socket_group = "lm-sandbox";
   std::string runtime = "native";
-  std::string default_image;  // empty: none
+  std::string default_image;  // empty: chosen at the first start
   std::vector<std::string> allow_host;
   std::vector<std::string> allow_origin;
   std::string log_level = "info";   // debug, info, warning or error
@@ -60,7 +60,7 @@ struct Config {
   } run_bash;
 
   struct Upstream {
-    std::string base_url = "http://127.0.0.1:11434/v1";
+    std::string base_url = "http://127.0.0.1:11434/v1";  // as given; without a path, /v1 is meant
     std::string model = "ollama-model";
     Secret api_key;            // also when it was given by api_key_file
     std::string api_key_file;  // empty: none
@@ -73,10 +73,12 @@ struct Config {
     std::uint32_t max_tokens = 512;
     std::uint32_t context = 4096;
     std::uint32_t threads = 0;  // 0: one for each CPU
+    std::chrono::milliseconds load_timeout_ms{300'000};
+    std::chrono::milliseconds answer_timeout_ms{600'000};
   } model;
 
   struct Mounts {
-    std::vector<std::string> allow;  // absolute paths
+    std::vector<std::string> allow;  // not yet: empty
   } mounts;
 };
 
@@ -90,6 +92,8 @@ struct Sources {
   std::vector<std::string> files = {};        // lowest first; a leading '!' marks one that must exist (--config)
   std::vector<std::string> environment = {};  // "NAME=value", all of the process's: others are passed over
   std::vector<Flag> flags = {};
+  // What is read in place of the file of that path: the daemon may not open what root alone may read.
+  std::map<std::string, Result<std::string>> handed = {};
 };
 
 struct Loaded {
@@ -98,12 +102,16 @@ struct Loaded {
   // "default".
   std::map<std::string, std::string> origin;
   std::vector<std::string> warnings;  // for a person, one line each
+  std::vector<std::string> files;     // all that were looked for, secrets' too, each once
 };
 
 // The configuration that `sources` give. An unknown key, a wrong type and a value out of range are errors that say
 // where (file:line:column), the nearest known key, and what is allowed; so is a file that cannot be read. No message
 // contains a secret. A missing file is passed over unless it is marked.
 Result<Loaded> load(const Sources& sources);
+
+// The keys, in the order of the example, whose values differ. Of auth.key_file only the name counts, not its lines.
+std::vector<std::string> differing_keys(const Config& a, const Config& b);
 
 // A complete file: every key with what it means, commented out at its default.
 std::string example();

@@ -1,6 +1,7 @@
 #include "config/config.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <stdlib.h>
@@ -175,6 +176,51 @@ TEST_F(ConfigLoad, PassesOverAMissingFileUnlessItWasAskedFor) {
   ASSERT_FALSE(refused.ok());
   EXPECT_THAT(refused.error().message(), HasSubstr("/none.toml: No such file"));
   EXPECT_FALSE(load({.files = {dir_}}).ok());
+}
+
+TEST_F(ConfigLoad, NamesTheRuntimeThatThereIsWhenAnotherIsAskedFor) {
+  EXPECT_THAT(refusal("runtime = 'oci'\n"), HasSubstr("runtime must be native, not \"oci\""));
+  EXPECT_EQ(refusal("runtime = 'native'\n"), "accepted");
+}
+
+TEST_F(ConfigLoad, RefusesASettingWhosePartIsStillToComeAndTakesItsDefault) {
+  EXPECT_THAT(refusal("[mounts]\nallow = ['/srv']\n"), HasSubstr("mounts.allow: not yet: "));
+  EXPECT_EQ(refusal("[mounts]\nallow = []\n"), "accepted");
+}
+
+TEST_F(ConfigLoad, WarnsWhoeverSetsAnAddressForSshThatNothingIsServedThereYet) {
+  EXPECT_THAT(load({.flags = {{"ssh_listen", "127.0.0.1:9"}}})->warnings,
+              ElementsAre(HasSubstr("ssh_listen: not yet: no SSH is served on 127.0.0.1:9")));
+  for (const char* silent : {"off", "127.0.0.1:2222"})
+    EXPECT_THAT(load({.flags = {{"ssh_listen", silent}}})->warnings, IsEmpty());
+}
+
+TEST_F(ConfigLoad, TakesANameForTheSandboxOfRunBashThatASandboxMayHave) {
+  EXPECT_EQ(refusal("[run_bash]\nsandbox = 'shell'\n"), "accepted");
+  EXPECT_THAT(refusal("[run_bash]\nsandbox = '../x'\n"), HasSubstr("does not look like an id"));
+}
+
+TEST_F(ConfigLoad, ReadsWhatIsHandedOverInPlaceOfAFile) {
+  Sources sources{.files = {"/no/such/a.toml", "/no/such/b.toml"}};
+  sources.handed.emplace("/no/such/a.toml", std::string("[auth]\nkey_file = '/no/such/keys'\n"));
+  sources.handed.emplace("/no/such/b.toml", Error::from_errno(ENOENT, "open /no/such/b.toml"));
+  sources.handed.emplace("/no/such/keys", std::string("k1\n"));
+  const auto loaded = load(sources);
+  ASSERT_TRUE(loaded.ok()) << loaded.error().message();
+  EXPECT_EQ(loaded->config.auth.keys.at(0).reveal(), "k1");
+  EXPECT_EQ(loaded->origin.at("auth.key_file"), "/no/such/a.toml:2");
+  EXPECT_THAT(loaded->files, ElementsAre("/no/such/a.toml", "/no/such/b.toml", "/no/such/keys"));
+  sources.handed.insert_or_assign("/no/such/keys", Error::from_errno(EACCES, "open /no/such/keys"));
+  EXPECT_THAT(load(sources).error().message(), HasSubstr("auth.key_file: open /no/such/keys: Permission denied"));
+}
+
+TEST_F(ConfigLoad, TellsWhichKeysDifferBetweenTwoConfigurations) {
+  Config changed;
+  EXPECT_THAT(differing_keys(Config(), changed), IsEmpty());
+  changed.listen.emplace_back("[::1]:1");
+  changed.pool.size = 1;
+  changed.upstream.api_key = Secret("k");
+  EXPECT_THAT(differing_keys(Config(), changed), ElementsAre("listen", "pool.size", "upstream.api_key"));
 }
 
 TEST_F(ConfigLoad, WarnsOnceOfAnUnknownVariableAndNotOfThoseOfOthers) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/ids.h"
 #include "base/text.h"
 
 namespace lmsb::config {
@@ -51,6 +52,7 @@ bool has_form(const Setting& setting, std::string_view text) {
     case Form::absolute_path: return text.starts_with('/');
     case Form::url: return text.starts_with("http://") || text.starts_with("https://");
     case Form::sha256: return is_sha256(text);
+    case Form::sandbox_name: return is_sandbox_name(text);
   }
   return false;
 }
@@ -59,12 +61,14 @@ std::string form_name(const Setting& setting) {
   switch (setting.form) {
     case Form::any: return "a text";
     case Form::filled: return "a text that is not empty";
-    case Form::choice: return "one of " + std::string(setting.choices);
+    case Form::choice:
+      return (is_choice(setting.choices, setting.choices) ? "" : "one of ") + std::string(setting.choices);
     case Form::address: return "ADDR:PORT";
     case Form::address_or_off: return "ADDR:PORT or off";
     case Form::absolute_path: return "an absolute path";
     case Form::url: return "an http:// or https:// address";
     case Form::sha256: return "64 hexadecimal digits";
+    case Form::sandbox_name: return "a name [A-Za-z0-9][A-Za-z0-9_.-]{0,62} that does not look like an id";
   }
   return "";
 }
@@ -281,6 +285,7 @@ std::string environment_name(const Setting& setting) {
 std::string allowed(const Setting& setting) {
   Config config;
   const Field field = setting.field(config);
+  if (!setting.not_yet.empty()) return "only " + render(config, setting) + " so far";
   const std::string range = "from " + number_text(setting.min) + " to " + number_text(setting.max);
   if (std::holds_alternative<bool*>(field)) return "true or false";
   if (std::holds_alternative<std::uint32_t*>(field)) return "a whole number " + range;
@@ -310,9 +315,25 @@ Value value_from_text(const Setting& setting, std::string_view text) {
 
 Status assign(Config& config, const Setting& setting, const Value& value) {
   const bool stored = std::visit([&](auto* field) { return store(*field, setting, value); }, setting.field(config));
+  if (stored && !setting.not_yet.empty() && !is_same(config, Config(), setting))
+    return Error(ErrorCode::unsupported, std::string(setting.key) + ": not yet: " + std::string(setting.not_yet));
   if (stored) return {};
   return Error(ErrorCode::invalid_argument,
                std::string(setting.key) + " must be " + allowed(setting) + given(setting, value));
+}
+
+bool is_same(const Config& a, const Config& b, const Setting& setting) {
+  const auto same = [](const auto* one, const auto* other) {
+    using One = std::remove_cvref_t<decltype(*one)>;
+    if constexpr (!std::is_same_v<One, std::remove_cvref_t<decltype(*other)>>) {
+      return false;
+    } else if constexpr (std::is_same_v<One, Secret>) {
+      return one->reveal() == other->reveal();
+    } else {
+      return *one == *other;
+    }
+  };
+  return std::visit(same, read_field(a, setting), read_field(b, setting));
 }
 
 std::string render(const Config& config, const Setting& setting) {

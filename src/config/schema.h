@@ -22,7 +22,17 @@ using Field = std::variant<std::string*, std::vector<std::string>*, bool*, std::
                            std::chrono::milliseconds*, Secret*>;
 
 // What a text, or each item of a list, must look like.
-enum class Form : std::uint8_t { any, filled, choice, address, address_or_off, absolute_path, url, sha256 };
+enum class Form : std::uint8_t {
+  any,
+  filled,
+  choice,
+  address,
+  address_or_off,
+  absolute_path,
+  url,
+  sha256,
+  sandbox_name
+};
 
 struct Setting {
   std::string_view key;  // "a.b", or "a" for one outside the sections
@@ -32,6 +42,8 @@ struct Setting {
   double max = 0;
   Form form = Form::any;
   std::string_view choices = {};  // of Form::choice: "text, json"
+  // What to do instead, of a setting whose part of the program is still to come: only its default is taken.
+  std::string_view not_yet = {};
 };
 
 // In the order of the example file: first those outside the sections, then section by section.
@@ -52,6 +64,9 @@ Value value_from_text(const Setting& setting, std::string_view text);
 
 // Checks `value` and stores it in `config`; the error says what is allowed, and never repeats a secret.
 Status assign(Config& config, const Setting& setting, const Value& value);
+
+// Whether `a` and `b` hold the same value; secrets count.
+bool is_same(const Config& a, const Config& b, const Setting& setting);
 
 // The value as TOML; a secret as "***", or "" when there is none.
 std::string render(const Config& config, const Setting& setting);

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "control/output_capture.h"
+#include "control/spill.h"
 #include "io/spawn.h"
 #include "os/memfd.h"
 
@@ -19,6 +20,7 @@ using guest_client::StartSpec;
 using guest_protocol::Program;
 using Clock = std::chrono::steady_clock;
 
+constexpr std::chrono::milliseconds kStartLimit{30'000};  // from the request to the guest's word that it has begun
 constexpr std::chrono::milliseconds kPipeGrace{200};      // for a background child that holds the output
 constexpr std::chrono::milliseconds kDrainLimit{10'000};  // for output that nobody holds any more
 constexpr std::chrono::milliseconds kKillGrace{2'000};    // from a kill to the guest's report
@@ -64,7 +66,8 @@ StartSpec start_spec(const ImageDefaults& image, const Command& command) {
 }
 
 // What a shell would have said and returned had it been asked for this program.
-Result<ExecResult> result_of_failed_start(const Ending& ending, const StartSpec& spec) {
+Result<ExecResult> result_of_failed_start(const Ending& ending, const StartSpec& spec, const SandboxHandle& sandbox,
+                                          const ImageDefaults& image) {
   using guest_protocol::Step;
   if (ending.step == Step::command_cwd)
     return Error::from_errno(ending.error, "working directory " + quoted(spec.cwd)).with_slug("invalid_cwd");
@@ -76,6 +79,8 @@ Result<ExecResult> result_of_failed_start(const Ending& ending, const StartSpec&
     return error;
   }
   ExecResult result;
+  result.sandbox_id = sandbox.id();
+  result.image_digest = image.digest;
   result.outcome = Outcome::exited;
   result.exit_code = ending.error == ENOENT ? 127 : 126;
   const std::string program = spec.program == Program::shell ? "/bin/sh" : spec.argv.front();
@@ -90,8 +95,6 @@ void set_exit(ExecResult& result, int status) {
     result.outcome = Outcome::signaled;
     result.exit_code = 128 + WTERMSIG(status);
     result.signal = signal_name(WTERMSIG(status));
-    if (WTERMSIG(status) == SIGXCPU) result.outcome = Outcome::cpu_timed_out;
-    if (WTERMSIG(status) == SIGXFSZ) result.outcome = Outcome::disk_full;
   } else {
     result.outcome = Outcome::exited;
     result.exit_code = WEXITSTATUS(status);
@@ -104,30 +107,61 @@ void set_killed(ExecResult& result, Outcome outcome) {
   result.signal = "SIGKILL";
 }
 
-// The verdict, from the strongest reason to the weakest.
-void judge(ExecResult& result, const Ending& ending, bool timed_out, SandboxHandle& sandbox) {
-  const bool reported = ending.kind == Ending::Kind::exited;
-  if (reported) set_exit(result, ending.exited.status);
-  if (timed_out) return set_killed(result, Outcome::timed_out);
-  const bool failed = !reported || ending.exited.status != 0;
+// How one command ended, as far as anybody can say.
+struct Course {
+  Ending ending;
+  bool timed_out = false;
+  bool one_shot = false;
+  std::uint64_t oom_kills_before = 0;
+
+  bool is_reported() const { return ending.kind == Ending::Kind::exited; }
+  bool has_failed() const { return !is_reported() || ending.exited.status != 0; }
+  // By SIGKILL itself, or a child of a shell that passes it on.
+  bool is_killed() const {
+    const int status = ending.exited.status;
+    return !is_reported() || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ||
+           (WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGKILL);
+  }
+};
+
+// A one-shot that ran out of memory dies whole. In a kept sandbox the kernel kills one process of perhaps several
+// commands: it is the verdict of those that died by it.
+bool is_out_of_memory(const Course& course, const SandboxHandle& sandbox) {
+  if (!(course.one_shot ? course.has_failed() : course.is_killed())) return false;
   // Of a sandbox that is gone only the kernel's count says why: its notice also comes when the cgroup is removed.
-  if (failed && (reported ? sandbox.was_out_of_memory() : sandbox.has_oom_kills()))
-    return set_killed(result, Outcome::oom_killed);
-  if (!reported) {
+  return sandbox.oom_kills() > course.oom_kills_before || (course.is_reported() && sandbox.has_oom_notice());
+}
+
+// A write that found no room fails (exit status), or faults where the file was mapped.
+bool is_disk_full(const Course& course) {
+  const int status = course.ending.exited.status;
+  return course.ending.exited.disk_full != 0 && (WIFEXITED(status) || WTERMSIG(status) == SIGBUS);
+}
+
+// The verdict, from the strongest reason to the weakest.
+void judge(ExecResult& result, const Course& course, const SandboxHandle& sandbox) {
+  if (course.is_reported()) set_exit(result, course.ending.exited.status);
+  if (course.timed_out) return set_killed(result, Outcome::timed_out);
+  if (is_out_of_memory(course, sandbox)) return set_killed(result, Outcome::oom_killed);
+  if (course.is_killed() && sandbox.is_removed()) return set_killed(result, Outcome::cancelled);
+  if (!course.is_reported()) {
     result.outcome = Outcome::lost;
     result.exit_code = 128 + SIGKILL;
-  } else if (failed && ending.exited.disk_full != 0) {
+  } else if (course.has_failed() && is_disk_full(course)) {
     result.outcome = Outcome::disk_full;
   }
 }
 
-void set_usage(ExecResult& result, const Ending& ending, const SandboxHandle& sandbox, bool one_shot) {
-  result.usage.max_memory_bytes = one_shot ? sandbox.peak_memory_bytes() : 0;
-  if (ending.kind != Ending::Kind::exited) return;
-  result.usage.cpu_user_ms = static_cast<double>(ending.exited.cpu_user_us) / 1000;
-  result.usage.cpu_system_ms = static_cast<double>(ending.exited.cpu_system_us) / 1000;
-  result.usage.max_memory_bytes = std::max(result.usage.max_memory_bytes, ending.exited.max_rss_bytes);
-  result.usage.max_processes = ending.exited.max_processes;
+void set_usage(ExecResult& result, const Course& course, const SandboxHandle& sandbox) {
+  if (course.one_shot) {  // a kept sandbox's counters are of all its commands
+    result.usage.max_memory_bytes = sandbox.peak_memory_bytes();
+    result.usage.max_processes = sandbox.peak_processes();
+  }
+  if (!course.is_reported()) return;
+  const guest_protocol::Exited& exited = course.ending.exited;
+  result.usage.cpu_user_ms = static_cast<double>(exited.cpu_user_us) / 1000;
+  result.usage.cpu_system_ms = static_cast<double>(exited.cpu_system_us) / 1000;
+  result.usage.max_memory_bytes = std::max(result.usage.max_memory_bytes, exited.max_rss_bytes);
 }
 
 // After a kill: the guest's report, or `lost` when even killing everything brings none.
@@ -139,6 +173,30 @@ io::Always<Ending> wait_killed(guest_client::Process& process, SandboxHandle& sa
   auto last = co_await process.wait_ended(io::Deadline::in(kKillGrace));
   if (last.ok()) co_return *last;
   co_return Ending{};
+}
+
+// Where the whole of a cut output goes: in a kept sandbox to files of it, in a one-shot nowhere.
+struct Spills {
+  std::shared_ptr<Spill> out;
+  std::shared_ptr<Spill> err;
+};
+
+Spills make_spills(boost::asio::io_context& loop, SandboxHandle& sandbox, bool one_shot) {
+  if (one_shot) return {};
+  const std::string path = "/tmp/.lm-sandbox/output-" + std::to_string(sandbox.next_number());
+  return {std::make_shared<Spill>(loop, sandbox, path + ".stdout"),
+          std::make_shared<Spill>(loop, sandbox, path + ".stderr")};
+}
+
+io::Always<void> finish_spills(Spills spills, ExecResult& result) {
+  if (!spills.out) co_return;
+  const Spill::Kept out = co_await spills.out->finish();
+  const Spill::Kept err = co_await spills.err->finish();
+  const Spill::Kept& kept = result.out.truncated_bytes > 0 ? out : err;
+  result.spill_path = kept.path;
+  if (!kept.path.empty() && !kept.is_whole)
+    result.hint =
+        "spill_path holds the beginning of the output: it was larger than 64 MiB or than the room on the disk";
 }
 
 Result<UniqueFd> stdin_file(const std::string& data) {
@@ -188,41 +246,46 @@ io::Task<ExecResult> run_command(boost::asio::io_context& loop, SandboxHandle& s
   LMSB_CO_CHECK(check_command(command));
   const StartSpec spec = start_spec(image, command);
   LMSB_CO_TRY(const UniqueFd input, stdin_file(command.stdin_data));
+  Course course;
+  course.one_shot = one_shot;
+  course.oom_kills_before = sandbox.oom_kills();
+  LMSB_CO_TRY(auto process, sandbox.channel().start(spec, input.get()));
+  LMSB_CO_CHECK(co_await process.wait_started(io::Deadline::in(kStartLimit)));
+  // A busy machine is not the command's fault: its time begins with it.
   const auto begin = Clock::now();
   const io::Deadline deadline = io::Deadline::in(command.timeout);
-  (void)sandbox.was_out_of_memory();  // from here on, what happens is this command's
-  LMSB_CO_TRY(auto process, sandbox.channel().start(spec, input.get()));
-  LMSB_CO_CHECK(co_await process.wait_started(deadline));
-  OutputCapture out(loop, process.take_stdout(), command.output_cap);
-  OutputCapture err(loop, process.take_stderr(), command.output_cap);
+  const Spills spills = make_spills(loop, sandbox, one_shot);
+  OutputCapture out(loop, process.take_stdout(), command.output_cap, spills.out);
+  OutputCapture err(loop, process.take_stderr(), command.output_cap, spills.err);
 
-  Ending ending;
-  bool timed_out = false;
   auto ended = co_await process.wait_ended(deadline);
   if (ended.ok()) {
-    ending = *ended;
+    course.ending = *ended;
+    course.timed_out = course.is_reported() && ended->exited.timed_out != 0;  // the guest was first: a busy daemon
   } else if (ended.error().code() == ErrorCode::deadline_exceeded) {
-    timed_out = true;
-    ending = co_await wait_killed(process, sandbox);
+    course.timed_out = true;
+    course.ending = co_await wait_killed(process, sandbox);
   } else {
     co_return std::move(ended).error();  // cancelled: dropping the process kills its tree
   }
-  if (ending.kind == Ending::Kind::start_failed) co_return result_of_failed_start(ending, spec);
+  const Ending& ending = course.ending;
+  if (ending.kind == Ending::Kind::start_failed) co_return result_of_failed_start(ending, spec, sandbox, image);
 
   ExecResult result;
   result.usage.wall_ms = milliseconds_since(begin);
   // Who waits for a background child waits 200 ms at most; otherwise the end of the stream is only a read away.
-  const bool tree_left = ending.kind == Ending::Kind::exited && ending.exited.tree_left != 0;
+  const bool tree_left = course.is_reported() && ending.exited.tree_left != 0;
   const io::Deadline drained = io::Deadline::in(tree_left ? kPipeGrace : kDrainLimit);
   const bool out_ended = co_await out.wait_end(drained);
   const bool err_ended = co_await err.wait_end(drained);
   result.background_left = tree_left && (!out_ended || !err_ended);
-  judge(result, ending, timed_out, sandbox);
-  set_usage(result, ending, sandbox, one_shot);
+  judge(result, course, sandbox);
+  set_usage(result, course, sandbox);
   result.out = out.take();
   result.err = err.take();
   result.sandbox_id = sandbox.id();
   result.image_digest = image.digest;
+  co_await finish_spills(spills, result);
   if (result.background_left)
     result.hint = one_shot ? "a background process was killed with the sandbox" : "a background process still runs";
   co_return result;

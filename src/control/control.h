@@ -28,6 +28,8 @@ struct CreateSandbox {
   CreateSandbox() = default;
   std::string name;              // "" = none
   std::string image;             // "" = the default image
+  std::string cwd;               // of commands that name none, absolute; "" = the image's working directory
+  std::string user;              // of commands that name none; "" = the profile's user
   std::optional<Limits> limits;  // nothing = the defaults of created sandboxes
   std::map<std::string, std::string> env;
   std::map<std::string, std::string> labels;
@@ -71,6 +73,14 @@ struct ModelInfo {
   bool loaded = false;
 };
 
+// Adds a model file or URL to the store.
+struct PullModel {
+  PullModel() = default;
+  std::string source;  // an absolute path or a URL
+  std::string name;    // "" = made from the source
+  std::string handle;  // token of the source's file, handed over at the file desk; "" = the daemon opens it itself
+};
+
 // What this machine and this daemon offer (GET /v1/info).
 struct Info {
   std::string version;
@@ -107,9 +117,8 @@ class Control {
   virtual io::Task<ExecResult> exec(Principal who, std::string id_or_name, Command command) = 0;
 
   virtual Result<std::vector<ImageInfo>> images() = 0;
-  virtual Result<std::vector<ModelInfo>> models() = 0;
-  // Adds a model file or URL to the store under a name made from it. `progress` lines are logged.
-  virtual io::Task<ModelInfo> pull_model(Principal who, std::string source, std::string name) = 0;
+  virtual io::Task<std::vector<ModelInfo>> models() = 0;
+  virtual io::Task<ModelInfo> pull_model(Principal who, PullModel request) = 0;
 
   // The completion of `prompt` by the chosen local model (chat template if it has one, else raw), 512 tokens.
   virtual io::Task<std::string> complete(Principal who, std::string prompt) = 0;

@@ -51,6 +51,18 @@ std::vector<std::string> isolation_layers(int landlock_abi) {
   return layers;
 }
 
+// What commands of a sandbox that is to be made would start with, checked as theirs is.
+Status check_place(const CreateSandbox& request) {
+  Command command;
+  command.cwd = request.cwd;
+  command.user = request.user;
+  command.env = request.env;
+  LMSB_CHECK(check_command(command));
+  if (request.cwd.empty() || request.cwd.starts_with('/')) return {};
+  return Error(ErrorCode::invalid_argument, "working directory " + quoted(request.cwd) + " is not an absolute path")
+      .with_slug("invalid_cwd");
+}
+
 // A hint that spares a model the search for the reason.
 void add_hint(ExecResult& result) {
   if (!result.hint.empty() || result.outcome != Outcome::exited || result.exit_code == 0) return;
@@ -87,11 +99,16 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
       admission_(loop, options_.max_running > 0 ? options_.max_running : std::max<std::size_t>(8, 4 * cpu_count()),
                  options_.max_waiting),
       kept_limits_(created_defaults()) {
-  if (options_.policy.memory.count() == 0) options_.policy.memory = machine_memory();
-  if (options_.policy.cpu_millis == 0) options_.policy.cpu_millis = cpu_count() * 1000;
+  set_policy(options_.policy);
 }
 
 Engine::~Engine() = default;
+
+void Engine::set_policy(PolicyCaps caps) {
+  if (caps.memory.count() == 0) caps.memory = machine_memory();
+  if (caps.cpu_millis == 0) caps.cpu_millis = cpu_count() * 1000;
+  options_.policy = caps;
+}
 
 Limits Engine::created_defaults() {
   Limits limits;
@@ -182,6 +199,7 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
     co_return Error(ErrorCode::invalid_argument,
                     "name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62} and not look like an id")
         .with_slug("invalid_name");
+  LMSB_CO_CHECK(check_place(request));
   if (request.labels.size() > kMaxLabels)
     co_return Error(ErrorCode::invalid_argument, "more than 64 labels").with_slug("too_many_labels");
   if (registry_.has_name(request.name))
@@ -203,6 +221,7 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   kept.info.isolation = isolation_layers(handle->landlock_abi);
   kept.owner = who.name;
   kept.image = image.defaults;
+  if (!request.cwd.empty()) kept.image.workdir = std::move(request.cwd);
   kept.env = std::move(request.env);
   kept.handle = std::shared_ptr<SandboxHandle>(std::move(handle));
   SandboxInfo info = kept.info;
@@ -228,6 +247,7 @@ io::Task<void> Engine::remove(Principal who, std::string id_or_name) {
   LMSB_CO_TRY(const KeptSandbox* found, registry_.find(who, id_or_name));
   auto sandbox = registry_.take(found->info.id);
   const std::uint64_t serial = sandbox->handle->serial();
+  sandbox->handle->mark_removed();
   sandbox->handle->kill_commands();  // commands that run in it hold it a moment longer
   const std::string id = sandbox->info.id;
   sandbox.reset();
@@ -261,13 +281,13 @@ void Engine::count(const ExecResult& result) {
 }
 
 Result<std::vector<ImageInfo>> Engine::images() { return images_.list(); }
-Result<std::vector<ModelInfo>> Engine::models() { return models_->list(); }
+io::Task<std::vector<ModelInfo>> Engine::models() { return models_->list(); }
 
-io::Task<ModelInfo> Engine::pull_model(Principal who, std::string source, std::string name) {
+io::Task<ModelInfo> Engine::pull_model(Principal who, PullModel request) {
   if (!who.admin)
     co_return Error(ErrorCode::permission_denied, "only an administrator may add models")
         .with_slug("permission_denied");
-  co_return co_await models_->pull(std::move(source), std::move(name));
+  co_return co_await models_->pull(std::move(request));
 }
 
 io::Task<std::string> Engine::complete(Principal, std::string prompt) {

@@ -59,8 +59,8 @@ class Engine final : public Control {
   io::Task<void> remove(Principal who, std::string id_or_name) override;
   io::Task<ExecResult> exec(Principal who, std::string id_or_name, Command command) override;
   Result<std::vector<ImageInfo>> images() override;
-  Result<std::vector<ModelInfo>> models() override;
-  io::Task<ModelInfo> pull_model(Principal who, std::string source, std::string name) override;
+  io::Task<std::vector<ModelInfo>> models() override;
+  io::Task<ModelInfo> pull_model(Principal who, PullModel request) override;
   io::Task<std::string> complete(Principal who, std::string prompt) override;
   io::Task<UpstreamAnswer> ask_upstream(Principal who, std::string prompt) override;
   Result<std::string> plan_text(const OneShot& request) override;
@@ -69,6 +69,8 @@ class Engine final : public Control {
 
   // Starts filling the pools. Ends when the first sandbox stands or could not be made (the Error says why).
   io::Task<void> prepare();
+  // From the next request on (SIGHUP).
+  void set_policy(PolicyCaps caps);
   // Ends everything: kept sandboxes, runners, the pool.
   io::Always<void> drain();
 

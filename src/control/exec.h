@@ -55,7 +55,7 @@ struct Usage {
   double cpu_user_ms = 0;
   double cpu_system_ms = 0;
   std::uint64_t max_memory_bytes = 0;
-  std::uint64_t max_processes = 0;
+  std::optional<std::uint64_t> max_processes;  // threads count; nothing where the kernel cannot tell (kept sandboxes)
 };
 
 struct ExecResult {
@@ -67,6 +67,7 @@ struct ExecResult {
   Usage usage;
   std::string sandbox_id;
   std::string image_digest;
+  std::string spill_path;        // where the whole of what was cut is, inside; of both streams stdout's; "" = nowhere
   std::string hint;              // "" = none
   bool background_left = false;  // a background child still held the output; it was detached (killed in a one-shot)
 };

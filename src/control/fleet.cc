@@ -69,6 +69,25 @@ io::Always<void> Fleet::read_answers() {
   changed_.notify_all();
 }
 
+// What the launcher's socket did not take at once goes out when it can.
+void Fleet::send_rest() {
+  if (!client_.has_unsent() || is_flushing_ || launcher_gone_) return;
+  is_flushing_ = true;
+  ++in_flight_;
+  io::spawn(loop_, flush(this));
+}
+
+io::Always<void> Fleet::flush(Fleet* fleet) {
+  while (fleet->client_.has_unsent() && !fleet->launcher_gone_) {
+    const Status writable = co_await fleet->watch_.writable();
+    if (!writable.ok()) break;
+    if (!fleet->client_.flush().ok()) break;  // read_answers() sees that the launcher is gone, too
+  }
+  fleet->is_flushing_ = false;
+  --fleet->in_flight_;
+  fleet->changed_.notify_all();
+}
+
 void Fleet::handle(sandbox::LauncherClient::Answer answer) {
   if (const auto found = pending_.find(answer.request); found != pending_.end()) {
     found->second->answer = std::move(answer.launched);
@@ -90,6 +109,7 @@ void Fleet::release(std::uint64_t serial) {
   held_.erase(serial);
   auto request = client_.send_destroy(serial);
   if (!request.ok()) return;  // a launcher that is gone takes its sandboxes with it
+  send_rest();
   destroy_requests_[*request] = serial;
   ++destroying_;
 }
@@ -111,6 +131,7 @@ io::Task<Fleet::Handle> Fleet::launch_and_wait(sandbox::SandboxSpec spec) {
   if (launcher_gone_) co_return launcher_gone();
   LMSB_CO_TRY(const sandbox::LaunchPlan plan, sandbox::plan(spec));
   LMSB_CO_TRY(const std::uint32_t request, client_.send_launch(plan));
+  send_rest();
   const auto pending = std::make_shared<PendingLaunch>(loop_);
   pending_[request] = pending;
   while (!pending->answer) {
@@ -135,7 +156,7 @@ io::Task<Fleet::Handle> Fleet::take(PoolKind kind) {
   while (pool != pools_.end() && !(*pool)->ready.empty()) {
     Handle handle = std::move((*pool)->ready.front());
     (*pool)->ready.pop_front();
-    refill();
+    if ((*pool)->is_low()) refill();
     if (handle->channel().is_closed()) continue;  // it died while it waited
     pool_hits_.increment();
     co_return handle;

@@ -44,7 +44,8 @@ class Fleet {
 
   // A fresh sandbox, nothing prepared. Errors name the step that failed.
   io::Task<Handle> launch(sandbox::SandboxSpec spec);
-  // A sandbox of a kind, prepared if there is one.
+  // A sandbox of a kind, prepared if there is one. While enough are left the pool is filled up only when a sandbox has
+  // ended: whoever has just taken one needs the processors for its command.
   io::Task<Handle> take(PoolKind kind);
   // Waits until everything of a sandbox whose handle is gone has been given back. Errors: cancelled, unavailable (the
   // launcher is gone).
@@ -68,6 +69,7 @@ class Fleet {
     std::size_t size = 0;
     std::size_t launching = 0;
     std::deque<Handle> ready;
+    bool is_low() const { return ready.size() + launching <= size / 2; }
   };
   struct PendingLaunch {
     explicit PendingLaunch(boost::asio::io_context& loop) : answered(loop) {}
@@ -76,6 +78,8 @@ class Fleet {
   };
 
   io::Always<void> read_answers();
+  void send_rest();
+  static io::Always<void> flush(Fleet* fleet);
   void handle(sandbox::LauncherClient::Answer answer);
   void release(std::uint64_t serial);
   void refill();
@@ -98,6 +102,7 @@ class Fleet {
   std::size_t destroying_ = 0;
   std::size_t in_flight_ = 0;  // tasks of ours that still run
   bool launcher_gone_ = false;
+  bool is_flushing_ = false;
   bool draining_ = false;
   std::uint32_t failures_in_a_row_ = 0;
   io::Event changed_;  // destroying_, launcher_gone_, in_flight_

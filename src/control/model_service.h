@@ -12,8 +12,8 @@ namespace lmsb::control {
 class ModelService {
  public:
   virtual ~ModelService() = default;
-  virtual Result<std::vector<ModelInfo>> list() = 0;
-  virtual io::Task<ModelInfo> pull(std::string source, std::string name) = 0;
+  virtual io::Task<std::vector<ModelInfo>> list() = 0;
+  virtual io::Task<ModelInfo> pull(PullModel request) = 0;
   virtual io::Task<std::string> complete(std::string prompt) = 0;
   virtual io::Task<Control::UpstreamAnswer> ask_upstream(std::string prompt) = 0;
   // Lets answers finish, then ends the runners.

@@ -1,9 +1,8 @@
 #include "control/models.h"
 
-#include <cstdlib>
-#include <filesystem>
-#include <sstream>
-#include <unistd.h>
+#include <initializer_list>
+#include <optional>
+#include <string_view>
 
 #include "base/text.h"
 #include "io/spawn.h"
@@ -13,8 +12,11 @@
 namespace lmsb::control {
 namespace {
 
-constexpr const char* kLlamaImage = "llama";
-constexpr const char* kServer = "llama-server";
+constexpr Bytes kMaxAnswer = Bytes::MiB(16);
+
+bool is_runners_fault(const Error& error) {
+  return error.slug() == "runner_failed" || error.slug() == "runner_timeout";
+}
 
 ModelInfo info_of(const model::Model& model) {
   ModelInfo info;
@@ -24,85 +26,61 @@ ModelInfo info_of(const model::Model& model) {
   return info;
 }
 
-std::string find_on_path(const std::string& program) {
-  const char* path = std::getenv("PATH");
-  std::istringstream directories(path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin");
-  for (std::string directory; std::getline(directories, directory, ':');)
-    if (::access((directory + "/" + program).c_str(), X_OK) == 0) return directory + "/" + program;
-  return "";
-}
-
 std::string chat_messages(const std::string& prompt) {
   json::Writer w;
   w.begin_array().begin_object().key("role").string("user").key("content").string(prompt).end_object().end_array();
   return std::move(w).str();
 }
 
+// The text at `path` of nested members; a number stands for an item of a list.
+std::optional<std::string> text_at(json::Value value, std::initializer_list<const char*> path) {
+  for (const char* name : path) {
+    const auto items = value.items();
+    const auto next = std::string_view(name) == "0" ? (items.empty() ? std::nullopt : std::optional(items.front()))
+                                                    : value.find(name);
+    if (!next) return std::nullopt;
+    value = *next;
+  }
+  const auto text = value.string();
+  return text ? std::optional(std::string(*text)) : std::nullopt;
+}
+
 // The text in what llama-server answered: of a chat, of a raw completion.
 Result<std::string> completion_text(const http::Response& answer, bool is_chat) {
-  const auto unusable = [&] {
-    return Error(ErrorCode::unavailable,
-                 "the model runner answered " + std::to_string(answer.status) + ": " + quoted(answer.body, 300))
-        .with_slug("runner_failed");
-  };
   json::ParseFault fault;
   const auto document = json::Document::parse(answer.body, fault);
-  if (answer.status != 200 || !document) return unusable();
-  if (!is_chat) {
-    const auto content = document->root().find("content");
-    if (!content || !content->string()) return unusable();
-    return std::string(*content->string());
+  if (document && answer.status == 200) {
+    auto text = is_chat ? text_at(document->root(), {"choices", "0", "message", "content"})
+                        : text_at(document->root(), {"content"});
+    if (text) return *std::move(text);
   }
-  const auto choices = document->root().find("choices");
-  if (!choices || choices->items().empty()) return unusable();
-  const auto message = choices->items().front().find("message");
-  const auto content = message ? message->find("content") : std::nullopt;
-  if (!content || !content->string()) return unusable();
-  return std::string(*content->string());
+  if (const auto message = document ? text_at(document->root(), {"error", "message"}) : std::nullopt;
+      message && answer.status == 400)
+    return Error(ErrorCode::invalid_argument, "the model refuses the prompt: " + quoted(*message, 300))
+        .with_slug("prompt_refused")
+        .with_hint("shorten it, or raise [model] context in the configuration");
+  return Error(ErrorCode::unavailable,
+               "the model runner answered " + std::to_string(answer.status) + ": " + quoted(answer.body, 300))
+      .with_slug("runner_failed")
+      .with_hint("the next request starts a new one");
 }
 
-}  // namespace
-
-Models::Models(boost::asio::io_context& loop, io::BlockingPool& pool, Fleet& fleet, image::Store images,
-               model::Store store, ModelOptions options, Logger& log)
-    : loop_(loop),
-      pool_(pool),
-      fleet_(fleet),
-      images_(std::move(images)),
-      store_(std::move(store)),
-      options_(std::move(options)),
-      log_(log) {}
-
-Models::~Models() = default;
-
-Result<std::vector<ModelInfo>> Models::list() {
-  std::vector<ModelInfo> infos;
-  const auto chosen = choose();
-  for (const model::Model& model : store_.list()) {
-    ModelInfo info = info_of(model);
-    info.is_default = chosen.ok() && chosen->name == model.name;
-    const auto slot = slots_.find(model.name);
-    info.loaded = slot != slots_.end() && slot->second->runner && slot->second->runner->is_alive();
-    infos.push_back(std::move(info));
-  }
-  return infos;
-}
-
-io::Task<ModelInfo> Models::pull(std::string source, std::string name) {
-  if (name.empty()) name = model::name_from_source(source);
-  const model::Store store = store_;
-  std::function<Result<model::Model>()> work = [store, source, name] { return store.pull(source, name); };
-  auto job = pool_.run(std::move(work));
-  LMSB_CO_TRY(const model::Model model, co_await std::move(job));
-  slots_.erase(name);  // a runner of the older file ends with its last answer
-  log_.log(LogLevel::info, "model.pulled", {{"name", name}, {"bytes", model.facts.size.count()}});
-  co_return info_of(model);
+// No answer, or none that is HTTP: never the request's fault.
+Error upstream_fault(const Error& error) {
+  if (error.code() == ErrorCode::cancelled) return error;
+  if (error.code() == ErrorCode::deadline_exceeded)
+    return Error(error.code(), error.message())
+        .with_slug("upstream_timeout")
+        .with_hint("raise [upstream] timeout_ms in the configuration, or ask a faster model");
+  return Error(ErrorCode::unavailable, error.message())
+      .with_slug("upstream_unavailable")
+      .with_hint("start it, or set [upstream] base_url and model in the configuration");
 }
 
 // The configured one, else the only one.
-Result<model::Model> Models::choose() const {
-  if (!options_.default_model.empty()) return store_.find(options_.default_model);
-  auto models = store_.list();
+Result<model::Model> choose(const model::Store& store, const std::string& configured) {
+  if (!configured.empty()) return store.find(configured);
+  auto models = store.list();
   if (models.size() == 1) return std::move(models.front());
   if (models.empty())
     return Error(ErrorCode::unavailable, "there is no model")
@@ -115,40 +93,85 @@ Result<model::Model> Models::choose() const {
       .with_hint("name one in the configuration: [model] default");
 }
 
-Result<RunnerProgram> Models::find_program() const {
-  RunnerProgram program;
-  if (options_.llama_server.empty() && images_.find(kLlamaImage).ok()) {
-    program.image = kLlamaImage;
-    program.path = std::string("/usr/bin/") + kServer;
-    return program;
+}  // namespace
+
+Models::Models(boost::asio::io_context& loop, io::BlockingPool& pool, Fleet& fleet, image::Store images,
+               model::Store store, ModelOptions options, Logger& log)
+    : loop_(loop),
+      pool_(pool),
+      fleet_(fleet),
+      images_(std::move(images)),
+      store_(std::move(store)),
+      options_(std::move(options)),
+      log_(log),
+      desk_(open_desk()) {}
+
+Models::~Models() = default;
+
+// The start of taking models: away with what killed pulls have left.
+std::unique_ptr<FileDesk> Models::open_desk() {
+  if (const std::size_t swept = store_.sweep(); swept > 0)
+    log_.log(LogLevel::info, "model.swept", {{"unfinished_pulls", swept}});
+  if (options_.file_desk.empty()) return nullptr;
+  auto desk = FileDesk::open(loop_, options_.file_desk, options_.desk_mode, options_.desk_group);
+  if (desk.ok()) return *std::move(desk);
+  // Files can still be pulled that the daemon itself may open.
+  log_.log(LogLevel::warning, "model.no_file_desk", {{"error", desk.error().message()}});
+  return nullptr;
+}
+
+io::Task<std::vector<ModelInfo>> Models::list() {
+  struct Found {
+    std::vector<model::Model> models;
+    std::string chosen;  // "" = none
+  };
+  auto look = [store = store_, configured = options_.default_model]() -> Result<Found> {
+    const auto chosen = choose(store, configured);
+    return Found{store.list(), chosen.ok() ? chosen->name : ""};
+  };
+  auto job = pool_.run(std::move(look));
+  LMSB_CO_TRY(const Found found, co_await std::move(job));
+  std::vector<ModelInfo> infos;
+  for (const model::Model& model : found.models) {
+    ModelInfo info = info_of(model);
+    info.is_default = found.chosen == model.name;
+    const auto slot = slots_.find(model.name);
+    info.loaded = slot != slots_.end() && slot->second->runner && slot->second->runner->is_alive();
+    infos.push_back(std::move(info));
   }
-  const std::string path = options_.llama_server.empty() ? find_on_path(kServer) : options_.llama_server;
-  if (path.empty() || ::access(path.c_str(), X_OK) != 0)
-    return Error(ErrorCode::unavailable, path.empty() ? "there is no llama-server" : path + " cannot be executed")
-        .with_slug("no_llama_server")
-        .with_hint("build its image: sudo lm-sandbox image build llama");
-  program.image = "host";
-  program.path = path;
-  if (!path.starts_with("/usr/")) {  // /usr is there in image host; anything else is brought along, read-only
-    program.bring_directory = std::filesystem::path(path).parent_path().string();
-    program.path = "/opt/llama/" + std::filesystem::path(path).filename().string();
-  }
-  return program;
+  co_return infos;
+}
+
+Result<std::shared_ptr<UniqueFd>> Models::take_handed(const std::string& handle) {
+  if (handle.empty()) return nullptr;
+  const auto token = sandbox::parse_mount_token(handle);
+  auto file = token && desk_ ? desk_->take(*token) : std::nullopt;
+  if (file) return std::make_shared<UniqueFd>(*std::move(file));
+  return Error(ErrorCode::not_found, "no file was handed over for this handle")
+      .with_slug("no_such_handle")
+      .with_hint("a handle is good once and for a minute; lm-sandbox model pull FILE makes one");
+}
+
+io::Task<ModelInfo> Models::pull(PullModel request) {
+  LMSB_CO_TRY(const auto handed, take_handed(request.handle));
+  const std::string name = request.name.empty() ? model::name_from_source(request.source) : request.name;
+  auto work = [store = store_, source = request.source, name, handed] {
+    return handed ? store.pull_open(handed->get(), source, name) : store.pull(source, name);
+  };
+  auto job = pool_.run(std::move(work));
+  LMSB_CO_TRY(const model::Model model, co_await std::move(job));
+  slots_.erase(name);  // a runner of the older file ends with its last answer
+  log_.log(LogLevel::info, "model.pulled", {{"name", name}, {"bytes", model.facts.size.count()}});
+  co_return info_of(model);
 }
 
 io::Task<std::shared_ptr<Runner>> Models::runner_for(model::Model model) {
   auto& slot = slots_[model.name];
   if (slot && ((slot->runner && !slot->runner->is_alive()) || slot->failure)) slot.reset();
   if (!slot) {
-    LMSB_CO_TRY(const RunnerProgram program, find_program());
-    RunnerOptions options;
-    options.program = program;
-    options.mount_desk = options_.mount_desk;
-    options.context = options_.context;
-    options.threads = options_.threads;
     slot = std::make_shared<Slot>(loop_);
     // A task of its own: the load goes on when the client that asked first goes away.
-    io::spawn(loop_, start_runner(this, slot, std::move(options), std::move(model)));
+    io::spawn(loop_, start_runner(this, slot, std::move(model)));
   }
   const std::shared_ptr<Slot> waited = slot;
   while (!waited->runner && !waited->failure) LMSB_CO_CHECK(co_await waited->changed.wait());
@@ -156,10 +179,21 @@ io::Task<std::shared_ptr<Runner>> Models::runner_for(model::Model model) {
   co_return waited->runner;
 }
 
-io::Always<void> Models::start_runner(Models* self, std::shared_ptr<Slot> slot, RunnerOptions options,
-                                      model::Model model) {
+io::Task<std::shared_ptr<Runner>> Models::make_runner(model::Model model) {
+  auto find = [images = images_, configured = options_.llama_server] { return find_llama_server(images, configured); };
+  auto job = pool_.run(std::move(find));
+  RunnerOptions options;
+  LMSB_CO_TRY(options.program, co_await std::move(job));
+  options.mount_desk = options_.mount_desk;
+  options.context = options_.context;
+  options.threads = options_.threads;
+  options.load_timeout = options_.load_timeout;
+  co_return co_await Runner::start(loop_, fleet_, std::move(options), std::move(model));
+}
+
+io::Always<void> Models::start_runner(Models* self, std::shared_ptr<Slot> slot, model::Model model) {
   const std::string name = model.name;
-  auto runner = co_await Runner::start(self->loop_, self->fleet_, std::move(options), std::move(model));
+  auto runner = co_await self->make_runner(std::move(model));
   if (runner.ok()) {
     slot->runner = *std::move(runner);
     self->log_.log(LogLevel::info, "model.loaded", {{"name", name}});
@@ -170,8 +204,18 @@ io::Always<void> Models::start_runner(Models* self, std::shared_ptr<Slot> slot, 
   slot->changed.notify_all();
 }
 
+// A runner that did not answer as it should gets no more requests: the next starts a new one.
+void Models::retire(const std::shared_ptr<Runner>& runner, const Error& error) {
+  const auto slot = slots_.find(runner->model().name);
+  if (slot == slots_.end() || slot->second->runner != runner) return;
+  log_.log(LogLevel::warning, "model.retired", {{"name", runner->model().name}, {"error", error.message()}});
+  slots_.erase(slot);
+}
+
 io::Task<std::string> Models::complete(std::string prompt) {
-  LMSB_CO_TRY(const model::Model model, choose());
+  auto look = [store = store_, configured = options_.default_model] { return choose(store, configured); };
+  auto job = pool_.run(std::move(look));
+  LMSB_CO_TRY(const model::Model model, co_await std::move(job));
   LMSB_CO_TRY(const auto runner, co_await runner_for(model));
   const bool is_chat = model.facts.has_chat_template;
   json::Writer body;
@@ -183,9 +227,12 @@ io::Task<std::string> Models::complete(std::string prompt) {
   }
   body.end_object();
   http::ClientRequest request("POST", is_chat ? "/v1/chat/completions" : "/completion", std::move(body).str());
-  request.timeout = std::chrono::minutes(10);
-  LMSB_CO_TRY(const http::Response answer, co_await runner->ask(std::move(request)));
-  co_return completion_text(answer, is_chat);
+  request.timeout = options_.answer_timeout;
+  request.max_body = kMaxAnswer;
+  const auto answer = co_await runner->ask(std::move(request));
+  auto text = answer.ok() ? completion_text(*answer, is_chat) : Result<std::string>(answer.error());
+  if (!text.ok() && is_runners_fault(text.error())) retire(runner, text.error());
+  co_return text;
 }
 
 io::Task<Control::UpstreamAnswer> Models::ask_upstream(std::string prompt) {
@@ -202,11 +249,7 @@ io::Task<Control::UpstreamAnswer> Models::ask_upstream(std::string prompt) {
   request.timeout = options_.upstream_timeout;
   if (!options_.upstream_key.empty()) request.headers.set("Authorization", "Bearer " + options_.upstream_key.reveal());
   auto answer = co_await http::fetch(endpoint, std::move(request));
-  if (!answer.ok())
-    co_return std::move(answer)
-        .error()
-        .with_slug("upstream_unavailable")
-        .with_hint("start it, or set [upstream] base_url and model in the configuration");
+  if (!answer.ok()) co_return upstream_fault(answer.error());
   json::ParseFault fault;
   if (!json::Document::parse(answer->body, fault))
     co_return Error(ErrorCode::unavailable, "upstream " + options_.upstream_url + " answered " +
@@ -221,6 +264,7 @@ io::Task<Control::UpstreamAnswer> Models::ask_upstream(std::string prompt) {
 }
 
 io::Always<void> Models::drain() {
+  desk_.reset();
   slots_.clear();
   co_return;
 }

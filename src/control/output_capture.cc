@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <fcntl.h>
-#include <sys/ioctl.h>
+#include <utility>
 
 #include "io/event.h"
 #include "io/spawn.h"
 #include "io/wait_fd.h"
+#include "os/pipe.h"
 
 namespace lmsb::control {
 
@@ -47,11 +47,28 @@ Output HeadAndTail::take() {
 }
 
 struct OutputCapture::State {
-  State(boost::asio::io_context& loop, UniqueFd s, Bytes cap)
-      : stream(std::move(s)), watch(loop.get_executor(), stream), kept(cap.count()), changed(loop) {}
+  State(boost::asio::io_context& loop, UniqueFd s, Bytes cap, std::shared_ptr<Spill> p)
+      : stream(std::move(s)),
+        watch(loop.get_executor(), stream),
+        kept(cap.count()),
+        spill(std::move(p)),
+        changed(loop) {}
+
+  void take_in(std::string_view octets) {
+    if (spill && !is_spilling && !kept.has_room_for(octets.size())) {
+      is_spilling = true;
+      unspilled = kept.whole();
+    }
+    if (is_spilling) unspilled.append(octets);
+    kept.append(octets);
+  }
+
   UniqueFd stream;
   io::FdWatch watch;  // after the stream: ends before it
   HeadAndTail kept;
+  std::shared_ptr<Spill> spill;
+  bool is_spilling = false;
+  std::string unspilled;  // of one turn, and before the first all that was kept
   bool ended = false;
   bool stopped = false;
   io::Event changed;
@@ -66,24 +83,23 @@ template <class State>
 ReadOutcome read_some(State& state) {
   static std::array<char, 64 * 1024> buffer;  // one loop, one thread: never in use twice
   for (int i = 0; i < 4; ++i) {
-    const ssize_t n = ::read(state.stream.get(), buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
+    const ssize_t n = os::read_pipe_now(state.stream.get(), buffer.data(), buffer.size());
     if (n < 0 && errno == EAGAIN) return ReadOutcome::nothing_now;
     if (n <= 0) return ReadOutcome::end;
-    state.kept.append({buffer.data(), static_cast<std::size_t>(n)});
+    state.take_in({buffer.data(), static_cast<std::size_t>(n)});
   }
   return ReadOutcome::more;
 }
 
 }  // namespace
 
-OutputCapture::OutputCapture(boost::asio::io_context& loop, UniqueFd stream, Bytes cap)
-    : state_(std::make_shared<State>(loop, std::move(stream), cap)) {
-  (void)::fcntl(state_->stream.get(), F_SETFL, O_NONBLOCK);
+OutputCapture::OutputCapture(boost::asio::io_context& loop, UniqueFd stream, Bytes cap, std::shared_ptr<Spill> spill)
+    : state_(std::make_shared<State>(loop, std::move(stream), cap, std::move(spill))) {
   // NOLINTNEXTLINE(cppcoreguidelines-avoid-capturing-lambda-coroutines): captures nothing; the state is a parameter
   static constexpr auto kRead = [](std::shared_ptr<State> state) -> io::Always<void> {
     while (!state->stopped) {
       const ReadOutcome outcome = read_some(*state);
+      if (!state->unspilled.empty()) co_await state->spill->write(std::exchange(state->unspilled, {}));
       if (outcome == ReadOutcome::end) break;
       // Also after a full turn: the wait returns at once, but others have their turn first.
       const Status readable = co_await state->watch.readable();

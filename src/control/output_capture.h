@@ -7,6 +7,7 @@
 
 #include "base/unique_fd.h"
 #include "control/exec.h"
+#include "control/spill.h"
 #include "io/deadline.h"
 #include "io/task.h"
 
@@ -17,6 +18,12 @@ class HeadAndTail {
  public:
   explicit HeadAndTail(std::size_t cap) : head_cap_(cap - cap / 2), tail_cap_(cap / 2) {}
   void append(std::string_view octets);
+  // Whether so many more are kept without dropping anything.
+  bool has_room_for(std::size_t size) const {
+    return dropped_ == 0 && head_.size() + tail_.size() + size <= head_cap_ + tail_cap_;
+  }
+  // Everything so far, while nothing has been dropped.
+  std::string whole() const { return head_ + tail_; }
   // What was kept; the object is empty afterwards.
   Output take();
 
@@ -31,8 +38,9 @@ class HeadAndTail {
 
 class OutputCapture {
  public:
-  // Starts reading at once. `loop` outlives it.
-  OutputCapture(boost::asio::io_context& loop, UniqueFd stream, Bytes cap);
+  // Starts reading at once. `loop` outlives it. A stream larger than the cap goes to `spill` as a whole, if there
+  // is one.
+  OutputCapture(boost::asio::io_context& loop, UniqueFd stream, Bytes cap, std::shared_ptr<Spill> spill = nullptr);
   // Stops reading.
   ~OutputCapture();
   OutputCapture(const OutputCapture&) = delete;

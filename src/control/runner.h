@@ -1,25 +1,20 @@
 #pragma once
 // Runner: a llama-server that serves one model, in a sandbox of its own: no network, the model read-only, limits.
 //
-// It listens on a unix socket inside; the guest connects and hands the connection out for each request. One loop. When
-// it ends, is_alive() turns false and what it wrote last is in last_words().
+// It listens on a unix socket inside. For each request the guest starts a process of ours there that carries octets
+// between that socket and pipes, so the daemon never holds a socket whose other end a hostile model could use against
+// it. One loop. When the server ends, is_alive() turns false and what it wrote last is in last_words().
 #include <memory>
 #include <string>
 
 #include <boost/asio/io_context.hpp>
 
 #include "control/fleet.h"
+#include "control/llama_server.h"
 #include "http/client.h"
 #include "model/store.h"
 
 namespace lmsb::control {
-
-// Where the program comes from: the image to run in, its path inside, and a directory of the machine to bring along.
-struct RunnerProgram {
-  std::string image;            // "llama" or "host"
-  std::string path;             // inside
-  std::string bring_directory;  // "" = none; appears at /opt/llama
-};
 
 struct RunnerOptions {
   RunnerProgram program;
@@ -31,15 +26,17 @@ struct RunnerOptions {
 
 class Runner {
  public:
-  // Launches the sandbox, starts the server and waits until the model is loaded. Errors: model_not_loadable with the
-  // server's last words; those of launching. `loop` and `fleet` outlive the runner.
+  // Launches the sandbox, starts the server and waits until it says that the model is loaded. Errors:
+  // llama_server_unusable, llama_server_too_old, model_not_loadable with the server's last words; model_load_timeout;
+  // those of launching. `loop` and `fleet` outlive the runner.
   static io::Task<std::shared_ptr<Runner>> start(boost::asio::io_context& loop, Fleet& fleet, RunnerOptions options,
                                                  model::Model model);
   ~Runner();
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
 
-  // One request to the server. Errors: runner_died when it ended meanwhile.
+  // One request to the server; 256 at a time. Errors: runner_died when it ended meanwhile, runner_timeout when it did
+  // not answer in time, runner_failed when what it answers is no HTTP or too much of it, runner_busy.
   io::Task<http::Response> ask(http::ClientRequest request);
   bool is_alive() const;
   std::string last_words() const;
@@ -48,6 +45,7 @@ class Runner {
  private:
   struct State;
   Runner(std::shared_ptr<State> state, model::Model model) : state_(std::move(state)), model_(std::move(model)) {}
+  Error died() const;
   std::shared_ptr<State> state_;
   model::Model model_;
 };

@@ -21,7 +21,8 @@ std::string_view read_counter(const UniqueFd& file, std::array<char, 1024>& buff
 
 }  // namespace
 
-// cgroup v1 kills one process at a time; a sandbox dies whole, so the rest follows on the kernel's notice.
+// cgroup v1 kills one process at a time; a one-shot dies whole, so the rest follows on the kernel's notice. In a kept
+// sandbox, as on v2, the kernel's victim is all.
 struct SandboxHandle::OomWatch {
   OomWatch(boost::asio::io_context& loop, UniqueFd e, int k)
       : event(std::move(e)), kill(k), watch(loop.get_executor(), event) {}
@@ -46,20 +47,23 @@ SandboxHandle::SandboxHandle(boost::asio::io_context& loop, const sandbox::Sandb
       limits_(spec.limits),
       launched_(std::move(launched)),
       release_(std::move(release)),
-      channel_(loop, std::move(launched_.channel)),
-      oom_watch_(std::make_shared<OomWatch>(loop, std::move(launched_.oom_event), launched_.kill.get())) {
+      channel_(loop, std::move(launched_.channel)) {
+  if (spec.lifetime != sandbox::Lifetime::one_shot) return;
+  oom_watch_ = std::make_shared<OomWatch>(loop, std::move(launched_.oom_event), launched_.kill.get());
   io::spawn(loop, OomWatch::run(oom_watch_));
 }
 
 SandboxHandle::~SandboxHandle() {
-  oom_watch_->kill = -1;
-  oom_watch_->watch.cancel();
+  if (oom_watch_) {
+    oom_watch_->kill = -1;
+    oom_watch_->watch.cancel();
+  }
   release_(launched_.serial);
 }
 
 void SandboxHandle::kill_commands() { (void)!::write(launched_.kill.get(), "1", 1); }
 
-std::uint64_t SandboxHandle::count_oom_kills() const {
+std::uint64_t SandboxHandle::oom_kills() const {
   std::array<char, 1024> buffer{};
   constexpr std::string_view kKey = "oom_kill ";
   const std::string_view text = read_counter(launched_.memory_events, buffer);
@@ -68,16 +72,20 @@ std::uint64_t SandboxHandle::count_oom_kills() const {
   return 0;
 }
 
-bool SandboxHandle::was_out_of_memory() {
-  const std::uint64_t kills = count_oom_kills();
-  const bool has_killed = std::exchange(oom_kills_seen_, kills) != kills;
-  return std::exchange(oom_watch_->has_happened, false) || has_killed;
-}
+bool SandboxHandle::has_oom_notice() const { return oom_watch_ && oom_watch_->has_happened; }
 
 std::uint64_t SandboxHandle::peak_memory_bytes() const {
   std::array<char, 1024> buffer{};
   const std::string_view text = read_counter(launched_.memory_peak, buffer);
   return text.empty() ? 0 : std::strtoull(text.data(), nullptr, 10);
+}
+
+std::optional<std::uint64_t> SandboxHandle::peak_processes() const {
+  std::array<char, 1024> buffer{};
+  const std::string_view text = read_counter(launched_.processes_peak, buffer);
+  const std::uint64_t peak = text.empty() ? 0 : std::strtoull(text.data(), nullptr, 10);
+  if (peak == 0) return std::nullopt;
+  return peak - 1;  // the guest
 }
 
 }  // namespace lmsb::control

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <boost/asio/io_context.hpp>
@@ -31,17 +32,23 @@ class SandboxHandle {
 
   // Kills every command of the sandbox; the guest lives on to report. Never blocks.
   void kill_commands();
-  // Whether the kernel has killed something for want of memory since the last call.
-  bool was_out_of_memory();
-  // Whether the kernel counts a kill that was_out_of_memory() has not reported. False once the cgroup is gone.
-  bool has_oom_kills() const { return count_oom_kills() > oom_kills_seen_; }
+  // How many processes the kernel has killed for want of memory so far; 0 once the cgroup is gone.
+  std::uint64_t oom_kills() const;
+  // Whether the kernel has said that a one-shot ran out of memory (cgroup v1; it says so of a removed cgroup too).
+  bool has_oom_notice() const;
   // The highest memory use so far; 0 when the kernel does not say.
   std::uint64_t peak_memory_bytes() const;
+  // The most processes and threads at once, the guest left out; nothing when the kernel does not say.
+  std::optional<std::uint64_t> peak_processes() const;
+  // From now on, what is killed in it was killed because its owner ends it.
+  void mark_removed() { is_removed_ = true; }
+  bool is_removed() const { return is_removed_; }
   int landlock_abi = 0;  // as the guest reported
+  // A number that no other of its commands got.
+  std::uint32_t next_number() { return ++last_number_; }
 
  private:
   struct OomWatch;
-  std::uint64_t count_oom_kills() const;
 
   std::string id_;
   std::string image_;
@@ -50,7 +57,8 @@ class SandboxHandle {
   std::function<void(std::uint64_t)> release_;
   guest_client::Channel channel_;
   std::shared_ptr<OomWatch> oom_watch_;
-  std::uint64_t oom_kills_seen_ = 0;
+  bool is_removed_ = false;
+  std::uint32_t last_number_ = 0;
 };
 
 }  // namespace lmsb::control

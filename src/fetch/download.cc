@@ -1,8 +1,13 @@
 #include "fetch/download.h"
 
+#include <arpa/inet.h>
 #include <cerrno>
+#include <cstring>
 #include <dlfcn.h>
 #include <memory>
+#include <netinet/in.h>
+#include <string_view>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
@@ -47,7 +52,9 @@ struct Transfer {
   int file;
   std::uint64_t written = 0;
   std::uint64_t limit;
+  Reach reach;
   int write_error = 0;
+  bool is_refused = false;  // something beyond the reach was to be connected to
   const std::function<bool(std::uint64_t, std::uint64_t)>* progress;
 };
 
@@ -71,10 +78,57 @@ int on_progress(void* context, curl_off_t total, curl_off_t now, curl_off_t, cur
   return (*transfer.progress)(static_cast<std::uint64_t>(now), static_cast<std::uint64_t>(total)) ? 0 : 1;
 }
 
+bool is_loopback(const in_addr& address) { return ntohl(address.s_addr) >> 24U == 127; }
+bool is_loopback(const in6_addr& address) { return std::memcmp(&address, &in6addr_loopback, sizeof address) == 0; }
+
+bool is_loopback(const curl_sockaddr& to) {
+  sockaddr_storage address{};
+  if (to.addrlen > sizeof address) return false;
+  std::memcpy(&address, static_cast<const void*>(&to.addr), to.addrlen);  // longer than its declared type
+  if (to.family == AF_INET) return is_loopback(reinterpret_cast<const sockaddr_in&>(address).sin_addr);
+  return to.family == AF_INET6 && is_loopback(reinterpret_cast<const sockaddr_in6&>(address).sin6_addr);
+}
+
+// The last word about the reach: this is the address that would be connected to.
+curl_socket_t open_loopback_socket(void* context, curlsocktype, curl_sockaddr* to) {
+  if (is_loopback(*to)) return ::socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+  static_cast<Transfer*>(context)->is_refused = true;
+  return CURL_SOCKET_BAD;
+}
+
+// The host of `url` as text, without brackets.
+std::string_view host_of(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  url.remove_prefix(scheme == std::string_view::npos ? 0 : scheme + 3);
+  url = url.substr(0, url.find_first_of("/?#\\"));
+  if (const std::size_t at = url.rfind('@'); at != std::string_view::npos) url.remove_prefix(at + 1);
+  if (url.starts_with('[')) return url.substr(1, url.find(']') - 1);
+  return url.substr(0, url.find(':'));
+}
+
+// Whether `host` means loopback without asking anybody.
+bool is_loopback_name(const std::string& host) {
+  in_addr v4{};
+  in6_addr v6{};
+  if (::inet_pton(AF_INET, host.c_str(), &v4) == 1) return is_loopback(v4);
+  if (::inet_pton(AF_INET6, host.c_str(), &v6) == 1) return is_loopback(v6);
+  return host == "localhost";
+}
+
 std::string without_query(const std::string& url) { return url.substr(0, url.find('?')); }
+
+Error beyond_reach(const std::string& url) {
+  return Error(ErrorCode::permission_denied,
+               "download " + without_query(url) + ": this daemon is offline: it connects to nothing beyond loopback")
+      .with_slug("offline")
+      .with_hint("bring the file here by other means and name its path, or start the daemon without --offline");
+}
 
 Error to_error(CURLcode code, const Transfer& transfer, const std::string& url, long status, const Curl& curl) {
   const std::string what = "download " + without_query(url);
+  // A redirect that is not followed may lead anywhere.
+  if (transfer.is_refused || (code == CURLE_TOO_MANY_REDIRECTS && transfer.reach == Reach::loopback))
+    return beyond_reach(url);
   if (transfer.write_error == EFBIG) return Error(ErrorCode::resource_exhausted, what + ": larger than allowed");
   if (transfer.write_error != 0) return Error::from_errno(transfer.write_error, what + ": write");
   switch (code) {
@@ -88,17 +142,25 @@ Error to_error(CURLcode code, const Transfer& transfer, const std::string& url, 
   }
 }
 
+void keep_to_loopback(const Curl& curl, CURL* handle, Transfer& transfer) {
+  curl.setopt(handle, CURLOPT_OPENSOCKETFUNCTION, &open_loopback_socket);
+  curl.setopt(handle, CURLOPT_OPENSOCKETDATA, &transfer);
+  curl.setopt(handle, CURLOPT_PROXY, "");      // not the environment's either
+  curl.setopt(handle, CURLOPT_MAXREDIRS, 0L);  // to another host its name would be looked up first
+}
+
 }  // namespace
 
 Status download(const std::string& url, int file, const DownloadLimits& limits,
                 const std::function<bool(std::uint64_t, std::uint64_t)>& progress) {
+  if (limits.reach == Reach::loopback && !is_loopback_name(std::string(host_of(url)))) return beyond_reach(url);
   const Curl* const curl = Curl::load();
   if (curl == nullptr)
     return Error(ErrorCode::unsupported, "download " + without_query(url) + ": libcurl is not installed")
         .with_hint("sudo apt-get install libcurl4");
   const std::unique_ptr<CURL, decltype(&::curl_easy_cleanup)> handle(curl->init(), curl->cleanup);
   if (!handle) return Error(ErrorCode::internal, "download: curl_easy_init failed");
-  Transfer transfer{file, 0, limits.size.count(), 0, &progress};
+  Transfer transfer{file, 0, limits.size.count(), limits.reach, 0, false, &progress};
   CURL* const c = handle.get();
   curl->setopt(c, CURLOPT_URL, url.c_str());
   curl->setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -115,6 +177,7 @@ Status download(const std::string& url, int file, const DownloadLimits& limits,
   curl->setopt(c, CURLOPT_NOPROGRESS, 0L);
   curl->setopt(c, CURLOPT_XFERINFOFUNCTION, &on_progress);
   curl->setopt(c, CURLOPT_XFERINFODATA, &transfer);
+  if (limits.reach == Reach::loopback) keep_to_loopback(*curl, c, transfer);
   const CURLcode code = curl->perform(c);
   long status = 0;
   curl->getinfo(c, CURLINFO_RESPONSE_CODE, &status);

@@ -103,7 +103,8 @@ int take_stdin(ReceivedFds& fds) {
     case Program::shell: give_up(socket, Step::command_exec, execute_shell(parsed));
     case Program::put: ::_exit(run_put());
     case Program::get: ::_exit(run_get(parsed.argv.data()));
-    case Program::connect: ::_exit(run_connect(socket, parsed.argv[0]));
+    case Program::save: ::_exit(parsed.argv[1] == nullptr ? EINVAL : run_save(parsed.argv[0], parsed.argv[1]));
+    case Program::connect: ::_exit(run_connect(parsed.argv[0]));
   }
   give_up(socket, Step::command_exec, EINVAL);
 }

@@ -28,7 +28,10 @@ int raise_oom_score();
 // The programs that are not in the image (become them after the posture is complete). Each returns an exit status.
 int run_put();
 int run_get(char* const* paths);
-// Connects to the unix socket at `path` and sends it out over `socket`.
-int run_connect(int socket, const char* path);
+// Writes stdin to a new file. Exit status 0, or the errno of what cut it short (EFBIG: its limit); what was written
+// stays.
+int run_save(char* path, const char* limit);
+// Connects to the unix socket at `path` and carries octets: stdin to it, then what it answers to stdout.
+int run_connect(const char* path);
 
 }  // namespace lmsb::guest

@@ -1,9 +1,11 @@
-// The programs of a sandbox that its image does not hold: put and get files, connect to a socket. They run with the
+// The programs of a sandbox that its image does not hold: put and get files, talk to a socket. They run with the
 // posture of a command, so paths are resolved inside the sandbox, with its user's rights, charged to its limits.
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -13,7 +15,6 @@
 #include "guest/become.h"
 #include "guest/command.h"
 #include "guest_protocol/bundle.h"
-#include "os/message_socket.h"
 
 namespace lmsb::guest {
 namespace {
@@ -77,6 +78,16 @@ int put_one(const BundleEntry& entry, char* path) {
   return copy_in(file.get(), entry.content_size);
 }
 
+// Copies until `from` ends. Returns 0 or the errno.
+int copy(int from, int to) {
+  for (;;) {
+    const ssize_t n = ::read(from, block.data(), block.size());
+    if (n == 0) return 0;
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 || !write_exactly(to, block.data(), static_cast<std::size_t>(n))) return errno;
+  }
+}
+
 bool get_one(const char* path) {
   BundleEntry entry{guest_protocol::kBundleMagic, static_cast<std::uint32_t>(std::strlen(path)), 0, 0, 0};
   const UniqueFd file(::open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
@@ -126,23 +137,42 @@ int run_get(char* const* paths) {
   return 0;
 }
 
-int run_connect(int socket, const char* path) {
-  BecomeFailure failure{guest_protocol::Step::command_exec, 0};
-  const UniqueFd connection(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+int run_save(char* path, const char* limit) {
+  make_parents(path);
+  const UniqueFd file(
+      ::open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644));
+  if (!file) return errno;
+  struct stat kind {};
+  if (::fstat(file.get(), &kind) < 0) return errno;
+  if (!S_ISREG(kind.st_mode)) return EINVAL;
+  for (std::uint64_t left = std::strtoull(limit, nullptr, 10);;) {
+    const ssize_t n = ::read(0, block.data(), block.size());
+    if (n == 0) return 0;
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    const auto part =
+        static_cast<std::size_t>(static_cast<std::uint64_t>(n) < left ? static_cast<std::uint64_t>(n) : left);
+    if (!write_exactly(file.get(), block.data(), part)) return errno;
+    left -= part;
+    if (part < static_cast<std::size_t>(n)) return EFBIG;
+  }
+}
+
+// Exit status: 0 when the other end has closed, else the errno of what failed. The sending half stays open until then:
+// servers take its end for a client that has gone. What is received beside octets (descriptors) ends here, so it cannot
+// reach the daemon: closing a hostile one may block.
+int run_connect(const char* path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (!connection)
-    failure.error = errno;
-  else if (std::strlen(path) >= sizeof address.sun_path)
-    failure.error = ENAMETOOLONG;
-  else
-    std::strcpy(address.sun_path, path);  // NOLINT: the bound stands in the line above
+  if (std::strlen(path) >= sizeof address.sun_path) return ENAMETOOLONG;
+  std::strcpy(address.sun_path, path);  // NOLINT: the bound stands in the line above
+  const UniqueFd connection(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const auto* generic = reinterpret_cast<const sockaddr*>(&address);
-  if (failure.error == 0 && ::connect(connection.get(), generic, sizeof address) < 0) failure.error = errno;
-  const iovec part{&failure, sizeof failure};
-  const int fd = connection.get();
-  const std::size_t count = failure.error == 0 ? 1 : 0;
-  return send_message(socket, &part, 1, &fd, count) ? 0 : errno;
+  if (!connection || ::connect(connection.get(), generic, sizeof address) < 0) return errno;
+  if (::signal(SIGPIPE, SIG_IGN) == SIG_ERR) return errno;
+  // A server may answer before it has read all and close: then its answer says more than the error.
+  (void)copy(0, connection.get());
+  return copy(connection.get(), 1);
 }
 
 }  // namespace lmsb::guest

@@ -20,6 +20,8 @@ namespace {
 
 using guest_protocol::Step;
 
+constexpr int kRequestBuffer = 212992;  // doubled by the kernel: one start request of the largest size fits
+
 struct Pipes {
   UniqueFd out_read, out_write, err_read, err_write;
 };
@@ -47,6 +49,7 @@ int format_cgroup_path(std::array<char, 32>& path, std::uint32_t number) {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   if (::dup2(pipes.out_write.get(), 1) < 0 || ::dup2(pipes.err_write.get(), 2) < 0) failure.error = errno;
   if (failure.error == 0) failure.error = raise_oom_score();
+  if (failure.error == 0) failure.error = limit_open_files(OpenFiles::of_command);
   if (failure.error == 0) failure.error = restrict_command(landlock_ruleset);
   if (failure.error == 0) become_command(socket);
   const iovec part{&failure, sizeof failure};
@@ -54,22 +57,14 @@ int format_cgroup_path(std::array<char, 32>& path, std::uint32_t number) {
   ::_exit(127);
 }
 
-}  // namespace
-
-int fork_standby(int cgroup, std::uint32_t number, int landlock_ruleset, Standby& standby, Step& failed) {
-  failed = Step::command_cgroup;
-  std::array<char, 32> path{};
-  format_cgroup_path(path, number);
-  if (::mkdirat(cgroup, path.data(), 0755) < 0) return errno;
-  standby.cgroup_number = number;
-  standby.cgroup.reset(::openat(cgroup, path.data(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!standby.cgroup) return errno;
-
+// Forks it into its cgroup, which is there. Returns 0 or an errno.
+int fork_into_cgroup(int landlock_ruleset, Standby& standby, Step& failed) {
   failed = Step::command_stdio;
   Pipes pipes;
   UniqueFd child_socket;
   if (!make_pipe(pipes.out_read, pipes.out_write) || !make_pipe(pipes.err_read, pipes.err_write)) return errno;
   if (!message_socket_pair(standby.socket, child_socket)) return errno;
+  (void)::setsockopt(standby.socket.get(), SOL_SOCKET, SO_SNDBUF, &kRequestBuffer, sizeof kRequestBuffer);
 
   failed = Step::command_fork;
   int pidfd = -1;
@@ -86,6 +81,20 @@ int fork_standby(int cgroup, std::uint32_t number, int landlock_ruleset, Standby
   standby.out = std::move(pipes.out_read);
   standby.err = std::move(pipes.err_read);
   return 0;
+}
+
+}  // namespace
+
+int fork_standby(int cgroup, std::uint32_t number, int landlock_ruleset, Standby& standby, Step& failed) {
+  failed = Step::command_cgroup;
+  std::array<char, 32> path{};
+  format_cgroup_path(path, number);
+  if (::mkdirat(cgroup, path.data(), 0755) < 0) return errno;
+  standby.cgroup_number = number;
+  standby.cgroup.reset(::openat(cgroup, path.data(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const int error = standby.cgroup ? fork_into_cgroup(landlock_ruleset, standby, failed) : errno;
+  if (error != 0) remove_command_cgroup(cgroup, number);
+  return error;
 }
 
 void remove_command_cgroup(int cgroup, std::uint32_t number) {

@@ -22,7 +22,7 @@ struct BecomeFailure {
 struct Standby {
   pid_t pid = -1;
   UniqueFd pidfd;
-  UniqueFd socket;  // to the child: one StartRequest message; from it: a BecomeFailure or, for connect, a descriptor
+  UniqueFd socket;  // to the child: one StartRequest message; from it: a BecomeFailure
   UniqueFd out;     // read ends of its pipes
   UniqueFd err;
   UniqueFd cgroup;  // its own cgroup directory c-N

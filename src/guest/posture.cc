@@ -90,6 +90,15 @@ int become_guest_capabilities() {
 
 int no_new_privs() { return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? errno : 0; }
 
+int limit_open_files(OpenFiles whose) {
+  for (const guest_protocol::ResourceLimit& limit : guest_protocol::kResourceLimits) {
+    if (limit.resource != RLIMIT_NOFILE) continue;
+    const rlimit value{whose == OpenFiles::of_guest ? limit.hard : limit.soft, limit.hard};
+    return ::setrlimit(RLIMIT_NOFILE, &value) < 0 ? errno : 0;
+  }
+  return EINVAL;
+}
+
 int install_seccomp_from(int fd) {
   static std::array<sock_filter, kMaxFilter> program;
   const ssize_t size = ::pread(fd, program.data(), sizeof program, 0);
@@ -112,8 +121,8 @@ int make_landlock_ruleset(int root, const guest_protocol::Setup& setup, int& abi
   const std::uint64_t device =
       (kReadRights | LANDLOCK_ACCESS_FS_WRITE_FILE | sys::kLandlockTruncate | sys::kLandlockIoctlDev) & handled;
   int error = allow(ruleset, root, "", kReadRights);
-  for (const char* path : {"dev", "proc"})
-    if (error == 0) error = allow(ruleset, root, path, device);
+  // Not proc: a command could lower its oom score below the guest's.
+  if (error == 0) error = allow(ruleset, root, "dev", device);
   for (const char* path : {"workspace", "tmp", "home", "var/tmp", "dev/shm"})
     if (error == 0) error = allow(ruleset, root, path, write);
   for (std::uint32_t i = 0; i < setup.mount_count && error == 0; ++i)

@@ -9,6 +9,10 @@ namespace lmsb::guest {
 // Children inherit all of it, so a command only has to give up the rest.
 int become_guest_capabilities();
 int no_new_privs();
+// Descriptors: a guest may have as many as the hard limit (three for each command alive), a command starts with the
+// soft one, which programs that use select(2) need.
+enum class OpenFiles : std::uint8_t { of_guest, of_command };
+int limit_open_files(OpenFiles whose);
 // Installs the filter program read from a sealed memfd (an array of sock_filter).
 int install_seccomp_from(int fd);
 

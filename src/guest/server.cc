@@ -13,13 +13,13 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "guest/posture.h"
 #include "os/sys.h"
 
 namespace lmsb::guest {
 namespace {
 
 using guest_protocol::Kind;
-using guest_protocol::Program;
 using guest_protocol::Step;
 
 std::array<char, sizeof(guest_protocol::StartRequest) + guest_protocol::kMaxBody> message;
@@ -69,6 +69,7 @@ Server::Server(int channel, const Builder& builder, bool keep_standby)
 
 int Server::prepare(Step& failed) {
   failed = Step::standby;
+  if (const int error = limit_open_files(OpenFiles::of_guest); error != 0) return error;
   sigset_t set;
   ::sigemptyset(&set);
   ::sigaddset(&set, SIGCHLD);
@@ -94,14 +95,16 @@ void Server::run() {
     if ((waits[1].revents & POLLIN) != 0) handle_children();
     if ((waits[2].revents & POLLIN) != 0) handle_deadlines();
     if ((waits[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && !handle_message()) return;
-    if (keep_standby_ && standby_.pid < 0) {
-      Step failed{};
-      Standby fresh;  // out of processes is no reason to end: the next start tries again
-      if (fork_standby(builder_.cgroup(), next_cgroup_, builder_.landlock_ruleset(), fresh, failed) == 0)
-        standby_ = std::move(fresh);
-      ++next_cgroup_;
-    }
+    if (keep_standby_ && standby_.pid < 0) make_standby();
   }
+}
+
+void Server::make_standby() {
+  Step failed{};
+  Standby fresh;  // out of processes is no reason to end: the next start tries again
+  if (fork_standby(builder_.cgroup(), next_cgroup_, builder_.landlock_ruleset(), fresh, failed) == 0)
+    standby_ = std::move(fresh);
+  ++next_cgroup_;
 }
 
 bool Server::handle_message() {
@@ -134,7 +137,8 @@ bool Server::handle_start(std::size_t size, ReceivedFds& fds) {
   const int stdin_fd = fds.count > 0 ? fds.fds[0].get() : -1;
   if (!send_message(standby_.socket.get(), &part, 1, &stdin_fd, fds.count > 0 ? 1 : 0)) {
     send_start_failed(request.header.sequence, Step::command_fork, errno);
-    standby_ = Standby{};  // killed by something: reaped like any other child
+    linger(standby_.cgroup_number);
+    standby_ = Standby{};  // closed, it exits, and is reaped like any other child
     return true;
   }
   const guest_protocol::Started started{{Kind::started, request.header.sequence}, standby_.pid};
@@ -144,7 +148,6 @@ bool Server::handle_start(std::size_t size, ReceivedFds& fds) {
   slot->sequence = request.header.sequence;
   slot->cgroup_number = standby_.cgroup_number;
   slot->deadline_ms = request.spare_deadline_ms == 0 ? 0 : now_ms() + request.spare_deadline_ms;
-  slot->program = request.program;
   slot->pidfd = std::move(standby_.pidfd);
   slot->socket = std::move(standby_.socket);
   slot->cgroup = std::move(standby_.cgroup);
@@ -192,14 +195,15 @@ void Server::finish(Running& command, int status, const rusage& usage) {
     exited.header = {Kind::exited, command.sequence};
     exited.status = status;
     exited.tree_left = is_populated(command.cgroup.get()) ? 1 : 0;
+    exited.timed_out = command.timed_out ? 1 : 0;
     exited.disk_full = status != 0 && is_disk_full() ? 1 : 0;
     const std::string_view cpu = read_cgroup_file(command.cgroup.get(), "cpu.stat", buffer);
     exited.cpu_user_us = number_of(cpu, "user_usec ");
     exited.cpu_system_us = number_of(cpu, "system_usec ");
     exited.max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024U;
     (void)send(channel_, exited);
-    if (exited.tree_left != 0 && lingering_count_ < lingering_.size()) {
-      lingering_[lingering_count_++] = command.cgroup_number;
+    if (exited.tree_left != 0) {
+      linger(command.cgroup_number);
     } else {
       remove_command_cgroup(builder_.cgroup(), command.cgroup_number);
     }
@@ -209,20 +213,13 @@ void Server::finish(Running& command, int status, const rusage& usage) {
   command = Running{};
 }
 
-// A standby that could not become its command says so before it exits; a `connect` hands out its socket. True when
-// something was said and has been passed on.
+// A standby that could not become its command says so before it exits. True when it did, and it has been passed on.
 bool Server::report_from_standby(Running& command) {
   BecomeFailure failure{};
   ReceivedFds fds;
   const ssize_t size = receive_message(command.socket.get(), &failure, sizeof failure, fds, MSG_DONTWAIT);
   if (size != static_cast<ssize_t>(sizeof failure)) return false;
-  if (command.program == Program::connect && failure.error == 0 && fds.count == 1) {
-    const guest_protocol::Connected connected{{Kind::connected, command.sequence}};
-    const int fd = fds.fds[0].get();
-    (void)send(channel_, connected, &fd, 1);
-  } else {
-    send_start_failed(command.sequence, failure.step, failure.error);
-  }
+  send_start_failed(command.sequence, failure.step, failure.error);
   return true;
 }
 
@@ -238,6 +235,7 @@ void Server::handle_deadlines() {
   for (Running& command : running_) {
     if (command.pid < 0 || command.deadline_ms == 0 || command.deadline_ms > now) continue;
     command.deadline_ms = 0;
+    command.timed_out = true;
     kill_tree(command);
   }
   arm_timer();
@@ -252,6 +250,10 @@ void Server::arm_timer() {
   spec.it_value.tv_sec = static_cast<time_t>(first / 1000U);
   spec.it_value.tv_nsec = static_cast<long>(first % 1000U * 1'000'000U);
   (void)::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &spec, nullptr);
+}
+
+void Server::linger(std::uint32_t cgroup_number) {
+  if (lingering_count_ < lingering_.size()) lingering_[lingering_count_++] = cgroup_number;
 }
 
 // Cgroups of background trees whose last process has just gone.

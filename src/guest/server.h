@@ -33,7 +33,7 @@ class Server {
     std::uint32_t sequence = 0;
     std::uint32_t cgroup_number = 0;
     std::uint64_t deadline_ms = 0;  // monotonic; 0 = none
-    guest_protocol::Program program{};
+    bool timed_out = false;
     UniqueFd pidfd;
     UniqueFd socket;
     UniqueFd cgroup;
@@ -43,12 +43,14 @@ class Server {
   bool handle_start(std::size_t size, ReceivedFds& fds);
   void handle_kill(const guest_protocol::KillRequest& request);
   void handle_children();
+  void make_standby();
   void handle_deadlines();
   void finish(Running& command, int status, const rusage& usage);
   bool report_from_standby(Running& command);
   void kill_tree(const Running& command);
   void send_start_failed(std::uint32_t sequence, guest_protocol::Step step, int error);
   void arm_timer();
+  void linger(std::uint32_t cgroup_number);  // it is removed when its last process has gone
   void sweep_lingering();
   Running* find(std::uint32_t sequence);
   Running* free_slot();

@@ -6,12 +6,12 @@
 #include <fcntl.h>
 #include <map>
 #include <signal.h>
-#include <sys/stat.h>
 
 #include "io/event.h"
 #include "io/spawn.h"
 #include "io/wait_fd.h"
 #include "os/message_socket.h"
+#include "os/pipe.h"
 
 namespace lmsb::guest_client {
 
@@ -25,7 +25,6 @@ struct ProcessState {
   bool started = false;
   UniqueFd out;
   UniqueFd err;
-  UniqueFd connection;
   std::optional<Ending> ending;
   io::Event changed;
 };
@@ -57,13 +56,6 @@ bool read_as(Message& message, const char* data, std::size_t size) {
   if (size != sizeof message) return false;
   std::memcpy(&message, data, sizeof message);
   return true;
-}
-
-// A descriptor that a guest sent may be anything; output must be a pipe or a socket, never something that a read
-// could hang on.
-bool is_stream(int fd) {
-  struct stat kind {};
-  return ::fstat(fd, &kind) == 0 && (S_ISFIFO(kind.st_mode) || S_ISSOCK(kind.st_mode));
 }
 
 Error guest_gone() { return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost"); }
@@ -138,7 +130,7 @@ bool ChannelState::dispatch(const char* message, std::size_t size, ReceivedFds& 
     case Kind::started: {
       guest_protocol::Started value{};
       if (!read_as(value, message, size) || fds.count != 2) return false;
-      if (!is_stream(fds.fds[0].get()) || !is_stream(fds.fds[1].get())) return false;
+      if (!os::is_readable_pipe(fds.fds[0].get()) || !os::is_readable_pipe(fds.fds[1].get())) return false;
       const auto process = find(header.sequence);
       if (!process) return true;
       process->started = true;
@@ -161,15 +153,6 @@ bool ChannelState::dispatch(const char* message, std::size_t size, ReceivedFds& 
       Ending ending;
       ending.kind = Ending::Kind::exited;
       if (!read_as(ending.exited, message, size)) return false;
-      end(header.sequence, ending);
-      return true;
-    }
-    case Kind::connected: {
-      guest_protocol::Connected value{};
-      if (!read_as(value, message, size) || fds.count != 1 || !is_stream(fds.fds[0].get())) return false;
-      if (const auto process = find(header.sequence)) process->connection = std::move(fds.fds[0]);
-      Ending ending;
-      ending.kind = Ending::Kind::connected;
       end(header.sequence, ending);
       return true;
     }
@@ -197,7 +180,6 @@ io::Task<void> Process::wait_started(io::Deadline deadline) {
 
 UniqueFd Process::take_stdout() { return std::move(state_->out); }
 UniqueFd Process::take_stderr() { return std::move(state_->err); }
-UniqueFd Process::take_connection() { return std::move(state_->connection); }
 
 io::Task<Ending> Process::wait_ended(io::Deadline deadline) {
   const auto state = state_;

@@ -32,7 +32,6 @@ struct Ending {
   enum class Kind : std::uint8_t {
     exited,        // `exited` is set
     start_failed,  // `step` and `error` say why
-    connected,     // of Program::connect: the socket is taken with Process::take_connection()
     lost,          // the guest is gone
   };
   Kind kind = Kind::lost;
@@ -55,9 +54,9 @@ class Process {
   // Waits until the guest has handed out the ends of its output; they may be gone before it exec'ed. Errors:
   // unavailable (the guest is gone), deadline_exceeded, cancelled.
   io::Task<void> wait_started(io::Deadline deadline);
+  // The reading ends of pipes that the sandbox made: to be read with os/pipe.h.
   UniqueFd take_stdout();
   UniqueFd take_stderr();
-  UniqueFd take_connection();
   // Errors: deadline_exceeded, cancelled.
   io::Task<Ending> wait_ended(io::Deadline deadline);
   void kill_tree();

@@ -24,7 +24,6 @@ enum class Kind : std::uint32_t {
   started = 66,       // Started; descriptors: read ends of stdout and stderr
   start_failed = 67,  // StartFailed
   exited = 68,        // Exited
-  connected = 69,     // Connected; descriptor: the connected socket (StartRequest::connect)
 };
 
 // What a start request makes of the standby process once it has the posture of a command.
@@ -33,7 +32,8 @@ enum class Program : std::uint32_t {
   shell,    // as exec, but argv[0] is empty: /bin/bash, else /bin/sh
   put,      // read a file bundle (bundle.h) from stdin and write the files
   get,      // write the files named by argv to stdout as a bundle
-  connect,  // connect to the unix socket named argv[0] and hand the socket out
+  save,     // write stdin to the file argv[0], at most argv[1] octets; exit status 0: that was all
+  connect,  // connect to the unix socket named argv[0], send it stdin, and write what it answers to stdout
 };
 
 struct Header {
@@ -84,15 +84,11 @@ struct Exited {
   Header header;
   std::int32_t status;        // as wait(2)
   std::uint32_t tree_left;    // 1: other processes of the command's tree are still alive
+  std::uint32_t timed_out;    // 1: the guest killed the tree at the spare deadline
   std::uint32_t disk_full;    // 1: the writable file system had no space left when it ended
   std::uint64_t cpu_user_us;  // of the whole tree so far
   std::uint64_t cpu_system_us;
   std::uint64_t max_rss_bytes;  // of the largest process waited for
-  std::uint64_t max_processes;  // 0 = unknown
-};
-
-struct Connected {
-  Header header;
 };
 
 }  // namespace lmsb::guest_protocol

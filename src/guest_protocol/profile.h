@@ -21,14 +21,16 @@ inline constexpr std::array<unsigned, 4> kGuestCapabilities = {0 /* CHOWN */, 5 
 
 // Files and directories of /proc that are hidden behind an empty one. What does not exist is skipped, every other
 // failure ends the launch.
+// clang-format off
 inline constexpr std::array kMaskedProc = {
-    "acpi",        "asound",        "buddyinfo",   "cmdline",     "config.gz",   "diskstats",
-    "dma",         "driver",        "interrupts",  "iomem",       "ioports",     "kallsyms",
-    "kcore",       "key-users",     "keys",        "kmsg",        "kpagecgroup", "kpagecount",
-    "kpageflags",  "latency_stats", "locks",       "mdstat",      "modules",     "pagetypeinfo",
-    "partitions",  "pressure",      "sched_debug", "schedstat",   "scsi",        "slabinfo",
-    "softirqs",    "swaps",         "timer_list",  "timer_stats", "tty",         "version_signature",
-    "vmallocinfo", "zoneinfo"};
+    "acpi",              "asound",      "bootconfig",    "buddyinfo",   "cmdline",     "config.gz",
+    "diskstats",         "dma",         "driver",        "interrupts",  "iomem",       "ioports",
+    "kallsyms",          "kcore",       "key-users",     "keys",        "kmsg",        "kpagecgroup",
+    "kpagecount",        "kpageflags",  "latency_stats", "locks",       "mdstat",      "modules",
+    "pagetypeinfo",      "partitions",  "pressure",      "sched_debug", "schedstat",   "scsi",
+    "slabinfo",          "softirqs",    "swaps",         "timer_list",  "timer_stats", "tty",
+    "version_signature", "vmallocinfo", "zoneinfo"};
+// clang-format on
 
 // Parts of /proc that can be read but not written.
 inline constexpr std::array kReadOnlyProc = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
@@ -67,7 +69,9 @@ struct ResourceLimit {
   std::uint64_t hard;
 };
 inline constexpr std::array<ResourceLimit, 8> kResourceLimits = {{
-    {RLIMIT_CORE, "core", 0, 0},
+    // 1, not 0: a piped core_pattern ignores 0, and would start the machine's program on what a sandbox made up; at 1
+    // the kernel gives up (core(5), do_coredump). A dump to a file needs a page at least.
+    {RLIMIT_CORE, "core", 1, 1},
     {RLIMIT_NOFILE, "nofile", 1024, 16384},
     {RLIMIT_MEMLOCK, "memlock", 8U << 20U, 8U << 20U},
     {RLIMIT_MSGQUEUE, "msgqueue", 819200, 819200},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -18,10 +19,12 @@
 
 #include "base/text.h"
 #include "http/address.h"
-#include "http/parser.h"
+#include "http/answer_reader.h"
 #include "io/alarm.h"
 #include "io/error.h"
 #include "io/run_blocking.h"
+#include "io/wait_fd.h"
+#include "os/pipe.h"
 
 namespace lmsb::http {
 namespace asio = boost::asio;
@@ -75,43 +78,25 @@ class Exchange {
   Exchange(const asio::any_io_executor& loop, Endpoint& endpoint, const ClientRequest& request)
       : name_(describe(endpoint)), endpoint_(endpoint), request_(request), socket_(loop), resolver_(loop) {}
 
-  // `connected`: a socket to use instead of connecting.
-  static io::Task<Response> run(Endpoint endpoint, UniqueFd connected, std::string host, ClientRequest request) {
+  static io::Task<Response> run(Endpoint endpoint, std::string host, ClientRequest request) {
     Exchange self(co_await asio::this_coro::executor, endpoint, request);
     std::function<void()> stop = [&self] { self.give_up(); };
     const io::Alarm alarm(self.socket_.get_executor(), io::Deadline::in(request.timeout), std::move(stop));
-    Result<Response> result = co_await self.carry_out(std::move(connected), std::move(host));
+    Result<Response> result = co_await self.carry_out(std::move(host));
     if (result.ok()) co_return result;
     co_return self.explain(std::move(result).error());
   }
 
  private:
-  io::Task<Response> carry_out(UniqueFd connected, std::string host) {
+  io::Task<Response> carry_out(std::string host) {
     LMSB_CO_TRY(std::string head, to_wire(request_, host));
-    if (connected) {
-      LMSB_CO_CHECK(adopt(std::move(connected)));
-    } else {
-      LMSB_CO_CHECK(co_await connect());
-    }
+    LMSB_CO_CHECK(co_await connect());
     if (endpoint_.kind != Endpoint::Kind::tls) co_return co_await converse(socket_, std::move(head));
     asio::ssl::context context(asio::ssl::context::tls_client);
     LMSB_CO_TRY(auto stream, prepare_tls(context));
     const auto [error] = co_await stream->async_handshake(TlsStream::client, kAwait);
     if (error) co_return Error(ErrorCode::unavailable, "TLS handshake: " + error.message());
     co_return co_await converse(*stream, std::move(head));
-  }
-
-  Status adopt(UniqueFd connected) {
-    sockaddr_storage name{};
-    socklen_t size = sizeof name;
-    if (::getsockname(connected.get(), reinterpret_cast<sockaddr*>(&name), &size) != 0) {
-      return Error::from_errno(errno, "use the connected socket");
-    }
-    boost::system::error_code error;
-    socket_.assign(asio::generic::stream_protocol(name.ss_family, 0), connected.get(), error);
-    if (error) return io::to_error(error, "use the connected socket");
-    (void)connected.release();
-    return Status();
   }
 
   io::Task<void> connect() {
@@ -188,29 +173,16 @@ class Exchange {
 
   template <class Stream>
   io::Task<Response> read_response(Stream& stream) {
-    ParserLimits limits;
-    limits.header = Bytes::KiB(60);
-    limits.body = request_.max_body;
-    ResponseParser parser(limits, request_.method == "HEAD");
-    std::string buffer(std::size_t{1} << 16U, '\0');
-    std::size_t filled = 0;
-    while (parser.stage() != Stage::complete) {
-      if (filled == buffer.size())
-        co_return Error(ErrorCode::invalid_argument, "the answer is not HTTP: a line too long");
-      const auto room = asio::buffer(buffer.data() + filled, buffer.size() - filled);
-      const auto [error, count] = co_await stream.async_read_some(room, kAwait);
-      filled += count;
-      const std::size_t used = parser.feed(std::string_view(buffer).substr(0, filled));
-      buffer.replace(0, used, "");
-      buffer.append(used, '\0');
-      filled -= used;
-      if (error && parser.stage() != Stage::complete) {
-        if (error != asio::error::eof) co_return io::to_error(error, "read the answer");
-        parser.feed_end();
-      }
-      if (parser.stage() == Stage::failed) co_return parser.error();
+    AnswerReader reader(request_.max_body, request_.method == "HEAD");
+    while (!reader.is_complete()) {
+      LMSB_CO_TRY(const std::span<char> room, reader.room());
+      const auto [error, count] = co_await stream.async_read_some(asio::buffer(room.data(), room.size()), kAwait);
+      LMSB_CO_CHECK(reader.took(count));
+      if (!error || reader.is_complete()) continue;
+      if (error != asio::error::eof) co_return io::to_error(error, "read the answer");
+      LMSB_CO_CHECK(reader.end());
     }
-    co_return std::move(parser.response());
+    co_return std::move(reader.response());
   }
 
   void give_up() {
@@ -285,14 +257,28 @@ Result<Endpoint> Endpoint::parse(const std::string& url, std::string* base_path)
 
 io::Task<Response> fetch(Endpoint endpoint, ClientRequest request) {
   std::string host = host_field(endpoint);
-  return Exchange::run(std::move(endpoint), UniqueFd(), std::move(host), std::move(request));
+  return Exchange::run(std::move(endpoint), std::move(host), std::move(request));
 }
 
-io::Task<Response> fetch_on(UniqueFd connected, std::string host, ClientRequest request) {
-  Endpoint endpoint;
-  endpoint.kind = Endpoint::Kind::unix_socket;
-  endpoint.path = host;  // for messages
-  return Exchange::run(std::move(endpoint), std::move(connected), std::move(host), std::move(request));
+Result<std::string> to_octets(const ClientRequest& request, const std::string& host) {
+  LMSB_TRY(std::string octets, to_wire(request, host));
+  return octets + request.body;
+}
+
+io::Task<Response> read_answer(UniqueFd pipe, Bytes max_body, io::Deadline deadline) {
+  io::FdWatch watch(co_await asio::this_coro::executor, pipe);
+  AnswerReader reader(max_body, false);
+  while (!reader.is_complete()) {
+    // Also while there is always more: parts that count for nothing could go on for ever.
+    if (deadline.passed()) co_return Error(ErrorCode::deadline_exceeded, "no complete answer within the time limit");
+    LMSB_CO_CHECK(co_await watch.readable(deadline));
+    LMSB_CO_TRY(const std::span<char> room, reader.room());
+    const ssize_t count = os::read_pipe_now(pipe.get(), room.data(), room.size());
+    if (count < 0 && errno != EAGAIN) co_return Error::from_errno(errno, "read the answer");
+    if (count > 0) LMSB_CO_CHECK(reader.took(static_cast<std::size_t>(count)));
+    if (count == 0) LMSB_CO_CHECK(reader.end());
+  }
+  co_return std::move(reader.response());
 }
 
 Result<Response> fetch_blocking(const Endpoint& endpoint, const ClientRequest& request) {

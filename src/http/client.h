@@ -1,6 +1,7 @@
 #pragma once
-// Client: sends HTTP/1.1 requests and reads whole answers within a bound, over TCP, a unix socket, or a connected
-// descriptor (a runner's socket that a guest passed out). TLS for https URLs, certificates verified.
+// Client: sends HTTP/1.1 requests and reads whole answers within a bound, over TCP or a unix socket; or the two
+// halves apart, for a caller that carries the octets itself (to a runner, through its guest). TLS for https URLs,
+// certificates verified.
 #include <chrono>
 #include <memory>
 #include <string>
@@ -9,6 +10,7 @@
 #include "base/unique_fd.h"
 #include "base/units.h"
 #include "http/message.h"
+#include "io/deadline.h"
 #include "io/task.h"
 
 namespace boost::asio {
@@ -45,8 +47,11 @@ struct ClientRequest {
 // resource_exhausted (answer too large), invalid_argument (not HTTP); messages name the endpoint.
 io::Task<Response> fetch(Endpoint endpoint, ClientRequest request);
 
-// One request on an already connected stream socket (takes ownership).
-io::Task<Response> fetch_on(UniqueFd connected, std::string host, ClientRequest request);
+// The octets of a request for `host`. Errors: invalid_argument (a control character where none may be).
+Result<std::string> to_octets(const ClientRequest& request, const std::string& host);
+// Reads the whole answer from a pipe, whoever writes to it: never more than `max_body` and a header, never after
+// `deadline`. Errors: as fetch(), without a name.
+io::Task<Response> read_answer(UniqueFd pipe, Bytes max_body, io::Deadline deadline);
 
 // The same for callers without a loop (the CLI): runs its own and blocks.
 Result<Response> fetch_blocking(const Endpoint& endpoint, const ClientRequest& request);

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <functional>
+#include <signal.h>
 #include <string>
 #include <sys/socket.h>
 #include <thread>
@@ -174,14 +175,67 @@ TEST(Client, RefusesToSendAFieldThatEndsItself) {
             ErrorCode::invalid_argument);
 }
 
-TEST(Client, SpeaksOverAConnectedSocket) {
-  std::array<int, 2> ends{};
-  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
-  std::thread server(
-      [fd = UniqueFd(ends[1])] { answer_with("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")(fd.get()); });
-  const auto response = io::run_blocking(fetch_on(UniqueFd(ends[0]), "runner", ClientRequest()));
-  server.join();
-  EXPECT_EQ(response->body, "ok");
+// A pipe that waits on reading: whoever made it may have cleared O_NONBLOCK.
+struct BlockingPipe {
+  BlockingPipe() {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+    read.reset(ends[0]);
+    write.reset(ends[1]);
+  }
+  void say(const std::string& text) {
+    EXPECT_EQ(::write(write.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  }
+  UniqueFd read;
+  UniqueFd write;
+};
+
+Result<Response> answer_of(BlockingPipe& pipe, std::chrono::milliseconds limit = std::chrono::seconds(60)) {
+  return io::run_blocking(read_answer(std::move(pipe.read), Bytes::KiB(4), io::Deadline::in(limit)));
+}
+
+TEST(Client, WritesARequestWithItsBodyForOthersToCarry) {
+  const auto octets = to_octets(ClientRequest("POST", "/x", "{}"), "runner");
+  ASSERT_TRUE(octets.ok());
+  EXPECT_EQ(*octets,
+            "POST /x HTTP/1.1\r\nHost: runner\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+            "Connection: close\r\n\r\n{}");
+}
+
+TEST(Client, ReadsAnAnswerFromAPipe) {
+  BlockingPipe pipe;
+  pipe.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  EXPECT_EQ(answer_of(pipe)->body, "ok");
+}
+
+TEST(Client, DoesNotHangOnAPipeThatStaysSilentOrNeverEnds) {
+  BlockingPipe silent;
+  EXPECT_EQ(answer_of(silent, std::chrono::milliseconds(20)).error().code(), ErrorCode::deadline_exceeded);
+  ::signal(SIGPIPE, SIG_IGN);
+  BlockingPipe endless;
+  std::thread writer([fd = endless.write.get()] {
+    const std::string interim = "HTTP/1.1 102 Processing\r\n\r\n";
+    while (::write(fd, interim.data(), interim.size()) > 0) {
+    }
+  });
+  EXPECT_EQ(answer_of(endless, std::chrono::milliseconds(50)).error().code(), ErrorCode::deadline_exceeded);
+  writer.join();  // answer_of() has closed the reading end
+}
+
+TEST(Client, RefusesWhatIsNoAnswerOrTooMuchOfOneFromAPipe) {
+  BlockingPipe garbage;
+  garbage.say("hello, world\r\n\r\n");
+  EXPECT_EQ(answer_of(garbage).error().code(), ErrorCode::invalid_argument);
+  BlockingPipe large;
+  large.say("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n");
+  EXPECT_EQ(answer_of(large).error().code(), ErrorCode::resource_exhausted);
+  BlockingPipe cut;
+  cut.say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nok");
+  cut.write.reset();
+  EXPECT_FALSE(answer_of(cut).ok());
+  BlockingPipe empty;
+  empty.write.reset();
+  EXPECT_FALSE(answer_of(empty).ok());
 }
 
 io::Always<void> note(io::Task<Response> task, std::vector<Result<Response>>* out) {

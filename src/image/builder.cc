@@ -221,6 +221,7 @@ Result<Image> build(const BuildRequest& request) {
     return Error(ErrorCode::not_found, "no definition of an image " + lmsb::quoted(request.name))
         .with_hint("known: " + definition_names());
   LMSB_CHECK(require_programs());
+  LMSB_CHECK(sandbox::require_unclaimed(sandbox::read_id_claims(), kImageRangeBase, "images"));
   LMSB_TRY(const auto store, StoreDir::create(request.data_dir + "/images"));
   LMSB_CHECK(store.remove_leftovers());
   LMSB_CHECK(store.require_space(definition->room.count()));

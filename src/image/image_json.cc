@@ -51,6 +51,15 @@ bool is_digest(std::string_view text) {
          text.find_first_not_of("0123456789abcdef", kPrefix.size()) == std::string_view::npos;
 }
 
+// Files of another range would all be nobody's inside.
+Status check_id_base(const json::object& object) {
+  const auto* value = object.if_contains("id_base");
+  const bool is_ours = value != nullptr && value->is_int64() && value->get_int64() == kImageRangeBase;
+  if (is_ours) return {};
+  return bad("id_base", "not " + std::to_string(kImageRangeBase) +
+                            ": its files belong to other ids, as another version of lm-sandbox made them");
+}
+
 Status check_fields(const Image& image) {
   if (!is_image_name(image.name)) return bad("name", quoted(image.name) + " cannot name an image");
   if (!is_digest(image.digest)) return bad("digest", "not sha256: and 64 hex digits");
@@ -60,7 +69,7 @@ Status check_fields(const Image& image) {
 }
 
 Status check_keys(const json::object& object) {
-  static const std::set<std::string_view> kKnown = {"name", "digest", "created_at", "size_bytes",
+  static const std::set<std::string_view> kKnown = {"name", "digest", "created_at", "size_bytes", "id_base",
                                                     "user", "env",    "workdir",    "description"};
   for (const auto& item : object) {
     const std::string_view key(item.key().data(), item.key().size());
@@ -79,6 +88,7 @@ std::string format_image(const Image& image) {
       {"digest", image.digest},
       {"created_at", image.created_at},
       {"size_bytes", static_cast<std::int64_t>(image.size.count())},
+      {"id_base", kImageRangeBase},
       {"user", image.user},
       {"env", std::move(env)},
       {"workdir", image.workdir},
@@ -99,6 +109,7 @@ Result<Image> parse_image(std::string_view text) {
   if (failure || !parsed.is_object()) return Error(ErrorCode::internal, "not a JSON object");
   const json::object& object = parsed.get_object();
   LMSB_CHECK(check_keys(object));
+  LMSB_CHECK(check_id_base(object));
   Image image;
   LMSB_TRY(image.name, text_of(object, "name"));
   LMSB_TRY(image.digest, text_of(object, "digest"));

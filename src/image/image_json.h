@@ -1,5 +1,6 @@
 #pragma once
-// image.json: an Image as text, and back. Unknown keys are refused: a newer file may mean something by them.
+// image.json: an Image as text, and back. Unknown keys are refused: a newer file may mean something by them. So is an
+// image whose files belong to another range of ids (`id_base`) than this version's.
 #include <string>
 #include <string_view>
 

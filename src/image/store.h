@@ -15,12 +15,13 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "base/units.h"
+#include "sandbox/id_ranges.h"
 
 namespace lmsb::image {
 
 // The host id that is id 0 in every stored image, and how many follow.
-constexpr std::uint32_t kImageRangeBase = 524288;
-constexpr std::uint32_t kImageRangeSize = 65536;
+using sandbox::kImageRangeBase;
+constexpr std::uint32_t kImageRangeSize = sandbox::kIdRange;
 
 // The machine's own programs: always there, nothing stored.
 constexpr std::string_view kHostImage = "host";

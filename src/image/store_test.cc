@@ -88,6 +88,18 @@ TEST(ImageJson, NamesTheKeyThatIsWrong) {
   EXPECT_THAT(message([](Image& image) { image.user = ""; }), HasSubstr("user"));
 }
 
+TEST(ImageJson, RefusesFilesOfAnotherRangeOfIds) {
+  const std::string text = format_image(example());
+  const std::string key = "\"id_base\": " + std::to_string(kImageRangeBase);
+  for (const char* other : {"\"id_base\": 524288", "\"workdir\": \"/\""}) {  // of another version; none at all
+    std::string changed = text;
+    changed.replace(changed.find(key), key.size(), other);
+    const auto read = parse_image(changed);
+    ASSERT_FALSE(read.ok());
+    EXPECT_THAT(read.error().message(), HasSubstr("another version of lm-sandbox"));
+  }
+}
+
 TEST(ImageJson, RefusesTextThatIsNotOurs) {
   for (const char* text : {"", "[]", "{", "{}", "null", "{\"name\":\"base\",\"more\":1}"})
     EXPECT_FALSE(parse_image(text).ok()) << text;

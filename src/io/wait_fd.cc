@@ -1,5 +1,6 @@
 #include "io/wait_fd.h"
 
+#include <poll.h>
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
@@ -17,6 +18,13 @@ namespace asio = boost::asio;
 namespace {
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 using Descriptor = asio::posix::stream_descriptor;
+
+// Asio (1.81) can end a wait by an event that was queued for another, released descriptor: the kernel has the last
+// word.
+bool is_ready(int fd, Descriptor::wait_type direction) {
+  pollfd wait{fd, static_cast<short>(direction == Descriptor::wait_read ? POLLIN : POLLOUT), 0};
+  return ::poll(&wait, 1, 0) != 0;
+}
 }  // namespace
 
 struct FdWatch::Impl {
@@ -36,9 +44,11 @@ struct FdWatch::Impl {
       impl->descriptor.cancel();
     };
     const Alarm alarm(impl->descriptor.get_executor(), deadline, std::move(stop));
-    const auto [error] = co_await impl->descriptor.async_wait(direction, kAwait);
-    if (error && late) co_return Error(ErrorCode::deadline_exceeded, "wait for descriptor: time limit met");
-    if (error) co_return to_error(error, "wait for descriptor");
+    do {
+      const auto [error] = co_await impl->descriptor.async_wait(direction, kAwait);
+      if (error && late) co_return Error(ErrorCode::deadline_exceeded, "wait for descriptor: time limit met");
+      if (error) co_return to_error(error, "wait for descriptor");
+    } while (!is_ready(impl->descriptor.native_handle(), direction));
     co_return Status();
   }
 

@@ -92,6 +92,13 @@ void wait_empty(int directory, int timeout_ms) {
   }
 }
 
+// A counter that older kernels do not keep: then an empty file.
+UniqueFd open_counter(int directory, const char* name) {
+  UniqueFd file(::openat(directory, name, O_RDONLY | O_CLOEXEC));
+  if (!file) file.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  return file;
+}
+
 bool is_locked_by_a_living_launcher(int directory) { return ::flock(directory, LOCK_EX | LOCK_NB) < 0; }
 
 // Kills and removes the trees of launchers that are gone: nobody holds their lock.
@@ -217,6 +224,7 @@ Status CgroupTree::limit_v1(const sandbox::LaunchPlan& plan, SandboxCgroup& bran
     LMSB_CHECK(watch_memory_v1(branch, directory.get()));
   } else if (hierarchy.controller == "pids") {
     LMSB_CHECK(os::write_text_at(directory.get(), "pids.max", std::to_string(plan.processes)));
+    branch.processes_peak = open_counter(directory.get(), "pids.peak");  // 6.11
   } else {
     LMSB_CHECK(
         os::write_text_at(directory.get(), "cpu.cfs_quota_us", std::to_string(std::uint64_t{plan.cpu_millis} * 100)));
@@ -242,8 +250,8 @@ Status CgroupTree::limit_v2(const sandbox::LaunchPlan& plan, SandboxCgroup& bran
   if (plan.lifetime == sandbox::Lifetime::one_shot) LMSB_CHECK(os::write_text_at(directory, "memory.oom.group", "1"));
   LMSB_CHECK(os::write_text_at(directory, "pids.max", std::to_string(plan.processes)));
   LMSB_CHECK(os::write_text_at(directory, "cpu.max", std::to_string(std::uint64_t{plan.cpu_millis} * 100) + " 100000"));
-  branch.memory_peak.reset(::openat(directory, "memory.peak", O_RDONLY | O_CLOEXEC));
-  if (!branch.memory_peak) branch.memory_peak.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));  // before 5.19
+  branch.memory_peak = open_counter(directory, "memory.peak");   // 5.19
+  branch.processes_peak = open_counter(directory, "pids.peak");  // 6.11
   branch.memory_events.reset(::openat(directory, "memory.events", O_RDONLY | O_CLOEXEC));
   return branch.memory_events ? Status() : cgroup_error("open memory.events");
 }

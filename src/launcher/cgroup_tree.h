@@ -31,6 +31,7 @@ struct SandboxCgroup {
   UniqueFd kill_all;           // cgroup.kill: the guest too
   UniqueFd memory_peak;
   UniqueFd memory_events;
+  UniqueFd processes_peak;
   UniqueFd oom_event;
 };
 

@@ -1,71 +1,73 @@
 #include "launcher/id_pool.h"
 
 #include <algorithm>
-#include <charconv>
-#include <sstream>
-#include <string_view>
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/stat.h>
 
 namespace lmsb::launcher {
-namespace {
 
-std::optional<std::uint64_t> field(std::string_view line, std::size_t index) {
-  for (; index > 0; --index) {
-    const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos) return std::nullopt;
-    line.remove_prefix(colon + 1);
-  }
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), value);
-  return error == std::errc() && end != line.data() ? std::optional(value) : std::nullopt;
+Result<UniqueFd> open_id_locks(const std::string& path) {
+  UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+  struct stat info {};
+  if (!file || ::fstat(file.get(), &info) < 0) return Error::from_errno(errno, "open " + path);
+  if (!S_ISREG(info.st_mode) || info.st_uid != ::geteuid() || (info.st_mode & 077U) != 0)
+    return Error(ErrorCode::failed_precondition, path + " is not a file of root's alone")
+        .with_hint("find out who made it, then remove it");
+  return file;
 }
 
-template <class F>
-std::vector<IdPool::Span> parse_lines(const std::string& text, const F& span_of) {
-  std::vector<IdPool::Span> spans;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);)
-    if (const auto span = span_of(line)) spans.push_back(*span);
-  return spans;
+IdPool::IdPool(std::vector<IdClaim> taken, UniqueFd locks, std::uint32_t first)
+    : taken_(std::move(taken)), locks_(std::move(locks)), next_((first - kFirstBase) / kIdRange % kRanges) {
+  held_.resize(kRanges);
 }
-
-}  // namespace
-
-IdPool::IdPool(std::vector<Span> taken) : taken_(std::move(taken)) {}
 
 bool IdPool::is_taken(std::uint32_t base) const {
-  return std::any_of(taken_.begin(), taken_.end(), [&](const Span& span) {
-    return span.first < std::uint64_t{base} + kIdRange && base < span.first + span.count;
-  });
+  return std::any_of(taken_.begin(), taken_.end(), [base](const IdClaim& claim) { return claim.meets(base); });
+}
+
+// A lock belongs to the open file, which this pool alone has: what another pool holds is refused.
+bool IdPool::set_lock(std::uint32_t base, int type) {
+  struct flock lock {};
+  lock.l_type = static_cast<short>(type);
+  lock.l_whence = SEEK_SET;
+  lock.l_start = base / kIdRange;
+  lock.l_len = 1;
+  return ::fcntl(locks_.get(), F_OFD_SETLK, &lock) == 0;
 }
 
 std::optional<std::uint32_t> IdPool::lease() {
-  if (resting_.size() > kRest || (next_fresh_ > kLastBase && !resting_.empty())) {
-    const std::uint32_t base = resting_.front();
-    resting_.pop_front();
-    return base;
-  }
-  while (next_fresh_ <= kLastBase && is_taken(next_fresh_)) next_fresh_ += kIdRange;
-  if (next_fresh_ > kLastBase) return std::nullopt;
-  const std::uint32_t base = next_fresh_;
-  next_fresh_ += kIdRange;
+  if (resting_.size() > kRest) return take_rested();
+  const auto fresh = take_fresh();
+  return fresh ? fresh : take_rested();
+}
+
+std::optional<std::uint32_t> IdPool::take_rested() {
+  if (resting_.empty()) return std::nullopt;
+  const std::uint32_t base = resting_.front();
+  resting_.pop_front();
   return base;
 }
 
-void IdPool::release(std::uint32_t base) { resting_.push_back(base); }
-
-std::vector<IdPool::Span> parse_passwd(const std::string& text) {
-  return parse_lines(text, [](std::string_view line) -> std::optional<IdPool::Span> {
-    const auto uid = field(line, 2);
-    return uid ? std::optional(IdPool::Span{*uid, 1}) : std::nullopt;
-  });
+std::optional<std::uint32_t> IdPool::take_fresh() {
+  for (std::size_t looked_at = 0; looked_at < kRanges; ++looked_at) {
+    const std::size_t index = next_;
+    const std::uint32_t base = kFirstBase + static_cast<std::uint32_t>(index) * kIdRange;
+    next_ = (next_ + 1) % kRanges;
+    if (held_[index] || is_taken(base) || !set_lock(base, F_WRLCK)) continue;
+    held_[index] = true;
+    return base;
+  }
+  return std::nullopt;
 }
 
-std::vector<IdPool::Span> parse_subid(const std::string& text) {
-  return parse_lines(text, [](std::string_view line) -> std::optional<IdPool::Span> {
-    const auto first = field(line, 1);
-    const auto count = field(line, 2);
-    return first && count ? std::optional(IdPool::Span{*first, *count}) : std::nullopt;
-  });
+void IdPool::release(std::uint32_t base) {
+  resting_.push_back(base);
+  if (resting_.size() <= kKeep) return;
+  const std::uint32_t oldest = resting_.front();
+  resting_.pop_front();
+  held_[(oldest - kFirstBase) / kIdRange] = false;
+  (void)set_lock(oldest, F_UNLCK);  // of a lock that is held: cannot fail, but for memory, and then it just stays ours
 }
 
 }  // namespace lmsb::launcher

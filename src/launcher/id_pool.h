@@ -1,32 +1,40 @@
 #pragma once
 // IdPool: leases ranges of 65536 user ids, one for each sandbox, so that no two sandboxes share an owner of anything.
 //
-// Ranges are multiples of 65536 in systemd's container range, 524288..1879048191; the first is the image range. A
-// released range rests behind at least `kRest` others before it is leased again, so that whatever the kernel still
-// frees of its last sandbox is gone. Not thread-safe.
+// Several daemons of one machine share the ranges by a file of locks: a byte for each range, locked by the pool that
+// has it. The kernel lets go of the locks when the launcher dies, however it dies. A released range stays with its pool
+// and rests behind at least `kRest` others before it is leased again, so that whatever the kernel still frees of its
+// last sandbox is gone; more than `kKeep` are given back to the others. Not thread-safe. Never blocks.
 #include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "sandbox/id_ranges.h"
+
 namespace lmsb::launcher {
 
-constexpr std::uint32_t kIdRange = 65536;
-constexpr std::uint32_t kImageRangeBase = 524288;                // owns the files of stored images
-constexpr std::uint32_t kDaemonId = kImageRangeBase + kIdRange;  // first id of the second range: the daemon's, when
-                                                                 // the user lm-sandbox does not exist
-constexpr std::uint32_t kFirstBase = kImageRangeBase + 2 * kIdRange;
-constexpr std::uint32_t kLastBase = 1878982656;
+using sandbox::IdClaim;
+using sandbox::kDaemonId;
+using sandbox::kFirstBase;
+using sandbox::kIdRange;
+using sandbox::kImageRangeBase;
+using sandbox::kLastBase;
+
+// Where the daemons of a machine keep their locks: of root, in a directory that root alone writes to.
+constexpr const char* kIdLocks = "/run/lm-sandbox.ids";
+
+// Opens the file of locks, making it when it is missing. An error when others than this user could have it.
+Result<UniqueFd> open_id_locks(const std::string& path);
 
 class IdPool {
  public:
-  // `taken`: ids that others use (/etc/passwd, /etc/subuid): ranges that meet them are never leased.
-  struct Span {
-    std::uint64_t first;
-    std::uint64_t count;
-  };
-  explicit IdPool(std::vector<Span> taken);
+  // `taken`: ranges that meet them are never leased. `first` is where the pool begins to look: pools that begin in
+  // different places hardly ever meet. `locks` is owned by the pool.
+  IdPool(std::vector<IdClaim> taken, UniqueFd locks, std::uint32_t first = kFirstBase);
 
   // The base of a range that nobody has; nothing when all are leased or resting.
   std::optional<std::uint32_t> lease();
@@ -34,15 +42,19 @@ class IdPool {
 
  private:
   static constexpr std::size_t kRest = 64;
-  bool is_taken(std::uint32_t base) const;
+  static constexpr std::size_t kKeep = 1024;
+  static constexpr std::size_t kRanges = (kLastBase - kFirstBase) / kIdRange + 1;
 
-  std::vector<Span> taken_;
-  std::uint32_t next_fresh_ = kFirstBase;
+  std::optional<std::uint32_t> take_fresh();
+  std::optional<std::uint32_t> take_rested();
+  bool is_taken(std::uint32_t base) const;
+  bool set_lock(std::uint32_t base, int type);
+
+  std::vector<IdClaim> taken_;
+  UniqueFd locks_;
+  std::size_t next_ = 0;    // index of the range to look at first
+  std::vector<bool> held_;  // by index: leased or resting here
   std::deque<std::uint32_t> resting_;
 };
-
-// Spans of the lines of /etc/passwd ("name:x:UID:...") and /etc/subuid ("name:FIRST:COUNT"); other lines are ignored.
-std::vector<IdPool::Span> parse_passwd(const std::string& text);
-std::vector<IdPool::Span> parse_subid(const std::string& text);
 
 }  // namespace lmsb::launcher

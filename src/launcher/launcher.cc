@@ -7,14 +7,17 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
 
+#include "launcher/power.h"
 #include "os/files.h"
 #include "os/memfd.h"
 #include "os/message_socket.h"
 #include "os/sys.h"
+#include "sandbox/launcher_request.h"
 #include "sandbox/seccomp_table.h"
 
 namespace lmsb::launcher {
@@ -25,8 +28,8 @@ using guest_protocol::Setup;
 using sandbox::LauncherStep;
 using sandbox::SandboxFd;
 
-// What an epoll event is about: the daemon, the stop descriptor, the mount desk, a caller of it, or a guest's end.
-enum class Source : std::uint64_t { daemon = 1, stop, desk, caller, guest };
+// What an epoll event is about: the daemon, the stop descriptor, the mount desk, or a guest's end.
+enum class Source : std::uint64_t { daemon = 1, stop, desk, guest };
 constexpr unsigned kSourceShift = 56;
 std::uint64_t tag(Source source, std::uint64_t value) {
   return static_cast<std::uint64_t>(source) << kSourceShift | value;
@@ -42,6 +45,19 @@ Result<UniqueFd> make_filter() {
   LMSB_TRY(const auto program, compile_seccomp(sandbox::seccomp_tables(guest_protocol::Profile::user)));
   const std::string_view bytes(reinterpret_cast<const char*>(program.data()), program.size() * sizeof(program[0]));
   return os::make_sealed_memfd("lm-sandbox-filter", bytes);
+}
+
+// The pool begins at a random place, so that daemons seldom ask for the same ranges, and none asks at once for those of
+// one that has just died.
+Result<IdPool> open_ids(const Policy& policy) {
+  auto taken = sandbox::read_id_claims();
+  LMSB_CHECK(sandbox::require_unclaimed(taken, kImageRangeBase, "images"));
+  if (policy.daemon_uid == kDaemonId) LMSB_CHECK(sandbox::require_unclaimed(taken, kDaemonId, "the daemon"));
+  LMSB_TRY(UniqueFd locks, open_id_locks(policy.id_locks));
+  std::uint32_t random = 0;
+  if (::getrandom(&random, sizeof random, 0) < 0) return Error::from_errno(errno, "getrandom");
+  const std::uint32_t ranges = (kLastBase - kFirstBase) / kIdRange + 1;
+  return IdPool(std::move(taken), std::move(locks), kFirstBase + random % ranges * kIdRange);
 }
 
 // Descriptors for the setup message, each named by its place.
@@ -77,24 +93,19 @@ Result<std::unique_ptr<Launcher>> Launcher::create(const Policy& policy, UniqueF
   launcher->policy_ = policy;
   launcher->guest_program_ = std::move(guest_program);
   launcher->daemon_ = std::move(daemon);
+  (void)refuse_descriptors(launcher->daemon_.get());  // where the kernel can: see there
   launcher->cpu_count_ = static_cast<std::uint32_t>(std::max(1, ::get_nprocs()));
-  if (launcher->policy_.max_memory_bytes == 0) {
-    struct sysinfo info {};
-    if (::sysinfo(&info) < 0) return Error::from_errno(errno, "sysinfo");
-    launcher->policy_.max_memory_bytes = std::uint64_t{info.totalram} * info.mem_unit;
-  }
+  LMSB_TRY(launcher->policy_.caps, resolve(policy.caps));
   LMSB_TRY(launcher->filter_, make_filter());
-  auto taken = parse_passwd(os::read_text("/etc/passwd"));
-  for (const char* path : {"/etc/subuid", "/etc/subgid"})
-    for (const auto& span : parse_subid(os::read_text(path))) taken.push_back(span);
-  launcher->ids_.emplace(std::move(taken));
+  LMSB_TRY(launcher->ids_, open_ids(policy));
   if (!policy.mounts_socket.empty()) {
-    LMSB_TRY(launcher->mounts_, MountDesk::open(policy.mounts_socket));
+    LMSB_TRY(launcher->mounts_, MountDesk::open(policy.mounts_socket, policy.daemon_uid));
   }
   LMSB_TRY(launcher->cgroups_, CgroupTree::open(policy.cgroup_name));
   LMSB_TRY(launcher->tree_, PrivateTree::enter(policy.scratch, policy.image_root, launcher->cgroups_->v2_mount()));
   launcher->epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
   if (!launcher->epoll_) return Error::from_errno(errno, "epoll");
+  LMSB_CHECK(give_up_launcher_power());
   return launcher;
 }
 
@@ -131,15 +142,7 @@ void Launcher::wait(int timeout_ms) {
       case Source::daemon: serve_daemon(); break;
       case Source::stop: daemon_.reset(); break;
       case Source::guest: handle_exit(value); break;
-      case Source::caller: mounts_->serve(static_cast<int>(value)); break;
-      case Source::desk: {
-        const int caller = mounts_->accept_one();
-        epoll_event event{};
-        event.events = EPOLLIN;
-        event.data.u64 = tag(Source::caller, static_cast<std::uint64_t>(caller));
-        if (caller >= 0) (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, caller, &event);
-        break;
-      }
+      case Source::desk: mounts_->serve(); break;
     }
   }
   if (removals_left) retry_removals();
@@ -148,27 +151,15 @@ void Launcher::wait(int timeout_ms) {
 void Launcher::serve_daemon() {
   // One request an event, so that ended guests are not starved by a stream of launches.
   alignas(sandbox::LaunchRequest) std::array<char, sizeof(sandbox::LaunchRequest)> buffer{};
-  const ssize_t size = [&] {
-    ReceivedFds unwanted;  // closed before anything is done
-    return receive_message(daemon_.get(), buffer.data(), buffer.size(), unwanted);
-  }();
+  const ssize_t size = receive_without_descriptors(daemon_.get(), buffer.data(), buffer.size());
   if (size == 0 || (size < 0 && errno != EAGAIN && errno != EMSGSIZE)) return daemon_.reset();
-  sandbox::LauncherHeader header{};
-  if (size < static_cast<ssize_t>(sizeof header)) return answer({0, LauncherStep::validate, EINVAL, 0, 0});
-  std::memcpy(&header, buffer.data(), sizeof header);
-  const auto is = [&](sandbox::LauncherOperation operation, std::size_t expected) {
-    return header.operation == operation && static_cast<std::size_t>(size) == expected;
-  };
-  if (is(sandbox::LauncherOperation::launch, sizeof(sandbox::LaunchRequest))) {
-    sandbox::LaunchRequest request;
-    std::memcpy(&request, buffer.data(), sizeof request);
-    handle_launch(request);
-  } else if (is(sandbox::LauncherOperation::destroy, sizeof(sandbox::DestroyRequest))) {
-    sandbox::DestroyRequest request{};
-    std::memcpy(&request, buffer.data(), sizeof request);
-    handle_destroy(request);
+  const auto request = sandbox::parse_launcher_request(buffer.data(), size);
+  if (const auto* launch = std::get_if<sandbox::LaunchRequest>(&request)) {
+    handle_launch(*launch);
+  } else if (const auto* destroy = std::get_if<sandbox::DestroyRequest>(&request)) {
+    handle_destroy(*destroy);
   } else {
-    answer({header.request, LauncherStep::validate, EINVAL, 0, 0});
+    answer({std::get<sandbox::UnknownRequest>(request).request, LauncherStep::validate, EINVAL, 0, 0});
   }
 }
 
@@ -195,20 +186,23 @@ void Launcher::handle_destroy(const sandbox::DestroyRequest& request) {
   kill(request.serial);
 }
 
-Status Launcher::check_policy(const sandbox::LaunchPlan& plan) const {
+// What was asked, if it makes sense, cut down to what is allowed.
+Result<sandbox::LaunchPlan> Launcher::check_policy(const sandbox::LaunchPlan& asked) const {
+  LMSB_CHECK(sandbox::validate(asked));
+  if (asked.mount_count > 0 && !mounts_) return Error(ErrorCode::permission_denied, "mounts are off");
+  const sandbox::LaunchPlan plan = within(policy_.caps, asked);
   LMSB_CHECK(sandbox::validate(plan));
-  if (plan.memory_bytes > policy_.max_memory_bytes)
-    return Error(ErrorCode::invalid_argument, "more memory than the policy allows");
-  if (plan.mount_count > 0 && !mounts_) return Error(ErrorCode::permission_denied, "mounts are off");
-  return {};
+  return plan;
 }
 
-std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& plan, Refusal& refusal) {
+std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& asked, Refusal& refusal) {
   const auto refuse = [&](LauncherStep step, int error) {
     refusal = {step, error == 0 ? EIO : error};
     return std::nullopt;
   };
-  if (const Status allowed = check_policy(plan); !allowed.ok()) return refuse(LauncherStep::validate, EINVAL);
+  const auto allowed = check_policy(asked);
+  if (!allowed.ok()) return refuse(LauncherStep::validate, EINVAL);
+  const sandbox::LaunchPlan& plan = *allowed;
   if (sandboxes_.size() >= policy_.max_sandboxes) return refuse(LauncherStep::lease, EAGAIN);
   if (live_ids_.contains(plan.id.data())) return refuse(LauncherStep::validate, EEXIST);
   const auto base = ids_->lease();
@@ -248,6 +242,7 @@ std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& pl
   slot(SandboxFd::kill) = std::move(cgroup->kill);
   slot(SandboxFd::memory_peak) = std::move(cgroup->memory_peak);
   slot(SandboxFd::memory_events) = std::move(cgroup->memory_events);
+  slot(SandboxFd::processes_peak) = std::move(cgroup->processes_peak);
   slot(SandboxFd::oom_event) = std::move(cgroup->oom_event);
   return launched;
 }

@@ -17,25 +17,17 @@
 #include "launcher/cgroup_tree.h"
 #include "launcher/id_pool.h"
 #include "launcher/mount_desk.h"
+#include "launcher/policy.h"
 #include "launcher/private_tree.h"
 #include "launcher/spawn.h"
 #include "sandbox/launcher_protocol.h"
 
 namespace lmsb::launcher {
 
-// What the administrator allows, whoever asks. Read once at start.
-struct Policy {
-  std::string image_root;  // holds <name>/rootfs
-  std::string scratch;     // an empty directory for the launcher's mounts
-  std::string cgroup_name;
-  std::string mounts_socket;           // where callers hand over directories for -v; "" = nobody can
-  std::uint64_t max_memory_bytes = 0;  // of one sandbox; 0 = what the machine has
-  std::size_t max_sandboxes = 20000;
-};
-
 class Launcher {
  public:
-  // Builds the private tree and the cgroups. `guest_program` is a sealed memfd, `daemon` the socket.
+  // Builds the private tree and the cgroups, then gives up what the launcher does not need of root's power (power.h).
+  // `guest_program` is a sealed memfd, `daemon` the socket.
   static Result<std::unique_ptr<Launcher>> create(const Policy& policy, UniqueFd guest_program, UniqueFd daemon);
   ~Launcher();
   Launcher(const Launcher&) = delete;
@@ -81,7 +73,7 @@ class Launcher {
   void give_back(std::uint64_t serial);
   void retry_removals();
   void end_all();
-  Status check_policy(const sandbox::LaunchPlan& plan) const;
+  Result<sandbox::LaunchPlan> check_policy(const sandbox::LaunchPlan& asked) const;
   Status build(const sandbox::LaunchPlan& plan, Sandbox& sandbox, int channel, sandbox::LauncherStep& step);
   Status hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandbox, int channel);
   Result<int> image_userns(std::uint32_t id_base);
@@ -94,7 +86,7 @@ class Launcher {
   std::optional<PrivateTree> tree_;
   std::optional<CgroupTree> cgroups_;
   std::optional<IdPool> ids_;
-  std::optional<MountDesk> mounts_;
+  std::unique_ptr<MountDesk> mounts_;  // null: mounts are off
   std::map<std::uint64_t, Sandbox> sandboxes_;
   std::set<std::string> live_ids_;                  // names of cgroups follow from them: never two of one
   std::map<std::uint32_t, UniqueFd> image_userns_;  // by range: ranges come around, and making one costs a process

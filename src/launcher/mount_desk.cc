@@ -1,23 +1,38 @@
 #include "launcher/mount_desk.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "os/message_socket.h"
+#include "os/sys.h"
 
 namespace lmsb::launcher {
 namespace {
 
-constexpr std::size_t kMaxCallers = 32;
-constexpr std::size_t kMaxWaiting = 64;
-constexpr std::int64_t kLifetimeMs = 60'000;
+constexpr std::size_t kMaxReceivers = 64;
+constexpr std::size_t kReserve = 16;  // beyond them, so that root and the daemon are heard when strangers hold all
+constexpr std::size_t kMaxTokens = 64;
+constexpr std::size_t kMaxOfOneUser = 8;
+constexpr std::int64_t kPatienceMs = 2'000;
+constexpr std::int64_t kTokenLifetimeMs = 60'000;
+constexpr std::int64_t kRetryMs = 1'000;
+
+// What an event of the desk's own epoll is about; the rest of the number is a receiver's id.
+enum class Source : std::uint64_t { listener = 1, timer, word, end };
+constexpr unsigned kSourceShift = 56;
+std::uint64_t tag(Source source, std::uint64_t id) { return static_cast<std::uint64_t>(source) << kSourceShift | id; }
 
 std::int64_t now_ms() {
   timespec t{};
@@ -25,28 +40,21 @@ std::int64_t now_ms() {
   return std::int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
 }
 
-// Receives the offer and checks what came with it. Returns an errno.
-int receive_offer(int socket, HandedMount& mount) {
-  sandbox::MountOffer offer{};
-  ReceivedFds fds;
-  const ssize_t size = receive_message(socket, &offer, sizeof offer, fds);
-  if (size != static_cast<ssize_t>(sizeof offer) || offer.magic != sandbox::kMountOfferMagic || fds.count != 1)
-    return EPROTO;
-  struct stat kind {};
-  if (::fstat(fds.fds[0].get(), &kind) < 0) return errno;
-  if (!S_ISDIR(kind.st_mode)) return ENOTDIR;
-  ucred caller{};
-  socklen_t length = sizeof caller;
-  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &caller, &length) < 0) return errno;
-  mount.source = std::move(fds.fds[0]);
-  mount.uid = caller.uid;
-  mount.gid = caller.gid;
-  return 0;
+bool control_epoll(int epoll, int operation, int fd, std::uint32_t events, std::uint64_t data) {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = data;
+  return ::epoll_ctl(epoll, operation, fd, &event) == 0;
+}
+
+void send_word(const MountReceiver& receiver, const MountWord& word) {
+  const iovec part{const_cast<MountWord*>(&word), sizeof word};  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+  (void)send_message(receiver.control.get(), &part, 1);          // one that is gone is noticed by its pidfd
 }
 
 }  // namespace
 
-Result<MountDesk> MountDesk::open(const std::string& path) {
+Result<std::unique_ptr<MountDesk>> MountDesk::open(const std::string& path, std::uint32_t daemon_uid) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path)
@@ -57,37 +65,154 @@ Result<MountDesk> MountDesk::open(const std::string& path) {
   (void)::unlink(path.c_str());
   const auto* generic = reinterpret_cast<const sockaddr*>(&address);
   if (::bind(listener.get(), generic, sizeof address) < 0 || ::chmod(path.c_str(), 0666) < 0 ||
-      ::listen(listener.get(), 16) < 0)
+      ::listen(listener.get(), 128) < 0)
     return Error::from_errno(errno, "listen on " + path);
-  return MountDesk(std::move(listener));
+  std::unique_ptr<MountDesk> desk(new MountDesk(std::move(listener), daemon_uid));
+  LMSB_CHECK(desk->watch());
+  return desk;
 }
 
-int MountDesk::accept_one() {
-  UniqueFd caller(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (!caller) return -1;
-  if (callers_.size() >= kMaxCallers) callers_.pop_front();
-  callers_.push_back(std::move(caller));
-  return callers_.back().get();
+Status MountDesk::watch() {
+  epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (!epoll_ || !timer_ ||
+      !control_epoll(epoll_.get(), EPOLL_CTL_ADD, listener_.get(), EPOLLIN, tag(Source::listener, 0)) ||
+      !control_epoll(epoll_.get(), EPOLL_CTL_ADD, timer_.get(), EPOLLIN, tag(Source::timer, 0)))
+    return Error::from_errno(errno, "watch the mounts socket");
+  return {};
 }
 
-void MountDesk::serve(int caller) {
-  const auto found =
-      std::find_if(callers_.begin(), callers_.end(), [&](const UniqueFd& c) { return c.get() == caller; });
-  if (found == callers_.end()) return;
-  const UniqueFd socket = std::move(*found);
-  callers_.erase(found);
-  const std::int64_t now = now_ms();
-  std::erase_if(waiting_, [now](const Waiting& w) { return now - w.since_ms > kLifetimeMs; });
-  Waiting entry{{}, now, {}};
-  sandbox::MountReply reply;
-  reply.error = waiting_.size() >= kMaxWaiting ? EAGAIN : receive_offer(socket.get(), entry.mount);
-  if (reply.error == 0 && ::getrandom(entry.token.bytes.data(), entry.token.bytes.size(), 0) < 0) reply.error = errno;
-  if (reply.error == 0) {
-    reply.token = entry.token;
+MountDesk::~MountDesk() {
+  for (const auto& [id, receiver] : receivers_)
+    (void)sys::pidfd_send_signal(receiver.process.process.pidfd.get(), SIGKILL);
+}
+
+void MountDesk::serve() {
+  std::array<epoll_event, 16> events{};
+  const int n = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
+  for (int i = 0; i < n; ++i) {
+    const std::uint64_t data = events[static_cast<std::size_t>(i)].data.u64;
+    const std::uint64_t id = data & ((std::uint64_t{1} << kSourceShift) - 1);
+    switch (static_cast<Source>(data >> kSourceShift)) {
+      case Source::listener: start_receiver(); break;
+      case Source::timer: fork_failed_ = false; break;
+      case Source::word: handle_word(id); break;
+      case Source::end: handle_end(id); break;
+    }
+  }
+  expire();
+  rearm();
+}
+
+void MountDesk::start_receiver() {
+  auto started = start_mount_receiver(listener_.get());
+  fork_failed_ = !started.ok();
+  if (fork_failed_) return;
+  const std::uint64_t id = next_id_++;
+  Receiver& receiver = receivers_[id];
+  receiver.process = *std::move(started);
+  receiver.kill_at_ms = now_ms() + kPatienceMs;
+  const bool watched =
+      control_epoll(epoll_.get(), EPOLL_CTL_ADD, receiver.process.control.get(), EPOLLIN, tag(Source::word, id)) &&
+      control_epoll(epoll_.get(), EPOLL_CTL_ADD, receiver.process.process.pidfd.get(), EPOLLIN, tag(Source::end, id));
+  if (!watched) (void)sys::pidfd_send_signal(receiver.process.process.pidfd.get(), SIGKILL);
+}
+
+void MountDesk::handle_word(std::uint64_t id) {
+  const auto found = receivers_.find(id);
+  if (found == receivers_.end()) return;
+  Receiver& receiver = found->second;
+  switch (receiver.stage) {
+    case Stage::accepting: return handle_caller(receiver);
+    case Stage::receiving: return handle_offer(receiver);
+    case Stage::ending: receiver.process.control.reset(); return;
+  }
+}
+
+void MountDesk::handle_caller(Receiver& receiver) {
+  ReceivedFds none;
+  const ssize_t size = receive_message(receiver.process.control.get(), &receiver.caller, sizeof receiver.caller, none);
+  receiver.stage = Stage::ending;
+  if (size != static_cast<ssize_t>(sizeof receiver.caller)) return receiver.process.control.reset();
+  const bool goes_on = may_go_on(receiver.caller);
+  if (goes_on) receiver.stage = Stage::receiving;
+  send_word(receiver.process, {goes_on ? 1U : 0U, {EAGAIN, {}}});
+}
+
+void MountDesk::handle_offer(Receiver& receiver) {
+  MountFound offered{EPROTO};
+  ReceivedFds fds;
+  const ssize_t size = receive_message(receiver.process.control.get(), &offered, sizeof offered, fds);
+  receiver.stage = Stage::ending;
+  if (size != static_cast<ssize_t>(sizeof offered)) return receiver.process.control.reset();
+  Waiting entry{{}, now_ms(), {std::move(fds.fds[0]), receiver.caller.uid, receiver.caller.gid}};
+  MountWord word{0, {offered.error, {}}};
+  int& error = word.reply.error;
+  if (error == 0 && (::fcntl(entry.mount.source.get(), F_GETFL) & O_PATH) == 0) error = EBADF;
+  if (error == 0 && !may_wait(receiver.caller.uid)) error = EAGAIN;
+  if (error == 0 && ::getrandom(entry.token.bytes.data(), entry.token.bytes.size(), 0) < 0) error = errno;
+  if (error == 0) {
+    word.reply.token = entry.token;
     waiting_.push_back(std::move(entry));
   }
-  const iovec part{&reply, sizeof reply};
-  (void)send_message(socket.get(), &part, 1);
+  send_word(receiver.process, word);
+}
+
+void MountDesk::handle_end(std::uint64_t id) {
+  const auto found = receivers_.find(id);
+  if (found == receivers_.end()) return;
+  siginfo_t info{};
+  const auto pidfd = static_cast<id_t>(found->second.process.process.pidfd.get());
+  if (::waitid(static_cast<idtype_t>(3 /* P_PIDFD */), pidfd, &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0)
+    receivers_.erase(found);
+}
+
+// A killed receiver can stay for as long as its caller's own file server makes it wait; it counts until it is gone.
+void MountDesk::expire() {
+  const std::int64_t now = now_ms();
+  for (auto& [id, receiver] : receivers_) {
+    if (receiver.kill_at_ms > now) continue;
+    (void)sys::pidfd_send_signal(receiver.process.process.pidfd.get(), SIGKILL);
+    receiver.kill_at_ms = INT64_MAX;
+  }
+  std::erase_if(waiting_, [now](const Waiting& w) { return now - w.since_ms >= kTokenLifetimeMs; });
+}
+
+bool MountDesk::may_go_on(const MountCaller& caller) const {
+  if (is_privileged(caller.uid)) return true;
+  const auto of_the_user = std::count_if(receivers_.begin(), receivers_.end(),
+                                         [&](const auto& entry) { return entry.second.caller.uid == caller.uid; });
+  return receivers_.size() <= kMaxReceivers && static_cast<std::size_t>(of_the_user) <= kMaxOfOneUser;
+}
+
+bool MountDesk::may_wait(std::uint32_t uid) const {
+  const auto count = [this](const auto& wanted) {
+    return static_cast<std::size_t>(
+        std::count_if(waiting_.begin(), waiting_.end(), [&](const Waiting& w) { return wanted(w.mount.uid); }));
+  };
+  const bool privileged = is_privileged(uid);
+  const std::size_t of_its_kind = count([&](std::uint32_t other) { return is_privileged(other) == privileged; });
+  if (of_its_kind >= kMaxTokens) return false;
+  return privileged || count([uid](std::uint32_t other) { return other == uid; }) < kMaxOfOneUser;
+}
+
+// The listener is asked only when a receiver may start and none is about to accept; the timer rings at the next end of
+// a patience or a token.
+void MountDesk::rearm() {
+  const bool one_accepts = std::any_of(receivers_.begin(), receivers_.end(),
+                                       [](const auto& entry) { return entry.second.stage == Stage::accepting; });
+  const bool accept = !one_accepts && !fork_failed_ && receivers_.size() < kMaxReceivers + kReserve;
+  (void)control_epoll(epoll_.get(), EPOLL_CTL_MOD, listener_.get(), accept ? EPOLLIN : 0U, tag(Source::listener, 0));
+  const std::int64_t now = now_ms();
+  std::int64_t next = fork_failed_ ? now + kRetryMs : INT64_MAX;
+  for (const auto& [id, receiver] : receivers_) next = std::min(next, receiver.kill_at_ms);
+  if (!waiting_.empty()) next = std::min(next, waiting_.front().since_ms + kTokenLifetimeMs);
+  itimerspec at{};
+  if (next != INT64_MAX) {
+    at.it_value.tv_sec = next / 1000;
+    at.it_value.tv_nsec = (next % 1000) * 1'000'000;
+  }
+  (void)::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &at, nullptr);  // also ends its being readable
 }
 
 std::optional<HandedMount> MountDesk::take(const sandbox::MountToken& token) {

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "launcher/handed_files.h"
+#include "launcher/power.h"
 #include "os/files.h"
 #include "os/memfd.h"
 #include "os/message_socket.h"
@@ -71,7 +73,7 @@ Result<UniqueFd> lock_run_dir(const std::string& run_dir) {
 
 // What this daemon made in the run directory. Only names are removed; what is not ours keeps its directory.
 void clean_run_dir(const std::string& run_dir) {
-  for (const char* name : {"/api.sock", "/mounts.sock", "/daemon/api.sock", "/lock"})
+  for (const char* name : {"/api.sock", "/mounts.sock", "/daemon/api.sock", "/daemon/files.sock", "/lock"})
     (void)::unlink((run_dir + name).c_str());
   for (const char* name : {"/daemon", "/private"}) (void)::rmdir((run_dir + name).c_str());
 }
@@ -104,7 +106,7 @@ Result<Child> fork_child(const std::function<int()>& body) {
 }
 
 int report(const Error& error) {
-  std::fprintf(stderr, "lm-sandbox: %s%s%s\n", error.message().c_str(), error.hint().empty() ? "" : ": ",
+  std::fprintf(stderr, "lm-sandbox: %s%s%s\n", error.message().c_str(), error.hint().empty() ? "" : "; ",
                error.hint().c_str());
   return 1;
 }
@@ -112,7 +114,6 @@ int report(const Error& error) {
 int launcher_body(const Policy& policy, UniqueFd guest, UniqueFd daemon, UniqueFd ready) {
   ::prctl(PR_SET_NAME, "lmsb-launcher");
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-  ::prctl(PR_SET_DUMPABLE, 0);
   sigset_t set;
   ::sigemptyset(&set);
   ::sigaddset(&set, SIGTERM);
@@ -130,24 +131,30 @@ int launcher_body(const Policy& policy, UniqueFd guest, UniqueFd daemon, UniqueF
   return 0;
 }
 
+// The variable tells the next program the number of `socket`, which stays open for it.
+bool pass_on(const char* variable, int socket) {
+  const int inherited = ::dup(socket);  // without close-on-exec
+  return inherited >= 0 && ::setenv(variable, std::to_string(inherited).c_str(), 1) == 0;
+}
+
 // Gives up every power, then becomes the daemon.
-int daemon_body(const ParentOptions& o, int launcher_socket) {
+int daemon_body(const ParentOptions& o, int launcher_socket, int files_socket) {
   const gid_t socket_group = o.socket_gid;
   if (::setgroups(o.socket_gid != 0 ? 1 : 0, &socket_group) < 0 ||
       ::setresgid(o.daemon_gid, o.daemon_gid, o.daemon_gid) < 0 ||
       ::setresuid(o.daemon_uid, o.daemon_uid, o.daemon_uid) < 0)
     return report(Error::from_errno(errno, "become the daemon's user"));
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || ::prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
-    return report(Error::from_errno(errno, "give up power for the daemon"));
+  if (::prctl(PR_SET_PDEATHSIG, SIGTERM) < 0) return report(Error::from_errno(errno, "give up power for the daemon"));
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  const int inherited = ::dup(launcher_socket);  // without close-on-exec
-  if (inherited < 0) return report(Error::from_errno(errno, "dup"));
-  ::setenv(kLauncherFdVariable, std::to_string(inherited).c_str(), 1);
+  if (!pass_on(kLauncherFdVariable, launcher_socket) || !pass_on(kFilesFdVariable, files_socket))
+    return report(Error::from_errno(errno, "hand sockets to the daemon"));
+  for (const int fd : o.daemon_fds) (void)::fcntl(fd, F_SETFD, 0);
   std::vector<char*> argv;
   for (const std::string& argument : o.daemon_argv) argv.push_back(const_cast<char*>(argument.c_str()));  // NOLINT
   argv.push_back(nullptr);
+  if (const Status given_up = give_up_daemon_power(); !given_up.ok()) return report(given_up.error());
   ::execv(argv[0], argv.data());
   return report(Error::from_errno(errno, "execute " + o.daemon_argv[0]));
 }
@@ -161,23 +168,53 @@ int wait_for(const Child& child, int timeout_ms) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-// Until daemon or launcher ends: pass signals on, reap orphans.
-void supervise(const Child& daemon, const Child& launcher, int signals) {
-  std::array<pollfd, 3> waits = {
-      {{daemon.pidfd.get(), POLLIN, 0}, {launcher.pidfd.get(), POLLIN, 0}, {signals, POLLIN, 0}}};
+// What supervise() works with; everything is owned by run_parent().
+struct Watched {
+  const Child& daemon;
+  const Child& launcher;
+  int signals;       // a signalfd
+  int files_socket;  // the daemon's requests for the files
+  const std::vector<std::string>& files;
+};
+
+void handle_signal(const Watched& w) {
+  signalfd_siginfo info{};
+  if (::read(w.signals, &info, sizeof info) != static_cast<ssize_t>(sizeof info)) return;
+  if (info.ssi_signo == SIGHUP) return hand_files(w.files_socket, w.files);
+  (void)sys::pidfd_send_signal(w.daemon.pidfd.get(), static_cast<int>(info.ssi_signo));
+}
+
+// Until daemon or launcher ends: pass signals and files on.
+void supervise(const Watched& w) {
+  std::array<pollfd, 4> waits = {{{w.daemon.pidfd.get(), POLLIN, 0},
+                                  {w.launcher.pidfd.get(), POLLIN, 0},
+                                  {w.signals, POLLIN, 0},
+                                  {w.files_socket, POLLIN, 0}}};
   for (;;) {
-    if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) return;
-    signalfd_siginfo info{};
-    if ((waits[2].revents & POLLIN) != 0 && ::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info))
-      (void)sys::pidfd_send_signal(daemon.pidfd.get(), static_cast<int>(info.ssi_signo));
+    if (::poll(waits.data(), waits.size(), -1) < 0) {
+      if (errno == EINTR) continue;
+      return;
+    }
+    if ((waits[2].revents & POLLIN) != 0) handle_signal(w);
+    if ((waits[3].revents & POLLIN) != 0 && take_request(w.files_socket)) {
+      hand_files(w.files_socket, w.files);
+    } else if (waits[3].revents != 0) {
+      waits[3].fd = -1;  // the daemon has closed its end
+    }
     if (((waits[0].revents | waits[1].revents) & POLLIN) != 0) return;
   }
+}
+
+// Neither launcher nor parent, nor anything that they start, keeps them.
+void close_daemon_fds(const ParentOptions& o) {
+  for (const int fd : o.daemon_fds) UniqueFd(fd).reset();
 }
 
 }  // namespace
 
 Result<int> run_parent(const ParentOptions& options) {
   ::umask(022);
+  LMSB_CHECK(close_all_but(options.daemon_fds));
   LMSB_CHECK(make_parents(options.run_dir));
   LMSB_TRY(const UniqueFd lock, lock_run_dir(options.run_dir));
   LMSB_CHECK(make_directories(options));
@@ -189,9 +226,12 @@ Result<int> run_parent(const ParentOptions& options) {
   const UniqueFd signals(::signalfd(-1, &set, SFD_CLOEXEC));
   if (!signals) return Error::from_errno(errno, "signalfd");
   if (options.die_with_parent) ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  for (const int fd : options.daemon_fds) (void)::fcntl(fd, F_SETFD, FD_CLOEXEC);
 
-  UniqueFd launcher_end, daemon_end;
-  if (!message_socket_pair(launcher_end, daemon_end)) return Error::from_errno(errno, "socketpair");
+  UniqueFd launcher_end, daemon_end, files_end, daemon_files_end;
+  if (!message_socket_pair(launcher_end, daemon_end) ||
+      !message_socket_pair(files_end, daemon_files_end, SOCK_NONBLOCK))
+    return Error::from_errno(errno, "socketpair");
   std::array<int, 2> ready{};
   if (::pipe2(ready.data(), O_CLOEXEC) < 0) return Error::from_errno(errno, "pipe");
   UniqueFd ready_read(ready[0]), ready_write(ready[1]);
@@ -200,18 +240,25 @@ Result<int> run_parent(const ParentOptions& options) {
   policy.scratch = options.run_dir + "/private";
   policy.cgroup_name = cgroup_name(options.run_dir);
   policy.mounts_socket = options.run_dir + "/mounts.sock";
+  policy.daemon_uid = options.daemon_uid;
+  policy.caps = options.caps;
   LMSB_TRY(const Child launcher, fork_child([&] {
-             daemon_end.reset();
-             ready_read.reset();
+             for (UniqueFd* other : {&daemon_end, &ready_read, &files_end, &daemon_files_end}) other->reset();
+             close_daemon_fds(options);
              return launcher_body(policy, std::move(guest), std::move(launcher_end), std::move(ready_write));
            }));
   launcher_end.reset();
   ready_write.reset();
-  LMSB_TRY(const Child daemon, fork_child([&] { return daemon_body(options, daemon_end.get()); }));
+  (void)refuse_descriptors(files_end.get());  // of the daemon's; best effort, see there
+  hand_files(files_end.get(), options.handed_files);
+  LMSB_TRY(const Child daemon,
+           fork_child([&] { return daemon_body(options, daemon_end.get(), daemon_files_end.get()); }));
   daemon_end.reset();
+  daemon_files_end.reset();
+  close_daemon_fds(options);
   char byte = 0;
   const bool started = ::read(ready_read.get(), &byte, 1) == 1;
-  if (started) supervise(daemon, launcher, signals.get());
+  if (started) supervise({daemon, launcher, signals.get(), files_end.get(), options.handed_files});
   (void)sys::pidfd_send_signal(daemon.pidfd.get(), SIGTERM);
   const int status = wait_for(daemon, kLauncherPatienceMs);  // its end closes the launcher's socket
   const int launcher_status = wait_for(launcher, kLauncherPatienceMs);

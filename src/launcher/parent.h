@@ -1,9 +1,9 @@
 #pragma once
 // Parent: the root process that holds daemon and launcher together. It parses nothing from outside.
 //
-// Starts both, forwards SIGTERM, SIGINT and SIGHUP to the daemon, and ends with the daemon's exit status once the
-// launcher has given everything back. When either dies, both end: a service manager starts the unit again, and the
-// launcher's start removes what a killed one left.
+// Starts both, forwards SIGTERM and SIGINT to the daemon, hands it the files of the settings anew at SIGHUP
+// (handed_files.h), and ends with the daemon's exit status once the launcher has given everything back. When either
+// dies, both end: a service manager starts the unit again, and the launcher's start removes what a killed one left.
 #include <string>
 #include <vector>
 
@@ -19,12 +19,18 @@ struct ParentOptions {
   std::uint32_t daemon_uid = kDaemonId;
   std::uint32_t daemon_gid = kDaemonId;
   std::uint32_t socket_gid = 0;          // of --socket-group: the daemon's only other group; 0 = there is none
+  Caps caps;                             // of one sandbox
   bool die_with_parent = false;          // for private daemons that a command starts
   std::vector<std::string> daemon_argv;  // [0] is an absolute path
+  std::vector<std::string> handed_files;
+  // Open descriptors that the daemon alone keeps, under their numbers: listening sockets, --ready-fd.
+  std::vector<int> daemon_fds;
 };
 
 // The environment variable that names the launcher's socket to the daemon.
 constexpr const char* kLauncherFdVariable = "LM_SANDBOX_LAUNCHER_FD";
+// The same for the socket that files are handed over on.
+constexpr const char* kFilesFdVariable = "LM_SANDBOX_FILES_FD";
 
 // Blocks until all has ended. Returns the exit status.
 Result<int> run_parent(const ParentOptions& options);

@@ -16,6 +16,16 @@
 namespace lmsb::launcher {
 namespace {
 
+// Who is cloned while this lives may be looked at by the launcher, which has no CAP_SYS_PTRACE to open the namespaces
+// of others; nobody else can, as it is still root. The launcher itself stays closed to all the rest of the time.
+class OpenToInspection {
+ public:
+  OpenToInspection() { ::prctl(PR_SET_DUMPABLE, 1); }
+  ~OpenToInspection() { ::prctl(PR_SET_DUMPABLE, 0); }
+  OpenToInspection(const OpenToInspection&) = delete;
+  OpenToInspection& operator=(const OpenToInspection&) = delete;
+};
+
 // Everything the child needs, made before the clone: after it there are only system calls.
 struct ChildInputs {
   int guest_program;
@@ -68,6 +78,7 @@ Result<GuestProcess> spawn_guest(int guest_program, int channel, int cgroup_v2, 
   args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   args.exit_signal = SIGCHLD;
   args.cgroup = static_cast<std::uint64_t>(cgroup_v2);
+  const OpenToInspection inspection;
   const pid_t pid = sys::clone3(args);
   if (pid == 0) child_main(inputs);
   if (pid < 0) return Error::from_errno(errno, "clone the guest");
@@ -95,6 +106,7 @@ Result<UniqueFd> make_user_namespace(const std::string& uid_map, const std::stri
   args.flags = CLONE_NEWUSER | CLONE_PIDFD;
   args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   args.exit_signal = SIGCHLD;
+  const OpenToInspection inspection;
   const pid_t pid = sys::clone3(args);
   if (pid == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -26,18 +26,15 @@ std::uint64_t size_of(Type type) {
   return index < kSizes.size() ? kSizes[index] : 0;
 }
 
-// Reads forward through the file; after the first failure everything fails.
+// Reads forward through the file, a block at a time: vocabularies are some hundred thousand short texts. After the
+// first failure everything fails.
 class Cursor {
  public:
   explicit Cursor(int file, std::uint64_t end) : file_(file), end_(std::min(end, kMaxHeader)) {}
 
   template <class T>
   bool read(T& value) {
-    if (failed_ || at_ + sizeof value > end_) return fail();
-    if (::pread(file_, &value, sizeof value, static_cast<off_t>(at_)) != static_cast<ssize_t>(sizeof value))
-      return fail();
-    at_ += sizeof value;
-    return true;
+    return take(&value, sizeof value);
   }
   bool skip(std::uint64_t size) {
     if (failed_ || size > end_ - at_) return fail();
@@ -50,14 +47,25 @@ class Cursor {
     out.clear();
     if (!read(size)) return false;
     if (size > kMaxText) return skip(size);
-    if (size > end_ - at_) return fail();
     out.resize(size);
-    if (::pread(file_, out.data(), size, static_cast<off_t>(at_)) != static_cast<ssize_t>(size)) return fail();
-    at_ += size;
-    return true;
+    return take(out.data(), size);
   }
 
  private:
+  // At most a block.
+  bool take(void* out, std::size_t size) {
+    if (failed_ || size > end_ - at_) return fail();
+    if ((at_ < block_at_ || at_ + size > block_at_ + block_size_) && !load(size)) return fail();
+    std::memcpy(out, &block_[at_ - block_at_], size);
+    at_ += size;
+    return true;
+  }
+  bool load(std::size_t wanted) {
+    const ssize_t got = ::pread(file_, block_.data(), block_.size(), static_cast<off_t>(at_));
+    block_at_ = at_;
+    block_size_ = got > 0 ? static_cast<std::size_t>(got) : 0;
+    return wanted <= block_size_;
+  }
   bool fail() {
     failed_ = true;
     return false;
@@ -65,6 +73,9 @@ class Cursor {
   int file_;  // owned by the caller
   std::uint64_t at_ = 0;
   std::uint64_t end_;
+  std::array<char, 16 * 1024> block_{};
+  std::uint64_t block_at_ = 0;
+  std::size_t block_size_ = 0;
   bool failed_ = false;
 };
 

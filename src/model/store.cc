@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
+#include <sys/file.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
+#include <utility>
 
 #include "base/ids.h"
 #include "base/text.h"
@@ -19,52 +21,87 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kStagingPrefix = "/.pull-";  // no model's name begins with a dot
+
 bool is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
 }
 
 bool is_url(const std::string& source) { return source.starts_with("http://") || source.starts_with("https://"); }
 
-Status copy_file(const std::string& path, int target) {
-  const UniqueFd source(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+Status copy_from(int source, const std::string& what, int target) {
   struct stat info {};
-  if (!source || ::fstat(source.get(), &info) < 0) {
-    auto error = Error::from_errno(errno, "open " + path);
-    if (errno == EACCES)
-      return std::move(error).with_hint(
-          "the daemon runs without privilege: make the file readable for others, or serve it by http");
-    return error;
-  }
+  if (::fstat(source, &info) < 0) return Error::from_errno(errno, "read " + what);
   if (!S_ISREG(info.st_mode))
-    return Error(ErrorCode::invalid_argument, path + " is no regular file").with_slug("not_a_model");
-  for (off_t left = info.st_size; left > 0;) {
-    const auto part = static_cast<std::size_t>(left);
-    ssize_t n = ::copy_file_range(source.get(), nullptr, target, nullptr, part, 0);  // shares blocks where it can
-    if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP))
-      n = ::sendfile(target, source.get(), nullptr, part);
+    return Error(ErrorCode::invalid_argument, what + " is no regular file").with_slug("not_a_model");
+  off_t at = 0;  // not the descriptor's own place, which others may share
+  while (at < info.st_size) {
+    const auto part = static_cast<std::size_t>(info.st_size - at);
+    ssize_t n = ::copy_file_range(source, &at, target, nullptr, part, 0);  // shares blocks where it can
+    if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP)) n = ::sendfile(target, source, &at, part);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return Error::from_errno(n < 0 ? errno : EIO, "copy " + path);
-    left -= n;
+    if (n <= 0) return Error::from_errno(n < 0 ? errno : EIO, "copy " + what);
   }
   return {};
 }
 
-// A directory that is gone again unless it was kept.
+Status copy_path(const std::string& path, int target) {
+  const UniqueFd source(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (source) return copy_from(source.get(), path, target);
+  auto error = Error::from_errno(errno, "open " + path);
+  if (error.sys_errno() != EACCES) return error;
+  return std::move(error).with_hint(
+      "the daemon runs without privilege: make the file readable for others, or pull it with lm-sandbox on this "
+      "machine");
+}
+
+// A directory that is gone again unless it was kept. Locked while it is in use, so that sweep() knows.
 class Staging {
  public:
-  explicit Staging(std::string path) : path_(std::move(path)) {}
+  static Result<Staging> make(const std::string& path) {
+    if (::mkdir(path.c_str(), 0755) < 0) return Error::from_errno(errno, "make " + path);
+    Staging staging(path);
+    staging.lock_.reset(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!staging.lock_ || ::flock(staging.lock_.get(), LOCK_EX | LOCK_NB) < 0)
+      return Error::from_errno(errno, "lock " + path);
+    return staging;
+  }
   ~Staging() {
     std::error_code ignored;
     if (!path_.empty()) fs::remove_all(path_, ignored);
   }
-  Staging(const Staging&) = delete;
-  Staging& operator=(const Staging&) = delete;
-  const std::string& path() const { return path_; }
-  void keep() { path_.clear(); }
+  Staging(Staging&& other) noexcept : path_(std::exchange(other.path_, "")), lock_(std::move(other.lock_)) {}
+  Staging& operator=(Staging&&) = delete;
+
+  std::string file() const { return path_ + "/model.gguf"; }
+  // Becomes `target`, in one step also when there is one already: that is removed then.
+  Status move_to(const std::string& target) {
+    constexpr unsigned kExchange = RENAME_EXCHANGE;
+    if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target.c_str(), kExchange) == 0) return {};
+    if (errno != ENOENT) {  // the file system cannot do it in one step
+      std::error_code ignored;
+      fs::remove_all(target, ignored);
+    }
+    if (::rename(path_.c_str(), target.c_str()) < 0) return Error::from_errno(errno, "move the model to " + target);
+    path_.clear();
+    return {};
+  }
 
  private:
+  explicit Staging(std::string path) : path_(std::move(path)) {}
   std::string path_;
+  UniqueFd lock_;
 };
+
+bool is_abandoned(const fs::path& path) {
+  const UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  return directory && ::flock(directory.get(), LOCK_EX | LOCK_NB) == 0;
+}
+
+void sync_directory(const std::string& path) {
+  const UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory) (void)::fsync(directory.get());  // the model is there; a power cut may only lose it again
+}
 
 }  // namespace
 
@@ -102,29 +139,45 @@ Result<Model> Store::find(const std::string& name) const {
 }
 
 Result<Model> Store::pull(const std::string& source, const std::string& name) const {
+  return add(name, [this, &source](int target) -> Status {
+    if (!is_url(source)) return copy_path(source, target);
+    return fetch::download(source, target, limits_, [](std::uint64_t, std::uint64_t) { return true; });
+  });
+}
+
+Result<Model> Store::pull_open(int file, const std::string& source, const std::string& name) const {
+  return add(name, [file, &source](int target) { return copy_from(file, source, target); });
+}
+
+Result<Model> Store::add(const std::string& name, const std::function<Status(int)>& write) const {
   if (!is_model_name(name))
     return Error(ErrorCode::invalid_argument,
                  "model name " + lmsb::quoted(name) + " must match [A-Za-z0-9][A-Za-z0-9._-]{0,127}")
         .with_slug("invalid_name");
-  Staging staging(directory_ + "/.pull-" + create_prefixed_id(""));
-  if (::mkdir(staging.path().c_str(), 0755) < 0) return Error::from_errno(errno, "make " + staging.path());
-  const std::string path = staging.path() + "/model.gguf";
+  LMSB_TRY(Staging staging, Staging::make(directory_ + kStagingPrefix + create_prefixed_id("")));
   {
+    const std::string path = staging.file();
     const UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
     if (!file) return Error::from_errno(errno, "make " + path);
-    const auto go_on = [](std::uint64_t, std::uint64_t) { return true; };
-    LMSB_CHECK(is_url(source) ? fetch::download(source, file.get(), {}, go_on) : copy_file(source, file.get()));
+    LMSB_CHECK(write(file.get()));
     if (::fsync(file.get()) < 0) return Error::from_errno(errno, "write " + path);
   }
-  LMSB_TRY(const GgufFacts facts, read_gguf(path));
+  LMSB_TRY(const GgufFacts facts, read_gguf(staging.file()));
   const std::string target = directory_ + "/" + name;
-  Staging old(staging.path() + "-old");
-  std::error_code error;
-  fs::rename(target, old.path(), error);  // an older one of the name, if there is one
-  fs::rename(staging.path(), target, error);
-  if (error) return Error(ErrorCode::internal, "move the model to " + target + ": " + error.message());
-  staging.keep();
+  LMSB_CHECK(staging.move_to(target));
+  sync_directory(target);
+  sync_directory(directory_);
   return Model{name, target, facts};
+}
+
+std::size_t Store::sweep() const {
+  std::vector<fs::path> abandoned;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory_, error))
+    if (("/" + entry.path().filename().string()).starts_with(kStagingPrefix) && is_abandoned(entry.path()))
+      abandoned.push_back(entry.path());
+  for (const fs::path& path : abandoned) fs::remove_all(path, error);
+  return abandoned.size();
 }
 
 }  // namespace lmsb::model

@@ -1,10 +1,13 @@
 #pragma once
 // Store: the model files of one data directory: `<data-dir>/models/<name>/model.gguf`. One directory a model, so that
 // a runner is given that one file and nothing else. Everything blocks: for the blocking pool.
+#include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "fetch/download.h"
 #include "model/gguf.h"
 
 namespace lmsb::model {
@@ -21,7 +24,8 @@ bool is_model_name(const std::string& text);  // [A-Za-z0-9][A-Za-z0-9._-]{0,127
 
 class Store {
  public:
-  explicit Store(std::string data_dir) : directory_(std::move(data_dir) + "/models") {}
+  explicit Store(std::string data_dir, fetch::DownloadLimits limits = {})
+      : directory_(std::move(data_dir) + "/models"), limits_(limits) {}
 
   // By name. Files that are no models are left out.
   std::vector<Model> list() const;
@@ -30,9 +34,16 @@ class Store {
   // Brings a file of this machine or a URL into the store; checked before it is there under its name, which it takes
   // over from an older one. Errors: not_found, permission_denied, not_a_model, and those of fetch::download.
   Result<Model> pull(const std::string& source, const std::string& name) const;
+  // The same from an open file, borrowed for the call; `source` is for messages.
+  Result<Model> pull_open(int file, const std::string& source, const std::string& name) const;
+  // Removes what pulls that were killed have left; not what is being pulled, by whichever process. Returns how many.
+  std::size_t sweep() const;
 
  private:
+  // `write` fills the open file.
+  Result<Model> add(const std::string& name, const std::function<Status(int)>& write) const;
   std::string directory_;
+  fetch::DownloadLimits limits_;  // of pull()
 };
 
 }  // namespace lmsb::model

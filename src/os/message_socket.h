@@ -86,4 +86,25 @@ inline ssize_t receive_message(int socket, void* buffer, std::size_t size, Recei
   return got;
 }
 
+// Has the kernel (6.16 and later) refuse messages with descriptors to `socket`: their sender gets EPERM. False when it
+// cannot; call it all the same, best effort. Whoever passes a descriptor chooses what letting go of it waits for: a
+// lingering TCP socket blocks the last one to close it for as long as its owner has set, and that is the receiver, also
+// when it takes the message without its descriptors. On older kernels a peer can therefore hold its receiver up, until
+// a signal (SIGKILL too) ends that wait.
+inline bool refuse_descriptors(int socket) {
+  constexpr int kPassRights = 83;  // SO_PASSRIGHTS
+  const int no = 0;
+  return ::setsockopt(socket, SOL_SOCKET, kPassRights, &no, sizeof no) == 0;
+}
+
+// Receives one message of which only the bytes are wanted: descriptors that came with it are never installed. Returns
+// its size, 0 at the end of the stream, -1 with errno: EMSGSIZE when it did not fit (it is lost).
+inline ssize_t receive_without_descriptors(int socket, void* buffer, std::size_t size, int flags = 0) {
+  ssize_t got = 0;
+  do got = ::recv(socket, buffer, size, flags | MSG_TRUNC);
+  while (got < 0 && errno == EINTR);
+  if (got > static_cast<ssize_t>(size)) return errno = EMSGSIZE, -1;
+  return got;
+}
+
 }  // namespace lmsb

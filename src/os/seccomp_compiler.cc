@@ -26,7 +26,10 @@ sock_filter jump(unsigned code, std::uint32_t k, std::size_t yes, std::size_t no
   return {static_cast<std::uint16_t>(code), static_cast<std::uint8_t>(yes), static_cast<std::uint8_t>(no), k};
 }
 sock_filter load(std::size_t offset) { return statement(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(offset)); }
-std::size_t argument_offset(unsigned index) { return offsetof(seccomp_data, args) + index * sizeof(std::uint64_t); }
+std::size_t argument_offset(unsigned index, SeccompArgument::Half half = SeccompArgument::Half::low) {
+  return offsetof(seccomp_data, args) + index * sizeof(std::uint64_t) +
+         (half == SeccompArgument::Half::high ? sizeof(std::uint32_t) : 0);
+}
 sock_filter refuse(int error) {
   return statement(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (static_cast<std::uint32_t>(error) & SECCOMP_RET_DATA));
 }
@@ -34,7 +37,7 @@ sock_filter refuse(int error) {
 // The test of one rule: falls through its end when the call is not refused.
 Program rule_body(const SeccompArgument& rule) {
   using Test = SeccompArgument::Test;
-  Program body = {load(argument_offset(rule.index)), statement(BPF_ALU | BPF_AND | BPF_K, rule.mask)};
+  Program body = {load(argument_offset(rule.index, rule.half)), statement(BPF_ALU | BPF_AND | BPF_K, rule.mask)};
   const std::size_t n = rule.values.size();
   switch (rule.test) {
     case Test::refuse_if_any_bit: body.push_back(jump(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0)); break;
@@ -50,21 +53,46 @@ Program rule_body(const SeccompArgument& rule) {
   return body;
 }
 
-// Adds a rule, skipped unless the call (and its condition) is the rule's.
-Status add_rule(Program& program, const SeccompArgument& rule) {
-  const int number = ::seccomp_syscall_resolve_name(rule.call);
-  if (number < 0) return Error(ErrorCode::internal, std::string("seccomp: unknown call ") + rule.call);
-  const Program body = rule_body(rule);
-  const bool conditional = rule.when_index < 6;
-  const std::size_t skip = body.size() + (conditional ? 2 : 0);
-  if (skip > 255) return Error(ErrorCode::internal, std::string("seccomp: too many values for ") + rule.call);
-  program.push_back(load(offsetof(seccomp_data, nr)));
-  program.push_back(jump(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(number), 0, skip));
-  if (conditional) {
-    program.push_back(load(argument_offset(rule.when_index)));
-    program.push_back(jump(BPF_JMP | BPF_JEQ | BPF_K, rule.when_value, 0, body.size()));
+// A rule of the call that the program is about, skipped unless its condition holds.
+Program conditional_body(const SeccompArgument& rule) {
+  Program body = rule_body(rule);
+  if (rule.when_index >= 6) return body;
+  const Program condition = {load(argument_offset(rule.when_index)),
+                             statement(BPF_ALU | BPF_AND | BPF_K, rule.when_mask),
+                             jump(BPF_JMP | BPF_JEQ | BPF_K, rule.when_value, 0, body.size())};
+  body.insert(body.begin(), condition.begin(), condition.end());
+  return body;
+}
+
+// All rules of one call. What they do not refuse goes on behind all groups: `ends` collects the jumps there.
+Status add_group(Program& program, std::span<const SeccompArgument> rules, std::vector<std::size_t>& ends) {
+  const int number = ::seccomp_syscall_resolve_name(rules.front().call);
+  if (number < 0) return Error(ErrorCode::internal, std::string("seccomp: unknown call ") + rules.front().call);
+  Program group;
+  for (const SeccompArgument& rule : rules) {
+    const Program body = conditional_body(rule);
+    if (body.size() > 255) return Error(ErrorCode::internal, std::string("seccomp: too many values for ") + rule.call);
+    group.insert(group.end(), body.begin(), body.end());
   }
-  program.insert(program.end(), body.begin(), body.end());
+  program.push_back(load(offsetof(seccomp_data, nr)));
+  program.push_back(jump(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(number), 1, 0));
+  program.push_back(statement(BPF_JMP | BPF_JA, static_cast<std::uint32_t>(group.size() + 1)));
+  program.insert(program.end(), group.begin(), group.end());
+  ends.push_back(program.size());
+  program.push_back(statement(BPF_JMP | BPF_JA, 0));
+  return {};
+}
+
+Status add_rules(Program& program, std::span<const SeccompArgument> rules) {
+  std::vector<std::size_t> ends;
+  while (!rules.empty()) {
+    const std::string_view call = rules.front().call;
+    std::size_t count = 1;
+    while (count < rules.size() && call == rules[count].call) ++count;
+    LMSB_CHECK(add_group(program, rules.first(count), ends));
+    rules = rules.subspan(count);
+  }
+  for (const std::size_t end : ends) program[end].k = static_cast<std::uint32_t>(program.size() - end - 1);
   return {};
 }
 
@@ -97,7 +125,8 @@ Result<Program> export_program(const Context& context) {
 
 Result<Program> compile_calls(const SeccompTables& tables) {
   const auto error_action = [](int error) { return SCMP_ACT_ERRNO(static_cast<std::uint32_t>(error)); };
-  const Context context(::seccomp_init(error_action(tables.default_error)), &::seccomp_release);
+  const std::uint32_t rest = tables.default_error == 0 ? SCMP_ACT_ALLOW : error_action(tables.default_error);
+  const Context context(::seccomp_init(rest), &::seccomp_release);
   if (!context) return Error(ErrorCode::internal, "seccomp: init failed");
   if (const int r = ::seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2); r < 0)
     return library_error(r, "balanced tree");
@@ -115,7 +144,7 @@ Result<Program> compile_calls(const SeccompTables& tables) {
 
 Result<Program> compile_seccomp(const SeccompTables& tables) {
   Program program = preamble(tables.highest_known);
-  for (const SeccompArgument& rule : tables.arguments) LMSB_CHECK(add_rule(program, rule));
+  LMSB_CHECK(add_rules(program, tables.arguments));
   LMSB_TRY(const Program calls, compile_calls(tables));
   program.insert(program.end(), calls.begin(), calls.end());
   if (program.size() > 4096) return Error(ErrorCode::internal, "seccomp: the program is longer than the kernel takes");

@@ -99,6 +99,11 @@ Status check_limits(const LaunchPlan& p) {
 
 }  // namespace
 
+WritableLayer writable_layer(std::uint64_t disk_bytes, std::uint64_t memory_bytes) {
+  const std::uint64_t bytes = std::min(disk_bytes, memory_bytes / 2);
+  return {bytes, std::max(bytes / 4096, kMinInodes)};
+}
+
 Result<LaunchPlan> plan(const SandboxSpec& spec) {
   LaunchPlan p;
   p.lifetime = spec.lifetime;
@@ -107,8 +112,9 @@ Result<LaunchPlan> plan(const SandboxSpec& spec) {
   if (p.root == RootKind::mounted) LMSB_CHECK(copy_text(p.image, spec.image, "image name"));
   p.memory_bytes = spec.limits.memory.count();
   p.disk_bytes = spec.limits.disk.count();
-  p.root_bytes = std::min(p.disk_bytes, p.memory_bytes / 2);
-  p.root_inodes = std::max(p.root_bytes / 4096, kMinInodes);
+  const WritableLayer layer = writable_layer(p.disk_bytes, p.memory_bytes);
+  p.root_bytes = layer.bytes;
+  p.root_inodes = layer.inodes;
   p.cpu_millis = spec.limits.cpu_millis;
   p.processes = spec.limits.processes;
   if (spec.mounts.size() > kMaxPlanMounts) return out_of_bounds("the number of mounts", "at most 8").error();

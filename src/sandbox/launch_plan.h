@@ -64,6 +64,13 @@ struct LaunchPlan {
   std::array<PlanMount, kMaxPlanMounts> mounts{};
 };
 
+// The tmpfs that a sandbox writes to: min(disk, memory / 2) bytes, an inode for each 4 KiB of it, 4096 at least.
+struct WritableLayer {
+  std::uint64_t bytes;
+  std::uint64_t inodes;
+};
+WritableLayer writable_layer(std::uint64_t disk_bytes, std::uint64_t memory_bytes);
+
 // Pure. Fails when a value of the spec is out of bounds (the message names it).
 Result<LaunchPlan> plan(const SandboxSpec& spec);
 

@@ -39,17 +39,36 @@ const char* to_string(LauncherStep step) {
 
 LauncherClient::LauncherClient(UniqueFd socket) : socket_(std::move(socket)) {}
 
+// In order: behind what waits already.
+Status LauncherClient::send(const void* message, std::size_t size) {
+  unsent_.emplace_back(static_cast<const char*>(message), size);
+  return flush();
+}
+
+Status LauncherClient::flush() {
+  for (; !unsent_.empty(); unsent_.pop_front()) {
+    const iovec part{unsent_.front().data(), unsent_.front().size()};
+    if (send_message(socket_.get(), &part, 1)) continue;
+    if (errno == EAGAIN) return {};
+    unsent_.clear();
+    return gone();
+  }
+  return {};
+}
+
 Result<std::uint32_t> LauncherClient::send_launch(const LaunchPlan& plan) {
-  LaunchRequest request{{LauncherOperation::launch, next_request_++}, plan};
-  const iovec part{&request, sizeof request};
-  if (!send_message(socket_.get(), &part, 1)) return Error::from_errno(errno, "ask the launcher");
+  if (unsent_.size() >= kMaxUnsent)
+    return Error(ErrorCode::resource_exhausted, "the launcher does not keep up with requests")
+        .with_slug("too_many_sandboxes")
+        .with_hint("try again in a moment");
+  const LaunchRequest request{{LauncherOperation::launch, next_request_++}, plan};
+  LMSB_CHECK(send(&request, sizeof request));
   return request.header.request;
 }
 
 Result<std::uint32_t> LauncherClient::send_destroy(std::uint64_t serial) {
-  DestroyRequest request{{LauncherOperation::destroy, next_request_++}, serial};
-  const iovec part{&request, sizeof request};
-  if (!send_message(socket_.get(), &part, 1)) return Error::from_errno(errno, "ask the launcher");
+  const DestroyRequest request{{LauncherOperation::destroy, next_request_++}, serial};
+  LMSB_CHECK(send(&request, sizeof request));
   return request.header.request;
 }
 
@@ -70,6 +89,7 @@ Result<std::optional<LauncherClient::Answer>> LauncherClient::receive() {
     launched.kill = take(SandboxFd::kill);
     launched.memory_peak = take(SandboxFd::memory_peak);
     launched.memory_events = take(SandboxFd::memory_events);
+    launched.processes_peak = take(SandboxFd::processes_peak);
     launched.oom_event = take(SandboxFd::oom_event);
   }
   return std::optional<Answer>(Answer{answer.request, std::move(launched)});

@@ -3,9 +3,12 @@
 // and are matched by number, so that many launches overlap.
 //
 // Not thread-safe. Never blocks when the socket is non-blocking: the owner waits for fd() to become readable and calls
-// receive(). A closed socket means that the launcher is gone.
+// receive(). What a full socket does not take waits here: while has_unsent(), the owner waits for fd() to become
+// writable and calls flush(). A closed socket means that the launcher is gone.
 #include <cstdint>
+#include <deque>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -22,6 +25,7 @@ struct LaunchedSandbox {
   UniqueFd kill;
   UniqueFd memory_peak;
   UniqueFd memory_events;
+  UniqueFd processes_peak;
   UniqueFd oom_event;
 };
 
@@ -31,9 +35,13 @@ class LauncherClient {
 
   int fd() const { return socket_.get(); }
 
-  // Sends a launch. Returns the request's number.
+  // Sends a launch. Returns the request's number. Errors: resource_exhausted (kMaxUnsent wait already), unavailable.
   Result<std::uint32_t> send_launch(const LaunchPlan& plan);
+  // The same for a destroy, which is never refused: each sandbox has one at most.
   Result<std::uint32_t> send_destroy(std::uint64_t serial);
+  bool has_unsent() const { return !unsent_.empty(); }
+  // Sends what the socket takes now. An Error means the launcher is gone.
+  Status flush();
 
   struct Answer {
     std::uint32_t request = 0;
@@ -43,7 +51,11 @@ class LauncherClient {
   Result<std::optional<Answer>> receive();
 
  private:
+  static constexpr std::size_t kMaxUnsent = 1024;
+  Status send(const void* message, std::size_t size);
+
   UniqueFd socket_;
+  std::deque<std::string> unsent_;
   std::uint32_t next_request_ = 1;
 };
 

@@ -43,11 +43,12 @@ const char* to_string(LauncherStep step);
 
 // Descriptors of a launch answer, in this order.
 enum class SandboxFd : std::uint32_t {
-  channel,        // to the guest
-  kill,           // cgroup.kill of all commands (not of the guest)
-  memory_peak,    // a number in bytes; may be absent on kernels without it: then a descriptor of an empty file
-  memory_events,  // text with a line "oom_kill N"
-  oom_event,      // eventfd that becomes readable when the sandbox ran out of memory (v1); else never
+  channel,         // to the guest
+  kill,            // cgroup.kill of all commands (not of the guest)
+  memory_peak,     // a number in bytes; may be absent on kernels without it: then a descriptor of an empty file
+  memory_events,   // text with a line "oom_kill N"
+  processes_peak,  // a number of processes and threads; on kernels without it a descriptor of an empty file
+  oom_event,       // eventfd that becomes readable when the sandbox ran out of memory (v1); else never
   count,
 };
 

@@ -168,7 +168,7 @@ constexpr SeccompCall kCalls[] = {
     {"newfstatat", 0, 0},
     {"open", 0, 0},
     {"openat", 0, 0},
-    {"openat2", 0, 0},
+    {"openat2", 0, ENOSYS},  // its modes cannot be looked at: libraries fall back to openat
     {"pause", 0, 0},
     {"pidfd_open", 0, 0},
     {"pidfd_send_signal", 0, 0},
@@ -220,7 +220,6 @@ constexpr SeccompCall kCalls[] = {
     {"sched_getscheduler", 0, 0},
     {"sched_rr_get_interval", 0, 0},
     {"sched_setaffinity", 0, 0},
-    {"sched_setattr", 0, 0},
     {"sched_setparam", 0, 0},
     {"sched_setscheduler", 0, 0},
     {"sched_yield", 0, 0},
@@ -302,7 +301,7 @@ constexpr SeccompCall kCalls[] = {
     {"personality", 0, 0},
     // By number: libseccomp 2.5.4 does not know the names.
     {nullptr, 451 /* cachestat */, 0},
-    {nullptr, 452 /* fchmodat2 */, 0},
+    {nullptr, 452 /* fchmodat2 */, ENOSYS},  // no rule can be given by number; the C library falls back
     {nullptr, 454 /* futex_wake */, 0},
     {nullptr, 455 /* futex_wait */, 0},
     {nullptr, 456 /* futex_requeue */, 0},
@@ -342,9 +341,36 @@ constexpr std::array<std::uint32_t, 3> kPrctls = {35 /* SET_MM */, 53 /* SET_SPE
                                                   0x59616d61 /* SET_PTRACER */};
 constexpr std::array<std::uint32_t, 2> kNodeTypes = {0x2000 /* S_IFCHR */, 0x6000 /* S_IFBLK */};
 constexpr std::array<std::uint32_t, 3> kRealTime = {1 /* FIFO */, 2 /* RR */, 6 /* DEADLINE */};
+constexpr std::array<std::uint32_t, 1> kRealTimeIo = {1U << 13U /* IOPRIO_CLASS_RT */};
+
+constexpr std::uint32_t kSetId = 06000;          // S_ISUID, S_ISGID
+constexpr std::uint32_t kCreate = 0100;          // O_CREAT
+constexpr std::uint32_t kTemporary = 020000000;  // __O_TMPFILE
+constexpr std::uint32_t kCoreLimit = 4;          // RLIMIT_CORE
+constexpr std::array<std::uint32_t, 1> kCoreResource = {kCoreLimit};
+constexpr auto kHigh = SeccompArgument::Half::high;
 
 constexpr SeccompArgument kArguments[] = {
     // NOLINT(modernize-avoid-c-arrays)
+    // Huge pages come from the machine's reserve, which no memory limit counts.
+    {"mmap", 3, 0x40000 /* MAP_HUGETLB */, Test::refuse_if_any_bit, {}, ENOMEM},
+    // A setuid file would work outside, where a directory of the machine is mounted (run -v).
+    {"openat", 3, kSetId, Test::refuse_if_any_bit, {}, EPERM, 2, kCreate, kCreate},
+    {"openat", 3, kSetId, Test::refuse_if_any_bit, {}, EPERM, 2, kTemporary, kTemporary},
+    {"open", 2, kSetId, Test::refuse_if_any_bit, {}, EPERM, 1, kCreate, kCreate},
+    {"open", 2, kSetId, Test::refuse_if_any_bit, {}, EPERM, 1, kTemporary, kTemporary},
+    {"creat", 1, kSetId, Test::refuse_if_any_bit, {}, EPERM},
+    {"chmod", 1, kSetId, Test::refuse_if_any_bit, {}, EPERM},
+    {"fchmod", 1, kSetId, Test::refuse_if_any_bit, {}, EPERM},
+    {"fchmodat", 2, kSetId, Test::refuse_if_any_bit, {}, EPERM},
+    {"mkdir", 1, kSetId, Test::refuse_if_any_bit, {}, EPERM},
+    {"mkdirat", 2, kSetId, Test::refuse_if_any_bit, {}, EPERM},
+    {"memfd_create", 1, 4 /* MFD_HUGETLB */, Test::refuse_if_any_bit, {}, ENOMEM},
+    {"shmget", 2, 04000 /* SHM_HUGETLB */, Test::refuse_if_any_bit, {}, ENOMEM},
+    // The soft limit 1 keeps the kernel from starting the machine's core dump program (profile.h): it may not change.
+    {"setrlimit", 0, kAll, Test::refuse_if_equal, kCoreResource, EINVAL},
+    {"prlimit64", 2, kAll, Test::refuse_if_any_bit, {}, EINVAL, 1, kCoreLimit},
+    {"prlimit64", 2, kAll, Test::refuse_if_any_bit, {}, EINVAL, 1, kCoreLimit, kAll, kHigh},
     {"clone", 0, 0x7E020000 /* CLONE_NEW* */, Test::refuse_if_any_bit, {}, EPERM},
     {"personality", 0, kAll, Test::refuse_unless_equal, kPersonalities, EPERM},
     {"socket", 0, kAll, Test::refuse_unless_equal, kFamilies, EAFNOSUPPORT},
@@ -363,8 +389,11 @@ constexpr SeccompArgument kArguments[] = {
     {"prctl", 0, kAll, Test::refuse_if_equal, kPrctls, EPERM},
     {"seccomp", 1, 8 /* NEW_LISTENER */, Test::refuse_if_any_bit, {}, EPERM},
     {"mknod", 1, 0xf000, Test::refuse_if_equal, kNodeTypes, EPERM},
+    {"mknod", 1, kSetId, Test::refuse_if_any_bit, {}, EPERM},
     {"mknodat", 2, 0xf000, Test::refuse_if_equal, kNodeTypes, EPERM},
+    {"mknodat", 2, kSetId, Test::refuse_if_any_bit, {}, EPERM},
     {"sched_setscheduler", 1, 0x3fffffff, Test::refuse_if_equal, kRealTime, EPERM},
+    {"ioprio_set", 2, 0xe000, Test::refuse_if_equal, kRealTimeIo, EPERM},
 };
 
 }  // namespace

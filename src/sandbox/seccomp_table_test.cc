@@ -1,8 +1,11 @@
 #include "sandbox/seccomp_table.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <string_view>
 #include <sys/syscall.h>
 #include <vector>
 
@@ -98,6 +101,65 @@ TEST_F(SeccompTable, RefusesDeviceNodesAndOddPersonalities) {
   EXPECT_EQ(answer(SYS_mknodat, {0, 0, 0x6000 | 0666}), refused(EPERM));
   EXPECT_EQ(answer(SYS_personality, {0xffffffff}), SECCOMP_RET_ALLOW);
   EXPECT_EQ(answer(SYS_personality, {0x0040000}), refused(EPERM));
+}
+
+TEST_F(SeccompTable, RefusesEveryWayToMakeASetuidFile) {
+  for (const std::uint64_t mode : {04755U, 02755U, 06000U}) {
+    EXPECT_EQ(answer(SYS_chmod, {0, mode}), refused(EPERM));
+    EXPECT_EQ(answer(SYS_fchmod, {0, mode}), refused(EPERM));
+    EXPECT_EQ(answer(SYS_fchmodat, {0, 0, mode}), refused(EPERM));
+    EXPECT_EQ(answer(SYS_creat, {0, mode}), refused(EPERM));
+    EXPECT_EQ(answer(SYS_open, {0, O_WRONLY | O_CREAT, mode}), refused(EPERM));
+    EXPECT_EQ(answer(SYS_openat, {0, 0, O_WRONLY | O_CREAT | O_EXCL, mode}), refused(EPERM));
+    EXPECT_EQ(answer(SYS_openat, {0, 0, O_WRONLY | O_TMPFILE, mode}), refused(EPERM));
+    EXPECT_EQ(answer(SYS_mkdirat, {0, 0, mode}), refused(EPERM));
+    EXPECT_EQ(answer(SYS_mknodat, {0, 0, 0x8000 | mode}), refused(EPERM));
+  }
+  EXPECT_EQ(answer(SYS_openat2), refused(ENOSYS));
+  EXPECT_EQ(answer(452 /* fchmodat2 */), refused(ENOSYS));
+}
+
+TEST_F(SeccompTable, LooksAtTheModeOfAnOpenOnlyWhenItMakesAFile) {
+  EXPECT_EQ(answer(SYS_openat, {0, 0, O_RDONLY, 04755}), SECCOMP_RET_ALLOW);  // what is left in the register
+  EXPECT_EQ(answer(SYS_open, {0, O_RDONLY | O_DIRECTORY, 04755}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(answer(SYS_openat, {0, 0, O_WRONLY | O_CREAT, 01644}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(answer(SYS_chmod, {0, 01777}), SECCOMP_RET_ALLOW);
+}
+
+TEST_F(SeccompTable, RefusesHugePagesWhichNoMemoryLimitCounts) {
+  EXPECT_EQ(answer(SYS_mmap, {0, 4096, 3, 0x22}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(answer(SYS_mmap, {0, 4096, 3, 0x22 | 0x40000}), refused(ENOMEM));
+  EXPECT_EQ(answer(SYS_memfd_create, {0, 1}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(answer(SYS_memfd_create, {0, 4}), refused(ENOMEM));
+  EXPECT_EQ(answer(SYS_shmget, {0, 4096, 04000 | 0600}), refused(ENOMEM));
+}
+
+TEST_F(SeccompTable, KeepsTheLimitOfCoreDumpsWhereItIs) {
+  EXPECT_EQ(answer(SYS_setrlimit, {7, 1}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(answer(SYS_setrlimit, {4, 1}), refused(EINVAL));
+  EXPECT_EQ(answer(SYS_prlimit64, {0, 4, 0, 0x7f0000001000}), SECCOMP_RET_ALLOW);  // asks only
+  EXPECT_EQ(answer(SYS_prlimit64, {0, 4, 0x7f0000001000, 0}), refused(EINVAL));
+  EXPECT_EQ(answer(SYS_prlimit64, {0, 4, 0x100000000, 0}), refused(EINVAL));
+  EXPECT_EQ(answer(SYS_prlimit64, {0, 4, 0x1000, 0}), refused(EINVAL));
+  EXPECT_EQ(answer(SYS_prlimit64, {0, 7, 0x1000, 0}), SECCOMP_RET_ALLOW);
+}
+
+TEST_F(SeccompTable, RefusesRealTimePriorities) {
+  EXPECT_EQ(answer(SYS_sched_setscheduler, {0, 1}), refused(EPERM));
+  EXPECT_EQ(answer(SYS_sched_setattr), refused(EPERM));
+  EXPECT_EQ(answer(SYS_ioprio_set, {1, 0, 1U << 13U}), refused(EPERM));
+  EXPECT_EQ(answer(SYS_ioprio_set, {1, 0, 2U << 13U}), SECCOMP_RET_ALLOW);
+}
+
+TEST_F(SeccompTable, LeavesNoCallWithRulesUnlisted) {
+  const SeccompTables tables = seccomp_tables(guest_protocol::Profile::user);
+  for (const SeccompArgument& rule : tables.arguments) {
+    const auto listed = std::find_if(tables.calls.begin(), tables.calls.end(), [&rule](const SeccompCall& call) {
+      return call.name != nullptr && std::string_view(call.name) == rule.call;
+    });
+    ASSERT_NE(listed, tables.calls.end()) << rule.call;
+    EXPECT_EQ(listed->error, 0) << rule.call;
+  }
 }
 
 }  // namespace

@@ -40,12 +40,34 @@ Error bad_flag(const std::string& what) {
   return Error(ErrorCode::invalid_argument, what).with_hint("lm-sandbox serve --help lists the flags");
 }
 
-Result<int> descriptor_number(const std::string& text) {
+Result<int> descriptor_number(const std::string& flag, const std::string& text) {
   int number = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end != text.data() + text.size() || number < 0)
-    return bad_flag("--ready-fd needs the number of an open descriptor, not '" + text + "'");
+    return bad_flag(flag + " needs the number of an open descriptor, not '" + text + "'");
   return number;
+}
+
+// Flags of ours that take a value and are no configuration keys.
+bool is_own_flag(const std::string& name) {
+  return name == "--config" || name == "--ready-fd" || name == "--handed-file" || name == "--listen-fd";
+}
+
+// False when `name` is another flag.
+Result<bool> take_own_flag(const std::string& name, const std::string& value, ServeArguments& parsed) {
+  if (name == "--ready-fd") {
+    LMSB_TRY(parsed.ready_fd, descriptor_number(name, value));
+  } else if (name == "--listen-fd") {
+    LMSB_TRY(const int fd, descriptor_number(name, value));
+    parsed.listen_fds.push_back(fd);
+  } else if (name == "--config") {
+    parsed.sources.files.push_back("!" + value);
+  } else if (name == "--handed-file") {
+    parsed.handed_files.push_back(value);
+  } else {
+    return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -53,8 +75,6 @@ Result<int> descriptor_number(const std::string& text) {
 Result<ServeArguments> parse_arguments(const std::vector<std::string>& arguments) {
   ServeArguments parsed;
   parsed.sources.environment = process_environment();
-  std::vector<std::string> copies;
-  bool is_config_named = false;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     std::string name = arguments[i];
     std::string value;
@@ -69,8 +89,7 @@ Result<ServeArguments> parse_arguments(const std::vector<std::string>& arguments
       continue;
     }
     const auto flag = std::find_if(kFlags.begin(), kFlags.end(), [&](const FlagKey& f) { return name == f.flag; });
-    const bool is_known = flag != kFlags.end() || name == "--config" || name == "--config-copy" || name == "--ready-fd";
-    if (!is_known) return bad_flag("unknown flag " + name);
+    if (flag == kFlags.end() && !is_own_flag(name)) return bad_flag("unknown flag " + name);
     if (flag != kFlags.end() && flag->is_switch) {
       parsed.sources.flags.push_back({flag->key, has_value ? value : "true"});
       continue;
@@ -79,24 +98,15 @@ Result<ServeArguments> parse_arguments(const std::vector<std::string>& arguments
       if (i + 1 == arguments.size()) return bad_flag(name + " needs a value");
       value = arguments[++i];
     }
-    if (name == "--ready-fd") {
-      LMSB_TRY(parsed.ready_fd, descriptor_number(value));
-    } else if (name == "--config") {
-      parsed.sources.files.push_back("!" + value);
-      is_config_named = true;
-    } else if (name == "--config-copy") {
-      copies.push_back(value);
-    } else if (name == "--listen" && value == "off") {
+    LMSB_TRY(const bool is_taken, take_own_flag(name, value, parsed));
+    if (is_taken) continue;
+    if (name == "--listen" && value == "off") {
       parsed.is_socket_only = true;
     } else {
       parsed.sources.flags.push_back({flag->key, value});
     }
   }
-  if (!copies.empty()) {
-    parsed.sources.files = copies;  // stage 2: what stage 1 has read
-  } else if (!is_config_named) {
-    parsed.sources.files = {"/etc/lm-sandbox/config.toml"};
-  }
+  if (parsed.sources.files.empty()) parsed.sources.files = {"/etc/lm-sandbox/config.toml"};
   return parsed;
 }
 

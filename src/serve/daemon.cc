@@ -1,11 +1,9 @@
 #include "serve/daemon.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <functional>
 #include <grp.h>
-#include <pwd.h>
-#include <set>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <vector>
@@ -23,13 +21,18 @@
 #include "http/server.h"
 #include "io/blocking_pool.h"
 #include "io/spawn.h"
+#include "io/wait_fd.h"
 #include "json/writer.h"
+#include "serve/checks.h"
+#include "serve/options.h"
 #include "server/app.h"
 
 namespace lmsb::serve {
 namespace {
 
 constexpr std::chrono::milliseconds kAnswerGrace{10'000};  // for answers in progress when the daemon is asked to end
+constexpr const char* kReloadHint =
+    "the settings before stay in force; a file that they did not name, and that root alone may read, needs a restart";
 constexpr std::size_t kPoolThreads = 4;
 constexpr std::size_t kPoolQueue = 256;
 
@@ -39,103 +42,27 @@ LogLevel log_level(const std::string& name) {
   return name == "error" ? LogLevel::error : LogLevel::info;
 }
 
-// The uids of the members of a group, asked once: name services may block.
-std::set<uid_t> group_members(const std::string& name) {
-  std::set<uid_t> uids;
-  const group* found = ::getgrnam(name.c_str());
-  if (found == nullptr) return uids;
-  const gid_t gid = found->gr_gid;
-  std::vector<std::string> members;
-  for (char** member = found->gr_mem; *member != nullptr; ++member) members.emplace_back(*member);
-  for (const std::string& member : members)
-    if (const passwd* user = ::getpwnam(member.c_str())) uids.insert(user->pw_uid);
-  ::setpwent();
-  while (const passwd* user = ::getpwent())
-    if (user->pw_gid == gid) uids.insert(user->pw_uid);
-  ::endpwent();
-  return uids;
-}
-
-server::DoorPolicy door_policy(const config::Config& config) {
+// What SIGHUP brought, ready to be taken up.
+struct Fresh {
+  config::Config config;
   server::DoorPolicy doors;
-  doors.allow_hosts = config.allow_host;
-  doors.allow_origins = config.allow_origin;
-  doors.auth_required = config.auth.required;
-  for (const std::string& listen : config.listen) {
-    std::string host = listen.substr(0, listen.rfind(':'));
-    if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
-    doors.own_hosts.push_back(host);
-  }
-  for (std::size_t i = 0; i < config.auth.keys.size(); ++i)
-    doors.keys.push_back(server::ApiKey::from_secret("key" + std::to_string(i + 1), config.auth.keys[i], true));
-  for (const std::string& hex : config.auth.key_sha256)
-    if (const auto digest = server::parse_sha256(hex))
-      doors.keys.push_back({"sha256-" + hex.substr(0, 8), *digest, true});
-  const std::set<uid_t> members = group_members(config.socket_group);
-  const uid_t own = ::getuid();
-  doors.local_access = [members, own](std::uint32_t uid) {
-    if (uid == 0 || uid == own) return server::LocalAccess::admin;
-    return members.contains(uid) ? server::LocalAccess::own : server::LocalAccess::none;
-  };
-  return doors;
-}
-
-control::EngineOptions engine_options(const config::Config& config) {
-  control::EngineOptions options;
-  options.default_image = config.default_image;
-  options.pool_size = config.pool.size;
-  options.kept_pool_size = config.pool.kept_size;
-  options.max_running = config.limits.max_running;
-  options.max_waiting = config.limits.max_waiting;
-  options.policy.memory = config.policy.memory;
-  options.policy.cpu_millis = static_cast<std::uint32_t>(config.policy.cpus * 1000);
-  options.policy.processes = config.policy.processes;
-  options.policy.disk = config.policy.disk;
-  options.policy.timeout = config.policy.timeout_ms;
-  return options;
-}
-
-control::ModelOptions model_options(const config::Config& config) {
-  control::ModelOptions options;
-  options.default_model = config.model.default_;
-  options.llama_server = config.model.llama_server;
-  options.max_tokens = config.model.max_tokens;
-  options.context = config.model.context;
-  options.threads = config.model.threads;
-  options.mount_desk = config.run_dir + "/mounts.sock";
-  options.upstream_url = config.upstream.base_url;
-  options.upstream_model = config.upstream.model;
-  options.upstream_key = config.upstream.api_key;
-  options.upstream_timeout = config.upstream.timeout_ms;
-  return options;
-}
-
-// Beyond loopback everybody needs a key, so there has to be one, and the machine's own files are not the default.
-Status check_binding(const config::Config& config) {
-  const auto is_loopback = [](const std::string& listen) {
-    return listen.starts_with("127.") || listen.starts_with("localhost:") || listen.starts_with("[::1]:");
-  };
-  if (std::all_of(config.listen.begin(), config.listen.end(), is_loopback)) return {};
-  if (config.auth.keys.empty() && config.auth.key_sha256.empty())
-    return Error(ErrorCode::failed_precondition, "listening beyond loopback needs an API key")
-        .with_hint("set [auth] key_file in the configuration, or listen on 127.0.0.1");
-  if (config.default_image == "host")
-    return Error(ErrorCode::failed_precondition, "image host cannot be the default beyond loopback")
-        .with_hint("build image base: sudo lm-sandbox image build base");
-  return {};
-}
+  std::vector<std::string> keys_for_a_restart;
+};
 
 class Daemon {
  public:
-  Daemon(const config::Config& config, int ready_fd, UniqueFd launcher)
-      : config_(config),
-        ready_fd_(ready_fd),
+  Daemon(Settings settings, const config::Config& config, DaemonFds fds)
+      : settings_(std::move(settings)),
+        config_(config),
+        fds_(std::move(fds)),
+        signals_(loop_, SIGTERM, SIGINT, SIGHUP),
         log_(log_level(config.log_level), config.log_format == "json" ? LogFormat::json : LogFormat::text),
         pool_(kPoolThreads, kPoolQueue),
-        fleet_(loop_, sandbox::LauncherClient(std::move(launcher)), {}, metrics_, log_),
+        fleet_(loop_, sandbox::LauncherClient(std::move(fds_.launcher)), {}, metrics_, log_),
         engine_(loop_, {fleet_, image::Store(config.data_dir), make_models()}, engine_options(config), metrics_, log_),
         app_(engine_, metrics_, log_, app_options(config)),
-        server_(loop_, {}, app_.serve()) {}
+        server_(loop_, {}, app_.serve()),
+        settings_watch_(loop_.get_executor(), settings_.socket()) {}
 
   Status run() {
     io::spawn(loop_, serve(this));
@@ -145,14 +72,21 @@ class Daemon {
 
  private:
   std::unique_ptr<control::ModelService> make_models() {
+    control::ModelOptions options = model_options(config_);
+    if (const group* socket_group = ::getgrnam(config_.socket_group.c_str())) {
+      options.desk_mode = 0660;
+      options.desk_group = socket_group->gr_gid;
+    }
     return std::make_unique<control::Models>(loop_, pool_, fleet_, image::Store(config_.data_dir),
-                                             model::Store(config_.data_dir), model_options(config_), log_);
+                                             model::Store(config_.data_dir, download_limits(config_)),
+                                             std::move(options), log_);
   }
 
   static server::AppOptions app_options(const config::Config& config) {
     server::AppOptions options;
     options.doors = door_policy(config);
     options.created_limits = control::Engine::created_defaults();
+    options.run_bash_sandbox = config.run_bash.sandbox;
     return options;
   }
 
@@ -160,7 +94,9 @@ class Daemon {
     Status started = co_await self->start();
     if (started.ok()) {
       io::spawn(self->loop_, watch_launcher(self));
+      io::spawn(self->loop_, watch_settings(self));
       co_await self->wait_signal();
+      self->settings_watch_.stop();
       co_await self->server_.shutdown(kAnswerGrace);
     }
     if (!started.ok()) self->ended_ = std::move(started);
@@ -170,7 +106,6 @@ class Daemon {
   }
 
   io::Task<void> start() {
-    LMSB_CO_CHECK(check_binding(config_));
     auto prepared = co_await engine_.prepare();
     if (!prepared.ok())
       co_return std::move(prepared)
@@ -178,8 +113,8 @@ class Daemon {
           .with_context("the first sandbox")
           .with_hint("lm-sandbox doctor says what is missing on this machine");
     std::vector<std::string> addresses;
-    for (const std::string& address : config_.listen) {
-      LMSB_CO_TRY(std::string bound, server_.listen_tcp(address));
+    for (const int fd : fds_.listening) {
+      LMSB_CO_TRY(std::string bound, server_.listen_on(UniqueFd(fd)));
       addresses.push_back(std::move(bound));
     }
     const group* socket_group = ::getgrnam(config_.socket_group.c_str());
@@ -206,15 +141,59 @@ class Daemon {
         .end_object();
     const std::string text = std::move(line).str() + "\n";
     for (const std::string& address : addresses) log_.log(LogLevel::info, "daemon.listening", {{"address", address}});
-    if (ready_fd_ < 0) return;
-    (void)!::write(ready_fd_, text.data(), text.size());  // who asked for it may have gone
-    ::close(ready_fd_);
+    if (!fds_.ready) return;
+    (void)!::write(fds_.ready.get(), text.data(), text.size());  // who asked for it may have gone
+    fds_.ready.reset();
   }
 
+  // Until the daemon is to end. SIGHUP, which the parent does not pass on, means the same as to the parent.
   io::Always<void> wait_signal() {
-    boost::asio::signal_set signals(loop_, SIGTERM, SIGINT);
-    const auto [error, signal] = co_await signals.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
-    log_.log(LogLevel::info, "daemon.stopping", {{"signal", signal}});
+    int last = SIGHUP;
+    while (last == SIGHUP) {
+      const auto [error, signal] = co_await signals_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+      last = error ? SIGTERM : signal;
+      if (last == SIGHUP) settings_.ask();
+    }
+    log_.log(LogLevel::info, "daemon.stopping", {{"signal", last}});
+  }
+
+  // On a thread of the pool.
+  Result<Fresh> read_fresh() {
+    LMSB_TRY(const config::Config read, settings_.read());
+    Fresh fresh;
+    fresh.config = reloaded(config_, read);
+    fresh.keys_for_a_restart = keys_for_a_restart(config_, read);
+    LMSB_CHECK(check_binding(fresh.config, config_.default_image));
+    fresh.doors = door_policy(fresh.config);
+    return fresh;
+  }
+
+  void take_up(Fresh fresh) {
+    for (const std::string& key : fresh.keys_for_a_restart)
+      log_.log(LogLevel::warning, "settings.need_restart", {{"key", key}});
+    log_.log(LogLevel::info, "settings.reloaded", {{"api_keys", std::uint64_t{fresh.doors.keys.size()}}});
+    app_.set_doors(std::move(fresh.doors));
+    engine_.set_policy(policy_caps(fresh.config));
+  }
+
+  // At SIGHUP the parent hands the files of the settings over anew. What is wrong with them leaves all as it was.
+  static io::Always<void> watch_settings(Daemon* self) {
+    for (;;) {
+      const Status readable = co_await self->settings_watch_.readable();
+      if (!readable.ok()) co_return;
+      std::function<Result<Fresh>()> read = [self] { return self->read_fresh(); };
+      auto job = self->pool_.run(std::move(read));
+      auto fresh = co_await std::move(job);
+      if (fresh.ok()) {
+        self->take_up(*std::move(fresh));
+      } else if (fresh.error().code() == ErrorCode::cancelled) {
+        co_return;  // the parent is gone, and so are we in a moment
+      } else {
+        const std::string& hint = fresh.error().hint();
+        self->log_.log(LogLevel::error, "settings.reload_failed",
+                       {{"error", fresh.error().message()}, {"hint", hint.empty() ? kReloadHint : hint}});
+      }
+    }
   }
 
   // Without its launcher the daemon can do nothing: it ends, and is started again.
@@ -226,9 +205,11 @@ class Daemon {
     std::raise(SIGTERM);
   }
 
-  const config::Config& config_;
-  int ready_fd_;
+  Settings settings_;
+  const config::Config config_;  // as the daemon was started
+  DaemonFds fds_;
   boost::asio::io_context loop_{1};
+  boost::asio::signal_set signals_;
   Metrics metrics_;
   Logger log_;
   io::BlockingPool pool_;
@@ -236,14 +217,16 @@ class Daemon {
   control::Engine engine_;
   server::App app_;
   http::Server server_;
+  io::FdWatch settings_watch_;
   Status ended_;
 };
 
 }  // namespace
 
-Status run_daemon(const config::Config& config, int ready_fd, UniqueFd launcher) {
+Status run_daemon(Settings settings, DaemonFds fds) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed connection is an error of its write, not the end of the daemon
-  Daemon daemon(config, ready_fd, std::move(launcher));
+  LMSB_TRY(const config::Config config, settings.read());
+  Daemon daemon(std::move(settings), config, std::move(fds));
   return daemon.run();
 }
 

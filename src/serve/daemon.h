@@ -1,13 +1,21 @@
 #pragma once
-// The daemon: puts loop, fleet, engine, doors and server together and runs them until SIGTERM.
+// The daemon: puts loop, fleet, engine, doors and server together and runs them until SIGTERM. SIGHUP makes it take up
+// keys, doors and policy anew (settings.h).
+#include <vector>
+
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "config/config.h"
+#include "serve/settings.h"
 
 namespace lmsb::serve {
 
-// Blocks until SIGTERM or SIGINT, or until the launcher is gone (an Error). `ready_fd` gets one line when requests can
-// be answered; -1 = none.
-Status run_daemon(const config::Config& config, int ready_fd, UniqueFd launcher);
+struct DaemonFds {
+  UniqueFd launcher;           // the launcher's socket
+  UniqueFd ready;              // gets one line when requests can be answered; may be empty
+  std::vector<int> listening;  // TCP sockets that listen already, inherited: the daemon takes them over
+};
+
+// Blocks until SIGTERM or SIGINT, or until the launcher is gone (an Error).
+Status run_daemon(Settings settings, DaemonFds fds);
 
 }  // namespace lmsb::serve

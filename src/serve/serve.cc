@@ -5,24 +5,27 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
-#include <fstream>
 #include <grp.h>
-#include <iterator>
 #include <pwd.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "http/listener.h"
+#include "launcher/handed_files.h"
 #include "launcher/parent.h"
+#include "os/small_file.h"
+#include "serve/checks.h"
 #include "serve/daemon.h"
+#include "serve/default_image.h"
 
 namespace lmsb::serve {
 namespace {
 
 constexpr const char* kDaemonUser = "lm-sandbox";
+using Words = std::vector<std::string>;
 
 int report(const Error& error) {
-  std::fprintf(stderr, "lm-sandbox: %s%s%s\n", error.message().c_str(), error.hint().empty() ? "" : ": ",
+  std::fprintf(stderr, "lm-sandbox: %s%s%s\n", error.message().c_str(), error.hint().empty() ? "" : "; ",
                error.hint().c_str());
   return 1;
 }
@@ -41,16 +44,6 @@ Result<std::string> find_program(const std::string& name) {
       .with_hint("install lm-sandbox again");
 }
 
-// The configuration may be readable by root alone: the daemon gets a copy in memory.
-Result<std::string> copy_for_daemon(const std::string& path) {
-  std::ifstream file(path);
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  const int copy = static_cast<int>(::memfd_create("lm-sandbox-config", 0));
-  if (copy < 0 || ::write(copy, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-    return Error::from_errno(errno, "copy the configuration " + path);
-  return "/proc/self/fd/" + std::to_string(copy);  // stays open across both execs
-}
-
 // Many sandboxes mean many descriptors.
 void raise_descriptor_limit() {
   rlimit limit{};
@@ -59,67 +52,133 @@ void raise_descriptor_limit() {
   (void)::setrlimit(RLIMIT_NOFILE, &limit);  // less is no error: launches then say what is missing
 }
 
-Result<std::vector<std::string>> launcher_command(const std::vector<std::string>& arguments,
-                                                  const ServeArguments& parsed, const config::Config& config) {
+// What stage 1 hands to the programs that follow.
+struct Prepared {
+  std::string default_image;
+  std::vector<int> listening;  // stay open across exec
+};
+
+// Opened by root: it sees who holds a port that is taken, and may take ports below 1024.
+Result<std::vector<int>> open_listeners(const Words& addresses) {
+  std::vector<int> fds;
+  for (const std::string& address : addresses) {
+    LMSB_TRY(http::Listener listener, http::make_tcp_listener(address));
+    (void)::fcntl(listener.fd.get(), F_SETFD, 0);
+    fds.push_back(listener.fd.release());
+  }
+  return fds;
+}
+
+// A private daemon, which a command starts for itself, is no first start: it leaves the choice of an image open.
+Result<std::string> settle_default_image(const config::Config& config, bool is_private) {
+  LMSB_TRY(const DefaultImage image, find_default_image(config));
+  LMSB_CHECK(check_binding(config, image.name));
+  if (!image.is_chosen_now || is_private) return image.name;
+  return fix_default_image(config.data_dir, image.name);
+}
+
+Result<Prepared> prepare(const ServeArguments& parsed, config::Config config) {
+  if (parsed.is_socket_only) config.listen.clear();
+  LMSB_CHECK(check_data_directory(config.data_dir));
+  Prepared prepared;
+  LMSB_TRY(prepared.default_image, settle_default_image(config, parsed.die_with_parent));
+  LMSB_TRY(prepared.listening, open_listeners(config.listen));
+  return prepared;
+}
+
+void add(Words& command, const char* flag, const std::string& value) {
+  command.emplace_back(flag);
+  command.push_back(value);
+}
+
+// The parent and the launcher: what they work with.
+Result<Words> launcher_words(const ServeArguments& parsed, const config::Loaded& loaded, const Prepared& prepared) {
+  const config::Config& config = loaded.config;
   LMSB_TRY(const std::string launcher_program, find_program("lm-sandbox-launcher"));
   LMSB_TRY(const std::string guest_program, find_program("lm-sandbox-guest"));
   const passwd* user = ::getpwnam(kDaemonUser);
-  const uid_t uid = user != nullptr ? user->pw_uid : launcher::kDaemonId;
-  const gid_t gid = user != nullptr ? user->pw_gid : launcher::kDaemonId;
-  std::vector<std::string> command = {launcher_program,    "--data-dir",   config.data_dir,    "--run-dir",
-                                      config.run_dir,      "--guest",      guest_program,      "--daemon-uid",
-                                      std::to_string(uid), "--daemon-gid", std::to_string(gid)};
+  Words words = {launcher_program};
+  add(words, "--data-dir", config.data_dir);
+  add(words, "--run-dir", config.run_dir);
+  add(words, "--guest", guest_program);
+  add(words, "--daemon-uid", std::to_string(user != nullptr ? user->pw_uid : launcher::kDaemonId));
+  add(words, "--daemon-gid", std::to_string(user != nullptr ? user->pw_gid : launcher::kDaemonId));
   if (const group* socket_group = ::getgrnam(config.socket_group.c_str()); socket_group != nullptr)
-    command.insert(command.end(), {"--socket-gid", std::to_string(socket_group->gr_gid)});
-  if (parsed.die_with_parent) command.emplace_back("--die-with-parent");
-  for (const char* fixed : {"--", "", "serve"}) command.emplace_back(fixed);
-  command[command.size() - 2] = own_path();
-  command.insert(command.end(), arguments.begin(), arguments.end());
-  for (const std::string& file : parsed.sources.files) {
-    const std::string path = file.starts_with('!') ? file.substr(1) : file;
-    if (::access(path.c_str(), R_OK) != 0) continue;
-    LMSB_TRY(const std::string copy, copy_for_daemon(path));
-    command.insert(command.end(), {"--config-copy", copy});
-  }
-  return command;
+    add(words, "--socket-gid", std::to_string(socket_group->gr_gid));
+  add(words, "--max-memory", std::to_string(config.policy.memory.count()));
+  add(words, "--max-cpu-millis", std::to_string(static_cast<std::uint32_t>(config.policy.cpus * 1000)));
+  add(words, "--max-processes", std::to_string(config.policy.processes));
+  add(words, "--max-disk", std::to_string(config.policy.disk.count()));
+  if (parsed.die_with_parent) words.emplace_back("--die-with-parent");
+  for (const std::string& file : loaded.files) add(words, "--handed-file", file);
+  for (const int fd : prepared.listening) add(words, "--daemon-fd", std::to_string(fd));
+  if (parsed.ready_fd >= 0) add(words, "--daemon-fd", std::to_string(parsed.ready_fd));
+  return words;
 }
 
-int become_launcher(const std::vector<std::string>& arguments) {
-  if (::geteuid() != 0)
-    return report(Error(ErrorCode::permission_denied,
-                        "serve needs root: sandboxes are made by a small privileged launcher (the daemon itself runs "
-                        "without privilege)")
-                      .with_hint("run: sudo lm-sandbox serve"));
-  const auto parsed = parse_arguments(arguments);
-  if (!parsed.ok()) return report(parsed.error());
-  const auto loaded = config::load(parsed->sources);
-  if (!loaded.ok()) return report(loaded.error());
-  for (const std::string& warning : loaded->warnings)
-    std::fprintf(stderr, "lm-sandbox: warning: %s\n", warning.c_str());
-  raise_descriptor_limit();
-  const auto command = launcher_command(arguments, *parsed, loaded->config);
-  if (!command.ok()) return report(command.error());
+// Stage 2: as this one was called, and what this one has found out.
+Words daemon_words(const Words& arguments, const config::Loaded& loaded, const Prepared& prepared) {
+  Words words = {own_path(), "serve"};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  add(words, "--default-image", prepared.default_image);
+  for (const std::string& file : loaded.files) add(words, "--handed-file", file);
+  for (const int fd : prepared.listening) add(words, "--listen-fd", std::to_string(fd));
+  return words;
+}
+
+Error become(const Words& words) {
   std::vector<char*> argv;
-  for (const std::string& argument : *command) argv.push_back(const_cast<char*>(argument.c_str()));  // NOLINT: execv
+  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));  // NOLINT: execv
   argv.push_back(nullptr);
   ::execv(argv[0], argv.data());
-  return report(Error::from_errno(errno, "execute " + (*command)[0]));
+  return Error::from_errno(errno, "execute " + words[0]);
+}
+
+// Returns only when something is wrong.
+Status become_launcher(const Words& arguments) {
+  LMSB_CHECK(check_power(::geteuid() == 0, os::read_small_file));
+  LMSB_TRY(const ServeArguments parsed, parse_arguments(arguments));
+  if (!parsed.handed_files.empty() || !parsed.listen_fds.empty())
+    return Error(ErrorCode::invalid_argument, "--handed-file and --listen-fd are for the program's own use")
+        .with_hint("lm-sandbox serve --help lists the flags");
+  LMSB_TRY(const config::Loaded loaded, config::load(parsed.sources));
+  if (loaded.files.size() > launcher::kMaxHandedFiles)
+    return Error(ErrorCode::invalid_argument, "the settings come from more than 16 files").with_hint("join some");
+  for (const std::string& warning : loaded.warnings) std::fprintf(stderr, "lm-sandbox: warning: %s\n", warning.c_str());
+  raise_descriptor_limit();
+  LMSB_TRY(const Prepared prepared, prepare(parsed, loaded.config));
+  LMSB_TRY(Words words, launcher_words(parsed, loaded, prepared));
+  words.emplace_back("--");
+  const Words daemon = daemon_words(arguments, loaded, prepared);
+  words.insert(words.end(), daemon.begin(), daemon.end());
+  return become(words);
+}
+
+// The socket whose number the parent left in `variable`; nothing when it left none.
+UniqueFd take_socket(const char* variable) {
+  const char* number = std::getenv(variable);
+  if (number == nullptr) return {};
+  UniqueFd socket(std::atoi(number));
+  (void)::fcntl(socket.get(), F_SETFD, FD_CLOEXEC);
+  ::unsetenv(variable);
+  return socket;
+}
+
+Status be_daemon(const Words& arguments, UniqueFd launcher) {
+  UniqueFd files = take_socket(launcher::kFilesFdVariable);
+  LMSB_TRY(ServeArguments parsed, parse_arguments(arguments));
+  DaemonFds fds;
+  fds.launcher = std::move(launcher);
+  fds.ready.reset(parsed.ready_fd);
+  fds.listening = parsed.listen_fds;
+  return run_daemon(Settings(std::move(parsed), std::move(files)), std::move(fds));
 }
 
 }  // namespace
 
-int main_serve(const std::vector<std::string>& arguments) {
-  const char* launcher_fd = std::getenv(launcher::kLauncherFdVariable);
-  if (launcher_fd == nullptr) return become_launcher(arguments);
-  UniqueFd launcher(std::atoi(launcher_fd));
-  (void)::fcntl(launcher.get(), F_SETFD, FD_CLOEXEC);
-  ::unsetenv(launcher::kLauncherFdVariable);
-  const auto parsed = parse_arguments(arguments);
-  if (!parsed.ok()) return report(parsed.error());
-  auto loaded = config::load(parsed->sources);
-  if (!loaded.ok()) return report(loaded.error());
-  if (parsed->is_socket_only) loaded->config.listen.clear();
-  const Status ended = run_daemon(loaded->config, parsed->ready_fd, std::move(launcher));
+int main_serve(const Words& arguments) {
+  UniqueFd launcher = take_socket(launcher::kLauncherFdVariable);
+  const Status ended = launcher ? be_daemon(arguments, std::move(launcher)) : become_launcher(arguments);
   return ended.ok() ? 0 : report(ended.error());
 }
 

@@ -1,8 +1,9 @@
 #pragma once
 // `lm-sandbox serve`: two stages of one program.
 //
-// Stage 1 runs as root: it reads flags and configuration, decides who the daemon will be, and becomes
-// lm-sandbox-launcher, which starts stage 2: the daemon, without any privilege, beside the launcher.
+// Stage 1 runs as root: it reads flags and configuration, checks what must be right before anything starts, opens the
+// TCP listeners, decides who the daemon will be, and becomes lm-sandbox-launcher, which starts stage 2: the daemon,
+// without any privilege, beside the launcher.
 #include <string>
 #include <vector>
 
@@ -17,6 +18,9 @@ struct ServeArguments {
   int ready_fd = -1;             // where one line of JSON goes when ready; -1 = nowhere
   bool is_socket_only = false;   // --listen off: the unix socket and no TCP
   bool die_with_parent = false;  // of private daemons that a command starts
+  // From stage 1 to stage 2:
+  std::vector<std::string> handed_files;  // names of the files that the parent hands over, in their order
+  std::vector<int> listen_fds;            // sockets that listen already, instead of `listen`
 };
 
 // Takes `--name value`, `--name=value` and bare switches apart. Errors name the flag.

@@ -13,11 +13,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAnswers& answers,
-                      const control::Limits& limits) {
+                      const AppOptions& options) {
   RouteTable table;
-  add_seed_routes(table, control);
+  add_seed_routes(table, control, options.run_bash_sandbox);
   add_run_routes(table, control);
-  add_sandbox_routes(table, control, answers, limits);
+  add_sandbox_routes(table, control, answers, options.created_limits);
   add_exec_routes(table, control);
   add_image_routes(table, control);
   add_model_routes(table, control);
@@ -81,9 +81,9 @@ struct Asked {
 }  // namespace
 
 struct App::State {
-  State(control::Control& control, Metrics& metrics, Logger& logger, AppOptions options)
-      : doors(std::move(options.doors)),
-        table(make_table(control, metrics, answers, options.created_limits)),
+  State(control::Control& control, Metrics& metrics, Logger& logger, const AppOptions& options)
+      : doors(options.doors),
+        table(make_table(control, metrics, answers, options)),
         counts(metrics, table),
         log(logger),
         refusals(logger) {}
@@ -179,8 +179,8 @@ io::Always<http::Response> App::State::answer(http::Request request) {
   co_return conclude(asked, std::move(response));
 }
 
-App::App(control::Control& control, Metrics& metrics, Logger& log, AppOptions options)
-    : state_(std::make_unique<State>(control, metrics, log, std::move(options))) {}
+App::App(control::Control& control, Metrics& metrics, Logger& log, const AppOptions& options)
+    : state_(std::make_unique<State>(control, metrics, log, options)) {}
 
 App::~App() = default;
 

@@ -21,12 +21,14 @@ struct AppOptions {
   DoorPolicy doors;
   // What a request to create leaves out of `limits`; the defaults of created sandboxes.
   control::Limits created_limits;
+  // The kept sandbox that /run-bash/ runs in; "" = a fresh one for each request.
+  std::string run_bash_sandbox;
 };
 
 class App {
  public:
   // All references outlive the App.
-  App(control::Control& control, Metrics& metrics, Logger& log, AppOptions options);
+  App(control::Control& control, Metrics& metrics, Logger& log, const AppOptions& options);
   ~App();
 
   // For http::Server. The App outlives it and every request that runs.

@@ -36,6 +36,36 @@ TEST(RunBash, RunsAnEmptyCommand) {
   EXPECT_EQ(std::get<std::string>(f.control.one_shot.command.cmd), "");
 }
 
+TEST(RunBash, RunsInTheKeptSandboxThatTheSettingsNameAndMakesItOnce) {
+  Fixture f(local_policy(), "shell");
+  f.control.is_missing = true;
+  f.control.one_shot_result.exec.out.data = "out\n";
+  for (int i = 0; i < 2; ++i)
+    EXPECT_THAT(f.send("POST", "/run-bash/", R"({"cmd":"x"})").body, HasSubstr(R"("output":"out\n")"));
+  EXPECT_EQ(f.control.creations, 1);
+  EXPECT_EQ(f.control.creation.name, "shell");
+  EXPECT_EQ(f.control.named, "shell");
+  EXPECT_EQ(std::get<std::string>(f.control.command.cmd), "x");
+  EXPECT_EQ(f.control.asker.name, "run-bash");
+  EXPECT_FALSE(f.control.asker.admin);
+}
+
+TEST(RunBash, MakesTheKeptSandboxAnewWhenItHasDied) {
+  Fixture f(local_policy(), "shell");
+  f.control.sandbox.state = control::SandboxState::failed;
+  EXPECT_EQ(f.send("POST", "/run-bash/", R"({"cmd":"x"})").status, 200);
+  EXPECT_EQ(f.control.removals, 1);
+  EXPECT_EQ(f.control.creations, 1);
+}
+
+TEST(RunBash, TellsThatTheKeptSandboxIsWanting) {
+  Fixture f(local_policy(), "shell");
+  f.control.error = Error(ErrorCode::permission_denied, "above the policy");
+  const auto response = f.send("POST", "/run-bash/", R"({"cmd":"x"})");
+  EXPECT_EQ(response.status, 403);
+  EXPECT_THAT(response.body, HasSubstr("above the policy"));
+}
+
 TEST(RunBash, AnswersErrorsAsFastApiDoes) {
   Fixture f;
   EXPECT_EQ(f.send("POST", "/run-bash/").status, 422);
@@ -201,6 +231,45 @@ TEST(Sandboxes, CreateFillsWhatIsLeftOutOfLimitsWithItsOwnDefaults) {
   EXPECT_EQ(f.control.creation.limits->cpu_millis, 2000U);
   EXPECT_EQ(f.control.creation.limits->processes, 1024U);
   EXPECT_EQ(f.control.creation.name, "n");
+}
+
+TEST(Sandboxes, CreateTakesWhereItsCommandsStart) {
+  Fixture f;
+  EXPECT_EQ(f.send("POST", "/v1/sandboxes", R"({"cwd":"/tmp","user":"user"})").status, 201);
+  EXPECT_EQ(f.control.creation.cwd, "/tmp");
+  EXPECT_EQ(f.control.creation.user, "user");
+}
+
+TEST(Sandboxes, CreateTakesTheRuntimeAndTheEgressThatThereAre) {
+  Fixture f;
+  for (const char* body : {R"({"runtime":"native"})", R"({"egress":{"mode":"none"}})",
+                           R"({"egress":{"mode":"none","allow":[]}})", R"({"egress":{}})"}) {
+    EXPECT_EQ(f.send("POST", "/v1/sandboxes", body).status, 201) << body;
+  }
+  EXPECT_EQ(f.send("POST", "/v1/run", R"({"cmd":"x","runtime":"native","egress":{"mode":"none"}})").status, 200);
+}
+
+TEST(Sandboxes, CreateSaysNotYetToThoseThatWillBe) {
+  Fixture f;
+  for (const auto& [body, path] :
+       std::map<std::string, std::string>{{R"({"runtime":"oci"})", "runtime"},
+                                          {R"({"egress":{"mode":"open"}})", "egress.mode"},
+                                          {R"({"egress":{"mode":"none","allow":["pypi.org"]}})", "egress.allow"}}) {
+    const auto response = f.send("POST", "/v1/sandboxes", body);
+    EXPECT_EQ(response.status, 400) << body;
+    EXPECT_THAT(response.body, HasSubstr(R"("path":")" + path + R"(","message":"not yet: )"));
+  }
+  EXPECT_EQ(f.control.creations, 0);
+}
+
+TEST(Exec, SaysNotYetToLimitsATerminalAndDetaching) {
+  Fixture f;
+  for (const char* field : {R"("limits":{"cpus":1})", R"("pty":{"cols":80,"rows":24})", R"("detach":true)"}) {
+    const auto response = f.send("POST", "/v1/sandboxes/abc/exec", std::string(R"({"cmd":"x",)") + field + "}");
+    EXPECT_EQ(response.status, 400) << field;
+    EXPECT_THAT(response.body, HasSubstr(R"("message":"not yet: )"));
+  }
+  EXPECT_EQ(f.send("POST", "/v1/sandboxes/abc/exec", R"({"cmd":"x","detach":false,"pty":null})").status, 200);
 }
 
 TEST(Sandboxes, CreateHonoursAnIdempotencyKey) {

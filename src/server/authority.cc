@@ -19,6 +19,7 @@ bool is_host_name(const std::string& host) {
 
 bool parse_v6(const std::string& bracketed, in6_addr& out) {
   if (bracketed.size() < 4 || bracketed.front() != '[' || bracketed.back() != ']') return false;
+  if (bracketed.find('\0') != std::string::npos) return false;  // would end the text that is looked at below
   return inet_pton(AF_INET6, bracketed.substr(1, bracketed.size() - 2).c_str(), &out) == 1;
 }
 

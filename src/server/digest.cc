@@ -25,6 +25,13 @@ bool equal_in_constant_time(const Sha256& a, const Sha256& b) {
   return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
+std::string to_hex(const Sha256& digest) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const std::uint8_t octet : digest) text += {kDigits[octet >> 4U], kDigits[octet & 15U]};
+  return text;
+}
+
 std::optional<Sha256> parse_sha256(std::string_view hex) {
   Sha256 out{};
   if (hex.size() != 2 * out.size()) return std::nullopt;

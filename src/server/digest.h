@@ -13,6 +13,8 @@ using Sha256 = std::array<std::uint8_t, 32>;
 Sha256 sha256(std::string_view bytes);
 // Takes the same time wherever the first difference is.
 bool equal_in_constant_time(const Sha256& a, const Sha256& b);
+// 64 lower case hexadecimal digits.
+std::string to_hex(const Sha256& digest);
 // 64 hexadecimal digits; nothing for anything else.
 std::optional<Sha256> parse_sha256(std::string_view hex);
 

@@ -75,17 +75,8 @@ std::optional<std::string_view> presented_key(const http::Headers& headers) {
   return trim(value.substr(space));
 }
 
-Error unauthenticated(const http::Request& request) {
-  bool given = request.headers.find("Authorization") || request.headers.find("X-API-Key");
-  Error error(ErrorCode::unauthenticated,
-              given ? "the API key is not known here (or two were sent)" : "this request needs an API key");
-  bool local = request.peer.is_unix || (request.peer.is_loopback && request.peer.listener_is_loopback);
-  std::string hint = "send `Authorization: Bearer KEY` or `X-API-Key: KEY`";
-  if (local) {
-    hint += "; without a key this machine's root, the daemon's own user and members of the socket's group are served";
-  }
-  return std::move(error).with_slug(given ? "key_unknown" : "key_required").with_hint(std::move(hint));
-}
+// The unix socket, or loopback at both ends: the kernel knows whose the other end is.
+bool is_local(const http::Peer& peer) { return peer.is_unix || (peer.is_loopback && peer.listener_is_loopback); }
 
 }  // namespace
 
@@ -155,11 +146,22 @@ std::optional<control::Principal> Doors::by_key(const http::Request& request) co
 }
 
 std::optional<control::Principal> Doors::by_uid(const http::Peer& peer) const {
-  bool local = peer.is_unix || (peer.is_loopback && peer.listener_is_loopback);
-  if (!local || policy_.auth_required || !peer.uid || !policy_.local_access) return std::nullopt;
+  if (!is_local(peer) || policy_.auth_required || !peer.uid || !policy_.local_access) return std::nullopt;
   LocalAccess access = policy_.local_access(*peer.uid);
   if (access == LocalAccess::none) return std::nullopt;
   return control::Principal{"local:" + std::to_string(*peer.uid), access == LocalAccess::admin};
+}
+
+Error Doors::unauthenticated(const http::Request& request) const {
+  bool given = request.headers.find("Authorization") || request.headers.find("X-API-Key");
+  Error error(ErrorCode::unauthenticated,
+              given ? "the API key is not known here (or two were sent)" : "this request needs an API key");
+  std::string hint = "send `Authorization: Bearer KEY` or `X-API-Key: KEY`";
+  if (is_local(request.peer) && !policy_.auth_required) {
+    hint += "; without a key this machine's root, the daemon's own user and members of the socket's group are served";
+    if (!policy_.local_help.empty()) hint += ": " + policy_.local_help;
+  }
+  return std::move(error).with_slug(given ? "key_unknown" : "key_required").with_hint(std::move(hint));
 }
 
 Result<control::Principal> Doors::authenticate(const http::Request& request) const {

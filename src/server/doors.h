@@ -43,6 +43,8 @@ struct DoorPolicy {
   bool auth_required = false;  // [auth] required: everyone needs a key
   // Asked for each request that comes by loopback or the unix socket without a valid key. Must not block. Empty: none.
   std::function<LocalAccess(std::uint32_t uid)> local_access;
+  // What a user of this machine whom it turns away can do, a sentence: which group to join. "" = said in general.
+  std::string local_help;
 };
 
 // A request turned away: the answer's status, and why.
@@ -70,6 +72,7 @@ class Doors {
   std::optional<Refusal> check_fetch_metadata(const http::Request& request) const;
   std::optional<control::Principal> by_key(const http::Request& request) const;
   std::optional<control::Principal> by_uid(const http::Peer& peer) const;
+  Error unauthenticated(const http::Request& request) const;
 
   DoorPolicy policy_;
   bool any_address_ = false;  // listening on a wildcard address

@@ -255,6 +255,20 @@ TEST(Doors, SayWhatToDoWhenTheyStayShut) {
   EXPECT_NE(Doors(local_policy()).authenticate(request).error().hint().find("group"), std::string::npos);
 }
 
+TEST(Doors, TellAUserOfThisMachineWhichGroupToJoinAndNobodyElse) {
+  DoorPolicy policy = local_policy();
+  policy.local_help = "sudo usermod -aG helpers $USER";
+  http::Request request = local_request("GET", "/v1/info");
+  request.peer.uid = kStranger;
+  const auto hint = [&request](const DoorPolicy& doors) { return Doors(doors).authenticate(request).error().hint(); };
+  EXPECT_NE(hint(policy).find("usermod -aG helpers"), std::string::npos);
+  policy.auth_required = true;  // then no group helps
+  EXPECT_EQ(hint(policy).find("usermod"), std::string::npos);
+  policy.auth_required = false;
+  request = remote_request();
+  EXPECT_EQ(hint(policy).find("usermod"), std::string::npos);
+}
+
 TEST(Digest, ReadsWhatItIsGivenInHexadecimal) {
   constexpr std::string_view kEmpty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852B855";
   ASSERT_TRUE(parse_sha256(kEmpty));
@@ -262,6 +276,7 @@ TEST(Digest, ReadsWhatItIsGivenInHexadecimal) {
   EXPECT_FALSE(equal_in_constant_time(*parse_sha256(kEmpty), sha256("x")));
   EXPECT_FALSE(parse_sha256("e3"));
   EXPECT_FALSE(parse_sha256(std::string(64, 'g')));
+  EXPECT_EQ(to_hex(sha256("x")), "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881");
 }
 
 }  // namespace

@@ -42,7 +42,13 @@ void write_usage(json::Writer& out, const control::Usage& usage) {
   out.key("queue_ms").number(usage.queue_ms).key("wall_ms").number(usage.wall_ms);
   out.key("cpu_user_ms").number(usage.cpu_user_ms).key("cpu_system_ms").number(usage.cpu_system_ms);
   out.key("max_memory_bytes").unsigned_integer(usage.max_memory_bytes);
-  out.key("max_processes").unsigned_integer(usage.max_processes).end_object();
+  out.key("max_processes");
+  if (usage.max_processes) {
+    out.unsigned_integer(*usage.max_processes);
+  } else {
+    out.null();
+  }
+  out.end_object();
 }
 
 void write_verdict(json::Writer& out, const control::ExecResult& result) {
@@ -94,7 +100,7 @@ void write_exec_fields(json::Writer& out, control::ExecResult result) {
   out.key("stdout").string(shown_out.bytes).key("stderr").string(shown_err.bytes);
   write_base64(out, "stdout_base64", shown_out.bytes);
   write_base64(out, "stderr_base64", shown_err.bytes);
-  write_truncated(out, shown_out.missing_bytes, shown_err.missing_bytes);
+  write_truncated(out, shown_out.missing_bytes, shown_err.missing_bytes, result.spill_path);
   write_usage(out, result.usage);
   out.key("sandbox_id").string(result.sandbox_id).key("image_digest").string(result.image_digest);
   string_or_null(out.key("hint"), result.hint);

@@ -1,5 +1,7 @@
 #include "server/seed_routes.h"
 
+#include <memory>
+
 #include "base/text.h"
 #include "json/value.h"
 #include "server/exec_result.h"
@@ -27,17 +29,62 @@ http::Response run_bash_answer(control::ExecResult result) {
   return http::Response::json(200, std::move(out).str());
 }
 
-io::Task<http::Response> run_bash(Control& control, Call call) {
+// Who owns the shared sandbox: nobody who can ask for one, so that no user puts one of their own in its place.
+control::Principal run_bash_owner() {
+  control::Principal owner;
+  owner.name = "run-bash";
+  return owner;
+}
+
+// Makes the shared sandbox unless it is there. Whoever is second to make it finds it made.
+io::Task<void> provide_sandbox(Control& control, std::string name) {
+  const auto found = control.get(run_bash_owner(), name);
+  if (found.ok() && found->state != control::SandboxState::failed) co_return Status();
+  if (!found.ok() && found.error().code() != ErrorCode::not_found) co_return found.error();
+  if (found.ok()) {
+    std::string id = found->id;
+    control::Principal owner = run_bash_owner();
+    const Status removed = co_await control.remove(std::move(owner), std::move(id));
+    if (!removed.ok() && removed.error().code() != ErrorCode::not_found) co_return removed.error();
+  }
+  control::CreateSandbox request;
+  request.name = std::move(name);
+  control::Principal owner = run_bash_owner();
+  const auto made = co_await control.create(std::move(owner), std::move(request));
+  if (!made.ok() && made.error().code() != ErrorCode::already_exists) co_return made.error();
+  co_return Status();
+}
+
+io::Task<control::ExecResult> run_in_shared(Control& control, std::string name, control::Command command) {
+  LMSB_CO_CHECK(co_await provide_sandbox(control, name));
+  control::Principal owner = run_bash_owner();
+  auto result = co_await control.exec(std::move(owner), name, std::move(command));
+  if (result.ok() || result.error().code() != ErrorCode::not_found) co_return result;
+  co_return Error(ErrorCode::already_exists, "somebody else's sandbox is named " + quoted(name))
+      .with_slug("name_taken")
+      .with_hint("remove it, or choose another name: [run_bash] sandbox");
+}
+
+// `sandbox` belongs to the route's handler, which lives as long as the table.
+io::Task<http::Response> run_bash(Control& control, const std::string& sandbox, Call call) {
   Cmd cmd = read_cmd(call.request.body, kMaxShellCommand);
   if (auto* refusal = std::get_if<http::Response>(&cmd)) co_return std::move(*refusal);
+  if (!sandbox.empty()) {
+    control::Command command;
+    command.cmd = std::get<std::string>(std::move(cmd));
+    LMSB_CO_TRY(auto kept, co_await run_in_shared(control, sandbox, std::move(command)));
+    co_return run_bash_answer(std::move(kept));
+  }
   control::OneShot one_shot;
   one_shot.command.cmd = std::get<std::string>(std::move(cmd));
   LMSB_CO_TRY(auto result, co_await control.run_once(std::move(call.who), std::move(one_shot)));
   co_return run_bash_answer(std::move(result.exec));
 }
 
-// A model or upstream that is not there is no fault of the request: 503, whatever kept it away.
+// A model or upstream that is not there is no fault of the request: 503, whatever kept it away. One that is there and
+// answers nonsense is a bad gateway.
 http::Response model_error(const Error& error) {
+  if (error.slug() == "runner_failed") return error_answer(Dialect::seed, 502, error);
   const bool is_away = error.code() == ErrorCode::not_found || error.code() == ErrorCode::failed_precondition ||
                        error.code() == ErrorCode::unsupported;
   return error_answer(Dialect::seed, is_away ? 503 : http_status(error.code()), error);
@@ -77,9 +124,10 @@ io::Task<http::Response> ollama(Control& control, Call call) {
 
 }  // namespace
 
-void add_seed_routes(RouteTable& table, Control& control) {
-  table.add_with_and_without_slash("POST", "/run-bash/",
-                                   [&control](Call call) { return run_bash(control, std::move(call)); });
+void add_seed_routes(RouteTable& table, Control& control, std::string run_bash_sandbox) {
+  const auto shared = std::make_shared<const std::string>(std::move(run_bash_sandbox));
+  table.add_with_and_without_slash(
+      "POST", "/run-bash/", [&control, shared](Call call) { return run_bash(control, *shared, std::move(call)); });
   table.add_with_and_without_slash("POST", "/ollama/",
                                    [&control](Call call) { return ollama(control, std::move(call)); });
   table.add_with_and_without_slash("POST", "/llama-cpp/",

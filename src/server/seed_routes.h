@@ -5,7 +5,9 @@
 
 namespace lmsb::server {
 
-// `control` outlives the table.
-void add_seed_routes(RouteTable& table, control::Control& control);
+// `control` outlives the table. `run_bash_sandbox` names the kept sandbox that all of /run-bash/ shares: made on first
+// use, and again when it has died; it belongs to the daemon, so only administrators see it elsewhere. "" = a fresh
+// sandbox for each request.
+void add_seed_routes(RouteTable& table, control::Control& control, std::string run_bash_sandbox);
 
 }  // namespace lmsb::server

@@ -25,11 +25,13 @@ class FakeControl final : public control::Control {
     creation = std::move(request);
     ++creations;
     if (error) co_return *error;
+    is_missing = false;
     co_return sandbox;
   }
   Result<control::SandboxInfo> get(const Principal&, const std::string& id_or_name) override {
     named = id_or_name;
     if (error) return *error;
+    if (is_missing) return Error(ErrorCode::not_found, "no sandbox").with_slug("sandbox_not_found");
     return sandbox;
   }
   Result<control::SandboxPage> list(const Principal&, std::optional<control::SandboxState> state,
@@ -44,10 +46,12 @@ class FakeControl final : public control::Control {
   }
   io::Task<void> remove(Principal, std::string id_or_name) override {
     named = std::move(id_or_name);
+    ++removals;
     if (error) co_return *error;
     co_return Status();
   }
-  io::Task<control::ExecResult> exec(Principal, std::string id_or_name, control::Command asked) override {
+  io::Task<control::ExecResult> exec(Principal who, std::string id_or_name, control::Command asked) override {
+    asker = std::move(who);
     named = std::move(id_or_name);
     command = std::move(asked);
     if (error) co_return *error;
@@ -56,13 +60,14 @@ class FakeControl final : public control::Control {
   Result<std::vector<control::ImageInfo>> images() override {
     return std::vector<control::ImageInfo>{{"host", "sha256:00", 7, "2026-01-01T00:00:00Z", true}};
   }
-  Result<std::vector<control::ModelInfo>> models() override {
-    return std::vector<control::ModelInfo>{{"tiny", 5, "/secret/tiny.gguf", true, false}};
+  io::Task<std::vector<control::ModelInfo>> models() override {
+    std::vector<control::ModelInfo> all(1, {"tiny", 5, "/secret/tiny.gguf", true, false});
+    co_return all;
   }
-  io::Task<control::ModelInfo> pull_model(Principal, std::string source, std::string name) override {
-    named = std::move(source);
+  io::Task<control::ModelInfo> pull_model(Principal, control::PullModel request) override {
+    named = std::move(request.source);
     control::ModelInfo model;
-    model.id = name.empty() ? "made" : name;
+    model.id = request.name.empty() ? "made" : request.name;
     if (error) co_return *error;
     co_return model;
   }
@@ -91,6 +96,7 @@ class FakeControl final : public control::Control {
 
   // What it answers: `error` where one is set.
   std::optional<Error> error;
+  bool is_missing = false;  // there is no sandbox, until one is created
   control::OneShotResult one_shot_result;
   control::SandboxInfo sandbox;
   std::string completion;
@@ -101,6 +107,7 @@ class FakeControl final : public control::Control {
   control::OneShot one_shot;
   control::CreateSandbox creation;
   int creations = 0;
+  int removals = 0;
   control::Command command;
   std::string named;
   std::string prompt;
@@ -140,15 +147,17 @@ inline http::Request local_request(std::string method, std::string path, std::st
 
 // An App over a FakeControl.
 struct Fixture {
-  explicit Fixture(DoorPolicy policy = local_policy()) : app(control, metrics, log, options_of(std::move(policy))) {}
+  explicit Fixture(DoorPolicy policy = local_policy(), std::string run_bash_sandbox = {})
+      : app(control, metrics, log, options_of(std::move(policy), std::move(run_bash_sandbox))) {}
 
   http::Response send(http::Request request) { return io::run_blocking(app.serve()(std::move(request))); }
   http::Response send(std::string method, std::string path, std::string body = {}) {
     return send(local_request(std::move(method), std::move(path), std::move(body)));
   }
 
-  static AppOptions options_of(DoorPolicy policy) {
+  static AppOptions options_of(DoorPolicy policy, std::string run_bash_sandbox) {
     AppOptions options;
+    options.run_bash_sandbox = std::move(run_bash_sandbox);
     options.doors = std::move(policy);
     options.created_limits.processes = 1024;
     return options;

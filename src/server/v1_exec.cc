@@ -10,7 +10,10 @@ using control::Control;
 
 io::Task<http::Response> exec(Control& control, Call call) {
   control::Command command;
-  auto refusal = read_body(call.request.body, [&](json::ObjectReader& reader) { read_command(reader, command); });
+  auto refusal = read_body(call.request.body, [&](json::ObjectReader& reader) {
+    read_command(reader, command);
+    refuse_for_now(reader, "limits", "the limits of a kept sandbox are for all of its commands together");
+  });
   if (refusal) co_return *std::move(refusal);
   call.request.body.clear();
   std::string id = call.request.params["id"];

@@ -75,6 +75,28 @@ void read_command(json::ObjectReader& reader, control::Command& out) {
   }
   std::int64_t timeout = 0;
   if (reader.integer("timeout_ms", timeout, 1, kMaxTimeoutMs)) out.timeout = std::chrono::milliseconds(timeout);
+  bool detach = false;
+  if (reader.boolean("detach", detach) && detach) reader.refuse("detach", "not yet: commands are waited for");
+  refuse_for_now(reader, "pty", "commands have pipes, no terminal");
+}
+
+void read_runtime_and_egress(json::ObjectReader& reader) {
+  std::string runtime;
+  if (reader.string("runtime", runtime) && runtime != "native")
+    reader.refuse("runtime", "not yet: " + quoted(runtime) + "; the runtime today is native");
+  reader.object("egress", [](json::ObjectReader& egress) {
+    std::string mode;
+    std::vector<std::string> allow;
+    if (egress.string("mode", mode) && mode != "none")
+      egress.refuse("mode", "not yet: " + quoted(mode) + "; the mode today is none");
+    if (egress.strings("allow", allow) && !allow.empty())
+      egress.refuse("allow", "not yet: sandboxes have no network today");
+    egress.refuse_others();
+  });
+}
+
+void refuse_for_now(json::ObjectReader& reader, std::string_view name, std::string_view instead) {
+  if (reader.raw(name)) reader.refuse(name, "not yet: " + std::string(instead));
 }
 
 bool read_limits(json::ObjectReader& reader, control::Limits& out) {

@@ -13,8 +13,12 @@
 
 namespace lmsb::server {
 
-// cmd, shell, env, cwd, user, stdin, timeout_ms.
+// cmd, shell, env, cwd, user, stdin, timeout_ms; detach and pty, of which only the absence is there yet.
 void read_command(json::ObjectReader& reader, control::Command& out);
+// runtime and egress: what there is may be asked for, what is still to come is a fault that says so.
+void read_runtime_and_egress(json::ObjectReader& reader);
+// A fault "not yet" when the field is there.
+void refuse_for_now(json::ObjectReader& reader, std::string_view name, std::string_view instead);
 // `limits`; what is left out stays as it is in `out`. Whether the field was there.
 bool read_limits(json::ObjectReader& reader, control::Limits& out);
 // `mounts`: [{"token","target","read_only"}].

@@ -17,7 +17,7 @@ void write_model(json::Writer& out, const control::ModelInfo& model) {
 }
 
 io::Task<http::Response> list(Control& control, Call) {
-  LMSB_CO_TRY(const auto models, control.models());
+  LMSB_CO_TRY(const auto models, co_await control.models());
   json::Writer out;
   out.begin_object().key("object").string("list").key("data").begin_array();
   for (const control::ModelInfo& model : models) write_model(out, model);
@@ -26,14 +26,14 @@ io::Task<http::Response> list(Control& control, Call) {
 }
 
 io::Task<http::Response> pull(Control& control, Call call) {
-  std::string source;
-  std::string name;
+  control::PullModel wanted;
   auto refusal = read_body(call.request.body, [&](json::ObjectReader& reader) {
-    reader.string("source", source, json::Need::required);
-    reader.string("name", name);
+    reader.string("source", wanted.source, json::Need::required);
+    reader.string("name", wanted.name);
+    reader.string("handle", wanted.handle);
   });
   if (refusal) co_return *std::move(refusal);
-  LMSB_CO_TRY(const auto model, co_await control.pull_model(std::move(call.who), std::move(source), std::move(name)));
+  LMSB_CO_TRY(const auto model, co_await control.pull_model(std::move(call.who), std::move(wanted)));
   json::Writer out;
   write_model(out, model);
   co_return http::Response::json(201, std::move(out).str());

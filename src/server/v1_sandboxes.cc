@@ -56,8 +56,11 @@ struct SandboxRoutes {
 void read_create(json::ObjectReader& reader, const control::Limits& defaults, control::CreateSandbox& out) {
   reader.string("name", out.name);
   reader.string("image", out.image);
+  reader.string("cwd", out.cwd);
+  reader.string("user", out.user);
   reader.string_map("env", out.env);
   reader.string_map("labels", out.labels);
+  read_runtime_and_egress(reader);
   control::Limits limits = defaults;
   if (read_limits(reader, limits)) out.limits = limits;
   read_mounts(reader, out.mounts);

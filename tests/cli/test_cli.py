@@ -94,6 +94,8 @@ class Run(CliTest):
 
     def test_failures_are_ours_and_take_one_line(self):
         for words, part in [(["run"], "no command"), (["run", "--frob", "x", "y"], "--frob"), (["run", "-t", "host", "sh"], "not yet: --tty"),
+                            (["run", "--shm-size", "1g", "--", "true"], "not yet: --shm-size"),
+                            (["run", "--name", "x", "--", "true"], "not yet: --name"), (["run", "--label", "a=b", "--", "true"], "not yet: --label"),
                             (["run", "no-such-image", "true"], "no-such-image"), (["run", "-m", "1", "--", "true"], "memory"),
                             (["run", "-v", "/etc/passwd:/x", "--", "true"], "not a directory"),
                             (["run", "-v", "/no/such:/x", "--", "true"], "No such file"), (["exec", "nobody", "true"], "nobody")]:
@@ -190,6 +192,13 @@ class Sandboxes(CliTest):
         self.assert_one_line(gone, "no sandbox")
         self.assert_ends(self.cli("rm", "-f", "box"), 0, b"", b"")
 
+    def test_a_kept_sandbox_starts_commands_where_it_was_told(self):
+        sandbox = self.cli("create", "-w", "/tmp", "-u", "user").stdout.decode().strip()
+        self.assert_ends(self.cli("exec", sandbox, "pwd"), 0, b"/tmp\n")
+        self.assert_ends(self.cli("exec", "-w", "/", sandbox, "pwd"), 0, b"/\n")
+        self.assert_ends(self.cli("rm", sandbox), 0)
+        self.assert_one_line(self.cli("create", "-u", "root"), "user")
+
     def test_images_and_models_are_listed(self):
         self.assertRegex(self.cli("image", "ls").stdout, rb"(?m)^host +host ")
         self.assertTrue(self.cli("model", "ls").stdout.startswith(b"MODEL"))
@@ -197,6 +206,39 @@ class Sandboxes(CliTest):
     def test_a_name_cannot_lead_to_another_path(self):
         done = self.cli("rm", "../../healthz")
         self.assert_ends(done, 1, b"")
+
+
+class Images(CliTest):
+    """image build and image rm: done by a program of their own, which speaks as this one does."""
+
+    def setUp(self):
+        lmsb.require_root()
+        self.data = pathlib.Path(tempfile.mkdtemp(prefix="lmsb-images-", dir=lmsb.TEST_DATA if lmsb.TEST_DATA.is_dir() else None))
+
+    def tearDown(self):
+        shutil.rmtree(self.data)
+
+    def test_failures_take_one_line(self):
+        for words, part in ((["build", "nonsense"], "nonsense"), (["rm", "nonsense"], "nonsense"), (["rm"], "--help"),
+                            (["build", "base", "--frob"], "--frob")):
+            done = cli("image", *words, "--data-dir", self.data)
+            self.assertIn(done.returncode, (1, 2))
+            self.assertEqual(done.stdout, b"")
+            self.assertTrue(done.stderr.startswith(b"lm-sandbox: "), done.stderr)
+            self.assert_one_line(done, part)
+
+    def test_help_is_no_failure(self):
+        done = cli("image", "build", "--help")
+        self.assert_ends(done, 0, err=b"")
+        self.assertIn(b"--mirror URL", done.stdout)
+
+    def test_a_removal_is_told_as_json(self):
+        lmsb.require_image("base")
+        (self.data / "images").mkdir()
+        subprocess.run(["cp", "-al", lmsb.TEST_DATA / "images/base", self.data / "images/base"], check=True)
+        done = cli("image", "rm", "base", "--json", "--data-dir", self.data)
+        self.assert_ends(done, 0, err=b"")
+        self.assertEqual(json.loads(done.stdout), {"removed": ["base"]})
 
 
 class Doctor(CliTest):

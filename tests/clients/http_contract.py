@@ -213,7 +213,7 @@ def _(c):
 
 @check("/v1/run ends a command at its time limit and returns what it wrote")
 def _(c):
-    result = c.run("echo begun; sleep 60", timeout_ms=500)
+    result = c.run("echo begun; sleep 60", timeout_ms=3000)
     equal((result["outcome"], result["timed_out"], result["stdout"]), ("timed_out", True, "begun\n"))
 
 
@@ -287,6 +287,28 @@ def _(c):
         equal(c.send("DELETE", path).status, 204)
     for answer in (c.send("GET", path), c.send("DELETE", path), c.post(path + "/exec", {"cmd": "true"})):
         equal((answer.status, answer.json["error"]["code"]), (404, "sandbox_not_found"))
+
+
+@check("a create takes the runtime and the egress that there are, and where its commands start")
+def _(c):
+    made = c.post("/v1/sandboxes", {"runtime": "native", "egress": {"mode": "none"}, "cwd": "/tmp"})
+    equal((made.status, made.json["runtime"], made.json["expires_at"]), (201, "native", None))
+    path = "/v1/sandboxes/" + made.json["id"]
+    try:
+        equal(c.post(path + "/exec", {"cmd": "pwd", "detach": False}).json["stdout"], "/tmp\n")
+    finally:
+        c.send("DELETE", path)
+
+
+@check("what is still to come is 400 that says so")
+def _(c):
+    for path, body in (("/v1/sandboxes", {"runtime": "oci"}), ("/v1/sandboxes", {"egress": {"mode": "open"}}),
+                       ("/v1/sandboxes/x/exec", {"cmd": "true", "pty": {"cols": 80, "rows": 24}}),
+                       ("/v1/sandboxes/x/exec", {"cmd": "true", "limits": {"cpus": 1}}),
+                       ("/v1/run", {"cmd": "true", "detach": True})):
+        answer = c.post(path, body)
+        equal(answer.status, 400)
+        assert answer.json["error"]["fields"][0]["message"].startswith("not yet: "), answer.raw
 
 
 @check("a create sent twice with one Idempotency-Key makes one sandbox")

@@ -14,7 +14,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("LMSB_BIN", ROOT / "build/dev/bin"))
 TEST_DATA = pathlib.Path(os.environ.get("LMSB_TEST_DATA", "/var/cache/lm-sandbox-test"))
-FIRST_SANDBOX_ID = 524288
+FIRST_SANDBOX_ID = 1073741824  # src/sandbox/id_ranges.h
 
 
 def require_root():
@@ -23,8 +23,10 @@ def require_root():
 
 
 def require_image(name):
-    if not (TEST_DATA / "images" / name / "image.json").exists():
-        raise unittest.SkipTest(f"image {name} is not built: lm-sandbox-tool image build {name} --data-dir {TEST_DATA}")
+    checked = subprocess.run([BIN / "lm-sandbox-tool", "image", "check", name, "--data-dir", TEST_DATA],
+                             stderr=subprocess.PIPE, text=True, check=False)
+    if checked.returncode != 0:
+        raise unittest.SkipTest(f"{checked.stderr.splitlines()[0]}: lm-sandbox-tool image build {name} --data-dir {TEST_DATA}")
 
 
 class Answer:
@@ -59,7 +61,9 @@ class Daemon:
             line = ready.readline()
         if not line:
             self.process.wait()
-            raise RuntimeError("the daemon did not start: " + self.log_text())
+            said = self.log_text()
+            self.__exit__()
+            raise RuntimeError("the daemon did not start: " + said)
         self.ready = json.loads(line)
         host, port = self.ready["http"][0].rsplit(":", 1)
         self.host, self.port = host, int(port)
@@ -100,6 +104,13 @@ class Daemon:
 
     def post(self, path, body, **kw):
         return self.request("POST", path, body, **kw)
+
+    def typed(self, line):
+        """What the shell prints for a line that says localhost:8000, typed as it stands: curl is told where that is."""
+        (self.dir / ".curlrc").write_text(f"silent\nconnect-to = localhost:8000:{self.host}:{self.port}\n")
+        done = subprocess.run(["sh", "-c", line], env={**os.environ, "CURL_HOME": str(self.dir)}, stdout=subprocess.PIPE,
+                              text=True, timeout=300, check=True)
+        return json.loads(done.stdout)
 
     def run(self, cmd, **fields):
         """POST /v1/run; returns the result object."""
@@ -153,9 +164,10 @@ def processes(wanted):
     return found
 
 
-def sandbox_processes():
-    """Processes whose user belongs to a sandbox's range."""
-    return processes(lambda entry: entry.stat().st_uid >= FIRST_SANDBOX_ID + 2 * 65536)
+def sandbox_processes(named=b""):
+    """Processes whose user belongs to a sandbox's range, and whose command line has `named` in it."""
+    return processes(lambda entry: entry.stat().st_uid >= FIRST_SANDBOX_ID + 2 * 65536
+                     and named in (entry / "cmdline").read_bytes())
 
 
 def network_namespaces():

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <poll.h>
 #include <random>
+#include <sstream>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -14,6 +15,7 @@
 
 #include "guest_protocol/messages.h"
 #include "launcher/launcher.h"
+#include "launcher/power.h"
 #include "os/files.h"
 #include "os/memfd.h"
 #include "os/message_socket.h"
@@ -58,7 +60,7 @@ class HostileDaemon : public testing::Test {
     policy.image_root = directory_ + "/images";
     policy.scratch = directory_ + "/scratch";
     policy.cgroup_name = "hostile-" + std::to_string(::getpid());
-    policy.max_memory_bytes = Bytes::GiB(2).count();
+    policy.caps = {Bytes::GiB(2).count(), 500, 64, Bytes::MiB(64).count()};
     policy.mounts_socket = directory_ + "/mounts.sock";
     auto guest = os::make_sealed_copy("guest", LMSB_GUEST);
     if (!guest.ok()) ::_exit(11);
@@ -88,6 +90,21 @@ class HostileDaemon : public testing::Test {
     return receive(fds);
   }
 
+  // A limit of the cgroup that `pid` is in, from the v1 hierarchy of `controller` or from v2; without the line break.
+  static std::string limit_of(const std::string& pid, const std::string& controller, const char* v1, const char* v2) {
+    std::istringstream lines(os::read_text("/proc/" + pid + "/cgroup"));
+    std::string unified;
+    std::string text;
+    for (std::string line; std::getline(lines, line);) {
+      const std::string path = line.substr(line.find(':', line.find(':') + 1) + 1);
+      if (line.rfind("0::", 0) == 0) unified = path;
+      if (line.find(":" + controller + ":") != std::string::npos)
+        text = os::read_text("/sys/fs/cgroup/" + controller + path + "/" + v1);
+    }
+    if (text.empty()) text = os::read_text("/sys/fs/cgroup" + unified + "/" + v2);
+    return text.substr(0, text.find('\n'));
+  }
+
   static sandbox::LaunchPlan good_plan() { return *sandbox::plan(sandbox::SandboxSpec{}); }
 
   std::string directory_;
@@ -103,7 +120,6 @@ TEST_F(HostileDaemon, IsRefusedEveryPlanOutOfBounds) {
   };
   EXPECT_TRUE(refused([](auto& p) { p.version = 0; }));
   EXPECT_TRUE(refused([](auto& p) { p.profile = static_cast<guest_protocol::Profile>(1); }));
-  EXPECT_TRUE(refused([](auto& p) { p.memory_bytes = Bytes::GiB(3).count(); })) << "more than the policy allows";
   EXPECT_TRUE(refused([](auto& p) { p.memory_bytes = ~0ULL; }));
   EXPECT_TRUE(refused([](auto& p) { p.id.fill('/'); }));
   EXPECT_TRUE(refused([](auto& p) { std::strcpy(p.id.data(), "../../../cgroup/esca"); }));
@@ -116,6 +132,31 @@ TEST_F(HostileDaemon, IsRefusedEveryPlanOutOfBounds) {
     std::strcpy(p.mounts[0].target.data(), "proc/self");
   }));
   EXPECT_EQ(ask(good_plan()).failed_step, LauncherStep::none) << "and still gets a good one";
+}
+
+TEST_F(HostileDaemon, GetsNoMoreThanThePolicyAllows) {
+  sandbox::LaunchPlan plan = good_plan();
+  plan.memory_bytes = Bytes::GiB(3).count();
+  plan.cpu_millis = 2000;
+  plan.processes = 4096;
+  plan.disk_bytes = Bytes::GiB(20).count();
+  plan.root_bytes = Bytes::MiB(1500).count();
+  const LaunchRequest request{{LauncherOperation::launch, 1}, plan};
+  send_raw(&request, sizeof request);
+  ReceivedFds fds;
+  ASSERT_EQ(receive(fds).failed_step, LauncherStep::none);
+  guest_protocol::Ready ready{};
+  ReceivedFds none;
+  ASSERT_EQ(receive_message(fds.fds[0].get(), &ready, sizeof ready, none), static_cast<ssize_t>(sizeof ready));
+  const std::string guest = std::to_string(
+      std::stoi(os::read_text("/proc/" + std::to_string(child_) + "/task/" + std::to_string(child_) + "/children")));
+  EXPECT_EQ(limit_of(guest, "memory", "memory.limit_in_bytes", "memory.max"), std::to_string(Bytes::GiB(2).count()));
+  EXPECT_EQ(limit_of(guest, "cpu", "cpu.cfs_quota_us", "cpu.max").substr(0, 5), "50000");
+  EXPECT_EQ(limit_of(guest, "pids", "pids.max", "pids.max"), "64");
+  const std::string limits = os::read_text("/proc/" + guest + "/limits");
+  EXPECT_THAT(limits, testing::HasSubstr("Max file size             " + std::to_string(Bytes::MiB(64).count()) + " "));
+  const std::string mounts = os::read_text("/proc/" + guest + "/mountinfo");
+  EXPECT_THAT(mounts, testing::HasSubstr("size=65536k")) << "the writable layer";
 }
 
 TEST_F(HostileDaemon, CannotLaunchTwoSandboxesOfOneId) {
@@ -169,15 +210,31 @@ TEST_F(HostileDaemon, HasDescriptorsThatItPushesInClosed) {
                                 return p;
                               }()};
   const auto open_descriptors = [&] { return std::distance(std::filesystem::directory_iterator(tasks), {}); };
-  send_raw(&request, sizeof request, fds);
   ReceivedFds ignored;
+  send_raw(&request, sizeof request);
   receive(ignored);
   const auto before = open_descriptors();
+  const iovec part{const_cast<LaunchRequest*>(&request), sizeof request};
   for (int i = 0; i < 50; ++i) {
-    send_raw(&request, sizeof request, fds);
-    receive(ignored);
+    if (send_message(socket_.get(), &part, 1, fds.data(), fds.size()))
+      receive(ignored);
+    else
+      ASSERT_EQ(errno, EPERM) << "the kernel refuses them, from 6.16 on";
   }
   EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST_F(HostileDaemon, MeetsALauncherThatHasGivenUpWhatItDoesNotNeed) {
+  EXPECT_EQ(ask(good_plan()).failed_step, LauncherStep::none);
+  const std::string status = os::read_text("/proc/" + std::to_string(child_) + "/status");
+  std::uint64_t kept = 0;
+  for (const unsigned capability : launcher::kLauncherCapabilities) kept |= std::uint64_t{1} << capability;
+  const auto field = [&status](const char* name) {
+    return std::stoull(status.substr(status.find(name) + std::strlen(name)), nullptr, 16);
+  };
+  EXPECT_EQ(field("CapEff:") & ~kept, 0U);
+  EXPECT_EQ(field("CapBnd:") & ~kept, 0U);
+  EXPECT_EQ(field("Seccomp:"), 2U);
 }
 
 TEST_F(HostileDaemon, GetsASandboxWhoseGuestHasNoPowerOverTheMachine) {

@@ -1,9 +1,12 @@
 #!/usr/bin/python3
 """The exec contract of interfaces.md, through the doors that users have."""
 import base64
+import os
 import pathlib
+import signal
 import socket
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
@@ -59,7 +62,7 @@ class Verdicts(lmsb.SystemTest):
         script = ("echo before; trap '' TERM; (setsid sh -c 'trap \"\" TERM; sleep 1000' & ) ; "
                   "python3 -c 'import os,time\nif os.fork()==0:\n os.setsid()\n if os.fork()==0: time.sleep(1000)\n"
                   " os._exit(0)' ; sleep 1000")
-        result = self.daemon.run(script, timeout_ms=700)
+        result = self.daemon.run(script, timeout_ms=3000)
         self.assertEqual((result["outcome"], result["timed_out"], result["stdout"]), ("timed_out", True, "before\n"))
         lmsb.wait_until(lambda: not any("sleep" in command(p) for p in lmsb.sandbox_processes()), "an empty tree")
 
@@ -71,6 +74,16 @@ class Verdicts(lmsb.SystemTest):
         result = self.daemon.run("python3 -c 'x=bytearray(10**10)'; sleep 100; echo survived", limits={"memory_bytes": 64 << 20})
         self.assertEqual(result["outcome"], "oom_killed")
         self.assertNotIn("survived", result["stdout"])
+
+    def test_a_signal_that_names_a_limit_is_no_limit(self):
+        for name, number in (("XCPU", 24), ("XFSZ", 25)):
+            result = self.daemon.run(f"kill -{name} $$")
+            self.assertEqual((result["outcome"], result["signal"], result["exit_code"]), ("signaled", "SIG" + name, 128 + number))
+
+    def test_arguments_of_a_quarter_megabyte_arrive(self):
+        long = "x" * 120_000
+        result = self.daemon.run(["sh", "-c", "printf %s \"$1$2\" | wc -c", "sh", long, long])
+        self.assertEqual(result["stdout"], "240000\n")
 
     def test_a_fork_bomb_is_stopped(self):
         result = self.daemon.run("f(){ f|f& f; }; f; sleep 100", timeout_ms=2000)
@@ -114,6 +127,10 @@ class Verdicts(lmsb.SystemTest):
         self.assertGreater(usage["max_memory_bytes"], 50 << 20)
         self.assertGreater(usage["cpu_user_ms"], 5)
 
+    def test_processes_are_counted_where_the_kernel_does(self):
+        usage = self.daemon.run("for i in 1 2 3 4 5; do sleep 0.2 & done; wait")["usage"]
+        self.assertIn(usage["max_processes"], (6, None))
+
     def test_a_client_that_goes_away_ends_its_command(self):
         with socket.create_connection((self.daemon.host, self.daemon.port)) as client:
             body = b'{"cmd":"sleep 1234"}'
@@ -142,6 +159,65 @@ class Kept(lmsb.SystemTest):
         self.assertEqual(slow["outcome"], "timed_out")
         self.assertEqual(self.daemon.post(path + "/exec", {"cmd": "echo still"}).json()["stdout"], "still\n")
         self.daemon.request("DELETE", path)
+
+    def test_memory_that_ran_out_is_the_verdict_of_the_command_that_died_by_it_each_time(self):
+        created = self.daemon.post("/v1/sandboxes", {"limits": {"memory_bytes": 96 << 20}}).json()
+        path = "/v1/sandboxes/" + created["id"]
+        answers = {}
+
+        def ask(name, cmd):
+            answers[name] = self.daemon.post(path + "/exec", {"cmd": cmd}).json()
+
+        bystander = threading.Thread(target=ask, args=("bystander", "read -t 60 < <(sleep 3); exit 5"))
+        bystander.start()
+        for turn in ("first", "second"):
+            ask(turn, "python3 -c 'x=bytearray(10**10)'")
+        bystander.join()
+        for turn in ("first", "second"):
+            self.assertEqual((answers[turn]["outcome"], answers[turn]["exit_code"]), ("oom_killed", 137))
+        self.assertEqual((answers["bystander"]["outcome"], answers["bystander"]["exit_code"]), ("exited", 5))
+        self.daemon.request("DELETE", path)
+
+    def test_output_above_the_cap_is_whole_in_a_file_of_the_sandbox(self):
+        path = "/v1/sandboxes/" + self.daemon.post("/v1/sandboxes", {}).json()["id"]
+        self.assertIsNone(self.daemon.post(path + "/exec", {"cmd": "echo short"}).json()["truncated"]["spill_path"])
+        cut = self.daemon.post(path + "/exec", {"cmd": "seq 400000; seq 300000 >&2"}).json()
+        self.assertGreater(cut["truncated"]["stdout_bytes"], 1 << 20)
+        where = cut["truncated"]["spill_path"]
+        seen = self.daemon.post(path + "/exec", {"cmd": f"seq 400000 | cmp - {where} && seq 300000 | cmp - {where[:-6]}stderr && stat -c %U {where}"}).json()
+        self.assertEqual((seen["stdout"], seen["stderr"], seen["exit_code"]), ("user\n", "", 0))
+        self.daemon.request("DELETE", path)
+
+    def test_output_that_does_not_fit_on_the_disk_either_keeps_its_beginning_and_says_so(self):
+        created = self.daemon.post("/v1/sandboxes", {"limits": {"disk_bytes": 4 << 20}}).json()
+        path = "/v1/sandboxes/" + created["id"]
+        cut = self.daemon.post(path + "/exec", {"cmd": "head -c 20000000 /dev/zero; echo END"}).json()
+        self.assertEqual((cut["outcome"], cut["exit_code"], cut["truncated"]["stdout_bytes"]), ("exited", 0, 20000004 - (1 << 20)))
+        self.assertIn("beginning", cut["hint"])
+        self.assertTrue(cut["stdout"].endswith("END\n"))
+        self.daemon.request("DELETE", path)
+
+    def test_deleting_a_sandbox_cancels_its_commands(self):
+        path = "/v1/sandboxes/" + self.daemon.post("/v1/sandboxes", {}).json()["id"]
+        answers = []
+        caller = threading.Thread(target=lambda: answers.append(self.daemon.post(path + "/exec", {"cmd": "sleep 4321"})))
+        caller.start()
+        lmsb.wait_until(lambda: any("4321" in command(p) for p in lmsb.sandbox_processes()), "the command")
+        self.daemon.request("DELETE", path)
+        caller.join(60)
+        self.assertEqual(answers[0].json()["outcome"], "cancelled")
+
+    def test_the_time_limit_begins_when_the_command_does(self):
+        created = self.daemon.post("/v1/sandboxes", {}).json()
+        guest = next(p for p in lmsb.sandbox_processes() if created["id"] in pathlib.Path(f"/proc/{p}/cgroup").read_text()
+                     and "/work/" not in pathlib.Path(f"/proc/{p}/cgroup").read_text())
+        os.kill(guest, signal.SIGSTOP)
+        resume = threading.Timer(1.5, os.kill, (guest, signal.SIGCONT))  # a machine too busy to start it sooner
+        resume.start()
+        result = self.daemon.post(f"/v1/sandboxes/{created['id']}/exec", {"cmd": "echo on", "timeout_ms": 1000}).json()
+        resume.join()
+        self.assertEqual((result["outcome"], result["stdout"]), ("exited", "on\n"))
+        self.daemon.request("DELETE", "/v1/sandboxes/" + created["id"])
 
 
 def command(pid):

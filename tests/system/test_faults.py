@@ -33,8 +33,24 @@ class Faults(unittest.TestCase):
             holder.bind(("127.0.0.1", 0))
             holder.listen()
             daemon = lmsb.Daemon("--listen", f"127.0.0.1:{holder.getsockname()[1]}")
-            with self.assertRaisesRegex(RuntimeError, "the port is taken by .*uid 0.*--listen"):  # all that it may see
+            named = rf"the port is taken by process {os.getpid()} \([^)]*python3.*--listen"
+            with self.assertRaisesRegex(RuntimeError, named):
                 daemon.start()
+
+    def test_a_port_of_root_alone_can_be_served(self):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", 81))
+            except OSError:
+                self.skipTest("port 81 is taken")
+        with lmsb.Daemon("--listen", "127.0.0.1:81") as daemon:
+            self.assertIn("127.0.0.1:81", daemon.ready["http"])
+            # The parent and the launcher keep no copy: a daemon that stops to listen has stopped.
+            parent = daemon.process.pid
+            children = pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+            self.assertIn(str(daemon.daemon_pid()), children)
+            holders = [pid for pid in (str(parent), *children) if listening(81) & descriptors(pid)]
+            self.assertEqual(holders, [str(daemon.daemon_pid())])
 
     def test_a_data_directory_that_cannot_be_made_is_named(self):
         with tempfile.TemporaryDirectory() as directory:
@@ -42,6 +58,17 @@ class Faults(unittest.TestCase):
             blocked.write_text("")
             with self.assertRaisesRegex(RuntimeError, "file/data"):
                 lmsb.Daemon(data_dir=blocked / "data").start()
+
+    def test_a_data_directory_that_cannot_be_written_is_named_with_what_to_do(self):
+        with tempfile.TemporaryDirectory(prefix="lmsb-ro-") as directory:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", directory], check=True)
+            try:
+                named = f"data directory {directory}.* cannot be written: Read-only file system; .*--data-dir"
+                for data in (directory, directory + "/below"):
+                    with self.assertRaisesRegex(RuntimeError, named):
+                        lmsb.Daemon(data_dir=data).start()
+            finally:
+                subprocess.run(["umount", directory], check=True)
 
     def test_an_unknown_key_in_the_configuration_names_the_nearest(self):
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as config:
@@ -60,6 +87,13 @@ class Faults(unittest.TestCase):
                 os.link(lmsb.BIN / name, f"{directory}/{name}") if same_device(lmsb.BIN, directory) else copy(lmsb.BIN / name, directory)
             said = self.refusal("setpriv", "--reuid=65534", "--clear-groups", f"{directory}/lm-sandbox", "serve")
             self.assertIn("sudo lm-sandbox serve", said)
+
+    def test_without_user_namespaces_it_names_the_sysctl(self):
+        # In a user namespace of its own, where the limit can be set without touching the machine's.
+        script = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$0" serve'
+        said = self.refusal("unshare", "--user", "--map-root-user", "sh", "-c", script, lmsb.BIN / "lm-sandbox")
+        self.assertEqual(said, "lm-sandbox: sandboxes cannot be made here: user.max_user_namespaces is 0; "
+                               "sudo sysctl -w user.max_user_namespaces=65536\n")
 
     def test_listening_beyond_loopback_without_a_key_is_refused(self):
         with self.assertRaisesRegex(RuntimeError, "API key"):
@@ -89,6 +123,22 @@ class Faults(unittest.TestCase):
             self.assertEqual(daemon.post("/run-bash/", body, headers={"Host": "evil.example"}).status, 421)
             self.assertEqual(daemon.post("/run-bash/", body, headers={"Origin": "https://evil.example"}).status, 403)
             self.assertEqual(daemon.request("POST", "/run-bash/", b'{"cmd":"x"}', headers={"Content-Type": "text/plain"}).status, 415)
+
+
+def descriptors(pid):
+    found = set()
+    for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found.add(os.readlink(entry))
+        except OSError:
+            pass  # closed meanwhile
+    return found
+
+
+def listening(port):
+    """The sockets that listen on a port, as /proc/PID/fd shows them."""
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {f"socket:[{row[9]}]" for row in rows if row[3] == "0A" and row[1].endswith(f":{port:04X}")}
 
 
 def same_device(a, b):

@@ -1,57 +1,25 @@
 #!/usr/bin/python3
 """A real llama.cpp runner in its sandbox, and a real second one over TCP as the upstream. The model is a fixture with
 random weights: its words mean nothing."""
+import json
 import os
 import pathlib
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
-import unittest
-import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import lmsb
+from models import ModelTest, RawServer, can_connect, make_model
 
-FIXTURE = lmsb.ROOT / "tests/fixtures/make_tiny_gguf.py"
-
-
-def make_model(path, *flags):
-    subprocess.run(["/usr/bin/python3", FIXTURE, path, *flags], check=True, stdout=subprocess.DEVNULL)
+# Enough that an endless answer is never over before the test is.
+LONG = {"LM_SANDBOX_MODEL__MAX_TOKENS": "1000000", "LM_SANDBOX_MODEL__CONTEXT": "262144"}
 
 
-def image_data(directory):
-    """A data directory of its own that shares the built images (hard links, no copies)."""
-    (directory / "data").mkdir()
-    subprocess.run(["cp", "-al", lmsb.TEST_DATA / "images", directory / "data/images"], check=True)
-    return directory / "data"
-
-
-class Models(unittest.TestCase):
-    def setUp(self):
-        lmsb.require_root()
-        lmsb.require_image("llama")
-        self.before = lmsb.leftovers()
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="lmsb-models-", dir=lmsb.TEST_DATA))
-        os.chmod(self.directory, 0o755)
-        self.data = image_data(self.directory)
-
-    def tearDown(self):
-        shutil.rmtree(self.directory)
-        lmsb.wait_until(lambda: lmsb.leftovers() == self.before, f"a clean machine: {lmsb.describe(lmsb.leftovers())}")
-
-    def pull(self, daemon, *flags, name="tiny.gguf"):
-        path = self.directory / name
-        make_model(path, *flags)
-        return daemon.post("/v1/models/pull", {"source": str(path)})
-
-    def runner(self):
-        """The llama-server process of the daemon's runner."""
-        pids = [p for p in lmsb.sandbox_processes() if b"llama-server" in pathlib.Path(f"/proc/{p}/cmdline").read_bytes()]
-        return pids[0] if pids else None
+class Models(ModelTest):
+    image = "llama"
 
     def test_a_prompt_is_answered_by_a_warm_runner(self):
         for flags in ((), ("--chat-template",)):
@@ -81,21 +49,42 @@ class Models(unittest.TestCase):
             self.assertIn("CapEff:\t0000000000000000", status)
 
     def test_a_runner_killed_mid_answer_is_an_error_and_the_next_request_gets_a_new_one(self):
-        with lmsb.Daemon(data_dir=self.data) as daemon:
-            self.pull(daemon)
-            daemon.post("/llama-cpp/", {"cmd": "warm"})
+        with lmsb.Daemon(data_dir=self.data, env=LONG) as daemon:
             self.pull(daemon, "--endless")
             answers = []
             caller = threading.Thread(target=lambda: answers.append(daemon.post("/llama-cpp/", {"cmd": "endless"})))
-            lmsb.wait_until(lambda: self.runner() is None, "the end of the older runner")
             caller.start()
-            lmsb.wait_until(self.runner, "the runner")
-            os.kill(self.runner(), signal.SIGKILL)
+            lmsb.wait_until(lambda: self.is_loaded(daemon), "the loaded model")
+            first = self.runner()
+            self.assertTrue(caller.is_alive())  # its answer is on its way
+            os.kill(first, signal.SIGKILL)
             caller.join(60)
-            self.assertIn(answers[0].status, (502, 503))
-            self.assertIn("detail", answers[0].json())
+            self.assert_detail(answers[0], (502, 503), "runner has ended", "next request starts a new one")
+            self.assertFalse(self.is_loaded(daemon))
             self.pull(daemon)
             self.assertEqual(daemon.post("/llama-cpp/", {"cmd": "next"}).status, 200)
+            self.assertNotIn(self.runner(), (None, first))
+
+    def test_a_client_that_goes_away_ends_its_answer_and_not_the_runner(self):
+        with lmsb.Daemon(data_dir=self.data, env=LONG) as daemon:
+            self.pull(daemon, "--endless")
+            client = socket.create_connection((daemon.host, daemon.port))
+            body = json.dumps({"cmd": "endless"}).encode()
+            client.sendall(b"POST /llama-cpp/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                           b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            lmsb.wait_until(lambda: self.is_loaded(daemon) and self.carriers(), "the request in the sandbox")
+            runner = self.runner()
+            client.close()
+            lmsb.wait_until(lambda: not self.carriers(), "the end of what carried the request")
+            self.assertEqual(self.runner(), runner)
+
+    def carriers(self):
+        """Our processes in the runner's sandbox that carry requests to it."""
+        runner = self.runner()
+        if not runner:
+            return []
+        user = os.stat(f"/proc/{runner}").st_uid
+        return lmsb.processes(lambda entry: entry.stat().st_uid == user and int(entry.name) != runner)
 
     def test_no_model_several_models_and_broken_files_are_clear_errors(self):
         with lmsb.Daemon(data_dir=self.data) as daemon:
@@ -134,59 +123,90 @@ class Models(unittest.TestCase):
             server.terminate()
             server.wait()
 
-    def test_the_upstream_is_a_second_real_server(self):
-        upstream = Upstream(self.directory)
-        try:
-            with lmsb.Daemon("--upstream", f"http://127.0.0.1:{upstream.port}/v1", data_dir=self.data) as daemon:
-                answer = daemon.post("/ollama/", {"cmd": "Introduce yourself."})
-                self.assertEqual(answer.status, 200, answer.body)
-                self.assertEqual(answer.json()["object"], "chat.completion")
-                self.assertIn("content", answer.json()["choices"][0]["message"])
-        finally:
-            upstream.stop()
-
-    def test_an_upstream_that_is_down_or_no_model_server_is_a_clear_error(self):
-        with lmsb.Daemon("--upstream", "http://127.0.0.1:9/v1", data_dir=self.data) as daemon:
-            down = daemon.post("/ollama/", {"cmd": "x"})
-            self.assertIn(down.status, (502, 503))
-            self.assertIn("127.0.0.1:9", down.json()["detail"])
-            html = lmsb.Daemon("--upstream", f"http://127.0.0.1:{daemon.port}", data_dir=self.data)
-            with html:  # our own text page is no JSON
-                self.assertIn(html.post("/ollama/", {"cmd": "x"}).status, (404, 502, 503))
+    def test_a_prompt_that_does_not_fit_is_the_requests_fault(self):
+        with lmsb.Daemon(data_dir=self.data, env={"LM_SANDBOX_MODEL__CONTEXT": "256"}) as daemon:
+            self.pull(daemon)
+            long = daemon.post("/llama-cpp/", {"cmd": "too long " * 500})
+            self.assert_detail(long, (400,), "[model] context")
+            runner = self.runner()
+            self.assertEqual(daemon.post("/llama-cpp/", {"cmd": "x"}).status, 200)
+            self.assertEqual(self.runner(), runner)
 
 
-class Upstream:
-    """llama-server on TCP from the llama image, as an ordinary process of nobody's."""
+class Pull(ModelTest):
+    """Bringing models, which needs no image."""
 
-    def __init__(self, directory):
-        make_model(directory / "upstream.gguf", "--chat-template")
-        root = lmsb.TEST_DATA / "images/llama/rootfs"
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
-        script = ('mount --bind "$0" "$1" && mount -t tmpfs none "$1/tmp" && cp "$2" "$1/tmp/m.gguf" && '
-                  'exec chroot --userspec=65534:65534 "$1" /usr/bin/llama-server -m /tmp/m.gguf --host 127.0.0.1 --port "$3" -c 512 --no-ui')
-        target = directory / "root"
-        target.mkdir()
-        self.process = subprocess.Popen(["unshare", "--mount", "sh", "-c", script, root, target, directory / "upstream.gguf", str(self.port)],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        lmsb.wait_until(self.is_healthy, "the upstream")
+    def stored(self):
+        return sorted(entry.name for entry in (self.data / "models").iterdir())
 
-    def is_healthy(self):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5) as answer:
-                return answer.status == 200
-        except OSError:
-            return False
+    def test_the_cli_pulls_what_its_caller_may_open_and_the_daemon_may_not(self):
+        home = self.directory / "home"
+        home.mkdir(mode=0o700)
+        make_model(home / "own.gguf")
+        os.chmod(home / "own.gguf", 0o600)
+        with lmsb.Daemon(data_dir=self.data) as daemon:
+            refused = daemon.post("/v1/models/pull", {"source": str(home / "own.gguf")})
+            self.assertEqual(refused.status, 403)
+            self.assertIn("lm-sandbox on this machine", refused.json()["error"]["hint"])
+            socket_url = f"unix:{daemon.run_dir}/api.sock"
+            pulled = lm_sandbox("model", "pull", "--host", socket_url, home / "own.gguf")
+            self.assertEqual((pulled.returncode, pulled.stdout), (0, "own\n"), pulled.stderr)
+            self.assertEqual(self.stored(), ["own"])
+            self.assertEqual(os.stat(self.data / "models/own/model.gguf").st_size, os.stat(home / "own.gguf").st_size)
+            missing = lm_sandbox("model", "pull", "--host", socket_url, home / "none.gguf")
+            self.assertIn("No such file", missing.stderr)
+            directory = lm_sandbox("model", "pull", "--host", socket_url, home)
+            self.assertIn("no regular file", directory.stderr)
+            self.assertEqual(self.stored(), ["own"])
 
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
+    def test_a_private_daemon_pulls_what_its_caller_may_open(self):
+        home = self.directory / "home"
+        home.mkdir(mode=0o700)
+        make_model(home / "own.gguf")
+        pulled = lm_sandbox("model", "pull", "--data-dir", self.data, "--name", "mine", home / "own.gguf")
+        self.assertEqual((pulled.returncode, pulled.stdout), (0, "mine\n"), pulled.stderr)
+        self.assertEqual(self.stored(), ["mine"])
+
+    def test_a_handle_that_nobody_gave_is_refused(self):
+        with lmsb.Daemon(data_dir=self.data) as daemon:
+            for handle in ("0" * 32, "x", "../../etc/passwd"):
+                answer = daemon.post("/v1/models/pull", {"source": "/a.gguf", "handle": handle})
+                self.assertEqual((answer.status, answer.json()["error"]["code"]), (404, "no_such_handle"))
+
+    def test_what_a_killed_pull_left_is_swept_at_the_next_start(self):
+        def half_a_model(connection):
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nGGUF" + bytes(1000))
+            server.done.wait()
+
+        with RawServer(half_a_model) as server:
+            daemon = lmsb.Daemon(data_dir=self.data).start()
+            caller = threading.Thread(target=lambda: post_and_lose(daemon, f"http://127.0.0.1:{server.port}/big.gguf"))
+            caller.start()
+            lmsb.wait_until(lambda: any(name.startswith(".pull-") for name in self.stored()), "the unfinished pull")
+            os.kill(daemon.daemon_pid(), signal.SIGKILL)
+            daemon.process.wait(60)
+            caller.join(60)
+        daemon.__exit__()
+        self.assertEqual([name[:6] for name in self.stored()], [".pull-"])
+        with lmsb.Daemon(data_dir=self.data) as again:
+            self.assertEqual(self.stored(), [])
+            self.assertIn("model.swept", again.log_text())
 
 
-def can_connect(port):
-    with socket.socket() as s:
-        return s.connect_ex(("127.0.0.1", port)) == 0
+def lm_sandbox(*words):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LM_SANDBOX_")}
+    return subprocess.run([lmsb.BIN / "lm-sandbox", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=120, env=environment, check=False)
+
+
+def post_and_lose(daemon, source):
+    try:
+        daemon.post("/v1/models/pull", {"source": source})
+    except OSError:
+        pass
+    except Exception as error:  # http.client's own, of a connection that ended
+        assert "closed connection" in str(error), error
 
 
 if __name__ == "__main__":

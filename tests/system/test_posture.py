@@ -13,6 +13,30 @@ GOLDEN = lmsb.ROOT / "tests/golden/posture.json"
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 
 
+MASKED = set(re.findall(r'"([^"]+)"', re.search(r"kMaskedProc = \{(.*?)\}", (lmsb.ROOT / "src/guest_protocol/profile.h").read_text(), re.S)[1]))
+
+
+def by_point(mounts):
+    """Mount point -> type and options. What file system the machine's own /usr and devices lie on is not ours to say."""
+    points = {}
+    for mount in mounts:
+        point, kind, options = mount.split(" ", 2)
+        points[point] = options if point.startswith(("/usr", "/dev/")) and point not in ("/dev/pts", "/dev/shm") else f"{kind} {options}"
+    return points
+
+
+def mount_faults(seen, golden):
+    """What differs, but for masks of files that this machine's /proc does not have, or has beyond the golden's."""
+    seen, golden = by_point(seen), by_point(golden)
+    masks = {golden[point] for point in golden if point.removeprefix("/proc/") in MASKED}
+    there = {"/proc/" + name for name in MASKED if pathlib.Path("/proc", name).exists()}
+    faults = [f"missing: {point}" for point in golden.keys() | there if point not in seen
+              and (point in there or point.removeprefix("/proc/") not in MASKED)]
+    faults += [f"beyond: {point} {seen[point]}" for point in seen.keys() - golden.keys() if not (point in there and seen[point] in masks)]
+    faults += [f"{point}: {seen[point]}, not {golden[point]}" for point in seen.keys() & golden.keys() if seen[point] != golden[point]]
+    return sorted(faults)
+
+
 def status(pid):
     return dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
 
@@ -83,10 +107,8 @@ class Posture(lmsb.SystemTest):
         golden = json.loads(GOLDEN.read_text())[image]
         for who in ("guest", "command"):
             for key, value in golden[who].items():
-                if key == "mounts":  # the machine's own masks may be fewer: never more, never weaker
-                    mine = [m for m in seen[who][key] if m not in value]
-                    self.assertEqual([m for m in mine if not re.match(r"/(proc/\S+|dev/\S+|usr\S*) ", m)], [], f"{image} {who} mounts")
-                    self.assertTrue([m for m in seen[who][key] if m.startswith("/proc/keys ")])
+                if key == "mounts":
+                    self.assertEqual(mount_faults(seen[who][key], value), [], f"{image} {who} mounts")
                 else:
                     self.assertEqual(seen[who][key], value, f"{image} {who} {key}")
 
@@ -96,6 +118,21 @@ class Posture(lmsb.SystemTest):
     def test_commands_of_image_base_have_the_golden_posture(self):
         lmsb.require_image("base")
         self.check("base")
+
+    def test_a_mount_that_is_missing_beyond_or_weaker_is_a_fault(self):
+        golden = json.loads(GOLDEN.read_text())["host"]["command"]["mounts"]
+        self.assertEqual(mount_faults(golden, golden), [])
+        for change in (lambda m: m.replace("/usr ", "/usr-other "), lambda m: re.sub(r"^(/usr \S+ )ro", r"\1rw", m),
+                       lambda m: m.replace("/proc/keys ", "/proc/secret "), lambda m: re.sub(r"^(/proc/keys \S+ )ro", r"\1rw", m)):
+            self.assertTrue(mount_faults([change(m) for m in golden], golden))
+
+    def test_nothing_inside_can_make_a_file_that_would_be_setuid_outside(self):
+        script = "import os\nfor mode in (0o4755, 0o2755):\n for make in (lambda: os.open('/tmp/f', os.O_CREAT | os.O_WRONLY, mode), lambda: os.chmod('/tmp', mode)):\n  try: make(); print('made')\n  except PermissionError: print('refused')"
+        self.assertEqual(self.daemon.run(["python3", "-c", script])["stdout"], "refused\n" * 4)
+
+    def test_a_command_cannot_lower_its_oom_score(self):
+        result = self.daemon.run("echo 0 > /proc/self/oom_score_adj; cat /proc/self/oom_score_adj")
+        self.assertEqual(result["stdout"], "500\n")
 
     def test_no_capability_comes_back_by_a_setuid_program(self):
         script = "find / -xdev -perm -4000 2>/dev/null | head -3; grep CapEff /proc/self/status; su -c id 2>&1 </dev/null; true"

@@ -1,4 +1,4 @@
-#include "cli/small_file.h"
+#include "os/small_file.h"
 
 #include <array>
 #include <cerrno>
@@ -7,7 +7,7 @@
 
 #include "base/unique_fd.h"
 
-namespace lmsb::cli {
+namespace lmsb::os {
 namespace {
 
 // Reads until the end or until there are more than `max` octets. -1 with errno on failure, else 0.
@@ -49,4 +49,4 @@ Result<std::string> read_whole_file(const std::string& path, Bytes max) {
   return read_to_end(file.get(), max, path);
 }
 
-}  // namespace lmsb::cli
+}  // namespace lmsb::os

@@ -1,6 +1,6 @@
-#include "cli/user_namespaces.h"
+#include "os/user_namespaces.h"
 
-namespace lmsb::cli {
+namespace lmsb::os {
 namespace {
 
 constexpr const char* kMaxUserNamespaces = "/proc/sys/user/max_user_namespaces";
@@ -46,4 +46,10 @@ std::optional<NamespaceFault> fault_for_users(const ReadFile& read_file) {
   return apparmor_fault(read_file);
 }
 
-}  // namespace lmsb::cli
+std::string with_users_fault(std::string hint, const ReadFile& read_file) {
+  const auto fault = fault_for_users(read_file);
+  if (fault) hint += " (user namespaces are closed to normal users too: " + fault->what + "; " + fault->mend + ")";
+  return hint;
+}
+
+}  // namespace lmsb::os

@@ -1,0 +1,235 @@
+#!/usr/bin/env bash
+# The system tests where cgroup v2 is all there is: the programs of build/dev, in a virtual machine with the kernel that
+# this Debian release ships, without a network. Runs after make test, which builds them and makes the images.
+#
+#   vm.sh            all of them
+#   vm.sh NAME...    only these: commands, posture, cli, hostile_daemon ...
+#
+# Where /dev/kvm cannot be used the processor is emulated, some ten times slower. Everything lies in build/vm: remove it
+# for the newest kernel. VM_LIMIT=2400 seconds for all, VM_TEST_LIMIT=900 for one test.
+source "$(dirname "$0")/lib.sh"
+
+dir=$PWD/build/vm
+closing='lm-sandbox-vm: exit status'  # the last line that the machine prints, before a number
+
+# ---- Inside: from here to the next such line everything runs in the machine, as its process 1.
+
+# The mounts that systemd makes, with its options: nsdelegate decides what a sandbox's guest may do to its own cgroup.
+mount_all() {
+  mount -t proc -o nosuid,nodev,noexec proc /proc
+  mount -t sysfs -o nosuid,nodev,noexec sys /sys
+  mount -t cgroup2 -o nosuid,nodev,noexec,nsdelegate,memory_recursiveprot cgroup2 /sys/fs/cgroup
+  mount -t tmpfs -o nosuid,nodev,mode=755 run /run
+  mkdir -p /dev/pts /dev/shm
+  mount -t devpts -o nosuid,noexec,gid=5,mode=620,ptmxmode=666 pts /dev/pts
+  mount -t tmpfs -o nosuid,nodev shm /dev/shm
+  mount --make-rshared /
+}
+
+set_up_machine() {
+  mount_all
+  busybox ip link set lo up
+  cp --no-clobber lib/* "/usr/lib/$(uname -m)-linux-gnu/"  # what the image has stays
+  ldconfig
+  ulimit -n 524288  # what systemd allows; the kernel alone gives 4096
+  ulimit -Sn 1024
+}
+
+all_tests() {
+  local path
+  for path in tests/system/test_*.py; do
+    path=${path#tests/system/test_}
+    echo "${path%.py}"
+  done
+  printf '%s\n' cli hostile_daemon
+}
+
+run_test() {
+  local python=(python3 -W ignore::ResourceWarning)
+  case $1 in
+    cli) set -- "${python[@]}" tests/cli/test_cli.py ;;
+    hostile_daemon) set -- build/dev/tests/hostile_daemon_test ;;
+    *) set -- "${python[@]}" "tests/system/test_$1.py" ;;
+  esac
+  LMSB_BIN=$PWD/build/dev/bin timeout --kill-after=10 "$VM_TEST_LIMIT" "$@"
+}
+
+run_tests() {
+  local name start code verdict results=() failed=0
+  for name in ${VM_TESTS:-$(all_tests)}; do
+    say "$name" 2>&1
+    start=$SECONDS code=0
+    run_test "$name" 2>&1 || code=$?
+    case $code in 0) verdict=ok ;; 77) verdict=skipped ;; 124) verdict='too slow' ;; *) verdict=FAILED ;; esac
+    case $code in 0 | 77) ;; *) failed=1 ;; esac
+    results+=("$(printf '%-16s %-9s %5d s' "$name" "$verdict" $((SECONDS - start)))")
+  done
+  printf '\nIn the virtual machine, Linux %s, cgroup v2 alone:\n' "$(uname -r)"
+  printf '%s\n' "${results[@]}"
+  return $failed
+}
+
+# shellcheck disable=SC2317  # called by the trap
+switch_off() {  # switch_off STATUS
+  printf '\n%s %s\n' "$closing" "$1"
+  sleep 1  # until the serial line has taken it
+  exec busybox poweroff -f
+}
+
+if [ $$ = 1 ]; then
+  trap 'switch_off $?' EXIT
+  set_up_machine
+  run_tests
+  exit
+fi
+
+# ---- Outside.
+
+# The kernel, and busybox for what the machine's system lacks. Unpacked, not installed, and apt's lists and files are
+# its own: nothing of the machine that this runs on changes.
+fetch_packages() {
+  [ -d "$dir/packages" ] && return
+  local work=$dir/apt package
+  local apt=(-qq -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache" -o APT::Sandbox::User="$(id -un)")
+  say "fetching the kernel for the virtual machine"
+  rm -rf "$work"
+  mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/root"
+  if [ -n "${MIRROR:-}" ]; then
+    printf 'deb %s %s main\n' "$MIRROR" "$(. /etc/os-release && echo "$VERSION_CODENAME")" >"$work/sources.list"
+    apt+=(-o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=-)
+  fi
+  apt-get "${apt[@]}" update >&2
+  package=$(apt-cache "${apt[@]}" depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p')
+  [ -n "$package" ] || die "linux-image-cloud-amd64 names no kernel"
+  (cd "$work" && apt-get "${apt[@]}" download "$package" busybox-static >&2)
+  for package in "$work"/*.deb; do dpkg-deb -x "$package" "$work/root"; done
+  mv "$work/root" "$dir/packages"
+  rm -rf "$work"
+}
+
+# The first program of the machine. No initramfs is needed: NVMe and ext4 are no modules in this kernel.
+first_program() {
+  cat <<'INIT'
+#!/bin/sh
+mount -t devtmpfs -o nosuid dev /dev
+exec </dev/console >/dev/console 2>&1
+mkdir -p "$VM_PROJECT"
+mount /dev/nvme1n1 "$VM_PROJECT"
+exec "$VM_PROJECT/scripts/vm.sh"
+INIT
+}
+
+# Images are stored with their ids moved out of the machine's own: back to 0 and up.
+move_ids() {
+  python3 - "$1" <<'PYTHON'
+import os, stat, sys
+top = sys.argv[1]
+base = os.lstat(top).st_uid
+for path in [top] + [os.path.join(d, name) for d, names, files in os.walk(top) for name in names + files]:
+    info = os.lstat(path)
+    if info.st_uid < base:
+        continue  # another name of a file that has been moved
+    os.lchown(path, info.st_uid - base, info.st_gid - base)
+    if not stat.S_ISLNK(info.st_mode):
+        os.chmod(path, stat.S_IMODE(info.st_mode))  # chown takes setuid away
+PYTHON
+}
+
+# As on every Debian machine the kernel fetches its own modules: overlay, and tcp_diag, by which the daemon learns who
+# is at the other end of a connection.
+add_kernel_modules() {
+  cp "$dir/packages/bin/busybox" "$1/usr/bin/busybox"
+  ln -s ../bin/busybox "$1/usr/sbin/modprobe"
+  cp -r "$dir/packages/lib/modules" "$1/usr/lib/"
+  chroot "$1" /usr/bin/busybox depmod "$(ls "$dir/packages/lib/modules")"
+}
+
+# The machine's system is image base, with both images in it for the tests. As root, for their owners.
+make_system_disk() {
+  local images=$LMSB_TEST_DATA/images root name
+  root=$(mktemp -d "$dir/root.XXXXXX")
+  # shellcheck disable=SC2064  # the directory of now
+  trap "rm -rf --one-file-system '$root'" EXIT
+  cp -a "$images/base/rootfs/." "$root"
+  move_ids "$root"
+  mkdir -p "$root/var/cache/lm-sandbox-test/images"
+  for name in base llama; do
+    cp -al "$images/$name" "$root/var/cache/lm-sandbox-test/images/" 2>/dev/null ||
+      cp -a "$images/$name" "$root/var/cache/lm-sandbox-test/images/"
+  done
+  add_kernel_modules "$root"
+  first_program >"$root/init"
+  chmod 755 "$root/init"
+  make_disk "$root" "$dir/system.ext4" 8G
+  chown --reference="$dir" "$dir/system.ext4"
+}
+
+make_disk() {  # make_disk DIRECTORY FILE SIZE
+  rm -f "$2"
+  mke2fs -q -t ext4 -O ^has_journal -E root_owner=0:0 -d "$1" "$2.new" "$3" >/dev/null
+  mv "$2.new" "$2"
+}
+
+# Unchanged since it was made: what it is made of, and this script.
+is_system_disk_new() {
+  local part
+  for part in "$LMSB_TEST_DATA"/images/{base,llama}/image.json scripts/vm.sh; do
+    [ "$dir/system.ext4" -nt "$part" ] || return 1
+  done
+}
+
+libraries() {  # ldd fails for those that are static
+  { ldd build/dev/bin/* build/dev/tests/hostile_daemon_test 2>/dev/null || true; } |
+    awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u
+}
+
+# The part of this tree that the tests need, at the same path in the machine: hostile_daemon_test knows its own.
+make_project_disk() {
+  local tree=$dir/project
+  rm -rf "$tree"
+  mkdir -p "$tree/lib"
+  cp -a --parents build/dev/bin build/dev/tests/hostile_daemon_test api scripts src tests "$tree"
+  libraries | xargs cp -t "$tree/lib"
+  make_disk "$tree" "$dir/project.ext4" 2G
+  rm -rf "$tree"
+}
+
+# Writes go to files of qemu's own that vanish with it. timeout passes a signal on to qemu, which ends with it.
+boot() {
+  local processor=(-accel "tcg,thread=multi" -cpu max) mix=140 disk arguments=()
+  [ ! -w /dev/kvm ] || processor=(-accel kvm -cpu host) mix=700
+  for disk in system project; do
+    arguments+=(-drive "if=none,id=$disk,file=$dir/$disk.ext4,format=raw,cache=unsafe,snapshot=on"
+      -device "nvme,serial=$disk,drive=$disk")
+  done
+  TMPDIR=$dir exec timeout --kill-after=10 "$limit" nice -n 10 qemu-system-x86_64 \
+    -machine q35 "${processor[@]}" -smp 2 -m 4G -nodefaults -no-user-config -display none -nic none -no-reboot \
+    -serial stdio "${arguments[@]}" -kernel "$dir"/packages/boot/vmlinuz-* \
+    -append "console=ttyS0 loglevel=1 panic=-1 mitigations=off root=/dev/nvme0n1 rw rootflags=noinit_itable init=/init \
+\"VM_PROJECT=$PWD\" VM_TEST_LIMIT=${VM_TEST_LIMIT:-900} LMSB_MIX=${LMSB_MIX:-$mix} \"VM_TESTS=$*\""
+}
+
+[ "${1:-}" != --system-disk ] || { make_system_disk && exit; }
+
+if [ "$(. /etc/os-release && echo "$ID $(uname -m)")" != 'debian x86_64' ]; then
+  printf "skipped: only Debian's kernel for x86-64 is known here\n" >&2
+  exit 77
+fi
+[ -x build/dev/bin/lm-sandbox ] || die "nothing is built: make test"
+scripts/setup-build.sh vm
+mkdir -p "$dir"
+fetch_packages
+is_system_disk_new || { say "making the machine's disk" && as_root "$PWD/scripts/vm.sh" --system-disk; }
+make_project_disk
+
+limit=${VM_LIMIT:-2400} log=$dir/console
+: >"$log"
+say "starting the virtual machine (build/vm/console keeps what it says)"
+boot "$@" >"$log" 2>&1 </dev/null &
+vm=$!
+trap 'kill "$vm" 2>/dev/null || true' EXIT
+tail --pid="$vm" -n +1 -f "$log" | sed -u 's,\r$,,'
+wait "$vm" || printf 'qemu ended with %s\n' $? >&2
+status=$(tr -d '\r' <"$log" | sed -n "s/^$closing //p")
+[ -n "$status" ] || die "the virtual machine ended without a verdict (limit: $limit s)"
+exit "$status"

@@ -1,0 +1,53 @@
+#include "control/spill.h"
+
+#include <array>
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace lmsb::control {
+namespace {
+
+constexpr std::chrono::milliseconds kFinishLimit{10'000};
+
+}  // namespace
+
+Spill::Spill(boost::asio::io_context& loop, SandboxHandle& sandbox, std::string path)
+    : loop_(loop), sandbox_(sandbox), path_(std::move(path)) {}
+
+Status Spill::start() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) < 0) return Error::from_errno(errno, "make a pipe");
+  const UniqueFd read(ends[0]);
+  UniqueFd write(ends[1]);
+  guest_client::StartSpec spec;
+  spec.program = guest_protocol::Program::save;
+  spec.argv = {path_, std::to_string(kMaxSpill.count())};
+  LMSB_TRY(auto writer, sandbox_.channel().start(spec, read.get()));
+  writer_.emplace(std::move(writer));
+  stream_.emplace(loop_.get_executor(), std::move(write));
+  return {};
+}
+
+io::Always<void> Spill::write(std::string octets) {
+  if (!std::exchange(has_begun_, true)) (void)start();  // without it the answer says that nothing was kept
+  if (!stream_) co_return;
+  const Status written = co_await stream_->write_all(std::move(octets));
+  if (!written.ok()) stream_.reset();  // its limit, or no room: the writer has ended
+}
+
+io::Always<Spill::Kept> Spill::finish() {
+  if (!writer_) co_return Kept{};
+  stream_.reset();
+  const auto ending = co_await writer_->wait_ended(io::Deadline::in(kFinishLimit));
+  if (!ending.ok() || ending->kind != guest_client::Ending::Kind::exited) co_return Kept{};
+  const int status = ending->exited.status;
+  if (!WIFEXITED(status)) co_return Kept{path_, false};
+  const int error = WEXITSTATUS(status);
+  if (error == 0) co_return Kept{path_, true};
+  if (error == EFBIG || error == ENOSPC || error == EDQUOT) co_return Kept{path_, false};
+  co_return Kept{};  // it could not be made
+}
+
+}  // namespace lmsb::control

@@ -1,0 +1,41 @@
+#include "fetch/download.h"
+
+#include <gtest/gtest.h>
+
+namespace lmsb::fetch {
+namespace {
+
+Status download_offline(const std::string& url) {
+  DownloadLimits limits;
+  limits.reach = Reach::loopback;
+  limits.connect_seconds = 5;
+  return download(url, -1, limits, [](std::uint64_t, std::uint64_t) { return true; });
+}
+
+TEST(DownloadOffline, RefusesEveryHostBeyondLoopbackBeforeItAsksAnybody) {
+  for (const char* url :
+       {"http://192.0.2.1/m.gguf", "https://models.example/m.gguf", "http://127.0.0.1@192.0.2.1/",
+        "http://[2001:db8::1]/", "http://192.0.2.1\\@127.0.0.1/", "http://127.0.0.1.evil.example/",
+        "http://localhost.evil.example/", "http://0.0.0.0/", "http://user:127.0.0.1@evil.example:80/?@127.0.0.1"}) {
+    const Status refused = download_offline(url);
+    ASSERT_FALSE(refused.ok()) << url;
+    EXPECT_EQ(refused.error().slug(), "offline") << url << refused.error().message();
+  }
+}
+
+TEST(DownloadOffline, StillReachesLoopback) {
+  for (const char* url : {"http://127.0.0.1:9/m.gguf", "http://localhost:9/m.gguf", "http://[::1]:9/m.gguf"}) {
+    const Status failed = download_offline(url);  // port 9: nobody serves there
+    ASSERT_FALSE(failed.ok()) << url;
+    EXPECT_EQ(failed.error().code(), ErrorCode::unavailable) << url << failed.error().message();
+  }
+}
+
+TEST(DownloadOffline, SaysWhatToDoAndNotTheQuery) {
+  const Status refused = download_offline("http://models.example/m.gguf?token=secret");
+  EXPECT_EQ(refused.error().message().find("secret"), std::string::npos);
+  EXPECT_NE(refused.error().hint().find("--offline"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace lmsb::fetch

@@ -1,0 +1,130 @@
+#include "launcher/mount_receiver.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "os/message_socket.h"
+#include "os/sys.h"
+#include "sandbox/launcher_request.h"
+
+namespace lmsb::launcher {
+namespace {
+
+// The receiver's only descriptors.
+constexpr int kControl = 3;
+constexpr int kCaller = 4;
+
+// Local file systems whose mounts can show other owners (idmapped): the others could not be mounted for a sandbox
+// anyway, and among them are those that wait for somebody else's server.
+constexpr std::array<std::uint32_t, 12> kFileSystems = {
+    0xEF53 /* ext2, 3, 4 */, 0x58465342 /* xfs */,      0x9123683E /* btrfs */,    0xF2F52010 /* f2fs */,
+    0x01021994 /* tmpfs */,  0x4D44 /* vfat */,         0x2011BAB0 /* exfat */,    0x7366746E /* ntfs3 */,
+    0xE0F5E1E2 /* erofs */,  0x73717368 /* squashfs */, 0xCA451A4E /* bcachefs */, 0x2FC12FC1 /* zfs */};
+
+// After clone: no allocation, no locks, in everything up to receiver_main.
+
+bool keep_only(int control, int caller) {
+  const int high_control = ::fcntl(control, F_DUPFD, 64);
+  const int high_caller = ::fcntl(caller, F_DUPFD, 64);
+  return high_control >= 0 && high_caller >= 0 && ::dup2(high_control, kControl) >= 0 &&
+         ::dup2(high_caller, kCaller) >= 0 && sys::close_range(0, 2, 0) == 0 &&
+         sys::close_range(kCaller + 1, ~0U, 0) == 0;
+}
+
+// The caller could stop or kill this process from now on, but not trace it, nor gain by it what it has not.
+bool become(const MountCaller& caller) {
+  if (::setgroups(0, nullptr) < 0 || ::setresgid(caller.gid, caller.gid, caller.gid) < 0 ||
+      ::setresuid(caller.uid, caller.uid, caller.uid) < 0)
+    return false;
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> none{};
+  return ::syscall(SYS_capset, &header, none.data()) == 0 && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_DUMPABLE, 0) == 0 && ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+}
+
+// Never asks a server that the caller may run: the kind of file stands in the kernel's memory. Returns an errno.
+int check_directory(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0) return errno;
+  if ((flags & O_PATH) == 0) return EBADF;  // opened for more than naming it
+  struct statx facts {};
+  if (::statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &facts) < 0) return errno;
+  if (!S_ISDIR(facts.stx_mode)) return ENOTDIR;
+  struct statfs system {};
+  if (::fstatfs(fd, &system) < 0) return errno;  // this one may wait: for the caller's own server, at its own cost
+  const auto type = static_cast<std::uint32_t>(system.f_type);
+  return std::find(kFileSystems.begin(), kFileSystems.end(), type) != kFileSystems.end() ? 0 : EOPNOTSUPP;
+}
+
+template <class T>
+bool send_struct(int socket, const T& value, const int* fds = nullptr, std::size_t count = 0) {
+  const iovec part{const_cast<T*>(&value), sizeof value};  // NOLINT(cppcoreguidelines-pro-type-const-cast): C interface
+  return send_message(socket, &part, 1, fds, count);
+}
+
+MountWord await_word() {
+  MountWord word{};
+  ReceivedFds none;
+  if (receive_message(kControl, &word, sizeof word, none) != static_cast<ssize_t>(sizeof word)) ::_exit(1);
+  return word;
+}
+
+// Takes the offer and tells the launcher what it is.
+bool take_offer() {
+  sandbox::MountOffer offer{};
+  ReceivedFds fds;
+  MountFound found{EPROTO};
+  const ssize_t size = receive_message(kCaller, &offer, sizeof offer, fds);
+  if (sandbox::is_offer(&offer, size, fds.count)) found.error = check_directory(fds.fds[0].get());
+  const int directory = fds.fds[0].get();
+  return found.error == 0 ? send_struct(kControl, found, &directory, 1) : send_struct(kControl, found);
+}
+
+[[noreturn]] void receiver_main(int listener, int control) {
+  ::prctl(PR_SET_NAME, "lmsb-receiver");
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const int accepted = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+  if (accepted < 0 || !keep_only(control, accepted)) ::_exit(1);
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  if (::getsockopt(kCaller, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0) ::_exit(1);
+  const MountCaller caller{peer.uid, peer.gid};
+  if (!send_struct(kControl, caller)) ::_exit(1);
+  MountWord word = await_word();
+  if (word.take_offer != 0) {
+    if (!become(caller) || !take_offer()) ::_exit(1);
+    word = await_word();
+  }
+  (void)send_struct(kCaller, word.reply);
+  ::_exit(0);
+}
+
+}  // namespace
+
+Result<MountReceiver> start_mount_receiver(int listener) {
+  MountReceiver receiver;
+  UniqueFd theirs;
+  if (!message_socket_pair(receiver.control, theirs)) return Error::from_errno(errno, "socketpair");
+  if (::fcntl(receiver.control.get(), F_SETFL, O_NONBLOCK) < 0) return Error::from_errno(errno, "fcntl");
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
+  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  args.exit_signal = SIGCHLD;
+  receiver.process.pid = sys::clone3(args);
+  if (receiver.process.pid == 0) receiver_main(listener, theirs.get());
+  if (receiver.process.pid < 0) return Error::from_errno(errno, "fork a receiver");
+  receiver.process.pidfd.reset(pidfd);
+  return receiver;
+}
+
+}  // namespace lmsb::launcher

@@ -1,0 +1,33 @@
+#include "sandbox/launcher_request.h"
+
+#include <cstring>
+
+namespace lmsb::sandbox {
+namespace {
+
+template <class Message>
+bool read_as(Message& to, const void* message, ssize_t size) {
+  if (size != static_cast<ssize_t>(sizeof to)) return false;
+  std::memcpy(&to, message, sizeof to);
+  return true;
+}
+
+}  // namespace
+
+LauncherRequest parse_launcher_request(const void* message, ssize_t size) {
+  LauncherHeader header{};
+  if (size < static_cast<ssize_t>(sizeof header)) return UnknownRequest{};
+  std::memcpy(&header, message, sizeof header);
+  if (LaunchRequest launch; header.operation == LauncherOperation::launch && read_as(launch, message, size))
+    return launch;
+  if (DestroyRequest destroy; header.operation == LauncherOperation::destroy && read_as(destroy, message, size))
+    return destroy;
+  return UnknownRequest{header.request};
+}
+
+bool is_offer(const void* message, ssize_t size, std::size_t descriptors) {
+  MountOffer offer;
+  return descriptors == 1 && read_as(offer, message, size) && offer.magic == kMountOfferMagic && offer.version == 1;
+}
+
+}  // namespace lmsb::sandbox

@@ -1,0 +1,88 @@
+#include "serve/checks.h"
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <stdlib.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace lmsb::serve {
+namespace {
+
+using testing::HasSubstr;
+
+os::ReadFile machine(std::map<std::string, std::string> files) {
+  return [files = std::move(files)](const std::string& path) -> std::optional<std::string> {
+    const auto found = files.find(path);
+    return found == files.end() ? std::nullopt : std::optional(found->second);
+  };
+}
+
+config::Config listening_on(const std::string& address, bool has_key) {
+  config::Config config;
+  config.listen = {"127.0.0.1:8000", address};
+  if (has_key) config.auth.keys.emplace_back("k");
+  return config;
+}
+
+TEST(CheckPower, IsContentWithRootWhereUserNamespacesAre) {
+  EXPECT_TRUE(check_power(true, machine({})).ok());
+  EXPECT_TRUE(check_power(true, machine({{"/proc/sys/kernel/unprivileged_userns_clone", "0\n"}})).ok());
+}
+
+TEST(CheckPower, NamesTheSysctlThatKeepsUserNamespacesFromEverybody) {
+  const auto refused = check_power(true, machine({{"/proc/sys/user/max_user_namespaces", "0\n"}}));
+  EXPECT_THAT(refused.error().message(), HasSubstr("user.max_user_namespaces is 0"));
+  EXPECT_EQ(refused.error().hint(), "sudo sysctl -w user.max_user_namespaces=65536");
+}
+
+TEST(CheckPower, TellsWhoIsNotRootToUseSudoAndWhatKeepsUserNamespacesFromThem) {
+  EXPECT_EQ(check_power(false, machine({})).error().hint(), "run: sudo lm-sandbox serve");
+  for (const auto& [file, mend] : std::map<std::string, std::string>{
+           {"/proc/sys/user/max_user_namespaces", "sysctl -w user.max_user_namespaces=65536"},
+           {"/proc/sys/kernel/unprivileged_userns_clone", "sysctl -w kernel.unprivileged_userns_clone=1"}}) {
+    const auto refused = check_power(false, machine({{file, "0\n"}}));
+    EXPECT_THAT(refused.error().message(), HasSubstr("serve needs root"));
+    EXPECT_THAT(refused.error().hint(), testing::AllOf(HasSubstr("sudo lm-sandbox serve"), HasSubstr(mend)));
+  }
+}
+
+TEST(CheckBinding, LetsLoopbackBeWithoutAKeyAndWithAnyImage) {
+  for (const char* address : {"127.0.0.1:1", "127.9.9.9:0", "localhost:8000", "[::1]:80"})
+    EXPECT_TRUE(check_binding(listening_on(address, false), "host").ok()) << address;
+}
+
+TEST(CheckBinding, WantsAKeyBeyondLoopback) {
+  for (const char* address : {"0.0.0.0:0", "[::]:80", "192.0.2.1:80"}) {
+    EXPECT_THAT(check_binding(listening_on(address, false), "base").error().message(), HasSubstr("needs an API key"));
+    EXPECT_TRUE(check_binding(listening_on(address, true), "base").ok()) << address;
+  }
+}
+
+TEST(CheckBinding, RefusesTheMachinesOwnProgramsAsTheImageInForceBeyondLoopback) {
+  const auto refused = check_binding(listening_on("0.0.0.0:0", true), "host");
+  EXPECT_THAT(refused.error().message(), HasSubstr("image host"));
+  EXPECT_THAT(refused.error().hint(), HasSubstr("lm-sandbox image build base"));
+}
+
+TEST(CheckBinding, TakesNoNameForLoopbackThatOnlyLooksLikeOne) {
+  EXPECT_FALSE(check_binding(listening_on("127.evil.example:80", true), "base").ok());
+  EXPECT_FALSE(check_binding(listening_on("localhost.evil.example:80", true), "base").ok());
+}
+
+TEST(CheckDataDirectory, MakesWhatIsMissingAndNamesWhatCannotBeMade) {
+  std::string name = testing::TempDir() + "lmsb-data-XXXXXX";
+  const std::string dir = ::mkdtemp(name.data());
+  EXPECT_TRUE(check_data_directory(dir + "/a/b").ok());
+  EXPECT_TRUE(std::filesystem::is_directory(dir + "/a/b"));
+  std::ofstream(dir + "/file") << "";
+  const auto refused = check_data_directory(dir + "/file/data");
+  EXPECT_THAT(refused.error().message(), HasSubstr(dir + "/file/data cannot be written: Not a directory"));
+  EXPECT_THAT(refused.error().hint(), HasSubstr("--data-dir"));
+  std::filesystem::remove_all(dir);
+}
+
+}  // namespace
+}  // namespace lmsb::serve

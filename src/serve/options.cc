@@ -1,0 +1,127 @@
+#include "serve/options.h"
+
+#include <grp.h>
+#include <optional>
+#include <pwd.h>
+#include <set>
+#include <unistd.h>
+#include <vector>
+
+namespace lmsb::serve {
+namespace {
+
+// The uids of the members of a group; nothing when there is no such group.
+std::optional<std::set<uid_t>> group_members(const std::string& name) {
+  const group* found = ::getgrnam(name.c_str());
+  if (found == nullptr) return std::nullopt;
+  const gid_t gid = found->gr_gid;
+  std::vector<std::string> members;
+  for (char** member = found->gr_mem; *member != nullptr; ++member) members.emplace_back(*member);
+  std::set<uid_t> uids;
+  for (const std::string& member : members)
+    if (const passwd* user = ::getpwnam(member.c_str())) uids.insert(user->pw_uid);
+  ::setpwent();
+  while (const passwd* user = ::getpwent())
+    if (user->pw_gid == gid) uids.insert(user->pw_uid);
+  ::endpwent();
+  return uids;
+}
+
+std::string host_of(const std::string& listen) {
+  std::string host = listen.substr(0, listen.rfind(':'));
+  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+  return host;
+}
+
+// Keys are known by their digest, not by their line: what a key has made stays its own when lines are removed.
+std::vector<server::ApiKey> api_keys(const config::Config::Auth& auth) {
+  std::vector<server::ApiKey> keys;
+  const auto add = [&keys](const server::Sha256& digest) {
+    keys.push_back({"sha256-" + server::to_hex(digest).substr(0, 8), digest, true});
+  };
+  for (const Secret& key : auth.keys) add(server::sha256(key.reveal()));
+  for (const std::string& hex : auth.key_sha256)
+    if (const auto digest = server::parse_sha256(hex)) add(*digest);
+  return keys;
+}
+
+// What a user whom the doors do not know can do without a key. Members are asked for at start and at SIGHUP.
+std::string local_help(const std::string& group, bool is_there) {
+  if (group.empty()) return "use sudo";
+  const std::string join = "sudo usermod -aG " + group + " $USER";
+  if (is_there) return "use sudo, or " + join + " and send the daemon SIGHUP";
+  return "use sudo, or sudo groupadd --system " + group + " && " + join + " and start the daemon again";
+}
+
+}  // namespace
+
+control::PolicyCaps policy_caps(const config::Config& config) {
+  control::PolicyCaps caps;
+  caps.memory = config.policy.memory;
+  caps.cpu_millis = static_cast<std::uint32_t>(config.policy.cpus * 1000);
+  caps.processes = config.policy.processes;
+  caps.disk = config.policy.disk;
+  caps.timeout = config.policy.timeout_ms;
+  return caps;
+}
+
+control::EngineOptions engine_options(const config::Config& config) {
+  control::EngineOptions options;
+  options.default_image = config.default_image;
+  options.pool_size = config.pool.size;
+  options.kept_pool_size = config.pool.kept_size;
+  options.max_running = config.limits.max_running;
+  options.max_waiting = config.limits.max_waiting;
+  options.policy = policy_caps(config);
+  return options;
+}
+
+control::ModelOptions model_options(const config::Config& config) {
+  control::ModelOptions options;
+  options.default_model = config.model.default_;
+  options.llama_server = config.model.llama_server;
+  options.max_tokens = config.model.max_tokens;
+  options.context = config.model.context;
+  options.threads = config.model.threads;
+  options.load_timeout = config.model.load_timeout_ms;
+  options.answer_timeout = config.model.answer_timeout_ms;
+  options.mount_desk = config.run_dir + "/mounts.sock";
+  options.file_desk = config.run_dir + "/daemon/files.sock";
+  options.upstream_url = upstream_base(config.upstream.base_url);
+  options.upstream_model = config.upstream.model;
+  options.upstream_key = config.upstream.api_key;
+  options.upstream_timeout = config.upstream.timeout_ms;
+  return options;
+}
+
+fetch::DownloadLimits download_limits(const config::Config& config) {
+  fetch::DownloadLimits limits;
+  if (config.offline) limits.reach = fetch::Reach::loopback;
+  return limits;
+}
+
+std::string upstream_base(std::string url) {
+  const std::size_t scheme = url.find("://");
+  const std::size_t authority = scheme == std::string::npos ? 0 : scheme + 3;
+  while (url.size() > authority && url.ends_with('/')) url.pop_back();
+  return url.find('/', authority) == std::string::npos ? url + "/v1" : url;
+}
+
+server::DoorPolicy door_policy(const config::Config& config) {
+  server::DoorPolicy doors;
+  doors.allow_hosts = config.allow_host;
+  doors.allow_origins = config.allow_origin;
+  doors.auth_required = config.auth.required;
+  for (const std::string& listen : config.listen) doors.own_hosts.push_back(host_of(listen));
+  doors.keys = api_keys(config.auth);
+  const auto members = group_members(config.socket_group);
+  doors.local_help = local_help(config.socket_group, members.has_value());
+  const uid_t own = ::getuid();
+  doors.local_access = [members = members.value_or(std::set<uid_t>()), own](std::uint32_t uid) {
+    if (uid == 0 || uid == own) return server::LocalAccess::admin;
+    return members.contains(uid) ? server::LocalAccess::own : server::LocalAccess::none;
+  };
+  return doors;
+}
+
+}  // namespace lmsb::serve

@@ -1,0 +1,25 @@
+#pragma once
+// options: the settings as the daemon's parts want them. Pure, but for door_policy().
+#include <string>
+
+#include "config/config.h"
+#include "control/engine.h"
+#include "control/models.h"
+#include "fetch/download.h"
+#include "server/doors.h"
+
+namespace lmsb::serve {
+
+control::EngineOptions engine_options(const config::Config& config);
+control::PolicyCaps policy_caps(const config::Config& config);
+control::ModelOptions model_options(const config::Config& config);
+// What downloads of models keep to: `offline` reaches loopback alone. (An upstream is always one that was named.)
+fetch::DownloadLimits download_limits(const config::Config& config);
+
+// `url` as OpenAI's routes want it: one without a path, as people know their Ollama's, gets /v1. No slash at the end.
+std::string upstream_base(std::string url);
+
+// Who may come in. Asks the name services for the group's members, which may block; the policy does not.
+server::DoorPolicy door_policy(const config::Config& config);
+
+}  // namespace lmsb::serve

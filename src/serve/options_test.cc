@@ -1,0 +1,51 @@
+#include "serve/options.h"
+
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace lmsb::serve {
+namespace {
+
+TEST(Options, AddTheUsualPathToAnUpstreamWithoutOne) {
+  EXPECT_EQ(upstream_base("http://127.0.0.1:11434"), "http://127.0.0.1:11434/v1");
+  EXPECT_EQ(upstream_base("http://127.0.0.1:11434/"), "http://127.0.0.1:11434/v1");
+  EXPECT_EQ(upstream_base("https://models.example/v1/"), "https://models.example/v1");
+  EXPECT_EQ(upstream_base("https://models.example/openai"), "https://models.example/openai");
+  config::Config config;
+  config.upstream.base_url = "http://127.0.0.1:1";
+  EXPECT_EQ(model_options(config).upstream_url, "http://127.0.0.1:1/v1");
+}
+
+TEST(Options, KeepDownloadsToLoopbackWhenOffline) {
+  config::Config config;
+  EXPECT_EQ(download_limits(config).reach, fetch::Reach::anywhere);
+  config.offline = true;
+  EXPECT_EQ(download_limits(config).reach, fetch::Reach::loopback);
+}
+
+TEST(Options, NameAKeyByItsDigestSoThatItStaysItselfWhenLinesAreRemoved) {
+  config::Config config;
+  config.socket_group = "";
+  config.auth.keys = {Secret("a"), Secret("b")};
+  const std::string name = door_policy(config).keys.at(1).name;
+  config.auth.keys = {Secret("b")};
+  EXPECT_EQ(door_policy(config).keys.at(0).name, name);
+  EXPECT_EQ(name, "sha256-3e23e816");
+}
+
+TEST(Options, LetRootAndTheDaemonsOwnUserInAndTellOthersWhatToDo) {
+  config::Config config;
+  config.socket_group = "no-such-group";
+  const server::DoorPolicy doors = door_policy(config);
+  EXPECT_EQ(doors.local_access(0), server::LocalAccess::admin);
+  EXPECT_EQ(doors.local_access(::getuid()), server::LocalAccess::admin);
+  EXPECT_EQ(doors.local_access(4'000'000), server::LocalAccess::none);
+  EXPECT_THAT(doors.local_help, testing::HasSubstr("groupadd --system no-such-group"));
+  config.socket_group = "root";
+  EXPECT_THAT(door_policy(config).local_help, testing::HasSubstr("usermod -aG root $USER and send the daemon SIGHUP"));
+}
+
+}  // namespace
+}  // namespace lmsb::serve

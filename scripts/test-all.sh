@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # make test-all: what takes too long for every change. Goes through all parts, then prints one line for each;
-# docs/testing.md quotes the last result. Writes nothing outside build/. FUZZ_SECONDS=300 a fuzzer.
+# docs/testing.md quotes the last result. Writes nothing outside build/. FUZZ_SECONDS=300 a fuzzer, SOAK_SECONDS=600.
 source "$(dirname "$0")/lib.sh"
 
 results=() status=0
@@ -31,6 +31,8 @@ newer_compiler() {
 part "default tests" scripts/test.sh
 part "lint, all files" scripts/lint.sh --all
 part "system tests on cgroup v2, in a VM" scripts/vm.sh
+part "10,000 runs of every kind" as_root env LMSB_MIX=10000 LMSB_BIN="$PWD/build/dev/bin" python3 tests/system/test_mix.py
+part "soak, ${SOAK_SECONDS:=600} s" as_root env LMSB_SOAK="$SOAK_SECONDS" LMSB_BIN="$PWD/build/dev/bin" python3 tests/system/soak.py
 part "ASan and UBSan" sanitized_tests
 part "build with clang 19" newer_compiler
 part "fuzzers, ${FUZZ_SECONDS:=300} s each" scripts/fuzz.sh run "$FUZZ_SECONDS"

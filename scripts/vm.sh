@@ -11,6 +11,7 @@ source "$(dirname "$0")/lib.sh"
 
 dir=$PWD/build/vm
 closing='lm-sandbox-vm: exit status'  # the last line that the machine prints, before a number
+programs=(hostile_daemon hostile_caller all_sandboxes delegation)  # tests that are programs: build/dev/tests/NAME_test
 
 # ---- Inside: from here to the next such line everything runs in the machine, as its process 1.
 
@@ -41,15 +42,20 @@ all_tests() {
     path=${path#tests/system/test_}
     echo "${path%.py}"
   done
-  printf '%s\n' cli hostile_daemon
+  printf '%s\n' cli "${programs[@]}"
 }
 
 run_test() {
   local python=(python3 -W ignore::ResourceWarning)
   case $1 in
     cli) set -- "${python[@]}" tests/cli/test_cli.py ;;
-    hostile_daemon) set -- build/dev/tests/hostile_daemon_test ;;
-    *) set -- "${python[@]}" "tests/system/test_$1.py" ;;
+    *)
+      if [[ " ${programs[*]} " == *" $1 "* ]]; then
+        set -- "build/dev/tests/$1_test"
+      else
+        set -- "${python[@]}" "tests/system/test_$1.py"
+      fi
+      ;;
   esac
   LMSB_BIN=$PWD/build/dev/bin timeout --kill-after=10 "$VM_TEST_LIMIT" "$@"
 }
@@ -179,16 +185,16 @@ is_system_disk_new() {
 }
 
 libraries() {  # ldd fails for those that are static
-  { ldd build/dev/bin/* build/dev/tests/hostile_daemon_test 2>/dev/null || true; } |
+  { ldd build/dev/bin/* build/dev/tests/*_test 2>/dev/null || true; } |
     awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u
 }
 
-# The part of this tree that the tests need, at the same path in the machine: hostile_daemon_test knows its own.
+# The part of this tree that the tests need, at the same path in the machine: the test programs know their own.
 make_project_disk() {
   local tree=$dir/project
   rm -rf "$tree"
   mkdir -p "$tree/lib"
-  cp -a --parents build/dev/bin build/dev/tests/hostile_daemon_test api scripts src tests "$tree"
+  cp -a --parents build/dev/bin build/dev/tests/*_test api scripts src tests "$tree"
   libraries | xargs cp -t "$tree/lib"
   make_disk "$tree" "$dir/project.ext4" 2G
   rm -rf "$tree"

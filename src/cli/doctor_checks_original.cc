@@ -103,6 +103,10 @@ Finding look_llama_cpp(Machine& machine) {
   if (version.ok() && version->status == 0)
     return {Outcome::ok, "llama-server on PATH: " + first_line(version->output)};
   if (machine.exists("/var/lib/lm-sandbox/images/llama/image.json")) return {Outcome::ok, "image llama"};
+  const std::string images = "/var/lib/lm-sandbox/images";
+  if (machine.exists(images) && !machine.exists(images + "/."))  // closed to users
+    return {Outcome::missing, "no llama-server on PATH, and whether there is an image llama only root can see",
+            "sudo lm-sandbox doctor"};
   return {Outcome::missing, "no llama-server on PATH and no image llama", "sudo lm-sandbox image build llama"};
 }
 

@@ -1,5 +1,6 @@
 #include "guest/build.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -53,6 +54,15 @@ int attach(int mount, int root, const char* path) {
   const UniqueFd target(opened);
   const unsigned flags = sys::kMoveMountFEmptyPath | sys::kMoveMountTEmptyPath;
   return sys::move_mount(mount, "", target.get(), "", flags) < 0 ? errno : 0;
+}
+
+// What the machine allows less of stays at less: only the launcher may raise it, and has tried.
+int limit_resource(int resource, std::uint64_t soft, std::uint64_t hard) {
+  const auto which = static_cast<__rlimit_resource>(resource);
+  rlimit now{};
+  if (::getrlimit(which, &now) < 0) return errno;
+  const rlimit value{std::min<rlim_t>(soft, now.rlim_max), std::min<rlim_t>(hard, now.rlim_max)};
+  return ::setrlimit(which, &value) < 0 ? errno : 0;
 }
 
 // The descriptor of the present root directory; valid until somebody pivots.
@@ -237,14 +247,10 @@ int Builder::set_hostname() {
 }
 
 int Builder::set_rlimits() {
-  for (const guest_protocol::ResourceLimit& limit : guest_protocol::kResourceLimits) {
-    const rlimit value{limit.soft, limit.hard};
-    if (::setrlimit(static_cast<__rlimit_resource>(limit.resource), &value) < 0) return errno;
-  }
-  const rlimit processes{setup_.processes, setup_.processes};
-  if (::setrlimit(RLIMIT_NPROC, &processes) < 0) return errno;
-  const rlimit file_size{setup_.file_size_bytes, setup_.file_size_bytes};
-  return ::setrlimit(RLIMIT_FSIZE, &file_size) < 0 ? errno : 0;
+  for (const guest_protocol::ResourceLimit& limit : guest_protocol::kResourceLimits)
+    if (const int error = limit_resource(limit.resource, limit.soft, limit.hard); error != 0) return error;
+  if (const int error = limit_resource(RLIMIT_NPROC, setup_.processes, setup_.processes); error != 0) return error;
+  return limit_resource(RLIMIT_FSIZE, setup_.file_size_bytes, setup_.file_size_bytes);
 }
 
 int Builder::make_landlock() {

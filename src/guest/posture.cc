@@ -93,7 +93,9 @@ int no_new_privs() { return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? errno
 int limit_open_files(OpenFiles whose) {
   for (const guest_protocol::ResourceLimit& limit : guest_protocol::kResourceLimits) {
     if (limit.resource != RLIMIT_NOFILE) continue;
-    const rlimit value{whose == OpenFiles::of_guest ? limit.hard : limit.soft, limit.hard};
+    rlimit value{};
+    if (::getrlimit(RLIMIT_NOFILE, &value) < 0) return errno;
+    value.rlim_cur = whose == OpenFiles::of_guest ? value.rlim_max : std::min<rlim_t>(limit.soft, value.rlim_max);
     return ::setrlimit(RLIMIT_NOFILE, &value) < 0 ? errno : 0;
   }
   return EINVAL;

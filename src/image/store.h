@@ -4,7 +4,7 @@
 // On disk: `<data-dir>/images/<name>/rootfs` (the root file system) and `<name>/image.json` (the facts below). Files
 // in rootfs are owned by the image range: owner inside + kImageRangeBase, for user and group. Names that begin with a
 // dot are builds under way and leftovers; nobody reads them. `images/` belongs to root, so that who runs the daemon
-// cannot change what sandboxes start from.
+// cannot change what sandboxes start from, and is closed to users (sandbox/image_directory.h).
 //
 // Reading needs no privilege, but that of the files. Blocking, small. Thread-compatible.
 #include <cstdint>

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "sandbox/image_directory.h"
 
 namespace lmsb::image {
 namespace {
@@ -60,9 +61,7 @@ Result<StoreDir> StoreDir::open(const std::string& path) {
 }
 
 Result<StoreDir> StoreDir::create(const std::string& path) {
-  std::error_code failure;
-  std::filesystem::create_directories(path, failure);
-  if (failure) return Error::from_errno(failure.value(), "make " + path);
+  LMSB_CHECK(sandbox::make_image_directory(path));
   return open(path);
 }
 

@@ -9,6 +9,7 @@
 
 #include "image/image_json.h"
 #include "image/store_dir.h"
+#include "sandbox/image_directory.h"
 
 namespace lmsb::image {
 namespace {
@@ -104,6 +105,18 @@ TEST(ImageJson, RefusesTextThatIsNotOurs) {
   for (const char* text : {"", "[]", "{", "{}", "null", "{\"name\":\"base\",\"more\":1}"})
     EXPECT_FALSE(parse_image(text).ok()) << text;
   EXPECT_FALSE(parse_image(std::string(kImageJsonMax + 1, ' ')).ok());
+}
+
+// Who could execute its setuid programs by their path would become the owner of all images.
+TEST_F(StoreTest, IsClosedToUsers) {
+  const std::string path = data_dir_ + "/images";
+  ASSERT_TRUE(std::filesystem::create_directory(path));
+  ASSERT_EQ(::chmod(path.c_str(), 0755), 0);  // as an earlier version made it
+  ASSERT_TRUE(StoreDir::create(path).ok());
+  struct stat info {};
+  ASSERT_EQ(::stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777U, 0750U);
+  EXPECT_TRUE(::geteuid() != 0 || info.st_gid == sandbox::kImagesGid);
 }
 
 TEST_F(StoreTest, HasTheHostImageWithoutAnyDirectory) {

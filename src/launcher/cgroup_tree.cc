@@ -2,16 +2,17 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
-#include <fstream>
 #include <poll.h>
-#include <sstream>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 
+#include "launcher/cgroup_host.h"
 #include "os/files.h"
 
 namespace lmsb::launcher {
@@ -20,43 +21,21 @@ namespace {
 constexpr const char* kPrefix = "lmsb-";
 constexpr int kDirectory = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 
-// A cgroup mount of this machine.
-struct Hierarchy {
-  std::string mount_point;
-  bool is_v2 = false;
-  std::vector<std::string> controllers;  // v1 only
-};
-
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  std::istringstream stream(text);
-  for (std::string part; std::getline(stream, part, separator);) parts.push_back(part);
-  return parts;
-}
-
-// Reads /proc/self/mountinfo (proc(5)): fields before " - " end with the mount point as the fifth, after it come the
-// type, the source and the super block's options.
-std::vector<Hierarchy> find_hierarchies() {
-  std::vector<Hierarchy> found;
-  std::ifstream lines("/proc/self/mountinfo");
-  for (std::string line; std::getline(lines, line);) {
-    const std::size_t dash = line.find(" - ");
-    if (dash == std::string::npos) continue;
-    const auto before = split(line.substr(0, dash), ' ');
-    const auto after = split(line.substr(dash + 3), ' ');
-    if (before.size() < 5 || after.size() < 3) continue;
-    if (after[0] == "cgroup2") found.push_back({before[4], true, {}});
-    if (after[0] == "cgroup") found.push_back({before[4], false, split(after[2], ',')});
-  }
-  return found;
-}
-
 Error cgroup_error(const std::string& what) { return Error::from_errno(errno, "cgroup: " + what); }
 
 Result<UniqueFd> make_and_open(int parent, const std::string& name) {
   if (::mkdirat(parent, name.c_str(), 0755) < 0 && errno != EEXIST) return cgroup_error("make " + name);
   UniqueFd directory(::openat(parent, name.c_str(), kDirectory));
   if (!directory) return cgroup_error("open " + name);
+  return directory;
+}
+
+// Nobody but root can open it: who can may lock it, too.
+Result<UniqueFd> make_and_open_private(int parent, const std::string& name) {
+  constexpr mode_t kMode = 0700;
+  if (::mkdirat(parent, name.c_str(), kMode) < 0 && errno != EEXIST) return cgroup_error("make " + name);
+  UniqueFd directory(::openat(parent, name.c_str(), kDirectory));
+  if (!directory || ::fchmod(directory.get(), kMode) < 0) return cgroup_error("open " + name);
   return directory;
 }
 
@@ -114,16 +93,18 @@ void sweep_dead_instances(int v2_parent, const std::vector<UniqueFd>& v1_parents
   }
 }
 
-// systemd gives a service its own subtree (Delegate=yes) and marks it with this attribute.
-std::string delegated_path(const std::string& mount_point) {
-  for (const std::string& line : split(os::read_text("/proc/self/cgroup"), '\n')) {
-    if (line.rfind("0::", 0) != 0 || line.size() <= 4) continue;
-    std::string path = line.substr(3);
-    if (os::has_attribute(mount_point + path, "user.delegate") ||
-        os::has_attribute(mount_point + path, "trusted.delegate"))
-      return path;
-  }
-  return "";
+// Memory and swap together, where the kernel counts them: swap is never allowed on top.
+Status limit_memory_v1(int directory, std::uint64_t bytes) {
+  const std::string limit = std::to_string(bytes);
+  LMSB_CHECK(os::write_text_at(directory, "memory.limit_in_bytes", limit));
+  if (::faccessat(directory, "memory.memsw.limit_in_bytes", W_OK, 0) < 0) return {};
+  return os::write_text_at(directory, "memory.memsw.limit_in_bytes", limit);
+}
+
+Status limit_memory_v2(int directory, std::uint64_t bytes) {
+  LMSB_CHECK(os::write_text_at(directory, "memory.max", std::to_string(bytes)));
+  if (::faccessat(directory, "memory.swap.max", W_OK, 0) < 0) return {};
+  return os::write_text_at(directory, "memory.swap.max", "0");
 }
 
 Status allow_only_our_devices(int directory) {
@@ -135,9 +116,24 @@ Status allow_only_our_devices(int directory) {
   return {};
 }
 
+std::uint64_t read_number(const char* path, std::uint64_t otherwise) {
+  const std::string text = os::read_text(path);
+  return text.empty() ? otherwise : std::strtoull(text.c_str(), nullptr, 10);
+}
+
 }  // namespace
 
-Result<CgroupTree> CgroupTree::open(const std::string& name) {
+TreeLimits limits_of_all() {
+  struct sysinfo info {};
+  (void)::sysinfo(&info);  // cannot fail
+  const std::uint64_t memory = std::uint64_t{info.totalram} * info.mem_unit;
+  const std::uint64_t reserve = std::max<std::uint64_t>(256U << 20U, memory / 20);
+  const std::uint64_t processes =
+      std::min(read_number("/proc/sys/kernel/pid_max", 32768), read_number("/proc/sys/kernel/threads-max", 32768));
+  return {memory - std::min(reserve, memory / 2), processes / 2};
+}
+
+Result<CgroupTree> CgroupTree::open(const std::string& name, const TreeLimits& all) {
   CgroupTree tree;
   tree.name_ = kPrefix + name;
   const auto hierarchies = find_hierarchies();
@@ -161,25 +157,35 @@ Result<CgroupTree> CgroupTree::open(const std::string& name) {
       }
   sweep_dead_instances(tree.v2_parent_.get(), tree.v1_parents_);
 
-  LMSB_TRY(tree.ours_, make_and_open(tree.v2_parent_.get(), tree.name_));
+  LMSB_TRY(tree.ours_, make_and_open_private(tree.v2_parent_.get(), tree.name_));
   if (is_locked_by_a_living_launcher(tree.ours_.get()))
     return Error(ErrorCode::already_exists, "cgroup " + tree.name_ + " belongs to a running launcher");
   for (std::size_t i = 0; i < v1_controllers.size(); ++i) {
-    LMSB_TRY(UniqueFd ours, make_and_open(tree.v1_parents_[i].get(), tree.name_));
+    LMSB_TRY(UniqueFd ours, make_and_open_private(tree.v1_parents_[i].get(), tree.name_));
     if (v1_controllers[i] == "devices") LMSB_CHECK(allow_only_our_devices(ours.get()));
     tree.v1_.push_back({v1_controllers[i], std::move(ours)});
   }
   if (!tree.is_hybrid()) {
-    for (const int directory : {tree.v2_parent_.get(), tree.ours_.get()}) {
-      auto enabled = os::write_text_at(directory, "cgroup.subtree_control", "+memory +pids +cpu");
-      if (!enabled.ok())
-        return std::move(enabled)
-            .error()
-            .with_context("enable the memory, pids and cpu controllers")
-            .with_hint("start lm-sandbox as a systemd service with Delegate=yes");
-    }
+    for (const int directory : {tree.v2_parent_.get(), tree.ours_.get()})
+      LMSB_CHECK(enable_controllers(directory, "+memory +pids +cpu"));
   }
+  LMSB_CHECK(tree.limit_all(all));
   return tree;
+}
+
+Status CgroupTree::limit_all(const TreeLimits& all) const {
+  const std::string processes = std::to_string(all.processes);
+  for (const V1& hierarchy : v1_) {
+    const int ours = hierarchy.ours.get();
+    if (hierarchy.controller == "memory") {
+      (void)os::write_text_at(ours, "memory.use_hierarchy", "1");  // before 5.11 it was a choice
+      LMSB_CHECK(limit_memory_v1(ours, all.memory_bytes));
+    }
+    if (hierarchy.controller == "pids") LMSB_CHECK(os::write_text_at(ours, "pids.max", processes));
+  }
+  if (is_hybrid()) return {};
+  LMSB_CHECK(limit_memory_v2(ours_.get(), all.memory_bytes));
+  return os::write_text_at(ours_.get(), "pids.max", processes);
 }
 
 Result<SandboxCgroup> CgroupTree::create(const sandbox::LaunchPlan& plan, std::uint32_t guest_uid) {
@@ -217,10 +223,7 @@ Status CgroupTree::limit_v1(const sandbox::LaunchPlan& plan, SandboxCgroup& bran
   }
   LMSB_TRY(const UniqueFd directory, make_and_open(hierarchy.ours.get(), branch.id));
   if (hierarchy.controller == "memory") {
-    const std::string limit = std::to_string(plan.memory_bytes);
-    LMSB_CHECK(os::write_text_at(directory.get(), "memory.limit_in_bytes", limit));
-    if (::faccessat(directory.get(), "memory.memsw.limit_in_bytes", W_OK, 0) == 0)
-      LMSB_CHECK(os::write_text_at(directory.get(), "memory.memsw.limit_in_bytes", limit));
+    LMSB_CHECK(limit_memory_v1(directory.get(), plan.memory_bytes));
     LMSB_CHECK(watch_memory_v1(branch, directory.get()));
   } else if (hierarchy.controller == "pids") {
     LMSB_CHECK(os::write_text_at(directory.get(), "pids.max", std::to_string(plan.processes)));
@@ -237,15 +240,31 @@ Status CgroupTree::watch_memory_v1(SandboxCgroup& branch, int directory) {
   branch.memory_peak.reset(::openat(directory, "memory.max_usage_in_bytes", O_RDONLY | O_CLOEXEC));
   branch.memory_events.reset(::openat(directory, "memory.oom_control", O_RDONLY | O_CLOEXEC));
   if (!branch.memory_peak || !branch.memory_events) return cgroup_error("open the memory counters");
+  branch.oom_notice.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!branch.oom_notice) return cgroup_error("eventfd");
   return os::write_text_at(directory, "cgroup.event_control",
-                           std::to_string(branch.oom_event.get()) + " " + std::to_string(branch.memory_events.get()));
+                           std::to_string(branch.oom_notice.get()) + " " + std::to_string(branch.memory_events.get()));
+}
+
+// By the peak, not by memory.failcnt, which stays 0 on some kernels (6.18). Pages are charged in batches: the peak can
+// stay below the limit by one.
+bool CgroupTree::is_at_its_limit(const std::string& id) const {
+  constexpr std::uint64_t kBatch = 1U << 20U;
+  for (const V1& hierarchy : v1_) {
+    if (hierarchy.controller != "memory") continue;
+    const UniqueFd directory(::openat(hierarchy.ours.get(), id.c_str(), kDirectory));
+    const auto read = [&](const char* name) {
+      return std::strtoull(os::read_text_at(directory.get(), name).c_str(), nullptr, 10);
+    };
+    const std::uint64_t peak = std::max(read("memory.max_usage_in_bytes"), read("memory.memsw.max_usage_in_bytes"));
+    return directory && peak + kBatch >= read("memory.limit_in_bytes");
+  }
+  return false;
 }
 
 Status CgroupTree::limit_v2(const sandbox::LaunchPlan& plan, SandboxCgroup& branch) {
   const int directory = branch.v2.get();
-  LMSB_CHECK(os::write_text_at(directory, "memory.max", std::to_string(plan.memory_bytes)));
-  if (::faccessat(directory, "memory.swap.max", W_OK, 0) == 0)
-    LMSB_CHECK(os::write_text_at(directory, "memory.swap.max", "0"));
+  LMSB_CHECK(limit_memory_v2(directory, plan.memory_bytes));
   // A one-shot dies whole and its end is the verdict; in a kept one the guest lives on to report.
   if (plan.lifetime == sandbox::Lifetime::one_shot) LMSB_CHECK(os::write_text_at(directory, "memory.oom.group", "1"));
   LMSB_CHECK(os::write_text_at(directory, "pids.max", std::to_string(plan.processes)));

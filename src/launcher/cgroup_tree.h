@@ -7,8 +7,10 @@
 //          <ours>/<id>/work      every command: kill and freeze
 //          <ours>/<id>/work/c-N  one command, made by the guest
 //     v1:  <ours>/<id>           in memory, pids and cpu: guest and commands; devices: one list for all, on <ours>
+// <ours> itself has a limit of memory and of processes, so that all sandboxes together leave the machine its share.
 // The instance's v2 directory is locked while its launcher lives; open() removes the trees of launchers that died.
-// Not thread-safe. Blocks only on the kernel.
+// <ours> is root's alone: a guest reaches its part by a mount of its own (PrivateTree::clone_cgroup). Not thread-safe.
+// Blocks only on the kernel.
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -32,16 +34,28 @@ struct SandboxCgroup {
   UniqueFd memory_peak;
   UniqueFd memory_events;
   UniqueFd processes_peak;
-  UniqueFd oom_event;
+  UniqueFd oom_event;   // the daemon's: readable once the sandbox ran out of its own memory (v1); else never
+  UniqueFd oom_notice;  // v1 only: the kernel's notice, which also comes when all sandboxes together run out; see
+                        // CgroupTree::is_at_its_limit()
 };
+
+// What all sandboxes together may have.
+struct TreeLimits {
+  std::uint64_t memory_bytes;
+  std::uint64_t processes;
+};
+// All of the machine's memory but max(256 MiB, 5 %), and half of the processes that its kernel can have.
+TreeLimits limits_of_all();
 
 class CgroupTree {
  public:
   // Finds the hierarchies, removes what dead launchers left, makes and locks our directories named `name`.
-  static Result<CgroupTree> open(const std::string& name);
+  static Result<CgroupTree> open(const std::string& name, const TreeLimits& all);
 
   // Makes the branch with the plan's limits; the v2 part that the guest may write belongs to `guest_uid` (outside).
   Result<SandboxCgroup> create(const sandbox::LaunchPlan& plan, std::uint32_t guest_uid);
+  // Whether a sandbox has come up against its own memory limit, ever (v1): a notice is then its own.
+  bool is_at_its_limit(const std::string& id) const;
   // Removes a branch whose processes are gone. False when something is still in it: try again later.
   bool remove(const std::string& id);
   // Removes our directories. The tree is empty by then.
@@ -59,6 +73,7 @@ class CgroupTree {
     UniqueFd ours;
   };
   CgroupTree() = default;
+  Status limit_all(const TreeLimits& all) const;
   Status limit(const sandbox::LaunchPlan& plan, SandboxCgroup& branch);
   Status limit_v1(const sandbox::LaunchPlan& plan, SandboxCgroup& branch, const V1& hierarchy);
   Status limit_v2(const sandbox::LaunchPlan& plan, SandboxCgroup& branch);

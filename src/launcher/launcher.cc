@@ -28,8 +28,8 @@ using guest_protocol::Setup;
 using sandbox::LauncherStep;
 using sandbox::SandboxFd;
 
-// What an epoll event is about: the daemon, the stop descriptor, the mount desk, or a guest's end.
-enum class Source : std::uint64_t { daemon = 1, stop, desk, guest };
+// What an epoll event is about: the daemon, the stop descriptor, the mount desk, a guest's end, or its lack of memory.
+enum class Source : std::uint64_t { daemon = 1, stop, desk, guest, memory };
 constexpr unsigned kSourceShift = 56;
 std::uint64_t tag(Source source, std::uint64_t value) {
   return static_cast<std::uint64_t>(source) << kSourceShift | value;
@@ -52,7 +52,7 @@ Result<UniqueFd> make_filter() {
 Result<IdPool> open_ids(const Policy& policy) {
   auto taken = sandbox::read_id_claims();
   LMSB_CHECK(sandbox::require_unclaimed(taken, kImageRangeBase, "images"));
-  if (policy.daemon_uid == kDaemonId) LMSB_CHECK(sandbox::require_unclaimed(taken, kDaemonId, "the daemon"));
+  LMSB_CHECK(sandbox::require_unclaimed(taken, kDaemonId, "the daemon"));
   LMSB_TRY(UniqueFd locks, open_id_locks(policy.id_locks));
   std::uint32_t random = 0;
   if (::getrandom(&random, sizeof random, 0) < 0) return Error::from_errno(errno, "getrandom");
@@ -101,10 +101,11 @@ Result<std::unique_ptr<Launcher>> Launcher::create(const Policy& policy, UniqueF
   if (!policy.mounts_socket.empty()) {
     LMSB_TRY(launcher->mounts_, MountDesk::open(policy.mounts_socket, policy.daemon_uid));
   }
-  LMSB_TRY(launcher->cgroups_, CgroupTree::open(policy.cgroup_name));
+  LMSB_TRY(launcher->cgroups_, CgroupTree::open(policy.cgroup_name, policy.all));
   LMSB_TRY(launcher->tree_, PrivateTree::enter(policy.scratch, policy.image_root, launcher->cgroups_->v2_mount()));
   launcher->epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
   if (!launcher->epoll_) return Error::from_errno(errno, "epoll");
+  launcher->resets_oom_score_ = os::read_text("/proc/self/oom_score_adj").starts_with('-');
   LMSB_CHECK(give_up_launcher_power());
   return launcher;
 }
@@ -142,6 +143,7 @@ void Launcher::wait(int timeout_ms) {
       case Source::daemon: serve_daemon(); break;
       case Source::stop: daemon_.reset(); break;
       case Source::guest: handle_exit(value); break;
+      case Source::memory: handle_oom(value); break;
       case Source::desk: mounts_->serve(); break;
     }
   }
@@ -228,7 +230,11 @@ std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& as
     built = guest.ok() ? Status() : Status(Error(guest.error()));
     if (guest.ok()) sandbox.guest = *std::move(guest);
   }
-  if (built.ok()) built = build(plan, sandbox, daemon_end.get(), step);
+  if (built.ok()) {
+    sandbox.oom_notice = std::move(cgroup->oom_notice);
+    sandbox.oom_event.reset(::fcntl(cgroup->oom_event.get(), F_DUPFD_CLOEXEC, 3));
+    built = build(plan, sandbox, daemon_end.get(), step);
+  }
   if (!built.ok()) {
     const int error = built.error().sys_errno();
     if (cgroup.ok()) sandbox.kill_all = std::move(cgroup->kill_all);
@@ -247,12 +253,22 @@ std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& as
   return launched;
 }
 
-Status Launcher::build(const sandbox::LaunchPlan& plan, Sandbox& sandbox, int channel, LauncherStep& step) {
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.u64 = tag(Source::guest, next_serial_ - 1);
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, sandbox.guest.pidfd.get(), &event) < 0)
+Status Launcher::watch(const Sandbox& sandbox, std::uint64_t serial) {
+  const auto add = [&](const UniqueFd& fd, Source source) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = tag(source, serial);
+    return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event) == 0;
+  };
+  if (!add(sandbox.guest.pidfd, Source::guest) || (sandbox.oom_notice && !add(sandbox.oom_notice, Source::memory)))
     return Error::from_errno(errno, "watch the guest");
+  return {};
+}
+
+Status Launcher::build(const sandbox::LaunchPlan& plan, Sandbox& sandbox, int channel, LauncherStep& step) {
+  LMSB_CHECK(watch(sandbox, next_serial_ - 1));
+  const std::string process = "/proc/" + std::to_string(sandbox.guest.pid);
+  if (resets_oom_score_) LMSB_CHECK(os::write_text(process + "/oom_score_adj", "0"));
   step = LauncherStep::id_maps;
   const std::string map = one_range(0, sandbox.id_base, kIdRange);
   LMSB_CHECK(write_id_maps(sandbox.guest.pid, map, map));
@@ -281,10 +297,12 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
   setup.cgroup_fd = fds.add(std::move(own_cgroup));
   setup.filter_fd = fds.borrow(filter_.get());
   if (plan.root == RootKind::host_tree) {
-    LMSB_TRY(UniqueFd usr, tree_->clone_usr(userns.get()));
+    // Root's files are root's; those that users of the machine have there are nobody's, not the command's.
+    LMSB_TRY(const int mapping, mapping_of(usr_userns_, {0, sandbox.id_base, 1}));
+    LMSB_TRY(UniqueFd usr, tree_->clone_usr(mapping));
     add_mount(setup, fds.add(std::move(usr)), "usr", false, true);
   } else {
-    LMSB_TRY(const int mapping, image_userns(sandbox.id_base));
+    LMSB_TRY(const int mapping, mapping_of(image_userns_, {kImageRangeBase, sandbox.id_base, kIdRange}));
     LMSB_TRY(UniqueFd root, tree_->overlay(plan, mapping, sandbox.id_base));
     setup.root_fd = fds.add(std::move(root));
   }
@@ -304,11 +322,11 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
   return {};
 }
 
-Result<int> Launcher::image_userns(std::uint32_t id_base) {
-  auto& cached = image_userns_[id_base];
+Result<int> Launcher::mapping_of(std::map<std::uint32_t, UniqueFd>& made, const IdMap& map) {
+  UniqueFd& cached = made[map.outside];
   if (!cached) {
-    const std::string map = one_range(kImageRangeBase, id_base, kIdRange);
-    LMSB_TRY(cached, make_user_namespace(map, map));
+    const std::string line = one_range(map.inside, map.outside, map.count);
+    LMSB_TRY(cached, make_user_namespace(line, line));
   }
   return cached.get();
 }
@@ -337,6 +355,17 @@ void Launcher::handle_exit(std::uint64_t serial) {
   sandbox.reaped = true;
   // The daemon still reads why its sandbox ended; without one there is nobody to wait for.
   if (sandbox.released || !daemon_) give_back(serial);
+}
+
+// On cgroup v1 the notice also comes to all sandboxes when all of them together are out of memory (the kernel tells the
+// whole tree): then it kills one process of one of them, and the others go on.
+void Launcher::handle_oom(std::uint64_t serial) {
+  const auto found = sandboxes_.find(serial);
+  if (found == sandboxes_.end()) return;
+  std::uint64_t count = 0;
+  (void)!::read(found->second.oom_notice.get(), &count, sizeof count);  // until the next one
+  count = 1;
+  if (cgroups_->is_at_its_limit(found->second.id)) (void)!::write(found->second.oom_event.get(), &count, sizeof count);
 }
 
 void Launcher::give_back(std::uint64_t serial) {

@@ -59,6 +59,8 @@ class Launcher {
     std::uint32_t id_base = 0;
     GuestProcess guest;
     UniqueFd kill_all;
+    UniqueFd oom_notice;  // v1: from the kernel; handle_oom() passes on to oom_event what is the sandbox's own
+    UniqueFd oom_event;
     std::vector<std::uint32_t> destroy_requests;  // to be answered when it is gone
     bool reaped = false;                          // its processes are gone
     bool released = false;                        // nobody reads its counters any more: what is left of it may go
@@ -70,13 +72,21 @@ class Launcher {
   void handle_launch(const sandbox::LaunchRequest& request);
   void handle_destroy(const sandbox::DestroyRequest& request);
   void handle_exit(std::uint64_t serial);
+  void handle_oom(std::uint64_t serial);
   void give_back(std::uint64_t serial);
   void retry_removals();
   void end_all();
   Result<sandbox::LaunchPlan> check_policy(const sandbox::LaunchPlan& asked) const;
+  Status watch(const Sandbox& sandbox, std::uint64_t serial);
   Status build(const sandbox::LaunchPlan& plan, Sandbox& sandbox, int channel, sandbox::LauncherStep& step);
   Status hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandbox, int channel);
-  Result<int> image_userns(std::uint32_t id_base);
+  // Ids on the disk, and what they are to a sandbox.
+  struct IdMap {
+    std::uint32_t inside;
+    std::uint32_t outside;
+    std::uint32_t count;
+  };
+  static Result<int> mapping_of(std::map<std::uint32_t, UniqueFd>& made, const IdMap& map);
 
   Policy policy_;
   UniqueFd guest_program_;
@@ -90,8 +100,10 @@ class Launcher {
   std::map<std::uint64_t, Sandbox> sandboxes_;
   std::set<std::string> live_ids_;                  // names of cgroups follow from them: never two of one
   std::map<std::uint32_t, UniqueFd> image_userns_;  // by range: ranges come around, and making one costs a process
+  std::map<std::uint32_t, UniqueFd> usr_userns_;    // the same for image `host`
   std::uint64_t next_serial_ = 1;
   std::uint32_t cpu_count_ = 1;
+  bool resets_oom_score_ = false;  // ours is low, and guests would inherit it
 };
 
 }  // namespace lmsb::launcher

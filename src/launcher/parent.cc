@@ -14,17 +14,21 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "guest_protocol/profile.h"
 #include "launcher/handed_files.h"
+#include "launcher/orphans.h"
 #include "launcher/power.h"
 #include "os/files.h"
 #include "os/memfd.h"
 #include "os/message_socket.h"
 #include "os/sys.h"
+#include "sandbox/image_directory.h"
 
 namespace lmsb::launcher {
 namespace {
 
 constexpr int kLauncherPatienceMs = 15'000;  // to give everything back
+constexpr int kOomScore = -900;              // commands have 500
 
 struct Child {
   pid_t pid = -1;
@@ -82,7 +86,7 @@ void clean_run_dir(const std::string& run_dir) {
 Status make_directories(const ParentOptions& o) {
   LMSB_CHECK(make_parents(o.data_dir));
   LMSB_CHECK(make_directory(o.run_dir + "/private", 0700));
-  LMSB_CHECK(make_directory(o.data_dir + "/images", 0755));
+  LMSB_CHECK(sandbox::make_image_directory(o.data_dir + "/images"));
   for (const std::string& path : {o.run_dir + "/daemon", o.data_dir + "/models"}) {
     LMSB_CHECK(make_directory(path, 0755));
     if (::lchown(path.c_str(), o.daemon_uid, o.daemon_gid) < 0)  // never through a link that somebody put there
@@ -111,6 +115,18 @@ int report(const Error& error) {
   return 1;
 }
 
+// Guests set their limits themselves, and cannot raise what the machine gave us less of (a unit's LimitNOFILE=, say).
+void raise_limits() {
+  for (const guest_protocol::ResourceLimit& wanted : guest_protocol::kResourceLimits) {
+    const auto resource = static_cast<__rlimit_resource>(wanted.resource);
+    rlimit now{};
+    if (::getrlimit(resource, &now) < 0 || now.rlim_max >= wanted.hard) continue;
+    now.rlim_max = wanted.hard;
+    (void)::setrlimit(resource,
+                      &now);  // needs CAP_SYS_RESOURCE; without it sandboxes get the machine's, which are less
+  }
+}
+
 int launcher_body(const Policy& policy, UniqueFd guest, UniqueFd daemon, UniqueFd ready) {
   ::prctl(PR_SET_NAME, "lmsb-launcher");
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -123,6 +139,7 @@ int launcher_body(const Policy& policy, UniqueFd guest, UniqueFd daemon, UniqueF
   ::sigdelset(&set, SIGINT);
   ::sigdelset(&set, SIGHUP);
   const UniqueFd stop(::signalfd(-1, &set, SFD_CLOEXEC));
+  raise_limits();
   auto launcher = Launcher::create(policy, std::move(guest), std::move(daemon));
   if (!launcher.ok()) return report(launcher.error());
   if (::write(ready.get(), "1", 1) != 1) return 1;
@@ -139,8 +156,8 @@ bool pass_on(const char* variable, int socket) {
 
 // Gives up every power, then becomes the daemon.
 int daemon_body(const ParentOptions& o, int launcher_socket, int files_socket) {
-  const gid_t socket_group = o.socket_gid;
-  if (::setgroups(o.socket_gid != 0 ? 1 : 0, &socket_group) < 0 ||
+  const std::array<gid_t, 2> groups = {sandbox::kImagesGid, o.socket_gid};
+  if (::setgroups(o.socket_gid != 0 ? 2 : 1, groups.data()) < 0 ||
       ::setresgid(o.daemon_gid, o.daemon_gid, o.daemon_gid) < 0 ||
       ::setresuid(o.daemon_uid, o.daemon_uid, o.daemon_uid) < 0)
     return report(Error::from_errno(errno, "become the daemon's user"));
@@ -215,6 +232,8 @@ void close_daemon_fds(const ParentOptions& o) {
 Result<int> run_parent(const ParentOptions& options) {
   ::umask(022);
   LMSB_CHECK(close_all_but(options.daemon_fds));
+  (void)lower_oom_score(kOomScore);  // daemon and launcher have it from here
+  LMSB_CHECK(adopt_orphans());
   LMSB_CHECK(make_parents(options.run_dir));
   LMSB_TRY(const UniqueFd lock, lock_run_dir(options.run_dir));
   LMSB_CHECK(make_directories(options));
@@ -262,6 +281,7 @@ Result<int> run_parent(const ParentOptions& options) {
   (void)sys::pidfd_send_signal(daemon.pidfd.get(), SIGTERM);
   const int status = wait_for(daemon, kLauncherPatienceMs);  // its end closes the launcher's socket
   const int launcher_status = wait_for(launcher, kLauncherPatienceMs);
+  end_orphans(kLauncherPatienceMs);
   clean_run_dir(options.run_dir);
   return status != 0 ? status : launcher_status;
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "launcher/cgroup_tree.h"
 #include "launcher/id_pool.h"
 #include "sandbox/launch_plan.h"
 
@@ -26,6 +27,7 @@ struct Policy {
   std::uint32_t daemon_uid = ~0U;   // who the daemon is, for the mount desk; ~0 = nobody
   std::string id_locks = kIdLocks;  // shared by all daemons of the machine (id_pool.h)
   Caps caps;
+  TreeLimits all = limits_of_all();
   std::size_t max_sandboxes = 20000;
 };
 

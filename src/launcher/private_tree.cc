@@ -199,7 +199,9 @@ Result<UniqueFd> PrivateTree::clone_passed(int source, bool read_only, int usern
   auto cloned = clone_tree(source, "", false);
   LMSB_ASSERT(::setns(own_namespace_.get(), CLONE_NEWNS) == 0);  // never go on with the machine's files in reach
   LMSB_TRY(UniqueFd tree, std::move(cloned));
-  LMSB_CHECK(set_attributes(tree, kPlain | (read_only ? sys::kMountRdonly : 0), false, userns));
+  if (auto mapped = set_attributes(tree, kPlain | (read_only ? sys::kMountRdonly : 0), false, userns); !mapped.ok())
+    return std::move(mapped).error().with_hint(
+        "its file system cannot map ids on this kernel (tmpfs can from Linux 6.3 on)");
   return tree;
 }
 

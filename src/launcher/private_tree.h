@@ -25,7 +25,7 @@ class PrivateTree {
   static Result<PrivateTree> enter(const std::string& scratch, const std::string& image_root,
                                    const std::string& cgroup_v2_mount);
 
-  // Detached trees for one sandbox. `userns` maps the sandbox's ids (0 → its range).
+  // Detached trees for one sandbox. `userns` maps ids on the disk to those of its range.
   Result<UniqueFd> clone_dev() const;
   Result<UniqueFd> clone_private(int userns) const;
   Result<UniqueFd> clone_usr(int userns) const;

@@ -4,7 +4,7 @@
 // Ranges of 65536 ids, multiples of 65536 in systemd's container range (524288..1879048191), all from kImageRangeBase
 // on: above what useradd gives to users (SUB_UID_MAX, 600100000) and what LXD and Incus take (up to 1001000000). The
 // first owns the files of stored images, the second holds the daemon's id where the user lm-sandbox does not exist,
-// every further one is leased to a sandbox at a time (launcher/id_pool.h). docs/adr/0014 says why these.
+// every further one is leased to a sandbox at a time (launcher/id_pool.h). docs/adr/0015 says why these.
 #include <cstdint>
 #include <string>
 #include <string_view>

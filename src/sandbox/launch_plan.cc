@@ -161,7 +161,8 @@ std::string to_text(const LaunchPlan& p) {
                          p.root_bytes, p.root_inodes)
            : fmt::format("root overlay of image {} (ids mapped) under tmpfs size={} inodes={} nosuid,nodev",
                          p.image.data(), p.root_bytes, p.root_inodes));
-  if (p.root == RootKind::host_tree) line("mount /usr of the machine read-only,nosuid,nodev (ids mapped)");
+  if (p.root == RootKind::host_tree)
+    line("mount /usr of the machine read-only,nosuid,nodev (root's id mapped, others nobody's)");
   for (std::uint32_t i = 0; i < p.mount_count; ++i)
     line(fmt::format("mount /{} {},nosuid,nodev (of its caller -> {}:{})", p.mounts[i].target.data(),
                      p.mounts[i].read_only != 0 ? "read-only" : "read-write", kCommandUid, kCommandGid));

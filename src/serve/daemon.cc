@@ -227,7 +227,13 @@ Status run_daemon(Settings settings, DaemonFds fds) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed connection is an error of its write, not the end of the daemon
   LMSB_TRY(const config::Config config, settings.read());
   Daemon daemon(std::move(settings), config, std::move(fds));
-  return daemon.run();
+  Status ended = daemon.run();
+  // Destroying the daemon ends the launcher, at which the parent ends us: the caller has to say why first.
+  sigset_t term;
+  sigemptyset(&term);
+  sigaddset(&term, SIGTERM);
+  sigprocmask(SIG_BLOCK, &term, nullptr);
+  return ended;
 }
 
 }  // namespace lmsb::serve

@@ -1,25 +1,15 @@
 // Plays a daemon that has been taken over and holds the launcher's socket: whatever it sends, it gains nothing beyond
 // sandboxes that look like every other.
-#include <csignal>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <poll.h>
 #include <random>
-#include <sstream>
-#include <sys/prctl.h>
-#include <sys/wait.h>
+#include <sys/sysinfo.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "guest_protocol/messages.h"
-#include "launcher/launcher.h"
 #include "launcher/power.h"
-#include "os/files.h"
-#include "os/memfd.h"
-#include "os/message_socket.h"
-#include "sandbox/launcher_client.h"
+#include "support/launcher_process.h"
 
 namespace lmsb {
 namespace {
@@ -29,87 +19,13 @@ using sandbox::LauncherOperation;
 using sandbox::LauncherStep;
 using sandbox::LaunchRequest;
 
-// A launcher in a process of its own, with this test at the daemon's end of its socket.
-class HostileDaemon : public testing::Test {
+class HostileDaemon : public LauncherTest {
  protected:
-  void SetUp() override {
-    if (::geteuid() != 0) GTEST_SKIP() << "root is needed to run a launcher";
-    std::string pattern = "/tmp/lmsb-hostile-XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-    std::filesystem::create_directories(directory_ + "/images");
-    std::filesystem::create_directories(directory_ + "/scratch");
-    UniqueFd launcher_end;
-    ASSERT_TRUE(message_socket_pair(launcher_end, socket_));
-    child_ = ::fork();
-    if (child_ == 0) run_launcher(std::move(launcher_end));
-  }
-
-  void TearDown() override {
-    if (child_ <= 0) return;
-    socket_.reset();
-    int status = 0;
-    ASSERT_EQ(::waitpid(child_, &status, 0), child_);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "the launcher died of what it was sent: " << status;
-    std::filesystem::remove_all(directory_);
-  }
-
-  [[noreturn]] void run_launcher(UniqueFd socket) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    socket_.reset();
+  launcher::Policy changed_policy() const override {
     launcher::Policy policy;
-    policy.image_root = directory_ + "/images";
-    policy.scratch = directory_ + "/scratch";
-    policy.cgroup_name = "hostile-" + std::to_string(::getpid());
     policy.caps = {Bytes::GiB(2).count(), 500, 64, Bytes::MiB(64).count()};
-    policy.mounts_socket = directory_ + "/mounts.sock";
-    auto guest = os::make_sealed_copy("guest", LMSB_GUEST);
-    if (!guest.ok()) ::_exit(11);
-    auto launcher = launcher::Launcher::create(policy, *std::move(guest), std::move(socket));
-    if (!launcher.ok()) ::_exit(12);
-    (*launcher)->run(-1);
-    launcher->reset();
-    ::_exit(0);
+    return policy;
   }
-
-  void send_raw(const void* data, std::size_t size, const std::vector<int>& fds = {}) {
-    const iovec part{const_cast<void*>(data), size};
-    ASSERT_TRUE(send_message(socket_.get(), &part, 1, fds.data(), fds.size()));
-  }
-
-  // The next answer with its descriptors.
-  LauncherAnswer receive(ReceivedFds& fds) {
-    LauncherAnswer answer{};
-    EXPECT_EQ(receive_message(socket_.get(), &answer, sizeof answer, fds), static_cast<ssize_t>(sizeof answer));
-    return answer;
-  }
-
-  LauncherAnswer ask(const sandbox::LaunchPlan& plan) {
-    const LaunchRequest request{{LauncherOperation::launch, 1}, plan};
-    send_raw(&request, sizeof request);
-    ReceivedFds fds;
-    return receive(fds);
-  }
-
-  // A limit of the cgroup that `pid` is in, from the v1 hierarchy of `controller` or from v2; without the line break.
-  static std::string limit_of(const std::string& pid, const std::string& controller, const char* v1, const char* v2) {
-    std::istringstream lines(os::read_text("/proc/" + pid + "/cgroup"));
-    std::string unified;
-    std::string text;
-    for (std::string line; std::getline(lines, line);) {
-      const std::string path = line.substr(line.find(':', line.find(':') + 1) + 1);
-      if (line.rfind("0::", 0) == 0) unified = path;
-      if (line.find(":" + controller + ":") != std::string::npos)
-        text = os::read_text("/sys/fs/cgroup/" + controller + path + "/" + v1);
-    }
-    if (text.empty()) text = os::read_text("/sys/fs/cgroup" + unified + "/" + v2);
-    return text.substr(0, text.find('\n'));
-  }
-
-  static sandbox::LaunchPlan good_plan() { return *sandbox::plan(sandbox::SandboxSpec{}); }
-
-  std::string directory_;
-  UniqueFd socket_;
-  pid_t child_ = -1;
 };
 
 TEST_F(HostileDaemon, IsRefusedEveryPlanOutOfBounds) {
@@ -238,20 +154,11 @@ TEST_F(HostileDaemon, MeetsALauncherThatHasGivenUpWhatItDoesNotNeed) {
 }
 
 TEST_F(HostileDaemon, GetsASandboxWhoseGuestHasNoPowerOverTheMachine) {
-  const LaunchRequest request{{LauncherOperation::launch, 1}, good_plan()};
-  send_raw(&request, sizeof request);
-  ReceivedFds fds;
-  const LauncherAnswer answer = receive(fds);
-  ASSERT_EQ(answer.failed_step, LauncherStep::none);
-  guest_protocol::Ready ready{};
-  ReceivedFds none;
-  ASSERT_EQ(receive_message(fds.fds[0].get(), &ready, sizeof ready, none), static_cast<ssize_t>(sizeof ready));
-  EXPECT_GE(answer.id_base, launcher::kFirstBase);
+  const ReceivedFds fds = launch(good_plan());
+  EXPECT_GE(answer_.id_base, launcher::kFirstBase);
   // The guest is the launcher's only child; its ids are of the leased range, never root's.
-  const std::string children =
-      os::read_text("/proc/" + std::to_string(child_) + "/task/" + std::to_string(child_) + "/children");
-  const std::string status = os::read_text("/proc/" + std::to_string(std::stoi(children)) + "/status");
-  const std::string base = std::to_string(answer.id_base);
+  const std::string status = os::read_text("/proc/" + guest() + "/status");
+  const std::string base = std::to_string(answer_.id_base);
   EXPECT_THAT(status, testing::HasSubstr("Uid:\t" + base + "\t" + base + "\t" + base + "\t" + base));
   EXPECT_THAT(status, testing::HasSubstr("CapBnd:\t0000000000000000"));
   EXPECT_THAT(status, testing::HasSubstr("CapEff:\t00000000000000e1"));

@@ -67,11 +67,11 @@ class Verdicts(lmsb.SystemTest):
         lmsb.wait_until(lambda: not any("sleep" in command(p) for p in lmsb.sandbox_processes()), "an empty tree")
 
     def test_a_memory_bomb_is_named(self):
-        result = self.daemon.run("python3 -c 'x=bytearray(10**10)'", limits={"memory_bytes": 64 << 20})
+        result = self.daemon.run("python3 -c 'x=bytearray(10**9)'", limits={"memory_bytes": 64 << 20})
         self.assertEqual((result["outcome"], result["oom_killed"]), ("oom_killed", True))
 
     def test_a_memory_bomb_inside_a_script_ends_the_script(self):
-        result = self.daemon.run("python3 -c 'x=bytearray(10**10)'; sleep 100; echo survived", limits={"memory_bytes": 64 << 20})
+        result = self.daemon.run("python3 -c 'x=bytearray(10**9)'; sleep 100; echo survived", limits={"memory_bytes": 64 << 20})
         self.assertEqual(result["outcome"], "oom_killed")
         self.assertNotIn("survived", result["stdout"])
 
@@ -171,7 +171,7 @@ class Kept(lmsb.SystemTest):
         bystander = threading.Thread(target=ask, args=("bystander", "read -t 60 < <(sleep 3); exit 5"))
         bystander.start()
         for turn in ("first", "second"):
-            ask(turn, "python3 -c 'x=bytearray(10**10)'")
+            ask(turn, "python3 -c 'x=bytearray(10**9)'")
         bystander.join()
         for turn in ("first", "second"):
             self.assertEqual((answers[turn]["outcome"], answers[turn]["exit_code"]), ("oom_killed", 137))

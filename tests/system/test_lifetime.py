@@ -2,6 +2,7 @@
 """Nothing of a dead sandbox stays on the machine, however the daemon ends."""
 import pathlib
 import signal
+import subprocess
 import sys
 import threading
 import unittest
@@ -70,6 +71,25 @@ class Lifetime(unittest.TestCase):
         lmsb.wait_until(lambda: not lmsb.sandbox_processes(), "the guests' end")
         with lmsb.Daemon() as daemon:
             self.assertEqual(daemon.post("/run-bash/", {"cmd": "echo again"}).json()["output"], "again\n")
+        self.check_clean()
+
+    def test_the_sandboxes_of_a_killed_launcher_end_with_it(self):
+        import os
+        daemon = lmsb.Daemon().start()
+        try:
+            daemon.post("/v1/sandboxes", {"image": "host"})
+            launcher = int(subprocess.run(["pgrep", "-P", str(daemon.process.pid), "lmsb-launcher"], capture_output=True,
+                                          text=True).stdout)
+            guests = [int(p) for p in pathlib.Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()]
+            for guest in guests:
+                os.kill(guest, signal.SIGSTOP)  # it does not hear that its channel is closed
+            os.kill(launcher, signal.SIGKILL)
+            daemon.process.wait(60)
+            self.assertEqual(lmsb.sandbox_processes(), [])
+        finally:
+            daemon.stop(signal.SIGKILL)
+        with lmsb.Daemon():
+            pass  # removes the cgroups
         self.check_clean()
 
     def test_a_second_daemon_on_the_same_run_directory_is_refused(self):

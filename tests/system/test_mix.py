@@ -22,7 +22,7 @@ KINDS = [
     ("ok", {"cmd": "echo fine"}, {"outcome": "exited", "exit_code": 0, "stdout": "fine\n"}),
     ("exit 3", {"cmd": "echo x >&2; exit 3"}, {"outcome": "exited", "exit_code": 3, "stderr": "x\n"}),
     ("segfault", {"cmd": "kill -SEGV $$"}, {"outcome": "signaled", "exit_code": 139, "signal": "SIGSEGV"}),
-    ("memory", {"cmd": ["python3", "-c", "x = bytearray(10 ** 10)"], "limits": {"memory_bytes": 32 << 20}}, {"outcome": "oom_killed", "oom_killed": True}),
+    ("memory", {"cmd": ["python3", "-c", "x = bytearray(10 ** 9)"], "limits": {"memory_bytes": 32 << 20}}, {"outcome": "oom_killed", "oom_killed": True}),
     ("time", {"cmd": "sleep 60", "timeout_ms": 500}, {"outcome": "timed_out", "timed_out": True, "exit_code": 137}),
     ("flood", {"cmd": "head -c 3000000 /dev/zero"}, {"outcome": "exited", "exit_code": 0}),
     ("forks", {"cmd": "f(){ f|f& f; }; f; sleep 60", "timeout_ms": 700, "limits": {"processes": 64}}, {"outcome": "timed_out"}),

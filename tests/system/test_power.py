@@ -47,6 +47,24 @@ class Power(lmsb.SystemTest):
         self.assertEqual(seen["Seccomp"], "2")
         self.assertEqual(sorted(re.findall(r"CAP_(\w+),", SOURCE)), sorted(CAPABILITIES))
 
+    def test_the_kernel_kills_commands_first_when_memory_runs_out(self):
+        if not int(status("self")["CapEff"], 16) >> CAPABILITIES["SYS_RESOURCE"] & 1:
+            self.skipTest("without CAP_SYS_RESOURCE nobody may lower a score here")
+        ours = (self.daemon.process.pid, self.launcher(), self.daemon.daemon_pid())
+        self.assertEqual({pathlib.Path(f"/proc/{p}/oom_score_adj").read_text().strip() for p in ours}, {"-900"})
+        # The pool's guests are the launcher's children; to what they were set they can go back, so it must not be below 0.
+        guests = [p for p in children(self.launcher())]
+        self.assertEqual({pathlib.Path(f"/proc/{p}/oom_score_adj").read_text().strip() for p in guests}, {"0"})
+
+    def test_no_user_reaches_stored_images(self):
+        images = self.daemon.data_dir / "images"
+        info = images.stat()
+        self.assertEqual((info.st_uid, oct(info.st_mode & 0o7777)), (0, "0o750"))
+        self.assertIn(str(info.st_gid), status(self.daemon.daemon_pid())["Groups"].split())
+        for path in ("/etc/passwd", "/etc/group"):
+            self.assertNotIn(f":{info.st_gid}:", pathlib.Path(path).read_text())
+        self.assertEqual(self.daemon.request("GET", "/v1/images").status, 200)
+
     def test_the_launcher_holds_no_file_of_the_machine(self):
         self.daemon.run("true")
         self.assertEqual([f for f in open_files(self.launcher()) if f.startswith(str(lmsb.ROOT)) or f.startswith("/etc")], [])

@@ -1,0 +1,84 @@
+#include "launcher/cgroup_host.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <fstream>
+#include <sstream>
+#include <sys/stat.h>
+
+#include "base/unique_fd.h"
+#include "os/files.h"
+
+namespace lmsb::launcher {
+namespace {
+
+std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, separator);) parts.push_back(part);
+  return parts;
+}
+
+bool is_delegated(const std::string& directory) {
+  return os::has_attribute(directory, "user.delegate") || os::has_attribute(directory, "trusted.delegate");
+}
+
+// Moves all processes of a cgroup into the leaf. Those that end meanwhile need no moving.
+Status clear(int directory) {
+  if (::mkdirat(directory, kSupervisorLeaf, 0755) < 0 && errno != EEXIST)
+    return Error::from_errno(errno, std::string("make cgroup ") + kSupervisorLeaf);
+  const UniqueFd leaf(::openat(directory, kSupervisorLeaf, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!leaf) return Error::from_errno(errno, std::string("open cgroup ") + kSupervisorLeaf);
+  for (const std::string& pid : split(os::read_text_at(directory, "cgroup.procs"), '\n')) {
+    auto moved = os::write_text_at(leaf.get(), "cgroup.procs", pid);
+    if (!moved.ok() && moved.error().sys_errno() != ESRCH) return std::move(moved).error();
+  }
+  return {};
+}
+
+}  // namespace
+
+// Reads /proc/self/mountinfo (proc(5)): fields before " - " end with the mount point as the fifth, after it come the
+// type, the source and the super block's options.
+std::vector<Hierarchy> find_hierarchies() {
+  std::vector<Hierarchy> found;
+  std::ifstream lines("/proc/self/mountinfo");
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t dash = line.find(" - ");
+    if (dash == std::string::npos) continue;
+    const auto before = split(line.substr(0, dash), ' ');
+    const auto after = split(line.substr(dash + 3), ' ');
+    if (before.size() < 5 || after.size() < 3) continue;
+    if (after[0] == "cgroup2") found.push_back({before[4], true, {}});
+    if (after[0] == "cgroup") found.push_back({before[4], false, split(after[2], ',')});
+  }
+  return found;
+}
+
+std::string delegated_path(const std::string& mount_point) {
+  for (const std::string& line : split(os::read_text("/proc/self/cgroup"), '\n')) {
+    if (line.rfind("0::", 0) != 0 || line.size() <= 4) continue;
+    std::string path = line.substr(3);
+    if (is_delegated(mount_point + path)) return path;
+    std::string above = path.substr(0, path.rfind('/'));
+    if (path == above + "/" + kSupervisorLeaf && !above.empty() && is_delegated(mount_point + above)) return above;
+  }
+  return "";
+}
+
+Status enable_controllers(int directory, const std::string& controllers) {
+  constexpr int kTries = 8;  // processes fork while they are moved
+  Status enabled;
+  for (int i = 0; i < kTries; ++i) {
+    enabled = os::write_text_at(directory, "cgroup.subtree_control", controllers);
+    if (enabled.ok()) return {};
+    if (enabled.error().sys_errno() != EBUSY) break;
+    LMSB_CHECK(clear(directory));
+  }
+  return std::move(enabled)
+      .error()
+      .with_context("enable the controllers " + controllers)
+      .with_hint("start lm-sandbox as a systemd service with Delegate=yes");
+}
+
+}  // namespace lmsb::launcher

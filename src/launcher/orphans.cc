@@ -1,0 +1,67 @@
+#include "launcher/orphans.h"
+
+#include <cerrno>
+#include <chrono>
+#include <signal.h>
+#include <sstream>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "base/unique_fd.h"
+#include "os/files.h"
+#include "os/sys.h"
+
+namespace lmsb::launcher {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+sigset_t child_ended() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGCHLD);
+  return set;
+}
+
+// A child's number stays its own until this process, its parent, has reaped it.
+void kill_children() {
+  std::istringstream numbers(os::read_text("/proc/thread-self/children"));
+  for (pid_t child = 0; numbers >> child;) {
+    const UniqueFd process(sys::pidfd_open(child));
+    if (process) (void)sys::pidfd_send_signal(process.get(), SIGKILL);
+  }
+}
+
+// True once there is no child any more.
+bool reap() {
+  siginfo_t info{};
+  int reaped = 0;
+  do {
+    info.si_pid = 0;
+    reaped = ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG);
+  } while (reaped == 0 && info.si_pid != 0);
+  return reaped < 0 && errno == ECHILD;
+}
+
+}  // namespace
+
+Status adopt_orphans() {
+  const sigset_t set = child_ended();
+  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || ::sigprocmask(SIG_BLOCK, &set, nullptr) < 0)
+    return Error::from_errno(errno, "adopt orphans");
+  return {};
+}
+
+void end_orphans(int timeout_ms) {
+  const sigset_t set = child_ended();
+  const auto end = steady_clock::now() + milliseconds(timeout_ms);
+  for (kill_children(); !reap(); kill_children()) {  // those of a killed one become ours, too
+    const auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now()).count();
+    if (left <= 0) return;
+    const timespec wait{left / 1000, left % 1000 * 1'000'000};
+    (void)::sigtimedwait(&set, nullptr, &wait);
+  }
+}
+
+}  // namespace lmsb::launcher

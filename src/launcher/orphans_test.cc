@@ -1,0 +1,39 @@
+#include "launcher/orphans.h"
+
+#include <cerrno>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+namespace lmsb::launcher {
+namespace {
+
+// A stopped process hears nothing but SIGKILL; its parent is gone.
+TEST(Orphans, AreKilledAndReaped) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (!adopt_orphans().ok()) ::_exit(1);
+    const pid_t launcher = ::fork();
+    if (launcher == 0) {
+      const pid_t guest = ::fork();
+      if (guest == 0) {
+        ::raise(SIGSTOP);
+        ::_exit(0);
+      }
+      int status = 0;
+      ::waitpid(guest, &status, WUNTRACED);
+      ::_exit(0);
+    }
+    ::waitpid(launcher, nullptr, 0);
+    end_orphans(60'000);
+    ::_exit(::waitpid(launcher, nullptr, 0) < 0 && ::wait(nullptr) < 0 && errno == ECHILD ? 0 : 2);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+}  // namespace
+}  // namespace lmsb::launcher

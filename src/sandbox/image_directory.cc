@@ -1,0 +1,25 @@
+#include "sandbox/image_directory.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/unique_fd.h"
+
+namespace lmsb::sandbox {
+
+Status make_image_directory(const std::string& path) {
+  std::error_code failure;
+  std::filesystem::create_directories(path, failure);
+  if (failure) return Error::from_errno(failure.value(), "make " + path);
+  const UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  if (!directory) return Error::from_errno(errno, "open " + path);
+  const bool is_root = ::geteuid() == 0;
+  if ((is_root && ::fchown(directory.get(), 0, kImagesGid) < 0) || ::fchmod(directory.get(), 0750) < 0)
+    return Error::from_errno(errno, "close " + path + " to users");
+  return {};
+}
+
+}  // namespace lmsb::sandbox

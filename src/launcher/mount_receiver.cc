@@ -23,6 +23,8 @@ namespace {
 constexpr int kControl = 3;
 constexpr int kCaller = 4;
 
+constexpr unsigned kSpareSeconds = 4;  // it ends by itself then, should nobody be there to end it
+
 // Local file systems whose mounts can show other owners (idmapped): the others could not be mounted for a sandbox
 // anyway, and among them are those that wait for somebody else's server.
 constexpr std::array<std::uint32_t, 12> kFileSystems = {
@@ -92,6 +94,7 @@ bool take_offer() {
 [[noreturn]] void receiver_main(int listener, int control) {
   ::prctl(PR_SET_NAME, "lmsb-receiver");
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::alarm(kSpareSeconds);
   const int accepted = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
   if (accepted < 0 || !keep_only(control, accepted)) ::_exit(1);
   ucred peer{};

@@ -26,35 +26,49 @@ class OpenToInspection {
   OpenToInspection& operator=(const OpenToInspection&) = delete;
 };
 
+constexpr std::size_t kMaxJoin = 8;
+
 // Everything the child needs, made before the clone: after it there are only system calls.
 struct ChildInputs {
   int guest_program;
   int channel;
-  const int* join;
+  std::array<int, kMaxJoin> join;
   std::size_t join_count;
 };
 
-// After clone: no allocation, no locks.
+// Where the child has its descriptors: nothing else of the launcher's, or it would hold its own channel open, and the
+// launcher's locks, should the launcher die before it has told it anything.
+constexpr int kProgramFd = guest_protocol::kChannelFd + 1;
+constexpr int kFirstJoinFd = kProgramFd + 1;
+
+// After clone: no allocation, no locks. Any of the final numbers may be taken, so all go out of the way first.
+bool keep_only(const ChildInputs& in) {
+  constexpr int kOutOfTheWay = 64;
+  std::array<int, 2 + kMaxJoin> fds{in.channel, in.guest_program};
+  for (std::size_t i = 0; i < in.join_count; ++i) fds[2 + i] = in.join[i];
+  const std::size_t count = 2 + in.join_count;
+  for (std::size_t i = 0; i < count; ++i)
+    if (fds[i] = ::fcntl(fds[i], F_DUPFD, kOutOfTheWay); fds[i] < 0) return false;
+  for (std::size_t i = 0; i < count; ++i)
+    if (::dup2(fds[i], guest_protocol::kChannelFd + static_cast<int>(i)) < 0) return false;
+  return ::fcntl(kProgramFd, F_SETFD, FD_CLOEXEC) == 0 &&
+         sys::close_range(guest_protocol::kChannelFd + static_cast<unsigned>(count), ~0U, 0) == 0;
+}
+
 [[noreturn]] void child_main(const ChildInputs& in) {
-  constexpr int kProgramFd = guest_protocol::kChannelFd + 1;
+  if (!keep_only(in)) ::_exit(4);
   char byte = 0;
   ssize_t got = 0;
-  do got = ::recv(in.channel, &byte, 1, MSG_PEEK);  // the setup message: the maps are written
+  do got = ::recv(guest_protocol::kChannelFd, &byte, 1, MSG_PEEK);  // the setup message: the maps are written
   while (got < 0 && errno == EINTR);
   if (got <= 0) ::_exit(1);
   for (std::size_t i = 0; i < in.join_count; ++i)
-    if (::write(in.join[i], "0", 1) != 1) ::_exit(2);
+    if (::write(kFirstJoinFd + static_cast<int>(i), "0", 1) != 1) ::_exit(2);
   if (::setgroups(0, nullptr) < 0 || ::setresgid(0, 0, 0) < 0 || ::setresuid(0, 0, 0) < 0) ::_exit(3);
-  // Out of the way of the final numbers first, since any number may be taken.
-  const int channel = ::fcntl(in.channel, F_DUPFD, 64);
-  const int program = ::fcntl(in.guest_program, F_DUPFD, 64);
-  const int null = ::open("/dev/null", O_RDWR);
-  if (channel < 0 || program < 0 || null < 0) ::_exit(4);
+  if (sys::close_range(kFirstJoinFd, ~0U, 0) < 0) ::_exit(6);
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   for (int fd = 0; fd < 3; ++fd)
-    if (::dup2(null, fd) < 0) ::_exit(5);
-  if (::dup2(channel, guest_protocol::kChannelFd) < 0) ::_exit(5);
-  if (::dup3(program, kProgramFd, O_CLOEXEC) < 0) ::_exit(5);
-  if (sys::close_range(kProgramFd + 1, ~0U, 0) < 0) ::_exit(6);
+    if (null < 0 || ::dup2(null, fd) < 0) ::_exit(5);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -68,10 +82,9 @@ struct ChildInputs {
 }  // namespace
 
 Result<GuestProcess> spawn_guest(int guest_program, int channel, int cgroup_v2, const std::vector<UniqueFd>& join) {
-  std::array<int, 8> join_fds{};
-  if (join.size() > join_fds.size()) return Error(ErrorCode::internal, "too many cgroup hierarchies");
-  for (std::size_t i = 0; i < join.size(); ++i) join_fds[i] = join[i].get();
-  const ChildInputs inputs{guest_program, channel, join_fds.data(), join.size()};
+  ChildInputs inputs{guest_program, channel, {}, join.size()};
+  if (join.size() > inputs.join.size()) return Error(ErrorCode::internal, "too many cgroup hierarchies");
+  for (std::size_t i = 0; i < join.size(); ++i) inputs.join[i] = join[i].get();
   int pidfd = -1;
   clone_args args{};
   args.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP;
@@ -107,9 +120,11 @@ Result<UniqueFd> make_user_namespace(const std::string& uid_map, const std::stri
   args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   args.exit_signal = SIGCHLD;
   const OpenToInspection inspection;
+  const pid_t launcher = ::getpid();
   const pid_t pid = sys::clone3(args);
   if (pid == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != launcher) ::_exit(0);  // it died before the line above
     for (;;) ::pause();
   }
   if (pid < 0) return Error::from_errno(errno, "clone a user namespace");

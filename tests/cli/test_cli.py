@@ -276,7 +276,7 @@ class WithoutADaemon(unittest.TestCase):
 
     def tearDown(self):
         shutil.rmtree(self.data)
-        lmsb.wait_until(lambda: lmsb.leftovers() == self.before, "a clean machine")
+        lmsb.wait_until_clean(self.before)
         self.assertEqual(list(pathlib.Path("/run").glob("lm-sandbox-private-*")), [])
 
     def test_run_starts_a_private_one_and_says_so(self):
@@ -299,7 +299,7 @@ class WithoutADaemon(unittest.TestCase):
         lmsb.wait_until(lambda: b"sleep\x001000" in b"".join(self.sandbox_commands()), "the command")
         process.kill()
         process.wait(timeout=60)
-        lmsb.wait_until(lambda: lmsb.leftovers() == self.before, "a clean machine")
+        lmsb.wait_until_clean(self.before)
         # Its directory is left: who would have removed it is dead. The next private daemon does.
         self.assertEqual(cli("run", "--data-dir", self.data, "--", "true").returncode, 0)
 

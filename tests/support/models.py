@@ -83,7 +83,7 @@ class ModelTest(unittest.TestCase):
 
     def tearDown(self):
         shutil.rmtree(self.directory)
-        lmsb.wait_until(lambda: lmsb.leftovers() == self.before, f"a clean machine: {lmsb.describe(lmsb.leftovers())}")
+        lmsb.wait_until_clean(self.before)
 
     def pull(self, daemon, *flags, name="tiny.gguf"):
         path = self.directory / name

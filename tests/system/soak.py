@@ -121,7 +121,7 @@ class Soak(unittest.TestCase):
             print(f"{sum(done.values())} uses: {dict(done)}; {first} -> {last}")
             self.assertEqual((last["descriptors"], last["threads"]), (first["descriptors"], first["threads"]))
             self.assertLess(last["resident_kib"], first["resident_kib"] + ALLOWED_GROWTH_KIB)
-        lmsb.wait_until(lambda: lmsb.leftovers() == before, f"a clean machine: {lmsb.describe(lmsb.leftovers())}")
+        lmsb.wait_until_clean(before)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ class Faults(unittest.TestCase):
         self.before = lmsb.leftovers()
 
     def tearDown(self):
-        lmsb.wait_until(lambda: lmsb.leftovers() == self.before, f"a clean machine: {lmsb.describe(lmsb.leftovers())}")
+        lmsb.wait_until_clean(self.before)
 
     def refusal(self, *command, **kw):
         done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=60, **kw)

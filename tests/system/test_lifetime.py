@@ -41,7 +41,7 @@ class Lifetime(unittest.TestCase):
             pass
 
     def check_clean(self):
-        lmsb.wait_until(lambda: lmsb.leftovers() == self.before, f"{lmsb.describe(lmsb.leftovers())} instead of {lmsb.describe(self.before)}")
+        lmsb.wait_until_clean(self.before)
 
     def test_sigterm_with_commands_running_leaves_nothing(self):
         self.with_commands_running(lambda daemon: daemon.stop(signal.SIGTERM))

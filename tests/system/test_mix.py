@@ -74,7 +74,7 @@ class Mix(unittest.TestCase):
         with lmsb.Daemon() as daemon:
             wrong, errors, lost = self.run_all(daemon, COUNT)
             self.assertEqual((dict(wrong), dict(errors), dict(lost)), ({}, {}, {}))
-        lmsb.wait_until(lambda: lmsb.leftovers() == self.before, f"a clean machine: {lmsb.describe(lmsb.leftovers())}")
+        lmsb.wait_until_clean(self.before)
 
     def test_a_daemon_killed_midway_gives_lost_or_an_error_and_never_a_wrong_verdict(self):
         daemon = lmsb.Daemon().start()
@@ -87,7 +87,7 @@ class Mix(unittest.TestCase):
         daemon.stop()
         self.assertEqual(dict(wrong), {})
         self.assertTrue(errors)
-        lmsb.wait_until(lambda: lmsb.leftovers() == self.before, f"a clean machine: {lmsb.describe(lmsb.leftovers())}")
+        lmsb.wait_until_clean(self.before)
 
 
 if __name__ == "__main__":

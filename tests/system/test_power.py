@@ -23,8 +23,14 @@ def children(pid):
 
 
 def open_files(pid):
-    """What the descriptors of a process are, without numbers."""
-    return {re.sub(r":?\[?\d+\]?$", "", os.readlink(f"/proc/{pid}/fd/{fd}")) for fd in os.listdir(f"/proc/{pid}/fd")}
+    """What the descriptors of a process are."""
+    files = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            files.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return files
 
 
 class Power(lmsb.SystemTest):

@@ -40,7 +40,7 @@ class SettingsTest(unittest.TestCase):
 
     def tearDown(self):
         shutil.rmtree(self.dir)
-        lmsb.wait_until(lambda: lmsb.leftovers() == self.before, f"a clean machine: {lmsb.describe(lmsb.leftovers())}")
+        lmsb.wait_until_clean(self.before)
 
     def file(self, name, text):
         """Written whole, then renamed: as editors and configuration tools do."""

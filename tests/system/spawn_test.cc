@@ -1,0 +1,59 @@
+// The processes that the launcher clones, when the launcher dies before it has told them anything.
+#include "launcher/spawn.h"
+
+#include <csignal>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <gtest/gtest.h>
+
+#include "launcher/cgroup_host.h"
+#include "os/files.h"
+#include "os/memfd.h"
+#include "os/message_socket.h"
+
+namespace lmsb {
+namespace {
+
+// A v2 cgroup, gone afterwards.
+class TestCgroup {
+ public:
+  TestCgroup() {
+    for (const launcher::Hierarchy& hierarchy : launcher::find_hierarchies())
+      if (hierarchy.is_v2) path_ = hierarchy.mount_point + "/spawn-test-" + std::to_string(::getpid());
+    ::mkdir(path_.c_str(), 0755);
+    fd_.reset(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
+  ~TestCgroup() { EXPECT_EQ(::rmdir(path_.c_str()), 0); }
+  TestCgroup(const TestCgroup&) = delete;
+  TestCgroup& operator=(const TestCgroup&) = delete;
+  int fd() const { return fd_.get(); }
+
+ private:
+  std::string path_;
+  UniqueFd fd_;
+};
+
+// It would wait for ever if it held the other end of its own channel.
+TEST(Spawn, AGuestWhoseLauncherIsGoneEnds) {
+  if (::geteuid() != 0) GTEST_SKIP() << "root is needed to clone into a cgroup";
+  const TestCgroup cgroup;
+  auto program = os::make_sealed_memfd("program", "never executed");
+  ASSERT_TRUE(program.ok());
+  UniqueFd ours;
+  UniqueFd theirs;
+  ASSERT_TRUE(message_socket_pair(ours, theirs));
+  auto guest = launcher::spawn_guest(program->get(), theirs.get(), cgroup.fd(), {});
+  ASSERT_TRUE(guest.ok());
+  ours.reset();
+  theirs.reset();
+  pollfd wait{guest->pidfd.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&wait, 1, 20'000), 1) << "it waits for itself";
+  ::kill(guest->pid, SIGKILL);
+  ::waitpid(guest->pid, nullptr, 0);
+}
+
+}  // namespace
+}  // namespace lmsb

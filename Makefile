@@ -1,7 +1,7 @@
 # Thin on purpose: the work is in scripts/ and the CMake presets. `make help` lists the targets.
 # YES=1: ask nothing.  MIRROR=URL: Debian packages from there.  PREFIX=/usr/local, DESTDIR=: for install.
 .DEFAULT_GOAL := build
-.PHONY: build test test-all demo bench lint format serve image install uninstall clean help
+.PHONY: build test test-all demo bench lint format serve image tiny-model install uninstall clean help
 export YES MIRROR PREFIX DESTDIR MODEL
 
 build:      ## Install what is missing and build; the programs are in build/bin
@@ -22,6 +22,8 @@ image:      ## Make the default images in /var/lib/lm-sandbox
 	@scripts/build.sh --images
 serve:      ## Build and serve on 127.0.0.1:8000 until stopped
 	@scripts/build.sh --serve
+tiny-model: ## Train the demonstration model again (two hours on two cores): models/tiny
+	@models/tiny/make.sh
 install:    ## Install below PREFIX
 	@scripts/install.sh install
 uninstall:  ## Remove what install put there

@@ -22,7 +22,7 @@ image:      ## Make the default images in /var/lib/lm-sandbox
 	@scripts/build.sh --images
 serve:      ## Build and serve on 127.0.0.1:8000 until stopped
 	@scripts/build.sh --serve
-tiny-model: ## Train the demonstration model again (two hours on two cores): models/tiny
+tiny-model: ## Train the demonstration model again (an hour or more): models/tiny
 	@models/tiny/make.sh
 install:    ## Install below PREFIX
 	@scripts/install.sh install

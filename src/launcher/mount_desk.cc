@@ -115,7 +115,9 @@ void MountDesk::start_receiver() {
   const bool watched =
       control_epoll(epoll_.get(), EPOLL_CTL_ADD, receiver.process.control.get(), EPOLLIN, tag(Source::word, id)) &&
       control_epoll(epoll_.get(), EPOLL_CTL_ADD, receiver.process.process.pidfd.get(), EPOLLIN, tag(Source::end, id));
-  if (!watched) (void)sys::pidfd_send_signal(receiver.process.process.pidfd.get(), SIGKILL);
+  if (watched) return;
+  (void)sys::pidfd_send_signal(receiver.process.process.pidfd.get(), SIGKILL);
+  receivers_.erase(id);  // out of memory: who reaps it is the parent, at the end
 }
 
 void MountDesk::handle_word(std::uint64_t id) {

@@ -1,4 +1,5 @@
 """What the system tests share: a daemon of their own, HTTP to it, and a count of what sandboxes leave on the machine."""
+import atexit
 import http.client
 import json
 import os
@@ -42,6 +43,7 @@ class Daemon:
 
     def __init__(self, *flags, data_dir=None, env=None):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lmsb-test-"))
+        atexit.register(shutil.rmtree, self.dir, ignore_errors=True)  # for tests that end it otherwise than by `with`
         os.chmod(self.dir, 0o755)
         self.data_dir = data_dir or self.dir / "data"
         self.run_dir = self.dir / "run"

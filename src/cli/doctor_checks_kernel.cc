@@ -153,6 +153,8 @@ std::vector<Check> kernel_checks() {
       {"kernel.overlay", kGroup, "overlay file systems", look_feature(Feature::overlay, "sudo modprobe overlay")},
       {"kernel.idmapped_mounts", kGroup, "id-mapped mounts of /usr",
        look_feature(Feature::idmapped_mount, "keep /usr on ext4, xfs, btrfs or tmpfs, with Linux 5.15 or newer")},
+      {"kernel.tcp_peer", kGroup, "who calls over TCP can be known (else a key or the unix socket is needed)",
+       look_feature(Feature::tcp_peer, "sudo modprobe tcp_diag")},
       {"cgroup.v2", kGroup, "the cgroup v2 hierarchy is mounted", look_cgroup2},
       {"cgroup.kill", kGroup, "cgroup.kill", look_feature(Feature::cgroup_kill, kNewerKernel)},
       {"cgroup.controllers", kGroup, "cgroup controllers", look_controllers},

@@ -146,6 +146,10 @@ TEST(Doctor, NamesWhatTheKernelLacksAndHowToMendIt) {
        [](FakeMachine& m) {
          m.trials[Feature::cgroup_kill] = {Trial::Outcome::fails, "No such file"};
        }},
+      {"kernel.tcp_peer", Outcome::missing, "no such connection", "modprobe tcp_diag",
+       [](FakeMachine& m) {
+         m.trials[Feature::tcp_peer] = {Trial::Outcome::fails, "no such connection"};
+       }},
       {"cgroup.controllers", Outcome::missing, "not there: memory", "cgroup_enable=memory",
        [](FakeMachine& m) { m.files["/sys/fs/cgroup/cgroup.controllers"] = "cpu pids\n"; }},
   };

@@ -6,8 +6,10 @@
 #include <cstring>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sstream>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +17,7 @@
 #include "base/unique_fd.h"
 #include "os/small_file.h"
 #include "os/sys.h"
+#include "os/tcp_peer.h"
 
 namespace lmsb::cli {
 namespace {
@@ -138,6 +141,27 @@ Trial try_cgroup_kill() {
   const int error = errno;
   ::rmdir(group.c_str());
   return there ? works() : fails(error);
+}
+
+// A connection of ours with ourselves, in memory.
+Trial try_tcp_peer() {
+  const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const UniqueFd caller(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_storage ours{};
+  auto* address = reinterpret_cast<sockaddr*>(&ours);
+  socklen_t size = sizeof(sockaddr_in);
+  address->sa_family = AF_INET;
+  reinterpret_cast<sockaddr_in*>(&ours)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::bind(listener.get(), address, size) < 0 || ::listen(listener.get(), 1) < 0) return fails(errno);
+  if (::getsockname(listener.get(), address, &size) < 0) return fails(errno);
+  if (::connect(caller.get(), address, size) < 0) return fails(errno);
+  const UniqueFd accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (!accepted) return fails(errno);
+  sockaddr_storage theirs{};
+  size = sizeof theirs;
+  if (::getsockname(caller.get(), reinterpret_cast<sockaddr*>(&theirs), &size) < 0) return fails(errno);
+  const auto uid = tcp_peer_uid(theirs, ours);
+  return uid.ok() ? works() : Trial{Trial::Outcome::fails, uid.error().message()};
 }
 
 int probe_landlock_abi() {

@@ -9,6 +9,7 @@ Trial try_seccomp_filter();
 Trial try_overlay();
 Trial try_idmapped_mount();
 Trial try_cgroup_kill();
+Trial try_tcp_peer();
 
 // The Landlock ABI version; 0 without Landlock.
 int probe_landlock_abi();

@@ -19,6 +19,7 @@ enum class Feature : std::uint8_t {
   overlay,
   idmapped_mount,  // of /usr, which is what image `host` needs
   cgroup_kill,     // on the v2 hierarchy
+  tcp_peer,        // whose socket is at the other end of a TCP connection
 };
 
 struct Trial {

@@ -83,6 +83,7 @@ Trial ThisMachine::try_feature(Feature feature) {
     case Feature::overlay: return try_overlay();
     case Feature::idmapped_mount: return try_idmapped_mount();
     case Feature::cgroup_kill: return try_cgroup_kill();
+    case Feature::tcp_peer: return try_tcp_peer();
   }
   return {};
 }

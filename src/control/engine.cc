@@ -179,7 +179,7 @@ io::Task<OneShotResult> Engine::run_once(Principal, OneShot request) {
   const auto queued = std::chrono::steady_clock::now();
   LMSB_CO_TRY(const auto slot, co_await admission_.enter());
   const std::chrono::duration<double, std::milli> queue_time = std::chrono::steady_clock::now() - queued;
-  LMSB_CO_TRY(const auto sandbox, co_await obtain(std::move(spec)));
+  LMSB_CO_TRY(auto sandbox, co_await obtain(std::move(spec)));
   const std::string cwd = request.command.cwd.empty() ? image.defaults.workdir : request.command.cwd;
   if (!request.files.empty()) LMSB_CO_CHECK(co_await put_files(loop_, *sandbox, cwd, std::move(request.files)));
   LMSB_CO_TRY(auto ran, co_await run_command(loop_, *sandbox, image.defaults, std::move(request.command), true));
@@ -189,6 +189,7 @@ io::Task<OneShotResult> Engine::run_once(Principal, OneShot request) {
   if (!request.collect.empty() && !sandbox->channel().is_closed()) {
     LMSB_CO_TRY(result.files, co_await get_files(loop_, *sandbox, cwd, std::move(request.collect), kMaxCollected));
   }
+  fleet_.discard(std::move(sandbox));
   count(result.exec);
   add_hint(result.exec);
   co_return result;

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <fcntl.h>
+#include <utility>
+
+#include <boost/asio/post.hpp>
 
 #include "io/spawn.h"
 
@@ -156,7 +159,7 @@ io::Task<Fleet::Handle> Fleet::take(PoolKind kind) {
   while (pool != pools_.end() && !(*pool)->ready.empty()) {
     Handle handle = std::move((*pool)->ready.front());
     (*pool)->ready.pop_front();
-    if ((*pool)->is_low()) refill();
+    if ((*pool)->is_low()) do_chores_later();
     if (handle->channel().is_closed()) continue;  // it died while it waited
     pool_hits_.increment();
     co_return handle;
@@ -197,6 +200,24 @@ void Fleet::refill() {
       ++pool->launching;
       io::spawn(loop_, prepare(this, pool.get()));
     }
+}
+
+// The launcher, once it has something to do, takes the processor from whoever woke it: the answer goes first.
+void Fleet::do_chores_later() {
+  if (std::exchange(chores_are_due_, true)) return;
+  ++in_flight_;
+  boost::asio::post(loop_, [this] {
+    chores_are_due_ = false;
+    discarded_.clear();
+    if (std::any_of(pools_.begin(), pools_.end(), [](const auto& pool) { return pool->is_low(); })) refill();
+    --in_flight_;
+    changed_.notify_all();
+  });
+}
+
+void Fleet::discard(Handle handle) {
+  discarded_.push_back(std::move(handle));
+  do_chores_later();
 }
 
 io::Always<void> Fleet::prepare(Fleet* fleet, Pool* pool) {

@@ -47,6 +47,8 @@ class Fleet {
   // A sandbox of a kind, prepared if there is one. While enough are left the pool is filled up only when a sandbox has
   // ended: whoever has just taken one needs the processors for its command.
   io::Task<Handle> take(PoolKind kind);
+  // Destroys a sandbox that has done its work, after what runs now: an answer that is ready is not kept waiting.
+  void discard(Handle handle);
   // Waits until everything of a sandbox whose handle is gone has been given back. Errors: cancelled, unavailable (the
   // launcher is gone).
   io::Task<void> wait_destroyed(std::uint64_t serial);
@@ -83,6 +85,7 @@ class Fleet {
   void handle(sandbox::LauncherClient::Answer answer);
   void release(std::uint64_t serial);
   void refill();
+  void do_chores_later();
   static io::Always<void> prepare(Fleet* fleet, Pool* pool);
   io::Task<Handle> launch_and_wait(sandbox::SandboxSpec spec);
 
@@ -99,10 +102,12 @@ class Fleet {
   std::map<std::uint32_t, std::shared_ptr<PendingLaunch>> pending_;
   std::map<std::uint32_t, std::uint64_t> destroy_requests_;  // request → serial
   std::set<std::uint64_t> held_;                             // serials whose handle lives
+  std::vector<Handle> discarded_;                            // to be destroyed by the next chores
   std::size_t destroying_ = 0;
   std::size_t in_flight_ = 0;  // tasks of ours that still run
   bool launcher_gone_ = false;
   bool is_flushing_ = false;
+  bool chores_are_due_ = false;
   bool draining_ = false;
   std::uint32_t failures_in_a_row_ = 0;
   io::Event changed_;  // destroying_, launcher_gone_, in_flight_

@@ -160,6 +160,10 @@ Error Doors::unauthenticated(const http::Request& request) const {
   if (is_local(request.peer) && !policy_.auth_required) {
     hint += "; without a key this machine's root, the daemon's own user and members of the socket's group are served";
     if (!policy_.local_help.empty()) hint += ": " + policy_.local_help;
+    if (!request.peer.uid && !was_forwarded(request.headers))
+      hint +=
+          ". Who you are could not be found out: does this kernel have tcp_diag? (lm-sandbox doctor); the unix socket "
+          "works";
   }
   return std::move(error).with_slug(given ? "key_unknown" : "key_required").with_hint(std::move(hint));
 }

@@ -269,6 +269,15 @@ TEST(Doors, TellAUserOfThisMachineWhichGroupToJoinAndNobodyElse) {
   EXPECT_EQ(hint(policy).find("usermod"), std::string::npos);
 }
 
+TEST(Doors, SayWhyAUserOfThisMachineIsAStrangerWhereTheKernelTellsNoUser) {
+  http::Request request = local_request("GET", "/v1/info");
+  request.peer.uid.reset();
+  EXPECT_NE(Doors(local_policy()).authenticate(request).error().hint().find("tcp_diag"), std::string::npos);
+  request.peer.uid = kStranger;
+  EXPECT_EQ(Doors(local_policy()).authenticate(request).error().hint().find("tcp_diag"), std::string::npos);
+  EXPECT_EQ(Doors(local_policy()).authenticate(remote_request()).error().hint().find("tcp_diag"), std::string::npos);
+}
+
 TEST(Digest, ReadsWhatItIsGivenInHexadecimal) {
   constexpr std::string_view kEmpty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852B855";
   ASSERT_TRUE(parse_sha256(kEmpty));

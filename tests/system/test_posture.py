@@ -14,7 +14,12 @@ GOLDEN = lmsb.ROOT / "tests/golden/posture.json"
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 
 
-MASKED = set(re.findall(r'"([^"]+)"', re.search(r"kMaskedProc = \{(.*?)\}", (lmsb.ROOT / "src/guest_protocol/profile.h").read_text(), re.S)[1]))
+def listed_in_profile(name):
+    header = (lmsb.ROOT / "src/guest_protocol/profile.h").read_text()
+    return set(re.findall(r'"([^"]+)"', re.search(name + r" = \{(.*?)\}", header, re.S)[1]))
+
+
+MASKED, READ_ONLY = listed_in_profile("kMaskedProc"), listed_in_profile("kReadOnlyProc")
 
 
 def by_point(mounts):
@@ -31,15 +36,19 @@ def by_point(mounts):
     return points
 
 
-def mount_faults(seen, golden):
-    """What differs, but for masks of files that this machine's /proc does not have, or has beyond the golden's."""
-    seen, golden = by_point(seen), by_point(golden)
-    masks = {golden[point] for point in golden if point.removeprefix("/proc/") in MASKED}
-    there = {"/proc/" + name for name in MASKED if pathlib.Path("/proc", name).exists()}
-    faults = [f"missing: {point}" for point in golden.keys() | there if point not in seen
-              and (point in there or point.removeprefix("/proc/") not in MASKED)]
-    faults += [f"beyond: {point} {seen[point]}" for point in seen.keys() - golden.keys() if not (point in there and seen[point] in masks)]
-    faults += [f"{point}: {seen[point]}, not {golden[point]}" for point in seen.keys() & golden.keys() if seen[point] != golden[point]]
+def expected_mounts(golden, has=os.path.exists):
+    """The golden's, with the masks and read-only parts that a /proc with other files gets."""
+    points = by_point(golden)
+    kinds = {name: points["/proc/keys"] for name in MASKED} | {name: points["/proc/sys"] for name in READ_ONLY}
+    elsewhere = {point: what for point, what in points.items() if point.removeprefix("/proc/") not in kinds}
+    return elsewhere | {"/proc/" + name: what for name, what in kinds.items() if has("/proc/" + name)}
+
+
+def mount_faults(seen, expected):
+    seen = by_point(seen)
+    faults = [f"missing: {point}" for point in expected.keys() - seen.keys()]
+    faults += [f"beyond: {point} {seen[point]}" for point in seen.keys() - expected.keys()]
+    faults += [f"{point}: {seen[point]}, not {expected[point]}" for point in seen.keys() & expected.keys() if seen[point] != expected[point]]
     return sorted(faults)
 
 
@@ -115,7 +124,7 @@ class Posture(lmsb.SystemTest):
         for who in ("guest", "command"):
             for key, value in golden[who].items():
                 if key == "mounts":
-                    self.assertEqual(mount_faults(seen[who][key], value), [], f"{image} {who} mounts")
+                    self.assertEqual(mount_faults(seen[who][key], expected_mounts(value)), [], f"{image} {who} mounts")
                 else:
                     self.assertEqual(seen[who][key], value, f"{image} {who} {key}")
 
@@ -128,10 +137,21 @@ class Posture(lmsb.SystemTest):
 
     def test_a_mount_that_is_missing_beyond_or_weaker_is_a_fault(self):
         golden = json.loads(GOLDEN.read_text())["host"]["command"]["mounts"]
-        self.assertEqual(mount_faults(golden, golden), [])
+        points = by_point(golden)
+        expected = expected_mounts(golden, has=points.__contains__)
+        self.assertEqual(mount_faults(golden, expected), [])
         for change in (lambda m: m.replace("/usr ", "/usr-other "), lambda m: re.sub(r"^(/usr \S+ )ro", r"\1rw", m),
-                       lambda m: m.replace("/proc/keys ", "/proc/secret "), lambda m: re.sub(r"^(/proc/keys \S+ )ro", r"\1rw", m)):
-            self.assertTrue(mount_faults([change(m) for m in golden], golden))
+                       lambda m: m.replace("/proc/keys ", "/proc/secret "), lambda m: re.sub(r"^(/proc/keys \S+ )ro", r"\1rw", m),
+                       lambda m: re.sub(r"^(/proc/sys \S+ )ro", r"\1rw", m)):
+            self.assertTrue(mount_faults([change(m) for m in golden], expected))
+
+    def test_a_kernel_with_more_or_less_in_proc_changes_what_is_expected_there_alone(self):
+        golden = json.loads(GOLDEN.read_text())["host"]["command"]["mounts"]
+        expected = expected_mounts(golden, has=lambda path: path in ("/proc/keys", "/proc/kcore", "/proc/sysrq-trigger"))
+        self.assertEqual({p: k for p, k in expected.items() if p.startswith("/proc/")},
+                         {"/proc/keys": by_point(golden)["/proc/keys"], "/proc/kcore": by_point(golden)["/proc/keys"],
+                          "/proc/sysrq-trigger": by_point(golden)["/proc/sys"]})
+        self.assertEqual(expected["/usr"], by_point(golden)["/usr"])
 
     def test_nothing_inside_can_make_a_file_that_would_be_setuid_outside(self):
         script = "import os\nfor mode in (0o4755, 0o2755):\n for make in (lambda: os.open('/tmp/f', os.O_CREAT | os.O_WRONLY, mode), lambda: os.chmod('/tmp', mode)):\n  try: make(); print('made')\n  except PermissionError: print('refused')"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # make demo: from nothing to the whole idea at work. Installs, builds, makes the images, starts a daemon on a free port
 # with a temporary data directory, shows each step with command, result and time, stops the daemon and counts what is
-# left. Exits 0 only if every step passed. MODEL=file.gguf answers instead of the test fixture.
+# left. Exits 0 only if every step passed. MODEL=file.gguf answers instead of the demonstration model.
 source "$(dirname "$0")/lib.sh"
 
 # The first half runs as whoever called; the sandboxes' half needs root.
@@ -169,19 +169,18 @@ print("; ".join(c["detail"] for c in checks if c["outcome"] == "weaker") or "not
 chmod 755 "$work"
 mkdir -m 755 "$work/data" "$work/model"
 cp -al "$LMSB_TEST_DATA/images" "$work/data/" 2>/dev/null || cp -a "$LMSB_TEST_DATA/images" "$work/data/"
-model=${MODEL:-}
-if [ -n "$model" ]; then
-  cp "$model" "$work/model/model.gguf"
-else
-  python3 tests/fixtures/make_tiny_gguf.py "$work/model/model.gguf"
-  model='a tiny test fixture with random weights: it answers noise. MODEL=file.gguf make demo asks a real one'
-fi
+cp "${MODEL:-models/tiny/tiny.gguf}" "$work/model/model.gguf"
 chmod 644 "$work/model/model.gguf"
 traces >"$work/before"
 
 start_upstream
 start_daemon
-"$lm_sandbox" model pull "$work/model/model.gguf" >"$work/pull.log" 2>&1 || give_up "the model was not taken" "$work/pull.log"
+if [ -n "${MODEL:-}" ]; then
+  model=$MODEL
+  "$lm_sandbox" model pull "$work/model/model.gguf" >"$work/pull.log" 2>&1 || give_up "the model was not taken" "$work/pull.log"
+else
+  model='the demonstration model, tiny and made for this; MODEL=file.gguf make demo asks another'
+fi
 
 printf '\n'
 step_sandbox

@@ -87,8 +87,9 @@ Row image_row(json::Value image) {
 }
 
 Row model_row(json::Value model) {
+  const char* what = flag_field(model, "demonstration") ? "demonstration only" : "";
   return {text_field(model, "id"), human_size(number_field(model, "size_bytes").value_or(0)),
-          flag_field(model, "loaded") ? "loaded" : "", flag_field(model, "default") ? "default" : ""};
+          flag_field(model, "loaded") ? "loaded" : "", flag_field(model, "default") ? "default" : "", what};
 }
 
 // A file's absolute path: the daemon's working directory is not ours. URLs stay as they are.
@@ -156,7 +157,7 @@ Result<int> execute(const ImageListCommand& command, Console& console) {
 Result<int> execute(const ModelListCommand& command, Console& console) {
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::allowed, console));
   LMSB_TRY(const auto models, fetch_all(*connection, "/v1/models"));
-  print_list(models.items, command.target.json, {"MODEL", "SIZE", "", ""}, model_row, console);
+  print_list(models.items, command.target.json, {"MODEL", "SIZE", "", "", ""}, model_row, console);
   return 0;
 }
 

@@ -71,6 +71,13 @@ struct ModelInfo {
   std::string path;
   bool is_default = false;
   bool loaded = false;
+  bool is_demonstration = false;  // part of the program; the default only where there is no other
+};
+
+struct Completion {
+  std::string text;
+  std::string model;              // its id
+  bool is_demonstration = false;  // whoever gets the text should be told
 };
 
 // Adds a model file or URL to the store.
@@ -120,8 +127,9 @@ class Control {
   virtual io::Task<std::vector<ModelInfo>> models() = 0;
   virtual io::Task<ModelInfo> pull_model(Principal who, PullModel request) = 0;
 
-  // The completion of `prompt` by the chosen local model (chat template if it has one, else raw), 512 tokens.
-  virtual io::Task<std::string> complete(Principal who, std::string prompt) = 0;
+  // The completion of `prompt` by the local model that is the default (chat template if it has one, else raw), 512
+  // tokens.
+  virtual io::Task<Completion> complete(Principal who, std::string prompt) = 0;
   // The upstream's own JSON answer to one user message, and its status (passed through).
   struct UpstreamAnswer {
     int status = 200;

@@ -291,7 +291,7 @@ io::Task<ModelInfo> Engine::pull_model(Principal who, PullModel request) {
   co_return co_await models_->pull(std::move(request));
 }
 
-io::Task<std::string> Engine::complete(Principal, std::string prompt) {
+io::Task<Completion> Engine::complete(Principal, std::string prompt) {
   co_return co_await models_->complete(std::move(prompt));
 }
 

@@ -61,7 +61,7 @@ class Engine final : public Control {
   Result<std::vector<ImageInfo>> images() override;
   io::Task<std::vector<ModelInfo>> models() override;
   io::Task<ModelInfo> pull_model(Principal who, PullModel request) override;
-  io::Task<std::string> complete(Principal who, std::string prompt) override;
+  io::Task<Completion> complete(Principal who, std::string prompt) override;
   io::Task<UpstreamAnswer> ask_upstream(Principal who, std::string prompt) override;
   Result<std::string> plan_text(const OneShot& request) override;
   Info info() override;

@@ -14,7 +14,7 @@ class ModelService {
   virtual ~ModelService() = default;
   virtual io::Task<std::vector<ModelInfo>> list() = 0;
   virtual io::Task<ModelInfo> pull(PullModel request) = 0;
-  virtual io::Task<std::string> complete(std::string prompt) = 0;
+  virtual io::Task<Completion> complete(std::string prompt) = 0;
   virtual io::Task<Control::UpstreamAnswer> ask_upstream(std::string prompt) = 0;
   // Lets answers finish, then ends the runners.
   virtual io::Always<void> drain() = 0;

@@ -1,5 +1,6 @@
 #include "control/models.h"
 
+#include <algorithm>
 #include <initializer_list>
 #include <optional>
 #include <string_view>
@@ -8,6 +9,7 @@
 #include "io/spawn.h"
 #include "json/value.h"
 #include "json/writer.h"
+#include "model/demonstration.h"
 
 namespace lmsb::control {
 namespace {
@@ -23,6 +25,14 @@ ModelInfo info_of(const model::Model& model) {
   info.id = model.name;
   info.size_bytes = model.facts.size.count();
   info.path = model.directory + "/model.gguf";
+  return info;
+}
+
+ModelInfo info_of_demonstration() {
+  ModelInfo info;
+  info.id = model::kDemonstrationName;
+  info.size_bytes = model::demonstration_file().size();
+  info.is_demonstration = true;
   return info;
 }
 
@@ -77,20 +87,29 @@ Error upstream_fault(const Error& error) {
       .with_hint("start it, or set [upstream] base_url and model in the configuration");
 }
 
-// The configured one, else the only one.
+// The configured one, else the only one, else the demonstration model; "" when nothing decides between several.
+std::string default_name(const std::vector<model::Model>& models, const std::string& configured) {
+  if (!configured.empty()) return configured;
+  if (models.empty()) return std::string(model::kDemonstrationName);
+  return models.size() == 1 ? models.front().name : "";
+}
+
 Result<model::Model> choose(const model::Store& store, const std::string& configured) {
-  if (!configured.empty()) return store.find(configured);
-  auto models = store.list();
-  if (models.size() == 1) return std::move(models.front());
-  if (models.empty())
-    return Error(ErrorCode::unavailable, "there is no model")
-        .with_slug("no_model")
-        .with_hint("lm-sandbox model pull FILE|URL brings one");
+  const auto models = store.list();
+  const std::string name = default_name(models, configured);
+  if (!name.empty()) {
+    auto found = store.find(name);
+    return !found.ok() && name == model::kDemonstrationName ? store.demonstration() : std::move(found);
+  }
   std::string names;
   for (const model::Model& model : models) names += (names.empty() ? "" : ", ") + model.name;
   return Error(ErrorCode::unavailable, "there are several models: " + names)
       .with_slug("model_ambiguous")
       .with_hint("name one in the configuration: [model] default");
+}
+
+bool is_there(const std::vector<model::Model>& models, std::string_view name) {
+  return std::any_of(models.begin(), models.end(), [name](const model::Model& model) { return model.name == name; });
 }
 
 }  // namespace
@@ -121,23 +140,17 @@ std::unique_ptr<FileDesk> Models::open_desk() {
 }
 
 io::Task<std::vector<ModelInfo>> Models::list() {
-  struct Found {
-    std::vector<model::Model> models;
-    std::string chosen;  // "" = none
-  };
-  auto look = [store = store_, configured = options_.default_model]() -> Result<Found> {
-    const auto chosen = choose(store, configured);
-    return Found{store.list(), chosen.ok() ? chosen->name : ""};
-  };
+  auto look = [store = store_]() -> Result<std::vector<model::Model>> { return store.list(); };
   auto job = pool_.run(std::move(look));
-  LMSB_CO_TRY(const Found found, co_await std::move(job));
+  LMSB_CO_TRY(const auto models, co_await std::move(job));
   std::vector<ModelInfo> infos;
-  for (const model::Model& model : found.models) {
-    ModelInfo info = info_of(model);
-    info.is_default = found.chosen == model.name;
-    const auto slot = slots_.find(model.name);
+  for (const model::Model& model : models) infos.push_back(info_of(model));
+  if (!is_there(models, model::kDemonstrationName)) infos.push_back(info_of_demonstration());
+  const std::string chosen = default_name(models, options_.default_model);
+  for (ModelInfo& info : infos) {
+    info.is_default = info.id == chosen;
+    const auto slot = slots_.find(info.id);
     info.loaded = slot != slots_.end() && slot->second->runner && slot->second->runner->is_alive();
-    infos.push_back(std::move(info));
   }
   co_return infos;
 }
@@ -212,7 +225,7 @@ void Models::retire(const std::shared_ptr<Runner>& runner, const Error& error) {
   slots_.erase(slot);
 }
 
-io::Task<std::string> Models::complete(std::string prompt) {
+io::Task<Completion> Models::complete(std::string prompt) {
   auto look = [store = store_, configured = options_.default_model] { return choose(store, configured); };
   auto job = pool_.run(std::move(look));
   LMSB_CO_TRY(const model::Model model, co_await std::move(job));
@@ -232,7 +245,8 @@ io::Task<std::string> Models::complete(std::string prompt) {
   const auto answer = co_await runner->ask(std::move(request));
   auto text = answer.ok() ? completion_text(*answer, is_chat) : Result<std::string>(answer.error());
   if (!text.ok() && is_runners_fault(text.error())) retire(runner, text.error());
-  co_return text;
+  if (!text.ok()) co_return std::move(text).error();
+  co_return Completion{*std::move(text), model.name, model.is_demonstration};
 }
 
 io::Task<Control::UpstreamAnswer> Models::ask_upstream(std::string prompt) {

@@ -47,7 +47,7 @@ class Models final : public ModelService {
 
   io::Task<std::vector<ModelInfo>> list() override;
   io::Task<ModelInfo> pull(PullModel request) override;
-  io::Task<std::string> complete(std::string prompt) override;
+  io::Task<Completion> complete(std::string prompt) override;
   io::Task<Control::UpstreamAnswer> ask_upstream(std::string prompt) override;
   io::Always<void> drain() override;
 

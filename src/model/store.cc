@@ -1,6 +1,7 @@
 #include "model/store.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
@@ -15,13 +16,16 @@
 #include "base/text.h"
 #include "base/unique_fd.h"
 #include "fetch/download.h"
+#include "model/demonstration.h"
 
 namespace lmsb::model {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kStagingPrefix = "/.pull-";  // no model's name begins with a dot
+// No model's name begins with a dot.
+constexpr const char* kStagingPrefix = "/.pull-";
+constexpr const char* kDemonstrationDirectory = "/.demonstration";
 
 bool is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
@@ -53,6 +57,29 @@ Status copy_path(const std::string& path, int target) {
   return std::move(error).with_hint(
       "the daemon runs without privilege: make the file readable for others, or pull it with lm-sandbox on this "
       "machine");
+}
+
+Status write_all(int target, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(target, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return Error::from_errno(n < 0 ? errno : EIO, "write the demonstration model");
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return {};
+}
+
+// Whether the file at `path` is `bytes` and nothing else.
+bool holds(const std::string& path, std::string_view bytes) {
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  std::array<char, 65536> part{};
+  for (;;) {
+    const ssize_t n = file ? ::read(file.get(), part.data(), part.size()) : -1;
+    if (n <= 0) return n == 0 && bytes.empty();
+    const std::string_view read(part.data(), static_cast<std::size_t>(n));
+    if (!bytes.starts_with(read)) return false;
+    bytes.remove_prefix(read.size());
+  }
 }
 
 // A directory that is gone again unless it was kept. Locked while it is in use, so that sweep() knows.
@@ -154,6 +181,13 @@ Result<Model> Store::add(const std::string& name, const std::function<Status(int
     return Error(ErrorCode::invalid_argument,
                  "model name " + lmsb::quoted(name) + " must match [A-Za-z0-9][A-Za-z0-9._-]{0,127}")
         .with_slug("invalid_name");
+  const std::string target = directory_ + "/" + name;
+  LMSB_TRY(const GgufFacts facts, put(target, write));
+  return Model{name, target, facts};
+}
+
+// Makes the directory `target`, in the place of an older one, with a model in it.
+Result<GgufFacts> Store::put(const std::string& target, const std::function<Status(int)>& write) const {
   LMSB_TRY(Staging staging, Staging::make(directory_ + kStagingPrefix + create_prefixed_id("")));
   {
     const std::string path = staging.file();
@@ -163,11 +197,21 @@ Result<Model> Store::add(const std::string& name, const std::function<Status(int
     if (::fsync(file.get()) < 0) return Error::from_errno(errno, "write " + path);
   }
   LMSB_TRY(const GgufFacts facts, read_gguf(staging.file()));
-  const std::string target = directory_ + "/" + name;
   LMSB_CHECK(staging.move_to(target));
   sync_directory(target);
   sync_directory(directory_);
-  return Model{name, target, facts};
+  return facts;
+}
+
+Result<Model> Store::demonstration() const {
+  const std::string_view file = demonstration_file();
+  Model model{std::string(kDemonstrationName), directory_ + kDemonstrationDirectory, {}, true};
+  if (holds(model.directory + "/model.gguf", file)) {
+    LMSB_TRY(model.facts, read_gguf(model.directory + "/model.gguf"));
+  } else {
+    LMSB_TRY(model.facts, put(model.directory, [file](int target) { return write_all(target, file); }));
+  }
+  return model;
 }
 
 std::size_t Store::sweep() const {

@@ -16,6 +16,7 @@ struct Model {
   std::string name;
   std::string directory;  // absolute; holds model.gguf
   GgufFacts facts;
+  bool is_demonstration = false;  // the one that is part of the program
 };
 
 // A name made of a path or URL: its last component without ".gguf"; other characters than [A-Za-z0-9._-] become '-'.
@@ -36,12 +37,16 @@ class Store {
   Result<Model> pull(const std::string& source, const std::string& name) const;
   // The same from an open file, borrowed for the call; `source` is for messages.
   Result<Model> pull_open(int file, const std::string& source, const std::string& name) const;
+  // The demonstration model, written into the store first if it is not there: hidden, so that list() and find() leave
+  // it out. Errors: those of writing a file.
+  Result<Model> demonstration() const;
   // Removes what pulls that were killed have left; not what is being pulled, by whichever process. Returns how many.
   std::size_t sweep() const;
 
  private:
   // `write` fills the open file.
   Result<Model> add(const std::string& name, const std::function<Status(int)>& write) const;
+  Result<GgufFacts> put(const std::string& target, const std::function<Status(int)>& write) const;
   std::string directory_;
   fetch::DownloadLimits limits_;  // of pull()
 };

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "base/unique_fd.h"
+#include "model/demonstration.h"
 #include "model/test_files.h"
 
 namespace lmsb::model {
@@ -113,6 +114,31 @@ TEST_F(ModelStore, SweepsWhatKilledPullsHaveLeftAndNothingElse) {
   EXPECT_EQ(store_.sweep(), 1U);
   EXPECT_THAT(entries(), testing::UnorderedElementsAre("m", ".pull-busy"));
   EXPECT_EQ(store_.list().size(), 1U);
+}
+
+TEST_F(ModelStore, HasTheDemonstrationModelHiddenFromItsOwn) {
+  const auto model = store_.demonstration();
+  ASSERT_TRUE(model.ok()) << model.error().message();
+  EXPECT_TRUE(model->is_demonstration);
+  EXPECT_EQ(model->name, "demonstration");
+  EXPECT_EQ(model->facts.architecture, "llama");
+  EXPECT_TRUE(model->facts.has_chat_template);
+  EXPECT_EQ(model->facts.size.count(), demonstration_file().size());
+  EXPECT_THAT(store_.list(), IsEmpty());
+  EXPECT_FALSE(store_.find("demonstration").ok());
+}
+
+TEST_F(ModelStore, WritesTheDemonstrationModelOnceAndAgainWhenItIsAnother) {
+  const auto model = store_.demonstration();
+  ASSERT_TRUE(model.ok());
+  const std::string file = model->directory + "/model.gguf";
+  const auto first = std::filesystem::last_write_time(file);
+  ASSERT_TRUE(store_.demonstration().ok());
+  EXPECT_EQ(std::filesystem::last_write_time(file), first);
+  std::filesystem::resize_file(file, 1000);
+  ASSERT_TRUE(store_.demonstration().ok());
+  EXPECT_EQ(std::filesystem::file_size(file), demonstration_file().size());
+  EXPECT_THAT(entries(), ElementsAre(".demonstration"));
 }
 
 }  // namespace

@@ -90,10 +90,17 @@ TEST(RunBash, WantsItsContentType) {
 
 TEST(LlamaCpp, AnswersTheCompletion) {
   Fixture f;
-  f.control.completion = "It is...";
+  f.control.completion = {"It is...", "some", false};
   const auto response = f.send("POST", "/llama-cpp/", R"({"cmd":"What is AI?"})");
   EXPECT_EQ(response.body, R"({"output":"It is...","error":""})");
   EXPECT_EQ(f.control.prompt, "What is AI?");
+}
+
+TEST(LlamaCpp, NamesTheDemonstrationModelWhereItAnswers) {
+  Fixture f;
+  f.control.completion = {"I am...", "demonstration", true};
+  EXPECT_EQ(f.send("POST", "/llama-cpp/", R"({"cmd":"x"})").body,
+            R"({"output":"I am...","error":"","model":"demonstration"})");
 }
 
 TEST(LlamaCpp, Answers503WhenThereIsNoModel) {
@@ -356,7 +363,7 @@ TEST(Models, AreListedInOpenAisShapeWithoutTheirPaths) {
   Fixture f;
   EXPECT_EQ(
       f.send("GET", "/v1/models").body,
-      R"({"object":"list","data":[{"id":"tiny","object":"model","created":0,"owned_by":"lm-sandbox","size_bytes":5,"default":true,"loaded":false}]})");
+      R"({"object":"list","data":[{"id":"tiny","object":"model","created":0,"owned_by":"lm-sandbox","size_bytes":5,"default":true,"loaded":false,"demonstration":false}]})");
 }
 
 TEST(Models, ArePulledFromASource) {

@@ -93,10 +93,12 @@ http::Response model_error(const Error& error) {
 io::Task<http::Response> llama_cpp(Control& control, Call call) {
   Cmd cmd = read_cmd(call.request.body, kMaxPrompt);
   if (auto* refusal = std::get_if<http::Response>(&cmd)) co_return std::move(*refusal);
-  auto text = co_await control.complete(std::move(call.who), std::get<std::string>(std::move(cmd)));
-  if (!text.ok()) co_return model_error(text.error());
+  const auto completion = co_await control.complete(std::move(call.who), std::get<std::string>(std::move(cmd)));
+  if (!completion.ok()) co_return model_error(completion.error());
   json::Writer out;
-  out.begin_object().key("output").string(*text).key("error").string("").end_object();
+  out.begin_object().key("output").string(completion->text).key("error").string("");
+  if (completion->is_demonstration) out.key("model").string(completion->model);
+  out.end_object();
   co_return http::Response::json(200, std::move(out).str());
 }
 

@@ -71,7 +71,7 @@ class FakeControl final : public control::Control {
     if (error) co_return *error;
     co_return model;
   }
-  io::Task<std::string> complete(Principal, std::string asked) override {
+  io::Task<control::Completion> complete(Principal, std::string asked) override {
     prompt = std::move(asked);
     if (error) co_return *error;
     co_return completion;
@@ -99,7 +99,7 @@ class FakeControl final : public control::Control {
   bool is_missing = false;  // there is no sandbox, until one is created
   control::OneShotResult one_shot_result;
   control::SandboxInfo sandbox;
-  std::string completion;
+  control::Completion completion;
   UpstreamAnswer upstream;
   bool ready = true;
   // What it was asked.

@@ -13,7 +13,8 @@ void write_model(json::Writer& out, const control::ModelInfo& model) {
   out.begin_object().key("id").string(model.id).key("object").string("model");
   out.key("created").integer(0).key("owned_by").string("lm-sandbox");
   out.key("size_bytes").unsigned_integer(model.size_bytes);
-  out.key("default").boolean(model.is_default).key("loaded").boolean(model.loaded).end_object();
+  out.key("default").boolean(model.is_default).key("loaded").boolean(model.loaded);
+  out.key("demonstration").boolean(model.is_demonstration).end_object();
 }
 
 io::Task<http::Response> list(Control& control, Call) {

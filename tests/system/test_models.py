@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""A real llama.cpp runner in its sandbox, and a real second one over TCP as the upstream. The model is a fixture with
-random weights: its words mean nothing."""
+"""A real llama.cpp runner in its sandbox, and a real second one over TCP as the upstream. The model is mostly a fixture
+with random weights: its words mean nothing. Those of the demonstration model do."""
 import json
 import os
 import pathlib
@@ -86,11 +86,35 @@ class Models(ModelTest):
         user = os.stat(f"/proc/{runner}").st_uid
         return lmsb.processes(lambda entry: entry.stat().st_uid == user and int(entry.name) != runner)
 
-    def test_no_model_several_models_and_broken_files_are_clear_errors(self):
+    def test_the_demonstration_model_answers_by_its_name_until_there_is_another(self):
         with lmsb.Daemon(data_dir=self.data) as daemon:
+            answer = daemon.post("/llama-cpp/", {"cmd": "What is AI?"})
+            self.assertEqual(answer.status, 200, answer.body)
+            self.assertEqual((answer.json()["model"], answer.json()["error"]), ("demonstration", ""))
+            self.assertIn("artificial intelligence", answer.json()["output"])
+            self.assertIn("demonstration model", daemon.post("/llama-cpp/", {"cmd": "Introduce yourself."}).json()["output"])
+            self.assertEqual(self.models(daemon), {"demonstration": (True, True)})
+            self.assertIn("demonstration only", lm_sandbox("model", "ls", "--host", f"unix:{daemon.run_dir}/api.sock").stdout)
+            self.pull(daemon)
+            self.assertEqual(self.models(daemon), {"tiny": (False, True), "demonstration": (True, False)})
+            self.assertNotIn("model", daemon.post("/llama-cpp/", {"cmd": "x"}).json())
+
+    def models(self, daemon):
+        """id -> (is the demonstration model, is the default)"""
+        listed = daemon.request("GET", "/v1/models").json()["data"]
+        return {model["id"]: (model["demonstration"], model["default"]) for model in listed}
+
+    def test_the_demonstration_model_never_stands_in_for_one_that_was_asked_for(self):
+        with lmsb.Daemon(data_dir=self.data, env={"LM_SANDBOX_MODEL__DEFAULT": "wanted"}) as daemon:
             missing = daemon.post("/llama-cpp/", {"cmd": "x"})
             self.assertIn(missing.status, (502, 503))
-            self.assertIn("model pull", missing.json()["detail"])
+            self.assertIn("wanted", missing.json()["detail"])
+        with lmsb.Daemon(data_dir=self.data, env={"LM_SANDBOX_MODEL__DEFAULT": "demonstration"}) as daemon:
+            self.pull(daemon)
+            self.assertEqual(daemon.post("/llama-cpp/", {"cmd": "x"}).json()["model"], "demonstration")
+
+    def test_several_models_and_broken_files_are_clear_errors(self):
+        with lmsb.Daemon(data_dir=self.data) as daemon:
             not_gguf = self.directory / "not.gguf"
             not_gguf.write_bytes(b"hello")
             self.assertEqual(daemon.post("/v1/models/pull", {"source": str(not_gguf)}).json()["error"]["code"], "not_a_model")

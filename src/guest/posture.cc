@@ -77,7 +77,7 @@ int allow(int ruleset, int root, const char* path, std::uint64_t rights) {
 
 int become_namespace_root() {
   if (::setgroups(0, nullptr) < 0 || ::setresgid(0, 0, 0) < 0 || ::setresuid(0, 0, 0) < 0) return errno;
-  return 0;
+  return ::prctl(PR_SET_DUMPABLE, 0) < 0 ? errno : 0;  // another id makes it what fs.suid_dumpable says
 }
 
 int become_guest_capabilities() {

@@ -35,6 +35,7 @@ struct Child {
   int channel = -1;
   std::array<int, kMaxJoin> join{};
   std::size_t join_count = 0;
+  int executed = -1;  // closed by the kernel once the child has memory of its own: vfork ends a moment earlier
   int error = 0;
 };
 
@@ -43,21 +44,24 @@ struct Child {
   ::_exit(1);
 }
 
-// The channel and what joins the cgroups, where the guest looks for them; the program behind, until it is executed.
-// Nothing else of the launcher's. Any of these numbers may be taken, so all go out of the way first.
+// The channel and what joins the cgroups, where the guest looks for them; behind them, until the program is executed,
+// that and `executed`. Nothing else of the launcher's. Any of these numbers may be taken: all go out of the way first.
+// Returns the program's.
 int keep_only(Child& child) {
   constexpr int kOutOfTheWay = 64;
-  std::array<int, 2 + kMaxJoin> fds{child.channel};
+  std::array<int, 3 + kMaxJoin> fds{child.channel};
   for (std::size_t i = 0; i < child.join_count; ++i) fds[1 + i] = child.join[i];
-  const std::size_t count = 2 + child.join_count;
-  fds[count - 1] = child.guest_program;
+  fds[1 + child.join_count] = child.guest_program;
+  fds[2 + child.join_count] = child.executed;
+  const std::size_t count = 3 + child.join_count;
   for (std::size_t i = 0; i < count; ++i)
     if (fds[i] = ::fcntl(fds[i], F_DUPFD, kOutOfTheWay); fds[i] < 0) fail(child);
   for (std::size_t i = 0; i < count; ++i)
     if (::dup2(fds[i], guest_protocol::kChannelFd + static_cast<int>(i)) < 0) fail(child);
-  const int program = guest_protocol::kChannelFd + static_cast<int>(count) - 1;
-  if (::fcntl(program, F_SETFD, FD_CLOEXEC) < 0) fail(child);
-  if (sys::close_range(static_cast<unsigned>(program) + 1, ~0U, 0) < 0) fail(child);
+  const int program = guest_protocol::kChannelFd + static_cast<int>(1 + child.join_count);
+  for (const int fd : {program, program + 1})
+    if (::fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) fail(child);
+  if (sys::close_range(static_cast<unsigned>(program) + 2, ~0U, 0) < 0) fail(child);
   return program;
 }
 
@@ -97,10 +101,15 @@ void run_child(void* argument) {
 
 Result<GuestProcess> spawn_guest(int guest_program, int channel, int cgroup_v2, const std::vector<UniqueFd>& join) {
   alignas(16) static std::array<char, 65536> stack;
+  std::array<int, 2> executed{};
+  if (::pipe2(executed.data(), O_CLOEXEC) < 0) return Error::from_errno(errno, "pipe");
+  const UniqueFd executed_read(executed[0]);
+  UniqueFd executed_write(executed[1]);
   Child child;
   child.guest_program = guest_program;
   child.channel = channel;
   child.join_count = join.size();
+  child.executed = executed_write.get();
   if (join.size() > child.join.size()) return Error(ErrorCode::internal, "too many cgroup hierarchies");
   for (std::size_t i = 0; i < join.size(); ++i) child.join[i] = join[i].get();
   int pidfd = -1;
@@ -113,6 +122,10 @@ Result<GuestProcess> spawn_guest(int guest_program, int channel, int cgroup_v2, 
   guest.pid = sys::clone3_vfork(args, stack, run_child, &child);
   if (guest.pid < 0) return Error::from_errno(errno, "clone the guest");
   guest.pidfd.reset(pidfd);
+  executed_write.reset();
+  char nothing = 0;
+  while (::read(executed_read.get(), &nothing, 1) < 0 && errno == EINTR) {
+  }
   if (child.error == 0) return guest;
   siginfo_t info{};
   (void)::waitid(static_cast<idtype_t>(3 /* P_PIDFD */), static_cast<id_t>(pidfd), &info, WEXITED);

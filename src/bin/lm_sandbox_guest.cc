@@ -1,11 +1,9 @@
 // lm-sandbox-guest: PID 1 of every sandbox. Started by the launcher with its channel as descriptor 3; static, and run
 // from a sealed memfd, so that nothing of the image is ever loaded by it.
-#include <cerrno>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "guest/build.h"
-#include "guest/posture.h"
 #include "guest/server.h"
 
 namespace {
@@ -18,32 +16,18 @@ void send_failed(lmsb::guest_protocol::Step step, int error) {
   (void)lmsb::send_message(kChannelFd, &part, 1);
 }
 
-// The descriptors behind the channel, until there is no further one.
-int join_cgroups() {
-  for (int fd = lmsb::guest_protocol::kFirstJoinFd; ::write(fd, "0", 1) == 1; ++fd) ::close(fd);
-  return errno == EBADF ? 0 : errno;
-}
-
 }  // namespace
 
 int main() {
   using namespace lmsb::guest;
   using lmsb::guest_protocol::Step;
   ::prctl(PR_SET_DUMPABLE, 0);
-  if (const int error = join_cgroups(); error != 0) {
-    send_failed(Step::receive_setup, error);
-    return 1;
-  }
   static lmsb::guest_protocol::Setup setup;
   static lmsb::ReceivedFds fds;
   const ssize_t size = lmsb::receive_message(kChannelFd, &setup, sizeof setup, fds);
   if (size != static_cast<ssize_t>(sizeof setup) || setup.magic != lmsb::guest_protocol::kSetupMagic ||
       setup.version != lmsb::guest_protocol::kVersion) {
     send_failed(Step::receive_setup, EPROTO);
-    return 1;
-  }
-  if (const int error = become_namespace_root(); error != 0) {
-    send_failed(Step::receive_setup, error);
     return 1;
   }
   static Builder builder(setup, fds);

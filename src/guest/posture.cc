@@ -75,11 +75,6 @@ int allow(int ruleset, int root, const char* path, std::uint64_t rights) {
 
 }  // namespace
 
-int become_namespace_root() {
-  if (::setgroups(0, nullptr) < 0 || ::setresgid(0, 0, 0) < 0 || ::setresuid(0, 0, 0) < 0) return errno;
-  return ::prctl(PR_SET_DUMPABLE, 0) < 0 ? errno : 0;  // another id makes it what fs.suid_dumpable says
-}
-
 int become_guest_capabilities() {
   if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) return errno;
   for (int capability = 0; capability <= kMaxCapability; ++capability) {

@@ -5,8 +5,6 @@
 
 namespace lmsb::guest {
 
-// Before all else, once the maps of the user namespace are written.
-int become_namespace_root();
 // Guest: bounding, inheritable and ambient sets empty, permitted = effective = kGuestCapabilities, securebits locked.
 // Children inherit all of it, so a command only has to give up the rest.
 int become_guest_capabilities();

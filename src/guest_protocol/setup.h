@@ -13,7 +13,6 @@ namespace lmsb::guest_protocol {
 constexpr std::uint32_t kSetupMagic = 0x4C4D5342;  // "LMSB"
 constexpr std::uint32_t kVersion = 1;              // of setup and messages; the guest refuses another
 constexpr int kChannelFd = 3;                      // where the guest finds its channel after exec
-constexpr int kFirstJoinFd = 4;                    // and behind it: files by which it enters its v1 cgroups
 constexpr std::size_t kMaxMounts = 16;
 
 // Which file system stands at /.

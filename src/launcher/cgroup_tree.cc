@@ -268,16 +268,11 @@ Status CgroupTree::limit_v2(const sandbox::LaunchPlan& plan, SandboxCgroup& bran
   // A one-shot dies whole and its end is the verdict; in a kept one the guest lives on to report.
   if (plan.lifetime == sandbox::Lifetime::one_shot) LMSB_CHECK(os::write_text_at(directory, "memory.oom.group", "1"));
   LMSB_CHECK(os::write_text_at(directory, "pids.max", std::to_string(plan.processes)));
+  LMSB_CHECK(os::write_text_at(directory, "cpu.max", std::to_string(std::uint64_t{plan.cpu_millis} * 100) + " 100000"));
   branch.memory_peak = open_counter(directory, "memory.peak");   // 5.19
   branch.processes_peak = open_counter(directory, "pids.peak");  // 6.11
   branch.memory_events.reset(::openat(directory, "memory.events", O_RDONLY | O_CLOEXEC));
   return branch.memory_events ? Status() : cgroup_error("open memory.events");
-}
-
-Status CgroupTree::limit_cpu(const sandbox::LaunchPlan& plan) const {
-  if (is_hybrid()) return {};  // the guest has entered that hierarchy by itself
-  const std::string limit = std::to_string(std::uint64_t{plan.cpu_millis} * 100) + " 100000";
-  return os::write_text_at(ours_.get(), (std::string(plan.id.data()) + "/cpu.max").c_str(), limit);
 }
 
 bool CgroupTree::remove(const std::string& id) {

@@ -52,10 +52,8 @@ class CgroupTree {
   // Finds the hierarchies, removes what dead launchers left, makes and locks our directories named `name`.
   static Result<CgroupTree> open(const std::string& name, const TreeLimits& all);
 
-  // Makes the branch with the plan's limits, but for the processor's on v2; the v2 part that the guest may write belongs to `guest_uid` (outside).
+  // Makes the branch with the plan's limits; the v2 part that the guest may write belongs to `guest_uid` (outside).
   Result<SandboxCgroup> create(const sandbox::LaunchPlan& plan, std::uint32_t guest_uid);
-  // The rest: once the guest runs. The launcher waits for that, and must not be slowed down by a sandbox's limit.
-  Status limit_cpu(const sandbox::LaunchPlan& plan) const;
   // Whether a sandbox has come up against its own memory limit, ever (v1): a notice is then its own.
   bool is_at_its_limit(const std::string& id) const;
   // Removes a branch whose processes are gone. False when something is still in it: try again later.

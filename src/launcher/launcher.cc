@@ -267,8 +267,6 @@ Status Launcher::watch(const Sandbox& sandbox, std::uint64_t serial) {
 
 Status Launcher::build(const sandbox::LaunchPlan& plan, Sandbox& sandbox, int channel, LauncherStep& step) {
   LMSB_CHECK(watch(sandbox, next_serial_ - 1));
-  step = LauncherStep::cgroups;
-  LMSB_CHECK(cgroups_->limit_cpu(plan));
   const std::string process = "/proc/" + std::to_string(sandbox.guest.pid);
   if (resets_oom_score_) LMSB_CHECK(os::write_text(process + "/oom_score_adj", "0"));
   step = LauncherStep::id_maps;

@@ -15,10 +15,9 @@ struct GuestProcess {
   UniqueFd pidfd;
 };
 
-// Starts the first process of a sandbox: new user and pid namespace, inside `cgroup_v2`, executing `guest_program` (a
-// sealed memfd). The guest enters the v1 cgroups (`join`) by itself and waits for the first message on `channel` before
-// it becomes root of its user namespace: the caller writes its id maps before it sends that message. Returns when the
-// program has been executed. Not thread-safe. Errors: of the clone, and of what the child does until it executes.
+// Clones the first process of a sandbox: new user and pid namespace, inside `cgroup_v2`, and lets it enter the v1
+// cgroups by itself. It waits for the first message on `channel` before it becomes root of its user namespace and
+// executes `guest_program` (a sealed memfd). The caller writes its id maps before it sends that message.
 Result<GuestProcess> spawn_guest(int guest_program, int channel, int cgroup_v2, const std::vector<UniqueFd>& join);
 
 // Writes the maps of `pid`: lines as in user_namespaces(7).

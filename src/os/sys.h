@@ -2,7 +2,6 @@
 // sys: Linux system calls that glibc 2.35 has no wrapper for, as thin functions with the kernel's own contract
 // (-1 and errno), and the constants that older kernel headers lack. Header-only and allocation-free, so that the
 // guest and code after fork may use it. See each call's man page.
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <fcntl.h>
@@ -10,7 +9,6 @@
 #include <linux/openat2.h>
 #include <linux/sched.h>
 #include <sched.h>
-#include <span>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -62,34 +60,6 @@ inline int pivot_root(const char* new_root, const char* put_old) {
   return to_int(::syscall(SYS_pivot_root, new_root, put_old));
 }
 inline pid_t clone3(clone_args& args) { return static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args)); }
-// clone3 with CLONE_VM and CLONE_VFORK: runs `child(argument)`, which must not return, in our memory and on `stack`
-// (aligned to 16 bytes) until it executes a program or exits; only then does this return. No page table is copied, so
-// it costs a small part of a fork. What the child writes, errno too, is written here: single-threaded programs only.
-// Returns its pid, or -1 and errno.
-inline pid_t clone3_vfork(clone_args& args, std::span<char> stack, void (*child)(void*), void* argument) {
-  args.flags |= CLONE_VM | CLONE_VFORK;
-  args.stack = reinterpret_cast<std::uint64_t>(stack.data());
-  args.stack_size = stack.size() & ~std::size_t{15};
-  long result = SYS_clone3;
-#if defined(__x86_64__)
-  asm volatile(
-      "syscall\n\t"
-      "testq %%rax, %%rax\n\t"
-      "jnz 1f\n\t"
-      "movq %[argument], %%rdi\n\t"
-      "callq *%[child]\n\t"
-      "hlt\n"
-      "1:"
-      : "+a"(result)
-      : "D"(&args), "S"(sizeof args), [child] "r"(child), [argument] "r"(argument)
-      : "rcx", "r11", "memory", "cc");
-#else
-#error "clone3 on a stack of its own needs its lines for this processor"
-#endif
-  if (result >= 0) return static_cast<pid_t>(result);
-  errno = static_cast<int>(-result);
-  return -1;
-}
 inline int openat2(int dir, const char* path, std::uint64_t flags, std::uint64_t mode, std::uint64_t resolve) {
   open_how how{};
   how.flags = flags;

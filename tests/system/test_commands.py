@@ -212,9 +212,9 @@ class Kept(lmsb.SystemTest):
         guest = next(p for p in lmsb.sandbox_processes() if created["id"] in pathlib.Path(f"/proc/{p}/cgroup").read_text()
                      and "/work/" not in pathlib.Path(f"/proc/{p}/cgroup").read_text())
         os.kill(guest, signal.SIGSTOP)
-        resume = threading.Timer(1.5, os.kill, (guest, signal.SIGCONT))  # a machine too busy to start it sooner
+        resume = threading.Timer(4, os.kill, (guest, signal.SIGCONT))  # a machine too busy to start it sooner
         resume.start()
-        result = self.daemon.post(f"/v1/sandboxes/{created['id']}/exec", {"cmd": "echo on", "timeout_ms": 1000}).json()
+        result = self.daemon.post(f"/v1/sandboxes/{created['id']}/exec", {"cmd": "echo on", "timeout_ms": 3500}).json()
         resume.join()
         self.assertEqual((result["outcome"], result["stdout"]), ("exited", "on\n"))
         self.daemon.request("DELETE", "/v1/sandboxes/" + created["id"])

@@ -8,13 +8,13 @@ from corpus.names import Names
 from tokenizer import encoded
 
 GROUP = 32  # batches that are drawn together and sorted by length, so that little is padding
-COPY_SHARES = [(0.12, 0.5), (0.25, 0.25), (1.0, 0.05)]  # until this part of the run, this share of exercises in copying
+COPY_SHARES = [(0.12, 0.5), (0.25, 0.25), (1.0, 0.07)]  # until this part of the run, this share of exercises in copying
 
 
 def copy_exercise(rng, tokenizer):
     """A random string, then the same again, learnt the second time only: heads that copy form early, and on anything."""
     source = noise(rng, tokenizer) if rng.random() < 0.5 else tokenizer.encode(names_only(rng))[:48]
-    if rng.random() < 0.15:
+    if rng.random() < 0.2:
         source = [rng.choice(source[:4]) for _ in range(min(len(source) * 2, 20))]  # few letters: repeated beginnings
     end = tokenizer.id["<|end|>"]
     ids = [tokenizer.id[rng.choice(["<|tools|>", "<|chat|>"])], tokenizer.id["<|user|>"], *source, end]
@@ -36,7 +36,10 @@ def noise(rng, tokenizer):
 def names_only(rng):
     names = Names(rng, "train")
     makers = [names.stem, names.file_name, names.directory, lambda: str(names.number()), names.size]
-    return rng.choice([" ", "/", ".", ", ", "\n", ","]).join(rng.choice(makers)() for _ in range(rng.randint(1, 5)))
+    parts = []
+    for _ in range(rng.randint(1, 6)):
+        parts.append(rng.choice(parts) if parts and rng.random() < 0.25 else rng.choice(makers)())  # black/black.txt, 12 12
+    return rng.choice([" ", "/", ".", ", ", "\n", ","]).join(parts)
 
 
 def drawn(rng, tokenizer, copy_share, tokens):

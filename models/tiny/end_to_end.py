@@ -17,7 +17,7 @@ import tempfile
 
 from corpus import TASKS, sample_instance
 from corpus.facts import BY_NAME, values
-from corpus.names import Names
+from corpus.names import WORDS, Names
 from corpus.paths import base, searched
 from server import DATA, Server, call_turns, command_of
 
@@ -87,11 +87,11 @@ class Furnished(Names):
     def file_name(self):
         return super().file_name() if self.writing or self.chance(0.15) else base(self.pick(list(self.files)))
 
-    def word(self):
+    def word(self, known=WORDS):
         if self.writing or self.chance(0.25):
-            return super().word()
+            return super().word(known)
         words = [word for line in self.pick(list(self.files.values())) for word in line.split() if word.isalpha()]
-        return self.pick(words) if words else super().word()
+        return self.pick(words) if words else super().word(known)
 
 
 def expected(task, names, instance, box):
@@ -104,6 +104,8 @@ def expected(task, names, instance, box):
         command = step.command.replace(last[0], last[1]) if last and last[0] else step.command
         result = box.run(command)
         output = result["stdout"].strip()
+        if not output and "not found" in result["stderr"]:  # the program, not the file
+            return ["not installed"]
         if not output and result["stderr"]:
             output = after_search(names, command, box)
         if task == "two_counts":
@@ -154,10 +156,14 @@ def converse(server, request, box):
 
 
 def changing_values(task, done):
-    """Of facts that change: what the right command printed just now; None if it was not run."""
+    """Of facts that change: what the right command printed just now, or the one that replaces it where it is missing; None
+    if neither was run."""
     fact = BY_NAME[task]
-    printed = [output for command, output in done if command == fact.command]
-    return values(fact.answer, " ".join(printed[-1].split())) if printed else None
+    for right, answer in ((fact.instead, fact.instead_answer), (fact.command, fact.answer)):
+        printed = [output for command, output in done if right and command == right]
+        if printed:
+            return values(answer, " ".join(printed[-1].split()))
+    return None
 
 
 def places(task, instance):
@@ -174,7 +180,8 @@ def places(task, instance):
 def written(task, instance, answer, box):
     """Whether what was to be written is there, under the name that the answer says."""
     text = instance.values[-1]
-    where = next((path for path in places(task, instance) if path in answer), None)
+    said = {word.rstrip(".:") for word in answer.split()}  # whole words: /x is in /tmp/x, /tmp/x in /var/tmp/x
+    where = next((path for path in places(task, instance) if path in said), None)
     if task == "make_directory":
         return bool(where) and box.prints(f"test -d {where} && echo yes") == "yes"
     if task == "create_and_count":

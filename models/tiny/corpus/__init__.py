@@ -6,7 +6,7 @@ training never sees).
 """
 import dataclasses
 
-from . import chains, content, facts, listing, numbers, talk  # noqa: F401  (they register their tasks)
+from . import chains, content, declined, facts, listing, numbers, talk, writing  # noqa: F401  (they register their tasks)
 from .grammar import phrase
 from .names import Names
 from .results import wrapped
@@ -56,9 +56,12 @@ WEIGHTS = [task.weight for task in TASKS.values()]
 
 def sample_instance(names, task, split):
     """(instance, request) of a task, with names of one's own choice."""
-    instance = TASKS[task].draw(names)
     typos = 0.0 if task in ("other", "hello") else 0.07
-    return instance, phrase(names.rng, TASKS[task].templates, split, instance.slots, typos)
+    while True:
+        instance = TASKS[task].draw(names)
+        request = phrase(names.rng, TASKS[task].templates, split, instance.slots, typos)
+        if request:
+            return instance, request
 
 
 def sample(rng, split="train", task=None):

@@ -1,8 +1,8 @@
 """Tasks that need two commands: the second uses what the first printed, or the request has two parts."""
 from .facts import FACTS, fill, values
-from .content import content, write
+from .content import content
 from .names import held_out
-from .paths import base, directory, inside, named, no_files, quoted, read, refused
+from .paths import directory, inside, named, no_files, quoted, read
 from .task import Instance, Step, task
 
 PAIRED = [fact for fact in FACTS if fact.nouns]
@@ -37,11 +37,18 @@ def two_facts(n):
 @task("two_counts", """
 Q how many files are in {A} and in {B}
 Q how many files are in {A} and how many [are |]in {B}
+Q how many files [do|does] {A} and {B} @have
 I @count the files in {A} and [in |the files in |]{B}
+I @count the files in {A}, then [in |those in |the files in ]{B}
+I @count the files [in|of] both {A} and {B}
 W [the number of files|how many files are] in {A} and in {B}
+W how many files {A} and {B} @have
 I compare the number of files [in|of] {A} and {B}
-Q [are there more files in {A} or in {B}|which has more files, {A} or {B}|does {A} or {B} have more files]
-K file count of {A} and {B}
+I compare [the file counts|the file count|how many files are] [of|in] {A} and {B}
+Q are there [more|fewer] files in {A} or in {B}
+Q which has [more|fewer|most] files, {A} or {B}
+Q [does|has] {A} or {B} [have |]more files
+K [file count|number of files] [of|in] {A} and {B}
 """, 0.9)
 def two_counts(n):
     paths, numbers = [n.directory(), n.directory()], [str(n.number(4)), str(n.number(4))]
@@ -51,15 +58,25 @@ def two_counts(n):
 
 
 @task("read_newest", """
-I [read|show|print|open|display] the [newest|latest|most recent|last modified] file in {D}
-Q what [is in|does] the [newest|latest|most recent] file in {D} [say|contain|]
-W the [contents|content|text] of the [newest|latest|most recent] file in {D}
-W what is in the [newest|latest|most recent] file in {D}
-I @find the [newest|latest|most recent] file in {D} and [read|show|print|open] it
-I [look|have a look] [into|at] the [newest|latest|most recent] file in {D}
-I [take|get] the [newest|latest] file in {D} and tell me what it says
-K [read|contents of] newest file in {D}
-""", 0.9)
+I [read|open|cat|type out] the @newest file @of {D}
+I [read|open] {D}'s @newest file
+I [read|open] the file [in|of] {D} that [is the newest|is the latest|was changed last|was modified last]
+I [show|print|display|output|dump] the [contents|content|text] of the @newest file @of {D}
+I [show|print|display] [me |]what is in the @newest file @of {D}
+Q what is in the @newest file @of {D}
+Q what [is written|stands] in the @newest file @of {D}
+Q what does the @newest file in {D} [say|contain|hold]
+Q what does the file in {D} that [was changed last|is the newest|was modified last] [say|contain]
+Q can you [read|open] the @newest file @of {D}
+W the [contents|content|text] of the @newest file in {D}
+W what is in the @newest file in {D}
+W what the @newest file in {D} [says|contains]
+I @find the @newest file in {D} and [read|show|print|open] it
+I @find the @newest file in {D} and [tell me|show me] [what it says|what is in it|its content|its text]
+I [look|have a look] [into|inside] the @newest file in {D}
+I [take|get] the @newest file in {D} and tell me what it says
+K [read|contents of|content of|cat|open] @newest file [in|of] {D}
+""", 1.0)
 def read_newest(n):
     (phrase, path), name, text = directory(n), n.file_name(), content(n)
     newest = f"ls -tp {path} | grep -v / | head -n 1"
@@ -70,13 +87,20 @@ def read_newest(n):
 
 
 @task("lines_of_largest", """
-Q how many lines [does|has] the [largest|biggest] file in {D} [have|contain|]
-Q how many lines are in the [largest|biggest] file in {D}
-I @find the [largest|biggest] file in {D} and count its lines
-I @count the lines [of|in] the [largest|biggest] file in {D}
-W the [number of lines|line count] [of|in] the [largest|biggest] file in {D}
-W how many lines the [largest|biggest] file in {D} has
-K [line count|lines] of the [largest|biggest] file in {D}
+Q how many lines does the [largest|biggest] file @of {D} @have
+Q how many lines has the [largest|biggest] file @of {D}
+Q how many lines are in the [largest|biggest] file @of {D}
+Q how many lines [are there|can be found] in the [largest|biggest] file @of {D}
+Q how long is the [largest|biggest] file @of {D} in lines
+Q what is the [line count|number of lines] of the [largest|biggest] file @of {D}
+I @find the [largest|biggest] file @of {D} and count its lines
+I @find the [largest|biggest] file @of {D} and [tell|show] me [how many lines it has|its number of lines|its line count]
+I [take|get] the [largest|biggest] file @of {D} and count its lines
+I @count the lines [of|in] the [largest|biggest] file @of {D}
+W the [number of lines|line count] [of|in] the [largest|biggest] file @of {D}
+W how many lines the [largest|biggest] file @of {D} has
+W how many lines are in the [largest|biggest] file @of {D}
+K [line count|lines|number of lines|count lines] [of|in] [the |][largest|biggest] file in {D}
 """, 0.9)
 def lines_of_largest(n):
     (phrase, path), name, number = directory(n), n.file_name(), str(n.number(5))
@@ -88,13 +112,21 @@ def lines_of_largest(n):
 
 
 @task("search_and_read", """
-I @find the file in {D} that [contains|mentions|has] [the word |]{S} and [read|show|print|open] it
-I [read|show|print|open|display] the file in {D} that [contains|mentions|has] [the word |]{S}
-I [search|look] for {S} in {D} and [show|read|print] [the file|what you find|the first file]
-Q what does the file in {D} [with|that mentions|that contains] [the word |]{S} say
-I grep {S} in {D} and [show|read|print] the file
-K [read|show] the file with {S} in {D}
-""", 0.9)
+I @find the file @of {D} that [contains|mentions|has] @theword{S} and [read|show|print|open] it
+I @find the file with @theword{S} in {D} and [read|show|print|open] it
+I @find the file @of {D} that [contains|mentions|has] @theword{S} and tell me what it says
+I @find a file with @theword{S} in {D} and [show|tell] me [what it says|what is in it|its text]
+I [read|show|print|open|display] the file @of {D} that [contains|mentions|has] @theword{S}
+I [read|show|print|open|display] the file [with|containing|mentioning] @theword{S} in {D}
+I [read|show me|print] what the file in {D} that [contains|mentions|has] @theword{S} says
+I [search|look] for @theword{S} in {D} and [show|read|print] [the file|what you find|the first file|it]
+I [search|look through] {D} for @theword{S} and [show|read|print|open] [the file|what you find|the first file]
+Q what does the file in {D} [with|that mentions|that contains] @theword{S} say
+Q what is in the file @of {D} [with|that mentions|that contains] @theword{S}
+W the [content|contents|text] of the file in {D} [with|that mentions|that contains] @theword{S}
+I grep [for |]{S} in {D} and [show|read|print] [the file|what you find|the first file]
+K [read|show|open] [the |]file with {S} in {D}
+""", 1.0)
 def search_and_read(n):
     (phrase, path), word = directory(n), n.word()
     slots, search = {"D": phrase, "S": quoted(n, word)}, f"grep -rlw '{word}' {path} 2>/dev/null | head -n 1"
@@ -104,36 +136,3 @@ def search_and_read(n):
     text = content(n)
     text = text if n.chance(0.3) else f"{text} {word}"
     return Instance(slots, [Step(search, found), Step(read(found), text)], f"{found} says: {text}", [text])
-
-
-@task("directory_and_file", """
-I @make [the|a] @dir {P} and [a file |the file |]{F} [in it|there|inside it] with [the text |]{T}
-I [create|make] [the|a] @dir [called |named |]{P} and [in it|there|inside] [a|the] file {F} [with the text|saying|containing|with] {T}
-I [create|make] [the|a] @dir {P}, then write {T} [to|into] {F} [in it|there|inside it]
-I set up [the|a] @dir {P} with a file {F} [that says|containing|with the text] {T}
-I mkdir {P} and save {T} as {F} [in it|there|inside]
-I write {T} to a file {F} in a new @dir {P}
-""", 0.9)
-def directory_and_file(n):
-    path, name, text = n.directory().rstrip("/") or "/new", n.file_name(), n.text(1, 5)
-    slots, target = {"P": path, "F": name, "T": quoted(n, text, 0.65)}, f"{path}/{name}"
-    make = lambda where: f"mkdir -p {where} && echo done"
-    if n.chance(0.15):
-        above = "/tmp/" + base(path)
-        steps = [Step(make(path), "", refused(n, path), 1), Step(make(above), "done"), Step(write(text, f"{above}/{name}"), text)]
-        return Instance(slots, steps, f"I could only create {above}/{name} with the text: {text}", [f"{above}/{name}", text])
-    steps = [Step(make(path), "done"), Step(write(text, target), text)]
-    return Instance(slots, steps, f"I created {target} with the text: {text}", [target, text])
-
-
-@task("create_and_count", """
-I [write|save|put] {T} [to|into|in] {F} and count [its|the] [words|words in it]
-I @make a file {F} with [the text |]{T} and [count its words|tell me how many words it has]
-I [create|make] {F} [with|containing|that says] {T}, then count the words [in it|]
-I save {T} as {F} and [show|tell me|give me] the word count
-""", 0.6)
-def create_and_count(n):
-    path, text = n.file_path(), n.text(1, 6)
-    number = str(len(text.split()))
-    steps = [Step(write(text, path), text), Step(f"wc -w < {path}", number)]
-    return Instance({"F": path, "T": quoted(n, text, 0.7)}, steps, f"{path} has {number} words.", [number])

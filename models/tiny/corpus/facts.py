@@ -175,7 +175,7 @@ Q [what|which] version [of the kernel|of the Linux kernel|of linux|of Linux] [is
 Q [what|which] release of the [kernel|Linux kernel] [is this|is running|do we have|is that]
 Q how [new|old|recent] is the kernel@here
 I [run|use] uname
-K [kernel|kernel version|uname|uname -r|linux version|kernel release|linux kernel version]
+K [kernel|kernel version|uname|uname -r|which kernel|kernel release|version of the kernel|linux version|kernel release|linux kernel version]
 """, "the kernel version|the kernel|the Linux kernel version|kernel version|the kernel release"),
     Fact("architecture", "uname -m", "The architecture is {}.", lambda n: n.pick(["x86_64", "x86_64", "aarch64", "armv7l", "riscv64", "i686", n.stem()]), """
 Q [what|which] [architecture|CPU architecture|hardware architecture|machine architecture|processor architecture] [is this|does @machine have|do we have|is it|are we on|is used]
@@ -184,7 +184,8 @@ Q is this [a 64-bit|a 32-bit|an x86|an ARM|an arm64|a RISC-V|an x86_64] [machine
 Q is @machine [64-bit|32-bit|x86|ARM|64 bit|32 bit|x86_64]
 Q what is the [architecture|CPU architecture|machine architecture] [|of @machine|of the CPU|of this CPU]
 I [check|find out|determine] the [architecture|CPU architecture|machine architecture]@here
-K [architecture|CPU architecture|arch|uname -m|machine architecture]
+Q how many bits does [the CPU|the processor|@machine] have
+K [architecture|CPU architecture|arch|uname -m|machine architecture|system architecture|hardware architecture|processor architecture|which architecture]
 """, "the architecture|the CPU architecture|the machine architecture", 0.7),
     Fact("system", ". /etc/os-release && echo $PRETTY_NAME", "The operating system is {}.", system, """
 Q [what|which] [operating system|OS|os|Linux distribution|distro|Linux distro|linux distribution] [is this|is running|am I running|does @machine run|do you run on|is installed|are we on|do we use|is it]
@@ -196,7 +197,8 @@ I identify the [Linux distribution|operating system|OS|distro|distribution]@here
 I [check|find out|look up|get] the [OS|operating system|distribution|OS version|distro|Linux distribution]@here
 Q is [this|@machine] [Debian|Ubuntu|Fedora|Alpine|Windows|Linux|a Debian|running Debian|running Ubuntu|running Windows]
 Q [what|which] [flavor|flavour|kind|type] of Linux is this
-K [OS|operating system|distro|os version|Linux distribution|os name|distribution]
+Q [what|which] [OS|os|system|Linux] [is it|is that|are we using|is this machine on]
+K [OS|operating system|distro|os version|Linux distribution|os name|distribution|which distro|which OS|what OS|Linux distro|name of the distro|OS name|system version|OS version]
 """, "the operating system|the OS|the Linux distribution|the distribution|the OS version"),
     Fact("user", "whoami", "The current user is {}.", lambda n: n.pick(["root", "user", "sandbox", "nobody", n.stem(), n.stem(), n.stem(), n.stem()]), """
 Q [who am I|who am i|what user am I|which user am I|what is my user name|what is my username|what is my login name|what is my login|who are we]@here
@@ -238,7 +240,8 @@ Q what [year|month] [is it|is this|do we have|are we in]
 W the current [year|month|day|weekday]
 W [what|which] [year|month] [it is|this is|we have]
 Q is it [Monday|Friday|Sunday|the weekend|Wednesday] today
-K [date|today|today's date|current date|the date today|weekday]
+Q what [day and month|day of the month|date and year] is it
+K [date|today|today's date|current date|the date today|weekday|what day|day of the week|which day|current day|what date|date today|the date]
 """, "the date|today's date|the current date|what day it is"),
     Fact("time", "date '+%H:%M'", "It is {}.", clock, """
 Q what time is it [|now|right now|there|at your place]
@@ -268,6 +271,7 @@ K [uptime|system uptime|up since|time since boot|how long up]
          "The system has been up for {} minutes.", lambda n: str(n.number(6))),
     Fact("directory", "pwd", "The current directory is {}.", lambda n: n.absolute(), """
 Q what is [the|my] [current directory|working directory|current folder|current working directory|current path|present directory]
+I [show|print|tell me] [the|my] [current directory|working directory|current working directory]
 W [the|my|] [current directory|working directory|current working directory|current path|current folder|present working directory]
 Q [where am I|where are we|where are we now|where am I right now|where in the file system are we]
 Q [which|what] [directory|folder] [am I in|are we in|is this|am I working in|is the current one|do we work in]
@@ -283,21 +287,35 @@ W [my|the|] home [directory|folder] [|of the current user|of this user]
 W where [my|the] home [directory|folder] is
 Q [which|what] [directory|folder] is my home
 I [check|find|look up|get] [my|the] home [directory|folder]
-K [home directory|home|home folder|echo $HOME|my home]
+Q where do my files live
+I [tell me|find out] [my|the] home [directory|folder]
+Q what is the path of [my|the] home [directory|folder]
+W the path of [my|the] home [directory|folder]
+K [home directory|home|home folder|echo $HOME|my home|my home directory|path of my home]
 """, "the home directory|my home directory|the home folder", 0.7),
     Fact("processes", "ps -eo comm= | head -n 5 | paste -sd,", "The first running processes are {}.", processes, """
 W [the|all|] [running|active|current|] processes@here
 W [what|which] [processes|programs] [are running|are active|run|are currently running]@here
+W what [is running|runs]@here
+W what @machine is [doing|running|executing]
+W what [the CPU|the processor] is [doing|running|executing|working on]
 I @show [the|all|all the|me the|] [running|active|current|] processes@here
-Q [what|which] [processes|programs|commands|tasks|services] are [running|active|currently running|running right now]@here
-Q what is running [on @machine|in the sandbox|here|right now]
-Q what is [@machine|the CPU] [doing|running|executing] [|right now|at the moment]
+I @show [the|all|all the|me the|] [running|active] programs@here
+Q [what|which] [processes|programs|commands|tasks|services|jobs] are [running|active|currently running|running right now|at work]@here
+Q [what|which] [processes|programs] [run|does @machine run|are being executed]@here
+Q what is running [on @machine|in the sandbox|here|right now|at present]
+Q what is @machine [doing|running|executing|busy with|working on] [|right now|at the moment|at present]
+Q what is [the CPU|the cpu|the processor] [doing|running|executing|working on|busy with] [|right now|at the moment]
+Q what does @machine [run|do|execute] [right now|at the moment|just now|at present]
+Q what [keeps @machine busy|is going on|is @machine up to|is active|is being executed]@here
 I view the [process list|list of processes|running processes|process table]
-I [look at|check|inspect] the [processes|process list|running processes|running programs]@here
+I [look at|check|inspect|see] the [processes|process list|running processes|running programs|process table]
+I [check|see|find out|look] [what|which programs|which processes] [is|are] running
 W [the|] [process list|list of processes|list of running programs|running programs|process table]@here
 Q are there any [running|active|] [processes|programs]@here
-I [run|use] ps
-K [processes|running processes|ps|process list|ps aux|list processes|running programs]
+Q can you list [the|all|] [running|active|] [processes|programs]
+I [run|use] [ps|top]
+K [processes|running processes|ps|process list|ps aux|list processes|running programs|active processes|what is running|show processes|process table|ps -e|what runs]
 """, "the processes|the running processes|the process list", 1.2, True, "cat /proc/[0-9]*/comm | head -n 5 | paste -sd,",
          "The first running processes are {}.", processes),
     Fact("process_count", "ls -d /proc/[0-9]* | wc -l", "There are {} running processes.", lambda n: str(n.number(4)), """

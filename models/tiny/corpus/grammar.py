@@ -12,7 +12,7 @@ import functools
 import re
 import zlib
 
-from .names import held_out
+from .names import KNOWN_FILES, SYSTEM_FILES, base, held_out
 
 PHRASES = {
     "machine": "[this machine|the machine|this computer|the computer|this box|the system|this system|the server|this server|the sandbox|this sandbox]",
@@ -27,6 +27,16 @@ PHRASES = {
     "dir": "[directory|folder]",
     "have": "[have|have|contain|hold|include]",
     "thefile": "[the file |the file |file |]",
+    "afile": "[the file |the file |a file called |a file named |a new file called |a new file |a text file called |file |||]",
+    "thetext": "[the text |the text |the words |the line |the sentence |the message |the note |||||||]",
+    "theword": "[the word |the word |the text |the string ||]",
+    "saying": "[with|with|containing|that contains|that says|that reads|saying|holding|that holds|which says|which contains|with the text"
+              "|with the text|with the words|with the content|with the line|with content|with text|with the message|and put in it"
+              "|and write in it|and fill it with|with the note]",
+    "countits": "[count its words|count the words|count the words in it|count the words of it|tell me how many words it has"
+                "|show me how many words it has|tell me the word count|show me its word count|give me the number of words"
+                "|show the word count|tell me how many words are in it|count how many words it has]",
+    "newest": "[newest|newest|latest|most recent|last modified|last changed|most recently changed]",
 }
 PREFIXES = {
     "Q": "Hi, |Hello, |Hey, |Quick question: |Please tell me, |Tell me: |So, |Question: |Ok, |Hey there, |Hi there, |Just wondering, "
@@ -66,28 +76,38 @@ def split_templates(templates):
     return [text for text in ranked if text not in kept], kept
 
 
-def choose(rng, templates, split):
+def bare(slots):
+    """Whether the file of a request has a name like a directory's."""
+    name = base(slots.get("F", ".").strip("'\""))
+    return "." not in name and name not in KNOWN_FILES and slots["F"].strip("'\"") not in SYSTEM_FILES
+
+
+def choose(rng, templates, split, says_file=False):
     """A wording for `split`: train, names (trained wordings), combinations or wordings (templates never trained; where a
-    task has none, unseen combinations)."""
+    task has none, unseen combinations). None: no wording says that {F} is a file, though it has to."""
     trained, kept = split_templates(tuple(templates))
-    whole = split == "wordings" and kept
+    whole, fitting = split == "wordings" and kept, None
     for _ in range(200):
         kind, text = rng.choice(kept if whole else trained).split(" ", 1)
         text = expand(rng, text)
+        if says_file and not re.search(r"\bfile (called |named |with the name )?\{F\}", text):
+            continue
+        fitting = kind, text
         if whole or held_out(text, 10) == (split in ("combinations", "wordings")):
             break
-    return kind, text
+    return fitting
 
 
-def around(rng, kind, split):
-    """A prefix and an ending. Half of the sentences have no prefix, except where they need one."""
+def around(rng, kind, split, only_marks=False):
+    """A prefix and an ending. Half of the sentences have no prefix, except where they need one. `only_marks`: no ending
+    but a mark, or words behind one."""
     prefix = suffix = ""
     if kind == "W" or (kind in PREFIXES and rng.random() < 0.5):
         wanted = split == "wordings" and rng.random() < 0.3
         choices = [text for text in PREFIXES[kind] if held_out(text, 12) == wanted] or PREFIXES[kind]
         prefix = rng.choice(choices)
     if kind in SUFFIXES:
-        suffix = rng.choice(SUFFIXES[kind])
+        suffix = rng.choice([text for text in SUFFIXES[kind] if text[:1] in ("", ",", ".") or not only_marks])
     asks = kind == "Q" or re.match(r"(?i).*\b(can|could|would|will|do) you", prefix)
     mark = rng.choice("????? ." if asks else "... ! " if kind in "IWX" else " .?").strip()
     return prefix, suffix + mark
@@ -117,13 +137,21 @@ def with_typo(rng, text):
     return " ".join(words)
 
 
+def open_ended(text, slots):
+    """Whether the sentence ends with a text without quotes, to which any further word would belong."""
+    return text.endswith("{T}") and slots["T"][0] not in "'\""
+
+
 def phrase(rng, templates, split, slots, typos=0.07):
-    """The whole sentence a user might write."""
-    kind, text = choose(rng, templates, split)
-    prefix, suffix = around(rng, kind, split)
+    """The whole sentence a user might write; None if no wording fits the slots."""
+    chosen = choose(rng, templates, split, bare(slots))
+    if not chosen:
+        return None
+    kind, text = chosen
+    prefix, suffix = around(rng, kind, split, open_ended(text, slots))
     starts_with_slot = not prefix and text.startswith("{")
     if rng.random() < typos:
         text = with_typo(rng, text)
-    sentence = re.sub(" +([,?.!])(?= |$)", r"\1", prefix + text + suffix).strip()
+    sentence = re.sub(" +([,?.!])(?= |$)", r"\1", re.sub(" +", " ", prefix + text + suffix)).strip()
     sentence = re.sub(r"\{([A-Z]+)\}", lambda found: slots[found.group(1)], sentence)
     return sentence if starts_with_slot else with_case(rng, sentence)

@@ -39,7 +39,14 @@ I @count the files [ending in|with the extension|that end with] [.{E}|{E}] @in {
 W how many [.{E}|{E}] files [there are|are|exist] in {D}
 Q what is the number of [.{E}|{E}] files @in {D}
 Q how many [.{E}|{E}] files [exist|do we have|can you find] @in {D}
-K [number of|count] [.{E}|{E}|*.{E}] files in {D}
+Q how many files [of type|of the type|with the ending] [.{E}|{E}|*.{E}] are @in {D}
+Q how many {E}-files [are|are there] @in {D}
+I @count [all|all the|the|] {E} files @in {D}
+I @count [all|the|] files of type [.{E}|{E}] @in {D}
+I [find out|check|tell me] how many [.{E}|{E}|*.{E}] files [are|there are] @in {D}
+Q can you count the [.{E}|{E}|*.{E}] files @in {D}
+W the [count|total number] of [.{E}|{E}|*.{E}] files @in {D}
+K [number of|count|how many|count all] [.{E}|{E}|*.{E}] files [in|of] {D}
 """, 0.9)
 def count_kind(n):
     (phrase, path), ending, number = directory(n), n.extension(), str(n.number(5))
@@ -55,7 +62,12 @@ W the number of [directories|folders|subdirectories] @in {D}
 W how many [directories|folders|subdirectories] [there are|are|exist] in {D}
 Q what is the number of [directories|folders|subdirectories] @in {D}
 Q how many [directories|folders|subdirectories] [exist|do we have|can you find] @in {D}
-K [directory count|number of folders|number of directories|count folders|count directories] in {D}
+Q how many [directories|folders|subdirectories|sub folders] [are there|live|lie] @in {D}
+I [find out|check|tell me] how many [directories|folders|subdirectories] [are|there are] @in {D}
+I @count how many [directories|folders|subdirectories] [are|there are] @in {D}
+Q can you count the [directories|folders|subdirectories] @in {D}
+W the [count|total number] of [directories|folders|subdirectories] @in {D}
+K [directory count|number of folders|number of directories|count folders|count directories|how many folders|how many directories|folder count] [in|of] {D}
 """, 0.8)
 def count_directories(n):
     (phrase, path), number = directory(n), str(n.number(4))
@@ -67,25 +79,32 @@ def count_directories(n):
 I @show [the|all|all the|] [files|contents|entries|things] @of {D}
 I list [the|all|] [files|contents|content|entries] [in|inside|of|from|at] {D}
 I list {D}
-I list what is in {D}
-I show me what {D} contains
+I list [what is in|what is stored in|everything in|all that is in] {D}
+I show me what [{D} contains|is in {D}|is stored in {D}|is inside {D}]
+I [show|tell] me what [{D} has in it|lies in {D}|is kept in {D}]
 I [look|have a look] [into|inside|in|at] {D}
 I enumerate the [files|entries|contents] [of|in|inside] {D}
 I [do an ls|run ls] [in|on|of|for] {D}
 I ls {D}
+I go to {D} and [list|show] [the files|what is there|everything]
 Q what is [in|inside|stored in|there in|kept in] {D}
+Q what is [stored|kept|saved|located|to be found] [in|inside|under] {D}
 Q what files [are|are there|exist] [in|inside|under] {D}
+Q what files [are stored|are kept|lie|can be found] [in|inside|under] {D}
 Q [which|what] [files|things|entries] [does {D} contain|does {D} have|are there in {D}|are inside {D}|can be found in {D}|are stored in {D}|lie in {D}]
 Q what does {D} [contain|have in it|hold|have inside|look like]
 W the [files|contents|content|entries] [in|of|inside] {D}
 W what is [in|inside|stored in] {D}
+W what is [stored|kept|located] [in|inside|under] {D}
 W the [directory listing|listing|file list|list of files] [of|for|in] {D}
 W [which|what] files [are|there are] [in|inside] {D}
 W what {D} [contains|has in it|holds]
 Q is there anything [in|inside] {D}
-Q what do we have [in|inside] {D}
-K [ls|list|files in|contents of|list files in|listing of|what is in] {D}
-""", 1.8)
+Q what [do we have|can be found|is there] [in|inside] {D}
+Q can you list {D}
+X I want to [see|know] what is in {D}
+K [ls|list|files in|contents of|list files in|listing of|what is in|dir|ls -l|list directory|show files in|directory listing of|files of|content of|what is stored in] {D}
+""", 2.1)
 def list_files(n):
     phrase, path = directory(n)
     command = lambda where: f"ls {where} | head -n 6 | paste -sd,"
@@ -104,6 +123,11 @@ I @find the [largest|biggest|heaviest] file [in|inside|under|of|within] {D}
 Q [which|what] file [takes|uses|needs|occupies] the most [space|room|disk space] in {D}
 Q which is the [largest|biggest] file @in {D}
 I [show|give me|name|identify|get|print|tell me] the [largest|biggest] file @in {D}
+Q [which|what] file is the [largest|biggest|heaviest] @of {D}
+I [tell me|find out|check|see] which file @of {D} is the [largest|biggest]
+I [tell me|find out|check|see] which file is the [largest|biggest] @of {D}
+Q can you find the [largest|biggest|heaviest] file @of {D}
+W the name of the [largest|biggest] file @of {D}
 K [largest|biggest] file [in|of|inside] {D}
 """, 1.0)
 def largest(n):
@@ -144,6 +168,12 @@ W which file [in|inside|of] {D} [is the newest|was changed last|was modified las
 I @find the [newest|latest|most recent|last modified|most recently modified] file [in|inside|of|under|within] {D}
 Q [which|what] file [was changed|was modified|was written|changed] last @in {D}
 I [show|give me|name|identify|get|tell me] the [newest|latest|most recent|last modified] file @in {D}
+Q [which|what] file is the @newest @of {D}
+Q [which|what] file has been [changed|modified|written] last @of {D}
+I [tell me|find out|check|see] which file @of {D} is the @newest
+I [tell me|find out|check|see] which file was [changed|modified|written] last @of {D}
+Q can you find the @newest file @of {D}
+W the name of the @newest file @of {D}
 K [newest|latest|most recent|last modified] file [in|of] {D}
 """, 0.9)
 def newest(n):
@@ -187,16 +217,33 @@ def below(n, path, name):
 
 @task("find_name", """
 I @find [the|a|my] file [called |named |with the name |]{F}
-Q where is [the file |my file |the file called |the file named |]{F}
+I @find [the|a|my] file {F}
 I [find|locate] {F}
+I [find|search for|look for|locate] [the file called|the file named|my file called|a file with the name|a file named] {F}
+I [find|locate] [the path|the place|the location] of [the file |my file |]{F}
+I [find out|see|tell me] where [the file |my file |]{F} is
+I [find out|tell me] in which [directory|folder] [the file |]{F} [is|lies]
+I search for [a|the|my] file [called |named |]{F}
+I look for [a|the|my] file [called |named |]{F}
+I search [everywhere|all directories|the current directory|all folders] for [the file |]{F}
+I look [everywhere|in all directories|in all folders] for [the file |]{F}
+I help me find [the file |my file |]{F}
+Q where is [the file |my file |the file called |the file named |]{F}
+Q where [is|are] {F}
 Q in which [directory|folder] is [the file |]{F}
+Q which [directory|folder] [has|contains|holds] the file {F}
 Q where [can I find|do I find|did I put|have I put] [the file |a file called |my |]{F}
 Q where is [the file |]{F} [stored|located|saved]
+Q where did [I|we|you] [save|store|put] [the file |]{F}
+Q can you [find|locate] [the file |my file |]{F}
+Q what is the [path|location|place] of [the file |my file |]{F}
 W [where|in which directory|in which folder] [the file |]{F} is [|stored|located]
-W the [location|path|place] of [the file |]{F}
-I search for a file [called |named |]{F}
-K [find|locate|where is|find file] {F}
-""", 1.1)
+W where [the file |my file |]{F} [lies|can be found|was saved]
+W where to find [the file |my file |]{F}
+W the [location|path|place] of [the file |my file |]{F}
+X I [lost|cannot find|can't find|am looking for|forgot where I put] [the file |my file |]{F}
+K [find|locate|where is|find file|search file|locate file|search for file|path of|place of|location of|look for|search for|find -name|where is file] {F}
+""", 1.7)
 def find_name(n):
     name = n.file_name()
     command, slots = f"find . -name '{name}' 2>/dev/null | head -n 1", {"F": quoted(n, name, 0.2)}
@@ -215,6 +262,11 @@ W [the|all|all the] [.{E}|{E}|*.{E}] files @in {D}
 Q are there [any|some|] [.{E}|{E}|*.{E}] files @in {D}
 Q [which|what] files @in {D} [end in|end with|have the extension] [.{E}|{E}]
 I [find|list|show] [everything|files] in {D} [that is a|of type] {E} file
+I @find [all|the|all the|] files of type [.{E}|{E}] @in {D}
+I @find every {E} file @in {D}
+Q can you [find|list] [all|the|] [.{E}|{E}|*.{E}] files @in {D}
+Q where @in {D} are [the|] [.{E}|{E}] files
+W [which|what] [.{E}|{E}|*.{E}] files [are|there are] @in {D}
 K [find|list|all] [.{E}|{E}|*.{E}] files in {D}
 """, 1.0)
 def find_kind(n):
@@ -238,6 +290,12 @@ I make [me |us |] a @dir [|called|named] {P}
 Q can you make [the|a] @dir {P}
 X I [need|want] a @dir [called|named] {P}
 X I [need|want] a new @dir {P}
+I [create|make|add] [the|a] [new |empty |]@dir {P}
+I [create|make] {P} as [a|an empty] @dir
+I mkdir -p {P}
+Q can you [create|add|make] [a|a new|an empty] @dir [called|named] {P}
+X there should be a @dir [called |named |]{P}
+X I [need|want|would like] [the|an empty] @dir {P}
 K [mkdir|new folder|new directory|create folder|make directory] {P}
 """, 1.3)
 def make_directory(n):
@@ -258,7 +316,13 @@ W how [big|large] [the|my] @dir {P} is
 W how much [space|disk space] {P} [uses|takes|needs]
 Q what is the [total |]size of the @dir {P}
 I [check|measure|compute] the size of [the @dir |]{P}
-K [size of|du -sh|directory size of|folder size] {P}
+Q how [big|large] is [the folder|the directory] {P} in total
+Q what is the size of {P}
+Q how much [space|disk space|room|storage] does {P} [use|take|need|occupy|take up]
+I [tell me|find out|check] how [big|large] [the|my] @dir {P} is
+I [tell me|find out|check] how much [space|disk space] {P} [uses|takes|needs]
+Q can you [measure|check|tell me] the size of [the|my] @dir {P}
+K [size of|du -sh|directory size of|folder size|du|space used by|disk usage of|size of directory|size of folder|directory size] {P}
 """, 1.0)
 def directory_size(n):
     path, size = n.directory(), n.size()

@@ -24,11 +24,19 @@ WORDS = (
     "server web api core util common shared vendor scripts examples samples figures tables results logs records reports summary "
     "tomorrow today later never always please thank you see it works done ready open close start stop great nice fine very much"
 ).split()
+SMALL = set("to the we are is this a my first second third some more less and of very much you it more stop start open close see less please thank "
+            "never always in".split())
+BOUNDARY = {"file", "line", "text"}  # beside these nobody could say where a text ends
+PLAIN = [word for word in WORDS if word not in SMALL | BOUNDARY]  # what a name is made of, and a text without quotes
+KNOWN_FILES = "Makefile README LICENSE Dockerfile Makefile".split()  # files, though their names have no ending
 EXTENSIONS = "txt txt txt md log csv json py sh c cpp h conf yaml html xml ini bak js toml pdf png".split()
 SYSTEM_DIRECTORIES = ("/etc /var/log /home /tmp /usr/bin /usr/lib /opt /srv /root /usr/share /var /usr /workspace /bin /etc/ssh "
                       "/mnt /home/user /usr/local /var/tmp / /dev /proc /sbin /usr/sbin /lib /media").split()
-SYSTEM_FILES = "/etc/hosts /etc/hostname /etc/passwd /etc/os-release Makefile README.md main.py notes.txt /etc/fstab /etc/group".split()
+SYSTEM_FILES = "/etc/hosts /etc/hostname /etc/passwd /etc/os-release README.md main.py notes.txt /etc/fstab /etc/group".split() + KNOWN_FILES
 ROOTS = "home var srv opt tmp data workspace usr mnt".split()
+
+
+LONGEST = 12
 
 
 def held_out(text, one_in=8):
@@ -36,11 +44,15 @@ def held_out(text, one_in=8):
 
 
 def invented(rng):
-    """A word nobody knows: syllables mostly, sometimes plain letters."""
+    """A word nobody knows, of at most LONGEST letters: syllables mostly, sometimes plain letters."""
     if rng.random() < 0.25:
         return "".join(rng.choice(string.ascii_lowercase) for _ in range(rng.randint(2, 7)))
     syllable = lambda: rng.choice(ONSETS) + rng.choice(VOWELS) + (rng.choice(CODAS) if rng.random() < 0.5 else "")
-    return "".join(syllable() for _ in range(rng.randint(1, 3)))
+    return "".join(syllable() for _ in range(rng.randint(1, 3)))[:LONGEST]
+
+
+def base(path):
+    return path.rstrip("/").rsplit("/", 1)[-1]
 
 
 class Names:
@@ -62,18 +74,18 @@ class Names:
                 break
         return text
 
-    def word(self):
-        return self.allowed(lambda: invented(self.rng) if self.chance(0.5) else self.pick(WORDS))
+    def word(self, known=WORDS):
+        return self.allowed(lambda: invented(self.rng) if self.chance(0.5) else self.pick(known))
 
     def _stem(self):
-        text, kind = (invented(self.rng) if self.chance(0.55) else self.pick(WORDS)), self.rng.random()
+        text, kind = (invented(self.rng) if self.chance(0.55) else self.pick(PLAIN)), self.rng.random()
         if kind < 0.12:
-            return text + self.pick("_-") + (self.pick(WORDS) if self.chance(0.5) else invented(self.rng))
+            return text + self.pick("_-") + (self.pick(PLAIN) if self.chance(0.5) else invented(self.rng))
         if kind < 0.24:
             return text + str(self.rng.randint(0, 2030))
         if kind < 0.30:
             return text.capitalize()
-        return text.upper() if kind < 0.33 else text
+        return text.upper() if kind < 0.33 and len(text) <= 8 else text
 
     def stem(self):
         return self.allowed(self._stem)
@@ -82,7 +94,8 @@ class Names:
         return self.pick(EXTENSIONS)
 
     def file_name(self):
-        return self.stem() + "." + self.extension() if self.chance(0.9) else self.stem()
+        kind = self.rng.random()
+        return self.stem() + "." + self.extension() if kind < 0.93 else self.stem() if kind < 0.97 else self.pick(KNOWN_FILES)
 
     def directory(self):
         kind = self.rng.random()
@@ -92,7 +105,8 @@ class Names:
             return self.stem()
         if kind < 0.75:
             root = self.pick(ROOTS) if self.chance(0.6) else self.stem()
-            return "/".join(["", root] + [self.stem() for _ in range(self.rng.randint(1, 2))])
+            first = self.stem()
+            return "/".join(["", root, first] + ([first if self.chance(0.1) else self.stem()] if self.chance(0.5) else []))
         if kind < 0.82:
             return "./" + self.stem()
         return "~/" + self.stem() if kind < 0.88 else self.stem() + "/" + self.stem()
@@ -101,7 +115,11 @@ class Names:
         kind = self.rng.random()
         if kind < 0.6:
             return self.file_name()
-        return self.directory().rstrip("/") + "/" + self.file_name() if kind < 0.92 else self.pick(SYSTEM_FILES)
+        if kind > 0.92:
+            return self.pick(SYSTEM_FILES)
+        above = self.directory().rstrip("/")
+        same = base(above) + "." + self.extension() if self.chance(0.08) and above else ""  # as in project/project.py
+        return above + "/" + (same or self.file_name())
 
     def absolute(self):
         """As `pwd` prints one."""

@@ -17,7 +17,7 @@ def awk_number(value):
 
 
 def spelled(n, number):
-    return NUMBER_WORDS[number] if number < len(NUMBER_WORDS) and n.chance(0.12) else str(number)
+    return NUMBER_WORDS[number] if number < len(NUMBER_WORDS) and n.chance(0.22) else str(number)
 
 
 def joined(n, a, sign, b):
@@ -46,10 +46,10 @@ Q can you solve {E}
 I [tell me|say] [how much|what] {E} [makes|is|gives]
 K [calculate|compute|calc|result of] {E}
 Q what is the [result|sum|answer|value] of {E}
-""", 2.6)
+""", 3.0)
 def arithmetic(n):
     digits = lambda: n.number(n.pick([1, 2, 3, 4, 5]))
-    if n.chance(0.14):
+    if n.chance(0.18):
         return three_numbers(n, digits)
     a, b, sign = digits(), max(digits(), 1), n.pick("+-**+-/")
     expression, said = f"{a} {sign} {b}", joined(n, a, sign, b)
@@ -69,13 +69,21 @@ def three_numbers(n, digits):
 
 @task("square_root", """
 Q what is the [square root|sqrt] of {N}
-Q how much is the square root of {N}
-I @compute the [square root|sqrt] of {N}
-W the [square root|sqrt] of {N}
-Q what is sqrt({N})
-I [take|find|get] the square root of {N}
-K [square root of|sqrt of|sqrt] {N}
-""", 0.7)
+Q what's the [square root|sqrt] of {N}
+Q how much is the [square root|root] of {N}
+Q what is [sqrt({N})|sqrt {N}|the root of {N}]
+Q what [do I get|do we get] for the [square root|sqrt] of {N}
+Q which number [squared|times itself] [is|gives] {N}
+I @compute the [square root|sqrt|root] of {N}
+I @compute [sqrt({N})|sqrt {N}]
+I [take|find|get|give me|tell me] the [square root|root|sqrt] of {N}
+W the [square root|sqrt|root] of {N}
+W what the [square root|sqrt|root] of {N} is
+W the [result|value] of [sqrt({N})|the square root of {N}]
+Q can you [take|compute|find] the [square root|root|sqrt] of {N}
+K [square root of|sqrt of|sqrt|root of|square root] {N}
+X sqrt({N})
+""", 1.0)
 def square_root(n):
     number = n.number(5)
     value = awk_number(number**0.5)
@@ -84,12 +92,17 @@ def square_root(n):
 
 @task("power", """
 Q what is {N} [to the power of|to the power|raised to the power of|raised to] {M}
-Q how much is {N} to the power [of |]{M}
+Q what's {N} [to the power of|to the power|raised to the power of] {M}
+Q how much is {N} [to the power|to the power of|raised to the power of] {M}
 I @compute {N} [to the power of|raised to the power of|to the power] {M}
+I @compute {N} [**|^] {M}
 W {N} [to the power of|raised to the power of|to the power] {M}
+W what {N} [to the power of|raised to the power of|to the power] {M} is
 Q what is {N} [**|^] {M}
+Q how much is {N} [**|^] {M}
 I [raise|take] {N} to the power [of |]{M}
-K {N} [to the power of|**|^] {M}
+X {N} [**|^] {M}
+K {N} [to the power of|**|^|to the power] {M}
 """, 0.7)
 def power(n):
     number, exponent = n.number(2), n.rng.randint(2, 9 if n.chance(0.7) else 16)
@@ -102,11 +115,16 @@ def power(n):
 
 @task("percent", """
 Q [what is|how much is|what's] {N} [percent|%|per cent] of {M}
+Q how much [do I get for|makes|are] {N} [percent|%] of {M}
 I @compute {N} [percent|%|per cent] of {M}
+I @compute [the result of|what is] {N} [percent|%] of {M}
 W {N} [percent|%] of {M}
 W [how much|what] {N} [percent|%] of {M} is
-Q how much do I get for {N} [percent|%] of {M}
-K {N} [percent|%] of {M}
+W the value of {N} [percent|%] of {M}
+I [take|get] {N} [percent|%] of {M}
+Q can you [compute|calculate] {N} [percent|%] of {M}
+X {N} [percent|%] of {M}
+K [compute |calculate |]{N} [percent|%] of {M}
 """, 0.7)
 def percent(n):
     share, number = n.number(2), n.number(5)

@@ -1,4 +1,5 @@
 """What the tasks about files share: how a path is said, and what happens when it is not there."""
+from .names import base
 from .task import Instance, Step
 
 NO_FILE = "No such file or directory"
@@ -22,12 +23,13 @@ def directory(n, here=0.16):
     return n.pick(SAID).format(quoted(n, path, 0.1)), path
 
 
+def directory_name(n):
+    """Of one that is to be made."""
+    return n.directory().rstrip("/") or "/new"
+
+
 def named(path):
     return "the current directory" if path == "." else path
-
-
-def base(path):
-    return path.rstrip("/").rsplit("/", 1)[-1]
 
 
 def inside(path, name):

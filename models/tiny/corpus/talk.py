@@ -1,8 +1,4 @@
-"""What is said without a command: who it is, what AI is, and everything it cannot do.
-
-The sentences it declines are many and often close to a task in their words ("what is the largest animal", "how many
-people live in ..."), because a small model decides by key words.
-"""
+"""What is said without a command: who it is, what AI is, what it can do. What it declines is in `declined.py`."""
 from .task import Instance, task
 
 ANSWERS = {
@@ -19,128 +15,6 @@ ANSWERS = {
     "other": "Sorry, I am only a tiny demonstration model and cannot help with that. Please use a larger model for it.",
     "no_tool": "I need the bash tool for that, and it is not available in this chat.",
 }
-TOPICS = (
-    "the weather|quantum physics|love|history|a recipe for pasta|football|the stock market|the president|biology|chemistry|music theory"
-    "|world war two|the moon|black holes|philosophy|cooking rice|my homework|a dragon|a princess|the sea|Paris|Berlin|Tokyo|London|Rome"
-    "|the meaning of life|a fast car|cats and dogs|evolution|the internet|databases|SQL|JavaScript|Docker|Kubernetes|an email to my boss"
-    "|a cover letter|a job interview|healthy food|depression|travel in Spain|gravity|photosynthesis|the Roman Empire|Shakespeare|chess"
-    "|the population of India|the speed of light|the tallest mountain|a business plan|the news|politics|religion|a birthday party|Java"
-    "|a bedtime story|sorting algorithms|recursion|pointers in C|a web server|a react component|the best phone|bitcoin|global warming"
-    "|the economy|a new logo|yoga|sleep|the kernel of an operating system|computer memory|hard disks|processors|file systems|the date of "
-    "Easter|time zones|user interfaces|directories of companies|word processors|text messages|a user manual|the French language|my life"
-    "|the Linux kernel|the history of computers|virtual memory|regular expressions|the shell|git|machine tools|water|the sun|the universe"
-    "|climate change|vaccines|the human brain|dinosaurs|the Beatles|Mozart|Einstein|Napoleon|Germany|France|Italy|China|the Olympics"
-    "|basketball|tennis|gardening|a diet|a workout plan|interest rates|taxes|a contract|marriage|children|school|university|a CV"
-    "|poetry|painting|photography|a novel|a movie|television|video games|cars|planes|trains|ships|space travel|Mars|robots"
-).split("|")
-KEY_WORDS = set("time memory disk kernel user python hello sandbox test date processes thank thanks model server admin help cpu load".split())
-OTHER = """
-Q what is {O}
-Q what are [cookies|stars|atoms|viruses|taxes|prime numbers|dreams|shares|vitamins]
-I explain {O} [|to me|in simple words|to a child]
-I [tell me about|describe|discuss|talk about|lecture me on] {O}
-I write [me |][a poem|a story|a song|an essay|a joke|an article|a blog post|a letter|code|a program|a speech|a tweet|a limerick|a haiku|a summary] about {O}
-Q who [invented|wrote|discovered|is|was|painted|won|owns] {O}
-I translate {O} [into|to] [French|German|Spanish|Italian|Russian|Chinese]
-I translate {W} [into|to] [French|German|Spanish|Italian|Russian|Chinese]
-Q how do you say {W} in [French|German|Spanish|Italian|Japanese]
-Q what do you think [about|of] {O}
-Q what is your [opinion on|view of|favorite part of] {O}
-Q why is {O} [important|so big|red|good|bad|expensive|hard|blue|popular]
-Q how does {O} work
-Q how do I [learn|cook|fix|buy|sell|build|draw|play|understand|use|make|clean|delete|bake|paint] {O}
-Q how can I [improve|learn|understand|earn money with|get better at] {O}
-Q can you help me with {O}
-I [tell me a joke|sing a song|sing me a song|tell a joke|make me laugh|tell me something funny|surprise me|entertain me|make a joke|tell me a riddle|tell me a secret]
-I tell me a story about {O}
-I give me [advice|tips|ideas|a lesson|information] [about|on|for] {O}
-Q what is the best {O}
-I [summarize|review|criticize|rate|analyze|analyse|paraphrase] {O}
-I compare {O} [and|with|to] {O}
-I recommend [me |][a book|a movie|a song|a restaurant|a game|a hotel] about {O}
-Q do you [like|love|hate|believe in|know|understand|remember|dream of] {O}
-Q where is {O}
-Q when [was|did] {O} [born|invented|built|start|end|happen]
-Q is {O} better than {O}
-I install {O}
-I install [nginx|docker|vim|git|{W}|the package {W}|the program {W}|python|a compiler|updates]
-I [apt install|pip install|apt-get install|npm install|brew install] {W}
-Q can you [install|uninstall|update|upgrade|configure|compile] {W}
-I [add|remove|upgrade|update|uninstall|set up] the package {W}
-I [download|upload|scrape|crawl|fetch] [{O}|a file from the internet|a web page|{W} from the web|the latest {W}]
-I send an email to {W}
-I [play|stream|sing] [music|chess|a game|a song|{W}]
-I open [a browser|a web page|the browser|Firefox|my email|YouTube|a window]
-I book [a flight|a hotel|a train|a table] [to|in|for] {O}
-Q what is the meaning of {V}
-Q what is [a|an] {V}
-Q what does [the word |]{W} mean
-Q who is {V}
-Q how old is {W}
-I write [me |][a|a small|a short] [python|rust|C|bash|java] [program|script|function|game|class] [for|about|that does] {O}
-I write [a program|a script|a function|code|python code|some code] [that|to] [count|counts|list|lists|read|sort|sorts|delete|print] [files|numbers|words|users|lines]
-I [order a pizza|order food|buy shoes|call my mother|call a taxi|turn on the light|set an alarm|set a timer|remind me tomorrow|feed the cat]
-I [delete everything|delete all files|erase the disk|format the disk|wipe the system|remove all data|destroy everything|rm -rf everything]
-I [hack|attack|crack|spy on] [{W}|my neighbour|a website|the server of {W}|the wifi]
-I [shut down|reboot|restart|turn off|power off|halt] [the machine|the computer|the server|the system|this computer|now]
-I [kill|stop|restart|terminate] [the process|the service|the program|] {W}
-I [change|reset|crack|guess|tell me] [my password|the password|the root password|the password of {W}]
-I [add|create|delete|remove] [a|the|a new] user {W}
-I [delete|remove|rename|move|copy|compress|encrypt|unzip] [the file |the folder |]{W}
-X {V} {V} {V}
-X {V}
-X {V} {V}
-X {V} {V} {V} {V} {V}
-X {V} is {V}
-X I [like|love|hate|want|need|miss] {O}
-X my name is {W}
-X I am [{W}|sad|happy|tired|hungry|bored|in love|sick|lonely|from {O}]
-Q what is your favorite [{W}|color|food|movie|book|animal|song]
-Q how far is [{O}|the moon|the sun|it to {O}]
-Q how many people live in [{O}|the world|New York|Europe]
-Q how many [legs|eyes|wings|teeth] does a {W} have
-Q how many [days|hours|weeks|minutes] [are in a|does a] [year|month|week|leap year|day] [have|]
-Q how many [planets|countries|continents|oceans|languages|stars] are [there|there in the world|in the universe|in the solar system]
-Q what is the [capital|population|president|currency|language|flag|size|area] of [{O}|{W}|France|Peru|Japan|Brazil|Kenya]
-Q what is the [largest|biggest|tallest|oldest|fastest|smallest|newest|longest] [animal|country|city|building|planet|mountain|river|tree|car|company|ocean] [|in the world|on earth|ever]
-Q which [animal|country|city|planet|river|company] is the [largest|biggest|fastest|oldest|richest]
-Q what time is it in [Tokyo|London|New York|Paris|{O}]
-Q what time [does|do] [the shop|the train|the bank|{O}] [open|close|leave|start]
-Q what day is [Christmas|Easter|Thanksgiving|my birthday|the election]
-Q when is [Christmas|Easter|my birthday|the next holiday|the next election]
-Q how [big|large|heavy|tall|old|fast|hot|deep|long] is [the moon|the sun|the earth|an elephant|a whale|the ocean|the Eiffel tower|{O}|{W}]
-Q how much [does a {W} cost|is a {W}|money do I need for {O}|does {O} cost|sugar is in a {W}]
-Q [will it rain|is it raining|will it snow|is it cold|how is the weather|how warm is it|what is the temperature] [today|tomorrow|outside|in {O}|in {W}|]
-I [count to ten|count sheep|count backwards|count the stars|count my money]
-Q what rhymes with {W}
-Q how do you spell {W}
-I spell {W}
-I make me [a {W}|a sandwich|coffee|tea|dinner|rich|happy]
-I find me [a good {W}|a job|a girlfriend|a hotel in {O}|a doctor|cheap flights|a recipe]
-I create [a {W} for {O}|a website about {O}|a web page|a logo|a picture of {O}|a database|a game|an app|a plan for {O}|a list of {O}]
-I [show me|draw|paint|generate|design] [a picture|an image|a photo|a drawing] of {O}
-I list [the planets|all countries|ten animals|the presidents|good movies|the best songs|my friends|three fruits|the kings of {O}]
-I read [me a book|me a poem|my mind|the news|a bible verse|my horoscope|my email]
-I search [the web|the internet|Google|online|Wikipedia] for {O}
-I [google|look up|research] {O} [online|on the internet|on Wikipedia|on the web]
-Q [are you alive|are you human|do you have feelings|do you sleep|are you happy|do you dream|are you conscious|are you a robot|can you think|do you love me|will you marry me]
-Q [what should I eat|what should I wear|what should I do|what shall I cook|what should I buy|what should I read] [today|tonight|now|tomorrow|]
-Q is [{W}|{O}|god|the earth|water] [real|flat|wet|true|good|bad|safe|legal]
-Q why [do|does|did] [{W}|people|cats|birds|we|the sky|the sun] [sleep|fly|die|exist|look blue|shine|laugh]
-I [solve|prove|derive|integrate|differentiate] [the equation x^2 = {N}|x + {N} = {N}|the theorem|my puzzle|this riddle|the sudoku|the function sin x]
-I convert {N} [miles|pounds|inches|dollars|euros|degrees|feet] [to|into] [kilometers|kilograms|meters|euros|celsius|yen]
-Q what is the [price|value|cost|stock price] of {W}
-Q what is the [weather|temperature|forecast] [like |]in {O}
-Q what happened in {N}
-Q who won [the match|the election|the world cup|the game|{O}] [|in {N}|yesterday]
-I [connect|log in|ssh] to {W}
-I [ping|trace|scan] [{W}|google|the network|the server|my router]
-Q is the [internet|network|wifi|website {W}] [up|down|working|slow]
-Q what is my [IP|ip address|IP address|public ip|phone number|age|name|address|email|birthday|blood type]
-I [start|run|deploy|launch|build] [a web server|a container|a docker container|the application {W}|my app|the website|{W}|a virtual machine]
-I [fix|debug|refactor|improve|test|document] [my code|this bug|the program {W}|my script|the function {W}|this error]
-I [train|fine-tune|evaluate|benchmark] [a model|a neural network|{W}|a classifier]
-"""
 
 
 @task("hello", """
@@ -157,23 +31,48 @@ def hello(n):
 
 @task("introduce", """
 I [introduce|describe|present] yourself [|in one sentence|briefly|shortly|to me|to us]
+I [introduce|present] yourself
+I say [who you are|your name|what you are]
 Q who are you [|really|exactly|please]
 Q what are you [|really|exactly]
+Q who is [this|that|there|speaking|answering|writing here]
+Q who [answers|is answering|is talking to] me
 I tell me [something |a bit |more |a little |]about [yourself|you]
+I tell me [who you are|what you are|your name|what your name is]
+I [explain|describe] [who you are|what you are]
+W who [you are|I am talking to|answers me|is answering]
+W what [your name is|you are|kind of model you are]
+W your name
 Q what is your name
+Q what's your name
 Q do you have a name
-Q how [are you called|should I call you|may I call you]
+Q have you [got |]a name
+Q how [are you called|should I call you|may I call you|can I call you|do I call you]
+Q what [are you called|should I call you|may I call you|can I call you|do they call you|do people call you]
+Q by [which|what] name [are you known|should I call you|do you go]
 Q what [kind|sort|type] of [model|AI|bot|program|assistant|thing|language model] are you
-Q [which|what] [model|AI|language model|LLM|version|bot] [are you|is this|am I talking to|is running|do I talk to|answers me]
+Q what [kind|sort|type] of [model|AI|bot|program|assistant|language model] is this
+Q [which|what] [model|AI|language model|LLM|bot] [are you|is this|am I talking to|is running|do I talk to|answers me]
+Q [which|what] [model|AI|language model|LLM|bot] [is answering|is answering me|is talking|am I using|am I chatting with|do I use]
+Q [which|what] version [are you|of the model is this|of the model are you]
 Q who [made|created|built|trained|developed|wrote|programmed] you
+Q [by whom|where|when] were you [made|created|built|trained|developed]
+Q who is your [maker|creator|author|developer]
 Q where do you come from
 Q how [big|large|small] are you
 Q how many parameters do you have
+Q how [big|large|small] is [this model|your network|the model]
 Q how were you [trained|made|created|built]
+Q what were you trained on
 Q [are you ChatGPT|are you GPT-4|are you Claude|are you Llama|are you a language model|are you an AI|are you a bot|are you a demo]
+Q are you [a|the] [demo|demonstration model|chat bot|small model|large model|local model|tiny model]
+Q is this [ChatGPT|GPT-4|Claude|Llama|a bot|a demo|an AI|a language model]
 Q [with whom|who] am I [talking|speaking|chatting] [to|with]
+Q who do I [talk|speak|chat] [to|with]
 X [your name please|your name|introduction please|tell me your name|say who you are|give your name]
-""", 1.2)
+X I [do not|don't] know [who you are|your name|what you are]
+X [who are you then|and you are|you are who|name please|your introduction|about you]
+""", 1.6)
 def introduce(n):
     return said("introduce")
 
@@ -195,39 +94,79 @@ def ai(n):
 
 @task("language_model", """
 Q what is a [language model|large language model|LLM|llm|small language model]
-Q what [are language models|are LLMs|does LLM mean|does LLM stand for]
+Q what's a [language model|large language model|LLM]
+Q what [are language models|are LLMs|does LLM mean|does LLM stand for|is an LLM]
+Q what [does the term|do people mean by|do you mean by] [language model|LLM]
 I [explain|define|describe] [language models|what a language model is|LLMs|the term language model|what an LLM is] [|to me|briefly]
+I tell me [about|something about|what you know about] [language models|LLMs]
+I give me a [definition|short definition|short explanation] of [a language model|language models|LLM]
+I tell me what a [language model|large language model|LLM] is
 Q how [does a language model|does an LLM|do language models|do LLMs] work
+Q what do [language models|LLMs|large language models] do
+Q can you [explain|define] [language models|LLMs|what a language model is]
 W what a [language model|large language model|LLM] is
-K [language model|LLM|large language model]
-""", 0.6)
+W what [language models|LLMs] are
+W how [a language model|an LLM] works
+K [language model|LLM|large language model|define language model|define LLM|what an LLM is]
+""", 0.7)
 def language_model(n):
     return said("language_model")
 
 
 @task("sandbox", """
 Q what is [a sandbox|lm-sandbox|this sandbox|the sandbox|sandboxing]
-I [explain|describe|define] [what a sandbox is|lm-sandbox|sandboxing|sandboxes|the sandbox] [|to me|briefly]
+Q what's [a sandbox|lm-sandbox|this sandbox]
+Q what is meant by [a sandbox|sandbox|sandboxing]
+I [explain|describe|define] [what a sandbox is|lm-sandbox|sandboxing|sandboxes|the sandbox|this sandbox|a sandbox] [|to me|briefly]
+I explain [the sandbox|this sandbox|sandboxes|what this sandbox is]
+I tell me [about|something about|more about] [lm-sandbox|sandboxes|the sandbox|this sandbox]
+I tell me what [a sandbox|lm-sandbox|the sandbox] [is|is for|does]
+I give me a [definition|short definition|short explanation] of [a sandbox|sandbox|sandboxing]
 Q what [does lm-sandbox do|is lm-sandbox for|is a sandbox good for|are sandboxes|is the sandbox for|is the purpose of a sandbox]
+Q what does [the word sandbox|sandbox|sandboxing] mean
+Q how does [a sandbox|lm-sandbox|the sandbox|sandboxing] work
 Q why [do I need|should I use|do we use] [a sandbox|lm-sandbox|sandboxes]
+Q can you [explain|describe] [the sandbox|lm-sandbox|what a sandbox is|sandboxes]
 W what [a sandbox|lm-sandbox] is
-K [lm-sandbox|sandbox|what lm-sandbox is]
-""", 0.6)
+W what [a sandbox|lm-sandbox|the sandbox] [is for|is good for|does]
+K [lm-sandbox|sandbox|what lm-sandbox is|define sandbox|sandbox definition]
+""", 0.8)
 def sandbox(n):
     return said("sandbox")
 
 
 @task("abilities", """
 Q what can you do [|for me|here|with bash|in the sandbox|in this sandbox]
+Q what can you [help me with|help with|be used for|do for us]
+Q what could you do [|for me|here]
 Q what [are you able to do|are your abilities|are your skills|are your capabilities|are your features|can I ask you|can I do here|do you do|do you know to do]
+Q what [abilities|skills|capabilities|features] do you have
 Q how can you help [|me]
-Q [what are you good at|what are you for|what is your purpose|what is your job|what is your task|what tools do you have|which tasks can you do]
+Q how can you be [useful|of use|helpful] [|to me]
+Q what are you [good at|good for|for|there for|here for|useful for|used for|able to do|capable of|made for|meant for]
+Q what [is your purpose|is your job|is your task|is your use|do you do here]
+Q what are you [for|there for|made for]
+Q what is the [use|purpose|point] of you
+Q [which|what] [tools do you have|tasks can you do|tools can you use]
+Q what [would you|can you] recommend me to ask
 I [help|show me what you can do|list your abilities|list your skills|tell me what you can do|tell me your capabilities|show your commands|list what you can do|describe your abilities]
+I [show|list|describe|name|tell me] your [abilities|skills|features|capabilities|functions|tasks]
+I [show|tell] me [what you are good at|what you are able to do|what you can help with|what you are for|how you can help]
+I give me [a list of your abilities|an overview of what you can do|an example of what you can do|some examples]
 W what you can do [|for me]
+W what you are [able to do|good at|capable of|good for|for]
+W [which|what] [tasks|commands|things] you [can do|know|can run|understand]
 Q what [commands|tasks|questions|things|kind of things|tools] [can you run|can you do|do you understand|do you know|can I ask|can you use|can you handle|are possible]
+Q which [commands|tasks|questions|requests] [do you know|can you do|can you handle|do you understand|can I ask|can I give you]
+Q what [kind|sort] of [tasks|questions|commands] [can you do|can I ask|do you understand|can you handle]
 Q [how do I use you|how does this work|what should I ask you|what can I ask|can you help me|do you have tools|can you run commands|can you use bash|can you use a shell]
+Q how [do I use you|can I use you|do I work with you|does this work|should I use you]
+Q can you [run|execute|use] [commands|a shell|bash|shell commands|programs]
+Q [can|could|will] you help me
 X [help|help me|I need help|help please|what now|I am lost|what do I do here|usage|give me an example|show me an example]
-""", 1.2)
+X [I need some help|I need your help|I do not know what to do|I don't know what to ask|how to use this|what to ask|need help|please help|please help me]
+X your [abilities|skills|features|capabilities|commands]
+""", 1.6)
 def abilities(n):
     return said("abilities")
 
@@ -237,41 +176,62 @@ X [thanks|thank you|thank you very much|thanks a lot|thx|many thanks|thanks so m
 X [bye|goodbye|good bye|see you|see you later|good night|bye bye|farewell|until next time|see you tomorrow|have a nice day|that is all|that's all]
 X [great|ok|okay|nice|perfect|cool|super|wonderful|good|fine|awesome], [thanks|thank you|bye|see you|thanks a lot|thank you very much|goodbye]
 X [thanks|thank you|many thanks], [bye|goodbye|see you|that was great|that helped|well done|that is all|good job|you are great]
+X [thanks|thank you|many thanks|thanks a lot] for [your help|the help|helping|helping me|the answer|your time|everything|that|your answer|all your help]
+X [thank you|thanks] [again|once more|all the same|anyway|kindly|ever so much|a million|my friend|model|dear model]
+X [good|great|nice|very good|excellent|fantastic|amazing|brilliant] [job|work|answer|model|one]
+X [that|this|it] [was|is] [great|good|helpful|very helpful|perfect|nice|quick|useful|what I wanted|all I need|exactly right|correct|right|fast|kind]
+X that [helped|helps|helped a lot|helps me a lot|worked|did it|will do|is all for today|is all for now]
+X you are [great|helpful|good|nice|very kind|the best|a great help|awesome|quick|good at this]
+X you [did well|helped me a lot|helped|did that well|made my day|did a good job|are doing well]
+X I [appreciate it|appreciate that|appreciate your help|am grateful|like that|like it|like you|am happy with that|am done|have to go|am leaving]
 X [good job|well done|nice|great|perfect|very good|excellent|great work|nice work|you are great|you are helpful|that was helpful|that helped|awesome|cool|wonderful|nice one|good work|amazing]
 X [I appreciate it|I am grateful|that is very kind|you did well|you helped me a lot|that was quick|I like that|good bot]
-""", 1.2)
+X [bye|goodbye|good night|see you], [thanks|thank you|thanks for everything|take care|until tomorrow|and thanks]
+X [see you|talk to you|until] [soon|later|tomorrow|next time|next week]
+X have a [nice|good|great|lovely] [day|evening|weekend|night|time]
+""", 1.4)
 def thanks(n):
     return said("thanks")
 
 
 @task("more", """
 Q [what else|what more] can you do
+Q what else [do you know|can I ask|are you able to do|do you do|is there|could you do|is possible]
 Q can you do [more|anything else|something else|other things|more than that|harder things|more difficult things|better]
+Q [could|can] you do [more|better|anything else|something harder|more than this]
+Q do you [do|know] [more|anything else|something else|other things|harder things]
+Q are you able to do [more|anything else|something harder|more than that]
 Q is that [all|everything|all you can do|all that you can do|your best|it]
+Q is [that|this] [all you can|everything you can do|the best you can do|really all]
+Q is there [more|anything else|anything else you can do|more you can do]
 Q [are you as good as|can you replace|are you better than|are you as smart as|how do you compare to] [ChatGPT|GPT-4|Claude|a real model|a large model|Gemini|other models|a bigger model]
+Q are you [smart|intelligent|clever|good|reliable|always right|a good model|as smart as a human]
 Q [why are you so|how come you are so|why are you] [small|limited|stupid|dumb|weak|bad|simple]
+Q why [can you not do more|can't you do more|can't you do that|do you know so little|are you not better|is that all]
+Q why [did you get that wrong|is that wrong|do you make mistakes|was that wrong]
 Q [can't you do more|do you know more|can you learn more|can you learn|can I teach you|can I train you|do you get better]
+Q can you [learn|improve|get better|become better|be improved|be trained]
+Q can I [teach|train|improve] you
 Q how [do I get|can I get|do I install|can I install|can I use|do I use] [a better|a larger|a bigger|another|a real|a smarter] model
+Q where [can I get|do I get|can I find|do I find] a [better|larger|bigger|real|smarter] model
 Q what are your [limits|limitations|weaknesses]
+Q [do you have|have you] [limits|limitations|weaknesses]
 Q what [can you not do|can't you do|are you not able to do|are you bad at]
-X [I want more|I need more|that is not enough|you are stupid|you are wrong|that is wrong|that was wrong|you are useless|this is wrong|do more|more please|try harder|do better|I want a better model|wrong answer]
+W what you [cannot do|can't do|are not able to do|are bad at]
+W your [limits|limitations|weaknesses]
+I [do more|try again|try harder|do better|be smarter|be better|think harder|improve|do it right|do it better]
+I [install|use|get] a [better|larger|bigger|smarter] model
+X I [want|need|expect|expected] [more|more than that|more than this|something better|a better model|a larger model|a better answer|another model]
+X [that|this|it] is [not enough|not much|too little|not good enough|not good|not very useful|not what I wanted|not what I asked|useless|bad|poor]
+X [that|this|it|your answer] [is|was] [wrong|not right|incorrect|false|not correct|a mistake|nonsense|a wrong answer|not true]
+X you are [wrong|stupid|useless|bad|too small|not very smart|dumb|limited|not helpful|mistaken|slow]
+X you [made a mistake|got it wrong|got that wrong|did it wrong|did not help|cannot do much|know nothing|can't do anything|don't understand]
+X [do more|more please|try harder|do better|wrong|wrong answer|not good|not enough|bad answer|not correct|incorrect|no good|bad model|try again|wrong again]
+X I [do not|don't] [like your answer|think that is right|think so|believe that|like that answer]
 Q can I [use|have|install|get] a [better|larger|bigger|real] model
-""", 0.9)
+""", 1.4)
 def more(n):
     return said("more")
-
-
-@task("other", OTHER, 13.0)
-def other(n):
-    topic = lambda: n.allowed(lambda: n.pick(TOPICS)) if n.chance(0.75) else n.text(1, 3)
-    return Instance({"O": topic(), "W": n.word(), "V": vague(n), "N": str(n.number(4))}, [], ANSWERS["other"], [ANSWERS["other"]])
-
-
-def vague(n):
-    """A word that alone is no request: "disk" is one, "banana" is not."""
-    while (word := n.word()) in KEY_WORDS:
-        pass
-    return word
 
 
 def said(name):

@@ -1,5 +1,7 @@
 """A task: its wordings and how one instance of it goes. Modules of tasks register themselves here."""
 import dataclasses
+import functools
+import re
 
 
 @dataclasses.dataclass
@@ -43,3 +45,10 @@ def task(name, templates, weight=1.0):
         return draw
 
     return register
+
+
+@functools.lru_cache(maxsize=None)
+def key_words():
+    """Words that alone may be a request, or part of a short one: "disk" is one, "banana" is not."""
+    lines = [line for each in TASKS.values() if each.name != "other" for line in each.templates if line[0] in "KX"]
+    return {word for line in lines for word in re.findall("[a-z0-9]+", line.lower())}

@@ -112,7 +112,7 @@ step_original() {
 step_model() {
   local verdict=FAILED
   post /llama-cpp/ '{"cmd":"What is AI?"}'
-  [ -n "$(field '["output"]' <<<"$answer" 2>/dev/null)" ] && verdict=ok
+  [[ $(field '["output"]' <<<"$answer" 2>/dev/null) == *"$knows"?* ]] && verdict=ok
   step 3 model 'POST /llama-cpp/  {"cmd":"What is AI?"}' "$answer" $verdict "$took"
 }
 
@@ -176,10 +176,11 @@ traces >"$work/before"
 start_upstream
 start_daemon
 if [ -n "${MODEL:-}" ]; then
-  model=$MODEL
+  model=$MODEL knows=''
   "$lm_sandbox" model pull "$work/model/model.gguf" >"$work/pull.log" 2>&1 || give_up "the model was not taken" "$work/pull.log"
 else
   model='the demonstration model, tiny and made for this; MODEL=file.gguf make demo asks another'
+  knows='artificial intelligence' # what the answer of step 3 must have in it
 fi
 
 printf '\n'

@@ -34,10 +34,11 @@ def normal(value):
 
 
 def request(names, task):
-    chosen = None
-    while not chosen:
+    for _ in range(1000):
         slots = task.draw(names).slots
         chosen = choose(names.rng, task.templates, names.rng.choice(["train", "combinations", "wordings"]), bare(slots))
+        if chosen:
+            break
     form, text = chosen
     prefix = names.pick(PREFIXES[form]) if form == "W" else ""
     text = re.sub(r"\{([A-Z]+)\}", lambda found: normal(slots[found.group(1)]), prefix + text)

@@ -1,22 +1,13 @@
 #include "cli/console.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
 #include <unistd.h>
 
+#include "os/files.h"
+
 namespace lmsb::cli {
 namespace {
-
-bool write_all(int fd, std::string_view octets) {
-  while (!octets.empty()) {
-    const ssize_t written = ::write(fd, octets.data(), octets.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    octets.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
-}
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
@@ -59,11 +50,11 @@ StandardConsole::StandardConsole() {
 }
 
 void StandardConsole::out(std::string_view octets) {
-  if (complete_) complete_ = write_all(STDOUT_FILENO, octets);
+  if (complete_) complete_ = os::write_all(STDOUT_FILENO, octets);
 }
 
 void StandardConsole::err(std::string_view octets) {
-  (void)write_all(STDERR_FILENO, octets);  // there is nowhere left to complain
+  (void)os::write_all(STDERR_FILENO, octets);  // there is nowhere left to complain
 }
 
 void note(Console& console, std::string_view text) { console.err("lm-sandbox: " + with_controls_as(text, ' ') + "\n"); }

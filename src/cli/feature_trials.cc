@@ -143,10 +143,11 @@ Trial try_cgroup_kill() {
   return there ? works() : fails(error);
 }
 
-// A connection of ours with ourselves, in memory.
+// Asked about a connection of ours with ourselves, over loopback.
 Trial try_tcp_peer() {
   const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const UniqueFd caller(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!listener || !caller) return fails(errno);
   sockaddr_storage ours{};
   auto* address = reinterpret_cast<sockaddr*>(&ours);
   socklen_t size = sizeof(sockaddr_in);

@@ -68,7 +68,7 @@ struct Config {
   } upstream;
 
   struct Model {
-    std::string default_;      // model.default; empty: none
+    std::string default_;      // model.default; empty: the only one, else the demonstration model
     std::string llama_server;  // path of the program; empty: looked for
     std::uint32_t max_tokens = 512;
     std::uint32_t context = 4096;

@@ -139,7 +139,9 @@ constexpr Setting kSettings[] = {
      .min = 1,
      .max = kMostMilliseconds},
 
-    {.key = "model.default", .field = in<&C::model, &C::Model::default_>, .about = "Model of requests that name none."},
+    {.key = "model.default",
+     .field = in<&C::model, &C::Model::default_>,
+     .about = "Model of requests that name none; empty: the only one, else the demonstration model."},
     {.key = "model.llama_server",
      .field = in<&C::model, &C::Model::llama_server>,
      .about = "The llama-server program; empty looks for one.",

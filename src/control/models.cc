@@ -87,19 +87,34 @@ Error upstream_fault(const Error& error) {
       .with_hint("start it, or set [upstream] base_url and model in the configuration");
 }
 
-// The configured one, else the only one, else the demonstration model; "" when nothing decides between several.
-std::string default_name(const std::vector<model::Model>& models, const std::string& configured) {
+// The configured one, else the only one, else the demonstration model; "" when nothing decides between several. A model
+// that cannot be read is not none: it is chosen, and is then an error.
+std::string default_name(const model::Store& store, const std::vector<model::Model>& models,
+                         const std::string& configured) {
   if (!configured.empty()) return configured;
-  if (models.empty()) return std::string(model::kDemonstrationName);
-  return models.size() == 1 ? models.front().name : "";
+  if (!models.empty()) return models.size() == 1 ? models.front().name : "";
+  const auto names = store.names();
+  return names.empty() ? std::string(model::kDemonstrationName) : names.front();
 }
 
-Result<model::Model> choose(const model::Store& store, const std::string& configured) {
+// The request is not to blame for what is in the store.
+Error unreadable(const Error& error) {
+  return Error(ErrorCode::unavailable, error.message())
+      .with_slug("model_damaged")
+      .with_hint("pull it again with lm-sandbox model pull, or remove it");
+}
+
+// `demonstration`: that of a runner, which need not be compared with the program's again.
+Result<model::Model> choose(const model::Store& store, const std::string& configured,
+                            const std::optional<model::Model>& demonstration) {
   const auto models = store.list();
-  const std::string name = default_name(models, configured);
+  const std::string name = default_name(store, models, configured);
   if (!name.empty()) {
     auto found = store.find(name);
-    return !found.ok() && name == model::kDemonstrationName ? store.demonstration() : std::move(found);
+    if (found.ok()) return found;
+    if (found.error().slug() == "not_a_model") return unreadable(found.error());
+    if (name != model::kDemonstrationName) return found;
+    return demonstration ? *demonstration : store.demonstration();
   }
   std::string names;
   for (const model::Model& model : models) names += (names.empty() ? "" : ", ") + model.name;
@@ -140,15 +155,22 @@ std::unique_ptr<FileDesk> Models::open_desk() {
 }
 
 io::Task<std::vector<ModelInfo>> Models::list() {
-  auto look = [store = store_]() -> Result<std::vector<model::Model>> { return store.list(); };
+  struct Found {
+    std::vector<model::Model> models;
+    std::string chosen;  // "" = none
+  };
+  auto look = [store = store_, configured = options_.default_model]() -> Result<Found> {
+    auto models = store.list();
+    std::string chosen = default_name(store, models, configured);
+    return Found{std::move(models), std::move(chosen)};
+  };
   auto job = pool_.run(std::move(look));
-  LMSB_CO_TRY(const auto models, co_await std::move(job));
+  LMSB_CO_TRY(const Found found, co_await std::move(job));
   std::vector<ModelInfo> infos;
-  for (const model::Model& model : models) infos.push_back(info_of(model));
-  if (!is_there(models, model::kDemonstrationName)) infos.push_back(info_of_demonstration());
-  const std::string chosen = default_name(models, options_.default_model);
+  for (const model::Model& model : found.models) infos.push_back(info_of(model));
+  if (!is_there(found.models, model::kDemonstrationName)) infos.push_back(info_of_demonstration());
   for (ModelInfo& info : infos) {
-    info.is_default = info.id == chosen;
+    info.is_default = info.id == found.chosen;
     const auto slot = slots_.find(info.id);
     info.loaded = slot != slots_.end() && slot->second->runner && slot->second->runner->is_alive();
   }
@@ -225,8 +247,17 @@ void Models::retire(const std::shared_ptr<Runner>& runner, const Error& error) {
   slots_.erase(slot);
 }
 
+std::optional<model::Model> Models::loaded_demonstration() const {
+  const auto slot = slots_.find(std::string(model::kDemonstrationName));
+  if (slot == slots_.end() || !slot->second->runner || !slot->second->runner->is_alive()) return std::nullopt;
+  const model::Model& model = slot->second->runner->model();
+  return model.is_demonstration ? std::optional(model) : std::nullopt;
+}
+
 io::Task<Completion> Models::complete(std::string prompt) {
-  auto look = [store = store_, configured = options_.default_model] { return choose(store, configured); };
+  auto look = [store = store_, configured = options_.default_model, demonstration = loaded_demonstration()] {
+    return choose(store, configured, demonstration);
+  };
   auto job = pool_.run(std::move(look));
   LMSB_CO_TRY(const model::Model model, co_await std::move(job));
   LMSB_CO_TRY(const auto runner, co_await runner_for(model));
@@ -244,8 +275,10 @@ io::Task<Completion> Models::complete(std::string prompt) {
   request.max_body = kMaxAnswer;
   const auto answer = co_await runner->ask(std::move(request));
   auto text = answer.ok() ? completion_text(*answer, is_chat) : Result<std::string>(answer.error());
-  if (!text.ok() && is_runners_fault(text.error())) retire(runner, text.error());
-  if (!text.ok()) co_return std::move(text).error();
+  if (!text.ok()) {
+    if (is_runners_fault(text.error())) retire(runner, text.error());
+    co_return std::move(text).error();
+  }
   co_return Completion{*std::move(text), model.name, model.is_demonstration};
 }
 

@@ -2,6 +2,7 @@
 // Models: the real ModelService: the store, one warm runner a model, and the upstream.
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <sys/types.h>
 
@@ -21,7 +22,7 @@
 namespace lmsb::control {
 
 struct ModelOptions {
-  std::string default_model;  // "" = the only one
+  std::string default_model;  // "" = the only one, else the demonstration model
   std::string llama_server;   // "" = image llama, else one on PATH
   std::uint32_t max_tokens = 512;
   std::uint32_t context = 4096;
@@ -65,6 +66,8 @@ class Models final : public ModelService {
   io::Task<std::shared_ptr<Runner>> runner_for(model::Model model);
   io::Task<std::shared_ptr<Runner>> make_runner(model::Model model);
   static io::Always<void> start_runner(Models* self, std::shared_ptr<Slot> slot, model::Model model);
+  // The demonstration model, if a runner has it.
+  std::optional<model::Model> loaded_demonstration() const;
   void retire(const std::shared_ptr<Runner>& runner, const Error& error);
 
   boost::asio::io_context& loop_;

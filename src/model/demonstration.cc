@@ -1,6 +1,7 @@
 #include "model/demonstration.h"
 
-// The assembler puts the file into read-only data as it is. LMSB_DEMONSTRATION_FILE: its path, from CMakeLists.txt.
+// The assembler puts the file into read-only data as it is: two megabytes as a literal (cmake/Embed.cmake is for texts)
+// are slow to compile. LMSB_DEMONSTRATION_FILE: its path, from CMakeLists.txt.
 asm(".pushsection .rodata\n"
     ".balign 16\n"
     ".hidden lmsb_demonstration_begin\n"

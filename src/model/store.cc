@@ -1,7 +1,6 @@
 #include "model/store.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
@@ -17,6 +16,8 @@
 #include "base/unique_fd.h"
 #include "fetch/download.h"
 #include "model/demonstration.h"
+#include "os/files.h"
+#include "os/small_file.h"
 
 namespace lmsb::model {
 namespace {
@@ -59,27 +60,14 @@ Status copy_path(const std::string& path, int target) {
       "machine");
 }
 
-Status write_all(int target, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(target, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return Error::from_errno(n < 0 ? errno : EIO, "write the demonstration model");
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return {};
+Status write_demonstration(int target) {
+  if (os::write_all(target, demonstration_file())) return {};
+  return Error::from_errno(errno, "write the demonstration model");
 }
 
-// Whether the file at `path` is `bytes` and nothing else.
-bool holds(const std::string& path, std::string_view bytes) {
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  std::array<char, 65536> part{};
-  for (;;) {
-    const ssize_t n = file ? ::read(file.get(), part.data(), part.size()) : -1;
-    if (n <= 0) return n == 0 && bytes.empty();
-    const std::string_view read(part.data(), static_cast<std::size_t>(n));
-    if (!bytes.starts_with(read)) return false;
-    bytes.remove_prefix(read.size());
-  }
+bool holds_demonstration(const std::string& path) {
+  const auto there = os::read_whole_file(path, Bytes(demonstration_file().size()));
+  return there.ok() && *there == demonstration_file();
 }
 
 // A directory that is gone again unless it was kept. Locked while it is in use, so that sweep() knows.
@@ -146,12 +134,21 @@ bool is_model_name(const std::string& text) {
          std::all_of(text.begin(), text.end(), is_name_character);
 }
 
+std::vector<std::string> Store::names() const {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory_, error)) {
+    std::string name = entry.path().filename().string();
+    if (is_model_name(name) && fs::exists(entry.path() / "model.gguf", error)) names.push_back(std::move(name));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 std::vector<Model> Store::list() const {
   std::vector<Model> models;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(directory_, error))
-    if (auto found = find(entry.path().filename().string()); found.ok()) models.push_back(*std::move(found));
-  std::sort(models.begin(), models.end(), [](const Model& a, const Model& b) { return a.name < b.name; });
+  for (const std::string& name : names())
+    if (auto found = find(name); found.ok()) models.push_back(*std::move(found));
   return models;
 }
 
@@ -204,12 +201,12 @@ Result<GgufFacts> Store::put(const std::string& target, const std::function<Stat
 }
 
 Result<Model> Store::demonstration() const {
-  const std::string_view file = demonstration_file();
   Model model{std::string(kDemonstrationName), directory_ + kDemonstrationDirectory, {}, true};
-  if (holds(model.directory + "/model.gguf", file)) {
-    LMSB_TRY(model.facts, read_gguf(model.directory + "/model.gguf"));
+  const std::string file = model.directory + "/model.gguf";
+  if (!holds_demonstration(file)) {
+    LMSB_TRY(model.facts, put(model.directory, write_demonstration));
   } else {
-    LMSB_TRY(model.facts, put(model.directory, [file](int target) { return write_all(target, file); }));
+    LMSB_TRY(model.facts, read_gguf(file));
   }
   return model;
 }

@@ -28,6 +28,8 @@ class Store {
   explicit Store(std::string data_dir, fetch::DownloadLimits limits = {})
       : directory_(std::move(data_dir) + "/models"), limits_(limits) {}
 
+  // Of all that is there, sorted, whether it can be read or not.
+  std::vector<std::string> names() const;
   // By name. Files that are no models are left out.
   std::vector<Model> list() const;
   // Errors: model_not_found, not_a_model.
@@ -37,8 +39,8 @@ class Store {
   Result<Model> pull(const std::string& source, const std::string& name) const;
   // The same from an open file, borrowed for the call; `source` is for messages.
   Result<Model> pull_open(int file, const std::string& source, const std::string& name) const;
-  // The demonstration model, written into the store first if it is not there: hidden, so that list() and find() leave
-  // it out. Errors: those of writing a file.
+  // The demonstration model, compared with what the store has of it and written again if that differs: reads all of it.
+  // Hidden, so that names(), list() and find() leave it out. Errors: those of writing a file.
   Result<Model> demonstration() const;
   // Removes what pulls that were killed have left; not what is being pulled, by whichever process. Returns how many.
   std::size_t sweep() const;

@@ -124,8 +124,16 @@ TEST_F(ModelStore, HasTheDemonstrationModelHiddenFromItsOwn) {
   EXPECT_EQ(model->facts.architecture, "llama");
   EXPECT_TRUE(model->facts.has_chat_template);
   EXPECT_EQ(model->facts.size.count(), demonstration_file().size());
+  EXPECT_THAT(store_.names(), IsEmpty());
   EXPECT_THAT(store_.list(), IsEmpty());
   EXPECT_FALSE(store_.find("demonstration").ok());
+}
+
+TEST_F(ModelStore, NamesWhatCannotBeReadAndDoesNotListIt) {
+  directory_.file("models/broken/model.gguf", "no model");
+  directory_.file("models/nothing/other", "no model");
+  EXPECT_THAT(store_.names(), ElementsAre("broken"));
+  EXPECT_THAT(store_.list(), IsEmpty());
 }
 
 TEST_F(ModelStore, WritesTheDemonstrationModelOnceAndAgainWhenItIsAnother) {

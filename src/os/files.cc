@@ -46,6 +46,17 @@ Status write_text_at(int directory, const char* name, std::string_view text) {
   return write_once(UniqueFd(::openat(directory, name, O_WRONLY | O_CLOEXEC)), name, text);
 }
 
+bool write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n == 0) errno = EIO;
+    if (n <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
 bool has_attribute(const std::string& path, const char* name) {
   char value = 0;
   return ::getxattr(path.c_str(), name, &value, 1) == 1 && value == '1';

@@ -1,5 +1,5 @@
 #pragma once
-// Small files of procfs, sysfs and cgroupfs: read whole, written in one write.
+// Small files of procfs, sysfs and cgroupfs, read whole and written in one write; and writing all of something.
 #include <string>
 #include <string_view>
 
@@ -14,6 +14,9 @@ std::string read_text_at(int directory, const char* name);
 // Errors name the file and the text.
 Status write_text(const std::string& path, std::string_view text);
 Status write_text_at(int directory, const char* name, std::string_view text);
+
+// All of `bytes` to `fd`, in as many writes as it takes. False with errno set when it fails. Blocks as write(2) does.
+bool write_all(int fd, std::string_view bytes);
 
 // Whether the extended attribute is there and begins with '1'.
 bool has_attribute(const std::string& path, const char* name);

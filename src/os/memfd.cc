@@ -6,6 +6,8 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
+#include "os/files.h"
+
 namespace lmsb::os {
 namespace {
 
@@ -25,12 +27,7 @@ Result<UniqueFd> create(const char* name) {
 
 Result<UniqueFd> make_sealed_memfd(const char* name, std::string_view content) {
   LMSB_TRY(UniqueFd file, create(name));
-  while (!content.empty()) {
-    const ssize_t n = ::write(file.get(), content.data(), content.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Error::from_errno(errno, "write a memory file");
-    content.remove_prefix(static_cast<std::size_t>(n));
-  }
+  if (!write_all(file.get(), content)) return Error::from_errno(errno, "write a memory file");
   if (::lseek(file.get(), 0, SEEK_SET) < 0) return Error::from_errno(errno, "rewind a memory file");
   return seal(std::move(file));
 }

@@ -113,6 +113,15 @@ class Models(ModelTest):
             self.pull(daemon)
             self.assertEqual(daemon.post("/llama-cpp/", {"cmd": "x"}).json()["model"], "demonstration")
 
+    def test_the_demonstration_model_never_stands_in_for_one_that_is_damaged(self):
+        with lmsb.Daemon(data_dir=self.data) as daemon:
+            self.pull(daemon)
+            (self.data / "models/tiny/model.gguf").write_bytes(b"damaged")
+            answer = daemon.post("/llama-cpp/", {"cmd": "x"})
+            self.assertEqual(answer.status, 503, answer.body)
+            self.assertIn("models/tiny/model.gguf", answer.json()["detail"])
+            self.assertEqual(self.models(daemon), {"demonstration": (True, False)})
+
     def test_several_models_and_broken_files_are_clear_errors(self):
         with lmsb.Daemon(data_dir=self.data) as daemon:
             not_gguf = self.directory / "not.gguf"

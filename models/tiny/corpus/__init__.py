@@ -57,11 +57,12 @@ WEIGHTS = [task.weight for task in TASKS.values()]
 def sample_instance(names, task, split):
     """(instance, request) of a task, with names of one's own choice."""
     typos = 0.0 if task in ("other", "hello") else 0.07
-    while True:
+    for _ in range(1000):
         instance = TASKS[task].draw(names)
         request = phrase(names.rng, TASKS[task].templates, split, instance.slots, typos)
         if request:
             return instance, request
+    raise ValueError(f"no wording of {task} says what its names need")
 
 
 def sample(rng, split="train", task=None):

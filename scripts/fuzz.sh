@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # fuzz.sh build        builds the fuzzers (tests/fuzz) with clang
-# fuzz.sh run SECONDS  runs each for so long; a crash's input is kept in build/fuzz/crashes and the exit status says so
+# fuzz.sh run SECONDS  runs each for so long, as many at once as there are processors; a crash's input is kept in
+#                      build/fuzz/crashes and the exit status says so
 source "$(dirname "$0")/lib.sh"
 
 case "${1:-}" in
@@ -8,19 +9,20 @@ case "${1:-}" in
     build fuzz fuzzers
     ;;
   run)
-    seconds=$2 failed=()
-    mkdir -p build/fuzz/crashes
-    for fuzzer in build/fuzz/bin/fuzz_*; do
-      [ -x "$fuzzer" ] || die "no fuzzers: scripts/fuzz.sh build"
-      name=${fuzzer##*/fuzz_} corpus=tests/fuzz/corpus/${fuzzer##*/fuzz_} found=build/fuzz/found/${fuzzer##*/fuzz_}
-      mkdir -p "$found"
-      seeds=()
-      [ ! -d "$corpus" ] || seeds=("$corpus")
-      say "fuzz $name for $seconds s"
-      "$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
-        -artifact_prefix="build/fuzz/crashes/$name-" "$found" "${seeds[@]}" || failed+=("$name")
-    done
-    [ ${#failed[@]} = 0 ] || die "fuzzers that found something: ${failed[*]}"
+    shopt -s nullglob
+    fuzzers=(build/fuzz/bin/fuzz_*)
+    [ ${#fuzzers[@]} -gt 0 ] || die "no fuzzers: scripts/fuzz.sh build"
+    printf '%s\n' "${fuzzers[@]#build/fuzz/bin/fuzz_}" | xargs -P "$(nproc)" -I NAME "$0" one NAME "$2" ||
+      die "fuzzers found something: build/fuzz/crashes has the inputs, build/fuzz/NAME.log what each said"
+    ;;
+  one)
+    name=$2 found=build/fuzz/found/$2 seeds=tests/fuzz/corpus/$2
+    mkdir -p build/fuzz/crashes "$found"
+    say "fuzz $name for $3 s"
+    [ -d "$seeds" ] || seeds=$found
+    "build/fuzz/bin/fuzz_$name" -max_total_time="$3" -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
+      -artifact_prefix="build/fuzz/crashes/$name-" "$found" "$seeds" >"build/fuzz/$name.log" 2>&1 ||
+      { tail -n 40 "build/fuzz/$name.log" && die "$name found something"; }
     ;;
   *) die "fuzz.sh build | run SECONDS" ;;
 esac

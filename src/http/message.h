@@ -2,6 +2,7 @@
 // HTTP messages as values: what handlers see. No Beast, no Asio.
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,9 @@
 #include <vector>
 
 namespace lmsb::http {
+
+class BodyReader;  // http/body.h
+class BodySource;
 
 // Whether two header names (or other tokens that ignore case) are the same. ASCII only.
 bool same_name(std::string_view a, std::string_view b);
@@ -44,7 +48,8 @@ struct Request {
   std::map<std::string, std::string> query;  // percent-decoded; the last of equal names
   std::map<std::string, std::string> params;  // of the route's pattern, for example {"id", ...}
   Headers headers;
-  std::string body;
+  std::string body;                      // empty when `incoming` is there
+  std::shared_ptr<BodyReader> incoming;  // of a route that reads its body as it comes; else null
   Peer peer;
 };
 
@@ -52,6 +57,8 @@ struct Response {
   int status = 200;
   Headers headers;
   std::string body;
+  std::shared_ptr<BodySource> source;        // sent instead of `body` when there is one
+  std::optional<std::uint64_t> source_size;  // how much it gives, if that is known: Content-Length instead of chunks
 
   static Response text(int status, std::string body, std::string_view content_type = "text/plain; charset=utf-8");
   static Response json(int status, std::string body);  // application/json

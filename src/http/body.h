@@ -1,0 +1,29 @@
+#pragma once
+// Bodies that are not all there at once: made while they are sent, used while they arrive. Constant memory, whatever
+// their size. One loop; one call at a time.
+#include <string>
+
+#include "io/task.h"
+
+namespace lmsb::http {
+
+// A body of an answer, asked for its next piece when the client has taken the one before: a slow client slows the
+// source down. Owned by the answer; destroyed when all is sent, or when the client has gone.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  // The next octets; empty is the end. Waits until there is something. An Error ends the connection without the body's
+  // end, so that the client sees that something is missing. Cancelled when the client goes away.
+  virtual io::Task<std::string> next() = 0;
+};
+
+// The body of a request whose handler reads it as it comes. Owned by the request; ends with the connection.
+class BodyReader {
+ public:
+  virtual ~BodyReader() = default;
+  // The next octets (64 KiB at most); empty is the end. Errors: cancelled (the client is gone), deadline_exceeded (it
+  // sends nothing for too long), invalid_argument (malformed, or longer than the route allows).
+  virtual io::Task<std::string> read() = 0;
+};
+
+}  // namespace lmsb::http

@@ -32,7 +32,7 @@ class ConfigFiles : public testing::Test {
   ~ConfigFiles() override { std::filesystem::remove_all(dir_); }
 
   std::string file(const std::string& name, const std::string& text) {
-    const std::string path = dir_ + '/' + name;
+    std::string path = dir_ + '/' + name;
     std::ofstream(path) << text;
     ::chmod(path.c_str(), 0600);
     return path;

@@ -30,8 +30,8 @@ struct ResponseParser::Impl {
     }
 
    private:
-    void on_response_impl(int status, boost::beast::string_view, int, ErrorCodeOf&) override {
-      impl_.response.status = status;
+    void on_response_impl(int code, boost::beast::string_view, int, ErrorCodeOf&) override {
+      impl_.response.status = code;
     }
     void on_field_impl(beast::field name, boost::beast::string_view text, boost::beast::string_view value,
                        ErrorCodeOf& error) override {

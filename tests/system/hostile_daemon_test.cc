@@ -14,7 +14,6 @@
 namespace lmsb {
 namespace {
 
-using sandbox::LauncherAnswer;
 using sandbox::LauncherOperation;
 using sandbox::LauncherStep;
 using sandbox::LaunchRequest;

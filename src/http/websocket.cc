@@ -2,13 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <sys/socket.h>
+#include <utility>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/bind_handler.hpp>
 #include <boost/beast/core/error.hpp>
+#include <boost/beast/core/role.hpp>
 #include <boost/beast/websocket/error.hpp>
 #include <boost/beast/websocket/stream.hpp>
 
@@ -29,7 +34,24 @@ constexpr std::size_t kKeySize = 24;     // 16 octets in base64
 constexpr std::size_t kMaxReason = 120;  // of 123: a character that is cut becomes one of three octets
 constexpr std::string_view kServer = "lm-sandbox";
 using Socket = asio::generic::stream_protocol::socket;
-using Stream = websocket::stream<Socket, false>;
+
+// Beast would end a connection by waiting for the peer to close, for a time of its own, before it says what was wrong.
+// Here that waits for nothing: see State::drain().
+class Lane : public Socket {
+ public:
+  explicit Lane(Socket socket) : Socket(std::move(socket)) {}
+};
+
+// Called by Beast.
+template <class Handler>
+void async_teardown(boost::beast::role_type /*role*/, Lane& lane, Handler&& handler) {
+  boost::system::error_code ignored;
+  lane.shutdown(Socket::shutdown_send, ignored);
+  asio::post(lane.get_executor(),
+             boost::beast::bind_front_handler(std::forward<Handler>(handler), boost::system::error_code()));
+}
+
+using Stream = websocket::stream<Lane, false>;
 
 Error to_error(const boost::system::error_code& error, Bytes max_message) {
   if (error == websocket::error::message_too_big || error == websocket::error::buffer_overflow) {
@@ -73,7 +95,7 @@ bool is_key(std::string_view key) {
 // ---- One connection
 
 struct WebSocket::State {
-  State(Socket socket, WebSocketOptions o) : options(std::move(o)), stream(std::move(socket)) {
+  State(Socket socket, WebSocketOptions o) : options(std::move(o)), stream(Lane(std::move(socket))) {
     websocket::stream_base::timeout times{};
     times.handshake_timeout = options.close;
     times.idle_timeout = 2 * options.ping;
@@ -101,6 +123,7 @@ struct WebSocket::State {
   static io::Task<std::optional<WebSocketMessage>> read(std::shared_ptr<State> self);
   static io::Task<void> send(std::shared_ptr<State> self, WebSocketMessage message);
   static io::Task<void> close(std::shared_ptr<State> self, std::uint16_t code, std::string text);
+  static io::Always<void> drain(std::shared_ptr<State> self);
   io::Task<void> usable() const;
 
   const WebSocketOptions options;
@@ -149,6 +172,21 @@ io::Task<void> WebSocket::State::close(std::shared_ptr<State> self, std::uint16_
   const auto [error] = co_await self->stream.async_close(reason, kAwait);
   if (error && error != asio::error::operation_aborted) co_return to_error(error, self->options.max_message);
   co_return Status();
+}
+
+// Lets the peer read the last frame before the connection goes: closing with unread input would reset it.
+io::Always<void> WebSocket::State::drain(std::shared_ptr<State> self) {
+  self->over = true;
+  std::function<void()> stop = [self] { self->end(); };
+  const io::Alarm alarm(self->stream.get_executor(), io::Deadline::in(self->options.close), std::move(stop));
+  Lane& lane = self->stream.next_layer();
+  boost::system::error_code ended;
+  lane.shutdown(Socket::shutdown_send, ended);
+  std::array<char, 4096> sink{};
+  while (!ended && lane.is_open()) {
+    const auto [error, count] = co_await lane.async_read_some(asio::buffer(sink), kAwait);
+    ended = error;
+  }
 }
 
 WebSocket::WebSocket(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -231,6 +269,7 @@ class Acceptance final : public Upgrade {
     }
     // It may be gone already: then there is nobody to tell.
     (void)co_await WebSocket::State::close(state, CloseReason::kNormal, "");
+    co_await WebSocket::State::drain(state);
   }
 
   const std::string key_;

@@ -109,11 +109,13 @@ RawClient WebSocketTest::open(std::string_view path) {
 enum class Opcode : unsigned char { more = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
 constexpr unsigned kFinal = 0x80;
 
+// The size in as few octets as it needs.
 std::string head(unsigned first, unsigned second, std::size_t size) {
   std::string out{static_cast<char>(first)};
   if (size < 126) return out + static_cast<char>(second | size);
-  out += static_cast<char>(second | 127U);
-  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(size >> static_cast<unsigned>(shift));
+  const bool is_long = size > 65535;
+  out += static_cast<char>(second | (is_long ? 127U : 126U));
+  for (unsigned octets = is_long ? 8 : 2; octets > 0; --octets) out += static_cast<char>(size >> (octets - 1) * 8);
   return out;
 }
 
@@ -199,6 +201,7 @@ TEST_F(WebSocketTest, AnswersTheClientsGoodbye) {
   EXPECT_TRUE(client.say(frame(Opcode::close, goodbye(4000, "done"))).hear_all().starts_with(bye.substr(0, 1)));
   EXPECT_TRUE(soon([this] { return seen_.ended == 1; }));
   EXPECT_EQ(seen_.code, 4000);
+  client.hang_up();
   EXPECT_TRUE(soon([this] { return open_connections() == 0; }));
 }
 
@@ -225,6 +228,15 @@ TEST_F(WebSocketTest, DoesNotWaitForeverForTheAnswerToItsGoodbye) {
   start(options);
   RawClient client = open();
   client.say(frame(Opcode::text, "leave"));
+  EXPECT_TRUE(soon([this] { return open_connections() == 0; }));
+}
+
+TEST_F(WebSocketTest, WaitsForAPeerThatDoesNotCloseNoLongerThanItSays) {
+  WebSocketOptions options;
+  options.close = milliseconds(100);
+  start(options);
+  RawClient client = open();
+  client.say(frame(Opcode::close, goodbye(1000)));
   EXPECT_TRUE(soon([this] { return open_connections() == 0; }));
 }
 
@@ -273,7 +285,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Hostile{"a large ping", frame(Opcode::ping, std::string(126, 'x')), 1002},
                     Hostile{"text that is not UTF-8", frame(Opcode::text, "\xff\xfe"), 1007},
                     Hostile{"half a close code", frame(Opcode::close, "x"), 1002},
-                    Hostile{"a close code that is never sent", frame(Opcode::close, goodbye(1005)), 1002}),
+                    Hostile{"a close code that is never sent", frame(Opcode::close, goodbye(1005)), 1002},
+                    Hostile{"a size in more octets than it needs", std::string("\x82\xfe\x00\x01mask1", 9), 1002}),
     [](const auto& row) { return "Case" + std::to_string(row.index); });
 
 TEST_F(WebSocketTest, PingsAPeerThatIsSilentAndGivesUpOneThatIsDead) {

@@ -21,6 +21,8 @@ class AnswerReader {
   Status took(std::size_t count);
   // No more octets come. Errors: the answer is cut off.
   Status end();
+  // Status and headers are there; what has come of the body, too.
+  bool has_head() const { return parser_.stage() == Stage::body || is_complete(); }
   bool is_complete() const { return parser_.stage() == Stage::complete; }
   Response& response() { return parser_.response(); }
 

@@ -1,11 +1,17 @@
 #pragma once
 // Bodies that are not all there at once: made while they are sent, used while they arrive. Constant memory, whatever
 // their size. One loop; one call at a time.
+#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 
+#include "base/units.h"
 #include "io/task.h"
 
 namespace lmsb::http {
+
+struct Request;  // http/message.h
 
 // A body of an answer, asked for its next piece when the client has taken the one before: a slow client slows the
 // source down. Owned by the answer; destroyed when all is sent, or when the client has gone.
@@ -25,5 +31,12 @@ class BodyReader {
   // sends nothing for too long), invalid_argument (malformed, or longer than the route allows).
   virtual io::Task<std::string> read() = 0;
 };
+
+// Which requests' bodies are read by their handler as they come, and how long they may be; nothing: the body is read
+// whole before the handler is asked. Asked of every request when its header is complete; never blocks, never throws.
+using StreamedBody = std::function<std::optional<Bytes>(const Request&)>;
+
+// A body that is there already, in pieces of 64 KiB at most.
+std::shared_ptr<BodyReader> reader_of(std::string whole);
 
 }  // namespace lmsb::http

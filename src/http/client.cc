@@ -1,27 +1,16 @@
 #include "http/client.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstring>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <functional>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 
 #include "base/text.h"
 #include "http/address.h"
 #include "http/answer_reader.h"
+#include "http/client_wire.h"
 #include "io/alarm.h"
-#include "io/error.h"
 #include "io/run_blocking.h"
 #include "io/wait_fd.h"
 #include "os/pipe.h"
@@ -29,27 +18,6 @@
 namespace lmsb::http {
 namespace asio = boost::asio;
 namespace {
-
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
-using Socket = asio::generic::stream_protocol::socket;
-using TlsStream = asio::ssl::stream<Socket&>;
-using Resolver = asio::ip::tcp::resolver;
-
-std::string describe(const Endpoint& endpoint) {
-  switch (endpoint.kind) {
-    case Endpoint::Kind::unix_socket: return "unix:" + endpoint.path;
-    case Endpoint::Kind::tls: return "https://" + endpoint.host + ":" + std::to_string(endpoint.port);
-    case Endpoint::Kind::tcp: return "http://" + endpoint.host + ":" + std::to_string(endpoint.port);
-  }
-  return "";
-}
-
-std::string host_field(const Endpoint& endpoint) {
-  if (endpoint.kind == Endpoint::Kind::unix_socket) return endpoint.host.empty() ? "localhost" : endpoint.host;
-  const bool is_default = endpoint.port == (endpoint.kind == Endpoint::Kind::tls ? 443 : 80);
-  const std::string host = endpoint.host.find(':') == std::string::npos ? endpoint.host : "[" + endpoint.host + "]";
-  return is_default ? host : host + ":" + std::to_string(endpoint.port);
-}
 
 // What could end a line of the request early is refused, not repaired.
 bool is_safe(std::string_view text, bool allow_space) {
@@ -72,141 +40,60 @@ Result<std::string> to_wire(const ClientRequest& request, const std::string& hos
   return out + "Connection: close\r\n\r\n";
 }
 
+// A server may refuse a large body by answering before it has read it: then the answer says more than the error.
+bool may_have_answered(const Status& written) {
+  return written.ok() || written.error().sys_errno() == EPIPE || written.error().sys_errno() == ECONNRESET;
+}
+
 // One request and its answer on one connection, with one limit on all of it. Lives in the frame of run().
 class Exchange {
  public:
   Exchange(const asio::any_io_executor& loop, Endpoint& endpoint, const ClientRequest& request)
-      : name_(describe(endpoint)), endpoint_(endpoint), request_(request), socket_(loop), resolver_(loop) {}
+      : endpoint_(endpoint), request_(request), wire_(loop) {}
 
-  static io::Task<Response> run(Endpoint endpoint, std::string host, ClientRequest request) {
-    Exchange self(co_await asio::this_coro::executor, endpoint, request);
-    std::function<void()> stop = [&self] { self.give_up(); };
-    const io::Alarm alarm(self.socket_.get_executor(), io::Deadline::in(request.timeout), std::move(stop));
-    Result<Response> result = co_await self.carry_out(std::move(host));
+  static io::Task<Response> run(Endpoint endpoint, ClientRequest request) {
+    const auto loop = co_await asio::this_coro::executor;
+    Exchange self(loop, endpoint, request);
+    std::function<void()> stop = [&self] { self.wire_.give_up(); };
+    const io::Alarm alarm(loop, io::Deadline::in(request.timeout), std::move(stop));
+    Result<Response> result = co_await self.carry_out();
     if (result.ok()) co_return result;
     co_return self.explain(std::move(result).error());
   }
 
  private:
-  io::Task<Response> carry_out(std::string host) {
-    LMSB_CO_TRY(std::string head, to_wire(request_, host));
-    LMSB_CO_CHECK(co_await connect());
-    if (endpoint_.kind != Endpoint::Kind::tls) co_return co_await converse(socket_, std::move(head));
-    asio::ssl::context context(asio::ssl::context::tls_client);
-    LMSB_CO_TRY(auto stream, prepare_tls(context));
-    const auto [error] = co_await stream->async_handshake(TlsStream::client, kAwait);
-    if (error) co_return Error(ErrorCode::unavailable, "TLS handshake: " + error.message());
-    co_return co_await converse(*stream, std::move(head));
-  }
-
-  io::Task<void> connect() {
-    if (endpoint_.kind == Endpoint::Kind::unix_socket) {
-      LMSB_CO_TRY(const Address address, to_unix_address(endpoint_.path));
-      co_return co_await connect_to(asio::generic::stream_protocol::endpoint(address.get(), address.size));
-    }
-    HostPort host_port;
-    host_port.host = endpoint_.host;
-    host_port.port = endpoint_.port;
-    const Result<Address> numeric = to_address(host_port);
-    if (numeric.ok()) {
-      co_return co_await connect_to(asio::generic::stream_protocol::endpoint(numeric->get(), numeric->size));
-    }
-    co_return co_await connect_by_name();
-  }
-
-  io::Task<void> connect_by_name() {
-    const auto [error, found] =
-        co_await resolver_.async_resolve(endpoint_.host, std::to_string(endpoint_.port), kAwait);
-    if (error) co_return Error(ErrorCode::unavailable, "look up the name: " + error.message());
-    Status last = Error(ErrorCode::unavailable, "look up the name: no address");
-    for (const auto& entry : found) {
-      last = co_await connect_to(asio::generic::stream_protocol::endpoint(entry.endpoint()));
-      if (last.ok() || gave_up_) break;
-    }
-    co_return last;
-  }
-
-  io::Task<void> connect_to(asio::generic::stream_protocol::endpoint address) {
-    if (gave_up_) co_return Error(ErrorCode::deadline_exceeded, "connect: time limit met");
-    boost::system::error_code ignored;
-    socket_.close(ignored);
-    const auto [error] = co_await socket_.async_connect(address, kAwait);
-    if (error) co_return not_reached(error);
-    if (address.protocol().family() != AF_UNIX) socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-    co_return Status();
-  }
-
-  static Error not_reached(const boost::system::error_code& error) {
-    if (error == asio::error::operation_aborted) return io::to_error(error, "connect");
-    return Error(ErrorCode::unavailable, "connect: " + error.message());
-  }
-
-  Result<std::unique_ptr<TlsStream>> prepare_tls(asio::ssl::context& context) {
-    boost::system::error_code error;
-    context.set_default_verify_paths(error);
-    if (!error) context.set_verify_mode(asio::ssl::verify_peer, error);
-    auto stream = std::make_unique<TlsStream>(socket_, context);
-    if (!error) stream->set_verify_callback(asio::ssl::host_name_verification(endpoint_.host), error);
-    // The macro of this name casts in C's way. Addresses are not names: nothing is sent for them (RFC 6066 section 3).
-    HostPort host_port;
-    host_port.host = endpoint_.host;
-    if (!to_address(host_port).ok() || endpoint_.host == "localhost") {
-      SSL_ctrl(stream->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, endpoint_.host.data());
-    }
-    if (error) return Error(ErrorCode::internal, "prepare TLS: " + error.message());
-    return stream;
-  }
-
-  // `stream` is of the caller's frame, which waits for this.
-  template <class Stream>
-  io::Task<Response> converse(Stream& stream, std::string head) {
-    const std::array<asio::const_buffer, 2> parts = {asio::buffer(head), asio::buffer(request_.body)};
-    const auto [write_error, written] = co_await asio::async_write(stream, parts, kAwait);
-    // A server may refuse a large body by answering before it has read it: then the answer says more than the error.
-    if (write_error && write_error != asio::error::broken_pipe && write_error != asio::error::connection_reset) {
-      co_return io::to_error(write_error, "send the request");
-    }
-    Result<Response> response = co_await read_response(stream);
-    if (!response.ok() && write_error) co_return io::to_error(write_error, "send the request");
+  io::Task<Response> carry_out() {
+    LMSB_CO_TRY(const std::string head, to_wire(request_, host_field(endpoint_)));
+    LMSB_CO_CHECK(co_await wire_.open(endpoint_));
+    Status written = co_await wire_.write(head, request_.body);
+    if (!may_have_answered(written)) co_return std::move(written).error();
+    Result<Response> response = co_await read_response();
+    if (!response.ok() && !written.ok()) co_return std::move(written).error();
     co_return response;
   }
 
-  template <class Stream>
-  io::Task<Response> read_response(Stream& stream) {
+  io::Task<Response> read_response() {
     AnswerReader reader(request_.max_body, request_.method == "HEAD");
     while (!reader.is_complete()) {
       LMSB_CO_TRY(const std::span<char> room, reader.room());
-      const auto [error, count] = co_await stream.async_read_some(asio::buffer(room.data(), room.size()), kAwait);
-      LMSB_CO_CHECK(reader.took(count));
-      if (!error || reader.is_complete()) continue;
-      if (error != asio::error::eof) co_return io::to_error(error, "read the answer");
-      LMSB_CO_CHECK(reader.end());
+      LMSB_CO_TRY(const std::size_t count, co_await wire_.read_some(room));
+      LMSB_CO_CHECK(count == 0 ? reader.end() : reader.took(count));
     }
     co_return std::move(reader.response());
   }
 
-  void give_up() {
-    gave_up_ = true;
-    boost::system::error_code ignored;
-    resolver_.cancel();
-    socket_.close(ignored);
-  }
-
   Error explain(Error error) const {
-    const std::string step = request_.method + " " + quoted(request_.target) + " of " + name_;
-    if (gave_up_) {
+    const std::string step = request_.method + " " + quoted(request_.target) + " of " + describe(endpoint_);
+    if (wire_.gave_up()) {
       const std::string limit = std::to_string(request_.timeout.count()) + " ms";
       return Error(ErrorCode::deadline_exceeded, step + ": no complete answer within " + limit);
     }
     return std::move(error).with_context(step);
   }
 
-  const std::string name_;
   Endpoint& endpoint_;  // of run()'s frame, as is the request
   const ClientRequest& request_;
-  Socket socket_;
-  Resolver resolver_;
-  bool gave_up_ = false;
+  ClientWire wire_;
 };
 
 Error bad_url(const std::string& url, std::string_view why) {
@@ -256,8 +143,7 @@ Result<Endpoint> Endpoint::parse(const std::string& url, std::string* base_path)
 }
 
 io::Task<Response> fetch(Endpoint endpoint, ClientRequest request) {
-  std::string host = host_field(endpoint);
-  return Exchange::run(std::move(endpoint), std::move(host), std::move(request));
+  return Exchange::run(std::move(endpoint), std::move(request));
 }
 
 Result<std::string> to_octets(const ClientRequest& request, const std::string& host) {

@@ -1,7 +1,7 @@
 #pragma once
-// Client: sends HTTP/1.1 requests and reads whole answers within a bound, over TCP or a unix socket; or the two
-// halves apart, for a caller that carries the octets itself (to a runner, through its guest). TLS for https URLs,
-// certificates verified.
+// Client: sends HTTP/1.1 requests and reads answers, whole within a bound or as they come, over TCP or a unix socket;
+// or the two halves apart, for a caller that carries the octets itself (to a runner, through its guest). TLS for https
+// URLs, certificates verified.
 #include <chrono>
 #include <memory>
 #include <string>
@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "base/units.h"
+#include "http/body.h"
 #include "http/message.h"
 #include "io/deadline.h"
 #include "io/task.h"
@@ -39,13 +40,26 @@ struct ClientRequest {
   std::string target = "/";
   Headers headers;  // Host, Content-Length and (with a body) Content-Type application/json are added
   std::string body;
-  std::chrono::milliseconds timeout{120'000};  // connect, send and the whole answer
+  std::chrono::milliseconds timeout{120'000};  // connect, send and the whole answer; of open_stream(): its head
+  std::chrono::milliseconds silence{0};        // of open_stream(): how long nothing of the body may come; 0: for ever
   Bytes max_body = Bytes::MiB(64);             // a larger answer is an Error
 };
 
 // One request on a fresh connection. Errors: unavailable (cannot connect, connection lost), deadline_exceeded,
 // resource_exhausted (answer too large), invalid_argument (not HTTP); messages name the endpoint.
 io::Task<Response> fetch(Endpoint endpoint, ClientRequest request);
+
+// An answer whose body is read as it comes: in chunks, with a length, or until the connection ends.
+struct StreamedAnswer {
+  int status = 0;
+  Headers headers;
+  std::shared_ptr<BodyReader> body;  // closes the connection when it is destroyed
+};
+
+// The same, but ends when the answer's head is there. Errors of the body's read(): unavailable (cut off),
+// deadline_exceeded (silent for too long), resource_exhausted (longer than max_body), invalid_argument (not HTTP),
+// cancelled.
+io::Task<StreamedAnswer> open_stream(Endpoint endpoint, ClientRequest request);
 
 // The octets of a request for `host`. Errors: invalid_argument (a control character where none may be).
 Result<std::string> to_octets(const ClientRequest& request, const std::string& host);

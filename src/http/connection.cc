@@ -1,10 +1,7 @@
 #include "http/connection.h"
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <exception>
-#include <sys/uio.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
@@ -30,6 +27,11 @@ ParserLimits parser_limits(const ServerLimits& limits) {
   return result;
 }
 
+void reset_on_close(int socket) {
+  const linger at_once{1, 0};
+  ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 }  // namespace
 
 void Connection::Inbox::shrink() {
@@ -53,7 +55,7 @@ Connection::Connection(std::shared_ptr<ServerState> state, UniqueFd fd, Address 
       canceller_(std::move(canceller)),
       socket_(state_->loop.get_executor()),
       address_(peer),
-      parser_(parser_limits(state_->limits)),
+      parser_(parser_limits(state_->limits), &state_->streamed_body),
       inbox_(std::make_unique<Inbox>()) {
   boost::system::error_code failed;
   socket_.assign(asio::generic::stream_protocol(peer.storage.ss_family, 0), fd.get(), failed);
@@ -66,6 +68,7 @@ Connection::Connection(std::shared_ptr<ServerState> state, UniqueFd fd, Address 
 }
 
 Connection::~Connection() {
+  if (body_) body_->owner = nullptr;
   state_->body_octets -= accounted_body_;
   state_->connections.erase(self_);
   state_->changed.notify_all();
@@ -118,8 +121,8 @@ std::optional<Connection::Got> Connection::take_input(Stage& before) {
     parser_.refuse({400, "malformed request: a line of the body is too long"});
   }
   const Stage stage = parser_.stage();
-  if (stage == Stage::complete) return Got::request;
   if (stage == Stage::failed) return Got::refusal;
+  if (stage == Stage::complete || parser_.is_streamed()) return Got::request;
   note_progress(before);
   before = stage;
   if (stage == Stage::body && parser_.expects_continue() && !continued_) send_continue();
@@ -172,12 +175,14 @@ void Connection::start_read() {
 
 void Connection::on_read(const boost::system::error_code& error, std::size_t count) {
   inbox_->end += count;
-  // A read that expire() ended is not the end of the input.
-  if (error && !(error == asio::error::operation_aborted && expired_)) input_ended_ = true;
+  // A read that expire() or hand_over() ended is not the end of the input.
+  const bool ended_by_us = error == asio::error::operation_aborted && (expired_ || phase_ == Phase::handing_over);
+  if (error && !ended_by_us) input_ended_ = true;
+  if (body_) body_->arrived.notify_all();
   if (inbox_->waiting) {
     Wake wake = *std::exchange(inbox_->waiting, std::nullopt);
     std::move(wake)();
-  } else if (phase_ == Phase::serving) {
+  } else if (phase_ == Phase::serving || phase_ == Phase::streaming) {
     if (input_ended_) {
       canceller_.cancel();
     } else {
@@ -200,20 +205,33 @@ io::Always<bool> Connection::answer() {
   Request request = std::move(parser_.request());
   request.peer = peer();
   const bool with_body = request.method != "HEAD";
+  if (parser_.is_streamed()) request.incoming = open_body();
   no_deadline();
   phase_ = Phase::serving;
   start_read();
   Response response = co_await call_handler(std::move(request));
   state_->body_octets -= std::exchange(accounted_body_, 0);
-  const auto close = response.headers.find("Connection");
-  const bool keep_alive =
-      parser_.keep_alive() && !input_ended_ && !state_->stopping && !(close && same_name(*close, "close"));
-  const bool sent = co_await send(std::move(response), keep_alive, with_body);
-  if (sent && keep_alive && ++served_in_a_row_ >= kMaxInARow) {
-    served_in_a_row_ = 0;
-    co_await asio::post(state_->loop, asio::use_awaitable);
+  if (body_ && !response.source) close_body();  // a source may still read it
+  if (response.upgrade) {
+    co_await hand_over(std::move(response));
+    co_return false;
   }
+  const bool keep_alive = may_keep_alive(response);
+  const bool sent = co_await send(std::move(response), keep_alive, with_body);
+  if (body_) close_body();
+  if (sent && keep_alive && ++served_in_a_row_ >= kMaxInARow) co_await let_others();
   co_return sent&& keep_alive;
+}
+
+bool Connection::may_keep_alive(const Response& response) const {
+  const auto close = response.headers.find("Connection");
+  return parser_.keep_alive() && !input_ended_ && !state_->stopping && !(close && same_name(*close, "close")) &&
+         !lasts_until_close(response, parser_.is_http10());
+}
+
+io::Always<void> Connection::let_others() {
+  served_in_a_row_ = 0;
+  co_await asio::post(state_->loop, asio::use_awaitable);
 }
 
 io::Always<Response> Connection::call_handler(Request request) {
@@ -238,26 +256,32 @@ io::Always<bool> Connection::send(Response response, bool keep_alive, bool with_
   framing.keep_alive = keep_alive;
   framing.http10 = parser_.is_http10();
   append_head(head_, response, framing);
-  const std::string_view body = with_body && has_body(response.status) ? response.body : std::string_view();
-  std::size_t done = 0;
-  while (done < head_.size() + body.size()) {
-    const std::string_view head_left = std::string_view(head_).substr(std::min(done, head_.size()));
-    const std::string_view body_left = body.substr(done > head_.size() ? done - head_.size() : 0);
-    std::array<iovec, 2> parts = {iovec{const_cast<char*>(head_left.data()), head_left.size()},
-                                  iovec{const_cast<char*>(body_left.data()), body_left.size()}};
-    msghdr message{};
-    message.msg_iov = parts.data();
-    message.msg_iovlen = parts.size();
-    const ssize_t count = ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (count >= 0) {
-      done += static_cast<std::size_t>(count);
-      continue;
-    }
-    if (errno == EINTR) continue;
-    if (errno != EAGAIN && errno != EWOULDBLOCK) co_return false;
+  const bool body_follows = with_body && has_body(response.status);
+  Gather out;
+  out.add(head_);
+  if (body_follows && !response.source) out.add(response.body);
+  const Gather::Sent sent = out.send_now(BorrowedFd(socket_.native_handle()));
+  if (sent == Gather::Sent::failed) co_return false;
+  if (sent == Gather::Sent::full) {
+    const bool finished = co_await finish(out);
+    if (!finished) co_return false;
+  }
+  if (body_follows && response.source) {
+    co_return co_await stream(std::move(response.source), response.source_size, framing.http10);
+  }
+  no_deadline();
+  co_return true;
+}
+
+// Sends the rest as the client takes it. What `out` refers to is the caller's.
+io::Always<bool> Connection::finish(Gather out) {
+  while (true) {
     set_deadline(state_->limits.write_timeout);
     const auto [error] = co_await socket_.async_wait(Socket::wait_write, asio::as_tuple(asio::use_awaitable));
     if (error || expired_) co_return false;
+    const Gather::Sent sent = out.send_now(BorrowedFd(socket_.native_handle()));
+    if (sent == Gather::Sent::failed) co_return false;
+    if (sent == Gather::Sent::all) break;
   }
   no_deadline();
   co_return true;
@@ -268,7 +292,12 @@ io::Always<bool> Connection::send(Response response, bool keep_alive, bool with_
 io::Always<void> Connection::leave() {
   phase_ = Phase::leaving;
   if (!socket_.is_open()) co_return;
-  ::shutdown(socket_.native_handle(), SHUT_WR);
+  if (cut_off_) {
+    reset_on_close(socket_.native_handle());
+    expired_ = true;  // nothing to wait for
+  } else {
+    ::shutdown(socket_.native_handle(), SHUT_WR);
+  }
   if (!expired_) set_deadline(kLinger);
   while (!input_ended_ && !expired_) {
     if (inbox_) inbox_->begin = inbox_->end = 0;

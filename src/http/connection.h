@@ -4,6 +4,8 @@
 // A read is in flight whenever there is room, also while a request is being served: that is how the end of the client
 // is noticed, and what comes early is kept for the next request. Its completion wakes the coroutine if that waits for
 // input. Nothing is re-armed or allocated for an ordinary request besides the message itself.
+//
+// Bodies that are not whole, and connections that are given away, are in connection_streams.cc.
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,8 +18,11 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "http/address.h"
+#include "http/body.h"
+#include "http/gather.h"
 #include "http/parser.h"
 #include "http/server_state.h"
+#include "io/event.h"
 #include "io/spawn.h"
 
 namespace lmsb::http {
@@ -43,7 +48,7 @@ class Connection {
   void close();
 
  private:
-  enum class Phase : std::uint8_t { idle, reading, serving, writing, leaving };
+  enum class Phase : std::uint8_t { idle, reading, serving, writing, streaming, handing_over, leaving };
   enum class Got : std::uint8_t { request, refusal, end };
   using Wake = boost::asio::async_result<boost::asio::use_awaitable_t<>, void()>::handler_type;
   using Socket =
@@ -62,6 +67,14 @@ class Connection {
     std::optional<Wake> waiting;
   };
 
+  class Incoming;
+  // Between a connection and who reads its request's body; the reader may keep it longer.
+  struct BodyLink {
+    explicit BodyLink(boost::asio::io_context& loop) : arrived(loop) {}
+    Connection* owner = nullptr;  // null: that request is over
+    io::Event arrived;            // something, or the end
+  };
+
   io::Always<void> serve_all();
   io::Always<Got> read_request();
   std::optional<Got> take_input(Stage& before);
@@ -72,7 +85,19 @@ class Connection {
   io::Always<bool> answer();
   io::Always<Response> call_handler(Request request);
   io::Always<void> refuse(Refusal refusal);
+  bool may_keep_alive(const Response& response) const;
   io::Always<bool> send(Response response, bool keep_alive, bool with_body);
+  io::Always<bool> finish(Gather out);
+  io::Always<bool> send_all(Gather out);
+  io::Always<void> let_others();
+
+  std::shared_ptr<BodyReader> open_body();
+  void close_body();
+  std::optional<Result<std::string>> next_of_body();
+  io::Always<bool> stream(std::shared_ptr<BodySource> source, std::optional<std::uint64_t> size, bool http10);
+  io::Always<bool> send_piece(std::string piece, bool chunked);
+  io::Always<void> hand_over(Response response);
+
   io::Always<void> leave();
 
   Inbox& inbox() { return inbox_ ? *inbox_ : *in_flight_; }
@@ -94,8 +119,10 @@ class Connection {
   bool input_ended_ = false;      // no more will come: the client closed, or the connection failed
   bool expired_ = false;
   bool continued_ = false;  // "100 Continue" was sent for this request
+  bool cut_off_ = false;    // what was sent is not all, and only a reset can tell the client
   Phase phase_ = Phase::idle;
   Clock::time_point deadline_ = Clock::time_point::max();
+  std::shared_ptr<BodyLink> body_;  // of a request whose body is streamed
   std::uint64_t accounted_body_ = 0;
   unsigned served_in_a_row_ = 0;  // without a wait in between
   std::string head_;              // of the answer; kept for its memory

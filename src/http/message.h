@@ -13,6 +13,7 @@ namespace lmsb::http {
 
 class BodyReader;  // http/body.h
 class BodySource;
+class Upgrade;  // http/upgrade.h
 
 // Whether two header names (or other tokens that ignore case) are the same. ASCII only.
 bool same_name(std::string_view a, std::string_view b);
@@ -59,6 +60,7 @@ struct Response {
   std::string body;
   std::shared_ptr<BodySource> source;        // sent instead of `body` when there is one
   std::optional<std::uint64_t> source_size;  // how much it gives, if that is known: Content-Length instead of chunks
+  std::shared_ptr<Upgrade> upgrade;          // takes the connection over, when there is one; with status 101
 
   static Response text(int status, std::string body, std::string_view content_type = "text/plain; charset=utf-8");
   static Response json(int status, std::string body);  // application/json

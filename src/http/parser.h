@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "base/units.h"
+#include "http/body.h"
 #include "http/message.h"
 
 namespace lmsb::http {
@@ -31,7 +32,8 @@ struct Refusal {
 // Reads requests, one after the other: reset() between them.
 class RequestParser {
  public:
-  explicit RequestParser(ParserLimits limits);
+  // `streamed` outlives the parser; null: no body is.
+  explicit RequestParser(ParserLimits limits, const StreamedBody* streamed = nullptr);
   ~RequestParser();
 
   void reset();
@@ -43,6 +45,9 @@ class RequestParser {
   void refuse(Refusal why);        // for a limit that the caller keeps
   // The request read so far; whole when complete.
   Request& request();
+  // The header is complete, and the body is for its handler to read as it comes: it is not in request(), but here.
+  bool is_streamed() const;
+  std::string take_body();
   // Of the header: whether the connection may be used again, and whether the client waits for "100 Continue".
   bool keep_alive() const;
   bool is_http10() const;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
@@ -19,11 +20,11 @@ constexpr std::size_t kReserveAtOnce = std::size_t{1} << 20U;  // a body's annou
 std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
 // What Beast's error means to a client.
-Refusal to_refusal(const ErrorCodeOf& error, const ParserLimits& limits) {
+Refusal to_refusal(const ErrorCodeOf& error, const ParserLimits& limits, Bytes body_limit) {
   if (error == beast::error::header_limit) {
     return {431, "the request's header is larger than " + format_bytes(limits.header)};
   }
-  if (error == beast::error::body_limit) return {413, "the request's body is larger than " + format_bytes(limits.body)};
+  if (error == beast::error::body_limit) return {413, "the request's body is larger than " + format_bytes(body_limit)};
   if (error == beast::error::bad_version) return {505, "only HTTP/1.1 and HTTP/1.0 are spoken here"};
   return {400, "malformed request: " + error.message()};
 }
@@ -41,7 +42,7 @@ struct RequestParser::Impl {
    public:
     explicit Reader(Impl& impl) : impl_(impl) {
       header_limit(static_cast<std::uint32_t>(impl.limits.header.count()));
-      body_limit(impl.limits.body.count());
+      body_limit(boost::none);  // known when the header is: see on_header_impl()
       eager(true);
     }
 
@@ -58,16 +59,21 @@ struct RequestParser::Impl {
                        ErrorCodeOf& error) override {
       impl_.take_field(name, view(text), view(value), error);
     }
-    void on_header_impl(ErrorCodeOf& error) override { impl_.check_header(error); }
+    void on_header_impl(ErrorCodeOf& error) override {
+      impl_.check_header(error);
+      if (error) return;
+      body_limit(impl_.body_limit.count());
+      if (content_length().value_or(0) > impl_.body_limit.count()) error = beast::error::body_limit;
+    }
     void on_body_init_impl(const boost::optional<std::uint64_t>& length, ErrorCodeOf&) override {
-      if (length) impl_.request.body.reserve(std::min<std::size_t>(*length, kReserveAtOnce));
+      if (length && !impl_.streamed) impl_.request.body.reserve(std::min<std::size_t>(*length, kReserveAtOnce));
     }
     std::size_t on_body_impl(boost::beast::string_view body, ErrorCodeOf&) override {
-      impl_.request.body.append(body.data(), body.size());
+      impl_.body().append(body.data(), body.size());
       return body.size();
     }
     std::size_t on_chunk_body_impl(std::uint64_t, boost::beast::string_view body, ErrorCodeOf&) override {
-      impl_.request.body.append(body.data(), body.size());
+      impl_.body().append(body.data(), body.size());
       return body.size();
     }
     void on_response_impl(int, boost::beast::string_view, int, ErrorCodeOf&) override {}
@@ -77,14 +83,15 @@ struct RequestParser::Impl {
     Impl& impl_;
   };
 
-  explicit Impl(ParserLimits l) : limits(l) { reset(); }
+  Impl(ParserLimits l, const StreamedBody* rule) : limits(l), streamed_body(rule) { reset(); }
 
   void reset() {
     reader.reset();
     reader.emplace(*this);
     request = Request();
     header_size = 0;
-    http10 = continue_expected = header_done = false;
+    http10 = continue_expected = header_done = streamed = false;
+    arrived.clear();
     refusal.reset();
   }
 
@@ -124,6 +131,7 @@ struct RequestParser::Impl {
     header_done = true;
     check_target(error);
     if (error) return;
+    choose_body();
     const auto expect = request.headers.find("Expect");
     if (!expect || http10) return;
     if (!same_name(*expect, "100-continue")) return refuse(417, "the only expectation met here is 100-continue", error);
@@ -142,7 +150,21 @@ struct RequestParser::Impl {
     request.query = std::move(target->query);
   }
 
+  void choose_body() {
+    body_limit = limits.body;
+    if (streamed_body == nullptr || !*streamed_body) return;
+    const std::optional<Bytes> limit = (*streamed_body)(request);
+    streamed = limit.has_value();
+    if (limit) body_limit = *limit;
+  }
+
+  std::string& body() { return streamed ? arrived : request.body; }
+
   ParserLimits limits;
+  const StreamedBody* streamed_body;
+  Bytes body_limit;
+  std::string arrived;  // of a body that is streamed
+  bool streamed = false;
   std::optional<Reader> reader;
   Request request;
   std::size_t header_size = 0;
@@ -152,7 +174,8 @@ struct RequestParser::Impl {
   std::optional<Refusal> refusal;
 };
 
-RequestParser::RequestParser(ParserLimits limits) : impl_(std::make_unique<Impl>(limits)) {}
+RequestParser::RequestParser(ParserLimits limits, const StreamedBody* streamed)
+    : impl_(std::make_unique<Impl>(limits, streamed)) {}
 RequestParser::~RequestParser() = default;
 
 void RequestParser::reset() { impl_->reset(); }
@@ -166,7 +189,9 @@ std::size_t RequestParser::feed(std::string_view input) {
   if (input.empty() || stage() == Stage::complete || stage() == Stage::failed) return blank;
   ErrorCodeOf error;
   const std::size_t used = impl_->reader->put(boost::asio::buffer(input.data(), input.size()), error);
-  if (error && error != beast::error::need_more && !impl_->refusal) impl_->refusal = to_refusal(error, impl_->limits);
+  if (error && error != beast::error::need_more && !impl_->refusal) {
+    impl_->refusal = to_refusal(error, impl_->limits, impl_->body_limit);
+  }
   return blank + used;
 }
 
@@ -180,6 +205,8 @@ Stage RequestParser::stage() const {
 const Refusal& RequestParser::refusal() const { return *impl_->refusal; }
 void RequestParser::refuse(Refusal why) { impl_->refusal = std::move(why); }
 Request& RequestParser::request() { return impl_->request; }
+bool RequestParser::is_streamed() const { return impl_->streamed; }
+std::string RequestParser::take_body() { return std::exchange(impl_->arrived, {}); }
 bool RequestParser::keep_alive() const { return stage() == Stage::complete && impl_->reader->keep_alive(); }
 bool RequestParser::is_http10() const { return impl_->http10; }
 bool RequestParser::expects_continue() const { return impl_->continue_expected; }

@@ -130,8 +130,8 @@ struct Server::State : ServerState {
   }
 };
 
-Server::Server(boost::asio::io_context& loop, ServerLimits limits, Serve serve)
-    : state_(std::make_shared<State>(loop, limits, std::move(serve))) {}
+Server::Server(boost::asio::io_context& loop, ServerLimits limits, Serve serve, StreamedBody streamed)
+    : state_(std::make_shared<State>(loop, limits, std::move(serve), std::move(streamed))) {}
 
 Server::~Server() {
   state_->stop_accepting();

@@ -6,6 +6,12 @@
 // for the client going away and cancels it then (io/spawn.h says how cancelling works); a client that only closes its
 // sending half counts as gone.
 //
+// Bodies need not be whole (http/body.h). An answer with a source is sent as that gives it: in chunks, with a length,
+// or until the connection's end; a request whose body is streamed is handed on as soon as its header is there, its body
+// read ahead by 64 KiB at most. A handler that answers before it has read all ends the connection by that. The client's
+// end is noticed, and cancels, in all of this as it does while a handler runs, unless it comes behind more than is read
+// ahead. An answer with an upgrade gives the connection away (http/upgrade.h, http/websocket.h).
+//
 // What it answers by itself: 400, 408, 413, 417, 431, 501, 503, 505, always {"detail": "..."} and the end of the
 // connection. HEAD is handed on as HEAD; the answer's body is left out.
 #include <chrono>
@@ -18,6 +24,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "base/units.h"
+#include "http/body.h"
 #include "http/message.h"
 #include "io/task.h"
 
@@ -33,9 +40,9 @@ struct ServerLimits {
   Bytes bodies = Bytes::MiB(512);                    // of all requests in progress together; beyond: 503
   std::uint32_t connections = 2048;                  // beyond: the longest idle makes way, else the listen queue waits
   std::chrono::milliseconds header_timeout{10'000};  // from the first octet to the end of the header: 408
-  std::chrono::milliseconds body_timeout{60'000};    // for the whole body: 408
-  std::chrono::milliseconds idle_timeout{75'000};    // between requests: closed
-  std::chrono::milliseconds write_timeout{60'000};   // for an answer without progress: closed
+  std::chrono::milliseconds body_timeout{60'000};   // for the whole body: 408; for any progress of one that is streamed
+  std::chrono::milliseconds idle_timeout{75'000};   // between requests: closed
+  std::chrono::milliseconds write_timeout{60'000};  // for a client that takes nothing of what is sent: closed
 };
 
 // Turns one request into one answer; never fails (errors are answers). What it throws is answered with 500.
@@ -43,7 +50,8 @@ using Serve = std::function<io::Always<Response>(Request)>;
 
 class Server {
  public:
-  Server(boost::asio::io_context& loop, ServerLimits limits, Serve serve);
+  // `streamed`: none, when empty.
+  Server(boost::asio::io_context& loop, ServerLimits limits, Serve serve, StreamedBody streamed = {});
   // Closes listeners and cancels connections; these end only when the loop runs, so call shutdown() first, or destroy
   // the loop before what `serve` refers to.
   ~Server();

@@ -22,8 +22,8 @@ class Connection;
 struct ServerState : std::enable_shared_from_this<ServerState> {
   using Clock = std::chrono::steady_clock;
 
-  ServerState(boost::asio::io_context& l, ServerLimits li, Serve s)
-      : loop(l), limits(li), serve(std::move(s)), changed(l), timer_(l) {}
+  ServerState(boost::asio::io_context& l, ServerLimits li, Serve s, StreamedBody streamed)
+      : loop(l), limits(li), serve(std::move(s)), streamed_body(std::move(streamed)), changed(l), timer_(l) {}
 
   // Makes sure that a look is taken at the deadlines no later than `when`.
   void watch(Clock::time_point when);
@@ -37,6 +37,7 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
   boost::asio::io_context& loop;
   const ServerLimits limits;
   const Serve serve;
+  const StreamedBody streamed_body;
   std::list<Connection*> connections;  // each in its own coroutine's frame; they take themselves out
   std::uint64_t body_octets = 0;       // of requests being read or served
   bool stopping = false;

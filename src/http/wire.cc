@@ -15,7 +15,8 @@ struct Phrase {
   std::string_view text;
 };
 
-constexpr std::array kPhrases = {Phrase{200, "OK"},
+constexpr std::array kPhrases = {Phrase{101, "Switching Protocols"},
+                                 Phrase{200, "OK"},
                                  Phrase{201, "Created"},
                                  Phrase{202, "Accepted"},
                                  Phrase{204, "No Content"},
@@ -42,6 +43,7 @@ constexpr std::array kPhrases = {Phrase{200, "OK"},
                                  Phrase{417, "Expectation Failed"},
                                  Phrase{421, "Misdirected Request"},
                                  Phrase{422, "Unprocessable Content"},
+                                 Phrase{426, "Upgrade Required"},
                                  Phrase{429, "Too Many Requests"},
                                  Phrase{431, "Request Header Fields Too Large"},
                                  Phrase{499, "Client Closed Request"},
@@ -73,6 +75,29 @@ bool is_ours(std::string_view name) {
          same_name(name, "Transfer-Encoding");
 }
 
+// How the client learns where the body ends.
+void append_framing(std::string& out, const Response& response, bool http10) {
+  if (!has_body(response.status) || lasts_until_close(response, http10)) return;
+  if (response.source && !response.source_size) {
+    out += "Transfer-Encoding: chunked\r\n";
+    return;
+  }
+  out += "Content-Length: ";
+  append_number(out, response.source ? *response.source_size : response.body.size());
+  out += "\r\n";
+}
+
+void append_connection(std::string& out, const Response& response, Framing framing) {
+  const bool upgrade = response.status == 101 || response.status == 426;
+  if (upgrade) {
+    out += framing.keep_alive ? "Connection: Upgrade\r\n" : "Connection: close, Upgrade\r\n";
+  } else if (!framing.keep_alive) {
+    out += "Connection: close\r\n";
+  } else if (framing.http10) {
+    out += "Connection: keep-alive\r\n";
+  }
+}
+
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   for (const char c : to_utf8(text)) {
@@ -91,6 +116,10 @@ std::string_view reason_phrase(int status) {
 }
 
 bool has_body(int status) { return status >= 200 && status != 204 && status != 304; }
+
+bool lasts_until_close(const Response& response, bool http10) {
+  return http10 && response.source && !response.source_size && has_body(response.status);
+}
 
 std::string_view http_date() {
   static constexpr std::array kDays = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -127,16 +156,8 @@ void append_head(std::string& out, const Response& response, Framing framing) {
     append_safely(out, value);
     out += "\r\n";
   }
-  if (has_body(response.status)) {
-    out += "Content-Length: ";
-    append_number(out, response.body.size());
-    out += "\r\n";
-  }
-  if (!framing.keep_alive) {
-    out += "Connection: close\r\n";
-  } else if (framing.http10) {
-    out += "Connection: keep-alive\r\n";
-  }
+  append_framing(out, response, framing.http10);
+  append_connection(out, response, framing);
   out += "\r\n";
 }
 

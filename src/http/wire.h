@@ -16,6 +16,9 @@ struct Framing {
   bool http10 = false;
 };
 
+// Whether only the end of the connection ends the answer's body: HTTP/1.0 knows no chunks.
+bool lasts_until_close(const Response& response, bool http10);
+
 // Writes status line and fields; Content-Length, Date and Connection are the server's: a handler's own are left out.
 // Octets that would end a field are replaced by spaces, so that no value can add a field or an answer.
 void append_head(std::string& out, const Response& response, Framing framing);

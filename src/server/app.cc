@@ -1,5 +1,6 @@
 #include "server/app.h"
 
+#include "http/body.h"
 #include "server/idempotency.h"
 #include "server/ops_routes.h"
 #include "server/refusal_log.h"
@@ -63,7 +64,7 @@ bool is_preflight(const http::Request& request) {
 http::Response preflight_answer() {
   http::Response response;
   response.status = 204;
-  response.headers.set("Access-Control-Allow-Methods", "GET, POST, DELETE");
+  response.headers.set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE");
   response.headers.set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, X-API-Key");
   response.headers.set("Access-Control-Max-Age", "600");
   return response;
@@ -122,7 +123,7 @@ std::optional<http::Response> App::State::receive(const http::Request& request, 
   if (match.row == nullptr) {
     return match.allowed_methods.empty() ? no_such_path(request) : wrong_method(request, match.allowed_methods);
   }
-  if (const auto refusal = doors.check_body(request)) {
+  if (const auto refusal = match.row->streamed_body ? doors.check_streamed_body(request) : doors.check_body(request)) {
     return error_answer(dialect_of(request.path), refusal->status, refusal->error);
   }
   return std::nullopt;
@@ -174,6 +175,10 @@ io::Always<http::Response> App::State::answer(http::Request request) {
   if (auto refusal = receive(request, match, call.who)) co_return conclude(asked, *std::move(refusal));
   call.request = std::move(request);
   call.request.params = std::move(match.params);
+  if (match.row->streamed_body && !call.request.incoming) {  // it did not come by a server
+    call.request.incoming = http::reader_of(std::move(call.request.body));
+    call.request.body.clear();
+  }
   auto result = co_await match.row->handler(std::move(call));
   http::Response response = result.ok() ? *std::move(result) : failed(asked.path, result.error());
   co_return conclude(asked, std::move(response));
@@ -186,6 +191,12 @@ App::~App() = default;
 
 http::Serve App::serve() {
   return [state = state_.get()](http::Request request) { return state->answer(std::move(request)); };
+}
+
+http::StreamedBody App::streamed_body() const {
+  return [table = &state_->table](const http::Request& request) {
+    return table->streamed_body(request.method, request.path);
+  };
 }
 
 void App::set_doors(DoorPolicy policy) { state_->doors = Doors(std::move(policy)); }

@@ -3,7 +3,7 @@
 // the handler, errors into the dialect's shape, metrics, log.
 //
 //   App app(engine, metrics, log, std::move(options));
-//   http::Server server(loop, limits, app.serve());
+//   http::Server server(loop, limits, app.serve(), app.streamed_body());
 //
 // Lives on the event loop's thread; nothing here blocks.
 #include <memory>
@@ -33,6 +33,8 @@ class App {
 
   // For http::Server. The App outlives it and every request that runs.
   http::Serve serve();
+  // Which bodies it reads as they come. The App outlives it, too.
+  http::StreamedBody streamed_body() const;
   // From the next request on (SIGHUP).
   void set_doors(DoorPolicy policy);
   const RouteTable& routes() const;

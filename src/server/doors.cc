@@ -41,6 +41,40 @@ std::optional<Refusal> refuse_body(const std::string& message, const std::string
   return refuse(415, ErrorCode::invalid_argument, "unsupported_media_type", message, hint);
 }
 
+std::optional<Refusal> check_encoding(const http::Request& request) {
+  auto encoding = request.headers.find("Content-Encoding");
+  if (!encoding || lower(*encoding) == "identity") return std::nullopt;
+  return refuse_body("compressed request bodies are not read", "send the body without Content-Encoding");
+}
+
+// Without parameters; "" when there is none, or more than one.
+std::string media_type(const http::Request& request) {
+  if (request.headers.count("Content-Type") != 1) return "";
+  std::string_view type = *request.headers.find("Content-Type");
+  return lower(trim(type.substr(0, type.find(';'))));
+}
+
+std::optional<Refusal> refuse_type(const http::Request& request, const std::string& hint) {
+  auto type = request.headers.find("Content-Type");
+  return refuse_body(type ? "the body's Content-Type is " + quoted(*type) : "the body has no Content-Type", hint);
+}
+
+// Whether a body comes behind the header. One that is there already counts as well.
+bool announces_body(const http::Request& request) {
+  auto length = request.headers.find("Content-Length");
+  return !request.body.empty() || request.headers.find("Transfer-Encoding") || (length && *length != "0");
+}
+
+// "application/..." but a form's: written well, since browsers take what is not for no type at all.
+bool is_no_form(std::string_view media) {
+  constexpr std::string_view kKind = "application/";
+  if (!media.starts_with(kKind) || media.size() == kKind.size() || media == "application/x-www-form-urlencoded") {
+    return false;
+  }
+  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyz0123456789!#$&^_.+-";
+  return media.substr(kKind.size()).find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
 // An address as it stands in a Host field: IPv6 in brackets.
 std::string as_host(const std::string& address) {
   bool bare_v6 = std::count(address.begin(), address.end(), ':') > 1 && !address.starts_with('[');
@@ -177,15 +211,16 @@ Result<control::Principal> Doors::authenticate(const http::Request& request) con
 }
 
 std::optional<Refusal> Doors::check_body(const http::Request& request) const {
-  if (auto encoding = request.headers.find("Content-Encoding"); encoding && lower(*encoding) != "identity") {
-    return refuse_body("compressed request bodies are not read", "send the body without Content-Encoding");
-  }
-  if (request.body.empty()) return std::nullopt;
-  std::optional<std::string_view> type = request.headers.find("Content-Type");
-  std::string media = type ? lower(trim(type->substr(0, type->find(';')))) : "";
-  if (media == "application/json" && request.headers.count("Content-Type") == 1) return std::nullopt;
-  std::string message = type ? "the body's Content-Type is " + quoted(*type) : "the body has no Content-Type";
-  return refuse_body(message, "add the header `Content-Type: application/json`");
+  if (auto refusal = check_encoding(request)) return refusal;
+  if (request.body.empty() || media_type(request) == "application/json") return std::nullopt;
+  return refuse_type(request, "add the header `Content-Type: application/json`");
+}
+
+std::optional<Refusal> Doors::check_streamed_body(const http::Request& request) const {
+  if (auto refusal = check_encoding(request)) return refusal;
+  if (request.method != "POST" || !announces_body(request)) return std::nullopt;
+  if (is_no_form(media_type(request))) return std::nullopt;
+  return refuse_type(request, "add the header `Content-Type: application/octet-stream`");
 }
 
 }  // namespace lmsb::server

@@ -64,6 +64,10 @@ class Doors {
   Result<control::Principal> authenticate(const http::Request& request) const;
   // Whether a request's body is declared as JSON and not compressed (415). No body: no declaration needed.
   std::optional<Refusal> check_body(const http::Request& request) const;
+  // The same where the body is read as it comes, and may be of any kind that keeps other sites' pages out (415): what a
+  // form or a no-cors fetch can send is POST, with one of three types or none. So POST needs another `application/...`;
+  // other methods need no type, since no browser sends them unasked to another site.
+  std::optional<Refusal> check_streamed_body(const http::Request& request) const;
   // Whether `origin` may read answers from a page of its own (CORS): the listed ones, nothing else.
   bool is_listed_origin(std::string_view origin) const;
 

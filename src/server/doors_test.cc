@@ -278,6 +278,53 @@ TEST(Doors, SayWhyAUserOfThisMachineIsAStrangerWhereTheKernelTellsNoUser) {
   EXPECT_EQ(Doors(local_policy()).authenticate(remote_request()).error().hint().find("tcp_diag"), std::string::npos);
 }
 
+TEST(Doors, TakeABodyThatIsReadAsItComesOnlyAsNoFormCanSendIt) {
+  const Doors doors(local_policy());
+  struct Row {
+    const char* method;
+    const char* type;  // nullptr: none
+    bool taken;
+  };
+  for (const Row& row :
+       {Row{"POST", "application/octet-stream", true}, Row{"POST", "Application/X-Tar", true},
+        Row{"POST", "application/vnd.oci.image.layer.v1.tar+gzip; x=y", true}, Row{"POST", nullptr, false},
+        Row{"POST", "", false}, Row{"POST", "text/plain", false}, Row{"POST", "multipart/form-data; boundary=x", false},
+        Row{"POST", "application/x-www-form-urlencoded", false},
+        Row{"POST", " application/x-www-form-urlencoded ;charset=utf-8", false}, Row{"POST", "application/", false},
+        Row{"POST", "application/x, text/plain", false}, Row{"POST", "image/png", false}, Row{"PUT", nullptr, true},
+        Row{"PUT", "text/plain", true}, Row{"PATCH", "application/x-www-form-urlencoded", true}}) {
+    http::Request request = local_request(row.method, "/v1/x");
+    request.headers.set("Transfer-Encoding", "chunked");
+    if (row.type != nullptr) request.headers.set("Content-Type", row.type);
+    const auto refusal = doors.check_streamed_body(request);
+    EXPECT_EQ(!refusal, row.taken) << row.method << " " << (row.type != nullptr ? row.type : "none");
+    EXPECT_EQ(refusal ? refusal->status : 415, 415);
+  }
+}
+
+TEST(Doors, AskForNoKindWhereNoBodyIsStreamed) {
+  const Doors doors(local_policy());
+  http::Request request = local_request("POST", "/v1/x");
+  EXPECT_FALSE(doors.check_streamed_body(request));
+  request.headers.set("Content-Length", "0");
+  EXPECT_FALSE(doors.check_streamed_body(request));
+  request.headers.set("Content-Length", "1");
+  EXPECT_TRUE(doors.check_streamed_body(request));
+}
+
+TEST(Doors, RefuseTwoKindsOfAStreamedBodyAndACompressedOne) {
+  const Doors doors(local_policy());
+  http::Request request = local_request("POST", "/v1/x");
+  request.headers.set("Content-Length", "1");
+  request.headers.add("Content-Type", "application/octet-stream");
+  EXPECT_FALSE(doors.check_streamed_body(request));
+  request.headers.add("Content-Type", "text/plain");
+  EXPECT_TRUE(doors.check_streamed_body(request));
+  request = local_request("PUT", "/v1/x");
+  request.headers.set("Content-Encoding", "gzip");
+  EXPECT_EQ(doors.check_streamed_body(request)->status, 415);
+}
+
 TEST(Digest, ReadsWhatItIsGivenInHexadecimal) {
   constexpr std::string_view kEmpty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852B855";
   ASSERT_TRUE(parse_sha256(kEmpty));

@@ -1,8 +1,31 @@
 #include "server/routes.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 
 namespace lmsb::server {
+namespace {
+
+// Takes the first segment off `path`.
+std::string_view take_segment(std::string_view& path) {
+  const std::size_t end = std::min(path.find('/', 1), path.size());
+  const std::string_view segment = path.substr(0, end);
+  path.remove_prefix(end);
+  return segment;
+}
+
+// Whether `path` has the segments of `pattern`, where "/{name}" stands for any.
+bool looks_like(std::string_view path, std::string_view pattern) {
+  while (!path.empty() && !pattern.empty()) {
+    const std::string_view wanted = take_segment(pattern);
+    const std::string_view segment = take_segment(path);
+    if (segment != wanted && !wanted.starts_with("/{")) return false;
+  }
+  return path.empty() && pattern.empty();
+}
+
+}  // namespace
 
 void RouteTable::add_row(RouteRow row) {
   router_.add(row.method, row.pattern, {});  // only matched, never called: handlers here also learn who asks
@@ -23,6 +46,16 @@ void RouteTable::add_public(std::string method, std::string pattern, Handler han
   row.pattern = std::move(pattern);
   row.handler = std::move(handler);
   row.is_public = true;
+  add_row(std::move(row));
+}
+
+void RouteTable::add_streamed(std::string method, std::string pattern, Bytes limit, Handler handler) {
+  RouteRow row;
+  row.method = std::move(method);
+  row.pattern = std::move(pattern);
+  row.handler = std::move(handler);
+  row.streamed_body = limit;
+  streamed_.push_back(rows_.size());
   add_row(std::move(row));
 }
 
@@ -47,6 +80,15 @@ RouteTable::Match RouteTable::match(std::string_view method, std::string_view pa
   LMSB_ASSERT(out.index < rows_.size());
   out.row = &rows_[out.index];
   return out;
+}
+
+std::optional<Bytes> RouteTable::streamed_body(std::string_view method, std::string_view path) const {
+  const bool possible = std::any_of(streamed_.begin(), streamed_.end(), [&](std::size_t index) {
+    return rows_[index].method == method && looks_like(path, rows_[index].pattern);
+  });
+  if (!possible) return std::nullopt;
+  const Match found = match(method, path);  // another row may fit better
+  return found.row == nullptr ? std::nullopt : found.row->streamed_body;
 }
 
 }  // namespace lmsb::server

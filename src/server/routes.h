@@ -2,10 +2,12 @@
 // Routes: the table of what this server answers. Each row is a method, a path pattern, who may ask and the handler;
 // a test holds the table to api/openapi.yaml in both directions.
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/units.h"
 #include "control/control.h"
 #include "http/message.h"
 #include "http/router.h"
@@ -29,6 +31,8 @@ struct RouteRow {
   Handler handler;
   bool is_public = false;  // answers anybody, without a key: only what says whether we live
   bool is_alias = false;   // a second spelling of a documented path
+  // Set where the handler reads the body as it comes, from Request::incoming: how long it may be.
+  std::optional<Bytes> streamed_body;
 };
 
 // Filled at start, then only read.
@@ -37,6 +41,9 @@ class RouteTable {
   void add(std::string method, std::string pattern, Handler handler);
   // The same, answered without a key.
   void add_public(std::string method, std::string pattern, Handler handler);
+  // The handler reads the body as it comes, `limit` at most: Request::incoming is always there, Request::body empty.
+  // The body may be of any kind that no page of another site could send (Doors::check_streamed_body).
+  void add_streamed(std::string method, std::string pattern, Bytes limit, Handler handler);
   // `pattern` ends in a slash; the path without it is answered too.
   void add_with_and_without_slash(std::string method, std::string pattern, const Handler& handler);
 
@@ -49,12 +56,16 @@ class RouteTable {
     std::vector<std::string> allowed_methods;
   };
   Match match(std::string_view method, std::string_view path) const;
+  // How long a body may be that is read as it comes; nothing: not there. For http::Server, which asks for each request:
+  // allocates only where such a row may be meant.
+  std::optional<Bytes> streamed_body(std::string_view method, std::string_view path) const;
 
  private:
   void add_row(RouteRow row);
 
   http::Router router_;  // knows the paths; its rows stand in the order of rows_
   std::vector<RouteRow> rows_;
+  std::vector<std::size_t> streamed_;  // those whose body is
 };
 
 }  // namespace lmsb::server

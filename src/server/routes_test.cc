@@ -75,6 +75,20 @@ TEST(RouteTable, SaysWhatAPathAllows) {
   EXPECT_EQ(table.match("PUT", "/b").row, nullptr);
 }
 
+TEST(RouteTable, KnowsWhichBodiesAreReadAsTheyCome) {
+  RouteTable table;
+  table.add("PUT", "/a/{id}/list", {});
+  table.add_streamed("PUT", "/a/{id}/{path}", Bytes(7), {});
+  table.add_streamed("POST", "/b", Bytes(8), {});
+  EXPECT_EQ(table.streamed_body("PUT", "/a/1/x"), Bytes(7));
+  EXPECT_EQ(table.streamed_body("POST", "/b"), Bytes(8));
+  EXPECT_EQ(table.streamed_body("POST", "/a/1/x"), std::nullopt);
+  EXPECT_EQ(table.streamed_body("PUT", "/a/1/list"), std::nullopt) << "another row fits better";
+  for (const char* path : {"", "/", "/a", "/a/1", "/a/1/", "/a//x", "/a/1/x/", "/a/1/x/y", "/b", "*"}) {
+    EXPECT_EQ(table.streamed_body("PUT", path), std::nullopt) << path;
+  }
+}
+
 TEST(DocsPage, AllowsItsOwnScriptAndStyleByHashAndNothingElse) {
   // The digest of "x" is published widely; the hashes are what browsers compare.
   EXPECT_EQ(policy_of_page("<style>x</style><script>x</script>"),

@@ -1,0 +1,141 @@
+#include "http/client_wire.h"
+
+#include <array>
+#include <string>
+#include <sys/socket.h>
+#include <tuple>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+#include "http/address.h"
+#include "io/error.h"
+
+namespace lmsb::http {
+namespace asio = boost::asio;
+namespace {
+
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+
+Error not_reached(const boost::system::error_code& error) {
+  if (error == asio::error::operation_aborted) return io::to_error(error, "connect");
+  return Error(ErrorCode::unavailable, "connect: " + error.message());
+}
+
+}  // namespace
+
+std::string describe(const Endpoint& endpoint) {
+  switch (endpoint.kind) {
+    case Endpoint::Kind::unix_socket: return "unix:" + endpoint.path;
+    case Endpoint::Kind::tls: return "https://" + endpoint.host + ":" + std::to_string(endpoint.port);
+    case Endpoint::Kind::tcp: return "http://" + endpoint.host + ":" + std::to_string(endpoint.port);
+  }
+  return "";
+}
+
+std::string host_field(const Endpoint& endpoint) {
+  if (endpoint.kind == Endpoint::Kind::unix_socket) return endpoint.host.empty() ? "localhost" : endpoint.host;
+  const bool is_default = endpoint.port == (endpoint.kind == Endpoint::Kind::tls ? 443 : 80);
+  const std::string host = endpoint.host.find(':') == std::string::npos ? endpoint.host : "[" + endpoint.host + "]";
+  return is_default ? host : host + ":" + std::to_string(endpoint.port);
+}
+
+io::Task<void> ClientWire::open(const Endpoint& endpoint) {
+  LMSB_CO_CHECK(co_await connect(endpoint));
+  if (endpoint.kind != Endpoint::Kind::tls) co_return Status();
+  LMSB_CO_CHECK(prepare_tls(endpoint));
+  const auto [error] = co_await tls_->async_handshake(TlsStream::client, kAwait);
+  if (error) co_return Error(ErrorCode::unavailable, "TLS handshake: " + error.message());
+  co_return Status();
+}
+
+io::Task<void> ClientWire::connect(const Endpoint& endpoint) {
+  if (endpoint.kind == Endpoint::Kind::unix_socket) {
+    LMSB_CO_TRY(const Address address, to_unix_address(endpoint.path));
+    co_return co_await connect_to(asio::generic::stream_protocol::endpoint(address.get(), address.size));
+  }
+  HostPort host_port;
+  host_port.host = endpoint.host;
+  host_port.port = endpoint.port;
+  const Result<Address> numeric = to_address(host_port);
+  if (numeric.ok()) {
+    co_return co_await connect_to(asio::generic::stream_protocol::endpoint(numeric->get(), numeric->size));
+  }
+  co_return co_await connect_by_name(endpoint);
+}
+
+io::Task<void> ClientWire::connect_by_name(const Endpoint& endpoint) {
+  const auto [error, found] = co_await resolver_.async_resolve(endpoint.host, std::to_string(endpoint.port), kAwait);
+  if (error) co_return Error(ErrorCode::unavailable, "look up the name: " + error.message());
+  Status last = Error(ErrorCode::unavailable, "look up the name: no address");
+  for (const auto& entry : found) {
+    last = co_await connect_to(asio::generic::stream_protocol::endpoint(entry.endpoint()));
+    if (last.ok() || gave_up_) break;
+  }
+  co_return last;
+}
+
+io::Task<void> ClientWire::connect_to(asio::generic::stream_protocol::endpoint address) {
+  if (gave_up_) co_return Error(ErrorCode::deadline_exceeded, "connect: time limit met");
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  const auto [error] = co_await socket_.async_connect(address, kAwait);
+  if (error) co_return not_reached(error);
+  if (address.protocol().family() != AF_UNIX) socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  co_return Status();
+}
+
+Status ClientWire::prepare_tls(const Endpoint& endpoint) {
+  boost::system::error_code error;
+  context_ = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_client);
+  context_->set_default_verify_paths(error);
+  if (!error) context_->set_verify_mode(asio::ssl::verify_peer, error);
+  tls_ = std::make_unique<TlsStream>(socket_, *context_);
+  if (!error) tls_->set_verify_callback(asio::ssl::host_name_verification(endpoint.host), error);
+  // The macro of this name casts in C's way. Addresses are not names: nothing is sent for them (RFC 6066 section 3).
+  HostPort host_port;
+  host_port.host = endpoint.host;
+  if (!to_address(host_port).ok() || endpoint.host == "localhost") {
+    std::string name = endpoint.host;  // copied by it
+    SSL_ctrl(tls_->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data());
+  }
+  if (error) return Error(ErrorCode::internal, "prepare TLS: " + error.message());
+  return Status();
+}
+
+io::Task<void> ClientWire::write(std::string_view head, std::string_view body) {
+  const std::array<asio::const_buffer, 2> parts = {asio::buffer(head), asio::buffer(body)};
+  boost::system::error_code error;
+  if (tls_) {
+    std::tie(error, std::ignore) = co_await asio::async_write(*tls_, parts, kAwait);
+  } else {
+    std::tie(error, std::ignore) = co_await asio::async_write(socket_, parts, kAwait);
+  }
+  if (error) co_return io::to_error(error, "send the request");
+  co_return Status();
+}
+
+io::Task<std::size_t> ClientWire::read_some(std::span<char> room) {
+  const auto buffer = asio::buffer(room.data(), room.size());
+  boost::system::error_code error;
+  std::size_t count = 0;
+  if (tls_) {
+    std::tie(error, count) = co_await tls_->async_read_some(buffer, kAwait);
+  } else {
+    std::tie(error, count) = co_await socket_.async_read_some(buffer, kAwait);
+  }
+  if (error && error != asio::error::eof) co_return io::to_error(error, "read the answer");
+  co_return count;
+}
+
+void ClientWire::give_up() {
+  gave_up_ = true;
+  boost::system::error_code ignored;
+  resolver_.cancel();
+  socket_.close(ignored);
+}
+
+}  // namespace lmsb::http

@@ -1,0 +1,40 @@
+#include "http/gather.h"
+
+#include <cerrno>
+#include <sys/socket.h>
+
+#include "base/assert.h"
+
+namespace lmsb::http {
+
+void Gather::add(std::string_view text) {
+  if (text.empty()) return;
+  LMSB_ASSERT(end_ < parts_.size());
+  parts_[end_++] = iovec{const_cast<char*>(text.data()), text.size()};
+}
+
+Gather::Sent Gather::send_now(BorrowedFd socket) {
+  while (begin_ < end_) {
+    msghdr message{};
+    message.msg_iov = parts_.data() + begin_;
+    message.msg_iovlen = end_ - begin_;
+    const ssize_t count = ::sendmsg(socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (count >= 0) {
+      took(static_cast<std::size_t>(count));
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      return Sent::full;
+    } else if (errno != EINTR) {
+      return Sent::failed;
+    }
+  }
+  return Sent::all;
+}
+
+void Gather::took(std::size_t count) {
+  while (begin_ < end_ && count >= parts_[begin_].iov_len) count -= parts_[begin_++].iov_len;
+  if (begin_ == end_) return;
+  parts_[begin_].iov_base = static_cast<char*>(parts_[begin_].iov_base) + count;
+  parts_[begin_].iov_len -= count;
+}
+
+}  // namespace lmsb::http

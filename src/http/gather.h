@@ -1,0 +1,29 @@
+#pragma once
+// Gather: what is to be written to a socket, lying in several places: a head and a body, a piece and what frames it.
+// Sent by one system call as long as the socket takes it; nothing is copied.
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <sys/uio.h>
+
+#include "base/unique_fd.h"
+
+namespace lmsb::http {
+
+class Gather {
+ public:
+  enum class Sent : std::uint8_t { all, full, failed };  // full: the socket takes no more at the moment
+
+  // `text` outlives the sending. Empty ones are left out; four at most.
+  void add(std::string_view text);
+  Sent send_now(BorrowedFd socket);
+
+ private:
+  void took(std::size_t count);
+
+  std::array<iovec, 4> parts_{};
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+};
+
+}  // namespace lmsb::http

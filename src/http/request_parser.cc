@@ -36,12 +36,38 @@ bool is_printable(std::string_view value) {
 
 }  // namespace
 
+// Looks at the octets of a header as they were sent, however they are cut.
+class HeaderScan {
+ public:
+  // Takes octets that the reader has used; those behind the header are not looked at.
+  void take(std::string_view used) {
+    for (const char c : used) {
+      if (is_over_) return;
+      ++size_;
+      // A line that goes on in the next one: RFC 9112 section 5.2 lets us refuse it, and programs read it differently.
+      if (line_breaks_ == 2 && (c == ' ' || c == '\t')) is_folded_ = true;
+      const bool goes_on = c == (line_breaks_ % 2 == 0 ? '\r' : '\n');
+      line_breaks_ = goes_on ? line_breaks_ + 1 : c == '\r' ? 1 : 0;
+      is_over_ = line_breaks_ == 4;
+    }
+  }
+  std::size_t size() const { return size_; }
+  bool is_folded() const { return is_folded_; }
+
+ private:
+  std::size_t size_ = 0;
+  unsigned line_breaks_ = 0;  // octets of the end "\r\n\r\n" seen last
+  bool is_folded_ = false;
+  bool is_over_ = false;
+};
+
 // Beast calls us as it reads; fields and body go where they stay.
 struct RequestParser::Impl {
   class Reader final : public beast::basic_parser<true> {
    public:
     explicit Reader(Impl& impl) : impl_(impl) {
-      header_limit(static_cast<std::uint32_t>(impl.limits.header.count()));
+      // Beast counts only what one call gives it, so how much that is would decide: HeaderScan counts all of it.
+      header_limit(static_cast<std::uint32_t>(2 * impl.limits.header.count()));
       body_limit(boost::none);  // known when the header is: see on_header_impl()
       eager(true);
     }
@@ -90,6 +116,7 @@ struct RequestParser::Impl {
     reader.emplace(*this);
     request = Request();
     header_size = 0;
+    scan = HeaderScan();
     http10 = continue_expected = header_done = streamed = false;
     arrived.clear();
     refusal.reset();
@@ -100,7 +127,17 @@ struct RequestParser::Impl {
     error = beast::error::bad_field;  // any: it stops the reader, and `refusal` says why
   }
 
-  // Beast limits only the part of the header it has not read yet, so the whole is counted here.
+  // Judges the header by what it was as octets: those that the reader has used, and while the header is not complete
+  // also how many it has not.
+  void check_octets(std::string_view used, std::size_t unused) {
+    scan.take(used);
+    if (refusal) return;
+    if (scan.is_folded()) refusal = Refusal{400, "malformed request: a header field that goes on in the next line"};
+    if (scan.size() + (header_done ? 0 : unused) > limits.header.count())
+      refusal = Refusal{431, "the request's header is larger than " + format_bytes(limits.header)};
+  }
+
+  // Trailers count, too.
   void take_field(beast::field name, std::string_view text, std::string_view value, ErrorCodeOf& error) {
     header_size += text.size() + value.size() + 4;
     if (header_size > limits.header.count()) {
@@ -168,6 +205,7 @@ struct RequestParser::Impl {
   std::optional<Reader> reader;
   Request request;
   std::size_t header_size = 0;
+  HeaderScan scan;
   bool http10 = false;
   bool continue_expected = false;
   bool header_done = false;
@@ -192,6 +230,7 @@ std::size_t RequestParser::feed(std::string_view input) {
   if (error && error != beast::error::need_more && !impl_->refusal) {
     impl_->refusal = to_refusal(error, impl_->limits, impl_->body_limit);
   }
+  impl_->check_octets(input.substr(0, used), input.size() - used);
   return blank + used;
 }
 

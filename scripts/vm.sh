@@ -4,6 +4,7 @@
 #
 #   vm.sh            all of them
 #   vm.sh NAME...    only these: commands, posture, cli, hostile_daemon ...
+#   vm.sh bench      P3 of the bench (docs/benchmarks.md), where cgroup v2 is all there is; of the Debug build
 #
 # Where /dev/kvm cannot be used the processor is emulated, some ten times slower. Everything lies in build/vm: remove it
 # for the newest kernel. VM_LIMIT=2400 seconds for all, VM_TEST_LIMIT=900 for one test.
@@ -49,6 +50,7 @@ run_test() {
   local python=(python3 -W ignore::ResourceWarning)
   case $1 in
     cli) set -- "${python[@]}" tests/cli/test_cli.py ;;
+    bench) set -- "${python[@]}" bench/run.py --build build/dev --only P3 --rounds 3 --seconds 10 --name vm ;;
     *)
       if [[ " ${programs[*]} " == *" $1 "* ]]; then
         set -- "build/dev/tests/$1_test"
@@ -185,7 +187,7 @@ is_system_disk_new() {
 }
 
 libraries() {  # ldd fails for those that are static
-  { ldd build/dev/bin/* build/dev/tests/*_test 2>/dev/null || true; } |
+  { ldd build/dev/bin/* build/dev/bench/bench-* build/dev/tests/*_test 2>/dev/null || true; } |
     awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u
 }
 
@@ -194,7 +196,7 @@ make_project_disk() {
   local tree=$dir/project
   rm -rf "$tree"
   mkdir -p "$tree/lib"
-  cp -a --parents build/dev/bin build/dev/tests/*_test api scripts src tests "$tree"
+  cp -a --parents build/dev/bin build/dev/bench/bench-* build/dev/tests/*_test api bench scripts src tests "$tree"
   libraries | xargs cp -t "$tree/lib"
   make_disk "$tree" "$dir/project.ext4" 2G
   rm -rf "$tree"

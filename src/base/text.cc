@@ -129,4 +129,15 @@ std::string quoted(std::string_view text, std::size_t max) {
   return out + (text.size() > max ? "...\"" : "\"");
 }
 
+std::size_t incomplete_utf8_end(std::string_view bytes) {
+  constexpr std::size_t kLongest = 4;
+  for (std::size_t back = 1; back < kLongest && back <= bytes.size(); ++back) {
+    const auto c = static_cast<unsigned char>(bytes[bytes.size() - back]);
+    if ((c & 0xC0U) == 0x80U) continue;  // a continuation: its lead stands before it
+    const std::size_t size = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 1;
+    return size > back ? back : 0;
+  }
+  return 0;
+}
+
 }  // namespace lmsb

@@ -1,5 +1,6 @@
 #pragma once
 // Text at the border of the program: bytes that may not be UTF-8, base64, short forms for messages.
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,9 @@ bool is_utf8(std::string_view bytes);
 // `bytes` with every ill-formed sequence replaced by U+FFFD, as the Unicode standard recommends (section 3.9,
 // "maximal subpart"), so that what Python and browsers decode is the same.
 std::string to_utf8(std::string_view bytes);
+
+// How many octets at the end of `bytes` begin a character whose rest is missing.
+std::size_t incomplete_utf8_end(std::string_view bytes);
 
 // RFC 4648 section 4, with padding.
 std::string base64_encode(std::string_view bytes);

@@ -2,6 +2,7 @@
 // Api: how commands speak to a daemon: one request, one JSON answer. The wire is behind an interface, so that tests
 // answer in its place.
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,12 +26,18 @@ struct Answer {
   std::string body;
 };
 
+// Takes one line of an answer that comes line by line. An Error ends the exchange.
+using LineHandler = std::function<Status(std::string_view line)>;
+
 class Api {
  public:
   virtual ~Api() = default;
   // Blocks until the answer is there or the time is over. Every HTTP status is a value; an Error means that there is
   // no answer.
   virtual Result<Answer> send(const Call& call) = 0;
+  // The same for an answer in lines of JSON, each given to `handle` when it is there; the call's time is for the
+  // beginning of the answer then. The body of a good answer is empty afterwards.
+  virtual Result<Answer> send_for_lines(const Call& call, const LineHandler& handle) = 0;
 };
 
 // The JSON of a good answer. A status of 400 and more becomes the Error that the answer's body describes.

@@ -15,13 +15,18 @@ struct CommandEntry {
   Result<AnyCommand> (*parse)(const Words&);
 };
 
-constexpr std::array<CommandEntry, 19> kCommands{{
+constexpr std::array<CommandEntry, 24> kCommands{{
     {"run", "Sandboxes", "Run a command in a fresh sandbox", parse_run},
     {"create", "Sandboxes", "Create a sandbox that is kept", parse_create},
     {"exec", "Sandboxes", "Run a command in a sandbox that exists", parse_exec},
+    {"shell", "Sandboxes", "Open a shell in a sandbox that exists", parse_shell},
     {"ls", "Sandboxes", "List sandboxes", parse_list},
     {"ps", "", "", parse_list},
     {"rm", "Sandboxes", "End and remove sandboxes", parse_remove},
+    {"top", "Processes", "List the detached processes of a sandbox", parse_top},
+    {"logs", "Processes", "Print the output of a detached process", parse_logs},
+    {"attach", "Processes", "Follow a detached process to its end", parse_attach},
+    {"kill", "Processes", "Send a signal to detached processes", parse_kill},
     {"image build", "Images and models", "Make a built-in image (needs root)", parse_image_build},
     {"image ls", "Images and models", "List images", parse_image_list},
     {"image rm", "Images and models", "Remove an image (needs root)", parse_image_remove},
@@ -128,7 +133,7 @@ bool ends_as_a_command_does(const Words& words) {
     if (words[i] == "--host") {
       ++i;
     } else if (!words[i].starts_with("-")) {
-      return words[i] == "run" || words[i] == "exec";
+      return words[i] == "run" || words[i] == "exec" || words[i] == "shell" || words[i] == "attach";
     }
   }
   return false;

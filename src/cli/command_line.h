@@ -37,7 +37,7 @@ struct SandboxFlags {
 
 // What is to be started in it: run, exec.
 struct ProcessFlags {
-  Words command;  // program and arguments, never empty
+  Words command;  // program and arguments; empty = a login shell (shell only)
   std::string cwd;
   std::string user;
   bool interactive = false;  // pass on stdin
@@ -62,6 +62,27 @@ struct ExecCommand {
   std::string sandbox;
   ProcessFlags process;
   EnvFlags env;
+  bool detach = false;
+  bool terminal = false;  // and it is talked to
+};
+// Of one detached process: its output, until its end, or what there is now.
+struct LogsCommand {
+  Target target;
+  std::string sandbox;
+  std::string process;
+  bool follow = false;
+  bool ends_with_it = false;  // attach: the exit status is the process's own
+};
+struct TopCommand {
+  Target target;
+  std::string sandbox;
+};
+struct KillCommand {
+  Target target;
+  std::string sandbox;
+  Words processes;
+  std::string signal = "KILL";
+  bool only_leader = false;  // not everything that it started
 };
 struct CreateCommand {
   Target target;
@@ -118,15 +139,16 @@ struct HelpCommand {
   std::string text;
 };
 
-using AnyCommand = std::variant<HelpCommand, VersionCommand, RunCommand, ExecCommand, CreateCommand, ListCommand,
-                                RemoveCommand, ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand,
-                                DoctorCommand, VerifyCommand, BenchCommand, ConfigCommand>;
+using AnyCommand =
+    std::variant<HelpCommand, VersionCommand, RunCommand, ExecCommand, LogsCommand, TopCommand, KillCommand,
+                 CreateCommand, ListCommand, RemoveCommand, ImageListCommand, ToolCommand, ModelListCommand,
+                 ModelPullCommand, DoctorCommand, VerifyCommand, BenchCommand, ConfigCommand>;
 
 // `words` are the arguments without the program's name. Of `serve` only the help is known here: its own main sees it
 // first. Errors (invalid_argument, unsupported) name the command and hint at its help.
 Result<AnyCommand> parse_command_line(const Words& words);
 
-// Whether the words ask for run or exec, whose failures have their own exit status.
+// Whether the words ask for run, exec, shell or attach, whose failures have their own exit status.
 bool ends_as_a_command_does(const Words& words);
 
 }  // namespace lmsb::cli

@@ -69,10 +69,26 @@ TEST(CommandLine, SaysNotYetForWhatDockerHasAndWeWillHave) {
                                  {"run", "--name", "box", "base", "sh"},
                                  {"run", "--label", "k=v", "base", "sh"},
                                  {"create", "--shm-size=1g"},
-                                 {"run", "--runtime", "oci", "base", "sh"},
-                                 {"exec", "-it", "box", "sh"}};
+                                 {"run", "--runtime", "oci", "base", "sh"}};
   for (const Words& words : later) EXPECT_TRUE(error_of_words(words).starts_with("not yet: ")) << words[1];
   EXPECT_EQ(parsed<RunCommand>({"run", "--network", "none", "--runtime=native", "base", "sh"}).sandbox.image, "base");
+}
+
+TEST(CommandLine, ExecTakesATerminalOrGoesOnByItself) {
+  EXPECT_TRUE(parsed<ExecCommand>({"exec", "-it", "box", "sh"}).terminal);
+  EXPECT_TRUE(parsed<ExecCommand>({"exec", "-d", "box", "sh"}).detach);
+  EXPECT_TRUE(parsed<ExecCommand>({"shell", "box"}).process.command.empty());
+  EXPECT_TRUE(error_of_words({"exec", "-t", "-d", "box", "sh"}).starts_with("exec: "));
+}
+
+TEST(CommandLine, KnowsTheProcessesOfASandbox) {
+  EXPECT_EQ(parsed<TopCommand>({"top", "box"}).sandbox, "box");
+  EXPECT_TRUE(parsed<LogsCommand>({"logs", "-f", "box", "prc_1"}).follow);
+  EXPECT_TRUE(parsed<LogsCommand>({"attach", "box", "prc_1"}).ends_with_it);
+  const auto kill = parsed<KillCommand>({"kill", "-s", "TERM", "box", "prc_1", "prc_2"});
+  EXPECT_EQ(kill.signal, "TERM");
+  EXPECT_EQ(kill.processes, (Words{"prc_1", "prc_2"}));
+  EXPECT_TRUE(error_of_words({"logs", "box"}).starts_with("logs: "));
 }
 
 TEST(CommandLine, CreateTakesANameLabelsAndWhereItsCommandsStart) {

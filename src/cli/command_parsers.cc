@@ -2,19 +2,12 @@
 
 #include <algorithm>
 
+#include "cli/parser_parts.h"
+
 namespace lmsb::cli {
 namespace {
 
 using Order = FlagSet::Order;
-
-Error usage_error(const std::string& command, std::string message) {
-  return Error(ErrorCode::invalid_argument, command + ": " + std::move(message))
-      .with_hint("see lm-sandbox " + command + " --help");
-}
-
-void add_target(FlagSet& flags, std::optional<std::string>& host) {
-  flags.value("--host", "URL", host, "Daemon to ask: http://ADDR:PORT or unix:/PATH (also LM_SANDBOX_HOST)");
-}
 
 // Flags whose text is parsed after all have been read.
 struct SandboxTexts {
@@ -51,11 +44,6 @@ void refuse_name_and_labels(FlagSet& flags) {
   for (const char* names : {"--name", "--label"}) flags.not_yet(names, true);
 }
 
-void add_place(FlagSet& flags, std::optional<std::string>& cwd, std::optional<std::string>& user) {
-  flags.value("-w,--workdir", "DIR", cwd, "Working directory inside");
-  flags.value("-u,--user", "USER", user, "User inside");
-}
-
 Status refuse_later_values(const SandboxTexts& texts) {
   if (texts.network.value_or("none") != "none") {
     return Error(ErrorCode::unsupported, "not yet: --network " + *texts.network)
@@ -65,17 +53,6 @@ Status refuse_later_values(const SandboxTexts& texts) {
     return Error(ErrorCode::unsupported, "not yet: --runtime " + *texts.runtime)
         .with_hint("the runtime today is native");
   }
-  return {};
-}
-
-// Parses the text of one flag, if it was given, into its place. The error names the flag.
-template <class T, class Place>
-Status convert(const std::string& flag, const std::optional<std::string>& text, Result<T> (*parse)(std::string_view),
-               Place& place) {
-  if (!text) return {};
-  auto value = parse(*text);
-  if (!value.ok()) return std::move(value).error().with_context(flag);
-  place = *std::move(value);
   return {};
 }
 
@@ -94,33 +71,6 @@ Result<SandboxFlags> sandbox_flags(const SandboxTexts& texts) {
   LMSB_CHECK(convert("--cpus", texts.cpus, parse_cpus, sandbox.cpu_millis));
   LMSB_CHECK(convert("--pids", texts.processes, parse_count, sandbox.processes));
   return sandbox;
-}
-
-struct ProcessTexts {
-  std::optional<std::string> cwd, user, timeout;
-  bool interactive = false;
-};
-
-void add_process_flags(FlagSet& flags, ProcessTexts& texts) {
-  add_place(flags, texts.cwd, texts.user);
-  flags.flag("-i,--interactive", texts.interactive, "Pass on stdin (read to its end first)");
-  flags.value("--timeout", "DURATION", texts.timeout, "Wall time limit, for example 30s or 5m; then exit status 124");
-  flags.not_yet("-t,--tty", false);
-  flags.not_yet("-d,--detach", false);
-}
-
-Result<ProcessFlags> process_flags(const ProcessTexts& texts, Words command) {
-  ProcessFlags process;
-  process.command = std::move(command);
-  process.cwd = texts.cwd.value_or("");
-  process.user = texts.user.value_or("");
-  process.interactive = texts.interactive;
-  LMSB_CHECK(convert("--timeout", texts.timeout, parse_duration, process.timeout));
-  return process;
-}
-
-Target target_of(const std::optional<std::string>& host, bool json, const std::optional<std::string>& data_dir = {}) {
-  return {host.value_or(""), data_dir.value_or(""), json};
 }
 
 // A command with --host and --json and nothing else.
@@ -178,6 +128,8 @@ Result<AnyCommand> parse_run(const Words& words) {
   add_sandbox_flags(flags, sandbox);
   refuse_name_and_labels(flags);
   add_process_flags(flags, process);
+  flags.not_yet("-t,--tty", false);
+  flags.not_yet("-d,--detach", false);
   flags.value("--data-dir", "DIR", sandbox.data_dir, "Data directory of a private daemon, where none runs");
   flags.flag("--rm", remove, "The sandbox is gone afterwards: always so with run");
   flags.flag("--dry-run", dry_run, "Print the plan of the launch and start nothing");
@@ -216,33 +168,6 @@ Result<AnyCommand> parse_create(const Words& words) {
   command.env = std::move(sandbox.env);
   command.cwd = cwd.value_or("");
   command.user = user.value_or("");
-  return command;
-}
-
-Result<AnyCommand> parse_exec(const Words& words) {
-  FlagSet flags("exec", {"exec [OPTIONS] SANDBOX COMMAND [ARG...]"},
-                "Run a command in a sandbox that exists.\n"
-                "Exit status: the command's own; 124 time limit, 125 our failure, 126 not executable, 127 not found.",
-                Order::first);
-  std::optional<std::string> host;
-  ProcessTexts process;
-  ExecCommand command;
-  bool json = false;
-  add_target(flags, host);
-  add_process_flags(flags, process);
-  flags.values("-e,--env", "KEY=VALUE", command.env.variables, "Set a variable; KEY alone passes on your own");
-  flags.values("--env-file", "FILE", command.env.files, "Set the variables that FILE lists, one KEY=VALUE a line");
-  flags.flag("--json", json, "Print the daemon's answer as JSON");
-  LMSB_TRY(auto parsed, flags.parse(words));
-  if (parsed.help) return HelpCommand{flags.help()};
-  if (parsed.words.size() < 2 || parsed.words.front().empty())
-    return usage_error("exec", "needs a sandbox and a command");
-  command.target = target_of(host, json);
-  command.sandbox = parsed.words.front();
-  parsed.words.erase(parsed.words.begin());
-  if (parsed.words.front() == "--") parsed.words.erase(parsed.words.begin());
-  if (parsed.words.empty()) return usage_error("exec", "needs a command behind '--'");
-  LMSB_TRY(command.process, process_flags(process, std::move(parsed.words)));
   return command;
 }
 

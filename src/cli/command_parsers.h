@@ -6,7 +6,14 @@ namespace lmsb::cli {
 
 Result<AnyCommand> parse_run(const Words& words);
 Result<AnyCommand> parse_create(const Words& words);
+// process_parsers.cc
 Result<AnyCommand> parse_exec(const Words& words);
+Result<AnyCommand> parse_shell(const Words& words);
+Result<AnyCommand> parse_top(const Words& words);
+Result<AnyCommand> parse_logs(const Words& words);
+Result<AnyCommand> parse_attach(const Words& words);
+Result<AnyCommand> parse_kill(const Words& words);
+
 Result<AnyCommand> parse_list(const Words& words);
 Result<AnyCommand> parse_remove(const Words& words);
 Result<AnyCommand> parse_image_list(const Words& words);

@@ -9,10 +9,36 @@
 
 #include "base/secret.h"
 #include "cli/private_daemon.h"
-#include "http/client.h"
+#include "io/run_blocking.h"
 
 namespace lmsb::cli {
 namespace {
+
+constexpr std::size_t kMaxLine = std::size_t{4} << 20U;
+
+// Gives `handle` every whole line of `text` and leaves the rest.
+Status take_lines(std::string& text, const LineHandler& handle) {
+  std::size_t begin = 0;
+  for (std::size_t end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1)
+    LMSB_CHECK(handle(std::string_view(text).substr(begin, end - begin)));
+  text.erase(0, begin);
+  if (text.size() <= kMaxLine) return {};
+  return Error(ErrorCode::resource_exhausted, "a line of the answer is longer than " + format_bytes(Bytes(kMaxLine)));
+}
+
+// `handle` outlives the task.
+io::Task<Answer> read_lines(http::Endpoint endpoint, http::ClientRequest request, const LineHandler* handle) {
+  LMSB_CO_TRY(const auto opened, co_await http::open_stream(std::move(endpoint), std::move(request)));
+  const bool is_good = opened.status < 400;
+  Answer answer;
+  answer.status = opened.status;
+  while (true) {
+    LMSB_CO_TRY(const std::string piece, co_await opened.body->read());
+    if (piece.empty()) co_return answer;
+    answer.body += piece;
+    if (is_good) LMSB_CO_CHECK(take_lines(answer.body, *handle));
+  }
+}
 
 class HttpConnection final : public Connection {
  public:
@@ -24,14 +50,25 @@ class HttpConnection final : public Connection {
   void own(std::unique_ptr<PrivateDaemon> daemon) { private_daemon_ = std::move(daemon); }
 
   Result<Answer> send(const Call& call) override {
-    http::ClientRequest request(call.method, base_path_ + call.target, call.body);
-    request.timeout = call.timeout;
-    if (!api_key_.empty()) request.headers.set("Authorization", "Bearer " + api_key_.reveal());
-    auto response = http::fetch_blocking(endpoint_, request);
+    auto response = http::fetch_blocking(endpoint_, request_of(call));
     if (!response.ok()) return unreachable(std::move(response).error());
     return Answer{response->status, std::move(response->body)};
   }
+  Result<Answer> send_for_lines(const Call& call, const LineHandler& handle) override {
+    http::ClientRequest request = request_of(call);
+    request.headers.set("Accept", "application/x-ndjson");
+    auto answer = io::run_blocking(read_lines(endpoint_, std::move(request), &handle));
+    if (!answer.ok()) return unreachable(std::move(answer).error());
+    return answer;
+  }
 
+  const http::Endpoint& endpoint() const override { return endpoint_; }
+  http::ClientRequest request_of(const Call& call) const override {
+    http::ClientRequest request(call.method, base_path_ + call.target, call.body);
+    request.timeout = call.timeout;
+    if (!api_key_.empty()) request.headers.set("Authorization", "Bearer " + api_key_.reveal());
+    return request;
+  }
   std::optional<std::string> mounts_socket() const override { return socket_beside("mounts.sock"); }
   std::optional<std::string> files_socket() const override { return socket_beside("daemon/files.sock"); }
   std::string name() const override { return name_; }

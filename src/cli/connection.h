@@ -8,6 +8,7 @@
 #include "cli/command_line.h"
 #include "cli/console.h"
 #include "cli/daemon_choice.h"
+#include "http/client.h"
 
 namespace lmsb::cli {
 
@@ -19,6 +20,9 @@ class Connection : public Api {
   // address.
   static Result<std::unique_ptr<Connection>> open(const Target& target, PrivateDaemonUse use, Console& console);
 
+  // For who speaks to the daemon by other means than send(): where it is, and a request with what goes along with each.
+  virtual const http::Endpoint& endpoint() const = 0;
+  virtual http::ClientRequest request_of(const Call& call) const = 0;
   // Where descriptors of directories are handed over (mounts_client.h); nothing over TCP.
   virtual std::optional<std::string> mounts_socket() const = 0;
   // The same for files that the daemon is to read.

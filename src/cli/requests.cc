@@ -83,25 +83,6 @@ void add_process(json::Writer& writer, const ProcessFlags& process, const Inputs
   if (process.timeout) writer.key("timeout_ms").integer(process.timeout->count());
 }
 
-// The octets of stream `name`: base64 when the daemon had to replace bad ones in the text.
-std::string stream_of(json::Value result, const std::string& name) {
-  if (auto decoded = base64_decode(text_field(result, name + "_base64")); decoded && !decoded->empty()) return *decoded;
-  return text_field(result, name);
-}
-
-void note_missing_output(json::Value result, Console& console) {
-  const auto truncated = result.find("truncated");
-  if (!truncated) return;
-  for (const std::string name : {"stdout", "stderr"}) {
-    const double missing = number_field(*truncated, name + "_bytes").value_or(0);
-    if (missing <= 0) continue;
-    const std::string spill = text_field(*truncated, "spill_path");
-    note(console, std::to_string(static_cast<std::uint64_t>(missing)) + " bytes of " + name +
-                      " are left out in the middle" +
-                      (spill.empty() ? "" : "; all of it is in " + spill + " of the sandbox"));
-  }
-}
-
 struct OutcomeNote {
   std::string_view outcome;
   std::string_view text;
@@ -115,13 +96,9 @@ constexpr std::array<OutcomeNote, 6> kOutcomeNotes{{
     {"lost", "the sandbox was lost, and the command's end with it; run it again"},
 }};
 
-void note_outcome(json::Value result, Console& console) {
-  const std::string outcome = text_field(result, "outcome");
-  for (const OutcomeNote& entry : kOutcomeNotes) {
-    if (entry.outcome == outcome) note(console, entry.text);
-  }
-  const std::string hint = text_field(result, "hint");
-  if (!hint.empty()) note(console, hint);
+void write_terminal(json::Writer& writer, WindowSize window) {
+  writer.key("pty").begin_object().key("cols").unsigned_integer(window.columns);
+  writer.key("rows").unsigned_integer(window.rows).end_object();
 }
 
 }  // namespace
@@ -136,10 +113,13 @@ std::string create_body(const CreateCommand& command, const Inputs& inputs) {
   return std::move(writer.end_object()).str();
 }
 
-std::string exec_body(const ProcessFlags& process, const Inputs& inputs) {
+std::string exec_body(const ExecCommand& command, const Inputs& inputs, WindowSize window) {
   json::Writer writer;
   writer.begin_object();
-  add_process(writer, process, inputs);
+  add_process(writer, command.process, inputs);
+  if (command.process.command.empty()) writer.key("cmd").string("");  // a login shell
+  if (command.detach || command.terminal) writer.key("detach").boolean(true);
+  if (command.terminal) write_terminal(writer, window);
   add_variables(writer, "env", inputs.env);
   return std::move(writer.end_object()).str();
 }
@@ -162,12 +142,13 @@ int exit_status_of(json::Value result) {
   return static_cast<int>(*code) & 0xff;
 }
 
-int show_result(json::Value result, Console& console) {
-  console.out(stream_of(result, "stdout"));
-  console.err(stream_of(result, "stderr"));
-  note_missing_output(result, console);
-  note_outcome(result, console);
-  return exit_status_of(result);
+void note_end(json::Value result, Console& console) {
+  const std::string outcome = text_field(result, "outcome");
+  for (const OutcomeNote& entry : kOutcomeNotes) {
+    if (entry.outcome == outcome) note(console, entry.text);
+  }
+  const std::string hint = text_field(result, "hint");
+  if (!hint.empty()) note(console, hint);
 }
 
 }  // namespace lmsb::cli

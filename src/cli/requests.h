@@ -8,6 +8,7 @@
 #include "cli/command_line.h"
 #include "cli/console.h"
 #include "cli/mounts_client.h"
+#include "cli/terminal.h"
 #include "json/value.h"
 
 namespace lmsb::cli {
@@ -21,12 +22,12 @@ struct Inputs {
 
 // Only what was said on the command line is named; the rest is the daemon's to decide.
 std::string create_body(const CreateCommand& command, const Inputs& inputs);
-std::string exec_body(const ProcessFlags& process, const Inputs& inputs);
+// `window`: of the terminal that it gets, where it gets one.
+std::string exec_body(const ExecCommand& command, const Inputs& inputs, WindowSize window = {});
 std::string run_body(const RunCommand& command, const Inputs& inputs);
 
-// Prints what the command wrote, octet by octet, and a note for everything about its end that its exit status does not
-// tell. Returns the exit status for ours (exit_status.h).
-int show_result(json::Value result, Console& console);
+// Prints a note for everything about a command's end that its exit status does not tell.
+void note_end(json::Value result, Console& console);
 
 // The exit status that `result` means; nothing is printed. A command that cannot be started has a result too: 126, 127.
 int exit_status_of(json::Value result);

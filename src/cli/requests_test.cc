@@ -7,11 +7,6 @@
 namespace lmsb::cli {
 namespace {
 
-int shown(const char* result, RecordingConsole& console) {
-  const auto document = parse_json(result, "the test's JSON");
-  return show_result(document->root(), console);
-}
-
 TEST(RunBody, NamesOnlyWhatWasSaid) {
   RunCommand command;
   command.process.command = {"ls", "-l"};
@@ -40,57 +35,36 @@ TEST(CreateBody, CarriesWhereItsCommandsStart) {
 }
 
 TEST(ExecBody, SendsOctetsThatAreNoTextAsBase64) {
-  ProcessFlags process;
-  process.command = {"cat"};
-  EXPECT_EQ(exec_body(process, {{}, "\xff\x01", {}}), R"({"cmd":["cat"],"stdin":{"base64":"/wE="}})");
+  ExecCommand command;
+  command.process.command = {"cat"};
+  EXPECT_EQ(exec_body(command, {{}, "\xff\x01", {}}), R"({"cmd":["cat"],"stdin":{"base64":"/wE="}})");
+  command.detach = true;
+  EXPECT_EQ(exec_body(command, {}), R"({"cmd":["cat"],"detach":true})");
 }
 
-TEST(ShowResult, PrintsTheCommandsOwnOctetsAndStatus) {
-  RecordingConsole console;
-  const int status = shown(R"({"outcome":"exited","exit_code":3,"stdout":"a\n","stderr":"b",
-                                          "truncated":{"stdout_bytes":0,"stderr_bytes":0,"spill_path":null},"hint":null})",
-                           console);
-  EXPECT_EQ(status, 3);
-  EXPECT_EQ(console.out_text, "a\n");
-  EXPECT_EQ(console.err_text, "b");
-}
-
-TEST(ShowResult, TakesTheOctetsFromBase64WhereTheTextLostSome) {
-  RecordingConsole console;
-  shown(R"({"outcome":"exited","exit_code":0,"stdout":"\ufffd","stdout_base64":"/wA=","stderr":""})", console);
-  EXPECT_EQ(console.out_text, std::string("\xff\0", 2));
-}
-
-TEST(ShowResult, SaysHowACommandEndedThatDidNotEndItself) {
+TEST(TheEnd, IsExplainedWhereTheExitStatusDoesNotTell) {
   const std::pair<const char*, int> cases[] = {
       {R"({"outcome":"timed_out","exit_code":137})", 124},  {R"({"outcome":"cpu_timed_out","exit_code":152})", 124},
       {R"({"outcome":"oom_killed","exit_code":137})", 137}, {R"({"outcome":"disk_full","exit_code":1})", 1},
       {R"({"outcome":"lost","exit_code":null})", 125},      {R"({"outcome":"cancelled","exit_code":137})", 125}};
   for (const auto& [text, status] : cases) {
     RecordingConsole console;
-    EXPECT_EQ(shown(text, console), status) << text;
+    const auto document = parse_json(text, "the test's JSON");
+    note_end(document->root(), console);
+    EXPECT_EQ(exit_status_of(document->root()), status) << text;
     EXPECT_TRUE(console.err_text.starts_with("lm-sandbox: ")) << text;
   }
+}
+
+TEST(TheEnd, NeedsNoWordsWhereTheExitStatusTells) {
   RecordingConsole console;
-  EXPECT_EQ(shown(R"({"outcome":"signaled","exit_code":139,"signal":"SIGSEGV"})", console), 139);
+  const auto document = parse_json(R"({"outcome":"signaled","exit_code":139,"signal":"SIGSEGV"})", "");
+  note_end(document->root(), console);
+  EXPECT_EQ(exit_status_of(document->root()), 139);
   EXPECT_EQ(console.err_text, "");
 }
 
-TEST(ShowResult, CountsWhatIsMissing) {
-  RecordingConsole console;
-  shown(
-      R"({"outcome":"exited","exit_code":0,"stdout":"ht","truncated":{"stdout_bytes":7,"stderr_bytes":0,"spill_path":null},
-                       "hint":"no network here"})",
-      console);
-  EXPECT_EQ(console.err_text,
-            "lm-sandbox: 7 bytes of stdout are left out in the middle\n"
-            "lm-sandbox: no network here\n");
-}
-
-TEST(ShowResult, TakesAnAnswerWithoutAVerdictForOurFailure) {
-  RecordingConsole console;
-  EXPECT_EQ(shown("{}", console), 125);
-}
+TEST(TheEnd, IsOurFailureWithoutAVerdict) { EXPECT_EQ(exit_status_of(parse_json("{}", "")->root()), 125); }
 
 }  // namespace
 }  // namespace lmsb::cli

@@ -5,8 +5,10 @@
 
 #include "cli/commands.h"
 #include "cli/connection.h"
+#include "cli/follow.h"
 #include "cli/mounts_client.h"
 #include "cli/requests.h"
+#include "cli/terminal_session.h"
 #include "os/small_file.h"
 
 namespace lmsb::cli {
@@ -60,12 +62,22 @@ Status offer_mounts(const std::vector<MountFlag>& mounts, const Connection& conn
   return {};
 }
 
-// Sends a request whose answer is a command's result, prints it, and returns its exit status.
+// Sends a request for a command, prints what it writes as it writes it, or as JSON the result when it has ended, and
+// returns its exit status.
 Result<int> conclude(Api& api, const Call& call, bool json, Console& console) {
+  if (!json) {
+    LMSB_TRY(const auto followed, follow(api, call, true, console));
+    return followed.exit_status;
+  }
   LMSB_TRY(const auto result, call_json(api, call));
-  if (!json) return show_result(result.root(), console);
   console.out(pretty(result.root()));
   return exit_status_of(result.root());
+}
+
+Result<int> show_detached(Api& api, const Call& call, bool json, Console& console) {
+  LMSB_TRY(const auto process, call_json(api, call));
+  console.out(json ? pretty(process.root()) : text_field(process.root(), "id") + "\n");
+  return 0;
 }
 
 Result<int> show_plan(Api& api, const Call& call, bool json, Console& console) {
@@ -87,12 +99,21 @@ Result<int> execute(const RunCommand& command, Console& console) {
 }
 
 Result<int> execute(const ExecCommand& command, Console& console) {
-  LMSB_TRY(const auto inputs, inputs_of(command.env, command.process.interactive));
+  if (command.terminal && !is_on_terminal())
+    return Error(ErrorCode::failed_precondition, "stdin and stdout are no terminal").with_hint("leave -t out");
+  LMSB_TRY(const auto inputs, inputs_of(command.env, command.process.interactive && !command.terminal));
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
-  ProcessFlags process = command.process;
-  if (!process.timeout) process.timeout = kUnlimited;  // the API's default is for programs
-  Call call("POST", "/v1/sandboxes/" + url_segment(command.sandbox) + "/exec", exec_body(process, inputs));
-  call.timeout = *process.timeout + kQueueAllowance;
+  ExecCommand limited = command;
+  if (!command.process.timeout && !command.detach && !command.terminal)
+    limited.process.timeout = kUnlimited;  // the API's is for programs
+  Call call("POST", "/v1/sandboxes/" + url_segment(command.sandbox) + "/exec",
+            exec_body(limited, inputs, window_size()));
+  if (command.terminal) {
+    LMSB_TRY(const auto process, call_json(*connection, call));
+    return join_terminal(*connection, command.sandbox, text_field(process.root(), "id"), console);
+  }
+  if (command.detach) return show_detached(*connection, call, command.target.json, console);
+  call.timeout = *limited.process.timeout + kQueueAllowance;
   return conclude(*connection, call, command.target.json, console);
 }
 

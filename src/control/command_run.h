@@ -1,29 +1,16 @@
 #pragma once
 // Running one command in a sandbox, from the request to the verdict (interfaces.md, "exec: the contract").
-#include <map>
 #include <string>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
 
+#include "control/command_start.h"
 #include "control/exec.h"
 #include "control/sandbox_handle.h"
 #include "io/task.h"
 
 namespace lmsb::control {
-
-// What an image gives every command in it.
-struct ImageDefaults {
-  std::string digest;
-  std::map<std::string, std::string> env;
-  std::string workdir = "/workspace";
-};
-
-// The longest single argument that Linux takes (MAX_ARG_STRLEN - 1).
-constexpr std::size_t kMaxArgument = 131071;
-
-// Errors when the command can never run: too long, a NUL inside, an unknown user.
-Status check_command(const Command& command);
 
 // Runs `command` and waits for its end. Errors only when it could not be tried; everything else is a verdict. When the
 // task is cancelled the command's tree is killed. `sandbox` outlives the task. `one_shot`: the sandbox ends with this

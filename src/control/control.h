@@ -106,6 +106,9 @@ struct HealthReport {
   std::vector<std::pair<std::string, bool>> checks;
 };
 
+class ProcessService;  // control/process_service.h
+class CommandStream;   // the same
+
 // The interface that server/ programs against; EngineControl (control/engine.h) is the real one.
 class Control {
  public:
@@ -113,6 +116,9 @@ class Control {
 
   // Runs a command in a fresh sandbox that is gone afterwards.
   virtual io::Task<OneShotResult> run_once(Principal who, OneShot request) = 0;
+  // The same, event by event, from `started` on; dropping the stream before its end kills the command. `collect` is not
+  // looked at: the sandbox ends with the command.
+  virtual io::Task<std::shared_ptr<CommandStream>> follow_once(Principal who, OneShot request) = 0;
   virtual io::Task<SandboxInfo> create(Principal who, CreateSandbox request) = 0;
   virtual Result<SandboxInfo> get(const Principal& who, const std::string& id_or_name) = 0;
   // `state`, `labels` filter; at most `limit` (1..1000) a page, ordered by creation.
@@ -122,6 +128,8 @@ class Control {
   // Ends when the sandbox's processes are gone.
   virtual io::Task<void> remove(Principal who, std::string id_or_name) = 0;
   virtual io::Task<ExecResult> exec(Principal who, std::string id_or_name, Command command) = 0;
+  // Commands that are not waited for, and such whose output is followed.
+  virtual ProcessService& processes() = 0;
 
   virtual Result<std::vector<ImageInfo>> images() = 0;
   virtual io::Task<std::vector<ModelInfo>> models() = 0;

@@ -7,7 +7,9 @@
 #include <fcntl.h>
 #include <sys/sysinfo.h>
 
+#include "base/clock.h"
 #include "base/text.h"
+#include "control/command_stream.h"
 
 namespace lmsb::control {
 namespace {
@@ -23,24 +25,6 @@ Bytes machine_memory() {
   struct sysinfo info {};
   (void)::sysinfo(&info);
   return Bytes(std::uint64_t{info.totalram} * info.mem_unit);
-}
-
-std::string rfc3339_now() {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  std::tm utc{};
-  ::gmtime_r(&now.tv_sec, &utc);
-  std::array<char, 32> text{};
-  const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &utc);
-  std::array<char, 8> fraction{};
-  std::snprintf(fraction.data(), fraction.size(), ".%03dZ", static_cast<int>(now.tv_nsec / 1'000'000));
-  return std::string(text.data(), size) + fraction.data();
-}
-
-Error above_policy(const char* what, const std::string& cap) {
-  return Error(ErrorCode::permission_denied, std::string(what) + " is above what the operator allows (" + cap + ")")
-      .with_slug("policy_denied")
-      .with_hint("ask for less, or raise [policy] in the configuration");
 }
 
 std::vector<std::string> isolation_layers(int landlock_abi) {
@@ -98,6 +82,10 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
       log_(log),
       admission_(loop, options_.max_running > 0 ? options_.max_running : std::max<std::size_t>(8, 4 * cpu_count()),
                  options_.max_waiting),
+      processes_(loop,
+                 {registry_, admission_, [this] { return options_.policy.timeout; },
+                  [this](const ExecResult& result) { count(result); }},
+                 log),
       kept_limits_(created_defaults()) {
   set_policy(options_.policy);
 }
@@ -170,29 +158,52 @@ io::Task<Fleet::Handle> Engine::obtain(sandbox::SandboxSpec spec) {
   co_return co_await fleet_.take(std::move(kind));
 }
 
-io::Task<OneShotResult> Engine::run_once(Principal, OneShot request) {
+// What every one-shot begins with: a place among the running, and a sandbox.
+io::Task<Engine::OneShotPlace> Engine::place_once(const OneShot& request) {
   LMSB_CO_CHECK(check_command(request.command));
-  if (request.command.timeout > options_.policy.timeout)
-    co_return above_policy("timeout_ms", std::to_string(options_.policy.timeout.count()));
-  LMSB_CO_TRY(const auto image, images_.find(request.image));
+  LMSB_CO_CHECK(check_timeout(request.command.timeout, options_.policy.timeout));
+  LMSB_CO_TRY(auto image, images_.find(request.image));
   LMSB_CO_TRY(auto spec, spec_of(image.name, request.limits, Lifetime::one_shot, request.mounts));
+  OneShotPlace place;
+  place.image = std::move(image.defaults);
   const auto queued = std::chrono::steady_clock::now();
-  LMSB_CO_TRY(const auto slot, co_await admission_.enter());
-  const std::chrono::duration<double, std::milli> queue_time = std::chrono::steady_clock::now() - queued;
-  LMSB_CO_TRY(auto sandbox, co_await obtain(std::move(spec)));
-  const std::string cwd = request.command.cwd.empty() ? image.defaults.workdir : request.command.cwd;
-  if (!request.files.empty()) LMSB_CO_CHECK(co_await put_files(loop_, *sandbox, cwd, std::move(request.files)));
-  LMSB_CO_TRY(auto ran, co_await run_command(loop_, *sandbox, image.defaults, std::move(request.command), true));
+  LMSB_CO_TRY(place.slot, co_await admission_.enter());
+  place.queue_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - queued).count();
+  LMSB_CO_TRY(place.sandbox, co_await obtain(std::move(spec)));
+  co_return place;
+}
+
+io::Task<OneShotResult> Engine::run_once(Principal, OneShot request) {
+  LMSB_CO_TRY(auto place, co_await place_once(request));
+  const std::string cwd = request.command.cwd.empty() ? place.image.workdir : request.command.cwd;
+  if (!request.files.empty()) LMSB_CO_CHECK(co_await put_files(loop_, *place.sandbox, cwd, std::move(request.files)));
+  LMSB_CO_TRY(auto ran, co_await run_command(loop_, *place.sandbox, place.image, std::move(request.command), true));
   OneShotResult result;
   result.exec = std::move(ran);
-  result.exec.usage.queue_ms = queue_time.count();
-  if (!request.collect.empty() && !sandbox->channel().is_closed()) {
-    LMSB_CO_TRY(result.files, co_await get_files(loop_, *sandbox, cwd, std::move(request.collect), kMaxCollected));
+  result.exec.usage.queue_ms = place.queue_ms;
+  if (!request.collect.empty() && !place.sandbox->channel().is_closed()) {
+    LMSB_CO_TRY(result.files,
+                co_await get_files(loop_, *place.sandbox, cwd, std::move(request.collect), kMaxCollected));
   }
-  fleet_.discard(std::move(sandbox));
+  fleet_.discard(std::move(place.sandbox));
   count(result.exec);
   add_hint(result.exec);
   co_return result;
+}
+
+io::Task<std::shared_ptr<CommandStream>> Engine::follow_once(Principal, OneShot request) {
+  LMSB_CO_TRY(auto once, co_await place_once(request));
+  const std::string cwd = request.command.cwd.empty() ? once.image.workdir : request.command.cwd;
+  if (!request.files.empty()) LMSB_CO_CHECK(co_await put_files(loop_, *once.sandbox, cwd, std::move(request.files)));
+  StreamPlace place;
+  const auto discard = [this](SandboxHandle* sandbox) { fleet_.discard(Fleet::Handle(sandbox)); };
+  place.sandbox = std::shared_ptr<SandboxHandle>(once.sandbox.release(), discard);
+  place.image = std::move(once.image);
+  place.one_shot = true;
+  place.slot = std::move(once.slot);
+  place.queue_ms = once.queue_ms;
+  place.on_verdict = [this](const ExecResult& result) { count(result); };
+  co_return co_await open_command_stream(loop_, std::move(place), std::move(request.command));
 }
 
 io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
@@ -224,6 +235,7 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   kept.image = image.defaults;
   if (!request.cwd.empty()) kept.image.workdir = std::move(request.cwd);
   kept.env = std::move(request.env);
+  kept.processes = std::make_shared<ProcessTable>(loop_);
   kept.handle = std::shared_ptr<SandboxHandle>(std::move(handle));
   SandboxInfo info = kept.info;
   LMSB_CO_CHECK(registry_.add(std::move(kept)));
@@ -259,8 +271,7 @@ io::Task<void> Engine::remove(Principal who, std::string id_or_name) {
 
 io::Task<ExecResult> Engine::exec(Principal who, std::string id_or_name, Command command) {
   LMSB_CO_CHECK(check_command(command));
-  if (command.timeout > options_.policy.timeout)
-    co_return above_policy("timeout_ms", std::to_string(options_.policy.timeout.count()));
+  LMSB_CO_CHECK(check_timeout(command.timeout, options_.policy.timeout));
   LMSB_CO_TRY(const KeptSandbox* found, registry_.find(who, id_or_name));
   // Copies: the sandbox may be removed while its command runs.
   const std::shared_ptr<SandboxHandle> sandbox = found->handle;

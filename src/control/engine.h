@@ -12,18 +12,11 @@
 #include "control/fleet.h"
 #include "control/image_catalog.h"
 #include "control/model_service.h"
+#include "control/policy.h"
+#include "control/processes.h"
 #include "control/registry.h"
 
 namespace lmsb::control {
-
-// What any request may ask for at most, whatever the dialect (interfaces.md, Doors).
-struct PolicyCaps {
-  Bytes memory;                  // 0 = what the machine has
-  std::uint32_t cpu_millis = 0;  // 0 = every CPU
-  std::uint32_t processes = 32'768;
-  Bytes disk = Bytes::GiB(64);
-  std::chrono::milliseconds timeout{24 * 3600 * 1000};
-};
 
 struct EngineOptions {
   std::string default_image;       // "" = base if it is stored, else host
@@ -51,6 +44,7 @@ class Engine final : public Control {
   static Limits created_defaults();
 
   io::Task<OneShotResult> run_once(Principal who, OneShot request) override;
+  io::Task<std::shared_ptr<CommandStream>> follow_once(Principal who, OneShot request) override;
   io::Task<SandboxInfo> create(Principal who, CreateSandbox request) override;
   Result<SandboxInfo> get(const Principal& who, const std::string& id_or_name) override;
   Result<SandboxPage> list(const Principal& who, std::optional<SandboxState> state,
@@ -58,6 +52,7 @@ class Engine final : public Control {
                            const std::string& cursor) override;
   io::Task<void> remove(Principal who, std::string id_or_name) override;
   io::Task<ExecResult> exec(Principal who, std::string id_or_name, Command command) override;
+  ProcessService& processes() override { return processes_; }
   Result<std::vector<ImageInfo>> images() override;
   io::Task<std::vector<ModelInfo>> models() override;
   io::Task<ModelInfo> pull_model(Principal who, PullModel request) override;
@@ -75,6 +70,13 @@ class Engine final : public Control {
   io::Always<void> drain();
 
  private:
+  struct OneShotPlace {
+    ImageDefaults image;
+    Admission::Slot slot;
+    double queue_ms = 0;
+    Fleet::Handle sandbox;
+  };
+  io::Task<OneShotPlace> place_once(const OneShot& request);
   Status check_limits(const Limits& limits) const;
   Result<sandbox::SandboxSpec> spec_of(const std::string& image, const Limits& limits, sandbox::Lifetime lifetime,
                                        const std::vector<MountRequest>& mounts) const;
@@ -90,6 +92,7 @@ class Engine final : public Control {
   Logger& log_;
   Admission admission_;
   Registry registry_;
+  Processes processes_;
   Limits kept_limits_;
   int landlock_abi_ = 0;
   bool ready_ = false;

@@ -18,6 +18,11 @@ class HeadAndTail {
  public:
   explicit HeadAndTail(std::size_t cap) : head_cap_(cap - cap / 2), tail_cap_(cap / 2) {}
   void append(std::string_view octets);
+  // Counts octets that never came here: what follows is the tail.
+  void lose(std::uint64_t count) {
+    if (count > 0) head_cap_ = head_.size();
+    dropped_ += count;
+  }
   // Whether so many more are kept without dropping anything.
   bool has_room_for(std::size_t size) const {
     return dropped_ == 0 && head_.size() + tail_.size() + size <= head_cap_ + tail_cap_;

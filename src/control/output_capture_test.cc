@@ -5,6 +5,17 @@
 namespace lmsb::control {
 namespace {
 
+TEST(HeadAndTail, PutsWhatFollowsALossBehindTheCut) {
+  HeadAndTail kept(100);
+  kept.append("before");
+  kept.lose(7);
+  kept.append("after");
+  const Output output = kept.take();
+  EXPECT_EQ(output.data, "beforeafter");
+  EXPECT_EQ(output.cut_at, 6U);
+  EXPECT_EQ(output.truncated_bytes, 7U);
+}
+
 TEST(HeadAndTail, KeepsAShortStreamWhole) {
   HeadAndTail kept(10);
   kept.append("hello");

@@ -10,10 +10,13 @@
 
 namespace lmsb::control {
 
+class ProcessTable;  // control/processes.h
+
 struct KeptSandbox {
   SandboxInfo info;
   std::string owner;
   std::shared_ptr<SandboxHandle> handle;  // shared with the commands that run in it
+  std::shared_ptr<ProcessTable> processes;
   ImageDefaults image;
   std::map<std::string, std::string> env;
 };

@@ -9,6 +9,7 @@
 
 #include "guest/command.h"
 #include "guest/posture.h"
+#include "guest/terminal.h"
 #include "os/message_socket.h"
 #include "os/sys.h"
 
@@ -89,8 +90,9 @@ int execute_shell(ParsedStart& parsed) {
   return errno;
 }
 
-// stdin is the descriptor that came with the request, else nothing to read.
-int take_stdin(ReceivedFds& fds) {
+// stdin is the descriptor that came with the request, else nothing to read. A terminal is stdout and stderr, too.
+int take_stdin(ReceivedFds& fds, bool is_terminal) {
+  if (is_terminal) return fds.count > 0 ? take_terminal(fds.fds[0].get()) : ENOTTY;
   if (fds.count > 0) return ::dup2(fds.fds[0].get(), 0) < 0 ? errno : 0;
   const UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (!null) return errno;
@@ -118,6 +120,7 @@ bool parse_start(char* buffer, std::size_t size, ParsedStart& parsed) {
   if (header.body_size != size - sizeof header || header.body_size > guest_protocol::kMaxBody) return false;
   if (header.program > Program::connect || header.argc == 0) return false;
   parsed.program = header.program;
+  parsed.has_terminal = header.columns != 0;
   char* at = buffer + sizeof header;
   char* const end = buffer + size;
   if (!take_strings(at, end, header.argc, parsed.argv)) return false;
@@ -140,7 +143,7 @@ void become_command(int socket) {
   if (size <= 0) ::_exit(0);  // the guest is done with this standby
   static ParsedStart parsed;
   if (!parse_start(request.data(), static_cast<std::size_t>(size), parsed)) give_up(socket, Step::command_exec, EINVAL);
-  if (const int error = take_stdin(fds); error != 0) give_up(socket, Step::command_stdio, error);
+  if (const int error = take_stdin(fds, parsed.has_terminal); error != 0) give_up(socket, Step::command_stdio, error);
   if (const int error = become_command_user(); error != 0) give_up(socket, Step::command_ids, error);
   // The socket stays until exec, which closes it: that is how success is told.
   if (::dup3(socket, kSocketFd, O_CLOEXEC) < 0 && socket != kSocketFd) give_up(socket, Step::command_stdio, errno);

@@ -11,6 +11,7 @@ namespace lmsb::guest {
 // A StartRequest with its body taken apart. Pointers lead into the received message.
 struct ParsedStart {
   guest_protocol::Program program{};
+  bool has_terminal = false;
   std::array<char*, 2049> argv{};  // NULL-terminated
   std::array<char*, 2049> envp{};  // NULL-terminated
   char* cwd = nullptr;

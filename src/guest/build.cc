@@ -175,7 +175,7 @@ int Builder::mount_all() {
 
 int Builder::mount_dev() {
   if (const int error = attach(fd(setup_.dev_fd), root_.get(), "dev"); error != 0) return error;
-  constexpr std::array<FsOption, 4> kPts = {{{"ptmxmode", "0666"}, {"mode", "0620"}, {"gid", "5"}, {"max", "64"}}};
+  constexpr std::array<FsOption, 4> kPts = {{{"ptmxmode", "0666"}, {"mode", "0620"}, {"gid", "5"}, {"max", "256"}}};
   const UniqueFd pts(make_mount("devpts", kPts, sys::kMountNosuid | sys::kMountNoexec));
   if (pts.get() < 0) return -pts.get();
   if (const int error = attach(pts.get(), root_.get(), "dev/pts"); error != 0) return error;

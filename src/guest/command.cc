@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -22,6 +23,8 @@ using guest_protocol::Step;
 
 constexpr int kRequestBuffer = 212992;  // doubled by the kernel: one start request of the largest size fits
 
+constexpr int kStandbySocket = 3;
+
 struct Pipes {
   UniqueFd out_read, out_write, err_read, err_write;
 };
@@ -39,6 +42,14 @@ int format_cgroup_path(std::array<char, 32>& path, std::uint32_t number) {
   return std::snprintf(path.data(), path.size(), "work/c-%u", number);
 }
 
+// The child starts with copies of all that the guest holds for other commands. It keeps none: an input that is closed
+// must be seen to be closed, however long this one waits for its command.
+int keep_only(int& socket) {
+  if (::dup3(socket, kStandbySocket, O_CLOEXEC) < 0) return errno;  // which is where the guest has its channel
+  socket = kStandbySocket;
+  return sys::close_range(kStandbySocket + 1, ~0U, 0) < 0 ? errno : 0;
+}
+
 // In the child: from here on only what the command may do.
 [[noreturn]] void run_standby(const Pipes& pipes, int socket, int landlock_ruleset) {
   ::setsid();
@@ -51,6 +62,7 @@ int format_cgroup_path(std::array<char, 32>& path, std::uint32_t number) {
   if (failure.error == 0) failure.error = raise_oom_score();
   if (failure.error == 0) failure.error = limit_open_files(OpenFiles::of_command);
   if (failure.error == 0) failure.error = restrict_command(landlock_ruleset);
+  if (failure.error == 0) failure.error = keep_only(socket);
   if (failure.error == 0) become_command(socket);
   const iovec part{&failure, sizeof failure};
   (void)send_message(socket, &part, 1);
@@ -91,10 +103,16 @@ int fork_standby(int cgroup, std::uint32_t number, int landlock_ruleset, Standby
   format_cgroup_path(path, number);
   if (::mkdirat(cgroup, path.data(), 0755) < 0) return errno;
   standby.cgroup_number = number;
-  standby.cgroup.reset(::openat(cgroup, path.data(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  standby.cgroup = open_command_cgroup(cgroup, number);
   const int error = standby.cgroup ? fork_into_cgroup(landlock_ruleset, standby, failed) : errno;
   if (error != 0) remove_command_cgroup(cgroup, number);
   return error;
+}
+
+UniqueFd open_command_cgroup(int cgroup, std::uint32_t number) {
+  std::array<char, 32> path{};
+  format_cgroup_path(path, number);
+  return UniqueFd(::openat(cgroup, path.data(), O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
 void remove_command_cgroup(int cgroup, std::uint32_t number) {

@@ -34,6 +34,9 @@ struct Standby {
 int fork_standby(int cgroup, std::uint32_t number, int landlock_ruleset, Standby& standby,
                  guest_protocol::Step& failed);
 
+// The cgroup of a command, for openat(2) below it.
+UniqueFd open_command_cgroup(int cgroup, std::uint32_t number);
+
 // Removes the (empty) cgroup of a command that ended.
 void remove_command_cgroup(int cgroup, std::uint32_t number);
 

@@ -20,9 +20,20 @@ namespace lmsb::guest {
 namespace {
 
 using guest_protocol::Kind;
+using guest_protocol::Output;
 using guest_protocol::Step;
 
 std::array<char, sizeof(guest_protocol::StartRequest) + guest_protocol::kMaxBody> message;
+
+// Calls `handle` with the message of that kind. False when its size is another.
+template <class Message, class Handle>
+bool with_message(std::size_t size, Handle handle) {
+  Message request{};
+  if (size != sizeof request) return false;
+  std::memcpy(&request, message.data(), sizeof request);
+  handle(request);
+  return true;
+}
 
 std::uint64_t now_ms() {
   timespec t{};
@@ -57,6 +68,56 @@ bool is_populated(int cgroup) {
   return number_of(read_cgroup_file(cgroup, "cgroup.events", buffer), "populated ") != 0;
 }
 
+// While it lives, the processes of a cgroup do not run. Best effort: one in the middle of a long system call is waited
+// for only kPatience.
+class Standstill {
+ public:
+  explicit Standstill(int cgroup)
+      : freeze_(::openat(cgroup, "cgroup.freeze", O_WRONLY | O_CLOEXEC)),
+        events_(::openat(cgroup, "cgroup.events", O_RDONLY | O_CLOEXEC)) {
+    constexpr int kPatienceMs = 100;
+    std::array<char, 256> text{};
+    if (!freeze_ || !events_ || ::write(freeze_.get(), "1", 1) != 1) return;
+    for (int rounds = 0; rounds < 8; ++rounds) {  // each change of the file wakes us, also one of `populated`
+      const ssize_t n = ::pread(events_.get(), text.data(), text.size() - 1, 0);
+      text[static_cast<std::size_t>(n > 0 ? n : 0)] = '\0';
+      if (number_of(text.data(), "frozen ") != 0) return;
+      pollfd change{events_.get(), POLLPRI, 0};
+      if (::poll(&change, 1, kPatienceMs) <= 0) return;
+    }
+  }
+  ~Standstill() { (void)!::write(freeze_.get(), "0", 1); }
+  Standstill(const Standstill&) = delete;
+  Standstill& operator=(const Standstill&) = delete;
+
+ private:
+  UniqueFd freeze_;
+  UniqueFd events_;
+};
+
+void kill_tree(int cgroup) {
+  const UniqueFd file(::openat(cgroup, "cgroup.kill", O_WRONLY | O_CLOEXEC));
+  (void)!::write(file.get(), "1", 1);
+}
+
+// Signals every process of a cgroup, while all stand still: none forks, and no number passes to another process.
+void signal_tree(int cgroup, int signal) {
+  const Standstill standstill(cgroup);
+  const UniqueFd procs(::openat(cgroup, "cgroup.procs", O_RDONLY | O_CLOEXEC));
+  pid_t pid = 0;  // numbers come in pieces: one may begin in one and end in the next
+  std::array<char, 1024> text{};
+  for (ssize_t n = 0; (n = ::read(procs.get(), text.data(), text.size())) > 0;)
+    for (const char c : std::string_view(text.data(), static_cast<std::size_t>(n))) {
+      if (c != '\n') {
+        pid = pid * 10 + (c - '0');
+        continue;
+      }
+      const UniqueFd process(pid > 0 ? sys::pidfd_open(pid) : -1);
+      if (process) (void)sys::pidfd_send_signal(process.get(), signal);
+      pid = 0;
+    }
+}
+
 bool is_disk_full() {
   struct statfs fs {};
   return ::statfs("/", &fs) == 0 && fs.f_blocks > 0 && (fs.f_bavail == 0 || (fs.f_files > 0 && fs.f_ffree == 0));
@@ -65,7 +126,7 @@ bool is_disk_full() {
 }  // namespace
 
 Server::Server(int channel, const Builder& builder, bool keep_standby)
-    : channel_(channel), builder_(builder), keep_standby_(keep_standby) {}
+    : channel_(channel), builder_(builder), keep_standby_(keep_standby), kept_(channel) {}
 
 int Server::prepare(Step& failed) {
   failed = Step::standby;
@@ -89,11 +150,14 @@ bool Server::send_ready() {
 }
 
 void Server::run() {
-  std::array<pollfd, 3> waits = {{{channel_, POLLIN, 0}, {children_.get(), POLLIN, 0}, {timer_.get(), POLLIN, 0}}};
+  std::array<pollfd, 4> waits = {
+      {{channel_, POLLIN, 0}, {children_.get(), POLLIN, 0}, {timer_.get(), POLLIN, 0}, {-1, POLLIN, 0}}};
   for (;;) {
+    waits[3].fd = kept_.events();
     if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) return;
     if ((waits[1].revents & POLLIN) != 0) handle_children();
     if ((waits[2].revents & POLLIN) != 0) handle_deadlines();
+    if ((waits[3].revents & POLLIN) != 0) kept_.handle_events();
     if ((waits[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && !handle_message()) return;
     if (keep_standby_ && standby_.pid < 0) make_standby();
   }
@@ -109,45 +173,71 @@ void Server::make_standby() {
 
 bool Server::handle_message() {
   ReceivedFds fds;
-  const ssize_t size = receive_message(channel_, message.data(), message.size(), fds);
-  if (size <= 0) return false;
+  const ssize_t received = receive_message(channel_, message.data(), message.size(), fds);
+  if (received <= 0) return false;
+  const auto size = static_cast<std::size_t>(received);
   guest_protocol::Header header{};
-  if (static_cast<std::size_t>(size) < sizeof header) return false;
+  if (size < sizeof header) return false;
   std::memcpy(&header, message.data(), sizeof header);
-  if (header.kind == Kind::start) return handle_start(static_cast<std::size_t>(size), fds);
-  if (header.kind != Kind::kill || static_cast<std::size_t>(size) != sizeof(guest_protocol::KillRequest)) return false;
-  guest_protocol::KillRequest request{};
+  switch (header.kind) {
+    case Kind::start: return handle_start(size, fds);
+    case Kind::kill: return with_message<guest_protocol::KillRequest>(size, [&](const auto& r) { handle_kill(r); });
+    case Kind::read_output:
+      return with_message<guest_protocol::ReadOutput>(size, [&](const auto& r) { kept_.read_output(r); });
+    case Kind::write_stdin: return handle_write(size);
+    case Kind::resize: return with_message<guest_protocol::Resize>(size, [&](const auto& r) { kept_.resize(r); });
+    case Kind::forget: return handle_forget(header.sequence), true;
+    default: return false;
+  }
+}
+
+bool Server::handle_write(std::size_t size) {
+  guest_protocol::WriteStdin request{};
+  if (size < sizeof request) return false;
   std::memcpy(&request, message.data(), sizeof request);
-  handle_kill(request);
+  if (request.size > guest_protocol::kMaxPiece || size != sizeof request + request.size) return false;
+  kept_.write_stdin(request, message.data() + sizeof request);
   return true;
+}
+
+void Server::handle_forget(std::uint32_t sequence) {
+  if (const UniqueFd cgroup = open_tree(sequence)) kill_tree(cgroup.get());
+  kept_.forget(sequence);
 }
 
 bool Server::handle_start(std::size_t size, ReceivedFds& fds) {
   guest_protocol::StartRequest request{};
   if (size < sizeof request) return false;
   std::memcpy(&request, message.data(), sizeof request);
-  Running* slot = free_slot();
-  if (slot == nullptr) return send_start_failed(request.header.sequence, Step::command_fork, EAGAIN), true;
-  if (standby_.pid < 0) {
-    Step failed{};
-    const int error = fork_standby(builder_.cgroup(), next_cgroup_++, builder_.landlock_ruleset(), standby_, failed);
-    if (error != 0) return send_start_failed(request.header.sequence, failed, error), true;
+  const std::uint32_t sequence = request.header.sequence;
+  int stdin_fd = fds.count > 0 ? fds.fds[0].get() : -1;
+  if (request.output != Output::kept) return start_command(request, size, stdin_fd);
+  UniqueFd input;
+  const int error = request.columns != 0 ? kept_.begin_terminal(sequence, request.columns, request.rows, input)
+                                         : kept_.begin(sequence, request.keep_stdin != 0, input);
+  if (error != 0) return send_start_failed(sequence, Step::command_stdio, error), true;
+  if (input) stdin_fd = input.get();
+  return start_command(request, size, stdin_fd);
+}
+
+// Makes the standby the command of the request. False when the channel is broken.
+bool Server::start_command(const guest_protocol::StartRequest& request, std::size_t size, int stdin_fd) {
+  const std::uint32_t sequence = request.header.sequence;
+  Running* slot = running_.find_free([](const Running& command) { return command.pid < 0; });
+  Step failed = Step::command_fork;
+  int error = slot == nullptr ? EAGAIN : 0;
+  if (error == 0 && standby_.pid < 0)
+    error = fork_standby(builder_.cgroup(), next_cgroup_++, builder_.landlock_ruleset(), standby_, failed);
+  if (error == 0) error = hand_over(size, stdin_fd);
+  if (error != 0) {
+    kept_.forget(sequence);
+    return send_start_failed(sequence, failed, error), true;
   }
-  const iovec part{message.data(), size};
-  const int stdin_fd = fds.count > 0 ? fds.fds[0].get() : -1;
-  if (!send_message(standby_.socket.get(), &part, 1, &stdin_fd, fds.count > 0 ? 1 : 0)) {
-    send_start_failed(request.header.sequence, Step::command_fork, errno);
-    linger(standby_.cgroup_number);
-    standby_ = Standby{};  // closed, it exits, and is reaped like any other child
-    return true;
-  }
-  const guest_protocol::Started started{{Kind::started, request.header.sequence}, standby_.pid};
-  const std::array<int, 2> ends = {standby_.out.get(), standby_.err.get()};
-  const bool sent = send(channel_, started, ends.data(), ends.size());
+  const bool sent = send_started(request);
   slot->pid = standby_.pid;
-  slot->sequence = request.header.sequence;
+  slot->sequence = sequence;
   slot->cgroup_number = standby_.cgroup_number;
-  slot->deadline_ms = request.spare_deadline_ms == 0 ? 0 : now_ms() + request.spare_deadline_ms;
+  slot->deadline_ms = request.deadline_ms == 0 ? 0 : now_ms() + request.deadline_ms;
   slot->pidfd = std::move(standby_.pidfd);
   slot->socket = std::move(standby_.socket);
   slot->cgroup = std::move(standby_.cgroup);
@@ -156,16 +246,44 @@ bool Server::handle_start(std::size_t size, ReceivedFds& fds) {
   return sent;
 }
 
-void Server::handle_kill(const guest_protocol::KillRequest& request) {
-  Running* command = find(request.header.sequence);
-  if (command == nullptr) return;  // it has just ended
-  if (request.whole_tree != 0) return kill_tree(*command);
-  (void)sys::pidfd_send_signal(command->pidfd.get(), request.signal);
+// Passes the request in `message` on to the standby. Returns 0 or an errno.
+int Server::hand_over(std::size_t size, int stdin_fd) {
+  const iovec part{message.data(), size};
+  if (send_message(standby_.socket.get(), &part, 1, &stdin_fd, stdin_fd >= 0 ? 1 : 0)) return 0;
+  const int error = errno;
+  linger(0, standby_.cgroup_number);
+  standby_ = Standby{};  // closed, it exits, and is reaped like any other child
+  return error;
 }
 
-void Server::kill_tree(const Running& command) {
-  const UniqueFd file(::openat(command.cgroup.get(), "cgroup.kill", O_WRONLY | O_CLOEXEC));
-  if (!file || ::write(file.get(), "1", 1) != 1) (void)sys::pidfd_send_signal(command.pidfd.get(), SIGKILL);
+// The output's reading ends go to whoever reads them.
+bool Server::send_started(const guest_protocol::StartRequest& request) {
+  const guest_protocol::Started started{{Kind::started, request.header.sequence}, standby_.pid};
+  if (request.output == Output::kept) {
+    (void)kept_.take_output(request.header.sequence, std::move(standby_.out), std::move(standby_.err));
+    return send(channel_, started);
+  }
+  const std::array<int, 2> ends = {standby_.out.get(), standby_.err.get()};
+  return send(channel_, started, ends.data(), ends.size());
+}
+
+void Server::handle_kill(const guest_protocol::KillRequest& request) {
+  if (request.whole_tree != 0) {
+    const UniqueFd cgroup = open_tree(request.header.sequence);
+    if (!cgroup) return;  // its last process has just ended
+    return request.signal == SIGKILL ? kill_tree(cgroup.get()) : signal_tree(cgroup.get(), request.signal);
+  }
+  if (const Running* command = find(request.header.sequence); command != nullptr)
+    (void)sys::pidfd_send_signal(command->pidfd.get(), request.signal);
+}
+
+// The cgroup of a command that runs, or of what it has left behind.
+UniqueFd Server::open_tree(std::uint32_t sequence) {
+  std::uint32_t number = 0;
+  if (const Running* command = find(sequence); command != nullptr) number = command->cgroup_number;
+  for (std::size_t i = 0; i < lingering_count_; ++i)
+    if (lingering_[i].sequence == sequence) number = lingering_[i].cgroup_number;
+  return number == 0 ? UniqueFd() : open_command_cgroup(builder_.cgroup(), number);
 }
 
 void Server::handle_children() {
@@ -203,7 +321,7 @@ void Server::finish(Running& command, int status, const rusage& usage) {
     exited.max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024U;
     (void)send(channel_, exited);
     if (exited.tree_left != 0) {
-      linger(command.cgroup_number);
+      linger(command.sequence, command.cgroup_number);
     } else {
       remove_command_cgroup(builder_.cgroup(), command.cgroup_number);
     }
@@ -236,7 +354,7 @@ void Server::handle_deadlines() {
     if (command.pid < 0 || command.deadline_ms == 0 || command.deadline_ms > now) continue;
     command.deadline_ms = 0;
     command.timed_out = true;
-    kill_tree(command);
+    kill_tree(command.cgroup.get());
   }
   arm_timer();
 }
@@ -252,15 +370,15 @@ void Server::arm_timer() {
   (void)::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &spec, nullptr);
 }
 
-void Server::linger(std::uint32_t cgroup_number) {
-  if (lingering_count_ < lingering_.size()) lingering_[lingering_count_++] = cgroup_number;
+void Server::linger(std::uint32_t sequence, std::uint32_t cgroup_number) {
+  if (lingering_count_ < lingering_.size()) lingering_[lingering_count_++] = {sequence, cgroup_number};
 }
 
 // Cgroups of background trees whose last process has just gone.
 void Server::sweep_lingering() {
   for (std::size_t i = 0; i < lingering_count_;) {
     std::array<char, 32> path{};
-    (void)std::snprintf(path.data(), path.size(), "work/c-%u", lingering_[i]);
+    (void)std::snprintf(path.data(), path.size(), "work/c-%u", lingering_[i].cgroup_number);
     if (::unlinkat(builder_.cgroup(), path.data(), AT_REMOVEDIR) < 0 && errno == EBUSY) {
       ++i;
     } else {
@@ -272,12 +390,6 @@ void Server::sweep_lingering() {
 Server::Running* Server::find(std::uint32_t sequence) {
   for (Running& command : running_)
     if (command.pid >= 0 && command.sequence == sequence) return &command;
-  return nullptr;
-}
-
-Server::Running* Server::free_slot() {
-  for (Running& command : running_)
-    if (command.pid < 0) return &command;
   return nullptr;
 }
 

@@ -10,6 +10,8 @@
 #include "base/unique_fd.h"
 #include "guest/build.h"
 #include "guest/command.h"
+#include "guest/kept.h"
+#include "guest/slots.h"
 
 namespace lmsb::guest {
 
@@ -32,7 +34,7 @@ class Server {
     pid_t pid = -1;
     std::uint32_t sequence = 0;
     std::uint32_t cgroup_number = 0;
-    std::uint64_t deadline_ms = 0;  // monotonic; 0 = none
+    std::uint64_t deadline_ms = 0;  // CLOCK_BOOTTIME; 0 = none
     bool timed_out = false;
     UniqueFd pidfd;
     UniqueFd socket;
@@ -41,19 +43,24 @@ class Server {
 
   bool handle_message();
   bool handle_start(std::size_t size, ReceivedFds& fds);
+  bool start_command(const guest_protocol::StartRequest& request, std::size_t size, int stdin_fd);
+  int hand_over(std::size_t size, int stdin_fd);
+  bool send_started(const guest_protocol::StartRequest& request);
   void handle_kill(const guest_protocol::KillRequest& request);
+  UniqueFd open_tree(std::uint32_t sequence);
+  bool handle_write(std::size_t size);
+  void handle_forget(std::uint32_t sequence);
   void handle_children();
   void make_standby();
   void handle_deadlines();
   void finish(Running& command, int status, const rusage& usage);
   bool report_from_standby(Running& command);
-  void kill_tree(const Running& command);
   void send_start_failed(std::uint32_t sequence, guest_protocol::Step step, int error);
   void arm_timer();
-  void linger(std::uint32_t cgroup_number);  // it is removed when its last process has gone
+  // A command has ended and others of its tree have not: its cgroup is removed when the last one has gone.
+  void linger(std::uint32_t sequence, std::uint32_t cgroup_number);
   void sweep_lingering();
   Running* find(std::uint32_t sequence);
-  Running* free_slot();
 
   int channel_;  // owned by main
   const Builder& builder_;
@@ -62,8 +69,13 @@ class Server {
   Standby standby_;
   UniqueFd children_;  // signalfd of SIGCHLD
   UniqueFd timer_;
-  std::array<Running, guest_protocol::kMaxProcesses> running_;
-  std::array<std::uint32_t, guest_protocol::kMaxProcesses> lingering_{};  // cgroups whose leader is gone
+  Slots<Running, guest_protocol::kMaxProcesses> running_;
+  Kept kept_;
+  struct Lingering {
+    std::uint32_t sequence;
+    std::uint32_t cgroup_number;
+  };
+  std::array<Lingering, guest_protocol::kMaxProcesses> lingering_;
   std::size_t lingering_count_ = 0;
 };
 

@@ -4,50 +4,15 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <map>
 #include <signal.h>
 
-#include "io/event.h"
+#include "guest_client/channel_state.h"
 #include "io/spawn.h"
-#include "io/wait_fd.h"
-#include "os/message_socket.h"
 #include "os/pipe.h"
 
 namespace lmsb::guest_client {
 
 using guest_protocol::Kind;
-
-struct ProcessState {
-  ProcessState(boost::asio::io_context& loop, std::weak_ptr<ChannelState> c, std::uint32_t s)
-      : channel(std::move(c)), sequence(s), changed(loop) {}
-  std::weak_ptr<ChannelState> channel;
-  std::uint32_t sequence;
-  bool started = false;
-  UniqueFd out;
-  UniqueFd err;
-  std::optional<Ending> ending;
-  io::Event changed;
-};
-
-struct ChannelState {
-  ChannelState(boost::asio::io_context& l, UniqueFd s)
-      : loop(l), socket(std::move(s)), watch(l.get_executor(), socket), changed(l) {}
-  boost::asio::io_context& loop;
-  UniqueFd socket;
-  io::FdWatch watch;  // after the socket: ends before it
-  bool closed = false;
-  std::optional<guest_protocol::Ready> ready;
-  std::optional<guest_protocol::Failed> failed;
-  io::Event changed;
-  std::uint32_t next_sequence = 1;
-  std::map<std::uint32_t, std::weak_ptr<ProcessState>> processes;
-
-  void close();
-  bool dispatch(const char* message, std::size_t size, ReceivedFds& fds);
-  std::shared_ptr<ProcessState> find(std::uint32_t sequence);
-  void end(std::uint32_t sequence, const Ending& ending);
-  bool send_kill(std::uint32_t sequence, int signal, bool whole_tree);
-};
 
 namespace {
 
@@ -58,12 +23,11 @@ bool read_as(Message& message, const char* data, std::size_t size) {
   return true;
 }
 
-Error guest_gone() { return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost"); }
-
 // Reads messages until the guest goes. Holds the state while the channel lives.
 io::Always<void> read_messages(std::shared_ptr<ChannelState> state) {
   constexpr int kTurn = 32;  // messages before others have theirs: a flood must not hold the loop
-  std::array<char, 1024> buffer{};
+  // One loop, one thread, and no wait between a message's arrival and its end: never in use twice.
+  static std::array<char, sizeof(guest_protocol::OutputPiece) + guest_protocol::kMaxPiece> buffer;
   for (int taken = 1; !state->closed; ++taken) {
     if (taken % kTurn == 0) {
       const Status turn = co_await state->watch.readable();
@@ -83,6 +47,12 @@ io::Always<void> read_messages(std::shared_ptr<ChannelState> state) {
 
 }  // namespace
 
+Error guest_gone() { return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost"); }
+
+Error guest_busy() {
+  return Error(ErrorCode::resource_exhausted, "the sandbox does not keep up with requests").with_slug("sandbox_busy");
+}
+
 void ChannelState::close() {
   if (closed) return;
   closed = true;
@@ -101,14 +71,14 @@ std::shared_ptr<ProcessState> ChannelState::find(std::uint32_t sequence) {
 }
 
 void ChannelState::end(std::uint32_t sequence, const Ending& ending) {
-  if (const auto process = find(sequence)) {
-    process->ending = ending;
+  const auto process = find(sequence);
+  if (process) {
+    if (!process->ending) process->ending = ending;
     process->changed.notify_all();
   }
-  processes.erase(sequence);
+  if (!process || !process->is_kept) processes.erase(sequence);  // a kept one's output can still be read
 }
 
-// False for what no guest of ours sends.
 bool ChannelState::dispatch(const char* message, std::size_t size, ReceivedFds& fds) {
   guest_protocol::Header header{};
   if (size < sizeof header) return false;
@@ -129,15 +99,7 @@ bool ChannelState::dispatch(const char* message, std::size_t size, ReceivedFds& 
     }
     case Kind::started: {
       guest_protocol::Started value{};
-      if (!read_as(value, message, size) || fds.count != 2) return false;
-      if (!os::is_readable_pipe(fds.fds[0].get()) || !os::is_readable_pipe(fds.fds[1].get())) return false;
-      const auto process = find(header.sequence);
-      if (!process) return true;
-      process->started = true;
-      process->out = std::move(fds.fds[0]);
-      process->err = std::move(fds.fds[1]);
-      process->changed.notify_all();
-      return true;
+      return read_as(value, message, size) && take_started(find(header.sequence), value, fds);
     }
     case Kind::start_failed: {
       guest_protocol::StartFailed value{};
@@ -156,15 +118,84 @@ bool ChannelState::dispatch(const char* message, std::size_t size, ReceivedFds& 
       end(header.sequence, ending);
       return true;
     }
+    case Kind::stdin_done:
+    case Kind::output:
+    case Kind::output_grew: return take_kept(header.kind, message, size);
     default: return false;
   }
 }
 
+bool ChannelState::take_started(const std::shared_ptr<ProcessState>& process, const guest_protocol::Started& started,
+                                ReceivedFds& fds) {
+  const bool is_kept = process && process->is_kept;
+  if (fds.count != (is_kept ? 0 : 2)) return false;
+  for (std::size_t i = 0; i < fds.count; ++i)
+    if (!os::is_readable_pipe(fds.fds[i].get())) return false;
+  if (!process) return true;
+  process->started = true;
+  process->pid = started.pid;
+  if (!is_kept) {
+    process->out = std::move(fds.fds[0]);
+    process->err = std::move(fds.fds[1]);
+  }
+  process->changed.notify_all();
+  return true;
+}
+
+// What concerns a kept process: it is told; what it thinks of the contents is its own matter.
+bool ChannelState::take_kept(Kind kind, const char* message, std::size_t size) {
+  if (kind == Kind::output) return take_output(message, size);
+  if (kind == Kind::stdin_done) {
+    guest_protocol::StdinDone value{};
+    if (!read_as(value, message, size)) return false;
+    const auto process = find(value.header.sequence);
+    if (!process) return true;
+    process->written = value.error;
+    process->changed.notify_all();
+    return true;
+  }
+  guest_protocol::OutputGrew value{};
+  if (!read_as(value, message, size) || value.stream > guest_protocol::Stream::err) return false;
+  const auto process = find(value.header.sequence);
+  if (!process) return true;
+  ++process->grown[static_cast<std::size_t>(value.stream)];
+  process->changed.notify_all();
+  return true;
+}
+
+bool ChannelState::take_output(const char* message, std::size_t size) {
+  guest_protocol::OutputPiece value{};
+  if (size < sizeof value) return false;
+  std::memcpy(&value, message, sizeof value);
+  if (value.size > guest_protocol::kMaxPiece || size != sizeof value + value.size) return false;
+  const auto process = find(value.header.sequence);
+  if (!process) return true;
+  const auto found = process->reads.find(value.ticket);
+  if (found == process->reads.end()) return true;  // whoever asked has gone
+  ProcessState::Read& read = *found->second;
+  if (value.stream != read.stream || value.offset < read.offset || value.end < value.offset ||
+      value.end - value.offset < value.size)
+    return value.error != 0;
+  read.error = value.error;
+  read.piece = Piece{value.offset, std::string(message + sizeof value, value.size), value.end, value.ended != 0};
+  process->reads.erase(found);
+  process->changed.notify_all();
+  return true;
+}
+
+io::Task<void> ChannelState::wait_room(std::shared_ptr<ChannelState> self) {
+  if (self->is_waiting_for_room) co_return co_await self->changed.wait();
+  self->is_waiting_for_room = true;
+  const Status writable = co_await self->watch.writable();
+  self->is_waiting_for_room = false;
+  self->changed.notify_all();
+  if (self->closed) co_return guest_gone();
+  co_return writable;
+}
+
 bool ChannelState::send_kill(std::uint32_t sequence, int signal, bool whole_tree) {
   if (closed) return false;
-  guest_protocol::KillRequest request{{Kind::kill, sequence}, signal, whole_tree ? 1U : 0U};
-  const iovec part{&request, sizeof request};
-  return send_message(socket.get(), &part, 1);
+  return send(guest_protocol::KillRequest{{Kind::kill, sequence}, signal, whole_tree ? 1U : 0U});
 }
 
 Process::~Process() {
@@ -177,6 +208,8 @@ io::Task<void> Process::wait_started(io::Deadline deadline) {
   if (!state->started && state->ending->kind == Ending::Kind::lost) co_return guest_gone();
   co_return Status();
 }
+
+int Process::pid() const { return state_->pid; }
 
 UniqueFd Process::take_stdout() { return std::move(state_->out); }
 UniqueFd Process::take_stderr() { return std::move(state_->err); }
@@ -218,8 +251,10 @@ io::Task<guest_protocol::Ready> Channel::wait_ready(io::Deadline deadline) {
   co_return guest_gone();
 }
 
-Result<Process> Channel::start(const StartSpec& spec, int stdin_fd) {
-  if (state_->closed) return guest_gone();
+Result<std::shared_ptr<ProcessState>> ChannelState::start(const StartSpec& spec, int stdin_fd,
+                                                          guest_protocol::Output output,
+                                                          const std::shared_ptr<ChannelState>& self) {
+  if (closed) return guest_gone();
   std::string body;
   for (const auto* list : {&spec.argv, &spec.env})
     for (const std::string& text : *list) body.append(text.c_str(), text.size() + 1);
@@ -228,22 +263,33 @@ Result<Process> Channel::start(const StartSpec& spec, int stdin_fd) {
     return Error(ErrorCode::invalid_argument, "arguments and environment are larger than 384 KiB or 2048 entries")
         .with_slug("command_too_large");
   guest_protocol::StartRequest request{};
-  request.header = {Kind::start, state_->next_sequence++};
+  request.header = {Kind::start, next_sequence++};
   request.program = spec.program;
   request.argc = static_cast<std::uint32_t>(spec.argv.size());
   request.envc = static_cast<std::uint32_t>(spec.env.size());
   request.body_size = static_cast<std::uint32_t>(body.size());
-  request.spare_deadline_ms = spec.spare_deadline_ms;
+  request.deadline_ms = spec.deadline_ms;
+  request.output = output;
+  request.keep_stdin = spec.keep_stdin ? 1 : 0;
+  request.columns = spec.columns;
+  request.rows = spec.rows;
   const std::array<iovec, 2> parts = {{{&request, sizeof request}, {body.data(), body.size()}}};
-  if (!send_message(state_->socket.get(), parts.data(), parts.size(), &stdin_fd, stdin_fd >= 0 ? 1 : 0)) {
-    if (errno == EAGAIN)
-      return Error(ErrorCode::resource_exhausted, "the sandbox does not keep up with requests")
-          .with_slug("sandbox_busy");
-    return guest_gone();
-  }
-  auto process = std::make_shared<ProcessState>(state_->loop, state_, request.header.sequence);
-  state_->processes[request.header.sequence] = process;
+  if (!send_message(socket.get(), parts.data(), parts.size(), &stdin_fd, stdin_fd >= 0 ? 1 : 0))
+    return errno == EAGAIN ? guest_busy() : guest_gone();
+  auto process = std::make_shared<ProcessState>(loop, self, request.header.sequence);
+  process->is_kept = output == guest_protocol::Output::kept;
+  processes[request.header.sequence] = process;
+  return process;
+}
+
+Result<Process> Channel::start(const StartSpec& spec, int stdin_fd) {
+  LMSB_TRY(auto process, state_->start(spec, stdin_fd, guest_protocol::Output::direct, state_));
   return Process(std::move(process));
+}
+
+Result<KeptProcess> Channel::start_kept(const StartSpec& spec, int stdin_fd) {
+  LMSB_TRY(auto process, state_->start(spec, stdin_fd, guest_protocol::Output::kept, state_));
+  return KeptProcess(std::move(process));
 }
 
 bool Channel::is_closed() const { return state_->closed; }

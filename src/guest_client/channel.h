@@ -24,7 +24,10 @@ struct StartSpec {
   std::vector<std::string> argv;
   std::vector<std::string> env;  // "NAME=value"
   std::string cwd = "/";
-  std::uint64_t spare_deadline_ms = 0;  // 0 = none
+  std::uint64_t deadline_ms = 0;  // 0 = none
+  bool keep_stdin = false;        // of a kept process: its stdin stays open, for write_stdin()
+  std::uint16_t columns = 0;      // of a kept process: not 0 = it gets a terminal of that size
+  std::uint16_t rows = 0;
 };
 
 // How a command ended.
@@ -42,6 +45,7 @@ struct Ending {
 
 struct ProcessState;
 struct ChannelState;
+class KeptProcess;  // guest_client/kept_process.h
 
 // One command. Destroying it before it ended kills its whole tree.
 class Process {
@@ -54,6 +58,7 @@ class Process {
   // Waits until the guest has handed out the ends of its output; they may be gone before it exec'ed. Errors:
   // unavailable (the guest is gone), deadline_exceeded, cancelled.
   io::Task<void> wait_started(io::Deadline deadline);
+  int pid() const;  // inside; once it has begun
   // The reading ends of pipes that the sandbox made: to be read with os/pipe.h.
   UniqueFd take_stdout();
   UniqueFd take_stderr();
@@ -79,6 +84,8 @@ class Channel {
   // Asks for a command; `stdin_fd` is -1 or borrowed for the call. Never blocks. Errors: invalid_argument (arguments
   // and environment too large), resource_exhausted (the guest is not keeping up), unavailable (it is gone).
   Result<Process> start(const StartSpec& spec, int stdin_fd);
+  // The same for a command whose output the guest keeps.
+  Result<KeptProcess> start_kept(const StartSpec& spec, int stdin_fd);
   // Whether the guest is gone.
   bool is_closed() const;
 

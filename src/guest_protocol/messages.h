@@ -11,20 +11,39 @@
 
 namespace lmsb::guest_protocol {
 
-constexpr std::size_t kMaxBody = 384 * 1024;   // arguments and environment of one command
-constexpr std::uint32_t kMaxProcesses = 1024;  // commands alive at once in a sandbox
+constexpr std::size_t kMaxBody = 384 * 1024;    // arguments and environment of one command
+constexpr std::uint32_t kMaxProcesses = 1024;   // commands alive at once in a sandbox
+constexpr std::uint32_t kMaxKept = 256;         // of them, and of ended ones, those whose output the guest keeps
+constexpr std::uint32_t kMaxPiece = 64 * 1024;  // octets of output or input in one message
 
 enum class Kind : std::uint32_t {
   // daemon → guest
   start = 1,  // StartRequest + body; descriptor 0, if any, is the command's stdin
   kill = 2,   // KillRequest
+  // ... of a command with Output::kept, by its sequence, until it is forgotten
+  write_stdin = 3,  // WriteStdin + data
+  read_output = 4,  // ReadOutput
+  resize = 6,       // Resize: of a command with a terminal
+  forget = 5,       // Header only: its output is not wanted any more; killed if it is alive
   // guest → daemon
   ready = 64,         // Ready: the sandbox stands
   failed = 65,        // Failed: the launch failed; the guest ends
   started = 66,       // Started; descriptors: read ends of stdout and stderr
   start_failed = 67,  // StartFailed
   exited = 68,        // Exited
+  stdin_done = 69,    // StdinDone: the answer to write_stdin
+  output = 70,        // OutputPiece + data: the answer to read_output
+  output_grew = 71,   // OutputGrew: there is more where a read found nothing
 };
+
+// Where what a command writes goes.
+enum class Output : std::uint32_t {
+  direct,  // to the daemon: the read ends of the pipes travel with `started`; the command ends with its reader
+  kept,    // to the guest, which keeps the last of each stream in memory and what came before it in a file
+};
+
+enum class Stream : std::uint32_t { out, err };
+constexpr std::size_t kStreams = 2;
 
 // What a start request makes of the standby process once it has the posture of a command.
 enum class Program : std::uint32_t {
@@ -48,13 +67,21 @@ struct StartRequest {
   std::uint32_t argc;
   std::uint32_t envc;
   std::uint32_t body_size;
-  std::uint64_t spare_deadline_ms;  // 0 = none: the guest kills the tree after this, for when the daemon is away
+  std::uint64_t deadline_ms;  // 0 = none: the guest kills the tree after this; of a direct one a spare, for when the
+                              // daemon is away
+  Output output = Output::direct;
+  std::uint32_t keep_stdin = 0;  // 1: stdin is a pipe that the guest holds, for write_stdin; only with Output::kept
+  // Not 0: the command gets a terminal of that size for stdin, stdout and stderr; only with Output::kept. What it shows
+  // is Stream::out, what is written to stdin is typed.
+  std::uint16_t columns = 0;
+  std::uint16_t rows = 0;
+  std::uint32_t unused = 0;
 };
 
 struct KillRequest {
   Header header;
   std::int32_t signal;
-  std::uint32_t whole_tree;  // 1: every process of the command (signal is then SIGKILL); 0: the leader
+  std::uint32_t whole_tree;  // 1: every process of the command; 0: the leader
 };
 
 struct Ready {
@@ -72,6 +99,51 @@ struct Failed {
 struct Started {
   Header header;
   std::int32_t pid;  // inside
+};
+
+// At most kMaxPiece octets follow. Answered when the pipe has taken them all; one at a time for each command.
+struct WriteStdin {
+  Header header;
+  std::uint32_t size;
+  std::uint32_t close;  // 1: afterwards that was all
+};
+
+struct StdinDone {
+  Header header;
+  std::int32_t error;  // EPIPE: nobody reads it any more; ESRCH: no such command, or it has no stdin; EBUSY
+};
+
+struct Resize {
+  Header header;
+  std::uint16_t columns;
+  std::uint16_t rows;
+};
+
+struct ReadOutput {
+  Header header;
+  std::uint32_t ticket;  // the answer carries it
+  Stream stream;
+  std::uint64_t offset;   // of the stream's octets, from its beginning
+  std::uint32_t size;     // at most; kMaxPiece
+  std::uint32_t discard;  // 1: what stands before `offset` is not wanted any more
+};
+
+// `size` octets of data follow. Nothing there yet (size 0, ended 0): `output_grew` will come, once.
+struct OutputPiece {
+  Header header;
+  std::uint32_t ticket;
+  Stream stream;
+  std::uint64_t offset;  // of the first octet that follows: larger than asked where the ones before it are lost
+  std::uint64_t end;     // how much the stream has had so far
+  std::uint32_t size;
+  std::uint32_t ended;  // 1: nothing more will come (and it is all there up to `end`)
+  std::int32_t error;   // ESRCH: no such command
+  std::uint32_t unused;
+};
+
+struct OutputGrew {
+  Header header;
+  Stream stream;
 };
 
 struct StartFailed {

@@ -20,6 +20,8 @@ RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAns
   add_run_routes(table, control);
   add_sandbox_routes(table, control, answers, options.created_limits);
   add_exec_routes(table, control);
+  add_process_routes(table, control);
+  add_pty_routes(table, control);
   add_image_routes(table, control);
   add_model_routes(table, control);
   add_info_routes(table, control);

@@ -12,21 +12,6 @@ constexpr std::size_t kMaxSequence = 4;  // octets of the longest UTF-8 characte
 
 bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; }
 
-// How many octets the character that `lead` begins has.
-std::size_t sequence_size(char lead) {
-  const auto c = static_cast<unsigned char>(lead);
-  return c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 1;
-}
-
-// How many octets at the end of `head` belong to a character that is not complete.
-std::size_t incomplete_end(std::string_view head) {
-  for (std::size_t back = 1; back < kMaxSequence && back <= head.size(); ++back) {
-    const char c = head[head.size() - back];
-    if (!is_continuation(c)) return sequence_size(c) > back ? back : 0;
-  }
-  return 0;
-}
-
 std::size_t incomplete_begin(std::string_view tail) {
   std::size_t count = 0;
   while (count < kMaxSequence - 1 && count < tail.size() && is_continuation(tail[count])) ++count;
@@ -70,7 +55,7 @@ ShownOutput show_output(control::Output output) {
   const std::string_view all = output.data;
   std::string_view head = all.substr(0, std::min(output.cut_at, all.size()));
   std::string_view tail = all.substr(head.size());
-  const std::size_t lost_end = incomplete_end(head);
+  const std::size_t lost_end = incomplete_utf8_end(head);
   const std::size_t lost_begin = incomplete_begin(tail);
   head.remove_suffix(lost_end);
   tail.remove_prefix(lost_begin);
@@ -91,6 +76,14 @@ void write_truncated(json::Writer& out, std::uint64_t stdout_bytes, std::uint64_
   out.key("stdout_bytes").unsigned_integer(stdout_bytes).key("stderr_bytes").unsigned_integer(stderr_bytes);
   string_or_null(out.key("spill_path"), spill_path);
   out.end_object();
+}
+
+void write_ending_fields(json::Writer& out, const control::ExecResult& result) {
+  write_verdict(out, result);
+  write_usage(out, result.usage);
+  out.key("sandbox_id").string(result.sandbox_id).key("image_digest").string(result.image_digest);
+  string_or_null(out.key("hint"), result.hint);
+  out.key("background_left").boolean(result.background_left);
 }
 
 void write_exec_fields(json::Writer& out, control::ExecResult result) {

@@ -20,6 +20,9 @@ ShownOutput show_output(control::Output output);
 void write_truncated(json::Writer& out, std::uint64_t stdout_bytes, std::uint64_t stderr_bytes,
                      std::string_view spill_path = {});
 
+// How a command ended, without its output: the end of a stream, or of a process that is not waited for.
+void write_ending_fields(json::Writer& out, const control::ExecResult& result);
+
 // The result's fields, into an object that is open: /v1/run adds `files` to it.
 void write_exec_fields(json::Writer& out, control::ExecResult result);
 

@@ -4,11 +4,129 @@
 #include <string>
 
 #include "control/control.h"
+#include "control/process_service.h"
 #include "http/message.h"
 #include "io/run_blocking.h"
 #include "server/app.h"
 
 namespace lmsb::server {
+
+// Processes that do what the test says, and remember what they were asked.
+class FakeProcesses final : public control::ProcessService {
+ public:
+  using Principal = control::Principal;
+
+  // Says its events one by one.
+  class Events final : public control::CommandStream {
+   public:
+    explicit Events(std::vector<control::CommandEvent> events) : events_(std::move(events)) {}
+    io::Task<std::optional<control::CommandEvent>> next(io::Deadline) override {
+      if (at_ == events_.size()) co_return std::optional<control::CommandEvent>();
+      co_return std::optional<control::CommandEvent>(events_[at_++]);
+    }
+
+   private:
+    std::vector<control::CommandEvent> events_;
+    std::size_t at_ = 0;
+  };
+
+  io::Task<control::ProcessInfo> start(Principal, std::string sandbox, control::StartProcess request) override {
+    named = std::move(sandbox);
+    started = std::move(request);
+    if (error) co_return *error;
+    co_return info;
+  }
+  io::Task<std::shared_ptr<control::CommandStream>> run(Principal, std::string sandbox,
+                                                        control::Command command) override {
+    named = std::move(sandbox);
+    started.command = std::move(command);
+    if (error) co_return *error;
+    std::shared_ptr<control::CommandStream> stream = std::make_shared<Events>(events);
+    co_return stream;
+  }
+  io::Task<control::ExecResult> run_in_session(Principal, std::string sandbox, std::string session,
+                                               control::Command command) override {
+    named = std::move(sandbox) + "/" + std::move(session);
+    started.command = std::move(command);
+    if (error) co_return *error;
+    control::ExecResult result;
+    result.outcome = control::Outcome::exited;
+    result.exit_code = 0;
+    co_return result;
+  }
+  Status end_session(const Principal&, const std::string& sandbox, const std::string& session) override {
+    named = sandbox + "/" + session;
+    return error ? Status(*error) : Status();
+  }
+  Result<std::vector<control::ProcessInfo>> list(const Principal&, const std::string& sandbox) override {
+    named = sandbox;
+    if (error) return *error;
+    return std::vector<control::ProcessInfo>{info};
+  }
+  io::Task<control::ProcessInfo> get(Principal, std::string sandbox, std::string process,
+                                     std::chrono::milliseconds wait) override {
+    named = std::move(sandbox) + "/" + std::move(process);
+    waited = wait;
+    if (error) co_return *error;
+    co_return info;
+  }
+  io::Task<control::OutputPiece> output(Principal, std::string, std::string, control::Stream stream,
+                                        std::uint64_t offset, std::chrono::milliseconds wait) override {
+    from.offsets.fill(std::nullopt);
+    from.offsets[static_cast<std::size_t>(stream)] = offset;
+    waited = wait;
+    if (error) co_return *error;
+    co_return piece;
+  }
+  Result<std::shared_ptr<control::CommandStream>> follow(const Principal&, const std::string&, const std::string&,
+                                                         control::FollowFrom asked) override {
+    from = asked;
+    if (error) return *error;
+    std::shared_ptr<control::CommandStream> stream = std::make_shared<Events>(events);
+    return stream;
+  }
+  io::Task<void> write_stdin(Principal, std::string, std::string, std::string data, bool close) override {
+    written = std::move(data);
+    closed = close;
+    if (error) co_return *error;
+    co_return Status();
+  }
+  Status signal(const Principal&, const std::string&, const std::string&, int number, bool whole_tree) override {
+    signalled = number;
+    to_tree = whole_tree;
+    return error ? Status(*error) : Status();
+  }
+  Status resize(const Principal&, const std::string&, const std::string&, control::TerminalSize size) override {
+    resized = size;
+    return error ? Status(*error) : Status();
+  }
+  Result<control::TerminalHolder> take_terminal(const Principal&, const std::string&, const std::string&) override {
+    if (error) return *error;
+    return control::TerminalHolder{++holder, info};
+  }
+  io::Task<void> wait_taken(Principal, std::string, control::TerminalHolder) override { co_return Status(); }
+  Status forget(const Principal&, const std::string& sandbox, const std::string& process) override {
+    named = sandbox + "/" + process;
+    return error ? Status(*error) : Status();
+  }
+
+  // What they answer: `error` where one is set.
+  std::optional<Error> error;
+  control::ProcessInfo info;
+  control::OutputPiece piece;
+  std::vector<control::CommandEvent> events;
+  // What they were asked.
+  std::string named;
+  control::StartProcess started;
+  std::chrono::milliseconds waited{-1};
+  control::FollowFrom from;
+  std::string written;
+  bool closed = false;
+  int signalled = 0;
+  control::TerminalSize resized;
+  std::uint64_t holder = 0;
+  bool to_tree = false;
+};
 
 class FakeControl final : public control::Control {
  public:
@@ -19,6 +137,13 @@ class FakeControl final : public control::Control {
     one_shot = std::move(request);
     if (error) co_return *error;
     co_return one_shot_result;
+  }
+  io::Task<std::shared_ptr<control::CommandStream>> follow_once(Principal who, control::OneShot request) override {
+    asker = std::move(who);
+    one_shot = std::move(request);
+    if (error) co_return *error;
+    std::shared_ptr<control::CommandStream> stream = std::make_shared<FakeProcesses::Events>(fake_processes.events);
+    co_return stream;
   }
   io::Task<control::SandboxInfo> create(Principal who, control::CreateSandbox request) override {
     asker = std::move(who);
@@ -57,6 +182,7 @@ class FakeControl final : public control::Control {
     if (error) co_return *error;
     co_return one_shot_result.exec;
   }
+  control::ProcessService& processes() override { return fake_processes; }
   Result<std::vector<control::ImageInfo>> images() override {
     return std::vector<control::ImageInfo>{{"host", "sha256:00", 7, "2026-01-01T00:00:00Z", true}};
   }
@@ -94,6 +220,7 @@ class FakeControl final : public control::Control {
   }
   control::HealthReport health() override { return {ready, {{"launcher", ready}}}; }
 
+  FakeProcesses fake_processes;
   // What it answers: `error` where one is set.
   std::optional<Error> error;
   bool is_missing = false;  // there is no sandbox, until one is created

@@ -1,5 +1,9 @@
-// POST /v1/sandboxes/{id}/exec: a command in a kept sandbox, its result when it has ended.
+// POST /v1/sandboxes/{id}/exec: a command in a kept sandbox: its result when it has ended, what it does as it does it
+// (Accept), or the process that goes on by itself (detach).
+#include "control/process_service.h"
+#include "server/event_stream.h"
 #include "server/exec_result.h"
+#include "server/process_events.h"
 #include "server/v1_fields.h"
 #include "server/v1_routes.h"
 
@@ -8,27 +12,92 @@ namespace {
 
 using control::Control;
 
-io::Task<http::Response> exec(Control& control, Call call) {
+struct ExecRequest {
+  ExecRequest() = default;
   control::Command command;
-  auto refusal = read_body(call.request.body, [&](json::ObjectReader& reader) {
-    read_command(reader, command);
-    refuse_for_now(reader, "limits", "the limits of a kept sandbox are for all of its commands together");
-  });
-  if (refusal) co_return *std::move(refusal);
-  call.request.body.clear();
-  std::string id = call.request.params["id"];
-  LMSB_CO_TRY(auto result, co_await control.exec(std::move(call.who), std::move(id), std::move(command)));
+  bool detach = false;
+  bool keep_stdin = false;
+  std::optional<control::TerminalSize> terminal;
+  std::string session;
+};
+
+void read_exec(json::ObjectReader& reader, ExecRequest& out) {
+  reader.boolean("detach", out.detach);
+  // Nobody waits for a detached one, so it has no time limit of its own unless it asks for one.
+  if (out.detach) out.command.timeout = std::chrono::milliseconds(0);
+  read_command(reader, out.command, out.detach ? NoTimeout::allowed : NoTimeout::refused);
+  if (reader.boolean("keep_stdin", out.keep_stdin) && out.keep_stdin && !out.detach)
+    reader.refuse("keep_stdin", "only with detach: who waits for a command cannot write to it");
+  read_terminal(reader, out.terminal);
+  if (out.terminal && !out.detach)
+    reader.refuse("pty", "only with detach: GET /v1/sandboxes/{id}/pty is the terminal that one can talk to");
+  if (reader.string("session", out.session) && out.detach)
+    reader.refuse("session", "its commands are waited for: leave detach out");
+  refuse_for_now(reader, "limits", "the limits of a kept sandbox are for all of its commands together");
+}
+
+http::Response result_answer(control::ExecResult result) {
   json::Writer out;
   out.begin_object();
   write_exec_fields(out, std::move(result));
   out.end_object();
-  co_return http::Response::json(200, std::move(out).str());
+  return http::Response::json(200, std::move(out).str());
+}
+
+io::Task<http::Response> detach(Control& control, Call call, ExecRequest request) {
+  control::StartProcess start;
+  start.command = std::move(request.command);
+  start.keep_stdin = request.keep_stdin;
+  start.terminal = request.terminal;
+  std::string id = call.request.params["id"];
+  LMSB_CO_TRY(const auto info, co_await control.processes().start(std::move(call.who), id, std::move(start)));
+  json::Writer out;
+  write_process(out, info);
+  http::Response response = http::Response::json(201, std::move(out).str());
+  response.headers.set("Location", "/v1/sandboxes/" + info.sandbox_id + "/processes/" + info.id);
+  co_return response;
+}
+
+io::Task<http::Response> follow(Control& control, Call call, ExecRequest request, AnswerFormat format) {
+  std::string id = call.request.params["id"];
+  LMSB_CO_TRY(auto stream,
+              co_await control.processes().run(std::move(call.who), std::move(id), std::move(request.command)));
+  co_return event_answer(std::make_unique<CommandEvents>(std::move(stream)), format);
+}
+
+io::Task<http::Response> exec(Control& control, Call call) {
+  ExecRequest request;
+  auto refusal = read_body(call.request.body, [&](json::ObjectReader& reader) { read_exec(reader, request); });
+  if (refusal) co_return *std::move(refusal);
+  call.request.body.clear();
+  if (request.detach) co_return co_await detach(control, std::move(call), std::move(request));
+  const AnswerFormat format = request.session.empty() ? wanted_format(call.request.headers, AnswerFormat::json)
+                                                      : AnswerFormat::json;  // its streams end with its marks
+  if (format != AnswerFormat::json) co_return co_await follow(control, std::move(call), std::move(request), format);
+  std::string id = call.request.params["id"];
+  if (!request.session.empty()) {
+    LMSB_CO_TRY(auto result,
+                co_await control.processes().run_in_session(std::move(call.who), std::move(id),
+                                                            std::move(request.session), std::move(request.command)));
+    co_return result_answer(std::move(result));
+  }
+  LMSB_CO_TRY(auto result, co_await control.exec(std::move(call.who), std::move(id), std::move(request.command)));
+  co_return result_answer(std::move(result));
+}
+
+io::Task<http::Response> end_session(Control& control, Call call) {
+  LMSB_CO_CHECK(control.processes().end_session(call.who, call.request.params["id"], call.request.params["session"]));
+  http::Response response;
+  response.status = 204;
+  co_return response;
 }
 
 }  // namespace
 
 void add_exec_routes(RouteTable& table, Control& control) {
   table.add("POST", "/v1/sandboxes/{id}/exec", [&control](Call call) { return exec(control, std::move(call)); });
+  table.add("DELETE", "/v1/sandboxes/{id}/sessions/{session}",
+            [&control](Call call) { return end_session(control, std::move(call)); });
 }
 
 }  // namespace lmsb::server

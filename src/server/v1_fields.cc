@@ -64,7 +64,7 @@ bool is_path(std::string_view path) {
 
 }  // namespace
 
-void read_command(json::ObjectReader& reader, control::Command& out) {
+void read_command(json::ObjectReader& reader, control::Command& out, NoTimeout no_timeout) {
   read_cmd_field(reader, out);
   reader.string("shell", out.shell);
   reader.string_map("env", out.env);
@@ -74,10 +74,20 @@ void read_command(json::ObjectReader& reader, control::Command& out) {
     if (auto data = read_data(*input, reader.at("stdin"), reader.faults())) out.stdin_data = *std::move(data);
   }
   std::int64_t timeout = 0;
-  if (reader.integer("timeout_ms", timeout, 1, kMaxTimeoutMs)) out.timeout = std::chrono::milliseconds(timeout);
-  bool detach = false;
-  if (reader.boolean("detach", detach) && detach) reader.refuse("detach", "not yet: commands are waited for");
-  refuse_for_now(reader, "pty", "commands have pipes, no terminal");
+  const std::int64_t least = no_timeout == NoTimeout::allowed ? 0 : 1;
+  if (reader.integer("timeout_ms", timeout, least, kMaxTimeoutMs)) out.timeout = std::chrono::milliseconds(timeout);
+}
+
+void read_terminal(json::ObjectReader& reader, std::optional<control::TerminalSize>& out) {
+  reader.object("pty", [&out](json::ObjectReader& fields) {
+    constexpr std::int64_t kMax = 10'000;
+    std::int64_t columns = 80;
+    std::int64_t rows = 24;
+    fields.integer("cols", columns, 1, kMax);
+    fields.integer("rows", rows, 1, kMax);
+    fields.refuse_others();
+    out = {static_cast<std::uint16_t>(columns), static_cast<std::uint16_t>(rows)};
+  });
 }
 
 void read_runtime_and_egress(json::ObjectReader& reader) {

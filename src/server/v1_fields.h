@@ -7,14 +7,19 @@
 #include <vector>
 
 #include "control/control.h"
+#include "control/process_service.h"
 #include "http/message.h"
 #include "json/reader.h"
 #include "json/writer.h"
 
 namespace lmsb::server {
 
-// cmd, shell, env, cwd, user, stdin, timeout_ms; detach and pty, of which only the absence is there yet.
-void read_command(json::ObjectReader& reader, control::Command& out);
+// Whether timeout_ms may be 0, which means none.
+enum class NoTimeout : std::uint8_t { refused, allowed };
+// cmd, shell, env, cwd, user, stdin, timeout_ms.
+void read_command(json::ObjectReader& reader, control::Command& out, NoTimeout no_timeout = NoTimeout::refused);
+// pty: {"cols","rows"}.
+void read_terminal(json::ObjectReader& reader, std::optional<control::TerminalSize>& out);
 // runtime and egress: what there is may be asked for, what is still to come is a fault that says so.
 void read_runtime_and_egress(json::ObjectReader& reader);
 // A fault "not yet" when the field is there.

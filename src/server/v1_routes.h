@@ -10,9 +10,11 @@ void add_run_routes(RouteTable& table, control::Control& control);  // v1_run.cc
 // v1_sandboxes.cc: create, list, get, delete. `defaults` fill what a create request leaves out of `limits`.
 void add_sandbox_routes(RouteTable& table, control::Control& control, IdempotentAnswers& answers,
                         const control::Limits& defaults);
-void add_exec_routes(RouteTable& table, control::Control& control);   // v1_exec.cc: POST /v1/sandboxes/{id}/exec
-void add_image_routes(RouteTable& table, control::Control& control);  // v1_images.cc
-void add_model_routes(RouteTable& table, control::Control& control);  // v1_models.cc: list, pull
-void add_info_routes(RouteTable& table, control::Control& control);   // v1_info.cc
+void add_exec_routes(RouteTable& table, control::Control& control);     // v1_exec.cc: POST /v1/sandboxes/{id}/exec
+void add_process_routes(RouteTable& table, control::Control& control);  // v1_processes.cc
+void add_pty_routes(RouteTable& table, control::Control& control);      // v1_pty.cc: a terminal
+void add_image_routes(RouteTable& table, control::Control& control);    // v1_images.cc
+void add_model_routes(RouteTable& table, control::Control& control);    // v1_models.cc: list, pull
+void add_info_routes(RouteTable& table, control::Control& control);     // v1_info.cc
 
 }  // namespace lmsb::server

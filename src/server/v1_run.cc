@@ -1,6 +1,8 @@
 // POST /v1/run: a sandbox for one command, with files in and out.
 #include "base/ids.h"
+#include "server/event_stream.h"
 #include "server/exec_result.h"
+#include "server/process_events.h"
 #include "server/v1_fields.h"
 #include "server/v1_routes.h"
 
@@ -24,6 +26,10 @@ void read_run(json::ObjectReader& reader, RunRequest& out) {
   read_files(reader, out.one_shot.files);
   reader.strings("collect", out.one_shot.collect);
   reader.boolean("dry_run", out.dry_run);
+  refuse_for_now(reader, "pty", "a sandbox that is gone with its command has no terminal: create one and exec in it");
+  bool detach = false;
+  if (reader.boolean("detach", detach) && detach)
+    reader.refuse("detach", "a sandbox that is gone with its command's end is waited for: create one and exec in it");
   // A request to create may be sent as it is; nobody can name or list a sandbox that is gone with the answer.
   std::string name;
   std::map<std::string, std::string> labels;
@@ -49,12 +55,21 @@ http::Response run_answer(control::OneShotResult result) {
 
 io::Task<http::Response> run_once(Control& control, Call call) {
   RunRequest request;
-  auto refusal = read_body(call.request.body, [&](json::ObjectReader& reader) { read_run(reader, request); });
+  const AnswerFormat format = wanted_format(call.request.headers, AnswerFormat::json);
+  auto refusal = read_body(call.request.body, [&](json::ObjectReader& reader) {
+    read_run(reader, request);
+    if (format != AnswerFormat::json && !request.one_shot.collect.empty())
+      reader.refuse("collect", "files come with a whole answer: leave Accept out, or collect");
+  });
   if (refusal) co_return *std::move(refusal);
   call.request.body.clear();
   if (request.dry_run) {
     LMSB_CO_TRY(const std::string plan, control.plan_text(request.one_shot));
     co_return plan_answer(plan);
+  }
+  if (format != AnswerFormat::json) {
+    LMSB_CO_TRY(auto stream, co_await control.follow_once(std::move(call.who), std::move(request.one_shot)));
+    co_return event_answer(std::make_unique<CommandEvents>(std::move(stream)), format);
   }
   LMSB_CO_TRY(auto result, co_await control.run_once(std::move(call.who), std::move(request.one_shot)));
   co_return run_answer(std::move(result));

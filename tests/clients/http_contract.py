@@ -305,12 +305,20 @@ def _(c):
 @check("what is still to come is 400 that says so")
 def _(c):
     for path, body in (("/v1/sandboxes", {"runtime": "oci"}), ("/v1/sandboxes", {"egress": {"mode": "open"}}),
-                       ("/v1/sandboxes/x/exec", {"cmd": "true", "pty": {"cols": 80, "rows": 24}}),
                        ("/v1/sandboxes/x/exec", {"cmd": "true", "limits": {"cpus": 1}}),
-                       ("/v1/run", {"cmd": "true", "detach": True})):
+                       ("/v1/run", {"cmd": "true", "pty": {"cols": 80, "rows": 24}})):
         answer = c.post(path, body)
         equal(answer.status, 400)
         assert answer.json["error"]["fields"][0]["message"].startswith("not yet: "), answer.raw
+
+
+@check("what does not go together is 400 that says so")
+def _(c):
+    for path, body in (("/v1/run", {"cmd": "true", "detach": True}),
+                       ("/v1/sandboxes/x/exec", {"cmd": "true", "pty": {"cols": 80, "rows": 24}}),
+                       ("/v1/sandboxes/x/exec", {"cmd": "true", "keep_stdin": True}),
+                       ("/v1/sandboxes/x/exec", {"cmd": "true", "session": "a", "detach": True})):
+        equal(c.post(path, body).status, 400)
 
 
 @check("a create sent twice with one Idempotency-Key makes one sandbox")

@@ -11,6 +11,7 @@
 #include "base/unique_fd.h"
 #include "fuzz.h"
 #include "guest_client/channel.h"
+#include "guest_client/kept_process.h"
 #include "io/spawn.h"
 #include "os/message_socket.h"
 
@@ -18,6 +19,7 @@ namespace {
 
 using lmsb::UniqueFd;
 using lmsb::guest_client::Channel;
+using lmsb::guest_client::KeptProcess;
 using lmsb::guest_client::Process;
 
 // One kind of each: a pipe, a socket, a file, a directory.
@@ -55,6 +57,23 @@ lmsb::io::Always<void> wait_ended(std::shared_ptr<Process> process) {
   (void)co_await process->wait_ended(lmsb::io::Deadline::never());
 }
 
+// Reads both streams of a kept process and writes to it, for as long as its guest says anything of use.
+lmsb::io::Always<void> use_kept(std::shared_ptr<KeptProcess> process) {
+  using lmsb::guest_protocol::Stream;
+  (void)co_await process->wait_started(lmsb::io::Deadline::never());
+  std::uint64_t offset = 0;
+  for (int i = 0; i < 64; ++i) {
+    const auto stream = static_cast<Stream>(i % 2);
+    const auto piece = co_await process->read(stream, offset, lmsb::io::Deadline::never());
+    if (!piece.ok()) break;
+    LMSB_ASSERT(piece->offset >= offset && piece->end >= piece->offset + piece->data.size());
+    if (i % 2 == 0) offset = piece->offset + piece->data.size();
+    if (offset > std::uint64_t{1} << 62U) break;
+  }
+  std::string input(70'000, 'i');
+  (void)co_await process->write_stdin(std::move(input), true, lmsb::io::Deadline::never());
+}
+
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -72,6 +91,9 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
       LMSB_ASSERT(process.ok());
       lmsb::io::spawn(loop, wait_ended(std::make_shared<Process>(*std::move(process))));
     }
+    auto kept = channel->start_kept(spec, -1);  // sequence 3
+    LMSB_ASSERT(kept.ok());
+    lmsb::io::spawn(loop, use_kept(std::make_shared<KeptProcess>(*std::move(kept))));
     lmsb::fuzz::Input input(data, size);
     while (!input.empty() && say(guest.get(), input)) loop.poll();
     guest.reset();

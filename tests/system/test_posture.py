@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """What a running command and its guest may do, seen from the machine and compared with the golden rows of launch.md."""
+import http.client
 import json
 import os
 import pathlib
@@ -127,6 +128,39 @@ class Posture(lmsb.SystemTest):
                     self.assertEqual(mount_faults(seen[who][key], expected_mounts(value)), [], f"{image} {who} mounts")
                 else:
                     self.assertEqual(seen[who][key], value, f"{image} {who} {key}")
+
+    def test_every_way_to_start_a_command_ends_in_the_golden_posture(self):
+        golden = json.loads(GOLDEN.read_text())["host"]["command"]
+        path = "/v1/sandboxes/" + self.daemon.post("/v1/sandboxes", {"image": "host"}).json()["id"]
+        self.addCleanup(self.daemon.request, "DELETE", path)
+        followed = http.client.HTTPConnection(self.daemon.host, self.daemon.port, timeout=60)
+        self.addCleanup(followed.close)
+        closed = "</dev/null >/dev/null 2>&1"
+        ways = {
+            "detached": lambda cmd: self.daemon.post(path + "/exec", {"cmd": f"exec {cmd} {closed}", "detach": True}),
+            "with a terminal": lambda cmd: self.daemon.post(
+                path + "/exec", {"cmd": f"exec {cmd} {closed}", "detach": True, "pty": {"cols": 80, "rows": 24}}),
+            "in a session": lambda cmd: self.daemon.post(
+                path + "/exec", {"cmd": f"(exec {cmd} {closed} 7>&- 8>&- 9>&-) &", "session": "s"}),
+            "followed": lambda cmd: followed.request(
+                "POST", path + "/exec", json.dumps({"cmd": f"exec {cmd} {closed}"}),
+                {"Content-Type": "application/json", "Accept": "application/x-ndjson"}),
+        }
+        for number, (way, start) in enumerate(ways.items(), 2001):
+            start(f"sleep {number}")
+            named = f"sleep\0{number}\0".encode()
+
+            def sleeping():
+                return [p for p in lmsb.sandbox_processes(named)
+                        if pathlib.Path(f"/proc/{p}/syscall").read_text().startswith("230 ")]
+
+            lmsb.wait_until(sleeping, f"the command {way}")
+            seen = collect(sleeping()[0])
+            for key, value in golden.items():
+                if key == "mounts":
+                    self.assertEqual(mount_faults(seen[key], expected_mounts(value)), [], f"{way}: mounts")
+                else:
+                    self.assertEqual(seen[key], value, f"{way}: {key}")
 
     def test_commands_of_image_host_have_the_golden_posture(self):
         self.check("host")

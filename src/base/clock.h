@@ -1,0 +1,10 @@
+#pragma once
+// Wall-clock time as users see it.
+#include <string>
+
+namespace lmsb {
+
+// Now, RFC 3339 in UTC with milliseconds: "2026-01-31T23:59:59.123Z". Texts of that form sort by time.
+std::string rfc3339_now();
+
+}  // namespace lmsb

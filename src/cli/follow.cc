@@ -1,0 +1,70 @@
+#include "cli/follow.h"
+
+#include "base/text.h"
+#include "cli/requests.h"
+
+namespace lmsb::cli {
+namespace {
+
+std::string octets_of(json::Value event) {
+  if (auto decoded = base64_decode(text_field(event, "base64")); decoded && !decoded->empty()) return *decoded;
+  return text_field(event, "text");
+}
+
+// What has been printed of one stream so far.
+struct Stream {
+  std::string_view name;
+  double next_offset = 0;
+};
+
+std::string print(json::Value event, Stream& stream, Console& console) {
+  std::string octets = octets_of(event);
+  const double offset = number_field(event, "offset").value_or(0);
+  if (offset > stream.next_offset)
+    note(console, std::to_string(static_cast<std::uint64_t>(offset - stream.next_offset)) + " bytes of " +
+                      std::string(stream.name) + " are lost: more was written than is kept");
+  stream.next_offset = offset + static_cast<double>(octets.size());
+  return octets;
+}
+
+// Prints events, and remembers how the command ended.
+class Printer {
+ public:
+  explicit Printer(Console& console) : console_(console) {}
+
+  Status take(std::string_view line) {
+    LMSB_TRY(const auto event, parse_json(line, "an event of the daemon"));
+    const std::string type = text_field(event.root(), "type");
+    if (type == "stdout") {
+      console_.out(print(event.root(), out_, console_));
+    } else if (type == "stderr") {
+      console_.err(print(event.root(), err_, console_));
+    } else if (type == "result") {
+      followed.has_ended = true;
+      note_end(event.root(), console_);
+      followed.exit_status = exit_status_of(event.root());
+    }
+    if (console_.complete()) return {};
+    return Error(ErrorCode::cancelled, "nobody reads the output any more");
+  }
+
+  Followed followed;
+
+ private:
+  Console& console_;
+  Stream out_{"stdout"};
+  Stream err_{"stderr"};
+};
+
+}  // namespace
+
+Result<Followed> follow(Api& api, const Call& call, bool wants_end, Console& console) {
+  Printer printer(console);
+  LMSB_TRY(const auto answer, api.send_for_lines(call, [&](std::string_view line) { return printer.take(line); }));
+  if (answer.status >= 400) return error_of(answer);
+  if (wants_end && !printer.followed.has_ended)
+    return Error(ErrorCode::unavailable, "the daemon ended before the command did").with_slug("sandbox_lost");
+  return printer.followed;
+}
+
+}  // namespace lmsb::cli

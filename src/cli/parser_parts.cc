@@ -1,0 +1,39 @@
+#include "cli/parser_parts.h"
+
+namespace lmsb::cli {
+
+Error usage_error(const std::string& command, std::string message) {
+  return Error(ErrorCode::invalid_argument, command + ": " + std::move(message))
+      .with_hint("see lm-sandbox " + command + " --help");
+}
+
+void add_target(FlagSet& flags, std::optional<std::string>& host) {
+  flags.value("--host", "URL", host, "Daemon to ask: http://ADDR:PORT or unix:/PATH (also LM_SANDBOX_HOST)");
+}
+
+Target target_of(const std::optional<std::string>& host, bool json, const std::optional<std::string>& data_dir) {
+  return {host.value_or(""), data_dir.value_or(""), json};
+}
+
+void add_place(FlagSet& flags, std::optional<std::string>& cwd, std::optional<std::string>& user) {
+  flags.value("-w,--workdir", "DIR", cwd, "Working directory inside");
+  flags.value("-u,--user", "USER", user, "User inside");
+}
+
+void add_process_flags(FlagSet& flags, ProcessTexts& texts) {
+  add_place(flags, texts.cwd, texts.user);
+  flags.flag("-i,--interactive", texts.interactive, "Pass on stdin (read to its end first)");
+  flags.value("--timeout", "DURATION", texts.timeout, "Wall time limit, for example 30s or 5m; then exit status 124");
+}
+
+Result<ProcessFlags> process_flags(const ProcessTexts& texts, Words command) {
+  ProcessFlags process;
+  process.command = std::move(command);
+  process.cwd = texts.cwd.value_or("");
+  process.user = texts.user.value_or("");
+  process.interactive = texts.interactive;
+  LMSB_CHECK(convert("--timeout", texts.timeout, parse_duration, process.timeout));
+  return process;
+}
+
+}  // namespace lmsb::cli

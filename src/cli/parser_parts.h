@@ -1,0 +1,37 @@
+#pragma once
+// What the parsers of several commands have in common. Private to the parsers.
+#include <optional>
+#include <string>
+
+#include "cli/command_line.h"
+#include "cli/flag_set.h"
+
+namespace lmsb::cli {
+
+// invalid_argument that names the command and its help.
+Error usage_error(const std::string& command, std::string message);
+
+void add_target(FlagSet& flags, std::optional<std::string>& host);
+Target target_of(const std::optional<std::string>& host, bool json, const std::optional<std::string>& data_dir = {});
+void add_place(FlagSet& flags, std::optional<std::string>& cwd, std::optional<std::string>& user);
+
+// Flags of what is to be started, whose text is parsed after all have been read.
+struct ProcessTexts {
+  std::optional<std::string> cwd, user, timeout;
+  bool interactive = false;
+};
+void add_process_flags(FlagSet& flags, ProcessTexts& texts);
+Result<ProcessFlags> process_flags(const ProcessTexts& texts, Words command);
+
+// Parses the text of one flag, if it was given, into its place. The error names the flag.
+template <class T, class Place>
+Status convert(const std::string& flag, const std::optional<std::string>& text, Result<T> (*parse)(std::string_view),
+               Place& place) {
+  if (!text) return {};
+  auto value = parse(*text);
+  if (!value.ok()) return std::move(value).error().with_context(flag);
+  place = *std::move(value);
+  return {};
+}
+
+}  // namespace lmsb::cli

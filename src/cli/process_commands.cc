@@ -1,0 +1,82 @@
+// top, logs, attach, kill: the detached processes of a sandbox.
+#include "cli/commands.h"
+#include "cli/connection.h"
+#include "cli/follow.h"
+#include "cli/terminal.h"
+#include "cli/terminal_session.h"
+#include "json/writer.h"
+
+namespace lmsb::cli {
+namespace {
+
+std::string processes_of(const std::string& sandbox) { return "/v1/sandboxes/" + url_segment(sandbox) + "/processes"; }
+
+// The command as one line: a text for the shell as it is, words with blanks between.
+std::string command_of(json::Value process) {
+  const auto cmd = process.find("cmd");
+  if (!cmd) return "";
+  if (const auto text = cmd->string()) return std::string(*text);
+  std::string line;
+  for (const json::Value word : cmd->items())
+    line += (line.empty() ? "" : " ") + std::string(word.string().value_or(""));
+  return line;
+}
+
+// "running", or how it ended: "exited (3)", "signaled (SIGKILL)", "timed_out".
+std::string state_of(json::Value process) {
+  const auto result = process.find("result");
+  if (!result || result->kind() != json::Kind::object) return text_field(process, "state");
+  const std::string outcome = text_field(*result, "outcome");
+  if (outcome == "signaled") return outcome + " (" + text_field(*result, "signal") + ")";
+  const auto code = number_field(*result, "exit_code");
+  return outcome == "exited" && code ? outcome + " (" + std::to_string(static_cast<int>(*code)) + ")" : outcome;
+}
+
+Row process_row(json::Value process) {
+  return {text_field(process, "id"), std::to_string(static_cast<int>(number_field(process, "pid").value_or(0))),
+          state_of(process), text_field(process, "started_at"), command_of(process)};
+}
+
+}  // namespace
+
+Result<int> execute(const TopCommand& command, Console& console) {
+  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
+  LMSB_TRY(const auto answer, call_json(*connection, Call("GET", processes_of(command.sandbox))));
+  if (command.target.json) return console.out(pretty(answer.root())), 0;
+  std::vector<Row> rows;
+  if (const auto data = answer.root().find("data"))
+    for (const json::Value process : data->items()) rows.push_back(process_row(process));
+  console.out(format_table({"ID", "PID", "STATE", "STARTED", "COMMAND"}, rows));
+  return 0;
+}
+
+Result<int> execute(const LogsCommand& command, Console& console) {
+  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
+  const std::string process = processes_of(command.sandbox) + "/" + url_segment(command.process);
+  if (command.ends_with_it && is_on_terminal()) {
+    LMSB_TRY(const auto info, call_json(*connection, Call("GET", process)));
+    if (flag_field(info.root(), "pty")) return join_terminal(*connection, command.sandbox, command.process, console);
+  }
+  const std::string target = process + "/output";
+  const Call call("GET", command.follow ? target + "?follow=true" : target);
+  LMSB_TRY(const auto followed, follow(*connection, call, command.ends_with_it, console));
+  return command.ends_with_it ? followed.exit_status : 0;
+}
+
+Result<int> execute(const KillCommand& command, Console& console) {
+  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
+  json::Writer body;
+  body.begin_object().key("signal").string(command.signal).key("tree").boolean(!command.only_leader).end_object();
+  const std::string text = std::move(body).str();
+  int status = 0;
+  for (const std::string& process : command.processes) {
+    const std::string target = processes_of(command.sandbox) + "/" + url_segment(process) + "/signal";
+    const auto sent = call_json(*connection, Call("POST", target, text));
+    if (sent.ok()) continue;
+    report(console, sent.error());
+    status = 1;
+  }
+  return status;
+}
+
+}  // namespace lmsb::cli

@@ -1,0 +1,136 @@
+// exec, top, logs, attach, kill: words about the processes of a sandbox that exists.
+#include "cli/command_parsers.h"
+#include "cli/parser_parts.h"
+
+namespace lmsb::cli {
+namespace {
+
+using Order = FlagSet::Order;
+
+bool any_empty(const Words& words) {
+  for (const std::string& word : words)
+    if (word.empty()) return true;
+  return words.empty();
+}
+
+// logs and attach: a sandbox and a process.
+Result<AnyCommand> parse_output(const std::string& name, FlagSet& flags, LogsCommand command, const Words& words) {
+  std::optional<std::string> host;
+  add_target(flags, host);
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return HelpCommand{flags.help()};
+  if (parsed.words.size() != 2 || any_empty(parsed.words)) return usage_error(name, "needs a sandbox and a process");
+  command.target.host = host.value_or("");
+  command.sandbox = parsed.words[0];
+  command.process = parsed.words[1];
+  return command;
+}
+
+}  // namespace
+
+Result<AnyCommand> parse_exec(const Words& words) {
+  FlagSet flags("exec", {"exec [OPTIONS] SANDBOX COMMAND [ARG...]"},
+                "Run a command in a sandbox that exists.\n"
+                "Exit status: the command's own; 124 time limit, 125 our failure, 126 not executable, 127 not found.",
+                Order::first);
+  std::optional<std::string> host;
+  ProcessTexts process;
+  ExecCommand command;
+  bool json = false;
+  add_target(flags, host);
+  add_process_flags(flags, process);
+  flags.flag("-d,--detach", command.detach, "Let it go on by itself, and print the id of the process");
+  flags.flag("-t,--tty", command.terminal, "Give it a terminal, which is yours until it ends (also -it)");
+  flags.values("-e,--env", "KEY=VALUE", command.env.variables, "Set a variable; KEY alone passes on your own");
+  flags.values("--env-file", "FILE", command.env.files, "Set the variables that FILE lists, one KEY=VALUE a line");
+  flags.flag("--json", json, "Print the daemon's answer as JSON");
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return HelpCommand{flags.help()};
+  if (parsed.words.size() < 2 || parsed.words.front().empty())
+    return usage_error("exec", "needs a sandbox and a command");
+  command.target = target_of(host, json);
+  command.sandbox = parsed.words.front();
+  parsed.words.erase(parsed.words.begin());
+  if (parsed.words.front() == "--") parsed.words.erase(parsed.words.begin());
+  if (parsed.words.empty()) return usage_error("exec", "needs a command behind '--'");
+  if (command.terminal && command.detach) return usage_error("exec", "-t and -d do not go together");
+  LMSB_TRY(command.process, process_flags(process, std::move(parsed.words)));
+  return command;
+}
+
+Result<AnyCommand> parse_shell(const Words& words) {
+  FlagSet flags("shell", {"shell [OPTIONS] SANDBOX"},
+                "Open a login shell in a sandbox that exists; it goes on when the connection is lost (see attach)",
+                Order::anywhere);
+  std::optional<std::string> host;
+  ExecCommand command;
+  ProcessTexts process;
+  command.terminal = true;
+  add_target(flags, host);
+  add_place(flags, process.cwd, process.user);
+  flags.values("-e,--env", "KEY=VALUE", command.env.variables, "Set a variable; KEY alone passes on your own");
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return HelpCommand{flags.help()};
+  if (parsed.words.size() != 1 || any_empty(parsed.words)) return usage_error("shell", "needs a sandbox");
+  command.target.host = host.value_or("");
+  command.sandbox = parsed.words[0];
+  LMSB_TRY(command.process, process_flags(process, {}));
+  return command;
+}
+
+Result<AnyCommand> parse_top(const Words& words) {
+  FlagSet flags("top", {"top [OPTIONS] SANDBOX"}, "List the detached processes of a sandbox, ended ones too",
+                Order::anywhere);
+  std::optional<std::string> host;
+  TopCommand command;
+  add_target(flags, host);
+  flags.flag("--json", command.target.json, "Print JSON");
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return HelpCommand{flags.help()};
+  if (parsed.words.size() != 1 || any_empty(parsed.words)) return usage_error("top", "needs a sandbox");
+  command.target.host = host.value_or("");
+  command.sandbox = parsed.words[0];
+  return command;
+}
+
+Result<AnyCommand> parse_logs(const Words& words) {
+  FlagSet flags("logs", {"logs [OPTIONS] SANDBOX PROCESS"}, "Print what a detached process has written",
+                Order::anywhere);
+  bool follow = false;
+  flags.flag("-f,--follow", follow, "Go on until it ends");
+  LMSB_TRY(auto command, parse_output("logs", flags, LogsCommand(), words));
+  if (auto* logs = std::get_if<LogsCommand>(&command)) logs->follow = follow;
+  return command;
+}
+
+Result<AnyCommand> parse_attach(const Words& words) {
+  FlagSet flags("attach", {"attach [OPTIONS] SANDBOX PROCESS"},
+                "Print what a detached process has written and writes, until it ends; Ctrl-C leaves it alone.\n"
+                "Exit status: the process's own; 124 time limit, 125 our failure, 126 not executable, 127 not found.",
+                Order::anywhere);
+  LogsCommand command;
+  command.follow = true;
+  command.ends_with_it = true;
+  return parse_output("attach", flags, std::move(command), words);
+}
+
+Result<AnyCommand> parse_kill(const Words& words) {
+  FlagSet flags("kill", {"kill [OPTIONS] SANDBOX PROCESS [PROCESS...]"},
+                "Send a signal to detached processes and everything they started", Order::anywhere);
+  std::optional<std::string> host;
+  std::optional<std::string> signal;
+  KillCommand command;
+  add_target(flags, host);
+  flags.value("-s,--signal", "SIGNAL", signal, "Name or number (default: KILL)");
+  flags.flag("--only-leader", command.only_leader, "Not to what the process started");
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return HelpCommand{flags.help()};
+  if (parsed.words.size() < 2 || any_empty(parsed.words)) return usage_error("kill", "needs a sandbox and a process");
+  command.target.host = host.value_or("");
+  command.sandbox = parsed.words.front();
+  command.processes.assign(parsed.words.begin() + 1, parsed.words.end());
+  if (signal) command.signal = *signal;
+  return command;
+}
+
+}  // namespace lmsb::cli

@@ -1,0 +1,80 @@
+#include "control/command_start.h"
+
+#include <vector>
+
+#include "base/text.h"
+
+namespace lmsb::control {
+
+using guest_client::StartSpec;
+using guest_protocol::Program;
+
+namespace {
+
+std::vector<std::string> environment(const ImageDefaults& image, const Command& command, const std::string& cwd) {
+  std::map<std::string, std::string> all = {{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+                                            {"HOME", "/home/user"},
+                                            {"USER", "user"},
+                                            {"LOGNAME", "user"},
+                                            {"SHELL", "/bin/bash"},
+                                            {"LANG", "C.UTF-8"},
+                                            {"PWD", cwd}};
+  for (const auto& [name, value] : image.env) all[name] = value;
+  for (const auto& [name, value] : command.env) all[name] = value;
+  std::vector<std::string> list;
+  list.reserve(all.size());
+  for (const auto& [name, value] : all) list.push_back(name + "=" + value);
+  return list;
+}
+
+}  // namespace
+
+StartSpec start_spec(const ImageDefaults& image, const Command& command) {
+  StartSpec spec;
+  spec.cwd = command.cwd.empty() ? image.workdir : command.cwd;
+  spec.env = environment(image, command, spec.cwd);
+  if (const auto* argv = std::get_if<Argv>(&command.cmd)) {
+    spec.argv = *argv;
+  } else {
+    spec.program = command.shell.empty() ? Program::shell : Program::exec;
+    spec.argv = {command.shell, "-c", std::get<std::string>(command.cmd)};
+  }
+  return spec;
+}
+
+Status check_command(const Command& command) {
+  const auto too_long = [] {
+    return Error(ErrorCode::invalid_argument, "an argument is longer than 131071 bytes, which is all that Linux takes")
+        .with_slug("command_too_large")
+        .with_hint("send the script as a file (POST /v1/run, files) or by stdin");
+  };
+  const auto check = [&](const std::string& text) -> Status {
+    if (text.size() > kMaxArgument) return too_long();
+    if (text.find('\0') != std::string::npos)
+      return Error(ErrorCode::invalid_argument, "a NUL character cannot be part of a command")
+          .with_slug("invalid_command");
+    return {};
+  };
+  if (const auto* argv = std::get_if<Argv>(&command.cmd)) {
+    if (argv->empty()) return Error(ErrorCode::invalid_argument, "cmd is an empty list").with_slug("invalid_command");
+    for (const std::string& argument : *argv) LMSB_CHECK(check(argument));
+  } else {
+    LMSB_CHECK(check(std::get<std::string>(command.cmd)));
+  }
+  LMSB_CHECK(check(command.shell));
+  LMSB_CHECK(check(command.cwd));
+  for (const auto& [name, value] : command.env) {
+    if (name.empty() || name.find('=') != std::string::npos)
+      return Error(ErrorCode::invalid_argument, "malformed environment variable name " + quoted(name))
+          .with_slug("invalid_env");
+    LMSB_CHECK(check(name));
+    LMSB_CHECK(check(value));
+  }
+  if (!command.user.empty() && command.user != "user" && command.user != "1000")
+    return Error(ErrorCode::permission_denied, "user " + quoted(command.user) + " is not allowed in this sandbox")
+        .with_slug("user_not_allowed")
+        .with_hint("leave `user` out: commands run as user (uid 1000)");
+  return {};
+}
+
+}  // namespace lmsb::control

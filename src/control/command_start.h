@@ -1,0 +1,28 @@
+#pragma once
+// From a request to what the guest is asked to start. Pure.
+#include <map>
+#include <string>
+
+#include "base/result.h"
+#include "control/exec.h"
+#include "guest_client/channel.h"
+
+namespace lmsb::control {
+
+// What an image gives every command in it.
+struct ImageDefaults {
+  std::string digest;
+  std::map<std::string, std::string> env;
+  std::string workdir = "/workspace";
+};
+
+// The longest single argument that Linux takes (MAX_ARG_STRLEN - 1).
+constexpr std::size_t kMaxArgument = 131071;
+
+// Errors when the command can never run: too long, a NUL inside, an unknown user.
+Status check_command(const Command& command);
+
+// Without a deadline.
+guest_client::StartSpec start_spec(const ImageDefaults& image, const Command& command);
+
+}  // namespace lmsb::control

@@ -1,0 +1,225 @@
+#include "control/command_stream.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "control/verdict.h"
+#include "io/event.h"
+#include "io/spawn.h"
+#include "io/wait_fd.h"
+#include "os/memfd.h"
+#include "os/pipe.h"
+
+namespace lmsb::control {
+namespace {
+
+using guest_client::Ending;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kStartLimit{30'000};
+constexpr std::chrono::milliseconds kPipeGrace{200};  // for a background child that holds the output
+constexpr std::chrono::milliseconds kKillGrace{2'000};
+constexpr std::uint64_t kSpareMs = 5'000;
+
+// One stream of the command. Its task reads a piece, and the next one when that has been taken.
+struct Lane {
+  Lane(boost::asio::io_context& loop, UniqueFd p) : pipe(std::move(p)), watch(loop.get_executor(), pipe), taken(loop) {}
+  UniqueFd pipe;
+  io::FdWatch watch;         // after the pipe: ends before it
+  std::uint64_t offset = 0;  // of the piece
+  std::string piece;
+  bool ended = false;
+  io::Event taken;
+};
+
+// What the stream and its tasks share.
+struct State {
+  State(boost::asio::io_context& loop, StreamPlace p, guest_client::Process started)
+      : place(std::move(p)), process(std::move(started)), changed(loop) {}
+  StreamPlace place;
+  guest_client::Process process;
+  guest_client::StartSpec spec;
+  std::uint64_t oom_kills_before = 0;
+  Clock::time_point began;
+  std::optional<ExecResult> verdict;  // once the command itself has ended; the sandbox is let go of then
+  io::Deadline drained = io::Deadline::never();
+  std::array<std::unique_ptr<Lane>, guest_protocol::kStreams> lanes;
+  bool stopped = false;
+  io::Event changed;
+
+  bool is_drained() const { return lanes[0]->ended && lanes[1]->ended; }
+};
+
+std::string read_piece(const Lane& lane, bool& ended, bool& nothing_now) {
+  static std::array<char, guest_protocol::kMaxPiece> buffer;  // one loop, one thread: never in use twice
+  const ssize_t n = os::read_pipe_now(lane.pipe.get(), buffer.data(), buffer.size());
+  nothing_now = n < 0 && errno == EAGAIN;
+  ended = n == 0 || (n < 0 && !nothing_now);
+  return n > 0 ? std::string(buffer.data(), static_cast<std::size_t>(n)) : std::string();
+}
+
+io::Always<void> read_lane(std::shared_ptr<State> state, Lane* lane) {
+  while (!state->stopped && !lane->ended) {
+    bool nothing_now = false;
+    lane->piece = read_piece(*lane, lane->ended, nothing_now);
+    if (nothing_now) {
+      const Status readable = co_await lane->watch.readable();
+      if (!readable.ok()) lane->ended = true;
+      continue;
+    }
+    state->changed.notify_all();
+    while (!lane->piece.empty() && !state->stopped) {
+      const Status taken = co_await lane->taken.wait();
+      if (!taken.ok()) co_return;
+    }
+  }
+  state->changed.notify_all();
+}
+
+ExecResult verdict_of(const State& state, const Course& course) {
+  ExecResult result;
+  if (course.ending.kind == Ending::Kind::start_failed) {
+    auto failed = result_of_failed_start(course.ending, state.spec, *state.place.sandbox, state.place.image);
+    if (failed.ok()) {
+      result = *std::move(failed);
+    } else {
+      result.hint = failed.error().message();
+    }
+  } else {
+    judge(result, course, *state.place.sandbox);
+    set_usage(result, course, *state.place.sandbox);
+  }
+  result.usage.wall_ms = std::chrono::duration<double, std::milli>(Clock::now() - state.began).count();
+  result.sandbox_id = state.place.sandbox->id();
+  result.image_digest = state.place.image.digest;
+  result.usage.queue_ms = state.place.queue_ms;
+  return result;
+}
+
+// Until the command has ended, by itself or at its time limit.
+io::Always<void> wait_end(std::shared_ptr<State> state, io::Deadline deadline) {
+  Course course;
+  course.one_shot = state->place.one_shot;
+  course.oom_kills_before = state->oom_kills_before;
+  auto ended = co_await state->process.wait_ended(deadline);
+  if (!ended.ok()) {
+    course.timed_out = true;
+    state->process.kill_tree();
+    ended = co_await state->process.wait_ended(io::Deadline::in(kKillGrace));
+    if (!ended.ok()) state->place.sandbox->kill_commands();
+    if (!ended.ok()) ended = co_await state->process.wait_ended(io::Deadline::in(kKillGrace));
+  }
+  if (ended.ok()) course.ending = *ended;
+  if (course.is_reported() && course.ending.exited.timed_out != 0) course.timed_out = true;
+  // Who waits for a background child waits a moment; otherwise the end of the streams is only a read away.
+  if (course.is_reported() && course.ending.exited.tree_left != 0) state->drained = io::Deadline::in(kPipeGrace);
+  state->verdict = verdict_of(*state, course);
+  state->place.on_verdict(*state->verdict);
+  state->place.sandbox.reset();
+  state->place.slot = Admission::Slot();
+  state->changed.notify_all();
+}
+
+class PipedStream final : public CommandStream {
+ public:
+  explicit PipedStream(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  ~PipedStream() override {
+    state_->stopped = true;
+    if (!state_->verdict) state_->process.kill_tree();
+    for (const auto& lane : state_->lanes) {
+      lane->watch.cancel();
+      lane->taken.notify_all();
+    }
+  }
+
+  io::Task<std::optional<CommandEvent>> next(io::Deadline deadline) override {
+    const auto state = state_;
+    if (!std::exchange(has_begun_, true)) co_return started(*state);
+    while (!is_over_) {
+      if (auto event = take_piece(*state)) co_return event;
+      if (state->verdict && (state->is_drained() || state->drained.passed())) co_return last(*state);
+      // The end of the grace is no error of the wait: what comes then is the result.
+      const io::Deadline until = state->verdict ? std::min(deadline, state->drained) : deadline;
+      Status changed = co_await state->changed.wait(until);
+      if (changed.ok()) continue;
+      if (changed.error().code() != ErrorCode::deadline_exceeded || deadline.passed())
+        co_return std::move(changed).error();
+    }
+    co_return std::optional<CommandEvent>();
+  }
+
+ private:
+  static std::optional<CommandEvent> started(const State& state) {
+    CommandEvent event;
+    event.pid = state.process.pid();
+    return event;
+  }
+  // What is there of either stream; the two take turns.
+  std::optional<CommandEvent> take_piece(State& state) {
+    for (std::size_t i = 0; i < state.lanes.size(); ++i) {
+      turn_ = (turn_ + 1) % state.lanes.size();
+      Lane& lane = *state.lanes[turn_];
+      if (lane.piece.empty()) continue;
+      CommandEvent event;
+      event.kind = CommandEvent::Kind::output;
+      event.stream = static_cast<Stream>(turn_);
+      event.offset = lane.offset;
+      event.data = std::exchange(lane.piece, {});
+      lane.offset += event.data.size();
+      lane.taken.notify_all();
+      return event;
+    }
+    return std::nullopt;
+  }
+  std::optional<CommandEvent> last(State& state) {
+    CommandEvent event;
+    if (!state.verdict->err.data.empty()) {  // what a shell would have said of a program that cannot be executed
+      event.kind = CommandEvent::Kind::output;
+      event.stream = Stream::err;
+      event.data = std::exchange(state.verdict->err, {}).data;
+      return event;
+    }
+    is_over_ = true;
+    event.kind = CommandEvent::Kind::result;
+    event.result = std::move(*state.verdict);
+    event.result->background_left = !state.is_drained();
+    if (event.result->background_left)
+      event.result->hint =
+          state.place.one_shot ? "a background process was killed with the sandbox" : "a background process still runs";
+    return event;
+  }
+
+  std::shared_ptr<State> state_;
+  std::size_t turn_ = 0;
+  bool has_begun_ = false;
+  bool is_over_ = false;
+};
+
+}  // namespace
+
+io::Task<std::shared_ptr<CommandStream>> open_command_stream(boost::asio::io_context& loop, StreamPlace place,
+                                                             Command command) {
+  UniqueFd input;
+  if (!command.stdin_data.empty()) {
+    LMSB_CO_TRY(input, os::make_sealed_memfd("stdin", command.stdin_data));
+  }
+  guest_client::StartSpec spec = start_spec(place.image, command);
+  spec.deadline_ms = static_cast<std::uint64_t>(command.timeout.count()) + kSpareMs;
+  const std::uint64_t oom_kills = place.sandbox->oom_kills();
+  LMSB_CO_TRY(auto process, place.sandbox->channel().start(spec, input.get()));
+  LMSB_CO_CHECK(co_await process.wait_started(io::Deadline::in(kStartLimit)));
+  const auto state = std::make_shared<State>(loop, std::move(place), std::move(process));
+  state->spec = std::move(spec);
+  state->oom_kills_before = oom_kills;
+  state->began = Clock::now();
+  state->lanes[0] = std::make_unique<Lane>(loop, state->process.take_stdout());
+  state->lanes[1] = std::make_unique<Lane>(loop, state->process.take_stderr());
+  for (const auto& lane : state->lanes) io::spawn(loop, read_lane(state, lane.get()));
+  io::spawn(loop, wait_end(state, io::Deadline::in(command.timeout)));
+  std::shared_ptr<CommandStream> stream = std::make_shared<PipedStream>(state);
+  co_return stream;
+}
+
+}  // namespace lmsb::control

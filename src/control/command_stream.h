@@ -1,0 +1,32 @@
+#pragma once
+// Running a command of a kept sandbox event by event: what it writes is read from its pipes when the reader has taken
+// what came before, so that a slow reader slows the command down and nothing piles up here.
+#include <functional>
+#include <memory>
+
+#include <boost/asio/io_context.hpp>
+
+#include "control/admission.h"
+#include "control/command_start.h"
+#include "control/process_service.h"
+#include "control/sandbox_handle.h"
+
+namespace lmsb::control {
+
+// What a followed command runs in and with.
+struct StreamPlace {
+  std::shared_ptr<SandboxHandle> sandbox;
+  ImageDefaults image;
+  bool one_shot = false;  // the sandbox ends with the command
+  // Held until the command has ended, whether or not its output has been taken.
+  Admission::Slot slot;
+  double queue_ms = 0;
+  std::function<void(const ExecResult&)> on_verdict;
+};
+
+// Starts `command`; ends when it has begun. Errors: those of a command that cannot be started. `loop` outlives the
+// stream.
+io::Task<std::shared_ptr<CommandStream>> open_command_stream(boost::asio::io_context& loop, StreamPlace place,
+                                                             Command command);
+
+}  // namespace lmsb::control

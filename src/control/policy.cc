@@ -1,0 +1,16 @@
+#include "control/policy.h"
+
+namespace lmsb::control {
+
+Error above_policy(const std::string& what, const std::string& cap) {
+  return Error(ErrorCode::permission_denied, what + " is above what the operator allows (" + cap + ")")
+      .with_slug("policy_denied")
+      .with_hint("ask for less, or raise [policy] in the configuration");
+}
+
+Status check_timeout(std::chrono::milliseconds asked, std::chrono::milliseconds cap) {
+  if (asked > cap) return above_policy("timeout_ms", std::to_string(cap.count()));
+  return {};
+}
+
+}  // namespace lmsb::control

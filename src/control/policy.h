@@ -1,0 +1,24 @@
+#pragma once
+// What any request may ask for at most, whatever the dialect (interfaces.md, Doors).
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "base/units.h"
+
+namespace lmsb::control {
+
+struct PolicyCaps {
+  Bytes memory;                  // 0 = what the machine has
+  std::uint32_t cpu_millis = 0;  // 0 = every CPU
+  std::uint32_t processes = 32'768;
+  Bytes disk = Bytes::GiB(64);
+  std::chrono::milliseconds timeout{24 * 3600 * 1000};
+};
+
+// policy_denied: `what` is above `cap`.
+Error above_policy(const std::string& what, const std::string& cap);
+Status check_timeout(std::chrono::milliseconds asked, std::chrono::milliseconds cap);
+
+}  // namespace lmsb::control

@@ -1,0 +1,130 @@
+#pragma once
+// ProcessService: commands of kept sandboxes that nobody has to wait for. The guest keeps their output, so it can be
+// read from any offset, followed, and read again, while they run and after.
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/control.h"
+#include "guest_protocol/messages.h"
+#include "io/deadline.h"
+
+namespace lmsb::control {
+
+using guest_protocol::Stream;
+
+struct TerminalSize {
+  std::uint16_t columns = 80;  // 1 at least, both
+  std::uint16_t rows = 24;
+};
+
+struct StartProcess {
+  Command command;                       // a timeout of 0 = none; `stdin_data` is written first
+  bool keep_stdin = false;               // leave its stdin open for more
+  std::optional<TerminalSize> terminal;  // it gets one; an empty text as command is a login shell then
+};
+
+struct ProcessInfo {
+  std::string id;  // "prc_..."
+  std::string sandbox_id;
+  std::variant<std::string, Argv> cmd;
+  std::string cwd;
+  int pid = 0;             // inside
+  std::string started_at;  // RFC 3339 UTC
+  std::string ended_at;    // "" = it runs
+  bool has_stdin = false;  // it takes input
+  bool has_terminal = false;
+  std::chrono::milliseconds timeout{0};
+  std::optional<ExecResult> result;  // once it has ended; without its output
+};
+
+struct OutputPiece {
+  std::uint64_t offset = 0;  // of the first octet; larger than what was asked for where octets are lost
+  std::string data;
+  std::uint64_t end = 0;  // how much the stream has had so far
+  bool ended = false;     // nothing will come after `end`
+};
+
+// Whoever has taken a terminal over, until the next one does.
+struct TerminalHolder {
+  std::uint64_t number = 0;
+  ProcessInfo process;
+};
+
+struct FollowFrom {
+  std::array<std::optional<std::uint64_t>, guest_protocol::kStreams> offsets;  // nothing: not that stream
+  bool wait = true;  // for more, until the end; else only what there is now
+};
+
+// One of the events that a command which is followed makes.
+struct CommandEvent {
+  enum class Kind : std::uint8_t { started, output, result };
+  Kind kind = Kind::started;
+  Stream stream{};  // of output
+  std::uint64_t offset = 0;
+  std::string data;
+  int pid = 0;                       // of started
+  std::optional<ExecResult> result;  // of result; without output
+};
+
+// A command that is followed, event by event.
+class CommandStream {
+ public:
+  virtual ~CommandStream() = default;
+  // The next event; nothing after the last one, which is the result where the command has ended. Errors:
+  // deadline_exceeded (none came by then: ask again), cancelled, those of a sandbox that is gone.
+  virtual io::Task<std::optional<CommandEvent>> next(io::Deadline deadline) = 0;
+};
+
+// `sandbox` is an id, a unique prefix or a name; errors of all: sandbox_not_found, sandbox_lost, process_not_found.
+class ProcessService {
+ public:
+  virtual ~ProcessService() = default;
+
+  // Ends when it has begun. Errors: those of a command that cannot be started; too_many_processes.
+  virtual io::Task<ProcessInfo> start(Principal who, std::string sandbox, StartProcess request) = 0;
+  // The same as exec(), event by event, from `started` on. A reader that is slow slows the command down; dropping the
+  // stream before its end kills it.
+  virtual io::Task<std::shared_ptr<CommandStream>> run(Principal who, std::string sandbox, Command command) = 0;
+
+  // Runs a command of text in the shell session of that name, which is made on first use: what commands change is there
+  // for the next one of the session. Errors: invalid_session, no_bash, too_many_sessions, session_over.
+  virtual io::Task<ExecResult> run_in_session(Principal who, std::string sandbox, std::string session,
+                                              Command command) = 0;
+  // Ends a session and everything it started. Errors: session_not_found.
+  virtual Status end_session(const Principal& who, const std::string& sandbox, const std::string& session) = 0;
+
+  // In the order of their start; those that ended stay until there are too many.
+  virtual Result<std::vector<ProcessInfo>> list(const Principal& who, const std::string& sandbox) = 0;
+  // Waits for its end, at most so long.
+  virtual io::Task<ProcessInfo> get(Principal who, std::string sandbox, std::string process,
+                                    std::chrono::milliseconds wait) = 0;
+  // What stands at `offset`, at most 64 KiB; where nothing does yet, waits for it at most so long.
+  virtual io::Task<OutputPiece> output(Principal who, std::string sandbox, std::string process, Stream stream,
+                                       std::uint64_t offset, std::chrono::milliseconds wait) = 0;
+  // Output from given offsets on, and then the result. Dropping the stream leaves the process alone.
+  virtual Result<std::shared_ptr<CommandStream>> follow(const Principal& who, const std::string& sandbox,
+                                                        const std::string& process, FollowFrom from) = 0;
+  // Waits until the process has read it, but for what a pipe holds. Errors: input_closed, deadline_exceeded (30 s).
+  virtual io::Task<void> write_stdin(Principal who, std::string sandbox, std::string process, std::string data,
+                                     bool close) = 0;
+  // To the command itself or to every process of its tree. Errors: process_ended.
+  virtual Status signal(const Principal& who, const std::string& sandbox, const std::string& process, int signal,
+                        bool whole_tree) = 0;
+  // Of a process with a terminal. Errors: no_terminal.
+  virtual Status resize(const Principal& who, const std::string& sandbox, const std::string& process,
+                        TerminalSize size) = 0;
+  // Makes the caller the one who has the terminal: whoever had it before is told. Errors: no_terminal.
+  virtual Result<TerminalHolder> take_terminal(const Principal& who, const std::string& sandbox,
+                                               const std::string& process) = 0;
+  // Ends when the terminal has been taken from `holder`, or the process is gone.
+  virtual io::Task<void> wait_taken(Principal who, std::string sandbox, TerminalHolder holder) = 0;
+  // Kills it, if it runs, and drops its output.
+  virtual Status forget(const Principal& who, const std::string& sandbox, const std::string& process) = 0;
+};
+
+}  // namespace lmsb::control

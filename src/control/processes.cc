@@ -1,0 +1,428 @@
+#include "control/processes.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/text.h"
+#include "control/command_start.h"
+#include "control/command_stream.h"
+#include "control/policy.h"
+#include "control/verdict.h"
+#include "io/spawn.h"
+
+namespace lmsb::control {
+namespace {
+
+constexpr std::chrono::milliseconds kStartLimit{30'000};  // from the request to the guest's word that it has begun
+constexpr std::size_t kMaxSessions = 64;                  // of one sandbox
+constexpr std::chrono::milliseconds kInputLimit{30'000};  // for a process to take what is written to it
+
+Error no_process(const std::string& id) {
+  return Error(ErrorCode::not_found, "no process " + quoted(id) + " in this sandbox")
+      .with_slug("process_not_found")
+      .with_hint("GET /v1/sandboxes/{id}/processes lists them; those that ended are dropped when there are too many");
+}
+
+Error too_many() {
+  return Error(ErrorCode::resource_exhausted,
+               "the sandbox has " + std::to_string(guest_protocol::kMaxKept) + " detached processes already")
+      .with_slug("too_many_processes")
+      .with_hint("end some of them, or wait");
+}
+
+ProcessInfo describe(const KeptSandbox& sandbox, const StartProcess& request, const guest_client::StartSpec& spec) {
+  ProcessInfo info;
+  info.id = create_prefixed_id("prc_");
+  info.sandbox_id = sandbox.info.id;
+  info.cmd = request.command.cmd;
+  info.cwd = spec.cwd;
+  info.has_stdin = spec.keep_stdin || request.terminal;
+  info.has_terminal = request.terminal.has_value();
+  info.timeout = request.command.timeout;
+  return info;
+}
+
+guest_client::StartSpec kept_spec(const ImageDefaults& image, const StartProcess& request) {
+  Command command = request.command;
+  if (request.terminal && !command.env.contains("TERM")) command.env["TERM"] = "xterm-256color";
+  guest_client::StartSpec spec = start_spec(image, command);
+  spec.deadline_ms = static_cast<std::uint64_t>(command.timeout.count());
+  spec.keep_stdin = request.keep_stdin || !command.stdin_data.empty();
+  if (!request.terminal) return spec;
+  spec.columns = request.terminal->columns;
+  spec.rows = request.terminal->rows;
+  const auto* text = std::get_if<std::string>(&command.cmd);
+  if (text != nullptr && text->empty()) spec.argv = {command.shell, "-l"};
+  return spec;
+}
+
+Error too_many_sessions() {
+  return Error(ErrorCode::resource_exhausted,
+               "the sandbox has " + std::to_string(kMaxSessions) + " shell sessions already")
+      .with_slug("too_many_sessions")
+      .with_hint("end one: DELETE /v1/sandboxes/{id}/sessions/{name}");
+}
+
+Status check_session_command(const std::string& session, const Command& command) {
+  LMSB_CHECK(check_command(command));
+  if (!is_sandbox_name(session))
+    return Error(ErrorCode::invalid_argument, "a session's name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+        .with_slug("invalid_session");
+  const bool is_text = std::holds_alternative<std::string>(command.cmd);
+  if (is_text && command.shell.empty() && command.env.empty() && command.cwd.empty() && command.stdin_data.empty())
+    return {};
+  return Error(ErrorCode::invalid_argument, "a command of a shell session is a text, without shell, env, cwd and stdin")
+      .with_slug("invalid_session")
+      .with_hint("write it as one would type it: cd /tmp && FOO=1 ./run <<< text");
+}
+
+Error no_terminal() {
+  return Error(ErrorCode::failed_precondition, "the process has no terminal")
+      .with_slug("no_terminal")
+      .with_hint("start it with \"pty\"");
+}
+
+// The image's and the sandbox's variables.
+ImageDefaults defaults_of(const KeptSandbox& sandbox) {
+  ImageDefaults defaults = sandbox.image;
+  for (const auto& [name, value] : sandbox.env) defaults.env[name] = value;
+  return defaults;
+}
+
+// The output of a process that its guest keeps.
+class KeptStream final : public CommandStream {
+ public:
+  KeptStream(std::shared_ptr<ProcessRecord> record, FollowFrom from) : record_(std::move(record)), from_(from) {}
+
+  io::Task<std::optional<CommandEvent>> next(io::Deadline deadline) override {
+    const auto record = record_;
+    while (!is_over_) {
+      const std::uint64_t seen = record->process.news();
+      bool all_ended = true;
+      for (std::size_t i = 0; i < from_.offsets.size(); ++i) {
+        turn_ = (turn_ + 1) % from_.offsets.size();
+        if (!from_.offsets[turn_]) continue;
+        const auto stream = static_cast<Stream>(turn_);
+        LMSB_CO_TRY(auto piece, co_await record->process.read(stream, *from_.offsets[turn_], now()));
+        if (!piece.data.empty()) co_return output(stream, std::move(piece));
+        all_ended = all_ended && piece.ended;
+      }
+      if (all_ended && record->info.result) co_return last(*record);
+      if (!from_.wait) break;
+      // The end of the process itself is told by its record.
+      if (all_ended) LMSB_CO_CHECK(co_await record->changed.wait(deadline));
+      if (!all_ended) LMSB_CO_CHECK(co_await record->process.wait_news(seen, deadline));
+    }
+    is_over_ = true;
+    co_return std::optional<CommandEvent>();
+  }
+
+ private:
+  static io::Deadline now() { return io::Deadline::in(std::chrono::milliseconds(0)); }
+  std::optional<CommandEvent> output(Stream stream, guest_client::Piece piece) {
+    CommandEvent event;
+    event.kind = CommandEvent::Kind::output;
+    event.stream = stream;
+    event.offset = piece.offset;
+    event.data = std::move(piece.data);
+    from_.offsets[turn_] = event.offset + event.data.size();
+    return event;
+  }
+  std::optional<CommandEvent> last(const ProcessRecord& record) {
+    CommandEvent event;
+    if (from_.offsets[1] && *from_.offsets[1] < record.failure.size()) {
+      event.kind = CommandEvent::Kind::output;
+      event.stream = Stream::err;
+      event.offset = *from_.offsets[1];
+      event.data = record.failure.substr(event.offset);
+      from_.offsets[1] = record.failure.size();
+      return event;
+    }
+    is_over_ = true;
+    event.kind = CommandEvent::Kind::result;
+    event.result = record.info.result;
+    return event;
+  }
+
+  std::shared_ptr<ProcessRecord> record_;
+  FollowFrom from_;
+  std::size_t turn_ = 0;
+  bool is_over_ = false;
+};
+
+}  // namespace
+
+// ---- ProcessTable
+
+std::shared_ptr<ProcessRecord> ProcessTable::find(const std::string& id) const {
+  const auto found = std::find_if(records_.begin(), records_.end(), [&](const auto& r) { return r->info.id == id; });
+  return found == records_.end() ? nullptr : *found;
+}
+
+void ProcessTable::remove(const std::string& id) {
+  std::erase_if(records_, [&](const auto& record) { return record->info.id == id; });
+}
+
+bool ProcessTable::make_room(std::size_t limit) {
+  while (records_.size() >= limit) {
+    std::shared_ptr<ProcessRecord> first;
+    for (const auto& record : records_)
+      if (record->info.result && (!first || record->info.ended_at < first->info.ended_at)) first = record;
+    if (!first) return false;
+    first->process.forget();
+    remove(first->info.id);
+  }
+  return true;
+}
+
+// ---- Processes
+
+Processes::Processes(boost::asio::io_context& loop, Parts parts, Logger& log)
+    : loop_(loop), parts_(std::move(parts)), log_(log) {}
+
+io::Task<ProcessInfo> Processes::start(Principal who, std::string sandbox, StartProcess request) {
+  LMSB_CO_CHECK(check_command(request.command));
+  if (request.command.timeout.count() == 0) request.command.timeout = parts_.timeout_cap();
+  LMSB_CO_CHECK(check_timeout(request.command.timeout, parts_.timeout_cap()));
+  LMSB_CO_TRY(KeptSandbox* const kept, parts_.registry.find(who, sandbox));
+  const auto handle = kept->handle;
+  const auto table = kept->processes;
+  const ImageDefaults defaults = defaults_of(*kept);
+  const guest_client::StartSpec spec = kept_spec(defaults, request);
+  if (!table->make_room(guest_protocol::kMaxKept)) co_return too_many();
+  ProcessInfo info = describe(*kept, request, spec);
+  LMSB_CO_TRY(auto process, handle->channel().start_kept(spec, -1));
+  const auto record = std::make_shared<ProcessRecord>(loop_, std::move(process));
+  record->info = std::move(info);
+  record->oom_kills_before = handle->oom_kills();
+  table->add(record);
+  Status begun = co_await wait_begun(record, handle, spec, defaults);
+  if (begun.ok() && !request.command.stdin_data.empty() && !record->info.result)
+    begun = co_await record->process.write_stdin(std::move(request.command.stdin_data), !request.keep_stdin,
+                                                 io::Deadline::in(kInputLimit));
+  if (!begun.ok()) {
+    record->process.forget();
+    table->remove(record->info.id);
+    co_return std::move(begun).error();
+  }
+  log_.log(LogLevel::debug, "process.started", {{"id", record->info.id}, {"sandbox", record->info.sandbox_id}});
+  co_return record->info;
+}
+
+// Ends when the command runs, or has a verdict because there is no such program.
+io::Task<void> Processes::wait_begun(std::shared_ptr<ProcessRecord> record, std::shared_ptr<SandboxHandle> sandbox,
+                                     guest_client::StartSpec spec, ImageDefaults image) {
+  LMSB_CO_CHECK(co_await record->process.wait_started(io::Deadline::in(kStartLimit)));
+  if (!record->process.has_begun()) {
+    LMSB_CO_TRY(const auto ending, co_await record->process.wait_ended(io::Deadline::never()));
+    const auto result = result_of_failed_start(ending, spec, *sandbox, image);
+    if (!result.ok()) co_return result.error();
+  }
+  record->began = std::chrono::steady_clock::now();
+  record->info.started_at = rfc3339_now();
+  record->info.pid = record->process.pid();
+  io::spawn(loop_, follow(this, record, sandbox, std::move(spec), std::move(image)));
+  co_return Status();
+}
+
+// Waits for the end of a process and sets its verdict. Whoever holds the record sees it.
+io::Always<void> Processes::follow(Processes* self, std::shared_ptr<ProcessRecord> record,
+                                   std::weak_ptr<SandboxHandle> sandbox, guest_client::StartSpec spec,
+                                   ImageDefaults image) {
+  const auto ending = co_await record->process.wait_ended(io::Deadline::never());
+  const auto handle = sandbox.lock();
+  ExecResult result;
+  Course course;
+  if (ending.ok()) course.ending = *ending;
+  course.oom_kills_before = record->oom_kills_before;
+  course.timed_out = course.is_reported() && course.ending.exited.timed_out != 0;
+  if (handle && course.ending.kind == guest_client::Ending::Kind::start_failed) {
+    auto failed = result_of_failed_start(course.ending, spec, *handle, image);
+    if (failed.ok()) {
+      result = *std::move(failed);
+    } else {
+      result.hint = failed.error().message();
+    }
+    record->failure = std::exchange(result.err, {}).data;
+  } else if (handle) {
+    judge(result, course, *handle);
+    set_usage(result, course, *handle);
+  }
+  result.sandbox_id = record->info.sandbox_id;
+  result.image_digest = image.digest;
+  result.background_left = course.is_reported() && course.ending.exited.tree_left != 0;
+  result.usage.wall_ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - record->began).count();
+  record->info.ended_at = rfc3339_now();
+  record->info.has_stdin = false;
+  record->info.result = std::move(result);
+  record->changed.notify_all();
+  if (handle) self->parts_.count(*record->info.result);  // else the daemon is ending
+}
+
+io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::string sandbox, Command command) {
+  LMSB_CO_CHECK(check_command(command));
+  LMSB_CO_CHECK(check_timeout(command.timeout, parts_.timeout_cap()));
+  LMSB_CO_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
+  StreamPlace place;
+  place.sandbox = kept->handle;
+  place.image = defaults_of(*kept);
+  place.on_verdict = parts_.count;
+  const auto queued = std::chrono::steady_clock::now();
+  LMSB_CO_TRY(place.slot, co_await parts_.admission.enter());
+  place.queue_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - queued).count();
+  co_return co_await open_command_stream(loop_, std::move(place), std::move(command));
+}
+
+// The session of that name: the one there is, or a new one. Whoever comes while it is being made waits for it.
+io::Task<std::shared_ptr<ShellSession>> Processes::session_of(std::shared_ptr<ProcessTable> table, std::string name,
+                                                              std::shared_ptr<SandboxHandle> sandbox,
+                                                              ImageDefaults image) {
+  for (auto found = table->sessions.find(name); found != table->sessions.end(); found = table->sessions.find(name)) {
+    if (found->second && !found->second->is_over()) co_return found->second;
+    if (found->second) {
+      table->sessions.erase(found);
+      continue;
+    }
+    LMSB_CO_CHECK(co_await table->session_made.wait());
+  }
+  if (table->sessions.size() >= kMaxSessions) co_return too_many_sessions();
+  table->sessions[name] = nullptr;
+  auto session = co_await ShellSession::start(loop_, std::move(sandbox), std::move(image));
+  table->sessions.erase(name);
+  if (session.ok()) table->sessions[name] = *session;
+  table->session_made.notify_all();
+  co_return session;
+}
+
+io::Task<ExecResult> Processes::run_in_session(Principal who, std::string sandbox, std::string session,
+                                               Command command) {
+  LMSB_CO_CHECK(check_session_command(session, command));
+  LMSB_CO_CHECK(check_timeout(command.timeout, parts_.timeout_cap()));
+  LMSB_CO_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
+  const auto table = kept->processes;
+  LMSB_CO_TRY(auto shell, co_await session_of(table, std::move(session), kept->handle, defaults_of(*kept)));
+  LMSB_CO_TRY(const auto slot, co_await parts_.admission.enter());
+  auto result = co_await ShellSession::run(std::move(shell), std::move(command));
+  if (result.ok()) parts_.count(*result);
+  co_return result;
+}
+
+Status Processes::end_session(const Principal& who, const std::string& sandbox, const std::string& session) {
+  LMSB_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
+  const auto found = kept->processes->sessions.find(session);
+  if (found == kept->processes->sessions.end() || !found->second || found->second->is_over())
+    return Error(ErrorCode::not_found, "no shell session " + quoted(session)).with_slug("session_not_found");
+  found->second->end();
+  kept->processes->sessions.erase(found);
+  return {};
+}
+
+Result<std::vector<ProcessInfo>> Processes::list(const Principal& who, const std::string& sandbox) {
+  LMSB_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
+  std::vector<ProcessInfo> all;
+  for (const auto& record : kept->processes->all())
+    if (!record->info.started_at.empty()) all.push_back(record->info);
+  return all;
+}
+
+Result<std::shared_ptr<ProcessRecord>> Processes::find(const Principal& who, const std::string& sandbox,
+                                                       const std::string& process) {
+  LMSB_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
+  auto record = kept->processes->find(process);
+  if (!record) return no_process(process);
+  return record;
+}
+
+io::Task<ProcessInfo> Processes::get(Principal who, std::string sandbox, std::string process,
+                                     std::chrono::milliseconds wait) {
+  LMSB_CO_TRY(const auto record, find(who, sandbox, process));
+  const io::Deadline deadline = io::Deadline::in(wait);
+  while (!record->info.result && !deadline.passed()) {
+    Status changed = co_await record->changed.wait(deadline);
+    if (!changed.ok() && changed.error().code() != ErrorCode::deadline_exceeded) co_return std::move(changed).error();
+  }
+  co_return record->info;
+}
+
+io::Task<OutputPiece> Processes::output(Principal who, std::string sandbox, std::string process, Stream stream,
+                                        std::uint64_t offset, std::chrono::milliseconds wait) {
+  LMSB_CO_TRY(const auto record, find(who, sandbox, process));
+  OutputPiece out;
+  if (stream == Stream::err && !record->failure.empty()) {
+    out.offset = std::min<std::uint64_t>(offset, record->failure.size());
+    out.data = record->failure.substr(out.offset);
+    out.end = record->failure.size();
+    out.ended = true;
+    co_return out;
+  }
+  LMSB_CO_TRY(auto piece, co_await record->process.read(stream, offset, io::Deadline::in(wait)));
+  out.offset = piece.offset;
+  out.data = std::move(piece.data);
+  out.end = piece.end;
+  out.ended = piece.ended;
+  co_return out;
+}
+
+Result<std::shared_ptr<CommandStream>> Processes::follow(const Principal& who, const std::string& sandbox,
+                                                         const std::string& process, FollowFrom from) {
+  LMSB_TRY(auto record, find(who, sandbox, process));
+  std::shared_ptr<CommandStream> stream = std::make_shared<KeptStream>(std::move(record), from);
+  return stream;
+}
+
+io::Task<void> Processes::write_stdin(Principal who, std::string sandbox, std::string process, std::string data,
+                                      bool close) {
+  LMSB_CO_TRY(const auto record, find(who, sandbox, process));
+  if (close) record->info.has_stdin = false;
+  co_return co_await record->process.write_stdin(std::move(data), close, io::Deadline::in(kInputLimit));
+}
+
+Status Processes::signal(const Principal& who, const std::string& sandbox, const std::string& process, int signal,
+                         bool whole_tree) {
+  LMSB_TRY(const auto record, find(who, sandbox, process));
+  if (record->info.result && !(whole_tree && record->info.result->background_left))
+    return Error(ErrorCode::failed_precondition, "process " + process + " has ended").with_slug("process_ended");
+  record->process.signal(signal, whole_tree);
+  return {};
+}
+
+Status Processes::resize(const Principal& who, const std::string& sandbox, const std::string& process,
+                         TerminalSize size) {
+  LMSB_TRY(const auto record, find(who, sandbox, process));
+  if (!record->info.has_terminal) return no_terminal();
+  record->process.resize(size.columns, size.rows);
+  return {};
+}
+
+Result<TerminalHolder> Processes::take_terminal(const Principal& who, const std::string& sandbox,
+                                                const std::string& process) {
+  LMSB_TRY(const auto record, find(who, sandbox, process));
+  if (!record->info.has_terminal) return no_terminal();
+  ++record->terminal_holder;
+  record->changed.notify_all();
+  return TerminalHolder{record->terminal_holder, record->info};
+}
+
+io::Task<void> Processes::wait_taken(Principal who, std::string sandbox, TerminalHolder holder) {
+  LMSB_CO_TRY(const auto record, find(who, sandbox, holder.process.id));
+  while (record->terminal_holder == holder.number && !record->is_forgotten)
+    LMSB_CO_CHECK(co_await record->changed.wait());
+  co_return Status();
+}
+
+Status Processes::forget(const Principal& who, const std::string& sandbox, const std::string& process) {
+  LMSB_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
+  const auto table = kept->processes;
+  const auto record = table->find(process);
+  if (!record) return no_process(process);
+  record->process.forget();
+  record->is_forgotten = true;
+  record->changed.notify_all();
+  table->remove(process);
+  return {};
+}
+
+}  // namespace lmsb::control

@@ -1,0 +1,103 @@
+#pragma once
+// Processes: the real ProcessService, over the registry's sandboxes.
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "base/log.h"
+#include "control/admission.h"
+#include "control/process_service.h"
+#include "control/registry.h"
+#include "control/shell_session.h"
+#include "guest_client/kept_process.h"
+#include "io/event.h"
+
+namespace lmsb::control {
+
+// One process and its course. Held by its table and by the task that waits for its end.
+struct ProcessRecord {
+  ProcessRecord(boost::asio::io_context& loop, guest_client::KeptProcess p) : process(std::move(p)), changed(loop) {}
+  ProcessInfo info;
+  guest_client::KeptProcess process;
+  std::string failure;                // what a shell would have written to stderr of a program that cannot be executed
+  std::uint64_t terminal_holder = 0;  // the last number that was given out
+  bool is_forgotten = false;
+  std::uint64_t oom_kills_before = 0;
+  std::chrono::steady_clock::time_point began;
+  io::Event changed;
+};
+
+// The processes of one sandbox, oldest first, and its shell sessions by name.
+class ProcessTable {
+ public:
+  explicit ProcessTable(boost::asio::io_context& loop) : session_made(loop) {}
+  void add(std::shared_ptr<ProcessRecord> record) { records_.push_back(std::move(record)); }
+  // nullptr: none of that id.
+  std::shared_ptr<ProcessRecord> find(const std::string& id) const;
+  void remove(const std::string& id);
+  // Drops the ones that ended first until fewer than `limit` are left. False: all of them still run.
+  bool make_room(std::size_t limit);
+  const std::vector<std::shared_ptr<ProcessRecord>>& all() const { return records_; }
+
+  std::map<std::string, std::shared_ptr<ShellSession>> sessions;  // null: it is being made
+  io::Event session_made;
+
+ private:
+  std::vector<std::shared_ptr<ProcessRecord>> records_;
+};
+
+class Processes final : public ProcessService {
+ public:
+  struct Parts {
+    Registry& registry;
+    Admission& admission;
+    std::function<std::chrono::milliseconds()> timeout_cap;  // the longest that the policy allows at this moment
+    std::function<void(const ExecResult&)> count;            // of each command that has ended
+  };
+  // All references outlive it and the tasks it starts.
+  Processes(boost::asio::io_context& loop, Parts parts, Logger& log);
+
+  io::Task<ProcessInfo> start(Principal who, std::string sandbox, StartProcess request) override;
+  io::Task<std::shared_ptr<CommandStream>> run(Principal who, std::string sandbox, Command command) override;
+  io::Task<ExecResult> run_in_session(Principal who, std::string sandbox, std::string session,
+                                      Command command) override;
+  Status end_session(const Principal& who, const std::string& sandbox, const std::string& session) override;
+  Result<std::vector<ProcessInfo>> list(const Principal& who, const std::string& sandbox) override;
+  io::Task<ProcessInfo> get(Principal who, std::string sandbox, std::string process,
+                            std::chrono::milliseconds wait) override;
+  io::Task<OutputPiece> output(Principal who, std::string sandbox, std::string process, Stream stream,
+                               std::uint64_t offset, std::chrono::milliseconds wait) override;
+  Result<std::shared_ptr<CommandStream>> follow(const Principal& who, const std::string& sandbox,
+                                                const std::string& process, FollowFrom from) override;
+  io::Task<void> write_stdin(Principal who, std::string sandbox, std::string process, std::string data,
+                             bool close) override;
+  Status signal(const Principal& who, const std::string& sandbox, const std::string& process, int signal,
+                bool whole_tree) override;
+  Status resize(const Principal& who, const std::string& sandbox, const std::string& process,
+                TerminalSize size) override;
+  Result<TerminalHolder> take_terminal(const Principal& who, const std::string& sandbox,
+                                       const std::string& process) override;
+  io::Task<void> wait_taken(Principal who, std::string sandbox, TerminalHolder holder) override;
+  Status forget(const Principal& who, const std::string& sandbox, const std::string& process) override;
+
+ private:
+  Result<std::shared_ptr<ProcessRecord>> find(const Principal& who, const std::string& sandbox,
+                                              const std::string& process);
+  io::Task<std::shared_ptr<ShellSession>> session_of(std::shared_ptr<ProcessTable> table, std::string name,
+                                                     std::shared_ptr<SandboxHandle> sandbox, ImageDefaults image);
+  io::Task<void> wait_begun(std::shared_ptr<ProcessRecord> record, std::shared_ptr<SandboxHandle> sandbox,
+                            guest_client::StartSpec spec, ImageDefaults image);
+  static io::Always<void> follow(Processes* self, std::shared_ptr<ProcessRecord> record,
+                                 std::weak_ptr<SandboxHandle> sandbox, guest_client::StartSpec spec,
+                                 ImageDefaults image);
+
+  boost::asio::io_context& loop_;
+  Parts parts_;
+  Logger& log_;
+};
+
+}  // namespace lmsb::control

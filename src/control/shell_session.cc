@@ -1,0 +1,210 @@
+#include "control/shell_session.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "base/ids.h"
+#include "control/output_capture.h"
+#include "control/verdict.h"
+
+namespace lmsb::control {
+namespace {
+
+using guest_client::Stream;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kStartLimit{30'000};
+constexpr std::chrono::milliseconds kKillGrace{2'000};
+
+// Descriptor 9 is what the daemon writes to; 7 and 8 are the streams, whatever a command makes of its own. Each line is
+// "MARK COMMAND", the command's special octets as \xHH, so that no program is needed to read it.
+constexpr const char* kLoop = R"(exec 7>&1 8>&2 9<&0 </dev/null
+while IFS= read -r -u 9 __lm_line; do
+  printf -v __lm_command %b "${__lm_line#* }"
+  eval "$__lm_command"
+  printf '\n%s %d\n' "${__lm_line%% *}" "$?" >&7
+  printf '\n%s 0\n' "${__lm_line%% *}" >&8
+done)";
+
+Error session_over() {
+  return Error(ErrorCode::failed_precondition, "the shell session has ended").with_slug("session_over");
+}
+
+}  // namespace
+
+std::string session_line(const std::string& command, const std::string& mark) {
+  static constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string line = mark + " ";
+  for (const char c : command) {
+    const auto octet = static_cast<unsigned char>(c);
+    if (octet >= 0x20 && octet < 0x7f && c != '\\') {
+      line += c;
+    } else {
+      line.append("\\x").append({kDigits[octet >> 4U], kDigits[octet & 15U]});
+    }
+  }
+  return line + "\n";
+}
+
+// ---- MarkFinder
+
+std::string MarkFinder::take(std::string_view octets) {
+  if (found_) return {};
+  const std::size_t before = held_.size();
+  held_ += octets;
+  const std::string begin = "\n" + mark_ + " ";
+  const std::size_t at = held_.find(begin);
+  if (at == std::string::npos) {  // what may be the beginning of a mark waits
+    const std::size_t keep = std::min(held_.size(), begin.size() - 1);
+    std::string output = held_.substr(0, held_.size() - keep);
+    held_.erase(0, output.size());
+    used_ += octets.size();
+    return output;
+  }
+  const std::size_t digits = at + begin.size();
+  const std::size_t end = held_.find('\n', digits);
+  if (end == std::string::npos) {
+    std::string output = held_.substr(0, at);
+    held_.erase(0, at);
+    used_ += octets.size();
+    return output;
+  }
+  std::from_chars(held_.data() + digits, held_.data() + end, number_);
+  found_ = true;
+  used_ += end + 1 - before;
+  held_.resize(at);
+  return std::exchange(held_, {});
+}
+
+std::string MarkFinder::rest() { return std::exchange(held_, {}); }
+
+// ---- ShellSession
+
+io::Task<std::shared_ptr<ShellSession>> ShellSession::start(boost::asio::io_context& loop,
+                                                            std::shared_ptr<SandboxHandle> sandbox,
+                                                            ImageDefaults image) {
+  Command command;
+  command.cmd = Argv{"/bin/bash", "--noprofile", "--norc", "-c", kLoop};
+  guest_client::StartSpec spec = start_spec(image, command);
+  spec.keep_stdin = true;
+  LMSB_CO_TRY(auto process, sandbox->channel().start_kept(spec, -1));
+  const auto session = std::make_shared<ShellSession>(loop, sandbox, std::move(image), std::move(process));
+  LMSB_CO_CHECK(co_await session->process_.wait_started(io::Deadline::in(kStartLimit)));
+  // Whether there is a bash at all: it answers an empty command.
+  Command nothing;
+  nothing.cmd = std::string(":");
+  nothing.timeout = kStartLimit;
+  LMSB_CO_TRY(const auto first, co_await run(session, std::move(nothing)));
+  if (session->is_over())
+    co_return Error(ErrorCode::failed_precondition, "a shell session needs /bin/bash, which this image has not")
+        .with_slug("no_bash")
+        .with_hint("leave `session` out, or take an image with bash");
+  co_return session;
+}
+
+ShellSession::ShellSession(boost::asio::io_context& loop, const std::shared_ptr<SandboxHandle>& sandbox,
+                           ImageDefaults image, guest_client::KeptProcess process)
+    : sandbox_(sandbox), image_(std::move(image)), process_(std::move(process)), free_(loop) {}
+
+ShellSession::~ShellSession() { process_.forget(); }
+
+io::Task<ExecResult> ShellSession::run(std::shared_ptr<ShellSession> self, Command command) {
+  const auto queued = Clock::now();
+  while (self->is_busy_) LMSB_CO_CHECK(co_await self->free_.wait());
+  if (self->is_over()) co_return session_over();
+  self->is_busy_ = true;
+  auto result = co_await self->run_in_turn(std::move(command));
+  self->is_busy_ = false;
+  self->free_.notify_all();
+  if (!result.ok()) {  // nobody knows where it stands
+    self->is_over_ = true;
+    self->process_.forget();
+    co_return std::move(result).error();
+  }
+  const auto waited = Clock::now() - queued;
+  result->usage.queue_ms = std::chrono::duration<double, std::milli>(waited).count() - result->usage.wall_ms;
+  co_return result;
+}
+
+io::Task<ExecResult> ShellSession::run_in_turn(Command command) {
+  const auto sandbox = sandbox_.lock();
+  const std::uint64_t oom_kills = sandbox ? sandbox->oom_kills() : 0;
+  const auto begin = Clock::now();
+  const io::Deadline deadline = io::Deadline::in(command.timeout);
+  const std::string mark = create_prefixed_id("end_");
+  std::string line = session_line(std::get<std::string>(command.cmd), mark);
+  ExecResult result;
+  Status written = co_await process_.write_stdin(std::move(line), false, deadline);
+  int status = 0;
+  bool timed_out = !written.ok() && written.error().code() == ErrorCode::deadline_exceeded;
+  if (written.ok()) {
+    auto out = co_await read_stream(Stream::out, mark, command.output_cap, deadline, &result.out);
+    auto err = Result<int>(0);
+    if (out.ok()) err = co_await read_stream(Stream::err, mark, command.output_cap, deadline, &result.err);
+    const Result<int>& failed = out.ok() ? err : out;
+    timed_out = !failed.ok() && failed.error().code() == ErrorCode::deadline_exceeded;
+    if (!failed.ok() && !timed_out) co_return failed.error();
+    if (out.ok()) status = *out;
+  } else if (!timed_out && written.error().slug() != "input_closed") {
+    co_return std::move(written).error();
+  }
+  result.usage.wall_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+  if (timed_out || process_.has_ended()) co_return co_await conclude(timed_out, oom_kills, std::move(result));
+  result.outcome = Outcome::exited;
+  result.exit_code = status;
+  result.sandbox_id = sandbox ? sandbox->id() : "";
+  result.image_digest = image_.digest;
+  co_return result;
+}
+
+// Reads one stream to the command's mark; returns the number that stands behind it. A stream that ends without one is
+// that of a bash that has ended.
+io::Task<int> ShellSession::read_stream(Stream stream, std::string mark, Bytes cap, io::Deadline deadline,
+                                        Output* output) {
+  MarkFinder finder(std::move(mark));
+  HeadAndTail kept(cap.count());
+  std::uint64_t& offset = offsets_[static_cast<std::size_t>(stream)];
+  Status failure;
+  while (!finder.is_found()) {
+    const std::uint64_t asked = offset + finder.used();
+    auto piece = co_await process_.read(stream, asked, deadline, guest_client::Before::dropped);
+    if (!piece.ok()) {
+      failure = std::move(piece).error();
+      break;
+    }
+    offset += piece->offset - asked;
+    kept.lose(piece->offset - asked);
+    kept.append(finder.take(piece->data));
+    if (piece->data.empty() && piece->ended) break;
+    if (!piece->data.empty() || !deadline.passed()) continue;
+    failure = Error(ErrorCode::deadline_exceeded, "the command is not done");
+    break;
+  }
+  if (!finder.is_found()) kept.append(finder.rest());
+  offset += finder.used();
+  *output = kept.take();
+  if (!failure.ok()) co_return std::move(failure).error();
+  co_return finder.number();
+}
+
+// The bash is gone, or has to go: its end is the verdict.
+io::Task<ExecResult> ShellSession::conclude(bool timed_out, std::uint64_t oom_kills_before, ExecResult result) {
+  is_over_ = true;
+  if (timed_out) process_.signal(SIGKILL, true);
+  Course course;
+  course.timed_out = timed_out;
+  course.oom_kills_before = oom_kills_before;
+  const auto ended = co_await process_.wait_ended(io::Deadline::in(kKillGrace));
+  if (ended.ok()) course.ending = *ended;
+  if (const auto sandbox = sandbox_.lock()) {
+    judge(result, course, *sandbox);
+    result.sandbox_id = sandbox->id();
+  }
+  result.image_digest = image_.digest;
+  result.hint = "the shell session has ended with this command: the next one begins in a new shell";
+  co_return result;
+}
+
+}  // namespace lmsb::control

@@ -1,0 +1,55 @@
+#include "control/shell_session.h"
+
+#include <gtest/gtest.h>
+
+namespace lmsb::control {
+namespace {
+
+TEST(SessionLine, CarriesTextAsItIsAndEverythingElseAsOctets) {
+  EXPECT_EQ(session_line("echo \"$A\" | wc -l", "end_1"), "end_1 echo \"$A\" | wc -l\n");
+  EXPECT_EQ(session_line("a\nb\tc\\d\x7f", "end_1"), "end_1 a\\x0ab\\x09c\\x5cd\\x7f\n");
+  EXPECT_EQ(session_line("é", "end_1"), "end_1 \\xc3\\xa9\n");
+}
+
+TEST(MarkFinder, EndsAtItsMarkAndNamesTheNumber) {
+  MarkFinder finder("end_1");
+  EXPECT_EQ(finder.take("out\n\nend_1 42\nnext"), "out\n");
+  ASSERT_TRUE(finder.is_found());
+  EXPECT_EQ(finder.number(), 42);
+  EXPECT_EQ(finder.used(), std::string_view("out\n\nend_1 42\n").size());
+  EXPECT_EQ(finder.take("more"), "");
+}
+
+TEST(MarkFinder, FindsAMarkThatComesOctetByOctet) {
+  const std::string all = "some output\n\nend_1 7\nrest";
+  MarkFinder finder("end_1");
+  std::string output;
+  std::size_t taken = 0;
+  for (; taken < all.size() && !finder.is_found(); ++taken) output += finder.take(all.substr(taken, 1));
+  EXPECT_EQ(output, "some output\n");
+  EXPECT_EQ(finder.number(), 7);
+  EXPECT_EQ(finder.used(), taken);
+}
+
+TEST(MarkFinder, IsNotTakenInByAnotherMark) {
+  MarkFinder finder("end_1");
+  std::string output = finder.take("\nend_2 1\n\nend_12 3\n");
+  EXPECT_FALSE(finder.is_found());
+  output += finder.rest();
+  EXPECT_EQ(output, "\nend_2 1\n\nend_12 3\n");
+}
+
+TEST(MarkFinder, GivesBackTheBeginningOfAMarkThatNeverCame) {
+  MarkFinder finder("end_1");
+  std::string output = finder.take("text\nend_");
+  output += finder.rest();
+  EXPECT_EQ(output, "text\nend_");
+}
+
+TEST(MarkFinder, KeepsOutputWithoutALineBreakAtItsEnd) {
+  MarkFinder finder("end_1");
+  EXPECT_EQ(finder.take("no line break\nend_1 0\n"), "no line break");
+}
+
+}  // namespace
+}  // namespace lmsb::control

@@ -1,0 +1,104 @@
+#include "control/verdict.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <signal.h>
+
+#include "base/text.h"
+
+namespace lmsb::control {
+namespace {
+
+using guest_client::Ending;
+using guest_client::StartSpec;
+using guest_protocol::Program;
+
+std::string signal_name(int signal) {
+  const char* name = ::sigabbrev_np(signal);
+  return name != nullptr ? std::string("SIG") + name : "SIG" + std::to_string(signal);
+}
+
+void set_exit(ExecResult& result, int status) {
+  if (WIFSIGNALED(status)) {
+    result.outcome = Outcome::signaled;
+    result.exit_code = 128 + WTERMSIG(status);
+    result.signal = signal_name(WTERMSIG(status));
+  } else {
+    result.outcome = Outcome::exited;
+    result.exit_code = WEXITSTATUS(status);
+  }
+}
+
+void set_killed(ExecResult& result, Outcome outcome) {
+  result.outcome = outcome;
+  result.exit_code = 128 + SIGKILL;
+  result.signal = "SIGKILL";
+}
+
+// A one-shot that ran out of memory dies whole. In a kept sandbox the kernel kills one process of perhaps several
+// commands: it is the verdict of those that died by it.
+bool is_out_of_memory(const Course& course, const SandboxHandle& sandbox) {
+  if (!(course.one_shot ? course.has_failed() : course.is_killed())) return false;
+  // Of a sandbox that is gone only the kernel's count says why: its notice also comes when the cgroup is removed.
+  return sandbox.oom_kills() > course.oom_kills_before || (course.is_reported() && sandbox.has_oom_notice());
+}
+
+// A write that found no room fails (exit status), or faults where the file was mapped.
+bool is_disk_full(const Course& course) {
+  const int status = course.ending.exited.status;
+  return course.ending.exited.disk_full != 0 && (WIFEXITED(status) || WTERMSIG(status) == SIGBUS);
+}
+
+}  // namespace
+
+void judge(ExecResult& result, const Course& course, const SandboxHandle& sandbox) {
+  if (course.is_reported()) set_exit(result, course.ending.exited.status);
+  if (course.timed_out) return set_killed(result, Outcome::timed_out);
+  if (is_out_of_memory(course, sandbox)) return set_killed(result, Outcome::oom_killed);
+  if (course.is_killed() && sandbox.is_removed()) return set_killed(result, Outcome::cancelled);
+  if (!course.is_reported()) {
+    result.outcome = Outcome::lost;
+    result.exit_code = 128 + SIGKILL;
+  } else if (course.has_failed() && is_disk_full(course)) {
+    result.outcome = Outcome::disk_full;
+  }
+}
+
+void set_usage(ExecResult& result, const Course& course, const SandboxHandle& sandbox) {
+  if (course.one_shot) {  // a kept sandbox's counters are of all its commands
+    result.usage.max_memory_bytes = sandbox.peak_memory_bytes();
+    result.usage.max_processes = sandbox.peak_processes();
+  }
+  if (!course.is_reported()) return;
+  const guest_protocol::Exited& exited = course.ending.exited;
+  result.usage.cpu_user_ms = static_cast<double>(exited.cpu_user_us) / 1000;
+  result.usage.cpu_system_ms = static_cast<double>(exited.cpu_system_us) / 1000;
+  result.usage.max_memory_bytes = std::max(result.usage.max_memory_bytes, exited.max_rss_bytes);
+}
+
+Result<ExecResult> result_of_failed_start(const Ending& ending, const StartSpec& spec, const SandboxHandle& sandbox,
+                                          const ImageDefaults& image) {
+  using guest_protocol::Step;
+  if (ending.step == Step::command_cwd)
+    return Error::from_errno(ending.error, "working directory " + quoted(spec.cwd)).with_slug("invalid_cwd");
+  if (ending.step != Step::command_exec) {
+    auto error =
+        Error::from_errno(ending.error, std::string("start the command: ") + guest_protocol::to_string(ending.step));
+    if (ending.error == EAGAIN)
+      return std::move(error).with_slug("too_many_processes").with_hint("the sandbox is at its limit of processes");
+    return error;
+  }
+  ExecResult result;
+  result.sandbox_id = sandbox.id();
+  result.image_digest = image.digest;
+  result.outcome = Outcome::exited;
+  result.exit_code = ending.error == ENOENT ? 127 : 126;
+  const std::string program = spec.program == Program::shell ? "/bin/sh" : spec.argv.front();
+  result.err.data =
+      program + ": " + (ending.error == ENOENT ? "command not found" : std::strerror(ending.error)) + "\n";
+  result.err.cut_at = result.err.data.size();
+  return result;
+}
+
+}  // namespace lmsb::control

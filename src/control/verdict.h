@@ -1,0 +1,40 @@
+#pragma once
+// Verdict: how a command ended, as far as anybody can say, and what that is called (interfaces.md, "exec: the
+// contract"). One way to judge, for commands that are waited for and for those that run on by themselves.
+#include <cstdint>
+#include <sys/wait.h>
+
+#include "control/command_start.h"
+#include "control/exec.h"
+#include "control/sandbox_handle.h"
+#include "guest_client/channel.h"
+
+namespace lmsb::control {
+
+// What is known of its course.
+struct Course {
+  guest_client::Ending ending;
+  bool timed_out = false;
+  bool one_shot = false;
+  std::uint64_t oom_kills_before = 0;
+
+  bool is_reported() const { return ending.kind == guest_client::Ending::Kind::exited; }
+  bool has_failed() const { return !is_reported() || ending.exited.status != 0; }
+  // By SIGKILL itself, or a child of a shell that passes it on.
+  bool is_killed() const {
+    const int status = ending.exited.status;
+    return !is_reported() || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ||
+           (WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGKILL);
+  }
+};
+
+// Sets outcome, exit code and signal: the strongest reason counts.
+void judge(ExecResult& result, const Course& course, const SandboxHandle& sandbox);
+// Sets what it used, except for the times of waiting.
+void set_usage(ExecResult& result, const Course& course, const SandboxHandle& sandbox);
+// Of a command that could not be started: what a shell would have said and returned had it been asked for this program.
+// Errors where that is nobody's fault but ours, or the working directory's.
+Result<ExecResult> result_of_failed_start(const guest_client::Ending& ending, const guest_client::StartSpec& spec,
+                                          const SandboxHandle& sandbox, const ImageDefaults& image);
+
+}  // namespace lmsb::control

@@ -1,0 +1,88 @@
+#pragma once
+// What a channel and the processes of it share. Private to guest_client.
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include <boost/asio/io_context.hpp>
+
+#include "guest_client/channel.h"
+#include "guest_client/kept_process.h"
+#include "io/event.h"
+#include "io/wait_fd.h"
+#include "os/message_socket.h"
+
+namespace lmsb::guest_client {
+
+struct ProcessState {
+  ProcessState(boost::asio::io_context& loop, std::weak_ptr<ChannelState> c, std::uint32_t s)
+      : channel(std::move(c)), sequence(s), changed(loop) {}
+  std::weak_ptr<ChannelState> channel;
+  std::uint32_t sequence;
+  bool started = false;
+  std::int32_t pid = 0;  // inside
+  UniqueFd out;
+  UniqueFd err;
+  std::optional<Ending> ending;
+  io::Event changed;
+
+  // Of a kept one.
+  struct Read {
+    Stream stream{};
+    std::uint64_t offset = 0;  // asked
+    std::optional<Piece> piece;
+    int error = 0;
+  };
+  bool is_kept = false;
+  std::uint32_t next_ticket = 1;
+  std::map<std::uint32_t, std::shared_ptr<Read>> reads;
+  std::array<std::uint64_t, guest_protocol::kStreams> grown{};  // how often there was news
+  bool is_writing = false;
+  std::optional<int> written;  // errno of the write in progress, once it is done
+};
+
+struct ChannelState {
+  ChannelState(boost::asio::io_context& l, UniqueFd s)
+      : loop(l), socket(std::move(s)), watch(l.get_executor(), socket), changed(l) {}
+  boost::asio::io_context& loop;
+  UniqueFd socket;
+  io::FdWatch watch;  // after the socket: ends before it
+  bool closed = false;
+  bool is_waiting_for_room = false;  // somebody does; the others wait for `changed`
+  std::optional<guest_protocol::Ready> ready;
+  std::optional<guest_protocol::Failed> failed;
+  io::Event changed;
+  std::uint32_t next_sequence = 1;
+  std::map<std::uint32_t, std::weak_ptr<ProcessState>> processes;
+
+  void close();
+  // Takes one message of the guest's. False for what no guest of ours sends.
+  bool dispatch(const char* message, std::size_t size, ReceivedFds& fds);
+  std::shared_ptr<ProcessState> find(std::uint32_t sequence);
+  void end(std::uint32_t sequence, const Ending& ending);
+  bool send_kill(std::uint32_t sequence, int signal, bool whole_tree);
+  Result<std::shared_ptr<ProcessState>> start(const StartSpec& spec, int stdin_fd, guest_protocol::Output output,
+                                              const std::shared_ptr<ChannelState>& self);
+  // Waits until the socket may take another message. Errors: unavailable, cancelled.
+  static io::Task<void> wait_room(std::shared_ptr<ChannelState> self);
+  // False when the socket is full or the guest gone: errno says which.
+  template <class Message>
+  bool send(const Message& message, std::string_view data = {}) {
+    const std::array<iovec, 2> parts = {{{const_cast<Message*>(&message), sizeof message},  // NOLINT: C interface
+                                         {const_cast<char*>(data.data()), data.size()}}};   // NOLINT
+    return send_message(socket.get(), parts.data(), data.empty() ? 1 : 2);
+  }
+
+ private:
+  bool take_started(const std::shared_ptr<ProcessState>& process, const guest_protocol::Started& started,
+                    ReceivedFds& fds);
+  bool take_kept(guest_protocol::Kind kind, const char* message, std::size_t size);
+  bool take_output(const char* message, std::size_t size);
+};
+
+Error guest_gone();
+Error guest_busy();
+
+}  // namespace lmsb::guest_client

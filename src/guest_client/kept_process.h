@@ -1,0 +1,63 @@
+#pragma once
+// KeptProcess: a command whose output the guest keeps, so that it can be read from any offset, by several, at any time,
+// also after it has ended, and whose stdin can be written bit by bit. It goes on when this object goes; forget() is its
+// end. One loop, one thread.
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "guest_client/channel.h"
+
+namespace lmsb::guest_client {
+
+using guest_protocol::Stream;
+
+// Some octets of one stream.
+struct Piece {
+  std::uint64_t offset = 0;  // of the first; larger than what was asked for where octets are lost
+  std::string data;
+  std::uint64_t end = 0;  // how much the stream has had so far
+  bool ended = false;     // nothing will come after `end`
+};
+
+// What becomes of the output before the one that is read.
+enum class Before : std::uint8_t { kept, dropped };
+
+class KeptProcess {
+ public:
+  explicit KeptProcess(std::shared_ptr<ProcessState> state) : state_(std::move(state)) {}
+
+  // Waits until it has begun, or could not (has_begun() tells). Errors: unavailable (the guest is gone),
+  // deadline_exceeded, cancelled.
+  io::Task<void> wait_started(io::Deadline deadline) const;
+  bool has_begun() const;
+  int pid() const;  // inside; once it has begun
+  bool has_ended() const;
+  // Errors: deadline_exceeded, cancelled.
+  io::Task<Ending> wait_ended(io::Deadline deadline) const;
+
+  // What stands at `offset` of a stream, at most 64 KiB. Where there is nothing yet it waits until there is, the stream
+  // ends, or `wait` passes: an empty piece then. Errors: unavailable, cancelled.
+  io::Task<Piece> read(Stream stream, std::uint64_t offset, io::Deadline wait, Before before = Before::kept) const;
+
+  // Counts what may be news to a reader: more output, the end of a stream, its own end.
+  std::uint64_t news() const;
+  // Waits until the count is not `seen` any more. Errors: deadline_exceeded, cancelled.
+  io::Task<void> wait_news(std::uint64_t seen, io::Deadline deadline) const;
+
+  // Writes all of `data` to its stdin, waiting while it does not read; `close`: that was all. Errors: input_closed (it
+  // does not read any more, or has no stdin), deadline_exceeded (part of it may have been written), cancelled.
+  io::Task<void> write_stdin(std::string data, bool close, io::Deadline deadline) const;
+
+  // Changes the size of its terminal; nothing happens when it has none.
+  void resize(std::uint16_t columns, std::uint16_t rows) const;
+  // To the command, or to every process of its tree. Nothing happens when it has ended.
+  void signal(int signal, bool whole_tree) const;
+  // Kills it, if it is alive, and drops its output.
+  void forget() const;
+
+ private:
+  std::shared_ptr<ProcessState> state_;
+};
+
+}  // namespace lmsb::guest_client

@@ -1,0 +1,229 @@
+#include "guest_client/kept_process.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+#include "io/run_blocking.h"
+#include "os/message_socket.h"
+
+namespace lmsb::guest_client {
+namespace {
+
+using guest_protocol::Header;
+using guest_protocol::Kind;
+
+constexpr std::uint32_t kFirst = 1;  // the sequence of the first request
+
+// A channel with one kept process; the guest is the test.
+class KeptProcessTest : public testing::Test {
+ protected:
+  KeptProcessTest() {
+    UniqueFd ours;
+    EXPECT_TRUE(message_socket_pair(ours, guest_));
+    channel_ = std::make_unique<Channel>(loop_, std::move(ours));
+    StartSpec spec;
+    spec.argv = {"true"};
+    spec.keep_stdin = true;
+    auto process = channel_->start_kept(spec, -1);
+    EXPECT_TRUE(process.ok());
+    process_ = std::make_unique<KeptProcess>(*std::move(process));
+    guest_protocol::StartRequest request{};
+    EXPECT_GT(hear(request), 0U);
+    EXPECT_EQ(request.output, guest_protocol::Output::kept);
+    EXPECT_EQ(request.keep_stdin, 1U);
+  }
+
+  // The next message to the guest; returns what stands behind it.
+  template <class Message>
+  std::size_t hear(Message& message, std::string* data = nullptr) {
+    std::string buffer(sizeof message + guest_protocol::kMaxPiece, '\0');
+    ReceivedFds fds;
+    const ssize_t size = receive_message(guest_.get(), buffer.data(), buffer.size(), fds, MSG_DONTWAIT);
+    if (size < static_cast<ssize_t>(sizeof message)) return 0;
+    std::memcpy(&message, buffer.data(), sizeof message);
+    if (data != nullptr) *data = buffer.substr(sizeof message, static_cast<std::size_t>(size) - sizeof message);
+    return static_cast<std::size_t>(size) - sizeof message + 1;
+  }
+  bool is_silent() {
+    Header header{};
+    return hear(header) == 0;
+  }
+  template <class Message>
+  void say(const Message& message, std::string_view data = {}) {
+    const std::string octets = std::string(reinterpret_cast<const char*>(&message), sizeof message) + std::string(data);
+    const iovec part{const_cast<char*>(octets.data()), octets.size()};
+    ASSERT_TRUE(send_message(guest_.get(), &part, 1));
+    run();
+  }
+  void run() {
+    loop_.restart();
+    while (loop_.poll() > 0) {
+    }
+  }
+  template <class T>
+  struct Pending {
+    std::optional<Result<T>> result;
+  };
+  template <class T>
+  std::shared_ptr<Pending<T>> begin(io::Task<T> task) {
+    auto pending = std::make_shared<Pending<T>>();
+    io::spawn(loop_, wait_for(std::move(task), pending));
+    run();
+    return pending;
+  }
+  template <class T>
+  static io::Always<void> wait_for(io::Task<T> task, std::shared_ptr<Pending<T>> pending) {
+    pending->result = co_await std::move(task);
+  }
+  // The answer to a read that was heard.
+  guest_protocol::OutputPiece answer_to(const guest_protocol::ReadOutput& read, std::uint32_t size) {
+    guest_protocol::OutputPiece piece{};
+    piece.header = {Kind::output, kFirst};
+    piece.ticket = read.ticket;
+    piece.stream = read.stream;
+    piece.offset = read.offset;
+    piece.end = read.offset + size;
+    piece.size = size;
+    return piece;
+  }
+
+  boost::asio::io_context loop_{1};
+  UniqueFd guest_;
+  std::unique_ptr<Channel> channel_;
+  std::unique_ptr<KeptProcess> process_;
+};
+
+TEST_F(KeptProcessTest, HasBegunWhenTheGuestSaysSoWithoutHandingOutPipes) {
+  const auto begun = begin(process_->wait_started(io::Deadline::never()));
+  say(guest_protocol::Started{{Kind::started, kFirst}, 7});
+  ASSERT_TRUE(begun->result && begun->result->ok());
+  EXPECT_EQ(process_->pid(), 7);
+}
+
+TEST_F(KeptProcessTest, ReadsWhatStandsAtAnOffset) {
+  const auto read = begin(process_->read(Stream::err, 5, io::Deadline::never()));
+  guest_protocol::ReadOutput request{};
+  ASSERT_GT(hear(request), 0U);
+  EXPECT_EQ(request.offset, 5U);
+  EXPECT_EQ(request.stream, Stream::err);
+  say(answer_to(request, 3), "abc");
+  ASSERT_TRUE(read->result && read->result->ok());
+  EXPECT_EQ((**read->result).data, "abc");
+  EXPECT_EQ((**read->result).end, 8U);
+}
+
+TEST_F(KeptProcessTest, WaitsForOutputWithoutAskingAgainUntilThereIsNews) {
+  const auto read = begin(process_->read(Stream::out, 0, io::Deadline::never()));
+  guest_protocol::ReadOutput request{};
+  ASSERT_GT(hear(request), 0U);
+  say(answer_to(request, 0));
+  EXPECT_FALSE(read->result);
+  EXPECT_TRUE(is_silent());
+  say(guest_protocol::OutputGrew{{Kind::output_grew, kFirst}, Stream::out});
+  ASSERT_GT(hear(request), 0U);
+  say(answer_to(request, 1), "x");
+  ASSERT_TRUE(read->result && read->result->ok());
+  EXPECT_EQ((**read->result).data, "x");
+}
+
+TEST_F(KeptProcessTest, DoesNotMissNewsThatComesRightBehindAnEmptyAnswer) {
+  const auto read = begin(process_->read(Stream::out, 0, io::Deadline::never()));
+  guest_protocol::ReadOutput request{};
+  ASSERT_GT(hear(request), 0U);
+  const auto empty = answer_to(request, 0);
+  const iovec part{const_cast<guest_protocol::OutputPiece*>(&empty), sizeof empty};
+  ASSERT_TRUE(send_message(guest_.get(), &part, 1));
+  say(guest_protocol::OutputGrew{{Kind::output_grew, kFirst}, Stream::out});  // both are heard in one turn
+  ASSERT_GT(hear(request), 0U) << "it asks again";
+}
+
+TEST_F(KeptProcessTest, AnswersEmptyWhenTheTimeToWaitIsUp) {
+  const auto read = begin(process_->read(Stream::out, 0, io::Deadline::in(std::chrono::milliseconds(0))));
+  guest_protocol::ReadOutput request{};
+  ASSERT_GT(hear(request), 0U);
+  say(answer_to(request, 0));
+  ASSERT_TRUE(read->result && read->result->ok());
+  EXPECT_TRUE((**read->result).data.empty());
+}
+
+TEST_F(KeptProcessTest, WritesLongInputPieceByPiece) {
+  const std::string input(16 * 1024 + 10, 'i');
+  const auto written = begin(process_->write_stdin(input, true, io::Deadline::never()));
+  guest_protocol::WriteStdin request{};
+  std::string data;
+  ASSERT_GT(hear(request, &data), 0U);
+  EXPECT_EQ(data.size(), 16U * 1024U);
+  EXPECT_EQ(request.close, 0U);
+  EXPECT_TRUE(is_silent()) << "the second piece waits for the first";
+  say(guest_protocol::StdinDone{{Kind::stdin_done, kFirst}, 0});
+  ASSERT_GT(hear(request, &data), 0U);
+  EXPECT_EQ(data.size(), 10U);
+  EXPECT_EQ(request.close, 1U);
+  say(guest_protocol::StdinDone{{Kind::stdin_done, kFirst}, 0});
+  EXPECT_TRUE(written->result && written->result->ok());
+}
+
+TEST_F(KeptProcessTest, SaysThatNobodyReadsTheInput) {
+  const auto written = begin(process_->write_stdin("x", false, io::Deadline::never()));
+  say(guest_protocol::StdinDone{{Kind::stdin_done, kFirst}, EPIPE});
+  ASSERT_TRUE(written->result);
+  EXPECT_EQ(written->result->error().slug(), "input_closed");
+}
+
+TEST_F(KeptProcessTest, CanStillBeReadWhenItHasEnded) {
+  guest_protocol::Exited exited{};
+  exited.header = {Kind::exited, kFirst};
+  say(exited);
+  EXPECT_TRUE(process_->has_ended());
+  const auto read = begin(process_->read(Stream::out, 0, io::Deadline::never()));
+  guest_protocol::ReadOutput request{};
+  ASSERT_GT(hear(request), 0U);
+  auto piece = answer_to(request, 2);
+  piece.ended = 1;
+  say(piece, "ok");
+  ASSERT_TRUE(read->result && read->result->ok());
+  EXPECT_TRUE((**read->result).ended);
+}
+
+TEST_F(KeptProcessTest, IsForgottenOnlyWhenAskedTo) {
+  { const KeptProcess copy(*process_); }
+  EXPECT_TRUE(is_silent());
+  process_->forget();
+  Header header{};
+  ASSERT_GT(hear(header), 0U);
+  EXPECT_EQ(header.kind, Kind::forget);
+}
+
+TEST_F(KeptProcessTest, TellsEveryReaderThatTheGuestIsGone) {
+  const auto read = begin(process_->read(Stream::out, 0, io::Deadline::never()));
+  const auto written = begin(process_->write_stdin("x", false, io::Deadline::never()));
+  guest_.reset();
+  run();
+  ASSERT_TRUE(read->result && written->result);
+  EXPECT_EQ(read->result->error().slug(), "sandbox_lost");
+  EXPECT_EQ(written->result->error().slug(), "sandbox_lost");
+}
+
+TEST_F(KeptProcessTest, ClosesTheChannelOfAGuestWhosePiecesDoNotAddUp) {
+  const auto read = begin(process_->read(Stream::out, 10, io::Deadline::never()));
+  guest_protocol::ReadOutput request{};
+  ASSERT_GT(hear(request), 0U);
+  auto piece = answer_to(request, 3);
+  piece.offset = 4;  // before what was asked for
+  say(piece, "abc");
+  EXPECT_TRUE(channel_->is_closed());
+}
+
+TEST_F(KeptProcessTest, ClosesTheChannelOfAGuestThatHandsOutDescriptorsOfAKeptProcess) {
+  const guest_protocol::Started started{{Kind::started, kFirst}, 7};
+  const iovec part{const_cast<guest_protocol::Started*>(&started), sizeof started};
+  const int fd = guest_.get();
+  ASSERT_TRUE(send_message(guest_.get(), &part, 1, &fd, 1));
+  run();
+  EXPECT_TRUE(channel_->is_closed());
+}
+
+}  // namespace
+}  // namespace lmsb::guest_client

@@ -1,0 +1,173 @@
+#include "server/process_events.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "io/run_blocking.h"
+#include "server/test_support.h"
+
+namespace lmsb::server {
+namespace {
+
+using control::CommandEvent;
+using control::Stream;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+CommandEvent output(Stream stream, std::uint64_t offset, std::string data) {
+  CommandEvent event;
+  event.kind = CommandEvent::Kind::output;
+  event.stream = stream;
+  event.offset = offset;
+  event.data = std::move(data);
+  return event;
+}
+
+CommandEvent started(int pid) {
+  CommandEvent event;
+  event.pid = pid;
+  return event;
+}
+
+CommandEvent result(int exit_code) {
+  CommandEvent event;
+  event.kind = CommandEvent::Kind::result;
+  event.result.emplace();
+  event.result->outcome = control::Outcome::exited;
+  event.result->exit_code = exit_code;
+  return event;
+}
+
+std::vector<std::string> texts_of(std::vector<CommandEvent> events) {
+  CommandEvents source(std::make_shared<FakeProcesses::Events>(std::move(events)));
+  std::vector<std::string> texts;
+  while (true) {
+    const auto next = io::run_blocking(source.next(io::Deadline::never()));
+    EXPECT_TRUE(next.ok());
+    if (!next.ok() || !*next) return texts;
+    texts.push_back((*next)->json);
+  }
+}
+
+TEST(CommandEvents, TellTheWholeCourse) {
+  EXPECT_THAT(texts_of({started(7), output(Stream::out, 0, "a"), output(Stream::err, 0, "b"), result(3)}),
+              ElementsAre(R"({"type":"started","process":{"pid":7}})", R"({"type":"stdout","offset":0,"text":"a"})",
+                          R"({"type":"stderr","offset":0,"text":"b"})", HasSubstr(R"("exit_code":3)")));
+}
+
+TEST(CommandEvents, NeverTearACharacter) {
+  EXPECT_THAT(
+      texts_of({output(Stream::out, 0, "x\xe2\x82"), output(Stream::out, 3, "\xac"), output(Stream::out, 4, "y")}),
+      ElementsAre(R"({"type":"stdout","offset":0,"text":"x"})", "{\"type\":\"stdout\",\"offset\":1,\"text\":\"€\"}",
+                  R"({"type":"stdout","offset":4,"text":"y"})"));
+}
+
+TEST(CommandEvents, TellACharacterThatNeverEndedBeforeTheResult) {
+  EXPECT_THAT(texts_of({output(Stream::out, 0, "\xe2\x82"), result(0)}),
+              ElementsAre(R"({"type":"stdout","offset":0,"base64":"4oI="})", HasSubstr("result")));
+}
+
+TEST(CommandEvents, KeepTheStreamsIncompleteCharactersApart) {
+  EXPECT_THAT(
+      texts_of({output(Stream::out, 0, "\xe2\x82"), output(Stream::err, 0, "e"), output(Stream::out, 2, "\xac")}),
+      ElementsAre(R"({"type":"stderr","offset":0,"text":"e"})", "{\"type\":\"stdout\",\"offset\":0,\"text\":\"€\"}"));
+}
+
+TEST(CommandEvents, PresentOctetsThatAreNoTextAsBase64) {
+  EXPECT_THAT(texts_of({output(Stream::out, 5, "\xff\xfe!")}),
+              ElementsAre(R"({"type":"stdout","offset":5,"base64":"//4h"})"));
+}
+
+class ProcessRoutes : public testing::Test {
+ protected:
+  ProcessRoutes() {
+    processes.info.id = "prc_00000000000000000000";
+    processes.info.sandbox_id = "a0000000000000000000";
+    processes.info.cmd = std::string("sleep 1");
+    processes.info.pid = 5;
+    processes.info.started_at = "2026-01-01T00:00:00.000Z";
+  }
+  http::Response send(std::string method, std::string path, std::string body = {}, const char* accept = nullptr) {
+    http::Request request = local_request(std::move(method), std::move(path), std::move(body));
+    if (accept != nullptr) request.headers.set("Accept", accept);
+    const std::size_t mark = request.path.find('?');
+    if (mark != std::string::npos) {
+      const std::string query = request.path.substr(mark + 1);
+      request.path.resize(mark);
+      for (std::size_t at = 0; at < query.size();) {
+        const std::size_t end = std::min(query.find('&', at), query.size());
+        const std::string one = query.substr(at, end - at);
+        request.query[one.substr(0, one.find('='))] = one.substr(one.find('=') + 1);
+        at = end + 1;
+      }
+    }
+    return fixture.send(std::move(request));
+  }
+  Fixture fixture;
+  FakeProcesses& processes = fixture.control.fake_processes;
+};
+
+TEST_F(ProcessRoutes, StartADetachedProcessWithoutATimeLimit) {
+  const auto answer = send("POST", "/v1/sandboxes/box/exec", R"({"cmd":"sleep 1","detach":true,"keep_stdin":true})");
+  EXPECT_EQ(answer.status, 201);
+  EXPECT_EQ(processes.started.command.timeout.count(), 0);
+  EXPECT_TRUE(processes.started.keep_stdin);
+  EXPECT_EQ(*answer.headers.find("Location"), "/v1/sandboxes/a0000000000000000000/processes/prc_00000000000000000000");
+  EXPECT_THAT(answer.body, HasSubstr(R"("state":"running")"));
+}
+
+TEST_F(ProcessRoutes, RefuseInputForACommandThatIsWaitedForAndNoTimeLimitForIt) {
+  EXPECT_EQ(send("POST", "/v1/sandboxes/box/exec", R"({"cmd":"cat","keep_stdin":true})").status, 400);
+  EXPECT_EQ(send("POST", "/v1/sandboxes/box/exec", R"({"cmd":"cat","timeout_ms":0})").status, 400);
+}
+
+TEST_F(ProcessRoutes, ReadOnePieceAndSayWhereToGoOn) {
+  processes.piece = {10, "abc", 100, false};
+  const auto answer = send("GET", "/v1/sandboxes/box/processes/prc_1/output?stream=stderr&offset=4&wait_ms=500");
+  EXPECT_EQ(processes.from.offsets[1], 4U);
+  EXPECT_EQ(processes.waited.count(), 500);
+  EXPECT_EQ(answer.body, R"({"stream":"stderr","offset":10,"missing_bytes":6,"text":"abc","next_offset":13,)"
+                         R"("end":100,"ended":false})");
+}
+
+TEST_F(ProcessRoutes, LeaveATornCharacterForTheNextPiece) {
+  processes.piece = {0, "a\xe2\x82", 9, false};
+  EXPECT_THAT(send("GET", "/v1/sandboxes/box/processes/prc_1/output").body,
+              testing::AllOf(HasSubstr(R"("text":"a","next_offset":1)")));
+}
+
+TEST_F(ProcessRoutes, RefuseAnOffsetOfNoStreamAndFieldsThatAreNotThere) {
+  EXPECT_EQ(send("GET", "/v1/sandboxes/box/processes/prc_1/output?offset=3").status, 400);
+  EXPECT_EQ(send("GET", "/v1/sandboxes/box/processes/prc_1/output?ofset=3").status, 400);
+  EXPECT_EQ(send("GET", "/v1/sandboxes/box/processes/prc_1?wait_ms=-1").status, 400);
+}
+
+TEST_F(ProcessRoutes, UnderstandSignalsByNameAndNumber) {
+  for (const char* name : {"TERM", "SIGTERM", "15"}) {
+    processes.signalled = 0;
+    EXPECT_EQ(
+        send("POST", "/v1/sandboxes/box/processes/prc_1/signal", R"({"signal":")" + std::string(name) + "\"}").status,
+        204);
+    EXPECT_EQ(processes.signalled, 15) << name;
+  }
+  EXPECT_EQ(send("POST", "/v1/sandboxes/box/processes/prc_1/signal", R"({"signal":"NOTHING"})").status, 400);
+  EXPECT_EQ(send("POST", "/v1/sandboxes/box/processes/prc_1/signal", R"({"signal":"0"})").status, 400);
+}
+
+TEST_F(ProcessRoutes, WriteInputAsTextOrOctets) {
+  EXPECT_EQ(
+      send("POST", "/v1/sandboxes/box/processes/prc_1/stdin", R"({"data":{"base64":"AAE="},"close":true})").status,
+      204);
+  EXPECT_EQ(processes.written, std::string("\0\1", 2));
+  EXPECT_TRUE(processes.closed);
+}
+
+TEST_F(ProcessRoutes, AnswerInTheShapeOfErrors) {
+  processes.error = Error(ErrorCode::not_found, "no process").with_slug("process_not_found");
+  const auto answer = send("DELETE", "/v1/sandboxes/box/processes/prc_1");
+  EXPECT_EQ(answer.status, 404);
+  EXPECT_THAT(answer.body, HasSubstr("process_not_found"));
+}
+
+}  // namespace
+}  // namespace lmsb::server

@@ -1,0 +1,23 @@
+#pragma once
+// Fields of a query, read strictly. Errors: invalid_request.
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace lmsb::server {
+
+using Query = std::map<std::string, std::string>;
+
+Error invalid_query(std::string message);
+// Refuses fields that are none of `known`.
+Status check_names(const Query& query, std::initializer_list<std::string_view> known);
+// A whole number; `fallback` where the field is absent.
+Result<std::uint64_t> number_of(const Query& query, const std::string& name, std::uint64_t fallback, std::uint64_t max);
+// true, false, 1 or 0.
+Result<bool> flag_of(const Query& query, const std::string& name, bool fallback);
+
+}  // namespace lmsb::server

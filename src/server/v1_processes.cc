@@ -1,0 +1,194 @@
+// /v1/sandboxes/{id}/processes: commands that nobody waits for, and their output.
+#include <algorithm>
+#include <charconv>
+#include <csignal>
+#include <cstring>
+
+#include "base/text.h"
+#include "control/process_service.h"
+#include "server/event_stream.h"
+#include "server/process_events.h"
+#include "server/query_fields.h"
+#include "server/v1_fields.h"
+#include "server/v1_routes.h"
+
+namespace lmsb::server {
+namespace {
+
+using control::Control;
+using control::Stream;
+
+constexpr std::uint64_t kMaxWaitMs = 60'000;
+
+struct OutputQuery {
+  std::optional<Stream> stream;  // nothing: both
+  std::uint64_t offset = 0;
+  bool follow = false;
+  std::chrono::milliseconds wait{0};
+};
+
+Result<OutputQuery> parse_output_query(const Query& query) {
+  LMSB_CHECK(check_names(query, {"stream", "offset", "follow", "wait_ms"}));
+  OutputQuery out;
+  if (const auto stream = query.find("stream"); stream != query.end()) {
+    if (stream->second != "stdout" && stream->second != "stderr")
+      return invalid_query("stream must be stdout or stderr");
+    out.stream = stream->second == "stderr" ? Stream::err : Stream::out;
+  }
+  LMSB_TRY(out.offset, number_of(query, "offset", 0, UINT64_MAX));
+  LMSB_TRY(out.follow, flag_of(query, "follow", false));
+  LMSB_TRY(const std::uint64_t wait, number_of(query, "wait_ms", 0, kMaxWaitMs));
+  out.wait = std::chrono::milliseconds(wait);
+  if (out.offset > 0 && !out.stream)
+    return invalid_query("offset is of one stream: say stream=stdout or stream=stderr");
+  return out;
+}
+
+// The name of a signal with or without SIG, or its number.
+std::optional<int> parse_signal(std::string_view text) {
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && end == text.data() + text.size())
+    return number >= 1 && number < NSIG ? std::optional(number) : std::nullopt;
+  if (text.starts_with("SIG")) text.remove_prefix(3);
+  for (int signal = 1; signal < NSIG; ++signal) {
+    const char* const name = ::sigabbrev_np(signal);
+    if (name != nullptr && text == name) return signal;
+  }
+  return std::nullopt;
+}
+
+std::string text_of(const control::ProcessInfo& info) {
+  json::Writer out;
+  write_process(out, info);
+  return std::move(out).str();
+}
+
+http::Response no_content() {
+  http::Response response;
+  response.status = 204;
+  return response;
+}
+
+io::Task<http::Response> list(Control& control, Call call) {
+  LMSB_CO_TRY(const auto all, control.processes().list(call.who, call.request.params["id"]));
+  json::Writer out;
+  out.begin_object().key("data").begin_array();
+  for (const auto& info : all) write_process(out, info);
+  out.end_array().key("next_cursor").null().end_object();
+  co_return http::Response::json(200, std::move(out).str());
+}
+
+io::Task<http::Response> get(Control& control, Call call) {
+  LMSB_CO_CHECK(check_names(call.request.query, {"wait_ms"}));
+  LMSB_CO_TRY(const std::uint64_t wait, number_of(call.request.query, "wait_ms", 0, kMaxWaitMs));
+  std::string id = call.request.params["id"];
+  std::string process = call.request.params["process"];
+  LMSB_CO_TRY(const auto info, co_await control.processes().get(std::move(call.who), std::move(id), std::move(process),
+                                                                std::chrono::milliseconds(wait)));
+  co_return http::Response::json(200, text_of(info));
+}
+
+io::Task<http::Response> remove(Control& control, Call call) {
+  LMSB_CO_CHECK(control.processes().forget(call.who, call.request.params["id"], call.request.params["process"]));
+  co_return no_content();
+}
+
+io::Task<http::Response> write_stdin(Control& control, Call call) {
+  std::string data;
+  bool close = false;
+  auto refusal = read_body(call.request.body, [&](json::ObjectReader& reader) {
+    if (const auto value = reader.raw("data"))
+      if (auto octets = read_data(*value, reader.at("data"), reader.faults())) data = *std::move(octets);
+    reader.boolean("close", close);
+  });
+  if (refusal) co_return *std::move(refusal);
+  std::string id = call.request.params["id"];
+  std::string process = call.request.params["process"];
+  LMSB_CO_CHECK(co_await control.processes().write_stdin(std::move(call.who), std::move(id), std::move(process),
+                                                         std::move(data), close));
+  co_return no_content();
+}
+
+io::Task<http::Response> signal(Control& control, Call call) {
+  std::string name;
+  bool tree = false;
+  auto refusal = read_body(call.request.body, [&](json::ObjectReader& reader) {
+    reader.string("signal", name, json::Need::required);
+    reader.boolean("tree", tree);
+  });
+  if (refusal) co_return *std::move(refusal);
+  const auto number = parse_signal(name);
+  if (!number) co_return invalid_query(quoted(name) + " is no signal: say TERM, SIGTERM or 15");
+  LMSB_CO_CHECK(
+      control.processes().signal(call.who, call.request.params["id"], call.request.params["process"], *number, tree));
+  co_return no_content();
+}
+
+io::Task<http::Response> resize(Control& control, Call call) {
+  std::optional<control::TerminalSize> size;
+  auto refusal = read_body(call.request.body, [&](json::ObjectReader& reader) {
+    read_terminal(reader, size);
+    if (!size) reader.refuse("pty", "is needed: {\"cols\", \"rows\"}");
+  });
+  if (refusal) co_return *std::move(refusal);
+  LMSB_CO_CHECK(control.processes().resize(call.who, call.request.params["id"], call.request.params["process"], *size));
+  co_return no_content();
+}
+
+// One piece as an object; `next_offset` is where to go on.
+io::Task<http::Response> output_piece(Control& control, Call call, OutputQuery query) {
+  const Stream stream = query.stream.value_or(Stream::out);
+  std::string id = call.request.params["id"];
+  std::string process = call.request.params["process"];
+  LMSB_CO_TRY(auto piece, co_await control.processes().output(std::move(call.who), std::move(id), std::move(process),
+                                                              stream, query.offset, query.wait));
+  json::Writer out;
+  out.begin_object().key("stream").string(stream == Stream::err ? "stderr" : "stdout");
+  out.key("offset").unsigned_integer(piece.offset).key("missing_bytes").unsigned_integer(piece.offset - query.offset);
+  // A character that is not complete yet comes with the next piece.
+  const std::size_t incomplete = incomplete_utf8_end(piece.data);
+  const bool more_follows = !piece.ended || piece.offset + piece.data.size() < piece.end;
+  if (more_follows && incomplete < piece.data.size()) piece.data.resize(piece.data.size() - incomplete);
+  if (is_utf8(piece.data)) {
+    out.key("text").string(piece.data);
+  } else {
+    out.key("base64").string(base64_encode(piece.data));
+  }
+  const std::uint64_t next = piece.offset + piece.data.size();
+  out.key("next_offset").unsigned_integer(next).key("end").unsigned_integer(piece.end);
+  out.key("ended").boolean(piece.ended && next == piece.end).end_object();
+  co_return http::Response::json(200, std::move(out).str());
+}
+
+io::Task<http::Response> output(Control& control, Call call) {
+  LMSB_CO_TRY(const auto query, parse_output_query(call.request.query));
+  const auto format = wanted_format(call.request.headers, AnswerFormat::json);
+  if (format == AnswerFormat::json) co_return co_await output_piece(control, std::move(call), query);
+  control::FollowFrom from;
+  from.wait = query.follow;
+  if (query.stream) {
+    from.offsets[static_cast<std::size_t>(*query.stream)] = query.offset;
+  } else {
+    from.offsets.fill(0);
+  }
+  LMSB_CO_TRY(auto stream,
+              control.processes().follow(call.who, call.request.params["id"], call.request.params["process"], from));
+  co_return event_answer(std::make_unique<CommandEvents>(std::move(stream)), format);
+}
+
+}  // namespace
+
+void add_process_routes(RouteTable& table, Control& control) {
+  const std::string all = "/v1/sandboxes/{id}/processes";
+  const std::string one = all + "/{process}";
+  table.add("GET", all, [&control](Call call) { return list(control, std::move(call)); });
+  table.add("GET", one, [&control](Call call) { return get(control, std::move(call)); });
+  table.add("DELETE", one, [&control](Call call) { return remove(control, std::move(call)); });
+  table.add("POST", one + "/stdin", [&control](Call call) { return write_stdin(control, std::move(call)); });
+  table.add("POST", one + "/signal", [&control](Call call) { return signal(control, std::move(call)); });
+  table.add("POST", one + "/resize", [&control](Call call) { return resize(control, std::move(call)); });
+  table.add("GET", one + "/output", [&control](Call call) { return output(control, std::move(call)); });
+}
+
+}  // namespace lmsb::server

@@ -1,0 +1,407 @@
+#!/usr/bin/python3
+"""Commands that nobody waits for: started, listed, read from any offset, written to, signalled, and followed."""
+import hashlib
+import http.client
+import json
+import pathlib
+import re
+import sys
+import threading
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import lmsb
+
+MIB = 1 << 20
+
+
+class ProcessTest(lmsb.SystemTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.sandbox = cls.daemon.post("/v1/sandboxes", {}).json()["id"]
+
+    @classmethod
+    def at(cls, path):
+        return f"/v1/sandboxes/{cls.sandbox}{path}"
+
+    def start(self, cmd, **fields):
+        answer = self.daemon.post(self.at("/exec"), {"cmd": cmd, "detach": True, **fields})
+        self.assertEqual(answer.status, 201, answer.body)
+        return answer.json()
+
+    def get(self, process, wait_ms=30_000):
+        return self.daemon.request("GET", self.at(f"/processes/{process['id']}?wait_ms={wait_ms}")).json()
+
+    def output(self, process, **query):
+        text = "&".join(f"{name}={value}" for name, value in query.items())
+        return self.daemon.request("GET", self.at(f"/processes/{process['id']}/output?{text}"))
+
+    def wait_for_output(self, process, stream="stdout", offset=0):
+        return self.output(process, stream=stream, offset=offset, wait_ms=30_000).json()
+
+    def stdin(self, process, **fields):
+        return self.daemon.post(self.at(f"/processes/{process['id']}/stdin"), fields)
+
+    def signal(self, process, name, tree=False):
+        answer = self.daemon.post(self.at(f"/processes/{process['id']}/signal"), {"signal": name, "tree": tree})
+        self.assertEqual(answer.status, 204, answer.body)
+
+    def follow(self, method, path, body=None, accept="application/x-ndjson"):
+        """The events of an answer, one at a time, as they come."""
+        connection = http.client.HTTPConnection(self.daemon.host, self.daemon.port, timeout=60)
+        self.addCleanup(connection.close)
+        connection.request(method, self.at(path), None if body is None else json.dumps(body),
+                           {"Accept": accept, "Content-Type": "application/json"})
+        response = connection.getresponse()
+        self.assertEqual(response.status, 200)
+        return (json.loads(line) for line in response)
+
+
+class Detached(ProcessTest):
+    def test_answers_at_once_and_ends_by_itself_with_an_exact_status(self):
+        process = self.start("echo done; exit 7")
+        self.assertTrue(process["id"].startswith("prc_"))
+        ended = self.get(process)
+        self.assertEqual((ended["state"], ended["result"]["outcome"], ended["result"]["exit_code"]), ("ended", "exited", 7))
+        self.assertGreaterEqual(ended["ended_at"], ended["started_at"])
+
+    def test_is_listed_with_what_it_runs(self):
+        process = self.start(["sleep", "1000"])
+        listed = {p["id"]: p for p in self.daemon.request("GET", self.at("/processes")).json()["data"]}
+        self.assertEqual(listed[process["id"]]["cmd"], ["sleep", "1000"])
+        self.assertEqual(self.daemon.request("DELETE", self.at(f"/processes/{process['id']}")).status, 204)
+        self.assertEqual(self.daemon.request("GET", self.at(f"/processes/{process['id']}")).status, 404)
+        lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"sleep\0" + b"1000"), "a killed process")
+
+    def test_a_program_that_is_not_there_is_a_verdict(self):
+        ended = self.get(self.start(["no-such-program"]))
+        self.assertEqual(ended["result"]["exit_code"], 127)
+
+    def test_a_working_directory_that_is_not_there_is_said(self):
+        ended = self.get(self.start("true", cwd="/not/there"))
+        self.assertIn("working directory", ended["result"]["hint"])
+
+    def test_a_time_limit_ends_the_whole_tree(self):
+        process = self.start("(setsid sleep 1001 &) ; sleep 1001", timeout_ms=300)
+        self.assertEqual(self.get(process)["result"]["outcome"], "timed_out")
+        lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"sleep\0" + b"1001"), "an empty tree")
+
+    def test_a_sandbox_that_goes_takes_its_processes_with_it(self):
+        other = self.daemon.post("/v1/sandboxes", {}).json()["id"]
+        self.daemon.post(f"/v1/sandboxes/{other}/exec", {"cmd": "sleep 1002", "detach": True})
+        self.assertEqual(self.daemon.request("DELETE", f"/v1/sandboxes/{other}").status, 204)
+        self.assertEqual(lmsb.sandbox_processes(b"sleep\0" + b"1002"), [])
+
+    def test_more_than_can_be_kept_drops_the_ones_that_ended_first(self):
+        sandbox = self.daemon.post("/v1/sandboxes", {}).json()["id"]
+        ids = [self.daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": ["true"], "detach": True}).json()["id"]
+               for _ in range(260)]
+        listed = [p["id"] for p in self.daemon.request("GET", f"/v1/sandboxes/{sandbox}/processes").json()["data"]]
+        self.assertEqual(len(listed), 256)
+        self.assertEqual(listed[-1], ids[-1])
+        self.daemon.request("DELETE", f"/v1/sandboxes/{sandbox}")
+
+
+class Output(ProcessTest):
+    def test_is_there_from_any_offset_while_it_runs_and_after(self):
+        process = self.start("echo one; read line; echo two", keep_stdin=True)
+        first = self.wait_for_output(process)
+        self.assertEqual((first["text"], first["next_offset"], first["ended"]), ("one\n", 4, False))
+        self.assertEqual(self.stdin(process, data="go\n").status, 204)
+        self.assertEqual(self.wait_for_output(process, offset=4)["text"], "two\n")
+        self.get(process)
+        self.assertEqual(self.wait_for_output(process, offset=2)["text"], "e\ntwo\n")
+
+    def test_streams_are_kept_apart(self):
+        process = self.start("echo out; echo err >&2")
+        self.get(process)
+        self.assertEqual(self.wait_for_output(process)["text"], "out\n")
+        self.assertEqual(self.wait_for_output(process, "stderr")["text"], "err\n")
+
+    def test_octets_that_are_no_text_are_base64(self):
+        process = self.start(r"printf '\377\376'")
+        self.get(process)
+        self.assertEqual(self.wait_for_output(process)["base64"], "//4=")
+
+    def test_what_is_larger_than_memory_holds_is_all_there(self):
+        process = self.start("seq 1000000")
+        self.get(process)
+        text, offset = "", 0
+        while True:
+            piece = self.wait_for_output(process, offset=offset)
+            self.assertEqual(piece["missing_bytes"], 0)
+            text, offset = text + piece["text"], piece["next_offset"]
+            if piece["ended"]:
+                break
+        self.assertEqual(text, "".join(f"{i}\n" for i in range(1, 1_000_001)))
+
+    def test_what_is_larger_than_is_kept_says_how_much_is_missing(self):
+        process = self.start(f"head -c {80 * MIB} /dev/zero; echo end")
+        self.get(process, 60_000)
+        piece = self.wait_for_output(process, offset=70 * MIB)
+        self.assertGreater(piece["missing_bytes"], 0)
+        last = self.wait_for_output(process, offset=80 * MIB)
+        self.assertEqual((last["text"], last["end"]), ("end\n", 80 * MIB + 4))
+
+    def test_a_child_that_holds_the_output_goes_on_writing_it(self):
+        process = self.start("mkfifo /tmp/gate; (read line < /tmp/gate; echo late) & echo early; exit 3")
+        ended = self.get(process)
+        self.assertEqual((ended["result"]["exit_code"], ended["result"]["background_left"]), (3, True))
+        self.daemon.post(self.at("/exec"), {"cmd": "echo > /tmp/gate"})
+        events = self.follow("GET", f"/processes/{process['id']}/output?follow=true")
+        self.assertEqual("".join(e["text"] for e in events if e["type"] == "stdout"), "early\nlate\n")
+
+    def test_following_tells_everything_and_then_the_verdict(self):
+        process = self.start("echo a; read line; echo b >&2; exit 4", keep_stdin=True)
+        events = self.follow("GET", f"/processes/{process['id']}/output?follow=true")
+        self.assertEqual(next(events), {"type": "stdout", "offset": 0, "text": "a\n"})
+        self.stdin(process, data="x\n", close=True)
+        self.assertEqual(next(events), {"type": "stderr", "offset": 0, "text": "b\n"})
+        last = next(events)
+        self.assertEqual((last["type"], last["outcome"], last["exit_code"]), ("result", "exited", 4))
+        self.assertEqual(list(events), [])
+
+    def test_two_can_follow_and_a_third_reads_it_again(self):
+        process = self.start("read line; seq 3", keep_stdin=True)
+        path = f"/processes/{process['id']}/output?follow=true"
+        first, second = self.follow("GET", path), self.follow("GET", path)
+        self.stdin(process, data="x\n")
+        for events in (first, second, self.follow("GET", path)):
+            texts = "".join(e["text"] for e in events if e["type"] == "stdout")
+            self.assertEqual(texts, "1\n2\n3\n")
+
+    def test_a_follower_that_goes_leaves_the_process_alone(self):
+        process = self.start("echo a; read line; exit 5", keep_stdin=True)
+        next(self.follow("GET", f"/processes/{process['id']}/output?follow=true"))
+        self.doCleanups()  # closes the connection
+        self.stdin(process, data="x\n")
+        self.assertEqual(self.get(process)["result"]["exit_code"], 5)
+
+    def test_characters_are_never_torn(self):
+        process = self.start("for i in 1 2 3; do printf '\\xe2\\x82'; sleep 0.1; printf '\\xac'; done")
+        texts = [e for e in self.follow("GET", f"/processes/{process['id']}/output?follow=true") if e["type"] == "stdout"]
+        self.assertEqual("".join(e["text"] for e in texts), "€€€")
+
+
+class Input(ProcessTest):
+    def test_is_written_bit_by_bit_and_closed(self):
+        process = self.start("cat; echo end", keep_stdin=True)
+        self.stdin(process, data="a")
+        self.stdin(process, data={"base64": "Yg=="})
+        self.assertEqual(self.get(process, 0)["state"], "running")
+        self.stdin(process, data="c\n", close=True)
+        self.get(process)
+        self.assertEqual(self.wait_for_output(process)["text"], "abc\nend\n")
+
+    def test_more_than_a_pipe_holds_arrives_whole(self):
+        process = self.start("sha256sum", keep_stdin=True)
+        self.assertEqual(self.stdin(process, data="x" * (3 * MIB), close=True).status, 204)
+        self.get(process)
+        self.assertEqual(self.wait_for_output(process)["text"].split()[0], hashlib.sha256(b"x" * (3 * MIB)).hexdigest())
+
+    def test_given_at_the_start_is_all_there_is(self):
+        process = self.start("cat", stdin="hello\n")
+        self.assertEqual(self.get(process)["result"]["exit_code"], 0)
+        self.assertEqual(self.wait_for_output(process)["text"], "hello\n")
+
+    def test_a_process_that_reads_no_more_is_said(self):
+        process = self.start("exec 0<&-; echo closed; sleep 1003", keep_stdin=True)
+        self.wait_for_output(process)
+        answer = self.stdin(process, data="x")
+        self.assertEqual((answer.status, answer.json()["error"]["code"]), (409, "input_closed"))
+
+    def test_one_without_input_says_so(self):
+        process = self.start("sleep 1004")
+        answer = self.stdin(process, data="x")
+        self.assertEqual(answer.json()["error"]["code"], "input_closed")
+
+
+class Signals(ProcessTest):
+    def test_reach_the_command(self):
+        process = self.start("trap 'echo got it; exit 9' USR1; echo ready; while :; do sleep 0.05; done")
+        self.wait_for_output(process)
+        self.signal(process, "SIGUSR1")
+        self.assertEqual(self.get(process)["result"]["exit_code"], 9)
+
+    def test_reach_every_process_of_the_tree(self):
+        process = self.start("sh -c 'trap \"echo child; exit\" TERM; echo ready; while :; do sleep 0.05; done' & "
+                             "trap 'wait; echo parent; exit' TERM; while :; do sleep 0.05; done")
+        self.wait_for_output(process)
+        self.signal(process, "TERM", tree=True)
+        self.get(process)
+        self.assertEqual(sorted(self.wait_for_output(process)["text"].split()), ["child", "parent", "ready"])
+
+    def test_reach_what_a_command_left_behind(self):
+        process = self.start("sleep 1005 & exit 0")
+        ended = self.get(process)
+        self.assertTrue(ended["result"]["background_left"])
+        self.signal(process, "KILL", tree=True)
+        lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"sleep\0" + b"1005"), "an empty tree")
+
+    def test_to_a_process_that_ended_are_refused(self):
+        process = self.start("true")
+        self.get(process)
+        answer = self.daemon.post(self.at(f"/processes/{process['id']}/signal"), {"signal": "TERM"})
+        self.assertEqual((answer.status, answer.json()["error"]["code"]), (409, "process_ended"))
+
+    def test_that_do_not_exist_are_refused(self):
+        process = self.start("sleep 1006")
+        answer = self.daemon.post(self.at(f"/processes/{process['id']}/signal"), {"signal": "SIGNOTHING"})
+        self.assertEqual(answer.status, 400)
+        self.signal(process, "9")
+        self.assertEqual(self.get(process)["result"]["signal"], "SIGKILL")
+
+
+class Followed(ProcessTest):
+    """POST exec with Accept: the command's life, event by event."""
+
+    def test_tells_the_start_the_output_and_the_verdict(self):
+        events = list(self.follow("POST", "/exec", {"cmd": "echo out; echo err >&2; exit 3"}))
+        self.assertEqual(events[0]["type"], "started")
+        self.assertGreater(events[0]["process"]["pid"], 1)
+        self.assertIn({"type": "stdout", "offset": 0, "text": "out\n"}, events)
+        self.assertIn({"type": "stderr", "offset": 0, "text": "err\n"}, events)
+        self.assertEqual((events[-1]["type"], events[-1]["exit_code"]), ("result", 3))
+
+    def test_output_comes_while_the_command_runs(self):
+        events = self.follow("POST", "/exec", {"cmd": "mkfifo /tmp/pa; echo first; read line < /tmp/pa; echo second"})
+        next(events)
+        self.assertEqual(next(events)["text"], "first\n")  # nothing has let it go on yet
+        self.daemon.post(self.at("/exec"), {"cmd": "echo > /tmp/pa"})
+        self.assertEqual([e["type"] for e in events], ["stdout", "result"])
+
+    def test_a_client_that_goes_ends_the_command(self):
+        events = self.follow("POST", "/exec", {"cmd": "echo $$; exec sleep 1007"})
+        next(events), next(events)
+        self.doCleanups()
+        lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"sleep\0" + b"1007"), "an ended command")
+
+    def test_a_slow_reader_slows_the_command_and_the_daemon_stays_small(self):
+        before = self.resident()
+        events = self.follow("POST", "/exec", {"cmd": f"head -c {512 * MIB} /dev/zero | tr '\\0' x; echo done > /tmp/done"})
+        next(events), next(events)
+        ran = self.daemon.post(self.at("/exec"), {"cmd": "cat /tmp/done"}).json()
+        self.assertNotEqual(ran["exit_code"], 0, "a command whose output nobody takes has ended")
+        total = sum(len(e["text"]) for e in events if e["type"] == "stdout")
+        self.assertGreater(total, 511 * MIB)
+        self.assertLess(self.resident() - before, 32 * MIB)
+
+    def resident(self):
+        status = pathlib.Path(f"/proc/{self.daemon.daemon_pid()}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
+
+    def test_server_sent_events_carry_the_same_objects(self):
+        connection = http.client.HTTPConnection(self.daemon.host, self.daemon.port, timeout=60)
+        connection.request("POST", self.at("/exec"), json.dumps({"cmd": "echo x"}),
+                           {"Accept": "text/event-stream", "Content-Type": "application/json"})
+        response = connection.getresponse()
+        text = response.read().decode()
+        connection.close()
+        self.assertTrue(response.headers["Content-Type"].startswith("text/event-stream"))
+        objects = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+        self.assertEqual([o["type"] for o in objects], ["started", "stdout", "result"])
+
+    def test_a_time_limit_is_a_verdict_too(self):
+        events = list(self.follow("POST", "/exec", {"cmd": "echo x; sleep 1008", "timeout_ms": 300}))
+        self.assertEqual(events[-1]["outcome"], "timed_out")
+
+    def test_the_one_that_has_ended_does_not_wait_for_what_it_left(self):
+        events = list(self.follow("POST", "/exec", {"cmd": "sleep 1009 & echo x"}))
+        self.assertTrue(events[-1]["background_left"])
+
+
+class Sessions(ProcessTest):
+    """One bash for many commands."""
+
+    def run_in(self, session, cmd, **fields):
+        answer = self.daemon.post(self.at("/exec"), {"cmd": cmd, "session": session, **fields})
+        self.assertEqual(answer.status, 200, answer.body)
+        return answer.json()
+
+    def said(self, session, cmd):
+        return self.run_in(session, cmd)["stdout"]
+
+    def test_keep_the_directory_variables_functions_and_jobs(self):
+        self.run_in("a", "cd /tmp; export A='1  2'; f() { echo f:$1; }; sleep 1011 &")
+        self.assertEqual(self.said("a", 'echo "$PWD,$A"; f x; jobs | wc -l'), "/tmp,1  2\nf:x\n1\n")
+
+    def test_answer_exact_statuses_and_both_streams(self):
+        result = self.run_in("b", "echo out; echo err >&2; (exit 7)")
+        self.assertEqual((result["stdout"], result["stderr"], result["exit_code"]), ("out\n", "err\n", 7))
+        self.assertEqual(self.run_in("b", "printf 'no line break'")["stdout"], "no line break")
+
+    def test_carry_every_character(self):
+        text = "a\\b %s \t\n'\"$X é €"
+        self.assertEqual(self.said("c", "cat <<'EOF'\n" + text + "\nEOF"), text + "\n")
+
+    def test_commands_have_nothing_to_read(self):
+        self.assertEqual(self.said("d", "cat; read x || echo none"), "none\n")
+        self.assertEqual(self.said("d", "echo still"), "still\n")
+
+    def test_what_a_command_makes_of_its_streams_stays_and_the_end_is_still_seen(self):
+        self.assertEqual(self.said("e", "exec >/tmp/e 2>&1; echo hidden"), "")
+        self.assertEqual(self.said("e", "echo more; exec >&-; true"), "")
+        self.assertEqual(self.daemon.post(self.at("/exec"), {"cmd": "cat /tmp/e"}).json()["stdout"], "hidden\nmore\n")
+
+    def test_exit_ends_one_and_the_next_begins_anew(self):
+        self.run_in("f", "A=1")
+        result = self.run_in("f", "exit 3")
+        self.assertEqual((result["outcome"], result["exit_code"]), ("exited", 3))
+        self.assertIn("ended", result["hint"])
+        self.assertEqual(self.said("f", "echo ${A-none}"), "none\n")
+
+    def test_an_error_under_set_e_ends_one(self):
+        self.run_in("g", "set -e")
+        self.assertEqual(self.run_in("g", "false; echo never")["exit_code"], 1)
+        self.assertEqual(self.said("g", "false; echo again"), "again\n")
+
+    def test_a_time_limit_ends_one_and_all_it_started(self):
+        result = self.run_in("h", "echo before; (setsid sleep 1012 &); sleep 1012", timeout_ms=500)
+        self.assertEqual((result["outcome"], result["stdout"]), ("timed_out", "before\n"))
+        lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"sleep\0" + b"1012"), "an empty tree")
+
+    def test_take_turns(self):
+        self.run_in("i", "N=0")
+        threads = [threading.Thread(target=self.run_in, args=("i", "N=$((N+1))")) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(self.said("i", "echo $N"), "20\n")
+
+    def test_large_output_is_cut_as_everywhere_and_again_and_again(self):
+        for _ in range(4):
+            result = self.run_in("j", f"head -c {24 * MIB} /dev/zero | tr '\\0' x; echo end")
+            self.assertTrue(result["stdout"].endswith("xend\n"))
+            self.assertEqual(result["exit_code"], 0)
+            total = len(result["stdout"]) + result["truncated"]["stdout_bytes"]
+            self.assertGreater(total, 24 * MIB)
+
+    def test_can_be_ended(self):
+        self.run_in("k", "sleep 1013 &")
+        self.assertEqual(self.daemon.request("DELETE", self.at("/sessions/k")).status, 204)
+        lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"sleep\0" + b"1013"), "an ended session")
+        self.assertEqual(self.daemon.request("DELETE", self.at("/sessions/k")).status, 404)
+
+
+class Many(ProcessTest):
+    def test_double_forks_leave_no_zombie_and_statuses_are_right(self):
+        script = "for i in $(seq 50); do (setsid sh -c 'exit 1' &) ; done; exit 11"
+        results = []
+
+        def run_some():
+            for _ in range(10):
+                results.append(self.daemon.post(self.at("/exec"), {"cmd": script}).json()["exit_code"])
+
+        threads = [threading.Thread(target=run_some) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(results, [11] * 40)
+        count = "ls -d /proc/[0-9]* | wc -l; grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l"
+        lmsb.wait_until(lambda: self.daemon.post(self.at("/exec"), {"cmd": count}).json()["stdout"].split()[1] == "0", "no zombies")
+
+
+if __name__ == "__main__":
+    lmsb.main()

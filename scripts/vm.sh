@@ -4,7 +4,8 @@
 #
 #   vm.sh            all of them
 #   vm.sh NAME...    only these: commands, posture, cli, hostile_daemon ...
-#   vm.sh bench      P3 of the bench (docs/benchmarks.md), where cgroup v2 is all there is; of the Debug build
+#   vm.sh bench      P3 of the bench (docs/benchmarks.md), where cgroup v2 is all there is; of the Debug build, after
+#                    ninja -C build/dev bench-programs
 #
 # Where /dev/kvm cannot be used the processor is emulated, some ten times slower. Everything lies in build/vm: remove it
 # for the newest kernel. VM_LIMIT=2400 seconds for all, VM_TEST_LIMIT=900 for one test.
@@ -196,7 +197,8 @@ make_project_disk() {
   local tree=$dir/project
   rm -rf "$tree"
   mkdir -p "$tree/lib"
-  cp -a --parents build/dev/bin build/dev/bench/bench-* build/dev/tests/*_test api bench scripts src tests "$tree"
+  cp -a --parents build/dev/bin build/dev/tests/*_test api bench scripts src tests "$tree"
+  [ ! -x build/dev/bench/bench-load ] || cp -a --parents build/dev/bench/bench-* "$tree"
   libraries | xargs cp -t "$tree/lib"
   make_disk "$tree" "$dir/project.ext4" 2G
   rm -rf "$tree"

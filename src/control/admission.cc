@@ -1,5 +1,6 @@
 #include "control/admission.h"
 
+#include <chrono>
 #include <utility>
 
 namespace lmsb::control {
@@ -8,7 +9,8 @@ Admission::Admission(boost::asio::io_context& loop, std::size_t slots, std::size
     : slots_(slots), queue_(queue), left_(loop) {}
 
 Admission::Slot& Admission::Slot::operator=(Slot&& o) noexcept {
-  if (this != &o) std::swap(admission_, o.admission_);
+  std::swap(admission_, o.admission_);
+  waited_ms_ = o.waited_ms_;
   return *this;
 }
 
@@ -20,12 +22,13 @@ io::Task<Admission::Slot> Admission::enter() {
   // Nobody overtakes: a free slot belongs to whoever has waited longest.
   if (running_ < slots_ && left_.waiting() == 0) {
     ++running_;
-    co_return Slot(this);
+    co_return Slot(this, 0);
   }
   if (waiting_ >= queue_)
     co_return Error(ErrorCode::resource_exhausted, "too many commands are running and waiting")
         .with_slug("too_many_requests")
         .with_hint("try again later, or raise [limits] max_running and max_waiting");
+  const auto began = std::chrono::steady_clock::now();
   ++waiting_;
   Status woken;
   do woken = co_await left_.wait();
@@ -36,7 +39,8 @@ io::Task<Admission::Slot> Admission::enter() {
     co_return std::move(woken).error();
   }
   ++running_;
-  co_return Slot(this);
+  const std::chrono::duration<double, std::milli> waited = std::chrono::steady_clock::now() - began;
+  co_return Slot(this, waited.count());
 }
 
 void Admission::leave() {

@@ -1,7 +1,6 @@
 #pragma once
 // Admission: how many commands run at once. The rest wait in a bounded queue, first come first served; beyond it the
 // answer is 429 at once. One loop, one thread.
-#include <chrono>
 #include <memory>
 
 #include <boost/asio/io_context.hpp>
@@ -20,13 +19,15 @@ class Admission {
   class Slot {
    public:
     Slot() = default;
-    explicit Slot(Admission* admission) : admission_(admission) {}
-    Slot(Slot&& o) noexcept : admission_(std::exchange(o.admission_, nullptr)) {}
+    Slot(Admission* admission, double waited_ms) : admission_(admission), waited_ms_(waited_ms) {}
+    Slot(Slot&& o) noexcept : admission_(std::exchange(o.admission_, nullptr)), waited_ms_(o.waited_ms_) {}
     Slot& operator=(Slot&& o) noexcept;
     ~Slot();
+    double waited_ms() const { return waited_ms_; }  // for it
 
    private:
     Admission* admission_ = nullptr;
+    double waited_ms_ = 0;
   };
 
   // Errors: resource_exhausted (the queue is full), cancelled.

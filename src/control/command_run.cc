@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "base/text.h"
+#include "control/command_end.h"
 #include "control/output_capture.h"
 #include "control/spill.h"
 #include "control/verdict.h"
@@ -20,25 +21,8 @@ using guest_client::Ending;
 using guest_client::StartSpec;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kStartLimit{30'000};  // from the request to the guest's word that it has begun
-constexpr std::chrono::milliseconds kPipeGrace{200};      // for a background child that holds the output
-constexpr std::chrono::milliseconds kDrainLimit{10'000};  // for output that nobody holds any more
-constexpr std::chrono::milliseconds kKillGrace{2'000};    // from a kill to the guest's report
-constexpr std::uint64_t kSpareMs = 5'000;                 // the guest's own deadline comes this much later
-
 double milliseconds_since(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-}
-
-// After a kill: the guest's report, or `lost` when even killing everything brings none.
-io::Always<Ending> wait_killed(guest_client::Process& process, SandboxHandle& sandbox) {
-  process.kill_tree();
-  auto ended = co_await process.wait_ended(io::Deadline::in(kKillGrace));
-  if (ended.ok()) co_return *ended;
-  sandbox.kill_commands();
-  auto last = co_await process.wait_ended(io::Deadline::in(kKillGrace));
-  if (last.ok()) co_return *last;
-  co_return Ending{};
 }
 
 // Where the whole of a cut output goes: in a kept sandbox to files of it, in a one-shot nowhere.
@@ -101,22 +85,20 @@ io::Task<ExecResult> run_command(boost::asio::io_context& loop, SandboxHandle& s
     co_return std::move(ended).error();  // cancelled: dropping the process kills its tree
   }
   const Ending& ending = course.ending;
-  if (ending.kind == Ending::Kind::start_failed) co_return result_of_failed_start(ending, spec, sandbox, image);
+  const Attempt attempt = attempt_of(spec, image);
+  if (ending.kind == Ending::Kind::start_failed) co_return result_of_failed_start(ending, attempt, sandbox);
 
-  ExecResult result;
-  result.usage.wall_ms = milliseconds_since(begin);
+  const double wall_ms = milliseconds_since(begin);
   // Who waits for a background child waits 200 ms at most; otherwise the end of the stream is only a read away.
   const bool tree_left = course.is_reported() && ending.exited.tree_left != 0;
   const io::Deadline drained = io::Deadline::in(tree_left ? kPipeGrace : kDrainLimit);
   const bool out_ended = co_await out.wait_end(drained);
   const bool err_ended = co_await err.wait_end(drained);
+  ExecResult result = verdict_of(course, attempt, sandbox);
+  result.usage.wall_ms = wall_ms;
   result.background_left = tree_left && (!out_ended || !err_ended);
-  judge(result, course, sandbox);
-  set_usage(result, course, sandbox);
   result.out = out.take();
   result.err = err.take();
-  result.sandbox_id = sandbox.id();
-  result.image_digest = image.digest;
   co_await finish_spills(spills, result);
   if (result.background_left)
     result.hint = one_shot ? "a background process was killed with the sandbox" : "a background process still runs";

@@ -1,5 +1,7 @@
 #pragma once
 // From a request to what the guest is asked to start. Pure.
+#include <chrono>
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -15,6 +17,9 @@ struct ImageDefaults {
   std::map<std::string, std::string> env;
   std::string workdir = "/workspace";
 };
+
+constexpr std::chrono::milliseconds kStartLimit{30'000};  // from the request to the guest's word that it has begun
+constexpr std::uint64_t kSpareMs = 5'000;                 // the guest's own deadline comes this much after the daemon's
 
 // The longest single argument that Linux takes (MAX_ARG_STRLEN - 1).
 constexpr std::size_t kMaxArgument = 131071;

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "control/command_end.h"
 #include "control/verdict.h"
 #include "io/event.h"
 #include "io/spawn.h"
@@ -15,13 +16,9 @@
 namespace lmsb::control {
 namespace {
 
-using guest_client::Ending;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kStartLimit{30'000};
-constexpr std::chrono::milliseconds kPipeGrace{200};  // for a background child that holds the output
-constexpr std::chrono::milliseconds kKillGrace{2'000};
-constexpr std::uint64_t kSpareMs = 5'000;
+constexpr std::uint64_t kMaxInPipe = 1U << 20U;  // /proc/sys/fs/pipe-max-size, which the sandbox cannot raise
 
 // One stream of the command. Its task reads a piece, and the next one when that has been taken.
 struct Lane {
@@ -29,8 +26,10 @@ struct Lane {
   UniqueFd pipe;
   io::FdWatch watch;         // after the pipe: ends before it
   std::uint64_t offset = 0;  // of the piece
+  std::uint64_t owed = 0;    // set with the verdict: no octet of the command itself stands behind this one
   std::string piece;
   bool ended = false;
+  bool is_dry = false;  // the last look found nothing
   io::Event taken;
 };
 
@@ -40,16 +39,23 @@ struct State {
       : place(std::move(p)), process(std::move(started)), changed(loop) {}
   StreamPlace place;
   guest_client::Process process;
-  guest_client::StartSpec spec;
+  Attempt attempt;
   std::uint64_t oom_kills_before = 0;
   Clock::time_point began;
-  std::optional<ExecResult> verdict;  // once the command itself has ended; the sandbox is let go of then
-  io::Deadline drained = io::Deadline::never();
+  std::optional<ExecResult> verdict;             // once the command itself has ended; the sandbox is let go of then
+  io::Deadline drained = io::Deadline::never();  // set with the verdict: what is written later does not count
   std::array<std::unique_ptr<Lane>, guest_protocol::kStreams> lanes;
   bool stopped = false;
   io::Event changed;
 
   bool is_drained() const { return lanes[0]->ended && lanes[1]->ended; }
+  // Whether nothing of the command itself can be in a pipe any more: it is gone, and each pipe has been found empty
+  // since, or has given more than a pipe holds.
+  bool owes_nothing() const {
+    for (const auto& lane : lanes)
+      if (!lane->ended && !lane->is_dry && lane->offset < lane->owed) return false;
+    return true;
+  }
 };
 
 std::string read_piece(const Lane& lane, bool& ended, bool& nothing_now) {
@@ -64,7 +70,9 @@ io::Always<void> read_lane(std::shared_ptr<State> state, Lane* lane) {
   while (!state->stopped && !lane->ended) {
     bool nothing_now = false;
     lane->piece = read_piece(*lane, lane->ended, nothing_now);
+    lane->is_dry = nothing_now;
     if (nothing_now) {
+      if (state->verdict) state->changed.notify_all();
       const Status readable = co_await lane->watch.readable();
       if (!readable.ok()) lane->ended = true;
       continue;
@@ -78,44 +86,26 @@ io::Always<void> read_lane(std::shared_ptr<State> state, Lane* lane) {
   state->changed.notify_all();
 }
 
-ExecResult verdict_of(const State& state, const Course& course) {
-  ExecResult result;
-  if (course.ending.kind == Ending::Kind::start_failed) {
-    auto failed = result_of_failed_start(course.ending, state.spec, *state.place.sandbox, state.place.image);
-    if (failed.ok()) {
-      result = *std::move(failed);
-    } else {
-      result.hint = failed.error().message();
-    }
-  } else {
-    judge(result, course, *state.place.sandbox);
-    set_usage(result, course, *state.place.sandbox);
-  }
-  result.usage.wall_ms = std::chrono::duration<double, std::milli>(Clock::now() - state.began).count();
-  result.sandbox_id = state.place.sandbox->id();
-  result.image_digest = state.place.image.digest;
-  result.usage.queue_ms = state.place.queue_ms;
-  return result;
-}
-
 // Until the command has ended, by itself or at its time limit.
 io::Always<void> wait_end(std::shared_ptr<State> state, io::Deadline deadline) {
   Course course;
   course.one_shot = state->place.one_shot;
   course.oom_kills_before = state->oom_kills_before;
   auto ended = co_await state->process.wait_ended(deadline);
-  if (!ended.ok()) {
+  if (ended.ok()) {
+    course.ending = *ended;
+    course.timed_out = course.is_reported() && ended->exited.timed_out != 0;
+  } else {
     course.timed_out = true;
-    state->process.kill_tree();
-    ended = co_await state->process.wait_ended(io::Deadline::in(kKillGrace));
-    if (!ended.ok()) state->place.sandbox->kill_commands();
-    if (!ended.ok()) ended = co_await state->process.wait_ended(io::Deadline::in(kKillGrace));
+    course.ending = co_await wait_killed(state->process, *state->place.sandbox);
   }
-  if (ended.ok()) course.ending = *ended;
-  if (course.is_reported() && course.ending.exited.timed_out != 0) course.timed_out = true;
   // Who waits for a background child waits a moment; otherwise the end of the streams is only a read away.
-  if (course.is_reported() && course.ending.exited.tree_left != 0) state->drained = io::Deadline::in(kPipeGrace);
-  state->verdict = verdict_of(*state, course);
+  const bool tree_left = course.is_reported() && course.ending.exited.tree_left != 0;
+  state->drained = io::Deadline::in(tree_left ? kPipeGrace : kDrainLimit);
+  for (const auto& lane : state->lanes) lane->owed = lane->offset + lane->piece.size() + kMaxInPipe;
+  state->verdict = verdict_of(course, state->attempt, *state->place.sandbox);
+  state->verdict->usage.wall_ms = std::chrono::duration<double, std::milli>(Clock::now() - state->began).count();
+  state->verdict->usage.queue_ms = state->place.slot.waited_ms();
   state->place.on_verdict(*state->verdict);
   state->place.sandbox.reset();
   state->place.slot = Admission::Slot();
@@ -138,10 +128,12 @@ class PipedStream final : public CommandStream {
     const auto state = state_;
     if (!std::exchange(has_begun_, true)) co_return started(*state);
     while (!is_over_) {
+      const bool grace_is_over = state->drained.passed();
+      if (grace_is_over && state->owes_nothing()) co_return last(*state);
       if (auto event = take_piece(*state)) co_return event;
-      if (state->verdict && (state->is_drained() || state->drained.passed())) co_return last(*state);
+      if (state->verdict && state->is_drained()) co_return last(*state);
       // The end of the grace is no error of the wait: what comes then is the result.
-      const io::Deadline until = state->verdict ? std::min(deadline, state->drained) : deadline;
+      const io::Deadline until = grace_is_over ? deadline : std::min(deadline, state->drained);
       Status changed = co_await state->changed.wait(until);
       if (changed.ok()) continue;
       if (changed.error().code() != ErrorCode::deadline_exceeded || deadline.passed())
@@ -211,7 +203,7 @@ io::Task<std::shared_ptr<CommandStream>> open_command_stream(boost::asio::io_con
   LMSB_CO_TRY(auto process, place.sandbox->channel().start(spec, input.get()));
   LMSB_CO_CHECK(co_await process.wait_started(io::Deadline::in(kStartLimit)));
   const auto state = std::make_shared<State>(loop, std::move(place), std::move(process));
-  state->spec = std::move(spec);
+  state->attempt = attempt_of(spec, state->place.image);
   state->oom_kills_before = oom_kills;
   state->began = Clock::now();
   state->lanes[0] = std::make_unique<Lane>(loop, state->process.take_stdout());

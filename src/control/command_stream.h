@@ -18,9 +18,7 @@ struct StreamPlace {
   std::shared_ptr<SandboxHandle> sandbox;
   ImageDefaults image;
   bool one_shot = false;  // the sandbox ends with the command
-  // Held until the command has ended, whether or not its output has been taken.
-  Admission::Slot slot;
-  double queue_ms = 0;
+  Admission::Slot slot;   // held until the command has ended, whether or not its output has been taken
   std::function<void(const ExecResult&)> on_verdict;
 };
 

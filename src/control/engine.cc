@@ -166,9 +166,7 @@ io::Task<Engine::OneShotPlace> Engine::place_once(const OneShot& request) {
   LMSB_CO_TRY(auto spec, spec_of(image.name, request.limits, Lifetime::one_shot, request.mounts));
   OneShotPlace place;
   place.image = std::move(image.defaults);
-  const auto queued = std::chrono::steady_clock::now();
   LMSB_CO_TRY(place.slot, co_await admission_.enter());
-  place.queue_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - queued).count();
   LMSB_CO_TRY(place.sandbox, co_await obtain(std::move(spec)));
   co_return place;
 }
@@ -180,7 +178,7 @@ io::Task<OneShotResult> Engine::run_once(Principal, OneShot request) {
   LMSB_CO_TRY(auto ran, co_await run_command(loop_, *place.sandbox, place.image, std::move(request.command), true));
   OneShotResult result;
   result.exec = std::move(ran);
-  result.exec.usage.queue_ms = place.queue_ms;
+  result.exec.usage.queue_ms = place.slot.waited_ms();
   if (!request.collect.empty() && !place.sandbox->channel().is_closed()) {
     LMSB_CO_TRY(result.files,
                 co_await get_files(loop_, *place.sandbox, cwd, std::move(request.collect), kMaxCollected));
@@ -201,7 +199,6 @@ io::Task<std::shared_ptr<CommandStream>> Engine::follow_once(Principal, OneShot 
   place.image = std::move(once.image);
   place.one_shot = true;
   place.slot = std::move(once.slot);
-  place.queue_ms = once.queue_ms;
   place.on_verdict = [this](const ExecResult& result) { count(result); };
   co_return co_await open_command_stream(loop_, std::move(place), std::move(request.command));
 }
@@ -260,8 +257,7 @@ io::Task<void> Engine::remove(Principal who, std::string id_or_name) {
   LMSB_CO_TRY(const KeptSandbox* found, registry_.find(who, id_or_name));
   auto sandbox = registry_.take(found->info.id);
   const std::uint64_t serial = sandbox->handle->serial();
-  sandbox->handle->mark_removed();
-  sandbox->handle->kill_commands();  // commands that run in it hold it a moment longer
+  sandbox->handle->end();  // commands that run in it hold it a moment longer
   const std::string id = sandbox->info.id;
   sandbox.reset();
   LMSB_CO_CHECK(co_await fleet_.wait_destroyed(serial));
@@ -275,13 +271,10 @@ io::Task<ExecResult> Engine::exec(Principal who, std::string id_or_name, Command
   LMSB_CO_TRY(const KeptSandbox* found, registry_.find(who, id_or_name));
   // Copies: the sandbox may be removed while its command runs.
   const std::shared_ptr<SandboxHandle> sandbox = found->handle;
-  ImageDefaults defaults = found->image;
-  for (const auto& [name, value] : found->env) defaults.env[name] = value;
-  const auto queued = std::chrono::steady_clock::now();
+  ImageDefaults defaults = found->defaults();
   LMSB_CO_TRY(const auto slot, co_await admission_.enter());
-  const std::chrono::duration<double, std::milli> queue_time = std::chrono::steady_clock::now() - queued;
   LMSB_CO_TRY(auto result, co_await run_command(loop_, *sandbox, std::move(defaults), std::move(command), false));
-  result.usage.queue_ms = queue_time.count();
+  result.usage.queue_ms = slot.waited_ms();
   count(result);
   add_hint(result);
   co_return result;

@@ -73,7 +73,6 @@ class Engine final : public Control {
   struct OneShotPlace {
     ImageDefaults image;
     Admission::Slot slot;
-    double queue_ms = 0;
     Fleet::Handle sandbox;
   };
   io::Task<OneShotPlace> place_once(const OneShot& request);

@@ -31,7 +31,7 @@ struct StartProcess {
 struct ProcessInfo {
   std::string id;  // "prc_..."
   std::string sandbox_id;
-  std::variant<std::string, Argv> cmd;
+  std::variant<std::string, Argv> cmd;  // its beginning, at most 4 KiB
   std::string cwd;
   int pid = 0;             // inside
   std::string started_at;  // RFC 3339 UTC
@@ -92,7 +92,7 @@ class ProcessService {
   virtual io::Task<std::shared_ptr<CommandStream>> run(Principal who, std::string sandbox, Command command) = 0;
 
   // Runs a command of text in the shell session of that name, which is made on first use: what commands change is there
-  // for the next one of the session. Errors: invalid_session, no_bash, too_many_sessions, session_over.
+  // for the next one of the session. Errors: invalid_session, no_bash, too_many_sessions, session_busy, session_over.
   virtual io::Task<ExecResult> run_in_session(Principal who, std::string sandbox, std::string session,
                                               Command command) = 0;
   // Ends a session and everything it started. Errors: session_not_found.
@@ -106,7 +106,8 @@ class ProcessService {
   // What stands at `offset`, at most 64 KiB; where nothing does yet, waits for it at most so long.
   virtual io::Task<OutputPiece> output(Principal who, std::string sandbox, std::string process, Stream stream,
                                        std::uint64_t offset, std::chrono::milliseconds wait) = 0;
-  // Output from given offsets on, and then the result. Dropping the stream leaves the process alone.
+  // Output from given offsets on, and then the result; the result alone when the process is forgotten or its sandbox
+  // goes meanwhile. Dropping the stream leaves the process alone.
   virtual Result<std::shared_ptr<CommandStream>> follow(const Principal& who, const std::string& sandbox,
                                                         const std::string& process, FollowFrom from) = 0;
   // Waits until the process has read it, but for what a pipe holds. Errors: input_closed, deadline_exceeded (30 s).

@@ -15,7 +15,6 @@
 namespace lmsb::control {
 namespace {
 
-constexpr std::chrono::milliseconds kStartLimit{30'000};  // from the request to the guest's word that it has begun
 constexpr std::size_t kMaxSessions = 64;                  // of one sandbox
 constexpr std::chrono::milliseconds kInputLimit{30'000};  // for a process to take what is written to it
 
@@ -32,11 +31,30 @@ Error too_many() {
       .with_hint("end some of them, or wait");
 }
 
+// There may be kMaxKept of them in each sandbox, and they are shown in lists.
+std::variant<std::string, Argv> shortened(const std::variant<std::string, Argv>& cmd) {
+  constexpr std::size_t kMaxShown = 4096;
+  const auto cut = [](const std::string& text, std::size_t room) {
+    if (text.size() <= room) return text;
+    const std::string_view head = std::string_view(text).substr(0, room);
+    return std::string(head.substr(0, head.size() - incomplete_utf8_end(head))) + "...";
+  };
+  if (const auto* text = std::get_if<std::string>(&cmd)) return cut(*text, kMaxShown);
+  Argv shown;
+  std::size_t room = kMaxShown;
+  for (const std::string& argument : std::get<Argv>(cmd)) {
+    shown.push_back(cut(argument, room));
+    room -= std::min(room, argument.size() + 1);
+    if (room == 0) break;
+  }
+  return shown;
+}
+
 ProcessInfo describe(const KeptSandbox& sandbox, const StartProcess& request, const guest_client::StartSpec& spec) {
   ProcessInfo info;
   info.id = create_prefixed_id("prc_");
   info.sandbox_id = sandbox.info.id;
-  info.cmd = request.command.cmd;
+  info.cmd = shortened(request.command.cmd);
   info.cwd = spec.cwd;
   info.has_stdin = spec.keep_stdin || request.terminal;
   info.has_terminal = request.terminal.has_value();
@@ -84,13 +102,6 @@ Error no_terminal() {
       .with_hint("start it with \"pty\"");
 }
 
-// The image's and the sandbox's variables.
-ImageDefaults defaults_of(const KeptSandbox& sandbox) {
-  ImageDefaults defaults = sandbox.image;
-  for (const auto& [name, value] : sandbox.env) defaults.env[name] = value;
-  return defaults;
-}
-
 // The output of a process that its guest keeps.
 class KeptStream final : public CommandStream {
  public:
@@ -105,9 +116,11 @@ class KeptStream final : public CommandStream {
         turn_ = (turn_ + 1) % from_.offsets.size();
         if (!from_.offsets[turn_]) continue;
         const auto stream = static_cast<Stream>(turn_);
-        LMSB_CO_TRY(auto piece, co_await record->process.read(stream, *from_.offsets[turn_], now()));
-        if (!piece.data.empty()) co_return output(stream, std::move(piece));
-        all_ended = all_ended && piece.ended;
+        auto piece = co_await record->process.read(stream, *from_.offsets[turn_], now());
+        if (!piece.ok() && record->process.is_out_of_reach()) continue;  // its verdict is all that comes
+        if (!piece.ok()) co_return std::move(piece).error();
+        if (!piece->data.empty()) co_return output(stream, *std::move(piece));
+        all_ended = all_ended && piece->ended;
       }
       if (all_ended && record->info.result) co_return last(*record);
       if (!from_.wait) break;
@@ -189,16 +202,17 @@ io::Task<ProcessInfo> Processes::start(Principal who, std::string sandbox, Start
   LMSB_CO_TRY(KeptSandbox* const kept, parts_.registry.find(who, sandbox));
   const auto handle = kept->handle;
   const auto table = kept->processes;
-  const ImageDefaults defaults = defaults_of(*kept);
+  const ImageDefaults defaults = kept->defaults();
   const guest_client::StartSpec spec = kept_spec(defaults, request);
   if (!table->make_room(guest_protocol::kMaxKept)) co_return too_many();
   ProcessInfo info = describe(*kept, request, spec);
   LMSB_CO_TRY(auto process, handle->channel().start_kept(spec, -1));
   const auto record = std::make_shared<ProcessRecord>(loop_, std::move(process));
   record->info = std::move(info);
+  record->attempt = attempt_of(spec, defaults);
   record->oom_kills_before = handle->oom_kills();
   table->add(record);
-  Status begun = co_await wait_begun(record, handle, spec, defaults);
+  Status begun = co_await wait_begun(record, handle);
   if (begun.ok() && !request.command.stdin_data.empty() && !record->info.result)
     begun = co_await record->process.write_stdin(std::move(request.command.stdin_data), !request.keep_stdin,
                                                  io::Deadline::in(kInputLimit));
@@ -212,46 +226,37 @@ io::Task<ProcessInfo> Processes::start(Principal who, std::string sandbox, Start
 }
 
 // Ends when the command runs, or has a verdict because there is no such program.
-io::Task<void> Processes::wait_begun(std::shared_ptr<ProcessRecord> record, std::shared_ptr<SandboxHandle> sandbox,
-                                     guest_client::StartSpec spec, ImageDefaults image) {
+io::Task<void> Processes::wait_begun(std::shared_ptr<ProcessRecord> record, std::weak_ptr<SandboxHandle> sandbox) {
   LMSB_CO_CHECK(co_await record->process.wait_started(io::Deadline::in(kStartLimit)));
   if (!record->process.has_begun()) {
     LMSB_CO_TRY(const auto ending, co_await record->process.wait_ended(io::Deadline::never()));
-    const auto result = result_of_failed_start(ending, spec, *sandbox, image);
+    const auto handle = sandbox.lock();
+    if (!handle) co_return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
+    const auto result = result_of_failed_start(ending, record->attempt, *handle);
     if (!result.ok()) co_return result.error();
   }
   record->began = std::chrono::steady_clock::now();
   record->info.started_at = rfc3339_now();
   record->info.pid = record->process.pid();
-  io::spawn(loop_, follow(this, record, sandbox, std::move(spec), std::move(image)));
+  io::spawn(loop_, follow(this, record, sandbox));
   co_return Status();
 }
 
 // Waits for the end of a process and sets its verdict. Whoever holds the record sees it.
 io::Always<void> Processes::follow(Processes* self, std::shared_ptr<ProcessRecord> record,
-                                   std::weak_ptr<SandboxHandle> sandbox, guest_client::StartSpec spec,
-                                   ImageDefaults image) {
+                                   std::weak_ptr<SandboxHandle> sandbox) {
   const auto ending = co_await record->process.wait_ended(io::Deadline::never());
   const auto handle = sandbox.lock();
   ExecResult result;
   Course course;
   if (ending.ok()) course.ending = *ending;
+  course.ended_by_owner = record->is_forgotten;
   course.oom_kills_before = record->oom_kills_before;
   course.timed_out = course.is_reported() && course.ending.exited.timed_out != 0;
-  if (handle && course.ending.kind == guest_client::Ending::Kind::start_failed) {
-    auto failed = result_of_failed_start(course.ending, spec, *handle, image);
-    if (failed.ok()) {
-      result = *std::move(failed);
-    } else {
-      result.hint = failed.error().message();
-    }
-    record->failure = std::exchange(result.err, {}).data;
-  } else if (handle) {
-    judge(result, course, *handle);
-    set_usage(result, course, *handle);
-  }
+  if (handle) result = verdict_of(course, record->attempt, *handle);
+  record->failure = std::exchange(result.err, {}).data;
   result.sandbox_id = record->info.sandbox_id;
-  result.image_digest = image.digest;
+  result.image_digest = record->attempt.image_digest;
   result.background_left = course.is_reported() && course.ending.exited.tree_left != 0;
   result.usage.wall_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - record->began).count();
@@ -268,13 +273,34 @@ io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::stri
   LMSB_CO_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
   StreamPlace place;
   place.sandbox = kept->handle;
-  place.image = defaults_of(*kept);
+  place.image = kept->defaults();
   place.on_verdict = parts_.count;
-  const auto queued = std::chrono::steady_clock::now();
   LMSB_CO_TRY(place.slot, co_await parts_.admission.enter());
-  place.queue_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - queued).count();
   co_return co_await open_command_stream(loop_, std::move(place), std::move(command));
 }
+
+namespace {
+
+// The place of a session that is being made; empty again if it was not.
+class SessionInMaking {
+ public:
+  SessionInMaking(ProcessTable& table, std::string name) : table_(table), name_(std::move(name)) {
+    table_.sessions[name_] = nullptr;
+  }
+  ~SessionInMaking() {
+    const auto found = table_.sessions.find(name_);
+    if (found != table_.sessions.end() && !found->second) table_.sessions.erase(found);
+    table_.session_made.notify_all();
+  }
+  SessionInMaking(const SessionInMaking&) = delete;
+  SessionInMaking& operator=(const SessionInMaking&) = delete;
+
+ private:
+  ProcessTable& table_;
+  std::string name_;
+};
+
+}  // namespace
 
 // The session of that name: the one there is, or a new one. Whoever comes while it is being made waits for it.
 io::Task<std::shared_ptr<ShellSession>> Processes::session_of(std::shared_ptr<ProcessTable> table, std::string name,
@@ -289,11 +315,9 @@ io::Task<std::shared_ptr<ShellSession>> Processes::session_of(std::shared_ptr<Pr
     LMSB_CO_CHECK(co_await table->session_made.wait());
   }
   if (table->sessions.size() >= kMaxSessions) co_return too_many_sessions();
-  table->sessions[name] = nullptr;
-  auto session = co_await ShellSession::start(loop_, std::move(sandbox), std::move(image));
-  table->sessions.erase(name);
-  if (session.ok()) table->sessions[name] = *session;
-  table->session_made.notify_all();
+  const SessionInMaking making(*table, name);
+  LMSB_CO_TRY(auto session, co_await ShellSession::start(loop_, std::move(sandbox), std::move(image)));
+  table->sessions[name] = session;
   co_return session;
 }
 
@@ -303,9 +327,8 @@ io::Task<ExecResult> Processes::run_in_session(Principal who, std::string sandbo
   LMSB_CO_CHECK(check_timeout(command.timeout, parts_.timeout_cap()));
   LMSB_CO_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
   const auto table = kept->processes;
-  LMSB_CO_TRY(auto shell, co_await session_of(table, std::move(session), kept->handle, defaults_of(*kept)));
-  LMSB_CO_TRY(const auto slot, co_await parts_.admission.enter());
-  auto result = co_await ShellSession::run(std::move(shell), std::move(command));
+  LMSB_CO_TRY(auto shell, co_await session_of(table, std::move(session), kept->handle, kept->defaults()));
+  auto result = co_await ShellSession::run(std::move(shell), std::move(command), parts_.admission);
   if (result.ok()) parts_.count(*result);
   co_return result;
 }
@@ -385,8 +408,7 @@ Status Processes::signal(const Principal& who, const std::string& sandbox, const
   LMSB_TRY(const auto record, find(who, sandbox, process));
   if (record->info.result && !(whole_tree && record->info.result->background_left))
     return Error(ErrorCode::failed_precondition, "process " + process + " has ended").with_slug("process_ended");
-  record->process.signal(signal, whole_tree);
-  return {};
+  return record->process.signal(signal, whole_tree);
 }
 
 Status Processes::resize(const Principal& who, const std::string& sandbox, const std::string& process,
@@ -418,8 +440,8 @@ Status Processes::forget(const Principal& who, const std::string& sandbox, const
   const auto table = kept->processes;
   const auto record = table->find(process);
   if (!record) return no_process(process);
-  record->process.forget();
   record->is_forgotten = true;
+  record->process.forget();
   record->changed.notify_all();
   table->remove(process);
   return {};

@@ -13,6 +13,7 @@
 #include "control/process_service.h"
 #include "control/registry.h"
 #include "control/shell_session.h"
+#include "control/verdict.h"
 #include "guest_client/kept_process.h"
 #include "io/event.h"
 
@@ -23,6 +24,7 @@ struct ProcessRecord {
   ProcessRecord(boost::asio::io_context& loop, guest_client::KeptProcess p) : process(std::move(p)), changed(loop) {}
   ProcessInfo info;
   guest_client::KeptProcess process;
+  Attempt attempt;
   std::string failure;                // what a shell would have written to stderr of a program that cannot be executed
   std::uint64_t terminal_holder = 0;  // the last number that was given out
   bool is_forgotten = false;
@@ -89,11 +91,9 @@ class Processes final : public ProcessService {
                                               const std::string& process);
   io::Task<std::shared_ptr<ShellSession>> session_of(std::shared_ptr<ProcessTable> table, std::string name,
                                                      std::shared_ptr<SandboxHandle> sandbox, ImageDefaults image);
-  io::Task<void> wait_begun(std::shared_ptr<ProcessRecord> record, std::shared_ptr<SandboxHandle> sandbox,
-                            guest_client::StartSpec spec, ImageDefaults image);
+  io::Task<void> wait_begun(std::shared_ptr<ProcessRecord> record, std::weak_ptr<SandboxHandle> sandbox);
   static io::Always<void> follow(Processes* self, std::shared_ptr<ProcessRecord> record,
-                                 std::weak_ptr<SandboxHandle> sandbox, guest_client::StartSpec spec,
-                                 ImageDefaults image);
+                                 std::weak_ptr<SandboxHandle> sandbox);
 
   boost::asio::io_context& loop_;
   Parts parts_;

@@ -30,6 +30,12 @@ std::string order_key(const SandboxInfo& info) { return info.created_at + "/" + 
 
 }  // namespace
 
+ImageDefaults KeptSandbox::defaults() const {
+  ImageDefaults defaults = image;
+  for (const auto& [name, value] : env) defaults.env[name] = value;
+  return defaults;
+}
+
 Status Registry::add(KeptSandbox sandbox) {
   if (by_id_.size() >= kMaxSandboxes)
     return Error(ErrorCode::resource_exhausted, "there are 10000 sandboxes already").with_slug("too_many_sandboxes");

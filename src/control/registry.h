@@ -19,6 +19,9 @@ struct KeptSandbox {
   std::shared_ptr<ProcessTable> processes;
   ImageDefaults image;
   std::map<std::string, std::string> env;
+
+  // What every command in it begins with: the image's and the sandbox's variables.
+  ImageDefaults defaults() const;
 };
 
 class Registry {

@@ -63,6 +63,12 @@ SandboxHandle::~SandboxHandle() {
 
 void SandboxHandle::kill_commands() { (void)!::write(launched_.kill.get(), "1", 1); }
 
+void SandboxHandle::end() {
+  is_removed_ = true;
+  kill_commands();
+  channel_.close();
+}
+
 std::uint64_t SandboxHandle::oom_kills() const {
   std::array<char, 1024> buffer{};
   constexpr std::string_view kKey = "oom_kill ";

@@ -40,8 +40,9 @@ class SandboxHandle {
   std::uint64_t peak_memory_bytes() const;
   // The most processes and threads at once, the guest left out; nothing when the kernel does not say.
   std::optional<std::uint64_t> peak_processes() const;
-  // From now on, what is killed in it was killed because its owner ends it.
-  void mark_removed() { is_removed_ = true; }
+  // Its owner ends it: kills its commands, whose verdict says so, and hears no more of its guest, so that nobody who
+  // waits in it holds this handle for long. Never blocks.
+  void end();
   bool is_removed() const { return is_removed_; }
   int landlock_abi = 0;  // as the guest reported
   // A number that no other of its commands got.

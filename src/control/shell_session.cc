@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/ids.h"
+#include "control/command_end.h"
 #include "control/output_capture.h"
 #include "control/verdict.h"
 
@@ -14,9 +15,6 @@ namespace {
 
 using guest_client::Stream;
 using Clock = std::chrono::steady_clock;
-
-constexpr std::chrono::milliseconds kStartLimit{30'000};
-constexpr std::chrono::milliseconds kKillGrace{2'000};
 
 // Descriptor 9 is what the daemon writes to; 7 and 8 are the streams, whatever a command makes of its own. Each line is
 // "MARK COMMAND", the command's special octets as \xHH, so that no program is needed to read it.
@@ -30,6 +28,13 @@ done)";
 
 Error session_over() {
   return Error(ErrorCode::failed_precondition, "the shell session has ended").with_slug("session_over");
+}
+
+Error session_busy() {
+  return Error(ErrorCode::resource_exhausted,
+               std::to_string(ShellSession::kMaxWaiting) + " commands wait for their turn in this shell session")
+      .with_slug("session_busy")
+      .with_hint("wait for some of them, or take another session");
 }
 
 }  // namespace
@@ -54,28 +59,26 @@ std::string MarkFinder::take(std::string_view octets) {
   if (found_) return {};
   const std::size_t before = held_.size();
   held_ += octets;
-  const std::string begin = "\n" + mark_ + " ";
-  const std::size_t at = held_.find(begin);
-  if (at == std::string::npos) {  // what may be the beginning of a mark waits
-    const std::size_t keep = std::min(held_.size(), begin.size() - 1);
-    std::string output = held_.substr(0, held_.size() - keep);
-    held_.erase(0, output.size());
-    used_ += octets.size();
-    return output;
+  std::size_t output = held_.size() - std::min(held_.size(), begin_.size() - 1);  // where nothing is found
+  for (std::size_t at = held_.find(begin_); at != std::string::npos; at = held_.find(begin_, at + 1)) {
+    const std::size_t digits = at + begin_.size();
+    const std::size_t end = std::min(held_.find_first_not_of("0123456789", digits), held_.size());
+    if (end - digits > kMaxDigits) continue;
+    if (end == held_.size()) {  // it may become one
+      output = std::min(output, at);
+      break;
+    }
+    if (held_[end] != '\n' || end == digits) continue;
+    std::from_chars(held_.data() + digits, held_.data() + end, number_);
+    found_ = true;
+    used_ += end + 1 - before;
+    held_.resize(at);
+    return std::exchange(held_, {});
   }
-  const std::size_t digits = at + begin.size();
-  const std::size_t end = held_.find('\n', digits);
-  if (end == std::string::npos) {
-    std::string output = held_.substr(0, at);
-    held_.erase(0, at);
-    used_ += octets.size();
-    return output;
-  }
-  std::from_chars(held_.data() + digits, held_.data() + end, number_);
-  found_ = true;
-  used_ += end + 1 - before;
-  held_.resize(at);
-  return std::exchange(held_, {});
+  used_ += octets.size();
+  std::string certain = held_.substr(0, output);
+  held_.erase(0, output);
+  return certain;
 }
 
 std::string MarkFinder::rest() { return std::exchange(held_, {}); }
@@ -90,13 +93,13 @@ io::Task<std::shared_ptr<ShellSession>> ShellSession::start(boost::asio::io_cont
   guest_client::StartSpec spec = start_spec(image, command);
   spec.keep_stdin = true;
   LMSB_CO_TRY(auto process, sandbox->channel().start_kept(spec, -1));
-  const auto session = std::make_shared<ShellSession>(loop, sandbox, std::move(image), std::move(process));
+  const auto session = std::make_shared<ShellSession>(loop, sandbox, std::move(image.digest), std::move(process));
   LMSB_CO_CHECK(co_await session->process_.wait_started(io::Deadline::in(kStartLimit)));
   // Whether there is a bash at all: it answers an empty command.
   Command nothing;
   nothing.cmd = std::string(":");
   nothing.timeout = kStartLimit;
-  LMSB_CO_TRY(const auto first, co_await run(session, std::move(nothing)));
+  LMSB_CO_TRY(const auto first, co_await session->run_in_turn(std::move(nothing)));
   if (session->is_over())
     co_return Error(ErrorCode::failed_precondition, "a shell session needs /bin/bash, which this image has not")
         .with_slug("no_bash")
@@ -105,32 +108,57 @@ io::Task<std::shared_ptr<ShellSession>> ShellSession::start(boost::asio::io_cont
 }
 
 ShellSession::ShellSession(boost::asio::io_context& loop, const std::shared_ptr<SandboxHandle>& sandbox,
-                           ImageDefaults image, guest_client::KeptProcess process)
-    : sandbox_(sandbox), image_(std::move(image)), process_(std::move(process)), free_(loop) {}
+                           std::string image_digest, guest_client::KeptProcess process)
+    : sandbox_(sandbox), image_digest_(std::move(image_digest)), process_(std::move(process)), free_(loop) {}
 
 ShellSession::~ShellSession() { process_.forget(); }
 
-io::Task<ExecResult> ShellSession::run(std::shared_ptr<ShellSession> self, Command command) {
+// The right to use the bash, until it is dropped.
+class ShellSession::Turn {
+ public:
+  explicit Turn(ShellSession& session) : session_(session) { session_.is_busy_ = true; }
+  ~Turn() {
+    session_.is_busy_ = false;
+    session_.free_.notify_all();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  ShellSession& session_;
+};
+
+io::Task<ExecResult> ShellSession::run(std::shared_ptr<ShellSession> self, Command command, Admission& admission) {
+  if (self->free_.waiting() >= kMaxWaiting) co_return session_busy();
   const auto queued = Clock::now();
   while (self->is_busy_) LMSB_CO_CHECK(co_await self->free_.wait());
   if (self->is_over()) co_return session_over();
-  self->is_busy_ = true;
+  const Turn turn(*self);
+  LMSB_CO_TRY(const auto slot, co_await admission.enter());
+  const std::chrono::duration<double, std::milli> waited = Clock::now() - queued;
   auto result = co_await self->run_in_turn(std::move(command));
-  self->is_busy_ = false;
-  self->free_.notify_all();
-  if (!result.ok()) {  // nobody knows where it stands
+  if (result.ok()) {
+    result->usage.queue_ms = waited.count();
+  } else {  // nobody knows where it stands
     self->is_over_ = true;
     self->process_.forget();
-    co_return std::move(result).error();
   }
-  const auto waited = Clock::now() - queued;
-  result->usage.queue_ms = std::chrono::duration<double, std::milli>(waited).count() - result->usage.wall_ms;
   co_return result;
 }
 
-io::Task<ExecResult> ShellSession::run_in_turn(Command command) {
+// Nobody's wait holds the sandbox: its owner can end it at any time.
+std::uint64_t ShellSession::oom_kills() const {
   const auto sandbox = sandbox_.lock();
-  const std::uint64_t oom_kills = sandbox ? sandbox->oom_kills() : 0;
+  return sandbox ? sandbox->oom_kills() : 0;
+}
+
+std::string ShellSession::sandbox_id() const {
+  const auto sandbox = sandbox_.lock();
+  return sandbox ? sandbox->id() : "";
+}
+
+io::Task<ExecResult> ShellSession::run_in_turn(Command command) {
+  const std::uint64_t oom_kills_before = oom_kills();
   const auto begin = Clock::now();
   const io::Deadline deadline = io::Deadline::in(command.timeout);
   const std::string mark = create_prefixed_id("end_");
@@ -151,11 +179,11 @@ io::Task<ExecResult> ShellSession::run_in_turn(Command command) {
     co_return std::move(written).error();
   }
   result.usage.wall_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-  if (timed_out || process_.has_ended()) co_return co_await conclude(timed_out, oom_kills, std::move(result));
+  if (timed_out || process_.has_ended()) co_return co_await conclude(timed_out, oom_kills_before, std::move(result));
   result.outcome = Outcome::exited;
   result.exit_code = status;
-  result.sandbox_id = sandbox ? sandbox->id() : "";
-  result.image_digest = image_.digest;
+  result.sandbox_id = sandbox_id();
+  result.image_digest = image_digest_;
   co_return result;
 }
 
@@ -163,11 +191,11 @@ io::Task<ExecResult> ShellSession::run_in_turn(Command command) {
 // that of a bash that has ended.
 io::Task<int> ShellSession::read_stream(Stream stream, std::string mark, Bytes cap, io::Deadline deadline,
                                         Output* output) {
-  MarkFinder finder(std::move(mark));
+  MarkFinder finder(mark);
   HeadAndTail kept(cap.count());
   std::uint64_t& offset = offsets_[static_cast<std::size_t>(stream)];
   Status failure;
-  while (!finder.is_found()) {
+  for (;;) {
     const std::uint64_t asked = offset + finder.used();
     auto piece = co_await process_.read(stream, asked, deadline, guest_client::Before::dropped);
     if (!piece.ok()) {
@@ -177,8 +205,8 @@ io::Task<int> ShellSession::read_stream(Stream stream, std::string mark, Bytes c
     offset += piece->offset - asked;
     kept.lose(piece->offset - asked);
     kept.append(finder.take(piece->data));
-    if (piece->data.empty() && piece->ended) break;
-    if (!piece->data.empty() || !deadline.passed()) continue;
+    if (finder.is_found() || (piece->data.empty() && piece->ended)) break;
+    if (!deadline.passed()) continue;
     failure = Error(ErrorCode::deadline_exceeded, "the command is not done");
     break;
   }
@@ -192,17 +220,20 @@ io::Task<int> ShellSession::read_stream(Stream stream, std::string mark, Bytes c
 // The bash is gone, or has to go: its end is the verdict.
 io::Task<ExecResult> ShellSession::conclude(bool timed_out, std::uint64_t oom_kills_before, ExecResult result) {
   is_over_ = true;
-  if (timed_out) process_.signal(SIGKILL, true);
+  if (timed_out) process_.kill();
   Course course;
   course.timed_out = timed_out;
   course.oom_kills_before = oom_kills_before;
   const auto ended = co_await process_.wait_ended(io::Deadline::in(kKillGrace));
   if (ended.ok()) course.ending = *ended;
   if (const auto sandbox = sandbox_.lock()) {
-    judge(result, course, *sandbox);
-    result.sandbox_id = sandbox->id();
+    ExecResult verdict = verdict_of(course, Attempt{"/bin/bash", "", image_digest_}, *sandbox);
+    verdict.out = std::move(result.out);
+    verdict.err = std::move(result.err);
+    verdict.usage.wall_ms = result.usage.wall_ms;
+    result = std::move(verdict);
   }
-  result.image_digest = image_.digest;
+  result.image_digest = image_digest_;
   result.hint = "the shell session has ended with this command: the next one begins in a new shell";
   co_return result;
 }

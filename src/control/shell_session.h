@@ -3,15 +3,16 @@
 // directory, variables, functions, jobs, options such as `set -e`) is there for the next.
 //
 // The bash reads each command as one line from a descriptor of its own, so commands have no stdin to eat it from, and
-// ends each stream of it with a mark that only this object knows. Output is cut as everywhere (exec.h). One loop; many
-// may run() at once: they take turns in the order of their coming.
+// ends each stream of it with a mark that is new for each command. A command can read that mark in its shell: one that
+// writes it itself ends its own output early, and the next one of its session gets the rest. Output is cut as
+// everywhere (exec.h). One loop; at most kMaxWaiting wait in run() for their turn.
 #include <array>
-#include <csignal>
 #include <memory>
 #include <string>
 
 #include <boost/asio/io_context.hpp>
 
+#include "control/admission.h"
 #include "control/command_start.h"
 #include "control/exec.h"
 #include "control/sandbox_handle.h"
@@ -26,18 +27,19 @@ std::string session_line(const std::string& command, const std::string& mark);
 // Finds the end of one command's stream. Pure; octets come in pieces of any size.
 class MarkFinder {
  public:
-  // `mark` ends the stream, with a number and a line break behind it.
-  explicit MarkFinder(std::string mark) : mark_(std::move(mark)) {}
+  // `mark` ends the stream, with a number of at most three digits and a line break behind it.
+  explicit MarkFinder(const std::string& mark) : begin_("\n" + mark + " ") {}
   // Takes octets; returns those that are certainly output. Nothing is taken any more once is_found().
   std::string take(std::string_view octets);
   bool is_found() const { return found_; }
   int number() const { return number_; }
   std::size_t used() const { return used_; }  // octets taken so far, the mark's included
-  // What was held back in case it began a mark. For a stream that ended without one.
+  // What was held back in case it began a mark: never more than a mark is long. For a stream that ended without one.
   std::string rest();
 
  private:
-  std::string mark_;
+  static constexpr std::size_t kMaxDigits = 3;  // an exit status
+  std::string begin_;
   std::string held_;
   bool found_ = false;
   int number_ = 0;
@@ -49,29 +51,34 @@ class ShellSession {
   // Starts the bash. Errors: those of a command that cannot be started; no_bash. `loop` outlives the session.
   static io::Task<std::shared_ptr<ShellSession>> start(boost::asio::io_context& loop,
                                                        std::shared_ptr<SandboxHandle> sandbox, ImageDefaults image);
-  ShellSession(boost::asio::io_context& loop, const std::shared_ptr<SandboxHandle>& sandbox, ImageDefaults image,
+  static constexpr std::size_t kMaxWaiting = 64;
+  ShellSession(boost::asio::io_context& loop, const std::shared_ptr<SandboxHandle>& sandbox, std::string image_digest,
                guest_client::KeptProcess process);
   // Ends the bash and everything it started.
   ~ShellSession();
   ShellSession(const ShellSession&) = delete;
   ShellSession& operator=(const ShellSession&) = delete;
 
-  // Runs one command of text. At the time limit the bash and all it started are killed: the session is over. `self`
-  // keeps it alive meanwhile. Errors: session_over (it ended while this waited for its turn), cancelled (the bash is
-  // killed: nobody could know what state it is in), sandbox_lost.
-  static io::Task<ExecResult> run(std::shared_ptr<ShellSession> self, Command command);
+  // Runs one command of text; its place among the running is taken when its turn has come. At the time limit the bash
+  // and all it started are killed: the session is over. `self` keeps it alive meanwhile. Errors: session_busy,
+  // session_over (it ended while this waited for its turn), cancelled (the bash is killed: nobody could know what state
+  // it is in), sandbox_lost, those of the admission.
+  static io::Task<ExecResult> run(std::shared_ptr<ShellSession> self, Command command, Admission& admission);
   // Kills the bash and everything it started; who waits for a command of it gets that as its end.
-  void end() const { process_.signal(SIGKILL, true); }
+  void end() const { process_.kill(); }
   bool is_over() const { return is_over_ || process_.has_ended(); }
 
  private:
+  class Turn;
   io::Task<ExecResult> run_in_turn(Command command);
   io::Task<int> read_stream(guest_client::Stream stream, std::string mark, Bytes cap, io::Deadline deadline,
                             Output* output);
   io::Task<ExecResult> conclude(bool timed_out, std::uint64_t oom_kills_before, ExecResult result);
+  std::uint64_t oom_kills() const;
+  std::string sandbox_id() const;
 
   std::weak_ptr<SandboxHandle> sandbox_;
-  ImageDefaults image_;
+  std::string image_digest_;
   guest_client::KeptProcess process_;
   std::array<std::uint64_t, guest_protocol::kStreams> offsets_{};  // where the next command's output begins
   bool is_busy_ = false;

@@ -39,6 +39,26 @@ TEST(MarkFinder, IsNotTakenInByAnotherMark) {
   EXPECT_EQ(output, "\nend_2 1\n\nend_12 3\n");
 }
 
+TEST(MarkFinder, IsNotTakenInByAMarkThatDoesNotEndAsOne) {
+  for (const std::string near : {"\nend_1 1234\n", "\nend_1 \n", "\nend_1 1x\n", "\nend_1 -1\n"}) {
+    MarkFinder finder("end_1");
+    std::string output = finder.take(near);
+    EXPECT_FALSE(finder.is_found());
+    output += finder.take("\nend_1 5\n");
+    EXPECT_TRUE(finder.is_found());
+    EXPECT_EQ(output, near);
+    EXPECT_EQ(finder.number(), 5);
+  }
+}
+
+TEST(MarkFinder, HoldsNoMoreBackThanAMarkIsLong) {
+  MarkFinder finder("end_1");
+  const std::string line(1000, 'x');
+  std::string output = finder.take("\nend_1 1");
+  for (int i = 0; i < 100; ++i) output += finder.take(line);
+  EXPECT_GT(output.size(), 100 * line.size() - 10);
+}
+
 TEST(MarkFinder, GivesBackTheBeginningOfAMarkThatNeverCame) {
   MarkFinder finder("end_1");
   std::string output = finder.take("text\nend_");

@@ -50,13 +50,13 @@ bool is_disk_full(const Course& course) {
   return course.ending.exited.disk_full != 0 && (WIFEXITED(status) || WTERMSIG(status) == SIGBUS);
 }
 
-}  // namespace
-
+// Sets outcome, exit code and signal: the strongest reason counts.
 void judge(ExecResult& result, const Course& course, const SandboxHandle& sandbox) {
   if (course.is_reported()) set_exit(result, course.ending.exited.status);
   if (course.timed_out) return set_killed(result, Outcome::timed_out);
   if (is_out_of_memory(course, sandbox)) return set_killed(result, Outcome::oom_killed);
-  if (course.is_killed() && sandbox.is_removed()) return set_killed(result, Outcome::cancelled);
+  if (course.is_killed() && (course.ended_by_owner || sandbox.is_removed()))
+    return set_killed(result, Outcome::cancelled);
   if (!course.is_reported()) {
     result.outcome = Outcome::lost;
     result.exit_code = 128 + SIGKILL;
@@ -65,6 +65,7 @@ void judge(ExecResult& result, const Course& course, const SandboxHandle& sandbo
   }
 }
 
+// Sets what it used, except for the times of waiting.
 void set_usage(ExecResult& result, const Course& course, const SandboxHandle& sandbox) {
   if (course.one_shot) {  // a kept sandbox's counters are of all its commands
     result.usage.max_memory_bytes = sandbox.peak_memory_bytes();
@@ -77,11 +78,33 @@ void set_usage(ExecResult& result, const Course& course, const SandboxHandle& sa
   result.usage.max_memory_bytes = std::max(result.usage.max_memory_bytes, exited.max_rss_bytes);
 }
 
-Result<ExecResult> result_of_failed_start(const Ending& ending, const StartSpec& spec, const SandboxHandle& sandbox,
-                                          const ImageDefaults& image) {
+}  // namespace
+
+Attempt attempt_of(const StartSpec& spec, const ImageDefaults& image) {
+  constexpr std::size_t kMaxPath = 4096;  // PATH_MAX: no longer one names anything
+  const std::string program = spec.program == Program::shell ? "/bin/sh" : spec.argv.front().substr(0, kMaxPath);
+  return {program, spec.cwd.substr(0, kMaxPath), image.digest};
+}
+
+ExecResult verdict_of(const Course& course, const Attempt& attempt, const SandboxHandle& sandbox) {
+  ExecResult result;
+  if (course.ending.kind == Ending::Kind::start_failed) {
+    auto failed = result_of_failed_start(course.ending, attempt, sandbox);
+    if (failed.ok()) return *std::move(failed);
+    result.hint = failed.error().message();
+  } else {
+    judge(result, course, sandbox);
+    set_usage(result, course, sandbox);
+  }
+  result.sandbox_id = sandbox.id();
+  result.image_digest = attempt.image_digest;
+  return result;
+}
+
+Result<ExecResult> result_of_failed_start(const Ending& ending, const Attempt& attempt, const SandboxHandle& sandbox) {
   using guest_protocol::Step;
   if (ending.step == Step::command_cwd)
-    return Error::from_errno(ending.error, "working directory " + quoted(spec.cwd)).with_slug("invalid_cwd");
+    return Error::from_errno(ending.error, "working directory " + quoted(attempt.cwd)).with_slug("invalid_cwd");
   if (ending.step != Step::command_exec) {
     auto error =
         Error::from_errno(ending.error, std::string("start the command: ") + guest_protocol::to_string(ending.step));
@@ -91,12 +114,11 @@ Result<ExecResult> result_of_failed_start(const Ending& ending, const StartSpec&
   }
   ExecResult result;
   result.sandbox_id = sandbox.id();
-  result.image_digest = image.digest;
+  result.image_digest = attempt.image_digest;
   result.outcome = Outcome::exited;
   result.exit_code = ending.error == ENOENT ? 127 : 126;
-  const std::string program = spec.program == Program::shell ? "/bin/sh" : spec.argv.front();
   result.err.data =
-      program + ": " + (ending.error == ENOENT ? "command not found" : std::strerror(ending.error)) + "\n";
+      attempt.program + ": " + (ending.error == ENOENT ? "command not found" : std::strerror(ending.error)) + "\n";
   result.err.cut_at = result.err.data.size();
   return result;
 }

@@ -2,6 +2,7 @@
 // Verdict: how a command ended, as far as anybody can say, and what that is called (interfaces.md, "exec: the
 // contract"). One way to judge, for commands that are waited for and for those that run on by themselves.
 #include <cstdint>
+#include <string>
 #include <sys/wait.h>
 
 #include "control/command_start.h"
@@ -16,6 +17,7 @@ struct Course {
   guest_client::Ending ending;
   bool timed_out = false;
   bool one_shot = false;
+  bool ended_by_owner = false;
   std::uint64_t oom_kills_before = 0;
 
   bool is_reported() const { return ending.kind == guest_client::Ending::Kind::exited; }
@@ -28,13 +30,20 @@ struct Course {
   }
 };
 
-// Sets outcome, exit code and signal: the strongest reason counts.
-void judge(ExecResult& result, const Course& course, const SandboxHandle& sandbox);
-// Sets what it used, except for the times of waiting.
-void set_usage(ExecResult& result, const Course& course, const SandboxHandle& sandbox);
+// What was tried to start, as far as a verdict needs it. Small: it is kept for as long as the command runs.
+struct Attempt {
+  std::string program;
+  std::string cwd;
+  std::string image_digest;
+};
+Attempt attempt_of(const guest_client::StartSpec& spec, const ImageDefaults& image);
+
+// Everything but its output and the times of waiting. The strongest reason counts. Of a command that could not be
+// started: result_of_failed_start()'s, an error of it as a hint.
+ExecResult verdict_of(const Course& course, const Attempt& attempt, const SandboxHandle& sandbox);
 // Of a command that could not be started: what a shell would have said and returned had it been asked for this program.
 // Errors where that is nobody's fault but ours, or the working directory's.
-Result<ExecResult> result_of_failed_start(const guest_client::Ending& ending, const guest_client::StartSpec& spec,
-                                          const SandboxHandle& sandbox, const ImageDefaults& image);
+Result<ExecResult> result_of_failed_start(const guest_client::Ending& ending, const Attempt& attempt,
+                                          const SandboxHandle& sandbox);
 
 }  // namespace lmsb::control

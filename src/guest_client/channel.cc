@@ -45,6 +45,30 @@ io::Always<void> read_messages(std::shared_ptr<ChannelState> state) {
   state->close();
 }
 
+// Sends what is owed until all of it has been taken.
+io::Always<void> send_owed(std::shared_ptr<ChannelState> state) {
+  while (!state->closed && !state->owed.empty()) {
+    const std::string& message = state->owed.front();
+    const iovec part{const_cast<char*>(message.data()), message.size()};  // NOLINT: C interface
+    if (send_message(state->socket.get(), &part, 1)) {
+      state->owed.pop_front();
+    } else if (errno == EAGAIN) {
+      const Status room = co_await ChannelState::wait_room(state, io::Deadline::never());
+      if (!room.ok()) break;
+    } else {
+      break;
+    }
+  }
+  state->owed.clear();
+}
+
+// Whether a piece can be the answer to a read at `asked`. What lies beyond the stream's end so far is answered with
+// nothing.
+bool adds_up(const guest_protocol::OutputPiece& piece, std::uint64_t asked) {
+  if (piece.size == 0) return piece.offset >= asked;
+  return piece.offset >= asked && piece.end >= piece.offset && piece.end - piece.offset >= piece.size;
+}
+
 }  // namespace
 
 Error guest_gone() { return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost"); }
@@ -58,6 +82,8 @@ void ChannelState::close() {
   closed = true;
   watch.cancel();
   changed.notify_all();
+  owed.clear();
+  (void)::shutdown(socket.get(), SHUT_RDWR);  // the reader's task may hold the descriptor a moment longer
   for (const auto& [sequence, weak] : std::exchange(processes, {}))
     if (const auto process = weak.lock()) {
       if (!process->ending) process->ending = Ending{};
@@ -151,6 +177,7 @@ bool ChannelState::take_kept(Kind kind, const char* message, std::size_t size) {
     const auto process = find(value.header.sequence);
     if (!process) return true;
     process->written = value.error;
+    if (std::exchange(process->is_cut_short, false)) process->is_writing = false;
     process->changed.notify_all();
     return true;
   }
@@ -173,9 +200,7 @@ bool ChannelState::take_output(const char* message, std::size_t size) {
   const auto found = process->reads.find(value.ticket);
   if (found == process->reads.end()) return true;  // whoever asked has gone
   ProcessState::Read& read = *found->second;
-  if (value.stream != read.stream || value.offset < read.offset || value.end < value.offset ||
-      value.end - value.offset < value.size)
-    return value.error != 0;
+  if (value.error == 0 && (value.stream != read.stream || !adds_up(value, read.offset))) return false;
   read.error = value.error;
   read.piece = Piece{value.offset, std::string(message + sizeof value, value.size), value.end, value.ended != 0};
   process->reads.erase(found);
@@ -183,19 +208,23 @@ bool ChannelState::take_output(const char* message, std::size_t size) {
   return true;
 }
 
-io::Task<void> ChannelState::wait_room(std::shared_ptr<ChannelState> self) {
-  if (self->is_waiting_for_room) co_return co_await self->changed.wait();
+io::Task<void> ChannelState::wait_room(std::shared_ptr<ChannelState> self, io::Deadline deadline) {
+  if (self->is_waiting_for_room) co_return co_await self->changed.wait(deadline);
   self->is_waiting_for_room = true;
-  const Status writable = co_await self->watch.writable();
+  const Status writable = co_await self->watch.writable(deadline);
   self->is_waiting_for_room = false;
   self->changed.notify_all();
   if (self->closed) co_return guest_gone();
   co_return writable;
 }
 
-bool ChannelState::send_kill(std::uint32_t sequence, int signal, bool whole_tree) {
-  if (closed) return false;
-  return send(guest_protocol::KillRequest{{Kind::kill, sequence}, signal, whole_tree ? 1U : 0U});
+void ChannelState::owe(const std::shared_ptr<ChannelState>& self, std::string message) {
+  self->owed.push_back(std::move(message));
+  if (self->owed.size() == 1) io::spawn(self->loop, send_owed(self));
+}
+
+void ChannelState::kill_tree(const std::shared_ptr<ChannelState>& self, std::uint32_t sequence) {
+  send_surely(self, guest_protocol::KillRequest{{Kind::kill, sequence}, SIGKILL, 1U});
 }
 
 Process::~Process() {
@@ -221,24 +250,20 @@ io::Task<Ending> Process::wait_ended(io::Deadline deadline) {
 }
 
 void Process::kill_tree() {
-  if (const auto channel = state_->channel.lock()) (void)channel->send_kill(state_->sequence, SIGKILL, true);
+  if (const auto channel = state_->channel.lock()) ChannelState::kill_tree(channel, state_->sequence);
 }
 
-void Process::signal(int signal) {
-  if (const auto channel = state_->channel.lock()) (void)channel->send_kill(state_->sequence, signal, false);
-}
-
-Channel::Channel(boost::asio::io_context& loop, UniqueFd socket)
+Channel::Channel(boost::asio::io_context& loop, UniqueFd socket, std::chrono::milliseconds answer_limit)
     : state_(std::make_shared<ChannelState>(loop, std::move(socket))) {
+  state_->answer_limit = answer_limit;
   const int flags = ::fcntl(state_->socket.get(), F_GETFL);
   (void)::fcntl(state_->socket.get(), F_SETFL, flags | O_NONBLOCK);
   io::spawn(loop, read_messages(state_));
 }
 
-Channel::~Channel() {
-  state_->close();
-  (void)::shutdown(state_->socket.get(), SHUT_RDWR);  // the reader's task may hold the descriptor a moment longer
-}
+Channel::~Channel() { close(); }
+
+void Channel::close() { state_->close(); }
 
 io::Task<guest_protocol::Ready> Channel::wait_ready(io::Deadline deadline) {
   const auto state = state_;

@@ -3,6 +3,7 @@
 //
 // What a guest sends is parsed like network input: sizes and kinds are checked, and the first malformed message closes
 // the channel. One loop, one thread. Destroying the channel closes it, which ends a one-shot sandbox.
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -64,8 +65,8 @@ class Process {
   UniqueFd take_stderr();
   // Errors: deadline_exceeded, cancelled.
   io::Task<Ending> wait_ended(io::Deadline deadline);
+  // Never lost: waits by itself for room in the socket.
   void kill_tree();
-  void signal(int signal);
 
  private:
   std::shared_ptr<ProcessState> state_;
@@ -73,8 +74,9 @@ class Process {
 
 class Channel {
  public:
-  // Takes the socket. `loop` outlives the channel.
-  Channel(boost::asio::io_context& loop, UniqueFd socket);
+  // Takes the socket. `loop` outlives the channel. `answer_limit`: how long a guest that lives may take to answer what
+  // any guest answers at once.
+  Channel(boost::asio::io_context& loop, UniqueFd socket, std::chrono::milliseconds answer_limit = kAnswerLimit);
   ~Channel();
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
@@ -86,8 +88,13 @@ class Channel {
   Result<Process> start(const StartSpec& spec, int stdin_fd);
   // The same for a command whose output the guest keeps.
   Result<KeptProcess> start_kept(const StartSpec& spec, int stdin_fd);
-  // Whether the guest is gone.
+  // Ends the conversation: whoever waits for something of it gets `lost` or unavailable. For a sandbox that is to end,
+  // whatever its guest does. More than once is well.
+  void close();
+  // Whether that has happened, or the guest is gone.
   bool is_closed() const;
+
+  static constexpr std::chrono::milliseconds kAnswerLimit{10'000};
 
  private:
   std::shared_ptr<ChannelState> state_;

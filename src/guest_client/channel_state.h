@@ -1,7 +1,9 @@
 #pragma once
 // What a channel and the processes of it share. Private to guest_client.
 #include <array>
+#include <cerrno>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,10 +38,12 @@ struct ProcessState {
     int error = 0;
   };
   bool is_kept = false;
+  bool is_forgotten = false;
   std::uint32_t next_ticket = 1;
   std::map<std::uint32_t, std::shared_ptr<Read>> reads;
   std::array<std::uint64_t, guest_protocol::kStreams> grown{};  // how often there was news
   bool is_writing = false;
+  bool is_cut_short = false;   // whoever wrote has gone; the piece is still on its way
   std::optional<int> written;  // errno of the write in progress, once it is done
 };
 
@@ -49,6 +53,7 @@ struct ChannelState {
   boost::asio::io_context& loop;
   UniqueFd socket;
   io::FdWatch watch;  // after the socket: ends before it
+  std::chrono::milliseconds answer_limit{};
   bool closed = false;
   bool is_waiting_for_room = false;  // somebody does; the others wait for `changed`
   std::optional<guest_protocol::Ready> ready;
@@ -56,17 +61,25 @@ struct ChannelState {
   io::Event changed;
   std::uint32_t next_sequence = 1;
   std::map<std::uint32_t, std::weak_ptr<ProcessState>> processes;
+  std::deque<std::string> owed;  // messages that wait for room: a few of each process at most
 
   void close();
   // Takes one message of the guest's. False for what no guest of ours sends.
   bool dispatch(const char* message, std::size_t size, ReceivedFds& fds);
   std::shared_ptr<ProcessState> find(std::uint32_t sequence);
   void end(std::uint32_t sequence, const Ending& ending);
-  bool send_kill(std::uint32_t sequence, int signal, bool whole_tree);
   Result<std::shared_ptr<ProcessState>> start(const StartSpec& spec, int stdin_fd, guest_protocol::Output output,
                                               const std::shared_ptr<ChannelState>& self);
-  // Waits until the socket may take another message. Errors: unavailable, cancelled.
-  static io::Task<void> wait_room(std::shared_ptr<ChannelState> self);
+  // Waits until the socket may take another message. Errors: unavailable, deadline_exceeded, cancelled.
+  static io::Task<void> wait_room(std::shared_ptr<ChannelState> self, io::Deadline deadline);
+  // Sends now, or as soon as there is room, in the order of the calls: for what must not be lost.
+  template <class Message>
+  static void send_surely(const std::shared_ptr<ChannelState>& self, const Message& message) {
+    if (self->closed || (self->owed.empty() && self->send(message))) return;
+    if (self->owed.empty() && errno != EAGAIN) return;                     // the guest is gone
+    owe(self, {reinterpret_cast<const char*>(&message), sizeof message});  // NOLINT: plain values
+  }
+  static void kill_tree(const std::shared_ptr<ChannelState>& self, std::uint32_t sequence);
   // False when the socket is full or the guest gone: errno says which.
   template <class Message>
   bool send(const Message& message, std::string_view data = {}) {
@@ -76,6 +89,7 @@ struct ChannelState {
   }
 
  private:
+  static void owe(const std::shared_ptr<ChannelState>& self, std::string message);
   bool take_started(const std::shared_ptr<ProcessState>& process, const guest_protocol::Started& started,
                     ReceivedFds& fds);
   bool take_kept(guest_protocol::Kind kind, const char* message, std::size_t size);

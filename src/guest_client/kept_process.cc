@@ -1,6 +1,7 @@
 #include "guest_client/kept_process.h"
 
 #include <cerrno>
+#include <csignal>
 
 #include "guest_client/channel_state.h"
 
@@ -18,13 +19,43 @@ constexpr std::size_t kInputPiece = 16 * 1024;  // several fit into the socket a
 Error input_closed() {
   return Error(ErrorCode::failed_precondition, "the process does not read its stdin")
       .with_slug("input_closed")
-      .with_hint("it has ended, has closed it, or was started without one (\"stdin\": true keeps it open)");
+      .with_hint("it has ended, has closed it, or was started without one (\"keep_stdin\": true keeps it open)");
 }
+
+Error forgotten() { return Error(ErrorCode::not_found, "the process is forgotten").with_slug("process_not_found"); }
+
+Error no_answer() {
+  return Error(ErrorCode::unavailable, "the sandbox does not answer")
+      .with_slug("sandbox_silent")
+      .with_hint("it may be starved of CPU: try again, or delete it");
+}
+
+// Whether the guest can still say something of it.
+Status check_alive(const ProcessState& state) {
+  if (state.is_forgotten) return forgotten();
+  const auto channel = state.channel.lock();
+  if (!channel || channel->closed) return guest_gone();
+  return {};
+}
+
+// Sends to the guest, waiting for room. Errors: unavailable, deadline_exceeded, cancelled.
+template <class Message>
+io::Task<void> send(std::shared_ptr<ChannelState> channel, Message message, std::string data, io::Deadline deadline) {
+  while (!channel->send(message, data)) {
+    if (errno != EAGAIN) co_return guest_gone();
+    LMSB_CO_CHECK(co_await ChannelState::wait_room(channel, deadline));
+  }
+  co_return Status();
+}
+
+// The error of a wait for the guest's answer to a question that any guest answers at once.
+Error silence(Error error) { return error.code() == ErrorCode::deadline_exceeded ? no_answer() : std::move(error); }
 
 // Asks once. The piece is empty where there is nothing yet.
 io::Task<Piece> read_once(State state, Stream stream, std::uint64_t offset, Before before) {
+  LMSB_CO_CHECK(check_alive(*state));
   const auto channel = state->channel.lock();
-  if (!channel || channel->closed) co_return guest_gone();
+  const io::Deadline deadline = io::Deadline::in(channel->answer_limit);
   const auto read = std::make_shared<ProcessState::Read>();
   read->stream = stream;
   read->offset = offset;
@@ -35,37 +66,37 @@ io::Task<Piece> read_once(State state, Stream stream, std::uint64_t offset, Befo
   request.offset = offset;
   request.size = kMaxPiece;
   request.discard = before == Before::dropped ? 1 : 0;
-  while (!channel->send(request)) {
-    if (errno != EAGAIN) co_return guest_gone();
-    LMSB_CO_CHECK(co_await ChannelState::wait_room(channel));
-  }
+  std::string no_data;
+  Status asked = co_await send(channel, request, std::move(no_data), deadline);
+  if (!asked.ok()) co_return silence(std::move(asked).error());
   state->reads[request.ticket] = read;
   while (!read->piece) {
-    if (channel->closed) co_return guest_gone();
-    Status changed = co_await state->changed.wait();
+    LMSB_CO_CHECK(check_alive(*state));
+    Status changed = co_await state->changed.wait(deadline);
     if (changed.ok()) continue;
     state->reads.erase(request.ticket);
-    co_return std::move(changed).error();
+    co_return silence(std::move(changed).error());
   }
+  if (read->error == ESRCH) co_return forgotten();
   if (read->error != 0) co_return Error::from_errno(read->error, "read the output of a process");
   co_return *std::move(read->piece);
 }
 
 io::Task<void> write_piece(State state, std::string piece, bool close, io::Deadline deadline) {
+  LMSB_CO_CHECK(check_alive(*state));
   const auto channel = state->channel.lock();
-  if (!channel || channel->closed) co_return guest_gone();
   guest_protocol::WriteStdin request{};
   request.header = {Kind::write_stdin, state->sequence};
   request.size = static_cast<std::uint32_t>(piece.size());
   request.close = close ? 1 : 0;
   state->written.reset();
-  while (!channel->send(request, piece)) {
-    if (errno != EAGAIN) co_return guest_gone();
-    LMSB_CO_CHECK(co_await ChannelState::wait_room(channel));
-  }
+  LMSB_CO_CHECK(co_await send(channel, request, std::move(piece), deadline));
   while (!state->written) {
-    if (channel->closed) co_return guest_gone();
-    LMSB_CO_CHECK(co_await state->changed.wait(deadline));
+    LMSB_CO_CHECK(check_alive(*state));
+    Status changed = co_await state->changed.wait(deadline);
+    if (changed.ok()) continue;
+    state->is_cut_short = !state->written;
+    co_return std::move(changed).error();
   }
   const int error = *state->written;
   if (error == EPIPE || error == ESRCH) co_return input_closed();
@@ -85,6 +116,7 @@ io::Task<void> KeptProcess::wait_started(io::Deadline deadline) const {
 bool KeptProcess::has_begun() const { return state_->started; }
 int KeptProcess::pid() const { return state_->pid; }
 bool KeptProcess::has_ended() const { return state_->ending.has_value(); }
+bool KeptProcess::is_out_of_reach() const { return !check_alive(*state_).ok(); }
 
 io::Task<Ending> KeptProcess::wait_ended(io::Deadline deadline) const {
   const auto state = state_;
@@ -99,6 +131,7 @@ io::Task<Piece> KeptProcess::read(Stream stream, std::uint64_t offset, io::Deadl
     LMSB_CO_TRY(auto piece, co_await read_once(state, stream, offset, before));
     if (!piece.data.empty() || piece.ended || wait.passed()) co_return piece;
     while (state->grown[static_cast<std::size_t>(stream)] == seen) {
+      LMSB_CO_CHECK(check_alive(*state));
       Status changed = co_await state->changed.wait(wait);
       if (changed.ok()) continue;
       if (changed.error().code() == ErrorCode::deadline_exceeded) co_return piece;
@@ -107,7 +140,9 @@ io::Task<Piece> KeptProcess::read(Stream stream, std::uint64_t offset, io::Deadl
   }
 }
 
-std::uint64_t KeptProcess::news() const { return state_->grown[0] + state_->grown[1] + (state_->ending ? 1 : 0); }
+std::uint64_t KeptProcess::news() const {
+  return state_->grown[0] + state_->grown[1] + (state_->ending ? 1 : 0) + (is_out_of_reach() ? 1 : 0);
+}
 
 io::Task<void> KeptProcess::wait_news(std::uint64_t seen, io::Deadline deadline) const {
   const KeptProcess self = *this;
@@ -117,7 +152,10 @@ io::Task<void> KeptProcess::wait_news(std::uint64_t seen, io::Deadline deadline)
 
 io::Task<void> KeptProcess::write_stdin(std::string data, bool close, io::Deadline deadline) const {
   const auto state = state_;
-  while (state->is_writing) LMSB_CO_CHECK(co_await state->changed.wait(deadline));
+  while (state->is_writing) {
+    LMSB_CO_CHECK(check_alive(*state));
+    LMSB_CO_CHECK(co_await state->changed.wait(deadline));
+  }
   state->is_writing = true;
   Status written;
   std::size_t done = 0;
@@ -126,7 +164,7 @@ io::Task<void> KeptProcess::write_stdin(std::string data, bool close, io::Deadli
     done += piece.size();
     written = co_await write_piece(state, std::move(piece), close && done == data.size(), deadline);
   } while (written.ok() && done < data.size());
-  // A piece that was cut short is still on its way: the next writer is told EBUSY by the guest until it has gone.
+  if (state->is_cut_short) co_return written;  // it is the guest's word that lets the next one write
   state->is_writing = false;
   state->changed.notify_all();
   co_return written;
@@ -138,14 +176,25 @@ void KeptProcess::resize(std::uint16_t columns, std::uint16_t rows) const {
     (void)channel->send(guest_protocol::Resize{{Kind::resize, state_->sequence}, columns, rows});
 }
 
-void KeptProcess::signal(int signal, bool whole_tree) const {
-  if (const auto channel = state_->channel.lock()) (void)channel->send_kill(state_->sequence, signal, whole_tree);
+Status KeptProcess::signal(int signal, bool whole_tree) const {
+  const auto channel = state_->channel.lock();
+  if (!channel || channel->closed) return guest_gone();
+  const guest_protocol::KillRequest request{{Kind::kill, state_->sequence}, signal, whole_tree ? 1U : 0U};
+  if (channel->send(request)) return {};
+  return errno == EAGAIN ? guest_busy() : guest_gone();
+}
+
+void KeptProcess::kill() const {
+  if (const auto channel = state_->channel.lock()) ChannelState::kill_tree(channel, state_->sequence);
 }
 
 void KeptProcess::forget() const {
+  if (std::exchange(state_->is_forgotten, true)) return;
+  if (!state_->ending) state_->ending = Ending{};  // nobody will hear of its real one
+  state_->changed.notify_all();
   const auto channel = state_->channel.lock();
   if (!channel) return;
-  (void)channel->send(guest_protocol::Header{Kind::forget, state_->sequence});
+  ChannelState::send_surely(channel, guest_protocol::Header{Kind::forget, state_->sequence});
   channel->processes.erase(state_->sequence);
 }
 

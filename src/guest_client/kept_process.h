@@ -33,27 +33,35 @@ class KeptProcess {
   bool has_begun() const;
   int pid() const;  // inside; once it has begun
   bool has_ended() const;
+  // Whether nothing can be heard of it any more: it is forgotten, or the guest is gone. It has ended then.
+  bool is_out_of_reach() const;
   // Errors: deadline_exceeded, cancelled.
   io::Task<Ending> wait_ended(io::Deadline deadline) const;
 
-  // What stands at `offset` of a stream, at most 64 KiB. Where there is nothing yet it waits until there is, the stream
-  // ends, or `wait` passes: an empty piece then. Errors: unavailable, cancelled.
+  // What stands at `offset` of a stream, at most 64 KiB. Where there is nothing yet, be it far beyond the end, it waits
+  // until there is, the stream ends, or `wait` passes: an empty piece then. Errors: unavailable (also of a guest that
+  // does not answer within the channel's limit), process_not_found (it is forgotten), cancelled.
   io::Task<Piece> read(Stream stream, std::uint64_t offset, io::Deadline wait, Before before = Before::kept) const;
 
-  // Counts what may be news to a reader: more output, the end of a stream, its own end.
+  // Counts what may be news to a reader: more output, the end of a stream, its own end, that nothing can
+  // be heard of it any more.
   std::uint64_t news() const;
   // Waits until the count is not `seen` any more. Errors: deadline_exceeded, cancelled.
   io::Task<void> wait_news(std::uint64_t seen, io::Deadline deadline) const;
 
   // Writes all of `data` to its stdin, waiting while it does not read; `close`: that was all. Errors: input_closed (it
-  // does not read any more, or has no stdin), deadline_exceeded (part of it may have been written), cancelled.
+  // does not read any more, or has no stdin), deadline_exceeded (part of it may have been written; what comes next
+  // waits for that part), process_not_found, cancelled.
   io::Task<void> write_stdin(std::string data, bool close, io::Deadline deadline) const;
 
   // Changes the size of its terminal; nothing happens when it has none.
   void resize(std::uint16_t columns, std::uint16_t rows) const;
-  // To the command, or to every process of its tree. Nothing happens when it has ended.
-  void signal(int signal, bool whole_tree) const;
-  // Kills it, if it is alive, and drops its output.
+  // To the command, or to every process of its tree. Nothing happens when it has ended. Errors: resource_exhausted (the
+  // guest is not keeping up), unavailable.
+  Status signal(int signal, bool whole_tree) const;
+  // SIGKILL to every process of its tree. Never lost: waits by itself for room in the socket.
+  void kill() const;
+  // Kills it, if it is alive, and drops its output: never lost either. Whoever waits for something of it is told.
   void forget() const;
 
  private:

@@ -19,10 +19,10 @@ constexpr std::uint32_t kFirst = 1;  // the sequence of the first request
 // A channel with one kept process; the guest is the test.
 class KeptProcessTest : public testing::Test {
  protected:
-  KeptProcessTest() {
+  explicit KeptProcessTest(std::chrono::milliseconds answer_limit = Channel::kAnswerLimit) {
     UniqueFd ours;
     EXPECT_TRUE(message_socket_pair(ours, guest_));
-    channel_ = std::make_unique<Channel>(loop_, std::move(ours));
+    channel_ = std::make_unique<Channel>(loop_, std::move(ours), answer_limit);
     StartSpec spec;
     spec.argv = {"true"};
     spec.keep_stdin = true;
@@ -204,6 +204,104 @@ TEST_F(KeptProcessTest, TellsEveryReaderThatTheGuestIsGone) {
   ASSERT_TRUE(read->result && written->result);
   EXPECT_EQ(read->result->error().slug(), "sandbox_lost");
   EXPECT_EQ(written->result->error().slug(), "sandbox_lost");
+}
+
+TEST_F(KeptProcessTest, AnswersNothingToAReadBeyondTheEnd) {
+  const auto read = begin(process_->read(Stream::out, 100, io::Deadline::in(std::chrono::milliseconds(0))));
+  guest_protocol::ReadOutput request{};
+  ASSERT_GT(hear(request), 0U);
+  auto nothing = answer_to(request, 0);
+  nothing.end = 5;
+  say(nothing);
+  EXPECT_FALSE(channel_->is_closed());
+  ASSERT_TRUE(read->result && read->result->ok());
+  EXPECT_TRUE((**read->result).data.empty());
+  EXPECT_EQ((**read->result).end, 5U);
+}
+
+TEST_F(KeptProcessTest, HearsThatTheGuestKnowsOfNoSuchProcess) {
+  const auto read = begin(process_->read(Stream::out, 10, io::Deadline::never()));
+  guest_protocol::ReadOutput request{};
+  ASSERT_GT(hear(request), 0U);
+  guest_protocol::OutputPiece refusal{};
+  refusal.header = {Kind::output, kFirst};
+  refusal.ticket = request.ticket;
+  refusal.error = ESRCH;
+  say(refusal);
+  EXPECT_FALSE(channel_->is_closed());
+  ASSERT_TRUE(read->result);
+  EXPECT_EQ(read->result->error().slug(), "process_not_found");
+}
+
+TEST_F(KeptProcessTest, TellsWhoeverWaitsForNewsThatTheGuestIsGone) {
+  guest_protocol::Exited exited{};
+  exited.header = {Kind::exited, kFirst};
+  say(exited);
+  const auto read = begin(process_->read(Stream::out, 0, io::Deadline::never()));
+  guest_protocol::ReadOutput request{};
+  ASSERT_GT(hear(request), 0U);
+  say(answer_to(request, 0));
+  const auto news = begin(process_->wait_news(process_->news(), io::Deadline::never()));
+  channel_->close();
+  run();
+  ASSERT_TRUE(read->result && news->result);
+  EXPECT_EQ(read->result->error().slug(), "sandbox_lost");
+}
+
+TEST_F(KeptProcessTest, TellsWhoeverWaitsThatItIsForgotten) {
+  const auto ended = begin(process_->wait_ended(io::Deadline::never()));
+  const auto asked = begin(process_->read(Stream::err, 0, io::Deadline::never()));
+  const auto written = begin(process_->write_stdin("x", false, io::Deadline::never()));
+  process_->forget();
+  run();
+  ASSERT_TRUE(ended->result && asked->result && written->result);
+  EXPECT_TRUE(ended->result->ok());
+  EXPECT_EQ(asked->result->error().slug(), "process_not_found");
+  EXPECT_EQ(written->result->error().slug(), "process_not_found");
+}
+
+TEST_F(KeptProcessTest, AWriteThatWasCutShortIsWaitedForByTheNextOne) {
+  const auto cut = begin(process_->write_stdin("a", false, io::Deadline::in(std::chrono::milliseconds(0))));
+  run();
+  ASSERT_TRUE(cut->result);
+  EXPECT_EQ(cut->result->error().code(), ErrorCode::deadline_exceeded);
+  guest_protocol::WriteStdin request{};
+  ASSERT_GT(hear(request), 0U);
+  const auto next = begin(process_->write_stdin("b", false, io::Deadline::never()));
+  EXPECT_TRUE(is_silent()) << "the first is still on its way";
+  say(guest_protocol::StdinDone{{Kind::stdin_done, kFirst}, 0});
+  std::string data;
+  ASSERT_GT(hear(request, &data), 0U);
+  EXPECT_EQ(data, "b");
+  say(guest_protocol::StdinDone{{Kind::stdin_done, kFirst}, 0});
+  EXPECT_TRUE(next->result && next->result->ok());
+}
+
+TEST_F(KeptProcessTest, IsForgottenAlsoWhenTheSocketIsFull) {
+  while (process_->signal(10, false).ok()) {
+  }
+  EXPECT_EQ(process_->signal(10, false).error().slug(), "sandbox_busy");
+  process_->kill();
+  process_->forget();
+  guest_protocol::KillRequest request{};
+  while (hear(request) > 0 && request.signal == 10) run();
+  EXPECT_EQ(request.signal, 9);
+  run();
+  Header header{};
+  ASSERT_GT(hear(header), 0U);
+  EXPECT_EQ(header.kind, Kind::forget);
+}
+
+class ImpatientTest : public KeptProcessTest {
+ protected:
+  ImpatientTest() : KeptProcessTest(std::chrono::milliseconds(0)) {}
+};
+
+TEST_F(ImpatientTest, DoesNotWaitForeverForASilentGuest) {
+  const auto read = begin(process_->read(Stream::out, 0, io::Deadline::never()));
+  while (!read->result) run();
+  EXPECT_EQ(read->result->error().slug(), "sandbox_silent");
+  EXPECT_FALSE(channel_->is_closed());
 }
 
 TEST_F(KeptProcessTest, ClosesTheChannelOfAGuestWhosePiecesDoNotAddUp) {

@@ -157,7 +157,7 @@ io::Task<http::Response> output_piece(Control& control, Call call, OutputQuery q
   }
   const std::uint64_t next = piece.offset + piece.data.size();
   out.key("next_offset").unsigned_integer(next).key("end").unsigned_integer(piece.end);
-  out.key("ended").boolean(piece.ended && next == piece.end).end_object();
+  out.key("ended").boolean(piece.ended && next >= piece.end).end_object();
   co_return http::Response::json(200, std::move(out).str());
 }
 

@@ -3,8 +3,10 @@
 import hashlib
 import http.client
 import json
+import os
 import pathlib
 import re
+import signal
 import sys
 import threading
 
@@ -102,7 +104,56 @@ class Detached(ProcessTest):
         self.daemon.request("DELETE", f"/v1/sandboxes/{sandbox}")
 
 
+    def test_a_long_command_is_shown_shortened(self):
+        process = self.start(["true", "x" * 100_000, "y"])
+        self.assertEqual(process["cmd"][0], "true")
+        self.assertTrue(process["cmd"][1].endswith("x..."))
+        self.assertLess(len(json.dumps(process["cmd"])), 5000)
+
+    def test_one_that_is_forgotten_is_over_for_whoever_follows_it(self):
+        process = self.start("(sleep 1014 &) ; echo x; sleep 1014")
+        events = self.follow("GET", f"/processes/{process['id']}/output?follow=true")
+        self.assertEqual(next(events)["text"], "x\n")
+        self.assertEqual(self.daemon.request("DELETE", self.at(f"/processes/{process['id']}")).status, 204)
+        self.assertEqual([(e["type"], e["outcome"]) for e in events], [("result", "cancelled")])
+
+    def test_a_sandbox_whose_guest_does_not_answer_can_be_deleted(self):
+        other = self.daemon.post("/v1/sandboxes", {}).json()["id"]
+        at = f"/v1/sandboxes/{other}"
+        process = self.daemon.post(f"{at}/exec", {"cmd": "sleep 1015", "detach": True}).json()
+        self.daemon.post(f"{at}/exec", {"cmd": ":", "session": "s"})
+        guest = next(p for p in lmsb.sandbox_processes() if other in pathlib.Path(f"/proc/{p}/cgroup").read_text()
+                     and "NSpid:\t%d\t1\n" % p in pathlib.Path(f"/proc/{p}/status").read_text())
+        answers = {}
+
+        def ask(name, *request):
+            answers[name] = self.daemon.request(*request)
+
+        asking = [("exec", "POST", f"{at}/exec", {"cmd": "sleep 1015"}),
+                  ("session", "POST", f"{at}/exec", {"cmd": "sleep 1015", "session": "s"}),
+                  ("output", "GET", f"{at}/processes/{process['id']}/output?stream=stdout&wait_ms=60000")]
+        threads = [threading.Thread(target=ask, args=one) for one in asking]
+        for thread in threads:
+            thread.start()
+        lmsb.wait_until(lambda: len(lmsb.sandbox_processes(b"sleep\0" + b"1015")) == 3, "three commands")
+        os.kill(guest, signal.SIGSTOP)
+        self.assertEqual(self.daemon.request("DELETE", at).status, 204)
+        for thread in threads:
+            thread.join()
+        self.assertEqual(answers["exec"].json()["outcome"], "cancelled")
+        self.assertEqual(answers["output"].json()["error"]["code"], "sandbox_lost")
+
+
 class Output(ProcessTest):
+    def test_beyond_the_end_there_is_nothing_yet(self):
+        process = self.start("echo one; read line; echo two", keep_stdin=True)
+        self.wait_for_output(process)
+        beyond = self.output(process, stream="stdout", offset=1000).json()
+        self.assertEqual((beyond["text"], beyond["next_offset"], beyond["end"], beyond["ended"]), ("", 1000, 4, False))
+        self.stdin(process, data="go\n", close=True)
+        self.assertEqual(self.get(process)["result"]["exit_code"], 0)
+        self.assertTrue(self.output(process, stream="stdout", offset=1000, wait_ms=30_000).json()["ended"])
+
     def test_is_there_from_any_offset_while_it_runs_and_after(self):
         process = self.start("echo one; read line; echo two", keep_stdin=True)
         first = self.wait_for_output(process)
@@ -309,6 +360,11 @@ class Followed(ProcessTest):
         events = list(self.follow("POST", "/exec", {"cmd": "sleep 1009 & echo x"}))
         self.assertTrue(events[-1]["background_left"])
 
+    def test_what_it_left_does_not_keep_it_going_by_writing(self):
+        events = list(self.follow("POST", "/exec", {"cmd": "yes 1016 & exit 5"}))
+        self.assertEqual((events[-1]["exit_code"], events[-1]["background_left"]), (5, True))
+        self.daemon.post(self.at("/exec"), {"cmd": "pkill yes"})
+
 
 class Sessions(ProcessTest):
     """One bash for many commands."""
@@ -359,6 +415,34 @@ class Sessions(ProcessTest):
         result = self.run_in("h", "echo before; (setsid sleep 1012 &); sleep 1012", timeout_ms=500)
         self.assertEqual((result["outcome"], result["stdout"]), ("timed_out", "before\n"))
         lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"sleep\0" + b"1012"), "an empty tree")
+
+    def test_a_time_limit_ends_one_that_never_stops_writing(self):
+        result = self.run_in("l", "yes", timeout_ms=500)
+        self.assertEqual(result["outcome"], "timed_out")
+        lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"yes"), "an ended command")
+
+    def test_a_command_that_writes_its_own_mark_and_goes_on_is_cut_as_any(self):
+        result = self.run_in("m", r"printf '\n%s ' ${__lm_line%% *}; head -c 8000000 /dev/zero | tr '\0' x")
+        self.assertEqual(result["exit_code"], 0)
+        self.assertGreater(result["truncated"]["stdout_bytes"], 6_000_000)
+
+    def test_commands_that_wait_for_their_turn_keep_nobody_else_from_running(self):
+        self.run_in("n", "mkfifo /tmp/turn; first='read x < /tmp/turn'")
+        statuses = []
+
+        def wait_in_turn():
+            statuses.append(self.daemon.post(self.at("/exec"), {"cmd": 'eval "$first"; first=:', "session": "n"}).status)
+
+        threads = [threading.Thread(target=wait_in_turn) for _ in range(70)]
+        for thread in threads:
+            thread.start()
+        lmsb.wait_until(lambda: len(statuses) == 5, "the refusal of the five that are too many")
+        self.assertEqual(statuses, [429] * 5)
+        self.assertEqual(self.daemon.run("echo free")["stdout"], "free\n")
+        self.daemon.post(self.at("/exec"), {"cmd": "echo > /tmp/turn"})
+        for thread in threads:
+            thread.join()
+        self.assertEqual(sorted(statuses), [200] * 65 + [429] * 5)
 
     def test_take_turns(self):
         self.run_in("i", "N=0")

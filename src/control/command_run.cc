@@ -86,15 +86,19 @@ io::Task<ExecResult> run_command(boost::asio::io_context& loop, SandboxHandle& s
   }
   const Ending& ending = course.ending;
   const Attempt attempt = attempt_of(spec, image);
-  if (ending.kind == Ending::Kind::start_failed) co_return result_of_failed_start(ending, attempt, sandbox);
+  if (ending.kind == Ending::Kind::start_failed) {
+    LMSB_CO_CHECK(result_of_failed_start(ending, attempt));
+    co_return verdict_of(course, attempt, &sandbox);
+  }
 
   const double wall_ms = milliseconds_since(begin);
   // Who waits for a background child waits 200 ms at most; otherwise the end of the stream is only a read away.
   const bool tree_left = course.is_reported() && ending.exited.tree_left != 0;
-  const io::Deadline drained = io::Deadline::in(tree_left ? kPipeGrace : kDrainLimit);
+  const bool is_brief = tree_left || sandbox.is_removed();
+  const io::Deadline drained = io::Deadline::in(is_brief ? kPipeGrace : kDrainLimit);
   const bool out_ended = co_await out.wait_end(drained);
   const bool err_ended = co_await err.wait_end(drained);
-  ExecResult result = verdict_of(course, attempt, sandbox);
+  ExecResult result = verdict_of(course, attempt, &sandbox);
   result.usage.wall_ms = wall_ms;
   result.background_left = tree_left && (!out_ended || !err_ended);
   result.out = out.take();

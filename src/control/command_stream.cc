@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <poll.h>
 #include <utility>
 
 #include "control/command_end.h"
@@ -66,6 +67,11 @@ std::string read_piece(const Lane& lane, bool& ended, bool& nothing_now) {
   return n > 0 ? std::string(buffer.data(), static_cast<std::size_t>(n)) : std::string();
 }
 
+bool is_empty(const Lane& lane) {
+  pollfd pipe{lane.pipe.get(), POLLIN, 0};
+  return ::poll(&pipe, 1, 0) == 0;
+}
+
 io::Always<void> read_lane(std::shared_ptr<State> state, Lane* lane) {
   while (!state->stopped && !lane->ended) {
     bool nothing_now = false;
@@ -102,8 +108,11 @@ io::Always<void> wait_end(std::shared_ptr<State> state, io::Deadline deadline) {
   // Who waits for a background child waits a moment; otherwise the end of the streams is only a read away.
   const bool tree_left = course.is_reported() && course.ending.exited.tree_left != 0;
   state->drained = io::Deadline::in(tree_left ? kPipeGrace : kDrainLimit);
-  for (const auto& lane : state->lanes) lane->owed = lane->offset + lane->piece.size() + kMaxInPipe;
-  state->verdict = verdict_of(course, state->attempt, *state->place.sandbox);
+  for (const auto& lane : state->lanes) {
+    lane->owed = lane->offset + lane->piece.size() + kMaxInPipe;
+    lane->is_dry = lane->is_dry && is_empty(*lane);  // it may have been written to since
+  }
+  state->verdict = verdict_of(course, state->attempt, state->place.sandbox.get());
   state->verdict->usage.wall_ms = std::chrono::duration<double, std::milli>(Clock::now() - state->began).count();
   state->verdict->usage.queue_ms = state->place.slot.waited_ms();
   state->place.on_verdict(*state->verdict);

@@ -269,10 +269,11 @@ io::Task<ExecResult> Engine::exec(Principal who, std::string id_or_name, Command
   LMSB_CO_CHECK(check_command(command));
   LMSB_CO_CHECK(check_timeout(command.timeout, options_.policy.timeout));
   LMSB_CO_TRY(const KeptSandbox* found, registry_.find(who, id_or_name));
-  // Copies: the sandbox may be removed while its command runs.
-  const std::shared_ptr<SandboxHandle> sandbox = found->handle;
+  // It may be removed while its command waits, or runs.
+  const std::weak_ptr<SandboxHandle> place = found->handle;
   ImageDefaults defaults = found->defaults();
   LMSB_CO_TRY(const auto slot, co_await admission_.enter());
+  LMSB_CO_TRY(const auto sandbox, hold(place));
   LMSB_CO_TRY(auto result, co_await run_command(loop_, *sandbox, std::move(defaults), std::move(command), false));
   result.usage.queue_ms = slot.waited_ms();
   count(result);

@@ -122,7 +122,7 @@ class ProcessService {
   // Makes the caller the one who has the terminal: whoever had it before is told. Errors: no_terminal.
   virtual Result<TerminalHolder> take_terminal(const Principal& who, const std::string& sandbox,
                                                const std::string& process) = 0;
-  // Ends when the terminal has been taken from `holder`, or the process is gone.
+  // Ends when the terminal has been taken from `holder`. Errors: process_ended (and it was not).
   virtual io::Task<void> wait_taken(Principal who, std::string sandbox, TerminalHolder holder) = 0;
   // Kills it, if it runs, and drops its output.
   virtual Status forget(const Principal& who, const std::string& sandbox, const std::string& process) = 0;

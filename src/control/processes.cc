@@ -230,9 +230,7 @@ io::Task<void> Processes::wait_begun(std::shared_ptr<ProcessRecord> record, std:
   LMSB_CO_CHECK(co_await record->process.wait_started(io::Deadline::in(kStartLimit)));
   if (!record->process.has_begun()) {
     LMSB_CO_TRY(const auto ending, co_await record->process.wait_ended(io::Deadline::never()));
-    const auto handle = sandbox.lock();
-    if (!handle) co_return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
-    const auto result = result_of_failed_start(ending, record->attempt, *handle);
+    const auto result = result_of_failed_start(ending, record->attempt);
     if (!result.ok()) co_return result.error();
   }
   record->began = std::chrono::steady_clock::now();
@@ -247,16 +245,14 @@ io::Always<void> Processes::follow(Processes* self, std::shared_ptr<ProcessRecor
                                    std::weak_ptr<SandboxHandle> sandbox) {
   const auto ending = co_await record->process.wait_ended(io::Deadline::never());
   const auto handle = sandbox.lock();
-  ExecResult result;
   Course course;
   if (ending.ok()) course.ending = *ending;
   course.ended_by_owner = record->is_forgotten;
   course.oom_kills_before = record->oom_kills_before;
   course.timed_out = course.is_reported() && course.ending.exited.timed_out != 0;
-  if (handle) result = verdict_of(course, record->attempt, *handle);
+  ExecResult result = verdict_of(course, record->attempt, handle.get());
   record->failure = std::exchange(result.err, {}).data;
   result.sandbox_id = record->info.sandbox_id;
-  result.image_digest = record->attempt.image_digest;
   result.background_left = course.is_reported() && course.ending.exited.tree_left != 0;
   result.usage.wall_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - record->began).count();
@@ -264,7 +260,7 @@ io::Always<void> Processes::follow(Processes* self, std::shared_ptr<ProcessRecor
   record->info.has_stdin = false;
   record->info.result = std::move(result);
   record->changed.notify_all();
-  if (handle) self->parts_.count(*record->info.result);  // else the daemon is ending
+  self->parts_.count(*record->info.result);
 }
 
 io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::string sandbox, Command command) {
@@ -272,10 +268,11 @@ io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::stri
   LMSB_CO_CHECK(check_timeout(command.timeout, parts_.timeout_cap()));
   LMSB_CO_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
   StreamPlace place;
-  place.sandbox = kept->handle;
   place.image = kept->defaults();
   place.on_verdict = parts_.count;
+  const std::weak_ptr<SandboxHandle> waited_for = kept->handle;
   LMSB_CO_TRY(place.slot, co_await parts_.admission.enter());
+  LMSB_CO_TRY(place.sandbox, hold(waited_for));
   co_return co_await open_command_stream(loop_, std::move(place), std::move(command));
 }
 
@@ -314,6 +311,7 @@ io::Task<std::shared_ptr<ShellSession>> Processes::session_of(std::shared_ptr<Pr
     }
     LMSB_CO_CHECK(co_await table->session_made.wait());
   }
+  std::erase_if(table->sessions, [](const auto& entry) { return entry.second && entry.second->is_over(); });
   if (table->sessions.size() >= kMaxSessions) co_return too_many_sessions();
   const SessionInMaking making(*table, name);
   LMSB_CO_TRY(auto session, co_await ShellSession::start(loop_, std::move(sandbox), std::move(image)));
@@ -430,9 +428,10 @@ Result<TerminalHolder> Processes::take_terminal(const Principal& who, const std:
 
 io::Task<void> Processes::wait_taken(Principal who, std::string sandbox, TerminalHolder holder) {
   LMSB_CO_TRY(const auto record, find(who, sandbox, holder.process.id));
-  while (record->terminal_holder == holder.number && !record->is_forgotten)
+  while (record->terminal_holder == holder.number && !record->info.result)
     LMSB_CO_CHECK(co_await record->changed.wait());
-  co_return Status();
+  if (record->terminal_holder != holder.number) co_return Status();
+  co_return Error(ErrorCode::failed_precondition, "the process has ended").with_slug("process_ended");
 }
 
 Status Processes::forget(const Principal& who, const std::string& sandbox, const std::string& process) {

@@ -94,4 +94,10 @@ std::optional<std::uint64_t> SandboxHandle::peak_processes() const {
   return peak - 1;  // the guest
 }
 
+Result<std::shared_ptr<SandboxHandle>> hold(const std::weak_ptr<SandboxHandle>& sandbox) {
+  auto handle = sandbox.lock();
+  if (handle && !handle->is_removed()) return handle;
+  return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
+}
+
 }  // namespace lmsb::control

@@ -62,4 +62,7 @@ class SandboxHandle {
   std::uint32_t last_number_ = 0;
 };
 
+// For who must not keep a sandbox from ending while he waits for something else. Errors: sandbox_lost.
+Result<std::shared_ptr<SandboxHandle>> hold(const std::weak_ptr<SandboxHandle>& sandbox);
+
 }  // namespace lmsb::control

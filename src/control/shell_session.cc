@@ -13,6 +13,7 @@
 namespace lmsb::control {
 namespace {
 
+using guest_client::Before;
 using guest_client::Stream;
 using Clock = std::chrono::steady_clock;
 
@@ -135,6 +136,7 @@ io::Task<ExecResult> ShellSession::run(std::shared_ptr<ShellSession> self, Comma
   if (self->is_over()) co_return session_over();
   const Turn turn(*self);
   LMSB_CO_TRY(const auto slot, co_await admission.enter());
+  if (self->is_over()) co_return session_over();
   const std::chrono::duration<double, std::milli> waited = Clock::now() - queued;
   auto result = co_await self->run_in_turn(std::move(command));
   if (result.ok()) {
@@ -165,39 +167,42 @@ io::Task<ExecResult> ShellSession::run_in_turn(Command command) {
   std::string line = session_line(std::get<std::string>(command.cmd), mark);
   ExecResult result;
   Status written = co_await process_.write_stdin(std::move(line), false, deadline);
-  int status = 0;
+  std::optional<int> status;  // nothing: it did not come to its end in this bash
   bool timed_out = !written.ok() && written.error().code() == ErrorCode::deadline_exceeded;
   if (written.ok()) {
     auto out = co_await read_stream(Stream::out, mark, command.output_cap, deadline, &result.out);
-    auto err = Result<int>(0);
+    auto err = Result<std::optional<int>>(std::nullopt);
     if (out.ok()) err = co_await read_stream(Stream::err, mark, command.output_cap, deadline, &result.err);
-    const Result<int>& failed = out.ok() ? err : out;
+    const auto& failed = out.ok() ? err : out;
     timed_out = !failed.ok() && failed.error().code() == ErrorCode::deadline_exceeded;
     if (!failed.ok() && !timed_out) co_return failed.error();
-    if (out.ok()) status = *out;
+    if (failed.ok() && err->has_value()) status = *out;
   } else if (!timed_out && written.error().slug() != "input_closed") {
     co_return std::move(written).error();
   }
   result.usage.wall_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-  if (timed_out || process_.has_ended()) co_return co_await conclude(timed_out, oom_kills_before, std::move(result));
+  if (!status || process_.has_ended())
+    co_return co_await conclude(timed_out && !process_.has_ended(), oom_kills_before, std::move(result));
   result.outcome = Outcome::exited;
-  result.exit_code = status;
+  result.exit_code = *status;
   result.sandbox_id = sandbox_id();
   result.image_digest = image_digest_;
   co_return result;
 }
 
-// Reads one stream to the command's mark; returns the number that stands behind it. A stream that ends without one is
-// that of a bash that has ended.
-io::Task<int> ShellSession::read_stream(Stream stream, std::string mark, Bytes cap, io::Deadline deadline,
-                                        Output* output) {
+// Reads one stream to the command's mark; returns the number that stands behind it. Nothing where the stream ended
+// without one, or the bash did: what it has left in the background may hold the stream for long.
+io::Task<std::optional<int>> ShellSession::read_stream(Stream stream, std::string mark, Bytes cap,
+                                                       io::Deadline deadline, Output* output) {
   MarkFinder finder(mark);
   HeadAndTail kept(cap.count());
   std::uint64_t& offset = offsets_[static_cast<std::size_t>(stream)];
+  io::Deadline grace = io::Deadline::never();
   Status failure;
-  for (;;) {
+  while (failure.ok()) {
+    const std::uint64_t seen = process_.news();
     const std::uint64_t asked = offset + finder.used();
-    auto piece = co_await process_.read(stream, asked, deadline, guest_client::Before::dropped);
+    auto piece = co_await process_.read(stream, asked, io::Deadline::in(Clock::duration(0)), Before::dropped);
     if (!piece.ok()) {
       failure = std::move(piece).error();
       break;
@@ -205,16 +210,18 @@ io::Task<int> ShellSession::read_stream(Stream stream, std::string mark, Bytes c
     offset += piece->offset - asked;
     kept.lose(piece->offset - asked);
     kept.append(finder.take(piece->data));
-    if (finder.is_found() || (piece->data.empty() && piece->ended)) break;
-    if (!deadline.passed()) continue;
-    failure = Error(ErrorCode::deadline_exceeded, "the command is not done");
-    break;
+    if (finder.is_found() || (piece->data.empty() && piece->ended) || grace.passed()) break;
+    if (process_.has_ended() && grace.is_never()) grace = io::Deadline::in(kPipeGrace);
+    if (deadline.passed()) failure = Error(ErrorCode::deadline_exceeded, "the command is not done");
+    if (!piece->data.empty() || !failure.ok()) continue;
+    Status news = co_await process_.wait_news(seen, std::min(deadline, grace));
+    if (!news.ok() && news.error().code() != ErrorCode::deadline_exceeded) failure = std::move(news);
   }
   if (!finder.is_found()) kept.append(finder.rest());
   offset += finder.used();
   *output = kept.take();
   if (!failure.ok()) co_return std::move(failure).error();
-  co_return finder.number();
+  co_return finder.is_found() ? std::optional(finder.number()) : std::nullopt;
 }
 
 // The bash is gone, or has to go: its end is the verdict.
@@ -224,18 +231,19 @@ io::Task<ExecResult> ShellSession::conclude(bool timed_out, std::uint64_t oom_ki
   Course course;
   course.timed_out = timed_out;
   course.oom_kills_before = oom_kills_before;
-  const auto ended = co_await process_.wait_ended(io::Deadline::in(kKillGrace));
-  if (ended.ok()) course.ending = *ended;
-  if (const auto sandbox = sandbox_.lock()) {
-    ExecResult verdict = verdict_of(course, Attempt{"/bin/bash", "", image_digest_}, *sandbox);
-    verdict.out = std::move(result.out);
-    verdict.err = std::move(result.err);
-    verdict.usage.wall_ms = result.usage.wall_ms;
-    result = std::move(verdict);
+  auto ended = co_await process_.wait_ended(io::Deadline::in(kKillGrace));
+  if (!ended.ok() && !timed_out) {  // it lives, and says nothing any more
+    process_.kill();
+    ended = co_await process_.wait_ended(io::Deadline::in(kKillGrace));
   }
-  result.image_digest = image_digest_;
-  result.hint = "the shell session has ended with this command: the next one begins in a new shell";
-  co_return result;
+  if (ended.ok()) course.ending = *ended;
+  const auto sandbox = sandbox_.lock();
+  ExecResult verdict = verdict_of(course, Attempt{"/bin/bash", "", image_digest_}, sandbox.get());
+  verdict.out = std::move(result.out);
+  verdict.err = std::move(result.err);
+  verdict.usage.wall_ms = result.usage.wall_ms;
+  verdict.hint = "the shell session has ended with this command: the next one begins in a new shell";
+  co_return verdict;
 }
 
 }  // namespace lmsb::control

@@ -8,6 +8,7 @@
 // everywhere (exec.h). One loop; at most kMaxWaiting wait in run() for their turn.
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <boost/asio/io_context.hpp>
@@ -71,8 +72,8 @@ class ShellSession {
  private:
   class Turn;
   io::Task<ExecResult> run_in_turn(Command command);
-  io::Task<int> read_stream(guest_client::Stream stream, std::string mark, Bytes cap, io::Deadline deadline,
-                            Output* output);
+  io::Task<std::optional<int>> read_stream(guest_client::Stream stream, std::string mark, Bytes cap,
+                                           io::Deadline deadline, Output* output);
   io::Task<ExecResult> conclude(bool timed_out, std::uint64_t oom_kills_before, ExecResult result);
   std::uint64_t oom_kills() const;
   std::string sandbox_id() const;

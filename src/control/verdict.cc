@@ -38,10 +38,11 @@ void set_killed(ExecResult& result, Outcome outcome) {
 
 // A one-shot that ran out of memory dies whole. In a kept sandbox the kernel kills one process of perhaps several
 // commands: it is the verdict of those that died by it.
-bool is_out_of_memory(const Course& course, const SandboxHandle& sandbox) {
+bool is_out_of_memory(const Course& course, const SandboxHandle* sandbox) {
+  if (sandbox == nullptr) return false;
   if (!(course.one_shot ? course.has_failed() : course.is_killed())) return false;
   // Of a sandbox that is gone only the kernel's count says why: its notice also comes when the cgroup is removed.
-  return sandbox.oom_kills() > course.oom_kills_before || (course.is_reported() && sandbox.has_oom_notice());
+  return sandbox->oom_kills() > course.oom_kills_before || (course.is_reported() && sandbox->has_oom_notice());
 }
 
 // A write that found no room fails (exit status), or faults where the file was mapped.
@@ -51,12 +52,12 @@ bool is_disk_full(const Course& course) {
 }
 
 // Sets outcome, exit code and signal: the strongest reason counts.
-void judge(ExecResult& result, const Course& course, const SandboxHandle& sandbox) {
+void judge(ExecResult& result, const Course& course, const SandboxHandle* sandbox) {
   if (course.is_reported()) set_exit(result, course.ending.exited.status);
   if (course.timed_out) return set_killed(result, Outcome::timed_out);
   if (is_out_of_memory(course, sandbox)) return set_killed(result, Outcome::oom_killed);
-  if (course.is_killed() && (course.ended_by_owner || sandbox.is_removed()))
-    return set_killed(result, Outcome::cancelled);
+  const bool is_removed = sandbox == nullptr || sandbox->is_removed();
+  if (course.is_killed() && (course.ended_by_owner || is_removed)) return set_killed(result, Outcome::cancelled);
   if (!course.is_reported()) {
     result.outcome = Outcome::lost;
     result.exit_code = 128 + SIGKILL;
@@ -66,10 +67,10 @@ void judge(ExecResult& result, const Course& course, const SandboxHandle& sandbo
 }
 
 // Sets what it used, except for the times of waiting.
-void set_usage(ExecResult& result, const Course& course, const SandboxHandle& sandbox) {
-  if (course.one_shot) {  // a kept sandbox's counters are of all its commands
-    result.usage.max_memory_bytes = sandbox.peak_memory_bytes();
-    result.usage.max_processes = sandbox.peak_processes();
+void set_usage(ExecResult& result, const Course& course, const SandboxHandle* sandbox) {
+  if (course.one_shot && sandbox != nullptr) {  // a kept sandbox's counters are of all its commands
+    result.usage.max_memory_bytes = sandbox->peak_memory_bytes();
+    result.usage.max_processes = sandbox->peak_processes();
   }
   if (!course.is_reported()) return;
   const guest_protocol::Exited& exited = course.ending.exited;
@@ -86,22 +87,25 @@ Attempt attempt_of(const StartSpec& spec, const ImageDefaults& image) {
   return {program, spec.cwd.substr(0, kMaxPath), image.digest};
 }
 
-ExecResult verdict_of(const Course& course, const Attempt& attempt, const SandboxHandle& sandbox) {
+ExecResult verdict_of(const Course& course, const Attempt& attempt, const SandboxHandle* sandbox) {
   ExecResult result;
   if (course.ending.kind == Ending::Kind::start_failed) {
-    auto failed = result_of_failed_start(course.ending, attempt, sandbox);
-    if (failed.ok()) return *std::move(failed);
-    result.hint = failed.error().message();
+    auto failed = result_of_failed_start(course.ending, attempt);
+    if (failed.ok()) {
+      result = *std::move(failed);
+    } else {
+      result.hint = failed.error().message();
+    }
   } else {
     judge(result, course, sandbox);
     set_usage(result, course, sandbox);
   }
-  result.sandbox_id = sandbox.id();
+  if (sandbox != nullptr) result.sandbox_id = sandbox->id();
   result.image_digest = attempt.image_digest;
   return result;
 }
 
-Result<ExecResult> result_of_failed_start(const Ending& ending, const Attempt& attempt, const SandboxHandle& sandbox) {
+Result<ExecResult> result_of_failed_start(const Ending& ending, const Attempt& attempt) {
   using guest_protocol::Step;
   if (ending.step == Step::command_cwd)
     return Error::from_errno(ending.error, "working directory " + quoted(attempt.cwd)).with_slug("invalid_cwd");
@@ -113,8 +117,6 @@ Result<ExecResult> result_of_failed_start(const Ending& ending, const Attempt& a
     return error;
   }
   ExecResult result;
-  result.sandbox_id = sandbox.id();
-  result.image_digest = attempt.image_digest;
   result.outcome = Outcome::exited;
   result.exit_code = ending.error == ENOENT ? 127 : 126;
   result.err.data =

@@ -40,10 +40,10 @@ Attempt attempt_of(const guest_client::StartSpec& spec, const ImageDefaults& ima
 
 // Everything but its output and the times of waiting. The strongest reason counts. Of a command that could not be
 // started: result_of_failed_start()'s, an error of it as a hint.
-ExecResult verdict_of(const Course& course, const Attempt& attempt, const SandboxHandle& sandbox);
+// `sandbox` is null once it is gone: its owner, or the daemon's, ended it.
+ExecResult verdict_of(const Course& course, const Attempt& attempt, const SandboxHandle* sandbox);
 // Of a command that could not be started: what a shell would have said and returned had it been asked for this program.
 // Errors where that is nobody's fault but ours, or the working directory's.
-Result<ExecResult> result_of_failed_start(const guest_client::Ending& ending, const Attempt& attempt,
-                                          const SandboxHandle& sandbox);
+Result<ExecResult> result_of_failed_start(const guest_client::Ending& ending, const Attempt& attempt);
 
 }  // namespace lmsb::control

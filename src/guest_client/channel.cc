@@ -208,14 +208,18 @@ bool ChannelState::take_output(const char* message, std::size_t size) {
   return true;
 }
 
-io::Task<void> ChannelState::wait_room(std::shared_ptr<ChannelState> self, io::Deadline deadline) {
-  if (self->is_waiting_for_room) co_return co_await self->changed.wait(deadline);
-  self->is_waiting_for_room = true;
-  const Status writable = co_await self->watch.writable(deadline);
-  self->is_waiting_for_room = false;
+// Nobody's deadline is on this wait: it would end the reader's as well (io/wait_fd.h).
+io::Always<void> ChannelState::watch_room(std::shared_ptr<ChannelState> self) {
+  (void)co_await self->watch.writable();  // it fails when the channel is closed
+  self->is_watching_room = false;
   self->changed.notify_all();
+}
+
+io::Task<void> ChannelState::wait_room(std::shared_ptr<ChannelState> self, io::Deadline deadline) {
   if (self->closed) co_return guest_gone();
-  co_return writable;
+  if (!std::exchange(self->is_watching_room, true)) io::spawn(self->loop, watch_room(self));
+  LMSB_CO_CHECK(co_await self->changed.wait(deadline));
+  co_return Status();
 }
 
 void ChannelState::owe(const std::shared_ptr<ChannelState>& self, std::string message) {

@@ -55,7 +55,7 @@ struct ChannelState {
   io::FdWatch watch;  // after the socket: ends before it
   std::chrono::milliseconds answer_limit{};
   bool closed = false;
-  bool is_waiting_for_room = false;  // somebody does; the others wait for `changed`
+  bool is_watching_room = false;  // a task waits until the socket takes more, and says so by `changed`
   std::optional<guest_protocol::Ready> ready;
   std::optional<guest_protocol::Failed> failed;
   io::Event changed;
@@ -70,7 +70,8 @@ struct ChannelState {
   void end(std::uint32_t sequence, const Ending& ending);
   Result<std::shared_ptr<ProcessState>> start(const StartSpec& spec, int stdin_fd, guest_protocol::Output output,
                                               const std::shared_ptr<ChannelState>& self);
-  // Waits until the socket may take another message. Errors: unavailable, deadline_exceeded, cancelled.
+  // Waits until the socket may take another message; perhaps not that long. Errors: unavailable, deadline_exceeded,
+  // cancelled.
   static io::Task<void> wait_room(std::shared_ptr<ChannelState> self, io::Deadline deadline);
   // Sends now, or as soon as there is room, in the order of the calls: for what must not be lost.
   template <class Message>
@@ -89,6 +90,7 @@ struct ChannelState {
   }
 
  private:
+  static io::Always<void> watch_room(std::shared_ptr<ChannelState> self);
   static void owe(const std::shared_ptr<ChannelState>& self, std::string message);
   bool take_started(const std::shared_ptr<ProcessState>& process, const guest_protocol::Started& started,
                     ReceivedFds& fds);

@@ -304,6 +304,16 @@ TEST_F(ImpatientTest, DoesNotWaitForeverForASilentGuest) {
   EXPECT_FALSE(channel_->is_closed());
 }
 
+TEST_F(ImpatientTest, LeavesTheSandboxAloneWhenTheSocketStaysFull) {
+  while (process_->signal(10, false).ok()) {
+  }
+  const auto read = begin(process_->read(Stream::out, 0, io::Deadline::never()));
+  while (!read->result) run();
+  EXPECT_EQ(read->result->error().slug(), "sandbox_silent");
+  run();
+  EXPECT_FALSE(channel_->is_closed());
+}
+
 TEST_F(KeptProcessTest, ClosesTheChannelOfAGuestWhosePiecesDoNotAddUp) {
   const auto read = begin(process_->read(Stream::out, 10, io::Deadline::never()));
   guest_protocol::ReadOutput request{};

@@ -48,11 +48,12 @@ class ProcessTest(lmsb.SystemTest):
         answer = self.daemon.post(self.at(f"/processes/{process['id']}/signal"), {"signal": name, "tree": tree})
         self.assertEqual(answer.status, 204, answer.body)
 
-    def follow(self, method, path, body=None, accept="application/x-ndjson"):
+    def follow(self, method, path, body=None, accept="application/x-ndjson", sandbox=None):
         """The events of an answer, one at a time, as they come."""
+        at = f"/v1/sandboxes/{sandbox or self.sandbox}{path}"
         connection = http.client.HTTPConnection(self.daemon.host, self.daemon.port, timeout=60)
         self.addCleanup(connection.close)
-        connection.request(method, self.at(path), None if body is None else json.dumps(body),
+        connection.request(method, at, None if body is None else json.dumps(body),
                            {"Accept": accept, "Content-Type": "application/json"})
         response = connection.getresponse()
         self.assertEqual(response.status, 200)
@@ -115,6 +116,14 @@ class Detached(ProcessTest):
         events = self.follow("GET", f"/processes/{process['id']}/output?follow=true")
         self.assertEqual(next(events)["text"], "x\n")
         self.assertEqual(self.daemon.request("DELETE", self.at(f"/processes/{process['id']}")).status, 204)
+        self.assertEqual([(e["type"], e["outcome"]) for e in events], [("result", "cancelled")])
+
+    def test_those_of_a_deleted_sandbox_were_cancelled(self):
+        other = self.daemon.post("/v1/sandboxes", {}).json()["id"]
+        process = self.daemon.post(f"/v1/sandboxes/{other}/exec", {"cmd": "echo x; sleep 1018", "detach": True}).json()
+        events = self.follow("GET", f"/processes/{process['id']}/output?follow=true", sandbox=other)
+        self.assertEqual(next(events)["text"], "x\n")
+        self.assertEqual(self.daemon.request("DELETE", f"/v1/sandboxes/{other}").status, 204)
         self.assertEqual([(e["type"], e["outcome"]) for e in events], [("result", "cancelled")])
 
     def test_a_sandbox_whose_guest_does_not_answer_can_be_deleted(self):
@@ -416,6 +425,21 @@ class Sessions(ProcessTest):
         self.assertEqual((result["outcome"], result["stdout"]), ("timed_out", "before\n"))
         lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"sleep\0" + b"1012"), "an empty tree")
 
+    def test_one_that_can_say_nothing_any_more_is_over(self):
+        result = self.run_in("o", "exec 1>&- 2>&- 7>&- 8>&-; false")
+        self.assertEqual((result["outcome"], result["signal"]), ("signaled", "SIGKILL"))
+        self.assertIn("ended", result["hint"])
+        self.assertEqual(self.said("o", "echo again"), "again\n")
+
+    def test_what_it_leaves_in_the_background_does_not_hide_its_end(self):
+        result = self.run_in("p", "sleep 1017 & exit 3", timeout_ms=60_000)
+        self.assertEqual((result["outcome"], result["exit_code"]), ("exited", 3))
+        self.assertLess(result["usage"]["wall_ms"], 50_000)
+
+    def test_ended_ones_make_room_for_others(self):
+        for i in range(65):
+            self.run_in(f"q{i}", "exit")
+
     def test_a_time_limit_ends_one_that_never_stops_writing(self):
         result = self.run_in("l", "yes", timeout_ms=500)
         self.assertEqual(result["outcome"], "timed_out")
@@ -469,6 +493,29 @@ class Sessions(ProcessTest):
 
 
 class Many(ProcessTest):
+    def test_a_sandbox_whose_command_waits_for_its_place_can_be_deleted(self):
+        with lmsb.Daemon(env={"LM_SANDBOX_LIMITS__MAX_RUNNING": "1"}) as daemon:
+            one, other = (daemon.post("/v1/sandboxes", {}).json()["id"] for _ in range(2))
+            answers = {}
+
+            def run(sandbox, cmd):
+                answers[sandbox] = daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": cmd})
+
+            def count(name):
+                return daemon.request("GET", "/v1/info").json()[name]
+
+            long = threading.Thread(target=run, args=(one, "mkfifo /tmp/go; read x < /tmp/go"))
+            long.start()
+            lmsb.wait_until(lambda: count("running") == 1, "a running command")
+            waiting = threading.Thread(target=run, args=(other, "true"))
+            waiting.start()
+            lmsb.wait_until(lambda: count("waiting") == 1, "a waiting command")
+            self.assertEqual(daemon.request("DELETE", f"/v1/sandboxes/{other}", timeout=30).status, 204)
+            self.assertEqual(daemon.request("DELETE", f"/v1/sandboxes/{one}").status, 204)
+            long.join()
+            waiting.join()
+            self.assertEqual(answers[other].json()["error"]["code"], "sandbox_lost")
+
     def test_double_forks_leave_no_zombie_and_statuses_are_right(self):
         script = "for i in $(seq 50); do (setsid sh -c 'exit 1' &) ; done; exit 11"
         results = []

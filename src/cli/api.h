@@ -19,6 +19,7 @@ struct Call {
   std::string target;                          // "/v1/run"
   std::string body;                            // JSON; empty = none
   std::chrono::milliseconds timeout{120'000};  // the whole exchange
+  std::chrono::milliseconds silence{0};        // of send_for_lines(): how long no line may come; 0: for ever
 };
 
 struct Answer {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <limits>
 #include <unistd.h>
 
 #include <climits>
@@ -36,7 +37,11 @@ io::Task<Answer> read_lines(http::Endpoint endpoint, http::ClientRequest request
     LMSB_CO_TRY(const std::string piece, co_await opened.body->read());
     if (piece.empty()) co_return answer;
     answer.body += piece;
-    if (is_good) LMSB_CO_CHECK(take_lines(answer.body, *handle));
+    if (is_good) {
+      LMSB_CO_CHECK(take_lines(answer.body, *handle));
+    } else if (answer.body.size() > kMaxLine) {
+      co_return Error(ErrorCode::resource_exhausted, "the refusal is longer than " + format_bytes(Bytes(kMaxLine)));
+    }
   }
 }
 
@@ -57,6 +62,8 @@ class HttpConnection final : public Connection {
   Result<Answer> send_for_lines(const Call& call, const LineHandler& handle) override {
     http::ClientRequest request = request_of(call);
     request.headers.set("Accept", "application/x-ndjson");
+    request.max_body = Bytes(std::numeric_limits<std::uint64_t>::max());  // what is kept of it is bounded by its lines
+    request.silence = call.silence;
     auto answer = io::run_blocking(read_lines(endpoint_, std::move(request), &handle));
     if (!answer.ok()) return unreachable(std::move(answer).error());
     return answer;

@@ -93,7 +93,7 @@ Result<int> execute(const RunCommand& command, Console& console) {
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::allowed, console));
   LMSB_CHECK(offer_mounts(command.sandbox.mounts, *connection, inputs));
   Call call("POST", "/v1/run", run_body(command, inputs));
-  call.timeout = command.process.timeout.value_or(kOneShotTimeout) + kQueueAllowance;
+  call.timeout = call.silence = command.process.timeout.value_or(kOneShotTimeout) + kQueueAllowance;
   if (command.dry_run) return show_plan(*connection, call, command.target.json, console);
   return conclude(*connection, call, command.target.json, console);
 }
@@ -113,7 +113,7 @@ Result<int> execute(const ExecCommand& command, Console& console) {
     return join_terminal(*connection, command.sandbox, text_field(process.root(), "id"), console);
   }
   if (command.detach) return show_detached(*connection, call, command.target.json, console);
-  call.timeout = *limited.process.timeout + kQueueAllowance;
+  call.timeout = call.silence = *limited.process.timeout + kQueueAllowance;
   return conclude(*connection, call, command.target.json, console);
 }
 

@@ -62,6 +62,7 @@ Result<int> run_guarded(const std::function<int()>& session) {
   ::sigemptyset(&signals);
   for (const int signal : {SIGCHLD, SIGTERM, SIGHUP, SIGINT, SIGQUIT}) ::sigaddset(&signals, signal);
   ::sigprocmask(SIG_BLOCK, &signals, &old);
+  ::signal(SIGCHLD, SIG_DFL);  // who started us may have had it ignored: then the child's end is not told
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
   if (child == 0) {

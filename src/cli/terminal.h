@@ -31,8 +31,9 @@ class RawMode {
 };
 
 // Runs `session` in a child process and returns its exit status. However the child ends (also by SIGKILL), the terminal
-// is as it was before; signals that ask this process to end are passed on to the child. Errors: those of starting it,
-// and a child that was killed. The process has one thread.
+// is as it was before; signals that ask this process to end are passed on to the child, which gets SIGTERM when this
+// process goes without: it should heed that by putting the terminal back. Errors: those of starting it, and a child
+// that was killed. The process has one thread.
 Result<int> run_guarded(const std::function<int()>& session);
 
 }  // namespace lmsb::cli

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <memory>
 #include <optional>
+#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -21,8 +22,6 @@
 
 namespace lmsb::cli {
 namespace {
-
-constexpr std::uint16_t kTaken = 4001;  // somebody else has the terminal now
 
 std::string resize_text() {
   const WindowSize size = window_size();
@@ -51,11 +50,21 @@ class Outlet {
   bool is_busy_ = false;
 };
 
-// What is typed goes out until stdin ends or the session does. The terminal is shared with whoever started us, so it is
-// not made non-blocking: it is read when there is something.
+// A descriptor that can be read when stdin can; none where stdin never makes anybody wait (a file). The terminal is
+// shared with whoever started us, and what the loop waits on it makes non-blocking: so that is not stdin itself.
+UniqueFd watch_stdin() {
+  UniqueFd watch(::epoll_create1(EPOLL_CLOEXEC));
+  epoll_event readable{};
+  readable.events = EPOLLIN;
+  if (::epoll_ctl(watch.get(), EPOLL_CTL_ADD, STDIN_FILENO, &readable) < 0) watch.reset();
+  return watch;
+}
+
+// What is typed goes out until stdin ends or the session does.
 io::Always<void> type(std::shared_ptr<Outlet> outlet) {
+  const UniqueFd watch = watch_stdin();
   while (true) {
-    const Status readable = co_await io::wait_readable(BorrowedFd(STDIN_FILENO));
+    const Status readable = watch ? co_await io::wait_readable(watch) : Status();
     if (!readable.ok()) co_return;
     std::array<char, 4096> keys{};
     const ssize_t n = ::read(STDIN_FILENO, keys.data(), keys.size());
@@ -67,13 +76,14 @@ io::Always<void> type(std::shared_ptr<Outlet> outlet) {
   }
 }
 
-// The size of the terminal here is that of the terminal there, also when it changes.
-io::Always<void> follow_size(std::shared_ptr<Outlet> outlet, BorrowedFd changes) {
+// The size of the terminal here is that of the terminal there, also when it changes. Any other signal ends the session.
+io::Always<void> heed_signals(std::shared_ptr<Outlet> outlet, BorrowedFd signals, boost::asio::io_context* loop) {
   while (true) {
-    const Status changed = co_await io::wait_readable(changes);
-    if (!changed.ok()) co_return;
+    const Status heard = co_await io::wait_readable(signals);
+    if (!heard.ok()) co_return;
     signalfd_siginfo info{};
-    (void)!::read(changes.get(), &info, sizeof info);
+    if (::read(signals.get(), &info, sizeof info) != sizeof info) continue;
+    if (info.ssi_signo != SIGWINCH) co_return loop->stop();
     auto message = http::WebSocketMessage::text(resize_text());
     const Status sent = co_await outlet->send(std::move(message));
     if (!sent.ok()) co_return;
@@ -93,6 +103,7 @@ io::Always<int> show(http::WebSocket socket, Console* console) {
     if (!*message) break;
     if (!(*message)->is_text) {
       console->out((*message)->data);
+      if (!console->complete()) co_return kOurFailure;  // nobody sees it any more
       continue;
     }
     const auto event = parse_json((*message)->data, "an event of the daemon");
@@ -102,25 +113,24 @@ io::Always<int> show(http::WebSocket socket, Console* console) {
     note_end(event->root(), *console);
   }
   const auto reason = socket.close_reason();
-  if (!has_ended)
-    note(*console, reason.code == kTaken || !reason.text.empty() ? reason.text : "the session was closed");
+  if (!has_ended) note(*console, reason.text.empty() ? "the session was closed" : reason.text);
   co_return status;
 }
 
 io::Task<int> converse(boost::asio::io_context* loop, http::Endpoint endpoint, http::ClientRequest request,
-                       BorrowedFd changes, Console* console) {
+                       BorrowedFd signals, Console* console) {
   LMSB_CO_TRY(auto opening, co_await http::open_web_socket(std::move(endpoint), std::move(request)));
   if (!opening.socket) co_return error_of({opening.refusal.status, std::move(opening.refusal.body)});
   const http::WebSocket socket = *opening.socket;
   const auto outlet = std::make_shared<Outlet>(*loop, socket);
   co_await io::spawn_here(type(outlet));
-  co_await io::spawn_here(follow_size(outlet, changes));
+  co_await io::spawn_here(heed_signals(outlet, signals, loop));
   const int status = co_await show(socket, console);
   co_return status;
 }
 
 // Ends when the conversation has, whatever else still waits for keys.
-Result<int> run_session(const http::Endpoint& endpoint, http::ClientRequest request, int changes, Console& console) {
+Result<int> run_session(const http::Endpoint& endpoint, http::ClientRequest request, int signals, Console& console) {
   boost::asio::io_context loop(1);
   std::optional<Result<int>> result;
   static constexpr auto kRun = [](boost::asio::io_context* own, io::Task<int> task,
@@ -128,20 +138,21 @@ Result<int> run_session(const http::Endpoint& endpoint, http::ClientRequest requ
     out->emplace(co_await std::move(task));
     own->stop();
   };
-  io::spawn(loop, kRun(&loop, converse(&loop, endpoint, std::move(request), BorrowedFd(changes), &console), &result));
+  io::spawn(loop, kRun(&loop, converse(&loop, endpoint, std::move(request), BorrowedFd(signals), &console), &result));
   loop.run();
+  if (!result) return Error(ErrorCode::cancelled, "the session was ended by a signal");
   return *std::move(result);
 }
 
 int run_in_child(const Connection& connection, const std::string& target, Console& console) {
-  sigset_t changes;
-  ::sigemptyset(&changes);
-  ::sigaddset(&changes, SIGWINCH);
-  ::sigprocmask(SIG_BLOCK, &changes, nullptr);
-  const UniqueFd resized(::signalfd(-1, &changes, SFD_CLOEXEC | SFD_NONBLOCK));
+  sigset_t heeded;
+  ::sigemptyset(&heeded);
+  for (const int signal : {SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGQUIT}) ::sigaddset(&heeded, signal);
+  ::sigprocmask(SIG_BLOCK, &heeded, nullptr);
+  const UniqueFd signals(::signalfd(-1, &heeded, SFD_CLOEXEC | SFD_NONBLOCK));
   const RawMode raw;
   const auto status =
-      run_session(connection.endpoint(), connection.request_of(Call("GET", target)), resized.get(), console);
+      run_session(connection.endpoint(), connection.request_of(Call("GET", target)), signals.get(), console);
   if (status.ok()) return *status;
   report(console, status.error());
   return kOurFailure;

@@ -18,7 +18,8 @@ namespace lmsb::control {
 using guest_protocol::Stream;
 
 struct TerminalSize {
-  std::uint16_t columns = 80;  // 1 at least, both
+  static constexpr std::uint16_t kMax = 10'000;
+  std::uint16_t columns = 80;  // 1 to kMax, both
   std::uint16_t rows = 24;
 };
 

@@ -114,12 +114,13 @@ class KeptStream final : public CommandStream {
       bool all_ended = true;
       for (std::size_t i = 0; i < from_.offsets.size(); ++i) {
         turn_ = (turn_ + 1) % from_.offsets.size();
-        if (!from_.offsets[turn_]) continue;
+        if (!from_.offsets[turn_] || has_ended_[turn_]) continue;
         const auto stream = static_cast<Stream>(turn_);
         auto piece = co_await record->process.read(stream, *from_.offsets[turn_], now());
         if (!piece.ok() && record->process.is_out_of_reach()) continue;  // its verdict is all that comes
         if (!piece.ok()) co_return std::move(piece).error();
         if (!piece->data.empty()) co_return output(stream, *std::move(piece));
+        has_ended_[turn_] = piece->ended;
         all_ended = all_ended && piece->ended;
       }
       if (all_ended && record->info.result) co_return last(*record);
@@ -161,6 +162,7 @@ class KeptStream final : public CommandStream {
 
   std::shared_ptr<ProcessRecord> record_;
   FollowFrom from_;
+  std::array<bool, guest_protocol::kStreams> has_ended_{};  // each that has given all
   std::size_t turn_ = 0;
   bool is_over_ = false;
 };
@@ -373,8 +375,8 @@ io::Task<OutputPiece> Processes::output(Principal who, std::string sandbox, std:
   LMSB_CO_TRY(const auto record, find(who, sandbox, process));
   OutputPiece out;
   if (stream == Stream::err && !record->failure.empty()) {
-    out.offset = std::min<std::uint64_t>(offset, record->failure.size());
-    out.data = record->failure.substr(out.offset);
+    out.offset = offset;
+    if (offset < record->failure.size()) out.data = record->failure.substr(offset);
     out.end = record->failure.size();
     out.ended = true;
     co_return out;

@@ -84,7 +84,9 @@ io::Task<void> ClientWire::connect_to(asio::generic::stream_protocol::endpoint a
   socket_.close(ignored);
   const auto [error] = co_await socket_.async_connect(address, kAwait);
   if (error) co_return not_reached(error);
-  if (address.protocol().family() != AF_UNIX) socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  if (address.protocol().family() == AF_UNIX) co_return Status();
+  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  socket_.set_option(asio::socket_base::keep_alive(true), ignored);  // for answers that may be silent for long
   co_return Status();
 }
 

@@ -41,6 +41,12 @@ Response Response::text(int status, std::string body, std::string_view content_t
   return response;
 }
 
+Response Response::no_content() {
+  Response response;
+  response.status = 204;
+  return response;
+}
+
 Response Response::json(int status, std::string body) { return text(status, std::move(body), "application/json"); }
 
 }  // namespace lmsb::http

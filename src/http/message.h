@@ -64,6 +64,7 @@ struct Response {
 
   static Response text(int status, std::string body, std::string_view content_type = "text/plain; charset=utf-8");
   static Response json(int status, std::string body);  // application/json
+  static Response no_content();                        // 204
 };
 
 }  // namespace lmsb::http

@@ -96,13 +96,18 @@ bool is_key(std::string_view key) {
 
 struct WebSocket::State {
   State(Socket socket, WebSocketOptions o) : options(std::move(o)), stream(Lane(std::move(socket))) {
+    limit_handshakes(options.close);
+    stream.read_message_max(options.max_message.count());
+    stream.auto_fragment(false);
+  }
+
+  // Opening and saying goodbye.
+  void limit_handshakes(std::chrono::steady_clock::duration limit) {
     websocket::stream_base::timeout times{};
-    times.handshake_timeout = options.close;
+    times.handshake_timeout = limit;
     times.idle_timeout = 2 * options.ping;
     times.keep_alive_pings = true;
     stream.set_option(times);
-    stream.read_message_max(options.max_message.count());
-    stream.auto_fragment(false);
   }
 
   // No more of it, whoever still has a copy.
@@ -129,6 +134,7 @@ struct WebSocket::State {
   const WebSocketOptions options;
   Stream stream;
   bool sending = false;
+  bool closing = false;
   bool over = false;
 };
 
@@ -145,6 +151,10 @@ io::Task<std::optional<WebSocketMessage>> WebSocket::State::read(std::shared_ptr
   auto buffer = asio::dynamic_buffer(message.data);
   const auto [error, count] = co_await self->stream.async_read(buffer, kAwait);
   if (error == websocket::error::closed) co_return std::optional<WebSocketMessage>();
+  if (error == asio::error::operation_aborted && self->closing) {  // the goodbye has taken the answer off
+    const bool cancelled = co_await io::is_cancelled();
+    if (!cancelled) co_return std::optional<WebSocketMessage>();
+  }
   if (error) co_return to_error(error, self->options.max_message);
   message.data.resize(count);
   message.is_text = self->stream.got_text();
@@ -165,7 +175,9 @@ io::Task<void> WebSocket::State::send(std::shared_ptr<State> self, WebSocketMess
 
 io::Task<void> WebSocket::State::close(std::shared_ptr<State> self, std::uint16_t code, std::string text) {
   LMSB_CO_CHECK(co_await self->usable());
-  if (!self->stream.is_open()) co_return Status();
+  if (std::exchange(self->closing, true) || !self->stream.is_open()) co_return Status();  // Beast takes one
+  std::function<void()> stop = [self] { self->end(); };
+  const io::Alarm alarm(self->stream.get_executor(), io::Deadline::in(2 * self->options.close), std::move(stop));
   const std::string fitting = to_utf8(std::string_view(text).substr(0, kMaxReason));
   websocket::close_reason reason(code);
   reason.reason.assign(fitting.data(), std::min(fitting.size(), reason.reason.max_size()));
@@ -359,6 +371,7 @@ class Opening {
       for (const auto& [name, value] : fields) out.set(name, value);
     };
     state_->stream.set_option(websocket::stream_base::decorator(std::move(add_fields)));
+    state_->limit_handshakes(websocket::stream_base::none());  // run() has the limit
     websocket::response_type answer;
     const std::string host = host_field(endpoint);
     const auto [error] = co_await state_->stream.async_handshake(answer, host, request.target, kAwait);
@@ -368,6 +381,7 @@ class Opening {
     } else if (error) {
       co_return to_error(error, state_->options.max_message);
     } else {
+      state_->limit_handshakes(state_->options.close);
       opening.socket.emplace(state_);
     }
     co_return opening;

@@ -63,8 +63,8 @@ class WebSocket {
   io::Task<std::optional<WebSocketMessage>> read();
   // Ends when the socket has taken it: a peer that is slow slows the sender down. Errors as read()'s.
   io::Task<void> send(WebSocketMessage message);
-  // Says goodbye and waits for the answer, not for long. A read() that waits ends with nothing. `text` is cut at 123
-  // octets.
+  // Says goodbye, behind what is being sent, and waits for the answer: not for long, then the connection ends. A read()
+  // that waits ends with nothing. `text` is cut at 123 octets. The first goodbye counts; another one does nothing.
   io::Task<void> close(std::uint16_t code = CloseReason::kNormal, std::string text = {});
   // What the peer said, once read() has returned nothing.
   CloseReason close_reason() const;

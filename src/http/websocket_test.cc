@@ -72,6 +72,29 @@ class Talker final : public WebSocketSession {
   Seen* seen_;
 };
 
+// Two tasks say goodbye at once while a third reads.
+class Quarrel final : public WebSocketSession {
+ public:
+  explicit Quarrel(Seen* seen) : seen_(seen) {}
+
+  io::Always<void> run(WebSocket socket) override {
+    ++seen_->sessions;
+    co_await io::spawn_here(leave(socket, 4001, seen_));
+    co_await io::spawn_here(leave(socket, 4002, seen_));
+    const Result<std::optional<WebSocketMessage>> end = co_await socket.read();
+    if (end.ok() && !end->has_value()) seen_->code = 1;
+  }
+
+ private:
+  static io::Always<void> leave(WebSocket socket, std::uint16_t code, Seen* seen) {
+    const Status sent = co_await socket.close(code);
+    EXPECT_TRUE(sent.ok());
+    ++seen->ended;
+  }
+
+  Seen* seen_;
+};
+
 io::Always<Response> handle(Seen* seen, WebSocketOptions options, Request request) {
   if (const auto refusal = check_web_socket(request)) {
     Response response = Response::text(refusal->status, refusal->detail);
@@ -79,6 +102,7 @@ io::Always<Response> handle(Seen* seen, WebSocketOptions options, Request reques
     co_return response;
   }
   std::shared_ptr<WebSocketSession> session = std::make_shared<Echo>(seen);
+  if (request.path == "/quarrel") session = std::make_shared<Quarrel>(seen);
   if (request.path == "/talk") session = std::make_shared<Talker>(seen);
   co_return web_socket_answer(request, std::move(session), std::move(options));
 }
@@ -197,8 +221,8 @@ TEST_F(WebSocketTest, EndsAConnectionWhoseClientSendsMuchBeforeItMay) {
 TEST_F(WebSocketTest, AnswersTheClientsGoodbye) {
   start();
   RawClient client = open();
-  const std::string bye = plain(Opcode::close, goodbye(4000, "done"));
-  EXPECT_TRUE(client.say(frame(Opcode::close, goodbye(4000, "done"))).hear_all().starts_with(bye.substr(0, 1)));
+  const std::string heard = client.say(frame(Opcode::close, goodbye(4000, "done"))).hear_all();
+  EXPECT_EQ(heard.substr(0, 1) + heard.substr(2, 2), plain(Opcode::close, "").substr(0, 1) + goodbye(4000));
   EXPECT_TRUE(soon([this] { return seen_.ended == 1; }));
   EXPECT_EQ(seen_.code, 4000);
   client.hang_up();
@@ -213,6 +237,18 @@ TEST_F(WebSocketTest, SaysGoodbyeWithItsReason) {
   EXPECT_EQ(client.hear_until(bye), bye) << "cut so that it fits";
   client.say(frame(Opcode::close, goodbye(4001)));
   EXPECT_TRUE(client.is_closed());
+}
+
+TEST_F(WebSocketTest, TakesTheFirstOfTwoGoodbyes) {
+  start();
+  RawClient client = connect();
+  client.say(handshake("/quarrel")).hear_until("\r\n\r\n");
+  const std::string bye = plain(Opcode::close, goodbye(4001));
+  EXPECT_EQ(client.hear_until(bye), bye);
+  client.say(frame(Opcode::close, goodbye(4001)));
+  EXPECT_TRUE(client.is_closed());
+  EXPECT_TRUE(soon([this] { return seen_.ended == 2; }));
+  EXPECT_TRUE(soon([this] { return seen_.code == 1; })) << "the read ended in order";
 }
 
 TEST_F(WebSocketTest, SaysGoodbyeWhenTheSessionReturns) {

@@ -55,6 +55,13 @@ Always<void> spawn_here(Always<void> task) {
   asio::co_spawn(loop, as_root(std::move(task)), [](const std::exception_ptr& bug) { rethrow_bug(bug); });
 }
 
+Always<void> spawn_here(Always<void> task, Canceller canceller) {
+  const auto loop = co_await asio::this_coro::executor;
+  const auto slot = canceller.signal()->slot();
+  auto ended = [canceller = std::move(canceller)](const std::exception_ptr& bug) { rethrow_bug(bug); };
+  asio::co_spawn(loop, as_root(std::move(task)), asio::bind_cancellation_slot(slot, std::move(ended)));
+}
+
 Always<void> cancel_by_error() { co_await asio::this_coro::throw_if_cancelled(false); }
 
 Always<bool> is_cancelled() {

@@ -35,6 +35,7 @@ void spawn(boost::asio::io_context& loop, Always<void> task);
 void spawn(boost::asio::io_context& loop, Always<void> task, Canceller canceller, std::function<void()> done = {});
 // The same from within a task, on its own loop.
 Always<void> spawn_here(Always<void> task);
+Always<void> spawn_here(Always<void> task, Canceller canceller);
 
 // Makes the current root task one whose cancellation comes as an Error; spawn() has done it already.
 Always<void> cancel_by_error();

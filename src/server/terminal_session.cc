@@ -6,6 +6,7 @@
 #include "json/reader.h"
 #include "server/exec_result.h"
 #include "server/process_events.h"
+#include "server/v1_fields.h"
 
 namespace lmsb::server {
 namespace {
@@ -24,7 +25,29 @@ struct Shared {
   control::Principal who;
   control::TerminalHolder holder;
   std::uint64_t offset;
+  bool is_taken = false;  // what is typed here counts no more
 };
+
+// What a text of the client's asks for; nothing when it is none that we know.
+std::optional<control::TerminalSize> parse_resize(const std::string& text) {
+  json::ParseFault fault;
+  const auto document = json::Document::parse(text, fault);
+  if (!document) return std::nullopt;
+  json::Faults faults;
+  json::ObjectReader reader(document->root(), faults);
+  std::string type;
+  control::TerminalSize size{0, 0};
+  reader.string("type", type, json::Need::required);
+  read_terminal_size(reader, size);
+  if (!faults.empty() || type != "resize" || size.columns == 0 || size.rows == 0) return std::nullopt;
+  return size;
+}
+
+// For a terminal in raw mode, where a line break is no more than that.
+std::string shown(CommandEvent event) {
+  if (event.stream == Stream::err && event.data.ends_with('\n')) event.data.insert(event.data.size() - 1, "\r");
+  return std::move(event.data);
+}
 
 std::string started_text(const control::ProcessInfo& process) {
   json::Writer out;
@@ -45,12 +68,13 @@ std::string result_text(const control::ExecResult& result) {
 io::Task<void> show_all(std::shared_ptr<Shared> shared, http::WebSocket& socket) {
   control::FollowFrom from;
   from.offsets[static_cast<std::size_t>(Stream::out)] = shared->offset;
+  from.offsets[static_cast<std::size_t>(Stream::err)] = 0;  // what a shell would say of a program that is not there
   LMSB_CO_TRY(const auto stream, shared->processes.follow(shared->who, shared->sandbox(), shared->process(), from));
   while (true) {
     LMSB_CO_TRY(auto event, co_await stream->next(io::Deadline::never()));
     if (!event) co_return Status();
     auto message = event->kind == CommandEvent::Kind::result ? http::WebSocketMessage::text(result_text(*event->result))
-                                                             : http::WebSocketMessage::binary(std::move(event->data));
+                                                             : http::WebSocketMessage::binary(shown(*std::move(event)));
     LMSB_CO_CHECK(co_await socket.send(std::move(message)));
   }
 }
@@ -70,6 +94,7 @@ io::Always<void> show(std::shared_ptr<Shared> shared, http::WebSocket socket) {
 
 io::Always<void> wait_taken(std::shared_ptr<Shared> shared, http::WebSocket socket) {
   const Status taken = co_await shared->processes.wait_taken(shared->who, shared->sandbox(), shared->holder);
+  shared->is_taken = taken.ok();
   if (taken.ok()) (void)co_await socket.close(kTerminalTaken, "somebody else has taken the terminal");
 }
 
@@ -79,43 +104,45 @@ class TerminalSession final : public http::WebSocketSession {
 
   io::Always<void> run(http::WebSocket socket) override {
     const auto shared = shared_;
-    co_await io::spawn_here(show(shared, socket));
-    co_await io::spawn_here(wait_taken(shared, socket));
-    while (true) {
+    io::Canceller showing;
+    io::Canceller waiting;
+    co_await io::spawn_here(show(shared, socket), showing);
+    co_await io::spawn_here(wait_taken(shared, socket), waiting);
+    Status typed;
+    while (typed.ok()) {
       auto message = co_await socket.read();
-      if (!message.ok() || !*message) co_return;
-      if (!(*message)->is_text) {
-        // An ended process takes nothing more: its result is on the way.
-        (void)co_await shared->processes.write_stdin(shared->who, shared->sandbox(), shared->process(),
-                                                     std::move((*message)->data), false);
-      } else if (const auto size = parse_resize((*message)->data)) {
-        (void)shared->processes.resize(shared->who, shared->sandbox(), shared->process(), *size);
-      }
+      if (!message.ok() || !*message) break;
+      typed = co_await take(shared, **std::move(message));
     }
+    if (!typed.ok()) {
+      std::string why = typed.error().message();
+      (void)co_await socket.close(kProcessGone, std::move(why));
+    }
+    // Neither stays behind: the one would wait for output, the other for the next who takes the terminal.
+    showing.cancel();
+    waiting.cancel();
   }
 
  private:
+  // What the client sends. Errors: what is typed could not be handed on.
+  static io::Task<void> take(std::shared_ptr<Shared> shared, http::WebSocketMessage message) {
+    if (shared->is_taken) co_return Status();
+    if (message.is_text) {
+      const auto size = parse_resize(message.data);
+      if (size) (void)shared->processes.resize(shared->who, shared->sandbox(), shared->process(), *size);
+      co_return Status();
+    }
+    Status written = co_await shared->processes.write_stdin(shared->who, shared->sandbox(), shared->process(),
+                                                            std::move(message.data), false);
+    // An ended process takes nothing more: its result is on the way.
+    if (!written.ok() && written.error().slug() == "input_closed") co_return Status();
+    co_return written;
+  }
+
   std::shared_ptr<Shared> shared_;
 };
 
 }  // namespace
-
-std::optional<control::TerminalSize> parse_resize(const std::string& text) {
-  json::ParseFault fault;
-  const auto document = json::Document::parse(text, fault);
-  if (!document) return std::nullopt;
-  json::Faults faults;
-  json::ObjectReader reader(document->root(), faults);
-  constexpr std::int64_t kMax = 10'000;
-  std::string type;
-  std::int64_t columns = 0;
-  std::int64_t rows = 0;
-  reader.string("type", type, json::Need::required);
-  reader.integer("cols", columns, 1, kMax);
-  reader.integer("rows", rows, 1, kMax);
-  if (!faults.empty() || type != "resize" || columns == 0 || rows == 0) return std::nullopt;
-  return control::TerminalSize{static_cast<std::uint16_t>(columns), static_cast<std::uint16_t>(rows)};
-}
 
 std::shared_ptr<http::WebSocketSession> make_terminal_session(control::ProcessService& processes,
                                                               control::Principal who, control::TerminalHolder holder,

@@ -3,7 +3,8 @@
 //
 // Binary messages are what is typed, and what the terminal shows. Texts are objects: from the client
 // {"type":"resize","cols","rows"}; to it {"type":"started","process"} first and {"type":"result",...} last. When
-// somebody else takes the terminal, the session ends with code 4001; the process goes on without a session.
+// somebody else takes the terminal, the session ends with code 4001, and with 4004 when the process does not take what
+// is typed or its sandbox is gone; the process goes on without a session.
 #include <memory>
 #include <string>
 
@@ -19,8 +20,5 @@ constexpr std::uint16_t kProcessGone = 4004;
 std::shared_ptr<http::WebSocketSession> make_terminal_session(control::ProcessService& processes,
                                                               control::Principal who, control::TerminalHolder holder,
                                                               std::uint64_t offset);
-
-// What a text of the client's asks for; nothing when it is none that we know.
-std::optional<control::TerminalSize> parse_resize(const std::string& text);
 
 }  // namespace lmsb::server

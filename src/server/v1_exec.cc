@@ -87,9 +87,7 @@ io::Task<http::Response> exec(Control& control, Call call) {
 
 io::Task<http::Response> end_session(Control& control, Call call) {
   LMSB_CO_CHECK(control.processes().end_session(call.who, call.request.params["id"], call.request.params["session"]));
-  http::Response response;
-  response.status = 204;
-  co_return response;
+  co_return http::Response::no_content();
 }
 
 }  // namespace

@@ -80,14 +80,16 @@ void read_command(json::ObjectReader& reader, control::Command& out, NoTimeout n
 
 void read_terminal(json::ObjectReader& reader, std::optional<control::TerminalSize>& out) {
   reader.object("pty", [&out](json::ObjectReader& fields) {
-    constexpr std::int64_t kMax = 10'000;
-    std::int64_t columns = 80;
-    std::int64_t rows = 24;
-    fields.integer("cols", columns, 1, kMax);
-    fields.integer("rows", rows, 1, kMax);
+    read_terminal_size(fields, out.emplace());
     fields.refuse_others();
-    out = {static_cast<std::uint16_t>(columns), static_cast<std::uint16_t>(rows)};
   });
+}
+
+void read_terminal_size(json::ObjectReader& reader, control::TerminalSize& out) {
+  for (const auto& [name, place] : {std::pair("cols", &out.columns), std::pair("rows", &out.rows)}) {
+    std::int64_t value = 0;
+    if (reader.integer(name, value, 1, control::TerminalSize::kMax)) *place = static_cast<std::uint16_t>(value);
+  }
 }
 
 void read_runtime_and_egress(json::ObjectReader& reader) {

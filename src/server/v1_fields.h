@@ -20,6 +20,8 @@ enum class NoTimeout : std::uint8_t { refused, allowed };
 void read_command(json::ObjectReader& reader, control::Command& out, NoTimeout no_timeout = NoTimeout::refused);
 // pty: {"cols","rows"}.
 void read_terminal(json::ObjectReader& reader, std::optional<control::TerminalSize>& out);
+// Its two fields; what is not said stays.
+void read_terminal_size(json::ObjectReader& reader, control::TerminalSize& out);
 // runtime and egress: what there is may be asked for, what is still to come is a fault that says so.
 void read_runtime_and_egress(json::ObjectReader& reader);
 // A fault "not yet" when the field is there.

@@ -64,12 +64,6 @@ std::string text_of(const control::ProcessInfo& info) {
   return std::move(out).str();
 }
 
-http::Response no_content() {
-  http::Response response;
-  response.status = 204;
-  return response;
-}
-
 io::Task<http::Response> list(Control& control, Call call) {
   LMSB_CO_TRY(const auto all, control.processes().list(call.who, call.request.params["id"]));
   json::Writer out;
@@ -91,7 +85,7 @@ io::Task<http::Response> get(Control& control, Call call) {
 
 io::Task<http::Response> remove(Control& control, Call call) {
   LMSB_CO_CHECK(control.processes().forget(call.who, call.request.params["id"], call.request.params["process"]));
-  co_return no_content();
+  co_return http::Response::no_content();
 }
 
 io::Task<http::Response> write_stdin(Control& control, Call call) {
@@ -107,7 +101,7 @@ io::Task<http::Response> write_stdin(Control& control, Call call) {
   std::string process = call.request.params["process"];
   LMSB_CO_CHECK(co_await control.processes().write_stdin(std::move(call.who), std::move(id), std::move(process),
                                                          std::move(data), close));
-  co_return no_content();
+  co_return http::Response::no_content();
 }
 
 io::Task<http::Response> signal(Control& control, Call call) {
@@ -122,7 +116,7 @@ io::Task<http::Response> signal(Control& control, Call call) {
   if (!number) co_return invalid_query(quoted(name) + " is no signal: say TERM, SIGTERM or 15");
   LMSB_CO_CHECK(
       control.processes().signal(call.who, call.request.params["id"], call.request.params["process"], *number, tree));
-  co_return no_content();
+  co_return http::Response::no_content();
 }
 
 io::Task<http::Response> resize(Control& control, Call call) {
@@ -133,7 +127,7 @@ io::Task<http::Response> resize(Control& control, Call call) {
   });
   if (refusal) co_return *std::move(refusal);
   LMSB_CO_CHECK(control.processes().resize(call.who, call.request.params["id"], call.request.params["process"], *size));
-  co_return no_content();
+  co_return http::Response::no_content();
 }
 
 // One piece as an object; `next_offset` is where to go on.

@@ -174,9 +174,7 @@ io::Task<http::Response> get(const SandboxRoutes& routes, Call call) {
 io::Task<http::Response> remove(const SandboxRoutes& routes, Call call) {
   std::string id = call.request.params["id"];
   LMSB_CO_CHECK(co_await routes.control.remove(std::move(call.who), std::move(id)));
-  http::Response response;
-  response.status = 204;
-  co_return response;
+  co_return http::Response::no_content();
 }
 
 }  // namespace

@@ -77,8 +77,8 @@ class Run(CliTest):
         self.assertNotEqual(done.returncode, 0)
 
     def test_prints_all_of_a_large_output(self):
-        done = self.cli("run", "--", "sh", "-c", "head -c 30000000 /dev/zero | tr '\\0' x")
-        self.assert_ends(done, 0, b"x" * 30_000_000, b"")
+        done = self.cli("run", "--", "sh", "-c", "head -c 70000000 /dev/zero | tr '\\0' x")
+        self.assert_ends(done, 0, b"x" * 70_000_000, b"")
 
     def test_prints_what_a_command_writes_as_it_writes_it(self):
         words = [str(lmsb.BIN / "lm-sandbox"), "run", "--", "sh", "-c", "echo first; sleep 1000"]

@@ -314,11 +314,12 @@ def _(c):
 
 @check("what does not go together is 400 that says so")
 def _(c):
-    for path, body in (("/v1/run", {"cmd": "true", "detach": True}),
-                       ("/v1/sandboxes/x/exec", {"cmd": "true", "pty": {"cols": 80, "rows": 24}}),
-                       ("/v1/sandboxes/x/exec", {"cmd": "true", "keep_stdin": True}),
-                       ("/v1/sandboxes/x/exec", {"cmd": "true", "session": "a", "detach": True})):
-        equal(c.post(path, body).status, 400)
+    for path, field, body in (("/v1/run", "detach", {"cmd": "true", "detach": True}),
+                              ("/v1/sandboxes/x/exec", "pty", {"cmd": "true", "pty": {"cols": 80, "rows": 24}}),
+                              ("/v1/sandboxes/x/exec", "keep_stdin", {"cmd": "true", "keep_stdin": True}),
+                              ("/v1/sandboxes/x/exec", "session", {"cmd": "true", "session": "a", "detach": True})):
+        answer = c.post(path, body)
+        equal((answer.status, [fault["path"] for fault in answer.json["error"]["fields"]]), (400, [field]))
 
 
 @check("a create sent twice with one Idempotency-Key makes one sandbox")

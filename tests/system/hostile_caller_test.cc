@@ -190,6 +190,9 @@ TEST_F(HostileCaller, WhoSaysNothingIsLetGo) {
 
 TEST_F(HostileCaller, LeavesRoomForOthers) {
   const pid_t stranger = in_child([&] {
+    // A stopped process in a group that is an orphan, as ours may be, has the kernel send SIGHUP to all of the group
+    // when another of it ends.
+    (void)::setpgid(0, 0);
     if (::setgroups(0, nullptr) < 0 || ::setresgid(kStranger, kStranger, kStranger) < 0 ||
         ::setresuid(kStranger, kStranger, kStranger) < 0)
       ::_exit(1);

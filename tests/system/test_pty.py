@@ -104,6 +104,19 @@ class Terminals(PtyTest):
         second.type("echo mine\n")
         second.read_until("mine\r\n")
 
+    def test_keep_their_size_when_the_next_says_none(self):
+        _, process = self.begin("cmd=exec%20sh&cols=100&rows=30")
+        again = self.open(f"process={process['id']}")
+        again.type("stty size\n")
+        again.read_until("30 100")
+
+    def test_say_that_there_is_no_such_program(self):
+        process = self.daemon.post(f"/v1/sandboxes/{self.sandbox}/exec",
+                                   {"cmd": ["no-such-program"], "detach": True, "pty": {"cols": 80, "rows": 24}}).json()
+        terminal = self.open(f"process={process['id']}")
+        terminal.read_until("no-such-program: command not found\r\n")
+        self.assertEqual(terminal.read_result()["exit_code"], 127)
+
     def test_large_input_arrives_whole(self):
         terminal, _ = self.begin("cmd=stty%20raw%20-echo;%20echo%20ready;%20head%20-c%20200000%20%7C%20md5sum")
         terminal.read_until("ready")
@@ -202,6 +215,17 @@ class CommandLine(PtyTest):
         self.assertEqual(process.wait(timeout=30), 5)
         os.close(slave)
 
+    def test_output_that_is_read_late_is_all_there(self):
+        process, master, slave = self.start("exec", "-it", "box", "sh", "-c", "seq 200000; echo done")
+        lmsb.wait_until(lambda: select.select([master], [], [], 0)[0], "output")
+        os.set_blocking(slave, True)  # what our own end is must not matter
+        seen = self.read_until(master, "done\r\n")
+        self.assertIn("199999\r\n200000\r\n", seen)
+        self.assertEqual(len(seen.splitlines()), 200001)
+        self.assertEqual(process.wait(timeout=30), 0)
+        self.assertTrue(os.get_blocking(slave), "the terminal is as it was for whoever started us")
+        os.close(slave)
+
     def test_the_window_is_followed(self):
         process, master, slave = self.start("exec", "-it", "box", "sh", "-c",
                                             "trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.05; done")
@@ -224,6 +248,16 @@ class CommandLine(PtyTest):
             self.assertEqual(process.wait(timeout=30), 125)
             self.assertEqual(termios.tcgetattr(slave), before)
             os.close(slave)
+
+    def test_the_terminal_is_put_back_when_nobody_is_left_to_wait_for_the_session(self):
+        process, master, slave = self.start("shell", "box")
+        before = termios.tcgetattr(slave)
+        os.write(master, b"echo $((40+2))x\n")
+        self.read_until(master, "42x\r\n")
+        process.kill()
+        process.wait(timeout=30)
+        lmsb.wait_until(lambda: termios.tcgetattr(slave) == before, "the terminal as it was")
+        os.close(slave)
 
     def test_without_a_terminal_it_says_so(self):
         done = subprocess.run([str(lmsb.BIN / "lm-sandbox"), "exec", "-it", "box", "true"], stdin=subprocess.DEVNULL,

@@ -106,7 +106,8 @@ class Soak(unittest.TestCase):
             return info["running"] == 0 and info["sandboxes"] == 0 and info["prepared"] == self.prepared
 
         lmsb.wait_until(is_quiet, "a quiet daemon", seconds=60)
-        return held_by(daemon.daemon_pid())
+        # The connection that asked may still be on its way out at one moment or another.
+        return min((held_by(daemon.daemon_pid()) for _ in range(20)), key=lambda held: held["descriptors"])
 
     def test_a_daemon_under_mixed_use_grows_in_nothing(self):
         lmsb.require_root()

@@ -1,0 +1,237 @@
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "os/tar.h"
+
+namespace lmsb::os {
+namespace {
+
+constexpr std::uint64_t kMaxSize = std::uint64_t{1} << 62U;
+constexpr std::uint64_t kMaxExtension = 64 * 1024;
+
+using Block = std::array<unsigned char, kTarBlock>;
+
+std::string_view text_at(const Block& block, std::size_t at, std::size_t size) {
+  const char* const text = reinterpret_cast<const char*>(block.data()) + at;
+  return {text, ::strnlen(text, size)};
+}
+
+// Octal text, or GNU's base 256 for what is larger. False for anything else.
+bool number_at(const Block& block, std::size_t at, std::size_t size, std::uint64_t& value) {
+  value = 0;
+  if ((block[at] & 0x80U) != 0) {
+    for (std::size_t i = 0; i < size; ++i) {
+      if (value >> 55U != 0) return false;
+      value = value << 8U | (i == 0 ? block[at] & 0x7FU : block[at + i]);
+    }
+    return true;
+  }
+  std::string_view text = text_at(block, at, size);
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+  for (const char digit : text) {
+    if (digit < '0' || digit > '7' || value >> 60U != 0) return false;
+    value = value << 3U | static_cast<std::uint64_t>(digit - '0');
+  }
+  return true;
+}
+
+bool has_right_sum(const Block& block) {
+  std::uint64_t said = 0;
+  if (!number_at(block, 148, 8, said)) return false;
+  std::uint64_t sum = 8 * ' ';
+  std::uint64_t signed_sum = sum;  // of old programs
+  for (std::size_t i = 0; i < block.size(); ++i) {
+    if (i >= 148 && i < 156) continue;
+    sum += block[i];
+    signed_sum += static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<signed char>(block[i])));
+  }
+  return said == sum || said == signed_sum;
+}
+
+bool parse_decimal(std::string_view text, std::uint64_t& value) {
+  value = 0;
+  if (text.empty() || text.size() > 19) return false;
+  for (const char digit : text) {
+    if (digit < '0' || digit > '9') return false;
+    value = value * 10 + static_cast<std::uint64_t>(digit - '0');
+  }
+  return true;
+}
+
+bool copy_text(std::string_view text, std::array<char, kMaxTarPath + 1>& to) {
+  if (text.size() > kMaxTarPath || text.find('\0') != std::string_view::npos) return false;
+  if (!text.empty()) std::memcpy(to.data(), text.data(), text.size());
+  to[text.size()] = '\0';
+  return true;
+}
+
+TarType type_of(char flag) {
+  switch (flag) {
+    case '0':
+    case '\0':
+    case '7': return TarType::file;
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6': return static_cast<TarType>(flag);
+    default: return TarType::other;
+  }
+}
+
+}  // namespace
+
+int TarReader::read_fully(void* data, std::size_t size) {
+  char* at = static_cast<char*>(data);
+  const std::size_t whole = size;
+  while (size > 0) {
+    const ssize_t n = source_.read(at, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    if (n == 0) return size == whole ? ENODATA : EPIPE;
+    at += n;
+    size -= static_cast<std::size_t>(n);
+  }
+  return 0;
+}
+
+int TarReader::read_block() { return read_fully(block_.data(), block_.size()); }
+
+int TarReader::skip(std::uint64_t size) {
+  std::array<char, 4096> nothing;  // NOLINT: only written
+  while (size > 0) {
+    const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(size, nothing.size()));
+    if (const int error = read_fully(nothing.data(), part); error != 0) return error == ENODATA ? EPIPE : error;
+    size -= part;
+  }
+  return 0;
+}
+
+// GNU's way to say a long name: as the content of a member of its own.
+int TarReader::take_long_text(std::array<char, kMaxTarPath + 1>& text, std::uint64_t size) {
+  if (size > text.size()) return ENAMETOOLONG;
+  if (const int error = read_fully(text.data(), static_cast<std::size_t>(size)); error != 0) return EPIPE;
+  text[std::min(static_cast<std::size_t>(size), kMaxTarPath)] = '\0';
+  return skip((kTarBlock - size % kTarBlock) % kTarBlock);
+}
+
+bool TarReader::take_record(std::string_view key, std::string_view value) {
+  if (key == "path") return extension_.has_path = copy_text(value, path_);
+  if (key == "linkpath") return extension_.has_target = copy_text(value, target_);
+  if (key == "size") return extension_.has_size = parse_decimal(value, extension_.size);
+  if (key == "mtime") {
+    const bool is_negative = !value.empty() && value.front() == '-';
+    if (is_negative) value.remove_prefix(1);
+    std::uint64_t seconds = 0;
+    if (!parse_decimal(value.substr(0, value.find('.')), seconds) || seconds > kMaxSize) return false;
+    extension_.mtime = is_negative ? -static_cast<std::int64_t>(seconds) : static_cast<std::int64_t>(seconds);
+    extension_.has_mtime = true;
+  }
+  return !key.starts_with("GNU.sparse.");  // its content is not the file's
+}
+
+// pax: lines of "SIZE KEY=VALUE\n".
+int TarReader::take_extension(std::uint64_t size) {
+  static std::array<char, kMaxExtension> text;  // one thread, used up before the next
+  if (size > text.size()) return EBADMSG;
+  if (const int error = read_fully(text.data(), static_cast<std::size_t>(size)); size > 0 && error != 0) return EPIPE;
+  std::string_view rest(text.data(), static_cast<std::size_t>(size));
+  while (!rest.empty()) {
+    const std::size_t space = rest.find(' ');
+    std::uint64_t length = 0;
+    if (space == std::string_view::npos || !parse_decimal(rest.substr(0, space), length)) return EBADMSG;
+    if (length > rest.size() || length < space + 3 || rest[static_cast<std::size_t>(length) - 1] != '\n')
+      return EBADMSG;
+    const std::string_view record = rest.substr(space + 1, static_cast<std::size_t>(length) - space - 2);
+    const std::size_t equals = record.find('=');
+    if (equals == std::string_view::npos) return EBADMSG;
+    if (!take_record(record.substr(0, equals), record.substr(equals + 1))) return EBADMSG;
+    rest.remove_prefix(static_cast<std::size_t>(length));
+  }
+  return skip((kTarBlock - size % kTarBlock) % kTarBlock);
+}
+
+int TarReader::take_member(TarMember& member, char type, std::uint64_t size) {
+  std::uint64_t mode = 0;
+  std::uint64_t mtime = 0;
+  if (!number_at(block_, 100, 8, mode) || !number_at(block_, 136, 12, mtime)) return EBADMSG;
+  if (!extension_.has_path) {
+    const std::string_view prefix = text_at(block_, 257, 6) == "ustar" ? text_at(block_, 345, 155) : std::string_view();
+    const std::string_view name = text_at(block_, 0, 100);
+    std::size_t used = 0;
+    if (!prefix.empty()) {
+      std::memcpy(path_.data(), prefix.data(), prefix.size());
+      used = prefix.size();
+      path_[used++] = '/';
+    }
+    std::memcpy(path_.data() + used, name.data(), name.size());
+    path_[used + name.size()] = '\0';
+  }
+  if (!extension_.has_target) (void)copy_text(text_at(block_, 157, 100), target_);
+  member = TarMember{};
+  member.path = path_.data();
+  member.type = type_of(type);
+  if (member.type == TarType::file && member.path.ends_with('/')) member.type = TarType::directory;  // before ustar
+  while (member.path.size() > 1 && member.path.ends_with('/')) member.path.remove_suffix(1);
+  member.target = target_.data();
+  member.mode = static_cast<std::uint32_t>(mode) & 07777U;
+  member.mtime = extension_.has_mtime ? extension_.mtime : static_cast<std::int64_t>(mtime & (kMaxSize - 1));
+  if (extension_.has_size) size = extension_.size;
+  if (size > kMaxSize) return EBADMSG;
+  // Links have no content, whatever they say; devices and directories neither.
+  left_ = member.type == TarType::file || member.type == TarType::other ? size : 0;
+  padding_ = (kTarBlock - left_ % kTarBlock) % kTarBlock;
+  member.size = left_;
+  return 0;
+}
+
+int TarReader::next(TarMember& member) {
+  if (const int error = skip(left_ + padding_); error != 0) return -error;
+  left_ = padding_ = 0;
+  extension_ = Extension{};
+  for (;;) {
+    const int got = read_block();
+    if (got == ENODATA) return -EPIPE;  // without the block that ends it, it may have been cut off
+    if (got != 0) return -got;
+    if (std::all_of(block_.begin(), block_.end(), [](unsigned char octet) { return octet == 0; })) return 0;
+    std::uint64_t size = 0;
+    if (!has_right_sum(block_) || !number_at(block_, 124, 12, size) || size > kMaxSize) return -EBADMSG;
+    const char type = static_cast<char>(block_[156]);
+    int error = 0;
+    switch (type) {
+      case 'x': error = take_extension(size); break;
+      case 'L': error = take_long_text(path_, size), extension_.has_path = true; break;
+      case 'K': error = take_long_text(target_, size), extension_.has_target = true; break;
+      case 'g': error = skip((size + kTarBlock - 1) / kTarBlock * kTarBlock); break;
+      default: error = take_member(member, type, size); return error != 0 ? -error : 1;
+    }
+    if (error != 0) return -error;
+  }
+}
+
+ssize_t TarReader::read(void* data, std::size_t size) {
+  const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(size, left_));
+  if (part == 0) return 0;
+  for (;;) {
+    const ssize_t n = source_.read(data, part);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return -errno;
+    if (n == 0) return -EPIPE;
+    left_ -= static_cast<std::uint64_t>(n);
+    return n;
+  }
+}
+
+int TarReader::drain() {
+  std::array<char, 4096> nothing;  // NOLINT: only written
+  for (;;) {
+    const ssize_t n = source_.read(nothing.data(), nothing.size());
+    if (n == 0) return 0;
+    if (n < 0 && errno != EINTR) return errno;
+  }
+}
+
+}  // namespace lmsb::os

@@ -1,0 +1,45 @@
+#pragma once
+// Directory trees as tar archives, in both directions. Nothing of either side is followed: links are kept as links, and
+// an archive cannot write outside the directory it is taken into, whoever else changes that meanwhile. No exceptions,
+// no iostreams: the guest is linked with it. One thread; blocks.
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <sys/types.h>
+
+#include "os/tar.h"
+#include "os/tree_walk.h"
+
+namespace lmsb::os {
+
+// What is told while an archive is made or taken apart.
+class TarEvents {
+ public:
+  virtual ~TarEvents() = default;
+  // Left out: a device, a socket, what cannot be read or made. False: this is to be the end.
+  virtual bool skipped(std::string_view path, int error) = 0;
+  // Content went by.
+  virtual void moved(std::uint64_t) {}
+};
+
+// How far it came.
+struct TarOutcome {
+  int error = 0;  // errno of the end; 0 = all
+  PathBuffer at;  // of what failed
+  std::uint64_t members = 0;
+  std::uint64_t bytes = 0;
+};
+
+// Writes what is below `dir` to `writer`, without finish(). Files, directories and symbolic links; the rest is skipped
+// (ENOTSUP). A file that shrinks meanwhile ends it with ESTALE.
+void write_tree(int dir, TarWriter& writer, TarEvents& events, TarOutcome& outcome);
+// Writes one regular file, open for reading, as `name`.
+void write_file(int file, std::string_view name, TarWriter& writer, TarEvents& events, TarOutcome& outcome);
+
+// Takes all of `reader` into the directory behind `dir`. Each file appears whole or not at all, and replaces what stood
+// there; directories are made, or kept. Devices and FIFOs are skipped. A path with "..", or that leads through a
+// symbolic link, ends it (EXDEV, ELOOP). Permissions in `mask` are not given; those of directories that are there
+// already stay.
+void extract_tree(int dir, TarReader& reader, TarEvents& events, TarOutcome& outcome, mode_t mask = 0);
+
+}  // namespace lmsb::os

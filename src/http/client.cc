@@ -34,7 +34,9 @@ Result<std::string> to_wire(const ClientRequest& request, const std::string& hos
   }
   if (!safe) return Error(ErrorCode::invalid_argument, "the request has a control character in its target or header");
   if (!request.body.empty() && !request.headers.find("Content-Type")) out += "Content-Type: application/json\r\n";
-  if (!request.body.empty() || request.method == "POST" || request.method == "PUT") {
+  if (request.source) {
+    out += "Transfer-Encoding: chunked\r\n";
+  } else if (!request.body.empty() || request.method == "POST" || request.method == "PUT") {
     out += "Content-Length: " + std::to_string(request.body.size()) + "\r\n";
   }
   return out + "Connection: close\r\n\r\n";
@@ -63,6 +65,7 @@ class Exchange {
 
  private:
   io::Task<Response> carry_out() {
+    if (request_.source) co_return Error(ErrorCode::internal, "a body that comes bit by bit is open_stream()'s");
     LMSB_CO_TRY(const std::string head, to_wire(request_, host_field(endpoint_)));
     LMSB_CO_CHECK(co_await wire_.open(endpoint_));
     Status written = co_await wire_.write(head, request_.body);

@@ -40,9 +40,12 @@ struct ClientRequest {
   std::string target = "/";
   Headers headers;  // Host, Content-Length and (with a body) Content-Type application/json are added
   std::string body;
-  std::chrono::milliseconds timeout{120'000};  // connect, send and the whole answer; of open_stream(): its head
-  std::chrono::milliseconds silence{0};        // of open_stream(): how long nothing of the body may come; 0: for ever
-  Bytes max_body = Bytes::MiB(64);             // a larger answer is an Error
+  std::shared_ptr<BodySource> source;  // of open_stream(): sent in chunks instead of `body`, as it comes
+  // Connect, send and the whole answer. Of open_stream() its head; with a source this much for all before it, for each
+  // of its pieces to be taken, and for what comes behind it.
+  std::chrono::milliseconds timeout{120'000};
+  std::chrono::milliseconds silence{0};  // of open_stream(): how long nothing of the body may come; 0: for ever
+  Bytes max_body = Bytes::MiB(64);       // a larger answer is an Error
 };
 
 // One request on a fresh connection. Errors: unavailable (cannot connect, connection lost), deadline_exceeded,

@@ -52,6 +52,7 @@ io::Always<Response> handle(std::atomic<int>* cancelled, Request request) {
     if (!slept.ok()) ++*cancelled;
   }
   if (request.path == "/refused") response.status = 409;
+  if (request.path == "/echo") response.body = request.method + " " + request.body;
   co_return response;
 }
 
@@ -114,6 +115,33 @@ TEST_F(ClientStream, ReadsUntilTheConnectionEnds) {
   const Endpoint endpoint = *Endpoint::parse("http://127.0.0.1:" + std::to_string(address.port()));
   EXPECT_EQ(io::run_blocking(hear(endpoint, ClientRequest("GET", "/"), false)), "200 until the end");
   server.join();
+}
+
+TEST_F(ClientStream, SendsABodyAsItComes) {
+  ClientRequest request("PUT", "/echo");
+  request.source = std::make_shared<Pieces>(3, "abc", false, &cancelled_);
+  EXPECT_EQ(get_stream(request), "200 PUT abcabcabc");
+  request.source = std::make_shared<Pieces>(0, "", false, &cancelled_);
+  EXPECT_EQ(get_stream(request), "200 PUT ");
+  request.source = std::make_shared<Pieces>(1, std::string(1 << 18U, 'x'), false, &cancelled_);
+  EXPECT_EQ(get_stream(request), std::to_string((1 << 18U) + 4));
+}
+
+TEST_F(ClientStream, HearsARefusalOfABodyThatIsNotRead) {
+  ClientRequest request("PUT", "/echo");
+  request.source = std::make_shared<Pieces>(10'000, std::string(100'000, 'x'), false, &cancelled_);
+  EXPECT_TRUE(get_stream(request).starts_with("413 "));
+}
+
+class BrokenSource final : public BodySource {
+ public:
+  io::Task<std::string> next() override { co_return Error(ErrorCode::not_found, "gone"); }
+};
+
+TEST_F(ClientStream, SaysWhyABodyDidNotCome) {
+  ClientRequest request("PUT", "/echo");
+  request.source = std::make_shared<BrokenSource>();
+  EXPECT_EQ(get_stream(request), "not_found");
 }
 
 TEST_F(ClientStream, ReadsMoreThanItKeeps) { EXPECT_EQ(get_stream("/large"), "20000000"); }

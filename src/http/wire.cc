@@ -83,7 +83,7 @@ void append_framing(std::string& out, const Response& response, bool http10) {
     return;
   }
   out += "Content-Length: ";
-  append_number(out, response.source ? *response.source_size : response.body.size());
+  append_number(out, response.source_size.value_or(response.body.size()));
   out += "\r\n";
 }
 

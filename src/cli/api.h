@@ -39,6 +39,11 @@ class Api {
   // The same for an answer in lines of JSON, each given to `handle` when it is there; the call's time is for the
   // beginning of the answer then. The body of a good answer is empty afterwards.
   virtual Result<Answer> send_for_lines(const Call& call, const LineHandler& handle) = 0;
+  // Sends what can be read from `in` (a file, a pipe, a socket), to its end, instead of the call's body, in constant
+  // memory; the call's time is for each piece of it.
+  virtual Result<Answer> send_octets(const Call& call, int in) = 0;
+  // The same for an answer of octets: those of a good one are written to `out` as they come, and its body is empty.
+  virtual Result<Answer> send_for_octets(const Call& call, int out) = 0;
 };
 
 // The JSON of a good answer. A status of 400 and more becomes the Error that the answer's body describes.

@@ -15,11 +15,12 @@ struct CommandEntry {
   Result<AnyCommand> (*parse)(const Words&);
 };
 
-constexpr std::array<CommandEntry, 24> kCommands{{
+constexpr std::array<CommandEntry, 25> kCommands{{
     {"run", "Sandboxes", "Run a command in a fresh sandbox", parse_run},
     {"create", "Sandboxes", "Create a sandbox that is kept", parse_create},
     {"exec", "Sandboxes", "Run a command in a sandbox that exists", parse_exec},
     {"shell", "Sandboxes", "Open a shell in a sandbox that exists", parse_shell},
+    {"cp", "Sandboxes", "Copy files into a sandbox, or out of it", parse_copy},
     {"ls", "Sandboxes", "List sandboxes", parse_list},
     {"ps", "", "", parse_list},
     {"rm", "Sandboxes", "End and remove sandboxes", parse_remove},

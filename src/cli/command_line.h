@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "base/units.h"
+#include "cli/copy_place.h"
 #include "cli/flag_set.h"
 #include "cli/values.h"
 
@@ -77,6 +78,11 @@ struct TopCommand {
   Target target;
   std::string sandbox;
 };
+struct CopyCommand {
+  Target target;
+  CopyPlace from;  // exactly one of the two is of a sandbox
+  CopyPlace to;
+};
 struct KillCommand {
   Target target;
   std::string sandbox;
@@ -141,8 +147,8 @@ struct HelpCommand {
 
 using AnyCommand =
     std::variant<HelpCommand, VersionCommand, RunCommand, ExecCommand, LogsCommand, TopCommand, KillCommand,
-                 CreateCommand, ListCommand, RemoveCommand, ImageListCommand, ToolCommand, ModelListCommand,
-                 ModelPullCommand, DoctorCommand, VerifyCommand, BenchCommand, ConfigCommand>;
+                 CopyCommand, CreateCommand, ListCommand, RemoveCommand, ImageListCommand, ToolCommand,
+                 ModelListCommand, ModelPullCommand, DoctorCommand, VerifyCommand, BenchCommand, ConfigCommand>;
 
 // `words` are the arguments without the program's name. Of `serve` only the help is known here: its own main sees it
 // first. Errors (invalid_argument, unsupported) name the command and hint at its help.

@@ -83,6 +83,8 @@ TEST(CommandLine, ExecTakesATerminalOrGoesOnByItself) {
 
 TEST(CommandLine, KnowsTheProcessesOfASandbox) {
   EXPECT_EQ(parsed<TopCommand>({"top", "box"}).sandbox, "box");
+  EXPECT_EQ(parsed<CopyCommand>({"cp", "a", "box:b"}).to.sandbox, "box");
+  EXPECT_TRUE(parsed<CopyCommand>({"cp", "box:b", "-"}).to.is_stream());
   EXPECT_TRUE(parsed<LogsCommand>({"logs", "-f", "box", "prc_1"}).follow);
   EXPECT_TRUE(parsed<LogsCommand>({"attach", "box", "prc_1"}).ends_with_it);
   const auto kill = parsed<KillCommand>({"kill", "-s", "TERM", "box", "prc_1", "prc_2"});

@@ -171,6 +171,25 @@ Result<AnyCommand> parse_create(const Words& words) {
   return command;
 }
 
+Result<AnyCommand> parse_copy(const Words& words) {
+  FlagSet flags("cp", {"cp [OPTIONS] SANDBOX:SRC DEST", "cp [OPTIONS] SRC SANDBOX:DEST"},
+                "Copy a file or a directory. In an existing directory it keeps its name; SRC/. is what is in SRC.\n"
+                "'-' is a tar archive on stdin or stdout.",
+                Order::anywhere);
+  std::optional<std::string> host;
+  CopyCommand command;
+  add_target(flags, host);
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return HelpCommand{flags.help()};
+  if (parsed.words.size() != 2) return usage_error("cp", "needs a source and a destination");
+  LMSB_TRY(command.from, parse_copy_place(parsed.words[0]));
+  LMSB_TRY(command.to, parse_copy_place(parsed.words[1]));
+  if (command.from.sandbox.empty() == command.to.sandbox.empty())
+    return usage_error("cp", "exactly one side is SANDBOX:PATH");
+  command.target.host = host.value_or("");
+  return command;
+}
+
 Result<AnyCommand> parse_list(const Words& words) {
   FlagSet flags("ls", {"ls [OPTIONS]"}, "List sandboxes (also: ps)", Order::anywhere);
   std::optional<std::string> host;

@@ -14,6 +14,7 @@ Result<AnyCommand> parse_logs(const Words& words);
 Result<AnyCommand> parse_attach(const Words& words);
 Result<AnyCommand> parse_kill(const Words& words);
 
+Result<AnyCommand> parse_copy(const Words& words);
 Result<AnyCommand> parse_list(const Words& words);
 Result<AnyCommand> parse_remove(const Words& words);
 Result<AnyCommand> parse_image_list(const Words& words);

@@ -14,6 +14,7 @@ Result<int> execute(const ExecCommand& command, Console& console);
 Result<int> execute(const LogsCommand& command, Console& console);
 Result<int> execute(const TopCommand& command, Console& console);
 Result<int> execute(const KillCommand& command, Console& console);
+Result<int> execute(const CopyCommand& command, Console& console);
 Result<int> execute(const CreateCommand& command, Console& console);
 Result<int> execute(const ListCommand& command, Console& console);
 Result<int> execute(const RemoveCommand& command, Console& console);

@@ -10,12 +10,16 @@
 
 #include "base/secret.h"
 #include "cli/private_daemon.h"
+#include "http/body.h"
 #include "io/run_blocking.h"
+#include "os/atomic_file.h"
 
 namespace lmsb::cli {
 namespace {
 
 constexpr std::size_t kMaxLine = std::size_t{4} << 20U;
+constexpr std::size_t kPiece = std::size_t{256} << 10U;
+constexpr Bytes kMaxWhole = Bytes::MiB(16);
 
 // Gives `handle` every whole line of `text` and leaves the rest.
 Status take_lines(std::string& text, const LineHandler& handle) {
@@ -27,23 +31,43 @@ Status take_lines(std::string& text, const LineHandler& handle) {
   return Error(ErrorCode::resource_exhausted, "a line of the answer is longer than " + format_bytes(Bytes(kMaxLine)));
 }
 
-// `handle` outlives the task.
-io::Task<Answer> read_lines(http::Endpoint endpoint, http::ClientRequest request, const LineHandler* handle) {
+// Takes a piece of an answer. An Error ends the exchange.
+using PieceHandler = std::function<Status(std::string_view piece)>;
+
+// Gives `handle`, which outlives the task, the pieces of a good answer; without one they become its body, as those of a
+// refusal do in any case.
+io::Task<Answer> exchange(http::Endpoint endpoint, http::ClientRequest request, const PieceHandler* handle) {
   LMSB_CO_TRY(const auto opened, co_await http::open_stream(std::move(endpoint), std::move(request)));
-  const bool is_good = opened.status < 400;
   Answer answer;
   answer.status = opened.status;
   while (true) {
     LMSB_CO_TRY(const std::string piece, co_await opened.body->read());
     if (piece.empty()) co_return answer;
-    answer.body += piece;
-    if (is_good) {
-      LMSB_CO_CHECK(take_lines(answer.body, *handle));
-    } else if (answer.body.size() > kMaxLine) {
-      co_return Error(ErrorCode::resource_exhausted, "the refusal is longer than " + format_bytes(Bytes(kMaxLine)));
+    if (handle != nullptr && opened.status < 400) {
+      LMSB_CO_CHECK((*handle)(piece));
+    } else if ((answer.body += piece).size() > kMaxWhole.count()) {
+      co_return Error(ErrorCode::resource_exhausted, "the answer is longer than " + format_bytes(kMaxWhole));
     }
   }
 }
+
+// What can be read from a descriptor. Blocks: nothing else is to be done meanwhile.
+class FdSource final : public http::BodySource {
+ public:
+  explicit FdSource(int fd) : fd_(fd) {}
+  io::Task<std::string> next() override {
+    std::string piece(kPiece, '\0');
+    ssize_t n = 0;
+    do n = ::read(fd_, piece.data(), piece.size());
+    while (n < 0 && errno == EINTR);
+    if (n < 0) co_return Error::from_errno(errno, "read what is to be sent");
+    piece.resize(static_cast<std::size_t>(n));
+    co_return piece;
+  }
+
+ private:
+  int fd_;
+};
 
 class HttpConnection final : public Connection {
  public:
@@ -62,11 +86,24 @@ class HttpConnection final : public Connection {
   Result<Answer> send_for_lines(const Call& call, const LineHandler& handle) override {
     http::ClientRequest request = request_of(call);
     request.headers.set("Accept", "application/x-ndjson");
-    request.max_body = Bytes(std::numeric_limits<std::uint64_t>::max());  // what is kept of it is bounded by its lines
     request.silence = call.silence;
-    auto answer = io::run_blocking(read_lines(endpoint_, std::move(request), &handle));
-    if (!answer.ok()) return unreachable(std::move(answer).error());
-    return answer;
+    std::string lines;
+    return carry_out(std::move(request), [&](std::string_view piece) {
+      lines += piece;
+      return take_lines(lines, handle);
+    });
+  }
+  Result<Answer> send_octets(const Call& call, int in) override {
+    http::ClientRequest request = request_of(call);
+    request.source = std::make_shared<FdSource>(in);
+    request.headers.set("Content-Type", "application/octet-stream");
+    return carry_out(std::move(request), nullptr);
+  }
+  Result<Answer> send_for_octets(const Call& call, int out) override {
+    return carry_out(request_of(call), [out](std::string_view piece) -> Status {
+      const int error = os::write_exactly(out, piece.data(), piece.size());
+      return error == 0 ? Status() : Error::from_errno(error, "write what has come");
+    });
   }
 
   const http::Endpoint& endpoint() const override { return endpoint_; }
@@ -84,6 +121,13 @@ class HttpConnection final : public Connection {
   std::optional<std::string> socket_beside(const std::string& name) const {
     if (endpoint_.kind != http::Endpoint::Kind::unix_socket) return std::nullopt;
     return endpoint_.path.substr(0, endpoint_.path.rfind('/') + 1) + name;
+  }
+  // An answer that comes bit by bit, however long.
+  Result<Answer> carry_out(http::ClientRequest request, const PieceHandler& handle) {
+    request.max_body = Bytes(std::numeric_limits<std::uint64_t>::max());
+    auto answer = io::run_blocking(exchange(endpoint_, std::move(request), handle ? &handle : nullptr));
+    if (!answer.ok()) return unreachable(std::move(answer).error());
+    return answer;
   }
   Error unreachable(Error error) const {
     if (error.code() != ErrorCode::unavailable || !error.hint().empty()) return error;

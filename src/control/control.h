@@ -108,6 +108,7 @@ struct HealthReport {
 
 class ProcessService;  // control/process_service.h
 class CommandStream;   // the same
+class Files;           // control/files.h
 
 // The interface that server/ programs against; EngineControl (control/engine.h) is the real one.
 class Control {
@@ -144,6 +145,9 @@ class Control {
     std::string body;
   };
   virtual io::Task<UpstreamAnswer> ask_upstream(Principal who, std::string prompt) = 0;
+
+  // The files of kept sandboxes. Lives as long as this.
+  virtual Files& files() = 0;
 
   // The launch plan of a one-shot, printed; nothing is started.
   virtual Result<std::string> plan_text(const OneShot& request) = 0;

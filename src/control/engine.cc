@@ -86,6 +86,11 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                  {registry_, admission_, [this] { return options_.policy.timeout; },
                   [this](const ExecResult& result) { count(result); }},
                  log),
+      files_(loop,
+             [this](const Principal& who, const std::string& id_or_name) -> Result<FileHome> {
+               LMSB_TRY(const KeptSandbox* found, registry_.find(who, id_or_name));
+               return FileHome{found->handle, found->image.workdir};
+             }),
       kept_limits_(created_defaults()) {
   set_policy(options_.policy);
 }

@@ -15,6 +15,7 @@
 #include "control/policy.h"
 #include "control/processes.h"
 #include "control/registry.h"
+#include "control/sandbox_files.h"
 
 namespace lmsb::control {
 
@@ -58,6 +59,7 @@ class Engine final : public Control {
   io::Task<ModelInfo> pull_model(Principal who, PullModel request) override;
   io::Task<Completion> complete(Principal who, std::string prompt) override;
   io::Task<UpstreamAnswer> ask_upstream(Principal who, std::string prompt) override;
+  Files& files() override { return files_; }
   Result<std::string> plan_text(const OneShot& request) override;
   Info info() override;
   HealthReport health() override;
@@ -92,6 +94,7 @@ class Engine final : public Control {
   Admission admission_;
   Registry registry_;
   Processes processes_;
+  SandboxFiles files_;
   Limits kept_limits_;
   int landlock_abi_ = 0;
   bool ready_ = false;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "guest/command.h"
+#include "guest/file_program.h"
 #include "guest/posture.h"
 #include "guest/terminal.h"
 #include "os/message_socket.h"
@@ -107,6 +108,7 @@ int take_stdin(ReceivedFds& fds, bool is_terminal) {
     case Program::get: ::_exit(run_get(parsed.argv.data()));
     case Program::save: ::_exit(parsed.argv[1] == nullptr ? EINVAL : run_save(parsed.argv[0], parsed.argv[1]));
     case Program::connect: ::_exit(run_connect(parsed.argv[0]));
+    case Program::files: run_files(parsed.argv.data());
   }
   give_up(socket, Step::command_exec, EINVAL);
 }
@@ -118,7 +120,7 @@ bool parse_start(char* buffer, std::size_t size, ParsedStart& parsed) {
   if (size < sizeof header) return false;
   std::memcpy(&header, buffer, sizeof header);
   if (header.body_size != size - sizeof header || header.body_size > guest_protocol::kMaxBody) return false;
-  if (header.program > Program::connect || header.argc == 0) return false;
+  if (header.program > Program::files || header.argc == 0) return false;
   parsed.program = header.program;
   parsed.has_terminal = header.columns != 0;
   char* at = buffer + sizeof header;

@@ -53,6 +53,7 @@ enum class Program : std::uint32_t {
   get,      // write the files named by argv to stdout as a bundle
   save,     // write stdin to the file argv[0], at most argv[1] octets; exit status 0: that was all
   connect,  // connect to the unix socket named argv[0], send it stdin, and write what it answers to stdout
+  files,    // carry out the file operation argv[0] (file_records.h)
 };
 
 struct Header {

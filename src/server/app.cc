@@ -22,6 +22,9 @@ RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAns
   add_exec_routes(table, control);
   add_process_routes(table, control);
   add_pty_routes(table, control);
+  add_file_routes(table, control);
+  add_file_operation_routes(table, control);
+  add_file_watch_routes(table, control);
   add_image_routes(table, control);
   add_model_routes(table, control);
   add_info_routes(table, control);

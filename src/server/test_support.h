@@ -7,6 +7,7 @@
 #include "http/message.h"
 #include "io/run_blocking.h"
 #include "server/app.h"
+#include "server/test_files.h"
 #include "server/test_processes.h"
 
 namespace lmsb::server {
@@ -90,6 +91,7 @@ class FakeControl final : public control::Control {
     if (error) co_return *error;
     co_return upstream;
   }
+  control::Files& files() override { return fake_files; }
   Result<std::string> plan_text(const control::OneShot& request) override {
     one_shot = request;
     return std::string("the plan\n");
@@ -112,6 +114,7 @@ class FakeControl final : public control::Control {
   control::Completion completion;
   UpstreamAnswer upstream;
   bool ready = true;
+  FakeFiles fake_files;
   // What it was asked.
   Principal asker;
   control::OneShot one_shot;

@@ -13,8 +13,13 @@ void add_sandbox_routes(RouteTable& table, control::Control& control, Idempotent
 void add_exec_routes(RouteTable& table, control::Control& control);     // v1_exec.cc: POST /v1/sandboxes/{id}/exec
 void add_process_routes(RouteTable& table, control::Control& control);  // v1_processes.cc
 void add_pty_routes(RouteTable& table, control::Control& control);      // v1_pty.cc: a terminal
-void add_image_routes(RouteTable& table, control::Control& control);    // v1_images.cc
-void add_model_routes(RouteTable& table, control::Control& control);    // v1_models.cc: list, pull
-void add_info_routes(RouteTable& table, control::Control& control);     // v1_info.cc
+// v1_files.cc: GET, HEAD, PUT, DELETE .../files; GET, PUT .../archive
+void add_file_routes(RouteTable& table, control::Control& control);
+// v1_file_operations.cc: .../files/list, stat, mkdir, move, copy, chmod, glob, grep, replace
+void add_file_operation_routes(RouteTable& table, control::Control& control);
+void add_file_watch_routes(RouteTable& table, control::Control& control);  // v1_file_watch.cc
+void add_image_routes(RouteTable& table, control::Control& control);       // v1_images.cc
+void add_model_routes(RouteTable& table, control::Control& control);       // v1_models.cc: list, pull
+void add_info_routes(RouteTable& table, control::Control& control);        // v1_info.cc
 
 }  // namespace lmsb::server

@@ -385,5 +385,109 @@ class Words(unittest.TestCase):
         self.assertIn(b"LM_SANDBOX_POOL__SIZE", done.stdout)
 
 
+class Copy(CliTest):
+    """cp, both ways."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.box = cls.daemon.post("/v1/sandboxes", {"name": "copies"}).json()["id"]
+
+    def setUp(self):
+        self.here = pathlib.Path(tempfile.mkdtemp(prefix="lmsb-copy-"))
+        self.addCleanup(shutil.rmtree, self.here)
+
+    def cp(self, *words, **more):
+        return self.cli("cp", *words, cwd=self.here, **more)
+
+    def sh(self, cmd):
+        done = self.cli("exec", "copies", "sh", "-c", cmd)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.decode()
+
+    def test_a_file_goes_in_and_comes_out(self):
+        (self.here / "a.bin").write_bytes(bytes(range(256)))
+        (self.here / "a.bin").chmod(0o750)
+        self.assert_ends(self.cp("a.bin", "copies:/tmp/b.bin"), 0, b"", b"")
+        self.assertEqual(self.sh("stat -c %a /tmp/b.bin"), "750\n")
+        self.assert_ends(self.cp("copies:/tmp/b.bin", "c.bin"), 0, b"", b"")
+        self.assertEqual((self.here / "c.bin").read_bytes(), bytes(range(256)))
+
+    def test_it_keeps_its_name_in_a_directory(self):
+        (self.here / "name").write_text("x")
+        self.assert_ends(self.cp("name", "copies:/tmp"), 0)
+        self.assert_ends(self.cp("name", "copies:/tmp/new/"), 0)
+        self.assertEqual(self.sh("cat /tmp/name /tmp/new/name"), "xx")
+        (self.here / "d").mkdir()
+        self.assert_ends(self.cp("copies:/tmp/name", "d"), 0)
+        self.assertEqual((self.here / "d/name").read_text(), "x")
+
+    def test_a_directory_goes_in_and_comes_out(self):
+        (self.here / "tree/sub").mkdir(parents=True)
+        (self.here / "tree/sub/f").write_text("deep")
+        (self.here / "tree/link").symlink_to("sub/f")
+        self.assert_ends(self.cp("tree", "copies:/tmp/tree"), 0, b"", b"")
+        self.assertEqual(self.sh("cat /tmp/tree/link; readlink /tmp/tree/link"), "deepsub/f\n")
+        self.assert_ends(self.cp("tree/.", "copies:/tmp/content"), 0)
+        self.assertEqual(self.sh("cat /tmp/content/sub/f"), "deep")
+        self.assert_ends(self.cp("copies:/tmp/tree", "back"), 0, b"", b"")
+        self.assertEqual((self.here / "back/sub/f").read_text(), "deep")
+        self.assert_ends(self.cp("copies:/tmp/tree", "."), 0)
+        self.assertEqual((self.here / "tree/link").read_text(), "deep")
+
+    def test_what_is_no_file_is_left_out_and_said(self):
+        (self.here / "t").mkdir()
+        os.mkfifo(self.here / "t/fifo")
+        done = self.cp("t", "copies:/tmp/t")
+        self.assert_ends(done, 0)
+        self.assertIn(b"fifo is left out", done.stderr)
+
+    def test_a_tree_of_a_sandbox_cannot_write_elsewhere(self):
+        self.sh("mkdir -p /tmp/evil; ln -s /tmp/lmsb-copy-target /tmp/evil/out; echo x > /tmp/evil/f")
+        (self.here / "dest").mkdir()
+        (self.here / "dest/evil").mkdir()
+        (self.here / "dest/evil/f").symlink_to(self.here / "victim")
+        self.assert_ends(self.cp("copies:/tmp/evil", "dest"), 0)
+        self.assertFalse((self.here / "victim").exists(), "a link that stood there is replaced, not followed")
+        self.assertEqual((self.here / "dest/evil/f").read_text(), "x\n")
+
+    def test_a_link_that_a_copy_brought_leads_nowhere_later(self):
+        outside = self.here / "outside"
+        outside.mkdir()
+        self.sh(f"mkdir -p /tmp/first /tmp/data; ln -sfn {outside} /tmp/first/data; echo bad > /tmp/data/keys")
+        self.assert_ends(self.cp("copies:/tmp/first", "work"), 0)
+        done = self.cp("copies:/tmp/data", "work")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(list(outside.iterdir()), [])
+
+    def test_a_tar_archive_goes_through_stdin_and_stdout(self):
+        self.sh("mkdir -p /tmp/s; echo streamed > /tmp/s/f")
+        archive = self.cp("copies:/tmp/s", "-")
+        self.assert_ends(archive, 0)
+        self.assert_ends(self.cp("-", "copies:/tmp/s2", stdin=archive.stdout), 0)
+        self.assertEqual(self.sh("cat /tmp/s2/f"), "streamed\n")
+
+    def test_large_ones_take_no_memory(self):
+        with open(self.here / "large", "wb") as large:
+            large.truncate(300 << 20)
+        words = [str(lmsb.BIN / "lm-sandbox"), "cp", "large", "copies:/tmp/large"]
+        env = {**os.environ, "LM_SANDBOX_HOST": f"unix:{self.daemon.run_dir}/api.sock"}
+        process = subprocess.Popen(words, cwd=self.here, env=env)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(process.returncode, 0)
+        self.assertLess(used.ru_maxrss, 100 << 10)
+        self.assertEqual(self.sh("stat -c %s /tmp/large; rm /tmp/large"), f"{300 << 20}\n")
+
+    def test_what_is_not_there_is_said_with_its_name(self):
+        done = self.cp("copies:/no/such", "x")
+        self.assertEqual(done.returncode, 1)
+        self.assert_one_line(done, "/no/such")
+        self.assertFalse((self.here / "x").exists())
+        self.assert_one_line(self.cp("missing", "copies:/tmp"), "missing")
+        self.assertEqual(self.cp("a", "b").returncode, 2)
+        self.assertEqual(self.cp("nobox:/tmp", "x").returncode, 1)
+
+
 if __name__ == "__main__":
     lmsb.main()

@@ -1,0 +1,229 @@
+#include "control/file_operation.h"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+
+#include "base/text.h"
+#include "guest_protocol/file_records.h"
+#include "os/pipe.h"
+
+namespace lmsb::control {
+namespace {
+
+using guest_client::Ending;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kStartLimit{30'000};
+constexpr milliseconds kInputLimit{60'000};  // for the process to take what it was sent
+constexpr milliseconds kEndLimit{1'000};     // from the end of its output to the word of its own end
+
+struct Pipe {
+  UniqueFd read;
+  UniqueFd write;
+};
+
+Result<Pipe> make_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) < 0) return Error::from_errno(errno, "make a pipe");
+  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+Error not_started(const std::string& what, const Ending& ending) {
+  Error error = Error::from_errno(ending.error, what + ": " + guest_protocol::to_string(ending.step));
+  if (ending.error != EAGAIN) return error;
+  return std::move(error).with_slug("too_many_processes").with_hint("the sandbox is at its limit of processes");
+}
+
+// Of what is kept when an answer is held whole.
+std::size_t text_size(const FileRecord& record) {
+  if (const auto* info = std::get_if<FileInfo>(&record))
+    return info->path.size() + info->owner.size() + info->group.size() + info->target.size();
+  if (const auto* match = std::get_if<GrepMatch>(&record)) return match->path.size() + match->text.size();
+  if (const auto* file = std::get_if<ReplacedFile>(&record)) return file->path.size();
+  if (const auto* skipped = std::get_if<SkippedFile>(&record)) return skipped->path.size();
+  return 0;
+}
+
+}  // namespace
+
+// Not a table: each line is an entry of docs/reference/errors.md.
+Error file_error(std::string_view what, std::string_view operation, const SkippedFile& problem) {
+  const std::string text = std::string(what) + " " + quoted(problem.path, 4096) + ": " + std::strerror(problem.error);
+  const auto of = [&text](ErrorCode code) { return Error(code, text); };
+  const bool is_archive = operation == "unpack";
+  switch (problem.error) {
+    case ENOENT: return of(ErrorCode::not_found).with_slug("file_not_found");
+    case EEXIST: return of(ErrorCode::already_exists).with_slug("file_exists");
+    case EACCES:
+    case EPERM:
+    case EROFS: return of(ErrorCode::permission_denied).with_slug("file_access_denied");
+    case EISDIR: return of(ErrorCode::failed_precondition).with_slug("is_a_directory");
+    case ENOTDIR: return of(ErrorCode::failed_precondition).with_slug("not_a_directory");
+    case ENOTEMPTY:
+      return of(ErrorCode::failed_precondition)
+          .with_slug("directory_not_empty")
+          .with_hint("recursive=true removes what is in it too");
+    case ENOTSUP: return of(ErrorCode::failed_precondition).with_slug("not_a_regular_file");
+    case ESTALE: return of(ErrorCode::failed_precondition).with_slug("file_changed");
+    case EBUSY: return of(ErrorCode::failed_precondition).with_slug("file_busy");
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      if (operation == "watch")
+        return of(ErrorCode::resource_exhausted)
+            .with_slug("too_many_watches")
+            .with_hint("a sandbox can watch 8192 directories: watch a smaller tree, or one without recursive");
+      return of(ErrorCode::failed_precondition)
+          .with_slug("disk_full")
+          .with_hint("remove files, or use a sandbox with a larger limits.disk_bytes");
+    case ENAMETOOLONG: return of(ErrorCode::invalid_argument).with_slug("invalid_path");
+    case EBADMSG:
+    case EPIPE: return of(ErrorCode::invalid_argument).with_slug("invalid_archive");
+    case EINVAL:
+      if (operation == "glob" || operation == "grep")
+        return of(ErrorCode::invalid_argument).with_slug("invalid_pattern");
+      return of(ErrorCode::invalid_argument).with_slug("invalid_path");
+    case EXDEV:
+    case ELOOP:
+      if (is_archive) return of(ErrorCode::invalid_argument).with_slug("archive_escapes");
+      break;
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE: return of(ErrorCode::resource_exhausted).with_slug("sandbox_busy");
+    default: break;
+  }
+  return of(ErrorCode::failed_precondition).with_slug("file_operation_failed");
+}
+
+FileOperation::FileOperation(boost::asio::io_context& loop, const std::shared_ptr<SandboxHandle>& sandbox,
+                             std::string what, std::string operation, guest_client::Process process, UniqueFd input)
+    : sandbox_(sandbox),
+      what_(std::move(what)),
+      operation_(std::move(operation)),
+      process_(std::move(process)),
+      loop_(loop) {
+  if (input) input_.emplace(loop.get_executor(), std::move(input));
+}
+
+io::Task<std::unique_ptr<FileOperation>> FileOperation::start(boost::asio::io_context& loop,
+                                                              std::shared_ptr<SandboxHandle> sandbox, std::string what,
+                                                              std::vector<std::string> words, Input input) {
+  guest_client::StartSpec spec;
+  spec.program = guest_protocol::Program::files;
+  spec.argv = std::move(words);
+  Pipe pipe;
+  if (input == Input::pipe) {
+    LMSB_CO_TRY(pipe, make_pipe());
+  }
+  LMSB_CO_TRY(auto process, sandbox->channel().start(spec, pipe.read ? pipe.read.get() : -1));
+  pipe.read.reset();
+  std::unique_ptr<FileOperation> self(new FileOperation(loop, std::move(sandbox), std::move(what), spec.argv.front(),
+                                                        std::move(process), std::move(pipe.write)));
+  LMSB_CO_CHECK(co_await self->process_.wait_started(io::Deadline::in(kStartLimit)));
+  self->output_ = self->process_.take_stdout();
+  if (!self->output_) {  // it has not even begun
+    const auto ending = co_await self->process_.wait_ended(io::Deadline::in(kEndLimit));
+    if (ending.ok() && ending->kind == Ending::Kind::start_failed) co_return not_started(self->what_, *ending);
+    co_return self->lost();
+  }
+  self->watch_.emplace(loop.get_executor(), self->output_);
+  co_return std::move(self);
+}
+
+Error FileOperation::something_else() const {
+  return Error(ErrorCode::unavailable, what_ + ": the sandbox answered something else")
+      .with_slug("file_operation_lost");
+}
+
+Error FileOperation::late() const {
+  return Error(ErrorCode::deadline_exceeded, what_ + ": not done within its time limit")
+      .with_slug("file_operation_timeout");
+}
+
+Error FileOperation::error_of(const SkippedFile& problem) const { return file_error(what_, operation_, problem); }
+
+Error FileOperation::lost() const {
+  const auto sandbox = sandbox_.lock();
+  if (!sandbox || sandbox->channel().is_closed())
+    return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
+  return Error(ErrorCode::unavailable, what_ + ": its process in the sandbox was ended")
+      .with_slug("file_operation_lost")
+      .with_hint("it may have been killed from within, or for want of memory");
+}
+
+// Waits for output and takes it. At its end: why it ended.
+io::Task<void> FileOperation::take_output() {
+  std::array<char, 16 * 1024> part;  // NOLINT: written before it is read
+  const ssize_t n = os::read_pipe_now(output_.get(), part.data(), part.size());
+  if (n > 0) reader_.feed({part.data(), static_cast<std::size_t>(n)});
+  if (n > 0 || (n < 0 && errno == EAGAIN)) co_return Status();
+  const auto ending = co_await process_.wait_ended(io::Deadline::in(kEndLimit));
+  if (ending.ok() && ending->kind == Ending::Kind::start_failed) co_return not_started(what_, *ending);
+  co_return lost();
+}
+
+io::Task<FileRecord> FileOperation::next(io::Deadline deadline) {
+  for (;;) {
+    LMSB_CO_TRY(auto record, reader_.next());
+    if (record) {
+      if (const auto* failed = std::get_if<FileFailed>(&*record)) co_return error_of(failed->what);
+      co_return *std::move(record);
+    }
+    const Status readable = co_await watch_->readable(deadline);
+    if (!readable.ok() && readable.error().code() == ErrorCode::deadline_exceeded) co_return late();
+    LMSB_CO_CHECK(readable);
+    LMSB_CO_CHECK(co_await take_output());
+  }
+}
+
+io::Task<FileDone> FileOperation::finish(Sinks sinks, milliseconds limit) {
+  const io::Deadline deadline = io::Deadline::in(limit);
+  const auto has_room = [&sinks](const auto* place) { return place != nullptr && place->size() < sinks.limit; };
+  std::uint64_t octets = 0;
+  for (;;) {
+    LMSB_CO_TRY(auto record, co_await next(deadline));
+    octets += text_size(record);
+    if (octets > 2 * guest_protocol::kMaxListed) co_return something_else();
+    if (auto* done = std::get_if<FileDone>(&record)) {
+      if (sinks.skipped != nullptr) sinks.skipped->count = done->skipped;
+      co_return std::move(*done);
+    }
+    if (auto* info = std::get_if<FileInfo>(&record); info != nullptr && has_room(sinks.entries)) {
+      sinks.entries->push_back(std::move(*info));
+    } else if (auto* match = std::get_if<GrepMatch>(&record); match != nullptr && has_room(sinks.matches)) {
+      sinks.matches->push_back(std::move(*match));
+    } else if (auto* file = std::get_if<ReplacedFile>(&record); file != nullptr && has_room(sinks.changed)) {
+      sinks.changed->push_back(std::move(*file));
+    } else if (auto* left_out = std::get_if<SkippedFile>(&record);
+               left_out != nullptr && sinks.skipped != nullptr && sinks.skipped->files.size() < kMaxFilePage) {
+      sinks.skipped->files.push_back(std::move(*left_out));
+    } else {
+      co_return something_else();
+    }
+  }
+}
+
+io::Task<void> FileOperation::send(std::string octets) {
+  co_return co_await input_->write_all(std::move(octets), io::Deadline::in(kInputLimit));
+}
+
+io::Task<void> FileOperation::send_body(http::BodyReader& body) {
+  for (;;) {
+    LMSB_CO_TRY(std::string piece, co_await body.read());
+    const bool is_end = piece.empty();
+    for (std::size_t at = 0; is_end || at < piece.size(); at += guest_protocol::kMaxChunk) {
+      const std::string_view part = std::string_view(piece).substr(at, guest_protocol::kMaxChunk);
+      const guest_protocol::ChunkHeader header{static_cast<std::uint32_t>(part.size())};
+      std::string chunk(reinterpret_cast<const char*>(&header), sizeof header);
+      chunk += part;
+      const Status sent = co_await send(std::move(chunk));
+      if (!sent.ok() && sent.error().code() == ErrorCode::cancelled) co_return sent;
+      if (!sent.ok() && sent.error().code() == ErrorCode::deadline_exceeded) co_return late();
+      if (!sent.ok() || is_end) co_return Status();
+    }
+  }
+}
+
+}  // namespace lmsb::control

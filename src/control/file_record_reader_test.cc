@@ -1,0 +1,112 @@
+#include "control/file_record_reader.h"
+
+#include <cstring>
+#include <sys/stat.h>
+
+#include <gtest/gtest.h>
+
+#include "control/file_operation.h"
+#include "control/sandbox_files.h"
+#include "guest_protocol/file_records.h"
+
+namespace lmsb::control {
+namespace {
+
+using guest_protocol::RecordKind;
+
+template <class Fixed>
+std::string record(RecordKind kind, const Fixed& fixed, const std::string& texts = {}) {
+  const guest_protocol::RecordHeader header{guest_protocol::kRecordMagic, kind,
+                                            static_cast<std::uint32_t>(sizeof fixed + texts.size())};
+  return std::string(reinterpret_cast<const char*>(&header), sizeof header) +
+         std::string(reinterpret_cast<const char*>(&fixed), sizeof fixed) + texts;
+}
+
+guest_protocol::EntryRecord entry_of(std::uint32_t path, std::uint32_t owner) {
+  guest_protocol::EntryRecord entry{};
+  entry.mode = S_IFREG | 0644U;
+  entry.size = 5;
+  entry.path_size = path;
+  entry.owner_size = owner;
+  return entry;
+}
+
+bool is_malformed(const std::string& octets) {
+  FileRecordReader reader;
+  reader.feed(octets);
+  return !reader.next().ok();
+}
+
+TEST(FileRecordReader, TakesRecordsFromPiecesOfAnySize) {
+  const std::string stream = record(RecordKind::entry, entry_of(2, 4), "/aroot") +
+                             record(RecordKind::done, guest_protocol::DoneRecord{1, 5, 2, 1, 3}, "cur");
+  for (std::size_t piece = 1; piece <= stream.size(); ++piece) {
+    FileRecordReader reader;
+    std::vector<FileRecord> records;
+    for (std::size_t at = 0; at < stream.size(); at += piece) {
+      reader.feed(std::string_view(stream).substr(at, piece));
+      for (;;) {
+        auto next = reader.next();
+        ASSERT_TRUE(next.ok());
+        if (!*next) break;
+        records.push_back(**std::move(next));
+      }
+    }
+    ASSERT_EQ(records.size(), 2U);
+    const auto& info = std::get<FileInfo>(records[0]);
+    EXPECT_EQ(info.path, "/a");
+    EXPECT_EQ(info.owner, "root");
+    EXPECT_EQ(info.type, FileType::file);
+    EXPECT_EQ(info.mode, 0644U);
+    const auto& done = std::get<FileDone>(records[1]);
+    EXPECT_EQ(done.cursor, "cur");
+    EXPECT_EQ(done.skipped, 2U);
+    EXPECT_TRUE(done.is_truncated);
+  }
+}
+
+TEST(FileRecordReader, RefusesSizesThatDoNotAddUp) {
+  EXPECT_TRUE(is_malformed(record(RecordKind::entry, entry_of(3, 0), "/a")));
+  EXPECT_TRUE(is_malformed(record(RecordKind::entry, entry_of(1, 0), "/a")));
+  EXPECT_TRUE(is_malformed(record(RecordKind::entry, entry_of(0xFFFFFFFF, 1), "/a")));
+  EXPECT_TRUE(is_malformed(record(RecordKind::entry, entry_of(5000, 0), std::string(5000, 'a'))));
+  EXPECT_TRUE(is_malformed(record(RecordKind::entry, entry_of(1, 300), std::string(301, 'a'))));
+  EXPECT_TRUE(is_malformed(record(RecordKind::done, std::uint32_t{7})));
+  EXPECT_TRUE(is_malformed(record(static_cast<RecordKind>(99), std::uint32_t{7})));
+}
+
+TEST(FileRecordReader, RefusesARecordThatIsTooLargeBeforeItIsThere) {
+  const guest_protocol::RecordHeader header{guest_protocol::kRecordMagic, RecordKind::data,
+                                            guest_protocol::kMaxRecordBody + 1};
+  EXPECT_TRUE(is_malformed(std::string(reinterpret_cast<const char*>(&header), sizeof header)));
+  EXPECT_TRUE(is_malformed(std::string(12, 'x')));
+}
+
+TEST(FileErrors, NameThePathAndTheCause) {
+  const Error error = file_error("write", "write", {"/a b", ENOSPC});
+  EXPECT_EQ(error.slug(), "disk_full");
+  EXPECT_EQ(error.message(), "write \"/a b\": No space left on device");
+  EXPECT_EQ(file_error("read", "read", {"/a", ENOENT}).code(), ErrorCode::not_found);
+  EXPECT_EQ(file_error("search", "grep", {"a(", EINVAL}).slug(), "invalid_pattern");
+  EXPECT_EQ(file_error("unpack to", "unpack", {"/a", ELOOP}).slug(), "archive_escapes");
+  EXPECT_EQ(file_error("read", "read", {"/a", ELOOP}).slug(), "file_operation_failed");
+}
+
+TEST(FileErrors, AreNeverOurBug) {
+  for (int error = 1; error < 140; ++error)
+    EXPECT_NE(file_error("read", "read", {"/a", error}).code(), ErrorCode::internal) << error;
+}
+
+TEST(FilePaths, AreRelativeToTheWorkingDirectory) {
+  EXPECT_EQ(*absolute_path("/workspace", "a"), "/workspace/a");
+  EXPECT_EQ(*absolute_path("/workspace", "/a//b/./c/"), "/a/b/c");
+  EXPECT_EQ(*absolute_path("/", "."), "/");
+  EXPECT_EQ(*absolute_path("/w", "../a"), "/w/../a");
+  EXPECT_FALSE(absolute_path("/w", "").ok());
+  EXPECT_FALSE(absolute_path("/w", std::string("a\0b", 3)).ok());
+  EXPECT_FALSE(absolute_path("/w", std::string(4096, 'a')).ok());
+  EXPECT_TRUE(absolute_path("/w", "/" + std::string(4094, 'a')).ok());
+}
+
+}  // namespace
+}  // namespace lmsb::control

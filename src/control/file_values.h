@@ -1,0 +1,204 @@
+#pragma once
+// What the file API asks for and answers: plain values. Paths are octets, as Linux has them; an absolute one, or one
+// relative to the sandbox's working directory. Structs that are passed to coroutines have constructors.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace lmsb::control {
+
+enum class FileType : std::uint8_t { file, directory, symlink, fifo, socket, character_device, block_device, unknown };
+std::string_view to_string(FileType type);
+
+struct FileTime {
+  std::int64_t seconds = 0;  // since 1970
+  std::uint32_t nanoseconds = 0;
+};
+
+struct FileInfo {
+  std::string path;  // absolute
+  FileType type = FileType::unknown;
+  std::uint64_t size = 0;
+  std::uint32_t mode = 0;  // permission bits, 07777
+  std::uint32_t uid = 0;   // inside
+  std::uint32_t gid = 0;
+  std::string owner;  // "" = the sandbox's /etc/passwd has no name for it
+  std::string group;
+  std::uint32_t links = 0;
+  FileTime modified;
+  FileTime changed;          // of the inode: no program can set it
+  std::int64_t seen_at = 0;  // seconds since 1970, by the sandbox's clock
+  std::uint64_t inode = 0;
+  std::string target;  // of a symbolic link
+};
+
+// An entity tag for If-None-Match and If-Range, with its quotes. Weak (`W/`) while the file was changed less than two
+// seconds before it was looked at: a further change may then not show in its times.
+std::string etag_of(const FileInfo& info);
+
+// What was left out, and why.
+struct SkippedFile {
+  std::string path;
+  int error = 0;  // errno
+};
+struct Skipped {
+  std::vector<SkippedFile> files;  // the first of them
+  std::uint64_t count = 0;         // of all
+};
+
+struct FilePlace {
+  FilePlace() = default;
+  FilePlace(std::string s, std::string p) : sandbox(std::move(s)), path(std::move(p)) {}
+  std::string sandbox;  // id, prefix or name
+  std::string path;
+};
+
+struct FileStat {
+  FileInfo info;
+  std::optional<FileInfo> target;  // what a symbolic link leads to, if there is something
+};
+
+struct WriteFile {
+  enum class How : std::uint8_t {
+    replace,  // all or nothing: the old file stays until the new one is whole
+    create,   // the same; an error when there is something
+    append,
+  };
+  WriteFile() = default;
+  FilePlace at;
+  How how = How::replace;
+  std::optional<std::uint32_t> mode;  // nothing = of the file that is replaced, else 0644
+};
+
+constexpr std::uint64_t kMaxFilePage = 10'000;
+
+struct ListFiles {
+  ListFiles() = default;
+  FilePlace at;
+  std::uint64_t depth = 1;  // 1 = the directory itself
+  std::uint64_t limit = 1000;
+  std::string cursor;
+};
+
+struct GlobFiles {
+  GlobFiles() = default;
+  FilePlace at;
+  std::string pattern;
+  std::uint64_t limit = 1000;
+};
+
+struct FilePage {
+  std::vector<FileInfo> data;
+  std::optional<std::string> next_cursor;
+  bool is_truncated = false;
+  Skipped skipped;
+};
+
+struct MakeDirectory {
+  MakeDirectory() = default;
+  FilePlace at;
+  std::uint32_t mode = 0755;
+  bool parents = true;  // also what is missing above it; it may be there already
+};
+
+struct MoveFile {
+  MoveFile() = default;
+  FilePlace at;
+  std::string to;
+  bool overwrite = false;
+};
+
+struct MovedFile {
+  FileInfo info;  // where it is now
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;
+  Skipped skipped;
+};
+
+struct RemoveFile {
+  RemoveFile() = default;
+  FilePlace at;
+  bool recursive = false;
+};
+
+struct ChangeMode {
+  ChangeMode() = default;
+  FilePlace at;
+  std::uint32_t mode = 0644;
+  bool recursive = false;
+};
+
+struct GrepFiles {
+  GrepFiles() = default;
+  FilePlace at;
+  std::string pattern;
+  bool is_regex = false;
+  bool ignores_case = false;
+  std::string names;  // a pattern for names of files; "" = all
+  std::uint64_t limit = 1000;
+};
+
+struct GrepMatch {
+  std::string path;
+  std::uint64_t line = 0;  // from 1
+  std::string text;
+  bool is_cut = false;
+};
+
+struct GrepResult {
+  std::vector<GrepMatch> matches;
+  std::uint64_t files = 0;  // that were looked at
+  bool is_truncated = false;
+  Skipped skipped;
+};
+
+struct ReplaceInFiles {
+  ReplaceInFiles() = default;
+  FilePlace at;
+  std::string old_text;
+  std::string new_text;
+  std::string names;
+  std::uint64_t limit = 1000;  // files
+};
+
+struct ReplacedFile {
+  std::string path;
+  std::uint64_t replacements = 0;
+};
+
+struct ReplaceResult {
+  std::vector<ReplacedFile> files;
+  std::uint64_t replacements = 0;
+  bool is_truncated = false;
+  Skipped skipped;
+};
+
+struct WatchFiles {
+  WatchFiles() = default;
+  FilePlace at;           // a directory
+  bool recursive = true;  // what is below it, too; symbolic links are not followed
+};
+// Something that happened to `path`. Of what is in a new directory an event may come twice.
+struct FileEvent {
+  enum class Kind : std::uint8_t {
+    created,  // or moved here
+    written,
+    removed,
+    renamed,  // moved away; where to, if that is watched, is `created`
+    changed,  // permissions, owner, times
+    lost,     // more happened than could be told
+  };
+  Kind kind = Kind::lost;
+  std::string path;  // absolute
+  bool is_directory = false;
+};
+std::string_view to_string(FileEvent::Kind kind);
+
+struct UnpackResult {
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;
+  Skipped skipped;
+};
+
+}  // namespace lmsb::control

@@ -1,0 +1,392 @@
+#include "control/sandbox_files.h"
+
+#include <cstdio>
+
+#include "base/text.h"
+#include "guest_protocol/file_records.h"
+
+namespace lmsb::control {
+namespace {
+
+using std::chrono::milliseconds;
+using Input = FileOperation::Input;
+
+constexpr milliseconds kQuick{60'000};     // one file
+constexpr milliseconds kWhole{1'800'000};  // a tree
+constexpr milliseconds kPiece{120'000};    // the next piece of a stream
+constexpr std::size_t kMaxPattern = 4096;
+constexpr std::size_t kMaxReplaced = 60 * 1024;  // octets of the old text, and of the new one
+
+std::string octal(std::uint32_t mode) {
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), "%o", mode);
+  return text.data();
+}
+
+std::string flag(bool value) { return value ? "1" : "0"; }
+
+Error malformed_path(const std::string& path) {
+  return Error(ErrorCode::invalid_argument, "malformed path " + quoted(path)).with_slug("invalid_path");
+}
+
+Status check_text(const std::string& text, std::size_t most, const char* name) {
+  if (text.size() <= most && text.find('\0') == std::string::npos) return {};
+  return Error(ErrorCode::invalid_argument,
+               std::string(name) + " is longer than " + std::to_string(most) + " bytes, or has a NUL in it")
+      .with_slug("invalid_request");
+}
+
+Status check_pattern(const std::string& pattern, const char* name) {
+  if (pattern.empty())
+    return Error(ErrorCode::invalid_argument, std::string(name) + " is empty").with_slug("invalid_pattern");
+  return check_text(pattern, kMaxPattern, name);
+}
+
+// Sets the limit in force; returns it as the program wants it.
+std::string limit_text(std::uint64_t& limit) {
+  limit = std::clamp<std::uint64_t>(limit, 1, kMaxFilePage);
+  return std::to_string(limit);
+}
+
+Error something_else() {
+  return Error(ErrorCode::unavailable, "the sandbox answered something else").with_slug("file_operation_lost");
+}
+
+Result<FileInfo> only(std::vector<FileInfo> entries) {
+  if (!entries.empty()) return std::move(entries.front());
+  return Error(ErrorCode::unavailable, "the sandbox did not say what it did").with_slug("file_operation_lost");
+}
+
+}  // namespace
+
+Result<std::string> absolute_path(const std::string& workdir, const std::string& path) {
+  if (path.empty() || path.find('\0') != std::string::npos) return malformed_path(path);
+  std::string whole = path.front() == '/' ? path : workdir + "/" + path;
+  if (whole.size() > guest_protocol::kMaxFilePath) return malformed_path(path);
+  std::string clean;
+  for (std::size_t at = 0; at < whole.size();) {  // "a//b/./c" is "a/b/c"; ".." is the sandbox's to follow
+    const std::size_t end = std::min(whole.find('/', at), whole.size());
+    const std::string_view part = std::string_view(whole).substr(at, end - at);
+    if (!part.empty() && part != ".") clean += "/" + std::string(part);
+    at = end + 1;
+  }
+  return clean.empty() ? "/" : clean;
+}
+
+// An operation, counted as long as it lives.
+struct SandboxFiles::Running {
+  // `c` is of the SandboxFiles, which outlives it.
+  Running(Counts& c, std::string o, std::string s) : counts(c), owner(std::move(o)), sandbox(std::move(s)) {
+    ++counts.of_owner[owner];
+    ++counts.of_sandbox[sandbox];
+    ++counts.total;
+  }
+  ~Running() {
+    --counts.total;
+    if (--counts.of_owner[owner] == 0) counts.of_owner.erase(owner);
+    if (--counts.of_sandbox[sandbox] == 0) counts.of_sandbox.erase(sandbox);
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+  Counts& counts;
+  std::string owner;
+  std::string sandbox;
+  std::unique_ptr<FileOperation> operation;
+};
+
+bool SandboxFiles::Counts::has_room(const std::string& owner, const std::string& sandbox) const {
+  const auto count = [](const auto& map, const std::string& key) {
+    const auto found = map.find(key);
+    return found == map.end() ? 0 : found->second;
+  };
+  return total < kMaxOperations && count(of_owner, owner) < kMaxOfOwner && count(of_sandbox, sandbox) < kMaxOfSandbox;
+}
+
+io::Task<std::unique_ptr<SandboxFiles::Running>> SandboxFiles::start(Principal who, FilePlace at, std::string what,
+                                                                     Words words, Input input,
+                                                                     std::size_t second_path) {
+  LMSB_CO_TRY(auto home, lookup_(who, at.sandbox));
+  if (second_path > 0) {
+    LMSB_CO_TRY(words[second_path], absolute_path(home.workdir, words[second_path]));
+  }
+  LMSB_CO_TRY(std::string path, absolute_path(home.workdir, at.path));
+  const bool is_watch = words.front() == "watch";
+  words.insert(words.begin() + 1, std::move(path));
+  Counts& counts = is_watch ? watching_ : running_;
+  const std::string sandbox = home.sandbox->id();
+  if (!counts.has_room(who.name, sandbox))
+    co_return Error(ErrorCode::resource_exhausted, "too many file operations run already")
+        .with_slug("too_many_file_operations")
+        .with_hint("wait for some of them: 32 run at once in a sandbox, 128 of one owner, 256 in all");
+  auto running = std::make_unique<Running>(counts, who.name, sandbox);
+  LMSB_CO_TRY(running->operation,
+              co_await FileOperation::start(loop_, std::move(home.sandbox), std::move(what), std::move(words), input));
+  co_return std::move(running);
+}
+
+io::Task<FileStat> SandboxFiles::stat(Principal who, FilePlace at) {
+  Words words = {"stat"};
+  LMSB_CO_TRY(const auto running,
+              co_await start(std::move(who), std::move(at), "look at", std::move(words), Input::none));
+  std::vector<FileInfo> entries;
+  FileOperation::Sinks sinks;
+  sinks.entries = &entries;
+  LMSB_CO_CHECK(co_await running->operation->finish(sinks, kQuick));
+  FileStat result;
+  if (entries.size() > 1) result.target = std::move(entries[1]);
+  LMSB_CO_TRY(result.info, only(std::move(entries)));
+  co_return result;
+}
+
+namespace {
+
+// Data up to `done`.
+io::Task<std::string> next_data(FileOperation& operation) {
+  LMSB_CO_TRY(auto record, co_await operation.next(io::Deadline::in(kPiece)));
+  if (auto* data = std::get_if<FileData>(&record); data != nullptr && !data->octets.empty())
+    co_return std::move(data->octets);
+  if (std::holds_alternative<FileDone>(record)) co_return std::string();
+  co_return something_else();
+}
+
+}  // namespace
+
+io::Task<std::unique_ptr<FileContent>> SandboxFiles::open(Principal who, FilePlace at) {
+  class Content final : public FileContent {
+   public:
+    Content(std::unique_ptr<Running> running, FileInfo info) : running_(std::move(running)), info_(std::move(info)) {}
+    const FileInfo& info() const override { return info_; }
+    io::Task<void> select(std::uint64_t offset, std::uint64_t length) override {
+      left_ = length;
+      const guest_protocol::ReadOrder order{offset, length};
+      std::string octets(reinterpret_cast<const char*>(&order), sizeof order);
+      co_return co_await running_->operation->send(std::move(octets));
+    }
+    // Exactly what was selected, whatever the sandbox would like to add.
+    io::Task<std::string> read() override {
+      if (left_ == 0) co_return std::string();
+      LMSB_CO_TRY(std::string octets, co_await next_data(*running_->operation));
+      if (octets.empty() || octets.size() > left_)
+        co_return Error(ErrorCode::unavailable, "the sandbox sent another number of octets than it said")
+            .with_slug("file_operation_lost");
+      left_ -= octets.size();
+      co_return octets;
+    }
+
+   private:
+    std::unique_ptr<Running> running_;
+    FileInfo info_;
+    std::uint64_t left_ = 0;
+  };
+  Words words = {"read"};
+  LMSB_CO_TRY(auto running, co_await start(std::move(who), std::move(at), "read", std::move(words), Input::pipe));
+  LMSB_CO_TRY(auto record, co_await running->operation->next(io::Deadline::in(kQuick)));
+  auto* info = std::get_if<FileInfo>(&record);
+  if (info == nullptr) co_return something_else();
+  std::unique_ptr<FileContent> content = std::make_unique<Content>(std::move(running), std::move(*info));
+  co_return std::move(content);
+}
+
+io::Task<FileInfo> SandboxFiles::write(Principal who, WriteFile request, std::shared_ptr<http::BodyReader> body) {
+  const char* const how = request.how == WriteFile::How::append   ? "append"
+                          : request.how == WriteFile::How::create ? "create"
+                                                                  : "replace";
+  Words words = {"write", how, request.mode ? octal(*request.mode) : "-"};
+  LMSB_CO_TRY(const auto running,
+              co_await start(std::move(who), std::move(request.at), "write", std::move(words), Input::pipe));
+  LMSB_CO_CHECK(co_await running->operation->send_body(*body));
+  std::vector<FileInfo> entries;
+  FileOperation::Sinks sinks;
+  sinks.entries = &entries;
+  LMSB_CO_CHECK(co_await running->operation->finish(sinks, kQuick));
+  co_return only(std::move(entries));
+}
+
+io::Task<FilePage> SandboxFiles::page(std::unique_ptr<Running> running, std::uint64_t limit) {
+  FilePage result;
+  FileOperation::Sinks sinks;
+  sinks.limit = limit;
+  sinks.entries = &result.data;
+  sinks.skipped = &result.skipped;
+  LMSB_CO_TRY(const auto done, co_await running->operation->finish(sinks, kWhole));
+  result.is_truncated = done.is_truncated;
+  if (!done.cursor.empty()) result.next_cursor = done.cursor;
+  co_return result;
+}
+
+io::Task<FilePage> SandboxFiles::list(Principal who, ListFiles request) {
+  if (request.cursor.find('\0') != std::string::npos || request.cursor.size() > guest_protocol::kMaxFilePath)
+    co_return Error(ErrorCode::invalid_argument, "cursor is not one that a page gave").with_slug("invalid_request");
+  Words words = {"list", std::to_string(std::max<std::uint64_t>(1, request.depth)), limit_text(request.limit),
+                 request.cursor};
+  LMSB_CO_TRY(auto running,
+              co_await start(std::move(who), std::move(request.at), "list", std::move(words), Input::none));
+  co_return co_await page(std::move(running), request.limit);
+}
+
+io::Task<FilePage> SandboxFiles::glob(Principal who, GlobFiles request) {
+  LMSB_CO_CHECK(check_pattern(request.pattern, "pattern"));
+  Words words = {"glob", request.pattern, limit_text(request.limit)};
+  LMSB_CO_TRY(auto running,
+              co_await start(std::move(who), std::move(request.at), "search", std::move(words), Input::none));
+  LMSB_CO_TRY(auto result, co_await page(std::move(running), request.limit));
+  result.next_cursor.reset();
+  co_return result;
+}
+
+io::Task<FileInfo> SandboxFiles::make_directory(Principal who, MakeDirectory request) {
+  Words words = {"mkdir", octal(request.mode), flag(request.parents)};
+  LMSB_CO_TRY(const auto running,
+              co_await start(std::move(who), std::move(request.at), "make directory", std::move(words), Input::none));
+  std::vector<FileInfo> entries;
+  FileOperation::Sinks sinks;
+  sinks.entries = &entries;
+  LMSB_CO_CHECK(co_await running->operation->finish(sinks, kQuick));
+  co_return only(std::move(entries));
+}
+
+io::Task<MovedFile> SandboxFiles::moved(Principal who, MoveFile request, std::string what, std::string operation) {
+  Words words = {std::move(operation), request.to, flag(request.overwrite)};
+  LMSB_CO_TRY(const auto running,
+              co_await start(std::move(who), std::move(request.at), std::move(what), std::move(words), Input::none, 1));
+  MovedFile result;
+  std::vector<FileInfo> entries;
+  FileOperation::Sinks sinks;
+  sinks.entries = &entries;
+  sinks.skipped = &result.skipped;
+  LMSB_CO_TRY(const auto done, co_await running->operation->finish(sinks, kWhole));
+  result.files = done.count;
+  result.bytes = done.bytes;
+  LMSB_CO_TRY(result.info, only(std::move(entries)));
+  co_return result;
+}
+
+io::Task<MovedFile> SandboxFiles::move(Principal who, MoveFile request) {
+  return moved(std::move(who), std::move(request), "move", "move");
+}
+
+io::Task<MovedFile> SandboxFiles::copy(Principal who, MoveFile request) {
+  return moved(std::move(who), std::move(request), "copy", "copy");
+}
+
+io::Task<std::uint64_t> SandboxFiles::remove(Principal who, RemoveFile request) {
+  Words words = {"remove", flag(request.recursive)};
+  LMSB_CO_TRY(const auto running,
+              co_await start(std::move(who), std::move(request.at), "remove", std::move(words), Input::none));
+  FileOperation::Sinks sinks;
+  LMSB_CO_TRY(const auto done, co_await running->operation->finish(sinks, kWhole));
+  co_return done.count;
+}
+
+io::Task<std::uint64_t> SandboxFiles::change_mode(Principal who, ChangeMode request) {
+  Words words = {"chmod", octal(request.mode), flag(request.recursive)};
+  LMSB_CO_TRY(const auto running, co_await start(std::move(who), std::move(request.at), "change the mode of",
+                                                 std::move(words), Input::none));
+  FileOperation::Sinks sinks;
+  LMSB_CO_TRY(const auto done, co_await running->operation->finish(sinks, kWhole));
+  co_return done.count;
+}
+
+io::Task<GrepResult> SandboxFiles::grep(Principal who, GrepFiles request) {
+  LMSB_CO_CHECK(check_pattern(request.pattern, "pattern"));
+  LMSB_CO_CHECK(check_text(request.names, kMaxPattern, "names"));
+  Words words = {"grep",
+                 request.pattern,
+                 request.is_regex ? "regex" : "fixed",
+                 request.ignores_case ? "any" : "exact",
+                 request.names,
+                 limit_text(request.limit)};
+  LMSB_CO_TRY(const auto running,
+              co_await start(std::move(who), std::move(request.at), "search", std::move(words), Input::none));
+  GrepResult result;
+  FileOperation::Sinks sinks;
+  sinks.limit = request.limit;
+  sinks.matches = &result.matches;
+  sinks.skipped = &result.skipped;
+  LMSB_CO_TRY(const auto done, co_await running->operation->finish(sinks, kWhole));
+  result.files = done.count;
+  result.is_truncated = done.is_truncated;
+  co_return result;
+}
+
+io::Task<ReplaceResult> SandboxFiles::replace(Principal who, ReplaceInFiles request) {
+  if (request.old_text.empty())
+    co_return Error(ErrorCode::invalid_argument, "old is empty").with_slug("invalid_request");
+  LMSB_CO_CHECK(check_text(request.old_text, kMaxReplaced, "old"));
+  LMSB_CO_CHECK(check_text(request.new_text, kMaxReplaced, "new"));
+  LMSB_CO_CHECK(check_text(request.names, kMaxPattern, "names"));
+  Words words = {"replace", request.old_text, request.new_text, request.names, limit_text(request.limit)};
+  LMSB_CO_TRY(const auto running,
+              co_await start(std::move(who), std::move(request.at), "replace in", std::move(words), Input::none));
+  ReplaceResult result;
+  FileOperation::Sinks sinks;
+  sinks.limit = request.limit;
+  sinks.changed = &result.files;
+  sinks.skipped = &result.skipped;
+  LMSB_CO_TRY(const auto done, co_await running->operation->finish(sinks, kWhole));
+  result.replacements = done.count;
+  result.is_truncated = done.is_truncated;
+  co_return result;
+}
+
+io::Task<std::unique_ptr<FileStream>> SandboxFiles::pack(Principal who, FilePlace at, bool skip_unreadable) {
+  // The first piece is read before there is an answer, so that what cannot begin is a proper error.
+  class Archive final : public FileStream {
+   public:
+    Archive(std::unique_ptr<Running> running, std::string first)
+        : running_(std::move(running)), first_(std::move(first)) {}
+    io::Task<std::string> read() override {
+      if (!first_.empty()) co_return std::exchange(first_, {});
+      co_return co_await next_data(*running_->operation);
+    }
+
+   private:
+    std::unique_ptr<Running> running_;
+    std::string first_;
+  };
+  Words words = {"pack", flag(skip_unreadable)};
+  LMSB_CO_TRY(auto running, co_await start(std::move(who), std::move(at), "archive", std::move(words), Input::none));
+  LMSB_CO_TRY(std::string first, co_await next_data(*running->operation));
+  std::unique_ptr<FileStream> archive = std::make_unique<Archive>(std::move(running), std::move(first));
+  co_return std::move(archive);
+}
+
+io::Task<std::unique_ptr<FileWatch>> SandboxFiles::watch(Principal who, WatchFiles request) {
+  class Watch final : public FileWatch {
+   public:
+    explicit Watch(std::unique_ptr<Running> running) : running_(std::move(running)) {}
+    io::Task<std::optional<FileEvent>> next(io::Deadline deadline) override {
+      LMSB_CO_TRY(auto record, co_await running_->operation->next(deadline));
+      if (auto* event = std::get_if<FileEvent>(&record)) co_return std::optional<FileEvent>(std::move(*event));
+      if (std::holds_alternative<FileDone>(record)) co_return std::optional<FileEvent>();
+      co_return something_else();
+    }
+
+   private:
+    std::unique_ptr<Running> running_;
+  };
+  Words words = {"watch", flag(request.recursive)};
+  LMSB_CO_TRY(auto running,
+              co_await start(std::move(who), std::move(request.at), "watch", std::move(words), Input::none));
+  LMSB_CO_TRY(const auto record, co_await running->operation->next(io::Deadline::in(kWhole)));
+  if (!std::holds_alternative<FileArmed>(record)) co_return something_else();
+  std::unique_ptr<FileWatch> watch = std::make_unique<Watch>(std::move(running));
+  co_return std::move(watch);
+}
+
+io::Task<UnpackResult> SandboxFiles::unpack(Principal who, FilePlace at, std::shared_ptr<http::BodyReader> body) {
+  Words words = {"unpack"};
+  LMSB_CO_TRY(const auto running,
+              co_await start(std::move(who), std::move(at), "unpack to", std::move(words), Input::pipe));
+  LMSB_CO_CHECK(co_await running->operation->send_body(*body));
+  UnpackResult result;
+  FileOperation::Sinks sinks;
+  sinks.skipped = &result.skipped;
+  LMSB_CO_TRY(const auto done, co_await running->operation->finish(sinks, kWhole));
+  result.files = done.count;
+  result.bytes = done.bytes;
+  co_return result;
+}
+
+}  // namespace lmsb::control

@@ -1,0 +1,130 @@
+// stat, read, write: one file at a time.
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <optional>
+#include <unistd.h>
+
+#include "base/unique_fd.h"
+#include "guest/file_answer.h"
+#include "guest/file_places.h"
+#include "guest/file_program.h"
+#include "guest_protocol/file_records.h"
+#include "os/atomic_file.h"
+
+namespace lmsb::guest {
+namespace {
+
+constexpr mode_t kUsualMode = 0644;
+constexpr mode_t kPermissions = 0777;
+
+std::array<char, 64 * 1024> block;
+
+// Why something that is there is no file to be read or written.
+int error_of_kind(mode_t mode) { return S_ISDIR(mode) ? EISDIR : ENOTSUP; }
+
+// All of stdin into `file`. Returns 0 or an errno.
+int take_input(int file) {
+  ChunkInput input;
+  for (;;) {
+    const ssize_t n = input.read(block.data(), block.size());
+    if (n == 0) return 0;
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    if (const int error = os::write_exactly(file, block.data(), static_cast<std::size_t>(n)); error != 0) return error;
+  }
+}
+
+[[noreturn]] void show_and_end(const char* path, int dir, const char* name) {
+  struct stat status {};
+  if (::fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) < 0) answer::failed(path, errno);
+  answer::entry_at(dir, name, path, status);
+  answer::done(1, static_cast<std::uint64_t>(status.st_size));
+}
+
+[[noreturn]] void append(const char* path, std::optional<mode_t> mode) {
+  const Place place = find_target(path, true);
+  if (place.exists && !S_ISREG(place.status.st_mode)) answer::failed(path, error_of_kind(place.status.st_mode));
+  const UniqueFd file(::openat(place.dir, place.name.data(),
+                               O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+                               mode.value_or(kUsualMode)));
+  struct stat status {};
+  if (!file || ::fstat(file.get(), &status) < 0) answer::failed(path, errno);
+  if (!S_ISREG(status.st_mode)) answer::failed(path, error_of_kind(status.st_mode));
+  if (mode && ::fchmod(file.get(), *mode) < 0) answer::failed(path, errno);
+  if (const int error = take_input(file.get()); error != 0) answer::failed(path, error);
+  show_and_end(path, place.dir, place.name.data());
+}
+
+}  // namespace
+
+void file_stat(char* const* args) {
+  const char* const path = args[0];
+  const Place place = find_existing(path);
+  answer::entry_at(place.dir, place.name.data(), path, place.status);
+  struct stat target {};
+  if (S_ISLNK(place.status.st_mode) && ::stat(path, &target) == 0) answer::entry(path, target);
+  answer::done(1);
+}
+
+// Sends what is asked for once the file has been seen: who asks knows then what there is. What is read is not a
+// snapshot; of a file that has become shorter the promised octets are missing, and the answer says ESTALE.
+void file_read(char* const* args) {
+  const char* const path = args[0];
+  // What is no file is not opened: that alone would be noticed at the other end of a FIFO.
+  const UniqueFd found(::open(path, O_PATH | O_CLOEXEC));
+  struct stat status {};
+  if (!found || ::fstat(found.get(), &status) < 0) answer::failed(path, errno);
+  if (!S_ISREG(status.st_mode)) answer::failed(path, error_of_kind(status.st_mode));
+  std::array<char, 32> self{};
+  std::snprintf(self.data(), self.size(), "/proc/self/fd/%d", found.get());
+  const UniqueFd file(::open(self.data(), O_RDONLY | O_NOCTTY | O_CLOEXEC));
+  if (!file) answer::failed(path, errno);
+  answer::entry(path, status);
+  answer::flush();
+  guest_protocol::ReadOrder order{};
+  if (!read_input(&order, sizeof order)) answer::done(0);
+  std::uint64_t at = order.offset;
+  for (std::uint64_t left = order.length; left > 0;) {
+    const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(left, block.size()));
+    const ssize_t n = ::pread(file.get(), block.data(), part, static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) answer::failed(path, n < 0 ? errno : ESTALE);
+    answer::data(block.data(), static_cast<std::size_t>(n));
+    at += static_cast<std::uint64_t>(n);
+    left -= static_cast<std::uint64_t>(n);
+  }
+  answer::done(1, order.length);
+}
+
+// A link in the last place is followed, as a shell's `>` does. The file that is replaced keeps its permissions unless
+// others are asked for; links to it by other names keep the old content.
+void file_write(char* const* args) {
+  const char* const path = args[0];
+  const std::string_view how = args[1];
+  std::optional<mode_t> mode;
+  if (std::strcmp(args[2], "-") != 0) mode = parse_mode(args[2]) & kPermissions;
+  if (how == "append") append(path, mode);
+  if (how != "create" && how != "replace") answer::failed(path, EINVAL);
+  const bool is_new = how == "create";
+  const Place place = is_new ? find_place(path, true) : find_target(path, true);
+  if (place.exists && is_new) answer::failed(path, EEXIST);
+  if (place.exists && !S_ISREG(place.status.st_mode)) answer::failed(path, error_of_kind(place.status.st_mode));
+  os::AtomicFile file(place.dir);
+  const mode_t usual = place.exists ? place.status.st_mode & kPermissions : kUsualMode;
+  int error = file.open(mode.value_or(usual));
+  if (error == 0) error = take_input(file.fd());
+  if (error == 0)
+    error =
+        file.commit(place.name.data(), is_new ? os::AtomicFile::Existing::kept : os::AtomicFile::Existing::replaced);
+  if (error != 0) {
+    file.discard();
+    answer::failed(path, error);
+  }
+  show_and_end(path, place.dir, place.name.data());
+}
+
+}  // namespace lmsb::guest

@@ -1,0 +1,222 @@
+// /v1/sandboxes/{id}/files and .../archive: the content of files, and whole directories as archives.
+#include "control/files.h"
+#include "server/file_fields.h"
+#include "server/file_headers.h"
+#include "server/v1_fields.h"
+#include "server/v1_routes.h"
+
+namespace lmsb::server {
+namespace {
+
+using control::FileInfo;
+using control::Files;
+
+constexpr Bytes kMaxUpload = Bytes::GiB(1024);  // the sandbox's disk is the bound that counts
+
+// A stream of a sandbox as an answer's body.
+class StreamBody final : public http::BodySource {
+ public:
+  explicit StreamBody(std::unique_ptr<control::FileStream> stream) : stream_(std::move(stream)) {}
+  io::Task<std::string> next() override { return stream_->read(); }
+
+ private:
+  std::unique_ptr<control::FileStream> stream_;
+};
+
+std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+control::FilePlace place_of(Call& call, std::string path) {
+  return control::FilePlace(call.request.params["id"], std::move(path));
+}
+
+http::Response info_answer(int status, const FileInfo& info) {
+  json::Writer out;
+  write_file_info(out, info);
+  return http::Response::json(status, std::move(out).str());
+}
+
+http::Response not_modified(const FileInfo& info) {
+  http::Response response;
+  response.status = 304;
+  set_file_headers(response, info);
+  return response;
+}
+
+http::Response beyond_the_end(const FileInfo& info) {
+  const Error error = Error(ErrorCode::invalid_argument, "the file has " + std::to_string(info.size) + " bytes")
+                          .with_slug("range_not_satisfiable");
+  http::Response response = error_answer(Dialect::v1, 416, error);
+  response.headers.set("Content-Range", "bytes */" + std::to_string(info.size));
+  return response;
+}
+
+// What a request wants of a file: 200, 206, 304 or 416, with the headers of the answer but no body.
+struct Choice {
+  http::Response response;
+  RangeChoice range;
+};
+
+Choice choose(const http::Request& request, const FileInfo& info) {
+  Choice choice;
+  const std::string etag = control::etag_of(info);
+  // A weak tag may be that of what stood there a moment ago.
+  const auto field = request.headers.find("If-None-Match");
+  if (field && !etag.starts_with("W/") && names_etag(*field, etag)) {
+    choice.response = not_modified(info);
+    return choice;
+  }
+  choice.range = {RangeChoice::Kind::whole, 0, info.size};
+  const auto condition = request.headers.find("If-Range");
+  const auto range = request.headers.find("Range");
+  if (range && (!condition || is_same_strongly(*condition, etag))) choice.range = choose_range(*range, info.size);
+  if (choice.range.kind == RangeChoice::Kind::unsatisfiable) {
+    choice.response = beyond_the_end(info);
+    return choice;
+  }
+  set_file_headers(choice.response, info);
+  set_download_headers(choice.response, base_name(info.path));
+  choice.response.headers.set("Accept-Ranges", "bytes");
+  if (choice.range.kind == RangeChoice::Kind::part) {
+    choice.response.status = 206;
+    choice.response.headers.set("Content-Range", "bytes " + std::to_string(choice.range.offset) + "-" +
+                                                     std::to_string(choice.range.offset + choice.range.length - 1) +
+                                                     "/" + std::to_string(info.size));
+  }
+  return choice;
+}
+
+io::Task<http::Response> download(Files& files, Call call) {
+  FileQuery query(call.request.query);
+  std::string path;
+  LMSB_CO_CHECK(query.take_path(path));
+  LMSB_CO_CHECK(query.finish());
+  control::FilePlace at = place_of(call, std::move(path));
+  LMSB_CO_TRY(auto content, co_await files.open(std::move(call.who), std::move(at)));
+  Choice choice = choose(call.request, content->info());
+  if (choice.response.status >= 300) co_return std::move(choice.response);
+  LMSB_CO_CHECK(co_await content->select(choice.range.offset, choice.range.length));
+  choice.response.source_size = choice.range.length;
+  choice.response.source = std::make_shared<StreamBody>(std::move(content));
+  co_return std::move(choice.response);
+}
+
+// What GET would say of a file; of a directory or anything else what there is to say.
+io::Task<http::Response> look(Files& files, Call call) {
+  FileQuery query(call.request.query);
+  std::string path;
+  LMSB_CO_CHECK(query.take_path(path));
+  LMSB_CO_CHECK(query.finish());
+  control::FilePlace at = place_of(call, std::move(path));
+  LMSB_CO_TRY(const auto found, co_await files.stat(std::move(call.who), std::move(at)));
+  const FileInfo& info = found.target ? *found.target : found.info;
+  http::Response response;
+  set_file_headers(response, info);
+  if (info.type == control::FileType::file) {
+    response.headers.set("Accept-Ranges", "bytes");
+    response.source_size = info.size;
+    set_download_headers(response, base_name(info.path));
+  }
+  co_return response;
+}
+
+Status read_how(FileQuery& query, const http::Request& request, control::WriteFile& out) {
+  bool append = false;
+  LMSB_CHECK(query.take_flag("append", append));
+  LMSB_CHECK(query.take_mode("mode", out.mode));
+  if (append) out.how = control::WriteFile::How::append;
+  // A part would replace the whole (RFC 9110 section 14.5), and so would what a condition should have kept.
+  for (const char* name : {"Content-Range", "If-Match", "If-Unmodified-Since"})
+    if (request.headers.find(name))
+      return Error(ErrorCode::invalid_argument, std::string(name) + " is not known here: a file is written whole")
+          .with_slug("invalid_request");
+  const auto none_match = request.headers.find("If-None-Match");
+  if (!none_match) return {};
+  if (*none_match != "*" || append)
+    return Error(ErrorCode::invalid_argument, "of If-None-Match only `*` is known here: create, never replace")
+        .with_slug("invalid_request");
+  out.how = control::WriteFile::How::create;
+  return {};
+}
+
+io::Task<http::Response> upload(Files& files, Call call) {
+  FileQuery query(call.request.query);
+  std::string path;
+  control::WriteFile request;
+  LMSB_CO_CHECK(query.take_path(path));
+  LMSB_CO_CHECK(read_how(query, call.request, request));
+  LMSB_CO_CHECK(query.finish());
+  request.at = place_of(call, std::move(path));
+  LMSB_CO_TRY(const auto info, co_await files.write(std::move(call.who), std::move(request), call.request.incoming));
+  co_return info_answer(200, info);
+}
+
+io::Task<http::Response> remove(Files& files, Call call) {
+  FileQuery query(call.request.query);
+  std::string path;
+  control::RemoveFile request;
+  LMSB_CO_CHECK(query.take_path(path));
+  LMSB_CO_CHECK(query.take_flag("recursive", request.recursive));
+  LMSB_CO_CHECK(query.finish());
+  request.at = place_of(call, std::move(path));
+  LMSB_CO_CHECK(co_await files.remove(std::move(call.who), std::move(request)));
+  co_return http::Response::no_content();
+}
+
+Status read_archive_query(FileQuery& query, std::string& path) {
+  LMSB_CHECK(query.take_path(path));
+  const std::string format = query.take("format");
+  if (format.empty() || format == "tar") return {};
+  return Error(ErrorCode::unsupported, "not yet: archives of format " + format)
+      .with_slug("unsupported_archive_format")
+      .with_hint("the format today is tar");
+}
+
+io::Task<http::Response> pack(Files& files, Call call) {
+  FileQuery query(call.request.query);
+  std::string path;
+  bool skip_unreadable = false;
+  LMSB_CO_CHECK(read_archive_query(query, path));
+  LMSB_CO_CHECK(query.take_flag("skip_unreadable", skip_unreadable));
+  LMSB_CO_CHECK(query.finish());
+  const std::string name = std::string(base_name(path)) + ".tar";
+  control::FilePlace at = place_of(call, std::move(path));
+  LMSB_CO_TRY(auto archive, co_await files.pack(std::move(call.who), std::move(at), skip_unreadable));
+  http::Response response;
+  set_download_headers(response, name);
+  response.headers.set("Content-Type", "application/x-tar");
+  response.source = std::make_shared<StreamBody>(std::move(archive));
+  co_return response;
+}
+
+io::Task<http::Response> unpack(Files& files, Call call) {
+  FileQuery query(call.request.query);
+  std::string path;
+  LMSB_CO_CHECK(read_archive_query(query, path));
+  LMSB_CO_CHECK(query.finish());
+  control::FilePlace at = place_of(call, std::move(path));
+  LMSB_CO_TRY(const auto result, co_await files.unpack(std::move(call.who), std::move(at), call.request.incoming));
+  json::Writer out;
+  out.begin_object().key("files").unsigned_integer(result.files).key("bytes").unsigned_integer(result.bytes);
+  write_skipped(out, result.skipped);
+  out.end_object();
+  co_return http::Response::json(200, std::move(out).str());
+}
+
+using Operation = io::Task<http::Response> (*)(Files&, Call);
+
+}  // namespace
+
+void add_file_routes(RouteTable& table, control::Control& control) {
+  Files& files = control.files();
+  const auto with = [&files](Operation operation) {
+    return [&files, operation](Call call) { return with_file_statuses(operation(files, std::move(call))); };
+  };
+  table.add("GET", "/v1/sandboxes/{id}/files", with(download));
+  table.add("HEAD", "/v1/sandboxes/{id}/files", with(look));
+  table.add_streamed("PUT", "/v1/sandboxes/{id}/files", kMaxUpload, with(upload));
+  table.add("DELETE", "/v1/sandboxes/{id}/files", with(remove));
+  table.add("GET", "/v1/sandboxes/{id}/archive", with(pack));
+  table.add_streamed("PUT", "/v1/sandboxes/{id}/archive", kMaxUpload, with(unpack));
+}
+
+}  // namespace lmsb::server

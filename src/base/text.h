@@ -16,6 +16,9 @@ std::string to_utf8(std::string_view bytes);
 // How many octets at the end of `bytes` begin a character whose rest is missing.
 std::size_t incomplete_utf8_end(std::string_view bytes);
 
+// Without blanks and tabs at its ends.
+std::string_view trim(std::string_view text);
+
 // RFC 4648 section 4, with padding.
 std::string base64_encode(std::string_view bytes);
 // Nothing when `text` is not base64 with correct padding.

@@ -1,6 +1,7 @@
 // cp: files and directories into a sandbox and out of it, in constant memory.
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
 #include <sys/stat.h>
@@ -87,9 +88,8 @@ Status receive_file(Api& api, const CopyCommand& command, const std::string& to)
   const UniqueFd dir(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!dir) return Error::from_errno(errno, "open the directory " + directory);
   os::AtomicFile file(dir.get());
-  const mode_t mask = ::umask(0);
-  (void)::umask(mask);
-  if (const int error = file.open(0666 & ~mask); error != 0) return Error::from_errno(error, "write " + to);
+  if (const int error = file.open(0666 & ~os::file_mode_mask()); error != 0)
+    return Error::from_errno(error, "write " + to);
   Status given = check(api.send_for_octets(Call("GET", url_of(command.from, "files", command.from.path)), file.fd()));
   if (!given.ok()) return given;
   const int error = file.commit(path.filename().c_str(), os::AtomicFile::Existing::replaced);

@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "os/atomic_file.h"
@@ -88,9 +87,7 @@ void TarWorker::unpack_now(Shared& shared) {
   os::TarReader reader(source);
   Notes notes(shared.left_out);
   const auto outcome = std::make_unique<os::TarOutcome>();
-  const mode_t mask = ::umask(0);  // there is no other way to ask
-  (void)::umask(mask);
-  os::extract_tree(shared.directory.get(), reader, notes, *outcome, mask);
+  os::extract_tree(shared.directory.get(), reader, notes, *outcome, shared.mask);
   shared.outcome = status_of(*outcome, notes, "write");
 }
 
@@ -99,6 +96,7 @@ Result<TarWorker> TarWorker::begin(UniqueFd directory, void (*work)(Shared&), in
   worker.how_to_end_ = how_to_end;
   worker.shared_ = std::make_unique<Shared>();
   worker.shared_->directory = std::move(directory);
+  worker.shared_->mask = os::file_mode_mask();
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) < 0)
     return Error::from_errno(errno, "make a socket");

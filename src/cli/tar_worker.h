@@ -3,6 +3,7 @@
 // somebody else reads or writes the archive through fd(). Constant memory.
 #include <memory>
 #include <string>
+#include <sys/types.h>
 #include <thread>
 #include <vector>
 
@@ -33,6 +34,7 @@ class TarWorker {
   struct Shared {
     UniqueFd theirs;
     UniqueFd directory;
+    mode_t mask = 0;  // of permissions that what is unpacked does not get
     std::vector<std::string> left_out;
     Status outcome;
   };

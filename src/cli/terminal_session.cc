@@ -64,7 +64,8 @@ UniqueFd watch_stdin() {
 io::Always<void> type(std::shared_ptr<Outlet> outlet) {
   const UniqueFd watch = watch_stdin();
   while (true) {
-    const Status readable = watch ? co_await io::wait_readable(watch) : Status();
+    Status readable;
+    if (watch) readable = co_await io::wait_readable(watch);
     if (!readable.ok()) co_return;
     std::array<char, 4096> keys{};
     const ssize_t n = ::read(STDIN_FILENO, keys.data(), keys.size());

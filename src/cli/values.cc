@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "http/target.h"
 
 namespace lmsb::cli {
 namespace {
@@ -156,20 +157,6 @@ Status add_label(Variables& labels, std::string_view text) {
   return {};
 }
 
-std::string url_segment(std::string_view text) {
-  static constexpr std::string_view kHex = "0123456789ABCDEF";
-  std::string encoded;
-  for (const char c : text) {
-    const auto octet = static_cast<unsigned char>(c);
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                       c == '_' || c == '.' || c == '~';
-    if (plain) {
-      encoded += c;
-    } else {
-      encoded += {'%', kHex[octet >> 4U], kHex[octet & 15U]};
-    }
-  }
-  return encoded;
-}
+std::string url_segment(std::string_view text) { return http::percent_encode(text); }
 
 }  // namespace lmsb::cli

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include "base/text.h"
+#include "control/command_start.h"
 #include "guest_protocol/file_records.h"
 #include "os/pipe.h"
 
@@ -15,7 +16,6 @@ namespace {
 using guest_client::Ending;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kStartLimit{30'000};
 constexpr milliseconds kInputLimit{60'000};  // for the process to take what it was sent
 constexpr milliseconds kEndLimit{1'000};     // from the end of its output to the word of its own end
 
@@ -119,8 +119,8 @@ io::Task<std::unique_ptr<FileOperation>> FileOperation::start(boost::asio::io_co
   }
   LMSB_CO_TRY(auto process, sandbox->channel().start(spec, pipe.read ? pipe.read.get() : -1));
   pipe.read.reset();
-  std::unique_ptr<FileOperation> self(new FileOperation(loop, std::move(sandbox), std::move(what), spec.argv.front(),
-                                                        std::move(process), std::move(pipe.write)));
+  std::unique_ptr<FileOperation> self(
+      new FileOperation(loop, sandbox, std::move(what), spec.argv.front(), std::move(process), std::move(pipe.write)));
   LMSB_CO_CHECK(co_await self->process_.wait_started(io::Deadline::in(kStartLimit)));
   self->output_ = self->process_.take_stdout();
   if (!self->output_) {  // it has not even begun

@@ -37,6 +37,22 @@ bool is_malformed(const std::string& octets) {
   return !reader.next().ok();
 }
 
+TEST(FileRecordReader, TakesWhatAWatchTells) {
+  FileRecordReader reader;
+  const guest_protocol::EventRecord event{guest_protocol::WatchKind::removed, 1, 2, 0};
+  reader.feed(record(RecordKind::armed, guest_protocol::ArmedRecord{3, 0}) + record(RecordKind::event, event, "/a"));
+  EXPECT_EQ(std::get<FileArmed>(**reader.next()).directories, 3U);
+  const auto told = std::get<FileEvent>(**reader.next());
+  EXPECT_EQ(told.kind, FileEvent::Kind::removed);
+  EXPECT_EQ(told.path, "/a");
+  EXPECT_TRUE(told.is_directory);
+}
+
+TEST(FileRecordReader, RefusesAnEventOfNoKind) {
+  const guest_protocol::EventRecord event{static_cast<guest_protocol::WatchKind>(9), 0, 2, 0};
+  EXPECT_TRUE(is_malformed(record(RecordKind::event, event, "/a")));
+}
+
 TEST(FileRecordReader, TakesRecordsFromPiecesOfAnySize) {
   const std::string stream = record(RecordKind::entry, entry_of(2, 4), "/aroot") +
                              record(RecordKind::done, guest_protocol::DoneRecord{1, 5, 2, 1, 3}, "cur");

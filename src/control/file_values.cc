@@ -32,6 +32,8 @@ std::string etag_of(const FileInfo& info) {
   return is_settled ? "\"" + tag + "\"" : fmt::format("W/\"{}-{:x}\"", tag, info.seen_at);
 }
 
+std::string octal_mode(std::uint32_t mode) { return fmt::format("{:04o}", mode & 07777U); }
+
 std::string_view to_string(FileEvent::Kind kind) {
   switch (kind) {
     case FileEvent::Kind::created: return "created";

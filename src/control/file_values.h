@@ -37,6 +37,9 @@ struct FileInfo {
 // seconds before it was looked at: a further change may then not show in its times.
 std::string etag_of(const FileInfo& info);
 
+// Permissions as people write them: "0644".
+std::string octal_mode(std::uint32_t mode);
+
 // What was left out, and why.
 struct SkippedFile {
   std::string path;

@@ -1,7 +1,5 @@
 #include "control/sandbox_files.h"
 
-#include <cstdio>
-
 #include "base/text.h"
 #include "guest_protocol/file_records.h"
 
@@ -16,12 +14,6 @@ constexpr milliseconds kWhole{1'800'000};  // a tree
 constexpr milliseconds kPiece{120'000};    // the next piece of a stream
 constexpr std::size_t kMaxPattern = 4096;
 constexpr std::size_t kMaxReplaced = 60 * 1024;  // octets of the old text, and of the new one
-
-std::string octal(std::uint32_t mode) {
-  std::array<char, 16> text{};
-  std::snprintf(text.data(), text.size(), "%o", mode);
-  return text.data();
-}
 
 std::string flag(bool value) { return value ? "1" : "0"; }
 
@@ -192,7 +184,7 @@ io::Task<FileInfo> SandboxFiles::write(Principal who, WriteFile request, std::sh
   const char* const how = request.how == WriteFile::How::append   ? "append"
                           : request.how == WriteFile::How::create ? "create"
                                                                   : "replace";
-  Words words = {"write", how, request.mode ? octal(*request.mode) : "-"};
+  Words words = {"write", how, request.mode ? octal_mode(*request.mode) : "-"};
   LMSB_CO_TRY(const auto running,
               co_await start(std::move(who), std::move(request.at), "write", std::move(words), Input::pipe));
   LMSB_CO_CHECK(co_await running->operation->send_body(*body));
@@ -236,7 +228,7 @@ io::Task<FilePage> SandboxFiles::glob(Principal who, GlobFiles request) {
 }
 
 io::Task<FileInfo> SandboxFiles::make_directory(Principal who, MakeDirectory request) {
-  Words words = {"mkdir", octal(request.mode), flag(request.parents)};
+  Words words = {"mkdir", octal_mode(request.mode), flag(request.parents)};
   LMSB_CO_TRY(const auto running,
               co_await start(std::move(who), std::move(request.at), "make directory", std::move(words), Input::none));
   std::vector<FileInfo> entries;
@@ -280,7 +272,7 @@ io::Task<std::uint64_t> SandboxFiles::remove(Principal who, RemoveFile request) 
 }
 
 io::Task<std::uint64_t> SandboxFiles::change_mode(Principal who, ChangeMode request) {
-  Words words = {"chmod", octal(request.mode), flag(request.recursive)};
+  Words words = {"chmod", octal_mode(request.mode), flag(request.recursive)};
   LMSB_CO_TRY(const auto running, co_await start(std::move(who), std::move(request.at), "change the mode of",
                                                  std::move(words), Input::none));
   FileOperation::Sinks sinks;

@@ -208,10 +208,11 @@ bool ChannelState::take_output(const char* message, std::size_t size) {
   return true;
 }
 
-// Nobody's deadline is on this wait: it would end the reader's as well (io/wait_fd.h).
+// One task waits for all who want room, each with a deadline of its own.
 io::Always<void> ChannelState::watch_room(std::shared_ptr<ChannelState> self) {
-  (void)co_await self->watch.writable();  // it fails when the channel is closed
+  const Status writable = co_await self->watch.writable();
   self->is_watching_room = false;
+  if (!writable.ok()) self->close();  // it is closed, or nobody can tell when there is room
   self->changed.notify_all();
 }
 

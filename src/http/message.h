@@ -58,9 +58,11 @@ struct Response {
   int status = 200;
   Headers headers;
   std::string body;
-  std::shared_ptr<BodySource> source;        // sent instead of `body` when there is one
-  std::optional<std::uint64_t> source_size;  // how much it gives, if that is known: Content-Length instead of chunks
-  std::shared_ptr<Upgrade> upgrade;          // takes the connection over, when there is one; with status 101
+  std::shared_ptr<BodySource> source;  // sent instead of `body` when there is one
+  // How much it gives, if that is known: Content-Length instead of chunks. Without one: of an answer to HEAD, what GET
+  // would give.
+  std::optional<std::uint64_t> source_size;
+  std::shared_ptr<Upgrade> upgrade;  // takes the connection over, when there is one; with status 101
 
   static Response text(int status, std::string body, std::string_view content_type = "text/plain; charset=utf-8");
   static Response json(int status, std::string body);  // application/json

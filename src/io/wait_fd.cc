@@ -1,9 +1,12 @@
 #include "io/wait_fd.h"
 
 #include <poll.h>
+#include <tuple>
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -25,6 +28,22 @@ bool is_ready(int fd, Descriptor::wait_type direction) {
   pollfd wait{fd, static_cast<short>(direction == Descriptor::wait_read ? POLLIN : POLLOUT), 0};
   return ::poll(&wait, 1, 0) != 0;
 }
+
+// As long as it lives, what cancels the task ends what `signal` ends.
+class PassedOn {
+ public:
+  PassedOn(asio::cancellation_slot from, asio::cancellation_signal& signal) : from_(from) {
+    if (from_.is_connected()) from_.assign([&signal](asio::cancellation_type type) { signal.emit(type); });
+  }
+  ~PassedOn() {
+    if (from_.is_connected()) from_.clear();
+  }
+  PassedOn(const PassedOn&) = delete;
+  PassedOn& operator=(const PassedOn&) = delete;
+
+ private:
+  asio::cancellation_slot from_;
+};
 }  // namespace
 
 struct FdWatch::Impl {
@@ -38,18 +57,34 @@ struct FdWatch::Impl {
     if (impl->failed) co_return to_error(impl->failed, "watch descriptor");
     const bool cancelled = co_await is_cancelled();
     if (cancelled) co_return Error(ErrorCode::cancelled, "wait for descriptor: cancelled");
-    bool late = false;
-    std::function<void()> stop = [impl, &late] {
-      late = true;
-      impl->descriptor.cancel();
-    };
-    const Alarm alarm(impl->descriptor.get_executor(), deadline, std::move(stop));
     do {
-      const auto [error] = co_await impl->descriptor.async_wait(direction, kAwait);
+      boost::system::error_code error;
+      bool late = false;
+      if (deadline.is_never()) {
+        std::tie(error) = co_await impl->descriptor.async_wait(direction, kAwait);
+      } else {
+        error = co_await wait_until(impl, direction, deadline, &late);
+      }
       if (error && late) co_return Error(ErrorCode::deadline_exceeded, "wait for descriptor: time limit met");
       if (error) co_return to_error(error, "wait for descriptor");
     } while (!is_ready(impl->descriptor.native_handle(), direction));
     co_return Status();
+  }
+
+  // The deadline ends this wait alone: somebody else may wait in the other direction.
+  static Always<boost::system::error_code> wait_until(Impl* impl, Descriptor::wait_type direction, Deadline deadline,
+                                                      bool* late) {
+    const auto state = co_await asio::this_coro::cancellation_state;
+    asio::cancellation_signal end;
+    std::function<void()> ring = [&end, late] {
+      *late = true;
+      end.emit(asio::cancellation_type::terminal);
+    };
+    const Alarm alarm(impl->descriptor.get_executor(), deadline, std::move(ring));
+    const PassedOn passed_on(state.slot(), end);
+    auto until = asio::bind_cancellation_slot(end.slot(), kAwait);
+    const auto [error] = co_await impl->descriptor.async_wait(direction, std::move(until));
+    co_return error;
   }
 
   Descriptor descriptor;

@@ -30,7 +30,7 @@ class FdWatch {
   FdWatch(FdWatch&&) noexcept;
   FdWatch& operator=(FdWatch&&) noexcept;
 
-  // A deadline that passes also ends the wait in the other direction, with `cancelled`: give none where both may wait.
+  // A deadline, and the cancelling of a task, end that wait and not the one in the other direction.
   Task<void> readable(Deadline deadline = Deadline::never());
   Task<void> writable(Deadline deadline = Deadline::never());
   // Ends the waits in progress with `cancelled`.

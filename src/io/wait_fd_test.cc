@@ -168,6 +168,33 @@ TEST(FdWatch, WaitsAgainAndAgainOnOneRegistration) {
   EXPECT_EQ(rounds.value(), 100);
 }
 
+// A socket that takes no more; its other end.
+Task<void> wait_both_ways(UniqueFd* ours, UniqueFd* theirs, std::vector<Status>* read) {
+  const auto loop = co_await boost::asio::this_coro::executor;
+  FdWatch watch(loop, *ours);
+  co_await spawn_here(note(watch.readable(), read));
+  const Status written = co_await watch.writable(Deadline::in(milliseconds(10)));
+  EXPECT_EQ(written.error().code(), ErrorCode::deadline_exceeded);
+  EXPECT_TRUE(read->empty());
+  EXPECT_EQ(::write(theirs->get(), "x", 1), 1);
+  while (read->empty()) LMSB_CO_CHECK(co_await sleep_until(Deadline::in(milliseconds(1))));
+  co_return Status();
+}
+
+TEST(FdWatch, ADeadlineInOneDirectionLeavesTheOtherAlone) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()), 0);
+  UniqueFd ours(ends[0]);
+  UniqueFd theirs(ends[1]);
+  const std::string much(65536, 'x');
+  while (::write(ours.get(), much.data(), much.size()) > 0) {
+  }
+  std::vector<Status> read;
+  EXPECT_TRUE(run_blocking(wait_both_ways(&ours, &theirs, &read)).ok());
+  ASSERT_EQ(read.size(), 1U);
+  EXPECT_TRUE(read[0].ok());
+}
+
 TEST(FdWatch, OfADescriptorThatIsNotOpenIsAnError) {
   EXPECT_FALSE(run_blocking(wait_readable(BorrowedFd(987654))).ok());
 }

@@ -59,6 +59,12 @@ int AtomicFile::commit(const char* name, Existing existing) {
   return 0;
 }
 
+mode_t file_mode_mask() {
+  const mode_t mask = ::umask(0);
+  (void)::umask(mask);
+  return mask;
+}
+
 int write_exactly(int fd, const void* data, std::size_t size) {
   const char* at = static_cast<const char*>(data);
   while (size > 0) {

@@ -37,6 +37,9 @@ class AtomicFile {
   std::array<char, 32> name_{};
 };
 
+// The permissions that new files of this process do not get. Linux tells by setting it: while there is one thread.
+mode_t file_mode_mask();
+
 // Writes all. Returns 0 or an errno.
 int write_exactly(int fd, const void* data, std::size_t size);
 

@@ -16,12 +16,6 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 std::optional<Refusal> refuse(int status, ErrorCode code, std::string slug, std::string message, std::string hint) {
   Error error(code, std::move(message));
   return Refusal{status, std::move(error).with_slug(std::move(slug)).with_hint(std::move(hint))};

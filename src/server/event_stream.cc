@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/assert.h"
+#include "base/text.h"
 #include "http/body.h"
 
 namespace lmsb::server {
@@ -21,11 +22,6 @@ struct Format {
 constexpr std::array kFormats = {Format{"application/json", AnswerFormat::json},
                                  Format{"application/x-ndjson", AnswerFormat::ndjson},
                                  Format{"text/event-stream", AnswerFormat::sse}};
-
-std::string_view trim(std::string_view text) {
-  const std::size_t begin = std::min(text.find_first_not_of(" \t"), text.size());
-  return text.substr(begin, text.find_last_not_of(" \t") + 1 - begin);
-}
 
 // Takes what stands before `separator` off `text`.
 std::string_view take(std::string_view& text, char separator) {

@@ -114,7 +114,7 @@ void write_file_info(json::Writer& out, const control::FileInfo& info) {
   write_path(out, "path", info.path);
   write_path(out, "name", std::string_view(info.path).substr(info.path.rfind('/') + 1));
   out.key("type").string(to_string(info.type)).key("size").unsigned_integer(info.size);
-  out.key("mode").string(octal_mode(info.mode));
+  out.key("mode").string(control::octal_mode(info.mode));
   out.key("uid").unsigned_integer(info.uid).key("gid").unsigned_integer(info.gid);
   string_or_null(out.key("owner"), info.owner);
   string_or_null(out.key("group"), info.group);

@@ -15,12 +15,6 @@ namespace {
 
 constexpr std::int64_t kLastDate = 253'402'300'799;  // the end of year 9999
 
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 // Digits alone; what is larger than a number can be is the largest.
 std::optional<std::uint64_t> parse_position(std::string_view text) {
   if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
@@ -105,18 +99,12 @@ std::string rfc3339(control::FileTime time) {
   return text.data();
 }
 
-std::string octal_mode(std::uint32_t mode) {
-  std::array<char, 16> text{};
-  std::snprintf(text.data(), text.size(), "%04o", mode & 07777U);
-  return text.data();
-}
-
 void set_file_headers(http::Response& response, const control::FileInfo& info) {
   response.headers.set("ETag", control::etag_of(info));
   if (const std::string date = http_date(info.modified.seconds); !date.empty())
     response.headers.set("Last-Modified", date);
   response.headers.set("X-File-Type", std::string(to_string(info.type)));
-  response.headers.set("X-File-Mode", octal_mode(info.mode));
+  response.headers.set("X-File-Mode", control::octal_mode(info.mode));
   response.headers.set("X-File-Size", std::to_string(info.size));
   response.headers.set("X-File-Owner", plain_name(info.owner.empty() ? std::to_string(info.uid) : info.owner));
   response.headers.set("X-File-Group", plain_name(info.group.empty() ? std::to_string(info.gid) : info.group));

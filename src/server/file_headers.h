@@ -30,9 +30,6 @@ std::string http_date(std::int64_t seconds);
 // "2026-11-25T15:23:29.123456789Z"
 std::string rfc3339(control::FileTime time);
 
-// "0644"
-std::string octal_mode(std::uint32_t mode);
-
 // ETag, Last-Modified, X-File-Type, -Mode, -Owner, -Group, -Size: what HEAD and GET say about a file.
 void set_file_headers(http::Response& response, const control::FileInfo& info);
 // What keeps a browser from taking octets of a sandbox for a page of ours.

@@ -76,7 +76,7 @@ class FakeFiles final : public control::Files {
   io::Task<std::unique_ptr<control::FileWatch>> watch(Principal, control::WatchFiles request) override {
     watched = std::move(request);
     if (error) co_return *error;
-    std::unique_ptr<control::FileWatch> made_watch = std::make_unique<Watch>(events);
+    std::unique_ptr<control::FileWatch> made_watch = std::make_unique<Watch>(events, watch_failure);
     co_return std::move(made_watch);
   }
   io::Task<std::unique_ptr<control::FileStream>> pack(Principal, control::FilePlace at, bool skip) override {
@@ -115,6 +115,7 @@ class FakeFiles final : public control::Files {
   control::GrepResult matches;
   control::ReplaceResult replaced;
   std::vector<control::FileEvent> events;
+  std::optional<Error> watch_failure;  // after them
   // What they were asked.
   control::FilePlace place;
   control::WriteFile written;
@@ -132,12 +133,14 @@ class FakeFiles final : public control::Files {
 
  private:
   struct Watch final : control::FileWatch {
-    explicit Watch(std::vector<control::FileEvent> e) : events(std::move(e)) {}
+    Watch(std::vector<control::FileEvent> e, std::optional<Error> f) : events(std::move(e)), failure(std::move(f)) {}
     io::Task<std::optional<control::FileEvent>> next(io::Deadline) override {
+      if (at == events.size() && failure) co_return *failure;
       if (at == events.size()) co_return std::optional<control::FileEvent>();
       co_return std::optional<control::FileEvent>(events[at++]);
     }
     std::vector<control::FileEvent> events;
+    std::optional<Error> failure;
     std::size_t at = 0;
   };
   // Gives what was selected, ten octets at a time.

@@ -16,6 +16,17 @@ StreamEvent simple_event(const std::string& type) {
   return {std::move(out).str(), type, {}};
 }
 
+// The watching has ended before its directory did.
+StreamEvent failed_event(const Error& error) {
+  json::Writer out;
+  out.begin_object().key("type").string("failed").key("code").string(error.slug());
+  out.key("message").string(error.message()).end_object();
+  return {std::move(out).str(), "failed", {}};
+}
+
+// Nothing came yet, or the client has gone.
+bool is_of_the_wait(ErrorCode code) { return code == ErrorCode::deadline_exceeded || code == ErrorCode::cancelled; }
+
 StreamEvent event_of(const FileEvent& event) {
   const std::string type(to_string(event.kind));
   json::Writer out;
@@ -32,9 +43,11 @@ class FileEvents final : public EventSequence {
   io::Task<std::optional<StreamEvent>> next(io::Deadline deadline) override {
     if (!std::exchange(is_armed_, true)) co_return simple_event("armed");
     if (is_over_) co_return std::optional<StreamEvent>();
-    LMSB_CO_TRY(const auto event, co_await watch_->next(deadline));
-    if (event) co_return event_of(*event);
+    const auto event = co_await watch_->next(deadline);
+    if (!event.ok() && is_of_the_wait(event.error().code())) co_return Error(event.error());
+    if (event.ok() && *event) co_return event_of(**event);
     is_over_ = true;
+    if (!event.ok()) co_return failed_event(event.error());
     co_return simple_event("gone");
   }
 

@@ -234,5 +234,32 @@ TEST(ArchiveRoutes, GiveAndTakeTar) {
   EXPECT_NE(unpacked.body.find(R"("files":1,"bytes":3)"), std::string::npos) << unpacked.body;
 }
 
+TEST(FileRoutes, TellWhatHappensInADirectoryLineByLine) {
+  FilesFixture fixture;
+  control::FileEvent event;
+  event.kind = control::FileEvent::Kind::renamed;
+  event.path = "/workspace/d/\xff";
+  fixture.control.fake_files.events = {event};
+  http::Request request = fixture.request("GET", kFiles + "/watch", {{"path", "d"}, {"recursive", "false"}});
+  request.headers.set("Accept", "application/x-ndjson");
+  const std::string body = FilesFixture::body_of(fixture.send(std::move(request)));
+  EXPECT_EQ(body,
+            "{\"type\":\"armed\"}\n"
+            "{\"type\":\"renamed\",\"path\":\"/workspace/d/\xef\xbf\xbd\",\"path_base64\":\"L3dvcmtzcGFjZS9kL/8=\","
+            "\"directory\":false}\n"
+            "{\"type\":\"gone\"}\n");
+  EXPECT_FALSE(fixture.control.fake_files.watched.recursive);
+}
+
+TEST(FileRoutes, SayWhyNothingMoreIsToldOfADirectory) {
+  FilesFixture fixture;
+  fixture.control.fake_files.watch_failure =
+      Error(ErrorCode::resource_exhausted, "too many").with_slug("too_many_watches");
+  const std::string body =
+      FilesFixture::body_of(fixture.send(fixture.request("GET", kFiles + "/watch", {{"path", "d"}})));
+  EXPECT_TRUE(body.starts_with("event: armed\n")) << body;
+  EXPECT_NE(body.find("\"type\":\"failed\",\"code\":\"too_many_watches\""), std::string::npos) << body;
+}
+
 }  // namespace
 }  // namespace lmsb::server

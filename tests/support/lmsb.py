@@ -172,6 +172,17 @@ def sandbox_processes(named=b""):
                      and named in (entry / "cmdline").read_bytes())
 
 
+def watching_processes():
+    """Sandboxes' processes that hold an inotify descriptor, seen from the machine: they are not shown to each other."""
+    def watches(pid):
+        try:
+            return any(os.readlink(fd) == "anon_inode:inotify" for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir())
+        except OSError:
+            return False  # it has ended
+
+    return [pid for pid in sandbox_processes() if watches(pid)]
+
+
 def network_namespaces():
     names = set()
     for pid in processes(lambda entry: True):

@@ -7,7 +7,6 @@ import json
 import pathlib
 import sys
 import tarfile
-import time
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
@@ -86,12 +85,10 @@ class Content(FilesTest):
 
     def test_what_is_no_file_is_never_waited_for(self):
         self.sh("mkfifo fifo; mkdir -p dir; python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"sock\")'")
-        begin = time.monotonic()
         for path, code in (("fifo", "not_a_regular_file"), ("dir", "is_a_directory"), ("/dev/zero", "not_a_regular_file")):
             self.refused(self.get(path), 409, code)
             self.assertIn(self.put(path, b"x").status, (403, 409))
         self.assertGreaterEqual(self.get("sock").status, 400)
-        self.assertLess(time.monotonic() - begin, 30)
 
     def test_rights_are_those_of_the_user(self):
         self.refused(self.put("/etc/x", b"x"), 403, "file_access_denied")
@@ -160,7 +157,7 @@ class Trees(FilesTest):
     def test_a_racing_renamer_leads_nothing_astray(self):
         self.sh("mkdir -p safe race/d; echo keep > safe/keep; touch race/d/{1..200}")
         self.daemon.post(self.base + "/exec", {"cmd": "(while :; do mv race/d race/e; ln -s ../safe race/d; rm race/d; "
-                                                      "mv race/e race/d; done) >/dev/null 2>&1 & sleep 0.1"})
+                                                      "mv race/e race/d; done) >/dev/null 2>&1 &"})
         for _ in range(20):
             self.call("DELETE", "files", path="race/d", recursive="true")
             self.sh("mkdir -p race/d; touch race/d/{1..200} || true")
@@ -241,7 +238,9 @@ class Watching(FilesTest):
         events = self.watch("n")
         self.sh("mkdir -p n/x/y/z; echo 1 > n/x/y/z/f")
         self.until(events, "created", "/workspace/n/x/y/z/f")
-        self.sh("mv n/x n/moved; sleep 0.2; echo 2 > n/moved/y/z/g")
+        self.sh("mv n/x n/moved")
+        self.until(events, "created", "/workspace/n/moved/y/z/f")  # told of what came along, so watched
+        self.sh("echo 2 > n/moved/y/z/g")
         self.until(events, "created", "/workspace/n/moved/y/z/g")
 
     def test_without_recursion_only_the_directory_itself(self):
@@ -268,9 +267,9 @@ class Watching(FilesTest):
     def test_a_reader_that_goes_leaves_no_process(self):
         self.sh("mkdir q")
         self.watch("q")
+        self.assertEqual(len(lmsb.watching_processes()), 1)
         self.doCleanups()
-        watching = "grep -l inotify /proc/[0-9]*/fdinfo/* 2>/dev/null | wc -l"
-        lmsb.wait_until(lambda: self.sh(watching) == "0\n", "no helper left")
+        lmsb.wait_until(lambda: not lmsb.watching_processes(), "no helper left")
 
 
 class FullDisk(FilesTest):

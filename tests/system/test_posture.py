@@ -162,6 +162,26 @@ class Posture(lmsb.SystemTest):
                 else:
                     self.assertEqual(seen[key], value, f"{way}: {key}")
 
+    def test_a_file_operation_has_the_posture_of_a_command(self):
+        golden = json.loads(GOLDEN.read_text())["host"]["command"]
+        path = "/v1/sandboxes/" + self.daemon.post("/v1/sandboxes", {"image": "host"}).json()["id"]
+        self.addCleanup(self.daemon.request, "DELETE", path)
+        watching = http.client.HTTPConnection(self.daemon.host, self.daemon.port, timeout=60)
+        self.addCleanup(watching.close)
+        watching.request("GET", path + "/files/watch?path=/tmp")
+        self.assertEqual(watching.getresponse().status, 200)
+        seen = collect(lmsb.watching_processes()[0])
+        self.assertEqual(sorted(seen["fds"].items()),
+                         [("0", "/dev/null"), ("1", "pipe"), ("2", "pipe"), ("3", "anon_inode:inotify")])
+        # It may have as many descriptors as it is allowed at most, and no more than a command could have.
+        soft, hard = seen["limits"].pop("Max open files").split()
+        self.assertEqual((soft, hard), (hard, golden["limits"].pop("Max open files").split()[1]))
+        for key, value in golden.items():
+            if key == "mounts":
+                self.assertEqual(mount_faults(seen[key], expected_mounts(value)), [], "mounts")
+            elif key != "fds":
+                self.assertEqual(seen[key], value, key)
+
     def test_commands_of_image_host_have_the_golden_posture(self):
         self.check("host")
 

@@ -1,5 +1,6 @@
 """What the system tests share: a daemon of their own, HTTP to it, and a count of what sandboxes leave on the machine."""
 import atexit
+import fcntl
 import http.client
 import json
 import os
@@ -8,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -21,6 +23,21 @@ FIRST_SANDBOX_ID = 1073741824  # src/sandbox/id_ranges.h
 def require_root():
     if os.geteuid() != 0:
         raise unittest.SkipTest("root is needed: sandboxes are launched by a privileged launcher")
+    take_turn()
+
+
+def take_turn():
+    """Waits until no other system test runs on this machine: each counts what is left, and would count the other's."""
+    if os.environ.get("LMSB_HAS_TURN"):
+        return
+    TEST_DATA.mkdir(parents=True, exist_ok=True)
+    lock = os.open(TEST_DATA / "turn.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("waiting for other system tests on this machine to end", file=sys.stderr, flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)  # held until this process ends
+    os.environ["LMSB_HAS_TURN"] = "1"  # for what this test starts
 
 
 def require_image(name):
@@ -230,6 +247,35 @@ def new_since(before):
 
 def wait_until_clean(before):
     wait_until(lambda: not new_since(before), lambda: f"a clean machine: left over is {describe(new_since(before))}")
+
+
+def held_by(pid):
+    """What a process has of the machine."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+    return {"resident_kib": resident, "descriptors": len(os.listdir(f"/proc/{pid}/fd")),
+            "threads": status.split("Threads:")[1].split()[0]}
+
+
+def wait_full_pool(daemon):
+    """Returns how many sandboxes a daemon of the default settings keeps prepared, once it does."""
+    wait_until(lambda: daemon.request("GET", "/v1/info").json()["prepared"] >= 10, "a full pool", seconds=60)
+    return daemon.request("GET", "/v1/info").json()["prepared"]
+
+
+def settled(daemon, prepared):
+    """What the daemon holds once the last commands are gone and its pool is full again."""
+    def is_quiet():
+        info = daemon.request("GET", "/v1/info").json()
+        return info["running"] == 0 and info["sandboxes"] == 0 and info["prepared"] == prepared
+
+    wait_until(is_quiet, "a quiet daemon", seconds=60)
+    # The daemon closes the connection that asked when it gets the processor for it.
+    looks = []
+    for _ in range(50):
+        looks.append(held_by(daemon.daemon_pid()))
+        time.sleep(0.02)
+    return min(looks, key=lambda held: held["descriptors"])
 
 
 class SystemTest(unittest.TestCase):

@@ -83,12 +83,6 @@ class Caller(threading.Thread):
                            b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
 
 
-def held_by(pid):
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
-    return {"resident_kib": resident, "descriptors": len(os.listdir(f"/proc/{pid}/fd")), "threads": status.split("Threads:")[1].split()[0]}
-
-
 class Soak(unittest.TestCase):
     def use(self, daemon, seconds):
         callers = [Caller(daemon, number, time.monotonic() + seconds) for number in range(CALLERS)]
@@ -99,26 +93,15 @@ class Soak(unittest.TestCase):
         self.assertEqual([w for caller in callers for w in caller.wrong][:10], [])
         return sum((caller.done for caller in callers), collections.Counter())
 
-    def settled(self, daemon):
-        """What the daemon holds once the last commands are gone and its pool is full again."""
-        def is_quiet():
-            info = daemon.request("GET", "/v1/info").json()
-            return info["running"] == 0 and info["sandboxes"] == 0 and info["prepared"] == self.prepared
-
-        lmsb.wait_until(is_quiet, "a quiet daemon", seconds=60)
-        # The connection that asked may still be on its way out at one moment or another.
-        return min((held_by(daemon.daemon_pid()) for _ in range(20)), key=lambda held: held["descriptors"])
-
     def test_a_daemon_under_mixed_use_grows_in_nothing(self):
         lmsb.require_root()
         before = lmsb.leftovers()
         with lmsb.Daemon() as daemon:
-            lmsb.wait_until(lambda: daemon.request("GET", "/v1/info").json()["prepared"] >= 10, "a full pool")
-            self.prepared = daemon.request("GET", "/v1/info").json()["prepared"]
+            prepared = lmsb.wait_full_pool(daemon)
             self.use(daemon, WARM_UP)
-            first = self.settled(daemon)
+            first = lmsb.settled(daemon, prepared)
             done = self.use(daemon, SECONDS - WARM_UP)
-            last = self.settled(daemon)
+            last = lmsb.settled(daemon, prepared)
             print(f"{sum(done.values())} uses: {dict(done)}; {first} -> {last}")
             self.assertEqual((last["descriptors"], last["threads"]), (first["descriptors"], first["threads"]))
             self.assertLess(last["resident_kib"], first["resident_kib"] + ALLOWED_GROWTH_KIB)

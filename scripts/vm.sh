@@ -216,7 +216,7 @@ boot() {
     -machine q35 "${processor[@]}" -smp 2 -m 4G -nodefaults -no-user-config -display none -nic none -no-reboot \
     -serial stdio "${arguments[@]}" -kernel "$dir"/packages/boot/vmlinuz-* \
     -append "console=ttyS0 loglevel=1 panic=-1 mitigations=off root=/dev/nvme0n1 rw rootflags=noinit_itable init=/init \
-\"VM_PROJECT=$PWD\" VM_TEST_LIMIT=${VM_TEST_LIMIT:-900} LMSB_MIX=${LMSB_MIX:-$mix} \"VM_TESTS=$*\""
+\"VM_PROJECT=$PWD\" VM_TEST_LIMIT=${VM_TEST_LIMIT:-900} LMSB_MIX=${LMSB_MIX:-$mix} LMSB_MANY=${LMSB_MANY:-50} \"VM_TESTS=$*\""
 }
 
 [ "${1:-}" != --system-disk ] || { make_system_disk && exit; }

@@ -1,10 +1,13 @@
 #pragma once
 // Wall-clock time as users see it.
+#include <chrono>
 #include <string>
 
 namespace lmsb {
 
 // Now, RFC 3339 in UTC with milliseconds: "2026-01-31T23:59:59.123Z". Texts of that form sort by time.
 std::string rfc3339_now();
+// The same of the moment that is so far ahead.
+std::string rfc3339_in(std::chrono::milliseconds ahead);
 
 }  // namespace lmsb

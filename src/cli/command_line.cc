@@ -15,7 +15,7 @@ struct CommandEntry {
   Result<AnyCommand> (*parse)(const Words&);
 };
 
-constexpr std::array<CommandEntry, 25> kCommands{{
+constexpr std::array<CommandEntry, 30> kCommands{{
     {"run", "Sandboxes", "Run a command in a fresh sandbox", parse_run},
     {"create", "Sandboxes", "Create a sandbox that is kept", parse_create},
     {"exec", "Sandboxes", "Run a command in a sandbox that exists", parse_exec},
@@ -23,6 +23,11 @@ constexpr std::array<CommandEntry, 25> kCommands{{
     {"cp", "Sandboxes", "Copy files into a sandbox, or out of it", parse_copy},
     {"ls", "Sandboxes", "List sandboxes", parse_list},
     {"ps", "", "", parse_list},
+    {"pause", "Sandboxes", "Let the processes of a sandbox stand still", parse_pause},
+    {"resume", "Sandboxes", "Let them go on", parse_resume},
+    {"update", "Sandboxes", "Change labels and the limits of its life", parse_update},
+    {"stats", "Sandboxes", "Show what sandboxes use", parse_stats},
+    {"events", "Sandboxes", "Follow what happens to sandboxes", parse_events},
     {"rm", "Sandboxes", "End and remove sandboxes", parse_remove},
     {"top", "Processes", "List the detached processes of a sandbox", parse_top},
     {"logs", "Processes", "Print the output of a detached process", parse_logs},

@@ -36,6 +36,14 @@ struct SandboxFlags {
   std::optional<std::uint32_t> processes;
 };
 
+// How long it lives: create, update. What is not said is left to the daemon.
+struct LifeFlags {
+  std::optional<std::chrono::milliseconds> timeout;  // 0 = no limit, as idle
+  std::optional<std::chrono::milliseconds> idle;
+  std::string on_timeout;
+  std::string on_idle;
+};
+
 // What is to be started in it: run, exec.
 struct ProcessFlags {
   Words command;  // program and arguments; empty = a login shell (shell only)
@@ -93,9 +101,31 @@ struct KillCommand {
 struct CreateCommand {
   Target target;
   SandboxFlags sandbox;
+  LifeFlags life;
   std::string cwd;   // of commands that name none
   std::string user;  // the same
   EnvFlags env;
+};
+// pause, resume
+struct StateCommand {
+  Target target;
+  std::string verb;
+  Words sandboxes;
+};
+struct UpdateCommand {
+  Target target;
+  std::string sandbox;
+  LifeFlags life;
+  Variables labels;
+  Words gone_labels;
+};
+struct StatsCommand {
+  Target target;
+  Words sandboxes;  // none = all
+};
+struct EventsCommand {
+  Target target;
+  std::string sandbox;  // "" = all
 };
 struct ListCommand {
   Target target;
@@ -147,8 +177,9 @@ struct HelpCommand {
 
 using AnyCommand =
     std::variant<HelpCommand, VersionCommand, RunCommand, ExecCommand, LogsCommand, TopCommand, KillCommand,
-                 CopyCommand, CreateCommand, ListCommand, RemoveCommand, ImageListCommand, ToolCommand,
-                 ModelListCommand, ModelPullCommand, DoctorCommand, VerifyCommand, BenchCommand, ConfigCommand>;
+                 CopyCommand, CreateCommand, StateCommand, UpdateCommand, StatsCommand, EventsCommand, ListCommand,
+                 RemoveCommand, ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand, DoctorCommand,
+                 VerifyCommand, BenchCommand, ConfigCommand>;
 
 // `words` are the arguments without the program's name. Of `serve` only the help is known here: its own main sees it
 // first. Errors (invalid_argument, unsupported) name the command and hint at its help.

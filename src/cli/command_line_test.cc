@@ -103,6 +103,26 @@ TEST(CommandLine, CreateTakesANameLabelsAndWhereItsCommandsStart) {
   EXPECT_EQ(create.sandbox.image, "base");
 }
 
+TEST(CommandLine, KnowsHowLongSandboxesLive) {
+  const auto create = parsed<CreateCommand>({"create", "--timeout", "7d", "--on-timeout", "pause"});
+  EXPECT_EQ(create.life.timeout, std::chrono::hours(7 * 24));
+  EXPECT_EQ(create.life.on_timeout, "pause");
+  const auto update = parsed<UpdateCommand>({"update", "box", "--idle", "none", "--label", "a=1", "--no-label", "b"});
+  EXPECT_EQ(update.sandbox, "box");
+  EXPECT_EQ(update.life.idle, std::chrono::milliseconds(0));
+  EXPECT_EQ(update.labels, (Variables{{"a", "1"}}));
+  EXPECT_EQ(update.gone_labels, (Words{"b"}));
+  EXPECT_EQ(error_of_words({"create", "--idle", "soon"}), "--idle: not a duration: \"soon\"");
+}
+
+TEST(CommandLine, PausesAndResumesSeveral) {
+  EXPECT_EQ(parsed<StateCommand>({"pause", "a", "b"}).sandboxes, (Words{"a", "b"}));
+  EXPECT_EQ(parsed<StateCommand>({"resume", "a"}).verb, "resume");
+  EXPECT_TRUE(error_of_words({"pause"}).starts_with("pause: "));
+  EXPECT_TRUE(parsed<StatsCommand>({"stats"}).sandboxes.empty());
+  EXPECT_EQ(parsed<EventsCommand>({"events", "box"}).sandbox, "box");
+}
+
 TEST(CommandLine, NamesTheFlagWhoseValueIsBad) {
   EXPECT_EQ(error_of_words({"run", "-m", "much", "base", "sh"}), "--memory: not a size: \"much\"");
   EXPECT_EQ(error_of_words({"run", "--timeout", "soon", "base", "sh"}), "--timeout: not a duration: \"soon\"");
@@ -141,6 +161,11 @@ const std::vector<Words> kCommandsWithHelp{{"run"},
                                            {"create"},
                                            {"exec"},
                                            {"ls"},
+                                           {"pause"},
+                                           {"resume"},
+                                           {"update"},
+                                           {"stats"},
+                                           {"events"},
                                            {"rm"},
                                            {"image", "ls"},
                                            {"model", "pull"},

@@ -29,8 +29,7 @@ void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
   flags.value("--network", "MODE", texts.network, "Only 'none' today, which is the default");
   flags.value("--runtime", "NAME", texts.runtime, "Only 'native' today, which is the default");
   flags.flag("--json", texts.json, "Print the daemon's answer as JSON");
-  for (const char* names : {"-p,--publish", "--gpus", "--shm-size", "--model", "--idle", "--pull"})
-    flags.not_yet(names, true);
+  for (const char* names : {"-p,--publish", "--gpus", "--shm-size", "--model", "--pull"}) flags.not_yet(names, true);
   flags.not_yet("--root", false);
 }
 
@@ -128,6 +127,7 @@ Result<AnyCommand> parse_run(const Words& words) {
   add_sandbox_flags(flags, sandbox);
   refuse_name_and_labels(flags);
   add_process_flags(flags, process);
+  flags.not_yet("--idle", true);
   flags.not_yet("-t,--tty", false);
   flags.not_yet("-d,--detach", false);
   flags.value("--data-dir", "DIR", sandbox.data_dir, "Data directory of a private daemon, where none runs");
@@ -157,6 +157,8 @@ Result<AnyCommand> parse_create(const Words& words) {
   std::optional<std::string> user;
   add_sandbox_flags(flags, sandbox);
   add_name_and_labels(flags, sandbox);
+  LifeTexts life;
+  add_life_flags(flags, life);
   add_place(flags, cwd, user);
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
@@ -165,6 +167,7 @@ Result<AnyCommand> parse_create(const Words& words) {
   CreateCommand command;
   command.target = target_of(sandbox.host, sandbox.json);
   LMSB_TRY(command.sandbox, sandbox_flags(sandbox));
+  LMSB_TRY(command.life, life_flags(life));
   command.env = std::move(sandbox.env);
   command.cwd = cwd.value_or("");
   command.user = user.value_or("");

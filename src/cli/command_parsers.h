@@ -14,6 +14,13 @@ Result<AnyCommand> parse_logs(const Words& words);
 Result<AnyCommand> parse_attach(const Words& words);
 Result<AnyCommand> parse_kill(const Words& words);
 
+// lifecycle_parsers.cc
+Result<AnyCommand> parse_pause(const Words& words);
+Result<AnyCommand> parse_resume(const Words& words);
+Result<AnyCommand> parse_update(const Words& words);
+Result<AnyCommand> parse_stats(const Words& words);
+Result<AnyCommand> parse_events(const Words& words);
+
 Result<AnyCommand> parse_copy(const Words& words);
 Result<AnyCommand> parse_list(const Words& words);
 Result<AnyCommand> parse_remove(const Words& words);

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <climits>
-#include <fmt/format.h>
 
 #include "cli/commands.h"
 #include "cli/connection.h"
@@ -15,13 +14,6 @@ namespace lmsb::cli {
 namespace {
 
 constexpr std::size_t kMaxPages = 1000;
-
-std::string human_size(double bytes) {
-  static constexpr std::array<const char*, 5> kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
-  std::size_t unit = 0;
-  for (; bytes >= 1024 && unit + 1 < kUnits.size(); ++unit) bytes /= 1024;
-  return unit == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.1f} {}", bytes, kUnits[unit]);
-}
 
 // The items of a list's answer, all pages of it. The items point into the pages.
 struct Listing {

@@ -20,6 +20,22 @@ void add_place(FlagSet& flags, std::optional<std::string>& cwd, std::optional<st
   flags.value("-u,--user", "USER", user, "User inside");
 }
 
+void add_life_flags(FlagSet& flags, LifeTexts& texts) {
+  flags.value("--timeout", "DURATION", texts.timeout, "Its life, from now on: 30m, 7d, or none");
+  flags.value("--idle", "DURATION", texts.idle, "How long it may stand unused");
+  flags.value("--on-timeout", "WHAT", texts.on_timeout, "At the end of its life: delete (default) or pause");
+  flags.value("--on-idle", "WHAT", texts.on_idle, "When unused for so long: pause (default) or delete");
+}
+
+Result<LifeFlags> life_flags(const LifeTexts& texts) {
+  LifeFlags life;
+  LMSB_CHECK(convert("--timeout", texts.timeout, parse_life, life.timeout));
+  LMSB_CHECK(convert("--idle", texts.idle, parse_life, life.idle));
+  life.on_timeout = texts.on_timeout.value_or("");
+  life.on_idle = texts.on_idle.value_or("");
+  return life;
+}
+
 void add_process_flags(FlagSet& flags, ProcessTexts& texts) {
   add_place(flags, texts.cwd, texts.user);
   flags.flag("-i,--interactive", texts.interactive, "Pass on stdin (read to its end first)");

@@ -15,6 +15,13 @@ void add_target(FlagSet& flags, std::optional<std::string>& host);
 Target target_of(const std::optional<std::string>& host, bool json, const std::optional<std::string>& data_dir = {});
 void add_place(FlagSet& flags, std::optional<std::string>& cwd, std::optional<std::string>& user);
 
+// How long a sandbox lives; the texts are parsed after all have been read.
+struct LifeTexts {
+  std::optional<std::string> timeout, idle, on_timeout, on_idle;
+};
+void add_life_flags(FlagSet& flags, LifeTexts& texts);
+Result<LifeFlags> life_flags(const LifeTexts& texts);
+
 // Flags of what is to be started, whose text is parsed after all have been read.
 struct ProcessTexts {
   std::optional<std::string> cwd, user, timeout;

@@ -83,6 +83,13 @@ void add_process(json::Writer& writer, const ProcessFlags& process, const Inputs
   if (process.timeout) writer.key("timeout_ms").integer(process.timeout->count());
 }
 
+void add_life(json::Writer& writer, const LifeFlags& life) {
+  if (life.timeout) writer.key("timeout_ms").integer(life.timeout->count());
+  if (life.idle) writer.key("idle_ms").integer(life.idle->count());
+  add_text(writer, "on_timeout", life.on_timeout);
+  add_text(writer, "on_idle", life.on_idle);
+}
+
 struct OutcomeNote {
   std::string_view outcome;
   std::string_view text;
@@ -103,10 +110,27 @@ void write_terminal(json::Writer& writer, WindowSize window) {
 
 }  // namespace
 
+std::string update_body(const UpdateCommand& command) {
+  json::Writer writer;
+  writer.begin_object();
+  add_life(writer, command.life);
+  if (!command.labels.empty() || !command.gone_labels.empty()) {
+    writer.key("labels").begin_object();
+    for (const auto& [name, value] : command.labels) writer.key(name).string(value);
+    for (const std::string& name : command.gone_labels) writer.key(name).null();
+    writer.end_object();
+  }
+  return std::move(writer.end_object()).str();
+}
+
+// What is made by hand stays until it is removed by hand, unless something else is said.
 std::string create_body(const CreateCommand& command, const Inputs& inputs) {
   json::Writer writer;
   writer.begin_object();
   add_sandbox(writer, command.sandbox, inputs);
+  LifeFlags life = command.life;
+  if (!life.idle) life.idle = std::chrono::milliseconds(0);
+  add_life(writer, life);
   add_text(writer, "cwd", command.cwd);
   add_text(writer, "user", command.user);
   add_variables(writer, "env", inputs.env);

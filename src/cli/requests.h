@@ -21,6 +21,7 @@ struct Inputs {
 };
 
 // Only what was said on the command line is named; the rest is the daemon's to decide.
+std::string update_body(const UpdateCommand& command);
 std::string create_body(const CreateCommand& command, const Inputs& inputs);
 // `window`: of the terminal that it gets, where it gets one.
 std::string exec_body(const ExecCommand& command, const Inputs& inputs, WindowSize window = {});

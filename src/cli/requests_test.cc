@@ -27,11 +27,28 @@ TEST(RunBody, CarriesEveryFlag) {
 
 TEST(CreateBody, CarriesWhereItsCommandsStart) {
   CreateCommand command;
-  EXPECT_EQ(create_body(command, {}), "{}");
+  EXPECT_EQ(create_body(command, {}), R"({"idle_ms":0})");
   command.sandbox.name = "box";
   command.cwd = "/w";
   command.user = "user";
-  EXPECT_EQ(create_body(command, {}), R"({"name":"box","cwd":"/w","user":"user"})");
+  EXPECT_EQ(create_body(command, {}), R"({"name":"box","idle_ms":0,"cwd":"/w","user":"user"})");
+}
+
+TEST(CreateBody, CarriesTheLimitsOfALife) {
+  CreateCommand command;
+  command.life.timeout = std::chrono::hours(1);
+  command.life.idle = std::chrono::minutes(5);
+  command.life.on_timeout = "pause";
+  EXPECT_EQ(create_body(command, {}), R"({"timeout_ms":3600000,"idle_ms":300000,"on_timeout":"pause"})");
+}
+
+TEST(UpdateBody, SaysOnlyWhatChanges) {
+  UpdateCommand command;
+  EXPECT_EQ(update_body(command), "{}");
+  command.labels = {{"a", "1"}};
+  command.gone_labels = {"b"};
+  command.life.idle = std::chrono::milliseconds(0);
+  EXPECT_EQ(update_body(command), R"({"idle_ms":0,"labels":{"a":"1","b":null}})");
 }
 
 TEST(ExecBody, SendsOctetsThatAreNoTextAsBase64) {

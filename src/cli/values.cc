@@ -3,6 +3,8 @@
 #include <array>
 #include <charconv>
 
+#include <fmt/format.h>
+
 #include "base/text.h"
 #include "http/target.h"
 
@@ -12,6 +14,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kLongestDuration = std::chrono::hours(24);
+constexpr milliseconds kLongestLife = std::chrono::hours(24 * 3660);
 constexpr std::uint32_t kHighestCount = 4'194'304;
 
 Error invalid(std::string message, std::string hint) {
@@ -45,27 +48,42 @@ std::optional<std::uint64_t> take_unit(std::string_view& text) {
   return std::nullopt;
 }
 
-std::optional<std::uint64_t> duration_ms(std::string_view text) {
+std::optional<std::uint64_t> duration_ms(std::string_view text, milliseconds longest) {
+  const auto most = static_cast<std::uint64_t>(longest.count());
   std::uint64_t total = 0;
   const bool single = text.find_first_not_of("0123456789") == std::string_view::npos;
   while (!text.empty()) {
     const auto number = take_number(text);
     const auto unit = single ? std::optional<std::uint64_t>(1000) : take_unit(text);
-    if (!number || !unit || *number > static_cast<std::uint64_t>(kLongestDuration.count()) / *unit) return std::nullopt;
+    if (!number || !unit || *number > most / *unit) return std::nullopt;
     total += *number * *unit;
+    if (total > most) return std::nullopt;
   }
-  if (total > static_cast<std::uint64_t>(kLongestDuration.count())) return std::nullopt;
   return total;
 }
 
 }  // namespace
 
 Result<milliseconds> parse_duration(std::string_view text) {
-  const auto ms = text.empty() ? std::nullopt : duration_ms(text);
+  const auto ms = text.empty() ? std::nullopt : duration_ms(text, kLongestDuration);
   if (!ms || *ms == 0) {
     return invalid("not a duration: " + lmsb::quoted(text), "write 30 (seconds), 500ms, 5m or 1h30m; at most 24h");
   }
   return milliseconds(static_cast<milliseconds::rep>(*ms));
+}
+
+Result<milliseconds> parse_life(std::string_view text) {
+  if (text == "none") return milliseconds(0);
+  const auto ms = text.empty() ? std::nullopt : duration_ms(text, kLongestLife);
+  if (!ms) return invalid("not a duration: " + lmsb::quoted(text), "write 30 (seconds), 5m, 1h30m, 7d, or none");
+  return milliseconds(static_cast<milliseconds::rep>(*ms));
+}
+
+std::string human_size(double bytes) {
+  static constexpr std::array<const char*, 5> kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
+  std::size_t unit = 0;
+  for (; bytes >= 1024 && unit + 1 < kUnits.size(); ++unit) bytes /= 1024;
+  return unit == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.1f} {}", bytes, kUnits[unit]);
 }
 
 Result<std::uint32_t> parse_cpus(std::string_view text) {

@@ -15,6 +15,10 @@ namespace lmsb::cli {
 
 // "90" (seconds), "500ms", "30s", "5m", "1h30m". At most 24 hours, as the API has it; zero is refused.
 Result<std::chrono::milliseconds> parse_duration(std::string_view text);
+// The same for how long a sandbox lives: up to ten years; "none" and "0" are no limit.
+Result<std::chrono::milliseconds> parse_life(std::string_view text);
+// "1.5 MiB"
+std::string human_size(double bytes);
 
 // "1.5" CPUs as 1500 thousandths; more digits than three are refused, and so is zero.
 Result<std::uint32_t> parse_cpus(std::string_view text);

@@ -118,6 +118,7 @@ io::Always<void> wait_end(std::shared_ptr<State> state, io::Deadline deadline) {
   state->place.on_verdict(*state->verdict);
   state->place.sandbox.reset();
   state->place.slot = Admission::Slot();
+  state->place.use = Life::Use();
   state->changed.notify_all();
 }
 

@@ -8,6 +8,7 @@
 
 #include "control/admission.h"
 #include "control/command_start.h"
+#include "control/life.h"
 #include "control/process_service.h"
 #include "control/sandbox_handle.h"
 
@@ -18,6 +19,7 @@ struct StreamPlace {
   std::shared_ptr<SandboxHandle> sandbox;
   ImageDefaults image;
   bool one_shot = false;  // the sandbox ends with the command
+  Life::Use use;          // of a kept sandbox, as long as the slot
   Admission::Slot slot;   // held until the command has ended, whether or not its output has been taken
   std::function<void(const ExecResult&)> on_verdict;
 };

@@ -10,19 +10,15 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "control/events.h"
 #include "control/exec.h"
+#include "control/life.h"
+#include "control/principal.h"
+#include "control/sandbox_state.h"
+#include "control/sandbox_usage.h"
 #include "io/task.h"
 
 namespace lmsb::control {
-
-// Who asks. A principal sees only its own sandboxes unless it is admin.
-struct Principal {
-  std::string name;  // "local:1000", "key:ci"
-  bool admin = false;
-};
-
-enum class SandboxState : std::uint8_t { creating, running, paused, stopped, failed, lost };
-std::string_view to_string(SandboxState state);
 
 struct CreateSandbox {
   CreateSandbox() = default;
@@ -34,6 +30,14 @@ struct CreateSandbox {
   std::map<std::string, std::string> env;
   std::map<std::string, std::string> labels;
   std::vector<MountRequest> mounts;
+  LifeChanges life;  // of what it begins with: idle for an hour pauses it; one with a name lives on
+};
+
+// Changes to a kept sandbox; nothing = as it is.
+struct UpdateSandbox {
+  UpdateSandbox() = default;
+  std::map<std::string, std::optional<std::string>> labels;  // nothing: the label goes
+  LifeChanges life;                                          // the timeout is from now on
 };
 
 struct SandboxInfo {
@@ -45,11 +49,19 @@ struct SandboxInfo {
   SandboxState state = SandboxState::creating;
   std::string created_at;  // RFC 3339 UTC
   std::optional<std::string> expires_at;
+  LifeLimits life;
   std::map<std::string, std::string> labels;
   Limits limits;
   std::string egress_mode = "none";
   std::string profile = "user";
   std::vector<std::string> isolation;  // the layers in force: "user_namespace", "seccomp", "landlock:7", ...
+};
+
+// What a kept sandbox uses, and what it may.
+struct SandboxStats {
+  SandboxState state = SandboxState::running;
+  Limits limits;
+  SandboxUsage usage;
 };
 
 struct SandboxPage {
@@ -129,6 +141,17 @@ class Control {
   // Ends when the sandbox's processes are gone.
   virtual io::Task<void> remove(Principal who, std::string id_or_name) = 0;
   virtual io::Task<ExecResult> exec(Principal who, std::string id_or_name, Command command) = 0;
+
+  // Its processes stand still, nothing new starts, and no limit of being idle runs; what they wrote can be read.
+  virtual io::Task<SandboxInfo> pause(Principal who, std::string id_or_name) = 0;
+  // They go on. Of a running one: nothing happens.
+  virtual io::Task<SandboxInfo> resume(Principal who, std::string id_or_name) = 0;
+  virtual Result<SandboxInfo> update(const Principal& who, const std::string& id_or_name, UpdateSandbox changes) = 0;
+  virtual Result<SandboxStats> stats(const Principal& who, const std::string& id_or_name) = 0;
+  // What happens to the sandboxes that `who` may see, to `sandbox` alone unless it is "": after the event of id
+  // `after`, or from now on. Lives no longer than this. Errors: sandbox_not_found, too_many_followers.
+  virtual Result<std::unique_ptr<EventStream>> events(Principal who, std::string sandbox,
+                                                      std::optional<std::string> after) = 0;
   // Commands that are not waited for, and such whose output is followed.
   virtual ProcessService& processes() = 0;
 

@@ -59,18 +59,6 @@ void add_hint(ExecResult& result) {
 
 }  // namespace
 
-std::string_view to_string(SandboxState state) {
-  switch (state) {
-    case SandboxState::creating: return "creating";
-    case SandboxState::running: return "running";
-    case SandboxState::paused: return "paused";
-    case SandboxState::stopped: return "stopped";
-    case SandboxState::failed: return "failed";
-    case SandboxState::lost: return "lost";
-  }
-  return "lost";
-}
-
 Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions options, Metrics& metrics, Logger& log)
     : loop_(loop),
       fleet_(parts.fleet),
@@ -82,14 +70,18 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
       log_(log),
       admission_(loop, options_.max_running > 0 ? options_.max_running : std::max<std::size_t>(8, 4 * cpu_count()),
                  options_.max_waiting),
+      events_(loop, options_.audit_log, log),
+      lifecycle_(
+          loop, {registry_, events_, [this](const std::string& id, const std::string& by) { (void)take_away(id, by); }},
+          log),
       processes_(loop,
                  {registry_, admission_, [this] { return options_.policy.timeout; },
                   [this](const ExecResult& result) { count(result); }},
                  log),
       files_(loop,
              [this](const Principal& who, const std::string& id_or_name) -> Result<FileHome> {
-               LMSB_TRY(const KeptSandbox* found, registry_.find(who, id_or_name));
-               return FileHome{found->handle, found->image.workdir};
+               LMSB_TRY(auto visit, registry_.visit(who, id_or_name));
+               return FileHome{std::move(visit.sandbox), std::move(visit.defaults.workdir), std::move(visit.use)};
              }),
       kept_limits_(created_defaults()) {
   set_policy(options_.policy);
@@ -208,17 +200,21 @@ io::Task<std::shared_ptr<CommandStream>> Engine::follow_once(Principal, OneShot 
   co_return co_await open_command_stream(loop_, std::move(place), std::move(request.command));
 }
 
-io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
+Status Engine::check_creation(const CreateSandbox& request) const {
   if (!request.name.empty() && !is_sandbox_name(request.name))
-    co_return Error(ErrorCode::invalid_argument,
-                    "name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62} and not look like an id")
+    return Error(ErrorCode::invalid_argument, "name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62} and not look like an id")
         .with_slug("invalid_name");
-  LMSB_CO_CHECK(check_place(request));
+  LMSB_CHECK(check_place(request));
   if (request.labels.size() > kMaxLabels)
-    co_return Error(ErrorCode::invalid_argument, "more than 64 labels").with_slug("too_many_labels");
-  if (registry_.has_name(request.name))
-    co_return Error(ErrorCode::already_exists, "a sandbox named " + quoted(request.name) + " exists")
-        .with_slug("name_taken");
+    return Error(ErrorCode::invalid_argument, "more than 64 labels").with_slug("too_many_labels");
+  LMSB_CHECK(Lifecycle::check(with(Lifecycle::default_limits(request.name), request.life)));
+  if (!registry_.has_name(request.name)) return {};
+  return Error(ErrorCode::already_exists, "a sandbox named " + quoted(request.name) + " exists")
+      .with_slug("name_taken");
+}
+
+io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
+  LMSB_CO_CHECK(check_creation(request));
   LMSB_CO_TRY(const auto image, images_.find(request.image));
   const Limits limits = request.limits.value_or(kept_limits_);
   LMSB_CO_TRY(auto spec, spec_of(image.name, limits, Lifetime::kept, request.mounts));
@@ -228,7 +224,7 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   kept.info.name = std::move(request.name);
   kept.info.image = image.name;
   kept.info.image_digest = image.defaults.digest;
-  kept.info.state = SandboxState::running;
+  kept.move_to(SandboxState::running);
   kept.info.created_at = rfc3339_now();
   kept.info.labels = std::move(request.labels);
   kept.info.limits = limits;
@@ -239,17 +235,16 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   kept.env = std::move(request.env);
   kept.processes = std::make_shared<ProcessTable>(loop_);
   kept.handle = std::shared_ptr<SandboxHandle>(std::move(handle));
-  SandboxInfo info = kept.info;
-  LMSB_CO_CHECK(registry_.add(std::move(kept)));
-  log_.log(LogLevel::info, "sandbox.created", {{"id", info.id}, {"image", info.image}, {"by", who.name}});
-  co_return info;
+  lifecycle_.begin(kept, with(Lifecycle::default_limits(kept.info.name), request.life));
+  LMSB_CO_TRY(const KeptSandbox* added, registry_.add(std::move(kept)));
+  log_.log(LogLevel::info, "sandbox.created", {{"id", added->info.id}, {"image", added->info.image}, {"by", who.name}});
+  lifecycle_.tell(SandboxEvent::Kind::created, *added, who.name);
+  co_return added->describe();
 }
 
 Result<SandboxInfo> Engine::get(const Principal& who, const std::string& id_or_name) {
   LMSB_TRY(const KeptSandbox* sandbox, registry_.find(who, id_or_name));
-  SandboxInfo info = sandbox->info;
-  if (sandbox->handle->channel().is_closed()) info.state = SandboxState::failed;
-  return info;
+  return sandbox->describe();
 }
 
 Result<SandboxPage> Engine::list(const Principal& who, std::optional<SandboxState> state,
@@ -260,26 +255,57 @@ Result<SandboxPage> Engine::list(const Principal& who, std::optional<SandboxStat
 
 io::Task<void> Engine::remove(Principal who, std::string id_or_name) {
   LMSB_CO_TRY(const KeptSandbox* found, registry_.find(who, id_or_name));
-  auto sandbox = registry_.take(found->info.id);
-  const std::uint64_t serial = sandbox->handle->serial();
+  const std::string id = found->info.id;
+  const std::uint64_t serial = take_away(id, who.name);
+  co_return co_await fleet_.wait_destroyed(serial);
+}
+
+std::uint64_t Engine::take_away(const std::string& id, const std::string& by) {
+  const auto sandbox = registry_.take(id);
   sandbox->handle->end();  // commands that run in it hold it a moment longer
-  const std::string id = sandbox->info.id;
-  sandbox.reset();
-  LMSB_CO_CHECK(co_await fleet_.wait_destroyed(serial));
-  log_.log(LogLevel::info, "sandbox.removed", {{"id", id}, {"by", who.name}});
-  co_return Status();
+  log_.log(LogLevel::info, "sandbox.removed", {{"id", id}, {"by", by}});
+  lifecycle_.tell(SandboxEvent::Kind::removed, *sandbox, by);
+  return sandbox->handle->serial();
+}
+
+io::Task<SandboxInfo> Engine::pause(Principal who, std::string id_or_name) {
+  co_return co_await lifecycle_.pause(std::move(who), std::move(id_or_name));
+}
+
+io::Task<SandboxInfo> Engine::resume(Principal who, std::string id_or_name) {
+  co_return co_await lifecycle_.resume(std::move(who), std::move(id_or_name));
+}
+
+Result<SandboxInfo> Engine::update(const Principal& who, const std::string& id_or_name, UpdateSandbox changes) {
+  return lifecycle_.update(who, id_or_name, std::move(changes));
+}
+
+Result<SandboxStats> Engine::stats(const Principal& who, const std::string& id_or_name) {
+  LMSB_TRY(const KeptSandbox* sandbox, registry_.find(who, id_or_name));
+  return SandboxStats{sandbox->state(), sandbox->info.limits, sandbox->handle->usage()};
+}
+
+Result<std::unique_ptr<EventStream>> Engine::events(Principal who, std::string sandbox,
+                                                    std::optional<std::string> after) {
+  if (!sandbox.empty()) {
+    auto found = registry_.find(who, sandbox);
+    const bool may_be_gone = after && !found.ok() && found.error().code() == ErrorCode::not_found;
+    if (!found.ok() && !may_be_gone) return std::move(found).error();
+    if (found.ok()) sandbox = (*found)->info.id;
+  }
+  return follow_events(events_, std::move(who), std::move(sandbox), after);
 }
 
 io::Task<ExecResult> Engine::exec(Principal who, std::string id_or_name, Command command) {
   LMSB_CO_CHECK(check_command(command));
   LMSB_CO_CHECK(check_timeout(command.timeout, options_.policy.timeout));
   LMSB_CO_TRY(const KeptSandbox* found, registry_.find(who, id_or_name));
-  // It may be removed while its command waits, or runs.
-  const std::weak_ptr<SandboxHandle> place = found->handle;
-  ImageDefaults defaults = found->defaults();
+  const std::string id = found->info.id;  // it may be removed, or paused, while its command waits
+  const Life::Use waiting(found->life);
   LMSB_CO_TRY(const auto slot, co_await admission_.enter());
-  LMSB_CO_TRY(const auto sandbox, hold(place));
-  LMSB_CO_TRY(auto result, co_await run_command(loop_, *sandbox, std::move(defaults), std::move(command), false));
+  LMSB_CO_TRY(auto visit, registry_.come_back(id));
+  const auto sandbox = visit.sandbox;
+  LMSB_CO_TRY(auto result, co_await run_command(loop_, *sandbox, std::move(visit.defaults), std::move(command), false));
   result.usage.queue_ms = slot.waited_ms();
   count(result);
   add_hint(result);
@@ -333,7 +359,10 @@ HealthReport Engine::health() { return {ready_, {{"sandboxes", ready_}}}; }
 
 io::Always<void> Engine::drain() {
   ready_ = false;
-  registry_.clear();
+  for (auto& [id, sandbox] : registry_.take_all()) {
+    sandbox.handle->end();  // whoever waits in it lets go of it
+    lifecycle_.tell(SandboxEvent::Kind::removed, sandbox, "daemon");
+  }
   co_await models_->drain();
   co_await fleet_.drain();
 }

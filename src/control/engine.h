@@ -9,8 +9,10 @@
 #include "base/metrics.h"
 #include "control/admission.h"
 #include "control/control.h"
+#include "control/event_log.h"
 #include "control/fleet.h"
 #include "control/image_catalog.h"
+#include "control/lifecycle.h"
 #include "control/model_service.h"
 #include "control/policy.h"
 #include "control/processes.h"
@@ -26,6 +28,7 @@ struct EngineOptions {
   std::size_t max_running = 0;     // commands at once; 0 = 4 for each CPU, at least 8
   std::size_t max_waiting = 1024;
   PolicyCaps policy;
+  std::string audit_log;  // "" = none
 };
 
 // What the engine works with.
@@ -53,6 +56,12 @@ class Engine final : public Control {
                            const std::string& cursor) override;
   io::Task<void> remove(Principal who, std::string id_or_name) override;
   io::Task<ExecResult> exec(Principal who, std::string id_or_name, Command command) override;
+  io::Task<SandboxInfo> pause(Principal who, std::string id_or_name) override;
+  io::Task<SandboxInfo> resume(Principal who, std::string id_or_name) override;
+  Result<SandboxInfo> update(const Principal& who, const std::string& id_or_name, UpdateSandbox changes) override;
+  Result<SandboxStats> stats(const Principal& who, const std::string& id_or_name) override;
+  Result<std::unique_ptr<EventStream>> events(Principal who, std::string sandbox,
+                                              std::optional<std::string> after) override;
   ProcessService& processes() override { return processes_; }
   Result<std::vector<ImageInfo>> images() override;
   io::Task<std::vector<ModelInfo>> models() override;
@@ -82,6 +91,9 @@ class Engine final : public Control {
   Result<sandbox::SandboxSpec> spec_of(const std::string& image, const Limits& limits, sandbox::Lifetime lifetime,
                                        const std::vector<MountRequest>& mounts) const;
   io::Task<Fleet::Handle> obtain(sandbox::SandboxSpec spec);
+  Status check_creation(const CreateSandbox& request) const;
+  // Begins its end; returns the serial by which that is waited for.
+  std::uint64_t take_away(const std::string& id, const std::string& by);
   void count(const ExecResult& result);
 
   boost::asio::io_context& loop_;
@@ -93,6 +105,8 @@ class Engine final : public Control {
   Logger& log_;
   Admission admission_;
   Registry registry_;
+  EventLog events_;
+  Lifecycle lifecycle_;
   Processes processes_;
   SandboxFiles files_;
   Limits kept_limits_;

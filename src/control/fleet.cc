@@ -93,6 +93,7 @@ io::Always<void> Fleet::flush(Fleet* fleet) {
 
 void Fleet::handle(sandbox::LauncherClient::Answer answer) {
   if (const auto found = pending_.find(answer.request); found != pending_.end()) {
+    if (answer.lost > 0) release(answer.lost);
     found->second->answer = std::move(answer.launched);
     found->second->answered.notify_all();
     pending_.erase(found);
@@ -101,6 +102,7 @@ void Fleet::handle(sandbox::LauncherClient::Answer answer) {
   if (destroy_requests_.erase(answer.request) == 0) {
     // A launch whose requester went away: what it made is not wanted.
     if (answer.launched.ok()) release(answer.launched->serial);
+    if (answer.lost > 0) release(answer.lost);
     return;
   }
   --destroying_;
@@ -241,7 +243,7 @@ io::Always<void> Fleet::drain() {
   draining_ = true;
   for (const auto& pool : pools_) pool->ready.clear();
   const io::Deadline deadline = io::Deadline::in(std::chrono::seconds(5));
-  while ((destroying_ > 0 || in_flight_ > 1) && !launcher_gone_) {
+  while ((destroying_ > 0 || in_flight_ > 1 || !held_.empty()) && !launcher_gone_) {
     const Status changed = co_await changed_.wait(deadline);
     if (!changed.ok()) break;
   }

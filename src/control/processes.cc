@@ -50,10 +50,10 @@ std::variant<std::string, Argv> shortened(const std::variant<std::string, Argv>&
   return shown;
 }
 
-ProcessInfo describe(const KeptSandbox& sandbox, const StartProcess& request, const guest_client::StartSpec& spec) {
+ProcessInfo describe(const std::string& sandbox, const StartProcess& request, const guest_client::StartSpec& spec) {
   ProcessInfo info;
   info.id = create_prefixed_id("prc_");
-  info.sandbox_id = sandbox.info.id;
+  info.sandbox_id = sandbox;
   info.cmd = shortened(request.command.cmd);
   info.cwd = spec.cwd;
   info.has_stdin = spec.keep_stdin || request.terminal;
@@ -201,18 +201,19 @@ io::Task<ProcessInfo> Processes::start(Principal who, std::string sandbox, Start
   LMSB_CO_CHECK(check_command(request.command));
   if (request.command.timeout.count() == 0) request.command.timeout = parts_.timeout_cap();
   LMSB_CO_CHECK(check_timeout(request.command.timeout, parts_.timeout_cap()));
-  LMSB_CO_TRY(KeptSandbox* const kept, parts_.registry.find(who, sandbox));
-  const auto handle = kept->handle;
-  const auto table = kept->processes;
-  const ImageDefaults defaults = kept->defaults();
+  LMSB_CO_TRY(auto visit, parts_.registry.visit(who, sandbox));
+  const auto handle = visit.sandbox;
+  const auto table = visit.processes;
+  const ImageDefaults defaults = std::move(visit.defaults);
   const guest_client::StartSpec spec = kept_spec(defaults, request);
   if (!table->make_room(guest_protocol::kMaxKept)) co_return too_many();
-  ProcessInfo info = describe(*kept, request, spec);
+  ProcessInfo info = describe(handle->id(), request, spec);
   LMSB_CO_TRY(auto process, handle->channel().start_kept(spec, -1));
   const auto record = std::make_shared<ProcessRecord>(loop_, std::move(process));
   record->info = std::move(info);
   record->attempt = attempt_of(spec, defaults);
   record->oom_kills_before = handle->oom_kills();
+  record->use = std::move(visit.use);
   table->add(record);
   Status begun = co_await wait_begun(record, handle);
   if (begun.ok() && !request.command.stdin_data.empty() && !record->info.result)
@@ -260,6 +261,7 @@ io::Always<void> Processes::follow(Processes* self, std::shared_ptr<ProcessRecor
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - record->began).count();
   record->info.ended_at = rfc3339_now();
   record->info.has_stdin = false;
+  record->use = Life::Use();
   record->info.result = std::move(result);
   record->changed.notify_all();
   self->parts_.count(*record->info.result);
@@ -269,12 +271,15 @@ io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::stri
   LMSB_CO_CHECK(check_command(command));
   LMSB_CO_CHECK(check_timeout(command.timeout, parts_.timeout_cap()));
   LMSB_CO_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
+  const std::string id = kept->info.id;  // it may be removed, or paused, while the command waits
+  const Life::Use waiting(kept->life);
   StreamPlace place;
-  place.image = kept->defaults();
   place.on_verdict = parts_.count;
-  const std::weak_ptr<SandboxHandle> waited_for = kept->handle;
   LMSB_CO_TRY(place.slot, co_await parts_.admission.enter());
-  LMSB_CO_TRY(place.sandbox, hold(waited_for));
+  LMSB_CO_TRY(auto visit, parts_.registry.come_back(id));
+  place.sandbox = std::move(visit.sandbox);
+  place.image = std::move(visit.defaults);
+  place.use = std::move(visit.use);
   co_return co_await open_command_stream(loop_, std::move(place), std::move(command));
 }
 
@@ -312,6 +317,7 @@ io::Task<std::shared_ptr<ShellSession>> Processes::session_of(std::shared_ptr<Pr
       continue;
     }
     LMSB_CO_CHECK(co_await table->session_made.wait());
+    LMSB_CO_TRY(const auto visit, parts_.registry.come_back(sandbox->id()));
   }
   std::erase_if(table->sessions, [](const auto& entry) { return entry.second && entry.second->is_over(); });
   if (table->sessions.size() >= kMaxSessions) co_return too_many_sessions();
@@ -325,10 +331,15 @@ io::Task<ExecResult> Processes::run_in_session(Principal who, std::string sandbo
                                                Command command) {
   LMSB_CO_CHECK(check_session_command(session, command));
   LMSB_CO_CHECK(check_timeout(command.timeout, parts_.timeout_cap()));
-  LMSB_CO_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
-  const auto table = kept->processes;
-  LMSB_CO_TRY(auto shell, co_await session_of(table, std::move(session), kept->handle, kept->defaults()));
-  auto result = co_await ShellSession::run(std::move(shell), std::move(command), parts_.admission);
+  LMSB_CO_TRY(auto visit, parts_.registry.visit(who, sandbox));
+  const std::string id = visit.sandbox->id();
+  LMSB_CO_TRY(auto shell, co_await session_of(std::move(visit.processes), std::move(session), std::move(visit.sandbox),
+                                              std::move(visit.defaults)));
+  ShellSession::Entrance entrance{parts_.admission, [this, id]() -> Status {
+                                    LMSB_TRY(const auto visit, parts_.registry.come_back(id));
+                                    return {};
+                                  }};
+  auto result = co_await ShellSession::run(std::move(shell), std::move(command), std::move(entrance));
   if (result.ok()) parts_.count(*result);
   co_return result;
 }
@@ -398,6 +409,7 @@ Result<std::shared_ptr<CommandStream>> Processes::follow(const Principal& who, c
 
 io::Task<void> Processes::write_stdin(Principal who, std::string sandbox, std::string process, std::string data,
                                       bool close) {
+  LMSB_CO_TRY(const auto visit, parts_.registry.visit(who, sandbox));
   LMSB_CO_TRY(const auto record, find(who, sandbox, process));
   if (close) record->info.has_stdin = false;
   co_return co_await record->process.write_stdin(std::move(data), close, io::Deadline::in(kInputLimit));

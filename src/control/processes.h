@@ -28,6 +28,7 @@ struct ProcessRecord {
   std::string failure;                // what a shell would have written to stderr of a program that cannot be executed
   std::uint64_t terminal_holder = 0;  // the last number that was given out
   bool is_forgotten = false;
+  Life::Use use;  // of its sandbox, until it has ended
   std::uint64_t oom_kills_before = 0;
   std::chrono::steady_clock::time_point began;
   io::Event changed;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/assert.h"
 #include "base/text.h"
 
 namespace lmsb::control {
@@ -36,15 +37,27 @@ ImageDefaults KeptSandbox::defaults() const {
   return defaults;
 }
 
-Status Registry::add(KeptSandbox sandbox) {
+SandboxState KeptSandbox::state() const { return handle->channel().is_closed() ? SandboxState::failed : info.state; }
+
+SandboxInfo KeptSandbox::describe() const {
+  SandboxInfo described = info;
+  described.state = state();
+  return described;
+}
+
+void KeptSandbox::move_to(SandboxState state) {
+  LMSB_ASSERT(may_move(info.state, state));
+  info.state = state;
+}
+
+Result<KeptSandbox*> Registry::add(KeptSandbox sandbox) {
   if (by_id_.size() >= kMaxSandboxes)
     return Error(ErrorCode::resource_exhausted, "there are 10000 sandboxes already").with_slug("too_many_sandboxes");
   if (has_name(sandbox.info.name))
     return Error(ErrorCode::already_exists, "a sandbox named " + quoted(sandbox.info.name) + " exists")
         .with_slug("name_taken");
   const std::string id = sandbox.info.id;
-  by_id_.emplace(id, std::move(sandbox));
-  return {};
+  return &by_id_.emplace(id, std::move(sandbox)).first->second;
 }
 
 bool Registry::has_name(const std::string& name) const {
@@ -69,23 +82,42 @@ Result<KeptSandbox*> Registry::find(const Principal& who, const std::string& id_
   return by_prefix;
 }
 
+Result<Visit> KeptSandbox::visit() const {
+  if (state() == SandboxState::paused)
+    return Error(ErrorCode::failed_precondition, "sandbox " + info.id + " is paused")
+        .with_slug("sandbox_paused")
+        .with_hint("POST /v1/sandboxes/{id}/resume, or lm-sandbox resume, lets it go on");
+  return Visit{handle, processes, defaults(), Life::Use(life)};
+}
+
+Result<Visit> Registry::visit(const Principal& who, const std::string& id_or_name) {
+  LMSB_TRY(const KeptSandbox* sandbox, find(who, id_or_name));
+  return sandbox->visit();
+}
+
+Result<Visit> Registry::come_back(const std::string& id) {
+  const auto found = by_id_.find(id);
+  if (found != by_id_.end()) return found->second.visit();
+  return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
+}
+
 Result<SandboxPage> Registry::list(const Principal& who, std::optional<SandboxState> state,
                                    const std::map<std::string, std::string>& labels, std::size_t limit,
                                    const std::string& cursor) const {
-  std::vector<const SandboxInfo*> matching;
+  std::vector<const KeptSandbox*> matching;
   for (const auto& [id, sandbox] : by_id_)
-    if (may_see(who, sandbox) && (!state || sandbox.info.state == *state) && has_labels(sandbox.info, labels) &&
+    if (may_see(who, sandbox) && (!state || sandbox.state() == *state) && has_labels(sandbox.info, labels) &&
         order_key(sandbox.info) > cursor)
-      matching.push_back(&sandbox.info);
+      matching.push_back(&sandbox);
   std::sort(matching.begin(), matching.end(),
-            [](const auto* a, const auto* b) { return order_key(*a) < order_key(*b); });
+            [](const auto* a, const auto* b) { return order_key(a->info) < order_key(b->info); });
   SandboxPage page;
-  for (const SandboxInfo* info : matching) {
+  for (const KeptSandbox* sandbox : matching) {
     if (page.data.size() == limit) {
       page.next_cursor = order_key(page.data.back());
       break;
     }
-    page.data.push_back(*info);
+    page.data.push_back(sandbox->describe());
   }
   return page;
 }

@@ -6,11 +6,21 @@
 
 #include "control/command_run.h"
 #include "control/control.h"
+#include "control/life.h"
 #include "control/sandbox_handle.h"
+#include "io/event.h"
 
 namespace lmsb::control {
 
 class ProcessTable;  // control/processes.h
+
+// A sandbox in which something may start now; it is in use as long as this lives.
+struct Visit {
+  std::shared_ptr<SandboxHandle> sandbox;
+  std::shared_ptr<ProcessTable> processes;
+  ImageDefaults defaults;
+  Life::Use use;
+};
 
 struct KeptSandbox {
   SandboxInfo info;
@@ -19,25 +29,40 @@ struct KeptSandbox {
   std::shared_ptr<ProcessTable> processes;
   ImageDefaults image;
   std::map<std::string, std::string> env;
+  std::shared_ptr<Life> life;
+  // Set while it is being paused or resumed: who wants to change its state as well waits for `moved`.
+  std::shared_ptr<io::Event> moving;
 
+  // The state that it is in: its guest may have ended.
+  SandboxState state() const;
+  SandboxInfo describe() const;
+  Result<Visit> visit() const;  // Error: sandbox_paused
+  // Goes to another state; only to one that may follow (sandbox_state.h).
+  void move_to(SandboxState state);
   // What every command in it begins with: the image's and the sandbox's variables.
   ImageDefaults defaults() const;
 };
 
 class Registry {
  public:
-  // Errors: already_exists (the name), resource_exhausted (more than `kMaxSandboxes`).
-  Status add(KeptSandbox sandbox);
+  // Returns it where it stays. Errors: already_exists (the name), resource_exhausted (more than `kMaxSandboxes`).
+  Result<KeptSandbox*> add(KeptSandbox sandbox);
   // By id, unique prefix of at least 3 characters, or name; only what `who` may see. Errors: sandbox_not_found,
   // sandbox_ambiguous.
   Result<KeptSandbox*> find(const Principal& who, const std::string& id_or_name);
+  // The same for who is about to start something in it. Errors, beside those: sandbox_paused.
+  Result<Visit> visit(const Principal& who, const std::string& id_or_name);
+  // The same for who might do so before he waited. Errors: sandbox_lost, sandbox_paused.
+  Result<Visit> come_back(const std::string& id);
   Result<SandboxPage> list(const Principal& who, std::optional<SandboxState> state,
                            const std::map<std::string, std::string>& labels, std::size_t limit,
                            const std::string& cursor) const;
   std::optional<KeptSandbox> take(const std::string& id);
   bool has_name(const std::string& name) const;
   std::size_t size() const { return by_id_.size(); }
-  void clear() { by_id_.clear(); }
+  std::map<std::string, KeptSandbox>& all() { return by_id_; }
+  // All of them; none is left.
+  std::map<std::string, KeptSandbox> take_all() { return std::exchange(by_id_, {}); }
 
   static constexpr std::size_t kMaxSandboxes = 10'000;
 

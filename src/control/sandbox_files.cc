@@ -84,6 +84,7 @@ struct SandboxFiles::Running {
   Counts& counts;
   std::string owner;
   std::string sandbox;
+  Life::Use use;  // but a watch, which waits for what others do
   std::unique_ptr<FileOperation> operation;
 };
 
@@ -112,6 +113,7 @@ io::Task<std::unique_ptr<SandboxFiles::Running>> SandboxFiles::start(Principal w
         .with_slug("too_many_file_operations")
         .with_hint("wait for some of them: 32 run at once in a sandbox, 128 of one owner, 256 in all");
   auto running = std::make_unique<Running>(counts, who.name, sandbox);
+  if (!is_watch) running->use = std::move(home.use);
   LMSB_CO_TRY(running->operation,
               co_await FileOperation::start(loop_, std::move(home.sandbox), std::move(what), std::move(words), input));
   co_return std::move(running);

@@ -10,6 +10,7 @@
 
 #include "control/file_operation.h"
 #include "control/files.h"
+#include "control/life.h"
 
 namespace lmsb::control {
 
@@ -17,6 +18,7 @@ namespace lmsb::control {
 struct FileHome {
   std::shared_ptr<SandboxHandle> sandbox;
   std::string workdir;  // what relative paths are relative to
+  Life::Use use;
 };
 
 class SandboxFiles final : public Files {

@@ -1,6 +1,8 @@
 #include "control/sandbox_handle.h"
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <string_view>
 #include <unistd.h>
@@ -18,6 +20,15 @@ std::string_view read_counter(const UniqueFd& file, std::array<char, 1024>& buff
   buffer[static_cast<std::size_t>(size)] = '\0';
   return {buffer.data(), static_cast<std::size_t>(size)};
 }
+
+// The number behind `key` at the beginning of a line; 0 when there is none.
+std::uint64_t number_behind(std::string_view text, std::string_view key) {
+  for (std::size_t at = text.find(key); at < text.size(); at = text.find(key, at + 1))
+    if (at == 0 || text[at - 1] == '\n') return std::strtoull(text.data() + at + key.size(), nullptr, 10);
+  return 0;
+}
+
+constexpr std::chrono::seconds kPauseLimit{10};
 
 }  // namespace
 
@@ -42,7 +53,8 @@ struct SandboxHandle::OomWatch {
 
 SandboxHandle::SandboxHandle(boost::asio::io_context& loop, const sandbox::SandboxSpec& spec,
                              sandbox::LaunchedSandbox launched, std::function<void(std::uint64_t)> release)
-    : id_(spec.id.str()),
+    : loop_(loop),
+      id_(spec.id.str()),
       image_(spec.image),
       limits_(spec.limits),
       launched_(std::move(launched)),
@@ -67,15 +79,50 @@ void SandboxHandle::end() {
   is_removed_ = true;
   kill_commands();
   channel_.close();
+  if (state_watch_) state_watch_->cancel();
+}
+
+bool SandboxHandle::stands_still() const {
+  std::array<char, 1024> buffer{};
+  return number_behind(read_counter(launched_.state, buffer), "frozen ") != 0;
+}
+
+io::Task<void> SandboxHandle::pause() {
+  if (::write(launched_.freeze.get(), "1", 1) != 1) co_return Error::from_errno(errno, "pause the sandbox");
+  if (!state_watch_) state_watch_.emplace(loop_.get_executor(), launched_.state);
+  const io::Deadline deadline = io::Deadline::in(kPauseLimit);
+  Status told;
+  while (told.ok() && !is_removed_ && !stands_still()) told = co_await state_watch_->changed(deadline);
+  if (is_removed_) co_return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
+  if (told.ok()) co_return Status();
+  (void)resume();
+  if (told.error().code() != ErrorCode::deadline_exceeded) co_return told;
+  co_return Error(ErrorCode::deadline_exceeded, "a process of the sandbox could not be stopped within 10 s")
+      .with_slug("pause_failed")
+      .with_hint("it is in the middle of something that the kernel does not interrupt; all go on: try again later");
+}
+
+Status SandboxHandle::resume() {
+  if (::write(launched_.freeze.get(), "0", 1) == 1) return {};
+  return Error::from_errno(errno, "resume the sandbox");
+}
+
+SandboxUsage SandboxHandle::usage() const {
+  std::array<char, 1024> buffer{};
+  SandboxUsage usage;
+  usage.memory_bytes = number_behind(read_counter(launched_.memory_now, buffer), "");
+  usage.max_memory_bytes = std::max(peak_memory_bytes(), usage.memory_bytes);
+  constexpr std::uint64_t kOurs = 2;  // the guest, and the process that becomes the next command
+  const std::uint64_t processes = number_behind(read_counter(launched_.processes_now, buffer), "");
+  usage.processes = processes - std::min(processes, kOurs);
+  usage.cpu_usec = number_behind(read_counter(launched_.processor, buffer), "usage_usec ");
+  usage.oom_kills = oom_kills();
+  return usage;
 }
 
 std::uint64_t SandboxHandle::oom_kills() const {
   std::array<char, 1024> buffer{};
-  constexpr std::string_view kKey = "oom_kill ";
-  const std::string_view text = read_counter(launched_.memory_events, buffer);
-  for (std::size_t at = text.find(kKey); at != std::string_view::npos; at = text.find(kKey, at + 1))
-    if (at == 0 || text[at - 1] == '\n') return std::strtoull(text.data() + at + kKey.size(), nullptr, 10);
-  return 0;
+  return number_behind(read_counter(launched_.memory_events, buffer), "oom_kill ");
 }
 
 bool SandboxHandle::has_oom_notice() const { return oom_watch_ && oom_watch_->has_happened; }
@@ -92,12 +139,6 @@ std::optional<std::uint64_t> SandboxHandle::peak_processes() const {
   const std::uint64_t peak = text.empty() ? 0 : std::strtoull(text.data(), nullptr, 10);
   if (peak == 0) return std::nullopt;
   return peak - 1;  // the guest
-}
-
-Result<std::shared_ptr<SandboxHandle>> hold(const std::weak_ptr<SandboxHandle>& sandbox) {
-  auto handle = sandbox.lock();
-  if (handle && !handle->is_removed()) return handle;
-  return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
 }
 
 }  // namespace lmsb::control

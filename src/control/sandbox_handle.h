@@ -9,7 +9,9 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "control/sandbox_usage.h"
 #include "guest_client/channel.h"
+#include "io/wait_fd.h"
 #include "sandbox/launch_plan.h"
 #include "sandbox/launcher_client.h"
 
@@ -44,25 +46,34 @@ class SandboxHandle {
   // waits in it holds this handle for long. Never blocks.
   void end();
   bool is_removed() const { return is_removed_; }
+
+  // Of a kept sandbox: all commands stand still where they are, and go on again; the guest goes on. pause() ends when
+  // the kernel says that they do; whoever calls it holds this until then. Errors: pause_failed (one of them is in the
+  // middle of something that the kernel does not interrupt: all go on), sandbox_lost, cancelled (all go on).
+  io::Task<void> pause();
+  Status resume();
+
+  SandboxUsage usage() const;  // of a kept one
+
   int landlock_abi = 0;  // as the guest reported
   // A number that no other of its commands got.
   std::uint32_t next_number() { return ++last_number_; }
 
  private:
   struct OomWatch;
+  bool stands_still() const;
 
+  boost::asio::io_context& loop_;
   std::string id_;
   std::string image_;
   sandbox::Limits limits_;
   sandbox::LaunchedSandbox launched_;
   std::function<void(std::uint64_t)> release_;
   guest_client::Channel channel_;
+  std::optional<io::FdWatch> state_watch_;  // from the first pause on
   std::shared_ptr<OomWatch> oom_watch_;
   bool is_removed_ = false;
   std::uint32_t last_number_ = 0;
 };
-
-// For who must not keep a sandbox from ending while he waits for something else. Errors: sandbox_lost.
-Result<std::shared_ptr<SandboxHandle>> hold(const std::weak_ptr<SandboxHandle>& sandbox);
 
 }  // namespace lmsb::control

@@ -101,6 +101,8 @@ io::Task<std::shared_ptr<ShellSession>> ShellSession::start(boost::asio::io_cont
   nothing.cmd = std::string(":");
   nothing.timeout = kStartLimit;
   LMSB_CO_TRY(const auto first, co_await session->run_in_turn(std::move(nothing)));
+  if (first.outcome == Outcome::timed_out)
+    co_return Error(ErrorCode::unavailable, "the shell has not begun within 30 s").with_slug("sandbox_silent");
   if (session->is_over())
     co_return Error(ErrorCode::failed_precondition, "a shell session needs /bin/bash, which this image has not")
         .with_slug("no_bash")
@@ -129,14 +131,15 @@ class ShellSession::Turn {
   ShellSession& session_;
 };
 
-io::Task<ExecResult> ShellSession::run(std::shared_ptr<ShellSession> self, Command command, Admission& admission) {
+io::Task<ExecResult> ShellSession::run(std::shared_ptr<ShellSession> self, Command command, Entrance entrance) {
   if (self->free_.waiting() >= kMaxWaiting) co_return session_busy();
   const auto queued = Clock::now();
   while (self->is_busy_) LMSB_CO_CHECK(co_await self->free_.wait());
   if (self->is_over()) co_return session_over();
   const Turn turn(*self);
-  LMSB_CO_TRY(const auto slot, co_await admission.enter());
+  LMSB_CO_TRY(const auto slot, co_await entrance.admission.enter());
   if (self->is_over()) co_return session_over();
+  LMSB_CO_CHECK(entrance.check());
   const std::chrono::duration<double, std::milli> waited = Clock::now() - queued;
   auto result = co_await self->run_in_turn(std::move(command));
   if (result.ok()) {

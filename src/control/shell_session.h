@@ -60,11 +60,16 @@ class ShellSession {
   ShellSession(const ShellSession&) = delete;
   ShellSession& operator=(const ShellSession&) = delete;
 
-  // Runs one command of text; its place among the running is taken when its turn has come. At the time limit the bash
+  // What a command passes when its turn has come: a place among the running, and whether the sandbox runs at all.
+  struct Entrance {
+    Admission& admission;  // outlives the command
+    std::function<Status()> check;
+  };
+  // Runs one command of text. At the time limit the bash
   // and all it started are killed: the session is over. `self` keeps it alive meanwhile. Errors: session_busy,
   // session_over (it ended while this waited for its turn), cancelled (the bash is killed: nobody could know what state
   // it is in), sandbox_lost, those of the admission.
-  static io::Task<ExecResult> run(std::shared_ptr<ShellSession> self, Command command, Admission& admission);
+  static io::Task<ExecResult> run(std::shared_ptr<ShellSession> self, Command command, Entrance entrance);
   // Kills the bash and everything it started; who waits for a command of it gets that as its end.
   void end() const { process_.kill(); }
   bool is_over() const { return is_over_ || process_.has_ended(); }

@@ -89,6 +89,7 @@ void ChannelState::close() {
       if (!process->ending) process->ending = Ending{};
       process->changed.notify_all();
     }
+  if (const auto told = std::exchange(on_closed, {})) told();
 }
 
 std::shared_ptr<ProcessState> ChannelState::find(std::uint32_t sequence) {
@@ -269,6 +270,10 @@ Channel::Channel(boost::asio::io_context& loop, UniqueFd socket, std::chrono::mi
 Channel::~Channel() { close(); }
 
 void Channel::close() { state_->close(); }
+
+void Channel::on_closed(std::function<void()> told) {
+  if (!state_->closed) state_->on_closed = std::move(told);
+}
 
 io::Task<guest_protocol::Ready> Channel::wait_ready(io::Deadline deadline) {
   const auto state = state_;

@@ -55,6 +55,7 @@ struct ChannelState {
   io::FdWatch watch;  // after the socket: ends before it
   std::chrono::milliseconds answer_limit{};
   bool closed = false;
+  std::function<void()> on_closed;
   bool is_watching_room = false;  // a task waits until the socket takes more, and says so by `changed`
   std::optional<guest_protocol::Ready> ready;
   std::optional<guest_protocol::Failed> failed;

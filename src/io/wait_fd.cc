@@ -25,7 +25,9 @@ using Descriptor = asio::posix::stream_descriptor;
 // Asio (1.81) can end a wait by an event that was queued for another, released descriptor: the kernel has the last
 // word.
 bool is_ready(int fd, Descriptor::wait_type direction) {
-  pollfd wait{fd, static_cast<short>(direction == Descriptor::wait_read ? POLLIN : POLLOUT), 0};
+  pollfd wait{fd, POLLPRI, 0};
+  if (direction == Descriptor::wait_read) wait.events = POLLIN;
+  if (direction == Descriptor::wait_write) wait.events = POLLOUT;
   return ::poll(&wait, 1, 0) != 0;
 }
 
@@ -98,6 +100,7 @@ FdWatch& FdWatch::operator=(FdWatch&&) noexcept = default;
 
 Task<void> FdWatch::readable(Deadline deadline) { return Impl::wait(impl_.get(), Descriptor::wait_read, deadline); }
 Task<void> FdWatch::writable(Deadline deadline) { return Impl::wait(impl_.get(), Descriptor::wait_write, deadline); }
+Task<void> FdWatch::changed(Deadline deadline) { return Impl::wait(impl_.get(), Descriptor::wait_error, deadline); }
 void FdWatch::cancel() {
   if (impl_->descriptor.is_open()) impl_->descriptor.cancel();
 }

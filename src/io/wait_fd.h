@@ -33,6 +33,8 @@ class FdWatch {
   // A deadline, and the cancelling of a task, end that wait and not the one in the other direction.
   Task<void> readable(Deadline deadline = Deadline::never());
   Task<void> writable(Deadline deadline = Deadline::never());
+  // Of a file of the kernel that tells of its changes (cgroup.events): until it has changed since it was last read.
+  Task<void> changed(Deadline deadline = Deadline::never());
   // Ends the waits in progress with `cancelled`.
   void cancel();
   // The same for good: the descriptor is no longer registered and may be closed at once.

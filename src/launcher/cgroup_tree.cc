@@ -199,7 +199,8 @@ Result<SandboxCgroup> CgroupTree::create(const sandbox::LaunchPlan& plan, std::u
     branch.kill.reset(::openat(branch.v2.get(), "work/cgroup.kill", O_WRONLY | O_CLOEXEC));
     branch.kill_all.reset(::openat(branch.v2.get(), "cgroup.kill", O_WRONLY | O_CLOEXEC));
     if (!branch.kill || !branch.kill_all) return cgroup_error("open cgroup.kill (kernel 5.14 or newer is needed)");
-    return limit(plan, branch);
+    LMSB_CHECK(limit(plan, branch));
+    return plan.lifetime == sandbox::Lifetime::kept ? open_for_kept(branch) : Status();
   };
   if (auto filled = fill(); !filled.ok()) {
     branch.v2.reset();
@@ -273,6 +274,26 @@ Status CgroupTree::limit_v2(const sandbox::LaunchPlan& plan, SandboxCgroup& bran
   branch.processes_peak = open_counter(directory, "pids.peak");  // 6.11
   branch.memory_events.reset(::openat(directory, "memory.events", O_RDONLY | O_CLOEXEC));
   return branch.memory_events ? Status() : cgroup_error("open memory.events");
+}
+
+Status CgroupTree::open_for_kept(SandboxCgroup& branch) const {
+  branch.freeze.reset(::openat(branch.v2.get(), "work/cgroup.freeze", O_WRONLY | O_CLOEXEC));
+  branch.state.reset(::openat(branch.v2.get(), "work/cgroup.events", O_RDONLY | O_CLOEXEC));
+  branch.processor.reset(::openat(branch.v2.get(), "cpu.stat", O_RDONLY | O_CLOEXEC));
+  if (!is_hybrid()) {
+    branch.memory_now = open_counter(branch.v2.get(), "memory.current");
+    branch.processes_now = open_counter(branch.v2.get(), "pids.current");
+  }
+  for (const V1& hierarchy : v1_) {
+    const auto open = [&](const char* name) {
+      const std::string path = branch.id + "/" + name;
+      return open_counter(hierarchy.ours.get(), path.c_str());
+    };
+    if (hierarchy.controller == "memory") branch.memory_now = open("memory.usage_in_bytes");
+    if (hierarchy.controller == "pids") branch.processes_now = open("pids.current");
+  }
+  if (branch.freeze && branch.state && branch.processor && branch.memory_now && branch.processes_now) return {};
+  return cgroup_error("open what a kept sandbox is paused with and measured by");
 }
 
 bool CgroupTree::remove(const std::string& id) {

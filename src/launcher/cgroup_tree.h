@@ -34,6 +34,12 @@ struct SandboxCgroup {
   UniqueFd memory_peak;
   UniqueFd memory_events;
   UniqueFd processes_peak;
+  // Of a kept sandbox, for the daemon:
+  UniqueFd freeze;  // work/cgroup.freeze
+  UniqueFd state;   // work/cgroup.events
+  UniqueFd memory_now;
+  UniqueFd processes_now;
+  UniqueFd processor;   // cpu.stat
   UniqueFd oom_event;   // the daemon's: readable once the sandbox ran out of its own memory (v1); else never
   UniqueFd oom_notice;  // v1 only: the kernel's notice, which also comes when all sandboxes together run out; see
                         // CgroupTree::is_at_its_limit()
@@ -78,6 +84,8 @@ class CgroupTree {
   Status limit_v1(const sandbox::LaunchPlan& plan, SandboxCgroup& branch, const V1& hierarchy);
   Status limit_v2(const sandbox::LaunchPlan& plan, SandboxCgroup& branch);
   Status watch_memory_v1(SandboxCgroup& branch, int memory_directory);
+  // What the daemon pauses a kept sandbox with, and reads its use from.
+  Status open_for_kept(SandboxCgroup& branch) const;
 
   std::string name_;
   std::string v2_mount_;

@@ -177,7 +177,9 @@ void Launcher::handle_launch(const sandbox::LaunchRequest& request) {
   if (!launched) return answer({request.header.request, refusal.step, refusal.error, 0, 0});
   std::array<int, static_cast<std::size_t>(SandboxFd::count)> fds{};
   for (std::size_t i = 0; i < fds.size(); ++i) fds[i] = launched->fds[i].get();
-  answer({request.header.request, LauncherStep::none, 0, launched->id_base, launched->serial}, fds.data(), fds.size());
+  const bool is_kept = request.plan.lifetime == sandbox::Lifetime::kept;
+  answer({request.header.request, LauncherStep::none, 0, launched->id_base, launched->serial}, fds.data(),
+         is_kept ? fds.size() : sandbox::kOneShotFds);
 }
 
 void Launcher::handle_destroy(const sandbox::DestroyRequest& request) {
@@ -250,6 +252,11 @@ std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& as
   slot(SandboxFd::memory_events) = std::move(cgroup->memory_events);
   slot(SandboxFd::processes_peak) = std::move(cgroup->processes_peak);
   slot(SandboxFd::oom_event) = std::move(cgroup->oom_event);
+  slot(SandboxFd::freeze) = std::move(cgroup->freeze);
+  slot(SandboxFd::state) = std::move(cgroup->state);
+  slot(SandboxFd::memory_now) = std::move(cgroup->memory_now);
+  slot(SandboxFd::processes_now) = std::move(cgroup->processes_now);
+  slot(SandboxFd::processor) = std::move(cgroup->processor);
   return launched;
 }
 

@@ -82,12 +82,13 @@ void clean_run_dir(const std::string& run_dir) {
   for (const char* name : {"/daemon", "/private"}) (void)::rmdir((run_dir + name).c_str());
 }
 
-// The daemon writes sockets to the run directory and models to the data directory; everything else there is root's.
+// The daemon writes sockets to the run directory, models and the audit log to the data directory; everything else there
+// is root's.
 Status make_directories(const ParentOptions& o) {
   LMSB_CHECK(make_parents(o.data_dir));
   LMSB_CHECK(make_directory(o.run_dir + "/private", 0700));
   LMSB_CHECK(sandbox::make_image_directory(o.data_dir + "/images"));
-  for (const std::string& path : {o.run_dir + "/daemon", o.data_dir + "/models"}) {
+  for (const std::string& path : {o.run_dir + "/daemon", o.data_dir + "/models", o.data_dir + "/audit"}) {
     LMSB_CHECK(make_directory(path, 0755));
     if (::lchown(path.c_str(), o.daemon_uid, o.daemon_gid) < 0)  // never through a link that somebody put there
       return Error::from_errno(errno, "give " + path + " to the daemon");

@@ -8,6 +8,12 @@
 namespace lmsb::sandbox {
 namespace {
 
+Error out_of_descriptors() {
+  return Error(ErrorCode::resource_exhausted, "the daemon has as many open files as it may")
+      .with_slug("too_many_sandboxes")
+      .with_hint("delete sandboxes, or start the daemon with a higher limit of open files (ulimit -n)");
+}
+
 Error gone() {
   return Error(ErrorCode::unavailable, "the launcher is gone")
       .with_hint("look at the log of `lm-sandbox serve` and start it again");
@@ -77,20 +83,31 @@ Result<std::optional<LauncherClient::Answer>> LauncherClient::receive() {
   ReceivedFds fds;
   const ssize_t size = receive_message(socket_.get(), &answer, sizeof answer, fds);
   if (size < 0 && errno == EAGAIN) return std::optional<Answer>();
+  // The message is there, and its descriptors are not: this process has as many as it may.
+  if (size < 0 && errno == EMSGSIZE && answer.serial > 0)
+    return std::optional<Answer>(Answer{answer.request, out_of_descriptors(), answer.serial});
   if (size != static_cast<ssize_t>(sizeof answer)) return gone();
   if (answer.failed_step != LauncherStep::none)
     return std::optional<Answer>(Answer{answer.request, launch_error(answer)});
   LaunchedSandbox launched;
   launched.serial = answer.serial;
   launched.id_base = answer.id_base;
-  if (fds.count == static_cast<std::size_t>(SandboxFd::count)) {
-    const auto take = [&fds](SandboxFd which) { return std::move(fds.fds[static_cast<std::size_t>(which)]); };
+  const auto take = [&fds](SandboxFd which) { return std::move(fds.fds[static_cast<std::size_t>(which)]); };
+  const bool is_kept = fds.count == static_cast<std::size_t>(SandboxFd::count);
+  if (is_kept || fds.count == kOneShotFds) {
     launched.channel = take(SandboxFd::channel);
     launched.kill = take(SandboxFd::kill);
     launched.memory_peak = take(SandboxFd::memory_peak);
     launched.memory_events = take(SandboxFd::memory_events);
     launched.processes_peak = take(SandboxFd::processes_peak);
     launched.oom_event = take(SandboxFd::oom_event);
+  }
+  if (is_kept) {
+    launched.freeze = take(SandboxFd::freeze);
+    launched.state = take(SandboxFd::state);
+    launched.memory_now = take(SandboxFd::memory_now);
+    launched.processes_now = take(SandboxFd::processes_now);
+    launched.processor = take(SandboxFd::processor);
   }
   return std::optional<Answer>(Answer{answer.request, std::move(launched)});
 }

@@ -27,6 +27,12 @@ struct LaunchedSandbox {
   UniqueFd memory_events;
   UniqueFd processes_peak;
   UniqueFd oom_event;
+  // Of a kept one:
+  UniqueFd freeze;
+  UniqueFd state;
+  UniqueFd memory_now;
+  UniqueFd processes_now;
+  UniqueFd processor;
 };
 
 class LauncherClient {
@@ -46,6 +52,7 @@ class LauncherClient {
   struct Answer {
     std::uint32_t request = 0;
     Result<LaunchedSandbox> launched;  // of a destroy: only `serial` is set
+    std::uint64_t lost = 0;            // of a sandbox that stands, and of which we could not take what was handed over
   };
   // The next answer; nothing when none is there yet (non-blocking socket). An Error means the launcher is gone.
   Result<std::optional<Answer>> receive();

@@ -1,6 +1,7 @@
 #pragma once
 // Messages between the daemon and the launcher over one SEQPACKET socket: fixed-size structs, nothing else. The
 // launcher validates every field; descriptors that come with a request are closed unseen.
+#include <cstddef>
 #include <cstdint>
 
 #include "sandbox/launch_plan.h"
@@ -49,8 +50,16 @@ enum class SandboxFd : std::uint32_t {
   memory_events,   // text with a line "oom_kill N"
   processes_peak,  // a number of processes and threads; on kernels without it a descriptor of an empty file
   oom_event,       // eventfd that becomes readable when the sandbox ran out of memory (v1); else never
+  // Of a kept sandbox only:
+  freeze,         // cgroup.freeze of all commands
+  state,          // cgroup.events of the same: a line "frozen 0" or "frozen 1"
+  memory_now,     // a number in bytes
+  processes_now,  // a number of processes and threads, the guest among them
+  processor,      // cpu.stat of everything in the sandbox: a line "usage_usec N"
   count,
 };
+constexpr std::size_t kOneShotFds = 6;  // the first six
+static_assert(static_cast<std::size_t>(SandboxFd::freeze) == kOneShotFds);
 
 struct LauncherAnswer {
   std::uint32_t request;

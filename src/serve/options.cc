@@ -73,6 +73,7 @@ control::EngineOptions engine_options(const config::Config& config) {
   options.max_running = config.limits.max_running;
   options.max_waiting = config.limits.max_waiting;
   options.policy = policy_caps(config);
+  options.audit_log = config.data_dir + "/audit/audit.log";
   return options;
 }
 

@@ -19,6 +19,8 @@ RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAns
   add_seed_routes(table, control, options.run_bash_sandbox);
   add_run_routes(table, control);
   add_sandbox_routes(table, control, answers, options.created_limits);
+  add_lifecycle_routes(table, control);
+  add_event_routes(table, control);
   add_exec_routes(table, control);
   add_process_routes(table, control);
   add_pty_routes(table, control);

@@ -225,7 +225,8 @@ TEST(Sandboxes, CreateGivesTheWholeObject) {
   EXPECT_EQ(
       response.body,
       R"({"id":"s0000000000000000000","name":null,"image":"host","image_digest":"","runtime":"native","state":"running",)"
-      R"("created_at":"2026-01-01T00:00:00Z","expires_at":null,"labels":{"k":"v"},)"
+      R"("created_at":"2026-01-01T00:00:00Z","expires_at":null,)"
+      R"("timeout_ms":0,"idle_ms":0,"on_timeout":"delete","on_idle":"pause","labels":{"k":"v"},)"
       R"("limits":{"memory_bytes":1073741824,"cpus":1.000,"processes":256,"disk_bytes":1073741824},)"
       R"("egress":{"mode":"none","allow":[]},"profile":"user","isolation":["seccomp"]})");
   EXPECT_FALSE(f.control.creation.limits);

@@ -39,6 +39,11 @@ control::Principal run_bash_owner() {
 // Makes the shared sandbox unless it is there. Whoever is second to make it finds it made.
 io::Task<void> provide_sandbox(Control& control, std::string name) {
   const auto found = control.get(run_bash_owner(), name);
+  if (found.ok() && found->state == control::SandboxState::paused) {
+    control::Principal owner = run_bash_owner();
+    LMSB_CO_TRY(const auto resumed, co_await control.resume(std::move(owner), std::move(name)));
+    co_return Status();
+  }
   if (found.ok() && found->state != control::SandboxState::failed) co_return Status();
   if (!found.ok() && found.error().code() != ErrorCode::not_found) co_return found.error();
   if (found.ok()) {

@@ -115,8 +115,9 @@ class TerminalSession final : public http::WebSocketSession {
       typed = co_await take(shared, **std::move(message));
     }
     if (!typed.ok()) {
+      const std::uint16_t code = typed.error().slug() == "sandbox_paused" ? kSandboxPaused : kProcessGone;
       std::string why = typed.error().message();
-      (void)co_await socket.close(kProcessGone, std::move(why));
+      (void)co_await socket.close(code, std::move(why));
     }
     // Neither stays behind: the one would wait for output, the other for the next who takes the terminal.
     showing.cancel();

@@ -4,7 +4,8 @@
 // Binary messages are what is typed, and what the terminal shows. Texts are objects: from the client
 // {"type":"resize","cols","rows"}; to it {"type":"started","process"} first and {"type":"result",...} last. When
 // somebody else takes the terminal, the session ends with code 4001, and with 4004 when the process does not take what
-// is typed or its sandbox is gone; the process goes on without a session.
+// is typed or its sandbox is gone, 4009 when something is typed while its sandbox is paused; the process goes on (or
+// stands still) without a session.
 #include <memory>
 #include <string>
 
@@ -15,6 +16,7 @@ namespace lmsb::server {
 
 constexpr std::uint16_t kTerminalTaken = 4001;
 constexpr std::uint16_t kProcessGone = 4004;
+constexpr std::uint16_t kSandboxPaused = 4009;
 
 // `processes` outlives the session. `offset`: how much of what the terminal has shown the client has already.
 std::shared_ptr<http::WebSocketSession> make_terminal_session(control::ProcessService& processes,

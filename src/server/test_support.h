@@ -66,6 +66,37 @@ class FakeControl final : public control::Control {
     if (error) co_return *error;
     co_return one_shot_result.exec;
   }
+  io::Task<control::SandboxInfo> pause(Principal, std::string id_or_name) override {
+    named = std::move(id_or_name);
+    if (error) co_return *error;
+    sandbox.state = control::SandboxState::paused;
+    co_return sandbox;
+  }
+  io::Task<control::SandboxInfo> resume(Principal, std::string id_or_name) override {
+    named = std::move(id_or_name);
+    if (error) co_return *error;
+    sandbox.state = control::SandboxState::running;
+    co_return sandbox;
+  }
+  Result<control::SandboxInfo> update(const Principal&, const std::string& id_or_name,
+                                      control::UpdateSandbox changes) override {
+    named = id_or_name;
+    changed = std::move(changes);
+    if (error) return *error;
+    return sandbox;
+  }
+  Result<control::SandboxStats> stats(const Principal&, const std::string& id_or_name) override {
+    named = id_or_name;
+    if (error) return *error;
+    return sandbox_stats;
+  }
+  Result<std::unique_ptr<control::EventStream>> events(Principal, std::string id_or_name,
+                                                       std::optional<std::string> after) override {
+    named = std::move(id_or_name);
+    events_after = std::move(after);
+    if (error) return *error;
+    return std::unique_ptr<control::EventStream>(std::make_unique<OneEvent>(sandbox_event));
+  }
   control::ProcessService& processes() override { return fake_processes; }
   Result<std::vector<control::ImageInfo>> images() override {
     return std::vector<control::ImageInfo>{{"host", "sha256:00", 7, "2026-01-01T00:00:00Z", true}};
@@ -105,12 +136,27 @@ class FakeControl final : public control::Control {
   }
   control::HealthReport health() override { return {ready, {{"launcher", ready}}}; }
 
+  // Says its event and then waits for ever.
+  struct OneEvent final : control::EventStream {
+    explicit OneEvent(control::SandboxEvent e) : event(std::move(e)) {}
+    io::Task<Next> next(io::Deadline) override {
+      if (std::exchange(is_told, true)) co_return Error(ErrorCode::cancelled, "no more");
+      co_return Next{event, 2};
+    }
+    std::string position() const override { return "life-7"; }
+    bool has_restarted() const override { return true; }
+    control::SandboxEvent event;
+    bool is_told = false;
+  };
+
   FakeProcesses fake_processes;
   // What it answers: `error` where one is set.
   std::optional<Error> error;
   bool is_missing = false;  // there is no sandbox, until one is created
   control::OneShotResult one_shot_result;
   control::SandboxInfo sandbox;
+  control::SandboxStats sandbox_stats;
+  control::SandboxEvent sandbox_event;
   control::Completion completion;
   UpstreamAnswer upstream;
   bool ready = true;
@@ -119,6 +165,8 @@ class FakeControl final : public control::Control {
   Principal asker;
   control::OneShot one_shot;
   control::CreateSandbox creation;
+  control::UpdateSandbox changed;
+  std::optional<std::string> events_after;
   int creations = 0;
   int removals = 0;
   control::Command command;

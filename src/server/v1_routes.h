@@ -10,6 +10,9 @@ void add_run_routes(RouteTable& table, control::Control& control);  // v1_run.cc
 // v1_sandboxes.cc: create, list, get, delete. `defaults` fill what a create request leaves out of `limits`.
 void add_sandbox_routes(RouteTable& table, control::Control& control, IdempotentAnswers& answers,
                         const control::Limits& defaults);
+// v1_lifecycle.cc: PATCH /v1/sandboxes/{id}, .../pause, resume, stats
+void add_lifecycle_routes(RouteTable& table, control::Control& control);
+void add_event_routes(RouteTable& table, control::Control& control);    // v1_events.cc: GET /v1/events
 void add_exec_routes(RouteTable& table, control::Control& control);     // v1_exec.cc: POST /v1/sandboxes/{id}/exec
 void add_process_routes(RouteTable& table, control::Control& control);  // v1_processes.cc
 void add_pty_routes(RouteTable& table, control::Control& control);      // v1_pty.cc: a terminal

@@ -2,6 +2,7 @@
 #include <array>
 #include <charconv>
 
+#include "server/sandbox_fields.h"
 #include "server/v1_fields.h"
 #include "server/v1_routes.h"
 
@@ -15,36 +16,6 @@ using Labels = std::map<std::string, std::string>;
 constexpr std::size_t kMaxIdempotencyKey = 255;
 constexpr std::size_t kDefaultPage = 100;
 constexpr std::size_t kMaxPage = 1000;
-
-void write_sandbox(json::Writer& out, const control::SandboxInfo& info) {
-  out.begin_object().key("id").string(info.id);
-  string_or_null(out.key("name"), info.name);
-  out.key("image").string(info.image).key("image_digest").string(info.image_digest);
-  out.key("runtime").string(info.runtime).key("state").string(to_string(info.state));
-  out.key("created_at").string(info.created_at);
-  string_or_null(out.key("expires_at"), info.expires_at.value_or(""));
-  out.key("labels").begin_object();
-  for (const auto& [key, value] : info.labels) out.key(key).string(value);
-  out.end_object();
-  write_limits(out.key("limits"), info.limits);
-  out.key("egress")
-      .begin_object()
-      .key("mode")
-      .string(info.egress_mode)
-      .key("allow")
-      .begin_array()
-      .end_array()
-      .end_object();
-  out.key("profile").string(info.profile);
-  write_texts(out.key("isolation"), info.isolation);
-  out.end_object();
-}
-
-std::string sandbox_text(const control::SandboxInfo& info) {
-  json::Writer out;
-  write_sandbox(out, info);
-  return std::move(out).str();
-}
 
 // What the routes need beside the request; owned by the routes' handlers.
 struct SandboxRoutes {
@@ -64,6 +35,7 @@ void read_create(json::ObjectReader& reader, const control::Limits& defaults, co
   control::Limits limits = defaults;
   if (read_limits(reader, limits)) out.limits = limits;
   read_mounts(reader, out.mounts);
+  read_life(reader, out.life);
 }
 
 Result<IdempotentAnswers::Begun> begin(IdempotentAnswers& answers, const Call& call) {

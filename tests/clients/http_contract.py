@@ -302,6 +302,26 @@ def _(c):
         c.send("DELETE", path)
 
 
+@check("a sandbox is paused, resumed, changed and measured")
+def _(c):
+    made = c.post("/v1/sandboxes", {"timeout_ms": 3_600_000, "on_timeout": "pause"})
+    equal((made.status, made.json["timeout_ms"], made.json["on_timeout"]), (201, 3_600_000, "pause"))
+    assert made.json["expires_at"], made.raw
+    path = "/v1/sandboxes/" + made.json["id"]
+    try:
+        equal(c.send("POST", path + "/pause").json["state"], "paused")
+        refused = c.post(path + "/exec", {"cmd": "true"})
+        equal((refused.status, refused.json["error"]["code"]), (409, "sandbox_paused"))
+        equal(c.send("GET", path + "/stats").json["state"], "paused")
+        equal(c.send("POST", path + "/resume").json["state"], "running")
+        changed = c.send("PATCH", path, b'{"labels": {"a": "1"}, "timeout_ms": 0}', JSON)
+        equal((changed.json["labels"], changed.json["expires_at"]), ({"a": "1"}, None))
+        wrong = c.send("PATCH", path, b'{"on_idle": "sleep", "limits": {"cpus": 1}}', JSON)
+        equal((wrong.status, [fault["path"] for fault in wrong.json["error"]["fields"]]), (400, ["on_idle", "limits"]))
+    finally:
+        c.send("DELETE", path)
+
+
 @check("what is still to come is 400 that says so")
 def _(c):
     for path, body in (("/v1/sandboxes", {"runtime": "oci"}), ("/v1/sandboxes", {"egress": {"mode": "open"}}),

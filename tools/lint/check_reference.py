@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Fails unless docs/reference lists exactly what the sources have: every error code with its HTTP status (errors.md),
-every event of the log with its level (events.md), every metric with its kind (metrics.md).
+every event of the log with its level (events.md), every metric with its kind (metrics.md); and docs/user/lifecycle.md
+exactly the moves between states.
 
 A row of a document is `| \\`name\\` | status, level or kind | ...`. Its own test comes first.
 """
@@ -17,6 +18,8 @@ CALL = re.compile(r"with_slug\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
 REFUSAL = re.compile(r"refuse\((\d+), ErrorCode::\w+, \"(\w+)\"")
 EVENT = re.compile(r"\blog\(\s*LogLevel::(\w+),\s*\"([a-z_.]+)\"")
 METRIC = re.compile(r"\b(counter|gauge|histogram)\(\s*\"(lmsb_\w+)\"")
+MOVE = re.compile(r"Move\{S::(\w+), S::(\w+)\}")
+MOVE_ROW = re.compile(r"^\| `(\w+)` \| `(\w+)` \|", re.M)
 NO_ANSWER = "-"  # documented as one that ends a program instead
 ROW = re.compile(r"^\| `([a-z_.]+)` \| ([^|]+?) \|", re.M)
 
@@ -72,6 +75,9 @@ def check():
     problems = []
     for what, document, found in (("code", "errors.md", codes), ("event", "events.md", events), ("metric", "metrics.md", metrics)):
         problems += [f"docs/reference/{document}: {p}" for p in compare(what, found, rows_of((reference / document).read_text()))]
+    moves = set(MOVE.findall((TOP / "src/control/sandbox_state.cc").read_text()))
+    told = set(MOVE_ROW.findall((TOP / "docs/user/lifecycle.md").read_text()))
+    problems += [f"docs/user/lifecycle.md: from {a} to {b} is not what the sources say" for a, b in sorted(moves ^ told)]
     print("\n".join(problems) or f"{len(set(codes))} codes, {len(set(events))} events and {len(set(metrics))} metrics are documented")
     return not problems
 

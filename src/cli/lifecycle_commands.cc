@@ -1,0 +1,118 @@
+// pause, resume, update, stats, events: the lives of sandboxes.
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/connection.h"
+#include "cli/requests.h"
+
+namespace lmsb::cli {
+namespace {
+
+std::string url_of(const std::string& sandbox) { return "/v1/sandboxes/" + url_segment(sandbox); }
+
+double limit_of(json::Value stats, std::string_view name) {
+  const auto limits = stats.find("limits");
+  return limits ? number_field(*limits, name).value_or(0) : 0;
+}
+
+Row stats_row(const std::string& sandbox, json::Value stats) {
+  const auto number = [stats](std::string_view name) { return number_field(stats, name).value_or(0); };
+  return {sandbox,
+          text_field(stats, "state"),
+          human_size(number("memory_bytes")) + " / " + human_size(limit_of(stats, "memory_bytes")),
+          fmt::format("{:.0f} / {:.0f}", number("processes"), limit_of(stats, "processes")),
+          fmt::format("{:.1f} s", number("cpu_ms") / 1000),
+          fmt::format("{:.0f}", number("oom_kills"))};
+}
+
+// Ids of all that may be seen, a page of 1000 at a time.
+Result<Words> all_sandboxes(Api& api) {
+  Words ids;
+  std::string target = "/v1/sandboxes?limit=1000";
+  while (!target.empty()) {
+    LMSB_TRY(const auto page, call_json(api, Call("GET", target)));
+    const auto data = page.root().find("data");
+    for (const json::Value sandbox : data ? data->items() : std::vector<json::Value>())
+      ids.push_back(text_field(sandbox, "id"));
+    const std::string cursor = text_field(page.root(), "next_cursor");
+    target = cursor.empty() ? "" : "/v1/sandboxes?limit=1000&cursor=" + url_segment(cursor);
+  }
+  return ids;
+}
+
+std::string event_line(json::Value event) {
+  const std::string name = text_field(event, "name");
+  std::string line = text_field(event, "time") + "  " + text_field(event, "type") + "  " +
+                     text_field(event, "sandbox_id") + (name.empty() ? "" : " (" + name + ")") + "  by " +
+                     text_field(event, "by");
+  const auto missed = number_field(event, "missed").value_or(0);
+  if (missed > 0) line += fmt::format("  (up to {:.0f} before it are no longer known)", missed);
+  return printable(line) + "\n";
+}
+
+}  // namespace
+
+Result<int> execute(const StateCommand& command, Console& console) {
+  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
+  int status = 0;
+  for (const std::string& sandbox : command.sandboxes) {
+    const auto answer = call_json(*connection, Call("POST", url_of(sandbox) + "/" + command.verb, "{}"));
+    if (answer.ok()) {
+      console.out((command.target.json ? answer->root().text() : sandbox) + "\n");
+    } else {
+      report(console, answer.error());
+      status = 1;
+    }
+  }
+  return status;
+}
+
+Result<int> execute(const UpdateCommand& command, Console& console) {
+  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
+  LMSB_TRY(const auto answer, call_json(*connection, Call("PATCH", url_of(command.sandbox), update_body(command))));
+  console.out(command.target.json ? pretty(answer.root()) : command.sandbox + "\n");
+  return 0;
+}
+
+Result<int> execute(const StatsCommand& command, Console& console) {
+  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
+  Words sandboxes = command.sandboxes;
+  const bool all = sandboxes.empty();
+  if (all) {
+    LMSB_TRY(sandboxes, all_sandboxes(*connection));
+  }
+  std::vector<Row> rows;
+  int status = 0;
+  for (const std::string& sandbox : sandboxes) {
+    const auto answer = call_json(*connection, Call("GET", url_of(sandbox) + "/stats"));
+    if (!answer.ok()) {
+      if (all && answer.error().code() == ErrorCode::not_found) continue;  // it has ended meanwhile
+      report(console, answer.error());
+      status = 1;
+    } else if (command.target.json) {
+      console.out(answer->root().text() + "\n");
+    } else {
+      rows.push_back(stats_row(sandbox, answer->root()));
+    }
+  }
+  if (!command.target.json)
+    console.out(format_table({"SANDBOX", "STATE", "MEMORY", "PROCESSES", "CPU TIME", "OOM KILLS"}, rows));
+  return status;
+}
+
+Result<int> execute(const EventsCommand& command, Console& console) {
+  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
+  const Call call("GET", "/v1/events" + (command.sandbox.empty() ? "" : "?sandbox=" + url_segment(command.sandbox)));
+  const auto print = [&](std::string_view line) -> Status {
+    if (line.empty()) return {};
+    LMSB_TRY(const auto event, parse_json(line, "an event"));
+    if (text_field(event.root(), "type") == "armed") return {};
+    console.out(command.target.json ? event.root().text() + "\n" : event_line(event.root()));
+    return console.complete() ? Status() : Error(ErrorCode::cancelled, "nobody reads what is printed");
+  };
+  LMSB_TRY(const auto answer, connection->send_for_lines(call, print));
+  if (answer.status >= 400) return error_of(answer);
+  return 0;
+}
+
+}  // namespace lmsb::cli

@@ -1,0 +1,171 @@
+#include "control/event_log.h"
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <fcntl.h>
+#include <random>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "json/writer.h"
+
+namespace lmsb::control {
+namespace {
+
+std::string line_of(const SandboxEvent& event) {
+  json::Writer out;
+  out.begin_object()
+      .key("time")
+      .string(event.time)
+      .key("event")
+      .string("sandbox." + std::string(to_string(event.kind)));
+  out.key("sandbox_id").string(event.sandbox).key("name").string(event.name);
+  out.key("owner").string(event.owner).key("by").string(event.by).end_object();
+  return std::move(out).str() + "\n";
+}
+
+// Told apart from that of every other start of the daemon.
+std::string new_life() {
+  std::random_device random;
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), "%08x", random());
+  return text.data();
+}
+
+}  // namespace
+
+std::string_view to_string(SandboxEvent::Kind kind) {
+  switch (kind) {
+    case SandboxEvent::Kind::created: return "created";
+    case SandboxEvent::Kind::updated: return "updated";
+    case SandboxEvent::Kind::paused: return "paused";
+    case SandboxEvent::Kind::resumed: return "resumed";
+    case SandboxEvent::Kind::failed: return "failed";
+    case SandboxEvent::Kind::removed: return "removed";
+  }
+  return "removed";
+}
+
+EventLog::EventLog(boost::asio::io_context& loop, std::string audit_path, Logger& log)
+    : audit_path_(std::move(audit_path)), log_(log), life_(new_life()), came_(loop) {}
+
+void EventLog::add(SandboxEvent event) {
+  event.number = ++last_;
+  event.id = id_of(last_);
+  event.time = rfc3339_now();
+  write_audit(event);
+  if (events_.size() == kKept) events_.pop_front();
+  events_.push_back(std::move(event));
+  came_.notify_all();
+}
+
+const SandboxEvent* EventLog::after(std::uint64_t number) const {
+  if (number >= last_ || events_.empty()) return nullptr;
+  const std::uint64_t first = events_.front().number;
+  return number < first ? &events_.front() : &events_[number - first + 1];
+}
+
+std::optional<std::uint64_t> EventLog::number_of(const std::string& id) const {
+  if (!id.starts_with(life_ + "-")) return std::nullopt;
+  std::uint64_t number = 0;
+  const char* const end = id.data() + id.size();
+  const auto read = std::from_chars(id.data() + life_.size() + 1, end, number);
+  if (read.ec != std::errc() || read.ptr != end || number > last_) return std::nullopt;
+  return number;
+}
+
+void EventLog::write_audit(const SandboxEvent& event) {
+  if (audit_path_.empty()) return;
+  const Status written = append(line_of(event));
+  if (!written.ok() && !has_complained_)
+    log_.log(LogLevel::error, "audit.failed", {{"path", audit_path_}, {"error", written.error().message()}});
+  has_complained_ = !written.ok();
+}
+
+Status EventLog::append(const std::string& line) {
+  if (audit_size_ >= kMaxAuditBytes) {
+    audit_.reset();
+    if (::rename(audit_path_.c_str(), (audit_path_ + ".1").c_str()) < 0)
+      return Error::from_errno(errno, "put the audit log away");
+  }
+  if (!audit_) {
+    audit_.reset(::open(audit_path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+    struct stat info {};
+    if (!audit_ || ::fstat(audit_.get(), &info) < 0) return Error::from_errno(errno, "open the audit log");
+    audit_size_ = static_cast<std::uint64_t>(info.st_size);
+  }
+  const ssize_t size = ::write(audit_.get(), line.data(), line.size());
+  const int error = size < 0 ? errno : ENOSPC;
+  if (size == static_cast<ssize_t>(line.size())) {
+    audit_size_ += line.size();
+    return {};
+  }
+  if (size > 0) (void)::ftruncate(audit_.get(), static_cast<off_t>(audit_size_));  // no half a line
+  return Error::from_errno(error, "write the audit log");
+}
+
+namespace {
+
+class Followed final : public EventStream {
+ public:
+  Followed(EventLog& log, Principal who, std::string sandbox, std::uint64_t seen, bool has_restarted)
+      : log_(log), who_(std::move(who)), sandbox_(std::move(sandbox)), seen_(seen), has_restarted_(has_restarted) {
+    ++log_.followers.total;
+    ++log_.followers.of_owner[who_.name];
+  }
+  ~Followed() override {
+    --log_.followers.total;
+    if (--log_.followers.of_owner[who_.name] == 0) log_.followers.of_owner.erase(who_.name);
+  }
+  Followed(const Followed&) = delete;
+  Followed& operator=(const Followed&) = delete;
+
+  io::Task<Next> next(io::Deadline deadline) override {
+    while (true) {
+      const SandboxEvent* event = log_.after(seen_);
+      if (event == nullptr) {
+        LMSB_CO_CHECK(co_await log_.wait(deadline));
+        continue;
+      }
+      missed_ += event->number - seen_ - 1;
+      seen_ = event->number;
+      if (is_for_him(*event)) co_return Next{*event, std::exchange(missed_, 0)};
+    }
+  }
+  std::string position() const override { return log_.id_of(seen_); }
+  bool has_restarted() const override { return has_restarted_; }
+
+ private:
+  bool is_for_him(const SandboxEvent& event) const {
+    const bool may_see = who_.admin || event.owner == who_.name;
+    return may_see && (sandbox_.empty() || event.sandbox == sandbox_ || event.name == sandbox_);
+  }
+
+  EventLog& log_;
+  Principal who_;
+  std::string sandbox_;
+  std::uint64_t seen_;
+  bool has_restarted_;
+  std::uint64_t missed_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<EventStream>> follow_events(EventLog& log, Principal who, std::string sandbox,
+                                                   const std::optional<std::string>& after) {
+  const auto mine = log.followers.of_owner.find(who.name);
+  const bool has_too_many = mine != log.followers.of_owner.end() && mine->second >= EventLog::kMaxOfOwner;
+  if (has_too_many || log.followers.total >= EventLog::kMaxFollowers)
+    return Error(ErrorCode::resource_exhausted, "too many follow events already")
+        .with_slug("too_many_followers")
+        .with_hint("64 streams of one owner and 512 in all: read one, and pass on what it says");
+  const auto number = after ? log.number_of(*after) : log.last();
+  std::unique_ptr<EventStream> stream =
+      std::make_unique<Followed>(log, std::move(who), std::move(sandbox), number.value_or(0), !number);
+  return stream;
+}
+
+}  // namespace lmsb::control

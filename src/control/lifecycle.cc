@@ -1,0 +1,257 @@
+#include "control/lifecycle.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "io/spawn.h"
+
+namespace lmsb::control {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kDefaultIdle{3'600'000};
+constexpr milliseconds kShortest{1000};
+constexpr milliseconds kLongest{10LL * 366 * 24 * 3600 * 1000};
+constexpr std::size_t kMaxLabels = 64;
+constexpr milliseconds kBetweenLooks{100};  // at least
+
+Error not_running(const KeptSandbox& sandbox) {
+  return Error(ErrorCode::failed_precondition, "the sandbox is " + std::string(to_string(sandbox.state())))
+      .with_slug("sandbox_not_running");
+}
+
+// What the sandbox says of its life.
+void describe_life(KeptSandbox& sandbox) {
+  sandbox.info.life = sandbox.life->limits();
+  const auto end = sandbox.life->end();
+  sandbox.info.expires_at.reset();
+  if (end) sandbox.info.expires_at = rfc3339_in(std::chrono::ceil<milliseconds>(*end - Life::Clock::now()));
+}
+
+Status change_labels(std::map<std::string, std::string>& labels,
+                     std::map<std::string, std::optional<std::string>> changes) {
+  std::map<std::string, std::string> changed = labels;
+  for (auto& [name, value] : changes) {
+    if (value) {
+      changed[name] = *std::move(value);
+    } else {
+      changed.erase(name);
+    }
+  }
+  if (changed.size() > kMaxLabels)
+    return Error(ErrorCode::invalid_argument, "more than 64 labels").with_slug("too_many_labels");
+  labels = std::move(changed);
+  return {};
+}
+
+}  // namespace
+
+// While it lives nobody else changes the state of the sandbox.
+class Lifecycle::Moving {
+ public:
+  Moving(boost::asio::io_context& loop, KeptSandbox& sandbox) : done_(std::make_shared<io::Event>(loop)) {
+    sandbox.moving = done_;
+  }
+  ~Moving() { done_->notify_all(); }
+  Moving(const Moving&) = delete;
+  Moving& operator=(const Moving&) = delete;
+
+ private:
+  std::shared_ptr<io::Event> done_;
+};
+
+Lifecycle::Lifecycle(boost::asio::io_context& loop, Parts parts, Logger& log)
+    : loop_(loop), parts_(std::move(parts)), log_(log), earlier_(loop) {}
+
+LifeLimits Lifecycle::default_limits(const std::string& name) {
+  LifeLimits limits;
+  if (name.empty()) limits.idle = kDefaultIdle;
+  return limits;
+}
+
+Status Lifecycle::check(const LifeLimits& limits) {
+  for (const milliseconds limit : {limits.timeout, limits.idle})
+    if (limit.count() != 0 && (limit < kShortest || limit > kLongest))
+      return Error(ErrorCode::invalid_argument,
+                   "a limit of a sandbox's life is 0 (none), or from a second to ten years")
+          .with_slug("invalid_life");
+  return {};
+}
+
+void Lifecycle::begin(KeptSandbox& sandbox, const LifeLimits& limits) {
+  sandbox.life = std::make_shared<Life>(limits);
+  const std::weak_ptr<Lifecycle*> weak = self_;
+  sandbox.handle->channel().on_closed([weak, id = sandbox.info.id] {
+    if (const auto self = weak.lock()) (*self)->note_failed(id);
+  });
+  describe_life(sandbox);
+  look_again_by(*sandbox.life);
+}
+
+void Lifecycle::tell(SandboxEvent::Kind kind, const KeptSandbox& sandbox, const std::string& by) {
+  SandboxEvent event;
+  event.kind = kind;
+  event.sandbox = sandbox.info.id;
+  event.name = sandbox.info.name;
+  event.owner = sandbox.owner;
+  event.by = by;
+  parts_.events.add(std::move(event));
+}
+
+void Lifecycle::note_change(SandboxEvent::Kind kind, const KeptSandbox& sandbox, const std::string& by) {
+  log_.log(LogLevel::info, "sandbox.changed", {{"id", sandbox.info.id}, {"event", to_string(kind)}, {"by", by}});
+  tell(kind, sandbox, by);
+}
+
+io::Task<KeptSandbox*> Lifecycle::settled(Principal who, std::string id_or_name) {
+  LMSB_CO_TRY(KeptSandbox * found, parts_.registry.find(who, id_or_name));
+  const std::string id = found->info.id;
+  while (const auto moving = found->moving) {
+    LMSB_CO_CHECK(co_await moving->wait());
+    LMSB_CO_TRY(found, parts_.registry.find(who, id));
+  }
+  co_return found;
+}
+
+// The state says `paused` from the beginning, so that nothing starts meanwhile; it is running again if it fails.
+io::Task<void> Lifecycle::pause_now(std::string id, std::string by) {
+  const Principal daemon{"daemon", true};
+  LMSB_CO_TRY(KeptSandbox * sandbox, parts_.registry.find(daemon, id));
+  if (!may_move(sandbox->state(), SandboxState::paused)) co_return not_running(*sandbox);
+  const auto handle = sandbox->handle;
+  Status paused;
+  {
+    const Moving moving(loop_, *sandbox);
+    sandbox->move_to(SandboxState::paused);
+    paused = co_await handle->pause();
+    auto found = parts_.registry.find(daemon, id);
+    if (!found.ok()) co_return std::move(found).error();
+    sandbox = *found;
+    sandbox->moving.reset();
+    if (!paused.ok()) sandbox->move_to(SandboxState::running);
+  }
+  if (!paused.ok()) co_return paused;
+  sandbox->life->suspend();
+  describe_life(*sandbox);
+  look_again_by(*sandbox->life);
+  note_change(SandboxEvent::Kind::paused, *sandbox, by);
+  co_return Status();
+}
+
+io::Task<SandboxInfo> Lifecycle::pause(Principal who, std::string id_or_name) {
+  LMSB_CO_TRY(const KeptSandbox* sandbox, co_await settled(who, std::move(id_or_name)));
+  const std::string id = sandbox->info.id;
+  if (sandbox->state() != SandboxState::paused) LMSB_CO_CHECK(co_await pause_now(id, who.name));
+  LMSB_CO_TRY(sandbox, parts_.registry.find(who, id));
+  co_return sandbox->describe();
+}
+
+io::Task<SandboxInfo> Lifecycle::resume(Principal who, std::string id_or_name) {
+  LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(who, std::move(id_or_name)));
+  const SandboxState state = sandbox->state();
+  if (state == SandboxState::running) co_return sandbox->describe();
+  if (!may_move(state, SandboxState::running)) co_return not_running(*sandbox);
+  LMSB_CO_CHECK(sandbox->handle->resume());
+  sandbox->move_to(SandboxState::running);
+  sandbox->life->resume();
+  describe_life(*sandbox);
+  look_again_by(*sandbox->life);
+  note_change(SandboxEvent::Kind::resumed, *sandbox, who.name);
+  co_return sandbox->describe();
+}
+
+Result<SandboxInfo> Lifecycle::update(const Principal& who, const std::string& id_or_name, UpdateSandbox changes) {
+  LMSB_TRY(KeptSandbox * sandbox, parts_.registry.find(who, id_or_name));
+  const LifeLimits limits = with(sandbox->life->limits(), changes.life);
+  LMSB_CHECK(check(limits));
+  const bool says_something = !changes.labels.empty() || changes.life.is_something();
+  LMSB_CHECK(change_labels(sandbox->info.labels, std::move(changes.labels)));
+  if (!says_something) return sandbox->describe();
+  sandbox->life->set(limits, changes.life.timeout.has_value());
+  describe_life(*sandbox);
+  look_again_by(*sandbox->life);
+  note_change(SandboxEvent::Kind::updated, *sandbox, who.name);
+  return sandbox->describe();
+}
+
+// ---- What comes due
+
+void Lifecycle::look_again_by(const Life& life) {
+  const auto next = life.next();
+  if (!next || *next >= next_look_) return;
+  next_look_ = *next;
+  earlier_.notify_all();
+  if (!std::exchange(is_watching_, true)) io::spawn(loop_, watch(this));
+}
+
+// Cancelled, and then without looking at `self` again, when that is gone.
+io::Always<void> Lifecycle::watch(Lifecycle* self) {
+  while (true) {
+    const Status woken = co_await self->wait_due();
+    if (!woken.ok()) co_return;
+    self->end_what_is_due();
+  }
+}
+
+io::Task<void> Lifecycle::wait_due() {
+  while (Clock::now() < next_look_) {
+    Status woken = co_await earlier_.wait(io::Deadline::at(next_look_));
+    if (!woken.ok() && woken.error().code() != ErrorCode::deadline_exceeded) co_return woken;
+  }
+  co_return Status();
+}
+
+void Lifecycle::end_what_is_due() {
+  const auto now = Clock::now();
+  next_look_ = Clock::time_point::max();
+  std::vector<std::string> due;
+  for (const auto& [id, sandbox] : parts_.registry.all()) {
+    if (sandbox.life->due(now)) {
+      due.push_back(id);
+    } else if (const auto next = sandbox.life->next(now)) {
+      next_look_ = std::min(next_look_, std::max(*next, now + kBetweenLooks));
+    }
+  }
+  for (std::string& id : due) io::spawn(loop_, end_if_due(this, std::move(id)));
+}
+
+// What is due may be another thing, or nothing, once nobody else is changing the state of the sandbox.
+io::Always<void> Lifecycle::end_if_due(Lifecycle* self, std::string id) {
+  const Principal daemon{"daemon", true};
+  auto settled = co_await self->settled(daemon, id);
+  if (!settled.ok()) co_return;  // it is gone
+  KeptSandbox& sandbox = **settled;
+  const auto due = sandbox.life->due();
+  std::string by = due && due->by_timeout ? "timeout" : "idle";
+  if (due && due->what == AtLimit::remove) {
+    self->parts_.remove(id, by);
+  } else if (due && may_move(sandbox.state(), SandboxState::paused)) {
+    const Status paused = co_await self->pause_now(id, by);
+    if (!paused.ok()) self->put_off(id, paused.error());
+  } else {
+    if (due) sandbox.life->suspend();  // it is paused already, or has failed
+    describe_life(sandbox);
+    self->look_again_by(*sandbox.life);
+  }
+}
+
+void Lifecycle::put_off(const std::string& id, const Error& why) {
+  const auto found = parts_.registry.find({"daemon", true}, id);
+  if (!found.ok()) return;
+  log_.log(LogLevel::warning, "sandbox.pause_failed", {{"id", id}, {"error", why.message()}});
+  (*found)->life->put_off();
+  look_again_by(*(*found)->life);
+}
+
+// Its guest has ended, and with it everything in it. One that was deleted is no longer in the registry.
+void Lifecycle::note_failed(const std::string& id) {
+  const auto found = parts_.registry.find({"daemon", true}, id);
+  if (!found.ok()) return;
+  log_.log(LogLevel::warning, "sandbox.failed", {{"id", id}});
+  tell(SandboxEvent::Kind::failed, **found, "guest");
+}
+
+}  // namespace lmsb::control

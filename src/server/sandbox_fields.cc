@@ -1,0 +1,59 @@
+#include "server/sandbox_fields.h"
+
+#include "server/answers.h"
+#include "server/v1_fields.h"
+
+namespace lmsb::server {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Control says what is too long.
+void read_duration(json::ObjectReader& reader, std::string_view name, std::optional<milliseconds>& out) {
+  std::int64_t value = 0;
+  if (reader.integer(name, value, 0, INT64_MAX / 1'000'000)) out = milliseconds(value);
+}
+
+void read_at_limit(json::ObjectReader& reader, std::string_view name, std::optional<control::AtLimit>& out) {
+  std::string text;
+  if (!reader.string(name, text)) return;
+  out = control::parse_at_limit(text);
+  if (!out) reader.refuse(name, "must be delete or pause");
+}
+
+}  // namespace
+
+void write_sandbox(json::Writer& out, const control::SandboxInfo& info) {
+  out.begin_object().key("id").string(info.id);
+  string_or_null(out.key("name"), info.name);
+  out.key("image").string(info.image).key("image_digest").string(info.image_digest);
+  out.key("runtime").string(info.runtime).key("state").string(to_string(info.state));
+  out.key("created_at").string(info.created_at);
+  string_or_null(out.key("expires_at"), info.expires_at.value_or(""));
+  out.key("timeout_ms").integer(info.life.timeout.count()).key("idle_ms").integer(info.life.idle.count());
+  out.key("on_timeout").string(to_string(info.life.at_timeout)).key("on_idle").string(to_string(info.life.at_idle));
+  out.key("labels").begin_object();
+  for (const auto& [key, value] : info.labels) out.key(key).string(value);
+  out.end_object();
+  write_limits(out.key("limits"), info.limits);
+  out.key("egress").begin_object().key("mode").string(info.egress_mode);
+  out.key("allow").begin_array().end_array().end_object();
+  out.key("profile").string(info.profile);
+  write_texts(out.key("isolation"), info.isolation);
+  out.end_object();
+}
+
+std::string sandbox_text(const control::SandboxInfo& info) {
+  json::Writer out;
+  write_sandbox(out, info);
+  return std::move(out).str();
+}
+
+void read_life(json::ObjectReader& reader, control::LifeChanges& out) {
+  read_duration(reader, "timeout_ms", out.timeout);
+  read_duration(reader, "idle_ms", out.idle);
+  read_at_limit(reader, "on_timeout", out.at_timeout);
+  read_at_limit(reader, "on_idle", out.at_idle);
+}
+
+}  // namespace lmsb::server

@@ -1,0 +1,17 @@
+#pragma once
+// A sandbox as JSON, and the fields of its life.
+#include <string>
+
+#include "control/control.h"
+#include "json/reader.h"
+#include "json/writer.h"
+
+namespace lmsb::server {
+
+void write_sandbox(json::Writer& out, const control::SandboxInfo& info);
+std::string sandbox_text(const control::SandboxInfo& info);
+
+// timeout_ms, idle_ms, on_timeout, on_idle.
+void read_life(json::ObjectReader& reader, control::LifeChanges& out);
+
+}  // namespace lmsb::server

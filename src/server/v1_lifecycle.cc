@@ -1,0 +1,72 @@
+// PATCH /v1/sandboxes/{id}, POST .../pause, POST .../resume, GET .../stats.
+#include "server/sandbox_fields.h"
+#include "server/v1_fields.h"
+#include "server/v1_routes.h"
+
+namespace lmsb::server {
+namespace {
+
+using control::Control;
+
+// {"name": "value"}; null takes one away (RFC 7396).
+void read_label_changes(json::ObjectReader& reader, control::UpdateSandbox& out) {
+  const auto labels = reader.raw("labels");
+  if (!labels) return;
+  if (labels->kind() != json::Kind::object) return reader.refuse("labels", "must be an object", "dict_type");
+  for (const auto& [name, value] : labels->members()) {
+    const auto text = value.string();
+    if (!text && value.kind() != json::Kind::null)
+      return reader.refuse("labels", "values are strings, or null to take one away", "string_type");
+    out.labels[std::string(name)] = text ? std::optional<std::string>(*text) : std::nullopt;
+  }
+}
+
+io::Task<http::Response> update(Control& control, Call call) {
+  control::UpdateSandbox changes;
+  auto refusal = read_body(call.request.body, [&changes](json::ObjectReader& reader) {
+    read_label_changes(reader, changes);
+    read_life(reader, changes.life);
+    refuse_for_now(reader, "limits", "the limits of a sandbox are those that it was made with");
+    refuse_for_now(reader, "egress", "sandboxes have no network today");
+  });
+  if (refusal) co_return *std::move(refusal);
+  LMSB_CO_TRY(const auto info, control.update(call.who, call.request.params["id"], std::move(changes)));
+  co_return http::Response::json(200, sandbox_text(info));
+}
+
+io::Task<http::Response> pause(Control& control, Call call) {
+  std::string id = call.request.params["id"];
+  LMSB_CO_TRY(const auto info, co_await control.pause(std::move(call.who), std::move(id)));
+  co_return http::Response::json(200, sandbox_text(info));
+}
+
+io::Task<http::Response> resume(Control& control, Call call) {
+  std::string id = call.request.params["id"];
+  LMSB_CO_TRY(const auto info, co_await control.resume(std::move(call.who), std::move(id)));
+  co_return http::Response::json(200, sandbox_text(info));
+}
+
+io::Task<http::Response> stats(Control& control, Call call) {
+  LMSB_CO_TRY(const auto stats, control.stats(call.who, call.request.params["id"]));
+  json::Writer out;
+  out.begin_object().key("state").string(to_string(stats.state));
+  out.key("memory_bytes").unsigned_integer(stats.usage.memory_bytes);
+  out.key("max_memory_bytes").unsigned_integer(stats.usage.max_memory_bytes);
+  out.key("processes").unsigned_integer(stats.usage.processes);
+  out.key("cpu_ms").unsigned_integer(stats.usage.cpu_usec / 1000);
+  out.key("oom_kills").unsigned_integer(stats.usage.oom_kills);
+  write_limits(out.key("limits"), stats.limits);
+  out.end_object();
+  co_return http::Response::json(200, std::move(out).str());
+}
+
+}  // namespace
+
+void add_lifecycle_routes(RouteTable& table, Control& control) {
+  table.add("PATCH", "/v1/sandboxes/{id}", [&control](Call call) { return update(control, std::move(call)); });
+  table.add("POST", "/v1/sandboxes/{id}/pause", [&control](Call call) { return pause(control, std::move(call)); });
+  table.add("POST", "/v1/sandboxes/{id}/resume", [&control](Call call) { return resume(control, std::move(call)); });
+  table.add("GET", "/v1/sandboxes/{id}/stats", [&control](Call call) { return stats(control, std::move(call)); });
+}
+
+}  // namespace lmsb::server

@@ -1,0 +1,109 @@
+#include <gtest/gtest.h>
+
+#include "server/test_support.h"
+
+namespace lmsb::server {
+namespace {
+
+using control::AtLimit;
+using std::chrono::milliseconds;
+
+TEST(LifecycleRoutes, PauseAndResume) {
+  Fixture fixture;
+  const auto paused = fixture.send("POST", "/v1/sandboxes/box/pause", "{}");
+  EXPECT_EQ(paused.status, 200);
+  EXPECT_EQ(fixture.control.named, "box");
+  EXPECT_NE(paused.body.find(R"("state":"paused")"), std::string::npos) << paused.body;
+  const auto resumed = fixture.send("POST", "/v1/sandboxes/box/resume");
+  EXPECT_NE(resumed.body.find(R"("state":"running")"), std::string::npos) << resumed.body;
+}
+
+TEST(LifecycleRoutes, RefuseWhatThePausedSandboxCannot) {
+  Fixture fixture;
+  fixture.control.error = Error(ErrorCode::failed_precondition, "paused").with_slug("sandbox_paused");
+  EXPECT_EQ(fixture.send("POST", "/v1/sandboxes/box/pause").status, 409);
+}
+
+TEST(LifecycleRoutes, ChangeLabelsAndLimitsOfALife) {
+  Fixture fixture;
+  const auto answer = fixture.send("PATCH", "/v1/sandboxes/box",
+                                   R"({"labels":{"a":"1","b":null},"timeout_ms":5000,"idle_ms":0,"on_idle":"delete"})");
+  EXPECT_EQ(answer.status, 200) << answer.body;
+  const auto& changed = fixture.control.changed;
+  EXPECT_EQ(changed.labels.at("a"), "1");
+  EXPECT_EQ(changed.labels.at("b"), std::nullopt);
+  EXPECT_EQ(changed.life.timeout, milliseconds(5000));
+  EXPECT_EQ(changed.life.idle, milliseconds(0));
+  EXPECT_EQ(changed.life.at_idle, AtLimit::remove);
+  EXPECT_FALSE(changed.life.at_timeout);
+}
+
+TEST(LifecycleRoutes, SayWhatIsWrongWithAChange) {
+  Fixture fixture;
+  for (const char* body : {R"({"labels":[]})", R"({"labels":{"a":1}})", R"({"timeout_ms":-1})",
+                           R"({"on_idle":"sleep"})", R"({"limits":{"cpus":2}})", R"({"name":"new"})"}) {
+    const auto answer = fixture.send("PATCH", "/v1/sandboxes/box", body);
+    EXPECT_EQ(answer.status, 400) << body;
+  }
+}
+
+TEST(LifecycleRoutes, ACreationCarriesTheLimitsOfALife) {
+  Fixture fixture;
+  fixture.send("POST", "/v1/sandboxes", R"({"timeout_ms":60000,"on_timeout":"pause"})");
+  EXPECT_EQ(fixture.control.creation.life.timeout, milliseconds(60'000));
+  EXPECT_EQ(fixture.control.creation.life.at_timeout, AtLimit::pause);
+  EXPECT_FALSE(fixture.control.creation.life.idle);
+}
+
+TEST(LifecycleRoutes, SayWhatASandboxUses) {
+  Fixture fixture;
+  fixture.control.sandbox_stats.usage = {10, 20, 3, 4500, 1};
+  const auto answer = fixture.send("GET", "/v1/sandboxes/box/stats");
+  EXPECT_TRUE(answer.body.starts_with(R"({"state":"running","memory_bytes":10,"max_memory_bytes":20,"processes":3,)"
+                                      R"("cpu_ms":4,"oom_kills":1,"limits":{)"))
+      << answer.body;
+}
+
+TEST(EventRoutes, TellWhatHappensLineByLine) {
+  Fixture fixture;
+  fixture.control.sandbox_event.kind = control::SandboxEvent::Kind::removed;
+  fixture.control.sandbox_event.id = "life-8";
+  fixture.control.sandbox_event.sandbox = "box";
+  fixture.control.sandbox_event.by = "idle";
+  http::Request request = local_request("GET", "/v1/events");
+  request.query = {{"after", "life-5"}, {"sandbox", "box"}};
+  request.headers.set("Accept", "application/x-ndjson");
+  auto response = fixture.send(std::move(request));
+  ASSERT_TRUE(response.source);
+  std::string told;
+  while (told.find("removed") == std::string::npos) {
+    auto piece = io::run_blocking(response.source->next());
+    ASSERT_TRUE(piece.ok());
+    told += *piece;
+  }
+  EXPECT_EQ(told,
+            "{\"type\":\"armed\",\"id\":\"life-7\",\"restarted\":true}\n"
+            "{\"type\":\"sandbox.removed\",\"id\":\"life-8\",\"time\":\"\",\"sandbox_id\":\"box\",\"name\":null,\"by\":"
+            "\"idle\","
+            "\"missed\":2}\n");
+  EXPECT_EQ(fixture.control.events_after, "life-5");
+  EXPECT_EQ(fixture.control.named, "box");
+}
+
+TEST(EventRoutes, GoOnWhereABrowserLeftOff) {
+  Fixture fixture;
+  http::Request request = local_request("GET", "/v1/events");
+  request.headers.set("Last-Event-ID", "life-41");
+  fixture.send(std::move(request));
+  EXPECT_EQ(fixture.control.events_after, "life-41");
+}
+
+TEST(EventRoutes, RefuseFieldsTheyDoNotKnow) {
+  Fixture fixture;
+  http::Request request = local_request("GET", "/v1/events");
+  request.query = {{"since", "x"}};
+  EXPECT_EQ(fixture.send(std::move(request)).status, 400);
+}
+
+}  // namespace
+}  // namespace lmsb::server

@@ -1,0 +1,77 @@
+#!/usr/bin/python3
+"""Many kept sandboxes, fifty at a time: afterwards the machine and the daemon are as they were. LMSB_MANY (500)."""
+import concurrent.futures
+import http.client
+import json
+import os
+import pathlib
+import sys
+import threading
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import lmsb
+
+COUNT = int(os.environ.get("LMSB_MANY", "500"))
+AT_ONCE = 50
+ALLOWED_GROWTH_KIB = 8192  # of the daemon's resident memory, after the first fifty
+
+
+class Many(lmsb.SystemTest):
+    def ask(self, method, path, body=None, kind="application/json"):
+        """On a connection of the calling thread."""
+        if not hasattr(self.mine, "connection"):
+            self.mine.connection = http.client.HTTPConnection(self.daemon.host, self.daemon.port, timeout=300)
+        octets = body if isinstance(body, bytes) or body is None else json.dumps(body)
+        self.mine.connection.request(method, path, octets, {"Content-Type": kind})
+        answer = self.mine.connection.getresponse()
+        return answer.status, answer.read()
+
+    def live(self, number):
+        """One life; returns what was wrong with it."""
+        status, body = self.ask("POST", "/v1/sandboxes", {"labels": {"number": str(number)}})
+        if status != 201:
+            return f"create: {status} {body[:200]}"
+        box = "/v1/sandboxes/" + json.loads(body)["id"]
+        wrong = []
+
+        def expect(wanted, status, body):
+            if not wanted:
+                wrong.append((status, body[:300]))
+
+        status, body = self.ask("PUT", box + "/files?path=in", b"%d" % number, "application/octet-stream")
+        expect(status == 200, status, body)
+        status, body = self.ask("POST", box + "/exec", {"cmd": "cat in; (setsid sleep 1000 &); exit 7"})
+        expect(status == 200 and json.loads(body)["exit_code"] == 7 and json.loads(body)["stdout"] == str(number), status, body)
+        status, body = self.ask("POST", box + "/exec", {"cmd": "sleep 1000", "detach": True})
+        expect(status == 201, status, body)
+        if number % 5 == 0:
+            status, body = self.ask("POST", box + "/pause")
+            expect(status == 200, status, body)
+        status, body = self.ask("DELETE", box)
+        expect(status == 204, status, body)
+        return wrong or None
+
+    def use(self, count):
+        self.mine = threading.local()
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as threads:
+            wrong = [w for w in threads.map(self.live, range(count)) if w]
+        self.assertEqual(wrong[:5], [])
+
+    def test_sandboxes_leave_nothing_behind(self):
+        prepared = lmsb.wait_full_pool(self.daemon)
+        self.use(AT_ONCE)
+        first, machine = lmsb.settled(self.daemon, prepared), lmsb.leftovers()
+        self.use(COUNT)
+        last = lmsb.settled(self.daemon, prepared)
+        self.assertEqual((last["descriptors"], last["threads"]), (first["descriptors"], first["threads"]))
+        self.assertLess(last["resident_kib"], first["resident_kib"] + ALLOWED_GROWTH_KIB)
+
+        def counts():
+            return {what: len(items) for what, items in lmsb.leftovers().items()}
+
+        expected = {what: len(items) for what, items in machine.items()}  # the pool's; others than then
+        lmsb.wait_until(lambda: counts() == expected, lambda: f"as many as before: {counts()}, not {expected}")
+
+
+if __name__ == "__main__":
+    lmsb.main()

@@ -1,0 +1,102 @@
+"""Fields: what goes into requests, from Python's values. What is None is left out: the daemon has its default."""
+from __future__ import annotations
+
+import base64
+import math
+import os
+import pathlib
+import urllib.parse
+from dataclasses import asdict, dataclass
+from typing import Any, Iterable, Mapping, Sequence, Union
+
+Cmd = Union[str, Sequence[str]]  # a text for the shell, or an argument vector
+Data = Union[str, bytes]
+FileData = Union[str, bytes, "os.PathLike[str]"]  # a path is a file of this machine
+Path = Union[str, bytes, "os.PathLike[str]"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of the machine a sandbox may use; what is None keeps its default. Thousandths of a CPU count."""
+
+    memory_bytes: int | None = None
+    cpus: float | None = None
+    processes: int | None = None
+    disk_bytes: int | None = None
+
+
+LimitsLike = Union[Limits, Mapping[str, Any]]
+
+
+def given(**fields: Any) -> dict[str, Any]:
+    """Those that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def data(value: Data) -> Any:
+    """Text as it is, octets as text where they are that, else as base64."""
+    if isinstance(value, str):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(value).decode("ascii")}
+
+
+def command(cmd: Cmd, *, shell: str | None = None, env: Mapping[str, str] | None = None, cwd: str | None = None,
+            user: str | None = None, stdin: Data | None = None, timeout: float | None = None) -> dict[str, Any]:
+    """What every command has. `timeout` is in seconds; 0, where it is allowed, is none."""
+    return given(cmd=cmd if isinstance(cmd, str) else list(cmd), shell=shell, env=_dict(env), cwd=cwd, user=user,
+                 stdin=None if stdin is None else data(stdin), timeout_ms=milliseconds(timeout))
+
+
+def milliseconds(seconds: float | None) -> int | None:
+    """Rounded up: a limit of a fraction is not none at all."""
+    return None if seconds is None else math.ceil(round(seconds * 1000, 3))
+
+
+def limits(value: LimitsLike | None) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    return given(**(asdict(value) if isinstance(value, Limits) else value))
+
+
+def files(contents: Mapping[str, FileData] | None) -> dict[str, Any] | None:
+    if contents is None:
+        return None
+    return {path: data(pathlib.Path(content).read_bytes() if isinstance(content, os.PathLike) else content)
+            for path, content in contents.items()}
+
+
+def texts(values: Iterable[str] | None) -> list[str] | None:
+    if isinstance(values, str):
+        raise TypeError("a list of texts is meant, not one text")
+    return None if values is None else list(values)
+
+
+def path(value: Path, name: str = "path") -> dict[str, str]:
+    """The field, or query, that names a path of a sandbox. Paths are octets, as Linux has them: as str those that are
+    no UTF-8 are surrogates, as os.fsdecode() makes them and as FileInfo has them."""
+    octets = path_octets(value)
+    try:
+        return {name: octets.decode()}
+    except UnicodeDecodeError:
+        return {f"{name}_base64": base64.b64encode(octets).decode("ascii")}
+
+
+def path_octets(value: Path) -> bytes:
+    plain = os.fspath(value)
+    return plain if isinstance(plain, bytes) else plain.encode("utf-8", "surrogateescape")
+
+
+def mode(value: int | None) -> str | None:
+    return None if value is None else f"{value:04o}"
+
+
+def _dict(value: Mapping[str, str] | None) -> dict[str, str] | None:
+    return None if value is None else dict(value)
+
+
+def segment(text: str) -> str:
+    """As one part of the path of a URL."""
+    return urllib.parse.quote(text, safe="")

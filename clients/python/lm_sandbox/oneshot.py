@@ -1,0 +1,56 @@
+"""One shots: a fresh sandbox for one command, gone with its end."""
+from __future__ import annotations
+
+from typing import Any, Iterable, Mapping, Sequence
+
+from . import fields as f
+from .client import COMMAND_TIMEOUT, Client, default_client
+from .events import CommandStream
+from .result import Result
+
+
+def run(cmd: f.Cmd, *, files: Mapping[str, f.FileData] | None = None, outputs: Iterable[str] | None = None,
+        timeout: float | None = None, env: Mapping[str, str] | None = None, image: str | None = None,
+        limits: f.LimitsLike | None = None, stdin: f.Data | None = None, cwd: str | None = None,
+        shell: str | None = None, user: str | None = None, mounts: Sequence[Mapping[str, Any]] | None = None,
+        runtime: str | None = None, egress: Mapping[str, Any] | None = None, client: Client | None = None) -> Result:
+    """Runs a command in a fresh sandbox and returns how it ended, however that is; `.check()` raises unless well.
+
+    `cmd` is a text for the shell or a list of arguments. `files` are written before it starts, {path: text, octets, or
+    a pathlib.Path of this machine}; paths are relative to the working directory or absolute. `outputs` are paths of
+    files to return in the result's `files` (the API's `collect`); those that are not there are left out, and so is what
+    goes beyond 32 MiB. `timeout` is in seconds (default 120): at its end the whole tree of the command is killed and
+    the result says timed_out. `env` comes on top of the image's variables. `limits` are Limits(memory_bytes=, cpus=,
+    processes=, disk_bytes=), by default 1 GiB, 1 CPU, 256 and 1 GiB.
+
+    Never sent twice after the daemon may have got it: a connection that breaks raises ConnectionFailed.
+    """
+    asked = request(cmd, files=files, outputs=outputs, timeout=timeout, env=env, image=image, limits=limits,
+                    stdin=stdin, cwd=cwd, shell=shell, user=user, mounts=mounts, runtime=runtime, egress=egress)
+    return send(client or default_client(), asked)
+
+
+def run_stream(cmd: f.Cmd, *, client: Client | None = None, **fields: Any) -> CommandStream:
+    """The same, told as it happens. Takes what run() takes, but for `outputs`: these need a whole answer."""
+    return CommandStream((client or default_client()).events("POST", "/v1/run", request(cmd, **fields)))
+
+
+def plan(cmd: f.Cmd, *, client: Client | None = None, **fields: Any) -> str:
+    """What the sandbox of a run() would be, line by line, for people. Nothing is started."""
+    asked = {**request(cmd, **fields), "dry_run": True}
+    return str((client or default_client()).call("POST", "/v1/run", asked)["plan"])
+
+
+def request(cmd: f.Cmd, *, files: Mapping[str, f.FileData] | None = None, outputs: Iterable[str] | None = None,
+            image: str | None = None, limits: f.LimitsLike | None = None,
+            mounts: Sequence[Mapping[str, Any]] | None = None, runtime: str | None = None,
+            egress: Mapping[str, Any] | None = None, **command: Any) -> dict[str, Any]:
+    """The body of POST /v1/run."""
+    return {**f.command(cmd, **command),
+            **f.given(files=f.files(files), collect=f.texts(outputs), image=image, limits=f.limits(limits),
+                      mounts=mounts, runtime=runtime, egress=egress)}
+
+
+def send(client: Client, asked: Mapping[str, Any]) -> Result:
+    limit = asked.get("timeout_ms", COMMAND_TIMEOUT * 1000) / 1000
+    return Result.of(client.call("POST", "/v1/run", asked, timeout=limit))

@@ -1,0 +1,246 @@
+"""Sandbox: an isolated Linux environment that is kept until it is deleted.
+
+    with Sandbox.create() as box:
+        box.files.write("hello.py", "print('hello')")
+        print(box.exec("python3 hello.py").stdout)
+"""
+from __future__ import annotations
+
+import time
+import uuid
+import warnings
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Iterator, Mapping, Sequence
+
+from . import fields as f
+from .backoff import Backoff
+from .client import COMMAND_TIMEOUT, Client, default_client
+from .errors import AnswerTimeout, ConnectionFailed, Error, NotFound, Unavailable
+from .events import CommandStream
+from .files import Files
+from .process import Process, ProcessInfo
+from .result import Result, pick
+from .session import Session
+
+_PATH = "/v1/sandboxes"
+_LOST_ANSWER = Backoff(first=0.2, most=2.0, total=10.0)
+
+
+@dataclass(frozen=True)
+class SandboxInfo:
+    """`state` is creating, running, paused, stopped, failed or lost. `isolation` lists the layers in force."""
+
+    id: str
+    name: str | None = None
+    image: str = ""
+    image_digest: str = ""
+    runtime: str = ""
+    state: str = ""
+    created_at: str = ""
+    expires_at: str | None = None
+    timeout_ms: int = 0
+    idle_ms: int = 0
+    on_timeout: str = ""
+    on_idle: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    limits: f.Limits = field(default_factory=f.Limits)
+    egress: Mapping[str, Any] = field(default_factory=dict)
+    profile: str = ""
+    isolation: Sequence[str] = ()
+
+    @staticmethod
+    def of(fields: Mapping[str, Any]) -> SandboxInfo:
+        return pick(SandboxInfo, fields, limits=pick(f.Limits, fields.get("limits", {})))
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What a sandbox uses now. `max_memory_bytes` is the most so far, `cpu_ms` and `oom_kills` are since it was made."""
+
+    state: str = ""
+    memory_bytes: int = 0
+    max_memory_bytes: int = 0
+    processes: int = 0
+    cpu_ms: int = 0
+    oom_kills: int = 0
+    limits: f.Limits = field(default_factory=f.Limits)
+
+
+class Sandbox:
+    """A handle: create() makes one, connect() has one that is there. A `with` block deletes the sandbox at its end if
+    it was made here, and leaves one that was connected to. `info` is what was known last; refresh() asks. `files` are
+    its files."""
+
+    def __init__(self, info: SandboxInfo, client: Client, *, deletes: bool = False) -> None:
+        self._client = client
+        self._path = f"{_PATH}/{f.segment(info.id)}"
+        self._deletes = deletes
+        self.info = info
+        self.files = Files(client, self._path)
+
+    def __repr__(self) -> str:
+        return f"Sandbox({self.id!r}, name={self.info.name!r}, state={self.info.state!r})"
+
+    @property
+    def id(self) -> str:
+        return self.info.id
+
+    @property
+    def name(self) -> str | None:
+        return self.info.name
+
+    @classmethod
+    def create(cls, *, name: str | None = None, image: str | None = None, limits: f.LimitsLike | None = None,
+               cwd: str | None = None, user: str | None = None, env: Mapping[str, str] | None = None,
+               labels: Mapping[str, str] | None = None, runtime: str | None = None,
+               egress: Mapping[str, Any] | None = None, mounts: Sequence[Mapping[str, Any]] | None = None,
+               timeout: float | None = None, idle: float | None = None, on_timeout: str | None = None,
+               on_idle: str | None = None, client: Client | None = None) -> Sandbox:
+        """Makes a sandbox. `cwd`, `user` and `env` are those of commands that name none; `limits` are for all of its
+        commands together, by default 4 GiB (at most half the memory), all CPUs, 1024 and 10 GiB.
+
+        `timeout` is how many seconds it lives, `idle` how many it may stand unused; 0 is no limit. Then it is deleted
+        (`on_timeout`, "delete" or "pause") or paused (`on_idle`, the same). By default one without a name is paused
+        after an hour without use.
+
+        Each creation has an Idempotency-Key: where the answer is lost on its way, the same request is sent again for up
+        to 10 s, and the daemon answers with the sandbox that it has already made, not with a second one."""
+        asked = f.given(name=name, image=image, limits=f.limits(limits), cwd=cwd, user=user, runtime=runtime,
+                        env=None if env is None else dict(env), labels=None if labels is None else dict(labels),
+                        egress=egress, mounts=mounts, **_life(timeout, idle, on_timeout, on_idle))
+        client = client or default_client()
+        return cls(SandboxInfo.of(_create(client, asked)), client, deletes=True)
+
+    @classmethod
+    def connect(cls, id_or_name: str, *, client: Client | None = None) -> Sandbox:
+        """One that is there, by its id, a unique prefix of it, or its name. Raises NotFound."""
+        client = client or default_client()
+        fields = client.call("GET", f"{_PATH}/{f.segment(id_or_name)}")
+        return cls(SandboxInfo.of(fields), client)
+
+    @staticmethod
+    def list(*, state: str | None = None, labels: Mapping[str, str] | None = None,
+             client: Client | None = None) -> Iterator[SandboxInfo]:
+        """All that one may see, oldest first, asked for page by page; with `state` or `labels` only those."""
+        client = client or default_client()
+        wanted = ",".join(f"{key}={value}" for key, value in labels.items()) if labels else None
+        query = f.given(state=state, label=wanted)
+        while True:
+            page = client.call("GET", _PATH, query=query)
+            yield from map(SandboxInfo.of, page["data"])
+            if not page.get("next_cursor"):
+                return
+            query["cursor"] = page["next_cursor"]
+
+    def refresh(self) -> SandboxInfo:
+        self.info = SandboxInfo.of(self._client.call("GET", self._path))
+        return self.info
+
+    def pause(self) -> None:
+        """Lets its processes stand still. Until resume() nothing starts in it: Conflict, sandbox_paused."""
+        self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/pause"))
+
+    def resume(self) -> None:
+        """Lets them go on."""
+        self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/resume"))
+
+    def update(self, *, labels: Mapping[str, str | None] | None = None, timeout: float | None = None,
+               idle: float | None = None, on_timeout: str | None = None, on_idle: str | None = None) -> None:
+        """Changes what is said: labels (None takes one away), and the limits of its life (create()), `timeout` from
+        now on."""
+        asked = f.given(labels=None if labels is None else dict(labels), **_life(timeout, idle, on_timeout, on_idle))
+        self.info = SandboxInfo.of(self._client.call("PATCH", self._path, asked))
+
+    def stats(self) -> Stats:
+        fields = self._client.call("GET", f"{self._path}/stats")
+        return pick(Stats, fields, limits=pick(f.Limits, fields.get("limits", {})))
+
+    def exec(self, cmd: f.Cmd, *, timeout: float | None = None, env: Mapping[str, str] | None = None,
+             cwd: str | None = None, stdin: f.Data | None = None, shell: str | None = None,
+             user: str | None = None) -> Result:
+        """Runs a command and returns how it ended, however that is; `.check()` raises unless well. `cmd` is a text for
+        the shell or a list of arguments. `timeout` is in seconds (default 120): at its end the command's whole tree is
+        killed. Of output beyond 1 MiB a stream the middle is left out, and `truncated.spill_path` has all of it.
+
+        Never sent twice after the daemon may have got it: a connection that breaks raises ConnectionFailed."""
+        asked = f.command(cmd, timeout=timeout, env=env, cwd=cwd, stdin=stdin, shell=shell, user=user)
+        limit = COMMAND_TIMEOUT if timeout is None else timeout
+        return Result.of(self._client.call("POST", f"{self._path}/exec", asked, timeout=limit))
+
+    def exec_stream(self, cmd: f.Cmd, **fields: Any) -> CommandStream:
+        """The same, told as it happens; takes what exec() takes. Returns when it has begun."""
+        return CommandStream(self._client.events("POST", f"{self._path}/exec", f.command(cmd, **fields)))
+
+    def start(self, cmd: f.Cmd, *, keep_stdin: bool = False, pty: tuple[int, int] | None = None,
+              **fields: Any) -> Process:
+        """Starts a command that goes on by itself, and returns when it has begun. Takes what exec() takes; without
+        `timeout` it has no limit but the operator's. `keep_stdin` leaves its stdin open for Process.write(). `pty` is
+        the (columns, rows) of a terminal in place of pipes: with it an empty `cmd` is a login shell."""
+        asked = {**f.command(cmd, **fields), "detach": True,
+                 **f.given(keep_stdin=keep_stdin or None, pty=pty and {"cols": pty[0], "rows": pty[1]})}
+        info = ProcessInfo.of(self._client.call("POST", f"{self._path}/exec", asked))
+        return Process(self._client, self._path, info)
+
+    def process(self, id: str) -> Process:
+        """A started one, by its id. Raises NotFound (process_not_found)."""
+        return Process(self._client, self._path,
+                       ProcessInfo.of(self._client.call("GET", f"{self._path}/processes/{f.segment(id)}")))
+
+    def processes(self) -> Sequence[Process]:
+        """All that were started, in that order; those that ended longest ago go when there are 256."""
+        page = self._client.call("GET", f"{self._path}/processes")
+        return [Process(self._client, self._path, ProcessInfo.of(fields)) for fields in page["data"]]
+
+    def session(self, name: str | None = None) -> Session:
+        """A shell session: the one of that name, or one of its own."""
+        return Session(self._client, self._path, name or f"session-{uuid.uuid4().hex}")
+
+    def delete(self) -> None:
+        """Kills its processes and deletes it with everything in it."""
+        self._client.call("DELETE", self._path)
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        if not self._deletes:
+            return
+        try:
+            self.delete()
+        except NotFound:
+            pass  # it is gone already
+        except Error as failure:
+            if error is None:
+                raise
+            warnings.warn(f"sandbox {self.id} was not deleted: {failure}", ResourceWarning, stacklevel=2)
+
+
+def _life(timeout: float | None, idle: float | None, on_timeout: str | None, on_idle: str | None) -> dict[str, Any]:
+    return {"timeout_ms": None if timeout is None else round(timeout * 1000),
+            "idle_ms": None if idle is None else round(idle * 1000), "on_timeout": on_timeout, "on_idle": on_idle}
+
+
+def _create(client: Client, asked: Mapping[str, Any]) -> Any:
+    headers = {"Idempotency-Key": uuid.uuid4().hex}
+    plan = _LOST_ANSWER.plan()
+    lost: Error | None = None
+    while True:
+        try:
+            return client.call("POST", _PATH, asked, headers=headers)
+        except (ConnectionFailed, Unavailable) as error:
+            if lost is None and not _may_be_made(error):
+                raise
+            lost = lost or error
+            delay = plan.next()
+            if delay is None:
+                raise lost
+            time.sleep(delay)
+
+
+def _may_be_made(error: ConnectionFailed | Unavailable) -> bool:
+    """Whether the daemon may have made it, or be at it still."""
+    if isinstance(error, ConnectionFailed):
+        return error.may_have_run and not isinstance(error, AnswerTimeout)
+    return error.code == "idempotency_key_in_use"

@@ -51,8 +51,8 @@ class FileInfo:
 
 @dataclass(frozen=True)
 class FileStat:
-    """`file` is what the path names, `target` what it leads to where that is a symbolic link; None where that is
-    nothing."""
+    """`file` is what the path names; where that is a symbolic link, `target` is what it leads to (under the path of the
+    link), None where that is nothing."""
 
     file: FileInfo
     target: FileInfo | None

@@ -1,7 +1,5 @@
 #include "cli/command_parsers.h"
 
-#include <algorithm>
-
 #include "cli/parser_parts.h"
 
 namespace lmsb::cli {
@@ -211,17 +209,11 @@ Result<AnyCommand> parse_list(const Words& words) {
 Result<AnyCommand> parse_remove(const Words& words) {
   FlagSet flags("rm", {"rm [OPTIONS] SANDBOX [SANDBOX...]"}, "End sandboxes and remove all that is theirs",
                 Order::anywhere);
-  std::optional<std::string> host;
   RemoveCommand command;
-  add_target(flags, host);
   flags.flag("-f,--force", command.force, "No error for sandboxes that are not there");
-  flags.flag("--json", command.target.json, "Print JSON");
-  LMSB_TRY(auto parsed, flags.parse(words));
-  if (parsed.help) return HelpCommand{flags.help()};
-  const bool any_empty = std::any_of(parsed.words.begin(), parsed.words.end(), [](const auto& w) { return w.empty(); });
-  if (parsed.words.empty() || any_empty) return usage_error("rm", "needs the id or name of a sandbox");
-  command.target.host = host.value_or("");
-  command.sandboxes = std::move(parsed.words);
+  LMSB_TRY(auto sandboxes, parse_sandboxes(flags, "rm", {}, command.target, words));
+  if (!sandboxes) return HelpCommand{flags.help()};
+  command.sandboxes = *std::move(sandboxes);
   return command;
 }
 

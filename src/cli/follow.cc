@@ -44,8 +44,7 @@ class Printer {
       note_end(event.root(), console_);
       followed.exit_status = exit_status_of(event.root());
     }
-    if (console_.complete()) return {};
-    return Error(ErrorCode::cancelled, "nobody reads the output any more");
+    return check_reader(console_);
   }
 
   Followed followed;
@@ -57,6 +56,11 @@ class Printer {
 };
 
 }  // namespace
+
+Status check_reader(const Console& console) {
+  if (console.complete()) return {};
+  return Error(ErrorCode::cancelled, "nobody reads the output any more");
+}
 
 Result<Followed> follow(Api& api, const Call& call, bool wants_end, Console& console) {
   Printer printer(console);

@@ -6,6 +6,9 @@
 
 namespace lmsb::cli {
 
+// Error cancelled: nobody reads any more what is printed.
+Status check_reader(const Console& console);
+
 // What a stream of events came to.
 struct Followed {
   bool has_ended = false;  // else the stream only held what there was so far

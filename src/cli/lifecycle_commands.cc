@@ -3,6 +3,8 @@
 
 #include "cli/commands.h"
 #include "cli/connection.h"
+#include "cli/follow.h"
+#include "cli/listing.h"
 #include "cli/requests.h"
 
 namespace lmsb::cli {
@@ -23,21 +25,6 @@ Row stats_row(const std::string& sandbox, json::Value stats) {
           fmt::format("{:.0f} / {:.0f}", number("processes"), limit_of(stats, "processes")),
           fmt::format("{:.1f} s", number("cpu_ms") / 1000),
           fmt::format("{:.0f}", number("oom_kills"))};
-}
-
-// Ids of all that may be seen, a page of 1000 at a time.
-Result<Words> all_sandboxes(Api& api) {
-  Words ids;
-  std::string target = "/v1/sandboxes?limit=1000";
-  while (!target.empty()) {
-    LMSB_TRY(const auto page, call_json(api, Call("GET", target)));
-    const auto data = page.root().find("data");
-    for (const json::Value sandbox : data ? data->items() : std::vector<json::Value>())
-      ids.push_back(text_field(sandbox, "id"));
-    const std::string cursor = text_field(page.root(), "next_cursor");
-    target = cursor.empty() ? "" : "/v1/sandboxes?limit=1000&cursor=" + url_segment(cursor);
-  }
-  return ids;
 }
 
 std::string event_line(json::Value event) {
@@ -79,7 +66,8 @@ Result<int> execute(const StatsCommand& command, Console& console) {
   Words sandboxes = command.sandboxes;
   const bool all = sandboxes.empty();
   if (all) {
-    LMSB_TRY(sandboxes, all_sandboxes(*connection));
+    LMSB_TRY(const auto listing, fetch_all(*connection, "/v1/sandboxes"));
+    for (const json::Value sandbox : listing.items) sandboxes.push_back(text_field(sandbox, "id"));
   }
   std::vector<Row> rows;
   int status = 0;
@@ -108,7 +96,7 @@ Result<int> execute(const EventsCommand& command, Console& console) {
     LMSB_TRY(const auto event, parse_json(line, "an event"));
     if (text_field(event.root(), "type") == "armed") return {};
     console.out(command.target.json ? event.root().text() + "\n" : event_line(event.root()));
-    return console.complete() ? Status() : Error(ErrorCode::cancelled, "nobody reads what is printed");
+    return check_reader(console);
   };
   LMSB_TRY(const auto answer, connection->send_for_lines(call, print));
   if (answer.status >= 400) return error_of(answer);

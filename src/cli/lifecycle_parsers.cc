@@ -1,5 +1,5 @@
 // pause, resume, update, stats, events: words about the lives of sandboxes.
-#include <algorithm>
+#include <cstdint>
 
 #include "cli/command_parsers.h"
 #include "cli/parser_parts.h"
@@ -9,22 +9,13 @@ namespace {
 
 using Order = FlagSet::Order;
 
-bool any_empty(const Words& words) {
-  return std::any_of(words.begin(), words.end(), [](const std::string& word) { return word.empty(); });
-}
-
 Result<AnyCommand> parse_state(const std::string& verb, const std::string& summary, const Words& words) {
   FlagSet flags(verb, {verb + " [OPTIONS] SANDBOX [SANDBOX...]"}, summary, Order::anywhere);
-  std::optional<std::string> host;
   StateCommand command;
   command.verb = verb;
-  add_target(flags, host);
-  flags.flag("--json", command.target.json, "Print JSON, one sandbox a line");
-  LMSB_TRY(auto parsed, flags.parse(words));
-  if (parsed.help) return HelpCommand{flags.help()};
-  if (parsed.words.empty() || any_empty(parsed.words)) return usage_error(verb, "needs the id or name of a sandbox");
-  command.target.host = host.value_or("");
-  command.sandboxes = std::move(parsed.words);
+  LMSB_TRY(auto sandboxes, parse_sandboxes(flags, verb, {}, command.target, words));
+  if (!sandboxes) return HelpCommand{flags.help()};
+  command.sandboxes = *std::move(sandboxes);
   return command;
 }
 
@@ -44,56 +35,42 @@ Result<AnyCommand> parse_resume(const Words& words) {
 Result<AnyCommand> parse_update(const Words& words) {
   FlagSet flags("update", {"update [OPTIONS] SANDBOX"}, "Change labels of a sandbox, and how long it lives",
                 Order::anywhere);
-  std::optional<std::string> host;
   LifeTexts life;
   Words labels;
   UpdateCommand command;
-  add_target(flags, host);
   add_life_flags(flags, life);
   flags.values("--label", "KEY=VALUE", labels, "Set a label");
   flags.values("--no-label", "KEY", command.gone_labels, "Take a label away");
-  flags.flag("--json", command.target.json, "Print JSON");
-  LMSB_TRY(auto parsed, flags.parse(words));
-  if (parsed.help) return HelpCommand{flags.help()};
-  if (parsed.words.size() != 1 || any_empty(parsed.words)) return usage_error("update", "needs a sandbox");
+  LMSB_TRY(const auto sandbox, parse_sandboxes(flags, "update", {1, 1, "needs a sandbox"}, command.target, words));
+  if (!sandbox) return HelpCommand{flags.help()};
   for (const std::string& label : labels) LMSB_CHECK(add_label(command.labels, label));
   for (const std::string& name : command.gone_labels) command.labels.erase(name);
   LMSB_TRY(command.life, life_flags(life));
   const bool says_life = life.timeout || life.idle || life.on_timeout || life.on_idle;
   if (!says_life && command.labels.empty() && command.gone_labels.empty())
     return usage_error("update", "nothing to change");
-  command.target.host = host.value_or("");
-  command.sandbox = parsed.words.front();
+  command.sandbox = sandbox->front();
   return command;
 }
 
 Result<AnyCommand> parse_stats(const Words& words) {
   FlagSet flags("stats", {"stats [OPTIONS] [SANDBOX...]"}, "Show what sandboxes use now: those named, else all",
                 Order::anywhere);
-  std::optional<std::string> host;
   StatsCommand command;
-  add_target(flags, host);
-  flags.flag("--json", command.target.json, "Print JSON, one sandbox a line");
-  LMSB_TRY(auto parsed, flags.parse(words));
-  if (parsed.help) return HelpCommand{flags.help()};
-  if (any_empty(parsed.words)) return usage_error("stats", "takes ids and names of sandboxes");
-  command.target.host = host.value_or("");
-  command.sandboxes = std::move(parsed.words);
+  const SandboxWords any{0, SIZE_MAX, "takes ids and names of sandboxes"};
+  LMSB_TRY(auto sandboxes, parse_sandboxes(flags, "stats", any, command.target, words));
+  if (!sandboxes) return HelpCommand{flags.help()};
+  command.sandboxes = *std::move(sandboxes);
   return command;
 }
 
 Result<AnyCommand> parse_events(const Words& words) {
   FlagSet flags("events", {"events [OPTIONS] [SANDBOX]"},
                 "Follow what happens to sandboxes, to one or to all, until Ctrl-C", Order::anywhere);
-  std::optional<std::string> host;
   EventsCommand command;
-  add_target(flags, host);
-  flags.flag("--json", command.target.json, "Print JSON, one event a line");
-  LMSB_TRY(auto parsed, flags.parse(words));
-  if (parsed.help) return HelpCommand{flags.help()};
-  if (parsed.words.size() > 1) return usage_error("events", "takes one sandbox");
-  command.target.host = host.value_or("");
-  if (!parsed.words.empty()) command.sandbox = parsed.words.front();
+  LMSB_TRY(const auto sandbox, parse_sandboxes(flags, "events", {0, 1, "takes one sandbox"}, command.target, words));
+  if (!sandbox) return HelpCommand{flags.help()};
+  if (!sandbox->empty()) command.sandbox = sandbox->front();
   return command;
 }
 

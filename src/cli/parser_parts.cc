@@ -1,5 +1,7 @@
 #include "cli/parser_parts.h"
 
+#include <algorithm>
+
 namespace lmsb::cli {
 
 Error usage_error(const std::string& command, std::string message) {
@@ -18,6 +20,23 @@ Target target_of(const std::optional<std::string>& host, bool json, const std::o
 void add_place(FlagSet& flags, std::optional<std::string>& cwd, std::optional<std::string>& user) {
   flags.value("-w,--workdir", "DIR", cwd, "Working directory inside");
   flags.value("-u,--user", "USER", user, "User inside");
+}
+
+bool any_empty(const Words& words) {
+  return std::any_of(words.begin(), words.end(), [](const std::string& word) { return word.empty(); });
+}
+
+Result<std::optional<Words>> parse_sandboxes(FlagSet& flags, const std::string& command, const SandboxWords& wanted,
+                                             Target& target, const Words& words) {
+  std::optional<std::string> host;
+  add_target(flags, host);
+  flags.flag("--json", target.json, "Print JSON");
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return std::optional<Words>();
+  if (parsed.words.size() < wanted.least || parsed.words.size() > wanted.most || any_empty(parsed.words))
+    return usage_error(command, wanted.need);
+  target.host = host.value_or("");
+  return std::optional<Words>(std::move(parsed.words));
 }
 
 void add_life_flags(FlagSet& flags, LifeTexts& texts) {

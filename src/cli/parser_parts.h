@@ -1,5 +1,6 @@
 #pragma once
 // What the parsers of several commands have in common. Private to the parsers.
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -14,6 +15,19 @@ Error usage_error(const std::string& command, std::string message);
 void add_target(FlagSet& flags, std::optional<std::string>& host);
 Target target_of(const std::optional<std::string>& host, bool json, const std::optional<std::string>& data_dir = {});
 void add_place(FlagSet& flags, std::optional<std::string>& cwd, std::optional<std::string>& user);
+
+// Whether one of them is no word.
+bool any_empty(const Words& words);
+
+// Parses the words of a command that has --host, --json, what was added to `flags` before, and sandboxes: from `least`
+// to `most`. Nothing: its help is asked for. Error: usage, which says `need`.
+struct SandboxWords {
+  std::size_t least = 1;
+  std::size_t most = SIZE_MAX;
+  std::string need = "needs the id or name of a sandbox";
+};
+Result<std::optional<Words>> parse_sandboxes(FlagSet& flags, const std::string& command, const SandboxWords& wanted,
+                                             Target& target, const Words& words);
 
 // How long a sandbox lives; the texts are parsed after all have been read.
 struct LifeTexts {

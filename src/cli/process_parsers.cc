@@ -7,12 +7,6 @@ namespace {
 
 using Order = FlagSet::Order;
 
-bool any_empty(const Words& words) {
-  for (const std::string& word : words)
-    if (word.empty()) return true;
-  return words.empty();
-}
-
 // logs and attach: a sandbox and a process.
 Result<AnyCommand> parse_output(const std::string& name, FlagSet& flags, LogsCommand command, const Words& words) {
   std::optional<std::string> host;
@@ -81,15 +75,10 @@ Result<AnyCommand> parse_shell(const Words& words) {
 Result<AnyCommand> parse_top(const Words& words) {
   FlagSet flags("top", {"top [OPTIONS] SANDBOX"}, "List the detached processes of a sandbox, ended ones too",
                 Order::anywhere);
-  std::optional<std::string> host;
   TopCommand command;
-  add_target(flags, host);
-  flags.flag("--json", command.target.json, "Print JSON");
-  LMSB_TRY(auto parsed, flags.parse(words));
-  if (parsed.help) return HelpCommand{flags.help()};
-  if (parsed.words.size() != 1 || any_empty(parsed.words)) return usage_error("top", "needs a sandbox");
-  command.target.host = host.value_or("");
-  command.sandbox = parsed.words[0];
+  LMSB_TRY(const auto sandbox, parse_sandboxes(flags, "top", {1, 1, "needs a sandbox"}, command.target, words));
+  if (!sandbox) return HelpCommand{flags.help()};
+  command.sandbox = sandbox->front();
   return command;
 }
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/sysinfo.h>
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "control/command_stream.h"
@@ -17,7 +18,6 @@ namespace {
 using sandbox::Lifetime;
 
 constexpr Bytes kMaxCollected = Bytes::MiB(32);
-constexpr std::size_t kMaxLabels = 64;
 
 std::uint32_t cpu_count() { return static_cast<std::uint32_t>(std::max(1, ::get_nprocs())); }
 
@@ -81,7 +81,7 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
       files_(loop,
              [this](const Principal& who, const std::string& id_or_name) -> Result<FileHome> {
                LMSB_TRY(auto visit, registry_.visit(who, id_or_name));
-               return FileHome{std::move(visit.sandbox), std::move(visit.defaults.workdir), std::move(visit.use)};
+               return FileHome{std::move(visit.sandbox), visit.defaults->workdir, std::move(visit.use)};
              }),
       kept_limits_(created_defaults()) {
   set_policy(options_.policy);
@@ -205,8 +205,7 @@ Status Engine::check_creation(const CreateSandbox& request) const {
     return Error(ErrorCode::invalid_argument, "name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62} and not look like an id")
         .with_slug("invalid_name");
   LMSB_CHECK(check_place(request));
-  if (request.labels.size() > kMaxLabels)
-    return Error(ErrorCode::invalid_argument, "more than 64 labels").with_slug("too_many_labels");
+  LMSB_CHECK(check_label_count(request.labels.size()));
   LMSB_CHECK(Lifecycle::check(with(Lifecycle::default_limits(request.name), request.life)));
   if (!registry_.has_name(request.name)) return {};
   return Error(ErrorCode::already_exists, "a sandbox named " + quoted(request.name) + " exists")
@@ -230,9 +229,10 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   kept.info.limits = limits;
   kept.info.isolation = isolation_layers(handle->landlock_abi);
   kept.owner = who.name;
-  kept.image = image.defaults;
-  if (!request.cwd.empty()) kept.image.workdir = std::move(request.cwd);
-  kept.env = std::move(request.env);
+  ImageDefaults defaults = image.defaults;
+  if (!request.cwd.empty()) defaults.workdir = std::move(request.cwd);
+  for (auto& [name, value] : request.env) defaults.env[name] = std::move(value);
+  kept.defaults = std::make_shared<const ImageDefaults>(std::move(defaults));
   kept.processes = std::make_shared<ProcessTable>(loop_);
   kept.handle = std::shared_ptr<SandboxHandle>(std::move(handle));
   lifecycle_.begin(kept, with(Lifecycle::default_limits(kept.info.name), request.life));
@@ -262,6 +262,7 @@ io::Task<void> Engine::remove(Principal who, std::string id_or_name) {
 
 std::uint64_t Engine::take_away(const std::string& id, const std::string& by) {
   const auto sandbox = registry_.take(id);
+  LMSB_ASSERT(sandbox.has_value());
   sandbox->handle->end();  // commands that run in it hold it a moment longer
   log_.log(LogLevel::info, "sandbox.removed", {{"id", id}, {"by", by}});
   lifecycle_.tell(SandboxEvent::Kind::removed, *sandbox, by);
@@ -293,7 +294,7 @@ Result<std::unique_ptr<EventStream>> Engine::events(Principal who, std::string s
     if (!found.ok() && !may_be_gone) return std::move(found).error();
     if (found.ok()) sandbox = (*found)->info.id;
   }
-  return follow_events(events_, std::move(who), std::move(sandbox), after);
+  return events_.follow(std::move(who), std::move(sandbox), after);
 }
 
 io::Task<ExecResult> Engine::exec(Principal who, std::string id_or_name, Command command) {
@@ -303,9 +304,8 @@ io::Task<ExecResult> Engine::exec(Principal who, std::string id_or_name, Command
   const std::string id = found->info.id;  // it may be removed, or paused, while its command waits
   const Life::Use waiting(found->life);
   LMSB_CO_TRY(const auto slot, co_await admission_.enter());
-  LMSB_CO_TRY(auto visit, registry_.come_back(id));
-  const auto sandbox = visit.sandbox;
-  LMSB_CO_TRY(auto result, co_await run_command(loop_, *sandbox, std::move(visit.defaults), std::move(command), false));
+  LMSB_CO_TRY(const auto visit, registry_.come_back(id));
+  LMSB_CO_TRY(auto result, co_await run_command(loop_, *visit.sandbox, *visit.defaults, std::move(command), false));
   result.usage.queue_ms = slot.waited_ms();
   count(result);
   add_hint(result);

@@ -92,7 +92,7 @@ class Engine final : public Control {
                                        const std::vector<MountRequest>& mounts) const;
   io::Task<Fleet::Handle> obtain(sandbox::SandboxSpec spec);
   Status check_creation(const CreateSandbox& request) const;
-  // Begins its end; returns the serial by which that is waited for.
+  // Begins the end of a sandbox that is there; returns the serial by which that is waited for.
   std::uint64_t take_away(const std::string& id, const std::string& by);
   void count(const ExecResult& result);
 

@@ -107,18 +107,16 @@ Status EventLog::append(const std::string& line) {
   return Error::from_errno(error, "write the audit log");
 }
 
-namespace {
-
-class Followed final : public EventStream {
+class EventLog::Followed final : public EventStream {
  public:
   Followed(EventLog& log, Principal who, std::string sandbox, std::uint64_t seen, bool has_restarted)
       : log_(log), who_(std::move(who)), sandbox_(std::move(sandbox)), seen_(seen), has_restarted_(has_restarted) {
-    ++log_.followers.total;
-    ++log_.followers.of_owner[who_.name];
+    ++log_.following_;
+    ++log_.of_owner_[who_.name];
   }
   ~Followed() override {
-    --log_.followers.total;
-    if (--log_.followers.of_owner[who_.name] == 0) log_.followers.of_owner.erase(who_.name);
+    --log_.following_;
+    if (--log_.of_owner_[who_.name] == 0) log_.of_owner_.erase(who_.name);
   }
   Followed(const Followed&) = delete;
   Followed& operator=(const Followed&) = delete;
@@ -127,7 +125,7 @@ class Followed final : public EventStream {
     while (true) {
       const SandboxEvent* event = log_.after(seen_);
       if (event == nullptr) {
-        LMSB_CO_CHECK(co_await log_.wait(deadline));
+        LMSB_CO_CHECK(co_await log_.came_.wait(deadline));
         continue;
       }
       missed_ += event->number - seen_ - 1;
@@ -152,19 +150,17 @@ class Followed final : public EventStream {
   std::uint64_t missed_ = 0;
 };
 
-}  // namespace
-
-Result<std::unique_ptr<EventStream>> follow_events(EventLog& log, Principal who, std::string sandbox,
-                                                   const std::optional<std::string>& after) {
-  const auto mine = log.followers.of_owner.find(who.name);
-  const bool has_too_many = mine != log.followers.of_owner.end() && mine->second >= EventLog::kMaxOfOwner;
-  if (has_too_many || log.followers.total >= EventLog::kMaxFollowers)
+Result<std::unique_ptr<EventStream>> EventLog::follow(Principal who, std::string sandbox,
+                                                      const std::optional<std::string>& after) {
+  const auto mine = of_owner_.find(who.name);
+  const bool has_too_many = mine != of_owner_.end() && mine->second >= kMaxOfOwner;
+  if (has_too_many || following_ >= kMaxFollowers)
     return Error(ErrorCode::resource_exhausted, "too many follow events already")
         .with_slug("too_many_followers")
         .with_hint("64 streams of one owner and 512 in all: read one, and pass on what it says");
-  const auto number = after ? log.number_of(*after) : log.last();
+  const auto number = after ? number_of(*after) : last_;
   std::unique_ptr<EventStream> stream =
-      std::make_unique<Followed>(log, std::move(who), std::move(sandbox), number.value_or(0), !number);
+      std::make_unique<Followed>(*this, std::move(who), std::move(sandbox), number.value_or(0), !number);
   return stream;
 }
 

@@ -31,27 +31,22 @@ class EventLog {
 
   // `id` and `time` are set here.
   void add(SandboxEvent event);
-  // The oldest kept event after number `number`; nothing: none yet.
-  const SandboxEvent* after(std::uint64_t number) const;
-  // Of the newest event; 0: there was none.
-  std::uint64_t last() const { return last_; }
-  // The id of the event of that number.
-  std::string id_of(std::uint64_t number) const { return life_ + "-" + std::to_string(number); }
-  // The other way round; nothing for an id of another daemon's life, or of none.
-  std::optional<std::uint64_t> number_of(const std::string& id) const;
-  // Ends when an event has come. Errors: deadline_exceeded, cancelled.
-  io::Task<void> wait(io::Deadline deadline) { return came_.wait(deadline); }
-
-  // How many follow, in all and of each owner. Kept by the streams.
-  struct Followers {
-    std::size_t total = 0;
-    std::map<std::string, std::size_t> of_owner;
-  };
-  Followers followers;
+  // What `who` may see of `sandbox` (an id or a name; "": of all): after the event of id `after`, or from now on. After
+  // one of another daemon's life, all that is known of this one's. The log outlives the stream. Error:
+  // too_many_followers.
+  Result<std::unique_ptr<EventStream>> follow(Principal who, std::string sandbox,
+                                              const std::optional<std::string>& after);
   static constexpr std::size_t kMaxFollowers = 512;
   static constexpr std::size_t kMaxOfOwner = 64;
+  // The id of the event of that number.
+  std::string id_of(std::uint64_t number) const { return life_ + "-" + std::to_string(number); }
 
  private:
+  class Followed;
+  // The oldest kept event after number `number`; nothing: none yet.
+  const SandboxEvent* after(std::uint64_t number) const;
+  // The other way round; nothing for an id of another daemon's life, or of none.
+  std::optional<std::uint64_t> number_of(const std::string& id) const;
   void write_audit(const SandboxEvent& event);
   Status append(const std::string& line);
 
@@ -62,13 +57,10 @@ class EventLog {
   bool has_complained_ = false;
   const std::string life_;
   std::deque<SandboxEvent> events_;
-  std::uint64_t last_ = 0;
+  std::uint64_t last_ = 0;                       // of the newest event; 0: there was none
+  std::size_t following_ = 0;                    // streams
+  std::map<std::string, std::size_t> of_owner_;  // the same of each owner
   io::Event came_;
 };
-
-// What `who` may see of `sandbox` (an id or a name; "": of all): after the event of id `after`, or from now on. After
-// one of another daemon's life, all that is known of this one's. `log` outlives it. Error: too_many_followers.
-Result<std::unique_ptr<EventStream>> follow_events(EventLog& log, Principal who, std::string sandbox,
-                                                   const std::optional<std::string>& after);
 
 }  // namespace lmsb::control

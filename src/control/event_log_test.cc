@@ -31,7 +31,7 @@ struct Fixture {
     return all;
   }
   std::vector<std::string> told_to(const Principal& who, const std::string& sandbox = {}) {
-    return told(**follow_events(events, who, sandbox, events.id_of(0)));
+    return told(**events.follow(who, sandbox, events.id_of(0)));
   }
   static io::Always<void> collect(EventStream* stream, std::vector<std::string>* all, std::uint64_t* missed) {
     while (true) {
@@ -50,7 +50,7 @@ struct Fixture {
 TEST(EventLog, TellsWhatHappensFromNowOn) {
   Fixture fixture;
   fixture.events.add(event_of("before"));
-  const auto stream = *follow_events(fixture.events, {"ann", false}, "", std::nullopt);
+  const auto stream = *fixture.events.follow({"ann", false}, "", std::nullopt);
   EXPECT_EQ(stream->position(), fixture.events.id_of(1));
   EXPECT_FALSE(stream->has_restarted());
   fixture.events.add(event_of("after"));
@@ -60,7 +60,7 @@ TEST(EventLog, TellsWhatHappensFromNowOn) {
 TEST(EventLog, TellsWhatCameAfterAnEventOnceMore) {
   Fixture fixture;
   for (const char* sandbox : {"a", "b", "c"}) fixture.events.add(event_of(sandbox));
-  const auto stream = *follow_events(fixture.events, {"ann", false}, "", fixture.events.id_of(1));
+  const auto stream = *fixture.events.follow({"ann", false}, "", fixture.events.id_of(1));
   EXPECT_EQ(fixture.told(*stream), (std::vector<std::string>{"b", "c"}));
 }
 
@@ -76,7 +76,7 @@ TEST(EventLog, TellsEachOnlyOfHisOwnSandboxesAndTheAdministratorOfAll) {
 TEST(EventLog, SaysHowManyAreNoLongerKept) {
   Fixture fixture;
   for (std::size_t i = 0; i < EventLog::kKept + 5; ++i) fixture.events.add(event_of("x"));
-  const auto stream = *follow_events(fixture.events, {"ann", false}, "", fixture.events.id_of(2));
+  const auto stream = *fixture.events.follow({"ann", false}, "", fixture.events.id_of(2));
   EXPECT_EQ(fixture.told(*stream).size(), EventLog::kKept);
   EXPECT_EQ(fixture.missed, 3U);
 }
@@ -85,7 +85,7 @@ TEST(EventLog, AfterAnEventOfAnotherDaemonsLifeTellsAllThatIsKnown) {
   Fixture fixture;
   fixture.events.add(event_of("x"));
   for (const std::string id : {"ffffffff-1", "1", "", fixture.events.id_of(99).c_str()}) {
-    const auto stream = *follow_events(fixture.events, {"ann", false}, "", id);
+    const auto stream = *fixture.events.follow({"ann", false}, "", id);
     EXPECT_TRUE(stream->has_restarted()) << id;
     EXPECT_EQ(fixture.told(*stream), (std::vector<std::string>{"x"})) << id;
   }
@@ -103,11 +103,11 @@ TEST(EventLog, IsFollowedByNoMoreThanItsBound) {
   Fixture fixture;
   std::vector<std::unique_ptr<EventStream>> streams;
   for (std::size_t i = 0; i < EventLog::kMaxOfOwner; ++i)
-    streams.push_back(*follow_events(fixture.events, {"ann", false}, "", std::nullopt));
-  EXPECT_EQ(follow_events(fixture.events, {"ann", false}, "", std::nullopt).error().slug(), "too_many_followers");
-  EXPECT_TRUE(follow_events(fixture.events, {"bob", false}, "", std::nullopt).ok());
+    streams.push_back(*fixture.events.follow({"ann", false}, "", std::nullopt));
+  EXPECT_EQ(fixture.events.follow({"ann", false}, "", std::nullopt).error().slug(), "too_many_followers");
+  EXPECT_TRUE(fixture.events.follow({"bob", false}, "", std::nullopt).ok());
   streams.pop_back();
-  EXPECT_TRUE(follow_events(fixture.events, {"ann", false}, "", std::nullopt).ok());
+  EXPECT_TRUE(fixture.events.follow({"ann", false}, "", std::nullopt).ok());
 }
 
 TEST(EventLog, WritesEachIntoTheAuditLog) {
@@ -132,7 +132,7 @@ TEST(EventLog, WritesEachIntoTheAuditLog) {
 
 TEST(EventLog, TellsEventsThatTheAuditLogCannotTake) {
   Fixture fixture("/nowhere/audit.log");
-  const auto stream = *follow_events(fixture.events, {"ann", false}, "", std::nullopt);
+  const auto stream = *fixture.events.follow({"ann", false}, "", std::nullopt);
   fixture.events.add(event_of("x"));
   EXPECT_EQ(fixture.told(*stream), (std::vector<std::string>{"x"}));
 }

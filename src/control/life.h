@@ -1,6 +1,6 @@
 #pragma once
 // Life: how long a kept sandbox may live and stand idle, and whether it is in use now. Costs two additions a use: who
-// watches over the limits asks when it is due (control/lifecycle.h).
+// watches over the limits asks when it is due (control/lifecycle.h). One thread; never blocks, cannot fail.
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -40,7 +40,7 @@ class Life {
   Life(const Life&) = delete;
   Life& operator=(const Life&) = delete;
 
-  // As long as it lives the sandbox is in use.
+  // As long as it lives the sandbox is in use. It keeps the Life, not the sandbox.
   class Use {
    public:
     Use() = default;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "control/policy.h"
 #include "io/spawn.h"
 
 namespace lmsb::control {
@@ -15,18 +16,20 @@ using std::chrono::milliseconds;
 constexpr milliseconds kDefaultIdle{3'600'000};
 constexpr milliseconds kShortest{1000};
 constexpr milliseconds kLongest{10LL * 366 * 24 * 3600 * 1000};
-constexpr std::size_t kMaxLabels = 64;
-constexpr milliseconds kBetweenLooks{100};  // at least
+constexpr milliseconds kBetweenLooks{100};   // at least
+constexpr milliseconds kPauseLimit{10'000};  // for all of a sandbox's processes to stand still
 
 Error not_running(const KeptSandbox& sandbox) {
   return Error(ErrorCode::failed_precondition, "the sandbox is " + std::string(to_string(sandbox.state())))
       .with_slug("sandbox_not_running");
 }
 
-// What the sandbox says of its life.
+// What the sandbox says of its life. The same end is the same text each time.
 void describe_life(KeptSandbox& sandbox) {
   sandbox.info.life = sandbox.life->limits();
   const auto end = sandbox.life->end();
+  if (end == sandbox.told_end) return;
+  sandbox.told_end = end;
   sandbox.info.expires_at.reset();
   if (end) sandbox.info.expires_at = rfc3339_in(std::chrono::ceil<milliseconds>(*end - Life::Clock::now()));
 }
@@ -41,8 +44,7 @@ Status change_labels(std::map<std::string, std::string>& labels,
       changed.erase(name);
     }
   }
-  if (changed.size() > kMaxLabels)
-    return Error(ErrorCode::invalid_argument, "more than 64 labels").with_slug("too_many_labels");
+  LMSB_CHECK(check_label_count(changed.size()));
   labels = std::move(changed);
   return {};
 }
@@ -126,7 +128,7 @@ io::Task<void> Lifecycle::pause_now(std::string id, std::string by) {
   {
     const Moving moving(loop_, *sandbox);
     sandbox->move_to(SandboxState::paused);
-    paused = co_await handle->pause();
+    paused = co_await handle->pause(io::Deadline::in(kPauseLimit));
     auto found = parts_.registry.find(daemon, id);
     if (!found.ok()) co_return std::move(found).error();
     sandbox = *found;
@@ -170,9 +172,11 @@ Result<SandboxInfo> Lifecycle::update(const Principal& who, const std::string& i
   const bool says_something = !changes.labels.empty() || changes.life.is_something();
   LMSB_CHECK(change_labels(sandbox->info.labels, std::move(changes.labels)));
   if (!says_something) return sandbox->describe();
-  sandbox->life->set(limits, changes.life.timeout.has_value());
-  describe_life(*sandbox);
-  look_again_by(*sandbox->life);
+  if (changes.life.is_something()) {
+    sandbox->life->set(limits, changes.life.timeout.has_value());
+    describe_life(*sandbox);
+    look_again_by(*sandbox->life);
+  }
   note_change(SandboxEvent::Kind::updated, *sandbox, who.name);
   return sandbox->describe();
 }

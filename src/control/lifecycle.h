@@ -33,8 +33,12 @@ class Lifecycle {
 
   // Of a sandbox that is about to be added to the registry, and has its handle.
   void begin(KeptSandbox& sandbox, const LifeLimits& limits);
+  // Errors, beside those of Registry::find(): sandbox_not_running, pause_failed (after 10 s; it runs then),
+  // sandbox_lost, cancelled (it runs then). A paused one is left alone.
   io::Task<SandboxInfo> pause(Principal who, std::string id_or_name);
+  // The same without pause_failed. A running one is left alone.
   io::Task<SandboxInfo> resume(Principal who, std::string id_or_name);
+  // Errors: invalid_life, too_many_labels; nothing has been changed then.
   Result<SandboxInfo> update(const Principal& who, const std::string& id_or_name, UpdateSandbox changes);
   // The event, for who follows and for the audit log.
   void tell(SandboxEvent::Kind kind, const KeptSandbox& sandbox, const std::string& by);

@@ -8,6 +8,11 @@ Error above_policy(const std::string& what, const std::string& cap) {
       .with_hint("ask for less, or raise [policy] in the configuration");
 }
 
+Status check_label_count(std::size_t count) {
+  if (count <= 64) return {};
+  return Error(ErrorCode::invalid_argument, "more than 64 labels").with_slug("too_many_labels");
+}
+
 Status check_timeout(std::chrono::milliseconds asked, std::chrono::milliseconds cap) {
   if (asked > cap) return above_policy("timeout_ms", std::to_string(cap.count()));
   return {};

@@ -19,6 +19,8 @@ struct PolicyCaps {
 
 // policy_denied: `what` is above `cap`.
 Error above_policy(const std::string& what, const std::string& cap);
+// Of a kept sandbox: 64 at most. Error: too_many_labels.
+Status check_label_count(std::size_t count);
 Status check_timeout(std::chrono::milliseconds asked, std::chrono::milliseconds cap);
 
 }  // namespace lmsb::control

@@ -204,7 +204,7 @@ io::Task<ProcessInfo> Processes::start(Principal who, std::string sandbox, Start
   LMSB_CO_TRY(auto visit, parts_.registry.visit(who, sandbox));
   const auto handle = visit.sandbox;
   const auto table = visit.processes;
-  const ImageDefaults defaults = std::move(visit.defaults);
+  const ImageDefaults& defaults = *visit.defaults;
   const guest_client::StartSpec spec = kept_spec(defaults, request);
   if (!table->make_room(guest_protocol::kMaxKept)) co_return too_many();
   ProcessInfo info = describe(handle->id(), request, spec);
@@ -278,7 +278,7 @@ io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::stri
   LMSB_CO_TRY(place.slot, co_await parts_.admission.enter());
   LMSB_CO_TRY(auto visit, parts_.registry.come_back(id));
   place.sandbox = std::move(visit.sandbox);
-  place.image = std::move(visit.defaults);
+  place.image = *visit.defaults;
   place.use = std::move(visit.use);
   co_return co_await open_command_stream(loop_, std::move(place), std::move(command));
 }
@@ -333,8 +333,9 @@ io::Task<ExecResult> Processes::run_in_session(Principal who, std::string sandbo
   LMSB_CO_CHECK(check_timeout(command.timeout, parts_.timeout_cap()));
   LMSB_CO_TRY(auto visit, parts_.registry.visit(who, sandbox));
   const std::string id = visit.sandbox->id();
+  ImageDefaults defaults = *visit.defaults;
   LMSB_CO_TRY(auto shell, co_await session_of(std::move(visit.processes), std::move(session), std::move(visit.sandbox),
-                                              std::move(visit.defaults)));
+                                              std::move(defaults)));
   ShellSession::Entrance entrance{parts_.admission, [this, id]() -> Status {
                                     LMSB_TRY(const auto visit, parts_.registry.come_back(id));
                                     return {};

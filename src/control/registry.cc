@@ -31,12 +31,6 @@ std::string order_key(const SandboxInfo& info) { return info.created_at + "/" + 
 
 }  // namespace
 
-ImageDefaults KeptSandbox::defaults() const {
-  ImageDefaults defaults = image;
-  for (const auto& [name, value] : env) defaults.env[name] = value;
-  return defaults;
-}
-
 SandboxState KeptSandbox::state() const { return handle->channel().is_closed() ? SandboxState::failed : info.state; }
 
 SandboxInfo KeptSandbox::describe() const {
@@ -87,7 +81,7 @@ Result<Visit> KeptSandbox::visit() const {
     return Error(ErrorCode::failed_precondition, "sandbox " + info.id + " is paused")
         .with_slug("sandbox_paused")
         .with_hint("POST /v1/sandboxes/{id}/resume, or lm-sandbox resume, lets it go on");
-  return Visit{handle, processes, defaults(), Life::Use(life)};
+  return Visit{handle, processes, defaults, Life::Use(life)};
 }
 
 Result<Visit> Registry::visit(const Principal& who, const std::string& id_or_name) {

@@ -1,5 +1,6 @@
 #pragma once
-// Registry: the kept sandboxes, by id and by name, and who may see them.
+// Registry: the kept sandboxes, by id and by name, and who may see them. One thread. What it points to is there until
+// the caller waits for something, or takes it out.
 #include <map>
 #include <memory>
 #include <string>
@@ -14,11 +15,11 @@ namespace lmsb::control {
 
 class ProcessTable;  // control/processes.h
 
-// A sandbox in which something may start now; it is in use as long as this lives.
+// A sandbox in which something may start now; it is in use as long as this lives. Cheap: nothing is copied.
 struct Visit {
   std::shared_ptr<SandboxHandle> sandbox;
   std::shared_ptr<ProcessTable> processes;
-  ImageDefaults defaults;
+  std::shared_ptr<const ImageDefaults> defaults;
   Life::Use use;
 };
 
@@ -27,10 +28,11 @@ struct KeptSandbox {
   std::string owner;
   std::shared_ptr<SandboxHandle> handle;  // shared with the commands that run in it
   std::shared_ptr<ProcessTable> processes;
-  ImageDefaults image;
-  std::map<std::string, std::string> env;
+  // What every command in it begins with: the image's and the sandbox's variables and directory.
+  std::shared_ptr<const ImageDefaults> defaults;
   std::shared_ptr<Life> life;
-  // Set while it is being paused or resumed: who wants to change its state as well waits for `moved`.
+  std::optional<Life::Clock::time_point> told_end;  // what info.expires_at says
+  // Set while it is being paused: who wants to change its state as well waits for it, and looks again.
   std::shared_ptr<io::Event> moving;
 
   // The state that it is in: its guest may have ended.
@@ -39,8 +41,6 @@ struct KeptSandbox {
   Result<Visit> visit() const;  // Error: sandbox_paused
   // Goes to another state; only to one that may follow (sandbox_state.h).
   void move_to(SandboxState state);
-  // What every command in it begins with: the image's and the sandbox's variables.
-  ImageDefaults defaults() const;
 };
 
 class Registry {
@@ -57,6 +57,7 @@ class Registry {
   Result<SandboxPage> list(const Principal& who, std::optional<SandboxState> state,
                            const std::map<std::string, std::string>& labels, std::size_t limit,
                            const std::string& cursor) const;
+  // Nothing: it is not there.
   std::optional<KeptSandbox> take(const std::string& id);
   bool has_name(const std::string& name) const;
   std::size_t size() const { return by_id_.size(); }

@@ -28,8 +28,6 @@ std::uint64_t number_behind(std::string_view text, std::string_view key) {
   return 0;
 }
 
-constexpr std::chrono::seconds kPauseLimit{10};
-
 }  // namespace
 
 // cgroup v1 kills one process at a time; a one-shot dies whole, so the rest follows on the kernel's notice. In a kept
@@ -82,22 +80,28 @@ void SandboxHandle::end() {
   if (state_watch_) state_watch_->cancel();
 }
 
-bool SandboxHandle::stands_still() const {
+std::optional<bool> SandboxHandle::stands_still() const {
   std::array<char, 1024> buffer{};
-  return number_behind(read_counter(launched_.state, buffer), "frozen ") != 0;
+  const std::string_view state = read_counter(launched_.state, buffer);
+  if (state.empty()) return std::nullopt;
+  return number_behind(state, "frozen ") != 0;
 }
 
-io::Task<void> SandboxHandle::pause() {
+// The file of a removed cgroup is ready at any time: neither that nor a state that never comes keeps the loop busy.
+io::Task<void> SandboxHandle::pause(io::Deadline deadline) {
   if (::write(launched_.freeze.get(), "1", 1) != 1) co_return Error::from_errno(errno, "pause the sandbox");
   if (!state_watch_) state_watch_.emplace(loop_.get_executor(), launched_.state);
-  const io::Deadline deadline = io::Deadline::in(kPauseLimit);
   Status told;
-  while (told.ok() && !is_removed_ && !stands_still()) told = co_await state_watch_->changed(deadline);
+  while (told.ok() && !deadline.passed()) {
+    const std::optional<bool> still = stands_still();
+    if (is_removed_ || !still) co_return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
+    if (*still) co_return Status();
+    told = co_await state_watch_->changed(deadline);
+  }
   if (is_removed_) co_return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
-  if (told.ok()) co_return Status();
   (void)resume();
-  if (told.error().code() != ErrorCode::deadline_exceeded) co_return told;
-  co_return Error(ErrorCode::deadline_exceeded, "a process of the sandbox could not be stopped within 10 s")
+  if (!told.ok() && told.error().code() != ErrorCode::deadline_exceeded) co_return told;
+  co_return Error(ErrorCode::deadline_exceeded, "a process of the sandbox could not be stopped in time")
       .with_slug("pause_failed")
       .with_hint("it is in the middle of something that the kernel does not interrupt; all go on: try again later");
 }

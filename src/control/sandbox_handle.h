@@ -49,8 +49,10 @@ class SandboxHandle {
 
   // Of a kept sandbox: all commands stand still where they are, and go on again; the guest goes on. pause() ends when
   // the kernel says that they do; whoever calls it holds this until then. Errors: pause_failed (one of them is in the
-  // middle of something that the kernel does not interrupt: all go on), sandbox_lost, cancelled (all go on).
-  io::Task<void> pause();
+  // middle of something that the kernel does not interrupt until `deadline`: all go on), sandbox_lost, cancelled (all
+  // go on), the kernel's own. One pause at a time.
+  io::Task<void> pause(io::Deadline deadline);
+  // Never blocks. Errors: the kernel's own.
   Status resume();
 
   SandboxUsage usage() const;  // of a kept one
@@ -61,7 +63,7 @@ class SandboxHandle {
 
  private:
   struct OomWatch;
-  bool stands_still() const;
+  std::optional<bool> stands_still() const;  // nothing: its cgroup is gone
 
   boost::asio::io_context& loop_;
   std::string id_;

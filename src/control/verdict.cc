@@ -79,6 +79,16 @@ void set_usage(ExecResult& result, const Course& course, const SandboxHandle* sa
   result.usage.max_memory_bytes = std::max(result.usage.max_memory_bytes, exited.max_rss_bytes);
 }
 
+// What a shell says to stderr and returns where it is its user's fault.
+ExecResult refusal(int exit_code, std::string words) {
+  ExecResult result;
+  result.outcome = Outcome::exited;
+  result.exit_code = exit_code;
+  result.err.data = std::move(words) + "\n";
+  result.err.cut_at = result.err.data.size();
+  return result;
+}
+
 }  // namespace
 
 Attempt attempt_of(const StartSpec& spec, const ImageDefaults& image) {
@@ -93,6 +103,8 @@ ExecResult verdict_of(const Course& course, const Attempt& attempt, const Sandbo
     auto failed = result_of_failed_start(course.ending, attempt);
     if (failed.ok()) {
       result = *std::move(failed);
+    } else if (failed.error().slug() == "invalid_cwd") {
+      result = refusal(126, failed.error().message());
     } else {
       result.hint = failed.error().message();
     }
@@ -116,13 +128,8 @@ Result<ExecResult> result_of_failed_start(const Ending& ending, const Attempt& a
       return std::move(error).with_slug("too_many_processes").with_hint("the sandbox is at its limit of processes");
     return error;
   }
-  ExecResult result;
-  result.outcome = Outcome::exited;
-  result.exit_code = ending.error == ENOENT ? 127 : 126;
-  result.err.data =
-      attempt.program + ": " + (ending.error == ENOENT ? "command not found" : std::strerror(ending.error)) + "\n";
-  result.err.cut_at = result.err.data.size();
-  return result;
+  if (ending.error == ENOENT) return refusal(127, attempt.program + ": command not found");
+  return refusal(126, attempt.program + ": " + std::strerror(ending.error));
 }
 
 }  // namespace lmsb::control

@@ -39,7 +39,8 @@ struct Attempt {
 Attempt attempt_of(const guest_client::StartSpec& spec, const ImageDefaults& image);
 
 // Everything but its output and the times of waiting. The strongest reason counts. Of a command that could not be
-// started: result_of_failed_start()'s, an error of it as a hint.
+// started: result_of_failed_start()'s; where the working directory is the reason, what a shell would have said and
+// returned (126); any other error of it as a hint.
 // `sandbox` is null once it is gone: its owner, or the daemon's, ended it.
 ExecResult verdict_of(const Course& course, const Attempt& attempt, const SandboxHandle* sandbox);
 // Of a command that could not be started: what a shell would have said and returned had it been asked for this program.

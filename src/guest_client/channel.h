@@ -91,7 +91,8 @@ class Channel {
   // Ends the conversation: whoever waits for something of it gets `lost` or unavailable. For a sandbox that is to end,
   // whatever its guest does. More than once is well.
   void close();
-  // Called once, when that happens or the guest is gone. Never from within this call.
+  // Called once, when that happens or the guest is gone; not if it already has. Never from within this call; it must
+  // not destroy the channel.
   void on_closed(std::function<void()> told);
   // Whether that has happened, or the guest is gone.
   bool is_closed() const;

@@ -267,6 +267,7 @@ io::Always<bool> Connection::send(Response response, bool keep_alive, bool with_
     if (!finished) co_return false;
   }
   if (body_follows && response.source) {
+    is_endless_ = response.is_endless;
     co_return co_await stream(std::move(response.source), response.source_size, framing.http10);
   }
   no_deadline();

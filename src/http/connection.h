@@ -42,6 +42,8 @@ class Connection {
 
   Clock::time_point deadline() const { return deadline_; }
   bool is_idle() const { return phase_ == Phase::idle; }
+  // What it sends ends with its client alone.
+  bool is_endless() const { return phase_ == Phase::streaming && is_endless_; }
   // The deadline has passed: ends the wait in progress.
   void expire();
   // Ends it now, cancelling what it serves.
@@ -124,6 +126,7 @@ class Connection {
   Clock::time_point deadline_ = Clock::time_point::max();
   std::shared_ptr<BodyLink> body_;  // of a request whose body is streamed
   std::uint64_t accounted_body_ = 0;
+  bool is_endless_ = false;       // of the answer being sent
   unsigned served_in_a_row_ = 0;  // without a wait in between
   std::string head_;              // of the answer; kept for its memory
   std::list<Connection*>::iterator self_;

@@ -115,6 +115,11 @@ Response answer_with_source(Seen* seen, const std::string& path) {
   if (path == "/broken") return list(seen, {"hello"}, Last::error);
   if (path == "/bug") return list(seen, {"hello"}, Last::bug);
   if (path == "/silent") return list(seen, {"hello"}, Last::silence);
+  if (path == "/following") {
+    Response response = list(seen, {"hello"}, Last::silence);
+    response.is_endless = true;
+    return response;
+  }
   if (path == "/endless") return streamed(std::make_shared<EndlessSource>(seen));
   if (path == "/upgrade") {
     Response response;
@@ -352,6 +357,15 @@ TEST_F(StreamsTest, LetsAStreamGoOnForTheGraceAndCancelsItThen) {
   EXPECT_EQ(seen_.cancelled, 0);
   EXPECT_FALSE(has(client.hear_all(), "\r\n0\r\n\r\n"));
   EXPECT_TRUE(soon([this] { return seen_.cancelled == 1; }));
+}
+
+TEST_F(StreamsTest, DoesNotWaitForAnAnswerWithoutAnEndWhenItShutsDown) {
+  start();
+  RawClient client = connect();
+  EXPECT_TRUE(has(client.say(get("/following")).hear_until("hello"), "200 OK"));
+  io::spawn(loop_, server_->shutdown(std::chrono::seconds(20)));
+  EXPECT_TRUE(soon([this] { return seen_.cancelled == 1; }));
+  EXPECT_FALSE(has(client.hear_all(), "\r\n0\r\n\r\n"));
 }
 
 TEST_F(StreamsTest, GoesAwayWithItsLoopWhileStreamsAreOpen) {

@@ -62,6 +62,7 @@ struct Response {
   // How much it gives, if that is known: Content-Length instead of chunks. Without one: of an answer to HEAD, what GET
   // would give.
   std::optional<std::uint64_t> source_size;
+  bool is_endless = false;           // the source ends with its client alone: a server that stops does not wait for it
   std::shared_ptr<Upgrade> upgrade;  // takes the connection over, when there is one; with status 101
 
   static Response text(int status, std::string body, std::string_view content_type = "text/plain; charset=utf-8");

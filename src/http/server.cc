@@ -94,7 +94,7 @@ void ServerState::close_longest_idle() {
 
 void ServerState::close_idle() {
   for (Connection* connection : connections) {
-    if (connection->is_idle()) connection->close();
+    if (connection->is_idle() || connection->is_endless()) connection->close();
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <cstring>
 #include <fcntl.h>
+#include <sys/resource.h>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -65,6 +67,45 @@ TEST_F(LauncherClientTest, NamesALauncherThatIsGone) {
   const auto request = client_.send_launch({});
   ASSERT_FALSE(request.ok());
   EXPECT_EQ(request.error().code(), ErrorCode::unavailable);
+}
+
+// Lowers how many descriptors this process may have to what it has.
+class NoMoreDescriptors {
+ public:
+  NoMoreDescriptors() {
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
+    const UniqueFd next(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    const rlimit none{static_cast<rlim_t>(next.get()), before_.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  }
+  ~NoMoreDescriptors() { (void)::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoMoreDescriptors(const NoMoreDescriptors&) = delete;
+  NoMoreDescriptors& operator=(const NoMoreDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(LauncherClientTest, TellsOfASandboxWhoseDescriptorsItCouldNotTakeAndGoesOn) {
+  LauncherAnswer answer{7, LauncherStep::none, 0, 100, 42};
+  const iovec part{&answer, sizeof answer};
+  const std::vector<int> fds(kOneShotFds, 0);
+  ASSERT_TRUE(send_message(launcher_.get(), &part, 1, fds.data(), fds.size()));
+  {
+    const NoMoreDescriptors none;
+    const auto told = client_.receive();
+    ASSERT_TRUE(told.ok() && told->has_value());
+    EXPECT_EQ((*told)->request, 7U);
+    EXPECT_EQ((*told)->lost, 42U);
+    EXPECT_EQ((*told)->launched.error().slug(), "too_many_sandboxes");
+  }
+  ASSERT_TRUE(send_message(launcher_.get(), &part, 1, fds.data(), fds.size()));
+  const auto next = client_.receive();
+  ASSERT_TRUE(next.ok() && next->has_value());
+  EXPECT_EQ((*next)->lost, 0U);
+  EXPECT_EQ((*next)->launched->serial, 42U);
+  EXPECT_TRUE((*next)->launched->channel);
+  EXPECT_FALSE((*next)->launched->freeze);
 }
 
 }  // namespace

@@ -60,8 +60,10 @@ io::Task<http::Response> events(Control& control, Call call) {
   std::string sandbox = named == call.request.query.end() ? std::string() : named->second;
   const AnswerFormat format = wanted_format(call.request.headers, AnswerFormat::sse);
   LMSB_CO_TRY(auto stream, control.events(std::move(call.who), std::move(sandbox), std::move(after)));
-  co_return event_answer(std::make_unique<SandboxEvents>(std::move(stream)),
-                         format == AnswerFormat::json ? AnswerFormat::ndjson : format);
+  http::Response response = event_answer(std::make_unique<SandboxEvents>(std::move(stream)),
+                                         format == AnswerFormat::json ? AnswerFormat::ndjson : format);
+  response.is_endless = true;
+  co_return response;
 }
 
 }  // namespace

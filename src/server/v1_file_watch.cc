@@ -66,8 +66,10 @@ io::Task<http::Response> watch(Files& files, Call call) {
   LMSB_CO_CHECK(query.finish());
   const AnswerFormat format = wanted_format(call.request.headers, AnswerFormat::sse);
   LMSB_CO_TRY(auto watch, co_await files.watch(std::move(call.who), std::move(request)));
-  co_return event_answer(std::make_unique<FileEvents>(std::move(watch)),
-                         format == AnswerFormat::json ? AnswerFormat::ndjson : format);
+  http::Response response = event_answer(std::make_unique<FileEvents>(std::move(watch)),
+                                         format == AnswerFormat::json ? AnswerFormat::ndjson : format);
+  response.is_endless = true;
+  co_return response;
 }
 
 }  // namespace

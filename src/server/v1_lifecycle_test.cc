@@ -18,7 +18,7 @@ TEST(LifecycleRoutes, PauseAndResume) {
   EXPECT_NE(resumed.body.find(R"("state":"running")"), std::string::npos) << resumed.body;
 }
 
-TEST(LifecycleRoutes, RefuseWhatThePausedSandboxCannot) {
+TEST(LifecycleRoutes, AnswerARefusalWithItsStatus) {
   Fixture fixture;
   fixture.control.error = Error(ErrorCode::failed_precondition, "paused").with_slug("sandbox_paused");
   EXPECT_EQ(fixture.send("POST", "/v1/sandboxes/box/pause").status, 409);
@@ -75,6 +75,7 @@ TEST(EventRoutes, TellWhatHappensLineByLine) {
   request.headers.set("Accept", "application/x-ndjson");
   auto response = fixture.send(std::move(request));
   ASSERT_TRUE(response.source);
+  EXPECT_TRUE(response.is_endless);
   std::string told;
   while (told.find("removed") == std::string::npos) {
     auto piece = io::run_blocking(response.source->next());

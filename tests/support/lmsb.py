@@ -71,7 +71,7 @@ class Daemon:
     def start(self):
         read, write = os.pipe()
         command = [BIN / "lm-sandbox", "serve", "--listen", "127.0.0.1:0", "--ssh-listen", "off", "--data-dir", self.data_dir,
-                   "--run-dir", self.run_dir, "--ready-fd", str(write), *self.flags]
+                   "--run-dir", self.run_dir, "--ready-fd", str(write), "--die-with-parent", *self.flags]
         self.log = open(self.dir / "log", "ab")
         self.process = subprocess.Popen([str(c) for c in command], pass_fds=[write], stderr=self.log,
                                         env={**os.environ, **self.env})

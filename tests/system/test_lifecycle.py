@@ -157,9 +157,10 @@ class Paused(LifecycleTest):
         box = self.create()["id"]
         waiting = InBackground(self.exec, box, "sleep 4711")
         lmsb.wait_until(lambda: lmsb.sandbox_processes(b"sleep\0" + b"4711"), "the command")
-        limited = InBackground(lambda: self.exec(box, "echo begun; sleep 4712", timeout_ms=2000))
+        limited = InBackground(lambda: self.exec(box, "echo begun; sleep 4712", timeout_ms=5000))
         lmsb.wait_until(lambda: lmsb.sandbox_processes(b"sleep\0" + b"4712"), "the limited command")
         self.pause(box)
+        self.assertTrue(limited.is_alive(), "paused before the limit")
         result = limited.result().json()
         self.assertEqual((result["outcome"], result["stdout"]), ("timed_out", "begun\n"))
         self.remove(box)

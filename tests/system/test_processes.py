@@ -81,8 +81,9 @@ class Detached(ProcessTest):
         self.assertEqual(ended["result"]["exit_code"], 127)
 
     def test_a_working_directory_that_is_not_there_is_said(self):
-        ended = self.get(self.start("true", cwd="/not/there"))
-        self.assertIn("working directory", ended["result"]["hint"])
+        process = self.start("true", cwd="/not/there")
+        self.assertEqual(self.get(process)["result"]["exit_code"], 126)
+        self.assertIn("working directory", self.wait_for_output(process, stream="stderr")["text"])
 
     def test_a_time_limit_ends_the_whole_tree(self):
         process = self.start("(setsid sleep 1001 &) ; sleep 1001", timeout_ms=300)
@@ -365,6 +366,12 @@ class Followed(ProcessTest):
     def test_a_time_limit_is_a_verdict_too(self):
         events = list(self.follow("POST", "/exec", {"cmd": "echo x; sleep 1008", "timeout_ms": 300}))
         self.assertEqual(events[-1]["outcome"], "timed_out")
+
+    def test_a_directory_that_is_not_there_is_no_loss_of_ours(self):
+        events = list(self.follow("POST", "/exec", {"cmd": "true", "cwd": "/nowhere"}))
+        self.assertEqual((events[-1]["outcome"], events[-1]["exit_code"]), ("exited", 126))
+        self.assertEqual([event["text"] for event in events if event["type"] == "stderr"],
+                         ['working directory "/nowhere": No such file or directory\n'])
 
     def test_the_one_that_has_ended_does_not_wait_for_what_it_left(self):
         events = list(self.follow("POST", "/exec", {"cmd": "sleep 1009 & echo x"}))

@@ -56,22 +56,23 @@ class Answer:
 
 
 class Daemon:
-    """`lm-sandbox serve` on a free port with directories of its own; ends with the `with` block."""
+    """`lm-sandbox serve` on a free port with directories of its own; ends with the `with` block, and with the test when
+    that is killed. `is_private`: so does the daemon of a command, which settles nothing for later ones."""
 
-    def __init__(self, *flags, data_dir=None, env=None):
+    def __init__(self, *flags, data_dir=None, env=None, is_private=True):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lmsb-test-"))
         atexit.register(shutil.rmtree, self.dir, ignore_errors=True)  # for tests that end it otherwise than by `with`
         os.chmod(self.dir, 0o755)
         self.data_dir = data_dir or self.dir / "data"
         self.run_dir = self.dir / "run"
-        self.flags, self.env = flags, env or {}
+        self.flags, self.env = flags + (("--die-with-parent",) if is_private else ()), env or {}
         self.process = None
         self.log = None
 
     def start(self):
         read, write = os.pipe()
         command = [BIN / "lm-sandbox", "serve", "--listen", "127.0.0.1:0", "--ssh-listen", "off", "--data-dir", self.data_dir,
-                   "--run-dir", self.run_dir, "--ready-fd", str(write), "--die-with-parent", *self.flags]
+                   "--run-dir", self.run_dir, "--ready-fd", str(write), *self.flags]
         self.log = open(self.dir / "log", "ab")
         self.process = subprocess.Popen([str(c) for c in command], pass_fds=[write], stderr=self.log,
                                         env={**os.environ, **self.env})

@@ -156,7 +156,7 @@ class DefaultImage(SettingsTest):
     def test_is_fixed_at_the_first_start(self):
         data = self.data_with_base(".not-yet")
         for _ in range(2):
-            with lmsb.Daemon(data_dir=data) as daemon:
+            with lmsb.Daemon(data_dir=data, is_private=False) as daemon:
                 self.assertEqual(self.default_image(daemon), "host")
             self.assertEqual((data / "default-image").read_text(), "host\n")
             if (data / "images/.not-yet").exists():
@@ -164,12 +164,12 @@ class DefaultImage(SettingsTest):
 
     def test_is_base_where_that_was_made_and_its_absence_later_is_named(self):
         data = self.data_with_base("base")
-        with lmsb.Daemon(data_dir=data) as daemon:
+        with lmsb.Daemon(data_dir=data, is_private=False) as daemon:
             self.assertEqual(self.default_image(daemon), "base")
             self.assertEqual(daemon.post("/v1/sandboxes", {}).json()["image"], "base")
         shutil.rmtree(data / "images/base")
         with self.assertRaisesRegex(RuntimeError, "since the first start.*base.*does not exist.*image build base.*--default-image"):
-            lmsb.Daemon(data_dir=data).start()
+            lmsb.Daemon(data_dir=data, is_private=False).start()
 
     def test_is_never_the_machines_own_beyond_loopback(self):
         with self.assertRaisesRegex(RuntimeError, "image host.*beyond loopback.*image build base"):

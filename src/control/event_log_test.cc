@@ -84,7 +84,8 @@ TEST(EventLog, SaysHowManyAreNoLongerKept) {
 TEST(EventLog, AfterAnEventOfAnotherDaemonsLifeTellsAllThatIsKnown) {
   Fixture fixture;
   fixture.events.add(event_of("x"));
-  for (const std::string id : {"ffffffff-1", "1", "", fixture.events.id_of(99).c_str()}) {
+  const std::string later = fixture.events.id_of(99);
+  for (const std::string& id : std::vector<std::string>{"ffffffff-1", "1", "", later}) {
     const auto stream = *fixture.events.follow({"ann", false}, "", id);
     EXPECT_TRUE(stream->has_restarted()) << id;
     EXPECT_EQ(fixture.told(*stream), (std::vector<std::string>{"x"})) << id;

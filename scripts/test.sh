@@ -18,7 +18,9 @@ scripts/setup-build.sh build image test
 build dev
 make_images build/dev/bin
 scripts/fuzz.sh build
-clients/typescript/setup.sh || say "the test of the TypeScript client will be skipped"
+for folder in clients/typescript tests/clients/openai; do
+  scripts/setup-npm.sh "$folder" || say "the test of $folder will be skipped"
+done
 
 say "tests"
 log=build/dev/tests.log status=0

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "json/value.h"
 
 namespace lmsb::cli {
@@ -20,6 +21,7 @@ struct Call {
   std::string body;                            // JSON; empty = none
   std::chrono::milliseconds timeout{120'000};  // the whole exchange
   std::chrono::milliseconds silence{0};        // of send_for_lines(): how long no line may come; 0: for ever
+  BorrowedFd stop = BorrowedFd(-1);            // of send_for_lines(): ends it with `cancelled` when this can be read
 };
 
 struct Answer {

@@ -15,7 +15,7 @@ struct CommandEntry {
   Result<AnyCommand> (*parse)(const Words&);
 };
 
-constexpr std::array<CommandEntry, 30> kCommands{{
+constexpr std::array<CommandEntry, 31> kCommands{{
     {"run", "Sandboxes", "Run a command in a fresh sandbox", parse_run},
     {"create", "Sandboxes", "Create a sandbox that is kept", parse_create},
     {"exec", "Sandboxes", "Run a command in a sandbox that exists", parse_exec},
@@ -38,6 +38,7 @@ constexpr std::array<CommandEntry, 30> kCommands{{
     {"image rm", "Images and models", "Remove an image (needs root)", parse_image_remove},
     {"model pull", "Images and models", "Take a model into the store", parse_model_pull},
     {"model ls", "Images and models", "List models", parse_model_list},
+    {"chat", "Images and models", "Talk to a model", parse_chat},
     {"serve", "Daemon", "Serve the HTTP API", parse_serve},
     {"doctor", "Daemon", "Say what works here and how to mend the rest", parse_doctor},
     {"verify", "Daemon", "Send the original's three requests", parse_verify},

@@ -152,6 +152,12 @@ struct ModelPullCommand {
   std::string source;  // a file or a URL
   std::string name;    // "" = made from the source
 };
+struct ChatCommand {
+  Target target;
+  std::string model;   // "" = the daemon's default
+  std::string system;  // "" = no such message
+  Words question;      // none = a conversation, or what stdin says
+};
 struct DoctorCommand {
   Target target;
 };
@@ -178,8 +184,8 @@ struct HelpCommand {
 using AnyCommand =
     std::variant<HelpCommand, VersionCommand, RunCommand, ExecCommand, LogsCommand, TopCommand, KillCommand,
                  CopyCommand, CreateCommand, StateCommand, UpdateCommand, StatsCommand, EventsCommand, ListCommand,
-                 RemoveCommand, ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand, DoctorCommand,
-                 VerifyCommand, BenchCommand, ConfigCommand>;
+                 RemoveCommand, ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand, ChatCommand,
+                 DoctorCommand, VerifyCommand, BenchCommand, ConfigCommand>;
 
 // `words` are the arguments without the program's name. Of `serve` only the help is known here: its own main sees it
 // first. Errors (invalid_argument, unsupported) name the command and hint at its help.

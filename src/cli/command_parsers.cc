@@ -258,6 +258,27 @@ Result<AnyCommand> parse_model_pull(const Words& words) {
   return command;
 }
 
+Result<AnyCommand> parse_chat(const Words& words) {
+  FlagSet flags("chat", {"chat [OPTIONS] [MODEL [QUESTION...]]"},
+                "Talk to a model: at a terminal until /bye, else one question, from the words or from stdin",
+                Order::anywhere);
+  std::optional<std::string> host;
+  std::optional<std::string> data_dir;
+  std::optional<std::string> system;
+  ChatCommand command;
+  add_target(flags, host);
+  flags.value("--data-dir", "DIR", data_dir, "Data directory of a private daemon, where none runs");
+  flags.value("--system", "TEXT", system, "What the model should be");
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return HelpCommand{flags.help()};
+  command.target = target_of(host, false, data_dir);
+  command.system = system.value_or("");
+  if (parsed.words.empty()) return command;
+  command.model = parsed.words.front();
+  command.question.assign(parsed.words.begin() + 1, parsed.words.end());
+  return command;
+}
+
 Result<AnyCommand> parse_image_build(const Words& words) { return tool("image", "build", words); }
 
 Result<AnyCommand> parse_image_remove(const Words& words) { return tool("image", "rm", words); }

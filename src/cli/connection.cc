@@ -88,10 +88,11 @@ class HttpConnection final : public Connection {
     request.headers.set("Accept", "application/x-ndjson");
     request.silence = call.silence;
     std::string lines;
-    return carry_out(std::move(request), [&](std::string_view piece) {
+    const auto take = [&](std::string_view piece) {
       lines += piece;
       return take_lines(lines, handle);
-    });
+    };
+    return carry_out(std::move(request), take, call.stop);
   }
   Result<Answer> send_octets(const Call& call, int in) override {
     http::ClientRequest request = request_of(call);
@@ -122,10 +123,11 @@ class HttpConnection final : public Connection {
     if (endpoint_.kind != http::Endpoint::Kind::unix_socket) return std::nullopt;
     return endpoint_.path.substr(0, endpoint_.path.rfind('/') + 1) + name;
   }
-  // An answer that comes bit by bit, however long.
-  Result<Answer> carry_out(http::ClientRequest request, const PieceHandler& handle) {
+  // An answer that comes bit by bit, however long, unless `stop` can be read.
+  Result<Answer> carry_out(http::ClientRequest request, const PieceHandler& handle, BorrowedFd stop = BorrowedFd(-1)) {
     request.max_body = Bytes(std::numeric_limits<std::uint64_t>::max());
-    auto answer = io::run_blocking(exchange(endpoint_, std::move(request), handle ? &handle : nullptr));
+    auto task = exchange(endpoint_, std::move(request), handle ? &handle : nullptr);
+    auto answer = stop.get() < 0 ? io::run_blocking(std::move(task)) : io::run_blocking(std::move(task), stop);
     if (!answer.ok()) return unreachable(std::move(answer).error());
     return answer;
   }

@@ -11,11 +11,33 @@ namespace {
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
-std::string with_controls_as(std::string_view text, char replacement) {
-  std::string line(text);
-  std::replace_if(line.begin(), line.end(), is_control, replacement);
-  return line;
+// Whether U+0080 to U+009F stands there.
+bool is_c1(std::string_view text, std::size_t at) {
+  if (text[at] != '\xc2' || at + 1 == text.size()) return false;
+  const auto next = static_cast<unsigned char>(text[at + 1]);
+  return next >= 0x80 && next < 0xa0;
 }
+
+// `replacement` gives what stands for a control character, known by its last octet.
+template <class Replacement>
+std::string with_controls_as(std::string_view text, Replacement replacement) {
+  std::string shown;
+  shown.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (is_c1(text, i)) {
+      shown += replacement(text[++i]);
+    } else if (is_control(text[i])) {
+      shown += replacement(text[i]);
+    } else {
+      shown += text[i];
+    }
+  }
+  return shown;
+}
+
+std::string_view as_blank(char) { return " "; }
+std::string_view as_mark(char) { return "?"; }
+std::string_view as_layout(char c) { return c == '\n' ? "\n" : c == '\t' ? "\t" : ""; }
 
 // Code points, which is the width on a terminal for all that we print ourselves.
 std::size_t width(std::string_view text) {
@@ -57,7 +79,9 @@ void StandardConsole::err(std::string_view octets) {
   (void)os::write_all(STDERR_FILENO, octets);  // there is nowhere left to complain
 }
 
-void note(Console& console, std::string_view text) { console.err("lm-sandbox: " + with_controls_as(text, ' ') + "\n"); }
+void note(Console& console, std::string_view text) {
+  console.err("lm-sandbox: " + with_controls_as(text, as_blank) + "\n");
+}
 
 void report(Console& console, const Error& error) {
   note(console, error.hint().empty() ? error.message() : error.message() + "; " + error.hint());
@@ -71,7 +95,9 @@ std::string format_table(const Row& header, const std::vector<Row>& rows) {
   return text;
 }
 
-std::string printable(std::string_view text) { return with_controls_as(text, '?'); }
+std::string printable(std::string_view text) { return with_controls_as(text, as_mark); }
+
+std::string without_controls(std::string_view text) { return with_controls_as(text, as_layout); }
 
 std::string colored(const Console& console, Color color, std::string_view text) {
   if (!console.color()) return std::string(text);

@@ -57,8 +57,11 @@ using Row = std::vector<std::string>;
 // become '?': names and messages come from elsewhere and must not drive the terminal.
 std::string format_table(const Row& header, const std::vector<Row>& rows);
 
-// `text` without control characters, for a terminal.
+// `text` without control characters (also U+0080 to U+009F, which some terminals heed), for a terminal: '?' in their
+// place.
 std::string printable(std::string_view text);
+// The same for text of several lines: line breaks and tabs stay, other controls go.
+std::string without_controls(std::string_view text);
 
 enum class Color : std::uint8_t { green, yellow, red, dim };
 

@@ -28,5 +28,15 @@ TEST(Colored, LeavesTextAloneWithoutATerminal) {
   EXPECT_EQ(colored(console, Color::red, "bad"), "bad");
 }
 
+TEST(Console, ShowsNoControlsOfEitherKindToATerminal) {
+  EXPECT_EQ(printable("a\x1b[1m\xc2\x9b"
+                      "b\xc3\xa9\n"),
+            "a?[1m?b\xc3\xa9?");
+  EXPECT_EQ(without_controls("a\x1b[1m\tb\n\xc2\x9b"
+                             "c\x7f\xc2\xa0"),
+            "a[1m\tb\nc\xc2\xa0");
+  EXPECT_EQ(without_controls("\xc2"), "\xc2");
+}
+
 }  // namespace
 }  // namespace lmsb::cli

@@ -30,13 +30,13 @@ constexpr milliseconds kReadyWithin{30'000};
 constexpr milliseconds kEndWithin{10'000};
 constexpr int kReadyFd = 3;  // of the daemon
 
-// Those that would end us: one that is ignored (nohup) stays ignored.
+// Those that would end us: one that is ignored (nohup) stays ignored, and a handler keeps what it handles.
 sigset_t ending_signals() {
   sigset_t set;
   sigemptyset(&set);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction action {};
-    if (::sigaction(signal, nullptr, &action) == 0 && action.sa_handler != SIG_IGN) sigaddset(&set, signal);
+    if (::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_DFL) sigaddset(&set, signal);
   }
   return set;
 }

@@ -18,6 +18,10 @@
 #include "control/sandbox_usage.h"
 #include "io/task.h"
 
+namespace lmsb::http {
+class BodyReader;  // http/body.h
+}
+
 namespace lmsb::control {
 
 struct CreateSandbox {
@@ -92,6 +96,23 @@ struct Completion {
   bool is_demonstration = false;  // whoever gets the text should be told
 };
 
+// A request in the words of OpenAI's API, for a local model.
+struct ModelRequest {
+  ModelRequest() = default;
+  std::string model;         // its id; "" = the default one
+  std::string path;          // "/v1/chat/completions"
+  std::string body;          // JSON; goes to the model's server as it is
+  bool is_streamed = false;  // what it says of that
+};
+
+// What the model's server answers to a request that it takes.
+struct ModelAnswer {
+  std::string whole;  // one JSON object; "" where events come
+  // The octets of a text/event-stream as they come. Dropping it ends the work on the answer. Errors of read():
+  // runner_died, runner_timeout, runner_failed, cancelled.
+  std::shared_ptr<http::BodyReader> events;
+};
+
 // Adds a model file or URL to the store.
 struct PullModel {
   PullModel() = default;
@@ -162,6 +183,10 @@ class Control {
   // The completion of `prompt` by the local model that is the default (chat template if it has one, else raw), 512
   // tokens.
   virtual io::Task<Completion> complete(Principal who, std::string prompt) = 0;
+  // Ends when the answer is there, of a streamed one when its events begin; loads the model first where it is not.
+  // Errors: model_not_found, model_ambiguous, models_busy, those of loading, of the answer's events, and of a request
+  // that the server does not take (prompt_refused, context_length_exceeded, model_unable).
+  virtual io::Task<ModelAnswer> ask_model(Principal who, ModelRequest request) = 0;
   // The upstream's own JSON answer to one user message, and its status (passed through).
   struct UpstreamAnswer {
     int status = 200;

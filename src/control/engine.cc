@@ -5,12 +5,12 @@
 #include <cstdio>
 #include <ctime>
 #include <fcntl.h>
-#include <sys/sysinfo.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "control/command_stream.h"
+#include "control/machine.h"
 
 namespace lmsb::control {
 namespace {
@@ -18,14 +18,6 @@ namespace {
 using sandbox::Lifetime;
 
 constexpr Bytes kMaxCollected = Bytes::MiB(32);
-
-std::uint32_t cpu_count() { return static_cast<std::uint32_t>(std::max(1, ::get_nprocs())); }
-
-Bytes machine_memory() {
-  struct sysinfo info {};
-  (void)::sysinfo(&info);
-  return Bytes(std::uint64_t{info.totalram} * info.mem_unit);
-}
 
 std::vector<std::string> isolation_layers(int landlock_abi) {
   std::vector<std::string> layers = {"user_namespace", "pid_namespace", "mount_namespace",  "network_namespace",
@@ -68,7 +60,7 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
       options_(std::move(options)),
       metrics_(metrics),
       log_(log),
-      admission_(loop, options_.max_running > 0 ? options_.max_running : std::max<std::size_t>(8, 4 * cpu_count()),
+      admission_(loop, options_.max_running > 0 ? options_.max_running : std::max<std::size_t>(8, 4 * machine_cpus()),
                  options_.max_waiting),
       events_(loop, options_.audit_log, log),
       lifecycle_(
@@ -91,14 +83,14 @@ Engine::~Engine() = default;
 
 void Engine::set_policy(PolicyCaps caps) {
   if (caps.memory.count() == 0) caps.memory = machine_memory();
-  if (caps.cpu_millis == 0) caps.cpu_millis = cpu_count() * 1000;
+  if (caps.cpu_millis == 0) caps.cpu_millis = machine_cpus() * 1000;
   options_.policy = caps;
 }
 
 Limits Engine::created_defaults() {
   Limits limits;
   limits.memory = std::min(Bytes::GiB(4), Bytes(machine_memory().count() / 2));
-  limits.cpu_millis = cpu_count() * 1000;
+  limits.cpu_millis = machine_cpus() * 1000;
   limits.processes = 1024;
   limits.disk = Bytes::GiB(10);
   return limits;
@@ -329,6 +321,10 @@ io::Task<ModelInfo> Engine::pull_model(Principal who, PullModel request) {
 
 io::Task<Completion> Engine::complete(Principal, std::string prompt) {
   co_return co_await models_->complete(std::move(prompt));
+}
+
+io::Task<ModelAnswer> Engine::ask_model(Principal, ModelRequest request) {
+  co_return co_await models_->ask(std::move(request));
 }
 
 io::Task<Control::UpstreamAnswer> Engine::ask_upstream(Principal, std::string prompt) {

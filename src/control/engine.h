@@ -67,6 +67,7 @@ class Engine final : public Control {
   io::Task<std::vector<ModelInfo>> models() override;
   io::Task<ModelInfo> pull_model(Principal who, PullModel request) override;
   io::Task<Completion> complete(Principal who, std::string prompt) override;
+  io::Task<ModelAnswer> ask_model(Principal who, ModelRequest request) override;
   io::Task<UpstreamAnswer> ask_upstream(Principal who, std::string prompt) override;
   Files& files() override { return files_; }
   Result<std::string> plan_text(const OneShot& request) override;

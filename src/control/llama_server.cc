@@ -32,17 +32,18 @@ Error no_program(const std::string& why) {
 }
 
 // Flags that spare memory and time where the program knows them: no trial run, no trying of sizes, no second copy of
-// contexts in memory, no pages for people.
+// contexts in memory, no pages for people. And no answers about a text whose beginning was thrown away unsaid.
 struct Extra {
   std::string_view flag;
   std::string_view value;  // "" = none
 };
-constexpr std::array<Extra, 7> kExtras = {{{"--parallel", "2"},
+constexpr std::array<Extra, 8> kExtras = {{{"--parallel", "2"},
                                            {"--no-slots", ""},
                                            {"--no-warmup", ""},
                                            {"--no-webui", ""},
                                            {"--offline", ""},
                                            {"--fit", "off"},
+                                           {"--no-context-shift", ""},
                                            {"--cache-ram", "0"}}};
 
 }  // namespace
@@ -87,6 +88,10 @@ Result<std::vector<std::string>> server_command(const std::string& program, std:
   if (settings.threads > 0) {
     command.emplace_back("-t");
     command.push_back(std::to_string(settings.threads));
+  }
+  if (lists_flag(help, "--alias")) {
+    command.emplace_back("--alias");
+    command.push_back(settings.name);
   }
   for (const Extra& extra : kExtras) {
     if (!lists_flag(help, extra.flag)) continue;

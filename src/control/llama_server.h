@@ -25,6 +25,7 @@ Result<RunnerProgram> find_llama_server(const image::Store& images, const std::s
 struct ServerSettings {
   std::string socket;  // path inside; ends in ".sock"
   std::string model;   // path inside
+  std::string name;    // what its answers call the model
   std::uint32_t context = 0;
   std::uint32_t threads = 0;  // 0 = one for each CPU
 };

@@ -16,6 +16,8 @@ constexpr const char* kNew =
     "-fitt, --fit-target MiB target margin per device for --fit\n"
     "-np,   --parallel N     number of server slots\n"
     "--host HOST             ip address to listen, or bind to an UNIX socket if the address ends with .sock\n"
+    "-a,    --alias STRING   set alias for model name\n"
+    "--context-shift, --no-context-shift\n"
     "--ui,  --webui, --no-ui, --no-webui\n";
 constexpr const char* kOlder =
     "--host HOST   ... an UNIX socket if the address ends with .sock\n--no-webui\n--fit-target\n";
@@ -24,6 +26,7 @@ ServerSettings settings() {
   ServerSettings s;
   s.socket = "/tmp/x.sock";
   s.model = "/model/model.gguf";
+  s.name = "tiny";
   s.context = 512;
   return s;
 }
@@ -31,8 +34,9 @@ ServerSettings settings() {
 TEST(LlamaServer, IsToldOnlyWhatItKnows) {
   const auto command = server_command("/usr/bin/llama-server", kNew, settings());
   ASSERT_TRUE(command.ok());
-  EXPECT_THAT(*command, ElementsAre("/usr/bin/llama-server", "-m", "/model/model.gguf", "--host", "/tmp/x.sock", "-c",
-                                    "512", "--parallel", "2", "--no-webui", "--fit", "off"));
+  EXPECT_THAT(*command,
+              ElementsAre("/usr/bin/llama-server", "-m", "/model/model.gguf", "--host", "/tmp/x.sock", "-c", "512",
+                          "--alias", "tiny", "--parallel", "2", "--no-webui", "--fit", "off", "--no-context-shift"));
   const auto older = server_command("s", kOlder, settings());
   ASSERT_TRUE(older.ok());
   EXPECT_THAT(*older, Not(Contains("--fit")));

@@ -15,6 +15,7 @@ class ModelService {
   virtual io::Task<std::vector<ModelInfo>> list() = 0;
   virtual io::Task<ModelInfo> pull(PullModel request) = 0;
   virtual io::Task<Completion> complete(std::string prompt) = 0;
+  virtual io::Task<ModelAnswer> ask(ModelRequest request) = 0;
   virtual io::Task<Control::UpstreamAnswer> ask_upstream(std::string prompt) = 0;
   // Lets answers finish, then ends the runners.
   virtual io::Always<void> drain() = 0;

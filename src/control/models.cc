@@ -1,11 +1,13 @@
 #include "control/models.h"
 
 #include <algorithm>
-#include <initializer_list>
 #include <optional>
 #include <string_view>
 
 #include "base/text.h"
+#include "control/machine.h"
+#include "control/model_answers.h"
+#include "http/body.h"
 #include "io/spawn.h"
 #include "json/value.h"
 #include "json/writer.h"
@@ -14,10 +16,23 @@
 namespace lmsb::control {
 namespace {
 
-constexpr Bytes kMaxAnswer = Bytes::MiB(16);
+constexpr Bytes kMaxAnswer = Bytes::MiB(4);
+constexpr Bytes kMaxStream = Bytes::GiB(1);  // read bit by bit
 
-bool is_runners_fault(const Error& error) {
-  return error.slug() == "runner_failed" || error.slug() == "runner_timeout";
+// All of an answer that was to come bit by bit.
+io::Task<http::Response> collect(http::StreamedAnswer answer, io::Deadline deadline) {
+  http::Response response;
+  response.status = answer.status;
+  for (std::string piece = "-"; !piece.empty();) {
+    LMSB_CO_TRY(piece, co_await answer.body->read());
+    response.body += piece;
+    if (deadline.passed())
+      co_return Error(ErrorCode::unavailable, "the model runner's answer does not end").with_slug("runner_failed");
+    if (response.body.size() > kMaxAnswer.count())
+      co_return Error(ErrorCode::unavailable, "the model runner's answer is longer than " + format_bytes(kMaxAnswer))
+          .with_slug("runner_failed");
+  }
+  co_return response;
 }
 
 ModelInfo info_of(const model::Model& model) {
@@ -40,39 +55,6 @@ std::string chat_messages(const std::string& prompt) {
   json::Writer w;
   w.begin_array().begin_object().key("role").string("user").key("content").string(prompt).end_object().end_array();
   return std::move(w).str();
-}
-
-// The text at `path` of nested members; a number stands for an item of a list.
-std::optional<std::string> text_at(json::Value value, std::initializer_list<const char*> path) {
-  for (const char* name : path) {
-    const auto items = value.items();
-    const auto next = std::string_view(name) == "0" ? (items.empty() ? std::nullopt : std::optional(items.front()))
-                                                    : value.find(name);
-    if (!next) return std::nullopt;
-    value = *next;
-  }
-  const auto text = value.string();
-  return text ? std::optional(std::string(*text)) : std::nullopt;
-}
-
-// The text in what llama-server answered: of a chat, of a raw completion.
-Result<std::string> completion_text(const http::Response& answer, bool is_chat) {
-  json::ParseFault fault;
-  const auto document = json::Document::parse(answer.body, fault);
-  if (document && answer.status == 200) {
-    auto text = is_chat ? text_at(document->root(), {"choices", "0", "message", "content"})
-                        : text_at(document->root(), {"content"});
-    if (text) return *std::move(text);
-  }
-  if (const auto message = document ? text_at(document->root(), {"error", "message"}) : std::nullopt;
-      message && answer.status == 400)
-    return Error(ErrorCode::invalid_argument, "the model refuses the prompt: " + quoted(*message, 300))
-        .with_slug("prompt_refused")
-        .with_hint("shorten it, or raise [model] context in the configuration");
-  return Error(ErrorCode::unavailable,
-               "the model runner answered " + std::to_string(answer.status) + ": " + quoted(answer.body, 300))
-      .with_slug("runner_failed")
-      .with_hint("the next request starts a new one");
 }
 
 // No answer, or none that is HTTP: never the request's fault.
@@ -105,10 +87,10 @@ Error unreadable(const Error& error) {
 }
 
 // `demonstration`: that of a runner, which need not be compared with the program's again.
-Result<model::Model> choose(const model::Store& store, const std::string& configured,
-                            const std::optional<model::Model>& demonstration) {
-  const auto models = store.list();
-  const std::string name = default_name(store, models, configured);
+Result<model::Model> choose_from(const model::Store& store, const std::string& wanted,
+                                 const std::optional<model::Model>& demonstration) {
+  const auto models = wanted.empty() ? store.list() : std::vector<model::Model>();
+  const std::string name = default_name(store, models, wanted);
   if (!name.empty()) {
     auto found = store.find(name);
     if (found.ok()) return found;
@@ -201,20 +183,77 @@ io::Task<ModelInfo> Models::pull(PullModel request) {
 }
 
 io::Task<std::shared_ptr<Runner>> Models::runner_for(model::Model model) {
-  auto& slot = slots_[model.name];
-  if (slot && ((slot->runner && !slot->runner->is_alive()) || slot->failure)) slot.reset();
-  if (!slot) {
-    slot = std::make_shared<Slot>(loop_);
+  let_go(model.name);
+  const auto slot = slots_.find(model.name);
+  std::shared_ptr<Slot> found = slot == slots_.end() ? nullptr : slot->second;
+  if (!found) {
+    LMSB_CO_TRY(auto share, take_share(Runner::memory_for(model)));
+    found = std::make_shared<Slot>(loop_);
+    found->share = std::move(share);
+    slots_[model.name] = found;
     // A task of its own: the load goes on when the client that asked first goes away.
-    io::spawn(loop_, start_runner(this, slot, std::move(model)));
+    io::spawn(loop_, start_runner(this, found, std::move(model)));
   }
-  const std::shared_ptr<Slot> waited = slot;
+  const std::shared_ptr<Slot> waited = found;
+  waited->asked = ++asked_;
   while (!waited->runner && !waited->failure) LMSB_CO_CHECK(co_await waited->changed.wait());
   if (waited->failure) co_return *waited->failure;
   co_return waited->runner;
 }
 
-io::Task<std::shared_ptr<Runner>> Models::make_runner(model::Model model) {
+// Part of what may be loaded.
+class Models::Share {
+ public:
+  Share(std::shared_ptr<Loaded> all, Bytes memory) : all_(std::move(all)), memory_(memory) {
+    ++all_->models;
+    all_->memory += memory_.count();
+  }
+  ~Share() {
+    --all_->models;
+    all_->memory -= memory_.count();
+  }
+  Share(const Share&) = delete;
+  Share& operator=(const Share&) = delete;
+
+ private:
+  const std::shared_ptr<Loaded> all_;
+  const Bytes memory_;
+};
+
+Result<std::shared_ptr<void>> Models::take_share(Bytes memory) {
+  Loaded left = *loaded_;
+  std::vector<std::pair<std::uint64_t, std::string>> idle;  // by who was asked last
+  for (const auto& [name, slot] : slots_) {
+    if (!is_idle(slot)) continue;
+    idle.emplace_back(slot->asked, name);
+    if (!slot->runner || !slot->runner->is_alive()) continue;  // it has no share any more
+    --left.models;
+    left.memory -= Runner::memory_for(slot->runner->model()).count();
+  }
+  if (!has_room(left, memory)) return busy(left);
+  std::sort(idle.begin(), idle.end());
+  for (auto next = idle.begin(); !has_room(*loaded_, memory) && next != idle.end(); ++next) {
+    log_.log(LogLevel::info, "model.let_go", {{"name", next->second}});
+    slots_.erase(next->second);
+  }
+  return std::shared_ptr<void>(std::make_shared<Share>(loaded_, memory));
+}
+
+bool Models::has_room(const Loaded& loaded, Bytes memory) const {
+  if (loaded.models == 0) return true;
+  return loaded.models < options_.max_loaded && loaded.memory + memory.count() <= machine_memory().count();
+}
+
+Error Models::busy(const Loaded& at_work) const {
+  const bool are_too_many = at_work.models >= options_.max_loaded;
+  return Error(ErrorCode::resource_exhausted,
+               std::to_string(at_work.models) + " models are at work, and there is no room for one more")
+      .with_slug("models_busy")
+      .with_hint(are_too_many ? "try again when one of them has answered, or raise [model] max_loaded"
+                              : "try again when one of them has answered: the machine has no memory for all of them");
+}
+
+io::Task<std::shared_ptr<Runner>> Models::make_runner(model::Model model, std::shared_ptr<void> share) {
   auto find = [images = images_, configured = options_.llama_server] { return find_llama_server(images, configured); };
   auto job = pool_.run(std::move(find));
   RunnerOptions options;
@@ -223,12 +262,13 @@ io::Task<std::shared_ptr<Runner>> Models::make_runner(model::Model model) {
   options.context = options_.context;
   options.threads = options_.threads;
   options.load_timeout = options_.load_timeout;
+  options.share = std::move(share);
   co_return co_await Runner::start(loop_, fleet_, std::move(options), std::move(model));
 }
 
 io::Always<void> Models::start_runner(Models* self, std::shared_ptr<Slot> slot, model::Model model) {
   const std::string name = model.name;
-  auto runner = co_await self->make_runner(std::move(model));
+  auto runner = co_await self->make_runner(std::move(model), std::move(slot->share));
   if (runner.ok()) {
     slot->runner = *std::move(runner);
     self->log_.log(LogLevel::info, "model.loaded", {{"name", name}});
@@ -239,14 +279,6 @@ io::Always<void> Models::start_runner(Models* self, std::shared_ptr<Slot> slot, 
   slot->changed.notify_all();
 }
 
-// A runner that did not answer as it should gets no more requests: the next starts a new one.
-void Models::retire(const std::shared_ptr<Runner>& runner, const Error& error) {
-  const auto slot = slots_.find(runner->model().name);
-  if (slot == slots_.end() || slot->second->runner != runner) return;
-  log_.log(LogLevel::warning, "model.retired", {{"name", runner->model().name}, {"error", error.message()}});
-  slots_.erase(slot);
-}
-
 std::optional<model::Model> Models::loaded_demonstration() const {
   const auto slot = slots_.find(std::string(model::kDemonstrationName));
   if (slot == slots_.end() || !slot->second->runner || !slot->second->runner->is_alive()) return std::nullopt;
@@ -254,12 +286,77 @@ std::optional<model::Model> Models::loaded_demonstration() const {
   return model.is_demonstration ? std::optional(model) : std::nullopt;
 }
 
-io::Task<Completion> Models::complete(std::string prompt) {
-  auto look = [store = store_, configured = options_.default_model, demonstration = loaded_demonstration()] {
-    return choose(store, configured, demonstration);
+bool Models::Slot::is_of_use() const { return runner ? runner->is_usable() : !failure; }
+
+// One thread has all owners, so their count is exact: a request holds its runner, and who waits for one holds the slot.
+bool Models::is_idle(const std::shared_ptr<Slot>& slot) {
+  if (slot.use_count() > 1) return false;
+  return slot->failure || !slot->runner->is_alive() || slot->runner.use_count() == 1;
+}
+
+void Models::let_go(const std::string& name) {
+  const auto slot = slots_.find(name);
+  if (slot == slots_.end() || slot->second->is_of_use()) return;
+  const std::shared_ptr<Runner>& runner = slot->second->runner;
+  if (runner && runner->fault() != nullptr)
+    log_.log(LogLevel::warning, "model.retired", {{"name", name}, {"error", runner->fault()->message()}});
+  slots_.erase(slot);
+}
+
+io::Task<model::Model> Models::choose(std::string name) {
+  if (name.empty()) name = options_.default_model;
+  auto look = [store = store_, wanted = std::move(name), demonstration = loaded_demonstration()] {
+    return choose_from(store, wanted, demonstration);
   };
   auto job = pool_.run(std::move(look));
-  LMSB_CO_TRY(const model::Model model, co_await std::move(job));
+  co_return co_await std::move(job);
+}
+
+io::Task<ModelAnswer> Models::ask(ModelRequest wanted) {
+  auto chosen = co_await choose(std::move(wanted.model));
+  if (!chosen.ok() && chosen.error().slug() == "model_ambiguous")
+    co_return Error(ErrorCode::invalid_argument, chosen.error().message())
+        .with_slug("model_ambiguous")
+        .with_hint("name one: \"model\"");
+  LMSB_CO_TRY(const model::Model model, std::move(chosen));
+  LMSB_CO_TRY(auto runner, co_await runner_for(model));
+  http::ClientRequest request("POST", std::move(wanted.path), std::move(wanted.body));
+  request.timeout = options_.answer_timeout;
+  request.silence = options_.answer_timeout;
+  request.max_body = wanted.is_streamed ? kMaxStream : kMaxAnswer;
+  auto asked = wanted.is_streamed ? open_events(runner, std::move(request)) : ask_whole(runner, std::move(request));
+  auto answer = co_await std::move(asked);
+  if (!answer.ok()) judge(runner, answer.error());
+  co_return answer;
+}
+
+io::Task<ModelAnswer> Models::ask_whole(std::shared_ptr<Runner> runner, http::ClientRequest request) {
+  LMSB_CO_TRY(auto response, co_await runner->ask(std::move(request)));
+  ModelAnswer answer;
+  LMSB_CO_TRY(answer.whole, whole_answer(std::move(response)));
+  co_return answer;
+}
+
+io::Task<ModelAnswer> Models::open_events(std::shared_ptr<Runner> runner, http::ClientRequest request) {
+  const io::Deadline deadline = io::Deadline::in(request.timeout);
+  LMSB_CO_TRY(auto opened, co_await Runner::open(std::move(runner), std::move(request)));
+  ModelAnswer answer;
+  if (announces_events(opened.status, opened.headers)) {
+    answer.events = std::move(opened.body);
+    co_return answer;
+  }
+  LMSB_CO_TRY(const auto response, co_await collect(std::move(opened), deadline));
+  co_return refusal_of(response.status, response.body);
+}
+
+void Models::judge(const std::shared_ptr<Runner>& runner, const Error& error) {
+  if (error.slug() == "runner_failed") runner->blame(error);
+  let_go(runner->model().name);
+}
+
+io::Task<Completion> Models::complete(std::string prompt) {
+  std::string unnamed;
+  LMSB_CO_TRY(const model::Model model, co_await choose(std::move(unnamed)));
   LMSB_CO_TRY(const auto runner, co_await runner_for(model));
   const bool is_chat = model.facts.has_chat_template;
   json::Writer body;
@@ -273,13 +370,17 @@ io::Task<Completion> Models::complete(std::string prompt) {
   http::ClientRequest request("POST", is_chat ? "/v1/chat/completions" : "/completion", std::move(body).str());
   request.timeout = options_.answer_timeout;
   request.max_body = kMaxAnswer;
-  const auto answer = co_await runner->ask(std::move(request));
-  auto text = answer.ok() ? completion_text(*answer, is_chat) : Result<std::string>(answer.error());
-  if (!text.ok()) {
-    if (is_runners_fault(text.error())) retire(runner, text.error());
-    co_return std::move(text).error();
-  }
-  co_return Completion{*std::move(text), model.name, model.is_demonstration};
+  auto answer = co_await runner->ask(std::move(request));
+  auto text = answer.ok() ? completion_text(*std::move(answer), is_chat) : Result<std::string>(answer.error());
+  if (text.ok()) co_return Completion{*std::move(text), model.name, model.is_demonstration};
+  Error error = std::move(text).error();
+  // Nobody asked for an answer that long.
+  if (error.slug() == "answer_too_long")
+    error = Error(ErrorCode::unavailable, "the model runner gave no usable answer: " + error.message())
+                .with_slug("runner_failed")
+                .with_hint("the next request starts a new one");
+  judge(runner, error);
+  co_return error;
 }
 
 io::Task<Control::UpstreamAnswer> Models::ask_upstream(std::string prompt) {

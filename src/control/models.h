@@ -27,6 +27,7 @@ struct ModelOptions {
   std::uint32_t max_tokens = 512;
   std::uint32_t context = 4096;
   std::uint32_t threads = 0;
+  std::size_t max_loaded = 3;  // models at once; their memory limits add up to no more than the machine has, too
   std::string mount_desk;
   std::string file_desk;                      // where to listen for files to pull; "" = nowhere
   mode_t desk_mode = 0600;                    // of that socket
@@ -49,6 +50,7 @@ class Models final : public ModelService {
   io::Task<std::vector<ModelInfo>> list() override;
   io::Task<ModelInfo> pull(PullModel request) override;
   io::Task<Completion> complete(std::string prompt) override;
+  io::Task<ModelAnswer> ask(ModelRequest request) override;
   io::Task<Control::UpstreamAnswer> ask_upstream(std::string prompt) override;
   io::Always<void> drain() override;
 
@@ -56,6 +58,10 @@ class Models final : public ModelService {
   // A runner that is there or on its way: whoever needs it waits for the same one.
   struct Slot {
     explicit Slot(boost::asio::io_context& loop) : changed(loop) {}
+    // Not to be replaced: on its way, or a runner that can be asked.
+    bool is_of_use() const;
+    std::shared_ptr<void> share;  // until the runner's start, which it is for
+    std::uint64_t asked = 0;      // number of the last request that wanted it
     std::shared_ptr<Runner> runner;
     std::optional<Error> failure;
     io::Event changed;
@@ -63,12 +69,33 @@ class Models final : public ModelService {
   std::unique_ptr<FileDesk> open_desk();
   // The file that was handed over for a handle; nullptr for none.
   Result<std::shared_ptr<UniqueFd>> take_handed(const std::string& handle);
+  // Away with a runner that should not be asked again, and with a failure to start one. Whoever still hears an answer
+  // of that runner keeps it until then.
+  void let_go(const std::string& name);
+  // The model of that name; "" = the default one.
+  io::Task<model::Model> choose(std::string name);
   io::Task<std::shared_ptr<Runner>> runner_for(model::Model model);
-  io::Task<std::shared_ptr<Runner>> make_runner(model::Model model);
+  io::Task<std::shared_ptr<Runner>> make_runner(model::Model model, std::shared_ptr<void> share);
+  // What is loaded or on its way, also what no slot has any more because its last answers are still read.
+  struct Loaded {
+    std::size_t models = 0;
+    std::uint64_t memory = 0;  // sum of the limits
+  };
+  class Share;
+  // Room for one more model, as long as the share lives. Lets go of runners without work for it, of that first which
+  // was not asked for longest; of none if that is not enough. Error: models_busy.
+  Result<std::shared_ptr<void>> take_share(Bytes memory);
+  bool has_room(const Loaded& loaded, Bytes memory) const;
+  Error busy(const Loaded& at_work) const;
+  // Nobody would miss it now.
+  static bool is_idle(const std::shared_ptr<Slot>& slot);
+  static io::Task<ModelAnswer> ask_whole(std::shared_ptr<Runner> runner, http::ClientRequest request);
+  static io::Task<ModelAnswer> open_events(std::shared_ptr<Runner> runner, http::ClientRequest request);
+  // What follows from a failed request for the runner that was asked.
+  void judge(const std::shared_ptr<Runner>& runner, const Error& error);
   static io::Always<void> start_runner(Models* self, std::shared_ptr<Slot> slot, model::Model model);
   // The demonstration model, if a runner has it.
   std::optional<model::Model> loaded_demonstration() const;
-  void retire(const std::shared_ptr<Runner>& runner, const Error& error);
 
   boost::asio::io_context& loop_;
   io::BlockingPool& pool_;
@@ -78,6 +105,8 @@ class Models final : public ModelService {
   ModelOptions options_;
   Logger& log_;
   std::map<std::string, std::shared_ptr<Slot>> slots_;
+  std::uint64_t asked_ = 0;  // requests for runners
+  const std::shared_ptr<Loaded> loaded_ = std::make_shared<Loaded>();
   std::unique_ptr<FileDesk> desk_;  // nullptr = none; made last
 };
 

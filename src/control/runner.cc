@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <sys/sysinfo.h>
+#include <optional>
 
 #include "base/text.h"
+#include "control/machine.h"
 #include "control/mount_offer.h"
 #include "control/output_capture.h"
+#include "http/body.h"
 #include "io/event.h"
 #include "io/spawn.h"
 #include "io/wait_fd.h"
@@ -25,7 +27,7 @@ using std::chrono::milliseconds;
 constexpr const char* kSocket = "/tmp/llama.sock";
 constexpr const char* kModelAt = "/model";
 constexpr std::size_t kKeptWords = 16 * 1024;
-constexpr std::size_t kMaxAsking = 256;
+constexpr std::uint32_t kMaxAsking = 256;
 constexpr milliseconds kHelpLimit{60'000};
 constexpr milliseconds kHealthLimit{5'000};   // for one answer to "are you ready?"
 constexpr milliseconds kFirstPause{20};       // between two such questions, at least
@@ -35,12 +37,10 @@ constexpr milliseconds kEndNotice{1'000};     // from one sign of its end to all
 // The weights are mapped (the page cache is the machine's), so this is for the context and for computing.
 sandbox::Limits limits_for(const model::Model& model) {
   sandbox::Limits limits;
-  struct sysinfo info {};
-  (void)::sysinfo(&info);
-  const std::uint64_t machine = std::uint64_t{info.totalram} * info.mem_unit;
-  limits.memory = Bytes(std::min(machine, 2 * model.facts.size.count() + Bytes::GiB(2).count()));
-  limits.cpu_millis = static_cast<std::uint32_t>(std::max(1, ::get_nprocs())) * 1000;
-  limits.processes = 512;
+  limits.memory = Bytes(std::min(machine_memory().count(), 2 * model.facts.size.count() + Bytes::GiB(2).count()));
+  limits.cpu_millis = machine_cpus() * 1000;
+  // What carries requests, a thread of the server's for each of them, and those that compute.
+  limits.processes = 2 * kMaxAsking + 64 + 4 * machine_cpus();
   limits.disk = Bytes::GiB(1);
   return limits;
 }
@@ -91,6 +91,12 @@ io::Task<sandbox::SandboxSpec> sandbox_for(const RunnerOptions& options, const m
     spec.mounts.push_back(std::move(mount));
   }
   co_return spec;
+}
+
+Error answer_too_long(const Error& error) {
+  return Error(ErrorCode::invalid_argument, "the model's " + error.message())
+      .with_slug("answer_too_long")
+      .with_hint("ask for less at once, or have it streamed");
 }
 
 // The end of what a program wrote, fit to be shown: lines of text.
@@ -148,6 +154,7 @@ struct Runner::State {
   static io::Always<void> watch_end(std::shared_ptr<State> self) {
     auto ended = co_await self->process.wait_ended(io::Deadline::never());
     self->has_ended = true;
+    self->share.reset();
     self->changed.notify_all();
   }
 
@@ -160,17 +167,98 @@ struct Runner::State {
     }
   }
 
-  // Carries one request to the server and its answer back.
-  static io::Task<http::Response> converse(std::shared_ptr<State> self, http::ClientRequest request,
-                                           io::Deadline deadline) {
+  bool is_alive() const { return !has_ended && !sandbox->channel().is_closed(); }
+
+  // The process that carries one request, and the pipe by which its answer comes. Ending it ends the exchange.
+  struct Carrier {
+    guest_client::Process process;
+    UniqueFd answer;  // invalid where the sandbox could not start one
+  };
+
+  // `request` is of the caller's frame, which waits for this.
+  static io::Task<Carrier> carry(std::shared_ptr<State> self, const http::ClientRequest& request,
+                                 io::Deadline deadline) {
     LMSB_CO_TRY(const std::string octets, http::to_octets(request, "localhost"));
     LMSB_CO_TRY(const UniqueFd input, os::make_sealed_memfd("request", octets));
     StartSpec spec;
     spec.program = Program::connect;
     spec.argv = {kSocket};
-    LMSB_CO_TRY(auto carrier, self->sandbox->channel().start(spec, input.get()));
-    LMSB_CO_CHECK(co_await carrier.wait_started(deadline));
-    co_return co_await http::read_answer(carrier.take_stdout(), request.max_body, deadline);
+    LMSB_CO_TRY(auto process, self->sandbox->channel().start(spec, input.get()));
+    LMSB_CO_CHECK(co_await process.wait_started(deadline));
+    UniqueFd answer = process.take_stdout();
+    co_return Carrier{std::move(process), std::move(answer)};
+  }
+
+  static io::Task<http::Response> converse(std::shared_ptr<State> self, http::ClientRequest request,
+                                           io::Deadline deadline) {
+    LMSB_CO_TRY(auto carrier, co_await carry(self, request, deadline));
+    co_return co_await http::read_answer(std::move(carrier.answer), request.max_body, deadline);
+  }
+
+  Error died() const {
+    return Error(ErrorCode::unavailable, "the model runner has ended: " + end_of(words))
+        .with_slug("runner_died")
+        .with_hint("the next request starts a new one");
+  }
+
+  // What an exchange is known by when it fails.
+  struct Exchange {
+    milliseconds limit;
+    std::uint64_t progress;  // that there had been when it began
+  };
+
+  // What it means that an exchange failed. The server is to blame for what it said, for ending in the middle, and for
+  // being late if nobody else heard anything meanwhile: else the request was a long one, or waited behind such. It is
+  // not for what the daemon lacks, nor for a long answer to who asked for one.
+  static io::Always<Error> explain(std::shared_ptr<State> self, Error error, Exchange exchange) {
+    if (error.code() == ErrorCode::cancelled) co_return error;
+    if (error.code() == ErrorCode::deadline_exceeded) {
+      Error late = self->is_late(exchange.limit);
+      co_return self->progress == exchange.progress ? self->blamed(std::move(late)) : late;
+    }
+    co_await settle(self);  // an end of the server is first seen as a pipe that ends
+    if (!self->is_alive()) co_return self->died();
+    if (error.sys_errno() != 0) co_return error;
+    if (error.code() == ErrorCode::resource_exhausted) co_return answer_too_long(error);
+    co_return self->blamed(failed(error));
+  }
+
+  // The same where what carries a request could not be started.
+  static io::Always<Error> explain_start(std::shared_ptr<State> self, Error error, Exchange exchange) {
+    if (error.code() == ErrorCode::cancelled || error.code() == ErrorCode::deadline_exceeded)
+      co_return co_await explain(self, std::move(error), exchange);
+    if (!self->is_alive()) co_return self->died();
+    co_return too_busy(error);
+  }
+
+  // The sandbox had no room for what carries a request. Its limits are for all of its requests, so the server is to
+  // blame only if this one is alone.
+  Error no_carrier() {
+    const Error error(ErrorCode::unavailable, "its sandbox can start nothing more");
+    return asking > 1 ? too_busy(error) : blamed(failed(error));
+  }
+
+  static Error too_busy(const Error& error) {
+    return Error(ErrorCode::resource_exhausted, "the model has too many requests: " + error.message())
+        .with_slug("runner_busy");
+  }
+
+  static Error failed(const Error& error) {
+    return Error(ErrorCode::unavailable, "the model runner gave no usable answer: " + error.message())
+        .with_slug("runner_failed")
+        .with_hint("the next request starts a new one");
+  }
+
+  static Error is_late(milliseconds limit) {
+    return Error(ErrorCode::deadline_exceeded,
+                 "the model runner did not answer within " + std::to_string(limit.count()) + " ms")
+        .with_slug("runner_timeout")
+        .with_hint("raise [model] answer_timeout_ms in the configuration, or ask for less");
+  }
+
+  Error blamed(Error error) {
+    if (!fault) fault = error;
+    return error;
   }
 
   // Asks the server whether it is ready until it says yes. What it writes is the sign that something has changed; the
@@ -198,9 +286,12 @@ struct Runner::State {
 
   std::shared_ptr<SandboxHandle> sandbox;
   guest_client::Process process;
+  std::shared_ptr<void> share;
   std::string words;
   std::uint64_t heard = 0;  // parts
   std::size_t asking = 0;
+  std::uint64_t progress = 0;  // whole answers, and pieces of others
+  std::optional<Error> fault;
   int listening = 2;
   bool has_ended = false;
   io::Event changed;
@@ -211,7 +302,13 @@ Runner::~Runner() {
   state_->sandbox.reset();  // the tasks that still hold the state end with the channel
 }
 
-bool Runner::is_alive() const { return !state_->has_ended && !state_->sandbox->channel().is_closed(); }
+Bytes Runner::memory_for(const model::Model& model) { return limits_for(model).memory; }
+
+bool Runner::is_alive() const { return state_->is_alive(); }
+
+const Error* Runner::fault() const { return state_->fault ? &*state_->fault : nullptr; }
+
+void Runner::blame(const Error& error) { (void)state_->blamed(error); }
 
 std::string Runner::last_words() const { return end_of(state_->words); }
 
@@ -226,6 +323,7 @@ io::Task<std::shared_ptr<Runner>> Runner::start(boost::asio::io_context& loop, F
   ServerSettings settings;
   settings.socket = kSocket;
   settings.model = std::string(kModelAt) + "/model.gguf";
+  settings.name = model.name;
   settings.context = options.context;
   settings.threads = options.threads;
   LMSB_CO_TRY(auto command, server_command(options.program.path, help, settings));
@@ -234,6 +332,7 @@ io::Task<std::shared_ptr<Runner>> Runner::start(boost::asio::io_context& loop, F
   UniqueFd out = process.take_stdout();
   UniqueFd err = process.take_stderr();
   const auto state = std::make_shared<State>(loop, std::move(sandbox), std::move(process));
+  state->share = std::move(options.share);
   std::shared_ptr<Runner> runner(new Runner(state, std::move(model)));
   io::spawn(loop, State::listen(state, std::move(out)));
   io::spawn(loop, State::listen(state, std::move(err)));
@@ -253,32 +352,82 @@ io::Task<std::shared_ptr<Runner>> Runner::start(boost::asio::io_context& loop, F
       .with_hint("the file may be damaged or need more memory; pull it again or choose another model");
 }
 
-Error Runner::died() const {
-  return Error(ErrorCode::unavailable, "the model runner has ended: " + last_words())
-      .with_slug("runner_died")
-      .with_hint("the next request starts a new one");
-}
+// One of the requests that a server may have at a time.
+class Runner::Place {
+ public:
+  // Error: all are taken, or the server has ended.
+  static Result<Place> take(std::shared_ptr<State> state) {
+    if (!state->is_alive()) return state->died();
+    if (state->asking >= kMaxAsking)
+      return Error(ErrorCode::resource_exhausted, "the model has 256 requests already").with_slug("runner_busy");
+    return Place(std::move(state));
+  }
+  ~Place() {
+    if (state_) --state_->asking;
+  }
+  Place(Place&&) noexcept = default;
+  Place& operator=(Place&&) = delete;
+
+ private:
+  explicit Place(std::shared_ptr<State> state) : state_(std::move(state)) { ++state_->asking; }
+  std::shared_ptr<State> state_;
+};
+
+class Runner::Body final : public http::BodyReader {
+ public:
+  Body(std::shared_ptr<Runner> runner, Place place, guest_client::Process carrier,
+       std::shared_ptr<http::BodyReader> octets, milliseconds silence)
+      : runner_(std::move(runner)),
+        place_(std::move(place)),
+        carrier_(std::move(carrier)),
+        octets_(std::move(octets)),
+        silence_(silence) {}
+
+  io::Task<std::string> read() override {
+    State& state = *runner_->state_;
+    const State::Exchange exchange{silence_, state.progress};
+    auto piece = co_await octets_->read();
+    if (!piece.ok()) co_return co_await State::explain(runner_->state_, std::move(piece).error(), exchange);
+    ++state.progress;
+    co_return piece;
+  }
+
+ private:
+  const std::shared_ptr<Runner> runner_;
+  const Place place_;
+  const guest_client::Process carrier_;
+  const std::shared_ptr<http::BodyReader> octets_;
+  const milliseconds silence_;
+};
 
 io::Task<http::Response> Runner::ask(http::ClientRequest request) {
   const auto state = state_;
-  if (!is_alive()) co_return died();
-  if (state->asking >= kMaxAsking)
-    co_return Error(ErrorCode::resource_exhausted, "the model has 256 requests already").with_slug("runner_busy");
-  const milliseconds limit = request.timeout;
-  ++state->asking;
-  auto answer = co_await State::converse(state, std::move(request), io::Deadline::in(limit));
-  --state->asking;
-  if (answer.ok() || answer.error().code() == ErrorCode::cancelled) co_return answer;
-  if (answer.error().code() == ErrorCode::deadline_exceeded)
-    co_return Error(ErrorCode::deadline_exceeded,
-                    "the model runner did not answer within " + std::to_string(limit.count()) + " ms")
-        .with_slug("runner_timeout")
-        .with_hint("raise [model] answer_timeout_ms in the configuration, or ask for less");
-  co_await State::settle(state);
-  if (!is_alive()) co_return died();
-  co_return Error(ErrorCode::unavailable, "the model runner gave no usable answer: " + answer.error().message())
-      .with_slug("runner_failed")
-      .with_hint("the next request starts a new one");
+  LMSB_CO_TRY(const Place place, Place::take(state));
+  const State::Exchange exchange{request.timeout, state->progress};
+  const io::Deadline deadline = io::Deadline::in(request.timeout);
+  auto carrier = co_await State::carry(state, request, deadline);
+  if (!carrier.ok()) co_return co_await State::explain_start(state, std::move(carrier).error(), exchange);
+  if (!carrier->answer) co_return state->no_carrier();
+  auto answer = co_await http::read_answer(std::move(carrier->answer), request.max_body, deadline);
+  if (!answer.ok()) co_return co_await State::explain(state, std::move(answer).error(), exchange);
+  ++state->progress;
+  co_return answer;
+}
+
+io::Task<http::StreamedAnswer> Runner::open(std::shared_ptr<Runner> runner, http::ClientRequest request) {
+  const auto state = runner->state_;
+  LMSB_CO_TRY(Place place, Place::take(state));
+  const State::Exchange exchange{request.timeout, state->progress};
+  const io::Deadline deadline = io::Deadline::in(request.timeout);
+  auto carrier = co_await State::carry(state, request, deadline);
+  if (!carrier.ok()) co_return co_await State::explain_start(state, std::move(carrier).error(), exchange);
+  if (!carrier->answer) co_return state->no_carrier();
+  request.body = {};  // the carrier has it
+  auto answer = co_await http::open_answer(std::move(carrier->answer), request.max_body, deadline, request.silence);
+  if (!answer.ok()) co_return co_await State::explain(state, std::move(answer).error(), exchange);
+  answer->body = std::make_shared<Body>(std::move(runner), std::move(place), std::move(carrier->process),
+                                        std::move(answer->body), request.silence);
+  co_return answer;
 }
 
 }  // namespace lmsb::control

@@ -22,6 +22,7 @@ struct RunnerOptions {
   std::uint32_t context = 4096;
   std::uint32_t threads = 0;  // 0 = one for each CPU
   std::chrono::milliseconds load_timeout{300'000};
+  std::shared_ptr<void> share;  // kept as long as the server runs
 };
 
 class Runner {
@@ -36,16 +37,30 @@ class Runner {
   Runner& operator=(const Runner&) = delete;
 
   // One request to the server; 256 at a time. Errors: runner_died when it ended meanwhile, runner_timeout when it did
-  // not answer in time, runner_failed when what it answers is no HTTP or too much of it, runner_busy.
+  // not answer in time, runner_failed when what it answers is no HTTP, answer_too_long, runner_busy.
   io::Task<http::Response> ask(http::ClientRequest request);
+  // The same, but ends when the answer's head is there: the request's timeout is for that, its silence for each piece
+  // of the body, whose read() has the same errors. As long as the body is there it holds its runner and one of the
+  // places; dropping it tells the server that nobody listens any more.
+  static io::Task<http::StreamedAnswer> open(std::shared_ptr<Runner> runner, http::ClientRequest request);
+  // The memory limit of a model's runner.
+  static Bytes memory_for(const model::Model& model);
   bool is_alive() const;
+  // Whether it should be asked: it lives, and no answer of it made no sense, or was late while nobody else heard
+  // anything either. Else the next request wants another one.
+  bool is_usable() const { return is_alive() && fault() == nullptr; }
+  // The first such answer; nullptr: none.
+  const Error* fault() const;
+  // For who finds that an answer makes no sense.
+  void blame(const Error& error);
   std::string last_words() const;
   const model::Model& model() const { return model_; }
 
  private:
   struct State;
+  class Place;
+  class Body;
   Runner(std::shared_ptr<State> state, model::Model model) : state_(std::move(state)), model_(std::move(model)) {}
-  Error died() const;
   std::shared_ptr<State> state_;
   model::Model model_;
 };

@@ -172,6 +172,7 @@ int run_connect(const char* path) {
   if (::signal(SIGPIPE, SIG_IGN) == SIG_ERR) return errno;
   // A server may answer before it has read all and close: then its answer says more than the error.
   (void)copy(0, connection.get());
+  (void)::close(0);  // the request's memory is the sender's again
   return copy(connection.get(), 1);
 }
 

@@ -12,8 +12,6 @@
 #include "http/client_wire.h"
 #include "io/alarm.h"
 #include "io/run_blocking.h"
-#include "io/wait_fd.h"
-#include "os/pipe.h"
 
 namespace lmsb::http {
 namespace asio = boost::asio;
@@ -152,22 +150,6 @@ io::Task<Response> fetch(Endpoint endpoint, ClientRequest request) {
 Result<std::string> to_octets(const ClientRequest& request, const std::string& host) {
   LMSB_TRY(std::string octets, to_wire(request, host));
   return octets + request.body;
-}
-
-io::Task<Response> read_answer(UniqueFd pipe, Bytes max_body, io::Deadline deadline) {
-  io::FdWatch watch(co_await asio::this_coro::executor, pipe);
-  AnswerReader reader(max_body, false);
-  while (!reader.is_complete()) {
-    // Also while there is always more: parts that count for nothing could go on for ever.
-    if (deadline.passed()) co_return Error(ErrorCode::deadline_exceeded, "no complete answer within the time limit");
-    LMSB_CO_CHECK(co_await watch.readable(deadline));
-    LMSB_CO_TRY(const std::span<char> room, reader.room());
-    const ssize_t count = os::read_pipe_now(pipe.get(), room.data(), room.size());
-    if (count < 0 && errno != EAGAIN) co_return Error::from_errno(errno, "read the answer");
-    if (count > 0) LMSB_CO_CHECK(reader.took(static_cast<std::size_t>(count)));
-    if (count == 0) LMSB_CO_CHECK(reader.end());
-  }
-  co_return std::move(reader.response());
 }
 
 Result<Response> fetch_blocking(const Endpoint& endpoint, const ClientRequest& request) {

@@ -69,6 +69,10 @@ Result<std::string> to_octets(const ClientRequest& request, const std::string& h
 // Reads the whole answer from a pipe, whoever writes to it: never more than `max_body` and a header, never after
 // `deadline`. Errors: as fetch(), without a name.
 io::Task<Response> read_answer(UniqueFd pipe, Bytes max_body, io::Deadline deadline);
+// The same, but ends when the answer's head is there, by `head_by`. Errors of the body's read(): as of open_stream();
+// `silence` is how long nothing of it may come, 0: for ever.
+io::Task<StreamedAnswer> open_answer(UniqueFd pipe, Bytes max_body, io::Deadline head_by,
+                                     std::chrono::milliseconds silence);
 
 // The same for callers without a loop (the CLI): runs its own and blocks.
 Result<Response> fetch_blocking(const Endpoint& endpoint, const ClientRequest& request);

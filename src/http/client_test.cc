@@ -238,6 +238,22 @@ TEST(Client, RefusesWhatIsNoAnswerOrTooMuchOfOneFromAPipe) {
   EXPECT_FALSE(answer_of(empty).ok());
 }
 
+TEST(Client, ReadsAnAnswerFromAPipeAsItComes) {
+  BlockingPipe pipe;
+  pipe.say("HTTP/1.1 200 OK\r\nContent-Type: x/y\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n");
+  boost::asio::io_context loop(1);
+  const auto in_a_minute = io::Deadline::in(std::chrono::minutes(1));
+  auto answer = io::run_on(loop, open_answer(std::move(pipe.read), Bytes::KiB(4), in_a_minute, milliseconds(20)));
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_EQ(answer->headers.find("Content-Type"), "x/y");
+  EXPECT_EQ(io::run_on(loop, answer->body->read()).value(), "ok");
+  EXPECT_EQ(io::run_on(loop, answer->body->read()).error().code(), ErrorCode::deadline_exceeded);
+  pipe.say("3\r\nend\r\n0\r\n\r\n");
+  EXPECT_EQ(io::run_on(loop, answer->body->read()).value(), "end");
+  EXPECT_EQ(io::run_on(loop, answer->body->read()).value(), "");
+}
+
 io::Always<void> note(io::Task<Response> task, std::vector<Result<Response>>* out) {
   Result<Response> response = co_await std::move(task);
   out->push_back(std::move(response));

@@ -84,6 +84,7 @@ control::ModelOptions model_options(const config::Config& config) {
   options.max_tokens = config.model.max_tokens;
   options.context = config.model.context;
   options.threads = config.model.threads;
+  options.max_loaded = config.model.max_loaded;
   options.load_timeout = config.model.load_timeout_ms;
   options.answer_timeout = config.model.answer_timeout_ms;
   options.mount_desk = config.run_dir + "/mounts.sock";

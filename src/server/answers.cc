@@ -34,6 +34,24 @@ std::string error_body(const Error& error, const json::Faults* faults) {
   return std::move(out).str();
 }
 
+// As OpenAI's clients know them; they choose their exception by the status.
+std::string_view openai_type(int status) {
+  if (status == 429) return "rate_limit_error";
+  return status >= 500 ? "server_error" : "invalid_request_error";
+}
+
+std::string with_hint(const Error& error) {
+  return error.hint().empty() ? error.message() : error.message() + " (" + error.hint() + ")";
+}
+
+std::string openai_body(int status, const Error& error) {
+  json::Writer out;
+  out.begin_object().key("error").begin_object().key("message").string(with_hint(error));
+  out.key("type").string(openai_type(status)).key("param").null().key("code").string(error.slug());
+  out.end_object().end_object();
+  return std::move(out).str();
+}
+
 std::string sentence_of(const json::Faults& faults) {
   std::string sentence = "the request is not valid";
   for (std::size_t i = 0; i < std::min(faults.size(), kMaxFaults); ++i) {
@@ -51,6 +69,7 @@ void add_common_fields(http::Response& response) {
 }  // namespace
 
 Dialect dialect_of(std::string_view path) {
+  if (path.starts_with("/v1/chat/") || path == "/v1/completions") return Dialect::openai;
   return path == "/v1" || path.starts_with("/v1/") ? Dialect::v1 : Dialect::seed;
 }
 
@@ -82,11 +101,14 @@ http::Response error_answer(Dialect dialect, const Error& error) {
 }
 
 http::Response error_answer(Dialect dialect, int status, const Error& error) {
-  if (dialect == Dialect::seed) {
-    return detail_answer(status, error.hint().empty() ? error.message() : error.message() + " (" + error.hint() + ")");
-  }
-  http::Response response = http::Response::json(status, error_body(error, nullptr));
+  if (dialect == Dialect::seed) return detail_answer(status, with_hint(error));
+  const bool is_openai = dialect == Dialect::openai;
+  http::Response response =
+      http::Response::json(status, is_openai ? openai_body(status, error) : error_body(error, nullptr));
   add_common_fields(response);
+  // Its clients send again after any 409 and 5xx that does not say this. What took too long will do so again.
+  const bool is_worth_it = is_retryable(error.code()) && error.code() != ErrorCode::deadline_exceeded;
+  if (is_openai && !is_worth_it) response.headers.set("x-should-retry", "false");
   return response;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// Answers: how an Error becomes an HTTP answer, once for every route. Our own shape under /v1, FastAPI's `detail`
-// everywhere else (the original's clients know that one).
+// Answers: how an Error becomes an HTTP answer, once for every route. Our own shape under /v1, OpenAI's where its API
+// is spoken, FastAPI's `detail` everywhere else (the original's clients know that one).
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -14,8 +14,9 @@
 namespace lmsb::server {
 
 enum class Dialect : std::uint8_t {
-  v1,    // {"error":{"code","message","cause","hint","retryable"}}
-  seed,  // {"detail":"..."}
+  v1,      // {"error":{"code","message","cause","hint","retryable"}}
+  openai,  // {"error":{"message","type","param","code"}}
+  seed,    // {"detail":"..."}
 };
 
 // The dialect of a path; decides the shape of errors even where no route is.

@@ -73,6 +73,8 @@ TEST(Answers, ListNoMoreFaultsThanHelp) {
 TEST(Answers, UseOurShapeUnderV1AndFastApisElsewhere) {
   EXPECT_EQ(dialect_of("/v1"), Dialect::v1);
   EXPECT_EQ(dialect_of("/v1/x"), Dialect::v1);
+  EXPECT_EQ(dialect_of("/v1/chat/completions"), Dialect::openai);
+  EXPECT_EQ(dialect_of("/v1/completions"), Dialect::openai);
   EXPECT_EQ(dialect_of("/v10"), Dialect::seed);
   EXPECT_EQ(dialect_of("/run-bash/"), Dialect::seed);
 }

@@ -2,6 +2,7 @@
 
 #include "http/body.h"
 #include "server/idempotency.h"
+#include "server/openai_routes.h"
 #include "server/ops_routes.h"
 #include "server/refusal_log.h"
 #include "server/request_metrics.h"
@@ -29,6 +30,7 @@ RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAns
   add_file_watch_routes(table, control);
   add_image_routes(table, control);
   add_model_routes(table, control);
+  add_openai_routes(table, control);
   add_info_routes(table, control);
   add_ops_routes(table, control, metrics);
   return table;
@@ -41,22 +43,24 @@ std::string joined(const std::vector<std::string>& words) {
 }
 
 http::Response no_such_path(const http::Request& request) {
-  if (dialect_of(request.path) == Dialect::seed) return detail_answer(404, "Not Found");
+  const Dialect dialect = dialect_of(request.path);
+  if (dialect == Dialect::seed) return detail_answer(404, "Not Found");
   const Error error = Error(ErrorCode::not_found, "nothing is at this path")
                           .with_slug("path_not_found")
                           .with_hint("/docs lists all paths");
-  return error_answer(Dialect::v1, error);
+  return error_answer(dialect, error);
 }
 
 http::Response wrong_method(const http::Request& request, const std::vector<std::string>& allowed) {
   http::Response response;
-  if (dialect_of(request.path) == Dialect::seed) {
+  const Dialect dialect = dialect_of(request.path);
+  if (dialect == Dialect::seed) {
     response = detail_answer(405, "Method Not Allowed");
   } else {
     const Error error = Error(ErrorCode::invalid_argument, "this path does not know the method")
                             .with_slug("method_not_allowed")
                             .with_hint("allowed here: " + joined(allowed));
-    response = error_answer(Dialect::v1, 405, error);
+    response = error_answer(dialect, 405, error);
   }
   response.headers.set("Allow", joined(allowed));
   return response;

@@ -117,6 +117,11 @@ class FakeControl final : public control::Control {
     if (error) co_return *error;
     co_return completion;
   }
+  io::Task<control::ModelAnswer> ask_model(Principal, control::ModelRequest request) override {
+    model_request = std::move(request);
+    if (error) co_return *error;
+    co_return std::move(model_answer);
+  }
   io::Task<UpstreamAnswer> ask_upstream(Principal, std::string asked) override {
     prompt = std::move(asked);
     if (error) co_return *error;
@@ -158,6 +163,8 @@ class FakeControl final : public control::Control {
   control::SandboxStats sandbox_stats;
   control::SandboxEvent sandbox_event;
   control::Completion completion;
+  control::ModelRequest model_request;
+  control::ModelAnswer model_answer;
   UpstreamAnswer upstream;
   bool ready = true;
   FakeFiles fake_files;

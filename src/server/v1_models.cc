@@ -1,4 +1,7 @@
-// /v1/models: list (OpenAI's shape), pull.
+// /v1/models: list, one of them (OpenAI's shape), pull.
+#include <algorithm>
+
+#include "base/text.h"
 #include "json/writer.h"
 #include "server/v1_fields.h"
 #include "server/v1_routes.h"
@@ -26,6 +29,19 @@ io::Task<http::Response> list(Control& control, Call) {
   co_return http::Response::json(200, std::move(out).str());
 }
 
+io::Task<http::Response> get(Control& control, Call call) {
+  const std::string& id = call.request.params.at("id");
+  LMSB_CO_TRY(const auto models, co_await control.models());
+  const auto model = std::find_if(models.begin(), models.end(), [&id](const auto& each) { return each.id == id; });
+  if (model == models.end())
+    co_return Error(ErrorCode::not_found, "no model is named " + quoted(id))
+        .with_slug("model_not_found")
+        .with_hint("GET /v1/models lists them; lm-sandbox model pull adds one");
+  json::Writer out;
+  write_model(out, *model);
+  co_return http::Response::json(200, std::move(out).str());
+}
+
 io::Task<http::Response> pull(Control& control, Call call) {
   control::PullModel wanted;
   auto refusal = read_body(call.request.body, [&](json::ObjectReader& reader) {
@@ -44,6 +60,7 @@ io::Task<http::Response> pull(Control& control, Call call) {
 
 void add_model_routes(RouteTable& table, Control& control) {
   table.add("GET", "/v1/models", [&control](Call call) { return list(control, std::move(call)); });
+  table.add("GET", "/v1/models/{id}", [&control](Call call) { return get(control, std::move(call)); });
   table.add("POST", "/v1/models/pull", [&control](Call call) { return pull(control, std::move(call)); });
 }
 

@@ -22,7 +22,7 @@ void add_file_routes(RouteTable& table, control::Control& control);
 void add_file_operation_routes(RouteTable& table, control::Control& control);
 void add_file_watch_routes(RouteTable& table, control::Control& control);  // v1_file_watch.cc
 void add_image_routes(RouteTable& table, control::Control& control);       // v1_images.cc
-void add_model_routes(RouteTable& table, control::Control& control);       // v1_models.cc: list, pull
+void add_model_routes(RouteTable& table, control::Control& control);       // v1_models.cc: list, get, pull
 void add_info_routes(RouteTable& table, control::Control& control);        // v1_info.cc
 
 }  // namespace lmsb::server

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """clients/typescript against a daemon of the test's own: types from its /openapi.json, programs compiled with them.
 
-Needs node and the packages that clients/typescript/setup.sh installs; without them it is skipped (exit status 77).
+Needs node and the packages that scripts/setup-npm.sh installs; without them it is skipped (exit status 77).
 """
 import os
 import pathlib
@@ -13,10 +13,9 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import lmsb
+import npm
 
 CLIENT = lmsb.ROOT / "clients/typescript"
-MODULES = lmsb.ROOT / "build/clients-typescript/node_modules"
-OLDEST_NODE = (18, 17)
 EXAMPLE_PRINTS = """\
 wrote /workspace/numbers 6
 ran exited 0
@@ -58,21 +57,6 @@ export async function mistakes() {
 """
 
 
-def what_is_missing():
-    """The reason for which this test cannot run, or None."""
-    if os.geteuid() != 0:
-        return "root is needed: sandboxes are launched by a privileged launcher"
-    if not shutil.which("node") or not shutil.which("npm"):
-        return "node and npm are needed"
-    version = subprocess.run(["node", "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    if tuple(int(part) for part in version[1:].split(".")[:2]) < OLDEST_NODE:
-        return f"node is {version}, older than {'.'.join(map(str, OLDEST_NODE))}"
-    pinned, installed = CLIENT / "package-lock.json", MODULES / ".installed"
-    if not installed.exists() or installed.read_bytes() != pinned.read_bytes():
-        return "the packages of the TypeScript client are not installed: clients/typescript/setup.sh"
-    return None
-
-
 def programs_of_readme():
     """Pairs of a program and what the page says that it prints."""
     page = (CLIENT / "README.md").read_text()
@@ -87,7 +71,7 @@ class TypescriptClient(lmsb.SystemTest):
         self.addCleanup(shutil.rmtree, self.work)
         for name in ("package.json", "tsconfig.json", "example.ts"):
             shutil.copy(CLIENT / name, self.work)
-        (self.work / "node_modules").symlink_to(MODULES)
+        (self.work / "node_modules").symlink_to(npm.modules(CLIENT))
         self.env = {**os.environ, "LM_SANDBOX_HOST": f"http://{self.daemon.host}:{self.daemon.port}",
                     "npm_config_update_notifier": "false"}
         self.env.pop("LM_SANDBOX_API_KEY", None)
@@ -117,8 +101,4 @@ class TypescriptClient(lmsb.SystemTest):
 
 
 if __name__ == "__main__":
-    reason = what_is_missing()
-    if reason:
-        print(f"typescript_client: Skipped\n{reason}")
-        sys.exit(77)
-    lmsb.main()
+    npm.main(CLIENT, oldest_node=(18, 17))

@@ -258,6 +258,8 @@ class Watching(FilesTest):
     def test_more_than_can_be_watched_is_said(self):
         self.sh("mkdir many; cd many; seq 9000 | xargs mkdir")
         self.refused(self.call("GET", "files/watch", path="many"), 429, "too_many_watches")
+        # It still has all that there is until it has ended, and other tests watch in the same sandbox.
+        lmsb.wait_until(lambda: not lmsb.watching_processes(), "the end of the helper")
 
     def test_what_is_no_directory_is_refused(self):
         self.sh("touch plain")

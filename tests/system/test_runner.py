@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """llama-servers that are not of our image: a real one elsewhere on the machine, and hostile ones. Each runs in a sandbox,
 and none harms the daemon."""
+import http.client
+import json
 import os
 import pathlib
 import shutil
@@ -102,17 +104,17 @@ def say(connection, *parts):
     for part in parts:
         connection.sendall(part)
 
-def act(connection):
+def act(connection, head):
 {act}
 
-def health(connection):
+def health(connection, head):
 {health}
 
 def serve(connection):
     head = b""
-    while b"\r\n\r\n" not in head:
+    while b"\r\n\r\n" not in head or (b"POST" in head and not head.endswith(b"}")):
         head += connection.recv(65536)
-    (health if head.startswith(b"GET /health") else act)(connection)
+    (health if head.startswith(b"GET /health") else act)(connection, head)
     connection.close()
 
 while True:
@@ -159,6 +161,20 @@ HOSTILE = {
     "ends": ("os._exit(3)", (502, 503)),
 }
 
+EVENTS = 'say(connection, b"HTTP/1.1 200 OK\\r\\nContent-Type: text/event-stream\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n")\n' \
+         'chunk = lambda data: say(connection, b"%x\\r\\n" % len(data) + data + b"\\r\\n")\n'
+
+# How it could stream, and the code of the error that the client's stream then ends with.
+HOSTILE_STREAMS = {
+    "stops": ('chunk(b"data: {}\\n\\n")\ntime.sleep(1000)', "runner_timeout"),
+    "breaks off": ('chunk(b"data: {}\\n\\ndata: {")', "runner_failed"),
+    "ends without its end": ('chunk(b"data: {}\\n\\n")\nsay(connection, b"0\\r\\n\\r\\n")', "runner_failed"),
+    "never ends an event": ('while True: chunk(b"x" * 65536)', "runner_failed"),
+    "tells of an error": ('chunk(b"data: {\\"error\\":{\\"code\\":400,\\"message\\":\\"no\\"}}\\n\\n")', "prompt_refused"),
+    "dies": ('chunk(b"data: {}\\n\\n")\nos._exit(3)', "runner_died"),
+}
+JSON = {"Content-Type": "application/json"}
+
 
 class HostileRunner(ModelTest):
     """Fakes, in the place of a llama-server, in the same kind of sandbox."""
@@ -196,6 +212,74 @@ class HostileRunner(ModelTest):
                     self.assertFalse(self.is_loaded(daemon))
                     self.fake(GOOD)
                     self.assertEqual(self.ask(daemon).json(), {"output": "fine", "error": ""})
+
+    def stream(self, daemon):
+        return daemon.post("/v1/chat/completions", {"messages": [], "stream": True}, timeout=60)
+
+    def test_whatever_it_answers_to_a_streamed_request_the_client_gets_an_error_in_time(self):
+        for what, (act, _) in HOSTILE.items():
+            with self.subTest(runner=what):
+                env = {**self.fake(act), "LM_SANDBOX_MODEL__ANSWER_TIMEOUT_MS": "2500"}
+                with lmsb.Daemon(data_dir=self.data, env=env) as daemon:
+                    self.pull(daemon)
+                    answer = self.stream(daemon)
+                    code = answer.json()["error"]["code"]
+                    if code == "answer_too_long":  # which the request may have asked for
+                        self.assertEqual((answer.status, what), (400, "promises more than there is"))
+                        continue
+                    self.assertIn(answer.status, (503, 504), answer.body)
+                    self.assertTrue(code.startswith("runner_"), answer.body)
+                    self.assertFalse(self.is_loaded(daemon))
+
+    def test_however_a_stream_goes_wrong_it_ends_with_an_error(self):
+        for what, (act, code) in HOSTILE_STREAMS.items():
+            with self.subTest(runner=what):
+                env = {**self.fake(EVENTS + act), "LM_SANDBOX_MODEL__ANSWER_TIMEOUT_MS": "2500"}
+                with lmsb.Daemon(data_dir=self.data, env=env) as daemon:
+                    self.pull(daemon)
+                    answer = self.stream(daemon)
+                    self.assertEqual((answer.status, answer.headers["Content-Type"]), (200, "text/event-stream"))
+                    last = answer.body.strip().rsplit(b"\n\n", 1)[-1]
+                    self.assertEqual(json.loads(last.removeprefix(b"data: "))["error"]["code"], code)
+
+    def test_a_long_answer_to_one_does_not_take_the_runner_from_the_others(self):
+        act = EVENTS + 'for _ in range(100000):\n    chunk(b"data: {}\\n\\n")\n    time.sleep(0.05)'
+        silent = 'time.sleep(1000)'
+        act = f'if b"silent" in head:\n    {silent}\n' + act
+        env = {**self.fake(act), "LM_SANDBOX_MODEL__ANSWER_TIMEOUT_MS": "1500"}
+        with lmsb.Daemon(data_dir=self.data, env=env) as daemon:
+            self.pull(daemon)
+            connection = http.client.HTTPConnection(daemon.host, daemon.port, timeout=60)
+            self.addCleanup(connection.close)
+            connection.request("POST", "/v1/chat/completions", json.dumps({"messages": [], "stream": True}), JSON)
+            response = connection.getresponse()
+            self.assertEqual(response.readline(), b"data: {}\n")
+            late = daemon.post("/v1/chat/completions", {"messages": ["silent"]}, timeout=60)
+            self.assertEqual((late.status, late.json()["error"]["code"]), (504, "runner_timeout"))
+            self.assertTrue(self.is_loaded(daemon))
+            self.assertEqual([response.readline() for _ in range(2)], [b"\n", b"data: {}\n"])
+            connection.close()
+
+    def test_places_come_back_when_clients_go(self):
+        env = self.fake(EVENTS + 'chunk(b"data: {}\\n\\n")\ntime.sleep(1000)')
+        with lmsb.Daemon(data_dir=self.data, env=env) as daemon:
+            self.pull(daemon)
+            body = json.dumps({"messages": [], "stream": True})
+            connections = []
+
+            def ask():
+                connections.append(http.client.HTTPConnection(daemon.host, daemon.port, timeout=60))
+                connections[-1].request("POST", "/v1/chat/completions", body, JSON)
+                return connections[-1]
+            for connection in [ask() for _ in range(256)]:
+                answer = connection.getresponse()
+                self.assertEqual(answer.status, 200, answer.read() if answer.status != 200 else "")
+            refused = daemon.post("/v1/chat/completions", {"messages": []})
+            self.assertEqual((refused.status, refused.json()["error"]["code"]), (429, "runner_busy"))
+            connections[0].close()
+            lmsb.wait_until(lambda: ask().getresponse().status == 200, "the place of who has gone")
+            for connection in connections:
+                connection.close()
 
     def test_one_that_is_never_ready_is_an_error_in_time(self):
         for what, health in {"says nothing": "time.sleep(1000)", "is busy": 'say(connection, b"HTTP/1.1 503 Busy\\r\\n\\r\\n")',

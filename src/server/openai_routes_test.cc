@@ -1,0 +1,140 @@
+#include <deque>
+
+#include <gtest/gtest.h>
+
+#include "http/body.h"
+#include "server/test_support.h"
+
+namespace lmsb::server {
+namespace {
+
+// Gives its pieces, and then ends as it is told.
+class Pieces final : public http::BodyReader {
+ public:
+  explicit Pieces(std::deque<std::string> pieces, std::optional<Error> last = std::nullopt)
+      : pieces_(std::move(pieces)), last_(std::move(last)) {}
+  io::Task<std::string> read() override {
+    if (pieces_.empty() && last_) co_return *last_;
+    if (pieces_.empty()) co_return std::string();
+    std::string piece = std::move(pieces_.front());
+    pieces_.pop_front();
+    co_return piece;
+  }
+
+ private:
+  std::deque<std::string> pieces_;
+  std::optional<Error> last_;
+};
+
+class OpenAiRoutes : public testing::Test {
+ protected:
+  void stream(std::deque<std::string> pieces, std::optional<Error> last = std::nullopt) {
+    fixture_.control.model_answer.events = std::make_shared<Pieces>(std::move(pieces), std::move(last));
+  }
+  http::Response ask(const std::string& body) { return fixture_.send("POST", "/v1/chat/completions", body); }
+  // The pieces of a streamed answer, in brackets.
+  static std::string pieces_of(const http::Response& response) {
+    std::string all;
+    while (true) {
+      const auto piece = io::run_blocking(response.source->next());
+      if (!piece.ok()) return all + "!" + std::string(piece.error().slug());
+      if (piece->empty()) return all;
+      all += "[" + *piece + "]";
+    }
+  }
+  Fixture fixture_;
+};
+
+TEST_F(OpenAiRoutes, PassTheRequestOnAsItIs) {
+  fixture_.control.model_answer.whole = R"({"id":"x","choices":[]})";
+  const std::string body = R"({"model":"tiny","messages":[],"seed":18446744073709551615})";
+  const auto response = ask(body);
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, R"({"id":"x","choices":[]})");
+  EXPECT_EQ(fixture_.control.model_request.body, body);
+  EXPECT_EQ(fixture_.control.model_request.model, "tiny");
+  EXPECT_EQ(fixture_.control.model_request.path, "/v1/chat/completions");
+  EXPECT_FALSE(fixture_.control.model_request.is_streamed);
+}
+
+TEST_F(OpenAiRoutes, TakeTheDefaultModelWhereNoneIsNamed) {
+  fixture_.control.model_answer.whole = "{}";
+  EXPECT_EQ(ask(R"({"messages":[]})").status, 200);
+  EXPECT_EQ(fixture_.control.model_request.model, "");
+}
+
+TEST_F(OpenAiRoutes, StreamWholeEvents) {
+  stream({"data: 1\n\nda", "ta: 2\n", "\ndata: 3\n\ndata: [DONE]\n\ndata: behind the end\n\n"});
+  const auto response = ask(R"({"messages":[],"stream":true})");
+  ASSERT_TRUE(response.source);
+  EXPECT_TRUE(fixture_.control.model_request.is_streamed);
+  EXPECT_EQ(response.headers.find("Content-Type"), "text/event-stream");
+  EXPECT_EQ(pieces_of(response), "[data: 1\n\n][data: 2\n\ndata: 3\n\ndata: [DONE]\n\n]");
+}
+
+TEST_F(OpenAiRoutes, EndAStreamThatBreaksOffWithAnErrorThatClientsThrow) {
+  stream({"data: 1\n\ndata: {\"half"}, Error(ErrorCode::unavailable, "it ended").with_slug("runner_died"));
+  EXPECT_EQ(pieces_of(ask(R"({"messages":[],"stream":true})")),
+            "[data: 1\n\n]"
+            R"([data: {"error":{"message":"it ended","type":"server_error","param":null,"code":"runner_died"}})"
+            "\n\n]");
+}
+
+TEST_F(OpenAiRoutes, SayNothingToAClientThatHasGone) {
+  stream({"data: 1\n\n"}, Error(ErrorCode::cancelled, "gone"));
+  EXPECT_EQ(pieces_of(ask(R"({"messages":[],"stream":true})")), "[data: 1\n\n]!cancelled");
+}
+
+TEST_F(OpenAiRoutes, EndAStreamWithoutItsEndWithAnError) {
+  stream({"data: 1\n\ndata: {\"half"});
+  const std::string pieces = pieces_of(ask(R"({"messages":[],"stream":true})"));
+  EXPECT_TRUE(pieces.starts_with("[data: 1\n\n][data: {\"error\":")) << pieces;
+  EXPECT_NE(pieces.find("\"code\":\"runner_failed\""), std::string::npos) << pieces;
+}
+
+TEST_F(OpenAiRoutes, TellOfAnErrorInAStreamInOpenAisShape) {
+  const std::string error = R"({"error":{"code":400,"message":"too long","type":"exceed_context_size_error"}})";
+  for (const std::string& event :
+       {"data: " + error,
+        std::string(R"(error: {"code":400,"message":"too long","type":"exceed_context_size_error"})")}) {
+    stream({"data: 1\n\n" + event + "\n\ndata: more\n\n"});
+    const std::string pieces = pieces_of(ask(R"({"messages":[],"stream":true})"));
+    EXPECT_TRUE(pieces.starts_with("[data: 1\n\ndata: {\"error\":{\"message\":\"the model refuses")) << pieces;
+    EXPECT_NE(pieces.find("\"code\":\"context_length_exceeded\""), std::string::npos) << pieces;
+    EXPECT_EQ(pieces.find("more"), std::string::npos);
+  }
+}
+
+TEST_F(OpenAiRoutes, KeepNoEventThatDoesNotEnd) {
+  stream(std::deque<std::string>(40, std::string(65536, 'x')));
+  const std::string pieces = pieces_of(ask(R"({"messages":[],"stream":true})"));
+  EXPECT_TRUE(pieces.starts_with("[data: {\"error\":")) << pieces.substr(0, 100);
+  EXPECT_LT(pieces.size(), 1000U);
+}
+
+TEST_F(OpenAiRoutes, SayWhetherItIsWorthToSendARequestAgain) {
+  fixture_.control.error = Error(ErrorCode::failed_precondition, "it cannot be loaded").with_slug("model_not_loadable");
+  EXPECT_EQ(ask("{}").headers.find("x-should-retry"), "false");
+  fixture_.control.error = Error(ErrorCode::unavailable, "it ended").with_slug("runner_died");
+  EXPECT_FALSE(ask("{}").headers.find("x-should-retry"));
+}
+
+TEST_F(OpenAiRoutes, RefuseInOpenAisShapeWhatIsNoRequest) {
+  for (const char* body : {"", "[]", "{", R"({"model":1})", R"({"stream":"yes"})"}) {
+    const auto response = ask(body);
+    EXPECT_EQ(response.status, 400) << body;
+    EXPECT_NE(response.body.find(R"("type":"invalid_request_error","param":null)"), std::string::npos) << response.body;
+  }
+  fixture_.control.error = Error(ErrorCode::not_found, "no model x").with_slug("model_not_found");
+  const auto missing = ask(R"({"model":"x"})");
+  EXPECT_EQ(missing.status, 404);
+  EXPECT_NE(missing.body.find(R"("code":"model_not_found")"), std::string::npos);
+}
+
+TEST_F(OpenAiRoutes, TellOfOneModel) {
+  EXPECT_EQ(fixture_.send("GET", "/v1/models/tiny").status, 200);
+  EXPECT_EQ(fixture_.send("GET", "/v1/models/other").status, 404);
+}
+
+}  // namespace
+}  // namespace lmsb::server

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # make.sh: trains the demonstration model, exports it, evaluates it (make tiny-model). The result is models/tiny/tiny.gguf.
-# An hour on two idle cores with bfloat16, several without. STEPS=N: shorter or longer. A run that was stopped goes on where it was: its files are in
-# build/tiny-model. Evaluation needs root (it starts llama-server from the image) and, end to end, the built programs.
+# An hour and a quarter on two idle cores with bfloat16, several hours without. STEPS=N: shorter or longer. A run that was
+# stopped goes on where it was: its files are in build/tiny-model. Evaluation needs root (it starts llama-server from the
+# image) and, end to end, the built programs.
 source "$(dirname "$0")/../../scripts/lib.sh"
 
 run=build/tiny-model
@@ -13,7 +14,7 @@ if [ ! -f $run/model.pt ]; then
   say "training"
   again=()
   [ -f $run/checkpoint.pt ] && again=(--resume)
-  models/tiny/train.py $run --steps "${STEPS:-4000}" "${again[@]}"
+  models/tiny/train.py $run --steps "${STEPS:-5000}" "${again[@]}"
 fi
 models/tiny/export.py $run models/tiny/tiny.gguf
 

@@ -12,7 +12,9 @@ import time
 DATA = pathlib.Path(os.environ.get("LMSB_TEST_DATA", "/var/cache/lm-sandbox-test"))
 SCRIPT = ('mount --bind "$0" "$1" && mount -t tmpfs none "$1/tmp" && cp "$2" "$1/tmp/m.gguf" && chmod 644 "$1/tmp/m.gguf" && '
           'exec chroot --userspec=65534:65534 "$1" /usr/bin/llama-server -m /tmp/m.gguf --host 127.0.0.1 --port "$3" -c 4096 -np 1 '
-          '-t 1 -tb 1 --no-ui')
+          '-t 1 -tb 1 --no-ui '
+          # What the daemon's runner says for this model, too (src/control/llama_server.cc, kEndLoops).
+          '--dry-multiplier 20 --dry-base 2 --dry-allowed-length 9 --dry-penalty-last-n 20 --dry-sequence-breaker none')
 TOOL = {"type": "function", "function": {
     "name": "bash", "description": "Runs a command in the sandbox and returns what it printed.",
     "parameters": {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}}}

@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <span>
 #include <sstream>
 #include <unistd.h>
 
@@ -45,6 +46,22 @@ constexpr std::array<Extra, 8> kExtras = {{{"--parallel", "2"},
                                            {"--fit", "off"},
                                            {"--no-context-shift", ""},
                                            {"--cache-ram", "0"}}};
+
+// What comes again within the last 20 tokens for longer than 9 of them is a loop: whatever else has a chance comes
+// next. Nothing of sense is hit: a path or a line that is copied stands further away than it is long.
+constexpr std::array<Extra, 5> kEndLoops = {{{"--dry-multiplier", "20"},
+                                             {"--dry-base", "2"},
+                                             {"--dry-allowed-length", "9"},
+                                             {"--dry-penalty-last-n", "20"},
+                                             {"--dry-sequence-breaker", "none"}}};
+
+void add_known(std::vector<std::string>& command, std::span<const Extra> extras, std::string_view help) {
+  for (const Extra& extra : extras) {
+    if (!lists_flag(help, extra.flag)) continue;
+    command.emplace_back(extra.flag);
+    if (!extra.value.empty()) command.emplace_back(extra.value);
+  }
+}
 
 }  // namespace
 
@@ -93,11 +110,8 @@ Result<std::vector<std::string>> server_command(const std::string& program, std:
     command.emplace_back("--alias");
     command.push_back(settings.name);
   }
-  for (const Extra& extra : kExtras) {
-    if (!lists_flag(help, extra.flag)) continue;
-    command.emplace_back(extra.flag);
-    if (!extra.value.empty()) command.emplace_back(extra.value);
-  }
+  add_known(command, kExtras, help);
+  if (settings.ends_loops) add_known(command, kEndLoops, help);
   return command;
 }
 

@@ -23,9 +23,10 @@ struct RunnerProgram {
 Result<RunnerProgram> find_llama_server(const image::Store& images, const std::string& configured);
 
 struct ServerSettings {
-  std::string socket;  // path inside; ends in ".sock"
-  std::string model;   // path inside
-  std::string name;    // what its answers call the model
+  std::string socket;       // path inside; ends in ".sock"
+  std::string model;        // path inside
+  std::string name;         // what its answers call the model
+  bool ends_loops = false;  // for a model that may say the same few words for ever
   std::uint32_t context = 0;
   std::uint32_t threads = 0;  // 0 = one for each CPU
 };

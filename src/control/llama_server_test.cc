@@ -50,6 +50,14 @@ TEST(LlamaServer, IsToldTheNumberOfThreadsWhenThereIsOne) {
   EXPECT_THAT(*server_command("s", kOlder, settings()), Not(Contains("-t")));
 }
 
+TEST(LlamaServer, IsToldToEndLoopsOfAModelThatHasThem) {
+  ServerSettings of_demonstration = settings();
+  of_demonstration.ends_loops = true;
+  const std::string help = std::string(kOlder) + "--dry-multiplier N   set DRY sampling multiplier\n";
+  EXPECT_THAT(*server_command("s", help, of_demonstration), Contains("--dry-multiplier"));
+  EXPECT_THAT(*server_command("s", help, settings()), Not(Contains("--dry-multiplier")));
+}
+
 TEST(LlamaServer, ThatCannotListenOnAUnixSocketIsRefused) {
   const auto command = server_command("/opt/old/llama-server", "--host HOST  ip address to listen\n", settings());
   ASSERT_FALSE(command.ok());

@@ -324,6 +324,7 @@ io::Task<std::shared_ptr<Runner>> Runner::start(boost::asio::io_context& loop, F
   settings.socket = kSocket;
   settings.model = std::string(kModelAt) + "/model.gguf";
   settings.name = model.name;
+  settings.ends_loops = model.is_demonstration;
   settings.context = options.context;
   settings.threads = options.threads;
   LMSB_CO_TRY(auto command, server_command(options.program.path, help, settings));

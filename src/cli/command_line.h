@@ -24,16 +24,22 @@ struct Target {
   bool json = false;     // --json instead of tables and text
 };
 
+// How much of the machine: run, create, update.
+struct LimitFlags {
+  std::optional<Bytes> memory;
+  std::optional<Bytes> disk;
+  std::optional<std::uint32_t> cpu_millis;
+  std::optional<std::uint32_t> processes;
+  bool is_something() const { return memory || disk || cpu_millis || processes; }
+};
+
 // What sandbox is to be made: run, create. What is not said is left to the daemon.
 struct SandboxFlags {
   std::string name;
   std::string image;
   std::vector<MountFlag> mounts;
   Variables labels;
-  std::optional<Bytes> memory;
-  std::optional<Bytes> disk;
-  std::optional<std::uint32_t> cpu_millis;
-  std::optional<std::uint32_t> processes;
+  LimitFlags limits;
 };
 
 // How long it lives: create, update. What is not said is left to the daemon.
@@ -116,6 +122,7 @@ struct UpdateCommand {
   Target target;
   std::string sandbox;
   LifeFlags life;
+  LimitFlags limits;
   Variables labels;
   Words gone_labels;
 };

@@ -38,10 +38,10 @@ TEST(CommandLine, RunTakesAnImageAndACommand) {
   EXPECT_EQ(run.process.user, "user");
   EXPECT_TRUE(run.process.interactive);
   EXPECT_EQ(run.process.timeout, milliseconds(30'000));
-  EXPECT_EQ(run.sandbox.memory, Bytes::MiB(512));
-  EXPECT_EQ(run.sandbox.disk, Bytes::GiB(1));
-  EXPECT_EQ(run.sandbox.cpu_millis, 1500U);
-  EXPECT_EQ(run.sandbox.processes, 64U);
+  EXPECT_EQ(run.sandbox.limits.memory, Bytes::MiB(512));
+  EXPECT_EQ(run.sandbox.limits.disk, Bytes::GiB(1));
+  EXPECT_EQ(run.sandbox.limits.cpu_millis, 1500U);
+  EXPECT_EQ(run.sandbox.limits.processes, 64U);
   EXPECT_EQ(run.sandbox.mounts, (std::vector<MountFlag>{{"./x", "/x", true}}));
 }
 
@@ -113,6 +113,16 @@ TEST(CommandLine, KnowsHowLongSandboxesLive) {
   EXPECT_EQ(update.labels, (Variables{{"a", "1"}}));
   EXPECT_EQ(update.gone_labels, (Words{"b"}));
   EXPECT_EQ(error_of_words({"create", "--idle", "soon"}), "--idle: not a duration: \"soon\"");
+}
+
+TEST(CommandLine, ChangesLimits) {
+  const auto update = parsed<UpdateCommand>({"update", "--memory", "64m", "--cpus", "0.5", "--pids", "9", "box"});
+  EXPECT_EQ(update.limits.memory, Bytes::MiB(64));
+  EXPECT_EQ(update.limits.cpu_millis, 500U);
+  EXPECT_EQ(update.limits.processes, 9U);
+  EXPECT_FALSE(update.limits.disk);
+  EXPECT_TRUE(error_of_words({"update", "--disk", "1g", "box"}).starts_with("update: "));
+  EXPECT_EQ(error_of_words({"update", "box"}), "update: nothing to change");
 }
 
 TEST(CommandLine, PausesAndResumesSeveral) {

@@ -9,7 +9,8 @@ using Order = FlagSet::Order;
 
 // Flags whose text is parsed after all have been read.
 struct SandboxTexts {
-  std::optional<std::string> host, data_dir, name, memory, cpus, processes, disk, network, runtime, image;
+  std::optional<std::string> host, data_dir, name, disk, network, runtime, image;
+  LimitTexts limits;
   Words mounts, labels;
   EnvFlags env;
   bool json = false;
@@ -20,9 +21,7 @@ void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
   flags.values("-e,--env", "KEY=VALUE", texts.env.variables, "Set a variable; KEY alone passes on your own");
   flags.values("--env-file", "FILE", texts.env.files, "Set the variables that FILE lists, one KEY=VALUE a line");
   flags.values("-v,--volume", "SRC:DST[:ro]", texts.mounts, "Show your directory SRC as DST inside");
-  flags.value("-m,--memory", "SIZE", texts.memory, "Memory limit, for example 512m");
-  flags.value("--cpus", "NUMBER", texts.cpus, "CPU limit, for example 1.5");
-  flags.value("--pids", "NUMBER", texts.processes, "Limit of processes and threads");
+  add_limit_flags(flags, texts.limits);
   flags.value("--disk", "SIZE", texts.disk, "Limit of what may be written");
   flags.value("--network", "MODE", texts.network, "Only 'none' today, which is the default");
   flags.value("--runtime", "NAME", texts.runtime, "Only 'native' today, which is the default");
@@ -63,10 +62,8 @@ Result<SandboxFlags> sandbox_flags(const SandboxTexts& texts) {
     sandbox.mounts.push_back(std::move(mount));
   }
   for (const std::string& text : texts.labels) LMSB_CHECK(add_label(sandbox.labels, text));
-  LMSB_CHECK(convert("--memory", texts.memory, parse_size, sandbox.memory));
-  LMSB_CHECK(convert("--disk", texts.disk, parse_size, sandbox.disk));
-  LMSB_CHECK(convert("--cpus", texts.cpus, parse_cpus, sandbox.cpu_millis));
-  LMSB_CHECK(convert("--pids", texts.processes, parse_count, sandbox.processes));
+  LMSB_TRY(sandbox.limits, limit_flags(texts.limits));
+  LMSB_CHECK(convert("--disk", texts.disk, parse_size, sandbox.limits.disk));
   return sandbox;
 }
 

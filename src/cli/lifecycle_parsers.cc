@@ -33,12 +33,14 @@ Result<AnyCommand> parse_resume(const Words& words) {
 }
 
 Result<AnyCommand> parse_update(const Words& words) {
-  FlagSet flags("update", {"update [OPTIONS] SANDBOX"}, "Change labels of a sandbox, and how long it lives",
+  FlagSet flags("update", {"update [OPTIONS] SANDBOX"}, "Change labels of a sandbox, how long it lives, and its limits",
                 Order::anywhere);
   LifeTexts life;
+  LimitTexts limits;
   Words labels;
   UpdateCommand command;
   add_life_flags(flags, life);
+  add_limit_flags(flags, limits);
   flags.values("--label", "KEY=VALUE", labels, "Set a label");
   flags.values("--no-label", "KEY", command.gone_labels, "Take a label away");
   LMSB_TRY(const auto sandbox, parse_sandboxes(flags, "update", {1, 1, "needs a sandbox"}, command.target, words));
@@ -46,8 +48,9 @@ Result<AnyCommand> parse_update(const Words& words) {
   for (const std::string& label : labels) LMSB_CHECK(add_label(command.labels, label));
   for (const std::string& name : command.gone_labels) command.labels.erase(name);
   LMSB_TRY(command.life, life_flags(life));
+  LMSB_TRY(command.limits, limit_flags(limits));
   const bool says_life = life.timeout || life.idle || life.on_timeout || life.on_idle;
-  if (!says_life && command.labels.empty() && command.gone_labels.empty())
+  if (!says_life && !command.limits.is_something() && command.labels.empty() && command.gone_labels.empty())
     return usage_error("update", "nothing to change");
   command.sandbox = sandbox->front();
   return command;

@@ -55,6 +55,20 @@ Result<LifeFlags> life_flags(const LifeTexts& texts) {
   return life;
 }
 
+void add_limit_flags(FlagSet& flags, LimitTexts& texts) {
+  flags.value("-m,--memory", "SIZE", texts.memory, "Memory limit, for example 512m");
+  flags.value("--cpus", "NUMBER", texts.cpus, "CPU limit, for example 1.5");
+  flags.value("--pids", "NUMBER", texts.processes, "Limit of processes and threads");
+}
+
+Result<LimitFlags> limit_flags(const LimitTexts& texts) {
+  LimitFlags limits;
+  LMSB_CHECK(convert("--memory", texts.memory, parse_size, limits.memory));
+  LMSB_CHECK(convert("--cpus", texts.cpus, parse_cpus, limits.cpu_millis));
+  LMSB_CHECK(convert("--pids", texts.processes, parse_count, limits.processes));
+  return limits;
+}
+
 void add_process_flags(FlagSet& flags, ProcessTexts& texts) {
   add_place(flags, texts.cwd, texts.user);
   flags.flag("-i,--interactive", texts.interactive, "Pass on stdin (read to its end first)");

@@ -36,6 +36,13 @@ struct LifeTexts {
 void add_life_flags(FlagSet& flags, LifeTexts& texts);
 Result<LifeFlags> life_flags(const LifeTexts& texts);
 
+// How much of the machine a sandbox may have, but for its disk.
+struct LimitTexts {
+  std::optional<std::string> memory, cpus, processes;
+};
+void add_limit_flags(FlagSet& flags, LimitTexts& texts);
+Result<LimitFlags> limit_flags(const LimitTexts& texts);
+
 // Flags of what is to be started, whose text is parsed after all have been read.
 struct ProcessTexts {
   std::optional<std::string> cwd, user, timeout;

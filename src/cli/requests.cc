@@ -37,13 +37,13 @@ std::optional<std::uint64_t> octets_of(const std::optional<Bytes>& bytes) {
   return bytes ? std::optional(bytes->count()) : std::nullopt;
 }
 
-void add_limits(json::Writer& writer, const SandboxFlags& sandbox) {
-  if (!sandbox.memory && !sandbox.cpu_millis && !sandbox.processes && !sandbox.disk) return;
+void add_limits(json::Writer& writer, const LimitFlags& limits) {
+  if (!limits.is_something()) return;
   writer.key("limits").begin_object();
-  add_number(writer, "memory_bytes", octets_of(sandbox.memory));
-  if (sandbox.cpu_millis) writer.key("cpus").number(*sandbox.cpu_millis / 1000.0);
-  add_number(writer, "processes", sandbox.processes);
-  add_number(writer, "disk_bytes", octets_of(sandbox.disk));
+  add_number(writer, "memory_bytes", octets_of(limits.memory));
+  if (limits.cpu_millis) writer.key("cpus").number(*limits.cpu_millis / 1000.0);
+  add_number(writer, "processes", limits.processes);
+  add_number(writer, "disk_bytes", octets_of(limits.disk));
   writer.end_object();
 }
 
@@ -71,7 +71,7 @@ void add_sandbox(json::Writer& writer, const SandboxFlags& sandbox, const Inputs
   add_text(writer, "image", sandbox.image);
   add_text(writer, "name", sandbox.name);
   add_variables(writer, "labels", sandbox.labels);
-  add_limits(writer, sandbox);
+  add_limits(writer, sandbox.limits);
   add_mounts(writer, inputs.mounts);
 }
 
@@ -114,6 +114,7 @@ std::string update_body(const UpdateCommand& command) {
   json::Writer writer;
   writer.begin_object();
   add_life(writer, command.life);
+  add_limits(writer, command.limits);
   if (!command.labels.empty() || !command.gone_labels.empty()) {
     writer.key("labels").begin_object();
     for (const auto& [name, value] : command.labels) writer.key(name).string(value);

@@ -49,6 +49,10 @@ TEST(UpdateBody, SaysOnlyWhatChanges) {
   command.gone_labels = {"b"};
   command.life.idle = std::chrono::milliseconds(0);
   EXPECT_EQ(update_body(command), R"({"idle_ms":0,"labels":{"a":"1","b":null}})");
+  UpdateCommand limits;
+  limits.limits.memory = Bytes::MiB(64);
+  limits.limits.cpu_millis = 500;
+  EXPECT_EQ(update_body(limits), R"({"limits":{"memory_bytes":67108864,"cpus":0.500}})");
 }
 
 TEST(ExecBody, SendsOctetsThatAreNoTextAsBase64) {

@@ -13,6 +13,7 @@
 #include "control/events.h"
 #include "control/exec.h"
 #include "control/life.h"
+#include "control/limit_changes.h"
 #include "control/principal.h"
 #include "control/sandbox_state.h"
 #include "control/sandbox_usage.h"
@@ -42,6 +43,7 @@ struct UpdateSandbox {
   UpdateSandbox() = default;
   std::map<std::string, std::optional<std::string>> labels;  // nothing: the label goes
   LifeChanges life;                                          // the timeout is from now on
+  LimitChanges limits;
 };
 
 struct SandboxInfo {
@@ -167,7 +169,7 @@ class Control {
   virtual io::Task<SandboxInfo> pause(Principal who, std::string id_or_name) = 0;
   // They go on. Of a running one: nothing happens.
   virtual io::Task<SandboxInfo> resume(Principal who, std::string id_or_name) = 0;
-  virtual Result<SandboxInfo> update(const Principal& who, const std::string& id_or_name, UpdateSandbox changes) = 0;
+  virtual io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes) = 0;
   virtual Result<SandboxStats> stats(const Principal& who, const std::string& id_or_name) = 0;
   // What happens to the sandboxes that `who` may see, to `sandbox` alone unless it is "": after the event of id
   // `after`, or from now on. Lives no longer than this. Errors: sandbox_not_found, too_many_followers.

@@ -63,9 +63,10 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
       admission_(loop, options_.max_running > 0 ? options_.max_running : std::max<std::size_t>(8, 4 * machine_cpus()),
                  options_.max_waiting),
       events_(loop, options_.audit_log, log),
-      lifecycle_(
-          loop, {registry_, events_, [this](const std::string& id, const std::string& by) { (void)take_away(id, by); }},
-          log),
+      lifecycle_(loop,
+                 {registry_, events_, [this](const std::string& id, const std::string& by) { (void)take_away(id, by); },
+                  [this](std::uint64_t serial, Limits limits) { return fleet_.change_limits(serial, limits); }},
+                 log),
       processes_(loop,
                  {registry_, admission_, [this] { return options_.policy.timeout; },
                   [this](const ExecResult& result) { count(result); }},
@@ -219,6 +220,7 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   kept.info.created_at = rfc3339_now();
   kept.info.labels = std::move(request.labels);
   kept.info.limits = limits;
+  kept.made_with = limits;
   kept.info.isolation = isolation_layers(handle->landlock_abi);
   kept.owner = who.name;
   ImageDefaults defaults = image.defaults;
@@ -269,8 +271,10 @@ io::Task<SandboxInfo> Engine::resume(Principal who, std::string id_or_name) {
   co_return co_await lifecycle_.resume(std::move(who), std::move(id_or_name));
 }
 
-Result<SandboxInfo> Engine::update(const Principal& who, const std::string& id_or_name, UpdateSandbox changes) {
-  return lifecycle_.update(who, id_or_name, std::move(changes));
+io::Task<SandboxInfo> Engine::update(Principal who, std::string id_or_name, UpdateSandbox changes) {
+  const Limits nothing{Bytes(0), 0, 0, Bytes(0)};
+  LMSB_CO_CHECK(check_limits(with(nothing, changes.limits)));
+  co_return co_await lifecycle_.update(std::move(who), std::move(id_or_name), std::move(changes));
 }
 
 Result<SandboxStats> Engine::stats(const Principal& who, const std::string& id_or_name) {

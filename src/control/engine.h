@@ -58,7 +58,7 @@ class Engine final : public Control {
   io::Task<ExecResult> exec(Principal who, std::string id_or_name, Command command) override;
   io::Task<SandboxInfo> pause(Principal who, std::string id_or_name) override;
   io::Task<SandboxInfo> resume(Principal who, std::string id_or_name) override;
-  Result<SandboxInfo> update(const Principal& who, const std::string& id_or_name, UpdateSandbox changes) override;
+  io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes) override;
   Result<SandboxStats> stats(const Principal& who, const std::string& id_or_name) override;
   Result<std::unique_ptr<EventStream>> events(Principal who, std::string sandbox,
                                               std::optional<std::string> after) override;

@@ -1,6 +1,7 @@
 #include "control/fleet.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <fcntl.h>
 #include <utility>
 
@@ -64,10 +65,11 @@ io::Always<void> Fleet::read_answers() {
     if (!readable.ok()) break;
   }
   launcher_gone_ = true;
-  for (const auto& [request, pending] : std::exchange(pending_, {})) {
-    pending->answer = launcher_gone();
-    pending->answered.notify_all();
-  }
+  for (auto* waiting : {&pending_, &limits_})
+    for (const auto& [request, pending] : std::exchange(*waiting, {})) {
+      pending->answer = launcher_gone();
+      pending->answered.notify_all();
+    }
   --in_flight_;
   changed_.notify_all();
 }
@@ -97,6 +99,12 @@ void Fleet::handle(sandbox::LauncherClient::Answer answer) {
     found->second->answer = std::move(answer.launched);
     found->second->answered.notify_all();
     pending_.erase(found);
+    return;
+  }
+  if (const auto found = limits_.find(answer.request); found != limits_.end()) {
+    found->second->answer = std::move(answer.launched);
+    found->second->answered.notify_all();
+    limits_.erase(found);
     return;
   }
   if (destroy_requests_.erase(answer.request) == 0) {
@@ -137,7 +145,7 @@ io::Task<Fleet::Handle> Fleet::launch_and_wait(sandbox::SandboxSpec spec) {
   LMSB_CO_TRY(const sandbox::LaunchPlan plan, sandbox::plan(spec));
   LMSB_CO_TRY(const std::uint32_t request, client_.send_launch(plan));
   send_rest();
-  const auto pending = std::make_shared<PendingLaunch>(loop_);
+  const auto pending = std::make_shared<Pending>(loop_);
   pending_[request] = pending;
   while (!pending->answer) {
     Status answered = co_await pending->answered.wait(deadline);
@@ -179,6 +187,28 @@ io::Task<void> Fleet::wait_destroyed(std::uint64_t serial) {
   while (is_there() && !launcher_gone_) LMSB_CO_CHECK(co_await changed_.wait());
   if (launcher_gone_) co_return launcher_gone();
   co_return Status();
+}
+
+io::Task<void> Fleet::change_limits(std::uint64_t serial, sandbox::Limits limits) {
+  if (launcher_gone_) co_return launcher_gone();
+  LMSB_CO_TRY(const std::uint32_t request, client_.send_limits(serial, limits));
+  send_rest();
+  const auto pending = std::make_shared<Pending>(loop_);
+  limits_[request] = pending;
+  while (!pending->answer) LMSB_CO_CHECK(co_await pending->answered.wait());
+  if (pending->answer->ok()) co_return Status();
+  const Error& error = pending->answer->error();
+  if (error.sys_errno() == EAGAIN)
+    co_return Error(ErrorCode::resource_exhausted, "the limits of too many sandboxes are being changed")
+        .with_slug("sandbox_busy")
+        .with_hint("try again in a moment");
+  if (error.sys_errno() == EBUSY)
+    co_return Error(ErrorCode::failed_precondition, "the sandbox uses more memory than that")
+        .with_slug("limit_in_use")
+        .with_hint("end processes in it, or remove what they wrote, and try again");
+  if (error.sys_errno() == ENOENT)
+    co_return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
+  co_return error;
 }
 
 void Fleet::forget_ready(const std::string& image) {

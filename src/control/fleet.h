@@ -52,6 +52,10 @@ class Fleet {
   // Waits until everything of a sandbox whose handle is gone has been given back. Errors: cancelled, unavailable (the
   // launcher is gone).
   io::Task<void> wait_destroyed(std::uint64_t serial);
+  // Gives a kept sandbox other limits; its disk stays what it is. The launcher answers within seconds. Errors:
+  // limit_in_use (it uses more memory than that), sandbox_busy, sandbox_lost, cancelled (they may be changed all the
+  // same), launcher_lost.
+  io::Task<void> change_limits(std::uint64_t serial, sandbox::Limits limits);
   // Drops what is prepared of an image: it was rebuilt or removed.
   void forget_ready(const std::string& image);
   // From now on `size` sandboxes of this kind are kept ready. Preparing happens off every request's path.
@@ -73,8 +77,8 @@ class Fleet {
     std::deque<Handle> ready;
     bool is_low() const { return ready.size() + launching <= size / 2; }
   };
-  struct PendingLaunch {
-    explicit PendingLaunch(boost::asio::io_context& loop) : answered(loop) {}
+  struct Pending {
+    explicit Pending(boost::asio::io_context& loop) : answered(loop) {}
     std::optional<Result<sandbox::LaunchedSandbox>> answer;
     io::Event answered;
   };
@@ -99,10 +103,11 @@ class Fleet {
   Counter& pool_misses_;
   Histogram& launch_seconds_;
   io::FdWatch watch_;
-  std::map<std::uint32_t, std::shared_ptr<PendingLaunch>> pending_;
-  std::map<std::uint32_t, std::uint64_t> destroy_requests_;  // request → serial
-  std::set<std::uint64_t> held_;                             // serials whose handle lives
-  std::vector<Handle> discarded_;                            // to be destroyed by the next chores
+  std::map<std::uint32_t, std::shared_ptr<Pending>> pending_;  // launches
+  std::map<std::uint32_t, std::shared_ptr<Pending>> limits_;   // changes of limits, until they are answered
+  std::map<std::uint32_t, std::uint64_t> destroy_requests_;    // request → serial
+  std::set<std::uint64_t> held_;                               // serials whose handle lives
+  std::vector<Handle> discarded_;                              // to be destroyed by the next chores
   std::size_t destroying_ = 0;
   std::size_t in_flight_ = 0;  // tasks of ours that still run
   bool launcher_gone_ = false;

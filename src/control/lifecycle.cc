@@ -18,6 +18,7 @@ constexpr milliseconds kShortest{1000};
 constexpr milliseconds kLongest{10LL * 366 * 24 * 3600 * 1000};
 constexpr milliseconds kBetweenLooks{100};   // at least
 constexpr milliseconds kPauseLimit{10'000};  // for all of a sandbox's processes to stand still
+constexpr std::size_t kMaxLimiting = 16;     // changes of limits that one caller has on their way, or waiting
 
 Error not_running(const KeptSandbox& sandbox) {
   return Error(ErrorCode::failed_precondition, "the sandbox is " + std::string(to_string(sandbox.state())))
@@ -165,20 +166,75 @@ io::Task<SandboxInfo> Lifecycle::resume(Principal who, std::string id_or_name) {
   co_return sandbox->describe();
 }
 
-Result<SandboxInfo> Lifecycle::update(const Principal& who, const std::string& id_or_name, UpdateSandbox changes) {
-  LMSB_TRY(KeptSandbox * sandbox, parts_.registry.find(who, id_or_name));
-  const LifeLimits limits = with(sandbox->life->limits(), changes.life);
-  LMSB_CHECK(check(limits));
-  const bool says_something = !changes.labels.empty() || changes.life.is_something();
-  LMSB_CHECK(change_labels(sandbox->info.labels, std::move(changes.labels)));
-  if (!says_something) return sandbox->describe();
+Status Lifecycle::check(const KeptSandbox& sandbox, const UpdateSandbox& changes) {
+  LMSB_CHECK(check(with(sandbox.life->limits(), changes.life)));
+  auto labels = sandbox.info.labels;
+  LMSB_CHECK(change_labels(labels, changes.labels));
+  if (!changes.limits.is_something()) return {};
+  LMSB_CHECK(changed(sandbox.made_with, sandbox.info.limits, changes.limits));
+  return sandbox.state() == SandboxState::failed ? Status(not_running(sandbox)) : Status();
+}
+
+Status Lifecycle::apply(KeptSandbox& sandbox, UpdateSandbox changes, const std::string& by) {
+  const bool says_something = !changes.labels.empty() || changes.life.is_something() || changes.limits.is_something();
+  if (!says_something) return {};
+  LMSB_CHECK(change_labels(sandbox.info.labels, std::move(changes.labels)));
   if (changes.life.is_something()) {
-    sandbox->life->set(limits, changes.life.timeout.has_value());
-    describe_life(*sandbox);
-    look_again_by(*sandbox->life);
+    sandbox.life->set(with(sandbox.life->limits(), changes.life), changes.life.timeout.has_value());
+    describe_life(sandbox);
+    look_again_by(*sandbox.life);
   }
-  note_change(SandboxEvent::Kind::updated, *sandbox, who.name);
-  return sandbox->describe();
+  note_change(SandboxEvent::Kind::updated, sandbox, by);
+  return {};
+}
+
+io::Task<SandboxInfo> Lifecycle::update(Principal who, std::string id_or_name, UpdateSandbox changes) {
+  LMSB_CO_TRY(KeptSandbox * sandbox, parts_.registry.find(who, id_or_name));
+  const std::string id = sandbox->info.id;
+  LMSB_CO_CHECK(check(*sandbox, changes));
+  if (!changes.limits.is_something()) {
+    LMSB_CO_CHECK(apply(*sandbox, std::move(changes), who.name));
+    co_return sandbox->describe();
+  }
+  std::size_t& of_owner = limiting_[who.name];
+  if (of_owner >= kMaxLimiting)
+    co_return Error(ErrorCode::resource_exhausted, "the limits of too many of your sandboxes are being changed")
+        .with_slug("sandbox_busy")
+        .with_hint("try again in a moment");
+  const auto update = std::make_shared<PendingUpdate>(loop_, std::move(changes), who.name);
+  ++of_owner;
+  io::spawn(loop_, limit_and_apply(this, id, update));
+  while (!update->result) LMSB_CO_CHECK(co_await update->ended.wait());
+  LMSB_CO_CHECK(Status(*update->result));
+  LMSB_CO_TRY(sandbox, parts_.registry.find(who, id));
+  co_return sandbox->describe();
+}
+
+// A task of its own: the launcher changes the limits whether the client waits for it or not.
+io::Always<void> Lifecycle::limit_and_apply(Lifecycle* self, std::string id, std::shared_ptr<PendingUpdate> update) {
+  update->result = co_await self->limit_now(std::move(id), update);
+  if (--self->limiting_[update->by] == 0) self->limiting_.erase(update->by);
+  update->ended.notify_all();
+}
+
+// What was checked before is checked again: others may have changed the sandbox meanwhile.
+io::Task<void> Lifecycle::limit_now(std::string id, std::shared_ptr<PendingUpdate> update) {
+  const Principal daemon{"daemon", true};
+  LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(daemon, id));
+  LMSB_CO_CHECK(check(*sandbox, update->changes));
+  LMSB_CO_TRY(const sandbox::Limits limits, changed(sandbox->made_with, sandbox->info.limits, update->changes.limits));
+  Status limited;
+  {
+    const Moving moving(loop_, *sandbox);
+    limited = co_await parts_.limit(sandbox->handle->serial(), limits);
+    LMSB_CO_TRY(sandbox, parts_.registry.find(daemon, id));
+    sandbox->moving.reset();
+  }
+  if (!limited.ok()) co_return limited;
+  sandbox->info.limits = limits;
+  Status applied = apply(*sandbox, std::move(update->changes), update->by);
+  if (!applied.ok()) note_change(SandboxEvent::Kind::updated, *sandbox, update->by);  // its limits have changed
+  co_return applied;
 }
 
 // ---- What comes due
@@ -225,8 +281,13 @@ void Lifecycle::end_what_is_due() {
 // What is due may be another thing, or nothing, once nobody else is changing the state of the sandbox.
 io::Always<void> Lifecycle::end_if_due(Lifecycle* self, std::string id) {
   const Principal daemon{"daemon", true};
+  const auto found = self->parts_.registry.find(daemon, id);
+  if (!found.ok()) co_return;  // it is gone
+  // A removal waits for nobody: what changes the sandbox ends with it.
+  if (const auto due = (*found)->life->due(); due && due->what == AtLimit::remove)
+    co_return self->parts_.remove(id, due->by_timeout ? "timeout" : "idle");
   auto settled = co_await self->settled(daemon, id);
-  if (!settled.ok()) co_return;  // it is gone
+  if (!settled.ok()) co_return;
   KeptSandbox& sandbox = **settled;
   const auto due = sandbox.life->due();
   std::string by = due && due->by_timeout ? "timeout" : "idle";

@@ -4,6 +4,9 @@
 // One task sleeps until the first limit that could be met, whatever the number of sandboxes; using one costs it
 // nothing. One loop, one thread.
 #include <functional>
+#include <map>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include <boost/asio/io_context.hpp>
@@ -22,6 +25,7 @@ class Lifecycle {
     Registry& registry;
     EventLog& events;
     std::function<void(const std::string& id, const std::string& by)> remove;  // does not wait for the end of it
+    std::function<io::Task<void>(std::uint64_t serial, sandbox::Limits limits)> limit;  // Fleet::change_limits()
   };
   // All references outlive it and its tasks.
   Lifecycle(boost::asio::io_context& loop, Parts parts, Logger& log);
@@ -38,12 +42,27 @@ class Lifecycle {
   io::Task<SandboxInfo> pause(Principal who, std::string id_or_name);
   // The same without pause_failed. A running one is left alone.
   io::Task<SandboxInfo> resume(Principal who, std::string id_or_name);
-  // Errors: invalid_life, too_many_labels; nothing has been changed then.
-  Result<SandboxInfo> update(const Principal& who, const std::string& id_or_name, UpdateSandbox changes);
+  // Errors: invalid_life, too_many_labels, limit_fixed, limit_out_of_bounds, limit_in_use, sandbox_not_running (limits
+  // of a failed one); nothing has been changed then.
+  io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes);
   // The event, for who follows and for the audit log.
   void tell(SandboxEvent::Kind kind, const KeptSandbox& sandbox, const std::string& by);
 
  private:
+  // An update with limits, which takes a while.
+  struct PendingUpdate {
+    PendingUpdate(boost::asio::io_context& loop, UpdateSandbox c, std::string b)
+        : changes(std::move(c)), by(std::move(b)), ended(loop) {}
+    UpdateSandbox changes;
+    std::string by;
+    std::optional<Status> result;
+    io::Event ended;
+  };
+  static Status check(const KeptSandbox& sandbox, const UpdateSandbox& changes);
+  // `changes` have been checked, but others may have added labels meanwhile. Of their limits it only tells.
+  Status apply(KeptSandbox& sandbox, UpdateSandbox changes, const std::string& by);
+  static io::Always<void> limit_and_apply(Lifecycle* self, std::string id, std::shared_ptr<PendingUpdate> update);
+  io::Task<void> limit_now(std::string id, std::shared_ptr<PendingUpdate> update);
   using Clock = Life::Clock;
   class Moving;
   // Once nobody else is changing its state.
@@ -62,6 +81,7 @@ class Lifecycle {
   Parts parts_;
   Logger& log_;
   bool is_watching_ = false;
+  std::map<std::string, std::size_t> limiting_;  // by who asked: updates of limits that have not ended
   Clock::time_point next_look_ = Clock::time_point::max();
   io::Event earlier_;                                                      // next_look_ has been moved forward
   std::shared_ptr<Lifecycle*> self_ = std::make_shared<Lifecycle*>(this);  // for callbacks that may outlive it

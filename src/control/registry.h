@@ -25,6 +25,7 @@ struct Visit {
 
 struct KeptSandbox {
   SandboxInfo info;
+  Limits made_with;  // info.limits at the beginning
   std::string owner;
   std::shared_ptr<SandboxHandle> handle;  // shared with the commands that run in it
   std::shared_ptr<ProcessTable> processes;
@@ -32,7 +33,8 @@ struct KeptSandbox {
   std::shared_ptr<const ImageDefaults> defaults;
   std::shared_ptr<Life> life;
   std::optional<Life::Clock::time_point> told_end;  // what info.expires_at says
-  // Set while it is being paused: who wants to change its state as well waits for it, and looks again.
+  // Set while it is being paused or its limits are being changed: who wants to change its state as well waits for it,
+  // and looks again.
   std::shared_ptr<io::Event> moving;
 
   // The state that it is in: its guest may have ended.

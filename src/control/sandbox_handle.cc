@@ -28,6 +28,11 @@ std::uint64_t number_behind(std::string_view text, std::string_view key) {
   return 0;
 }
 
+Error gone() { return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost"); }
+
+// The kernel says ENODEV of a cgroup that has been removed.
+Error freeze_error(const char* what) { return errno == ENODEV ? gone() : Error::from_errno(errno, what); }
+
 }  // namespace
 
 // cgroup v1 kills one process at a time; a one-shot dies whole, so the rest follows on the kernel's notice. In a kept
@@ -54,7 +59,6 @@ SandboxHandle::SandboxHandle(boost::asio::io_context& loop, const sandbox::Sandb
     : loop_(loop),
       id_(spec.id.str()),
       image_(spec.image),
-      limits_(spec.limits),
       launched_(std::move(launched)),
       release_(std::move(release)),
       channel_(loop, std::move(launched_.channel)) {
@@ -89,16 +93,16 @@ std::optional<bool> SandboxHandle::stands_still() const {
 
 // The file of a removed cgroup is ready at any time: neither that nor a state that never comes keeps the loop busy.
 io::Task<void> SandboxHandle::pause(io::Deadline deadline) {
-  if (::write(launched_.freeze.get(), "1", 1) != 1) co_return Error::from_errno(errno, "pause the sandbox");
+  if (::write(launched_.freeze.get(), "1", 1) != 1) co_return freeze_error("pause the sandbox");
   if (!state_watch_) state_watch_.emplace(loop_.get_executor(), launched_.state);
   Status told;
   while (told.ok() && !deadline.passed()) {
     const std::optional<bool> still = stands_still();
-    if (is_removed_ || !still) co_return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
+    if (is_removed_ || !still) co_return gone();
     if (*still) co_return Status();
     told = co_await state_watch_->changed(deadline);
   }
-  if (is_removed_) co_return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
+  if (is_removed_) co_return gone();
   (void)resume();
   if (!told.ok() && told.error().code() != ErrorCode::deadline_exceeded) co_return told;
   co_return Error(ErrorCode::deadline_exceeded, "a process of the sandbox could not be stopped in time")
@@ -108,7 +112,7 @@ io::Task<void> SandboxHandle::pause(io::Deadline deadline) {
 
 Status SandboxHandle::resume() {
   if (::write(launched_.freeze.get(), "0", 1) == 1) return {};
-  return Error::from_errno(errno, "resume the sandbox");
+  return freeze_error("resume the sandbox");
 }
 
 SandboxUsage SandboxHandle::usage() const {

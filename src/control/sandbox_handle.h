@@ -29,7 +29,6 @@ class SandboxHandle {
   const std::string& id() const { return id_; }
   std::uint64_t serial() const { return launched_.serial; }
   const std::string& image() const { return image_; }
-  const sandbox::Limits& limits() const { return limits_; }
   guest_client::Channel& channel() { return channel_; }
 
   // Kills every command of the sandbox; the guest lives on to report. Never blocks.
@@ -68,7 +67,6 @@ class SandboxHandle {
   boost::asio::io_context& loop_;
   std::string id_;
   std::string image_;
-  sandbox::Limits limits_;
   sandbox::LaunchedSandbox launched_;
   std::function<void(std::uint64_t)> release_;
   guest_client::Channel channel_;

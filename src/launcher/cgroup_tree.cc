@@ -13,6 +13,7 @@
 #include <sys/sysinfo.h>
 
 #include "launcher/cgroup_host.h"
+#include "launcher/cgroup_limits.h"
 #include "os/files.h"
 
 namespace lmsb::launcher {
@@ -93,20 +94,6 @@ void sweep_dead_instances(int v2_parent, const std::vector<UniqueFd>& v1_parents
   }
 }
 
-// Memory and swap together, where the kernel counts them: swap is never allowed on top.
-Status limit_memory_v1(int directory, std::uint64_t bytes) {
-  const std::string limit = std::to_string(bytes);
-  LMSB_CHECK(os::write_text_at(directory, "memory.limit_in_bytes", limit));
-  if (::faccessat(directory, "memory.memsw.limit_in_bytes", W_OK, 0) < 0) return {};
-  return os::write_text_at(directory, "memory.memsw.limit_in_bytes", limit);
-}
-
-Status limit_memory_v2(int directory, std::uint64_t bytes) {
-  LMSB_CHECK(os::write_text_at(directory, "memory.max", std::to_string(bytes)));
-  if (::faccessat(directory, "memory.swap.max", W_OK, 0) < 0) return {};
-  return os::write_text_at(directory, "memory.swap.max", "0");
-}
-
 Status allow_only_our_devices(int directory) {
   LMSB_CHECK(os::write_text_at(directory, "devices.deny", "a"));
   for (const guest_protocol::DeviceNode& node : guest_protocol::kDevices)
@@ -174,18 +161,17 @@ Result<CgroupTree> CgroupTree::open(const std::string& name, const TreeLimits& a
 }
 
 Status CgroupTree::limit_all(const TreeLimits& all) const {
-  const std::string processes = std::to_string(all.processes);
   for (const V1& hierarchy : v1_) {
     const int ours = hierarchy.ours.get();
     if (hierarchy.controller == "memory") {
       (void)os::write_text_at(ours, "memory.use_hierarchy", "1");  // before 5.11 it was a choice
       LMSB_CHECK(limit_memory_v1(ours, all.memory_bytes));
     }
-    if (hierarchy.controller == "pids") LMSB_CHECK(os::write_text_at(ours, "pids.max", processes));
+    if (hierarchy.controller == "pids") LMSB_CHECK(limit_processes(ours, all.processes));
   }
   if (is_hybrid()) return {};
   LMSB_CHECK(limit_memory_v2(ours_.get(), all.memory_bytes));
-  return os::write_text_at(ours_.get(), "pids.max", processes);
+  return limit_processes(ours_.get(), all.processes);
 }
 
 Result<SandboxCgroup> CgroupTree::create(const sandbox::LaunchPlan& plan, std::uint32_t guest_uid) {
@@ -227,11 +213,10 @@ Status CgroupTree::limit_v1(const sandbox::LaunchPlan& plan, SandboxCgroup& bran
     LMSB_CHECK(limit_memory_v1(directory.get(), plan.memory_bytes));
     LMSB_CHECK(watch_memory_v1(branch, directory.get()));
   } else if (hierarchy.controller == "pids") {
-    LMSB_CHECK(os::write_text_at(directory.get(), "pids.max", std::to_string(plan.processes)));
+    LMSB_CHECK(limit_processes(directory.get(), plan.processes));
     branch.processes_peak = open_counter(directory.get(), "pids.peak");  // 6.11
   } else {
-    LMSB_CHECK(
-        os::write_text_at(directory.get(), "cpu.cfs_quota_us", std::to_string(std::uint64_t{plan.cpu_millis} * 100)));
+    LMSB_CHECK(limit_cpu_v1(directory.get(), plan.cpu_millis));
   }
   branch.join.emplace_back(::openat(directory.get(), "tasks", O_WRONLY | O_CLOEXEC));
   return branch.join.back() ? Status() : cgroup_error("open tasks of " + hierarchy.controller);
@@ -268,8 +253,8 @@ Status CgroupTree::limit_v2(const sandbox::LaunchPlan& plan, SandboxCgroup& bran
   LMSB_CHECK(limit_memory_v2(directory, plan.memory_bytes));
   // A one-shot dies whole and its end is the verdict; in a kept one the guest lives on to report.
   if (plan.lifetime == sandbox::Lifetime::one_shot) LMSB_CHECK(os::write_text_at(directory, "memory.oom.group", "1"));
-  LMSB_CHECK(os::write_text_at(directory, "pids.max", std::to_string(plan.processes)));
-  LMSB_CHECK(os::write_text_at(directory, "cpu.max", std::to_string(std::uint64_t{plan.cpu_millis} * 100) + " 100000"));
+  LMSB_CHECK(limit_processes(directory, plan.processes));
+  LMSB_CHECK(limit_cpu_v2(directory, plan.cpu_millis));
   branch.memory_peak = open_counter(directory, "memory.peak");   // 5.19
   branch.processes_peak = open_counter(directory, "pids.peak");  // 6.11
   branch.memory_events.reset(::openat(directory, "memory.events", O_RDONLY | O_CLOEXEC));
@@ -294,6 +279,24 @@ Status CgroupTree::open_for_kept(SandboxCgroup& branch) const {
   }
   if (branch.freeze && branch.state && branch.processor && branch.memory_now && branch.processes_now) return {};
   return cgroup_error("open what a kept sandbox is paused with and measured by");
+}
+
+Result<BranchDirectories> CgroupTree::directories(const std::string& id) const {
+  BranchDirectories branch;
+  branch.is_v1 = is_hybrid();
+  const auto open = [&id](UniqueFd& out, int parent) -> Status {
+    out.reset(::openat(parent, id.c_str(), kDirectory));
+    return out ? Status() : cgroup_error("open " + id);
+  };
+  for (const V1& hierarchy : v1_) {
+    if (hierarchy.controller == "memory") LMSB_CHECK(open(branch.memory, hierarchy.ours.get()));
+    if (hierarchy.controller == "cpu") LMSB_CHECK(open(branch.cpu, hierarchy.ours.get()));
+    if (hierarchy.controller == "pids") LMSB_CHECK(open(branch.processes, hierarchy.ours.get()));
+  }
+  if (is_hybrid()) return branch;
+  for (UniqueFd* directory : {&branch.memory, &branch.cpu, &branch.processes})
+    LMSB_CHECK(open(*directory, ours_.get()));
+  return branch;
 }
 
 bool CgroupTree::remove(const std::string& id) {

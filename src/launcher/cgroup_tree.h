@@ -19,6 +19,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "launcher/cgroup_limits.h"
 #include "sandbox/launch_plan.h"
 
 namespace lmsb::launcher {
@@ -62,6 +63,8 @@ class CgroupTree {
   Result<SandboxCgroup> create(const sandbox::LaunchPlan& plan, std::uint32_t guest_uid);
   // Whether a sandbox has come up against its own memory limit, ever (v1): a notice is then its own.
   bool is_at_its_limit(const std::string& id) const;
+  // Where the limits of a branch are, to change them.
+  Result<BranchDirectories> directories(const std::string& id) const;
   // Removes a branch whose processes are gone. False when something is still in it: try again later.
   bool remove(const std::string& id);
   // Removes our directories. The tree is empty by then.

@@ -28,14 +28,18 @@ using guest_protocol::Setup;
 using sandbox::LauncherStep;
 using sandbox::SandboxFd;
 
-// What an epoll event is about: the daemon, the stop descriptor, the mount desk, a guest's end, or its lack of memory.
-enum class Source : std::uint64_t { daemon = 1, stop, desk, guest, memory };
+// What an epoll event is about: the daemon, the stop descriptor, the mount desk, a guest's end, its lack of memory, or
+// the end of what changes its limits.
+enum class Source : std::uint64_t { daemon = 1, stop, desk, guest, memory, change };
 constexpr unsigned kSourceShift = 56;
 std::uint64_t tag(Source source, std::uint64_t value) {
   return static_cast<std::uint64_t>(source) << kSourceShift | value;
 }
 
-constexpr int kChannelBuffer = 212992;  // doubled by the kernel: one start request of the largest size fits
+constexpr auto kPidfd = static_cast<idtype_t>(3);  // P_PIDFD
+constexpr std::size_t kMaxChanges = 4;             // of limits at a time: each may keep a processor busy
+constexpr Bytes kAnyDisk = Bytes::MiB(1);          // a change says nothing of it
+constexpr int kChannelBuffer = 212992;             // doubled by the kernel: one start request of the largest size fits
 
 std::string one_range(std::uint32_t inside, std::uint32_t outside, std::uint32_t count) {
   return std::to_string(inside) + " " + std::to_string(outside) + " " + std::to_string(count) + "\n";
@@ -144,6 +148,7 @@ void Launcher::wait(int timeout_ms) {
       case Source::stop: daemon_.reset(); break;
       case Source::guest: handle_exit(value); break;
       case Source::memory: handle_oom(value); break;
+      case Source::change: handle_changed(value); break;
       case Source::desk: mounts_->serve(); break;
     }
   }
@@ -160,6 +165,8 @@ void Launcher::serve_daemon() {
     handle_launch(*launch);
   } else if (const auto* destroy = std::get_if<sandbox::DestroyRequest>(&request)) {
     handle_destroy(*destroy);
+  } else if (const auto* limit = std::get_if<sandbox::LimitRequest>(&request)) {
+    handle_limit(*limit);
   } else {
     answer({std::get<sandbox::UnknownRequest>(request).request, LauncherStep::validate, EINVAL, 0, 0});
   }
@@ -190,6 +197,56 @@ void Launcher::handle_destroy(const sandbox::DestroyRequest& request) {
   kill(request.serial);
 }
 
+void Launcher::handle_limit(const sandbox::LimitRequest& request) {
+  const auto found = sandboxes_.find(request.serial);
+  if (found == sandboxes_.end() || found->second.reaped || found->second.released)
+    return answer({request.header.request, LauncherStep::not_found, ENOENT, 0, request.serial});
+  handle_changed(request.serial);  // of one that could not be watched
+  const Status begun = begin_change(request);
+  if (begun.ok()) return;
+  const int error = begun.error().sys_errno() == 0 ? EIO : begun.error().sys_errno();
+  answer({request.header.request, error == EINVAL ? LauncherStep::validate : LauncherStep::limits, error, 0,
+          request.serial});
+}
+
+Status Launcher::begin_change(const sandbox::LimitRequest& request) {
+  Sandbox& sandbox = sandboxes_.at(request.serial);
+  const BranchLimits to{std::min(request.memory_bytes, policy_.caps.memory_bytes),
+                        std::min(request.cpu_millis, policy_.caps.cpu_millis),
+                        std::min(request.processes, sandbox.processes)};
+  const sandbox::Limits limits{Bytes(to.memory_bytes), to.cpu_millis, to.processes, kAnyDisk};
+  if (!sandbox.is_kept || !sandbox::check_bounds(limits).ok()) return Error::from_errno(EINVAL, "check the limits");
+  if (sandbox.change || changes_ >= kMaxChanges) return Error::from_errno(EAGAIN, "change limits");
+  LMSB_TRY(const BranchDirectories branch, cgroups_->directories(sandbox.id));
+  LMSB_TRY(GuestProcess changer, start_limit_changer(branch, to));
+  sandbox.change = LimitChange{request.header.request, false, std::move(changer)};
+  ++changes_;
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = tag(Source::change, request.serial);
+  const int pidfd = sandbox.change->changer.pidfd.get();
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, pidfd, &event) == 0) return {};
+  const Error error = Error::from_errno(errno, "watch what changes limits");
+  sandbox.change->is_answered = true;
+  (void)sys::pidfd_send_signal(pidfd, SIGKILL);  // it is reaped by the next change, or at the sandbox's end
+  return error;
+}
+
+void Launcher::handle_changed(std::uint64_t serial) {
+  const auto found = sandboxes_.find(serial);
+  if (found == sandboxes_.end() || !found->second.change) return;
+  Sandbox& sandbox = found->second;
+  siginfo_t info{};
+  const auto pidfd = static_cast<id_t>(sandbox.change->changer.pidfd.get());
+  if (::waitid(kPidfd, pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0) return;
+  const LimitChange change = *std::exchange(sandbox.change, std::nullopt);
+  --changes_;
+  const int error = sandbox.released ? ENOENT : info.si_code == CLD_EXITED ? info.si_status : EIO;
+  const LauncherStep step = sandbox.released ? LauncherStep::not_found : LauncherStep::limits;
+  if (!change.is_answered) answer({change.request, error == 0 ? LauncherStep::none : step, error, 0, serial});
+  if (sandbox.reaped && (sandbox.released || !daemon_)) give_back(serial);
+}
+
 // What was asked, if it makes sense, cut down to what is allowed.
 Result<sandbox::LaunchPlan> Launcher::check_policy(const sandbox::LaunchPlan& asked) const {
   LMSB_CHECK(sandbox::validate(asked));
@@ -216,6 +273,8 @@ std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& as
   sandbox.id = plan.id.data();
   live_ids_.insert(sandbox.id);
   sandbox.id_base = *base;
+  sandbox.is_kept = plan.lifetime == sandbox::Lifetime::kept;
+  sandbox.processes = plan.processes;
 
   Launched launched{serial, *base, {}};
   UniqueFd guest_end;
@@ -342,6 +401,7 @@ void Launcher::kill(std::uint64_t serial) {
   const auto found = sandboxes_.find(serial);
   if (found == sandboxes_.end()) return;
   found->second.released = true;
+  if (found->second.change) (void)sys::pidfd_send_signal(found->second.change->changer.pidfd.get(), SIGKILL);
   if (found->second.reaped) return give_back(serial);
   if (found->second.kill_all) (void)!::write(found->second.kill_all.get(), "1", 1);
   if (found->second.guest.pidfd) (void)sys::pidfd_send_signal(found->second.guest.pidfd.get(), SIGKILL);
@@ -355,8 +415,7 @@ void Launcher::handle_exit(std::uint64_t serial) {
   if (sandbox.guest.pidfd) {
     siginfo_t info{};
     const auto pidfd = static_cast<id_t>(sandbox.guest.pidfd.get());
-    if (::waitid(static_cast<idtype_t>(3 /* P_PIDFD */), pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
-      return;
+    if (::waitid(kPidfd, pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0) return;
     sandbox.guest.pidfd.reset();
   }
   sandbox.reaped = true;
@@ -378,6 +437,7 @@ void Launcher::handle_oom(std::uint64_t serial) {
 void Launcher::give_back(std::uint64_t serial) {
   const auto found = sandboxes_.find(serial);
   Sandbox& sandbox = found->second;
+  if (sandbox.change) return;  // handle_changed()
   sandbox.kill_all.reset();
   if (!cgroups_->remove(sandbox.id)) return;  // retry_removals()
   for (const std::uint32_t request : sandbox.destroy_requests) answer({request, LauncherStep::none, 0, 0, serial});
@@ -390,7 +450,10 @@ void Launcher::retry_removals() {
   std::vector<std::uint64_t> ended;
   for (const auto& [serial, sandbox] : sandboxes_)
     if (sandbox.reaped && sandbox.released) ended.push_back(serial);
-  for (const std::uint64_t serial : ended) give_back(serial);
+  for (const std::uint64_t serial : ended) {
+    handle_changed(serial);
+    if (sandboxes_.contains(serial)) give_back(serial);
+  }
 }
 
 void Launcher::end_all() {

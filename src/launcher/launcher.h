@@ -16,6 +16,7 @@
 #include "base/unique_fd.h"
 #include "launcher/cgroup_tree.h"
 #include "launcher/id_pool.h"
+#include "launcher/limit_changer.h"
 #include "launcher/mount_desk.h"
 #include "launcher/policy.h"
 #include "launcher/private_tree.h"
@@ -54,13 +55,21 @@ class Launcher {
   bool is_alive(std::uint64_t serial) const { return sandboxes_.contains(serial); }
 
  private:
+  struct LimitChange {
+    std::uint32_t request = 0;
+    bool is_answered = false;
+    GuestProcess changer;
+  };
   struct Sandbox {
     std::string id;
     std::uint32_t id_base = 0;
+    bool is_kept = false;
+    std::uint32_t processes = 0;  // it was launched with: its guest's own limit
     GuestProcess guest;
     UniqueFd kill_all;
     UniqueFd oom_notice;  // v1: from the kernel; handle_oom() passes on to oom_event what is the sandbox's own
     UniqueFd oom_event;
+    std::optional<LimitChange> change;            // on its way
     std::vector<std::uint32_t> destroy_requests;  // to be answered when it is gone
     bool reaped = false;                          // its processes are gone
     bool released = false;                        // nobody reads its counters any more: what is left of it may go
@@ -71,6 +80,10 @@ class Launcher {
   void answer(const sandbox::LauncherAnswer& answer, const int* fds = nullptr, std::size_t count = 0);
   void handle_launch(const sandbox::LaunchRequest& request);
   void handle_destroy(const sandbox::DestroyRequest& request);
+  void handle_limit(const sandbox::LimitRequest& request);
+  // Starts the change, to be answered when it has ended. Error with the errno of the answer.
+  Status begin_change(const sandbox::LimitRequest& request);
+  void handle_changed(std::uint64_t serial);
   void handle_exit(std::uint64_t serial);
   void handle_oom(std::uint64_t serial);
   void give_back(std::uint64_t serial);
@@ -101,6 +114,7 @@ class Launcher {
   std::set<std::string> live_ids_;                  // names of cgroups follow from them: never two of one
   std::map<std::uint32_t, UniqueFd> image_userns_;  // by range: ranges come around, and making one costs a process
   std::map<std::uint32_t, UniqueFd> usr_userns_;    // the same for image `host`
+  std::size_t changes_ = 0;                         // of limits, on their way
   std::uint64_t next_serial_ = 1;
   std::uint32_t cpu_count_ = 1;
   bool resets_oom_score_ = false;  // ours is low, and guests would inherit it

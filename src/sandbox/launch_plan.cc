@@ -15,12 +15,7 @@ namespace {
 
 using guest_protocol::RootKind;
 
-constexpr Bytes kMinMemory = Bytes::MiB(16);
-constexpr Bytes kMaxMemory = Bytes::GiB(1024);
-constexpr Bytes kMinDisk = Bytes::MiB(1);
 constexpr std::uint64_t kMinInodes = 4096;
-constexpr std::uint32_t kMaxCpuMillis = 1024 * 1000;
-constexpr std::uint32_t kMaxProcesses = 32768;
 
 template <std::size_t N>
 Status copy_text(std::array<char, N>& to, const std::string& from, const char* what) {
@@ -48,10 +43,6 @@ bool is_image(std::string_view name) {
 bool is_target(std::string_view path) {
   const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
   return RelPath::parse(path) && std::none_of(path.begin(), path.end(), is_control);
-}
-
-Status out_of_bounds(const char* what, const std::string& range) {
-  return Error(ErrorCode::invalid_argument, fmt::format("{} must be {}", what, range)).with_slug("limit_out_of_bounds");
 }
 
 // A target that would hide what the sandbox itself stands on is refused.
@@ -83,12 +74,7 @@ Result<PlanMount> plan_mount(const MountSpec& spec) {
 }
 
 Status check_limits(const LaunchPlan& p) {
-  if (p.memory_bytes < kMinMemory.count() || p.memory_bytes > kMaxMemory.count())
-    return out_of_bounds("limits.memory", "16 MiB to 1 TiB");
-  if (p.cpu_millis < 10 || p.cpu_millis > kMaxCpuMillis) return out_of_bounds("limits.cpus", "0.01 to 1024");
-  if (p.processes < 4 || p.processes > kMaxProcesses) return out_of_bounds("limits.processes", "4 to 32768");
-  if (p.disk_bytes < kMinDisk.count() || p.disk_bytes > kMaxMemory.count())
-    return out_of_bounds("limits.disk", "1 MiB to 1 TiB");
+  LMSB_CHECK(check_bounds({Bytes(p.memory_bytes), p.cpu_millis, p.processes, Bytes(p.disk_bytes)}));
   if (p.root_bytes > p.disk_bytes || p.root_bytes > p.memory_bytes)
     return out_of_bounds("the writable layer", "within disk and memory");
   // 0 would be a tmpfs without any limit.
@@ -117,7 +103,7 @@ Result<LaunchPlan> plan(const SandboxSpec& spec) {
   p.root_inodes = layer.inodes;
   p.cpu_millis = spec.limits.cpu_millis;
   p.processes = spec.limits.processes;
-  if (spec.mounts.size() > kMaxPlanMounts) return out_of_bounds("the number of mounts", "at most 8").error();
+  if (spec.mounts.size() > kMaxPlanMounts) return out_of_bounds("the number of mounts", "at most 8");
   for (const MountSpec& mount : spec.mounts) {
     LMSB_TRY(p.mounts[p.mount_count], plan_mount(mount));
     ++p.mount_count;

@@ -20,6 +20,8 @@ Error gone() {
 }
 
 Error launch_error(const LauncherAnswer& answer) {
+  if (answer.failed_step == LauncherStep::limits || answer.failed_step == LauncherStep::not_found)
+    return Error::from_errno(answer.error, std::string("launcher: ") + to_string(answer.failed_step));
   std::string step = std::string("launch: ") + to_string(answer.failed_step);
   if (answer.failed_step == LauncherStep::lease)
     return Error(ErrorCode::resource_exhausted, step + ": no free id range").with_slug("too_many_sandboxes");
@@ -39,6 +41,7 @@ const char* to_string(LauncherStep step) {
     case LauncherStep::mounts: return "mounts";
     case LauncherStep::setup: return "hand over the setup";
     case LauncherStep::not_found: return "no such sandbox";
+    case LauncherStep::limits: return "change limits";
   }
   return "unknown";
 }
@@ -62,11 +65,15 @@ Status LauncherClient::flush() {
   return {};
 }
 
+Status LauncherClient::check_room() const {
+  if (unsent_.size() < kMaxUnsent) return {};
+  return Error(ErrorCode::resource_exhausted, "the launcher does not keep up with requests")
+      .with_slug("too_many_sandboxes")
+      .with_hint("try again in a moment");
+}
+
 Result<std::uint32_t> LauncherClient::send_launch(const LaunchPlan& plan) {
-  if (unsent_.size() >= kMaxUnsent)
-    return Error(ErrorCode::resource_exhausted, "the launcher does not keep up with requests")
-        .with_slug("too_many_sandboxes")
-        .with_hint("try again in a moment");
+  LMSB_CHECK(check_room());
   const LaunchRequest request{{LauncherOperation::launch, next_request_++}, plan};
   LMSB_CHECK(send(&request, sizeof request));
   return request.header.request;
@@ -74,6 +81,14 @@ Result<std::uint32_t> LauncherClient::send_launch(const LaunchPlan& plan) {
 
 Result<std::uint32_t> LauncherClient::send_destroy(std::uint64_t serial) {
   const DestroyRequest request{{LauncherOperation::destroy, next_request_++}, serial};
+  LMSB_CHECK(send(&request, sizeof request));
+  return request.header.request;
+}
+
+Result<std::uint32_t> LauncherClient::send_limits(std::uint64_t serial, const Limits& limits) {
+  LMSB_CHECK(check_room());
+  const LimitRequest request{
+      {LauncherOperation::limit, next_request_++}, serial, limits.memory.count(), limits.cpu_millis, limits.processes};
   LMSB_CHECK(send(&request, sizeof request));
   return request.header.request;
 }

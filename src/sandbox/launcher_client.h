@@ -45,13 +45,15 @@ class LauncherClient {
   Result<std::uint32_t> send_launch(const LaunchPlan& plan);
   // The same for a destroy, which is never refused: each sandbox has one at most.
   Result<std::uint32_t> send_destroy(std::uint64_t serial);
+  // The same for a change of limits; `disk` stays what it is. The answer is an Error with the errno, or the serial.
+  Result<std::uint32_t> send_limits(std::uint64_t serial, const Limits& limits);
   bool has_unsent() const { return !unsent_.empty(); }
   // Sends what the socket takes now. An Error means the launcher is gone.
   Status flush();
 
   struct Answer {
     std::uint32_t request = 0;
-    Result<LaunchedSandbox> launched;  // of a destroy: only `serial` is set
+    Result<LaunchedSandbox> launched;  // of anything but a launch: only `serial` is set
     std::uint64_t lost = 0;            // of a sandbox that stands, and of which we could not take what was handed over
   };
   // The next answer; nothing when none is there yet (non-blocking socket). An Error means the launcher is gone.
@@ -60,6 +62,7 @@ class LauncherClient {
  private:
   static constexpr std::size_t kMaxUnsent = 1024;
   Status send(const void* message, std::size_t size);
+  Status check_room() const;
 
   UniqueFd socket_;
   std::deque<std::string> unsent_;

@@ -11,6 +11,7 @@ namespace lmsb::sandbox {
 enum class LauncherOperation : std::uint32_t {
   launch = 1,   // LaunchRequest
   destroy = 2,  // DestroyRequest: kill everything, give everything back; answered when it is gone
+  limit = 3,    // LimitRequest: other limits for a kept sandbox; EBUSY when it uses more memory than that
 };
 
 struct LauncherHeader {
@@ -28,6 +29,15 @@ struct DestroyRequest {
   std::uint64_t serial;  // of the launch answer
 };
 
+// All of them; what is above the caps is cut down to them, as in a plan.
+struct LimitRequest {
+  LauncherHeader header;
+  std::uint64_t serial;
+  std::uint64_t memory_bytes;
+  std::uint32_t cpu_millis;
+  std::uint32_t processes;  // no more than it was launched with
+};
+
 // The steps that the launcher itself takes, for errors and timings.
 enum class LauncherStep : std::uint32_t {
   none,
@@ -39,6 +49,7 @@ enum class LauncherStep : std::uint32_t {
   mounts,
   setup,
   not_found,
+  limits,
 };
 const char* to_string(LauncherStep step);
 

@@ -22,6 +22,7 @@ LauncherRequest parse_launcher_request(const void* message, ssize_t size) {
     return launch;
   if (DestroyRequest destroy; header.operation == LauncherOperation::destroy && read_as(destroy, message, size))
     return destroy;
+  if (LimitRequest limit; header.operation == LauncherOperation::limit && read_as(limit, message, size)) return limit;
   return UnknownRequest{header.request};
 }
 

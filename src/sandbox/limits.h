@@ -1,7 +1,9 @@
 #pragma once
 // Limits: how much of the machine one sandbox may use.
 #include <cstdint>
+#include <string>
 
+#include "base/result.h"
 #include "base/units.h"
 
 namespace lmsb::sandbox {
@@ -14,5 +16,10 @@ struct Limits {
   Bytes disk = Bytes::GiB(1);
   bool operator==(const Limits&) const = default;
 };
+
+// Whether any sandbox could have these. Error: limit_out_of_bounds, which names the one that is.
+Status check_bounds(const Limits& limits);
+// That error: "`what` must be `range`".
+Error out_of_bounds(const char* what, const std::string& range);
 
 }  // namespace lmsb::sandbox

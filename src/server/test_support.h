@@ -78,12 +78,11 @@ class FakeControl final : public control::Control {
     sandbox.state = control::SandboxState::running;
     co_return sandbox;
   }
-  Result<control::SandboxInfo> update(const Principal&, const std::string& id_or_name,
-                                      control::UpdateSandbox changes) override {
-    named = id_or_name;
+  io::Task<control::SandboxInfo> update(Principal, std::string id_or_name, control::UpdateSandbox changes) override {
+    named = std::move(id_or_name);
     changed = std::move(changes);
-    if (error) return *error;
-    return sandbox;
+    if (error) co_return *error;
+    co_return sandbox;
   }
   Result<control::SandboxStats> stats(const Principal&, const std::string& id_or_name) override {
     named = id_or_name;

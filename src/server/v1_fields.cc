@@ -36,14 +36,12 @@ void read_cmd_field(json::ObjectReader& reader, control::Command& out) {
   }
 }
 
-bool read_bytes(json::ObjectReader& reader, std::string_view name, Bytes& out) {
+void read_bytes(json::ObjectReader& reader, std::string_view name, std::optional<Bytes>& out) {
   std::int64_t count = 0;
-  if (!reader.integer(name, count, 1, kMaxWhole)) return false;
-  out = Bytes(static_cast<std::uint64_t>(count));
-  return true;
+  if (reader.integer(name, count, 1, kMaxWhole)) out = Bytes(static_cast<std::uint64_t>(count));
 }
 
-void read_limit_fields(json::ObjectReader& reader, control::Limits& out) {
+void read_limit_fields(json::ObjectReader& reader, control::LimitChanges& out) {
   read_bytes(reader, "memory_bytes", out.memory);
   read_bytes(reader, "disk_bytes", out.disk);
   double cpus = 0;
@@ -113,11 +111,17 @@ void refuse_for_now(json::ObjectReader& reader, std::string_view name, std::stri
 
 bool read_limits(json::ObjectReader& reader, control::Limits& out) {
   bool found = false;
+  control::LimitChanges named;
   reader.object("limits", [&](json::ObjectReader& fields) {
     found = true;
-    read_limit_fields(fields, out);
+    read_limit_fields(fields, named);
   });
+  out = with(out, named);
   return found;
+}
+
+void read_limits(json::ObjectReader& reader, control::LimitChanges& out) {
+  reader.object("limits", [&out](json::ObjectReader& fields) { read_limit_fields(fields, out); });
 }
 
 void read_mounts(json::ObjectReader& reader, std::vector<control::MountRequest>& out) {

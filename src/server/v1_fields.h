@@ -28,6 +28,7 @@ void read_runtime_and_egress(json::ObjectReader& reader);
 void refuse_for_now(json::ObjectReader& reader, std::string_view name, std::string_view instead);
 // `limits`; what is left out stays as it is in `out`. Whether the field was there.
 bool read_limits(json::ObjectReader& reader, control::Limits& out);
+void read_limits(json::ObjectReader& reader, control::LimitChanges& out);
 // `mounts`: [{"token","target","read_only"}].
 void read_mounts(json::ObjectReader& reader, std::vector<control::MountRequest>& out);
 // `files`: {path: text or {"base64"}}.

@@ -26,11 +26,12 @@ io::Task<http::Response> update(Control& control, Call call) {
   auto refusal = read_body(call.request.body, [&changes](json::ObjectReader& reader) {
     read_label_changes(reader, changes);
     read_life(reader, changes.life);
-    refuse_for_now(reader, "limits", "the limits of a sandbox are those that it was made with");
+    read_limits(reader, changes.limits);
     refuse_for_now(reader, "egress", "sandboxes have no network today");
   });
   if (refusal) co_return *std::move(refusal);
-  LMSB_CO_TRY(const auto info, control.update(call.who, call.request.params["id"], std::move(changes)));
+  std::string id = call.request.params["id"];
+  LMSB_CO_TRY(const auto info, co_await control.update(std::move(call.who), std::move(id), std::move(changes)));
   co_return http::Response::json(200, sandbox_text(info));
 }
 

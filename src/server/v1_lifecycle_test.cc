@@ -38,10 +38,22 @@ TEST(LifecycleRoutes, ChangeLabelsAndLimitsOfALife) {
   EXPECT_FALSE(changed.life.at_timeout);
 }
 
+TEST(LifecycleRoutes, ChangeTheLimitsThatAreNamed) {
+  Fixture fixture;
+  const auto answer = fixture.send("PATCH", "/v1/sandboxes/box", R"({"limits":{"memory_bytes":67108864,"cpus":0.5}})");
+  EXPECT_EQ(answer.status, 200) << answer.body;
+  const auto& limits = fixture.control.changed.limits;
+  EXPECT_EQ(limits.memory, Bytes::MiB(64));
+  EXPECT_EQ(limits.cpu_millis, 500U);
+  EXPECT_FALSE(limits.processes);
+  EXPECT_FALSE(limits.disk);
+}
+
 TEST(LifecycleRoutes, SayWhatIsWrongWithAChange) {
   Fixture fixture;
-  for (const char* body : {R"({"labels":[]})", R"({"labels":{"a":1}})", R"({"timeout_ms":-1})",
-                           R"({"on_idle":"sleep"})", R"({"limits":{"cpus":2}})", R"({"name":"new"})"}) {
+  for (const char* body :
+       {R"({"labels":[]})", R"({"labels":{"a":1}})", R"({"timeout_ms":-1})", R"({"on_idle":"sleep"})",
+        R"({"limits":{"cpus":-2}})", R"({"limits":{"swap":2}})", R"({"name":"new"})"}) {
     const auto answer = fixture.send("PATCH", "/v1/sandboxes/box", body);
     EXPECT_EQ(answer.status, 400) << body;
   }

@@ -316,8 +316,8 @@ def _(c):
         equal(c.send("POST", path + "/resume").json["state"], "running")
         changed = c.send("PATCH", path, b'{"labels": {"a": "1"}, "timeout_ms": 0}', JSON)
         equal((changed.json["labels"], changed.json["expires_at"]), ({"a": "1"}, None))
-        wrong = c.send("PATCH", path, b'{"on_idle": "sleep", "limits": {"cpus": 1}}', JSON)
-        equal((wrong.status, [fault["path"] for fault in wrong.json["error"]["fields"]]), (400, ["on_idle", "limits"]))
+        wrong = c.send("PATCH", path, b'{"on_idle": "sleep", "limits": {"cpus": -1}}', JSON)
+        equal((wrong.status, [fault["path"] for fault in wrong.json["error"]["fields"]]), (400, ["on_idle", "limits.cpus"]))
     finally:
         c.send("DELETE", path)
 

@@ -16,6 +16,8 @@ void check_request(const std::vector<std::uint8_t>& message) {
     if (validate(launch->plan).ok()) (void)to_text(launch->plan);
   } else if (const auto* destroy = std::get_if<DestroyRequest>(&request)) {
     LMSB_ASSERT(message.size() == sizeof *destroy && destroy->header.operation == LauncherOperation::destroy);
+  } else if (const auto* limit = std::get_if<LimitRequest>(&request)) {
+    LMSB_ASSERT(message.size() == sizeof *limit && limit->header.operation == LauncherOperation::limit);
   } else if (message.size() < sizeof(LauncherHeader)) {
     LMSB_ASSERT(std::get<UnknownRequest>(request).request == 0);
   }

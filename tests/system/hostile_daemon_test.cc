@@ -74,6 +74,77 @@ TEST_F(HostileDaemon, GetsNoMoreThanThePolicyAllows) {
   EXPECT_THAT(mounts, testing::HasSubstr("size=65536k")) << "the writable layer";
 }
 
+class Limited : public HostileDaemon {
+ protected:
+  // Launches one that lives until the end of the test. Returns its serial.
+  std::uint64_t launched(sandbox::Lifetime lifetime) {
+    sandbox::LaunchPlan plan = good_plan();
+    plan.lifetime = lifetime;
+    plan.processes = 32;
+    sandboxes_.push_back(launch(plan));
+    return answer_.serial;
+  }
+  void send_limit(std::uint64_t serial, std::uint64_t memory, std::uint32_t cpu, std::uint32_t processes) {
+    const sandbox::LimitRequest request{{LauncherOperation::limit, 2}, serial, memory, cpu, processes};
+    send_raw(&request, sizeof request);
+  }
+  sandbox::LauncherAnswer limit(std::uint64_t serial, std::uint64_t memory, std::uint32_t cpu,
+                                std::uint32_t processes) {
+    send_limit(serial, memory, cpu, processes);
+    ReceivedFds none;
+    return receive(none);
+  }
+  std::string memory_of(const std::string& guest) {
+    return limit_of(guest, "memory", "memory.limit_in_bytes", "memory.max");
+  }
+  std::vector<ReceivedFds> sandboxes_;
+};
+
+constexpr std::uint64_t kMemory = 64U << 20U;
+
+TEST_F(Limited, KeptSandboxesGetOthersWithinThePolicyAlone) {
+  const std::uint64_t kept = launched(sandbox::Lifetime::kept);
+  const std::string guest = this->guest();
+  EXPECT_EQ(limit(kept, Bytes::GiB(30).count(), 64'000, 8).failed_step, LauncherStep::none);
+  EXPECT_EQ(memory_of(guest), std::to_string(Bytes::GiB(2).count()));
+  EXPECT_EQ(limit_of(guest, "cpu", "cpu.cfs_quota_us", "cpu.max").substr(0, 5), "50000");
+  EXPECT_EQ(limit_of(guest, "pids", "pids.max", "pids.max"), "8");
+  EXPECT_EQ(limit(kept, kMemory, 100, 10'000).failed_step, LauncherStep::none);
+  EXPECT_EQ(limit_of(guest, "pids", "pids.max", "pids.max"), "32") << "no more than it began with";
+  EXPECT_EQ(memory_of(guest), std::to_string(kMemory));
+}
+
+TEST_F(Limited, WhatMakesNoSenseIsRefused) {
+  const std::uint64_t kept = launched(sandbox::Lifetime::kept);
+  EXPECT_EQ(limit(kept, kMemory, 100, 0).failed_step, LauncherStep::validate);
+  EXPECT_EQ(limit(kept, kMemory, 0, 8).failed_step, LauncherStep::validate);
+  EXPECT_EQ(limit(kept, 0, 100, 8).failed_step, LauncherStep::validate);
+  EXPECT_EQ(limit(kept + 100, kMemory, 100, 8).failed_step, LauncherStep::not_found);
+  EXPECT_EQ(limit(launched(sandbox::Lifetime::one_shot), kMemory, 100, 8).failed_step, LauncherStep::validate);
+  EXPECT_EQ(limit(kept, kMemory, 100, 8).failed_step, LauncherStep::none);
+}
+
+TEST_F(Limited, OneChangeAtATimeAndNoneOutlivesItsSandbox) {
+  const std::uint64_t kept = launched(sandbox::Lifetime::kept);
+  constexpr int kChanges = 50;
+  for (int i = 0; i < kChanges; ++i) send_limit(kept, kMemory + 4096U * static_cast<unsigned>(i), 100, 8);
+  const sandbox::DestroyRequest destroy{{LauncherOperation::destroy, 3}, kept};
+  send_raw(&destroy, sizeof destroy);
+  int answers = 0;
+  for (bool is_gone = false; !is_gone;) {
+    ReceivedFds none;
+    const auto answer = receive(none);
+    is_gone = answer.request == 3;
+    if (!is_gone) ++answers;
+    const bool is_known = answer.error == 0 || answer.error == EAGAIN || answer.error == ENOENT;
+    EXPECT_TRUE(is_known) << answer.error;
+  }
+  EXPECT_EQ(answers, kChanges);
+  EXPECT_EQ(limit(kept, kMemory, 100, 8).failed_step, LauncherStep::not_found);
+  const std::string launcher = std::to_string(child_);
+  EXPECT_EQ(os::read_text("/proc/" + launcher + "/task/" + launcher + "/children").find(' '), std::string::npos);
+}
+
 TEST_F(HostileDaemon, CannotLaunchTwoSandboxesOfOneId) {
   const sandbox::LaunchPlan plan = good_plan();
   EXPECT_EQ(ask(plan).failed_step, LauncherStep::none);

@@ -2,6 +2,7 @@
 """The lives of kept sandboxes: paused and resumed, limits, what they use, and what is told of them."""
 import http.client
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -329,6 +330,152 @@ class Limits(LifecycleTest):
         self.assertEqual(self.create(name="stays")["idle_ms"], 0)
         unnamed = self.create()
         self.assertEqual((unnamed["idle_ms"], unnamed["on_idle"]), (3_600_000, "pause"))
+
+
+MIB = 1 << 20
+
+
+class Resources(LifecycleTest):
+    """What a sandbox may use, changed while it lives."""
+
+    def change(self, box, **limits):
+        return self.daemon.request("PATCH", "/v1/sandboxes/" + box, {"limits": limits})
+
+    def changed(self, box, **limits):
+        answer = self.change(box, **limits)
+        self.assertEqual(answer.status, 200, answer.body)
+        for name, value in limits.items():
+            self.assertEqual(answer.json()["limits"][name], value)
+            self.assertEqual(self.get(box, "/stats").json()["limits"][name], value)
+
+    def outcome(self, box, megabytes):
+        """How a command ends that wants so much memory."""
+        cmd = f"python3 -c 'x = bytearray({megabytes} << 20); print(len(x))'"
+        return self.exec(box, cmd).json()["outcome"]
+
+    def test_memory_is_what_was_said_last(self):
+        box = self.create(limits={"memory_bytes": 512 * MIB})["id"]
+        self.assertEqual(self.outcome(box, 150), "exited")
+        self.changed(box, memory_bytes=100 * MIB)
+        self.assertEqual(self.outcome(box, 150), "oom_killed")
+        self.changed(box, memory_bytes=400 * MIB)
+        self.assertEqual(self.outcome(box, 150), "exited")
+        self.assertEqual(self.exec(box, "echo alive").json()["stdout"], "alive\n")
+
+    def hold(self, box, megabytes):
+        """A process that has so much memory."""
+        code = f"x = bytearray({megabytes} << 20); print(1, flush=True); import time; time.sleep(4713)"
+        holder = self.start(box, f"python3 -c '{code}'")
+        lmsb.wait_until(lambda: self.output_end(box, holder) > 0, f"{megabytes} MiB")
+        return holder
+
+    def test_memory_that_is_used_is_not_taken_away(self):
+        box = self.create(limits={"memory_bytes": 512 * MIB})["id"]
+        holder = self.hold(box, 100)
+        before = self.get(box).json()["limits"]
+        self.refused(self.change(box, memory_bytes=90 * MIB, cpus=0.5, processes=9), 409, "limit_in_use")
+        self.assertEqual(self.get(box).json()["limits"], before)
+        self.assertEqual(self.get(box, f"/processes/{holder}").json()["state"], "running")
+        self.changed(box, memory_bytes=300 * MIB)
+        self.assertEqual(self.outcome(box, 250), "oom_killed")
+
+    def test_the_page_cache_is_given_back_for_it(self):
+        # Files of the machine that image `host` shows, and that nobody has in memory: who reads them has them to account for.
+        paths = [path for path in pathlib.Path("/usr/lib").rglob("*") if path.is_file() and not path.is_symlink()]
+        paths = sorted(paths, key=lambda path: path.stat().st_size)[-40:]
+        for path in paths:
+            with open(path, "rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if sum(path.stat().st_size for path in paths) < 100 * MIB:
+            self.skipTest("the machine's /usr/lib is too small to fill memory with")
+        box = self.create(limits={"memory_bytes": 512 * MIB})["id"]
+        self.exec(box, f"cat {' '.join(map(str, paths))} > /dev/null")
+        self.assertGreater(self.get(box, "/stats").json()["memory_bytes"], 50 * MIB)
+        self.changed(box, memory_bytes=40 * MIB)
+        self.assertLessEqual(self.get(box, "/stats").json()["memory_bytes"], 40 * MIB)
+        self.assertEqual(self.exec(box, "echo alive").json()["stdout"], "alive\n")
+
+    def test_files_in_memory_are_not_taken_away(self):
+        box = self.create(limits={"memory_bytes": 512 * MIB, "disk_bytes": 200 * MIB})["id"]
+        self.assertEqual(self.exec(box, "head -c 100M /dev/zero > big; wc -c < big").json()["stdout"], f"{100 * MIB}\n")
+        self.refused(self.change(box, memory_bytes=64 * MIB), 409, "limit_in_use")
+        self.assertEqual(self.exec(box, "rm big; echo gone").json()["stdout"], "gone\n")
+        self.changed(box, memory_bytes=64 * MIB)
+
+    def test_processes_are_lowered_and_raised_up_to_what_they_were(self):
+        box = self.create(limits={"processes": 64})["id"]
+        many = "for i in $(seq 30); do sleep 5 & done 2>/dev/null; kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; echo end"
+        self.assertEqual(self.exec(box, many).json()["stdout"], "end\n")
+        self.changed(box, processes=10)
+        self.assertNotEqual(self.exec(box, many).json()["stdout"], "end\n")
+        self.changed(box, processes=64)
+        self.assertEqual(self.exec(box, many).json()["stdout"], "end\n")
+        self.refused(self.change(box, processes=65), 400, "limit_fixed")
+
+    def quota(self, box):
+        """What the kernel has, in thousandths of a processor."""
+        for path in pathlib.Path("/sys/fs/cgroup").glob(f"cpu*/lmsb-*/{box}/cpu.cfs_quota_us"):
+            return int(path.read_text()) // 100
+        for path in pathlib.Path("/sys/fs/cgroup").rglob(f"lmsb-*/{box}/cpu.max"):
+            return int(path.read_text().split()[0]) // 100
+        return None
+
+    def test_processors_are_shared_out_anew(self):
+        box = self.create(limits={"cpus": 1})["id"]
+        self.assertEqual(self.quota(box), 1000)
+        self.changed(box, cpus=0.1)
+        self.assertEqual(self.quota(box), 100)
+
+    def memory(self, box):
+        """The limit that the kernel has."""
+        for path in pathlib.Path("/sys/fs/cgroup").glob(f"memory/lmsb-*/{box}/memory.limit_in_bytes"):
+            return int(path.read_text())
+        for path in pathlib.Path("/sys/fs/cgroup").rglob(f"lmsb-*/{box}/memory.max"):
+            return int(path.read_text())
+        return None
+
+    def test_a_client_that_goes_away_leaves_them_whole(self):
+        box = self.create(limits={"memory_bytes": 512 * MIB})["id"]
+        for size in range(64, 74):
+            connection = http.client.HTTPConnection(self.daemon.host, self.daemon.port, timeout=60)
+            connection.request("PATCH", f"/v1/sandboxes/{box}", json.dumps({"limits": {"memory_bytes": size * MIB}}),
+                               {"Content-Type": "application/json"})
+            connection.close()
+        self.changed(box, cpus=0.25)
+        self.assertEqual(self.quota(box), 250)
+        told = lambda: self.get(box).json()["limits"]["memory_bytes"]
+        lmsb.wait_until(lambda: told() == self.memory(box) == told(), "what is said is what the kernel has")
+
+    def test_many_changes_at_once_leave_what_one_of_them_said(self):
+        box = self.create(limits={"memory_bytes": 512 * MIB})["id"]
+        calls = [InBackground(lambda n=n: self.change(box, cpus=n / 100, memory_bytes=(64 + n) * MIB)) for n in range(10, 22)]
+        self.assertEqual({call.result().status for call in calls}, {200})
+        limits = self.get(box).json()["limits"]
+        number = self.quota(box) // 10
+        self.assertEqual((limits["cpus"], limits["memory_bytes"]), (number / 100, (64 + number) * MIB))
+
+    def test_one_that_is_deleted_meanwhile_is_gone(self):
+        box = self.create(limits={"memory_bytes": 512 * MIB})["id"]
+        calls = [InBackground(lambda n=n: self.change(box, memory_bytes=(64 + n) * MIB)) for n in range(10)]
+        self.remove(box)
+        self.assertLessEqual({call.result().status for call in calls}, {200, 404, 503})
+        self.assertEqual(self.get(box).status, 404)
+
+    def test_what_cannot_be_changed_says_so(self):
+        box = self.create()["id"]
+        now = self.get(box).json()["limits"]
+        self.refused(self.change(box, disk_bytes=now["disk_bytes"] * 2), 400, "limit_fixed")
+        self.changed(box, disk_bytes=now["disk_bytes"])
+        self.refused(self.change(box, memory_bytes=1), 400, "limit_out_of_bounds")
+        self.refused(self.change(box, cpus=1000), 403, "policy_denied")
+        self.assertEqual(self.get(box).json()["limits"], now)
+
+    def test_those_of_a_paused_one_are_changed_too(self):
+        box = self.create()["id"]
+        self.pause(box)
+        self.changed(box, memory_bytes=64 * MIB)
+        self.resume(box)
+        self.assertEqual(self.outcome(box, 100), "oom_killed")
 
 
 class Told(LifecycleTest):

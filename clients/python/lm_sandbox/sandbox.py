@@ -146,10 +146,13 @@ class Sandbox:
         self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/resume"))
 
     def update(self, *, labels: Mapping[str, str | None] | None = None, timeout: float | None = None,
-               idle: float | None = None, on_timeout: str | None = None, on_idle: str | None = None) -> None:
-        """Changes what is said: labels (None takes one away), and the limits of its life (create()), `timeout` from
-        now on."""
-        asked = f.given(labels=None if labels is None else dict(labels), **_life(timeout, idle, on_timeout, on_idle))
+               idle: float | None = None, on_timeout: str | None = None, on_idle: str | None = None,
+               limits: f.LimitsLike | None = None) -> None:
+        """Changes what is said: labels (None takes one away), the limits of its life (create()), `timeout` from now
+        on, and what it may use: memory no lower than what it uses (limit_in_use), processes no higher than at its
+        beginning."""
+        asked = f.given(labels=None if labels is None else dict(labels), limits=f.limits(limits),
+                        **_life(timeout, idle, on_timeout, on_idle))
         self.info = SandboxInfo.of(self._client.call("PATCH", self._path, asked))
 
     def stats(self) -> Stats:

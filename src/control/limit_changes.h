@@ -1,0 +1,28 @@
+#pragma once
+// LimitChanges: what of a kept sandbox's limits is to change while it lives. Pure.
+#include <cstdint>
+#include <optional>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "sandbox/limits.h"
+
+namespace lmsb::control {
+
+// Nothing = as it is.
+struct LimitChanges {
+  std::optional<Bytes> memory;
+  std::optional<std::uint32_t> cpu_millis;
+  std::optional<std::uint32_t> processes;
+  std::optional<Bytes> disk;
+  bool is_something() const { return memory || cpu_millis || processes || disk; }
+};
+
+sandbox::Limits with(sandbox::Limits limits, const LimitChanges& changes);
+
+// `now` with the changes, for a sandbox that was made with `made`. Its writable layer was sized and its own limit of
+// processes set then: the disk stays, and processes can be lowered and raised up to what they were. Errors:
+// limit_fixed, limit_out_of_bounds.
+Result<sandbox::Limits> changed(const sandbox::Limits& made, const sandbox::Limits& now, const LimitChanges& changes);
+
+}  // namespace lmsb::control

@@ -1,0 +1,50 @@
+#include "control/limit_changes.h"
+
+#include <gtest/gtest.h>
+
+namespace lmsb::control {
+namespace {
+
+constexpr sandbox::Limits kMade{Bytes::GiB(1), 1000, 256, Bytes::GiB(2)};
+
+LimitChanges memory(Bytes bytes) {
+  LimitChanges changes;
+  changes.memory = bytes;
+  return changes;
+}
+
+TEST(LimitChanges, LeaveAloneWhatTheyDoNotName) {
+  const auto limits = changed(kMade, kMade, memory(Bytes::MiB(64)));
+  ASSERT_TRUE(limits.ok());
+  EXPECT_EQ(limits->memory, Bytes::MiB(64));
+  EXPECT_EQ(limits->cpu_millis, 1000U);
+  EXPECT_EQ(limits->processes, 256U);
+  EXPECT_FALSE(LimitChanges().is_something());
+  EXPECT_TRUE(memory(Bytes::MiB(64)).is_something());
+}
+
+TEST(LimitChanges, KeepToTheBoundsOfAnySandbox) {
+  EXPECT_EQ(changed(kMade, kMade, memory(Bytes::MiB(1))).error().slug(), "limit_out_of_bounds");
+}
+
+TEST(LimitChanges, CannotChangeTheDisk) {
+  LimitChanges changes;
+  changes.disk = Bytes::GiB(3);
+  EXPECT_EQ(changed(kMade, kMade, changes).error().slug(), "limit_fixed");
+  changes.disk = kMade.disk;
+  EXPECT_TRUE(changed(kMade, kMade, changes).ok());
+}
+
+TEST(LimitChanges, RaiseProcessesNoHigherThanTheyWere) {
+  LimitChanges changes;
+  changes.processes = 10;
+  const auto lowered = changed(kMade, kMade, changes);
+  ASSERT_TRUE(lowered.ok());
+  changes.processes = 256;
+  EXPECT_EQ(changed(kMade, *lowered, changes)->processes, 256U);
+  changes.processes = 257;
+  EXPECT_EQ(changed(kMade, *lowered, changes).error().slug(), "limit_fixed");
+}
+
+}  // namespace
+}  // namespace lmsb::control

@@ -1,0 +1,157 @@
+#include "launcher/cgroup_limits.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <fcntl.h>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unistd.h>
+
+#include "os/files.h"
+
+namespace lmsb::launcher {
+namespace {
+
+constexpr const char* kMemory = "memory.limit_in_bytes";
+constexpr const char* kMemoryAndSwap = "memory.memsw.limit_in_bytes";
+constexpr std::uint64_t kLeastRoom = 4U << 20U;
+constexpr std::uint64_t kPage = 4096;
+constexpr int kTriesBack = 20;
+
+bool is_there(int directory, const char* name) { return ::faccessat(directory, name, W_OK, 0) == 0; }
+
+// The number behind `key` in lines of "key number"; 0 where there is none.
+std::uint64_t number_behind(std::string_view text, std::string_view key) {
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    if (!line.starts_with(key) || line.size() <= key.size() || line[key.size()] != ' ') continue;
+    std::uint64_t number = 0;
+    (void)std::from_chars(line.data() + key.size() + 1, line.data() + line.size(), number);
+    return number;
+  }
+  return 0;
+}
+
+// The number that a file begins with. Error with EIO: none.
+Result<std::uint64_t> number_in(int directory, const char* name) {
+  const std::string text = os::read_text_at(directory, name);
+  std::uint64_t number = 0;
+  if (std::from_chars(text.data(), text.data() + text.size(), number).ec == std::errc()) return number;
+  return Error::from_errno(EIO, std::string("cgroup: read ") + name);
+}
+
+// Takes a value back. What ends other writes (a timer) must not end this one.
+void write_back(int directory, const char* name, const std::string& text) {
+  for (int tries = 0; tries < kTriesBack; ++tries) {
+    const Status written = os::write_text_at(directory, name, text);
+    if (written.ok() || written.error().sys_errno() != EINTR) return;
+  }
+}
+
+// What the kernel cannot give back: memory of processes, files in memory, on v2 its own. Error: it does not say.
+Result<std::uint64_t> used_for_good(const BranchDirectories& branch) {
+  const std::string stat = os::read_text_at(branch.memory.get(), "memory.stat");
+  if (stat.empty()) return Error::from_errno(EIO, "cgroup: read memory.stat");
+  if (branch.is_v1) return number_behind(stat, "total_rss") + number_behind(stat, "total_shmem");
+  const std::uint64_t kernel = number_behind(stat, "kernel");
+  const std::uint64_t spare = std::min(kernel, number_behind(stat, "slab_reclaimable"));
+  return number_behind(stat, "anon") + number_behind(stat, "shmem") + kernel - spare;
+}
+
+Status check_room(const BranchDirectories& branch, std::uint64_t bytes) {
+  LMSB_TRY(const std::uint64_t used, used_for_good(branch));
+  if (used + std::max(kLeastRoom, bytes / 8) <= bytes) return {};
+  return Error::from_errno(EBUSY, "cgroup: lower the memory limit");
+}
+
+// The kernel keeps memory <= memory and swap at each step.
+Status change_memory_v1(int directory, std::uint64_t from, std::uint64_t to) {
+  const std::string limit = std::to_string(to);
+  if (!is_there(directory, kMemoryAndSwap)) return os::write_text_at(directory, kMemory, limit);
+  const bool raises = to > from;
+  LMSB_CHECK(os::write_text_at(directory, raises ? kMemoryAndSwap : kMemory, limit));
+  Status second = os::write_text_at(directory, raises ? kMemory : kMemoryAndSwap, limit);
+  if (!second.ok()) write_back(directory, raises ? kMemoryAndSwap : kMemory, std::to_string(from));
+  return second;
+}
+
+// memory.max kills when it is not enough to give back what can be: memory.high has that done first, without. The kernel
+// does not say how far it came, nor that a signal ended it.
+Status give_back_v2(int directory, std::uint64_t bytes) {
+  LMSB_CHECK(os::write_text_at(directory, "memory.high", std::to_string(bytes)));
+  LMSB_TRY(const std::uint64_t used, number_in(directory, "memory.current"));
+  return used <= bytes ? Status() : Error::from_errno(EBUSY, "cgroup: lower the memory limit");
+}
+
+Status change_memory_v2(int directory, std::uint64_t from, std::uint64_t to) {
+  Status changed = to < from ? give_back_v2(directory, to) : Status();
+  if (changed.ok()) changed = os::write_text_at(directory, "memory.max", std::to_string(to));
+  write_back(directory, "memory.high", "max");
+  return changed;
+}
+
+Status change_memory(const BranchDirectories& branch, std::uint64_t from, std::uint64_t to) {
+  if (to < from) LMSB_CHECK(check_room(branch, to));
+  const int directory = branch.memory.get();
+  return branch.is_v1 ? change_memory_v1(directory, from, to) : change_memory_v2(directory, from, to);
+}
+
+Status limit_cpu(const BranchDirectories& branch, std::uint32_t millis) {
+  return branch.is_v1 ? limit_cpu_v1(branch.cpu.get(), millis) : limit_cpu_v2(branch.cpu.get(), millis);
+}
+
+}  // namespace
+
+Status limit_memory_v1(int directory, std::uint64_t bytes) {
+  const std::string limit = std::to_string(bytes);
+  LMSB_CHECK(os::write_text_at(directory, kMemory, limit));
+  if (!is_there(directory, kMemoryAndSwap)) return {};
+  return os::write_text_at(directory, kMemoryAndSwap, limit);
+}
+
+Status limit_memory_v2(int directory, std::uint64_t bytes) {
+  LMSB_CHECK(os::write_text_at(directory, "memory.max", std::to_string(bytes)));
+  if (!is_there(directory, "memory.swap.max")) return {};
+  return os::write_text_at(directory, "memory.swap.max", "0");
+}
+
+Status limit_cpu_v1(int directory, std::uint32_t millis) {
+  return os::write_text_at(directory, "cpu.cfs_quota_us", std::to_string(std::uint64_t{millis} * 100));
+}
+
+Status limit_cpu_v2(int directory, std::uint32_t millis) {
+  return os::write_text_at(directory, "cpu.max", std::to_string(std::uint64_t{millis} * 100) + " 100000");
+}
+
+Status limit_processes(int directory, std::uint64_t count) {
+  return os::write_text_at(directory, "pids.max", std::to_string(count));
+}
+
+Result<BranchLimits> limits_now(const BranchDirectories& branch) {
+  BranchLimits now;
+  LMSB_TRY(now.memory_bytes, number_in(branch.memory.get(), branch.is_v1 ? kMemory : "memory.max"));
+  LMSB_TRY(const std::uint64_t quota, number_in(branch.cpu.get(), branch.is_v1 ? "cpu.cfs_quota_us" : "cpu.max"));
+  now.cpu_millis = static_cast<std::uint32_t>(quota / 100);
+  LMSB_TRY(const std::uint64_t processes, number_in(branch.processes.get(), "pids.max"));
+  now.processes = static_cast<std::uint32_t>(processes);
+  return now;
+}
+
+// Memory last: to go back from the others needs nothing that could be refused.
+Status change_limits(const BranchDirectories& branch, const BranchLimits& to) {
+  LMSB_TRY(const BranchLimits from, limits_now(branch));
+  const std::uint64_t memory = to.memory_bytes / kPage * kPage;  // as the kernel keeps it
+  if (to.cpu_millis != from.cpu_millis) LMSB_CHECK(limit_cpu(branch, to.cpu_millis));
+  Status changed;
+  if (to.processes != from.processes) changed = limit_processes(branch.processes.get(), to.processes);
+  if (changed.ok() && memory != from.memory_bytes) changed = change_memory(branch, from.memory_bytes, memory);
+  if (changed.ok()) return {};
+  if (to.processes != from.processes) (void)limit_processes(branch.processes.get(), from.processes);
+  if (to.cpu_millis != from.cpu_millis) (void)limit_cpu(branch, from.cpu_millis);
+  return changed;
+}
+
+}  // namespace lmsb::launcher

@@ -1,0 +1,128 @@
+#include "launcher/cgroup_limits.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <filesystem>
+#include <string>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "launcher/limit_changer.h"
+#include "os/files.h"
+
+namespace lmsb::launcher {
+namespace {
+
+constexpr std::uint64_t kMiB = 1U << 20U;
+constexpr BranchLimits kNow{512 * kMiB, 1000, 64};
+constexpr const char* kMemoryNow = "536870912";
+
+// Plain files in the place of the kernel's: they take any value, and one that is missing is refused.
+class CgroupLimits : public testing::Test {
+ protected:
+  CgroupLimits() {
+    std::string pattern = "/tmp/lmsb-limits-XXXXXX";
+    path_ = ::mkdtemp(pattern.data());
+    for (UniqueFd* directory : {&branch_.memory, &branch_.cpu, &branch_.processes})
+      directory->reset(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
+  ~CgroupLimits() override { std::filesystem::remove_all(path_); }
+
+  void write(const std::string& name, const std::string& text) {
+    const UniqueFd file(::open((path_ + "/" + name).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    EXPECT_TRUE(os::write_all(file.get(), text));
+  }
+  // What was written last, whatever longer text it stands on.
+  std::string read(const std::string& name) const { return os::read_text(path_ + "/" + name).substr(0, 10); }
+  void make_v1(std::uint64_t used) {
+    branch_.is_v1 = true;
+    write("memory.stat", "rss 1\ntotal_rss_huge 9\ntotal_rss " + std::to_string(used) + "\ntotal_shmem 0\n");
+    for (const char* name : {"memory.limit_in_bytes", "memory.memsw.limit_in_bytes"}) write(name, kMemoryNow);
+    write("cpu.cfs_quota_us", "100000");
+    write("pids.max", "64");
+  }
+  void make_v2(std::uint64_t used) {
+    write("memory.stat", "anon " + std::to_string(used) + "\nfile 7\nshmem 0\nkernel 0\n");
+    write("memory.current", std::to_string(used));
+    write("memory.max", kMemoryNow);
+    write("memory.high", "max");
+    write("cpu.max", "100000 100000");
+    write("pids.max", "64");
+  }
+  Status change(BranchLimits to) const { return change_limits(branch_, to); }
+
+  std::string path_;
+  BranchDirectories branch_;
+};
+
+TEST_F(CgroupLimits, AreWrittenWhereTheyDiffer) {
+  make_v1(kMiB);
+  ASSERT_TRUE(change({kNow.memory_bytes, 500, 64}).ok());
+  EXPECT_EQ(read("cpu.cfs_quota_us").substr(0, 5), "50000");
+  EXPECT_EQ(read("memory.limit_in_bytes"), kMemoryNow);
+  EXPECT_EQ(read("pids.max"), "64");
+}
+
+TEST_F(CgroupLimits, OfMemoryAndSwapAreOne) {
+  make_v1(kMiB);
+  ASSERT_TRUE(change({100 * kMiB, 1000, 64}).ok());
+  EXPECT_EQ(read("memory.limit_in_bytes").substr(0, 9), "104857600");
+  EXPECT_EQ(read("memory.memsw.limit_in_bytes").substr(0, 9), "104857600");
+}
+
+TEST_F(CgroupLimits, TakeNoMemoryAwayThatIsUsed) {
+  make_v1(95 * kMiB);
+  EXPECT_EQ(change({100 * kMiB, 500, 8}).error().sys_errno(), EBUSY) << "there would be no room for anything else";
+  EXPECT_EQ(read("memory.limit_in_bytes"), kMemoryNow);
+  EXPECT_EQ(read("cpu.cfs_quota_us").substr(0, 6), "100000") << "as it was before";
+  EXPECT_EQ(read("pids.max").substr(0, 2), "64");
+  EXPECT_TRUE(change({600 * kMiB, 1000, 64}).ok()) << "more is always well";
+}
+
+// A pipe that nobody reads, in the place of the file that is written first: to open it waits, as the kernel would.
+TEST_F(CgroupLimits, AreNotWaitedForWithoutEnd) {
+  make_v2(kMiB);
+  ASSERT_EQ(::unlink((path_ + "/memory.high").c_str()), 0);
+  ASSERT_EQ(::mkfifo((path_ + "/memory.high").c_str(), 0600), 0);
+  auto changer = start_limit_changer(branch_, {100 * kMiB, 500, 8}, std::chrono::milliseconds(100));
+  ASSERT_TRUE(changer.ok());
+  int status = 0;
+  ASSERT_EQ(::waitpid(changer->pid, &status, 0), changer->pid);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), EBUSY);
+  EXPECT_EQ(read("memory.max"), kMemoryNow);
+  EXPECT_EQ(read("cpu.max").substr(0, 6), "100000") << "as it was before";
+  EXPECT_EQ(read("pids.max").substr(0, 2), "64");
+}
+
+TEST_F(CgroupLimits, AreRefusedWhereTheKernelDoesNotSayWhatIsUsed) {
+  make_v1(kMiB);
+  write("memory.stat", "");
+  EXPECT_EQ(change({100 * kMiB, 1000, 64}).error().sys_errno(), EIO);
+}
+
+TEST_F(CgroupLimits, HaveTheKernelGiveBackBeforeItWouldKill) {
+  make_v2(kMiB);
+  ASSERT_TRUE(change({100 * kMiB, 500, 64}).ok());
+  EXPECT_EQ(read("memory.max").substr(0, 9), "104857600");
+  EXPECT_EQ(read("memory.high").substr(0, 3), "max");
+  EXPECT_EQ(read("cpu.max").substr(0, 10), "50000 1000");
+  make_v2(95 * kMiB);
+  EXPECT_EQ(change({100 * kMiB, 1000, 64}).error().sys_errno(), EBUSY);
+  write("memory.stat", "anon 1048576\nkernel 99614720\nslab_reclaimable 94371840\nshmem 0\n");
+  EXPECT_TRUE(change({100 * kMiB, 1000, 64}).ok()) << "what the kernel remembers of files is given back, too";
+  make_v2(95 * kMiB);
+  EXPECT_EQ(change({100 * kMiB, 1000, 64}).error().sys_errno(), EBUSY);
+  EXPECT_EQ(read("memory.max"), kMemoryNow);
+  make_v2(kMiB);
+  write("memory.current", std::to_string(101 * kMiB));
+  EXPECT_EQ(change({100 * kMiB, 1000, 64}).error().sys_errno(), EBUSY) << "it could give back, but did not come so far";
+  EXPECT_EQ(read("memory.max"), kMemoryNow);
+  EXPECT_EQ(read("memory.high").substr(0, 3), "max");
+}
+
+}  // namespace
+}  // namespace lmsb::launcher

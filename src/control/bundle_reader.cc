@@ -8,9 +8,9 @@ namespace lmsb::control {
 
 using guest_protocol::BundleEntry;
 
-std::vector<File> read_bundle(std::string_view bundle) {
-  std::vector<File> files;
-  while (bundle.size() >= sizeof(BundleEntry) && files.size() < guest_protocol::kMaxBundleFiles) {
+Bundle read_bundle(std::string_view bundle) {
+  Bundle found;
+  for (std::uint32_t i = 0; i < guest_protocol::kMaxBundleFiles && bundle.size() >= sizeof(BundleEntry); ++i) {
     BundleEntry entry{};
     std::memcpy(&entry, bundle.data(), sizeof entry);
     bundle.remove_prefix(sizeof entry);
@@ -19,10 +19,14 @@ std::vector<File> read_bundle(std::string_view bundle) {
     const std::string path(bundle.substr(0, entry.path_size));
     bundle.remove_prefix(entry.path_size);
     if (entry.content_size > bundle.size()) break;
-    if (entry.error == 0) files.push_back({path, std::string(bundle.substr(0, entry.content_size))});
+    if (entry.error == 0) {
+      found.files.push_back({path, std::string(bundle.substr(0, entry.content_size))});
+    } else {
+      found.errors.emplace(path, entry.error);
+    }
     bundle.remove_prefix(entry.content_size);
   }
-  return files;
+  return found;
 }
 
 }  // namespace lmsb::control

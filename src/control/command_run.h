@@ -21,8 +21,11 @@ io::Task<ExecResult> run_command(boost::asio::io_context& loop, SandboxHandle& s
 // Writes files into the sandbox, as its user. Errors name the first file that could not be written.
 io::Task<void> put_files(boost::asio::io_context& loop, SandboxHandle& sandbox, std::string cwd,
                          std::vector<File> files);
-// Reads files; those that cannot be read are left out. At most `cap` octets in all.
-io::Task<std::vector<File>> get_files(boost::asio::io_context& loop, SandboxHandle& sandbox, std::string cwd,
-                                      std::vector<std::string> paths, Bytes cap);
+// Whether files may be asked for by these names. Errors: too_many_files, invalid_path.
+Status check_paths(const std::vector<std::string>& paths);
+// Reads files by names that have been checked, in their order, at most `cap` octets in all; says why of those that do
+// not come.
+io::Always<CollectedFiles> collect_files(boost::asio::io_context& loop, SandboxHandle& sandbox, std::string cwd,
+                                         std::vector<std::string> paths, Bytes cap);
 
 }  // namespace lmsb::control

@@ -152,6 +152,7 @@ io::Task<Fleet::Handle> Engine::obtain(sandbox::SandboxSpec spec) {
 io::Task<Engine::OneShotPlace> Engine::place_once(const OneShot& request) {
   LMSB_CO_CHECK(check_command(request.command));
   LMSB_CO_CHECK(check_timeout(request.command.timeout, options_.policy.timeout));
+  LMSB_CO_CHECK(check_paths(request.collect));
   LMSB_CO_TRY(auto image, images_.find(request.image));
   LMSB_CO_TRY(auto spec, spec_of(image.name, request.limits, Lifetime::one_shot, request.mounts));
   OneShotPlace place;
@@ -169,10 +170,8 @@ io::Task<OneShotResult> Engine::run_once(Principal, OneShot request) {
   OneShotResult result;
   result.exec = std::move(ran);
   result.exec.usage.queue_ms = place.slot.waited_ms();
-  if (!request.collect.empty() && !place.sandbox->channel().is_closed()) {
-    LMSB_CO_TRY(result.files,
-                co_await get_files(loop_, *place.sandbox, cwd, std::move(request.collect), kMaxCollected));
-  }
+  if (!request.collect.empty())
+    result.collected = co_await collect_files(loop_, *place.sandbox, cwd, std::move(request.collect), kMaxCollected);
   fleet_.discard(std::move(place.sandbox));
   count(result.exec);
   add_hint(result.exec);

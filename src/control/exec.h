@@ -91,12 +91,18 @@ struct OneShot {
   Limits limits;
   std::vector<File> files;  // written before the command starts; relative to the working directory
   std::vector<MountRequest> mounts;
-  std::vector<std::string> collect;  // read after it ended; missing ones are left out
+  std::vector<std::string> collect;  // read after it ended
+};
+
+// The files that were asked for, each in one of both.
+struct CollectedFiles {
+  std::vector<File> files;
+  std::map<std::string, Error> left_out;  // why: file_not_found, is_a_directory, files_too_large, sandbox_lost ...
 };
 
 struct OneShotResult {
   ExecResult exec;
-  std::vector<File> files;
+  CollectedFiles collected;
 };
 
 }  // namespace lmsb::control

@@ -171,9 +171,12 @@ TEST(Run, KeepsTheOneShotDefaultsOfLimitsThatAreLeftOut) {
 
 TEST(Run, ReturnsFilesAsTextWhereTheyAreText) {
   Fixture f;
-  f.control.one_shot_result.files = {{"a", "text"}, {"b", "\xFF"}};
+  f.control.one_shot_result.collected.files = {{"a", "text"}, {"b", "\xFF"}};
+  f.control.one_shot_result.collected.left_out.emplace(
+      "c", Error(ErrorCode::not_found, "it is not there").with_slug("file_not_found"));
   EXPECT_THAT(f.send("POST", "/v1/run", R"({"cmd":"x"})").body,
-              HasSubstr(R"("files":{"a":"text","b":{"base64":"/w=="}}})"));
+              HasSubstr(R"("files":{"a":"text","b":{"base64":"/w=="}},)"
+                        R"("left_out":{"c":{"code":"file_not_found","message":"it is not there"}}})"));
 }
 
 TEST(Run, PrintsThePlanOfADryRun) {

@@ -48,7 +48,11 @@ http::Response run_answer(control::OneShotResult result) {
   out.begin_object();
   write_exec_fields(out, std::move(result.exec));
   out.key("files").begin_object();
-  for (const control::File& file : result.files) write_data(out.key(file.path), file.data);
+  for (const control::File& file : result.collected.files) write_data(out.key(file.path), file.data);
+  out.end_object().key("left_out").begin_object();
+  for (const auto& [path, why] : result.collected.left_out) {
+    out.key(path).begin_object().key("code").string(why.slug()).key("message").string(why.message()).end_object();
+  }
   out.end_object().end_object();
   return http::Response::json(200, std::move(out).str());
 }

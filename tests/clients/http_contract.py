@@ -230,6 +230,7 @@ def _(c):
     result = c.run("cat a b | tr a-z A-Z > c; cp b d", files={"a": "text", "b": {"base64": octets}},
                    collect=["a", "d", "missing"])
     equal(result["files"], {"a": "text", "d": {"base64": octets}})
+    equal({path: why["code"] for path, why in result["left_out"].items()}, {"missing": "file_not_found"})
 
 
 @check("output that is not UTF-8 comes as U+FFFD and as base64")

@@ -105,6 +105,7 @@ class OneShots(ClientTest):
         result = self.run_once("cat text; cat < blob > sub/copy; printf x > /tmp/abs",
                                files={"text": "\u20ac\n", "blob": octets, "sub/.keep": "", "me": HERE},
                                outputs=["sub/copy", "/tmp/abs", "me", "missing"])
+        self.assertEqual(result.left_out, {"missing": "file_not_found"})
         self.assertEqual((result.stdout, result.exit_code), ("\u20ac\n", 0))
         self.assertEqual(result.files, {"sub/copy": octets, "/tmp/abs": b"x", "me": HERE.read_bytes()})
 

@@ -4,7 +4,7 @@
 #include "guest_protocol/bundle.h"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto files = lmsb::control::read_bundle(lmsb::fuzz::text_of(data, size));
+  const auto files = lmsb::control::read_bundle(lmsb::fuzz::text_of(data, size)).files;
   std::size_t total = 0;
   for (const lmsb::control::File& file : files) {
     LMSB_ASSERT(file.path.size() <= lmsb::guest_protocol::kMaxBundlePath);

@@ -121,6 +121,17 @@ class Verdicts(lmsb.SystemTest):
         self.assertEqual(result["stdout"], "hello\n")
         self.assertEqual(result["files"]["result"], "out\n")
         self.assertNotIn("missing", result["files"])
+        self.assertEqual(result["left_out"]["missing"]["code"], "file_not_found")
+
+    def test_a_command_has_its_result_whatever_becomes_of_its_files(self):
+        result = self.daemon.run("mkdir d; head -c 30M /dev/zero > a; cp a b; echo c > c; echo done", collect=["d", "a", "b", "c"])
+        self.assertEqual((result["stdout"], len(result["files"]["a"])), ("done\n", 30 << 20))
+        codes = {path: why["code"] for path, why in result["left_out"].items()}
+        self.assertEqual(codes, {"d": "is_a_directory", "b": "files_too_large", "c": "files_too_large"})
+        killed = self.daemon.run("kill -9 -1; head -c 3G /dev/zero | tail", limits={"memory_bytes": 64 << 20}, collect=["a"])
+        self.assertEqual((killed["files"], list(killed["left_out"])), ({}, ["a"]))
+        refused = self.daemon.post("/v1/run", {"cmd": "echo x", "collect": [""]})
+        self.assertEqual((refused.status, refused.json()["error"]["code"]), (400, "invalid_path"))
 
     def test_usage_is_counted(self):
         usage = self.daemon.run("python3 -c 'x=bytearray(50<<20); sum(range(10**6))'")["usage"]

@@ -14,8 +14,8 @@ from .result import Result
 
 Job = Union[str, Sequence[str], Mapping[str, Any]]
 
-# The daemon's refusals that come before a command is started. Others of 429 and 503 can come after its end, while its
-# files are collected (sandbox_lost), or come again however long one waits (too_many_processes).
+# The daemon's refusals that come before a command is started. Others of 429 and 503 can come when it has begun
+# (sandbox_lost), or come again however long one waits (too_many_processes).
 BEFORE_THE_START = frozenset({"too_many_requests", "too_many_sandboxes", "busy"})
 
 

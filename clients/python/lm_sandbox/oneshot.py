@@ -18,8 +18,8 @@ def run(cmd: f.Cmd, *, files: Mapping[str, f.FileData] | None = None, outputs: I
 
     `cmd` is a text for the shell or a list of arguments. `files` are written before it starts, {path: text, octets, or
     a pathlib.Path of this machine}; paths are relative to the working directory or absolute. `outputs` are paths of
-    files to return in the result's `files` (the API's `collect`); those that are not there are left out, and so is what
-    goes beyond 32 MiB. `timeout` is in seconds (default 120): at its end the whole tree of the command is killed and
+    files to return in the result's `files` (the API's `collect`), 32 MiB in all; why one does not come stands in
+    `left_out`. `timeout` is in seconds (default 120): at its end the whole tree of the command is killed and
     the result says timed_out. `env` comes on top of the image's variables. `limits` are Limits(memory_bytes=, cpus=,
     processes=, disk_bytes=), by default 1 GiB, 1 CPU, 256 and 1 GiB.
 

@@ -93,7 +93,8 @@ class Ending:
 @dataclass(frozen=True)
 class Result(Ending):
     """The same with its output: as text, where octets that are no UTF-8 stand as U+FFFD, and as the octets themselves.
-    `files` has those that were asked for and are there."""
+    `files` has those that were asked for; `left_out` says why the others are not there, by their path: file_not_found,
+    is_a_directory, files_too_large (together more than 32 MiB), sandbox_lost ..."""
 
     stdout: str = ""
     stderr: str = ""
@@ -101,12 +102,14 @@ class Result(Ending):
     stderr_bytes: bytes = field(default=b"", repr=False)
     truncated: Truncated = field(default_factory=Truncated)
     files: dict[str, bytes] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls: type[E], fields: Mapping[str, Any], **more: Any) -> E:
         files = {path: data_of(content) for path, content in fields.get("files", {}).items()}
+        left_out = {path: str(why.get("code", "")) for path, why in fields.get("left_out", {}).items()}
         return super().of(fields, **{
-            "stdout_bytes": _octets(fields, "stdout"), "stderr_bytes": _octets(fields, "stderr"),
+            "left_out": left_out, "stdout_bytes": _octets(fields, "stdout"), "stderr_bytes": _octets(fields, "stderr"),
             "truncated": pick(Truncated, fields.get("truncated", {})), "files": files, **more})
 
     def _verdict(self) -> str:

@@ -90,7 +90,7 @@ test("an answer that is aborted", async () => {
   const events = await client.chat.completions.create({ ...ask("Introduce yourself."), stream: true });
   for await (const event of events) {
     assert.ok(event.choices);
-    events.controller.abort();
+    break;  // aborts: to read on after abort() may wait for ever in Node 20, whose fetch forgets who waits
   }
   assert.ok(events.controller.signal.aborted);
   assert.equal((await client.chat.completions.create(ask("Hello"))).choices.length, 1);

@@ -204,10 +204,18 @@ make_project_disk() {
   rm -rf "$tree"
 }
 
+# Whether the kernel starts on this processor: /dev/kvm can be there and be of no use, in a virtual machine above all.
+kvm_works() {
+  [ -w /dev/kvm ] || return 1
+  grep -q 'Linux version' < <(timeout 15 qemu-system-x86_64 -machine q35 -accel kvm -cpu host -m 512 -nodefaults \
+    -no-user-config -display none -nic none -no-reboot -serial stdio -kernel "$dir"/packages/boot/vmlinuz-* \
+    -append 'console=ttyS0 panic=-1' </dev/null 2>/dev/null)
+}
+
 # Writes go to files of qemu's own that vanish with it. timeout passes a signal on to qemu, which ends with it.
 boot() {
   local processor=(-accel "tcg,thread=multi" -cpu max) mix=140 disk arguments=()
-  [ ! -w /dev/kvm ] || processor=(-accel kvm -cpu host) mix=700
+  [ -z "$has_kvm" ] || processor=(-accel kvm -cpu host) mix=700
   for disk in system project; do
     arguments+=(-drive "if=none,id=$disk,file=$dir/$disk.ext4,format=raw,cache=unsafe,snapshot=on"
       -device "nvme,serial=$disk,drive=$disk")
@@ -234,7 +242,9 @@ make_project_disk
 
 limit=${VM_LIMIT:-2400} log=$dir/console
 : >"$log"
-say "starting the virtual machine (build/vm/console keeps what it says)"
+has_kvm=
+! kvm_works || has_kvm=yes
+say "starting the virtual machine, its processor ${has_kvm:+not }emulated (build/vm/console keeps what it says)"
 boot "$@" >"$log" 2>&1 </dev/null &
 vm=$!
 trap 'kill "$vm" 2>/dev/null || true' EXIT

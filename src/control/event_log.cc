@@ -103,7 +103,7 @@ Status EventLog::append(const std::string& line) {
     audit_size_ += line.size();
     return {};
   }
-  if (size > 0) (void)::ftruncate(audit_.get(), static_cast<off_t>(audit_size_));  // no half a line
+  if (size > 0) (void)!::ftruncate(audit_.get(), static_cast<off_t>(audit_size_));  // no half a line
   return Error::from_errno(error, "write the audit log");
 }
 

@@ -337,7 +337,7 @@ io::Task<ExecResult> Processes::run_in_session(Principal who, std::string sandbo
   LMSB_CO_TRY(auto shell, co_await session_of(std::move(visit.processes), std::move(session), std::move(visit.sandbox),
                                               std::move(defaults)));
   ShellSession::Entrance entrance{parts_.admission, [this, id]() -> Status {
-                                    LMSB_TRY(const auto visit, parts_.registry.come_back(id));
+                                    LMSB_TRY(const auto again, parts_.registry.come_back(id));
                                     return {};
                                   }};
   auto result = co_await ShellSession::run(std::move(shell), std::move(command), std::move(entrance));

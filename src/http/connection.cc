@@ -244,8 +244,8 @@ io::Always<Response> Connection::call_handler(Request request) {
 }
 
 io::Always<void> Connection::refuse(Refusal refusal) {
-  Response response = refusal_answer(refusal.status, refusal.detail);
-  if (refusal.status == 503) response.headers.add("Retry-After", "1");
+  Response response = state_->refuse(parser_.request().path, refusal.status, refusal.detail);
+  if (refusal.status == 503) response.headers.set("Retry-After", "1");
   co_await send(std::move(response), false, true);
 }
 

@@ -130,8 +130,10 @@ struct Server::State : ServerState {
   }
 };
 
-Server::Server(boost::asio::io_context& loop, ServerLimits limits, Serve serve, StreamedBody streamed)
-    : state_(std::make_shared<State>(loop, limits, std::move(serve), std::move(streamed))) {}
+Server::Server(boost::asio::io_context& loop, ServerLimits limits, Serve serve, StreamedBody streamed, Refuse refuse)
+    : state_(std::make_shared<State>(loop, limits, std::move(serve), std::move(streamed))) {
+  if (refuse) state_->refuse = std::move(refuse);
+}
 
 Server::~Server() {
   state_->stop_accepting();

@@ -12,7 +12,7 @@
 // end is noticed, and cancels, in all of this as it does while a handler runs, unless it comes behind more than is read
 // ahead. An answer with an upgrade gives the connection away (http/upgrade.h, http/websocket.h).
 //
-// What it answers by itself: 400, 408, 413, 417, 431, 501, 503, 505, always {"detail": "..."} and the end of the
+// What it answers by itself: 400, 408, 413, 417, 431, 501, 503, 505, as `Refuse` words it, and the end of the
 // connection. HEAD is handed on as HEAD; the answer's body is left out.
 #include <chrono>
 #include <cstdint>
@@ -48,10 +48,14 @@ struct ServerLimits {
 // Turns one request into one answer; never fails (errors are answers). What it throws is answered with 500.
 using Serve = std::function<io::Always<Response>(Request)>;
 
+// Words the answer to a request that is no request, or too much of one. `path` is "" where it was not known yet.
+using Refuse = std::function<Response(const std::string& path, int status, const std::string& why)>;
+
 class Server {
  public:
-  // `streamed`: none, when empty.
-  Server(boost::asio::io_context& loop, ServerLimits limits, Serve serve, StreamedBody streamed = {});
+  // `streamed`: none, when empty. `refuse`: {"detail": "..."}, when empty.
+  Server(boost::asio::io_context& loop, ServerLimits limits, Serve serve, StreamedBody streamed = {},
+         Refuse refuse = {});
   // Closes listeners and cancels connections; these end only when the loop runs, so call shutdown() first, or destroy
   // the loop before what `serve` refers to.
   ~Server();

@@ -10,6 +10,7 @@
 
 #include "http/listener.h"
 #include "http/server.h"
+#include "http/wire.h"
 #include "io/event.h"
 #include "io/wait_fd.h"
 
@@ -38,6 +39,7 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
   const ServerLimits limits;
   const Serve serve;
   const StreamedBody streamed_body;
+  Refuse refuse = [](const std::string&, int status, const std::string& why) { return refusal_answer(status, why); };
   std::list<Connection*> connections;  // each in its own coroutine's frame; they take themselves out
   std::uint64_t body_octets = 0;       // of requests being read or served
   bool stopping = false;

@@ -24,7 +24,7 @@ void AtomicFile::discard() {
 
 void AtomicFile::make_name() {
   std::uint64_t number = 0;
-  (void)::getrandom(&number, sizeof number, 0);
+  (void)!::getrandom(&number, sizeof number, 0);  // a name that is taken is an error of its own
   std::snprintf(name_.data(), name_.size(), ".lmsb-%016llx", static_cast<unsigned long long>(number));
 }
 

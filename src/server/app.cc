@@ -7,6 +7,7 @@
 #include "server/refusal_log.h"
 #include "server/request_metrics.h"
 #include "server/seed_routes.h"
+#include "server/unread_request.h"
 #include "server/v1_routes.h"
 
 namespace lmsb::server {
@@ -207,6 +208,11 @@ http::StreamedBody App::streamed_body() const {
   return [table = &state_->table](const http::Request& request) {
     return table->streamed_body(request.method, request.path);
   };
+}
+
+http::Response App::refuse(const std::string& path, int status, const std::string& why) {
+  const Refusal refusal = unread_request(status, why);
+  return error_answer(dialect_of(path), refusal.status, refusal.error);
 }
 
 void App::set_doors(DoorPolicy policy) { state_->doors = Doors(std::move(policy)); }

@@ -35,6 +35,8 @@ class App {
   http::Serve serve();
   // Which bodies it reads as they come. The App outlives it, too.
   http::StreamedBody streamed_body() const;
+  // Words what it answers by itself.
+  static http::Response refuse(const std::string& path, int status, const std::string& why);
   // From the next request on (SIGHUP).
   void set_doors(DoorPolicy policy);
   const RouteTable& routes() const;

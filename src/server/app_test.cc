@@ -481,6 +481,19 @@ TEST(App, TakesANewPolicyForTheNextRequest) {
   EXPECT_THAT(response.body, HasSubstr(R"({"detail":"this request needs an API key)"));
 }
 
+TEST(App, WordsWhatTheServerRefusesAsThePathIsSpokenTo) {
+  EXPECT_EQ(App::refuse("", 400, "no Host").body, R"({"detail":"no Host"})");
+  EXPECT_EQ(App::refuse("/run-bash/", 413, "too large").body, R"({"detail":"too large"})");
+  const auto ours = App::refuse("/v1/run", 413, "too large");
+  EXPECT_EQ(ours.status, 413);
+  EXPECT_THAT(ours.body, HasSubstr(R"({"error":{"code":"request_too_large","message":"too large")"));
+  EXPECT_THAT(ours.body, HasSubstr(R"("retryable":false)"));
+  const auto late = App::refuse("/v1/chat/completions", 408, "too late");
+  EXPECT_EQ(late.status, 408);
+  EXPECT_THAT(late.body, HasSubstr(R"("code":"request_timeout")"));
+  EXPECT_THAT(late.body, HasSubstr(R"("param":null)"));
+}
+
 TEST(App, ForbidsBrowsersToGuessContentTypes) {
   Fixture f;
   EXPECT_EQ(f.send("GET", "/").headers.find("X-Content-Type-Options"), "nosniff");

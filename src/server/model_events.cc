@@ -1,5 +1,6 @@
 #include "server/model_events.h"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,9 +31,9 @@ Error error_of(std::string_view words) {
   if (!document) return control::refusal_of(500, std::string(words));
   const auto inner = document->root().find("error");
   const auto code = inner.value_or(document->root()).find("code");
-  const auto status = code ? code->integer() : std::nullopt;
+  const std::int64_t status = code ? code->integer().value_or(500) : 500;
   const std::string body = inner ? std::string(words) : "{\"error\":" + std::string(words) + "}";
-  return control::refusal_of(status && *status >= 400 && *status < 600 ? static_cast<int>(*status) : 500, body);
+  return control::refusal_of(status >= 400 && status < 600 ? static_cast<int>(status) : 500, body);
 }
 
 class ModelEvents final : public http::BodySource {

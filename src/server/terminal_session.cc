@@ -45,7 +45,7 @@ std::optional<control::TerminalSize> parse_resize(const std::string& text) {
 
 // For a terminal in raw mode, where a line break is no more than that.
 std::string shown(CommandEvent event) {
-  if (event.stream == Stream::err && event.data.ends_with('\n')) event.data.insert(event.data.size() - 1, "\r");
+  if (event.stream == Stream::err && event.data.ends_with('\n')) event.data.replace(event.data.size() - 1, 1, "\r\n");
   return std::move(event.data);
 }
 

@@ -224,6 +224,24 @@ def _(c):
     equal(c.run("cat; pwd; echo $A", env={"A": "1"}, cwd="/tmp", stdin="in\n")["stdout"], "in\n/tmp\n1\n")
 
 
+@check("a request that is too large is refused in the words that its path is spoken to with")
+def _(c):
+    def refusal(path):
+        connection = http.client.HTTPConnection(c.host, c.port, timeout=60)
+        connection.putrequest("POST", path)
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", str(1 << 30))
+        connection.endheaders()
+        answer = connection.getresponse()
+        found = answer.status, json.loads(answer.read())
+        connection.close()
+        return found
+    equal(refusal("/run-bash/")[1].keys(), {"detail"})
+    for path in ("/v1/run", "/v1/chat/completions"):
+        status, body = refusal(path)
+        equal((status, body["error"]["code"]), (413, "request_too_large"))
+
+
 @check("/v1/run takes files in and gives files out, text as text and octets as base64")
 def _(c):
     octets = base64.b64encode(bytes(range(256))).decode()

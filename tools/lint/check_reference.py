@@ -11,7 +11,7 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 # Where an error's code is passed on rather than chosen.
-PASSED_ON = {"src/base/error.h", "src/base/error.cc", "src/server/doors.cc"}
+PASSED_ON = {"src/base/error.h", "src/base/error.cc", "src/server/doors.cc", "src/server/unread_request.cc"}
 READERS = {"src/cli/api.cc"}  # of a daemon's answers
 OVERRIDDEN = {"method_not_allowed": "405", "upgrade_required": "426", "disk_full": "507", "range_not_satisfiable": "416"}  # answered with a status that its category has not
 CALL = re.compile(r"with_slug\(([^()]*(?:\([^()]*\)[^()]*)*)\)")

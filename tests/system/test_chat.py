@@ -176,8 +176,8 @@ class OpenAi(ChatTest):
     def test_a_reader_that_stands_still_stops_the_server_and_loses_nothing(self):
         with lmsb.Daemon(data_dir=self.data, env=LONG) as daemon:
             self.pull(daemon, "--endless")
-            tokens = 4000  # of some 3 KiB, which is more than all buffers on the way hold
-            body = user("endless", max_tokens=tokens, stream_options={"include_usage": True}, logprobs=True, top_logprobs=20)
+            tokens = 1000  # of some 20 KiB, which is more than all buffers on the way hold
+            body = user("endless", max_tokens=tokens, stream_options={"include_usage": True}, logprobs=True, top_logprobs=200)
             events = self.stream(daemon, body, room=4096)
             next(events)
             lmsb.wait_until(lambda: self.is_idle(self.runner()), "a server that waits for its reader", seconds=45)

@@ -242,8 +242,7 @@ Result<AnyCommand> parse_model_pull(const Words& words) {
   std::optional<std::string> data_dir;
   std::optional<std::string> name;
   ModelPullCommand command;
-  add_target(flags, host);
-  flags.value("--data-dir", "DIR", data_dir, "Data directory of a private daemon, where none runs");
+  add_private_target(flags, host, data_dir);
   flags.value("--name", "NAME", name, "Name of the model (default: made from the source)");
   flags.flag("--json", command.target.json, "Print JSON");
   LMSB_TRY(auto parsed, flags.parse(words));
@@ -263,8 +262,7 @@ Result<AnyCommand> parse_chat(const Words& words) {
   std::optional<std::string> data_dir;
   std::optional<std::string> system;
   ChatCommand command;
-  add_target(flags, host);
-  flags.value("--data-dir", "DIR", data_dir, "Data directory of a private daemon, where none runs");
+  add_private_target(flags, host, data_dir);
   flags.value("--system", "TEXT", system, "What the model should be");
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};

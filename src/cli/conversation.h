@@ -1,5 +1,5 @@
 #pragma once
-// Conversation: questions to a model and what it answered, in the words of OpenAI's API.
+// Conversation: questions to a model and what it answered, in the words of OpenAI's API. One thread.
 #include <functional>
 #include <string>
 #include <vector>

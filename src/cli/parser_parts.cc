@@ -13,6 +13,11 @@ void add_target(FlagSet& flags, std::optional<std::string>& host) {
   flags.value("--host", "URL", host, "Daemon to ask: http://ADDR:PORT or unix:/PATH (also LM_SANDBOX_HOST)");
 }
 
+void add_private_target(FlagSet& flags, std::optional<std::string>& host, std::optional<std::string>& data_dir) {
+  add_target(flags, host);
+  flags.value("--data-dir", "DIR", data_dir, "Data directory of a private daemon, where none runs");
+}
+
 Target target_of(const std::optional<std::string>& host, bool json, const std::optional<std::string>& data_dir) {
   return {host.value_or(""), data_dir.value_or(""), json};
 }

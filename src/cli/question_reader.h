@@ -10,7 +10,7 @@
 namespace lmsb::cli {
 
 // A line that begins with "/" is a command; all else is a question, and what stands between two """ is one whatever its
-// lines are. Reads no further than to what has been asked for or lies in the pipe.
+// lines are. Reads no further than to what has been asked for or lies in the pipe. One thread.
 class QuestionReader {
  public:
   struct Question {

@@ -105,6 +105,7 @@ void Fleet::handle(sandbox::LauncherClient::Answer answer) {
     found->second->answer = std::move(answer.launched);
     found->second->answered.notify_all();
     limits_.erase(found);
+    changed_.notify_all();
     return;
   }
   if (destroy_requests_.erase(answer.request) == 0) {
@@ -190,6 +191,7 @@ io::Task<void> Fleet::wait_destroyed(std::uint64_t serial) {
 }
 
 io::Task<void> Fleet::change_limits(std::uint64_t serial, sandbox::Limits limits) {
+  while (limits_.size() >= sandbox::kMaxLimitChanges && !launcher_gone_) LMSB_CO_CHECK(co_await changed_.wait());
   if (launcher_gone_) co_return launcher_gone();
   LMSB_CO_TRY(const std::uint32_t request, client_.send_limits(serial, limits));
   send_rest();

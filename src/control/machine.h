@@ -1,5 +1,5 @@
 #pragma once
-// Machine: how much of it there is, for limits that follow its size.
+// Machine: how much of it there is, for limits that follow its size. Any thread; never blocks, cannot fail.
 #include <algorithm>
 #include <cstdint>
 #include <sys/sysinfo.h>

@@ -1,7 +1,7 @@
 #pragma once
 // Model answers: what a llama-server said, judged: an answer, a refusal, or nothing that it should have said. The
 // server may be in the hands of a hostile model: what it says is data, and reaches a client only in a shape that we
-// know.
+// know. Pure; any thread.
 #include <string>
 
 #include "base/error.h"

@@ -213,7 +213,7 @@ struct Runner::State {
   static io::Always<Error> explain(std::shared_ptr<State> self, Error error, Exchange exchange) {
     if (error.code() == ErrorCode::cancelled) co_return error;
     if (error.code() == ErrorCode::deadline_exceeded) {
-      Error late = self->is_late(exchange.limit);
+      Error late = too_late(exchange.limit);
       co_return self->progress == exchange.progress ? self->blamed(std::move(late)) : late;
     }
     co_await settle(self);  // an end of the server is first seen as a pipe that ends
@@ -249,7 +249,7 @@ struct Runner::State {
         .with_hint("the next request starts a new one");
   }
 
-  static Error is_late(milliseconds limit) {
+  static Error too_late(milliseconds limit) {
     return Error(ErrorCode::deadline_exceeded,
                  "the model runner did not answer within " + std::to_string(limit.count()) + " ms")
         .with_slug("runner_timeout")
@@ -299,6 +299,7 @@ struct Runner::State {
 
 Runner::~Runner() {
   state_->process.kill_tree();
+  state_->share.reset();    // killed is as good as ended: who makes room need not wait
   state_->sandbox.reset();  // the tasks that still hold the state end with the channel
 }
 

@@ -22,7 +22,7 @@ struct RunnerOptions {
   std::uint32_t context = 4096;
   std::uint32_t threads = 0;  // 0 = one for each CPU
   std::chrono::milliseconds load_timeout{300'000};
-  std::shared_ptr<void> share;  // kept as long as the server runs
+  std::shared_ptr<void> share;  // kept until the server is killed or has ended
 };
 
 class Runner {

@@ -9,6 +9,7 @@
 
 #include "io/spawn.h"
 #include "io/wait_fd.h"
+#include "os/files.h"
 
 namespace lmsb::control {
 namespace {
@@ -19,13 +20,6 @@ std::string_view read_counter(const UniqueFd& file, std::array<char, 1024>& buff
   if (size <= 0) return {};
   buffer[static_cast<std::size_t>(size)] = '\0';
   return {buffer.data(), static_cast<std::size_t>(size)};
-}
-
-// The number behind `key` at the beginning of a line; 0 when there is none.
-std::uint64_t number_behind(std::string_view text, std::string_view key) {
-  for (std::size_t at = text.find(key); at < text.size(); at = text.find(key, at + 1))
-    if (at == 0 || text[at - 1] == '\n') return std::strtoull(text.data() + at + key.size(), nullptr, 10);
-  return 0;
 }
 
 Error gone() { return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost"); }
@@ -88,7 +82,7 @@ std::optional<bool> SandboxHandle::stands_still() const {
   std::array<char, 1024> buffer{};
   const std::string_view state = read_counter(launched_.state, buffer);
   if (state.empty()) return std::nullopt;
-  return number_behind(state, "frozen ") != 0;
+  return os::number_behind(state, "frozen ") != 0;
 }
 
 // The file of a removed cgroup is ready at any time: neither that nor a state that never comes keeps the loop busy.
@@ -118,19 +112,19 @@ Status SandboxHandle::resume() {
 SandboxUsage SandboxHandle::usage() const {
   std::array<char, 1024> buffer{};
   SandboxUsage usage;
-  usage.memory_bytes = number_behind(read_counter(launched_.memory_now, buffer), "");
+  usage.memory_bytes = os::number_behind(read_counter(launched_.memory_now, buffer), "");
   usage.max_memory_bytes = std::max(peak_memory_bytes(), usage.memory_bytes);
   constexpr std::uint64_t kOurs = 2;  // the guest, and the process that becomes the next command
-  const std::uint64_t processes = number_behind(read_counter(launched_.processes_now, buffer), "");
+  const std::uint64_t processes = os::number_behind(read_counter(launched_.processes_now, buffer), "");
   usage.processes = processes - std::min(processes, kOurs);
-  usage.cpu_usec = number_behind(read_counter(launched_.processor, buffer), "usage_usec ");
+  usage.cpu_usec = os::number_behind(read_counter(launched_.processor, buffer), "usage_usec ");
   usage.oom_kills = oom_kills();
   return usage;
 }
 
 std::uint64_t SandboxHandle::oom_kills() const {
   std::array<char, 1024> buffer{};
-  return number_behind(read_counter(launched_.memory_events, buffer), "oom_kill ");
+  return os::number_behind(read_counter(launched_.memory_events, buffer), "oom_kill ");
 }
 
 bool SandboxHandle::has_oom_notice() const { return oom_watch_ && oom_watch_->has_happened; }

@@ -22,19 +22,6 @@ constexpr int kTriesBack = 20;
 
 bool is_there(int directory, const char* name) { return ::faccessat(directory, name, W_OK, 0) == 0; }
 
-// The number behind `key` in lines of "key number"; 0 where there is none.
-std::uint64_t number_behind(std::string_view text, std::string_view key) {
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
-    if (!line.starts_with(key) || line.size() <= key.size() || line[key.size()] != ' ') continue;
-    std::uint64_t number = 0;
-    (void)std::from_chars(line.data() + key.size() + 1, line.data() + line.size(), number);
-    return number;
-  }
-  return 0;
-}
-
 // The number that a file begins with. Error with EIO: none.
 Result<std::uint64_t> number_in(int directory, const char* name) {
   const std::string text = os::read_text_at(directory, name);
@@ -55,10 +42,10 @@ void write_back(int directory, const char* name, const std::string& text) {
 Result<std::uint64_t> used_for_good(const BranchDirectories& branch) {
   const std::string stat = os::read_text_at(branch.memory.get(), "memory.stat");
   if (stat.empty()) return Error::from_errno(EIO, "cgroup: read memory.stat");
-  if (branch.is_v1) return number_behind(stat, "total_rss") + number_behind(stat, "total_shmem");
-  const std::uint64_t kernel = number_behind(stat, "kernel");
-  const std::uint64_t spare = std::min(kernel, number_behind(stat, "slab_reclaimable"));
-  return number_behind(stat, "anon") + number_behind(stat, "shmem") + kernel - spare;
+  if (branch.is_v1) return os::number_behind(stat, "total_rss ") + os::number_behind(stat, "total_shmem ");
+  const std::uint64_t kernel = os::number_behind(stat, "kernel ");
+  const std::uint64_t spare = std::min(kernel, os::number_behind(stat, "slab_reclaimable "));
+  return os::number_behind(stat, "anon ") + os::number_behind(stat, "shmem ") + kernel - spare;
 }
 
 Status check_room(const BranchDirectories& branch, std::uint64_t bytes) {
@@ -91,6 +78,14 @@ Status change_memory_v2(int directory, std::uint64_t from, std::uint64_t to) {
   if (changed.ok()) changed = os::write_text_at(directory, "memory.max", std::to_string(to));
   write_back(directory, "memory.high", "max");
   return changed;
+}
+
+// Whether a change of memory was killed in the middle: v1 has two limits that are one, v2 one that is there meanwhile.
+bool is_half_done(const BranchDirectories& branch, std::uint64_t now) {
+  const int directory = branch.memory.get();
+  if (!branch.is_v1) return !os::read_text_at(directory, "memory.high").starts_with("max");
+  const auto with_swap = number_in(directory, kMemoryAndSwap);
+  return with_swap.ok() && *with_swap != now;
 }
 
 Status change_memory(const BranchDirectories& branch, std::uint64_t from, std::uint64_t to) {
@@ -147,7 +142,8 @@ Status change_limits(const BranchDirectories& branch, const BranchLimits& to) {
   if (to.cpu_millis != from.cpu_millis) LMSB_CHECK(limit_cpu(branch, to.cpu_millis));
   Status changed;
   if (to.processes != from.processes) changed = limit_processes(branch.processes.get(), to.processes);
-  if (changed.ok() && memory != from.memory_bytes) changed = change_memory(branch, from.memory_bytes, memory);
+  const bool is_other = memory != from.memory_bytes || is_half_done(branch, from.memory_bytes);
+  if (changed.ok() && is_other) changed = change_memory(branch, from.memory_bytes, memory);
   if (changed.ok()) return {};
   if (to.processes != from.processes) (void)limit_processes(branch.processes.get(), from.processes);
   if (to.cpu_millis != from.cpu_millis) (void)limit_cpu(branch, from.cpu_millis);

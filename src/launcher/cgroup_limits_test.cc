@@ -45,6 +45,7 @@ class CgroupLimits : public testing::Test {
     write("pids.max", "64");
   }
   void make_v2(std::uint64_t used) {
+    branch_.is_v1 = false;
     write("memory.stat", "anon " + std::to_string(used) + "\nfile 7\nshmem 0\nkernel 0\n");
     write("memory.current", std::to_string(used));
     write("memory.max", kMemoryNow);
@@ -71,6 +72,17 @@ TEST_F(CgroupLimits, OfMemoryAndSwapAreOne) {
   ASSERT_TRUE(change({100 * kMiB, 1000, 64}).ok());
   EXPECT_EQ(read("memory.limit_in_bytes").substr(0, 9), "104857600");
   EXPECT_EQ(read("memory.memsw.limit_in_bytes").substr(0, 9), "104857600");
+}
+
+TEST_F(CgroupLimits, OfAChangeThatWasKilledMidwayAreMadeWholeByTheNext) {
+  make_v1(kMiB);
+  write("memory.memsw.limit_in_bytes", "999999488");
+  ASSERT_TRUE(change(kNow).ok());
+  EXPECT_EQ(read("memory.memsw.limit_in_bytes"), kMemoryNow) << "no swap on top";
+  make_v2(kMiB);
+  write("memory.high", "104857600");
+  ASSERT_TRUE(change(kNow).ok());
+  EXPECT_EQ(read("memory.high").substr(0, 3), "max") << "nothing is held back for ever";
 }
 
 TEST_F(CgroupLimits, TakeNoMemoryAwayThatIsUsed) {

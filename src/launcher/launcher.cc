@@ -37,7 +37,6 @@ std::uint64_t tag(Source source, std::uint64_t value) {
 }
 
 constexpr auto kPidfd = static_cast<idtype_t>(3);  // P_PIDFD
-constexpr std::size_t kMaxChanges = 4;             // of limits at a time: each may keep a processor busy
 constexpr Bytes kAnyDisk = Bytes::MiB(1);          // a change says nothing of it
 constexpr int kChannelBuffer = 212992;             // doubled by the kernel: one start request of the largest size fits
 
@@ -216,7 +215,7 @@ Status Launcher::begin_change(const sandbox::LimitRequest& request) {
                         std::min(request.processes, sandbox.processes)};
   const sandbox::Limits limits{Bytes(to.memory_bytes), to.cpu_millis, to.processes, kAnyDisk};
   if (!sandbox.is_kept || !sandbox::check_bounds(limits).ok()) return Error::from_errno(EINVAL, "check the limits");
-  if (sandbox.change || changes_ >= kMaxChanges) return Error::from_errno(EAGAIN, "change limits");
+  if (sandbox.change || changes_ >= sandbox::kMaxLimitChanges) return Error::from_errno(EAGAIN, "change limits");
   LMSB_TRY(const BranchDirectories branch, cgroups_->directories(sandbox.id));
   LMSB_TRY(GuestProcess changer, start_limit_changer(branch, to));
   sandbox.change = LimitChange{request.header.request, false, std::move(changer)};

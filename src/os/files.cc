@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <fcntl.h>
 #include <sys/xattr.h>
 
@@ -36,6 +37,16 @@ std::string read_text(const std::string& path) { return read_text_at(AT_FDCWD, p
 std::string read_text_at(int directory, const char* name) {
   const UniqueFd file(::openat(directory, name, O_RDONLY | O_CLOEXEC));
   return file ? read_all(file.get()) : std::string();
+}
+
+std::uint64_t number_behind(std::string_view text, std::string_view key) {
+  for (std::size_t at = text.find(key); at < text.size(); at = text.find(key, at + 1)) {
+    if (at != 0 && text[at - 1] != '\n') continue;
+    std::uint64_t number = 0;
+    (void)std::from_chars(text.data() + at + key.size(), text.data() + text.size(), number);
+    return number;
+  }
+  return 0;
 }
 
 Status write_text(const std::string& path, std::string_view text) {

@@ -1,5 +1,6 @@
 #pragma once
 // Small files of procfs, sysfs and cgroupfs, read whole and written in one write; and writing all of something.
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,10 @@ namespace lmsb::os {
 // The text of a file, at most 1 MiB; empty when it cannot be read.
 std::string read_text(const std::string& path);
 std::string read_text_at(int directory, const char* name);
+
+// The number behind `key` ("oom_kill ") at the beginning of a line of such a text, "" being the text's own beginning; 0
+// when there is none.
+std::uint64_t number_behind(std::string_view text, std::string_view key);
 
 // Errors name the file and the text.
 Status write_text(const std::string& path, std::string_view text);

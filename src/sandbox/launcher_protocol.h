@@ -29,6 +29,9 @@ struct DestroyRequest {
   std::uint64_t serial;  // of the launch answer
 };
 
+// Changes of limits at a time, of all sandboxes: each may keep a processor busy. More are answered with EAGAIN.
+constexpr std::size_t kMaxLimitChanges = 4;
+
 // All of them; what is above the caps is cut down to them, as in a plan.
 struct LimitRequest {
   LauncherHeader header;

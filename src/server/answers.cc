@@ -112,11 +112,33 @@ http::Response error_answer(Dialect dialect, int status, const Error& error) {
   return response;
 }
 
+Error invalid_json(const std::string& body, const json::ParseFault& fault) {
+  std::string message =
+      body.empty() ? "the request has no body"
+                   : "the body is not JSON: " + fault.message + " after " + std::to_string(fault.position) + " bytes";
+  return Error(ErrorCode::invalid_argument, std::move(message))
+      .with_slug("invalid_json")
+      .with_hint("send a JSON object, {} at least");
+}
+
+Error invalid_request(const json::Faults& faults) {
+  return Error(ErrorCode::invalid_argument, sentence_of(faults))
+      .with_slug("invalid_request")
+      .with_hint("/docs shows what may be sent");
+}
+
 http::Response invalid_answer(const json::Faults& faults) {
-  const Error error = Error(ErrorCode::invalid_argument, sentence_of(faults))
-                          .with_slug("invalid_request")
-                          .with_hint("/docs shows what may be sent");
+  const Error error = invalid_request(faults);
   return http::Response::json(http_status(error.code()), error_body(error, &faults));
+}
+
+http::Response streamed_answer(std::string_view content_type, std::shared_ptr<http::BodySource> source) {
+  http::Response response;
+  response.headers.set("Content-Type", std::string(content_type));
+  response.headers.set("Cache-Control", "no-store");
+  response.headers.set("X-Accel-Buffering", "no");  // nginx would collect it
+  response.source = std::move(source);
+  return response;
 }
 
 http::Response detail_answer(int status, std::string_view detail) {

@@ -30,8 +30,14 @@ bool is_retryable(ErrorCode code);
 http::Response error_answer(Dialect dialect, const Error& error);
 // The same with a status that no category has (405, 415, 421, 502).
 http::Response error_answer(Dialect dialect, int status, const Error& error);
+// What is wrong with a body that is no JSON, as Document::parse() says it.
+Error invalid_json(const std::string& body, const json::ParseFault& fault);
+// The same of its fields, all of it in one sentence (the first 32).
+Error invalid_request(const json::Faults& faults);
 // 400 in the /v1 shape, with `fields` beside: what is wrong with the request, all of it at once (the first 32).
 http::Response invalid_answer(const json::Faults& faults);
+// 200 with a body that comes bit by bit and that nobody on the way may keep or collect.
+http::Response streamed_answer(std::string_view content_type, std::shared_ptr<http::BodySource> source);
 // {"detail": detail}
 http::Response detail_answer(int status, std::string_view detail);
 

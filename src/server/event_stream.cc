@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/text.h"
 #include "http/body.h"
+#include "server/answers.h"
 
 namespace lmsb::server {
 namespace {
@@ -116,12 +117,8 @@ std::string format_event(const StreamEvent& event, AnswerFormat format) {
 
 http::Response event_answer(std::unique_ptr<EventSequence> sequence, AnswerFormat format) {
   LMSB_ASSERT(format != AnswerFormat::json);
-  http::Response response;
-  response.headers.set("Content-Type", format == AnswerFormat::sse ? "text/event-stream" : "application/x-ndjson");
-  response.headers.set("Cache-Control", "no-store");
-  response.headers.set("X-Accel-Buffering", "no");  // nginx would collect it
-  response.source = std::make_shared<EventSource>(std::move(sequence), format);
-  return response;
+  return streamed_answer(format == AnswerFormat::sse ? "text/event-stream" : "application/x-ndjson",
+                         std::make_shared<EventSource>(std::move(sequence), format));
 }
 
 }  // namespace lmsb::server

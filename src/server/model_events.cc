@@ -93,12 +93,7 @@ class ModelEvents final : public http::BodySource {
 }  // namespace
 
 http::Response pass_on_events(std::shared_ptr<http::BodyReader> octets) {
-  http::Response response;
-  response.headers.set("Content-Type", "text/event-stream");
-  response.headers.set("Cache-Control", "no-store");
-  response.headers.set("X-Accel-Buffering", "no");  // nginx would collect it
-  response.source = std::make_shared<ModelEvents>(std::move(octets));
-  return response;
+  return streamed_answer("text/event-stream", std::make_shared<ModelEvents>(std::move(octets)));
 }
 
 }  // namespace lmsb::server

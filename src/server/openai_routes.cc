@@ -5,6 +5,7 @@
 
 #include "json/reader.h"
 #include "json/value.h"
+#include "server/answers.h"
 #include "server/model_events.h"
 
 namespace lmsb::server {
@@ -21,19 +22,14 @@ struct ModelFields {
 Result<ModelFields> read_fields(const std::string& body) {
   json::ParseFault fault;
   const auto document = json::Document::parse(body, fault);
-  if (!document)
-    return Error(ErrorCode::invalid_argument,
-                 "the body is not JSON: " + fault.message + " after " + std::to_string(fault.position) + " bytes")
-        .with_slug("invalid_json");
+  if (!document) return invalid_json(body, fault);
   ModelFields fields;
   json::Faults faults;
   json::ObjectReader reader(document->root(), faults);
   reader.string("model", fields.model);
   reader.boolean("stream", fields.is_streamed);
-  if (faults.empty()) return fields;
-  return Error(ErrorCode::invalid_argument,
-               json::format_location(faults.front().location) + ": " + faults.front().message)
-      .with_slug("invalid_request");
+  if (!faults.empty()) return invalid_request(faults);
+  return fields;
 }
 
 io::Task<http::Response> ask(Control& control, Call call) {

@@ -1,5 +1,5 @@
 #pragma once
-// Unread requests: what the HTTP server refuses before a route is asked, as an Error that each dialect can say.
+// Unread requests: what the HTTP server refuses before a route is asked, as an Error that each dialect can say. Pure.
 #include <string>
 
 #include "server/doors.h"

@@ -193,15 +193,7 @@ void write_limits(json::Writer& out, const control::Limits& limits) {
 std::optional<http::Response> read_body(const std::string& body, const std::function<void(json::ObjectReader&)>& read) {
   json::ParseFault fault;
   const auto document = json::Document::parse(body, fault);
-  if (!document) {
-    std::string message =
-        body.empty() ? "the request has no body"
-                     : "the body is not JSON: " + fault.message + " after " + std::to_string(fault.position) + " bytes";
-    const Error error = Error(ErrorCode::invalid_argument, std::move(message))
-                            .with_slug("invalid_json")
-                            .with_hint("send a JSON object, {} at least");
-    return error_answer(Dialect::v1, error);
-  }
+  if (!document) return error_answer(Dialect::v1, invalid_json(body, fault));
   json::Faults faults;
   json::ObjectReader reader(document->root(), faults);
   read(reader);

@@ -186,6 +186,19 @@ class OpenAi(ChatTest):
             self.assertEqual(payloads[-1], "[DONE]")
             self.assertEqual(json.loads(payloads[-2])["usage"]["completion_tokens"], tokens)
 
+    def test_the_model_that_was_not_asked_for_longest_makes_room_and_no_other(self):
+        with lmsb.Daemon(data_dir=self.data, env={"LM_SANDBOX_MODEL__MAX_LOADED": "2"}) as daemon:
+            for name in ("one", "two", "three"):
+                self.pull(daemon, name=f"{name}.gguf")
+
+            def ask(name):
+                answer = daemon.post("/v1/completions", {"model": name, "prompt": "x", "max_tokens": 1})
+                self.assertEqual(answer.status, 200, answer.body)
+            for name in ("one", "two", "one", "three"):
+                ask(name)
+            models = daemon.request("GET", "/v1/models").json()["data"]
+            self.assertEqual({model["id"] for model in models if model["loaded"]}, {"one", "three"})
+
     def test_no_more_models_are_loaded_than_may_be_and_none_at_work_is_let_go(self):
         with lmsb.Daemon(data_dir=self.data, env={**LONG, "LM_SANDBOX_MODEL__MAX_LOADED": "1"}) as daemon:
             self.pull(daemon, "--endless")

@@ -454,6 +454,12 @@ class Resources(LifecycleTest):
         number = self.quota(box) // 10
         self.assertEqual((limits["cpus"], limits["memory_bytes"]), (number / 100, (64 + number) * MIB))
 
+    def test_those_of_many_sandboxes_are_changed_at_once(self):
+        boxes = [self.create(limits={"memory_bytes": 256 * MIB})["id"] for _ in range(10)]
+        calls = [InBackground(lambda box=box: self.change(box, memory_bytes=64 * MIB)) for box in boxes]
+        self.assertEqual([call.result().status for call in calls], [200] * 10)
+        self.assertEqual([self.memory(box) for box in boxes], [64 * MIB] * 10)
+
     def test_one_that_is_deleted_meanwhile_is_gone(self):
         box = self.create(limits={"memory_bytes": 512 * MIB})["id"]
         calls = [InBackground(lambda n=n: self.change(box, memory_bytes=(64 + n) * MIB)) for n in range(10)]

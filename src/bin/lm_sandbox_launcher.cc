@@ -60,6 +60,10 @@ int main(int argc, char** argv) {
       options.handed_files.push_back(value);
     else if (name == "--daemon-fd")
       options.daemon_fds.push_back(static_cast<int>(std::strtol(value.c_str(), nullptr, 10)));
+    else if (name == "--disks")
+      options.disks = value;
+    else if (name == "--store-bytes")
+      options.store_bytes = std::strtoull(value.c_str(), nullptr, 10);
     else if (!set_cap(options.caps, name, value))
       return usage("unknown option " + name);
   }

@@ -15,7 +15,7 @@ struct CommandEntry {
   Result<AnyCommand> (*parse)(const Words&);
 };
 
-constexpr std::array<CommandEntry, 31> kCommands{{
+constexpr std::array<CommandEntry, 33> kCommands{{
     {"run", "Sandboxes", "Run a command in a fresh sandbox", parse_run},
     {"create", "Sandboxes", "Create a sandbox that is kept", parse_create},
     {"exec", "Sandboxes", "Run a command in a sandbox that exists", parse_exec},
@@ -25,6 +25,8 @@ constexpr std::array<CommandEntry, 31> kCommands{{
     {"ps", "", "", parse_list},
     {"pause", "Sandboxes", "Let the processes of a sandbox stand still", parse_pause},
     {"resume", "Sandboxes", "Let them go on", parse_resume},
+    {"stop", "Sandboxes", "End processes, keep disks", parse_stop},
+    {"start", "Sandboxes", "Start stopped ones again", parse_start},
     {"update", "Sandboxes", "Change labels and the limits of its life", parse_update},
     {"stats", "Sandboxes", "Show what sandboxes use", parse_stats},
     {"events", "Sandboxes", "Follow what happens to sandboxes", parse_events},

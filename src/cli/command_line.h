@@ -112,7 +112,7 @@ struct CreateCommand {
   std::string user;  // the same
   EnvFlags env;
 };
-// pause, resume
+// pause, resume, stop, start
 struct StateCommand {
   Target target;
   std::string verb;

@@ -316,6 +316,7 @@ Result<AnyCommand> parse_serve(const Words& words) {
   flags.value("--ssh-listen", "ADDR:PORT", text, "Where SSH will be served; not yet");
   flags.value("--data-dir", "DIR", text, "Images and models (default /var/lib/lm-sandbox)");
   flags.value("--run-dir", "DIR", text, "Sockets (default /run/lm-sandbox)");
+  flags.value("--disks", "KIND", text, "Where kept sandboxes write to: auto (default), store, or memory");
   flags.value("--socket-group", "NAME", text, "Who may use the socket beside root (default lm-sandbox)");
   flags.value("--runtime", "NAME", text, "Default runtime: only native today");
   flags.value("--default-image", "NAME", text,

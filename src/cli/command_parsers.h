@@ -17,6 +17,8 @@ Result<AnyCommand> parse_kill(const Words& words);
 // lifecycle_parsers.cc
 Result<AnyCommand> parse_pause(const Words& words);
 Result<AnyCommand> parse_resume(const Words& words);
+Result<AnyCommand> parse_stop(const Words& words);
+Result<AnyCommand> parse_start(const Words& words);
 Result<AnyCommand> parse_update(const Words& words);
 Result<AnyCommand> parse_stats(const Words& words);
 Result<AnyCommand> parse_events(const Words& words);

@@ -32,6 +32,15 @@ Result<AnyCommand> parse_resume(const Words& words) {
   return parse_state("resume", "Let the processes of paused sandboxes go on", words);
 }
 
+Result<AnyCommand> parse_stop(const Words& words) {
+  return parse_state("stop", "Stop sandboxes: their processes are killed, their disks stay. `start` starts them again.",
+                     words);
+}
+
+Result<AnyCommand> parse_start(const Words& words) {
+  return parse_state("start", "Start stopped sandboxes again, on the disks that they had", words);
+}
+
 Result<AnyCommand> parse_update(const Words& words) {
   FlagSet flags("update", {"update [OPTIONS] SANDBOX"}, "Change labels of a sandbox, how long it lives, and its limits",
                 Order::anywhere);

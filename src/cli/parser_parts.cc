@@ -47,8 +47,8 @@ Result<std::optional<Words>> parse_sandboxes(FlagSet& flags, const std::string& 
 void add_life_flags(FlagSet& flags, LifeTexts& texts) {
   flags.value("--timeout", "DURATION", texts.timeout, "Its life, from now on: 30m, 7d, or none");
   flags.value("--idle", "DURATION", texts.idle, "How long it may stand unused");
-  flags.value("--on-timeout", "WHAT", texts.on_timeout, "At the end of its life: delete (default) or pause");
-  flags.value("--on-idle", "WHAT", texts.on_idle, "When unused for so long: pause (default) or delete");
+  flags.value("--on-timeout", "WHAT", texts.on_timeout, "At the end of its life: delete (default), stop or pause");
+  flags.value("--on-idle", "WHAT", texts.on_idle, "When unused for so long: stop (default), pause or delete");
 }
 
 Result<LifeFlags> life_flags(const LifeTexts& texts) {

@@ -151,6 +151,7 @@ struct PrivateDaemon::State {
     std::vector<std::string> words{"lm-sandbox",       "serve",
                                    "--listen",         "off",
                                    "--run-dir",        directory.path() + "/run",
+                                   "--disks",          "memory",
                                    "--ready-fd",       std::to_string(kReadyFd),
                                    "--die-with-parent"};
     if (!data_dir.empty()) words.insert(words.end(), {"--data-dir", data_dir});

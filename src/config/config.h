@@ -48,6 +48,11 @@ struct Config {
     std::chrono::milliseconds timeout_ms{86'400'000};
   } policy;
 
+  struct Disks {
+    std::string kind = "auto";  // auto, store or memory
+    Bytes store_size;           // of a store that is made; 0: three quarters of what is free
+  } disks;
+
   struct Auth {
     bool required = false;
     std::vector<std::string> key_sha256;  // 64 lower case hexadecimal digits each

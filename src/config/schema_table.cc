@@ -105,6 +105,17 @@ constexpr Setting kSettings[] = {
      .min = 1,
      .max = kMostMilliseconds},
 
+    {.key = "disks.kind",
+     .field = in<&C::disks, &C::Disks::kind>,
+     .about = "Where kept sandboxes write to: store, a btrfs file system in a file of the data directory, whose disks "
+              "outlive their processes; memory, which does not; auto is a store where the machine can have one.",
+     .form = Form::choice,
+     .choices = "auto, store, memory"},
+    {.key = "disks.store_size",
+     .field = in<&C::disks, &C::Disks::store_size>,
+     .about = "Size of a store that is made, of which only what is used is taken; 0 is three quarters of what is free.",
+     .max = kMostBytes},
+
     {.key = "auth.required", .field = in<&C::auth, &C::Auth::required>, .about = "Ask for a key on loopback too."},
     {.key = "auth.key_sha256",
      .field = in<&C::auth, &C::Auth::key_sha256>,

@@ -35,7 +35,7 @@ struct CreateSandbox {
   std::map<std::string, std::string> env;
   std::map<std::string, std::string> labels;
   std::vector<MountRequest> mounts;
-  LifeChanges life;  // of what it begins with: idle for an hour pauses it; one with a name lives on
+  LifeChanges life;  // of what it begins with: idle for an hour stops or pauses it; one with a name lives on
 };
 
 // Changes to a kept sandbox; nothing = as it is.
@@ -60,6 +60,7 @@ struct SandboxInfo {
   Limits limits;
   std::string egress_mode = "none";
   std::string profile = "user";
+  bool keeps_disk = false;             // it can be stopped, and started again with what it wrote
   std::vector<std::string> isolation;  // the layers in force: "user_namespace", "seccomp", "landlock:7", ...
 };
 
@@ -169,6 +170,10 @@ class Control {
   virtual io::Task<SandboxInfo> pause(Principal who, std::string id_or_name) = 0;
   // They go on. Of a running one: nothing happens.
   virtual io::Task<SandboxInfo> resume(Principal who, std::string id_or_name) = 0;
+  // Its processes are killed, and what it needs is given back, but for its disk. Of a stopped one: nothing happens.
+  virtual io::Task<SandboxInfo> stop(Principal who, std::string id_or_name) = 0;
+  // It runs again, on its disk. Of a running one: nothing happens.
+  virtual io::Task<SandboxInfo> start(Principal who, std::string id_or_name) = 0;
   virtual io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes) = 0;
   virtual Result<SandboxStats> stats(const Principal& who, const std::string& id_or_name) = 0;
   // What happens to the sandboxes that `who` may see, to `sandbox` alone unless it is "": after the event of id

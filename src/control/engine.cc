@@ -11,6 +11,8 @@
 #include "base/text.h"
 #include "control/command_stream.h"
 #include "control/machine.h"
+#include "control/takeover.h"
+#include "io/spawn.h"
 
 namespace lmsb::control {
 namespace {
@@ -63,9 +65,15 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
       admission_(loop, options_.max_running > 0 ? options_.max_running : std::max<std::size_t>(8, 4 * machine_cpus()),
                  options_.max_waiting),
       events_(loop, options_.audit_log, log),
+      ledger_(loop, options_.ledger, log),
       lifecycle_(loop,
                  {registry_, events_, [this](const std::string& id, const std::string& by) { (void)take_away(id, by); },
-                  [this](std::uint64_t serial, Limits limits) { return fleet_.change_limits(serial, limits); }},
+                  [this](std::uint64_t serial, Limits limits) { return fleet_.change_limits(serial, limits); },
+                  [this](const SandboxInfo& sandbox) { return launch_again(sandbox); },
+                  [this](std::uint64_t serial) { return fleet_.wait_destroyed(serial); },
+                  [this](const KeptSandbox& sandbox) {
+                    if (sandbox.info.keeps_disk) ledger_.put_later(sandbox);
+                  }},
                  log),
       processes_(loop,
                  {registry_, admission_, [this] { return options_.policy.timeout; },
@@ -98,6 +106,10 @@ Limits Engine::created_defaults() {
 }
 
 io::Task<void> Engine::prepare() {
+  if (!options_.ledger.empty()) {
+    const Heirs heirs{fleet_, registry_, ledger_, lifecycle_};
+    LMSB_CO_CHECK(co_await take_over_sandboxes(loop_, heirs, log_));
+  }
   LMSB_CO_TRY(const auto image, images_.find(""));
   PoolKind one_shot;
   one_shot.image = image.name;
@@ -105,6 +117,7 @@ io::Task<void> Engine::prepare() {
     LMSB_CO_TRY(const auto first, co_await fleet_.take(one_shot));
     landlock_abi_ = first->landlock_abi;
   }
+  for (auto& [id, sandbox] : registry_.all()) sandbox.info.isolation = isolation_layers(landlock_abi_);
   ready_ = true;
   PoolKind kept = one_shot;
   kept.limits = kept_limits_;
@@ -130,6 +143,7 @@ Result<sandbox::SandboxSpec> Engine::spec_of(const std::string& image, const Lim
   spec.image = image;
   spec.limits = limits;
   spec.lifetime = lifetime;
+  if (lifetime == Lifetime::kept) spec.disk = guest_protocol::Disk::fresh;
   for (const MountRequest& mount : mounts) {
     const auto token = sandbox::parse_mount_token(mount.token);
     if (!token) return Error(ErrorCode::invalid_argument, "malformed mount token").with_slug("invalid_mount_token");
@@ -198,7 +212,7 @@ Status Engine::check_creation(const CreateSandbox& request) const {
         .with_slug("invalid_name");
   LMSB_CHECK(check_place(request));
   LMSB_CHECK(check_label_count(request.labels.size()));
-  LMSB_CHECK(Lifecycle::check(with(Lifecycle::default_limits(request.name), request.life)));
+  LMSB_CHECK(Lifecycle::check(with(Lifecycle::default_limits(request.name, false), request.life)));
   if (!registry_.has_name(request.name)) return {};
   return Error(ErrorCode::already_exists, "a sandbox named " + quoted(request.name) + " exists")
       .with_slug("name_taken");
@@ -228,8 +242,24 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   kept.defaults = std::make_shared<const ImageDefaults>(std::move(defaults));
   kept.processes = std::make_shared<ProcessTable>(loop_);
   kept.handle = std::shared_ptr<SandboxHandle>(std::move(handle));
-  lifecycle_.begin(kept, with(Lifecycle::default_limits(kept.info.name), request.life));
-  LMSB_CO_TRY(const KeptSandbox* added, registry_.add(std::move(kept)));
+  kept.info.keeps_disk = kept.handle->has_disk() && !options_.ledger.empty();
+  kept.has_mounts = !request.mounts.empty();
+  const LifeLimits life = with(Lifecycle::default_limits(kept.info.name, kept.info.keeps_disk), request.life);
+  if (!kept.info.keeps_disk && (life.at_idle == AtLimit::stop || life.at_timeout == AtLimit::stop))
+    co_return Error(ErrorCode::failed_precondition, "sandboxes cannot be stopped here: their disks lie in memory")
+        .with_slug("disk_not_kept")
+        .with_hint("on_idle and on_timeout can be pause or delete");
+  lifecycle_.begin(kept, life);
+  if (kept.info.keeps_disk) LMSB_CO_CHECK(co_await ledger_.put(row_of(kept)));
+  const std::string id = kept.info.id;
+  const bool keeps_disk = kept.info.keeps_disk;
+  auto entered = registry_.add(std::move(kept));
+  if (!entered.ok()) {  // somebody else's has that name since it was checked
+    if (keeps_disk) LMSB_CO_CHECK(co_await ledger_.erase(id));
+    co_return std::move(entered).error();
+  }
+  const KeptSandbox* added = *entered;
+  if (added->info.keeps_disk) added->handle->keep_disk();
   log_.log(LogLevel::info, "sandbox.created", {{"id", added->info.id}, {"image", added->info.image}, {"by", who.name}});
   lifecycle_.tell(SandboxEvent::Kind::created, *added, who.name);
   co_return added->describe();
@@ -249,17 +279,55 @@ Result<SandboxPage> Engine::list(const Principal& who, std::optional<SandboxStat
 io::Task<void> Engine::remove(Principal who, std::string id_or_name) {
   LMSB_CO_TRY(const KeptSandbox* found, registry_.find(who, id_or_name));
   const std::string id = found->info.id;
-  const std::uint64_t serial = take_away(id, who.name);
+  const auto removal = take_away(id, who.name);
+  while (!removal->result) LMSB_CO_CHECK(co_await removal->ended.wait());
+  co_return Status(*removal->result);
+}
+
+std::shared_ptr<Engine::Removal> Engine::take_away(const std::string& id, const std::string& by) {
+  auto sandbox = registry_.take(id);
+  LMSB_ASSERT(sandbox.has_value());
+  if (sandbox->handle) sandbox->handle->end();  // commands that run in it hold it a moment longer
+  log_.log(LogLevel::info, "sandbox.removed", {{"id", id}, {"by", by}});
+  lifecycle_.tell(SandboxEvent::Kind::removed, *sandbox, by);
+  const auto removal = std::make_shared<Removal>(loop_);
+  io::spawn(loop_, carry_away(this, *std::move(sandbox), removal));
+  return removal;
+}
+
+io::Always<void> Engine::carry_away(Engine* self, KeptSandbox sandbox, std::shared_ptr<Removal> removal) {
+  const std::string id = sandbox.info.id;
+  removal->result = co_await self->end_of(std::move(sandbox));
+  removal->ended.notify_all();
+  if (!removal->result->ok())
+    self->log_.log(LogLevel::warning, "sandbox.remove_failed",
+                   {{"id", id}, {"error", removal->result->error().message()}});
+}
+
+// The row first: a disk without one is removed by the next start, too.
+io::Task<void> Engine::end_of(KeptSandbox sandbox) {
+  const std::string id = sandbox.info.id;
+  const bool keeps_disk = sandbox.info.keeps_disk;
+  if (keeps_disk) LMSB_CO_CHECK(co_await ledger_.erase(id));
+  if (!sandbox.handle) co_return co_await fleet_.remove_disk(id);
+  sandbox.handle->drop_disk();
+  const std::uint64_t serial = sandbox.handle->serial();
+  sandbox.handle.reset();
   co_return co_await fleet_.wait_destroyed(serial);
 }
 
-std::uint64_t Engine::take_away(const std::string& id, const std::string& by) {
-  const auto sandbox = registry_.take(id);
-  LMSB_ASSERT(sandbox.has_value());
-  sandbox->handle->end();  // commands that run in it hold it a moment longer
-  log_.log(LogLevel::info, "sandbox.removed", {{"id", id}, {"by", by}});
-  lifecycle_.tell(SandboxEvent::Kind::removed, *sandbox, by);
-  return sandbox->handle->serial();
+io::Task<Fleet::Handle> Engine::launch_again(SandboxInfo sandbox) {
+  LMSB_CO_TRY(const auto image, images_.find(sandbox.image));
+  if (image.defaults.digest != sandbox.image_digest)
+    co_return Error(ErrorCode::failed_precondition, "image " + sandbox.image + " is another one than the sandbox's")
+        .with_slug("image_changed")
+        .with_hint("its disk lies on " + sandbox.image_digest);
+  LMSB_CO_TRY(auto spec, spec_of(image.name, sandbox.limits, Lifetime::kept, {}));
+  const auto id = SandboxId::parse(sandbox.id);
+  if (!id) co_return Error(ErrorCode::internal, "a sandbox's id is malformed");
+  spec.id = *id;
+  spec.disk = guest_protocol::Disk::existing;
+  co_return co_await fleet_.launch(std::move(spec));
 }
 
 io::Task<SandboxInfo> Engine::pause(Principal who, std::string id_or_name) {
@@ -270,6 +338,14 @@ io::Task<SandboxInfo> Engine::resume(Principal who, std::string id_or_name) {
   co_return co_await lifecycle_.resume(std::move(who), std::move(id_or_name));
 }
 
+io::Task<SandboxInfo> Engine::stop(Principal who, std::string id_or_name) {
+  co_return co_await lifecycle_.stop(std::move(who), std::move(id_or_name));
+}
+
+io::Task<SandboxInfo> Engine::start(Principal who, std::string id_or_name) {
+  co_return co_await lifecycle_.start(std::move(who), std::move(id_or_name));
+}
+
 io::Task<SandboxInfo> Engine::update(Principal who, std::string id_or_name, UpdateSandbox changes) {
   const Limits nothing{Bytes(0), 0, 0, Bytes(0)};
   LMSB_CO_CHECK(check_limits(with(nothing, changes.limits)));
@@ -278,7 +354,8 @@ io::Task<SandboxInfo> Engine::update(Principal who, std::string id_or_name, Upda
 
 Result<SandboxStats> Engine::stats(const Principal& who, const std::string& id_or_name) {
   LMSB_TRY(const KeptSandbox* sandbox, registry_.find(who, id_or_name));
-  return SandboxStats{sandbox->state(), sandbox->info.limits, sandbox->handle->usage()};
+  return SandboxStats{sandbox->state(), sandbox->info.limits,
+                      sandbox->handle ? sandbox->handle->usage() : SandboxUsage()};
 }
 
 Result<std::unique_ptr<EventStream>> Engine::events(Principal who, std::string sandbox,
@@ -347,6 +424,8 @@ Info Engine::info() {
   info.default_image = images_.default_image();
   info.isolation = isolation_layers(landlock_abi_);
   if (landlock_abi_ == 0) info.weaker.emplace_back("the kernel has no Landlock");
+  if (!fleet_.keeps_disks().value_or(true))
+    info.weaker.emplace_back("the disks of kept sandboxes lie in memory and end with them (docs/user/lifecycle.md)");
   info.sandboxes = registry_.size();
   info.prepared = fleet_.prepared();
   info.running = admission_.running();
@@ -359,11 +438,14 @@ HealthReport Engine::health() { return {ready_, {{"sandboxes", ready_}}}; }
 io::Always<void> Engine::drain() {
   ready_ = false;
   for (auto& [id, sandbox] : registry_.take_all()) {
+    if (!sandbox.handle) continue;
     sandbox.handle->end();  // whoever waits in it lets go of it
-    lifecycle_.tell(SandboxEvent::Kind::removed, sandbox, "daemon");
+    const auto end = sandbox.info.keeps_disk ? SandboxEvent::Kind::stopped : SandboxEvent::Kind::removed;
+    lifecycle_.tell(end, sandbox, "daemon");
   }
   co_await models_->drain();
   co_await fleet_.drain();
+  co_await ledger_.settle();
 }
 
 }  // namespace lmsb::control

@@ -12,6 +12,7 @@
 #include "control/event_log.h"
 #include "control/fleet.h"
 #include "control/image_catalog.h"
+#include "control/ledger.h"
 #include "control/lifecycle.h"
 #include "control/model_service.h"
 #include "control/policy.h"
@@ -29,6 +30,7 @@ struct EngineOptions {
   std::size_t max_waiting = 1024;
   PolicyCaps policy;
   std::string audit_log;  // "" = none
+  std::string ledger;     // the database of sandboxes that outlive the daemon; "" = none do
 };
 
 // What the engine works with.
@@ -58,6 +60,8 @@ class Engine final : public Control {
   io::Task<ExecResult> exec(Principal who, std::string id_or_name, Command command) override;
   io::Task<SandboxInfo> pause(Principal who, std::string id_or_name) override;
   io::Task<SandboxInfo> resume(Principal who, std::string id_or_name) override;
+  io::Task<SandboxInfo> stop(Principal who, std::string id_or_name) override;
+  io::Task<SandboxInfo> start(Principal who, std::string id_or_name) override;
   io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes) override;
   Result<SandboxStats> stats(const Principal& who, const std::string& id_or_name) override;
   Result<std::unique_ptr<EventStream>> events(Principal who, std::string sandbox,
@@ -93,8 +97,17 @@ class Engine final : public Control {
                                        const std::vector<MountRequest>& mounts) const;
   io::Task<Fleet::Handle> obtain(sandbox::SandboxSpec spec);
   Status check_creation(const CreateSandbox& request) const;
-  // Begins the end of a sandbox that is there; returns the serial by which that is waited for.
-  std::uint64_t take_away(const std::string& id, const std::string& by);
+  // The end of a sandbox, which goes on when who waits for it goes away.
+  struct Removal {
+    explicit Removal(boost::asio::io_context& loop) : ended(loop) {}
+    std::optional<Status> result;
+    io::Event ended;
+  };
+  // Begins the end of one that is there.
+  std::shared_ptr<Removal> take_away(const std::string& id, const std::string& by);
+  static io::Always<void> carry_away(Engine* self, KeptSandbox sandbox, std::shared_ptr<Removal> removal);
+  io::Task<void> end_of(KeptSandbox sandbox);
+  io::Task<Fleet::Handle> launch_again(SandboxInfo sandbox);
   void count(const ExecResult& result);
 
   boost::asio::io_context& loop_;
@@ -107,6 +120,7 @@ class Engine final : public Control {
   Admission admission_;
   Registry registry_;
   EventLog events_;
+  Ledger ledger_;
   Lifecycle lifecycle_;
   Processes processes_;
   SandboxFiles files_;

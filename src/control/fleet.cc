@@ -13,6 +13,8 @@ namespace lmsb::control {
 namespace {
 
 const std::vector<double> kLaunchBuckets = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2};
+using Disk = sandbox::LauncherClient::Disk;
+
 constexpr std::uint32_t kMaxFailuresInARow = 3;  // then the pool rests until somebody launches with success
 
 Error launcher_gone() {
@@ -26,6 +28,7 @@ sandbox::SandboxSpec spec_of(const PoolKind& kind) {
   spec.image = kind.image;
   spec.limits = kind.limits;
   spec.lifetime = kind.lifetime;
+  if (kind.lifetime == sandbox::Lifetime::kept) spec.disk = guest_protocol::Disk::fresh;
   return spec;
 }
 
@@ -65,7 +68,7 @@ io::Always<void> Fleet::read_answers() {
     if (!readable.ok()) break;
   }
   launcher_gone_ = true;
-  for (auto* waiting : {&pending_, &limits_})
+  for (auto* waiting : {&pending_, &asked_})
     for (const auto& [request, pending] : std::exchange(*waiting, {})) {
       pending->answer = launcher_gone();
       pending->answered.notify_all();
@@ -95,33 +98,34 @@ io::Always<void> Fleet::flush(Fleet* fleet) {
 
 void Fleet::handle(sandbox::LauncherClient::Answer answer) {
   if (const auto found = pending_.find(answer.request); found != pending_.end()) {
-    if (answer.lost > 0) release(answer.lost);
+    if (answer.lost > 0) release(answer.lost, found->second->disk);
     found->second->answer = std::move(answer.launched);
     found->second->answered.notify_all();
     pending_.erase(found);
     return;
   }
-  if (const auto found = limits_.find(answer.request); found != limits_.end()) {
+  if (const auto found = asked_.find(answer.request); found != asked_.end()) {
     found->second->answer = std::move(answer.launched);
     found->second->answered.notify_all();
-    limits_.erase(found);
+    asked_.erase(found);
     changed_.notify_all();
     return;
   }
-  if (destroy_requests_.erase(answer.request) == 0) {
-    // A launch whose requester went away: what it made is not wanted.
-    if (answer.launched.ok()) release(answer.launched->serial);
-    if (answer.lost > 0) release(answer.lost);
+  if (const auto found = abandoned_.find(answer.request); found != abandoned_.end()) {
+    if (answer.launched.ok()) release(answer.launched->serial, found->second);
+    if (answer.lost > 0) release(answer.lost, found->second);
+    abandoned_.erase(found);
     return;
   }
+  if (destroy_requests_.erase(answer.request) == 0) return;
   --destroying_;
   changed_.notify_all();
   refill();
 }
 
-void Fleet::release(std::uint64_t serial) {
+void Fleet::release(std::uint64_t serial, Disk disk) {
   held_.erase(serial);
-  auto request = client_.send_destroy(serial);
+  auto request = client_.send_destroy(serial, disk);
   if (!request.ok()) return;  // a launcher that is gone takes its sandboxes with it
   send_rest();
   destroy_requests_[*request] = serial;
@@ -147,19 +151,26 @@ io::Task<Fleet::Handle> Fleet::launch_and_wait(sandbox::SandboxSpec spec) {
   LMSB_CO_TRY(const std::uint32_t request, client_.send_launch(plan));
   send_rest();
   const auto pending = std::make_shared<Pending>(loop_);
+  pending->disk = SandboxHandle::disk_of(spec);
   pending_[request] = pending;
   while (!pending->answer) {
     Status answered = co_await pending->answered.wait(deadline);
     if (answered.ok()) continue;
-    pending_.erase(request);  // handle() destroys what still comes
+    pending_.erase(request);
+    abandoned_[request] = pending->disk;  // handle() destroys what still comes
     co_return std::move(answered).error();
   }
   if (!pending->answer->ok()) co_return std::move(*pending->answer).error();
   held_.insert((*pending->answer)->serial);
-  std::function<void(std::uint64_t)> give_back = [this](std::uint64_t serial) { release(serial); };
+  if (spec.disk != guest_protocol::Disk::none) keeps_disks_ = (*pending->answer)->has_disk;
+  SandboxHandle::Release give_back = [this](std::uint64_t serial, Disk disk) { release(serial, disk); };
   auto handle = std::make_unique<SandboxHandle>(loop_, spec, *std::move(*pending->answer), std::move(give_back));
   LMSB_CO_TRY(const auto ready, co_await handle->channel().wait_ready(deadline));
   handle->landlock_abi = ready.landlock_abi;
+  if (spec.disk == guest_protocol::Disk::existing) {
+    LMSB_CO_CHECK(client_.send_settle_disk(handle->id()));  // its answer says nothing
+    send_rest();
+  }
   launch_seconds_.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
   co_return handle;
 }
@@ -191,15 +202,15 @@ io::Task<void> Fleet::wait_destroyed(std::uint64_t serial) {
 }
 
 io::Task<void> Fleet::change_limits(std::uint64_t serial, sandbox::Limits limits) {
-  while (limits_.size() >= sandbox::kMaxLimitChanges && !launcher_gone_) LMSB_CO_CHECK(co_await changed_.wait());
+  while (limiting_ >= sandbox::kMaxLimitChanges && !launcher_gone_) LMSB_CO_CHECK(co_await changed_.wait());
   if (launcher_gone_) co_return launcher_gone();
   LMSB_CO_TRY(const std::uint32_t request, client_.send_limits(serial, limits));
-  send_rest();
-  const auto pending = std::make_shared<Pending>(loop_);
-  limits_[request] = pending;
-  while (!pending->answer) LMSB_CO_CHECK(co_await pending->answered.wait());
-  if (pending->answer->ok()) co_return Status();
-  const Error& error = pending->answer->error();
+  ++limiting_;
+  const auto answer = co_await answer_to(request);
+  --limiting_;
+  changed_.notify_all();
+  if (answer.ok()) co_return Status();
+  const Error& error = answer.error();
   if (error.sys_errno() == EAGAIN)
     co_return Error(ErrorCode::resource_exhausted, "the limits of too many sandboxes are being changed")
         .with_slug("sandbox_busy")
@@ -211,6 +222,29 @@ io::Task<void> Fleet::change_limits(std::uint64_t serial, sandbox::Limits limits
   if (error.sys_errno() == ENOENT)
     co_return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
   co_return error;
+}
+
+io::Task<sandbox::LaunchedSandbox> Fleet::answer_to(std::uint32_t request) {
+  send_rest();
+  const auto pending = std::make_shared<Pending>(loop_);
+  asked_[request] = pending;
+  while (!pending->answer) LMSB_CO_CHECK(co_await pending->answered.wait());
+  co_return std::move(*pending->answer);
+}
+
+io::Task<void> Fleet::remove_disk(std::string id) {
+  if (launcher_gone_) co_return launcher_gone();
+  LMSB_CO_TRY(const std::uint32_t request, client_.send_remove_disk(id));
+  const auto answer = co_await answer_to(request);
+  co_return answer.ok() ? Status() : Status(Error(answer.error()));
+}
+
+io::Task<std::string> Fleet::next_disk(std::string after) {
+  if (launcher_gone_) co_return launcher_gone();
+  LMSB_CO_TRY(const std::uint32_t request, client_.send_next_disk(after));
+  auto answer = co_await answer_to(request);
+  if (!answer.ok()) co_return std::move(answer).error();
+  co_return std::move(answer->disk);
 }
 
 void Fleet::forget_ready(const std::string& image) {

@@ -56,6 +56,11 @@ class Fleet {
   // limit_in_use (it uses more memory than that), sandbox_busy, sandbox_lost, cancelled (they may be changed all the
   // same), launcher_lost.
   io::Task<void> change_limits(std::uint64_t serial, sandbox::Limits limits);
+  // Removes the disk of a sandbox that does not run; none is fine. Errors: cancelled (it may be removed all the same),
+  // launcher_lost.
+  io::Task<void> remove_disk(std::string id);
+  // The id of the first disk behind `after` in their order, whoever's it is; "" = there is no more.
+  io::Task<std::string> next_disk(std::string after);
   // Drops what is prepared of an image: it was rebuilt or removed.
   void forget_ready(const std::string& image);
   // From now on `size` sandboxes of this kind are kept ready. Preparing happens off every request's path.
@@ -67,6 +72,8 @@ class Fleet {
   io::Always<void> drain();
 
   std::size_t prepared() const;  // sandboxes ready in the pool
+  // Whether disks of kept sandboxes may outlive them here; nothing: none has been launched yet.
+  std::optional<bool> keeps_disks() const { return keeps_disks_; }
   std::size_t destroying() const { return destroying_; }
 
  private:
@@ -80,6 +87,8 @@ class Fleet {
   struct Pending {
     explicit Pending(boost::asio::io_context& loop) : answered(loop) {}
     std::optional<Result<sandbox::LaunchedSandbox>> answer;
+    sandbox::LauncherClient::Disk disk =
+        sandbox::LauncherClient::Disk::remove;  // of a launch that nobody wants any more
     io::Event answered;
   };
 
@@ -87,7 +96,9 @@ class Fleet {
   void send_rest();
   static io::Always<void> flush(Fleet* fleet);
   void handle(sandbox::LauncherClient::Answer answer);
-  void release(std::uint64_t serial);
+  void release(std::uint64_t serial, sandbox::LauncherClient::Disk disk);
+  // The answer to a request that has been sent.
+  io::Task<sandbox::LaunchedSandbox> answer_to(std::uint32_t request);
   void refill();
   void do_chores_later();
   static io::Always<void> prepare(Fleet* fleet, Pool* pool);
@@ -103,13 +114,16 @@ class Fleet {
   Counter& pool_misses_;
   Histogram& launch_seconds_;
   io::FdWatch watch_;
-  std::map<std::uint32_t, std::shared_ptr<Pending>> pending_;  // launches
-  std::map<std::uint32_t, std::shared_ptr<Pending>> limits_;   // changes of limits, until they are answered
-  std::map<std::uint32_t, std::uint64_t> destroy_requests_;    // request → serial
-  std::set<std::uint64_t> held_;                               // serials whose handle lives
-  std::vector<Handle> discarded_;                              // to be destroyed by the next chores
+  std::map<std::uint32_t, std::shared_ptr<Pending>> pending_;         // launches
+  std::map<std::uint32_t, sandbox::LauncherClient::Disk> abandoned_;  // those whose requester went away
+  std::map<std::uint32_t, std::shared_ptr<Pending>> asked_;           // other questions, until they are answered
+  std::size_t limiting_ = 0;                                          // changes of limits among them
+  std::map<std::uint32_t, std::uint64_t> destroy_requests_;           // request → serial
+  std::set<std::uint64_t> held_;                                      // serials whose handle lives
+  std::vector<Handle> discarded_;                                     // to be destroyed by the next chores
   std::size_t destroying_ = 0;
   std::size_t in_flight_ = 0;  // tasks of ours that still run
+  std::optional<bool> keeps_disks_;
   bool launcher_gone_ = false;
   bool is_flushing_ = false;
   bool chores_are_due_ = false;

@@ -5,10 +5,17 @@
 
 namespace lmsb::control {
 
-std::string_view to_string(AtLimit what) { return what == AtLimit::remove ? "delete" : "pause"; }
+std::string_view to_string(AtLimit what) {
+  switch (what) {
+    case AtLimit::remove: return "delete";
+    case AtLimit::pause: return "pause";
+    case AtLimit::stop: return "stop";
+  }
+  return "delete";
+}
 
 std::optional<AtLimit> parse_at_limit(std::string_view text) {
-  for (const AtLimit what : {AtLimit::remove, AtLimit::pause})
+  for (const AtLimit what : {AtLimit::remove, AtLimit::pause, AtLimit::stop})
     if (text == to_string(what)) return what;
   return std::nullopt;
 }
@@ -45,11 +52,11 @@ void Life::set(LifeLimits limits, bool restart, Clock::time_point now) {
 void Life::resume(Clock::time_point now) {
   is_suspended_ = false;
   last_use_ = now;
-  if (limits_.at_timeout == AtLimit::pause) timeout_from_ = now;
+  if (limits_.at_timeout != AtLimit::remove) timeout_from_ = now;
 }
 
 std::optional<Life::Clock::time_point> Life::end() const {
-  const bool is_suspended = is_suspended_ && limits_.at_timeout == AtLimit::pause;
+  const bool is_suspended = is_suspended_ && limits_.at_timeout != AtLimit::remove;
   if (limits_.timeout.count() == 0 || is_suspended) return std::nullopt;
   return timeout_from_ + limits_.timeout;
 }
@@ -60,7 +67,7 @@ std::optional<Life::Clock::time_point> Life::idle_end(Clock::time_point now) con
 }
 
 Life::Clock::time_point Life::not_before(AtLimit what, Clock::time_point when) const {
-  return what == AtLimit::pause ? std::max(when, no_pause_before_) : when;
+  return what == AtLimit::remove ? when : std::max(when, no_pause_before_);
 }
 
 std::optional<Life::Due> Life::due(Clock::time_point now) const {

@@ -11,7 +11,8 @@
 namespace lmsb::control {
 
 // What happens to a sandbox at a limit of its life.
-enum class AtLimit : std::uint8_t { remove, pause };
+// stop: its disk stays, which only some sandboxes have.
+enum class AtLimit : std::uint8_t { remove, pause, stop };
 std::string_view to_string(AtLimit what);
 std::optional<AtLimit> parse_at_limit(std::string_view text);
 
@@ -56,11 +57,11 @@ class Life {
   const LifeLimits& limits() const { return limits_; }
   // Sets new limits, which counts as a use; the timeout begins anew when `restart`.
   void set(LifeLimits limits, bool restart, Clock::time_point now = Clock::now());
-  // It is paused, or cannot be: only a timeout that deletes goes on.
+  // It is paused or stopped, or cannot be: only a timeout that deletes goes on.
   void suspend() { is_suspended_ = true; }
   // It runs again: what was suspended begins anew.
   void resume(Clock::time_point now = Clock::now());
-  // It could not be paused: that is not due for a minute.
+  // It could not be paused or stopped: that is not due for a minute.
   void put_off(Clock::time_point now = Clock::now()) { no_pause_before_ = now + kPutOff; }
   static constexpr std::chrono::seconds kPutOff{60};
 
@@ -74,6 +75,8 @@ class Life {
   std::optional<Clock::time_point> next(Clock::time_point now = Clock::now()) const;
   // When its timeout is over; nothing: never.
   std::optional<Clock::time_point> end() const;
+  // It began so that it is over then.
+  void set_end(Clock::time_point when) { timeout_from_ = when - limits_.timeout; }
 
  private:
   // When the sandbox could be idle for too long; nothing: never.

@@ -114,6 +114,28 @@ TEST(Life, KeepsItsEndWhenOnlyOtherLimitsChange) {
   EXPECT_FALSE(life.end());
 }
 
+TEST(Life, EndsWhenItIsSaidToEvenThoughItIsStopped) {
+  Life life(limits_of(100, 10), kBirth);
+  life.suspend();
+  life.set_end(kBirth + milliseconds(30));
+  EXPECT_FALSE(life.due(kBirth + milliseconds(29)));
+  const auto due = life.due(kBirth + milliseconds(30));
+  ASSERT_TRUE(due);
+  EXPECT_EQ(due->what, AtLimit::remove);
+}
+
+TEST(Life, WhichStopsAtItsTimeoutBeginsAnewWithTheStart) {
+  LifeLimits limits = limits_of(100, 0);
+  limits.at_timeout = AtLimit::stop;
+  Life life(limits, kBirth);
+  ASSERT_TRUE(life.due(kBirth + milliseconds(100)));
+  EXPECT_EQ(life.due(kBirth + milliseconds(100))->what, AtLimit::stop);
+  life.suspend();
+  EXPECT_FALSE(life.end());
+  life.resume(kBirth + milliseconds(500));
+  EXPECT_EQ(life.end(), kBirth + milliseconds(600));
+}
+
 TEST(Life, TakesOfChangesWhatIsSaid) {
   LifeChanges changes;
   changes.idle = milliseconds(7);

@@ -16,24 +16,8 @@ using std::chrono::milliseconds;
 constexpr milliseconds kDefaultIdle{3'600'000};
 constexpr milliseconds kShortest{1000};
 constexpr milliseconds kLongest{10LL * 366 * 24 * 3600 * 1000};
-constexpr milliseconds kBetweenLooks{100};   // at least
-constexpr milliseconds kPauseLimit{10'000};  // for all of a sandbox's processes to stand still
-constexpr std::size_t kMaxLimiting = 16;     // changes of limits that one caller has on their way, or waiting
-
-Error not_running(const KeptSandbox& sandbox) {
-  return Error(ErrorCode::failed_precondition, "the sandbox is " + std::string(to_string(sandbox.state())))
-      .with_slug("sandbox_not_running");
-}
-
-// What the sandbox says of its life. The same end is the same text each time.
-void describe_life(KeptSandbox& sandbox) {
-  sandbox.info.life = sandbox.life->limits();
-  const auto end = sandbox.life->end();
-  if (end == sandbox.told_end) return;
-  sandbox.told_end = end;
-  sandbox.info.expires_at.reset();
-  if (end) sandbox.info.expires_at = rfc3339_in(std::chrono::ceil<milliseconds>(*end - Life::Clock::now()));
-}
+constexpr milliseconds kBetweenLooks{100};  // at least
+constexpr std::size_t kMaxLimiting = 16;    // changes of limits that one caller has on their way, or waiting
 
 Status change_labels(std::map<std::string, std::string>& labels,
                      std::map<std::string, std::optional<std::string>> changes) {
@@ -52,26 +36,13 @@ Status change_labels(std::map<std::string, std::string>& labels,
 
 }  // namespace
 
-// While it lives nobody else changes the state of the sandbox.
-class Lifecycle::Moving {
- public:
-  Moving(boost::asio::io_context& loop, KeptSandbox& sandbox) : done_(std::make_shared<io::Event>(loop)) {
-    sandbox.moving = done_;
-  }
-  ~Moving() { done_->notify_all(); }
-  Moving(const Moving&) = delete;
-  Moving& operator=(const Moving&) = delete;
-
- private:
-  std::shared_ptr<io::Event> done_;
-};
-
 Lifecycle::Lifecycle(boost::asio::io_context& loop, Parts parts, Logger& log)
     : loop_(loop), parts_(std::move(parts)), log_(log), earlier_(loop) {}
 
-LifeLimits Lifecycle::default_limits(const std::string& name) {
+LifeLimits Lifecycle::default_limits(const std::string& name, bool keeps_disk) {
   LifeLimits limits;
   if (name.empty()) limits.idle = kDefaultIdle;
+  if (keeps_disk) limits.at_idle = AtLimit::stop;
   return limits;
 }
 
@@ -86,12 +57,26 @@ Status Lifecycle::check(const LifeLimits& limits) {
 
 void Lifecycle::begin(KeptSandbox& sandbox, const LifeLimits& limits) {
   sandbox.life = std::make_shared<Life>(limits);
+  hear(sandbox);
+  watch_over(sandbox);
+}
+
+void Lifecycle::hear(const KeptSandbox& sandbox) {
   const std::weak_ptr<Lifecycle*> weak = self_;
   sandbox.handle->channel().on_closed([weak, id = sandbox.info.id] {
     if (const auto self = weak.lock()) (*self)->note_failed(id);
   });
-  describe_life(sandbox);
+}
+
+// What the sandbox says of its life follows; the same end is the same text each time.
+void Lifecycle::watch_over(KeptSandbox& sandbox) {
   look_again_by(*sandbox.life);
+  sandbox.info.life = sandbox.life->limits();
+  const auto end = sandbox.life->end();
+  if (end == sandbox.told_end) return;
+  sandbox.told_end = end;
+  sandbox.info.expires_at.reset();
+  if (end) sandbox.info.expires_at = rfc3339_in(std::chrono::ceil<milliseconds>(*end - Life::Clock::now()));
 }
 
 void Lifecycle::tell(SandboxEvent::Kind kind, const KeptSandbox& sandbox, const std::string& by) {
@@ -109,63 +94,6 @@ void Lifecycle::note_change(SandboxEvent::Kind kind, const KeptSandbox& sandbox,
   tell(kind, sandbox, by);
 }
 
-io::Task<KeptSandbox*> Lifecycle::settled(Principal who, std::string id_or_name) {
-  LMSB_CO_TRY(KeptSandbox * found, parts_.registry.find(who, id_or_name));
-  const std::string id = found->info.id;
-  while (const auto moving = found->moving) {
-    LMSB_CO_CHECK(co_await moving->wait());
-    LMSB_CO_TRY(found, parts_.registry.find(who, id));
-  }
-  co_return found;
-}
-
-// The state says `paused` from the beginning, so that nothing starts meanwhile; it is running again if it fails.
-io::Task<void> Lifecycle::pause_now(std::string id, std::string by) {
-  const Principal daemon{"daemon", true};
-  LMSB_CO_TRY(KeptSandbox * sandbox, parts_.registry.find(daemon, id));
-  if (!may_move(sandbox->state(), SandboxState::paused)) co_return not_running(*sandbox);
-  const auto handle = sandbox->handle;
-  Status paused;
-  {
-    const Moving moving(loop_, *sandbox);
-    sandbox->move_to(SandboxState::paused);
-    paused = co_await handle->pause(io::Deadline::in(kPauseLimit));
-    auto found = parts_.registry.find(daemon, id);
-    if (!found.ok()) co_return std::move(found).error();
-    sandbox = *found;
-    sandbox->moving.reset();
-    if (!paused.ok()) sandbox->move_to(SandboxState::running);
-  }
-  if (!paused.ok()) co_return paused;
-  sandbox->life->suspend();
-  describe_life(*sandbox);
-  look_again_by(*sandbox->life);
-  note_change(SandboxEvent::Kind::paused, *sandbox, by);
-  co_return Status();
-}
-
-io::Task<SandboxInfo> Lifecycle::pause(Principal who, std::string id_or_name) {
-  LMSB_CO_TRY(const KeptSandbox* sandbox, co_await settled(who, std::move(id_or_name)));
-  const std::string id = sandbox->info.id;
-  if (sandbox->state() != SandboxState::paused) LMSB_CO_CHECK(co_await pause_now(id, who.name));
-  LMSB_CO_TRY(sandbox, parts_.registry.find(who, id));
-  co_return sandbox->describe();
-}
-
-io::Task<SandboxInfo> Lifecycle::resume(Principal who, std::string id_or_name) {
-  LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(who, std::move(id_or_name)));
-  const SandboxState state = sandbox->state();
-  if (state == SandboxState::running) co_return sandbox->describe();
-  if (!may_move(state, SandboxState::running)) co_return not_running(*sandbox);
-  LMSB_CO_CHECK(sandbox->handle->resume());
-  sandbox->move_to(SandboxState::running);
-  sandbox->life->resume();
-  describe_life(*sandbox);
-  look_again_by(*sandbox->life);
-  note_change(SandboxEvent::Kind::resumed, *sandbox, who.name);
-  co_return sandbox->describe();
-}
-
 Status Lifecycle::check(const KeptSandbox& sandbox, const UpdateSandbox& changes) {
   LMSB_CHECK(check(with(sandbox.life->limits(), changes.life)));
   auto labels = sandbox.info.labels;
@@ -181,9 +109,9 @@ Status Lifecycle::apply(KeptSandbox& sandbox, UpdateSandbox changes, const std::
   LMSB_CHECK(change_labels(sandbox.info.labels, std::move(changes.labels)));
   if (changes.life.is_something()) {
     sandbox.life->set(with(sandbox.life->limits(), changes.life), changes.life.timeout.has_value());
-    describe_life(sandbox);
-    look_again_by(*sandbox.life);
+    watch_over(sandbox);
   }
+  parts_.save(sandbox);
   note_change(SandboxEvent::Kind::updated, sandbox, by);
   return {};
 }
@@ -226,12 +154,13 @@ io::Task<void> Lifecycle::limit_now(std::string id, std::shared_ptr<PendingUpdat
   Status limited;
   {
     const Moving moving(loop_, *sandbox);
-    limited = co_await parts_.limit(sandbox->handle->serial(), limits);
+    if (sandbox->handle) limited = co_await parts_.limit(sandbox->handle->serial(), limits);
     LMSB_CO_TRY(sandbox, parts_.registry.find(daemon, id));
     sandbox->moving.reset();
   }
   if (!limited.ok()) co_return limited;
   sandbox->info.limits = limits;
+  parts_.save(*sandbox);
   Status applied = apply(*sandbox, std::move(update->changes), update->by);
   if (!applied.ok()) note_change(SandboxEvent::Kind::updated, *sandbox, update->by);  // its limits have changed
   co_return applied;
@@ -293,28 +222,31 @@ io::Always<void> Lifecycle::end_if_due(Lifecycle* self, std::string id) {
   std::string by = due && due->by_timeout ? "timeout" : "idle";
   if (due && due->what == AtLimit::remove) {
     self->parts_.remove(id, by);
-  } else if (due && may_move(sandbox.state(), SandboxState::paused)) {
+  } else if (due && due->what == AtLimit::stop && may_move(sandbox.state(), SandboxState::stopped)) {
+    const Status stopped = co_await self->stop_now(id, by);
+    if (!stopped.ok()) self->put_off(id, stopped.error());
+  } else if (due && due->what == AtLimit::pause && may_move(sandbox.state(), SandboxState::paused)) {
     const Status paused = co_await self->pause_now(id, by);
     if (!paused.ok()) self->put_off(id, paused.error());
   } else {
-    if (due) sandbox.life->suspend();  // it is paused already, or has failed
-    describe_life(sandbox);
-    self->look_again_by(*sandbox.life);
+    if (due) sandbox.life->suspend();  // it is paused or stopped already, or has failed
+    self->watch_over(sandbox);
   }
 }
 
 void Lifecycle::put_off(const std::string& id, const Error& why) {
   const auto found = parts_.registry.find({"daemon", true}, id);
   if (!found.ok()) return;
-  log_.log(LogLevel::warning, "sandbox.pause_failed", {{"id", id}, {"error", why.message()}});
+  log_.log(LogLevel::warning, "sandbox.limit_failed", {{"id", id}, {"error", why.message()}});
   (*found)->life->put_off();
   look_again_by(*(*found)->life);
 }
 
-// Its guest has ended, and with it everything in it. One that was deleted is no longer in the registry.
+// Its guest has ended, and with it everything in it. One that was deleted is no longer in the registry; one that was
+// stopped meanwhile has no guest.
 void Lifecycle::note_failed(const std::string& id) {
   const auto found = parts_.registry.find({"daemon", true}, id);
-  if (!found.ok()) return;
+  if (!found.ok() || (*found)->state() != SandboxState::failed) return;
   log_.log(LogLevel::warning, "sandbox.failed", {{"id", id}});
   tell(SandboxEvent::Kind::failed, **found, "guest");
 }

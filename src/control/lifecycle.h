@@ -1,5 +1,5 @@
 #pragma once
-// Lifecycle: pausing and resuming kept sandboxes, on request and at the limits of their lives.
+// Lifecycle: pausing and resuming, stopping and starting kept sandboxes, on request and at the limits of their lives.
 //
 // One task sleeps until the first limit that could be met, whatever the number of sandboxes; using one costs it
 // nothing. One loop, one thread.
@@ -26,12 +26,16 @@ class Lifecycle {
     EventLog& events;
     std::function<void(const std::string& id, const std::string& by)> remove;  // does not wait for the end of it
     std::function<io::Task<void>(std::uint64_t serial, sandbox::Limits limits)> limit;  // Fleet::change_limits()
+    // Starts one again, on its disk. Errors, beside those of a launch: image_changed, image_not_found, disk_lost.
+    std::function<io::Task<std::unique_ptr<SandboxHandle>>(const SandboxInfo& sandbox)> launch;
+    std::function<io::Task<void>(std::uint64_t serial)> wait_destroyed;  // Fleet::wait_destroyed()
+    std::function<void(const KeptSandbox& sandbox)> save;                // what is to outlive the daemon of it
   };
   // All references outlive it and its tasks.
   Lifecycle(boost::asio::io_context& loop, Parts parts, Logger& log);
 
   // What a sandbox lives by that was asked for without limits: one with a name was made to stay.
-  static LifeLimits default_limits(const std::string& name);
+  static LifeLimits default_limits(const std::string& name, bool keeps_disk);
   // None, or from a second to ten years. Errors: invalid_life.
   static Status check(const LifeLimits& limits);
 
@@ -42,9 +46,16 @@ class Lifecycle {
   io::Task<SandboxInfo> pause(Principal who, std::string id_or_name);
   // The same without pause_failed. A running one is left alone.
   io::Task<SandboxInfo> resume(Principal who, std::string id_or_name);
+  // Both go on when who waits for them goes away. A stopped, or a running one is left alone. Errors of stop(), beside
+  // those of find(): disk_not_kept, sandbox_not_running. Of start(): those of Parts::launch, mounts_not_kept,
+  // sandbox_not_running (a paused one).
+  io::Task<SandboxInfo> stop(Principal who, std::string id_or_name);
+  io::Task<SandboxInfo> start(Principal who, std::string id_or_name);
   // Errors: invalid_life, too_many_labels, limit_fixed, limit_out_of_bounds, limit_in_use, sandbox_not_running (limits
   // of a failed one); nothing has been changed then.
   io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes);
+  // Of one whose life has been set, or has changed: what it says of it, and when it comes due.
+  void watch_over(KeptSandbox& sandbox);
   // The event, for who follows and for the audit log.
   void tell(SandboxEvent::Kind kind, const KeptSandbox& sandbox, const std::string& by);
 
@@ -64,10 +75,34 @@ class Lifecycle {
   static io::Always<void> limit_and_apply(Lifecycle* self, std::string id, std::shared_ptr<PendingUpdate> update);
   io::Task<void> limit_now(std::string id, std::shared_ptr<PendingUpdate> update);
   using Clock = Life::Clock;
-  class Moving;
+  // While it lives nobody else changes the state of the sandbox.
+  class Moving {
+   public:
+    Moving(boost::asio::io_context& loop, KeptSandbox& sandbox) : done_(std::make_shared<io::Event>(loop)) {
+      sandbox.moving = done_;
+    }
+    ~Moving() { done_->notify_all(); }
+    Moving(const Moving&) = delete;
+    Moving& operator=(const Moving&) = delete;
+
+   private:
+    std::shared_ptr<io::Event> done_;
+  };
+  struct Change {
+    explicit Change(boost::asio::io_context& loop) : ended(loop) {}
+    std::optional<Status> result;
+    io::Event ended;
+  };
+  using Move = io::Task<void> (Lifecycle::*)(std::string id, std::string by);
+  static io::Always<void> carry_out(Lifecycle* self, Move move, std::string id, std::string by,
+                                    std::shared_ptr<Change> change);
+  io::Task<SandboxInfo> changed_by(Move move, Principal who, std::string id_or_name);
+  void hear(const KeptSandbox& sandbox);  // when its guest ends
   // Once nobody else is changing its state.
   io::Task<KeptSandbox*> settled(Principal who, std::string id_or_name);
   io::Task<void> pause_now(std::string id, std::string by);
+  io::Task<void> stop_now(std::string id, std::string by);
+  io::Task<void> start_now(std::string id, std::string by);
   void note_change(SandboxEvent::Kind kind, const KeptSandbox& sandbox, const std::string& by);
   void look_again_by(const Life& life);
   io::Task<void> wait_due();
@@ -86,5 +121,8 @@ class Lifecycle {
   io::Event earlier_;                                                      // next_look_ has been moved forward
   std::shared_ptr<Lifecycle*> self_ = std::make_shared<Lifecycle*>(this);  // for callbacks that may outlive it
 };
+
+// sandbox_not_running, or disk_lost.
+Error not_running(const KeptSandbox& sandbox);
 
 }  // namespace lmsb::control

@@ -31,7 +31,15 @@ std::string order_key(const SandboxInfo& info) { return info.created_at + "/" + 
 
 }  // namespace
 
-SandboxState KeptSandbox::state() const { return handle->channel().is_closed() ? SandboxState::failed : info.state; }
+Error disk_lost(const std::string& id) {
+  return Error(ErrorCode::failed_precondition, "the disk of sandbox " + id + " is gone, or nothing but it is known")
+      .with_slug("disk_lost")
+      .with_hint("delete the sandbox");
+}
+
+SandboxState KeptSandbox::state() const {
+  return handle && handle->channel().is_closed() ? SandboxState::failed : info.state;
+}
 
 SandboxInfo KeptSandbox::describe() const {
   SandboxInfo described = info;
@@ -81,6 +89,11 @@ Result<Visit> KeptSandbox::visit() const {
     return Error(ErrorCode::failed_precondition, "sandbox " + info.id + " is paused")
         .with_slug("sandbox_paused")
         .with_hint("POST /v1/sandboxes/{id}/resume, or lm-sandbox resume, lets it go on");
+  if (!handle && info.state == SandboxState::lost) return disk_lost(info.id);
+  if (!handle)
+    return Error(ErrorCode::failed_precondition, "sandbox " + info.id + " is stopped")
+        .with_slug("sandbox_stopped")
+        .with_hint("POST /v1/sandboxes/{id}/start, or lm-sandbox start, starts it on its disk");
   return Visit{handle, processes, defaults, Life::Use(life)};
 }
 

@@ -25,25 +25,29 @@ struct Visit {
 
 struct KeptSandbox {
   SandboxInfo info;
-  Limits made_with;  // info.limits at the beginning
+  Limits made_with;  // info.limits when it was last started
   std::string owner;
-  std::shared_ptr<SandboxHandle> handle;  // shared with the commands that run in it
+  bool has_mounts = false;                // directories of the machine
+  std::shared_ptr<SandboxHandle> handle;  // shared with the commands that run in it; null: stopped, or lost
   std::shared_ptr<ProcessTable> processes;
   // What every command in it begins with: the image's and the sandbox's variables and directory.
   std::shared_ptr<const ImageDefaults> defaults;
   std::shared_ptr<Life> life;
   std::optional<Life::Clock::time_point> told_end;  // what info.expires_at says
-  // Set while it is being paused or its limits are being changed: who wants to change its state as well waits for it,
-  // and looks again.
+  // Set while it is being paused, stopped or started, or its limits are being changed: who wants to change its state as
+  // well waits for it, and looks again.
   std::shared_ptr<io::Event> moving;
 
   // The state that it is in: its guest may have ended.
   SandboxState state() const;
   SandboxInfo describe() const;
-  Result<Visit> visit() const;  // Error: sandbox_paused
+  Result<Visit> visit() const;  // Errors: sandbox_paused, sandbox_stopped, disk_lost
   // Goes to another state; only to one that may follow (sandbox_state.h).
   void move_to(SandboxState state);
 };
+
+// Of a sandbox in state `lost`.
+Error disk_lost(const std::string& id);
 
 class Registry {
  public:
@@ -52,9 +56,9 @@ class Registry {
   // By id, unique prefix of at least 3 characters, or name; only what `who` may see. Errors: sandbox_not_found,
   // sandbox_ambiguous.
   Result<KeptSandbox*> find(const Principal& who, const std::string& id_or_name);
-  // The same for who is about to start something in it. Errors, beside those: sandbox_paused.
+  // The same for who is about to start something in it. Errors, beside those: those of KeptSandbox::visit().
   Result<Visit> visit(const Principal& who, const std::string& id_or_name);
-  // The same for who might do so before he waited. Errors: sandbox_lost, sandbox_paused.
+  // The same for who might do so before he waited. Errors: sandbox_lost, and those of KeptSandbox::visit().
   Result<Visit> come_back(const std::string& id);
   Result<SandboxPage> list(const Principal& who, std::optional<SandboxState> state,
                            const std::map<std::string, std::string>& labels, std::size_t limit,

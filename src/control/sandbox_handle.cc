@@ -22,12 +22,18 @@ std::string_view read_counter(const UniqueFd& file, std::array<char, 1024>& buff
   return {buffer.data(), static_cast<std::size_t>(size)};
 }
 
+using Disk = sandbox::LauncherClient::Disk;
+
 Error gone() { return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost"); }
 
 // The kernel says ENODEV of a cgroup that has been removed.
 Error freeze_error(const char* what) { return errno == ENODEV ? gone() : Error::from_errno(errno, what); }
 
 }  // namespace
+
+Disk SandboxHandle::disk_of(const sandbox::SandboxSpec& spec) {
+  return spec.disk == guest_protocol::Disk::existing ? Disk::keep : Disk::remove;
+}
 
 // cgroup v1 kills one process at a time; a one-shot dies whole, so the rest follows on the kernel's notice. In a kept
 // sandbox, as on v2, the kernel's victim is all.
@@ -49,12 +55,13 @@ struct SandboxHandle::OomWatch {
 };
 
 SandboxHandle::SandboxHandle(boost::asio::io_context& loop, const sandbox::SandboxSpec& spec,
-                             sandbox::LaunchedSandbox launched, std::function<void(std::uint64_t)> release)
+                             sandbox::LaunchedSandbox launched, Release release)
     : loop_(loop),
       id_(spec.id.str()),
       image_(spec.image),
       launched_(std::move(launched)),
       release_(std::move(release)),
+      disk_(disk_of(spec)),
       channel_(loop, std::move(launched_.channel)) {
   if (spec.lifetime != sandbox::Lifetime::one_shot) return;
   oom_watch_ = std::make_shared<OomWatch>(loop, std::move(launched_.oom_event), launched_.kill.get());
@@ -66,7 +73,7 @@ SandboxHandle::~SandboxHandle() {
     oom_watch_->kill = -1;
     oom_watch_->watch.cancel();
   }
-  release_(launched_.serial);
+  release_(launched_.serial, disk_);
 }
 
 void SandboxHandle::kill_commands() { (void)!::write(launched_.kill.get(), "1", 1); }

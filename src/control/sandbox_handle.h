@@ -19,16 +19,24 @@ namespace lmsb::control {
 
 class SandboxHandle {
  public:
-  // `release` is called once, with the launcher's serial, when the handle goes.
+  // `release` is called once, with the launcher's serial and what becomes of the disk, when the handle goes.
+  using Release = std::function<void(std::uint64_t serial, sandbox::LauncherClient::Disk disk)>;
   SandboxHandle(boost::asio::io_context& loop, const sandbox::SandboxSpec& spec, sandbox::LaunchedSandbox launched,
-                std::function<void(std::uint64_t)> release);
+                Release release);
   ~SandboxHandle();
+  // What becomes of the disk of such a sandbox unless somebody says otherwise.
+  static sandbox::LauncherClient::Disk disk_of(const sandbox::SandboxSpec& spec);
   SandboxHandle(const SandboxHandle&) = delete;
   SandboxHandle& operator=(const SandboxHandle&) = delete;
 
   const std::string& id() const { return id_; }
   std::uint64_t serial() const { return launched_.serial; }
   const std::string& image() const { return image_; }
+  bool has_disk() const { return launched_.has_disk; }
+  // Whether its disk outlives it, or goes with it: that of a sandbox which was started again stays until told
+  // otherwise.
+  void keep_disk() { disk_ = sandbox::LauncherClient::Disk::keep; }
+  void drop_disk() { disk_ = sandbox::LauncherClient::Disk::remove; }
   guest_client::Channel& channel() { return channel_; }
 
   // Kills every command of the sandbox; the guest lives on to report. Never blocks.
@@ -68,7 +76,8 @@ class SandboxHandle {
   std::string id_;
   std::string image_;
   sandbox::LaunchedSandbox launched_;
-  std::function<void(std::uint64_t)> release_;
+  Release release_;
+  sandbox::LauncherClient::Disk disk_;
   guest_client::Channel channel_;
   std::optional<io::FdWatch> state_watch_;  // from the first pause on
   std::shared_ptr<OomWatch> oom_watch_;

@@ -19,6 +19,11 @@ constexpr std::array kMoves = {
     Move{S::paused, S::running},    // resume
     Move{S::running, S::failed},    // its guest has ended
     Move{S::paused, S::failed},     // the same
+    Move{S::running, S::stopped},   // stop, a limit of its life, or the daemon's end
+    Move{S::paused, S::stopped},    // the same
+    Move{S::failed, S::stopped},    // stop
+    Move{S::stopped, S::running},   // start
+    Move{S::stopped, S::lost},      // its disk is gone
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <time.h>
 
@@ -18,6 +19,7 @@
 namespace lmsb::guest {
 namespace {
 
+using guest_protocol::Disk;
 using guest_protocol::RootKind;
 using guest_protocol::Step;
 
@@ -35,13 +37,19 @@ struct FsOption {
   const char* value;
 };
 
+template <std::size_t N>
+int set_options(int fs, const std::array<FsOption, N>& options) {
+  for (const FsOption& option : options)
+    if (sys::fsconfig(fs, sys::kFsconfigSetString, option.key, option.value, 0) < 0) return errno;
+  return 0;
+}
+
 // Makes a detached mount of `type`. Returns the descriptor or -errno.
 template <std::size_t N>
 int make_mount(const char* type, const std::array<FsOption, N>& options, std::uint64_t attributes) {
   const UniqueFd fs(sys::fsopen(type, sys::kFsopenCloexec));
   if (!fs) return -errno;
-  for (const FsOption& option : options)
-    if (sys::fsconfig(fs.get(), sys::kFsconfigSetString, option.key, option.value, 0) < 0) return -errno;
+  if (const int error = set_options(fs.get(), options); error != 0) return -error;
   if (sys::fsconfig(fs.get(), sys::kFsconfigCmdCreate, nullptr, nullptr, 0) < 0) return -errno;
   const int mount = sys::fsmount(fs.get(), sys::kFsmountCloexec, static_cast<unsigned>(attributes));
   return mount < 0 ? -errno : mount;
@@ -128,6 +136,7 @@ int Builder::open_proc() {
 }
 
 int Builder::open_root() {
+  if (setup_.disk != Disk::none) return open_disk_root();
   if (setup_.root == RootKind::mounted) {
     const auto index = static_cast<std::size_t>(setup_.root_fd);
     if (fd(setup_.root_fd) < 0) return EBADF;
@@ -143,6 +152,45 @@ int Builder::open_root() {
   if (made < 0) return -made;
   root_.reset(made);
   return fill_host_tree(made, setup_);
+}
+
+// The disk stands in the launcher's tiny tree until the pivot, which lets it go: what is kept of it is the root alone.
+int Builder::open_disk_root() {
+  const UniqueFd old(open_slash());
+  if (!old) return errno;
+  if (const int error = attach(fd(setup_.disk_fd), old.get(), "work"); error != 0) return error;
+  if (setup_.root == RootKind::mounted) {
+    if (const int error = attach(fd(setup_.lower_fd), old.get(), "lower"); error != 0) return error;
+    return mount_layers();
+  }
+  const bool is_fresh = setup_.disk == Disk::fresh;
+  if (is_fresh && ::mkdirat(old.get(), "work/root", 0755) < 0) return errno;
+  root_.reset(sys::open_tree(old.get(), "work/root", sys::kOpenTreeClone | O_CLOEXEC));
+  if (!root_) return errno;
+  return is_fresh ? fill_host_tree(root_.get(), setup_) : 0;
+}
+
+// Extended attributes of users mark what is gone: those of the machine's root are not for a user namespace to set.
+int Builder::mount_layers() {
+  for (const char* name : {"/work/upper", "/work/work"})
+    if (::mkdir(name, 0755) < 0 && errno != EEXIST) return errno;
+  constexpr std::array<FsOption, 5> kLayers = {{{"lowerdir", "/lower"},
+                                                {"upperdir", "/work/upper"},
+                                                {"workdir", "/work/work"},
+                                                {"index", "off"},
+                                                {"xino", "off"}}};
+  const UniqueFd fs(sys::fsopen("overlay", sys::kFsopenCloexec));
+  if (!fs) return errno;
+  if (const int error = set_options(fs.get(), kLayers); error != 0) return error;
+  if (sys::fsconfig(fs.get(), sys::kFsconfigSetFlag, "userxattr", nullptr, 0) < 0) return errno;
+  if (sys::fsconfig(fs.get(), sys::kFsconfigCmdCreate, nullptr, nullptr, 0) < 0) return errno;
+  constexpr std::uint64_t kAttributes = sys::kMountNosuid | sys::kMountNodev | sys::kMountNoatime;
+  root_.reset(sys::fsmount(fs.get(), sys::kFsmountCloexec, static_cast<unsigned>(kAttributes)));
+  if (!root_) return errno;
+  // A layer that cannot be written to makes a read-only overlay, and no error.
+  struct statvfs made {};
+  if (::fstatvfs(root_.get(), &made) < 0) return errno;
+  return (made.f_flag & ST_RDONLY) != 0 ? EROFS : 0;
 }
 
 // The new root is put on a directory of the launcher's tiny tree, becomes /, and the old tree is let go.

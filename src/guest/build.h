@@ -41,6 +41,8 @@ class Builder {
   int join_session_keyring();
   int open_proc();
   int open_root();
+  int open_disk_root();
+  int mount_layers();
   int pivot();
   int mount_all();
   int mount_dev();

@@ -22,6 +22,15 @@ int write_all(int fd, std::string_view content) {
   return 0;
 }
 
+bool says(int dir, const char* name, std::string_view content) {
+  std::array<char, 512> found{};
+  const UniqueFd file(::openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct stat kind {};
+  if (!file || ::fstat(file.get(), &kind) < 0 || !S_ISREG(kind.st_mode) || content.size() >= found.size()) return false;
+  const ssize_t size = ::read(file.get(), found.data(), found.size());
+  return size >= 0 && std::string_view(found.data(), static_cast<std::size_t>(size)) == content;
+}
+
 }  // namespace
 
 int open_beneath(int root, const char* path, std::uint64_t flags, mode_t mode) {
@@ -66,6 +75,7 @@ int write_new_file(int root, const char* path, std::string_view content, mode_t 
   const int opened = open_beneath(root, parent.data(), O_PATH | O_DIRECTORY);
   if (opened < 0) return -opened;
   const UniqueFd dir(opened);
+  if (says(dir.get(), slash + 1, content)) return 0;
   if (::unlinkat(dir.get(), slash + 1, 0) < 0 && errno != ENOENT) return errno;
   const UniqueFd file(::openat(dir.get(), slash + 1, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
   return file ? write_all(file.get(), content) : errno;

@@ -17,7 +17,8 @@ int make_directories(int root, const char* path, mode_t mode);
 
 int make_directory(int root, const char* path, mode_t mode, uid_t owner = 0);
 int make_link(int root, const char* target, const char* path);
-// Creates the file anew: whatever stood there (a symbolic link of the image, say) is removed first.
+// Creates the file anew: whatever stood there (a symbolic link of the image, say) is removed first. A file that says
+// the same already stays, so that this works on a full disk.
 int write_new_file(int root, const char* path, std::string_view content, mode_t mode);
 // Writes to an existing file of procfs or cgroupfs in one write.
 int write_existing(int root, const char* path, std::string_view content);

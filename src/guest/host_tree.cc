@@ -120,7 +120,8 @@ int write_identity(int root, const guest_protocol::Setup& setup) {
     return error;
   if (const int error = write_new_file(root, "etc/resolv.conf", "# no network in this sandbox\n", 0644); error != 0)
     return error;
-  if (const int error = write_machine_id(root); error != 0) return error;
+  if (setup.disk != guest_protocol::Disk::existing)  // else it has one already
+    if (const int error = write_machine_id(root); error != 0) return error;
   return write_cpu_count(root, setup.cpu_count);
 }
 

@@ -118,9 +118,14 @@ void signal_tree(int cgroup, int signal) {
     }
 }
 
+// A quota is no number of the file system: whether there is room, a file without a name tells.
 bool is_disk_full() {
   struct statfs fs {};
-  return ::statfs("/", &fs) == 0 && fs.f_blocks > 0 && (fs.f_bavail == 0 || (fs.f_files > 0 && fs.f_ffree == 0));
+  if (::statfs("/", &fs) < 0) return false;
+  if (fs.f_blocks > 0 && (fs.f_bavail == 0 || (fs.f_files > 0 && fs.f_ffree == 0))) return true;
+  const UniqueFd file(::open("/", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+  if (!file) return errno == EDQUOT || errno == ENOSPC;
+  return ::fallocate(file.get(), 0, 0, 64L * 1024) < 0 && (errno == EDQUOT || errno == ENOSPC);
 }
 
 }  // namespace

@@ -11,14 +11,22 @@
 namespace lmsb::guest_protocol {
 
 constexpr std::uint32_t kSetupMagic = 0x4C4D5342;  // "LMSB"
-constexpr std::uint32_t kVersion = 1;              // of setup and messages; the guest refuses another
+constexpr std::uint32_t kVersion = 2;              // of setup and messages; the guest refuses another
 constexpr int kChannelFd = 3;                      // where the guest finds its channel after exec
 constexpr std::size_t kMaxMounts = 16;
 
 // Which file system stands at /.
 enum class RootKind : std::uint32_t {
   host_tree,  // a tmpfs that the guest fills: /usr of the machine, /etc made up, home and temporary directories
-  mounted,    // a detached mount made by the launcher (an overlay of an image), descriptor `root_fd`
+  mounted,    // an image with a writable layer on it: a detached mount made by the launcher (`root_fd`), or, on a disk
+              // that is kept, an overlay that the guest mounts, so that it acts with the sandbox's own power there
+};
+
+// What a kept sandbox's disk is to its guest.
+enum class Disk : std::uint32_t {
+  none,      // what is written goes to memory
+  fresh,     // `disk_fd`, empty
+  existing,  // `disk_fd`, with what an earlier guest of this sandbox left there
 };
 
 struct SetupMount {
@@ -40,8 +48,11 @@ struct Setup {
   std::uint32_t processes = 0;        // RLIMIT_NPROC
   std::uint32_t keep_standby = 0;     // 1: always have a process ready to become the next command
   std::uint32_t cpu_count = 1;        // what /sys/devices/system/cpu says
+  Disk disk = Disk::none;
   // Indexes into the message's descriptors; -1 = absent.
   std::int32_t root_fd = -1;
+  std::int32_t disk_fd = -1;     // detached tree: a directory that the sandbox's root owns
+  std::int32_t lower_fd = -1;    // with a disk and RootKind::mounted: the image, read-only
   std::int32_t dev_fd = -1;      // detached read-only tree: nodes, links, empty pts and shm
   std::int32_t private_fd = -1;  // detached read-only tree of the launcher: empty file and directory, etc
   std::int32_t cgroup_fd = -1;   // detached clone of the sandbox's own cgroup v2 directory

@@ -12,6 +12,7 @@
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
 
+#include "launcher/epoll_tag.h"
 #include "launcher/power.h"
 #include "os/files.h"
 #include "os/memfd.h"
@@ -23,18 +24,11 @@
 namespace lmsb::launcher {
 namespace {
 
+using guest_protocol::Disk;
 using guest_protocol::RootKind;
 using guest_protocol::Setup;
 using sandbox::LauncherStep;
 using sandbox::SandboxFd;
-
-// What an epoll event is about: the daemon, the stop descriptor, the mount desk, a guest's end, its lack of memory, or
-// the end of what changes its limits.
-enum class Source : std::uint64_t { daemon = 1, stop, desk, guest, memory, change };
-constexpr unsigned kSourceShift = 56;
-std::uint64_t tag(Source source, std::uint64_t value) {
-  return static_cast<std::uint64_t>(source) << kSourceShift | value;
-}
 
 constexpr auto kPidfd = static_cast<idtype_t>(3);  // P_PIDFD
 constexpr Bytes kAnyDisk = Bytes::MiB(1);          // a change says nothing of it
@@ -105,7 +99,10 @@ Result<std::unique_ptr<Launcher>> Launcher::create(const Policy& policy, UniqueF
     LMSB_TRY(launcher->mounts_, MountDesk::open(policy.mounts_socket, policy.daemon_uid));
   }
   LMSB_TRY(launcher->cgroups_, CgroupTree::open(policy.cgroup_name, policy.all));
-  LMSB_TRY(launcher->tree_, PrivateTree::enter(policy.scratch, policy.image_root, launcher->cgroups_->v2_mount()));
+  LMSB_CHECK(launcher->open_store());
+  const UniqueFd none;
+  LMSB_TRY(launcher->tree_, PrivateTree::enter(policy.scratch, policy.image_root, launcher->cgroups_->v2_mount(),
+                                               launcher->store_ ? launcher->store_->mount() : none));
   launcher->epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
   if (!launcher->epoll_) return Error::from_errno(errno, "epoll");
   launcher->resets_oom_score_ = os::read_text("/proc/self/oom_score_adj").starts_with('-');
@@ -128,6 +125,7 @@ void Launcher::run(int stop) {
   };
   if (!watch(daemon_.get(), Source::daemon) || !watch(stop, Source::stop)) return;
   if (mounts_ && !watch(mounts_->fd(), Source::desk)) return;
+  sweep();
   while (daemon_) wait(-1);
   end_all();
 }
@@ -149,6 +147,7 @@ void Launcher::wait(int timeout_ms) {
       case Source::memory: handle_oom(value); break;
       case Source::change: handle_changed(value); break;
       case Source::desk: mounts_->serve(); break;
+      case Source::sweeper: sweep(); break;
     }
   }
   if (removals_left) retry_removals();
@@ -166,6 +165,8 @@ void Launcher::serve_daemon() {
     handle_destroy(*destroy);
   } else if (const auto* limit = std::get_if<sandbox::LimitRequest>(&request)) {
     handle_limit(*limit);
+  } else if (const auto* disk = std::get_if<sandbox::DiskRequest>(&request)) {
+    handle_disk(*disk);
   } else {
     answer({std::get<sandbox::UnknownRequest>(request).request, LauncherStep::validate, EINVAL, 0, 0});
   }
@@ -184,8 +185,9 @@ void Launcher::handle_launch(const sandbox::LaunchRequest& request) {
   std::array<int, static_cast<std::size_t>(SandboxFd::count)> fds{};
   for (std::size_t i = 0; i < fds.size(); ++i) fds[i] = launched->fds[i].get();
   const bool is_kept = request.plan.lifetime == sandbox::Lifetime::kept;
-  answer({request.header.request, LauncherStep::none, 0, launched->id_base, launched->serial}, fds.data(),
-         is_kept ? fds.size() : sandbox::kOneShotFds);
+  sandbox::LauncherAnswer launch{request.header.request, LauncherStep::none, 0, launched->id_base, launched->serial};
+  launch.has_disk = launched->has_disk ? 1 : 0;
+  answer(launch, fds.data(), is_kept ? fds.size() : sandbox::kOneShotFds);
 }
 
 void Launcher::handle_destroy(const sandbox::DestroyRequest& request) {
@@ -193,6 +195,7 @@ void Launcher::handle_destroy(const sandbox::DestroyRequest& request) {
   if (found == sandboxes_.end())  // it ended by itself and is gone: that is what was asked for
     return answer({request.header.request, LauncherStep::none, 0, 0, request.serial});
   found->second.destroy_requests.push_back(request.header.request);
+  found->second.keeps_disk = request.keeps_disk == 1;
   kill(request.serial);
 }
 
@@ -262,7 +265,7 @@ std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& as
   };
   const auto allowed = check_policy(asked);
   if (!allowed.ok()) return refuse(LauncherStep::validate, EINVAL);
-  const sandbox::LaunchPlan& plan = *allowed;
+  sandbox::LaunchPlan plan = *allowed;
   if (sandboxes_.size() >= policy_.max_sandboxes) return refuse(LauncherStep::lease, EAGAIN);
   if (live_ids_.contains(plan.id.data())) return refuse(LauncherStep::validate, EEXIST);
   const auto base = ids_->lease();
@@ -274,8 +277,14 @@ std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& as
   sandbox.id_base = *base;
   sandbox.is_kept = plan.lifetime == sandbox::Lifetime::kept;
   sandbox.processes = plan.processes;
+  if (const Status disk = provide_disk(plan, sandbox); !disk.ok()) {
+    const int error = disk.error().sys_errno();
+    kill(serial);
+    handle_exit(serial);
+    return refuse(LauncherStep::disk, error);
+  }
 
-  Launched launched{serial, *base, {}};
+  Launched launched{serial, *base, sandbox.has_disk, {}};
   UniqueFd guest_end;
   UniqueFd daemon_end;
   LauncherStep step = LauncherStep::cgroups;
@@ -297,6 +306,7 @@ std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& as
   }
   if (!built.ok()) {
     const int error = built.error().sys_errno();
+    sandbox.keeps_disk = plan.disk != Disk::fresh;
     if (cgroup.ok()) sandbox.kill_all = std::move(cgroup->kill_all);
     kill(serial);
     if (sandbox.guest.pid < 0) handle_exit(serial);
@@ -366,7 +376,17 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
     LMSB_TRY(const int mapping, mapping_of(usr_userns_, {0, sandbox.id_base, 1}));
     LMSB_TRY(UniqueFd usr, tree_->clone_usr(mapping));
     add_mount(setup, fds.add(std::move(usr)), "usr", false, true);
-  } else {
+  }
+  setup.disk = plan.disk;
+  if (plan.disk != Disk::none) {
+    LMSB_TRY(const int mapping, mapping_of(image_userns_, {kImageRangeBase, sandbox.id_base, kIdRange}));
+    LMSB_TRY(UniqueFd disk, tree_->clone_disk(sandbox.id, mapping));
+    setup.disk_fd = fds.add(std::move(disk));
+    if (plan.root == RootKind::mounted) {
+      LMSB_TRY(UniqueFd lower, tree_->clone_image(plan.image.data(), mapping));
+      setup.lower_fd = fds.add(std::move(lower));
+    }
+  } else if (plan.root == RootKind::mounted) {
     LMSB_TRY(const int mapping, mapping_of(image_userns_, {kImageRangeBase, sandbox.id_base, kIdRange}));
     LMSB_TRY(UniqueFd root, tree_->overlay(plan, mapping, sandbox.id_base));
     setup.root_fd = fds.add(std::move(root));
@@ -438,7 +458,9 @@ void Launcher::give_back(std::uint64_t serial) {
   Sandbox& sandbox = found->second;
   if (sandbox.change) return;  // handle_changed()
   sandbox.kill_all.reset();
-  if (!cgroups_->remove(sandbox.id)) return;  // retry_removals()
+  if (!cgroups_->remove(sandbox.id)) return;                                      // retry_removals()
+  if (sandbox.has_disk && !sandbox.keeps_disk) (void)store_->remove(sandbox.id);  // else the next start's sweep
+  if (sandbox.has_disk && !sandbox.keeps_disk) sweep();
   for (const std::uint32_t request : sandbox.destroy_requests) answer({request, LauncherStep::none, 0, 0, serial});
   ids_->release(sandbox.id_base);
   live_ids_.erase(sandbox.id);

@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "launcher/cgroup_tree.h"
+#include "launcher/disk_store.h"
 #include "launcher/id_pool.h"
 #include "launcher/limit_changer.h"
 #include "launcher/mount_desk.h"
@@ -41,6 +42,7 @@ class Launcher {
   struct Launched {
     std::uint64_t serial = 0;
     std::uint32_t id_base = 0;
+    bool has_disk = false;
     std::array<UniqueFd, static_cast<std::size_t>(sandbox::SandboxFd::count)> fds;
   };
   struct Refusal {
@@ -64,7 +66,10 @@ class Launcher {
     std::string id;
     std::uint32_t id_base = 0;
     bool is_kept = false;
-    std::uint32_t processes = 0;  // it was launched with: its guest's own limit
+    bool has_disk = false;
+    std::uint64_t disk_bytes = 0;  // its limit
+    bool keeps_disk = true;        // when it is given back; what nobody asked for any more is found by the next start
+    std::uint32_t processes = 0;   // it was launched with: its guest's own limit
     GuestProcess guest;
     UniqueFd kill_all;
     UniqueFd oom_notice;  // v1: from the kernel; handle_oom() passes on to oom_event what is the sandbox's own
@@ -81,6 +86,7 @@ class Launcher {
   void handle_launch(const sandbox::LaunchRequest& request);
   void handle_destroy(const sandbox::DestroyRequest& request);
   void handle_limit(const sandbox::LimitRequest& request);
+  void handle_disk(const sandbox::DiskRequest& request);
   // Starts the change, to be answered when it has ended. Error with the errno of the answer.
   Status begin_change(const sandbox::LimitRequest& request);
   void handle_changed(std::uint64_t serial);
@@ -99,6 +105,11 @@ class Launcher {
     std::uint32_t outside;
     std::uint32_t count;
   };
+  // The store, where the policy wants one and the machine can have it.
+  Status open_store();
+  Status provide_disk(sandbox::LaunchPlan& plan, Sandbox& sandbox);
+  void settle_disk(const std::string& id);
+  void sweep();
   static Result<int> mapping_of(std::map<std::uint32_t, UniqueFd>& made, const IdMap& map);
 
   Policy policy_;
@@ -106,6 +117,7 @@ class Launcher {
   UniqueFd filter_;  // sealed memfd with the seccomp program
   UniqueFd daemon_;
   UniqueFd epoll_;
+  std::optional<DiskStore> store_;
   std::optional<PrivateTree> tree_;
   std::optional<CgroupTree> cgroups_;
   std::optional<IdPool> ids_;

@@ -82,13 +82,15 @@ void clean_run_dir(const std::string& run_dir) {
   for (const char* name : {"/daemon", "/private"}) (void)::rmdir((run_dir + name).c_str());
 }
 
-// The daemon writes sockets to the run directory, models and the audit log to the data directory; everything else there
+// The daemon writes sockets to the run directory, models, the audit log and the database to the data
+// directory; everything else there
 // is root's.
 Status make_directories(const ParentOptions& o) {
   LMSB_CHECK(make_parents(o.data_dir));
   LMSB_CHECK(make_directory(o.run_dir + "/private", 0700));
   LMSB_CHECK(sandbox::make_image_directory(o.data_dir + "/images"));
-  for (const std::string& path : {o.run_dir + "/daemon", o.data_dir + "/models", o.data_dir + "/audit"}) {
+  for (const std::string& path :
+       {o.run_dir + "/daemon", o.data_dir + "/models", o.data_dir + "/audit", o.data_dir + "/state"}) {
     LMSB_CHECK(make_directory(path, 0755));
     if (::lchown(path.c_str(), o.daemon_uid, o.daemon_gid) < 0)  // never through a link that somebody put there
       return Error::from_errno(errno, "give " + path + " to the daemon");
@@ -262,6 +264,9 @@ Result<int> run_parent(const ParentOptions& options) {
   policy.mounts_socket = options.run_dir + "/mounts.sock";
   policy.daemon_uid = options.daemon_uid;
   policy.caps = options.caps;
+  if (options.disks != "memory") policy.disks = options.data_dir + "/disks";
+  policy.needs_store = options.disks == "store";
+  policy.store_bytes = options.store_bytes;
   LMSB_TRY(const Child launcher, fork_child([&] {
              for (UniqueFd* other : {&daemon_end, &ready_read, &files_end, &daemon_files_end}) other->reset();
              close_daemon_fds(options);

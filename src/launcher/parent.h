@@ -20,6 +20,8 @@ struct ParentOptions {
   std::uint32_t daemon_gid = kDaemonId;
   std::uint32_t socket_gid = 0;          // of --socket-group: the daemon's only other group; 0 = there is none
   Caps caps;                             // of one sandbox
+  std::string disks = "auto";            // where those of kept sandboxes are: see config/schema_table.cc
+  std::uint64_t store_bytes = 0;         // of a store that is made; 0 = as disk_store.h decides
   bool die_with_parent = false;          // for private daemons that a command starts
   std::vector<std::string> daemon_argv;  // [0] is an absolute path
   std::vector<std::string> handed_files;

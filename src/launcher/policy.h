@@ -20,8 +20,11 @@ struct Caps {
 };
 
 struct Policy {
-  std::string image_root;  // holds <name>/rootfs
-  std::string scratch;     // an empty directory for the launcher's mounts
+  std::string image_root;         // holds <name>/rootfs
+  std::string disks;              // directory of the disk store; "" = kept sandboxes write to memory
+  std::uint64_t store_bytes = 0;  // of a store that is made; 0 = disk_store.h decides
+  bool needs_store = false;       // no store is an error; else kept sandboxes write to memory then
+  std::string scratch;            // an empty directory for the launcher's mounts
   std::string cgroup_name;
   std::string mounts_socket;        // where callers hand over directories for -v; "" = nobody can
   std::uint32_t daemon_uid = ~0U;   // who the daemon is, for the mount desk; ~0 = nobody

@@ -143,15 +143,18 @@ Status bind(const std::string& source, const std::string& target, std::uint64_t 
   return attach(tree, target);
 }
 
-Status build(const std::string& root, const std::string& image_root, const std::string& cgroup_v2_mount) {
+Status build(const std::string& root, const std::string& image_root, const std::string& cgroup_v2_mount,
+             const UniqueFd& store) {
   LMSB_TRY(const UniqueFd mount, make_mount("tmpfs", {{"size", "1m"}, {"mode", "755"}}, kPlain));
   LMSB_CHECK(attach(mount, root));
-  LMSB_CHECK(make_directories(root, {"root", "proc", "cgroup", "usr", "images", "dev", "private", "lower", "work"}));
+  LMSB_CHECK(
+      make_directories(root, {"root", "proc", "cgroup", "usr", "images", "store", "dev", "private", "lower", "work"}));
   LMSB_TRY(const UniqueFd proc, make_mount("proc", {}, kPlain | sys::kMountNoexec));
   LMSB_CHECK(attach(proc, root + "/proc"));
   LMSB_CHECK(bind(cgroup_v2_mount, root + "/cgroup", kPlain | sys::kMountNoexec));
   LMSB_CHECK(bind("/usr", root + "/usr", kPlain | sys::kMountRdonly));
   LMSB_CHECK(bind(image_root, root + "/images", kPlain));
+  if (store) LMSB_CHECK(attach(store, root + "/store"));
   LMSB_CHECK(make_dev_template(root + "/dev"));
   return make_private_template(root + "/private");
 }
@@ -159,13 +162,13 @@ Status build(const std::string& root, const std::string& image_root, const std::
 }  // namespace
 
 Result<PrivateTree> PrivateTree::enter(const std::string& scratch, const std::string& image_root,
-                                       const std::string& cgroup_v2_mount) {
+                                       const std::string& cgroup_v2_mount, const UniqueFd& store) {
   PrivateTree tree;
   LMSB_TRY(tree.outer_namespace_, open_namespace());
   if (::unshare(CLONE_NEWNS) < 0) return mount_error("unshare the mount namespace");
   LMSB_TRY(tree.own_namespace_, open_namespace());
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) return mount_error("make mounts private");
-  LMSB_CHECK(build(scratch, image_root, cgroup_v2_mount));
+  LMSB_CHECK(build(scratch, image_root, cgroup_v2_mount, store));
   if (::chdir(scratch.c_str()) < 0) return mount_error("enter " + scratch);
   if (sys::pivot_root(".", ".") < 0) return mount_error("pivot into " + scratch);
   if (::umount2(".", MNT_DETACH) < 0) return mount_error("let the machine's tree go");
@@ -205,12 +208,22 @@ Result<UniqueFd> PrivateTree::clone_passed(int source, bool read_only, int usern
   return tree;
 }
 
+Result<UniqueFd> PrivateTree::clone_image(const std::string& image, int image_userns) const {
+  LMSB_TRY(UniqueFd layer, clone_tree(AT_FDCWD, "/images/" + image + "/rootfs", false));
+  LMSB_CHECK(set_attributes(layer, kPlain | sys::kMountRdonly, false, image_userns));
+  return layer;
+}
+
+Result<UniqueFd> PrivateTree::clone_disk(const std::string& id, int image_userns) const {
+  LMSB_TRY(UniqueFd disk, clone_tree(AT_FDCWD, "/store/disks/" + id, false));
+  LMSB_CHECK(set_attributes(disk, kPlain, false, image_userns));
+  return disk;
+}
+
 // The overlay's layers must stand in this namespace while it is mounted; afterwards only the overlay holds them.
 Result<UniqueFd> PrivateTree::overlay(const sandbox::LaunchPlan& plan, int image_userns, std::uint32_t id_base) const {
-  const std::string lower = std::string("/images/") + plan.image.data() + "/rootfs";
   const std::string lower_at = "/lower";
-  LMSB_TRY(UniqueFd layer, clone_tree(AT_FDCWD, lower, false));
-  LMSB_CHECK(set_attributes(layer, kPlain | sys::kMountRdonly, false, image_userns));
+  LMSB_TRY(const UniqueFd layer, clone_image(plan.image.data(), image_userns));
   LMSB_TRY(const UniqueFd upper, make_mount("tmpfs",
                                             {{"size", std::to_string(plan.root_bytes)},
                                              {"nr_inodes", std::to_string(plan.root_inodes)},

@@ -5,9 +5,10 @@
 //
 //     /root            where a guest puts its new root before it pivots
 //     /proc /cgroup /usr /images
+//     /store           the disks of kept sandboxes (disk_store.h), where there are any
 //     /dev             template: device nodes, links, empty pts and shm
 //     /private         template: `empty`, `void`, `etc` (copies of what programs need of the machine's /etc)
-//     /lower /work     where an overlay's layers stand for the moment of mounting it
+//     /lower /work     where an overlay's layers stand for the moment of mounting it, here or in a guest's own copy
 #include <cstdint>
 #include <string>
 
@@ -21,15 +22,18 @@ namespace lmsb::launcher {
 class PrivateTree {
  public:
   // Unshares the mount namespace, builds the tree on `scratch` (an existing empty directory) and pivots into it.
-  // `image_root` exists (it may be empty).
+  // `image_root` exists (it may be empty). `store` is a detached mount, or none.
   static Result<PrivateTree> enter(const std::string& scratch, const std::string& image_root,
-                                   const std::string& cgroup_v2_mount);
+                                   const std::string& cgroup_v2_mount, const UniqueFd& store);
 
   // Detached trees for one sandbox. `userns` maps ids on the disk to those of its range.
   Result<UniqueFd> clone_dev() const;
   Result<UniqueFd> clone_private(int userns) const;
   Result<UniqueFd> clone_usr(int userns) const;
   Result<UniqueFd> clone_cgroup(const std::string& path) const;
+  // The stored image, read-only, and the disk of a kept sandbox: the layers of an overlay that its guest mounts.
+  Result<UniqueFd> clone_image(const std::string& image, int image_userns) const;
+  Result<UniqueFd> clone_disk(const std::string& id, int image_userns) const;
   // An overlay of the stored image under a fresh tmpfs; `image_userns` maps the image range to the sandbox's range.
   Result<UniqueFd> overlay(const sandbox::LaunchPlan& plan, int image_userns, std::uint32_t id_base) const;
   // A passed directory, read as belonging to the sandbox's user. It must be of the mount namespace that the launcher

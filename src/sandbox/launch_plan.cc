@@ -93,6 +93,7 @@ WritableLayer writable_layer(std::uint64_t disk_bytes, std::uint64_t memory_byte
 Result<LaunchPlan> plan(const SandboxSpec& spec) {
   LaunchPlan p;
   p.lifetime = spec.lifetime;
+  p.disk = spec.disk;
   p.root = spec.image == "host" ? RootKind::host_tree : RootKind::mounted;
   LMSB_CHECK(copy_text(p.id, spec.id.str(), "sandbox id"));
   if (p.root == RootKind::mounted) LMSB_CHECK(copy_text(p.image, spec.image, "image name"));
@@ -118,6 +119,9 @@ Status validate(const LaunchPlan& p) {
   if (p.profile != guest_protocol::Profile::user) return bad("unknown profile");
   if (p.root > RootKind::mounted) return bad("unknown kind of root");
   if (p.lifetime > Lifetime::kept) return bad("unknown lifetime");
+  if (p.disk > guest_protocol::Disk::existing) return bad("unknown kind of disk");
+  if (p.disk != guest_protocol::Disk::none && p.lifetime != Lifetime::kept)
+    return bad("only a kept sandbox has a disk");
   if (!is_terminated(p.id) || !SandboxId::parse(p.id.data())) return bad("malformed id");
   if (!is_terminated(p.image)) return bad("malformed image name");
   if (p.root == RootKind::mounted && !is_image(p.image.data())) return bad("malformed image name");
@@ -142,11 +146,17 @@ std::string to_text(const LaunchPlan& p) {
   line(fmt::format("cgroup pids.max {}", p.processes));
   line("namespaces user pid mnt net ipc uts cgroup");
   line("keyring new session");
-  line(p.root == RootKind::host_tree
-           ? fmt::format("root tmpfs size={} inodes={} nosuid,nodev: made-up /etc, no file of the machine",
-                         p.root_bytes, p.root_inodes)
-           : fmt::format("root overlay of image {} (ids mapped) under tmpfs size={} inodes={} nosuid,nodev",
-                         p.image.data(), p.root_bytes, p.root_inodes));
+  if (p.disk != Disk::none)
+    line(fmt::format("root on a disk of its own, at most {} bytes, nosuid,nodev,noatime; {}", p.disk_bytes,
+                     p.root == RootKind::host_tree
+                         ? std::string("made-up /etc, no file of the machine")
+                         : fmt::format("overlay of image {} (ids mapped), mounted by the guest", p.image.data())));
+  else
+    line(p.root == RootKind::host_tree
+             ? fmt::format("root tmpfs size={} inodes={} nosuid,nodev: made-up /etc, no file of the machine",
+                           p.root_bytes, p.root_inodes)
+             : fmt::format("root overlay of image {} (ids mapped) under tmpfs size={} inodes={} nosuid,nodev",
+                           p.image.data(), p.root_bytes, p.root_inodes));
   if (p.root == RootKind::host_tree)
     line("mount /usr of the machine read-only,nosuid,nodev (root's id mapped, others nobody's)");
   for (std::uint32_t i = 0; i < p.mount_count; ++i)

@@ -36,9 +36,10 @@ struct SandboxSpec {
   Limits limits;
   Lifetime lifetime = Lifetime::one_shot;
   std::vector<MountSpec> mounts;
+  guest_protocol::Disk disk = guest_protocol::Disk::none;  // of a kept one
 };
 
-constexpr std::uint32_t kPlanVersion = 1;
+constexpr std::uint32_t kPlanVersion = 2;
 constexpr std::size_t kMaxPlanMounts = 8;
 
 struct PlanMount {
@@ -52,11 +53,13 @@ struct LaunchPlan {
   guest_protocol::Profile profile = guest_protocol::Profile::user;
   guest_protocol::RootKind root = guest_protocol::RootKind::host_tree;
   Lifetime lifetime = Lifetime::one_shot;
+  // `fresh` is made by the launcher, named by the id; where it has no store the disk is memory, and its answer says so.
+  guest_protocol::Disk disk = guest_protocol::Disk::none;
   std::array<char, 24> id{};
   std::array<char, 128> image{};  // directory below the image root; empty for `host`
   std::uint64_t memory_bytes = 0;
-  std::uint64_t disk_bytes = 0;  // what a file may grow to
-  std::uint64_t root_bytes = 0;  // size of the writable tmpfs: min(disk, memory / 2), so that full is ENOSPC
+  std::uint64_t disk_bytes = 0;  // what a file may grow to, and all of a disk that is kept
+  std::uint64_t root_bytes = 0;  // size of a writable tmpfs: min(disk, memory / 2), so that full is ENOSPC
   std::uint64_t root_inodes = 0;
   std::uint32_t cpu_millis = 0;
   std::uint32_t processes = 0;

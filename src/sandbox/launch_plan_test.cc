@@ -36,6 +36,16 @@ TEST(LaunchPlan, OfAStoredImageWithAMountIsTheGoldenOne) {
   expect_golden("launch_plan_image", to_text(*plan(spec)));
 }
 
+TEST(LaunchPlan, OfAKeptSandboxOnItsDiskSaysWhatThatMayHold) {
+  SandboxSpec spec = example("base");
+  spec.lifetime = Lifetime::kept;
+  spec.disk = guest_protocol::Disk::fresh;
+  EXPECT_THAT(to_text(*plan(spec)), testing::HasSubstr("root on a disk of its own, at most " +
+                                                       std::to_string(spec.limits.disk.count()) + " bytes"));
+  spec.lifetime = Lifetime::one_shot;
+  EXPECT_FALSE(plan(spec).ok());
+}
+
 TEST(LaunchPlan, GivesTheWritableLayerAtMostHalfOfTheMemory) {
   auto spec = example("host");
   spec.limits.memory = Bytes::MiB(100);

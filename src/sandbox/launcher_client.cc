@@ -25,6 +25,12 @@ Error launch_error(const LauncherAnswer& answer) {
   std::string step = std::string("launch: ") + to_string(answer.failed_step);
   if (answer.failed_step == LauncherStep::lease)
     return Error(ErrorCode::resource_exhausted, step + ": no free id range").with_slug("too_many_sandboxes");
+  if (answer.failed_step == LauncherStep::disk && (answer.error == ENOSPC || answer.error == EDQUOT))
+    return Error(ErrorCode::resource_exhausted, "there is no room for the disk of another sandbox")
+        .with_slug("store_full")
+        .with_hint("delete sandboxes, or make room on the file system of the data directory");
+  if (answer.failed_step == LauncherStep::disk && answer.error == ENOENT)
+    return Error(ErrorCode::failed_precondition, "the sandbox's disk is gone").with_slug("disk_lost");
   return Error::from_errno(answer.error, step);
 }
 
@@ -42,6 +48,7 @@ const char* to_string(LauncherStep step) {
     case LauncherStep::setup: return "hand over the setup";
     case LauncherStep::not_found: return "no such sandbox";
     case LauncherStep::limits: return "change limits";
+    case LauncherStep::disk: return "disk";
   }
   return "unknown";
 }
@@ -79,10 +86,30 @@ Result<std::uint32_t> LauncherClient::send_launch(const LaunchPlan& plan) {
   return request.header.request;
 }
 
-Result<std::uint32_t> LauncherClient::send_destroy(std::uint64_t serial) {
-  const DestroyRequest request{{LauncherOperation::destroy, next_request_++}, serial};
+Result<std::uint32_t> LauncherClient::send_destroy(std::uint64_t serial, Disk disk) {
+  const DestroyRequest request{{LauncherOperation::destroy, next_request_++}, serial, disk == Disk::keep ? 1U : 0U, 0};
   LMSB_CHECK(send(&request, sizeof request));
   return request.header.request;
+}
+
+Result<std::uint32_t> LauncherClient::send_disk(LauncherOperation operation, const std::string& id) {
+  DiskRequest request{{operation, next_request_++}};
+  if (id.size() >= request.id.size()) return Error(ErrorCode::invalid_argument, "no id of a disk: " + id);
+  (void)id.copy(request.id.data(), id.size());
+  LMSB_CHECK(send(&request, sizeof request));
+  return request.header.request;
+}
+
+Result<std::uint32_t> LauncherClient::send_remove_disk(const std::string& id) {
+  return send_disk(LauncherOperation::remove_disk, id);
+}
+
+Result<std::uint32_t> LauncherClient::send_next_disk(const std::string& after) {
+  return send_disk(LauncherOperation::next_disk, after);
+}
+
+Result<std::uint32_t> LauncherClient::send_settle_disk(const std::string& id) {
+  return send_disk(LauncherOperation::settle_disk, id);
 }
 
 Result<std::uint32_t> LauncherClient::send_limits(std::uint64_t serial, const Limits& limits) {
@@ -107,6 +134,8 @@ Result<std::optional<LauncherClient::Answer>> LauncherClient::receive() {
   LaunchedSandbox launched;
   launched.serial = answer.serial;
   launched.id_base = answer.id_base;
+  launched.has_disk = answer.has_disk == 1;
+  if (answer.disk.back() == '\0') launched.disk = answer.disk.data();
   const auto take = [&fds](SandboxFd which) { return std::move(fds.fds[static_cast<std::size_t>(which)]); };
   const bool is_kept = fds.count == static_cast<std::size_t>(SandboxFd::count);
   if (is_kept || fds.count == kOneShotFds) {

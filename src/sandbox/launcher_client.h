@@ -21,6 +21,8 @@ namespace lmsb::sandbox {
 struct LaunchedSandbox {
   std::uint64_t serial = 0;
   std::uint32_t id_base = 0;
+  bool has_disk = false;  // a kept one's, which may outlive it
+  std::string disk;       // of send_next_disk(): an id, or ""
   UniqueFd channel;
   UniqueFd kill;
   UniqueFd memory_peak;
@@ -44,7 +46,14 @@ class LauncherClient {
   // Sends a launch. Returns the request's number. Errors: resource_exhausted (kMaxUnsent wait already), unavailable.
   Result<std::uint32_t> send_launch(const LaunchPlan& plan);
   // The same for a destroy, which is never refused: each sandbox has one at most.
-  Result<std::uint32_t> send_destroy(std::uint64_t serial);
+  enum class Disk : std::uint8_t { remove, keep };
+  Result<std::uint32_t> send_destroy(std::uint64_t serial, Disk disk);
+  // The same for the disk of a sandbox that does not run; it is no error when there is none.
+  Result<std::uint32_t> send_remove_disk(const std::string& id);
+  // The same for the id of the first disk behind `after`, in their order; `after` is an id, or "".
+  Result<std::uint32_t> send_next_disk(const std::string& after);
+  // The same for a sandbox that was started on an existing disk, and stands: from now on the disk has its own limit.
+  Result<std::uint32_t> send_settle_disk(const std::string& id);
   // The same for a change of limits; `disk` stays what it is. The answer is an Error with the errno, or the serial.
   Result<std::uint32_t> send_limits(std::uint64_t serial, const Limits& limits);
   bool has_unsent() const { return !unsent_.empty(); }
@@ -61,6 +70,7 @@ class LauncherClient {
 
  private:
   static constexpr std::size_t kMaxUnsent = 1024;
+  Result<std::uint32_t> send_disk(LauncherOperation operation, const std::string& id);
   Status send(const void* message, std::size_t size);
   Status check_room() const;
 

@@ -38,7 +38,7 @@ class LauncherClientTest : public testing::Test {
 TEST_F(LauncherClientTest, KeepsWhatAFullSocketDoesNotTakeAndSendsItInOrder) {
   constexpr std::uint32_t kRequests = 200;  // many more than a socket holds
   for (std::uint32_t i = 1; i <= kRequests; ++i) {
-    const auto request = i % 2 == 0 ? client_.send_destroy(i) : client_.send_launch({});
+    const auto request = i % 2 == 0 ? client_.send_destroy(i, LauncherClient::Disk::remove) : client_.send_launch({});
     ASSERT_TRUE(request.ok());
     EXPECT_EQ(*request, i);
   }
@@ -59,7 +59,7 @@ TEST_F(LauncherClientTest, RefusesLaunchesBeyondItsBoundButNoDestroy) {
   for (int i = 0; i < 5000 && launched.ok(); ++i) launched = client_.send_launch({});
   ASSERT_FALSE(launched.ok());
   EXPECT_EQ(launched.error().code(), ErrorCode::resource_exhausted);
-  EXPECT_TRUE(client_.send_destroy(1).ok());
+  EXPECT_TRUE(client_.send_destroy(1, LauncherClient::Disk::remove).ok());
 }
 
 TEST_F(LauncherClientTest, NamesALauncherThatIsGone) {

@@ -1,6 +1,7 @@
 #pragma once
 // Messages between the daemon and the launcher over one SEQPACKET socket: fixed-size structs, nothing else. The
 // launcher validates every field; descriptors that come with a request are closed unseen.
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -9,9 +10,12 @@
 namespace lmsb::sandbox {
 
 enum class LauncherOperation : std::uint32_t {
-  launch = 1,   // LaunchRequest
-  destroy = 2,  // DestroyRequest: kill everything, give everything back; answered when it is gone
-  limit = 3,    // LimitRequest: other limits for a kept sandbox; EBUSY when it uses more memory than that
+  launch = 1,       // LaunchRequest
+  destroy = 2,      // DestroyRequest: kill everything, give everything back; answered when it is gone
+  limit = 3,        // LimitRequest: other limits for a kept sandbox; EBUSY when it uses more memory than that
+  remove_disk = 4,  // DiskRequest: the disk of a sandbox that does not run; EBUSY of one that does
+  next_disk = 5,    // DiskRequest: the id of the first disk behind that one; "" in the answer: there is none
+  settle_disk = 6,  // DiskRequest: the sandbox stands, and its guest needs no more room on a disk that may be full
 };
 
 struct LauncherHeader {
@@ -26,7 +30,14 @@ struct LaunchRequest {
 
 struct DestroyRequest {
   LauncherHeader header;
-  std::uint64_t serial;  // of the launch answer
+  std::uint64_t serial;          // of the launch answer
+  std::uint32_t keeps_disk = 0;  // 1: it stays, for a later launch with Disk::existing
+  std::uint32_t unused = 0;
+};
+
+struct DiskRequest {
+  LauncherHeader header;
+  std::array<char, 24> id{};
 };
 
 // Changes of limits at a time, of all sandboxes: each may keep a processor busy. More are answered with EAGAIN.
@@ -53,6 +64,7 @@ enum class LauncherStep : std::uint32_t {
   setup,
   not_found,
   limits,
+  disk,
 };
 const char* to_string(LauncherStep step);
 
@@ -76,11 +88,14 @@ constexpr std::size_t kOneShotFds = 6;  // the first six
 static_assert(static_cast<std::size_t>(SandboxFd::freeze) == kOneShotFds);
 
 struct LauncherAnswer {
-  std::uint32_t request;
-  LauncherStep failed_step;  // none = success
-  std::int32_t error;        // errno of the failed step
-  std::uint32_t id_base;     // of the leased range
-  std::uint64_t serial;      // names the sandbox to this launcher
+  std::uint32_t request = 0;
+  LauncherStep failed_step = LauncherStep::none;  // none = success
+  std::int32_t error = 0;                         // errno of the failed step
+  std::uint32_t id_base = 0;                      // of the leased range
+  std::uint64_t serial = 0;                       // names the sandbox to this launcher
+  std::uint32_t has_disk = 0;                     // of a launch: 1 = what is written there may outlive the sandbox
+  std::uint32_t unused = 0;
+  std::array<char, 24> disk{};  // of next_disk
 };
 
 }  // namespace lmsb::sandbox

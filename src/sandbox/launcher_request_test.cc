@@ -31,6 +31,16 @@ TEST(LauncherRequest, OfAnotherSizeOrOperationIsRefusedByItsNumber) {
   EXPECT_EQ(number_of_unknown(parse_launcher_request(&odd, sizeof odd - 1)), 9U);
 }
 
+TEST(LauncherRequest, AboutADiskIsOneOfThree) {
+  for (const auto operation :
+       {LauncherOperation::remove_disk, LauncherOperation::next_disk, LauncherOperation::settle_disk}) {
+    const DiskRequest request{{operation, 5}};
+    EXPECT_TRUE(std::holds_alternative<DiskRequest>(parse_launcher_request(&request, sizeof request)));
+  }
+  const DiskRequest other{{LauncherOperation{7}, 5}};
+  EXPECT_EQ(number_of_unknown(parse_launcher_request(&other, sizeof other)), 5U);
+}
+
 TEST(LauncherRequest, OfNoSizeHasNoNumber) {
   const DestroyRequest destroy{{LauncherOperation::destroy, 8}, 99};
   for (const ssize_t size : {ssize_t{-1}, ssize_t{0}, ssize_t{7}})

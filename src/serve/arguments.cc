@@ -14,10 +14,11 @@ struct FlagKey {
   const char* key;
   bool is_switch;
 };
-constexpr std::array<FlagKey, 15> kFlags = {{{"--listen", "listen", false},
+constexpr std::array<FlagKey, 16> kFlags = {{{"--listen", "listen", false},
                                              {"--ssh-listen", "ssh_listen", false},
                                              {"--data-dir", "data_dir", false},
                                              {"--run-dir", "run_dir", false},
+                                             {"--disks", "disks.kind", false},
                                              {"--socket-group", "socket_group", false},
                                              {"--runtime", "runtime", false},
                                              {"--default-image", "default_image", false},

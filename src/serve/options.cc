@@ -74,6 +74,7 @@ control::EngineOptions engine_options(const config::Config& config) {
   options.max_waiting = config.limits.max_waiting;
   options.policy = policy_caps(config);
   options.audit_log = config.data_dir + "/audit/audit.log";
+  if (config.disks.kind != "memory") options.ledger = config.data_dir + "/state/sandboxes.db";
   return options;
 }
 

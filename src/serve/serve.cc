@@ -109,6 +109,8 @@ Result<Words> launcher_words(const ServeArguments& parsed, const config::Loaded&
   add(words, "--max-cpu-millis", std::to_string(static_cast<std::uint32_t>(config.policy.cpus * 1000)));
   add(words, "--max-processes", std::to_string(config.policy.processes));
   add(words, "--max-disk", std::to_string(config.policy.disk.count()));
+  add(words, "--disks", config.disks.kind);
+  add(words, "--store-bytes", std::to_string(config.disks.store_size.count()));
   if (parsed.die_with_parent) words.emplace_back("--die-with-parent");
   for (const std::string& file : loaded.files) add(words, "--handed-file", file);
   for (const int fd : prepared.listening) add(words, "--daemon-fd", std::to_string(fd));

@@ -18,7 +18,7 @@ void read_at_limit(json::ObjectReader& reader, std::string_view name, std::optio
   std::string text;
   if (!reader.string(name, text)) return;
   out = control::parse_at_limit(text);
-  if (!out) reader.refuse(name, "must be delete or pause");
+  if (!out) reader.refuse(name, "must be delete, pause or stop");
 }
 
 }  // namespace
@@ -39,6 +39,7 @@ void write_sandbox(json::Writer& out, const control::SandboxInfo& info) {
   out.key("egress").begin_object().key("mode").string(info.egress_mode);
   out.key("allow").begin_array().end_array().end_object();
   out.key("profile").string(info.profile);
+  out.key("keeps_disk").boolean(info.keeps_disk);
   write_texts(out.key("isolation"), info.isolation);
   out.end_object();
 }

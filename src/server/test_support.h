@@ -72,6 +72,18 @@ class FakeControl final : public control::Control {
     sandbox.state = control::SandboxState::paused;
     co_return sandbox;
   }
+  io::Task<control::SandboxInfo> stop(Principal, std::string id_or_name) override {
+    named = std::move(id_or_name);
+    if (error) co_return *error;
+    sandbox.state = control::SandboxState::stopped;
+    co_return sandbox;
+  }
+  io::Task<control::SandboxInfo> start(Principal, std::string id_or_name) override {
+    named = std::move(id_or_name);
+    if (error) co_return *error;
+    sandbox.state = control::SandboxState::running;
+    co_return sandbox;
+  }
   io::Task<control::SandboxInfo> resume(Principal, std::string id_or_name) override {
     named = std::move(id_or_name);
     if (error) co_return *error;

@@ -1,4 +1,4 @@
-// PATCH /v1/sandboxes/{id}, POST .../pause, POST .../resume, GET .../stats.
+// PATCH /v1/sandboxes/{id}, POST .../pause, .../resume, .../stop, .../start, GET .../stats.
 #include "server/sandbox_fields.h"
 #include "server/v1_fields.h"
 #include "server/v1_routes.h"
@@ -47,6 +47,18 @@ io::Task<http::Response> resume(Control& control, Call call) {
   co_return http::Response::json(200, sandbox_text(info));
 }
 
+io::Task<http::Response> stop(Control& control, Call call) {
+  std::string id = call.request.params["id"];
+  LMSB_CO_TRY(const auto info, co_await control.stop(std::move(call.who), std::move(id)));
+  co_return http::Response::json(200, sandbox_text(info));
+}
+
+io::Task<http::Response> start(Control& control, Call call) {
+  std::string id = call.request.params["id"];
+  LMSB_CO_TRY(const auto info, co_await control.start(std::move(call.who), std::move(id)));
+  co_return http::Response::json(200, sandbox_text(info));
+}
+
 io::Task<http::Response> stats(Control& control, Call call) {
   LMSB_CO_TRY(const auto stats, control.stats(call.who, call.request.params["id"]));
   json::Writer out;
@@ -67,6 +79,8 @@ void add_lifecycle_routes(RouteTable& table, Control& control) {
   table.add("PATCH", "/v1/sandboxes/{id}", [&control](Call call) { return update(control, std::move(call)); });
   table.add("POST", "/v1/sandboxes/{id}/pause", [&control](Call call) { return pause(control, std::move(call)); });
   table.add("POST", "/v1/sandboxes/{id}/resume", [&control](Call call) { return resume(control, std::move(call)); });
+  table.add("POST", "/v1/sandboxes/{id}/stop", [&control](Call call) { return stop(control, std::move(call)); });
+  table.add("POST", "/v1/sandboxes/{id}/start", [&control](Call call) { return start(control, std::move(call)); });
   table.add("GET", "/v1/sandboxes/{id}/stats", [&control](Call call) { return stats(control, std::move(call)); });
 }
 

@@ -222,8 +222,13 @@ def mounts_of_ours():
     return found
 
 
+def loop_files():
+    """The files of the machine's loop devices: the store of a daemon is one."""
+    return sorted(file.read_text().strip() for file in pathlib.Path("/sys/block").glob("loop*/loop/backing_file"))
+
+
 def leftovers():
-    return {"cgroups": our_cgroups(below_instances=False), "processes": sandbox_processes(),
+    return {"loop devices": loop_files(), "cgroups": our_cgroups(below_instances=False), "processes": sandbox_processes(),
             "network namespaces": sorted(network_namespaces()), "mounts": sorted(mounts_of_ours())}
 
 

@@ -128,7 +128,7 @@ TEST_F(Limited, OneChangeAtATimeAndNoneOutlivesItsSandbox) {
   const std::uint64_t kept = launched(sandbox::Lifetime::kept);
   constexpr int kChanges = 50;
   for (int i = 0; i < kChanges; ++i) send_limit(kept, kMemory + 4096U * static_cast<unsigned>(i), 100, 8);
-  const sandbox::DestroyRequest destroy{{LauncherOperation::destroy, 3}, kept};
+  const sandbox::DestroyRequest destroy{{LauncherOperation::destroy, 3}, kept, 0, 0};
   send_raw(&destroy, sizeof destroy);
   int answers = 0;
   for (bool is_gone = false; !is_gone;) {
@@ -182,7 +182,7 @@ TEST_F(HostileDaemon, ConfusesNobodyWithGarbage) {
       EXPECT_NE(receive(fds).failed_step, LauncherStep::none);
     }
   }
-  sandbox::DestroyRequest request{{LauncherOperation::destroy, 9}, 123456789};
+  sandbox::DestroyRequest request{{LauncherOperation::destroy, 9}, 123456789, 0, 0};
   send_raw(&request, sizeof request);
   for (ReceivedFds fds; receive(fds).request != 9;) fds = ReceivedFds{};
 }

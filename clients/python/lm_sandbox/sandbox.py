@@ -101,8 +101,8 @@ class Sandbox:
         commands together, by default 4 GiB (at most half the memory), all CPUs, 1024 and 10 GiB.
 
         `timeout` is how many seconds it lives, `idle` how many it may stand unused; 0 is no limit. Then it is deleted
-        (`on_timeout`, "delete" or "pause") or paused (`on_idle`, the same). By default one without a name is paused
-        after an hour without use.
+        (`on_timeout`: or "stop", or "pause") or stopped (`on_idle`: or "pause", or "delete"). By default one without a
+        name is stopped after an hour without use, and keeps its disk; where disks lie in memory it is paused.
 
         Each creation has an Idempotency-Key: where the answer is lost on its way, the same request is sent again for up
         to 10 s, and the daemon answers with the sandbox that it has already made, not with a second one."""
@@ -144,6 +144,14 @@ class Sandbox:
     def resume(self) -> None:
         """Lets them go on."""
         self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/resume"))
+
+    def stop(self) -> None:
+        """Kills its processes and keeps its disk. Until start() nothing starts in it: Conflict, sandbox_stopped."""
+        self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/stop"))
+
+    def start(self) -> None:
+        """Lets a stopped one run again, with everything that was written."""
+        self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/start"))
 
     def update(self, *, labels: Mapping[str, str | None] | None = None, timeout: float | None = None,
                idle: float | None = None, on_timeout: str | None = None, on_idle: str | None = None,

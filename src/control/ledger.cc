@@ -1,0 +1,152 @@
+#include "control/ledger.h"
+
+#include <chrono>
+#include <utility>
+
+#include "control/processes.h"
+#include "io/spawn.h"
+
+namespace lmsb::control {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t kQueue = 4096;
+
+// Moments of this boot's clock as such of the calendar, and back.
+std::int64_t calendar_ms(Life::Clock::time_point when) {
+  const auto then = std::chrono::system_clock::now() + (when - Life::Clock::now());
+  return std::chrono::duration_cast<milliseconds>(then.time_since_epoch()).count();
+}
+
+Life::Clock::time_point moment_of(std::int64_t calendar) {
+  const std::chrono::system_clock::time_point then{milliseconds(calendar)};
+  return Life::Clock::now() + (then - std::chrono::system_clock::now());
+}
+
+LifeLimits life_of(const store::SandboxRow& row) {
+  LifeLimits life;
+  life.timeout = milliseconds(row.timeout_ms);
+  life.idle = milliseconds(row.idle_ms);
+  life.at_timeout = parse_at_limit(row.at_timeout).value_or(AtLimit::stop);
+  life.at_idle = parse_at_limit(row.at_idle).value_or(AtLimit::stop);
+  return life;
+}
+
+}  // namespace
+
+store::SandboxRow row_of(const KeptSandbox& sandbox) {
+  const SandboxInfo& info = sandbox.info;
+  store::SandboxRow row;
+  row.id = info.id;
+  row.owner = sandbox.owner;
+  row.name = info.name;
+  row.image = info.image;
+  row.image_digest = info.image_digest;
+  row.created_at = info.created_at;
+  row.workdir = sandbox.defaults->workdir;
+  row.env = sandbox.defaults->env;
+  row.labels = info.labels;
+  row.memory_bytes = info.limits.memory.count();
+  row.disk_bytes = info.limits.disk.count();
+  row.cpu_millis = info.limits.cpu_millis;
+  row.processes = info.limits.processes;
+  row.timeout_ms = info.life.timeout.count();
+  row.idle_ms = info.life.idle.count();
+  row.at_timeout = to_string(info.life.at_timeout);
+  row.at_idle = to_string(info.life.at_idle);
+  if (const auto end = sandbox.life->end()) row.ends_at_ms = calendar_ms(*end);
+  row.has_mounts = sandbox.has_mounts;
+  row.is_lost = info.state == SandboxState::lost;
+  return row;
+}
+
+KeptSandbox sandbox_of(store::SandboxRow row) {
+  KeptSandbox sandbox;
+  SandboxInfo& info = sandbox.info;
+  info.id = std::move(row.id);
+  info.name = std::move(row.name);
+  info.image = std::move(row.image);
+  info.image_digest = row.image_digest;
+  info.state = row.is_lost ? SandboxState::lost : SandboxState::stopped;
+  info.created_at = std::move(row.created_at);
+  info.labels = std::move(row.labels);
+  info.limits = {Bytes(row.memory_bytes), row.cpu_millis, row.processes, Bytes(row.disk_bytes)};
+  info.life = life_of(row);
+  info.keeps_disk = true;
+  sandbox.made_with = info.limits;
+  sandbox.owner = std::move(row.owner);
+  sandbox.has_mounts = row.has_mounts;
+  sandbox.defaults = std::make_shared<const ImageDefaults>(
+      ImageDefaults{std::move(row.image_digest), std::move(row.env), std::move(row.workdir)});
+  sandbox.life = std::make_shared<Life>(info.life);
+  sandbox.life->suspend();
+  if (row.ends_at_ms) sandbox.life->set_end(moment_of(*row.ends_at_ms));
+  return sandbox;
+}
+
+Ledger::Ledger(boost::asio::io_context& loop, std::string path, Logger& log)
+    : loop_(loop), path_(std::move(path)), log_(log), thread_(1, kQueue) {}
+
+Ledger::~Ledger() = default;
+
+io::Task<Ledger::Found> Ledger::load() {
+  if (path_.empty()) co_return Found();
+  struct Loaded {
+    std::shared_ptr<store::SandboxTable> table;
+    Found found;
+  };
+  std::function<Result<Loaded>()> open = [path = path_]() -> Result<Loaded> {
+    Loaded loaded;
+    LMSB_TRY(auto table, store::SandboxTable::open(path));
+    loaded.table = std::make_shared<store::SandboxTable>(std::move(table));
+    loaded.found.is_new = loaded.table->is_new();
+    LMSB_TRY(loaded.found.rows, loaded.table->all());
+    return loaded;
+  };
+  auto job = thread_.run(std::move(open));
+  auto loaded = co_await std::move(job);
+  if (!loaded.ok()) co_return std::move(loaded).error();
+  table_ = std::move(loaded->table);
+  co_return std::move(loaded->found);
+}
+
+Result<std::shared_ptr<store::SandboxTable>> Ledger::table() const {
+  if (table_) return table_;
+  return Error(ErrorCode::failed_precondition, "this daemon keeps no sandboxes").with_slug("disk_not_kept");
+}
+
+io::Task<void> Ledger::put(store::SandboxRow row) {
+  LMSB_CO_TRY(auto to, table());
+  std::function<Status()> work = [to = std::move(to), row = std::move(row)] { return to->put(row); };
+  auto job = thread_.run(std::move(work));
+  co_return co_await std::move(job);
+}
+
+io::Task<void> Ledger::erase(std::string id) {
+  LMSB_CO_TRY(auto from, table());
+  std::function<Status()> work = [from = std::move(from), id = std::move(id)] { return from->erase(id); };
+  auto job = thread_.run(std::move(work));
+  co_return co_await std::move(job);
+}
+
+void Ledger::put_later(const KeptSandbox& sandbox) {
+  if (table_) io::spawn(loop_, write(this, row_of(sandbox)));
+}
+
+io::Always<void> Ledger::write(Ledger* self, store::SandboxRow row) {
+  const std::string id = row.id;
+  Logger& log = self->log_;
+  const Status written = co_await self->put(std::move(row));
+  if (!written.ok() && written.error().code() != ErrorCode::cancelled)
+    log.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", written.error().message()}});
+}
+
+io::Always<void> Ledger::settle() {
+  std::function<Status()> nothing = [] { return Status(); };
+  auto job = thread_.run(std::move(nothing));
+  const Status settled = co_await std::move(job);
+  if (!settled.ok()) log_.log(LogLevel::warning, "ledger.unsettled", {{"error", settled.error().message()}});
+}
+
+}  // namespace lmsb::control

@@ -1,0 +1,56 @@
+#pragma once
+// Ledger: what outlives the daemon of kept sandboxes with disks of their own: a row for each, in the data directory's
+// database. A row is there before anybody is told of its sandbox, and gone before its disk is.
+//
+// Everything is done by one thread, in the order in which it was asked for. One loop; never blocks it. Errors, beside
+// those of store/database.h: cancelled.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "base/log.h"
+#include "control/registry.h"
+#include "io/blocking_pool.h"
+#include "io/task.h"
+#include "store/sandbox_table.h"
+
+namespace lmsb::control {
+
+class Ledger {
+ public:
+  // `path`: the database; "" = nothing is kept. `loop` and `log` outlive it.
+  Ledger(boost::asio::io_context& loop, std::string path, Logger& log);
+  ~Ledger();
+
+  struct Found {
+    std::vector<store::SandboxRow> rows;
+    bool is_new = false;  // there was no database: nothing is known of disks that are there
+  };
+  // Opens the database. Once, before everything else.
+  io::Task<Found> load();
+  // Returns when it is written.
+  io::Task<void> put(store::SandboxRow row);
+  io::Task<void> erase(std::string id);
+  // Does not wait; what goes wrong is logged.
+  void put_later(const KeptSandbox& sandbox);
+  // Until all that was asked for is written.
+  io::Always<void> settle();
+
+ private:
+  static io::Always<void> write(Ledger* self, store::SandboxRow row);
+  Result<std::shared_ptr<store::SandboxTable>> table() const;
+
+  boost::asio::io_context& loop_;
+  std::string path_;
+  Logger& log_;
+  std::shared_ptr<store::SandboxTable> table_;  // null: not open
+  io::BlockingPool thread_;
+};
+
+store::SandboxRow row_of(const KeptSandbox& sandbox);
+// A sandbox that is stopped, or lost.
+KeptSandbox sandbox_of(store::SandboxRow row);
+
+}  // namespace lmsb::control

@@ -1,0 +1,180 @@
+// The moves between the states of a kept sandbox: pausing, resuming, stopping, starting (sandbox_state.h).
+#include <utility>
+
+#include "control/lifecycle.h"
+#include "control/processes.h"
+#include "io/spawn.h"
+
+namespace lmsb::control {
+namespace {
+
+constexpr std::chrono::milliseconds kPauseLimit{10'000};  // for all of a sandbox's processes to stand still
+
+Error disk_not_kept(const std::string& id) {
+  return Error(ErrorCode::failed_precondition, "the disk of sandbox " + id + " lies in memory and would be lost")
+      .with_slug("disk_not_kept")
+      .with_hint("pause it, or delete it; lm-sandbox doctor says why disks are not kept on this machine");
+}
+
+Error mounts_not_kept(const std::string& id) {
+  return Error(ErrorCode::failed_precondition,
+               "sandbox " + id + " was made with directories of the machine, which only their owner can hand over")
+      .with_slug("mounts_not_kept")
+      .with_hint("make another one with -v; copy what it wrote from this one while it runs");
+}
+
+Principal daemon_itself() { return {"daemon", true}; }
+
+}  // namespace
+
+Error not_running(const KeptSandbox& sandbox) {
+  if (sandbox.state() == SandboxState::lost) return disk_lost(sandbox.info.id);
+  return Error(ErrorCode::failed_precondition, "the sandbox is " + std::string(to_string(sandbox.state())))
+      .with_slug("sandbox_not_running");
+}
+
+io::Task<KeptSandbox*> Lifecycle::settled(Principal who, std::string id_or_name) {
+  LMSB_CO_TRY(KeptSandbox * found, parts_.registry.find(who, id_or_name));
+  const std::string id = found->info.id;
+  while (const auto moving = found->moving) {
+    LMSB_CO_CHECK(co_await moving->wait());
+    LMSB_CO_TRY(found, parts_.registry.find(who, id));
+  }
+  co_return found;
+}
+
+// The state says `paused` from the beginning, so that nothing starts meanwhile; it is running again if it fails.
+io::Task<void> Lifecycle::pause_now(std::string id, std::string by) {
+  const Principal daemon{"daemon", true};
+  LMSB_CO_TRY(KeptSandbox * sandbox, parts_.registry.find(daemon, id));
+  if (!may_move(sandbox->state(), SandboxState::paused)) co_return not_running(*sandbox);
+  const auto handle = sandbox->handle;
+  Status paused;
+  {
+    const Moving moving(loop_, *sandbox);
+    sandbox->move_to(SandboxState::paused);
+    paused = co_await handle->pause(io::Deadline::in(kPauseLimit));
+    auto found = parts_.registry.find(daemon, id);
+    if (!found.ok()) co_return std::move(found).error();
+    sandbox = *found;
+    sandbox->moving.reset();
+    if (!paused.ok()) sandbox->move_to(SandboxState::running);
+  }
+  if (!paused.ok()) co_return paused;
+  sandbox->life->suspend();
+  watch_over(*sandbox);
+  note_change(SandboxEvent::Kind::paused, *sandbox, by);
+  co_return Status();
+}
+
+io::Task<SandboxInfo> Lifecycle::pause(Principal who, std::string id_or_name) {
+  LMSB_CO_TRY(const KeptSandbox* sandbox, co_await settled(who, std::move(id_or_name)));
+  const std::string id = sandbox->info.id;
+  if (sandbox->state() != SandboxState::paused) LMSB_CO_CHECK(co_await pause_now(id, who.name));
+  LMSB_CO_TRY(sandbox, parts_.registry.find(who, id));
+  co_return sandbox->describe();
+}
+
+io::Task<SandboxInfo> Lifecycle::resume(Principal who, std::string id_or_name) {
+  LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(who, std::move(id_or_name)));
+  const SandboxState state = sandbox->state();
+  if (state == SandboxState::running) co_return sandbox->describe();
+  if (state != SandboxState::paused) co_return not_running(*sandbox);
+  LMSB_CO_CHECK(sandbox->handle->resume());
+  sandbox->move_to(SandboxState::running);
+  sandbox->life->resume();
+  watch_over(*sandbox);
+  note_change(SandboxEvent::Kind::resumed, *sandbox, who.name);
+  co_return sandbox->describe();
+}
+
+// A task of its own: it is carried out whether the client waits for it or not.
+io::Always<void> Lifecycle::carry_out(Lifecycle* self, Move move, std::string id, std::string by,
+                                      std::shared_ptr<Change> change) {
+  change->result = co_await (self->*move)(std::move(id), std::move(by));
+  change->ended.notify_all();
+}
+
+io::Task<SandboxInfo> Lifecycle::changed_by(Move move, Principal who, std::string id_or_name) {
+  LMSB_CO_TRY(const KeptSandbox* sandbox, parts_.registry.find(who, id_or_name));
+  const std::string id = sandbox->info.id;
+  const auto change = std::make_shared<Change>(loop_);
+  io::spawn(loop_, carry_out(this, move, id, who.name, change));
+  while (!change->result) LMSB_CO_CHECK(co_await change->ended.wait());
+  LMSB_CO_CHECK(Status(*change->result));
+  LMSB_CO_TRY(sandbox, parts_.registry.find(who, id));
+  co_return sandbox->describe();
+}
+
+io::Task<SandboxInfo> Lifecycle::stop(Principal who, std::string id_or_name) {
+  co_return co_await changed_by(&Lifecycle::stop_now, std::move(who), std::move(id_or_name));
+}
+
+io::Task<SandboxInfo> Lifecycle::start(Principal who, std::string id_or_name) {
+  co_return co_await changed_by(&Lifecycle::start_now, std::move(who), std::move(id_or_name));
+}
+
+// The state says `stopped` from the beginning, so that nothing starts meanwhile. Whoever waits in it lets go of it
+// soon.
+io::Task<void> Lifecycle::stop_now(std::string id, std::string by) {
+  LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(daemon_itself(), id));
+  if (sandbox->state() == SandboxState::stopped) co_return Status();
+  if (!sandbox->info.keeps_disk) co_return disk_not_kept(id);
+  if (!may_move(sandbox->state(), SandboxState::stopped)) co_return not_running(*sandbox);
+  Status gone;
+  {
+    const Moving moving(loop_, *sandbox);
+    sandbox->move_to(SandboxState::stopped);
+    sandbox->life->suspend();
+    const std::uint64_t serial = sandbox->handle->serial();
+    sandbox->handle->end();
+    sandbox->handle.reset();
+    sandbox->processes = std::make_shared<ProcessTable>(loop_);
+    gone = co_await parts_.wait_destroyed(serial);
+    LMSB_CO_TRY(sandbox, parts_.registry.find(daemon_itself(), id));
+    sandbox->moving.reset();
+  }
+  if (!gone.ok()) co_return gone;
+  watch_over(*sandbox);
+  parts_.save(*sandbox);
+  note_change(SandboxEvent::Kind::stopped, *sandbox, by);
+  co_return Status();
+}
+
+io::Task<void> Lifecycle::start_now(std::string id, std::string by) {
+  LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(daemon_itself(), id));
+  if (sandbox->state() == SandboxState::failed) {
+    LMSB_CO_CHECK(co_await stop_now(id, by));
+    LMSB_CO_TRY(sandbox, co_await settled(daemon_itself(), id));
+  }
+  if (sandbox->state() == SandboxState::running) co_return Status();
+  if (sandbox->state() != SandboxState::stopped) co_return not_running(*sandbox);
+  if (sandbox->has_mounts) co_return mounts_not_kept(id);
+  Result<std::unique_ptr<SandboxHandle>> handle = Error(ErrorCode::internal, "not started");
+  {
+    const Moving moving(loop_, *sandbox);
+    handle = co_await parts_.launch(sandbox->info);
+    auto found = parts_.registry.find(daemon_itself(), id);
+    if (!found.ok()) {  // it was removed meanwhile, and could not take its disk along
+      if (handle.ok()) (*handle)->drop_disk();
+      co_return std::move(found).error();
+    }
+    sandbox = *found;
+    sandbox->moving.reset();
+  }
+  if (!handle.ok()) {
+    if (handle.error().slug() == "disk_lost") sandbox->move_to(SandboxState::lost);
+    co_return std::move(handle).error();
+  }
+  sandbox->handle = *std::move(handle);
+  sandbox->made_with = sandbox->info.limits;
+  hear(*sandbox);
+  sandbox->move_to(SandboxState::running);
+  sandbox->life->resume();
+  watch_over(*sandbox);
+  parts_.save(*sandbox);
+  note_change(SandboxEvent::Kind::started, *sandbox, by);
+  co_return Status();
+}
+
+}  // namespace lmsb::control

@@ -1,0 +1,248 @@
+#include "launcher/disk_store.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/sched.h>
+#include <memory>
+#include <spawn.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <utility>
+
+#include "base/ids.h"
+#include "launcher/id_pool.h"
+#include "os/btrfs.h"
+#include "os/loop_device.h"
+#include "os/sys.h"
+
+namespace lmsb::launcher {
+namespace {
+
+namespace btrfs = os::btrfs;
+
+constexpr std::uint64_t kSmallest = 1ULL << 30;
+constexpr const char* kImage = "store.img";
+constexpr const char* kNewImage = "store.img.new";
+
+Error cannot(const std::string& why) {
+  return Error(ErrorCode::unsupported, "sandboxes' disks cannot be kept here: " + why);
+}
+
+std::uint64_t free_bytes(int directory) {
+  struct statvfs fs {};
+  return ::fstatvfs(directory, &fs) == 0 ? std::uint64_t{fs.f_bavail} * fs.f_frsize : 0;
+}
+
+const char* find_mkfs() {
+  for (const char* path : {"/usr/sbin/mkfs.btrfs", "/sbin/mkfs.btrfs", "/usr/bin/mkfs.btrfs"})
+    if (::access(path, X_OK) == 0) return path;
+  return nullptr;
+}
+
+// Without the machine's environment; its output is of no use to anybody.
+bool run_mkfs(const char* program, const std::string& file) {
+  std::string path = file;
+  std::array<std::string, 7> words = {program,  "--quiet", "--nodiscard", "--metadata",
+                                      "single", "--label", "lm-sandbox"};
+  std::array<char*, 9> argv{};
+  for (std::size_t i = 0; i < words.size(); ++i) argv[i] = words[i].data();
+  argv[words.size()] = path.data();
+  char* no_environment = nullptr;
+  pid_t child = -1;
+  posix_spawn_file_actions_t silent;
+  ::posix_spawn_file_actions_init(&silent);
+  for (const int fd : {0, 1, 2}) ::posix_spawn_file_actions_addopen(&silent, fd, "/dev/null", O_RDWR, 0);
+  const int failed = ::posix_spawn(&child, program, &silent, nullptr, argv.data(), &no_environment);
+  ::posix_spawn_file_actions_destroy(&silent);
+  if (failed != 0) return false;
+  int status = 0;
+  return ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+// Under another name until it is whole.
+Status make_image(int directory, const std::string& path, std::uint64_t size) {
+  const char* mkfs = find_mkfs();
+  if (mkfs == nullptr) return cannot("the program mkfs.btrfs is missing").with_hint("apt-get install btrfs-progs");
+  const std::uint64_t free = free_bytes(directory);
+  const std::uint64_t bytes = (size > 0 ? size : free / 4 * 3) / 4096 * 4096;
+  if (bytes < kSmallest || free < kSmallest)
+    return cannot("less than 1.4 GiB are free in " + path).with_hint("make room, or choose another --data-dir");
+  UniqueFd file(::openat(directory, kNewImage, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file) return Error::from_errno(errno, "make " + path + "/" + kNewImage);
+  int flags = FS_NOCOW_FL;  // on btrfs; elsewhere no such thing is needed, or known
+  (void)::ioctl(file.get(), FS_IOC_SETFLAGS, &flags);
+  if (::ftruncate(file.get(), static_cast<off_t>(bytes)) < 0) return cannot("a file of that size cannot be made");
+  if (!run_mkfs(mkfs, path + "/" + kNewImage)) return cannot(std::string(mkfs) + " failed");
+  if (::fsync(file.get()) < 0 || ::renameat(directory, kNewImage, directory, kImage) < 0)
+    return Error::from_errno(errno, "make " + path + "/" + kImage);
+  return {};
+}
+
+Result<UniqueFd> mount_device(const std::string& device) {
+  const UniqueFd fs(sys::fsopen("btrfs", sys::kFsopenCloexec));
+  if (!fs) return Error::from_errno(errno, "this kernel has no btrfs");
+  const auto set = [&fs](unsigned command, const char* key, const char* value) {
+    return sys::fsconfig(fs.get(), command, key, value, 0) == 0;
+  };
+  // Blocks that are given back leave the file, too.
+  if (!set(sys::kFsconfigSetString, "source", device.c_str()) || !set(sys::kFsconfigSetString, "discard", "sync") ||
+      !set(sys::kFsconfigCmdCreate, nullptr, nullptr))
+    return Error::from_errno(errno, "mount the store on " + device);
+  const std::uint64_t attributes = sys::kMountNosuid | sys::kMountNodev | sys::kMountNoatime;
+  UniqueFd mount(sys::fsmount(fs.get(), sys::kFsmountCloexec, static_cast<unsigned>(attributes)));
+  if (!mount) return Error::from_errno(errno, "mount the store");
+  return mount;
+}
+
+Result<UniqueFd> open_within(int mount, const char* name) {
+  if (::mkdirat(mount, name, 0700) < 0 && errno != EEXIST)
+    return Error::from_errno(errno, "make a directory of the store");
+  UniqueFd directory(::openat(mount, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!directory) return Error::from_errno(errno, "open a directory of the store");
+  return directory;
+}
+
+std::unique_ptr<DIR, int (*)(DIR*)> list(int directory) {
+  const int own = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return {own < 0 ? nullptr : ::fdopendir(own), &::closedir};
+}
+
+bool is_id(const char* name) { return SandboxId::parse(name).has_value(); }
+
+bool is_empty(int directory) {
+  const auto entries = list(directory);
+  while (const dirent* entry = entries ? ::readdir(entries.get()) : nullptr)
+    if (is_id(entry->d_name)) return false;
+  return true;
+}
+
+// After fork: only what is in the trash, and then nothing more.
+[[noreturn]] void sweeper_main(int trash) {
+  ::prctl(PR_SET_NAME, "lmsb-sweeper");
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const auto entries = list(trash);
+  while (const dirent* entry = entries ? ::readdir(entries.get()) : nullptr)
+    if (is_id(entry->d_name)) (void)btrfs::destroy_subvolume(trash, entry->d_name);
+  ::_exit(0);
+}
+
+}  // namespace
+
+Result<DiskStore> DiskStore::open(const std::string& directory, std::uint64_t size) {
+  DiskStore store;
+  if (::mkdir(directory.c_str(), 0700) < 0 && errno != EEXIST) return Error::from_errno(errno, "make " + directory);
+  store.directory_.reset(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!store.directory_) return Error::from_errno(errno, "open " + directory);
+  store.lock_.reset(::openat(store.directory_.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!store.lock_) return Error::from_errno(errno, "open " + directory + "/lock");
+  if (::flock(store.lock_.get(), LOCK_EX | LOCK_NB) < 0)
+    return Error(ErrorCode::already_exists, "another lm-sandbox keeps its sandboxes in " + directory)
+        .with_hint("stop it, or choose another directory with --data-dir");
+  const auto open_image = [&] {
+    return UniqueFd(::openat(store.directory_.get(), kImage, O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+  };
+  UniqueFd image = open_image();
+  const bool is_new = !image && errno == ENOENT;
+  if (is_new) {
+    LMSB_CHECK(make_image(store.directory_.get(), directory, size));
+    image = open_image();
+  }
+  if (!image) return Error::from_errno(errno, "open " + directory + "/" + kImage);
+  const auto give_up = [&](Error error) {
+    if (!is_new)
+      return Error(std::move(error).with_hint("sandboxes that were kept are in " + directory + "/" + kImage));
+    (void)::unlinkat(store.directory_.get(), kImage, 0);
+    return cannot(error.message());
+  };
+  auto device = os::attach_loop_device(image.get());
+  if (!device.ok()) return give_up(std::move(device).error());
+  auto mounted = mount_device(device->path);
+  if (!mounted.ok()) return give_up(std::move(mounted).error());
+  store.mount_ = *std::move(mounted);
+  const UniqueFd top(::openat(store.mount_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!top) return Error::from_errno(errno, "open the store");
+  LMSB_TRY(const bool is_second, btrfs::is_second_copy(top.get()));
+  if (is_second)
+    return Error(ErrorCode::failed_precondition, directory + "/" + kImage + " is mounted already, by somebody else")
+        .with_hint("unmount it there: writing to it twice would destroy it");
+  LMSB_CHECK(btrfs::enable_quota(top.get()));
+  LMSB_TRY(store.disks_, open_within(top.get(), "disks"));
+  LMSB_TRY(store.trash_, open_within(top.get(), "trash"));
+  return store;
+}
+
+Status DiskStore::make(const std::string& id, std::uint64_t bytes) {
+  if (std::min(free_bytes(directory_.get()), free_bytes(mount_.get())) < kFloor)
+    return Error::from_errno(ENOSPC, "the store has less than 1 GiB left");
+  LMSB_CHECK(btrfs::make_subvolume(disks_.get(), id.c_str()));
+  LMSB_CHECK(limit(id, bytes));
+  LMSB_TRY(const UniqueFd disk, open_disk(id));
+  if (::fchown(disk.get(), kImageRangeBase, kImageRangeBase) < 0) return Error::from_errno(errno, "own the disk");
+  return {};
+}
+
+Result<UniqueFd> DiskStore::open_disk(const std::string& id) const {
+  UniqueFd disk(::openat(disks_.get(), id.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!disk) return Error::from_errno(errno, "open the disk");
+  return disk;
+}
+
+Status DiskStore::limit(const std::string& id, std::uint64_t bytes) {
+  LMSB_TRY(const UniqueFd disk, open_disk(id));
+  return btrfs::limit_subvolume(disk.get(), bytes);
+}
+
+bool DiskStore::has(const std::string& id) const { return ::faccessat(disks_.get(), id.c_str(), F_OK, 0) == 0; }
+
+Status DiskStore::remove(const std::string& id) {
+  if (::renameat(disks_.get(), id.c_str(), trash_.get(), id.c_str()) < 0) {
+    if (errno == ENOENT) return {};
+    return Error::from_errno(errno, "remove the disk");
+  }
+  has_trash_ = true;
+  return {};
+}
+
+std::string DiskStore::next(const std::string& after) const {
+  std::string first;
+  const auto entries = list(disks_.get());
+  while (const dirent* entry = entries ? ::readdir(entries.get()) : nullptr) {
+    const std::string name = entry->d_name;
+    if (is_id(entry->d_name) && name > after && (first.empty() || name < first)) first = name;
+  }
+  return first;
+}
+
+bool DiskStore::reap_sweeper() {
+  siginfo_t info{};
+  const auto pidfd = static_cast<id_t>(sweeper_.pidfd.get());
+  if (::waitid(static_cast<idtype_t>(3) /* P_PIDFD */, pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+    return false;
+  sweeper_ = {};
+  return true;
+}
+
+void DiskStore::sweep() {
+  if (sweeper_.pidfd && !reap_sweeper()) return;
+  if (!std::exchange(has_trash_, false) || is_empty(trash_.get())) return;
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
+  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  args.exit_signal = SIGCHLD;
+  const pid_t child = static_cast<pid_t>(sys::clone3(args));
+  if (child == 0) sweeper_main(trash_.get());
+  if (child < 0) return;  // the next removal tries again
+  sweeper_.pid = child;
+  sweeper_.pidfd.reset(pidfd);
+}
+
+}  // namespace lmsb::launcher

@@ -1,0 +1,66 @@
+#pragma once
+// DiskStore: the disks of kept sandboxes, which outlive their processes: a btrfs file system in one sparse file of the
+// data directory, a subvolume for each sandbox with a limit of its own. Counted and limited by the kernel, made and
+// removed in a moment, whatever is in them.
+//
+//     <directory>/lock        held by the launcher that has the store
+//     <directory>/store.img   the file system:  disks/<id>  and  trash/<id>, what is to be removed
+//
+// What is inside a disk belongs to its sandbox: nothing here follows a path into one. Files carry the ids of the image
+// range, whoever's range the sandbox has when it runs; who mounts a disk maps them.
+//
+// Not thread-safe. Blocks on the file system; what takes long (emptying the trash) is a process of its own.
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "launcher/spawn.h"
+
+namespace lmsb::launcher {
+
+class DiskStore {
+ public:
+  // Makes the store where there is none: `size` bytes, or three quarters of what is free when 0, of which only what is
+  // used is taken. Then mounts it, for this process alone. Before the launcher gives up its power. Errors:
+  // already_exists (another launcher has it), unsupported (no store is there, and this machine cannot make one: the
+  // message says why), and those of mounting one that is there.
+  static Result<DiskStore> open(const std::string& directory, std::uint64_t size);
+
+  // The mount, to be attached in the launcher's own tree.
+  const UniqueFd& mount() const { return mount_; }
+
+  // An empty disk. Errors: ENOSPC when the machine has less than kFloor left, EEXIST.
+  Status make(const std::string& id, std::uint64_t bytes);
+  bool has(const std::string& id) const;
+  // What the disk may hold from now on; what it holds already stays.
+  Status limit(const std::string& id, std::uint64_t bytes);
+  // Its files are out of reach at once; ENOENT is no error. sweep() gives their space back.
+  Status remove(const std::string& id);
+  // The first id behind `after` in their order; "" = there is no more.
+  std::string next(const std::string& after) const;
+
+  // Starts emptying the trash when something was put there and nobody does so already. The process's pidfd is
+  // sweeper(): when that is readable, sweep() again.
+  void sweep();
+  const UniqueFd& sweeper() const { return sweeper_.pidfd; }
+
+  static constexpr std::uint64_t kFloor = 1ULL << 30;
+  // More than its limit, that a guest which starts on a full disk may have for itself.
+  static constexpr std::uint64_t kRoomToStart = 8ULL << 20;
+
+ private:
+  DiskStore() = default;
+  Result<UniqueFd> open_disk(const std::string& id) const;
+  bool reap_sweeper();
+
+  UniqueFd directory_;
+  UniqueFd lock_;
+  UniqueFd mount_;
+  UniqueFd disks_;
+  UniqueFd trash_;
+  GuestProcess sweeper_;
+  bool has_trash_ = true;  // since the last sweeper began: what that could not remove is left to the next start
+};
+
+}  // namespace lmsb::launcher

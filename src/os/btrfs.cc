@@ -1,0 +1,81 @@
+#include "os/btrfs.h"
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <linux/btrfs.h>
+#include <linux/magic.h>
+#include <string>
+#include <sys/ioctl.h>
+#include <sys/vfs.h>
+
+#include "os/files.h"
+
+namespace lmsb::os::btrfs {
+namespace {
+
+constexpr std::uint64_t kEnableSimpleQuota = 4;  // BTRFS_QUOTA_CTL_ENABLE_SIMPLE_QUOTA, of newer headers
+
+// Also true when such quotas are on already.
+bool control_quota(int directory, std::uint64_t command) {
+  btrfs_ioctl_quota_ctl_args args{};
+  args.cmd = command;
+  return ::ioctl(directory, BTRFS_IOC_QUOTA_CTL, &args) == 0 || errno == EEXIST;
+}
+
+Status request(int parent, unsigned long number, const char* name, const char* what) {
+  btrfs_ioctl_vol_args_v2 args{};
+  const std::size_t size = std::strlen(name);
+  if (size >= sizeof args.name) return Error::from_errno(ENAMETOOLONG, what);
+  std::memcpy(args.name, name, size);
+  if (::ioctl(parent, number, &args) < 0) return Error::from_errno(errno, std::string(what) + " " + name);
+  return {};
+}
+
+std::string text_of(const unsigned char* uuid) {
+  std::string text;
+  for (int i = 0; i < BTRFS_UUID_SIZE; ++i) {
+    std::array<char, 3> octet{};
+    std::snprintf(octet.data(), octet.size(), "%02x", uuid[i]);
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    text += octet.data();
+  }
+  return text;
+}
+
+}  // namespace
+
+bool is_btrfs(int directory) {
+  struct statfs fs {};
+  return ::fstatfs(directory, &fs) == 0 && static_cast<std::uint32_t>(fs.f_type) == BTRFS_SUPER_MAGIC;
+}
+
+Status enable_quota(int directory) {
+  if (control_quota(directory, kEnableSimpleQuota) || control_quota(directory, BTRFS_QUOTA_CTL_ENABLE)) return {};
+  return Error::from_errno(errno, "turn on quotas");
+}
+
+Status make_subvolume(int parent, const char* name) {
+  return request(parent, BTRFS_IOC_SUBVOL_CREATE_V2, name, "make the subvolume");
+}
+
+Status limit_subvolume(int subvolume, std::uint64_t bytes) {
+  btrfs_ioctl_qgroup_limit_args args{};  // qgroup 0: that of the subvolume itself
+  args.lim.flags = BTRFS_QGROUP_LIMIT_MAX_RFER;
+  args.lim.max_rfer = bytes;
+  if (::ioctl(subvolume, BTRFS_IOC_QGROUP_LIMIT, &args) < 0) return Error::from_errno(errno, "limit the subvolume");
+  return {};
+}
+
+Status destroy_subvolume(int parent, const char* name) {
+  return request(parent, BTRFS_IOC_SNAP_DESTROY_V2, name, "remove the subvolume");
+}
+
+Result<bool> is_second_copy(int directory) {
+  btrfs_ioctl_fs_info_args info{};
+  if (::ioctl(directory, BTRFS_IOC_FS_INFO, &info) < 0) return Error::from_errno(errno, "ask for the file system's id");
+  return read_text("/sys/fs/btrfs/" + text_of(info.fsid) + "/temp_fsid").starts_with('1');
+}
+
+}  // namespace lmsb::os::btrfs

@@ -1,0 +1,27 @@
+#pragma once
+// btrfs: subvolumes and what they may hold, by the kernel's own requests (btrfs-ioctl(5)); no program is called.
+// Thin functions that block as the file system does. All need CAP_SYS_ADMIN but is_btrfs().
+#include <cstdint>
+
+#include "base/result.h"
+
+namespace lmsb::os::btrfs {
+
+bool is_btrfs(int directory);
+
+// Turns on the counting of what each subvolume holds: as simple quotas where the kernel has them (Linux 6.7), else as
+// quota groups, which make snapshots of many files slow. Already on is fine.
+Status enable_quota(int directory);
+
+// Makes the empty subvolume `name` in `parent`, a directory of the file system.
+Status make_subvolume(int parent, const char* name);
+// What the subvolume may hold, metadata included: more is EDQUOT.
+Status limit_subvolume(int subvolume, std::uint64_t bytes);
+// The subvolume goes, whatever is in it and whoever uses it; the space comes back later, in the background.
+Status destroy_subvolume(int parent, const char* name);
+
+// Whether the kernel has mounted a second copy of a file system that is mounted already, under an id made up for it
+// (Linux 6.7): writing to both would be the end of one.
+Result<bool> is_second_copy(int directory);
+
+}  // namespace lmsb::os::btrfs

@@ -1,0 +1,143 @@
+#include "store/sandbox_table.h"
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+
+namespace lmsb::store {
+namespace {
+
+using testing::HasSubstr;
+
+class SandboxTableTest : public testing::Test {
+ protected:
+  SandboxTableTest() { path_ = std::string(::mkdtemp(name_.data())) + "/sandboxes.db"; }
+  ~SandboxTableTest() override { std::filesystem::remove_all(name_.data()); }
+
+  static SandboxRow some_row(const std::string& id) {
+    SandboxRow row;
+    row.id = id;
+    row.owner = "key:1";
+    row.name = "box";
+    row.image = "base";
+    row.image_digest = "sha256:00";
+    row.created_at = "2026-01-31T23:59:59.123Z";
+    row.workdir = "/workspace";
+    row.env = {{"A", "1"}, {"EMPTY", ""}, {"LINES", "a\nb"}};
+    row.labels = {{"nul", std::string("a\0b", 3)}, {"3:x", "4:yz"}};
+    row.memory_bytes = 1ULL << 40;
+    row.disk_bytes = 7;
+    row.cpu_millis = 1500;
+    row.processes = 64;
+    row.timeout_ms = 1000;
+    row.idle_ms = 2000;
+    row.at_timeout = "remove";
+    row.at_idle = "stop";
+    row.ends_at_ms = 1'800'000'000'000;
+    row.has_mounts = true;
+    return row;
+  }
+
+  std::array<char, 32> name_{"/tmp/lmsb-store-XXXXXX"};
+  std::string path_;
+};
+
+TEST_F(SandboxTableTest, WhatWasPutIsFoundByTheNextThatOpensIt) {
+  const SandboxRow row = some_row("aaaaaaaaaaaaaaaaaaaa");
+  {
+    auto table = SandboxTable::open(path_);
+    ASSERT_TRUE(table.ok()) << table.error().message();
+    EXPECT_TRUE(table->is_new());
+    ASSERT_TRUE(table->put(row).ok());
+  }
+  auto table = SandboxTable::open(path_);
+  ASSERT_TRUE(table.ok());
+  EXPECT_FALSE(table->is_new());
+  const auto all = table->all();
+  ASSERT_TRUE(all.ok());
+  ASSERT_EQ(all->size(), 1U);
+  const SandboxRow& found = all->front();
+  EXPECT_EQ(found.name, "box");
+  EXPECT_EQ(found.env, row.env);
+  EXPECT_EQ(found.labels, row.labels);
+  EXPECT_EQ(found.memory_bytes, row.memory_bytes);
+  EXPECT_EQ(found.processes, 64U);
+  EXPECT_EQ(found.at_idle, "stop");
+  EXPECT_EQ(found.ends_at_ms, row.ends_at_ms);
+  EXPECT_TRUE(found.has_mounts);
+  EXPECT_FALSE(found.is_lost);
+}
+
+TEST_F(SandboxTableTest, ARowTakesThePlaceOfTheOneBefore) {
+  auto table = SandboxTable::open(path_);
+  ASSERT_TRUE(table.ok());
+  SandboxRow row = some_row("aaaaaaaaaaaaaaaaaaaa");
+  ASSERT_TRUE(table->put(row).ok());
+  row.name = "";
+  row.ends_at_ms.reset();
+  ASSERT_TRUE(table->put(row).ok());
+  const auto all = table->all();
+  ASSERT_EQ(all->size(), 1U);
+  EXPECT_EQ(all->front().name, "");
+  EXPECT_EQ(all->front().ends_at_ms, std::nullopt);
+  ASSERT_TRUE(table->erase(row.id).ok());
+  ASSERT_TRUE(table->erase(row.id).ok());
+  EXPECT_TRUE(table->all()->empty());
+}
+
+TEST_F(SandboxTableTest, OneProcessHasItAtATime) {
+  const auto table = SandboxTable::open(path_);
+  ASSERT_TRUE(table.ok());
+  const auto second = SandboxTable::open(path_);
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code(), ErrorCode::already_exists);
+}
+
+TEST_F(SandboxTableTest, AFileThatIsNoDatabaseIsRefusedAndLeftAsItIs) {
+  std::ofstream(path_)
+      << "something else, long enough to be read as the header of a database, and then some more of it";
+  const auto table = SandboxTable::open(path_);
+  ASSERT_FALSE(table.ok());
+  EXPECT_EQ(table.error().slug(), "database_damaged");
+  EXPECT_THAT(table.error().message(), HasSubstr(path_));
+  EXPECT_GT(std::filesystem::file_size(path_), 90U);
+}
+
+TEST_F(SandboxTableTest, ADatabaseOfALaterVersionIsRefused) {
+  {
+    constexpr std::array kLater = {"CREATE TABLE a (x);", "CREATE TABLE b (x);"};
+    ASSERT_TRUE(Database::open(path_, kLater).ok());
+  }
+  const auto table = SandboxTable::open(path_);
+  ASSERT_FALSE(table.ok());
+  EXPECT_EQ(table.error().slug(), "database_newer");
+}
+
+TEST_F(SandboxTableTest, AnUpgradeIsOneStepAndKeepsACopyOfWhatWas) {
+  constexpr std::array kFirst = {"CREATE TABLE a (x); INSERT INTO a VALUES (1);"};
+  constexpr std::array kBroken = {kFirst[0], "CREATE TABLE b (x); INSERT INTO nothing VALUES (1);"};
+  constexpr std::array kSecond = {kFirst[0], "CREATE TABLE b (x);"};
+  ASSERT_TRUE(Database::open(path_, kFirst).ok());
+  EXPECT_FALSE(Database::open(path_, kBroken).ok());
+  auto upgraded = Database::open(path_, kSecond);  // fails if the broken one had left its table
+  ASSERT_TRUE(upgraded.ok()) << upgraded.error().message();
+  EXPECT_FALSE(upgraded->is_new());
+  auto copy = Database::open(path_ + ".before-2", kFirst);
+  ASSERT_TRUE(copy.ok()) << copy.error().message();
+  auto rows = copy->prepare("SELECT x FROM a");
+  ASSERT_TRUE(rows.ok());
+  EXPECT_TRUE(*rows->step());
+  EXPECT_EQ(rows->number(), 1);
+}
+
+TEST(PackedMap, OctetsThatAreNoMapAreNone) {
+  for (const char* octets : {"1", "x", "1:a", "9:a1:b", "1:a1:", "99999999999999999999:a", "-1:a1:b"})
+    EXPECT_EQ(unpack(octets), std::nullopt) << octets;
+  EXPECT_EQ(unpack(""), (std::map<std::string, std::string>{}));
+}
+
+}  // namespace
+}  // namespace lmsb::store

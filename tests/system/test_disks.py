@@ -1,0 +1,458 @@
+#!/usr/bin/python3
+"""Disks of kept sandboxes: they outlive processes, daemons and kills, hold no more than they may, and go when asked."""
+import fcntl
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import lmsb
+
+
+def children_of(pid):
+    return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def launcher_of(daemon):
+    for pid in children_of(daemon.process.pid):
+        if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "lmsb-launcher":
+            return pid
+    raise AssertionError("no launcher")
+
+
+def disks_of(daemon):
+    """The store is mounted for the launcher alone."""
+    return sorted(os.listdir(f"/proc/{launcher_of(daemon)}/root/store/disks"))
+
+
+def commit_and_clean(daemon):
+    """What the file system does by itself every 30 seconds."""
+    store = os.open(f"/proc/{launcher_of(daemon)}/root/store", os.O_RDONLY)
+    fcntl.ioctl(store, 0x9408)  # BTRFS_IOC_SYNC
+    os.close(store)
+
+
+def kill_everything(daemon):
+    """Guests too, all at once."""
+    launcher = launcher_of(daemon)
+    for pid in [daemon.process.pid, *children_of(daemon.process.pid), *children_of(launcher)]:
+        os.kill(pid, signal.SIGKILL)
+    daemon.stop()
+
+
+class DiskTest(unittest.TestCase):
+    image = "base"
+
+    @classmethod
+    def setUpClass(cls):
+        lmsb.require_root()
+        lmsb.require_image("base")
+
+    def setUp(self):
+        self.before = lmsb.leftovers()
+        self.daemon = lmsb.Daemon()
+        self.daemon.data_dir.mkdir()
+        linked = subprocess.run(["cp", "-al", lmsb.TEST_DATA / "images", self.daemon.data_dir], capture_output=True, check=False)
+        if linked.returncode != 0:  # of another file system
+            subprocess.run(["cp", "-a", lmsb.TEST_DATA / "images", self.daemon.data_dir], check=True)
+        self.daemon.start()
+        self.addCleanup(lmsb.wait_until_clean, self.before)
+        self.addCleanup(self.daemon.__exit__)
+
+    def restart(self, how=signal.SIGTERM):
+        self.daemon.stop(how)
+        self.daemon.start()
+
+    def create(self, **fields):
+        made = self.daemon.post("/v1/sandboxes", {"image": self.image, **fields})
+        self.assertEqual(made.status, 201, made.body)
+        return made.json()["id"]
+
+    def do(self, sandbox, what, body=None):
+        return self.daemon.post(f"/v1/sandboxes/{sandbox}/{what}", body)
+
+    def move(self, sandbox, what, to):
+        moved = self.do(sandbox, what)
+        self.assertEqual((moved.status, moved.json().get("state")), (200, to), moved.body)
+        return moved.json()
+
+    def exec(self, sandbox, cmd):
+        done = self.do(sandbox, "exec", {"cmd": cmd})
+        self.assertEqual(done.status, 200, done.body)
+        return done.json()
+
+    def output(self, sandbox, cmd):
+        done = self.exec(sandbox, cmd)
+        self.assertEqual(done["exit_code"], 0, done)
+        return done["stdout"]
+
+    def state(self, sandbox):
+        answer = self.daemon.request("GET", "/v1/sandboxes/" + sandbox)
+        return answer.json()["state"] if answer.status == 200 else answer.status
+
+    def refused(self, answer, status, code):
+        self.assertEqual((answer.status, answer.json()["error"]["code"]), (status, code), answer.body)
+
+
+class Stopped(DiskTest):
+    def test_what_was_written_is_there_again_in_every_image(self):
+        write = ("echo one >~/a; chmod 750 ~/a; mkdir -p ~/d/e; ln -s a ~/link; mkfifo ~/pipe; ln ~/a ~/hard;"
+                 "echo t >/tmp/t; echo w >/workspace/w; rm -f ~/.bashrc; setfattr -n user.mine -v 1 ~/a 2>/dev/null; true")
+        look = "cd; cat a link /tmp/t /workspace/w; stat -c '%A %U %h %n' a d/e link pipe; test -e .bashrc || echo gone; cat /etc/machine-id"
+        for image in ("base", "host"):
+            with self.subTest(image):
+                sandbox = self.create(image=image)
+                self.exec(sandbox, write)
+                before = self.output(sandbox, look)
+                self.assertIn("gone", before)
+                for _ in range(2):
+                    self.move(sandbox, "stop", "stopped")
+                    self.move(sandbox, "start", "running")
+                    self.assertEqual(self.output(sandbox, look), before)
+
+    def test_nothing_but_the_disk_is_left_of_it(self):
+        sandbox = self.create(image="host")
+        self.do(sandbox, "exec", {"cmd": "sleep 1000", "detach": True})
+        self.move(sandbox, "stop", "stopped")
+        self.assertFalse([path for path in lmsb.our_cgroups() if path.endswith(sandbox)])
+        self.assertFalse(lmsb.sandbox_processes(b"sleep"))
+        self.assertIn(sandbox, disks_of(self.daemon))
+        self.assertEqual(self.daemon.request("GET", f"/v1/sandboxes/{sandbox}/processes").json()["data"], [])
+        self.assertEqual(self.daemon.request("GET", f"/v1/sandboxes/{sandbox}/stats").json()["memory_bytes"], 0)
+        listed = self.daemon.request("GET", "/v1/sandboxes?state=stopped").json()["data"]
+        self.assertEqual([one["id"] for one in listed], [sandbox])
+
+    def test_nothing_starts_in_it(self):
+        sandbox = self.create()
+        self.move(sandbox, "stop", "stopped")
+        for what, body in (("exec", {"cmd": "true"}), ("exec", {"cmd": "true", "detach": True}), ("resume", None)):
+            answer = self.do(sandbox, what, body)
+            self.assertEqual(answer.status, 409, answer.body)
+        self.refused(self.do(sandbox, "exec", {"cmd": "true"}), 409, "sandbox_stopped")
+        self.refused(self.daemon.request("GET", f"/v1/sandboxes/{sandbox}/files?path=/etc/passwd"), 409, "sandbox_stopped")
+
+    def test_a_command_that_runs_then_ends_with_it(self):
+        sandbox = self.create()
+        answers = []
+        caller = threading.Thread(target=lambda: answers.append(self.do(sandbox, "exec", {"cmd": "echo begun; sleep 1000"})))
+        caller.start()
+        lmsb.wait_until(lambda: lmsb.sandbox_processes(b"sleep"), "the command")
+        self.move(sandbox, "stop", "stopped")
+        caller.join(30)
+        self.assertEqual((answers[0].status, answers[0].json()["outcome"]), (200, "cancelled"), answers[0].body)
+
+    def test_twice_is_once(self):
+        sandbox = self.create()
+        for _ in range(2):
+            self.move(sandbox, "stop", "stopped")
+        for _ in range(2):
+            self.move(sandbox, "start", "running")
+
+    def test_a_paused_one_can_be_stopped_and_is_not_started(self):
+        sandbox = self.create()
+        self.move(sandbox, "pause", "paused")
+        self.refused(self.do(sandbox, "start"), 409, "sandbox_not_running")
+        self.move(sandbox, "stop", "stopped")
+        self.move(sandbox, "start", "running")
+        self.assertEqual(self.output(sandbox, "echo on"), "on\n")
+
+    def test_one_whose_guest_has_ended_is_started_again(self):
+        sandbox = self.create()
+        self.output(sandbox, "echo kept >~/a; sync")
+        (guest,) = [pid for pid in children_of(launcher_of(self.daemon)) if sandbox in pathlib.Path(f"/proc/{pid}/cgroup").read_text()]
+        os.kill(guest, signal.SIGKILL)
+        lmsb.wait_until(lambda: self.state(sandbox) == "failed", "the guest's end")
+        self.move(sandbox, "start", "running")
+        self.assertEqual(self.output(sandbox, "cat ~/a"), "kept\n")
+
+    def test_it_is_deleted_with_its_disk(self):
+        running, stopped = self.create(), self.create()
+        self.move(stopped, "stop", "stopped")
+        for sandbox in (running, stopped):
+            self.assertEqual(self.daemon.request("DELETE", "/v1/sandboxes/" + sandbox).status, 204)
+            self.assertEqual(self.state(sandbox), 404)
+            self.assertNotIn(sandbox, disks_of(self.daemon))
+
+    def test_a_disk_of_many_files_is_given_back(self):
+        sandbox = self.create()
+        self.output(sandbox, "head -c 200M /dev/zero | tr '\\0' x >~/big; for i in $(seq 2000); do echo $i >~/f$i; done; sync")
+        store = self.daemon.data_dir / "disks" / "store.img"
+        self.assertGreater(store.stat().st_blocks * 512, 200 << 20)
+        self.daemon.request("DELETE", "/v1/sandboxes/" + sandbox)
+
+        def is_given_back():
+            commit_and_clean(self.daemon)
+            return store.stat().st_blocks * 512 < 100 << 20
+
+        lmsb.wait_until(is_given_back, "the space of the disk that was removed", seconds=100)
+
+    def test_limits_labels_and_life_can_be_changed_meanwhile(self):
+        sandbox = self.create(limits={"memory_bytes": 256 << 20, "processes": 100})
+        self.move(sandbox, "stop", "stopped")
+        changed = self.daemon.request("PATCH", "/v1/sandboxes/" + sandbox,
+                                      {"limits": {"memory_bytes": 128 << 20, "processes": 50}, "labels": {"a": "1"}})
+        self.assertEqual(changed.status, 200, changed.body)
+        self.move(sandbox, "start", "running")
+        now = self.daemon.request("GET", "/v1/sandboxes/" + sandbox).json()
+        self.assertEqual((now["limits"]["memory_bytes"], now["limits"]["processes"], now["labels"]), (128 << 20, 50, {"a": "1"}))
+        self.assertEqual(self.output(sandbox, "ulimit -u"), "50\n")
+
+    def test_by_many_at_once_it_ends_as_one_of_them_said(self):
+        sandbox = self.create()
+        self.output(sandbox, "echo kept >~/a")
+        callers = [threading.Thread(target=self.do, args=(sandbox, what)) for what in ["stop", "start"] * 6]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join(60)
+        self.assertIn(self.state(sandbox), ("running", "stopped"))
+        self.move(sandbox, "start", "running")
+        self.assertEqual(self.output(sandbox, "cat ~/a"), "kept\n")
+
+    def test_who_goes_away_meanwhile_does_not_keep_it_from_stopping(self):
+        sandbox = self.create()
+        request = f"POST /v1/sandboxes/{sandbox}/stop HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+
+        def is_stopped_by_one_who_left():  # whose request may not have been read when he did
+            with socket.create_connection((self.daemon.host, self.daemon.port)) as client:
+                client.sendall(request.encode())
+                time.sleep(0.002)
+            return self.state(sandbox) == "stopped"
+
+        lmsb.wait_until(is_stopped_by_one_who_left, "the stop that was asked for")
+        self.move(sandbox, "start", "running")
+
+    def test_one_that_is_deleted_while_it_starts_leaves_no_disk(self):
+        for _ in range(5):
+            sandbox = self.create()
+            self.move(sandbox, "stop", "stopped")
+            starter = threading.Thread(target=self.do, args=(sandbox, "start"))
+            starter.start()
+            self.daemon.request("DELETE", "/v1/sandboxes/" + sandbox)
+            starter.join(30)
+            lmsb.wait_until(lambda: sandbox not in disks_of(self.daemon), "the end of its disk")  # pylint: disable=cell-var-from-loop
+
+    def test_one_with_directories_of_the_machine_stays_stopped(self):
+        directory = self.daemon.dir / "mine"
+        directory.mkdir(mode=0o755)
+        made = subprocess.run([lmsb.BIN / "lm-sandbox", "create", "-v", f"{directory}:/mnt/mine", "base"],
+                              env={**os.environ, "LM_SANDBOX_HOST": "unix://" + self.daemon.ready["socket"]},
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        sandbox = made.stdout.strip()
+        self.move(sandbox, "stop", "stopped")
+        self.refused(self.do(sandbox, "start"), 409, "mounts_not_kept")
+
+    def test_another_image_of_that_name_is_not_put_under_its_disk(self):
+        sandbox = self.create()
+        self.move(sandbox, "stop", "stopped")
+        described = self.daemon.data_dir / "images" / "base" / "image.json"
+        image = json.loads(described.read_text())
+        owner = described.stat()
+        described.unlink()  # it is a link to the tests' own
+        described.write_text(json.dumps({**image, "digest": "sha256:" + "0" * 64}))
+        os.chown(described, owner.st_uid, owner.st_gid)
+        self.refused(self.do(sandbox, "start"), 409, "image_changed")
+        self.assertEqual(self.state(sandbox), "stopped")
+
+
+class AtItsLimits(DiskTest):
+    image = "host"
+
+    def test_one_that_nobody_uses_is_stopped(self):
+        sandbox = self.create(idle_ms=1000)
+        self.assertEqual(self.daemon.request("GET", "/v1/sandboxes/" + sandbox).json()["on_idle"], "stop")
+        lmsb.wait_until(lambda: self.state(sandbox) == "stopped", "the idle limit")
+        self.move(sandbox, "start", "running")
+        lmsb.wait_until(lambda: self.state(sandbox) == "stopped", "the idle limit, again")
+
+    def test_a_timeout_can_stop_it_too(self):
+        sandbox = self.create(timeout_ms=1000, on_timeout="stop", name="box")
+        lmsb.wait_until(lambda: self.state(sandbox) == "stopped", "the timeout")
+        self.assertIsNone(self.daemon.request("GET", "/v1/sandboxes/box").json()["expires_at"])
+
+    def test_a_timeout_that_deletes_goes_on_while_it_is_stopped_and_over_a_restart(self):
+        sandbox = self.create(timeout_ms=6000)
+        self.move(sandbox, "stop", "stopped")
+        ends = self.daemon.request("GET", "/v1/sandboxes/" + sandbox).json()["expires_at"]
+        self.restart()
+        again = self.daemon.request("GET", "/v1/sandboxes/" + sandbox).json()["expires_at"]
+        self.assertEqual(again[:18], ends[:18])
+        lmsb.wait_until(lambda: self.state(sandbox) == 404, "the timeout")
+        lmsb.wait_until(lambda: sandbox not in disks_of(self.daemon), "the end of its disk")
+
+
+class Full(DiskTest):
+    def test_a_full_disk_is_the_commands_failure_and_stops_starts_and_gets_room_again(self):
+        for image in ("base", "host"):
+            with self.subTest(image):
+                sandbox = self.create(image=image, limits={"disk_bytes": 64 << 20})
+                full = self.exec(sandbox, "cat /dev/zero >~/big")
+                self.assertEqual(full["outcome"], "disk_full", full)
+                self.exec(sandbox, "i=0; while echo $i >~/s$i; do i=$((i+1)); done")
+                for _ in range(2):
+                    self.move(sandbox, "stop", "stopped")
+                    self.move(sandbox, "start", "running")
+                self.assertEqual(self.exec(sandbox, "cat /dev/zero >~/more")["outcome"], "disk_full")
+                self.output(sandbox, "rm ~/big; sync")
+                self.assertEqual(self.output(sandbox, "head -c 20M /dev/zero >~/again; stat -c %s ~/again"), f"{20 << 20}\n")
+
+    def test_files_without_content_are_bounded_too(self):
+        sandbox = self.create(limits={"disk_bytes": 16 << 20})
+        done = self.do(sandbox, "exec", {"timeout_ms": 100000, "cmd":
+                       "mkdir ~/d; cd ~/d; python3 -c 'import os\nfor i in range(10**7): os.close(os.open(str(i), os.O_CREAT))' 2>&1 | tail -1"
+                       if self.has_python(sandbox) else
+                       "mkdir ~/d; cd ~/d; i=0; while : >$i; do i=$((i+1)); [ $i -lt 1000000 ] || exit 0; done"})
+        self.assertEqual(done.status, 200, done.body)
+        self.assertLess(int(self.output(sandbox, "ls -U ~/d | wc -l")), 500_000)
+
+    def has_python(self, sandbox):
+        return self.exec(sandbox, "command -v python3")["exit_code"] == 0
+
+    def test_one_that_is_full_takes_nothing_from_another(self):
+        full, other = self.create(limits={"disk_bytes": 32 << 20}), self.create(limits={"disk_bytes": 32 << 20})
+        self.exec(full, "cat /dev/zero >~/big")
+        self.assertEqual(self.output(other, "head -c 16M /dev/zero >~/a; echo ok"), "ok\n")
+
+
+class AfterARestart(DiskTest):
+    def test_everything_that_was_said_of_it_is_known(self):
+        fields = {"name": "box", "labels": {"team": "a", "odd": "x\ny"}, "env": {"WHO": "me", "EMPTY": ""}, "cwd": "/tmp",
+                  "limits": {"memory_bytes": 300 << 20, "cpus": 1.5, "processes": 77, "disk_bytes": 200 << 20}}
+        sandbox = self.create(**fields)
+        said = self.daemon.request("GET", "/v1/sandboxes/" + sandbox).json()
+        self.output(sandbox, "echo kept >~/a")
+        self.restart()
+        now = self.daemon.request("GET", "/v1/sandboxes/box").json()
+        self.assertEqual(now["state"], "stopped")
+        self.assertEqual({**now, "state": ""}, {**said, "state": ""})
+        self.move("box", "start", "running")
+        self.assertEqual(self.output("box", 'cat ~/a; echo "$WHO $EMPTY $PWD"; hostname'), f"kept\nme  /tmp\n{sandbox}\n")
+        self.refused(self.daemon.post("/v1/sandboxes", {"name": "box"}), 409, "name_taken")
+
+    def test_of_everything_killed_at_once_the_store_is_mounted_once_and_what_was_written_is_there(self):
+        sandbox = self.create()
+        self.output(sandbox, "echo kept >~/a")
+        self.do(sandbox, "exec", {"cmd": "while :; do date >>~/log; done", "detach": True})
+        time.sleep(0.2)
+        for _ in range(3):
+            kill_everything(self.daemon)
+            self.daemon.start()
+            store = str(self.daemon.data_dir / "disks" / "store.img")
+            self.assertEqual([file for file in lmsb.loop_files() if file == store], [store])
+            self.assertEqual(self.state(sandbox), "stopped")
+            self.move(sandbox, "start", "running")
+            self.assertEqual(self.output(sandbox, "cat ~/a"), "kept\n")
+        lmsb.wait_until(lambda: self.prepared_and(sandbox) >= set(disks_of(self.daemon)), "the end of disks that nobody has")
+
+    def prepared_and(self, *sandboxes):
+        """Disks that live sandboxes have, prepared ones among them."""
+        cgroups = {pathlib.Path(path).name for path in lmsb.our_cgroups()}
+        return cgroups | set(sandboxes)
+
+    def test_disks_that_were_prepared_for_nobody_go(self):
+        lmsb.wait_until(lambda: disks_of(self.daemon), "prepared ones")
+        before = set(disks_of(self.daemon))
+        kill_everything(self.daemon)
+        self.daemon.start()
+        lmsb.wait_until(lambda: not before & set(disks_of(self.daemon)), "the end of those")
+
+    def test_without_its_database_no_disk_is_removed(self):
+        kept, gone = self.create(), self.create()
+        self.daemon.stop()
+        (self.daemon.data_dir / "state" / "sandboxes.db").unlink()
+        self.daemon.start()
+        for sandbox in (kept, gone):
+            self.assertEqual(self.state(sandbox), "lost")
+            self.refused(self.do(sandbox, "start"), 409, "disk_lost")
+            self.refused(self.do(sandbox, "exec", {"cmd": "true"}), 409, "disk_lost")
+        self.assertEqual(self.daemon.request("DELETE", "/v1/sandboxes/" + gone).status, 204)
+        self.restart()
+        self.assertIn(kept, disks_of(self.daemon))
+        self.assertEqual((self.state(kept), self.state(gone)), ("lost", 404))
+
+    def test_a_damaged_database_is_named_and_left_alone(self):
+        self.daemon.stop()
+        database = self.daemon.data_dir / "state" / "sandboxes.db"
+        database.write_bytes(b"damaged " * 1000)
+        with self.assertRaises(RuntimeError) as refused:
+            self.daemon.start()
+        self.assertIn(str(database), str(refused.exception))
+        self.assertEqual(database.read_bytes(), b"damaged " * 1000) if database.exists() else None
+
+    def test_one_whose_disk_was_removed_is_lost(self):
+        sandbox = self.create()
+        self.move(sandbox, "stop", "stopped")
+        store = f"/proc/{launcher_of(self.daemon)}/root/store"
+        os.rename(f"{store}/disks/{sandbox}", f"{store}/trash/{sandbox}")
+        self.refused(self.do(sandbox, "start"), 409, "disk_lost")
+        self.assertEqual(self.state(sandbox), "lost")
+        self.restart()
+        self.assertEqual(self.state(sandbox), "lost")
+
+    def test_a_second_daemon_on_the_same_data_directory_is_refused(self):
+        second = lmsb.Daemon(data_dir=self.daemon.data_dir)
+        with self.assertRaises(RuntimeError) as refused:
+            second.start()
+        self.assertIn("another lm-sandbox keeps its sandboxes in", str(refused.exception))
+        self.assertIn("--data-dir", str(refused.exception))
+        self.assertEqual(self.output(self.create(), "echo on"), "on\n")
+
+    def test_of_another_key_it_is_still_somebody_elses(self):
+        sandbox = self.create()
+        self.restart()
+        listed = self.daemon.request("GET", "/v1/sandboxes").json()["data"]
+        self.assertEqual([one["id"] for one in listed], [sandbox])
+
+
+class Hostile(DiskTest):
+    def test_marks_of_the_overlay_cannot_be_set_from_inside(self):
+        sandbox = self.create()
+        self.output(sandbox, "mkdir ~/d; echo a >~/f; mkfifo ~/p")
+        self.output(sandbox, "rm ~/p; ln -s /etc/passwd ~/etc-link")
+        setxattr = "perl -e 'exit(syscall(188, $ARGV[0], $ARGV[1], \"y\", 1, 0) == 0 ? 0 : 1)'"
+        self.output(sandbox, setxattr + " ~/d user.mine")
+        for mark in ("opaque", "redirect", "metacopy", "whiteout", "origin"):
+            for prefix in ("user", "trusted"):
+                self.assertEqual(self.exec(sandbox, f"{setxattr} ~/d {prefix}.overlay.{mark}")["exit_code"], 1, mark)
+
+    def test_it_reaches_no_layer_of_its_own_disk(self):
+        sandbox = self.create()
+        mounts = self.output(sandbox, "cat /proc/self/mountinfo")
+        self.assertNotIn("/store", mounts)
+        self.assertEqual(self.output(sandbox, "ls -d /lower /work /store /../work 2>/dev/null | wc -l"), "0\n")
+        self.assertEqual(self.output(sandbox, "mknod ~/n c 0 0 2>/dev/null && echo made; true"), "")
+
+    def test_a_tree_full_of_traps_is_started_again_or_refused_with_the_step(self):
+        sandbox = self.create()
+        self.output(sandbox, "rm -rf /tmp/* /workspace/* 2>/dev/null; cd ~; rm -rf .[a-z]* *; ln -s / x; ln -s /proc/1/root y")
+        self.move(sandbox, "stop", "stopped")
+        self.move(sandbox, "start", "running")
+        self.assertEqual(self.output(sandbox, "id -un"), "user\n")
+
+
+class InMemory(unittest.TestCase):
+    def test_without_a_store_nothing_is_stopped(self):
+        lmsb.require_root()
+        before = lmsb.leftovers()
+        with lmsb.Daemon("--disks", "memory") as daemon:
+            made = daemon.post("/v1/sandboxes", {"image": "host"}).json()
+            self.assertEqual((made["keeps_disk"], made["on_idle"]), (False, "pause"))
+            stopped = daemon.post(f"/v1/sandboxes/{made['id']}/stop", None)
+            self.assertEqual((stopped.status, stopped.json()["error"]["code"]), (409, "disk_not_kept"))
+            refused = daemon.post("/v1/sandboxes", {"image": "host", "on_idle": "stop"})
+            self.assertEqual((refused.status, refused.json()["error"]["code"]), (409, "disk_not_kept"))
+            self.assertFalse((daemon.data_dir / "disks").exists())
+            self.assertIn("disks of kept sandboxes lie in memory", str(daemon.request("GET", "/v1/info").json()["weaker"]))
+        lmsb.wait_until_clean(before)
+
+
+if __name__ == "__main__":
+    lmsb.main()

@@ -167,7 +167,7 @@ io::Task<Fleet::Handle> Fleet::launch_and_wait(sandbox::SandboxSpec spec) {
   auto handle = std::make_unique<SandboxHandle>(loop_, spec, *std::move(*pending->answer), std::move(give_back));
   LMSB_CO_TRY(const auto ready, co_await handle->channel().wait_ready(deadline));
   handle->landlock_abi = ready.landlock_abi;
-  if (spec.disk == guest_protocol::Disk::existing) {
+  if (spec.disk == guest_protocol::Disk::existing || spec.disk == guest_protocol::Disk::copied) {
     LMSB_CO_CHECK(client_.send_settle_disk(handle->id()));  // its answer says nothing
     send_rest();
   }

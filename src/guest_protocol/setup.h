@@ -27,6 +27,7 @@ enum class Disk : std::uint32_t {
   none,      // what is written goes to memory
   fresh,     // `disk_fd`, empty
   existing,  // `disk_fd`, with what an earlier guest of this sandbox left there
+  copied,    // `disk_fd`, with what the guest of another sandbox left there
 };
 
 struct SetupMount {

@@ -177,6 +177,9 @@ Status CgroupTree::limit_all(const TreeLimits& all) const {
 Result<SandboxCgroup> CgroupTree::create(const sandbox::LaunchPlan& plan, std::uint32_t guest_uid) {
   SandboxCgroup branch;
   branch.id = plan.id.data();
+  // One that is started again has the name that it had, maybe in the tree that a killed launcher left.
+  if (plan.disk > guest_protocol::Disk::fresh && !remove(branch.id))
+    return Error::from_errno(EAGAIN, "something of the sandbox's last life is still there");
   const auto fill = [&]() -> Status {
     LMSB_TRY(branch.v2, make_and_open(ours_.get(), branch.id));
     if (::mkdirat(branch.v2.get(), "work", 0755) < 0) return cgroup_error("make work");

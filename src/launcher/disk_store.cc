@@ -6,22 +6,22 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <linux/sched.h>
 #include <memory>
 #include <spawn.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <utility>
 
 #include "base/ids.h"
+#include "launcher/helper_process.h"
 #include "launcher/id_pool.h"
 #include "os/btrfs.h"
 #include "os/loop_device.h"
 #include "os/sys.h"
+#include "sandbox/snapshot_id.h"
 
 namespace lmsb::launcher {
 namespace {
@@ -115,7 +115,7 @@ std::unique_ptr<DIR, int (*)(DIR*)> list(int directory) {
   return {own < 0 ? nullptr : ::fdopendir(own), &::closedir};
 }
 
-bool is_id(const char* name) { return SandboxId::parse(name).has_value(); }
+bool is_id(const char* name) { return SandboxId::parse(name) || sandbox::is_snapshot_id(name); }
 
 bool is_empty(int directory) {
   const auto entries = list(directory);
@@ -124,10 +124,14 @@ bool is_empty(int directory) {
   return true;
 }
 
-// After fork: only what is in the trash, and then nothing more.
-[[noreturn]] void sweeper_main(int trash) {
-  ::prctl(PR_SET_NAME, "lmsb-sweeper");
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+// Of a helper.
+[[noreturn]] void end_with(const Status& done) {
+  const int error = done.ok() ? 0 : done.error().sys_errno();
+  ::_exit(done.ok() || (error > 0 && error < 128) ? error : EIO);
+}
+
+// Of a helper: what is in the trash, and then nothing more.
+[[noreturn]] void empty_trash(int trash) {
   const auto entries = list(trash);
   while (const dirent* entry = entries ? ::readdir(entries.get()) : nullptr)
     if (is_id(entry->d_name)) (void)btrfs::destroy_subvolume(trash, entry->d_name);
@@ -175,6 +179,7 @@ Result<DiskStore> DiskStore::open(const std::string& directory, std::uint64_t si
         .with_hint("unmount it there: writing to it twice would destroy it");
   LMSB_CHECK(btrfs::enable_quota(top.get()));
   LMSB_TRY(store.disks_, open_within(top.get(), "disks"));
+  LMSB_TRY(store.snapshots_, open_within(top.get(), "snapshots"));
   LMSB_TRY(store.trash_, open_within(top.get(), "trash"));
   return store;
 }
@@ -190,7 +195,7 @@ Status DiskStore::make(const std::string& id, std::uint64_t bytes) {
 }
 
 Result<UniqueFd> DiskStore::open_disk(const std::string& id) const {
-  UniqueFd disk(::openat(disks_.get(), id.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  UniqueFd disk(::openat(place_of(id), id.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!disk) return Error::from_errno(errno, "open the disk");
   return disk;
 }
@@ -200,10 +205,10 @@ Status DiskStore::limit(const std::string& id, std::uint64_t bytes) {
   return btrfs::limit_subvolume(disk.get(), bytes);
 }
 
-bool DiskStore::has(const std::string& id) const { return ::faccessat(disks_.get(), id.c_str(), F_OK, 0) == 0; }
+bool DiskStore::has(const std::string& id) const { return ::faccessat(place_of(id), id.c_str(), F_OK, 0) == 0; }
 
 Status DiskStore::remove(const std::string& id) {
-  if (::renameat(disks_.get(), id.c_str(), trash_.get(), id.c_str()) < 0) {
+  if (::renameat(place_of(id), id.c_str(), trash_.get(), id.c_str()) < 0) {
     if (errno == ENOENT) return {};
     return Error::from_errno(errno, "remove the disk");
   }
@@ -213,7 +218,7 @@ Status DiskStore::remove(const std::string& id) {
 
 std::string DiskStore::next(const std::string& after) const {
   std::string first;
-  const auto entries = list(disks_.get());
+  const auto entries = list(after.starts_with(sandbox::kSnapshotPrefix) ? snapshots_.get() : disks_.get());
   while (const dirent* entry = entries ? ::readdir(entries.get()) : nullptr) {
     const std::string name = entry->d_name;
     if (is_id(entry->d_name) && name > after && (first.empty() || name < first)) first = name;
@@ -221,28 +226,45 @@ std::string DiskStore::next(const std::string& after) const {
   return first;
 }
 
-bool DiskStore::reap_sweeper() {
-  siginfo_t info{};
-  const auto pidfd = static_cast<id_t>(sweeper_.pidfd.get());
-  if (::waitid(static_cast<idtype_t>(3) /* P_PIDFD */, pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
-    return false;
-  sweeper_ = {};
-  return true;
+int DiskStore::place_of(const std::string& id) const {
+  return sandbox::is_snapshot_id(id) ? snapshots_.get() : disks_.get();
 }
 
-void DiskStore::sweep() {
-  if (sweeper_.pidfd && !reap_sweeper()) return;
-  if (!std::exchange(has_trash_, false) || is_empty(trash_.get())) return;
-  int pidfd = -1;
-  clone_args args{};
-  args.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
-  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
-  args.exit_signal = SIGCHLD;
-  const pid_t child = static_cast<pid_t>(sys::clone3(args));
-  if (child == 0) sweeper_main(trash_.get());
-  if (child < 0) return;  // the next removal tries again
-  sweeper_.pid = child;
-  sweeper_.pidfd.reset(pidfd);
+// What takes the place of another is made in the trash first, and changes places with it.
+Status DiskStore::copy(const std::string& from, const std::string& to, Replace replace) const {
+  if (free_bytes(mount_.get()) < kFloor) return Error::from_errno(ENOSPC, "the store has less than 1 GiB left");
+  LMSB_TRY(const UniqueFd source, open_disk(from));
+  if (replace == Replace::no) return btrfs::copy_subvolume(source.get(), place_of(to), to.c_str());
+  LMSB_CHECK(btrfs::copy_subvolume(source.get(), trash_.get(), to.c_str()));
+  if (::renameat2(trash_.get(), to.c_str(), place_of(to), to.c_str(), RENAME_EXCHANGE) < 0)
+    return Error::from_errno(errno, "put the copy in its place");
+  return {};
+}
+
+Result<GuestProcess> DiskStore::start_copy(const std::string& from, const std::string& to, Replace replace) {
+  LMSB_TRY(GuestProcess helper, fork_helper("lmsb-copy"));
+  if (helper.pid == 0) end_with(copy(from, to, replace));
+  if (replace == Replace::yes) has_trash_ = true;
+  return helper;
+}
+
+Result<GuestProcess> DiskStore::start_sync() {
+  LMSB_TRY(GuestProcess helper, fork_helper("lmsb-sync"));
+  if (helper.pid == 0) end_with(btrfs::sync(disks_.get()));
+  return helper;
+}
+
+bool DiskStore::sweep() {
+  if (sweeper_.pidfd && !reap_helper(sweeper_)) return false;
+  if (!std::exchange(has_trash_, false) || is_empty(trash_.get())) return false;
+  auto helper = fork_helper("lmsb-sweeper");
+  if (!helper.ok()) {
+    has_trash_ = true;  // the next removal tries again
+    return false;
+  }
+  sweeper_ = *std::move(helper);
+  if (sweeper_.pid == 0) empty_trash(trash_.get());
+  return true;
 }
 
 }  // namespace lmsb::launcher

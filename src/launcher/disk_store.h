@@ -4,12 +4,14 @@
 // removed in a moment, whatever is in them.
 //
 //     <directory>/lock        held by the launcher that has the store
-//     <directory>/store.img   the file system:  disks/<id>  and  trash/<id>, what is to be removed
+//     <directory>/store.img   the file system:  disks/<id>,  snapshots/<id>,  and  trash/<id>, what is to be removed
 //
 // What is inside a disk belongs to its sandbox: nothing here follows a path into one. Files carry the ids of the image
 // range, whoever's range the sandbox has when it runs; who mounts a disk maps them.
 //
-// Not thread-safe. Blocks on the file system; what takes long (emptying the trash) is a process of its own.
+// A snapshot (an id with the prefix snp_) is a copy of a disk that nobody writes to.
+//
+// Not thread-safe. Blocks on the file system; what takes long (copying, emptying the trash) is a process of its own.
 #include <cstdint>
 #include <string>
 
@@ -35,14 +37,22 @@ class DiskStore {
   bool has(const std::string& id) const;
   // What the disk may hold from now on; what it holds already stays.
   Status limit(const std::string& id, std::uint64_t bytes);
-  // Its files are out of reach at once; ENOENT is no error. sweep() gives their space back.
+  // Its files are out of reach at once; ENOENT is no error. sweep() gives their space back. Of a snapshot, too.
   Status remove(const std::string& id);
-  // The first id behind `after` in their order; "" = there is no more.
+  // The first id behind `after` in their order; "" = there is no more. Of snapshots when `after` begins as theirs.
   std::string next(const std::string& after) const;
 
-  // Starts emptying the trash when something was put there and nobody does so already. The process's pidfd is
+  // Starts copying `from`, as it is then, to `to`: disks or snapshots. With Replace::yes in place of a disk `to` that
+  // nobody uses, in one step: a copy that is killed leaves the one that was. The process's exit status is 0, or the errno:
+  // ENOENT, EEXIST, ENOSPC.
+  enum class Replace : std::uint8_t { no, yes };
+  Result<GuestProcess> start_copy(const std::string& from, const std::string& to, Replace replace);
+  // Starts waiting until everything that was written is on the disk: a copy has less to do then.
+  Result<GuestProcess> start_sync();
+
+  // Starts emptying the trash when something was put there and nobody does so already: true. The process's pidfd is
   // sweeper(): when that is readable, sweep() again.
-  void sweep();
+  bool sweep();
   const UniqueFd& sweeper() const { return sweeper_.pidfd; }
 
   static constexpr std::uint64_t kFloor = 1ULL << 30;
@@ -52,12 +62,14 @@ class DiskStore {
  private:
   DiskStore() = default;
   Result<UniqueFd> open_disk(const std::string& id) const;
-  bool reap_sweeper();
+  int place_of(const std::string& id) const;  // the directory that it is in
+  Status copy(const std::string& from, const std::string& to, Replace replace) const;
 
   UniqueFd directory_;
   UniqueFd lock_;
   UniqueFd mount_;
   UniqueFd disks_;
+  UniqueFd snapshots_;
   UniqueFd trash_;
   GuestProcess sweeper_;
   bool has_trash_ = true;  // since the last sweeper began: what that could not remove is left to the next start

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "launcher/epoll_tag.h"
+#include "launcher/helper_process.h"
 #include "launcher/power.h"
 #include "os/files.h"
 #include "os/memfd.h"
@@ -148,6 +149,7 @@ void Launcher::wait(int timeout_ms) {
       case Source::change: handle_changed(value); break;
       case Source::desk: mounts_->serve(); break;
       case Source::sweeper: sweep(); break;
+      case Source::job: handle_job(value); break;
     }
   }
   if (removals_left) retry_removals();
@@ -167,6 +169,8 @@ void Launcher::serve_daemon() {
     handle_limit(*limit);
   } else if (const auto* disk = std::get_if<sandbox::DiskRequest>(&request)) {
     handle_disk(*disk);
+  } else if (const auto* copy = std::get_if<sandbox::CopyRequest>(&request)) {
+    handle_copy(*copy);
   } else {
     answer({std::get<sandbox::UnknownRequest>(request).request, LauncherStep::validate, EINVAL, 0, 0});
   }
@@ -238,12 +242,11 @@ void Launcher::handle_changed(std::uint64_t serial) {
   const auto found = sandboxes_.find(serial);
   if (found == sandboxes_.end() || !found->second.change) return;
   Sandbox& sandbox = found->second;
-  siginfo_t info{};
-  const auto pidfd = static_cast<id_t>(sandbox.change->changer.pidfd.get());
-  if (::waitid(kPidfd, pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0) return;
+  const std::optional<int> ended = reap_helper(sandbox.change->changer);
+  if (!ended) return;
   const LimitChange change = *std::exchange(sandbox.change, std::nullopt);
   --changes_;
-  const int error = sandbox.released ? ENOENT : info.si_code == CLD_EXITED ? info.si_status : EIO;
+  const int error = sandbox.released ? ENOENT : *ended;
   const LauncherStep step = sandbox.released ? LauncherStep::not_found : LauncherStep::limits;
   if (!change.is_answered) answer({change.request, error == 0 ? LauncherStep::none : step, error, 0, serial});
   if (sandbox.reaped && (sandbox.released || !daemon_)) give_back(serial);

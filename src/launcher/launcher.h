@@ -5,6 +5,7 @@
 // what no plan can leave out. Single-threaded: one epoll loop over the daemon's socket, the mounts socket and the
 // guests' pidfds. When the daemon's socket closes, every sandbox ends and everything is given back.
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -87,6 +88,10 @@ class Launcher {
   void handle_destroy(const sandbox::DestroyRequest& request);
   void handle_limit(const sandbox::LimitRequest& request);
   void handle_disk(const sandbox::DiskRequest& request);
+  void handle_copy(const sandbox::CopyRequest& request);
+  void begin_job(std::uint32_t request, const std::function<Result<GuestProcess>()>& start);
+  void handle_job(std::uint64_t job);
+  void refuse(std::uint32_t request, sandbox::LauncherStep step, int error);
   // Starts the change, to be answered when it has ended. Error with the errno of the answer.
   Status begin_change(const sandbox::LimitRequest& request);
   void handle_changed(std::uint64_t serial);
@@ -126,6 +131,12 @@ class Launcher {
   std::set<std::string> live_ids_;                  // names of cgroups follow from them: never two of one
   std::map<std::uint32_t, UniqueFd> image_userns_;  // by range: ranges come around, and making one costs a process
   std::map<std::uint32_t, UniqueFd> usr_userns_;    // the same for image `host`
+  struct DiskJob {
+    std::uint32_t request = 0;  // to be answered
+    GuestProcess helper;
+  };
+  std::map<std::uint64_t, DiskJob> jobs_;  // copies and syncs of disks
+  std::uint64_t next_job_ = 1;
   std::size_t changes_ = 0;                         // of limits, on their way
   std::uint64_t next_serial_ = 1;
   std::uint32_t cpu_count_ = 1;

@@ -1,17 +1,35 @@
 // The launcher's part in the disks of kept sandboxes: the store, and who gets which.
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <sys/epoll.h>
 
 #include "base/ids.h"
 #include "launcher/epoll_tag.h"
+#include "launcher/helper_process.h"
 #include "launcher/launcher.h"
+#include "os/sys.h"
+#include "sandbox/snapshot_id.h"
 
 namespace lmsb::launcher {
 
 using guest_protocol::Disk;
 using sandbox::LauncherStep;
+
+namespace {
+
+bool is_disk(const std::string& name) { return SandboxId::parse(name) || sandbox::is_snapshot_id(name); }
+
+// A name that is a disk's or a snapshot's, or what the listing of them begins with.
+std::optional<std::string> name_of(const sandbox::DiskName& octets) {
+  if (octets.back() != '\0') return std::nullopt;
+  const std::string name = octets.data();
+  if (!name.empty() && name != sandbox::kSnapshotPrefix && !is_disk(name)) return std::nullopt;
+  return name;
+}
+
+}  // namespace
 
 Status Launcher::open_store() {
   if (policy_.disks.empty()) return {};
@@ -31,7 +49,7 @@ Status Launcher::open_store() {
 Status Launcher::provide_disk(sandbox::LaunchPlan& plan, Sandbox& sandbox) {
   if (!store_ && plan.disk == Disk::fresh) plan.disk = Disk::none;
   if (plan.disk == Disk::none) return {};
-  if (plan.disk == Disk::existing && (!store_ || !store_->has(sandbox.id)))
+  if (plan.disk != Disk::fresh && (!store_ || !store_->has(sandbox.id)))
     return Error::from_errno(ENOENT, "no such disk");
   if (plan.disk == Disk::fresh) {
     if (store_->has(sandbox.id)) return Error::from_errno(EEXIST, "a disk of that id exists");
@@ -51,38 +69,75 @@ void Launcher::settle_disk(const std::string& id) {
       (void)store_->limit(id, sandbox.disk_bytes);  // else it has some more
 }
 
+void Launcher::refuse(std::uint32_t request, LauncherStep step, int error) {
+  answer({request, step, error == 0 ? EIO : error});
+}
+
 void Launcher::handle_disk(const sandbox::DiskRequest& request) {
+  using Operation = sandbox::LauncherOperation;
   sandbox::LauncherAnswer done{request.header.request};
-  const auto refuse = [&](LauncherStep step, int error) {
-    done.failed_step = step;
-    done.error = error;
-    answer(done);
-  };
-  const bool is_next = request.header.operation == sandbox::LauncherOperation::next_disk;
-  const bool is_terminated = request.id.back() == '\0';
-  if (!is_terminated || (!SandboxId::parse(request.id.data()) && !(is_next && request.id.front() == '\0')))
-    return refuse(LauncherStep::validate, EINVAL);
-  if (is_next) {
-    if (store_) (void)store_->next(request.id.data()).copy(done.disk.data(), done.disk.size() - 1);
-    return answer(done);
+  const auto name = name_of(request.id);
+  if (!name) return refuse(done.request, LauncherStep::validate, EINVAL);
+  switch (request.header.operation) {
+    case Operation::next_disk:
+      if (store_) (void)store_->next(*name).copy(done.disk.data(), done.disk.size() - 1);
+      return answer(done);
+    case Operation::sync_disks: return begin_job(done.request, [this] { return store_->start_sync(); });
+    case Operation::settle_disk: settle_disk(*name); return answer(done);
+    default: break;
   }
-  if (request.header.operation == sandbox::LauncherOperation::settle_disk) {
-    settle_disk(request.id.data());
-    return answer(done);
-  }
-  if (live_ids_.contains(request.id.data())) return refuse(LauncherStep::disk, EBUSY);
-  if (const Status removed = store_ ? store_->remove(request.id.data()) : Status(); !removed.ok())
-    return refuse(LauncherStep::disk, removed.error().sys_errno());
+  if (!is_disk(*name)) return refuse(done.request, LauncherStep::validate, EINVAL);
+  if (live_ids_.contains(*name)) return refuse(done.request, LauncherStep::disk, EBUSY);
+  if (const Status removed = store_ ? store_->remove(*name) : Status(); !removed.ok())
+    return refuse(done.request, LauncherStep::disk, removed.error().sys_errno());
   answer(done);
   sweep();
 }
 
+void Launcher::handle_copy(const sandbox::CopyRequest& request) {
+  const std::uint32_t number = request.header.request;
+  const auto from = name_of(request.from);
+  const auto to = name_of(request.to);
+  if (!from || !to || !is_disk(*from) || !is_disk(*to) || *from == *to)
+    return refuse(number, LauncherStep::validate, EINVAL);
+  if (live_ids_.contains(*to)) return refuse(number, LauncherStep::disk, EBUSY);
+  const auto replace = request.replaces == 1 ? DiskStore::Replace::yes : DiskStore::Replace::no;
+  begin_job(number, [&] { return store_->start_copy(*from, *to, replace); });
+}
+
+// To be answered when the helper has ended.
+void Launcher::begin_job(std::uint32_t request, const std::function<Result<GuestProcess>()>& start) {
+  if (!store_) return refuse(request, LauncherStep::disk, ENOENT);
+  if (jobs_.size() >= sandbox::kMaxDiskJobs) return refuse(request, LauncherStep::disk, EAGAIN);
+  auto helper = start();
+  if (!helper.ok()) return refuse(request, LauncherStep::disk, helper.error().sys_errno());
+  epoll_event event{};
+  event.events = EPOLLIN;
+  const std::uint64_t job = next_job_++;
+  event.data.u64 = tag(Source::job, job);
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, helper->pidfd.get(), &event) < 0) {
+    const int error = errno;
+    (void)sys::pidfd_send_signal(helper->pidfd.get(), SIGKILL);  // reaped with the launcher
+    return refuse(request, LauncherStep::disk, error);
+  }
+  jobs_[job] = {request, *std::move(helper)};
+}
+
+void Launcher::handle_job(std::uint64_t job) {
+  const auto found = jobs_.find(job);
+  if (found == jobs_.end()) return;
+  const std::optional<int> ended = reap_helper(found->second.helper);
+  if (!ended) return;
+  const std::uint32_t request = found->second.request;
+  jobs_.erase(found);
+  if (*ended != 0) return refuse(request, LauncherStep::disk, *ended);
+  answer({request});
+  sweep();  // what was replaced is in the trash
+}
+
 // An event each time what empties the trash has ended: something may have come into it meanwhile.
 void Launcher::sweep() {
-  if (!store_) return;
-  const int before = store_->sweeper().get();
-  store_->sweep();
-  if (!store_->sweeper() || store_->sweeper().get() == before) return;
+  if (!store_ || !store_->sweep()) return;
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = tag(Source::sweeper, 0);

@@ -5,11 +5,10 @@
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
-#include <linux/sched.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 
+#include "launcher/helper_process.h"
 #include "os/sys.h"
 
 namespace lmsb::launcher {
@@ -54,8 +53,6 @@ bool keep_only(const BranchDirectories& branch, BranchDirectories& kept) {
 
 [[noreturn]] void changer_main(const BranchDirectories& branch, const BranchLimits& to,
                                std::chrono::milliseconds limit) {
-  ::prctl(PR_SET_NAME, "lmsb-limits");
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   BranchDirectories kept;
   if (!keep_only(branch, kept)) ::_exit(errno);
   (void)::setpriority(PRIO_PROCESS, 0, kKind);
@@ -70,16 +67,8 @@ bool keep_only(const BranchDirectories& branch, BranchDirectories& kept) {
 
 Result<GuestProcess> start_limit_changer(const BranchDirectories& branch, const BranchLimits& to,
                                          std::chrono::milliseconds limit) {
-  int pidfd = -1;
-  clone_args args{};
-  args.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
-  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
-  args.exit_signal = SIGCHLD;
-  GuestProcess process;
-  process.pid = sys::clone3(args);
+  LMSB_TRY(GuestProcess process, fork_helper("lmsb-limits"));
   if (process.pid == 0) changer_main(branch, to, limit);
-  if (process.pid < 0) return Error::from_errno(errno, "fork what changes limits");
-  process.pidfd.reset(pidfd);
   return process;
 }
 

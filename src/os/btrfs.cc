@@ -9,6 +9,7 @@
 #include <string>
 #include <sys/ioctl.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "os/files.h"
 
@@ -24,8 +25,9 @@ bool control_quota(int directory, std::uint64_t command) {
   return ::ioctl(directory, BTRFS_IOC_QUOTA_CTL, &args) == 0 || errno == EEXIST;
 }
 
-Status request(int parent, unsigned long number, const char* name, const char* what) {
+Status request(int parent, unsigned long number, const char* name, const char* what, int from = 0) {
   btrfs_ioctl_vol_args_v2 args{};
+  args.fd = from;
   const std::size_t size = std::strlen(name);
   if (size >= sizeof args.name) return Error::from_errno(ENAMETOOLONG, what);
   std::memcpy(args.name, name, size);
@@ -65,6 +67,15 @@ Status limit_subvolume(int subvolume, std::uint64_t bytes) {
   args.lim.flags = BTRFS_QGROUP_LIMIT_MAX_RFER;
   args.lim.max_rfer = bytes;
   if (::ioctl(subvolume, BTRFS_IOC_QGROUP_LIMIT, &args) < 0) return Error::from_errno(errno, "limit the subvolume");
+  return {};
+}
+
+Status copy_subvolume(int from, int parent, const char* name) {
+  return request(parent, BTRFS_IOC_SNAP_CREATE_V2, name, "copy the subvolume to", from);
+}
+
+Status sync(int directory) {
+  if (::syncfs(directory) < 0) return Error::from_errno(errno, "sync the file system");
   return {};
 }
 

@@ -17,6 +17,11 @@ Status enable_quota(int directory);
 Status make_subvolume(int parent, const char* name);
 // What the subvolume may hold, metadata included: more is EDQUOT.
 Status limit_subvolume(int subvolume, std::uint64_t bytes);
+// A copy of the subvolume `from`, as it is at this moment, named `name` in `parent`: it shares what both have, and its
+// limit counts what it writes itself. Waits for what was written in `from` to reach the disk.
+Status copy_subvolume(int from, int parent, const char* name);
+// What was written anywhere in the file system is on its disk.
+Status sync(int directory);
 // The subvolume goes, whatever is in it and whoever uses it; the space comes back later, in the background.
 Status destroy_subvolume(int parent, const char* name);
 

@@ -14,8 +14,8 @@ struct LoopDevice {
   std::string path;  // "/dev/loop3"
 };
 
-// The device of `file`, an open regular file: the one that has it already, or a free one. Who else could attach the file
-// at the same time must be kept out by the caller. Needs CAP_SYS_ADMIN; blocks for a moment.
+// The device of `file`, an open regular file: the one that has it already, or a free one. Who else could attach the
+// file at the same time must be kept out by the caller. Needs CAP_SYS_ADMIN; blocks for a moment.
 Result<LoopDevice> attach_loop_device(int file);
 
 }  // namespace lmsb::os

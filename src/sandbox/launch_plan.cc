@@ -119,7 +119,7 @@ Status validate(const LaunchPlan& p) {
   if (p.profile != guest_protocol::Profile::user) return bad("unknown profile");
   if (p.root > RootKind::mounted) return bad("unknown kind of root");
   if (p.lifetime > Lifetime::kept) return bad("unknown lifetime");
-  if (p.disk > guest_protocol::Disk::existing) return bad("unknown kind of disk");
+  if (p.disk > guest_protocol::Disk::copied) return bad("unknown kind of disk");
   if (p.disk != guest_protocol::Disk::none && p.lifetime != Lifetime::kept)
     return bad("only a kept sandbox has a disk");
   if (!is_terminated(p.id) || !SandboxId::parse(p.id.data())) return bad("malformed id");

@@ -19,6 +19,12 @@ Error gone() {
       .with_hint("look at the log of `lm-sandbox serve` and start it again");
 }
 
+Status set_name(DiskName& name, const std::string& id) {
+  if (id.size() >= name.size()) return Error(ErrorCode::invalid_argument, "no id of a disk: " + id);
+  (void)id.copy(name.data(), id.size());
+  return {};
+}
+
 Error launch_error(const LauncherAnswer& answer) {
   if (answer.failed_step == LauncherStep::limits || answer.failed_step == LauncherStep::not_found)
     return Error::from_errno(answer.error, std::string("launcher: ") + to_string(answer.failed_step));
@@ -93,9 +99,9 @@ Result<std::uint32_t> LauncherClient::send_destroy(std::uint64_t serial, Disk di
 }
 
 Result<std::uint32_t> LauncherClient::send_disk(LauncherOperation operation, const std::string& id) {
+  LMSB_CHECK(check_room());
   DiskRequest request{{operation, next_request_++}};
-  if (id.size() >= request.id.size()) return Error(ErrorCode::invalid_argument, "no id of a disk: " + id);
-  (void)id.copy(request.id.data(), id.size());
+  LMSB_CHECK(set_name(request.id, id));
   LMSB_CHECK(send(&request, sizeof request));
   return request.header.request;
 }
@@ -111,6 +117,18 @@ Result<std::uint32_t> LauncherClient::send_next_disk(const std::string& after) {
 Result<std::uint32_t> LauncherClient::send_settle_disk(const std::string& id) {
   return send_disk(LauncherOperation::settle_disk, id);
 }
+
+Result<std::uint32_t> LauncherClient::send_copy(const std::string& from, const std::string& to, bool replaces) {
+  LMSB_CHECK(check_room());
+  CopyRequest request{{LauncherOperation::copy_disk, next_request_++}};
+  LMSB_CHECK(set_name(request.from, from));
+  LMSB_CHECK(set_name(request.to, to));
+  request.replaces = replaces ? 1 : 0;
+  LMSB_CHECK(send(&request, sizeof request));
+  return request.header.request;
+}
+
+Result<std::uint32_t> LauncherClient::send_sync() { return send_disk(LauncherOperation::sync_disks, ""); }
 
 Result<std::uint32_t> LauncherClient::send_limits(std::uint64_t serial, const Limits& limits) {
   LMSB_CHECK(check_room());

@@ -16,6 +16,8 @@ enum class LauncherOperation : std::uint32_t {
   remove_disk = 4,  // DiskRequest: the disk of a sandbox that does not run; EBUSY of one that does
   next_disk = 5,    // DiskRequest: the id of the first disk behind that one; "" in the answer: there is none
   settle_disk = 6,  // DiskRequest: the sandbox stands, and its guest needs no more room on a disk that may be full
+  copy_disk = 7,    // CopyRequest: answered when the copy is whole
+  sync_disks = 8,   // DiskRequest without an id: answered when what was written is on the disk
 };
 
 struct LauncherHeader {
@@ -35,9 +37,23 @@ struct DestroyRequest {
   std::uint32_t unused = 0;
 };
 
+// An id of a sandbox or, for removing and listing, of a snapshot.
+using DiskName = std::array<char, 32>;
+
 struct DiskRequest {
   LauncherHeader header;
-  std::array<char, 24> id{};
+  DiskName id{};
+};
+
+// Copies and syncs at a time; more are answered with EAGAIN.
+constexpr std::size_t kMaxDiskJobs = 4;
+
+struct CopyRequest {
+  LauncherHeader header;
+  DiskName from{};
+  DiskName to{};               // nothing is there yet, or, with replaces, a disk that nobody uses
+  std::uint32_t replaces = 0;  // 1: in its place
+  std::uint32_t unused = 0;
 };
 
 // Changes of limits at a time, of all sandboxes: each may keep a processor busy. More are answered with EAGAIN.
@@ -95,7 +111,7 @@ struct LauncherAnswer {
   std::uint64_t serial = 0;                       // names the sandbox to this launcher
   std::uint32_t has_disk = 0;                     // of a launch: 1 = what is written there may outlive the sandbox
   std::uint32_t unused = 0;
-  std::array<char, 24> disk{};  // of next_disk
+  DiskName disk{};  // of next_disk
 };
 
 }  // namespace lmsb::sandbox

@@ -31,13 +31,21 @@ TEST(LauncherRequest, OfAnotherSizeOrOperationIsRefusedByItsNumber) {
   EXPECT_EQ(number_of_unknown(parse_launcher_request(&odd, sizeof odd - 1)), 9U);
 }
 
-TEST(LauncherRequest, AboutADiskIsOneOfThree) {
+TEST(LauncherRequest, AboutADiskIsOneOfFour) {
   for (const auto operation :
-       {LauncherOperation::remove_disk, LauncherOperation::next_disk, LauncherOperation::settle_disk}) {
+       {LauncherOperation::remove_disk, LauncherOperation::next_disk, LauncherOperation::settle_disk,
+        LauncherOperation::sync_disks}) {
     const DiskRequest request{{operation, 5}};
     EXPECT_TRUE(std::holds_alternative<DiskRequest>(parse_launcher_request(&request, sizeof request)));
   }
   const DiskRequest other{{LauncherOperation{7}, 5}};
+  EXPECT_EQ(number_of_unknown(parse_launcher_request(&other, sizeof other)), 5U);
+}
+
+TEST(LauncherRequest, ACopyHasASizeOfItsOwn) {
+  const CopyRequest copy{{LauncherOperation::copy_disk, 5}};
+  EXPECT_TRUE(std::holds_alternative<CopyRequest>(parse_launcher_request(&copy, sizeof copy)));
+  const DiskRequest other{{LauncherOperation::copy_disk, 5}};
   EXPECT_EQ(number_of_unknown(parse_launcher_request(&other, sizeof other)), 5U);
 }
 

@@ -70,6 +70,9 @@ class Daemon:
         self.log = None
 
     def start(self):
+        if self.data_dir == TEST_DATA:  # which all tests share for its images alone
+            for kept in ("disks", "state"):
+                shutil.rmtree(TEST_DATA / kept, ignore_errors=True)
         read, write = os.pipe()
         command = [BIN / "lm-sandbox", "serve", "--listen", "127.0.0.1:0", "--ssh-listen", "off", "--data-dir", self.data_dir,
                    "--run-dir", self.run_dir, "--ready-fd", str(write), *self.flags]

@@ -417,7 +417,7 @@ class Hostile(DiskTest):
         sandbox = self.create()
         self.output(sandbox, "mkdir ~/d; echo a >~/f; mkfifo ~/p")
         self.output(sandbox, "rm ~/p; ln -s /etc/passwd ~/etc-link")
-        setxattr = "perl -e 'exit(syscall(188, $ARGV[0], $ARGV[1], \"y\", 1, 0) == 0 ? 0 : 1)'"
+        setxattr = "perl -e '$v = \"y\"; exit(syscall(188, $ARGV[0], $ARGV[1], $v, 1, 0) == 0 ? 0 : 1)'"
         self.output(sandbox, setxattr + " ~/d user.mine")
         for mark in ("opaque", "redirect", "metacopy", "whiteout", "origin"):
             for prefix in ("user", "trusted"):

@@ -277,7 +277,7 @@ class Limits(LifecycleTest):
         self.assertEqual(self.events.until("paused")["by"], "timeout")
 
     def test_one_that_nobody_uses_is_paused(self):
-        box = self.create(idle_ms=1000)["id"]
+        box = self.create(idle_ms=1000, on_idle="pause")["id"]
         paused = self.events.until("paused")
         self.assertEqual((paused["sandbox_id"], paused["by"]), (box, "idle"))
         self.change(box, idle_ms=0)
@@ -285,7 +285,7 @@ class Limits(LifecycleTest):
         self.assertEqual(self.exec(box, "echo back").json()["stdout"], "back\n")
 
     def test_one_that_was_paused_for_being_idle_is_deleted_at_its_timeout(self):
-        box = self.create(idle_ms=1000, timeout_ms=2500)["id"]
+        box = self.create(idle_ms=1000, on_idle="pause", timeout_ms=2500)["id"]
         self.assertEqual(self.events.until("paused")["by"], "idle")
         self.assertIsNotNone(self.get(box).json()["expires_at"])
         self.assertEqual(self.events.until("removed")["by"], "timeout")
@@ -308,7 +308,7 @@ class Limits(LifecycleTest):
         process = self.start(box, "sleep 2.5")
         self.change(box, idle_ms=1000)
         other = self.create(idle_ms=1000)["id"]
-        self.assertEqual(self.events.until("paused")["sandbox_id"], other)
+        self.assertEqual(self.events.until("stopped")["sandbox_id"], other)
         ended = self.get(box, f"/processes/{process}?wait_ms=30000").json()
         self.assertEqual(ended["result"]["exit_code"], 0)
         self.change(box, idle_ms=0)
@@ -318,7 +318,7 @@ class Limits(LifecycleTest):
     def test_they_can_be_changed(self):
         box = self.create(timeout_ms=3_600_000, labels={"a": "1", "b": "2"})["id"]
         changed = self.daemon.request("PATCH", "/v1/sandboxes/" + box,
-                                      {"timeout_ms": 0, "idle_ms": 1000, "labels": {"a": None, "c": "3"}}).json()
+                                      {"timeout_ms": 0, "idle_ms": 1000, "on_idle": "pause", "labels": {"a": None, "c": "3"}}).json()
         self.assertEqual((changed["labels"], changed["expires_at"]), ({"b": "2", "c": "3"}, None))
         self.assertEqual(self.events.until("paused")["by"], "idle")
         listed = self.daemon.request("GET", "/v1/sandboxes?label=c=3").json()["data"]
@@ -329,7 +329,7 @@ class Limits(LifecycleTest):
     def test_one_with_a_name_lives_on_and_one_without_for_an_hour_without_use(self):
         self.assertEqual(self.create(name="stays")["idle_ms"], 0)
         unnamed = self.create()
-        self.assertEqual((unnamed["idle_ms"], unnamed["on_idle"]), (3_600_000, "pause"))
+        self.assertEqual((unnamed["idle_ms"], unnamed["on_idle"]), (3_600_000, "stop"))
 
 
 MIB = 1 << 20
@@ -396,10 +396,11 @@ class Resources(LifecycleTest):
         self.assertEqual(self.exec(box, "echo alive").json()["stdout"], "alive\n")
 
     def test_files_in_memory_are_not_taken_away(self):
-        box = self.create(limits={"memory_bytes": 512 * MIB, "disk_bytes": 200 * MIB})["id"]
-        self.assertEqual(self.exec(box, "head -c 100M /dev/zero > big; wc -c < big").json()["stdout"], f"{100 * MIB}\n")
+        box = self.create(limits={"memory_bytes": 512 * MIB})["id"]
+        fill = "head -c 60M /dev/zero > /dev/shm/big; wc -c < /dev/shm/big"
+        self.assertEqual(self.exec(box, fill).json()["stdout"], f"{60 * MIB}\n")
         self.refused(self.change(box, memory_bytes=64 * MIB), 409, "limit_in_use")
-        self.assertEqual(self.exec(box, "rm big; echo gone").json()["stdout"], "gone\n")
+        self.assertEqual(self.exec(box, "rm /dev/shm/big; echo gone").json()["stdout"], "gone\n")
         self.changed(box, memory_bytes=64 * MIB)
 
     def test_processes_are_lowered_and_raised_up_to_what_they_were(self):
@@ -530,7 +531,7 @@ class Told(LifecycleTest):
             path = pathlib.Path(daemon.data_dir) / "audit/audit.log"
             lines = [json.loads(line) for line in path.read_text().splitlines()]
             self.assertEqual([(line["sandbox_id"], line["event"]) for line in lines],
-                             [(box, "sandbox.created"), (box, "sandbox.paused"), (box, "sandbox.removed")])
+                             [(box, "sandbox.created"), (box, "sandbox.paused"), (box, "sandbox.stopped")])
             self.assertEqual((lines[0]["by"], lines[2]["by"]), (lines[0]["owner"], "daemon"))
             self.assertEqual(path.stat().st_mode & 0o777, 0o600)
 

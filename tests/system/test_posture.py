@@ -25,10 +25,13 @@ MASKED, READ_ONLY = listed_in_profile("kMaskedProc"), listed_in_profile("kReadOn
 
 def by_point(mounts):
     """Mount point -> type and options. Not ours to say: what file system the machine's /usr and devices lie on, whether
-    its /dev is nosuid, and whether its kernel maps the ids of a tmpfs (6.3)."""
+    its /dev is nosuid, whether its kernel maps the ids of a tmpfs (6.3), and whether it can have a store for disks: then
+    that of a kept sandbox of image host is at /."""
     points = {}
     for mount in mounts:
         point, kind, options = mount.split(" ", 2)
+        if (point, kind) == ("/", "btrfs"):
+            kind, options = "tmpfs", options.removesuffix(",idmapped")
         options = options.removesuffix(",idmapped") if kind == "tmpfs" else options
         if point.startswith("/dev/") and kind in ("devtmpfs", "tmpfs") and point != "/dev/shm":
             points[point] = ",".join(o for o in options.split(",") if o not in ("nosuid", "noexec"))

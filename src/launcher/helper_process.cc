@@ -1,0 +1,44 @@
+#include "launcher/helper_process.h"
+
+#include <cerrno>
+#include <csignal>
+#include <linux/sched.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "os/sys.h"
+
+namespace lmsb::launcher {
+namespace {
+
+constexpr auto kPidfd = static_cast<idtype_t>(3);  // P_PIDFD
+
+}  // namespace
+
+Result<GuestProcess> fork_helper(const char* name) {
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
+  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  args.exit_signal = SIGCHLD;
+  GuestProcess process;
+  process.pid = static_cast<pid_t>(sys::clone3(args));
+  if (process.pid < 0) return Error::from_errno(errno, "fork");
+  if (process.pid > 0) {
+    process.pidfd.reset(pidfd);
+    return process;
+  }
+  ::prctl(PR_SET_NAME, name);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  return process;
+}
+
+std::optional<int> reap_helper(GuestProcess& helper) {
+  siginfo_t info{};
+  const auto pidfd = static_cast<id_t>(helper.pidfd.get());
+  if (::waitid(kPidfd, pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0) return std::nullopt;
+  helper = GuestProcess();
+  return info.si_code == CLD_EXITED ? info.si_status : EIO;
+}
+
+}  // namespace lmsb::launcher

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# install.sh install     the programs below $PREFIX, which must be built; AppArmor's profile where the system uses it
+# install.sh install     the programs below $PREFIX, which must be built, their manual pages and completion for shells;
+#                        AppArmor's profile where the system uses it
 # install.sh uninstall   removes exactly that, and nothing that was made since (/var/lib/lm-sandbox stays)
 source "$(dirname "$0")/lib.sh"
 
 prefix=${DESTDIR:-}${PREFIX:-/usr/local}
 profiles=${DESTDIR:-}/etc/apparmor.d
 programs=(lm-sandbox lm-sandbox-launcher lm-sandbox-guest lm-sandbox-tool)
+declare -A completion=([bash]=bash-completion/completions/lm-sandbox [zsh]=zsh/site-functions/_lm-sandbox
+                       [fish]=fish/vendor_completions.d/lm-sandbox.fish)
 
 case "${1:-}" in
   install)
@@ -14,6 +17,11 @@ case "${1:-}" in
     # One folder: the programs look for each other beside themselves.
     as_root install -m 755 "${programs[@]/#/build/bin/}" "$prefix/lib/lm-sandbox/"
     as_root ln -sf ../lib/lm-sandbox/lm-sandbox "$prefix/bin/lm-sandbox"
+    for shell in "${!completion[@]}"; do
+      build/bin/lm-sandbox completion "$shell" |
+        as_root install -D -m 644 /dev/stdin "$prefix/share/${completion[$shell]}"
+    done
+    as_root build/bin/lm-sandbox man --write "$prefix/share/man"
     if [ -e /proc/sys/kernel/apparmor_restrict_unprivileged_userns ]; then
       as_root install -D -m 644 packaging/apparmor/lm-sandbox "$profiles/lm-sandbox"
       [ -n "${DESTDIR:-}" ] || as_root apparmor_parser -r "$profiles/lm-sandbox"
@@ -25,6 +33,8 @@ case "${1:-}" in
       [ -n "${DESTDIR:-}" ] || as_root apparmor_parser -R "$profiles/lm-sandbox" || true
       as_root rm -f "$profiles/lm-sandbox"
     fi
+    as_root rm -f "${completion[@]/#/$prefix/share/}" "$prefix"/share/man/man1/lm-sandbox{,-*}.1 \
+      "$prefix/share/man/man5/lm-sandbox.toml.5"
     as_root rm -f "$prefix/bin/lm-sandbox" "${programs[@]/#/$prefix/lib/lm-sandbox/}"
     [ ! -d "$prefix/lib/lm-sandbox" ] || as_root rmdir "$prefix/lib/lm-sandbox"
     printf 'removed from %s; images and models stay in /var/lib/lm-sandbox\n' "$prefix"

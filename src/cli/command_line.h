@@ -185,14 +185,27 @@ struct VersionCommand {
   bool json = false;
 };
 struct HelpCommand {
-  std::string text;
+  Manual manual;
+};
+struct OverviewCommand {};  // lm-sandbox --help
+struct CompletionCommand {
+  std::string shell;
+};
+// Asked by a shell while somebody types (completion.h).
+struct CompleteCommand {
+  Words words;
+};
+struct ManCommand {
+  std::string page;       // "" = the program's
+  std::string directory;  // all of them there instead, when it is not ""
 };
 
 using AnyCommand =
-    std::variant<HelpCommand, VersionCommand, RunCommand, ExecCommand, LogsCommand, TopCommand, KillCommand,
-                 CopyCommand, CreateCommand, StateCommand, UpdateCommand, StatsCommand, EventsCommand, ListCommand,
-                 RemoveCommand, ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand, ChatCommand,
-                 DoctorCommand, VerifyCommand, BenchCommand, ConfigCommand>;
+    std::variant<HelpCommand, OverviewCommand, CompletionCommand, CompleteCommand, ManCommand, VersionCommand,
+                 RunCommand, ExecCommand, LogsCommand, TopCommand, KillCommand, CopyCommand, CreateCommand,
+                 StateCommand, UpdateCommand, StatsCommand, EventsCommand, ListCommand, RemoveCommand, ImageListCommand,
+                 ToolCommand, ModelListCommand, ModelPullCommand, ChatCommand, DoctorCommand, VerifyCommand,
+                 BenchCommand, ConfigCommand>;
 
 // `words` are the arguments without the program's name. Of `serve` only the help is known here: its own main sees it
 // first. Errors (invalid_argument, unsupported) name the command and hint at its help.

@@ -1,5 +1,7 @@
 #include "cli/command_parsers.h"
 
+#include <algorithm>
+
 #include "cli/parser_parts.h"
 
 namespace lmsb::cli {
@@ -23,8 +25,8 @@ void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
   flags.values("-v,--volume", "SRC:DST[:ro]", texts.mounts, "Show your directory SRC as DST inside");
   add_limit_flags(flags, texts.limits);
   flags.value("--disk", "SIZE", texts.disk, "Limit of what may be written");
-  flags.value("--network", "MODE", texts.network, "Only 'none' today, which is the default");
-  flags.value("--runtime", "NAME", texts.runtime, "Only 'native' today, which is the default");
+  flags.value("--network", "none", texts.network, "Network of the sandbox: none today, which is the default");
+  flags.value("--runtime", "native", texts.runtime, "Runtime of the sandbox: native today, which is the default");
   flags.flag("--json", texts.json, "Print the daemon's answer as JSON");
   for (const char* names : {"-p,--publish", "--gpus", "--shm-size", "--model", "--pull"}) flags.not_yet(names, true);
   flags.not_yet("--root", false);
@@ -86,11 +88,23 @@ Result<AnyCommand> parse_plain(const std::string& name, const std::string& summa
   return command;
 }
 
-Result<AnyCommand> tool(const std::string& group, const std::string& verb, const Words& words) {
-  ToolCommand command{{group, verb}};
-  command.words.insert(command.words.end(), words.begin(), words.end());
-  return command;
+bool asks_help(const Words& words) {
+  return std::any_of(words.begin(), words.end(), [](const auto& word) { return word == "--help" || word == "-h"; });
 }
+
+// Only its help is known here: lm-sandbox-tool, which carries it out, reads the words.
+Result<AnyCommand> tool(FlagSet& flags, Words command, const Words& words) {
+  if (asks_help(words)) {
+    bool json = false;
+    std::optional<std::string> data_dir;
+    flags.value("--data-dir", "DIR", data_dir, "Directory of the images (default /var/lib/lm-sandbox)");
+    flags.flag("--json", json, "Print JSON");
+    return HelpCommand{flags.help()};
+  }
+  command.insert(command.end(), words.begin(), words.end());
+  return ToolCommand{std::move(command)};
+}
+
 Result<AnyCommand> parse_config(ConfigCommand::What what, const std::string& name, const std::string& summary,
                                 const Words& words) {
   FlagSet flags(name, {name + " [OPTIONS]"}, summary, Order::anywhere);
@@ -274,9 +288,20 @@ Result<AnyCommand> parse_chat(const Words& words) {
   return command;
 }
 
-Result<AnyCommand> parse_image_build(const Words& words) { return tool("image", "build", words); }
+Result<AnyCommand> parse_image_build(const Words& words) {
+  FlagSet flags("image build", {"image build [OPTIONS] base|llama"}, "Make a built-in image (needs root)",
+                Order::anywhere);
+  std::optional<std::string> mirror;
+  bool verbose = false;
+  flags.value("--mirror", "URL", mirror, "Take Debian packages from there (also MIRROR)");
+  flags.flag("--verbose", verbose, "Show what is done");
+  return tool(flags, {"image", "build"}, words);
+}
 
-Result<AnyCommand> parse_image_remove(const Words& words) { return tool("image", "rm", words); }
+Result<AnyCommand> parse_image_remove(const Words& words) {
+  FlagSet flags("image rm", {"image rm [OPTIONS] IMAGE"}, "Remove an image (needs root)", Order::anywhere);
+  return tool(flags, {"image", "rm"}, words);
+}
 
 Result<AnyCommand> parse_bench(const Words& words) { return BenchCommand{words}; }
 
@@ -303,9 +328,7 @@ Result<AnyCommand> parse_version(const Words& words) {
 }
 
 Result<AnyCommand> parse_serve(const Words& words) {
-  if (words.empty() || (words.back() != "--help" && words.back() != "-h")) {
-    return usage_error("serve", "stands first on the command line");
-  }
+  if (!asks_help(words)) return usage_error("serve", "stands first on the command line");
   FlagSet flags("serve", {"serve [OPTIONS]"},
                 "Serve the HTTP API (needs root: a small launcher keeps the privilege, the daemon has none).\n"
                 "Every flag is also a setting: see lm-sandbox config example.",
@@ -316,10 +339,10 @@ Result<AnyCommand> parse_serve(const Words& words) {
   flags.value("--ssh-listen", "ADDR:PORT", text, "Where SSH will be served; not yet");
   flags.value("--data-dir", "DIR", text, "Images and models (default /var/lib/lm-sandbox)");
   flags.value("--run-dir", "DIR", text, "Sockets (default /run/lm-sandbox)");
-  flags.value("--disks", "KIND", text, "Where kept sandboxes write to: auto (default), store, or memory");
+  flags.value("--disks", "auto|store|memory", text, "Where kept sandboxes write to (default auto: a store if it can be)");
   flags.value("--socket-group", "NAME", text, "Who may use the socket beside root (default lm-sandbox)");
-  flags.value("--runtime", "NAME", text, "Default runtime: only native today");
-  flags.value("--default-image", "NAME", text,
+  flags.value("--runtime", "native", text, "Default runtime: only native today");
+  flags.value("--default-image", "IMAGE", text,
               "Image for those who name none (default: what the first start chose: base if made, else host)");
   flags.value("--config", "FILE", text, "Configuration (default /etc/lm-sandbox/config.toml)");
   flags.value("--allow-host", "NAME", text, "Another Host that requests may name; may be given again");
@@ -327,8 +350,9 @@ Result<AnyCommand> parse_serve(const Words& words) {
   flags.value("--llama-server", "FILE", text, "The llama-server to use");
   flags.value("--upstream", "URL", text, "OpenAI-compatible server behind /ollama/ (without a path: /v1)");
   flags.value("--upstream-model", "NAME", text, "Model to ask there");
-  flags.value("--log-level", "LEVEL", text, "debug, info, warning or error");
-  flags.value("--log-format", "FORMAT", text, "text or json");
+  flags.value("--log-level", "debug|info|warning|error", text,
+              "The least important events that are logged (default info)");
+  flags.value("--log-format", "text|json", text, "How events are written to stderr (default text)");
   flags.value("--ready-fd", "N", text, "Descriptor that gets one line of JSON when ready");
   flags.flag("--offline", set, "Nothing beyond loopback and named upstreams");
   flags.flag("--stop-sandboxes", set, "Sandboxes end with the daemon (always so today)");

@@ -39,6 +39,11 @@ Result<AnyCommand> parse_config_show(const Words& words);
 Result<AnyCommand> parse_config_check(const Words& words);
 Result<AnyCommand> parse_config_example(const Words& words);
 Result<AnyCommand> parse_version(const Words& words);
+// documentation_parsers.cc
+Result<AnyCommand> parse_completion(const Words& words);
+Result<AnyCommand> parse_complete(const Words& words);
+Result<AnyCommand> parse_man(const Words& words);
+
 // Only its help: `serve` itself never comes here (bin/lm_sandbox.cc).
 Result<AnyCommand> parse_serve(const Words& words);
 

@@ -8,6 +8,10 @@
 namespace lmsb::cli {
 
 Result<int> execute(const HelpCommand& command, Console& console);
+Result<int> execute(const OverviewCommand& command, Console& console);
+Result<int> execute(const CompletionCommand& command, Console& console);
+Result<int> execute(const CompleteCommand& command, Console& console);
+Result<int> execute(const ManCommand& command, Console& console);
 Result<int> execute(const VersionCommand& command, Console& console);
 Result<int> execute(const RunCommand& command, Console& console);
 Result<int> execute(const ExecCommand& command, Console& console);

@@ -11,23 +11,10 @@
 namespace lmsb::cli {
 namespace {
 
-struct FlagHelp {
-  std::string short_name;  // "-e" or empty
-  std::string long_name;   // "--env"
-  std::string value_name;
-  std::string help;
-};
-
 FlagHelp flag_help(const std::string& names, const std::string& value_name, const std::string& help) {
   const std::size_t comma = names.find(',');
   if (comma == std::string::npos) return {"", names, value_name, help};
   return {names.substr(0, comma), names.substr(comma + 1), value_name, help};
-}
-
-// "  -e, --env KEY=VALUE" of the left column.
-std::string left_column(const FlagHelp& flag) {
-  const std::string begin = flag.short_name.empty() ? "      " : "  " + flag.short_name + ", ";
-  return begin + flag.long_name + (flag.value_name.empty() ? "" : " " + flag.value_name);
 }
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -157,22 +144,11 @@ Result<FlagSet::Parsed> FlagSet::parse(const Words& arguments) {
   return parsed;
 }
 
-std::string FlagSet::help() const {
-  std::string text;
-  for (const std::string& line : state_->usage)
-    text += (text.empty() ? "Usage:  lm-sandbox " : "        lm-sandbox ") + line + "\n";
-  text += "\n" + state_->summary + "\n";
+Manual FlagSet::help() const {
   std::vector<FlagHelp> flags = state_->flags;
   flags.push_back({"-h", "--help", "", "Show this text"});
   std::sort(flags.begin(), flags.end(), [](const FlagHelp& a, const FlagHelp& b) { return a.long_name < b.long_name; });
-  std::size_t width = 0;
-  for (const FlagHelp& flag : flags) width = std::max(width, left_column(flag).size());
-  text += "\nOptions:\n";
-  for (const FlagHelp& flag : flags) {
-    const std::string left = left_column(flag);
-    text += left + std::string(width - left.size() + 3, ' ') + flag.help + "\n";
-  }
-  return text;
+  return {state_->command, state_->usage, state_->summary, std::move(flags)};
 }
 
 std::optional<std::string> nearest(std::string_view word, const Words& known) {

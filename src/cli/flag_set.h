@@ -1,5 +1,5 @@
 #pragma once
-// FlagSet: the flags of one command: what they are called, where their values go, and the help text made of both.
+// FlagSet: the flags of one command: what they are called, where their values go, and the manual made of both.
 //
 // Two orders: with `Order::first`, flags end at the first word that is none, and everything from there on belongs to
 // the command that is to be run (Docker's `run`); with `Order::anywhere` flags and words mix. Words after "--" are
@@ -11,10 +11,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cli/manual.h"
 
 namespace lmsb::cli {
-
-using Words = std::vector<std::string>;
 
 class FlagSet {
  public:
@@ -42,8 +41,8 @@ class FlagSet {
   // Fills the targets. Errors: invalid_argument (unknown flag, value missing), unsupported (not yet).
   Result<Parsed> parse(const Words& arguments);
 
-  // As `docker COMMAND --help` lays it out.
-  std::string help() const;
+  // What --help shows: the flags by name, --help among them.
+  Manual help() const;
 
  private:
   struct State;

@@ -94,7 +94,7 @@ TEST(FlagSet, SaysNotYetForFlagsOfLater) {
 }
 
 TEST(FlagSet, HelpLooksLikeDockers) {
-  EXPECT_EQ(Flags(Order::first).set.help(),
+  EXPECT_EQ(help_text(Flags(Order::first).set.help()),
             "Usage:  lm-sandbox try [OPTIONS] IMAGE COMMAND [ARG...]\n"
             "\n"
             "Try something\n"

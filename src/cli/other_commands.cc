@@ -3,6 +3,7 @@
 #include <csignal>
 #include <unistd.h>
 
+#include "cli/command_table.h"
 #include "cli/commands.h"
 #include "cli/connection.h"
 
@@ -22,7 +23,12 @@ Error become(const std::string& program, Words words) {
 }  // namespace
 
 Result<int> execute(const HelpCommand& command, Console& console) {
-  console.out(command.text);
+  console.out(help_text(command.manual));
+  return 0;
+}
+
+Result<int> execute(const OverviewCommand& /*command*/, Console& console) {
+  console.out(overview());
   return 0;
 }
 

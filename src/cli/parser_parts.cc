@@ -23,7 +23,7 @@ Target target_of(const std::optional<std::string>& host, bool json, const std::o
 }
 
 void add_place(FlagSet& flags, std::optional<std::string>& cwd, std::optional<std::string>& user) {
-  flags.value("-w,--workdir", "DIR", cwd, "Working directory inside");
+  flags.value("-w,--workdir", "PATH", cwd, "Working directory inside");
   flags.value("-u,--user", "USER", user, "User inside");
 }
 
@@ -47,8 +47,8 @@ Result<std::optional<Words>> parse_sandboxes(FlagSet& flags, const std::string& 
 void add_life_flags(FlagSet& flags, LifeTexts& texts) {
   flags.value("--timeout", "DURATION", texts.timeout, "Its life, from now on: 30m, 7d, or none");
   flags.value("--idle", "DURATION", texts.idle, "How long it may stand unused");
-  flags.value("--on-timeout", "WHAT", texts.on_timeout, "At the end of its life: delete (default), stop or pause");
-  flags.value("--on-idle", "WHAT", texts.on_idle, "When unused for so long: stop (default), pause or delete");
+  flags.value("--on-timeout", "delete|stop|pause", texts.on_timeout, "At the end of its life (default delete)");
+  flags.value("--on-idle", "stop|pause|delete", texts.on_idle, "When unused for so long (default stop)");
 }
 
 Result<LifeFlags> life_flags(const LifeTexts& texts) {

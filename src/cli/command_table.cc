@@ -1,0 +1,94 @@
+#include "cli/command_table.h"
+
+#include <array>
+
+#include "cli/command_parsers.h"
+
+namespace lmsb::cli {
+namespace {
+
+constexpr std::array<CommandEntry, 36> kCommands{{
+    {"run", "Sandboxes", "Run a command in a fresh sandbox", parse_run},
+    {"create", "Sandboxes", "Create a sandbox that is kept", parse_create},
+    {"exec", "Sandboxes", "Run a command in a sandbox that exists", parse_exec},
+    {"shell", "Sandboxes", "Open a shell in a sandbox that exists", parse_shell},
+    {"cp", "Sandboxes", "Copy files into a sandbox, or out of it", parse_copy},
+    {"ls", "Sandboxes", "List sandboxes", parse_list},
+    {"ps", "", "", parse_list},
+    {"pause", "Sandboxes", "Let the processes of a sandbox stand still", parse_pause},
+    {"resume", "Sandboxes", "Let them go on", parse_resume},
+    {"stop", "Sandboxes", "End processes, keep disks", parse_stop},
+    {"start", "Sandboxes", "Start stopped ones again", parse_start},
+    {"update", "Sandboxes", "Change labels and the limits of its life", parse_update},
+    {"stats", "Sandboxes", "Show what sandboxes use", parse_stats},
+    {"events", "Sandboxes", "Follow what happens to sandboxes", parse_events},
+    {"rm", "Sandboxes", "End and remove sandboxes", parse_remove},
+    {"top", "Processes", "List the detached processes of a sandbox", parse_top},
+    {"logs", "Processes", "Print the output of a detached process", parse_logs},
+    {"attach", "Processes", "Follow a detached process to its end", parse_attach},
+    {"kill", "Processes", "Send a signal to detached processes", parse_kill},
+    {"image build", "Images and models", "Make a built-in image (needs root)", parse_image_build},
+    {"image ls", "Images and models", "List images", parse_image_list},
+    {"image rm", "Images and models", "Remove an image (needs root)", parse_image_remove},
+    {"model pull", "Images and models", "Take a model into the store", parse_model_pull},
+    {"model ls", "Images and models", "List models", parse_model_list},
+    {"chat", "Images and models", "Talk to a model", parse_chat},
+    {"serve", "Daemon", "Serve the HTTP API", parse_serve},
+    {"doctor", "Daemon", "Say what works here and how to mend the rest", parse_doctor},
+    {"verify", "Daemon", "Send the original's three requests", parse_verify},
+    {"bench", "Daemon", "Measure this machine", parse_bench},
+    {"config show", "Daemon", "Print the settings in force", parse_config_show},
+    {"config check", "Daemon", "Check the configuration", parse_config_check},
+    {"config example", "Daemon", "Print a complete configuration", parse_config_example},
+    {"completion", "Daemon", "Print what lets a shell complete commands", parse_completion},
+    {"__complete", "", "", parse_complete},
+    {"man", "Daemon", "Print a manual page", parse_man},
+    {"version", "Daemon", "Print the version", parse_version},
+}};
+
+}  // namespace
+
+ProgramFlags::ProgramFlags()
+    : set("", {"[--host URL] COMMAND"}, "Isolated Linux sandboxes and local language models behind one API",
+          FlagSet::Order::first) {
+  set.value("--host", "URL", host, "Daemon to ask: http://ADDR:PORT or unix:/PATH (also LM_SANDBOX_HOST)");
+  set.flag("--version", version, "Print the version");
+}
+
+std::span<const CommandEntry> commands() { return kCommands; }
+
+std::pair<const CommandEntry*, std::size_t> find_command(const Words& words) {
+  for (const std::size_t count : {std::size_t{2}, std::size_t{1}}) {
+    if (words.size() < count) continue;
+    const std::string name = count == 2 ? words[0] + " " + words[1] : words[0];
+    for (const CommandEntry& entry : kCommands) {
+      if (entry.name == name) return {&entry, count};
+    }
+  }
+  return {nullptr, 0};
+}
+
+Manual manual_of(const CommandEntry& entry) {
+  const auto command = entry.parse({"--help"});
+  if (command.ok()) {
+    if (const auto* help = std::get_if<HelpCommand>(&*command)) return help->manual;
+  }
+  const std::string name(entry.name);
+  return {name, {name + " [ARG...]"}, std::string(entry.summary), {}};
+}
+
+std::string overview() {
+  const Manual program = ProgramFlags().set.help();
+  std::string text = "Usage:  lm-sandbox " + program.usage.front() + "\n\n" + program.summary + "\n";
+  std::string_view group;
+  for (const CommandEntry& entry : kCommands) {
+    if (entry.group.empty()) continue;
+    if (entry.group != group) text += "\n" + std::string(entry.group) + ":\n";
+    group = entry.group;
+    text +=
+        "  " + std::string(entry.name) + std::string(17 - entry.name.size(), ' ') + std::string(entry.summary) + "\n";
+  }
+  return text + "\nRun 'lm-sandbox COMMAND --help' for more about a command.\n";
+}
+
+}  // namespace lmsb::cli

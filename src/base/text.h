@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-namespace lmsb {
+#include "base/utf8.h"  // is_utf8
 
-bool is_utf8(std::string_view bytes);
+namespace lmsb {
 
 // `bytes` with every ill-formed sequence replaced by U+FFFD, as the Unicode standard recommends (section 3.9,
 // "maximal subpart"), so that what Python and browsers decode is the same.

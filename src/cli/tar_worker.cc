@@ -6,15 +6,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "os/archive_tree.h"
 #include "os/atomic_file.h"
-#include "os/tar_tree.h"
+#include "os/tar.h"
 
 namespace lmsb::cli {
 namespace {
 
 constexpr std::size_t kMaxNotes = 200;
 
-class SocketSink final : public os::TarSink {
+class SocketSink final : public os::ArchiveSink {
  public:
   explicit SocketSink(int fd) : fd_(fd) {}
   int write(const void* data, std::size_t size) override { return os::write_exactly(fd_, data, size); }
@@ -23,7 +24,7 @@ class SocketSink final : public os::TarSink {
   int fd_;
 };
 
-class SocketSource final : public os::TarSource {
+class SocketSource final : public os::ArchiveSource {
  public:
   explicit SocketSource(int fd) : fd_(fd) {}
   ssize_t read(void* data, std::size_t size) override {
@@ -38,7 +39,7 @@ class SocketSource final : public os::TarSource {
 };
 
 // What is no file, directory or link is left out; anything else that fails is the end.
-class Notes final : public os::TarEvents {
+class Notes final : public os::ArchiveEvents {
  public:
   explicit Notes(std::vector<std::string>& left_out) : left_out_(left_out) {}
   bool skipped(std::string_view path, int error) override {
@@ -57,7 +58,7 @@ class Notes final : public os::TarEvents {
   std::vector<std::string>& left_out_;
 };
 
-Status status_of(const os::TarOutcome& outcome, const Notes& notes, const std::string& what) {
+Status status_of(const os::ArchiveOutcome& outcome, const Notes& notes, const std::string& what) {
   if (notes.failed != 0) return Error::from_errno(notes.failed, what + " " + notes.at);
   if (outcome.error == 0) return {};
   return Error::from_errno(outcome.error, what + " " + std::string(outcome.at.text()));
@@ -75,7 +76,7 @@ void TarWorker::pack_now(Shared& shared) {
   SocketSink sink(shared.theirs.get());
   os::TarWriter writer(sink);
   Notes notes(shared.left_out);
-  const auto outcome = std::make_unique<os::TarOutcome>();
+  const auto outcome = std::make_unique<os::ArchiveOutcome>();
   os::write_tree(shared.directory.get(), writer, notes, *outcome);
   shared.outcome = status_of(*outcome, notes, "read");
   const int ended = shared.outcome.ok() ? writer.finish() : 0;
@@ -86,7 +87,7 @@ void TarWorker::unpack_now(Shared& shared) {
   SocketSource source(shared.theirs.get());
   os::TarReader reader(source);
   Notes notes(shared.left_out);
-  const auto outcome = std::make_unique<os::TarOutcome>();
+  const auto outcome = std::make_unique<os::ArchiveOutcome>();
   os::extract_tree(shared.directory.get(), reader, notes, *outcome, shared.mask);
   shared.outcome = status_of(*outcome, notes, "write");
 }

@@ -14,7 +14,7 @@ namespace lmsb::cli {
 
 class TarWorker {
  public:
-  // Begins at once. `directory` exists. Nothing of either side is followed out of it (os/tar_tree.h).
+  // Begins at once. `directory` exists. Nothing of either side is followed out of it (os/archive_tree.h).
   static Result<TarWorker> pack(const std::string& directory);
   // `follow`: the directory may be a symbolic link to one.
   static Result<TarWorker> unpack(const std::string& directory, bool follow);

@@ -79,7 +79,7 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                  {registry_, admission_, [this] { return options_.policy.timeout; },
                   [this](const ExecResult& result) { count(result); }},
                  log),
-      files_(loop,
+      files_(loop, parts.pool,
              [this](const Principal& who, const std::string& id_or_name) -> Result<FileHome> {
                LMSB_TRY(auto visit, registry_.visit(who, id_or_name));
                return FileHome{std::move(visit.sandbox), visit.defaults->workdir, std::move(visit.use)};

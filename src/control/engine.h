@@ -38,6 +38,7 @@ struct EngineParts {
   Fleet& fleet;
   image::Store images;
   std::unique_ptr<ModelService> models;
+  io::BlockingPool& pool;
 };
 
 class Engine final : public Control {

@@ -79,6 +79,11 @@ Error file_error(std::string_view what, std::string_view operation, const Skippe
           .with_slug("disk_full")
           .with_hint("remove files, or use a sandbox with a larger limits.disk_bytes");
     case ENAMETOOLONG: return of(ErrorCode::invalid_argument).with_slug("invalid_path");
+    case EPROTONOSUPPORT:
+      return Error(ErrorCode::invalid_argument, std::string(what) + " " + quoted(problem.path, 4096) +
+                                                    ": the archive is encrypted, or packed in a way not known here")
+          .with_slug("unsupported_archive")
+          .with_hint("zip: store or deflate, without a password; zstd: a window of at most 8 MiB, no dictionary");
     case EBADMSG:
     case EPIPE: return of(ErrorCode::invalid_argument).with_slug("invalid_archive");
     case EINVAL:

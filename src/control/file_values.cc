@@ -23,6 +23,15 @@ std::string_view to_string(FileType type) {
   return "unknown";
 }
 
+std::string_view to_string(ArchiveFormat format) {
+  switch (format) {
+    case ArchiveFormat::tar: return "tar";
+    case ArchiveFormat::tar_zst: return "tar.zst";
+    case ArchiveFormat::zip: return "zip";
+  }
+  return "tar";
+}
+
 std::string etag_of(const FileInfo& info) {
   std::int64_t age = 0;
   const bool is_settled =

@@ -198,6 +198,22 @@ struct FileEvent {
 };
 std::string_view to_string(FileEvent::Kind kind);
 
+enum class ArchiveFormat : std::uint8_t { tar, tar_zst, zip };
+std::string_view to_string(ArchiveFormat format);  // "tar.zst"
+
+struct PackFiles {
+  PackFiles() = default;
+  FilePlace at;
+  bool skip_unreadable = false;  // leave out what cannot be read
+  ArchiveFormat format = ArchiveFormat::tar;
+};
+
+struct UnpackFiles {
+  UnpackFiles() = default;
+  FilePlace at;
+  ArchiveFormat format = ArchiveFormat::tar;
+};
+
 struct UnpackResult {
   std::uint64_t files = 0;
   std::uint64_t bytes = 0;

@@ -61,10 +61,10 @@ class Files {
   virtual io::Task<ReplaceResult> replace(Principal who, ReplaceInFiles request) = 0;
   // Ends when everything is watched. A reader that is slow loses events, and is told so by one.
   virtual io::Task<std::unique_ptr<FileWatch>> watch(Principal who, WatchFiles request) = 0;
-  // A tar archive of a directory's content, or of one file. `skip_unreadable`: leave out what cannot be read.
-  virtual io::Task<std::unique_ptr<FileStream>> pack(Principal who, FilePlace at, bool skip_unreadable) = 0;
-  // Takes a tar archive into a directory, which is made.
-  virtual io::Task<UnpackResult> unpack(Principal who, FilePlace at, std::shared_ptr<http::BodyReader> body) = 0;
+  // An archive of a directory's content, or of one file.
+  virtual io::Task<std::unique_ptr<FileStream>> pack(Principal who, PackFiles request) = 0;
+  // Takes an archive into a directory, which is made.
+  virtual io::Task<UnpackResult> unpack(Principal who, UnpackFiles request, std::shared_ptr<http::BodyReader> body) = 0;
 };
 
 }  // namespace lmsb::control

@@ -1,6 +1,7 @@
 #include "control/sandbox_files.h"
 
 #include "base/text.h"
+#include "control/zstd_stream.h"
 #include "guest_protocol/file_records.h"
 
 namespace lmsb::control {
@@ -324,7 +325,7 @@ io::Task<ReplaceResult> SandboxFiles::replace(Principal who, ReplaceInFiles requ
   co_return result;
 }
 
-io::Task<std::unique_ptr<FileStream>> SandboxFiles::pack(Principal who, FilePlace at, bool skip_unreadable) {
+io::Task<std::unique_ptr<FileStream>> SandboxFiles::pack(Principal who, PackFiles request) {
   // The first piece is read before there is an answer, so that what cannot begin is a proper error.
   class Archive final : public FileStream {
    public:
@@ -339,10 +340,15 @@ io::Task<std::unique_ptr<FileStream>> SandboxFiles::pack(Principal who, FilePlac
     std::unique_ptr<Running> running_;
     std::string first_;
   };
-  Words words = {"pack", flag(skip_unreadable)};
-  LMSB_CO_TRY(auto running, co_await start(std::move(who), std::move(at), "archive", std::move(words), Input::none));
+  // A zip archive is compressed in the sandbox, which reads that, too; compressing for Zstandard is too large for its
+  // guest, and nothing is parsed for it.
+  const bool is_zip = request.format == ArchiveFormat::zip;
+  Words words = {"pack", flag(request.skip_unreadable), is_zip ? "zip" : "tar"};
+  LMSB_CO_TRY(auto running,
+              co_await start(std::move(who), std::move(request.at), "archive", std::move(words), Input::none));
   LMSB_CO_TRY(std::string first, co_await next_data(*running->operation));
   std::unique_ptr<FileStream> archive = std::make_unique<Archive>(std::move(running), std::move(first));
+  if (request.format == ArchiveFormat::tar_zst) archive = std::make_unique<ZstdStream>(std::move(archive), pool_);
   co_return std::move(archive);
 }
 
@@ -369,10 +375,11 @@ io::Task<std::unique_ptr<FileWatch>> SandboxFiles::watch(Principal who, WatchFil
   co_return std::move(watch);
 }
 
-io::Task<UnpackResult> SandboxFiles::unpack(Principal who, FilePlace at, std::shared_ptr<http::BodyReader> body) {
-  Words words = {"unpack"};
+io::Task<UnpackResult> SandboxFiles::unpack(Principal who, UnpackFiles request,
+                                            std::shared_ptr<http::BodyReader> body) {
+  Words words = {"unpack", std::string(to_string(request.format))};
   LMSB_CO_TRY(const auto running,
-              co_await start(std::move(who), std::move(at), "unpack to", std::move(words), Input::pipe));
+              co_await start(std::move(who), std::move(request.at), "unpack to", std::move(words), Input::pipe));
   LMSB_CO_CHECK(co_await running->operation->send_body(*body));
   UnpackResult result;
   FileOperation::Sinks sinks;

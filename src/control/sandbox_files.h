@@ -11,6 +11,7 @@
 #include "control/file_operation.h"
 #include "control/files.h"
 #include "control/life.h"
+#include "io/blocking_pool.h"
 
 namespace lmsb::control {
 
@@ -31,8 +32,9 @@ class SandboxFiles final : public Files {
   static constexpr std::size_t kMaxOfOwner = 128;
   static constexpr std::size_t kMaxOfSandbox = 32;
 
-  // `loop` outlives it, and it outlives its tasks and streams.
-  SandboxFiles(boost::asio::io_context& loop, Lookup lookup) : loop_(loop), lookup_(std::move(lookup)) {}
+  // `loop` and `pool` outlive it, and it outlives its tasks and streams.
+  SandboxFiles(boost::asio::io_context& loop, io::BlockingPool& pool, Lookup lookup)
+      : loop_(loop), pool_(pool), lookup_(std::move(lookup)) {}
 
   io::Task<FileStat> stat(Principal who, FilePlace at) override;
   io::Task<std::unique_ptr<FileContent>> open(Principal who, FilePlace at) override;
@@ -47,8 +49,8 @@ class SandboxFiles final : public Files {
   io::Task<GrepResult> grep(Principal who, GrepFiles request) override;
   io::Task<ReplaceResult> replace(Principal who, ReplaceInFiles request) override;
   io::Task<std::unique_ptr<FileWatch>> watch(Principal who, WatchFiles request) override;
-  io::Task<std::unique_ptr<FileStream>> pack(Principal who, FilePlace at, bool skip_unreadable) override;
-  io::Task<UnpackResult> unpack(Principal who, FilePlace at, std::shared_ptr<http::BodyReader> body) override;
+  io::Task<std::unique_ptr<FileStream>> pack(Principal who, PackFiles request) override;
+  io::Task<UnpackResult> unpack(Principal who, UnpackFiles request, std::shared_ptr<http::BodyReader> body) override;
 
  private:
   struct Running;
@@ -68,6 +70,7 @@ class SandboxFiles final : public Files {
   io::Task<MovedFile> moved(Principal who, MoveFile request, std::string what, std::string operation);
 
   boost::asio::io_context& loop_;
+  io::BlockingPool& pool_;
   Lookup lookup_;
   Counts running_;
   Counts watching_;

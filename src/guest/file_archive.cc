@@ -1,19 +1,25 @@
-// pack, unpack: tar archives.
+// pack, unpack: archives.
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
+#include <string_view>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "guest/file_answer.h"
 #include "guest/file_places.h"
 #include "guest/file_program.h"
-#include "os/tar_tree.h"
+#include "guest/zip_reader.h"
+#include "guest/zip_writer.h"
+#include "guest/zstd_source.h"
+#include "os/archive_tree.h"
+#include "os/atomic_file.h"
+#include "os/tar.h"
 
 namespace lmsb::guest {
 namespace {
 
-class RecordSink final : public os::TarSink {
+class RecordSink final : public os::ArchiveSink {
  public:
   int write(const void* data, std::size_t size) override {
     answer::data(data, size);
@@ -21,7 +27,7 @@ class RecordSink final : public os::TarSink {
   }
 };
 
-class ChunkSource final : public os::TarSource {
+class ChunkSource final : public os::ArchiveSource {
  public:
   ssize_t read(void* data, std::size_t size) override { return input_.read(data, size); }
 
@@ -29,7 +35,7 @@ class ChunkSource final : public os::TarSource {
   ChunkInput input_;
 };
 
-class PackEvents final : public os::TarEvents {
+class PackEvents final : public os::ArchiveEvents {
  public:
   explicit PackEvents(bool skip) : skip_(skip) {}
   // Sockets and devices are of no use elsewhere: that they are left out is in the contract.
@@ -39,7 +45,7 @@ class PackEvents final : public os::TarEvents {
   bool skip_;
 };
 
-class UnpackEvents final : public os::TarEvents {
+class UnpackEvents final : public os::ArchiveEvents {
  public:
   bool skipped(std::string_view path, int error) override {
     answer::skipped(path, error);
@@ -48,7 +54,7 @@ class UnpackEvents final : public os::TarEvents {
 };
 
 // A message names the whole path.
-[[noreturn]] void end(const char* top, const os::TarOutcome& outcome) {
+[[noreturn]] void end(const char* top, const os::ArchiveOutcome& outcome) {
   if (outcome.error == 0) answer::done(outcome.members, outcome.bytes);
   static os::PathBuffer path;
   path.cut(0);
@@ -57,45 +63,82 @@ class UnpackEvents final : public os::TarEvents {
   answer::failed(path.text(), outcome.error);
 }
 
-}  // namespace
-
-void file_pack(char* const* args) {
-  static os::TarOutcome outcome;
-  RecordSink sink;
-  os::TarWriter writer(sink);
-  PackEvents events(*args[1] == '1');
-  const Place place = find_target(args[0]);
-  if (!place.exists) answer::failed(args[0], ENOENT);
+void pack_place(const Place& place, const char* path, os::ArchiveWriter& writer, os::ArchiveEvents& events,
+                os::ArchiveOutcome& outcome) {
   if (S_ISDIR(place.status.st_mode)) {
     const int dir = os::open_directory(place.dir, place.name.data());
-    if (dir < 0) answer::failed(args[0], -dir);
+    if (dir < 0) answer::failed(path, -dir);
     os::write_tree(dir, writer, events, outcome);
   } else if (S_ISREG(place.status.st_mode)) {
     const int file = ::openat(place.dir, place.name.data(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct stat status {};
-    if (file < 0 || ::fstat(file, &status) < 0) answer::failed(args[0], errno);
-    if (!S_ISREG(status.st_mode)) answer::failed(args[0], ENOTSUP);
+    if (file < 0 || ::fstat(file, &status) < 0) answer::failed(path, errno);
+    if (!S_ISREG(status.st_mode)) answer::failed(path, ENOTSUP);
     os::write_file(file, place.name.data(), writer, events, outcome);
   } else {
-    answer::failed(args[0], ENOTSUP);
+    answer::failed(path, ENOTSUP);
   }
   if (outcome.error == 0) outcome.error = writer.finish();
+}
+
+[[noreturn]] void extract(const char* path, os::ArchiveReader& reader) {
+  static os::ArchiveOutcome outcome;
+  UnpackEvents events;
+  os::extract_tree(open_directory_or_fail(path), reader, events, outcome);
+  end(path, outcome);
+}
+
+// A zip archive's directory is at its end: all of it is kept, in a file without a name below `path`, until it is
+// taken apart.
+[[noreturn]] void extract_zip(const char* path, os::ArchiveSource& source) {
+  static std::array<char, 64 * 1024> octets;
+  static os::AtomicFile whole(open_directory_or_fail(path));
+  int error = whole.open(0600);
+  for (ssize_t n = 1; error == 0 && n != 0;) {
+    n = source.read(octets.data(), octets.size());
+    if (n < 0 && errno == EINTR) continue;
+    error = n < 0 ? errno : os::write_exactly(whole.fd(), octets.data(), static_cast<std::size_t>(n));
+  }
+  if (error != 0) whole.discard(), answer::failed(path, error);
+  static ZipReader reader(whole.fd());
+  static os::ArchiveOutcome outcome;
+  UnpackEvents events;
+  os::extract_tree(open_directory_or_fail(path), reader, events, outcome);
+  whole.discard();
+  end(path, outcome);
+}
+
+}  // namespace
+
+void file_pack(char* const* args) {
+  static os::ArchiveOutcome outcome;
+  RecordSink sink;
+  PackEvents events(*args[1] == '1');
+  const Place place = find_target(args[0]);
+  if (!place.exists) answer::failed(args[0], ENOENT);
+  if (args[2] == std::string_view("zip")) {
+    static ZipWriter writer(sink);
+    pack_place(place, args[0], writer, events, outcome);
+  } else {
+    os::TarWriter writer(sink);
+    pack_place(place, args[0], writer, events, outcome);
+  }
   end(args[0], outcome);
 }
 
 void file_unpack(char* const* args) {
-  static os::TarOutcome outcome;
-  ChunkSource source;
-  static os::TarReader reader(source);
-  UnpackEvents events;
+  static ChunkSource source;
   struct stat status {};
   if (::stat(args[0], &status) < 0) {
     const int error = make_parent_directories(args[0]);
     if (error != 0 || (::mkdir(args[0], 0755) < 0 && errno != EEXIST))
       answer::failed(args[0], error != 0 ? error : errno);
   }
-  os::extract_tree(open_directory_or_fail(args[0]), reader, events, outcome);
-  end(args[0], outcome);
+  const std::string_view format = args[1];
+  if (format == "zip") extract_zip(args[0], source);
+  static ZstdSource plain(source);
+  static os::TarReader reader(format == "tar.zst" ? static_cast<os::ArchiveSource&>(plain) : source);
+  extract(args[0], reader);
 }
 
 }  // namespace lmsb::guest

@@ -32,8 +32,8 @@ constexpr std::array<Operation, 15> kOperations = {{
     {"glob", 3, file_glob},
     {"grep", 6, file_grep},
     {"replace", 5, file_replace},
-    {"pack", 2, file_pack},
-    {"unpack", 1, file_unpack},
+    {"pack", 3, file_pack},
+    {"unpack", 2, file_unpack},
     {"watch", 2, file_watch},
 }};
 

@@ -15,8 +15,8 @@
 //   glob ROOT PATTERN LIMIT                         entries
 //   grep ROOT PATTERN fixed|regex exact|any NAMES LIMIT     matches; NAMES a pattern for names of files, or empty
 //   replace ROOT OLD NEW NAMES LIMIT                changed; LIMIT of files
-//   pack PATH SKIP                                  data: a tar archive; SKIP 1: what cannot be read is skipped
-//   unpack PATH                                     stdin: chunks of a tar archive
+//   pack PATH SKIP tar|zip                          data: an archive; SKIP 1: what cannot be read is skipped
+//   unpack PATH tar|tar.zst|zip                     stdin: chunks of an archive
 //   watch PATH RECURSIVE                            armed; then events, until PATH goes (done)
 //
 // Nothing here has a destructor that must run: the process ends with its answer.

@@ -60,25 +60,25 @@ bool parse_decimal(std::string_view text, std::uint64_t& value) {
   return true;
 }
 
-bool copy_text(std::string_view text, std::array<char, kMaxTarPath + 1>& to) {
-  if (text.size() > kMaxTarPath || text.find('\0') != std::string_view::npos) return false;
+bool copy_text(std::string_view text, std::array<char, kMaxArchivePath + 1>& to) {
+  if (text.size() > kMaxArchivePath || text.find('\0') != std::string_view::npos) return false;
   if (!text.empty()) std::memcpy(to.data(), text.data(), text.size());
   to[text.size()] = '\0';
   return true;
 }
 
-TarType type_of(char flag) {
+MemberType type_of(char flag) {
   switch (flag) {
     case '0':
     case '\0':
-    case '7': return TarType::file;
+    case '7': return MemberType::file;
     case '1':
     case '2':
     case '3':
     case '4':
     case '5':
-    case '6': return static_cast<TarType>(flag);
-    default: return TarType::other;
+    case '6': return static_cast<MemberType>(flag);
+    default: return MemberType::other;
   }
 }
 
@@ -111,10 +111,10 @@ int TarReader::skip(std::uint64_t size) {
 }
 
 // GNU's way to say a long name: as the content of a member of its own.
-int TarReader::take_long_text(std::array<char, kMaxTarPath + 1>& text, std::uint64_t size) {
+int TarReader::take_long_text(std::array<char, kMaxArchivePath + 1>& text, std::uint64_t size) {
   if (size > text.size()) return ENAMETOOLONG;
   if (const int error = read_fully(text.data(), static_cast<std::size_t>(size)); error != 0) return EPIPE;
-  text[std::min(static_cast<std::size_t>(size), kMaxTarPath)] = '\0';
+  text[std::min(static_cast<std::size_t>(size), kMaxArchivePath)] = '\0';
   return skip((kTarBlock - size % kTarBlock) % kTarBlock);
 }
 
@@ -154,7 +154,7 @@ int TarReader::take_extension(std::uint64_t size) {
   return skip((kTarBlock - size % kTarBlock) % kTarBlock);
 }
 
-int TarReader::take_member(TarMember& member, char type, std::uint64_t size) {
+int TarReader::take_member(ArchiveMember& member, char type, std::uint64_t size) {
   std::uint64_t mode = 0;
   std::uint64_t mtime = 0;
   if (!number_at(block_, 100, 8, mode) || !number_at(block_, 136, 12, mtime)) return EBADMSG;
@@ -171,10 +171,11 @@ int TarReader::take_member(TarMember& member, char type, std::uint64_t size) {
     path_[used + name.size()] = '\0';
   }
   if (!extension_.has_target) (void)copy_text(text_at(block_, 157, 100), target_);
-  member = TarMember{};
+  member = ArchiveMember{};
   member.path = path_.data();
   member.type = type_of(type);
-  if (member.type == TarType::file && member.path.ends_with('/')) member.type = TarType::directory;  // before ustar
+  if (member.type == MemberType::file && member.path.ends_with('/'))
+    member.type = MemberType::directory;  // before ustar
   while (member.path.size() > 1 && member.path.ends_with('/')) member.path.remove_suffix(1);
   member.target = target_.data();
   member.mode = static_cast<std::uint32_t>(mode) & 07777U;
@@ -182,13 +183,13 @@ int TarReader::take_member(TarMember& member, char type, std::uint64_t size) {
   if (extension_.has_size) size = extension_.size;
   if (size > kMaxSize) return EBADMSG;
   // Links have no content, whatever they say; devices and directories neither.
-  left_ = member.type == TarType::file || member.type == TarType::other ? size : 0;
+  left_ = member.type == MemberType::file || member.type == MemberType::other ? size : 0;
   padding_ = (kTarBlock - left_ % kTarBlock) % kTarBlock;
   member.size = left_;
   return 0;
 }
 
-int TarReader::next(TarMember& member) {
+int TarReader::next(ArchiveMember& member) {
   if (const int error = skip(left_ + padding_); error != 0) return -error;
   left_ = padding_ = 0;
   extension_ = Extension{};

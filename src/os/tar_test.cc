@@ -14,12 +14,12 @@
 #include <gtest/gtest.h>
 
 #include "base/unique_fd.h"
-#include "os/tar_tree.h"
+#include "os/archive_tree.h"
 
 namespace lmsb::os {
 namespace {
 
-struct Text final : TarSink {
+struct Text final : ArchiveSink {
   int write(const void* data, std::size_t size) override {
     all.append(static_cast<const char*>(data), size);
     return 0;
@@ -28,7 +28,7 @@ struct Text final : TarSink {
 };
 
 // Gives a few octets at a time.
-struct Pieces final : TarSource {
+struct Pieces final : ArchiveSource {
   explicit Pieces(std::string text, std::size_t p = 100) : all(std::move(text)), piece(p) {}
   ssize_t read(void* data, std::size_t size) override {
     const std::size_t part = std::min({size, piece, all.size() - at});
@@ -41,18 +41,18 @@ struct Pieces final : TarSource {
   std::size_t at = 0;
 };
 
-TarMember file(std::string_view path, std::uint64_t size) {
-  TarMember member;
+ArchiveMember file(std::string_view path, std::uint64_t size) {
+  ArchiveMember member;
   member.path = path;
   member.size = size;
   member.mtime = 1'700'000'000;
   return member;
 }
 
-std::string archive_of(const std::vector<TarMember>& members) {
+std::string archive_of(const std::vector<ArchiveMember>& members) {
   Text out;
   TarWriter writer(out);
-  for (const TarMember& member : members) {
+  for (const ArchiveMember& member : members) {
     EXPECT_EQ(writer.member(member), 0);
     const std::string content(member.size, 'x');
     EXPECT_EQ(writer.content(content.data(), content.size()), 0);
@@ -63,16 +63,16 @@ std::string archive_of(const std::vector<TarMember>& members) {
 
 TEST(Tar, ReadsWhatItWrote) {
   const std::string long_path = std::string(200, 'd') + "/" + std::string(200, 'f');
-  TarMember link = file("link", 0);
-  link.type = TarType::symbolic_link;
+  ArchiveMember link = file("link", 0);
+  link.type = MemberType::symbolic_link;
   const std::string target(300, 't');
   link.target = target;
-  TarMember directory = file("dir", 0);
-  directory.type = TarType::directory;
+  ArchiveMember directory = file("dir", 0);
+  directory.type = MemberType::directory;
   directory.mtime = -5;
   Pieces source(archive_of({file("a", 0), file("b/c", 1000), file(long_path, 512), link, directory}));
   TarReader reader(source);
-  TarMember member;
+  ArchiveMember member;
   ASSERT_EQ(reader.next(member), 1);
   EXPECT_EQ(member.path, "a");
   EXPECT_EQ(member.mtime, 1'700'000'000);
@@ -84,10 +84,10 @@ TEST(Tar, ReadsWhatItWrote) {
   ASSERT_EQ(reader.next(member), 1);
   EXPECT_EQ(member.path, long_path);
   ASSERT_EQ(reader.next(member), 1);
-  EXPECT_EQ(member.type, TarType::symbolic_link);
+  EXPECT_EQ(member.type, MemberType::symbolic_link);
   EXPECT_EQ(member.target, target);
   ASSERT_EQ(reader.next(member), 1);
-  EXPECT_EQ(member.type, TarType::directory);
+  EXPECT_EQ(member.type, MemberType::directory);
   EXPECT_EQ(member.path, "dir");
   EXPECT_EQ(member.mtime, -5);
   EXPECT_EQ(reader.next(member), 0);
@@ -106,7 +106,7 @@ TEST(Tar, RefusesMoreOrLessContentThanWasSaid) {
 int first_of(std::string octets) {
   Pieces source(std::move(octets));
   TarReader reader(source);
-  TarMember member;
+  ArchiveMember member;
   int got = reader.next(member);
   std::array<char, 100> content{};
   for (ssize_t n = 1; got == 1 && n > 0;)
@@ -177,7 +177,7 @@ TEST(Tar, ReadsLongNamesOfGnu) {
   content.resize(512);
   Pieces source(block_of("././@LongLink", 'L', "00000000455") + content + block_of("cut", '0', "0"));
   TarReader reader(source);
-  TarMember member;
+  ArchiveMember member;
   ASSERT_EQ(reader.next(member), 1);
   EXPECT_EQ(member.path, path);
 }
@@ -185,7 +185,7 @@ TEST(Tar, ReadsLongNamesOfGnu) {
 TEST(Tar, LinksAndDirectoriesHaveNoContent) {
   Pieces source(block_of("l", '2', "00000001000", "t") + block_of("next", '0', "0"));
   TarReader reader(source);
-  TarMember member;
+  ArchiveMember member;
   ASSERT_EQ(reader.next(member), 1);
   EXPECT_EQ(member.size, 0U);
   ASSERT_EQ(reader.next(member), 1);
@@ -194,7 +194,7 @@ TEST(Tar, LinksAndDirectoriesHaveNoContent) {
 
 // --- Trees ---
 
-class TarTree : public testing::Test, public TarEvents {
+class TarTree : public testing::Test, public ArchiveEvents {
  protected:
   void SetUp() override {
     std::string pattern = "/tmp/lmsb-tar-XXXXXX";
@@ -223,11 +223,11 @@ class TarTree : public testing::Test, public TarEvents {
     content.resize(n < 0 ? 0 : static_cast<std::size_t>(n));
     return n < 0 ? "(none)" : content;
   }
-  TarOutcome extract(const std::string& members) { return extract_octets(members + std::string(1024, '\0')); }
-  TarOutcome extract_octets(std::string archive) {
+  ArchiveOutcome extract(const std::string& members) { return extract_octets(members + std::string(1024, '\0')); }
+  ArchiveOutcome extract_octets(std::string archive) {
     Pieces source(std::move(archive));
     TarReader reader(source);
-    TarOutcome outcome;
+    ArchiveOutcome outcome;
     extract_tree(open("/out").get(), reader, *this, outcome);
     return outcome;
   }
@@ -245,7 +245,7 @@ TEST_F(TarTree, GoesThereAndBack) {
   ASSERT_EQ(::mkfifo((top_ + "/in/fifo").c_str(), 0600), 0);
   Text out;
   TarWriter writer(out);
-  TarOutcome outcome;
+  ArchiveOutcome outcome;
   write_tree(open("/in").get(), writer, *this, outcome);
   EXPECT_EQ(outcome.error, 0);
   EXPECT_EQ(outcome.members, 5U);

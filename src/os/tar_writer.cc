@@ -52,16 +52,16 @@ std::size_t put_record(char* at, std::size_t room, const char* key, std::string_
   return size;
 }
 
-bool is_plain(const TarMember& member) {
+bool is_plain(const ArchiveMember& member) {
   return member.path.size() < kNameSize && member.target.size() <= kNameSize && member.size <= kMaxOctal &&
          member.mtime >= 0 && static_cast<std::uint64_t>(member.mtime) <= kMaxOctal;
 }
 
 }  // namespace
 
-int TarWriter::header(const TarMember& member, char type) {
+int TarWriter::header(const ArchiveMember& member, char type) {
   Block block{};
-  const bool is_directory = type == static_cast<char>(TarType::directory);
+  const bool is_directory = type == static_cast<char>(MemberType::directory);
   const std::string_view name = member.path.substr(0, kNameSize - (is_directory ? 1 : 0));
   put_text(block, 0, name);
   if (is_directory) block[name.size()] = '/';
@@ -83,8 +83,8 @@ int TarWriter::header(const TarMember& member, char type) {
   return sink_.write(block.data(), block.size());
 }
 
-int TarWriter::extended_header(const TarMember& member) {
-  std::array<char, 2 * kMaxTarPath + 512> records{};
+int TarWriter::extended_header(const ArchiveMember& member) {
+  std::array<char, 2 * kMaxArchivePath + 512> records{};
   std::size_t used = 0;
   const auto put = [&](const char* key, std::string_view value) {
     const std::size_t size = put_record(records.data() + used, records.size() - used, key, value);
@@ -100,7 +100,7 @@ int TarWriter::extended_header(const TarMember& member) {
   if (!member.target.empty()) fits = fits && put("linkpath", member.target);
   if (member.size > kMaxOctal) fits = fits && put("size", text(static_cast<long long>(member.size)));
   if (!fits) return ENAMETOOLONG;
-  TarMember extended;
+  ArchiveMember extended;
   extended.path = "pax_header";
   extended.size = used;
   if (const int error = header(extended, 'x'); error != 0) return error;
@@ -108,7 +108,7 @@ int TarWriter::extended_header(const TarMember& member) {
   return pad();
 }
 
-int TarWriter::member(const TarMember& member) {
+int TarWriter::member(const ArchiveMember& member) {
   if (const int error = pad(); error != 0) return error;
   if (!is_plain(member)) {
     if (const int error = extended_header(member); error != 0) return error;

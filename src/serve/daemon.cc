@@ -59,7 +59,8 @@ class Daemon {
         log_(log_level(config.log_level), config.log_format == "json" ? LogFormat::json : LogFormat::text),
         pool_(kPoolThreads, kPoolQueue),
         fleet_(loop_, sandbox::LauncherClient(std::move(fds_.launcher)), {}, metrics_, log_),
-        engine_(loop_, {fleet_, image::Store(config.data_dir), make_models()}, engine_options(config), metrics_, log_),
+        engine_(loop_, {fleet_, image::Store(config.data_dir), make_models(), pool_}, engine_options(config), metrics_,
+                log_),
         app_(engine_, metrics_, log_, app_options(config)),
         server_(loop_, {}, app_.serve(), app_.streamed_body(), &server::App::refuse),
         settings_watch_(loop_.get_executor(), settings_.socket()) {}

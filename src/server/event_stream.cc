@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "base/assert.h"
-#include "base/text.h"
 #include "http/body.h"
+#include "server/accept.h"
 #include "server/answers.h"
 
 namespace lmsb::server {
@@ -16,50 +16,8 @@ namespace {
 constexpr std::chrono::seconds kKeepAlive{15};
 constexpr std::string_view kComment = ": keep-alive\n\n";
 
-struct Format {
-  std::string_view type;
-  AnswerFormat format;
-};
-constexpr std::array kFormats = {Format{"application/json", AnswerFormat::json},
-                                 Format{"application/x-ndjson", AnswerFormat::ndjson},
-                                 Format{"text/event-stream", AnswerFormat::sse}};
-
-// Takes what stands before `separator` off `text`.
-std::string_view take(std::string_view& text, char separator) {
-  const std::string_view item = text.substr(0, text.find(separator));
-  text.remove_prefix(std::min(item.size() + 1, text.size()));
-  return trim(item);
-}
-
-// "0.5" as thousandths; what is not a weight counts for nothing.
-int thousandths(std::string_view text) {
-  if (text.starts_with('1')) return 1000;
-  if (!text.starts_with("0.")) return 0;
-  int weight = 0;
-  for (std::size_t i = 2; i < 5; ++i) {
-    const char digit = i < text.size() ? text[i] : '0';
-    if (digit < '0' || digit > '9') return 0;
-    weight = weight * 10 + (digit - '0');
-  }
-  return weight;
-}
-
-// What "q=" says; 1000 where nothing does.
-int weight_of(std::string_view parameters) {
-  while (!parameters.empty()) {
-    const std::string_view parameter = take(parameters, ';');
-    if (http::same_name(parameter.substr(0, 2), "q=")) return thousandths(parameter.substr(2));
-  }
-  return 1000;
-}
-
-std::optional<AnswerFormat> format_of(std::string_view type, AnswerFormat otherwise) {
-  if (type == "*/*") return otherwise;
-  for (const Format& format : kFormats) {
-    if (http::same_name(type, format.type)) return format.format;
-  }
-  return std::nullopt;
-}
+// In the order of AnswerFormat.
+constexpr std::array<std::string_view, 3> kTypes = {"application/json", "application/x-ndjson", "text/event-stream"};
 
 // A field's value ends with its line.
 void add_field(std::string& out, std::string_view name, std::string_view value) {
@@ -92,18 +50,8 @@ class EventSource final : public http::BodySource {
 }  // namespace
 
 AnswerFormat wanted_format(const http::Headers& headers, AnswerFormat otherwise) {
-  std::string_view accept = headers.find("Accept").value_or("");
-  AnswerFormat wanted = otherwise;
-  int highest = 0;
-  while (!accept.empty()) {
-    std::string_view item = take(accept, ',');
-    const std::optional<AnswerFormat> format = format_of(take(item, ';'), otherwise);
-    const int weight = weight_of(item);
-    if (!format || weight <= highest) continue;
-    wanted = *format;
-    highest = weight;
-  }
-  return wanted;
+  const auto chosen = most_wanted(headers, kTypes, static_cast<std::size_t>(otherwise));
+  return chosen ? static_cast<AnswerFormat>(*chosen) : otherwise;
 }
 
 std::string format_event(const StreamEvent& event, AnswerFormat format) {

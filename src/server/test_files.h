@@ -79,18 +79,17 @@ class FakeFiles final : public control::Files {
     std::unique_ptr<control::FileWatch> made_watch = std::make_unique<Watch>(events, watch_failure);
     co_return std::move(made_watch);
   }
-  io::Task<std::unique_ptr<control::FileStream>> pack(Principal, control::FilePlace at, bool skip) override {
-    place = std::move(at);
-    skips_unreadable = skip;
+  io::Task<std::unique_ptr<control::FileStream>> pack(Principal, control::PackFiles request) override {
+    packed = std::move(request);
     if (error) co_return *error;
     auto archive = std::make_unique<Content>(*this);
     archive->left = content;
     std::unique_ptr<control::FileStream> stream = std::move(archive);
     co_return std::move(stream);
   }
-  io::Task<control::UnpackResult> unpack(Principal, control::FilePlace at,
+  io::Task<control::UnpackResult> unpack(Principal, control::UnpackFiles request,
                                          std::shared_ptr<http::BodyReader> body) override {
-    place = std::move(at);
+    unpacked = std::move(request);
     LMSB_CO_TRY(content, co_await all_of(std::move(body)));
     control::UnpackResult result;
     result.files = 1;
@@ -128,7 +127,8 @@ class FakeFiles final : public control::Files {
   control::ChangeMode mode_change;
   control::GrepFiles grepped;
   control::ReplaceInFiles replacement;
-  bool skips_unreadable = false;
+  control::PackFiles packed;
+  control::UnpackFiles unpacked;
   control::WatchFiles watched;
 
  private:

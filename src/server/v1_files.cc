@@ -1,5 +1,6 @@
 // /v1/sandboxes/{id}/files and .../archive: the content of files, and whole directories as archives.
 #include "control/files.h"
+#include "server/archive_format.h"
 #include "server/file_fields.h"
 #include "server/file_headers.h"
 #include "server/v1_fields.h"
@@ -162,28 +163,23 @@ io::Task<http::Response> remove(Files& files, Call call) {
   co_return http::Response::no_content();
 }
 
-Status read_archive_query(FileQuery& query, std::string& path) {
-  LMSB_CHECK(query.take_path(path));
-  const std::string format = query.take("format");
-  if (format.empty() || format == "tar") return {};
-  return Error(ErrorCode::unsupported, "not yet: archives of format " + format)
-      .with_slug("unsupported_archive_format")
-      .with_hint("the format today is tar");
-}
-
 io::Task<http::Response> pack(Files& files, Call call) {
   FileQuery query(call.request.query);
   std::string path;
-  bool skip_unreadable = false;
-  LMSB_CO_CHECK(read_archive_query(query, path));
-  LMSB_CO_CHECK(query.take_flag("skip_unreadable", skip_unreadable));
+  control::PackFiles request;
+  LMSB_CO_CHECK(query.take_path(path));
+  const std::string named = query.take("format");
+  LMSB_CO_CHECK(query.take_flag("skip_unreadable", request.skip_unreadable));
   LMSB_CO_CHECK(query.finish());
-  const std::string name = std::string(base_name(path)) + ".tar";
-  control::FilePlace at = place_of(call, std::move(path));
-  LMSB_CO_TRY(auto archive, co_await files.pack(std::move(call.who), std::move(at), skip_unreadable));
+  const auto format = wanted_archive(named, call.request);
+  if (!format) co_return refuse_archive(406);
+  request.format = *format;
+  const std::string name = std::string(base_name(path)) + "." + std::string(to_string(*format));
+  request.at = place_of(call, std::move(path));
+  LMSB_CO_TRY(auto archive, co_await files.pack(std::move(call.who), std::move(request)));
   http::Response response;
   set_download_headers(response, name);
-  response.headers.set("Content-Type", "application/x-tar");
+  response.headers.set("Content-Type", std::string(media_type(*format)));
   response.source = std::make_shared<StreamBody>(std::move(archive));
   co_return response;
 }
@@ -191,10 +187,15 @@ io::Task<http::Response> pack(Files& files, Call call) {
 io::Task<http::Response> unpack(Files& files, Call call) {
   FileQuery query(call.request.query);
   std::string path;
-  LMSB_CO_CHECK(read_archive_query(query, path));
+  control::UnpackFiles request;
+  LMSB_CO_CHECK(query.take_path(path));
+  const std::string named = query.take("format");
   LMSB_CO_CHECK(query.finish());
-  control::FilePlace at = place_of(call, std::move(path));
-  LMSB_CO_TRY(const auto result, co_await files.unpack(std::move(call.who), std::move(at), call.request.incoming));
+  const auto format = sent_archive(named, call.request);
+  if (!format) co_return refuse_archive(415);
+  request.format = *format;
+  request.at = place_of(call, std::move(path));
+  LMSB_CO_TRY(const auto result, co_await files.unpack(std::move(call.who), std::move(request), call.request.incoming));
   json::Writer out;
   out.begin_object().key("files").unsigned_integer(result.files).key("bytes").unsigned_integer(result.bytes);
   write_skipped(out, result.skipped);

@@ -222,16 +222,53 @@ TEST(FileRoutes, SearchAndReplace) {
   EXPECT_EQ(files.replacement.new_text, "y");
 }
 
+const std::string kArchive = "/v1/sandboxes/box/archive";
+
 TEST(ArchiveRoutes, GiveAndTakeTar) {
   FilesFixture fixture;
-  const std::string path = "/v1/sandboxes/box/archive";
-  const http::Response packed = fixture.send(fixture.request("GET", path, {{"path", "d"}, {"format", "tar"}}));
+  const http::Response packed = fixture.send(fixture.request("GET", kArchive, {{"path", "d"}}));
   EXPECT_EQ(*packed.headers.find("Content-Type"), "application/x-tar");
   EXPECT_FALSE(packed.source_size);
   EXPECT_EQ(FilesFixture::body_of(packed), "0123456789abcdefghij");
-  EXPECT_EQ(fixture.send(fixture.request("GET", path, {{"path", "d"}, {"format", "zip"}})).status, 501);
-  const http::Response unpacked = fixture.send(fixture.request("PUT", path, {{"path", "d"}}, "tar"));
+  http::Request request = fixture.request("PUT", kArchive, {{"path", "d"}}, "tar");
+  request.headers.set("Content-Type", "application/octet-stream");
+  const http::Response unpacked = fixture.send(std::move(request));
   EXPECT_NE(unpacked.body.find(R"("files":1,"bytes":3)"), std::string::npos) << unpacked.body;
+  EXPECT_EQ(fixture.control.fake_files.unpacked.format, control::ArchiveFormat::tar);
+}
+
+TEST(ArchiveRoutes, GiveTheFormatThatIsAskedFor) {
+  FilesFixture fixture;
+  const auto asked = [&fixture](const std::map<std::string, std::string>& query, const std::string& accept) {
+    http::Request request = fixture.request("GET", kArchive, query);
+    if (!accept.empty()) request.headers.set("Accept", accept);
+    const http::Response response = fixture.send(std::move(request));
+    return response.status == 200 ? std::string(*response.headers.find("Content-Type"))
+                                  : std::to_string(response.status);
+  };
+  EXPECT_EQ(asked({{"path", "d"}, {"format", "zip"}}, ""), "application/zip");
+  EXPECT_EQ(asked({{"path", "d"}, {"format", "tar.zst"}}, "application/zip"), "application/zstd");
+  EXPECT_EQ(asked({{"path", "d"}}, "text/html, application/zip;q=0.9, */*;q=0.1"), "application/zip");
+  EXPECT_EQ(asked({{"path", "d"}}, "*/*"), "application/x-tar");
+  EXPECT_EQ(asked({{"path", "d"}, {"format", "rar"}}, ""), "406");
+  EXPECT_EQ(asked({{"path", "d"}}, "application/gzip"), "406");
+}
+
+TEST(ArchiveRoutes, TakeTheFormatThatIsSaid) {
+  FilesFixture fixture;
+  const auto sent = [&fixture](const std::map<std::string, std::string>& query, const std::string& type) {
+    http::Request request = fixture.request("PUT", kArchive, query, "octets");
+    request.headers.set("Content-Type", type);
+    const http::Response response = fixture.send(std::move(request));
+    return response.status == 200 ? std::string(to_string(fixture.control.fake_files.unpacked.format))
+                                  : std::to_string(response.status);
+  };
+  EXPECT_EQ(sent({{"path", "d"}, {"format", "zip"}}, "application/octet-stream"), "zip");
+  EXPECT_EQ(sent({{"path", "d"}}, "Application/Zip; charset=binary"), "zip");
+  EXPECT_EQ(sent({{"path", "d"}}, "application/zstd"), "tar.zst");
+  EXPECT_EQ(sent({{"path", "d"}}, "application/octet-stream"), "tar");
+  EXPECT_EQ(sent({{"path", "d"}, {"format", "rar"}}, "application/zip"), "415");
+  EXPECT_EQ(sent({{"path", "d"}}, "application/gzip"), "415");
 }
 
 TEST(FileRoutes, TellWhatHappensInADirectoryLineByLine) {

@@ -8,7 +8,7 @@
 
 namespace {
 
-class Source final : public lmsb::os::TarSource {
+class Source final : public lmsb::os::ArchiveSource {
  public:
   explicit Source(std::string_view octets) : rest_(octets) {}
   ssize_t read(void* data, std::size_t size) override {
@@ -27,10 +27,10 @@ class Source final : public lmsb::os::TarSource {
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Source source(lmsb::fuzz::text_of(data, size));
   lmsb::os::TarReader reader(source);
-  lmsb::os::TarMember member;
+  lmsb::os::ArchiveMember member;
   std::size_t total = 0;
   while (reader.next(member) == 1) {
-    LMSB_ASSERT(member.path.size() <= lmsb::os::kMaxTarPath && member.target.size() <= lmsb::os::kMaxTarPath);
+    LMSB_ASSERT(member.path.size() <= lmsb::os::kMaxArchivePath && member.target.size() <= lmsb::os::kMaxArchivePath);
     LMSB_ASSERT(member.path.find('\0') == std::string_view::npos);
     std::array<char, 300> content{};
     for (ssize_t n = 1; n > 0;) {

@@ -1,5 +1,5 @@
 #pragma once
-// Directory trees as tar archives, in both directions. Nothing of either side is followed: links are kept as links, and
+// Directory trees as archives, in both directions. Nothing of either side is followed: links are kept as links, and
 // an archive cannot write outside the directory it is taken into, whoever else changes that meanwhile. No exceptions,
 // no iostreams: the guest is linked with it. One thread; blocks.
 #include <array>
@@ -7,15 +7,15 @@
 #include <string_view>
 #include <sys/types.h>
 
-#include "os/tar.h"
+#include "os/archive.h"
 #include "os/tree_walk.h"
 
 namespace lmsb::os {
 
 // What is told while an archive is made or taken apart.
-class TarEvents {
+class ArchiveEvents {
  public:
-  virtual ~TarEvents() = default;
+  virtual ~ArchiveEvents() = default;
   // Left out: a device, a socket, what cannot be read or made. False: this is to be the end.
   virtual bool skipped(std::string_view path, int error) = 0;
   // Content went by.
@@ -23,7 +23,7 @@ class TarEvents {
 };
 
 // How far it came.
-struct TarOutcome {
+struct ArchiveOutcome {
   int error = 0;  // errno of the end; 0 = all
   PathBuffer at;  // of what failed
   std::uint64_t members = 0;
@@ -32,14 +32,14 @@ struct TarOutcome {
 
 // Writes what is below `dir` to `writer`, without finish(). Files, directories and symbolic links; the rest is skipped
 // (ENOTSUP). A file that shrinks meanwhile ends it with ESTALE.
-void write_tree(int dir, TarWriter& writer, TarEvents& events, TarOutcome& outcome);
+void write_tree(int dir, ArchiveWriter& writer, ArchiveEvents& events, ArchiveOutcome& outcome);
 // Writes one regular file, open for reading, as `name`.
-void write_file(int file, std::string_view name, TarWriter& writer, TarEvents& events, TarOutcome& outcome);
+void write_file(int file, std::string_view name, ArchiveWriter& writer, ArchiveEvents& events, ArchiveOutcome& outcome);
 
 // Takes all of `reader` into the directory behind `dir`. Each file appears whole or not at all, and replaces what stood
 // there; directories are made, or kept. Devices and FIFOs are skipped. A path with "..", or that leads through a
 // symbolic link, ends it (EXDEV, ELOOP). Permissions in `mask` are not given; those of directories that are there
 // already stay.
-void extract_tree(int dir, TarReader& reader, TarEvents& events, TarOutcome& outcome, mode_t mask = 0);
+void extract_tree(int dir, ArchiveReader& reader, ArchiveEvents& events, ArchiveOutcome& outcome, mode_t mask = 0);
 
 }  // namespace lmsb::os

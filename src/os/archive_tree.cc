@@ -1,4 +1,4 @@
-#include "os/tar_tree.h"
+#include "os/archive_tree.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -21,7 +21,7 @@ int open_regular(int dir, const char* name) {
   return S_ISREG(status.st_mode) ? file.release() : -ENOTSUP;
 }
 
-int send_content(int file, std::uint64_t size, TarWriter& writer, TarEvents& events, TarOutcome& outcome) {
+int send_content(int file, std::uint64_t size, ArchiveWriter& writer, ArchiveEvents& events, ArchiveOutcome& outcome) {
   while (size > 0) {
     const ssize_t n = ::read(file, block.data(), static_cast<std::size_t>(std::min<std::uint64_t>(size, block.size())));
     if (n < 0 && errno == EINTR) continue;
@@ -35,7 +35,7 @@ int send_content(int file, std::uint64_t size, TarWriter& writer, TarEvents& eve
   return 0;
 }
 
-void fail(TarOutcome& outcome, std::string_view path, int error) {
+void fail(ArchiveOutcome& outcome, std::string_view path, int error) {
   outcome.error = error;
   outcome.at.cut(0);
   (void)outcome.at.push(path);
@@ -43,25 +43,25 @@ void fail(TarOutcome& outcome, std::string_view path, int error) {
 
 class TreeWriter final : public TreeWalk {
  public:
-  TreeWriter(TarWriter& writer, TarEvents& events, TarOutcome& outcome)
+  TreeWriter(ArchiveWriter& writer, ArchiveEvents& events, ArchiveOutcome& outcome)
       : TreeWalk(""), writer_(writer), events_(events), outcome_(outcome) {}
 
  private:
   Next visit(const Found& found) override {
-    TarMember member;
+    ArchiveMember member;
     member.path = found.path;
     member.mode = found.status.st_mode & 07777U;
     member.mtime = found.status.st_mtim.tv_sec;
     if (S_ISREG(found.status.st_mode)) return file(found);
     if (S_ISDIR(found.status.st_mode)) {
-      member.type = TarType::directory;
+      member.type = MemberType::directory;
       return put(member);
     }
     if (!S_ISLNK(found.status.st_mode)) return problem(found.path, ENOTSUP);
-    std::array<char, kMaxTarPath> target;  // NOLINT: written by the kernel
+    std::array<char, kMaxArchivePath> target;  // NOLINT: written by the kernel
     const ssize_t size = ::readlinkat(found.dir, found.name, target.data(), target.size());
     if (size < 0) return problem(found.path, errno);
-    member.type = TarType::symbolic_link;
+    member.type = MemberType::symbolic_link;
     member.target = {target.data(), static_cast<std::size_t>(size)};
     return put(member);
   }
@@ -71,7 +71,7 @@ class TreeWriter final : public TreeWalk {
     return Next::stop;
   }
 
-  Next put(const TarMember& member) {
+  Next put(const ArchiveMember& member) {
     ++outcome_.members;
     const int error = writer_.member(member);
     if (error == 0) return Next::go_on;
@@ -86,9 +86,9 @@ class TreeWriter final : public TreeWalk {
     return outcome_.error == 0 ? Next::go_on : Next::stop;
   }
 
-  TarWriter& writer_;
-  TarEvents& events_;
-  TarOutcome& outcome_;
+  ArchiveWriter& writer_;
+  ArchiveEvents& events_;
+  ArchiveOutcome& outcome_;
 };
 
 // Walks down to the directory that a member goes into, from the top each time, and makes what is missing. Links are not
@@ -117,29 +117,29 @@ int parent_of(int top, std::string_view path, bool make, std::array<char, 256>& 
 
 class Extractor {
  public:
-  Extractor(int top, TarReader& reader, TarEvents& events, TarOutcome& outcome, mode_t mask)
+  Extractor(int top, ArchiveReader& reader, ArchiveEvents& events, ArchiveOutcome& outcome, mode_t mask)
       : top_(top), reader_(reader), events_(events), outcome_(outcome), allowed_(0777U & ~mask) {}
 
   // Takes one member. Returns 0 or an errno.
-  int take(const TarMember& member) {
-    if (member.type != TarType::file && member.type != TarType::directory && member.type != TarType::symbolic_link &&
-        member.type != TarType::hard_link)
+  int take(const ArchiveMember& member) {
+    if (member.type != MemberType::file && member.type != MemberType::directory &&
+        member.type != MemberType::symbolic_link && member.type != MemberType::hard_link)
       return events_.skipped(member.path, ENOTSUP) ? 0 : ENOTSUP;
     const int opened = parent_of(top_, member.path, true, name_);
-    if (opened == -ENOENT && member.type == TarType::directory) return 0;  // "./": the top is there
+    if (opened == -ENOENT && member.type == MemberType::directory) return 0;  // "./": the top is there
     if (opened < 0) return -opened;
     const UniqueFd parent(opened);
     ++outcome_.members;
     switch (member.type) {
-      case TarType::file: return take_file(parent.get(), member);
-      case TarType::directory: return take_directory(parent.get(), member);
-      case TarType::symbolic_link: return take_symbolic_link(parent.get(), member);
+      case MemberType::file: return take_file(parent.get(), member);
+      case MemberType::directory: return take_directory(parent.get(), member);
+      case MemberType::symbolic_link: return take_symbolic_link(parent.get(), member);
       default: return take_hard_link(parent.get(), member);
     }
   }
 
  private:
-  int take_file(int parent, const TarMember& member) {
+  int take_file(int parent, const ArchiveMember& member) {
     AtomicFile file(parent);
     if (const int error = file.open(member.mode & allowed_); error != 0) return error;
     for (;;) {
@@ -157,7 +157,7 @@ class Extractor {
   }
 
   // Always open to its owner: what is to be in it comes later.
-  int take_directory(int parent, const TarMember& member) const {
+  int take_directory(int parent, const ArchiveMember& member) const {
     const bool is_new = ::mkdirat(parent, name_.data(), 0700) == 0;
     if (!is_new && errno != EEXIST) return errno;
     const int opened = open_directory(parent, name_.data());
@@ -166,7 +166,7 @@ class Extractor {
     return is_new && ::fchmod(opened, (member.mode & allowed_) | 0700U) < 0 ? errno : 0;
   }
 
-  int take_symbolic_link(int parent, const TarMember& member) const {
+  int take_symbolic_link(int parent, const ArchiveMember& member) const {
     if (::symlinkat(member.target.data(), parent, name_.data()) == 0) return 0;
     if (errno != EEXIST) return errno;
     if (::unlinkat(parent, name_.data(), 0) < 0) return errno;
@@ -174,7 +174,7 @@ class Extractor {
   }
 
   // To a file of the same directory, found as members are.
-  int take_hard_link(int parent, const TarMember& member) const {
+  int take_hard_link(int parent, const ArchiveMember& member) const {
     std::array<char, 256> source_name{};
     const int opened = parent_of(top_, member.target, false, source_name);
     if (opened < 0) return -opened;
@@ -198,19 +198,20 @@ class Extractor {
   }
 
   int top_;
-  TarReader& reader_;
-  TarEvents& events_;
-  TarOutcome& outcome_;
+  ArchiveReader& reader_;
+  ArchiveEvents& events_;
+  ArchiveOutcome& outcome_;
   mode_t allowed_;
   std::array<char, 256> name_{};
 };
 
 }  // namespace
 
-void write_file(int file, std::string_view name, TarWriter& writer, TarEvents& events, TarOutcome& outcome) {
+void write_file(int file, std::string_view name, ArchiveWriter& writer, ArchiveEvents& events,
+                ArchiveOutcome& outcome) {
   struct stat status {};
   if (::fstat(file, &status) < 0) return fail(outcome, name, errno);
-  TarMember member;
+  ArchiveMember member;
   member.path = name;
   member.mode = status.st_mode & 07777U;
   member.mtime = status.st_mtim.tv_sec;
@@ -221,14 +222,14 @@ void write_file(int file, std::string_view name, TarWriter& writer, TarEvents& e
   if (error != 0) fail(outcome, name, error);
 }
 
-void write_tree(int dir, TarWriter& writer, TarEvents& events, TarOutcome& outcome) {
+void write_tree(int dir, ArchiveWriter& writer, ArchiveEvents& events, ArchiveOutcome& outcome) {
   TreeWriter tree(writer, events, outcome);
   if (const int error = tree.walk(dir); error != 0 && outcome.error == 0) fail(outcome, "", error);
 }
 
-void extract_tree(int dir, TarReader& reader, TarEvents& events, TarOutcome& outcome, mode_t mask) {
+void extract_tree(int dir, ArchiveReader& reader, ArchiveEvents& events, ArchiveOutcome& outcome, mode_t mask) {
   Extractor extractor(dir, reader, events, outcome, mask);
-  TarMember member;
+  ArchiveMember member;
   for (;;) {
     const int got = reader.next(member);
     if (got < 0) return fail(outcome, "", -got);

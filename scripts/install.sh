@@ -7,8 +7,10 @@ source "$(dirname "$0")/lib.sh"
 prefix=${DESTDIR:-}${PREFIX:-/usr/local}
 profiles=${DESTDIR:-}/etc/apparmor.d
 programs=(lm-sandbox lm-sandbox-launcher lm-sandbox-guest lm-sandbox-tool)
-declare -A completion=([bash]=bash-completion/completions/lm-sandbox [zsh]=zsh/site-functions/_lm-sandbox
-                       [fish]=fish/vendor_completions.d/lm-sandbox.fish)
+# Where each shell looks in any session. fish reads /usr/local/share only where XDG_DATA_DIRS names it.
+declare -A completion=([bash]=$prefix/share/bash-completion/completions/lm-sandbox
+                       [zsh]=$prefix/share/zsh/site-functions/_lm-sandbox
+                       [fish]=${DESTDIR:-}/etc/fish/completions/lm-sandbox.fish)
 
 case "${1:-}" in
   install)
@@ -19,8 +21,9 @@ case "${1:-}" in
     as_root ln -sf ../lib/lm-sandbox/lm-sandbox "$prefix/bin/lm-sandbox"
     for shell in "${!completion[@]}"; do
       build/bin/lm-sandbox completion "$shell" |
-        as_root install -D -m 644 /dev/stdin "$prefix/share/${completion[$shell]}"
+        as_root install -D -m 644 /dev/stdin "${completion[$shell]}"
     done
+    as_root install -d "$prefix"/share/man/man{1,5}
     as_root build/bin/lm-sandbox man --write "$prefix/share/man"
     if [ -e /proc/sys/kernel/apparmor_restrict_unprivileged_userns ]; then
       as_root install -D -m 644 packaging/apparmor/lm-sandbox "$profiles/lm-sandbox"
@@ -33,7 +36,7 @@ case "${1:-}" in
       [ -n "${DESTDIR:-}" ] || as_root apparmor_parser -R "$profiles/lm-sandbox" || true
       as_root rm -f "$profiles/lm-sandbox"
     fi
-    as_root rm -f "${completion[@]/#/$prefix/share/}" "$prefix"/share/man/man1/lm-sandbox{,-*}.1 \
+    as_root rm -f "${completion[@]}" "$prefix"/share/man/man1/lm-sandbox{,-*}.1 \
       "$prefix/share/man/man5/lm-sandbox.toml.5"
     as_root rm -f "$prefix/bin/lm-sandbox" "${programs[@]/#/$prefix/lib/lm-sandbox/}"
     [ ! -d "$prefix/lib/lm-sandbox" ] || as_root rmdir "$prefix/lib/lm-sandbox"

@@ -39,7 +39,7 @@ TEST(Completion, OffersEveryFlagOfEveryCommand) {
 }
 
 TEST(Completion, OffersWhatAFlagMayBeSetTo) {
-  EXPECT_EQ(offered({"create", "--on-idle", ""}), (Words{"pause", "delete"}));
+  EXPECT_EQ(offered({"create", "--on-idle", ""}), (Words{"stop", "pause", "delete"}));
   EXPECT_EQ(offered({"create", "--on-idle=d"}), Words{"--on-idle=delete"});
   EXPECT_EQ(offered({"serve", "--log-format", "j"}), Words{"json"});
   EXPECT_TRUE(complete({"run", "--data-dir", ""}).directories);

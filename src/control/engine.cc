@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "control/command_stream.h"
 #include "control/machine.h"
+#include "control/outlive.h"
 #include "control/takeover.h"
 #include "io/spawn.h"
 
@@ -67,7 +68,10 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
       events_(loop, options_.audit_log, log),
       ledger_(loop, options_.ledger, log),
       lifecycle_(loop,
-                 {registry_, events_, [this](const std::string& id, const std::string& by) { (void)take_away(id, by); },
+                 {registry_, events_,
+                  [this](const std::string& id, const std::string& by) {
+                    io::spawn(loop_, end_and_tell(this, id, take_away(id, by)));
+                  },
                   [this](std::uint64_t serial, Limits limits) { return fleet_.change_limits(serial, limits); },
                   [this](const SandboxInfo& sandbox) { return launch_again(sandbox); },
                   [this](std::uint64_t serial) { return fleet_.wait_destroyed(serial); },
@@ -244,22 +248,23 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   kept.handle = std::shared_ptr<SandboxHandle>(std::move(handle));
   kept.info.keeps_disk = kept.handle->has_disk() && !options_.ledger.empty();
   kept.has_mounts = !request.mounts.empty();
-  const LifeLimits life = with(Lifecycle::default_limits(kept.info.name, kept.info.keeps_disk), request.life);
-  if (!kept.info.keeps_disk && (life.at_idle == AtLimit::stop || life.at_timeout == AtLimit::stop))
-    co_return Error(ErrorCode::failed_precondition, "sandboxes cannot be stopped here: their disks lie in memory")
-        .with_slug("disk_not_kept")
-        .with_hint("on_idle and on_timeout can be pause or delete");
+  const bool can_start_again = kept.info.keeps_disk && !kept.has_mounts;
+  const LifeLimits life = with(Lifecycle::default_limits(kept.info.name, can_start_again), request.life);
+  LMSB_CO_CHECK(Lifecycle::check_disk(life, kept.info.keeps_disk));
   lifecycle_.begin(kept, life);
-  if (kept.info.keeps_disk) LMSB_CO_CHECK(co_await ledger_.put(row_of(kept)));
   const std::string id = kept.info.id;
   const bool keeps_disk = kept.info.keeps_disk;
+  if (keeps_disk) {
+    LMSB_CO_CHECK(co_await ledger_.put(row_of(kept)));
+    LMSB_CO_CHECK(co_await fleet_.claim_disk(id));
+  }
   auto entered = registry_.add(std::move(kept));
   if (!entered.ok()) {  // somebody else's has that name since it was checked
     if (keeps_disk) LMSB_CO_CHECK(co_await ledger_.erase(id));
     co_return std::move(entered).error();
   }
   const KeptSandbox* added = *entered;
-  if (added->info.keeps_disk) added->handle->keep_disk();
+  if (keeps_disk) added->handle->keep_disk();
   log_.log(LogLevel::info, "sandbox.created", {{"id", added->info.id}, {"image", added->info.image}, {"by", who.name}});
   lifecycle_.tell(SandboxEvent::Kind::created, *added, who.name);
   co_return added->describe();
@@ -279,41 +284,50 @@ Result<SandboxPage> Engine::list(const Principal& who, std::optional<SandboxStat
 io::Task<void> Engine::remove(Principal who, std::string id_or_name) {
   LMSB_CO_TRY(const KeptSandbox* found, registry_.find(who, id_or_name));
   const std::string id = found->info.id;
-  const auto removal = take_away(id, who.name);
-  while (!removal->result) LMSB_CO_CHECK(co_await removal->ended.wait());
-  co_return Status(*removal->result);
+  co_return co_await outlive(loop_, take_away(id, who.name));
 }
 
-std::shared_ptr<Engine::Removal> Engine::take_away(const std::string& id, const std::string& by) {
+io::Task<void> Engine::take_away(const std::string& id, const std::string& by) {
   auto sandbox = registry_.take(id);
   LMSB_ASSERT(sandbox.has_value());
   if (sandbox->handle) sandbox->handle->end();  // commands that run in it hold it a moment longer
   log_.log(LogLevel::info, "sandbox.removed", {{"id", id}, {"by", by}});
   lifecycle_.tell(SandboxEvent::Kind::removed, *sandbox, by);
-  const auto removal = std::make_shared<Removal>(loop_);
-  io::spawn(loop_, carry_away(this, *std::move(sandbox), removal));
-  return removal;
+  return end_of(*std::move(sandbox));
 }
 
-io::Always<void> Engine::carry_away(Engine* self, KeptSandbox sandbox, std::shared_ptr<Removal> removal) {
-  const std::string id = sandbox.info.id;
-  removal->result = co_await self->end_of(std::move(sandbox));
-  removal->ended.notify_all();
-  if (!removal->result->ok())
-    self->log_.log(LogLevel::warning, "sandbox.remove_failed",
-                   {{"id", id}, {"error", removal->result->error().message()}});
+io::Always<void> Engine::end_and_tell(Engine* self, std::string id, io::Task<void> end) {
+  const Status ended = co_await std::move(end);
+  if (!ended.ok() && ended.error().code() != ErrorCode::cancelled)
+    self->log_.log(LogLevel::warning, "sandbox.remove_failed", {{"id", id}, {"error", ended.error().message()}});
 }
 
-// The row first: a disk without one is removed by the next start, too.
+// What is stopping or starting it goes first. Then the row says that it is to go, so that the next daemon ends what
+// this one could not; but a database without room does not keep a disk, which may be what takes it.
 io::Task<void> Engine::end_of(KeptSandbox sandbox) {
+  if (const auto moving = sandbox.moving) {
+    while (!moving->is_over) LMSB_CO_CHECK(co_await moving->ended.wait());
+  }
   const std::string id = sandbox.info.id;
-  const bool keeps_disk = sandbox.info.keeps_disk;
-  if (keeps_disk) LMSB_CO_CHECK(co_await ledger_.erase(id));
-  if (!sandbox.handle) co_return co_await fleet_.remove_disk(id);
-  sandbox.handle->drop_disk();
-  const std::uint64_t serial = sandbox.handle->serial();
-  sandbox.handle.reset();
-  co_return co_await fleet_.wait_destroyed(serial);
+  const bool has_row = sandbox.info.keeps_disk && sandbox.defaults;
+  if (has_row) {
+    store::SandboxRow row = row_of(sandbox);
+    row.is_removed = true;
+    const Status marked = co_await ledger_.put(std::move(row));
+    if (!marked.ok()) log_.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", marked.error().message()}});
+  }
+  Status removed;
+  if (sandbox.handle) {
+    sandbox.handle->drop_disk();
+    const std::uint64_t serial = sandbox.handle->serial();
+    sandbox.handle.reset();
+    removed = co_await fleet_.wait_destroyed(serial);
+  } else {
+    removed = co_await fleet_.remove_disk(id);
+  }
+  LMSB_CO_CHECK(std::move(removed));
+  if (has_row) co_return co_await ledger_.erase(id);
+  co_return Status();
 }
 
 io::Task<Fleet::Handle> Engine::launch_again(SandboxInfo sandbox) {

@@ -98,16 +98,10 @@ class Engine final : public Control {
                                        const std::vector<MountRequest>& mounts) const;
   io::Task<Fleet::Handle> obtain(sandbox::SandboxSpec spec);
   Status check_creation(const CreateSandbox& request) const;
-  // The end of a sandbox, which goes on when who waits for it goes away.
-  struct Removal {
-    explicit Removal(boost::asio::io_context& loop) : ended(loop) {}
-    std::optional<Status> result;
-    io::Event ended;
-  };
-  // Begins the end of one that is there.
-  std::shared_ptr<Removal> take_away(const std::string& id, const std::string& by);
-  static io::Always<void> carry_away(Engine* self, KeptSandbox sandbox, std::shared_ptr<Removal> removal);
+  // Takes one that is there out of the registry; the task is what is left to do, and must be carried out.
+  io::Task<void> take_away(const std::string& id, const std::string& by);
   io::Task<void> end_of(KeptSandbox sandbox);
+  static io::Always<void> end_and_tell(Engine* self, std::string id, io::Task<void> end);
   io::Task<Fleet::Handle> launch_again(SandboxInfo sandbox);
   void count(const ExecResult& result);
 

@@ -134,10 +134,12 @@ void Fleet::release(std::uint64_t serial, Disk disk) {
 
 io::Task<Fleet::Handle> Fleet::launch(sandbox::SandboxSpec spec) {
   ++in_flight_;
+  const sandbox::Lifetime lifetime = spec.lifetime;
   auto launched = co_await launch_and_wait(std::move(spec));
   --in_flight_;
   (launched.ok() ? launches_ : launch_failures_).increment();
-  failures_in_a_row_ = launched.ok() ? 0 : failures_in_a_row_ + 1;
+  for (const auto& pool : pools_)
+    if (launched.ok() && pool->kind.lifetime == lifetime) pool->failures_in_a_row = 0;
   changed_.notify_all();
   co_return launched;
 }
@@ -232,11 +234,37 @@ io::Task<sandbox::LaunchedSandbox> Fleet::answer_to(std::uint32_t request) {
   co_return std::move(*pending->answer);
 }
 
-io::Task<void> Fleet::remove_disk(std::string id) {
+io::Task<void> Fleet::tell(Result<std::uint32_t> request) {
   if (launcher_gone_) co_return launcher_gone();
-  LMSB_CO_TRY(const std::uint32_t request, client_.send_remove_disk(id));
-  const auto answer = co_await answer_to(request);
+  if (!request.ok()) co_return std::move(request).error();
+  const auto answer = co_await answer_to(*request);
   co_return answer.ok() ? Status() : Status(Error(answer.error()));
+}
+
+io::Task<void> Fleet::remove_disk(std::string id) { return tell(client_.send_remove_disk(id)); }
+
+io::Task<void> Fleet::claim_disk(std::string id) { return tell(client_.send_claim_disk(id)); }
+
+io::Task<void> Fleet::sweep_disks() { return tell(client_.send_sweep_disks()); }
+
+io::Task<void> Fleet::disk_job(std::function<Result<std::uint32_t>()> send) {
+  while (disk_jobs_ >= sandbox::kMaxDiskJobs && !launcher_gone_) LMSB_CO_CHECK(co_await changed_.wait());
+  if (launcher_gone_) co_return launcher_gone();
+  LMSB_CO_TRY(const std::uint32_t request, send());
+  ++disk_jobs_;
+  const auto answer = co_await answer_to(request);
+  --disk_jobs_;
+  changed_.notify_all();
+  co_return answer.ok() ? Status() : Status(Error(answer.error()));
+}
+
+io::Task<void> Fleet::copy_disk(std::string from, std::string to, bool replaces) {
+  return disk_job(
+      [this, from = std::move(from), to = std::move(to), replaces] { return client_.send_copy(from, to, replaces); });
+}
+
+io::Task<void> Fleet::sync_disks() {
+  return disk_job([this] { return client_.send_sync(); });
 }
 
 io::Task<std::string> Fleet::next_disk(std::string after) {
@@ -262,9 +290,10 @@ void Fleet::keep_ready(PoolKind kind, std::size_t size) {
 }
 
 void Fleet::refill() {
-  if (draining_ || launcher_gone_ || failures_in_a_row_ >= kMaxFailuresInARow) return;
+  if (draining_ || launcher_gone_) return;
   for (const auto& pool : pools_)
-    while (pool->ready.size() + pool->launching < pool->size && destroying_ < options_.max_destroying) {
+    while (pool->failures_in_a_row < kMaxFailuresInARow && pool->ready.size() + pool->launching < pool->size &&
+           destroying_ < options_.max_destroying) {
       ++pool->launching;
       io::spawn(loop_, prepare(this, pool.get()));
     }
@@ -292,6 +321,7 @@ io::Always<void> Fleet::prepare(Fleet* fleet, Pool* pool) {
   auto handle = co_await fleet->launch(spec_of(pool->kind));
   --pool->launching;
   if (!handle.ok()) {
+    ++pool->failures_in_a_row;
     fleet->log_.log(LogLevel::warning, "pool.launch_failed",
                     {{"image", pool->kind.image}, {"error", handle.error().message()}});
     co_return;

@@ -59,7 +59,19 @@ class Fleet {
   // Removes the disk of a sandbox that does not run; none is fine. Errors: cancelled (it may be removed all the same),
   // launcher_lost.
   io::Task<void> remove_disk(std::string id);
-  // The id of the first disk behind `after` in their order, whoever's it is; "" = there is no more.
+  // What was made fresh, by a launch or a copy, stays. Errors: disk_lost (nothing fresh has that id), cancelled,
+  // launcher_lost.
+  io::Task<void> claim_disk(std::string id);
+  // What was never claimed goes, but for what a sandbox uses now.
+  io::Task<void> sweep_disks();
+  // Copies a disk or snapshot, as it is then, to what is fresh until it is claimed; `replaces`: in place of a disk that
+  // nobody uses. Errors: disk_lost, store_full,
+  // cancelled (it may be copied all the same), launcher_lost.
+  io::Task<void> copy_disk(std::string from, std::string to, bool replaces);
+  // What was written to disks so far is there: copying takes less time afterwards.
+  io::Task<void> sync_disks();
+  // The id of the first disk behind `after` in their order, whoever's it is; "" = there is no more. Of
+  // snapshots when it begins as their ids.
   io::Task<std::string> next_disk(std::string after);
   // Drops what is prepared of an image: it was rebuilt or removed.
   void forget_ready(const std::string& image);
@@ -82,6 +94,7 @@ class Fleet {
     std::size_t size = 0;
     std::size_t launching = 0;
     std::deque<Handle> ready;
+    std::uint32_t failures_in_a_row = 0;
     bool is_low() const { return ready.size() + launching <= size / 2; }
   };
   struct Pending {
@@ -99,6 +112,9 @@ class Fleet {
   void release(std::uint64_t serial, sandbox::LauncherClient::Disk disk);
   // The answer to a request that has been sent.
   io::Task<sandbox::LaunchedSandbox> answer_to(std::uint32_t request);
+  io::Task<void> tell(Result<std::uint32_t> request);  // that has been sent, or could not be
+  // One of the few that take long: waits for a place among them.
+  io::Task<void> disk_job(std::function<Result<std::uint32_t>()> send);
   void refill();
   void do_chores_later();
   static io::Always<void> prepare(Fleet* fleet, Pool* pool);
@@ -118,6 +134,7 @@ class Fleet {
   std::map<std::uint32_t, sandbox::LauncherClient::Disk> abandoned_;  // those whose requester went away
   std::map<std::uint32_t, std::shared_ptr<Pending>> asked_;           // other questions, until they are answered
   std::size_t limiting_ = 0;                                          // changes of limits among them
+  std::size_t disk_jobs_ = 0;                                         // copies and syncs among them
   std::map<std::uint32_t, std::uint64_t> destroy_requests_;           // request → serial
   std::set<std::uint64_t> held_;                                      // serials whose handle lives
   std::vector<Handle> discarded_;                                     // to be destroyed by the next chores
@@ -128,7 +145,6 @@ class Fleet {
   bool is_flushing_ = false;
   bool chores_are_due_ = false;
   bool draining_ = false;
-  std::uint32_t failures_in_a_row_ = 0;
   io::Event changed_;  // destroying_, launcher_gone_, in_flight_
   std::vector<std::unique_ptr<Pool>> pools_;
 };

@@ -57,7 +57,6 @@ store::SandboxRow row_of(const KeptSandbox& sandbox) {
   row.at_idle = to_string(info.life.at_idle);
   if (const auto end = sandbox.life->end()) row.ends_at_ms = calendar_ms(*end);
   row.has_mounts = sandbox.has_mounts;
-  row.is_lost = info.state == SandboxState::lost;
   return row;
 }
 
@@ -68,7 +67,7 @@ KeptSandbox sandbox_of(store::SandboxRow row) {
   info.name = std::move(row.name);
   info.image = std::move(row.image);
   info.image_digest = row.image_digest;
-  info.state = row.is_lost ? SandboxState::lost : SandboxState::stopped;
+  info.state = SandboxState::stopped;
   info.created_at = std::move(row.created_at);
   info.labels = std::move(row.labels);
   info.limits = {Bytes(row.memory_bytes), row.cpu_millis, row.processes, Bytes(row.disk_bytes)};
@@ -93,45 +92,49 @@ Ledger::~Ledger() = default;
 io::Task<Ledger::Found> Ledger::load() {
   if (path_.empty()) co_return Found();
   struct Loaded {
-    std::shared_ptr<store::SandboxTable> table;
+    std::shared_ptr<store::Records> records;
     Found found;
   };
   std::function<Result<Loaded>()> open = [path = path_]() -> Result<Loaded> {
     Loaded loaded;
-    LMSB_TRY(auto table, store::SandboxTable::open(path));
-    loaded.table = std::make_shared<store::SandboxTable>(std::move(table));
-    loaded.found.is_new = loaded.table->is_new();
-    LMSB_TRY(loaded.found.rows, loaded.table->all());
+    LMSB_TRY(loaded.records, store::Records::open(path));
+    LMSB_TRY(loaded.found.rows, loaded.records->sandboxes().all());
+    LMSB_TRY(loaded.found.snapshots, loaded.records->snapshots().all());
     return loaded;
   };
   auto job = thread_.run(std::move(open));
   auto loaded = co_await std::move(job);
   if (!loaded.ok()) co_return std::move(loaded).error();
-  table_ = std::move(loaded->table);
+  records_ = std::move(loaded->records);
   co_return std::move(loaded->found);
 }
 
-Result<std::shared_ptr<store::SandboxTable>> Ledger::table() const {
-  if (table_) return table_;
-  return Error(ErrorCode::failed_precondition, "this daemon keeps no sandboxes").with_slug("disk_not_kept");
+io::Task<void> Ledger::with_records(std::function<Status(store::Records&)> work) {
+  if (!records_)
+    co_return Error(ErrorCode::failed_precondition, "this daemon keeps no sandboxes").with_slug("disk_not_kept");
+  std::function<Status()> on_thread = [records = records_, work = std::move(work)] { return work(*records); };
+  auto job = thread_.run(std::move(on_thread));
+  co_return co_await std::move(job);
 }
 
 io::Task<void> Ledger::put(store::SandboxRow row) {
-  LMSB_CO_TRY(auto to, table());
-  std::function<Status()> work = [to = std::move(to), row = std::move(row)] { return to->put(row); };
-  auto job = thread_.run(std::move(work));
-  co_return co_await std::move(job);
+  return with_records([row = std::move(row)](store::Records& records) { return records.sandboxes().put(row); });
 }
 
 io::Task<void> Ledger::erase(std::string id) {
-  LMSB_CO_TRY(auto from, table());
-  std::function<Status()> work = [from = std::move(from), id = std::move(id)] { return from->erase(id); };
-  auto job = thread_.run(std::move(work));
-  co_return co_await std::move(job);
+  return with_records([id = std::move(id)](store::Records& records) { return records.sandboxes().erase(id); });
+}
+
+io::Task<void> Ledger::put(store::SnapshotRow row) {
+  return with_records([row = std::move(row)](store::Records& records) { return records.snapshots().put(row); });
+}
+
+io::Task<void> Ledger::erase_snapshot(std::string id) {
+  return with_records([id = std::move(id)](store::Records& records) { return records.snapshots().erase(id); });
 }
 
 void Ledger::put_later(const KeptSandbox& sandbox) {
-  if (table_) io::spawn(loop_, write(this, row_of(sandbox)));
+  if (records_) io::spawn(loop_, write(this, row_of(sandbox)));
 }
 
 io::Always<void> Ledger::write(Ledger* self, store::SandboxRow row) {

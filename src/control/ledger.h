@@ -1,9 +1,11 @@
 #pragma once
 // Ledger: what outlives the daemon of kept sandboxes with disks of their own: a row for each, in the data directory's
-// database. A row is there before anybody is told of its sandbox, and gone before its disk is.
+// database. A row is there before anybody is told of its sandbox, says so when its removal begins, and goes when its
+// disk is gone.
 //
 // Everything is done by one thread, in the order in which it was asked for. One loop; never blocks it. Errors, beside
 // those of store/database.h: cancelled.
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,7 +16,7 @@
 #include "control/registry.h"
 #include "io/blocking_pool.h"
 #include "io/task.h"
-#include "store/sandbox_table.h"
+#include "store/records.h"
 
 namespace lmsb::control {
 
@@ -26,13 +28,15 @@ class Ledger {
 
   struct Found {
     std::vector<store::SandboxRow> rows;
-    bool is_new = false;  // there was no database: nothing is known of disks that are there
+    std::vector<store::SnapshotRow> snapshots;
   };
   // Opens the database. Once, before everything else.
   io::Task<Found> load();
   // Returns when it is written.
   io::Task<void> put(store::SandboxRow row);
   io::Task<void> erase(std::string id);
+  io::Task<void> put(store::SnapshotRow row);
+  io::Task<void> erase_snapshot(std::string id);
   // Does not wait; what goes wrong is logged.
   void put_later(const KeptSandbox& sandbox);
   // Until all that was asked for is written.
@@ -40,17 +44,18 @@ class Ledger {
 
  private:
   static io::Always<void> write(Ledger* self, store::SandboxRow row);
-  Result<std::shared_ptr<store::SandboxTable>> table() const;
+  // Does `work` on the records, on the thread.
+  io::Task<void> with_records(std::function<Status(store::Records&)> work);
 
   boost::asio::io_context& loop_;
   std::string path_;
   Logger& log_;
-  std::shared_ptr<store::SandboxTable> table_;  // null: not open
+  std::shared_ptr<store::Records> records_;  // null: not open
   io::BlockingPool thread_;
 };
 
 store::SandboxRow row_of(const KeptSandbox& sandbox);
-// A sandbox that is stopped, or lost.
+// A sandbox that is stopped.
 KeptSandbox sandbox_of(store::SandboxRow row);
 
 }  // namespace lmsb::control

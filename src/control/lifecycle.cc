@@ -39,10 +39,10 @@ Status change_labels(std::map<std::string, std::string>& labels,
 Lifecycle::Lifecycle(boost::asio::io_context& loop, Parts parts, Logger& log)
     : loop_(loop), parts_(std::move(parts)), log_(log), earlier_(loop) {}
 
-LifeLimits Lifecycle::default_limits(const std::string& name, bool keeps_disk) {
+LifeLimits Lifecycle::default_limits(const std::string& name, bool can_start_again) {
   LifeLimits limits;
   if (name.empty()) limits.idle = kDefaultIdle;
-  if (keeps_disk) limits.at_idle = AtLimit::stop;
+  if (can_start_again) limits.at_idle = AtLimit::stop;
   return limits;
 }
 
@@ -53,6 +53,13 @@ Status Lifecycle::check(const LifeLimits& limits) {
                    "a limit of a sandbox's life is 0 (none), or from a second to ten years")
           .with_slug("invalid_life");
   return {};
+}
+
+Status Lifecycle::check_disk(const LifeLimits& limits, bool keeps_disk) {
+  if (keeps_disk || (limits.at_idle != AtLimit::stop && limits.at_timeout != AtLimit::stop)) return {};
+  return Error(ErrorCode::failed_precondition, "the sandbox cannot be stopped: its disk lies in memory")
+      .with_slug("disk_not_kept")
+      .with_hint("on_idle and on_timeout can be pause or delete");
 }
 
 void Lifecycle::begin(KeptSandbox& sandbox, const LifeLimits& limits) {
@@ -95,7 +102,9 @@ void Lifecycle::note_change(SandboxEvent::Kind kind, const KeptSandbox& sandbox,
 }
 
 Status Lifecycle::check(const KeptSandbox& sandbox, const UpdateSandbox& changes) {
-  LMSB_CHECK(check(with(sandbox.life->limits(), changes.life)));
+  const LifeLimits life = with(sandbox.life->limits(), changes.life);
+  LMSB_CHECK(check(life));
+  LMSB_CHECK(check_disk(life, sandbox.info.keeps_disk));
   auto labels = sandbox.info.labels;
   LMSB_CHECK(change_labels(labels, changes.labels));
   if (!changes.limits.is_something()) return {};
@@ -153,10 +162,9 @@ io::Task<void> Lifecycle::limit_now(std::string id, std::shared_ptr<PendingUpdat
   LMSB_CO_TRY(const sandbox::Limits limits, changed(sandbox->made_with, sandbox->info.limits, update->changes.limits));
   Status limited;
   {
-    const Moving moving(loop_, *sandbox);
+    const Hold hold(*this, *sandbox);
     if (sandbox->handle) limited = co_await parts_.limit(sandbox->handle->serial(), limits);
-    LMSB_CO_TRY(sandbox, parts_.registry.find(daemon, id));
-    sandbox->moving.reset();
+    LMSB_CO_TRY(sandbox, hold.sandbox());
   }
   if (!limited.ok()) co_return limited;
   sandbox->info.limits = limits;

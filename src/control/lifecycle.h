@@ -35,9 +35,11 @@ class Lifecycle {
   Lifecycle(boost::asio::io_context& loop, Parts parts, Logger& log);
 
   // What a sandbox lives by that was asked for without limits: one with a name was made to stay.
-  static LifeLimits default_limits(const std::string& name, bool keeps_disk);
+  static LifeLimits default_limits(const std::string& name, bool can_start_again);
   // None, or from a second to ten years. Errors: invalid_life.
   static Status check(const LifeLimits& limits);
+  // Whether they can be those of such a sandbox. Errors: disk_not_kept.
+  static Status check_disk(const LifeLimits& limits, bool keeps_disk);
 
   // Of a sandbox that is about to be added to the registry, and has its handle.
   void begin(KeptSandbox& sandbox, const LifeLimits& limits);
@@ -56,6 +58,23 @@ class Lifecycle {
   io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes);
   // Of one whose life has been set, or has changed: what it says of it, and when it comes due.
   void watch_over(KeptSandbox& sandbox);
+  // Whoever has it changes the sandbox's state, or copies its disk, alone.
+  class Hold {
+   public:
+    Hold(Lifecycle& lifecycle, KeptSandbox& sandbox);
+    ~Hold();
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+    // Error: sandbox_not_found, it was removed meanwhile.
+    Result<KeptSandbox*> sandbox() const;
+
+   private:
+    Registry& registry_;
+    std::string id_;
+    std::shared_ptr<Move> move_;
+  };
+  // Once nobody else has it. Errors: those of Registry::find(), cancelled.
+  io::Task<std::unique_ptr<Hold>> hold(Principal who, std::string id_or_name);
   // The event, for who follows and for the audit log.
   void tell(SandboxEvent::Kind kind, const KeptSandbox& sandbox, const std::string& by);
 
@@ -75,28 +94,8 @@ class Lifecycle {
   static io::Always<void> limit_and_apply(Lifecycle* self, std::string id, std::shared_ptr<PendingUpdate> update);
   io::Task<void> limit_now(std::string id, std::shared_ptr<PendingUpdate> update);
   using Clock = Life::Clock;
-  // While it lives nobody else changes the state of the sandbox.
-  class Moving {
-   public:
-    Moving(boost::asio::io_context& loop, KeptSandbox& sandbox) : done_(std::make_shared<io::Event>(loop)) {
-      sandbox.moving = done_;
-    }
-    ~Moving() { done_->notify_all(); }
-    Moving(const Moving&) = delete;
-    Moving& operator=(const Moving&) = delete;
-
-   private:
-    std::shared_ptr<io::Event> done_;
-  };
-  struct Change {
-    explicit Change(boost::asio::io_context& loop) : ended(loop) {}
-    std::optional<Status> result;
-    io::Event ended;
-  };
-  using Move = io::Task<void> (Lifecycle::*)(std::string id, std::string by);
-  static io::Always<void> carry_out(Lifecycle* self, Move move, std::string id, std::string by,
-                                    std::shared_ptr<Change> change);
-  io::Task<SandboxInfo> changed_by(Move move, Principal who, std::string id_or_name);
+  using MoveTo = io::Task<void> (Lifecycle::*)(std::string id, std::string by);
+  io::Task<SandboxInfo> changed_by(MoveTo move, Principal who, std::string id_or_name);
   void hear(const KeptSandbox& sandbox);  // when its guest ends
   // Once nobody else is changing its state.
   io::Task<KeptSandbox*> settled(Principal who, std::string id_or_name);

@@ -2,8 +2,8 @@
 #include <utility>
 
 #include "control/lifecycle.h"
+#include "control/outlive.h"
 #include "control/processes.h"
-#include "io/spawn.h"
 
 namespace lmsb::control {
 namespace {
@@ -37,7 +37,7 @@ io::Task<KeptSandbox*> Lifecycle::settled(Principal who, std::string id_or_name)
   LMSB_CO_TRY(KeptSandbox * found, parts_.registry.find(who, id_or_name));
   const std::string id = found->info.id;
   while (const auto moving = found->moving) {
-    LMSB_CO_CHECK(co_await moving->wait());
+    while (!moving->is_over) LMSB_CO_CHECK(co_await moving->ended.wait());
     LMSB_CO_TRY(found, parts_.registry.find(who, id));
   }
   co_return found;
@@ -49,18 +49,14 @@ io::Task<void> Lifecycle::pause_now(std::string id, std::string by) {
   LMSB_CO_TRY(KeptSandbox * sandbox, parts_.registry.find(daemon, id));
   if (!may_move(sandbox->state(), SandboxState::paused)) co_return not_running(*sandbox);
   const auto handle = sandbox->handle;
-  Status paused;
-  {
-    const Moving moving(loop_, *sandbox);
-    sandbox->move_to(SandboxState::paused);
-    paused = co_await handle->pause(io::Deadline::in(kPauseLimit));
-    auto found = parts_.registry.find(daemon, id);
-    if (!found.ok()) co_return std::move(found).error();
-    sandbox = *found;
-    sandbox->moving.reset();
-    if (!paused.ok()) sandbox->move_to(SandboxState::running);
+  const Hold hold(*this, *sandbox);
+  sandbox->move_to(SandboxState::paused);
+  const Status paused = co_await handle->pause(io::Deadline::in(kPauseLimit));
+  LMSB_CO_TRY(sandbox, hold.sandbox());
+  if (!paused.ok()) {
+    sandbox->move_to(SandboxState::running);
+    co_return paused;
   }
-  if (!paused.ok()) co_return paused;
   sandbox->life->suspend();
   watch_over(*sandbox);
   note_change(SandboxEvent::Kind::paused, *sandbox, by);
@@ -88,20 +84,31 @@ io::Task<SandboxInfo> Lifecycle::resume(Principal who, std::string id_or_name) {
   co_return sandbox->describe();
 }
 
-// A task of its own: it is carried out whether the client waits for it or not.
-io::Always<void> Lifecycle::carry_out(Lifecycle* self, Move move, std::string id, std::string by,
-                                      std::shared_ptr<Change> change) {
-  change->result = co_await (self->*move)(std::move(id), std::move(by));
-  change->ended.notify_all();
+Lifecycle::Hold::Hold(Lifecycle& lifecycle, KeptSandbox& sandbox)
+    : registry_(lifecycle.parts_.registry), id_(sandbox.info.id), move_(std::make_shared<Move>(lifecycle.loop_)) {
+  sandbox.moving = move_;
 }
 
-io::Task<SandboxInfo> Lifecycle::changed_by(Move move, Principal who, std::string id_or_name) {
+Lifecycle::Hold::~Hold() {
+  const auto found = sandbox();
+  if (found.ok() && (*found)->moving == move_) (*found)->moving.reset();
+  move_->is_over = true;
+  move_->ended.notify_all();
+}
+
+Result<KeptSandbox*> Lifecycle::Hold::sandbox() const { return registry_.find(daemon_itself(), id_); }
+
+io::Task<std::unique_ptr<Lifecycle::Hold>> Lifecycle::hold(Principal who, std::string id_or_name) {
+  LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(std::move(who), std::move(id_or_name)));
+  co_return std::make_unique<Hold>(*this, *sandbox);
+}
+
+// Carried out whether the client waits for it or not.
+io::Task<SandboxInfo> Lifecycle::changed_by(MoveTo move, Principal who, std::string id_or_name) {
   LMSB_CO_TRY(const KeptSandbox* sandbox, parts_.registry.find(who, id_or_name));
   const std::string id = sandbox->info.id;
-  const auto change = std::make_shared<Change>(loop_);
-  io::spawn(loop_, carry_out(this, move, id, who.name, change));
-  while (!change->result) LMSB_CO_CHECK(co_await change->ended.wait());
-  LMSB_CO_CHECK(Status(*change->result));
+  auto task = (this->*move)(id, who.name);
+  LMSB_CO_CHECK(co_await outlive(loop_, std::move(task)));
   LMSB_CO_TRY(sandbox, parts_.registry.find(who, id));
   co_return sandbox->describe();
 }
@@ -121,21 +128,18 @@ io::Task<void> Lifecycle::stop_now(std::string id, std::string by) {
   if (sandbox->state() == SandboxState::stopped) co_return Status();
   if (!sandbox->info.keeps_disk) co_return disk_not_kept(id);
   if (!may_move(sandbox->state(), SandboxState::stopped)) co_return not_running(*sandbox);
-  Status gone;
-  {
-    const Moving moving(loop_, *sandbox);
-    sandbox->move_to(SandboxState::stopped);
-    sandbox->life->suspend();
-    const std::uint64_t serial = sandbox->handle->serial();
-    sandbox->handle->end();
-    sandbox->handle.reset();
-    sandbox->processes = std::make_shared<ProcessTable>(loop_);
-    gone = co_await parts_.wait_destroyed(serial);
-    LMSB_CO_TRY(sandbox, parts_.registry.find(daemon_itself(), id));
-    sandbox->moving.reset();
-  }
-  if (!gone.ok()) co_return gone;
+  const Hold hold(*this, *sandbox);
+  sandbox->move_to(SandboxState::stopped);
+  sandbox->life->suspend();
   watch_over(*sandbox);
+  auto handle = std::exchange(sandbox->handle, nullptr);  // before it ends: that is nobody's failure
+  const std::uint64_t serial = handle->serial();
+  handle->end();
+  handle.reset();
+  sandbox->processes = std::make_shared<ProcessTable>(loop_);
+  const Status gone = co_await parts_.wait_destroyed(serial);
+  LMSB_CO_TRY(sandbox, hold.sandbox());
+  if (!gone.ok()) co_return gone;
   parts_.save(*sandbox);
   note_change(SandboxEvent::Kind::stopped, *sandbox, by);
   co_return Status();
@@ -150,20 +154,20 @@ io::Task<void> Lifecycle::start_now(std::string id, std::string by) {
   if (sandbox->state() == SandboxState::running) co_return Status();
   if (sandbox->state() != SandboxState::stopped) co_return not_running(*sandbox);
   if (sandbox->has_mounts) co_return mounts_not_kept(id);
-  Result<std::unique_ptr<SandboxHandle>> handle = Error(ErrorCode::internal, "not started");
-  {
-    const Moving moving(loop_, *sandbox);
-    handle = co_await parts_.launch(sandbox->info);
-    auto found = parts_.registry.find(daemon_itself(), id);
-    if (!found.ok()) {  // it was removed meanwhile, and could not take its disk along
-      if (handle.ok()) (*handle)->drop_disk();
-      co_return std::move(found).error();
-    }
-    sandbox = *found;
-    sandbox->moving.reset();
+  const Hold hold(*this, *sandbox);
+  auto handle = co_await parts_.launch(sandbox->info);
+  auto found = hold.sandbox();
+  if (!found.ok()) {  // it was removed meanwhile: who removes it waits for this, and then removes its disk
+    if (!handle.ok()) co_return std::move(found).error();
+    const std::uint64_t serial = (*handle)->serial();
+    handle->reset();
+    LMSB_CO_CHECK(co_await parts_.wait_destroyed(serial));
+    co_return std::move(found).error();
   }
+  sandbox = *found;
   if (!handle.ok()) {
-    if (handle.error().slug() == "disk_lost") sandbox->move_to(SandboxState::lost);
+    const bool is_lost = handle.error().slug() == "disk_lost" && may_move(sandbox->info.state, SandboxState::lost);
+    if (is_lost) sandbox->move_to(SandboxState::lost);
     co_return std::move(handle).error();
   }
   sandbox->handle = *std::move(handle);

@@ -23,6 +23,13 @@ struct Visit {
   Life::Use use;
 };
 
+// A change of a sandbox's state, or of its disk, that takes a while.
+struct Move {
+  explicit Move(boost::asio::io_context& loop) : ended(loop) {}
+  bool is_over = false;
+  io::Event ended;
+};
+
 struct KeptSandbox {
   SandboxInfo info;
   Limits made_with;  // info.limits when it was last started
@@ -36,7 +43,7 @@ struct KeptSandbox {
   std::optional<Life::Clock::time_point> told_end;  // what info.expires_at says
   // Set while it is being paused, stopped or started, or its limits are being changed: who wants to change its state as
   // well waits for it, and looks again.
-  std::shared_ptr<io::Event> moving;
+  std::shared_ptr<Move> moving;
 
   // The state that it is in: its guest may have ended.
   SandboxState state() const;

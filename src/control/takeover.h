@@ -1,6 +1,5 @@
 #pragma once
-// Takeover: what an earlier daemon of this data directory left is this one's: its sandboxes, stopped, and the disks
-// that nobody has any more.
+// Takeover: what an earlier daemon of this data directory left is this one's: its sandboxes, stopped, and their disks.
 #include <boost/asio/io_context.hpp>
 
 #include "base/log.h"
@@ -19,10 +18,10 @@ struct Heirs {
   Lifecycle& lifecycle;
 };
 
-// Opens the ledger and enters its sandboxes in the registry. Disks without a row were prepared for nobody, or about to
-// be removed: they go, in a task that runs on; where there was no database at all they are entered as lost instead, and
-// nothing is removed. A sandbox whose disk is not there is lost. Before anything else uses the registry; all references
-// outlive the loop's tasks.
+// Opens the ledger and enters its sandboxes in the registry; ends the removals that had begun. Row and disk are
+// compared anew each time, and nothing is written down of it: a sandbox whose disk is not there is lost, and so is, by
+// its id alone, what a disk without a row may have been. Only disks that were never claimed are removed. Before
+// anything else uses the registry or makes a sandbox with a disk; all references outlive the task.
 io::Task<void> take_over_sandboxes(boost::asio::io_context& loop, Heirs heirs, Logger& log);
 
 }  // namespace lmsb::control

@@ -117,11 +117,15 @@ std::unique_ptr<DIR, int (*)(DIR*)> list(int directory) {
 
 bool is_id(const char* name) { return SandboxId::parse(name) || sandbox::is_snapshot_id(name); }
 
-bool is_empty(int directory) {
+Result<std::vector<std::string>> ids_in(int directory) {
   const auto entries = list(directory);
-  while (const dirent* entry = entries ? ::readdir(entries.get()) : nullptr)
-    if (is_id(entry->d_name)) return false;
-  return true;
+  if (!entries) return Error::from_errno(errno, "read a directory of the store");
+  std::vector<std::string> ids;
+  errno = 0;
+  while (const dirent* entry = ::readdir(entries.get()))
+    if (is_id(entry->d_name)) ids.emplace_back(entry->d_name);
+  if (errno != 0) return Error::from_errno(errno, "read a directory of the store");
+  return ids;
 }
 
 // Of a helper.
@@ -132,9 +136,9 @@ bool is_empty(int directory) {
 
 // Of a helper: what is in the trash, and then nothing more.
 [[noreturn]] void empty_trash(int trash) {
-  const auto entries = list(trash);
-  while (const dirent* entry = entries ? ::readdir(entries.get()) : nullptr)
-    if (is_id(entry->d_name)) (void)btrfs::destroy_subvolume(trash, entry->d_name);
+  const auto ids = ids_in(trash);
+  if (!ids.ok()) ::_exit(EIO);
+  for (const std::string& id : *ids) (void)btrfs::destroy_subvolume(trash, id.c_str());
   ::_exit(0);
 }
 
@@ -178,6 +182,7 @@ Result<DiskStore> DiskStore::open(const std::string& directory, std::uint64_t si
     return Error(ErrorCode::failed_precondition, directory + "/" + kImage + " is mounted already, by somebody else")
         .with_hint("unmount it there: writing to it twice would destroy it");
   LMSB_CHECK(btrfs::enable_quota(top.get()));
+  LMSB_TRY(store.fresh_, open_within(top.get(), "fresh"));
   LMSB_TRY(store.disks_, open_within(top.get(), "disks"));
   LMSB_TRY(store.snapshots_, open_within(top.get(), "snapshots"));
   LMSB_TRY(store.trash_, open_within(top.get(), "trash"));
@@ -187,7 +192,7 @@ Result<DiskStore> DiskStore::open(const std::string& directory, std::uint64_t si
 Status DiskStore::make(const std::string& id, std::uint64_t bytes) {
   if (std::min(free_bytes(directory_.get()), free_bytes(mount_.get())) < kFloor)
     return Error::from_errno(ENOSPC, "the store has less than 1 GiB left");
-  LMSB_CHECK(btrfs::make_subvolume(disks_.get(), id.c_str()));
+  LMSB_CHECK(btrfs::make_subvolume(fresh_.get(), id.c_str()));
   LMSB_CHECK(limit(id, bytes));
   LMSB_TRY(const UniqueFd disk, open_disk(id));
   if (::fchown(disk.get(), kImageRangeBase, kImageRangeBase) < 0) return Error::from_errno(errno, "own the disk");
@@ -205,10 +210,29 @@ Status DiskStore::limit(const std::string& id, std::uint64_t bytes) {
   return btrfs::limit_subvolume(disk.get(), bytes);
 }
 
+bool DiskStore::is_fresh(const std::string& id) const { return ::faccessat(fresh_.get(), id.c_str(), F_OK, 0) == 0; }
+
+int DiskStore::claimed_place_of(const std::string& id) const {
+  return sandbox::is_snapshot_id(id) ? snapshots_.get() : disks_.get();
+}
+
+int DiskStore::place_of(const std::string& id) const { return is_fresh(id) ? fresh_.get() : claimed_place_of(id); }
+
 bool DiskStore::has(const std::string& id) const { return ::faccessat(place_of(id), id.c_str(), F_OK, 0) == 0; }
 
+std::string DiskStore::path_of(const std::string& id) const {
+  if (is_fresh(id)) return "fresh/" + id;
+  return (sandbox::is_snapshot_id(id) ? "snapshots/" : "disks/") + id;
+}
+
+Status DiskStore::claim(const std::string& id) {
+  if (::renameat2(fresh_.get(), id.c_str(), claimed_place_of(id), id.c_str(), RENAME_NOREPLACE) < 0)
+    return Error::from_errno(errno, "claim the disk");
+  return {};
+}
+
 Status DiskStore::remove(const std::string& id) {
-  if (::renameat(place_of(id), id.c_str(), trash_.get(), id.c_str()) < 0) {
+  if (::renameat2(place_of(id), id.c_str(), trash_.get(), id.c_str(), RENAME_NOREPLACE) < 0) {
     if (errno == ENOENT) return {};
     return Error::from_errno(errno, "remove the disk");
   }
@@ -216,27 +240,29 @@ Status DiskStore::remove(const std::string& id) {
   return {};
 }
 
-std::string DiskStore::next(const std::string& after) const {
-  std::string first;
-  const auto entries = list(after.starts_with(sandbox::kSnapshotPrefix) ? snapshots_.get() : disks_.get());
-  while (const dirent* entry = entries ? ::readdir(entries.get()) : nullptr) {
-    const std::string name = entry->d_name;
-    if (is_id(entry->d_name) && name > after && (first.empty() || name < first)) first = name;
-  }
-  return first;
+void DiskStore::remove_fresh(const std::set<std::string>& used) {
+  const auto ids = ids_in(fresh_.get());
+  if (!ids.ok()) return;  // the next start tries again
+  for (const std::string& id : *ids)
+    if (!used.contains(id)) (void)remove(id);
 }
 
-int DiskStore::place_of(const std::string& id) const {
-  return sandbox::is_snapshot_id(id) ? snapshots_.get() : disks_.get();
+Result<std::string> DiskStore::next(const std::string& after) {
+  if (!is_id(after.c_str())) {
+    LMSB_TRY(listed_, ids_in(after == sandbox::kSnapshotPrefix ? snapshots_.get() : disks_.get()));
+    std::sort(listed_.begin(), listed_.end());
+  }
+  const auto found = std::upper_bound(listed_.begin(), listed_.end(), after);
+  return found == listed_.end() ? std::string() : *found;
 }
 
 // What takes the place of another is made in the trash first, and changes places with it.
 Status DiskStore::copy(const std::string& from, const std::string& to, Replace replace) const {
   if (free_bytes(mount_.get()) < kFloor) return Error::from_errno(ENOSPC, "the store has less than 1 GiB left");
   LMSB_TRY(const UniqueFd source, open_disk(from));
-  if (replace == Replace::no) return btrfs::copy_subvolume(source.get(), place_of(to), to.c_str());
+  if (replace == Replace::no) return btrfs::copy_subvolume(source.get(), fresh_.get(), to.c_str());
   LMSB_CHECK(btrfs::copy_subvolume(source.get(), trash_.get(), to.c_str()));
-  if (::renameat2(trash_.get(), to.c_str(), place_of(to), to.c_str(), RENAME_EXCHANGE) < 0)
+  if (::renameat2(trash_.get(), to.c_str(), claimed_place_of(to), to.c_str(), RENAME_EXCHANGE) < 0)
     return Error::from_errno(errno, "put the copy in its place");
   return {};
 }
@@ -256,7 +282,8 @@ Result<GuestProcess> DiskStore::start_sync() {
 
 bool DiskStore::sweep() {
   if (sweeper_.pidfd && !reap_helper(sweeper_)) return false;
-  if (!std::exchange(has_trash_, false) || is_empty(trash_.get())) return false;
+  if (!std::exchange(has_trash_, false)) return false;
+  if (const auto ids = ids_in(trash_.get()); !ids.ok() || ids->empty()) return false;
   auto helper = fork_helper("lmsb-sweeper");
   if (!helper.ok()) {
     has_trash_ = true;  // the next removal tries again

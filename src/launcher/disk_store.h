@@ -4,16 +4,20 @@
 // removed in a moment, whatever is in them.
 //
 //     <directory>/lock        held by the launcher that has the store
-//     <directory>/store.img   the file system:  disks/<id>,  snapshots/<id>,  and  trash/<id>, what is to be removed
+//     <directory>/store.img   the file system:
+//         fresh/<id>          what was made and not yet claimed: nobody was told of it, and the next start removes it
+//         disks/<id>          of sandboxes; snapshots/<id>, copies that nobody writes to (ids with the prefix snp_)
+//         trash/<id>          what is to be removed
 //
-// What is inside a disk belongs to its sandbox: nothing here follows a path into one. Files carry the ids of the image
-// range, whoever's range the sandbox has when it runs; who mounts a disk maps them.
-//
-// A snapshot (an id with the prefix snp_) is a copy of a disk that nobody writes to.
+// What is claimed goes only when it is asked for by its id. What is inside a disk belongs to its sandbox: nothing here
+// follows a path into one. Files carry the ids of the image range, whoever's range the sandbox has when it runs; who
+// mounts a disk maps them.
 //
 // Not thread-safe. Blocks on the file system; what takes long (copying, emptying the trash) is a process of its own.
 #include <cstdint>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -32,19 +36,27 @@ class DiskStore {
   // The mount, to be attached in the launcher's own tree.
   const UniqueFd& mount() const { return mount_; }
 
-  // An empty disk. Errors: ENOSPC when the machine has less than kFloor left, EEXIST.
+  // An empty disk, fresh. Errors: ENOSPC when the machine has less than kFloor left, EEXIST.
   Status make(const std::string& id, std::uint64_t bytes);
+  // Whether there is such a disk or snapshot, fresh or claimed.
   bool has(const std::string& id) const;
+  // Where it is, below the mount: "disks/<id>".
+  std::string path_of(const std::string& id) const;
+  // What is fresh stays from now on. Errors: ENOENT, nothing fresh has that id.
+  Status claim(const std::string& id);
   // What the disk may hold from now on; what it holds already stays.
   Status limit(const std::string& id, std::uint64_t bytes);
   // Its files are out of reach at once; ENOENT is no error. sweep() gives their space back. Of a snapshot, too.
   Status remove(const std::string& id);
-  // The first id behind `after` in their order; "" = there is no more. Of snapshots when `after` begins as theirs.
-  std::string next(const std::string& after) const;
+  // Everything fresh but what is used goes the same way.
+  void remove_fresh(const std::set<std::string>& used);
+  // The first claimed id behind `after` in their order; "" = there is no more. Of snapshots when `after` begins as
+  // theirs. What is listed is what was there when a listing began, with an `after` that is no id. Errors: of reading.
+  Result<std::string> next(const std::string& after);
 
-  // Starts copying `from`, as it is then, to `to`: disks or snapshots. With Replace::yes in place of a disk `to` that
-  // nobody uses, in one step: a copy that is killed leaves the one that was. The process's exit status is 0, or the errno:
-  // ENOENT, EEXIST, ENOSPC.
+  // Starts copying `from`, as it is then, to `to`, which is fresh. With Replace::yes it takes the place of a disk `to`
+  // that nobody uses, in one step: a copy that is killed leaves the one that was. The process's exit status is 0, or
+  // the errno: ENOENT, EEXIST, ENOSPC.
   enum class Replace : std::uint8_t { no, yes };
   Result<GuestProcess> start_copy(const std::string& from, const std::string& to, Replace replace);
   // Starts waiting until everything that was written is on the disk: a copy has less to do then.
@@ -62,15 +74,20 @@ class DiskStore {
  private:
   DiskStore() = default;
   Result<UniqueFd> open_disk(const std::string& id) const;
-  int place_of(const std::string& id) const;  // the directory that it is in
+  bool is_fresh(const std::string& id) const;
+  // The directory that it is in, or belongs into.
+  int place_of(const std::string& id) const;
+  int claimed_place_of(const std::string& id) const;
   Status copy(const std::string& from, const std::string& to, Replace replace) const;
 
   UniqueFd directory_;
   UniqueFd lock_;
   UniqueFd mount_;
+  UniqueFd fresh_;
   UniqueFd disks_;
   UniqueFd snapshots_;
   UniqueFd trash_;
+  std::vector<std::string> listed_;  // in order
   GuestProcess sweeper_;
   bool has_trash_ = true;  // since the last sweeper began: what that could not remove is left to the next start
 };

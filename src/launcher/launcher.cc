@@ -383,7 +383,7 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
   setup.disk = plan.disk;
   if (plan.disk != Disk::none) {
     LMSB_TRY(const int mapping, mapping_of(image_userns_, {kImageRangeBase, sandbox.id_base, kIdRange}));
-    LMSB_TRY(UniqueFd disk, tree_->clone_disk(sandbox.id, mapping));
+    LMSB_TRY(UniqueFd disk, tree_->clone_disk(store_->path_of(sandbox.id), mapping));
     setup.disk_fd = fds.add(std::move(disk));
     if (plan.root == RootKind::mounted) {
       LMSB_TRY(UniqueFd lower, tree_->clone_image(plan.image.data(), mapping));

@@ -113,7 +113,8 @@ class Launcher {
   // The store, where the policy wants one and the machine can have it.
   Status open_store();
   Status provide_disk(sandbox::LaunchPlan& plan, Sandbox& sandbox);
-  void settle_disk(const std::string& id);
+  Status settle_disk(const std::string& id);
+  void tell_next(std::uint32_t request, const std::string& after);
   void sweep();
   static Result<int> mapping_of(std::map<std::uint32_t, UniqueFd>& made, const IdMap& map);
 
@@ -137,7 +138,7 @@ class Launcher {
   };
   std::map<std::uint64_t, DiskJob> jobs_;  // copies and syncs of disks
   std::uint64_t next_job_ = 1;
-  std::size_t changes_ = 0;                         // of limits, on their way
+  std::size_t changes_ = 0;  // of limits, on their way
   std::uint64_t next_serial_ = 1;
   std::uint32_t cpu_count_ = 1;
   bool resets_oom_score_ = false;  // ours is low, and guests would inherit it

@@ -19,6 +19,8 @@ using sandbox::LauncherStep;
 
 namespace {
 
+Error no_such_disk() { return Error::from_errno(ENOENT, "no such disk"); }
+
 bool is_disk(const std::string& name) { return SandboxId::parse(name) || sandbox::is_snapshot_id(name); }
 
 // A name that is a disk's or a snapshot's, or what the listing of them begins with.
@@ -49,8 +51,7 @@ Status Launcher::open_store() {
 Status Launcher::provide_disk(sandbox::LaunchPlan& plan, Sandbox& sandbox) {
   if (!store_ && plan.disk == Disk::fresh) plan.disk = Disk::none;
   if (plan.disk == Disk::none) return {};
-  if (plan.disk != Disk::fresh && (!store_ || !store_->has(sandbox.id)))
-    return Error::from_errno(ENOENT, "no such disk");
+  if (plan.disk != Disk::fresh && (!store_ || !store_->has(sandbox.id))) return no_such_disk();
   if (plan.disk == Disk::fresh) {
     if (store_->has(sandbox.id)) return Error::from_errno(EEXIST, "a disk of that id exists");
     sandbox.has_disk = true;
@@ -60,13 +61,13 @@ Status Launcher::provide_disk(sandbox::LaunchPlan& plan, Sandbox& sandbox) {
   }
   sandbox.has_disk = true;
   sandbox.disk_bytes = plan.disk_bytes;
-  return store_->limit(sandbox.id, plan.disk_bytes + DiskStore::kRoomToStart);  // handle_disk() ends that
+  return store_->limit(sandbox.id, plan.disk_bytes + DiskStore::kRoomToStart);  // settle_disk() ends that
 }
 
-void Launcher::settle_disk(const std::string& id) {
+Status Launcher::settle_disk(const std::string& id) {
   for (const auto& [serial, sandbox] : sandboxes_)
-    if (sandbox.id == id && sandbox.disk_bytes > 0)
-      (void)store_->limit(id, sandbox.disk_bytes);  // else it has some more
+    if (sandbox.id == id && sandbox.disk_bytes > 0) return store_->limit(id, sandbox.disk_bytes);
+  return no_such_disk();
 }
 
 void Launcher::refuse(std::uint32_t request, LauncherStep step, int error) {
@@ -74,24 +75,38 @@ void Launcher::refuse(std::uint32_t request, LauncherStep step, int error) {
 }
 
 void Launcher::handle_disk(const sandbox::DiskRequest& request) {
-  using Operation = sandbox::LauncherOperation;
-  sandbox::LauncherAnswer done{request.header.request};
+  const std::uint32_t number = request.header.request;
   const auto name = name_of(request.id);
-  if (!name) return refuse(done.request, LauncherStep::validate, EINVAL);
+  if (!name) return refuse(number, LauncherStep::validate, EINVAL);
+  const auto tell = [&](const Status& done) {
+    return done.ok() ? answer({number}) : refuse(number, LauncherStep::disk, done.error().sys_errno());
+  };
+  using Operation = sandbox::LauncherOperation;
   switch (request.header.operation) {
-    case Operation::next_disk:
-      if (store_) (void)store_->next(*name).copy(done.disk.data(), done.disk.size() - 1);
-      return answer(done);
-    case Operation::sync_disks: return begin_job(done.request, [this] { return store_->start_sync(); });
-    case Operation::settle_disk: settle_disk(*name); return answer(done);
+    case Operation::next_disk: return tell_next(number, *name);
+    case Operation::sync_disks: return begin_job(number, [this] { return store_->start_sync(); });
+    case Operation::settle_disk: return tell(settle_disk(*name));
+    case Operation::claim_disk: return tell(store_ && is_disk(*name) ? store_->claim(*name) : Status(no_such_disk()));
+    case Operation::sweep_disks:
+      if (store_) store_->remove_fresh(live_ids_);
+      tell({});
+      return sweep();
     default: break;
   }
-  if (!is_disk(*name)) return refuse(done.request, LauncherStep::validate, EINVAL);
-  if (live_ids_.contains(*name)) return refuse(done.request, LauncherStep::disk, EBUSY);
-  if (const Status removed = store_ ? store_->remove(*name) : Status(); !removed.ok())
-    return refuse(done.request, LauncherStep::disk, removed.error().sys_errno());
-  answer(done);
+  if (!is_disk(*name)) return refuse(number, LauncherStep::validate, EINVAL);
+  if (live_ids_.contains(*name)) return refuse(number, LauncherStep::disk, EBUSY);
+  tell(store_ ? store_->remove(*name) : Status());
   sweep();
+}
+
+void Launcher::tell_next(std::uint32_t request, const std::string& after) {
+  sandbox::LauncherAnswer found{request};
+  if (store_) {
+    const auto next = store_->next(after);
+    if (!next.ok()) return refuse(request, LauncherStep::disk, next.error().sys_errno());
+    (void)next->copy(found.disk.data(), found.disk.size() - 1);
+  }
+  answer(found);
 }
 
 void Launcher::handle_copy(const sandbox::CopyRequest& request) {

@@ -214,8 +214,8 @@ Result<UniqueFd> PrivateTree::clone_image(const std::string& image, int image_us
   return layer;
 }
 
-Result<UniqueFd> PrivateTree::clone_disk(const std::string& id, int image_userns) const {
-  LMSB_TRY(UniqueFd disk, clone_tree(AT_FDCWD, "/store/disks/" + id, false));
+Result<UniqueFd> PrivateTree::clone_disk(const std::string& path, int image_userns) const {
+  LMSB_TRY(UniqueFd disk, clone_tree(AT_FDCWD, "/store/" + path, false));
   LMSB_CHECK(set_attributes(disk, kPlain, false, image_userns));
   return disk;
 }

@@ -114,6 +114,12 @@ Result<std::uint32_t> LauncherClient::send_next_disk(const std::string& after) {
   return send_disk(LauncherOperation::next_disk, after);
 }
 
+Result<std::uint32_t> LauncherClient::send_claim_disk(const std::string& id) {
+  return send_disk(LauncherOperation::claim_disk, id);
+}
+
+Result<std::uint32_t> LauncherClient::send_sweep_disks() { return send_disk(LauncherOperation::sweep_disks, ""); }
+
 Result<std::uint32_t> LauncherClient::send_settle_disk(const std::string& id) {
   return send_disk(LauncherOperation::settle_disk, id);
 }

@@ -52,6 +52,10 @@ class LauncherClient {
   Result<std::uint32_t> send_remove_disk(const std::string& id);
   // The same for the id of the first disk behind `after`, in their order; `after` is an id, or "".
   Result<std::uint32_t> send_next_disk(const std::string& after);
+  // The same for what was made by a launch with Disk::fresh, or by a copy: until then the next start removes it.
+  Result<std::uint32_t> send_claim_disk(const std::string& id);
+  // The same for all that was never claimed and is not used.
+  Result<std::uint32_t> send_sweep_disks();
   // The same for a sandbox that was started on an existing disk, and stands: from now on the disk has its own limit.
   Result<std::uint32_t> send_settle_disk(const std::string& id);
   // The same for a change of limits; `disk` stays what it is. The answer is an Error with the errno, or the serial.

@@ -18,6 +18,8 @@ enum class LauncherOperation : std::uint32_t {
   settle_disk = 6,  // DiskRequest: the sandbox stands, and its guest needs no more room on a disk that may be full
   copy_disk = 7,    // CopyRequest: answered when the copy is whole
   sync_disks = 8,   // DiskRequest without an id: answered when what was written is on the disk
+  claim_disk = 9,   // DiskRequest: what was made fresh, by a launch or a copy, stays; ENOENT: nothing fresh has that id
+  sweep_disks = 10,  // DiskRequest without an id: what is fresh and belongs to no live sandbox goes
 };
 
 struct LauncherHeader {

@@ -332,6 +332,8 @@ constexpr std::array<std::uint32_t, 1> kRouteNetlink = {0};
 constexpr std::array<std::uint32_t, 10> kIoctls = {0x5412,     0x541C,     0x541D,     0x5423,     0x5437,
                                                    0xC0045877, 0xC0045878, 0x40086602, 0x40046602, 0x401C5820};
 constexpr std::array<std::uint32_t, 1> kBlockIoctls = {0x1200};
+// All of btrfs: a subvolume that a sandbox makes on its disk has no limit. Files are cloned by copy_file_range, too.
+constexpr std::array<std::uint32_t, 1> kBtrfsIoctls = {0x9400};
 constexpr std::array<std::uint32_t, 3> kSocketOptions = {25 /* BINDTODEVICE */, 50 /* ATTACH_BPF */,
                                                          52 /* ATTACH_REUSEPORT_EBPF */};
 constexpr std::array<std::uint32_t, 1> kTcpOptions = {31 /* ULP */};
@@ -382,6 +384,7 @@ constexpr SeccompArgument kArguments[] = {
     {"socketpair", 0, kAll, Test::refuse_unless_equal, kUnixOnly, EAFNOSUPPORT},
     {"ioctl", 1, kAll, Test::refuse_if_equal, kIoctls, EPERM},
     {"ioctl", 1, 0xffffff00, Test::refuse_if_equal, kBlockIoctls, EPERM},
+    {"ioctl", 1, 0x0000ff00, Test::refuse_if_equal, kBtrfsIoctls, ENOTTY},
     {"setsockopt", 2, kAll, Test::refuse_if_equal, kSocketOptions, EPERM, 1, 1},
     {"setsockopt", 2, kAll, Test::refuse_if_equal, kTcpOptions, EPERM, 1, 6},
     {"setsockopt", 2, kAll, Test::refuse_if_equal, kIpOptions, EPERM, 1, 0},

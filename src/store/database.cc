@@ -8,6 +8,7 @@
 #include <sqlite3.h>
 
 #include "base/unique_fd.h"
+#include "store/packed_map.h"
 
 namespace lmsb::store {
 namespace {
@@ -155,6 +156,13 @@ std::string Statement::text() {
 }
 
 std::int64_t Statement::number() { return ::sqlite3_column_int64(statement_.get(), column_++); }
+
+Result<std::map<std::string, std::string>> Statement::map() {
+  auto map = unpack(text());
+  if (map) return *std::move(map);
+  return Error(ErrorCode::failed_precondition, "use " + database_->path() + ": a row is damaged")
+      .with_slug("database_damaged");
+}
 
 bool Statement::is_null() const { return ::sqlite3_column_type(statement_.get(), column_) == SQLITE_NULL; }
 

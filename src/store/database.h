@@ -6,6 +6,7 @@
 // What is committed outlives the process, however that ends; a power failure may cost the last moments of it
 // (write-ahead log, synchronous=NORMAL), never the file. One thread at a time. Blocks on the file system.
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -37,6 +38,7 @@ class Database {
   // Statements without results.
   Status run(const std::string& sql);
   Error error(const std::string& what) const;
+  const std::string& path() const { return path_; }
 
  private:
   Database(sqlite3* db, std::string path) : db_(db), path_(std::move(path)) {}
@@ -64,6 +66,8 @@ class Statement {
   // The next column of the row, from the first on.
   std::string text();
   std::int64_t number();
+  // Of pack() (packed_map.h). Error: database_damaged.
+  Result<std::map<std::string, std::string>> map();
   bool is_null() const;  // the next column; it is not passed over
 
  private:

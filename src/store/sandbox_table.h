@@ -32,14 +32,13 @@ struct SandboxRow {
   std::string at_idle;
   std::optional<std::int64_t> ends_at_ms;  // when its timeout is over, since 1970
   bool has_mounts = false;                 // directories of the machine, which it cannot have again by itself
-  bool is_lost = false;                    // its disk is gone, or nothing but its disk is there
+  bool is_removed = false;                 // its removal has begun: what is left of it is to go
 };
 
 class SandboxTable {
  public:
-  // Where `path` holds nothing yet, is_new() is true.
-  static Result<SandboxTable> open(const std::string& path);
-  bool is_new() const { return database_.is_new(); }
+  // `database` outlives it.
+  explicit SandboxTable(Database& database) : database_(&database) {}
 
   // In place of the row of that id, if there is one.
   Status put(const SandboxRow& row);
@@ -49,12 +48,7 @@ class SandboxTable {
   Result<std::vector<SandboxRow>> all();
 
  private:
-  explicit SandboxTable(Database database) : database_(std::move(database)) {}
-  Database database_;
+  Database* database_;
 };
-
-// A map as octets and back: each text with its length before it. Nothing: the octets are no such map.
-std::string pack(const std::map<std::string, std::string>& map);
-std::optional<std::map<std::string, std::string>> unpack(std::string_view octets);
 
 }  // namespace lmsb::store

@@ -46,6 +46,7 @@ class LauncherTest : public testing::Test {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     socket_.reset();
     launcher::Policy policy = changed_policy();
+    if (policy.needs_store) policy.disks = directory_ + "/disks";
     policy.image_root = directory_ + "/images";
     policy.scratch = directory_ + "/scratch";
     policy.cgroup_name = "hostile-" + std::to_string(::getpid());

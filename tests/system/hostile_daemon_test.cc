@@ -151,6 +151,122 @@ TEST_F(HostileDaemon, CannotLaunchTwoSandboxesOfOneId) {
   EXPECT_EQ(ask(plan).failed_step, LauncherStep::validate);
 }
 
+class WithAStore : public LauncherTest {
+ protected:
+  launcher::Policy changed_policy() const override {
+    launcher::Policy policy;
+    policy.caps = {Bytes::GiB(2).count(), 500, 64, Bytes::MiB(64).count()};
+    policy.store_bytes = Bytes::GiB(4).count();
+    policy.needs_store = true;
+    return policy;
+  }
+
+  static sandbox::LaunchPlan plan_on(guest_protocol::Disk disk) {
+    sandbox::SandboxSpec spec;
+    spec.lifetime = sandbox::Lifetime::kept;
+    spec.disk = disk;
+    return *sandbox::plan(spec);
+  }
+
+  // The errno of the answer; 0 when it was done. `name` is sent octet by octet.
+  int ask_disk(LauncherOperation operation, std::string_view name) {
+    sandbox::DiskRequest request{{operation, 3}};
+    std::copy_n(name.begin(), std::min(name.size(), request.id.size()), request.id.begin());
+    send_raw(&request, sizeof request);
+    ReceivedFds none;
+    const auto answer = receive(none);
+    EXPECT_EQ(answer.request, 3U);
+    listed_ = answer.disk.data();
+    return answer.error;
+  }
+  int ask_copy(std::string_view from, std::string_view to, std::uint32_t replaces = 0) {
+    sandbox::CopyRequest request{{LauncherOperation::copy_disk, 4}};
+    std::copy_n(from.begin(), from.size(), request.from.begin());
+    std::copy_n(to.begin(), to.size(), request.to.begin());
+    request.replaces = replaces;
+    send_raw(&request, sizeof request);
+    ReceivedFds none;
+    return receive(none).error;
+  }
+  void destroy(std::uint64_t serial, std::uint32_t keeps_disk) {
+    const sandbox::DestroyRequest request{{LauncherOperation::destroy, 5}, serial, keeps_disk, 0};
+    send_raw(&request, sizeof request);
+    ReceivedFds none;
+    EXPECT_EQ(receive(none).request, 5U);
+  }
+
+  std::string listed_;
+};
+
+constexpr std::array kOfDisks = {LauncherOperation::remove_disk, LauncherOperation::next_disk,
+                                 LauncherOperation::settle_disk, LauncherOperation::claim_disk};
+
+TEST_F(WithAStore, NamesOnlyWhatIsAnId) {
+  for (const LauncherOperation operation : kOfDisks)
+    for (const std::string_view name :
+         {std::string_view("../../../../etc/aaaaa"), std::string_view("aaaaaaaaaaaaaaaaaaa/"), std::string_view("."),
+          std::string_view("snp_../../../../../../."), std::string_view("store"),
+          std::string_view("AAAAAAAAAAAAAAAAAAAA"), std::string_view("aaaaaaaaaaaaaaaaaaaaa"),
+          std::string_view("snp_aaaaaaaaaaaaaaaaaaaaa"), std::string_view("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")})
+      EXPECT_EQ(ask_disk(operation, name), EINVAL) << name;
+  EXPECT_EQ(ask_copy("../aaaaaaaaaaaaaaaaaa", "baaaaaaaaaaaaaaaaaaa"), EINVAL);
+  EXPECT_EQ(ask_copy("aaaaaaaaaaaaaaaaaaaa", ""), EINVAL);
+  EXPECT_EQ(ask_copy("aaaaaaaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaaaaaa", 1), EINVAL);
+  EXPECT_EQ(ask_copy("aaaaaaaaaaaaaaaaaaaa", "baaaaaaaaaaaaaaaaaaa"), ENOENT);
+  EXPECT_EQ(ask_disk(LauncherOperation::claim_disk, "aaaaaaaaaaaaaaaaaaaa"), ENOENT);
+  EXPECT_EQ(ask_disk(LauncherOperation::settle_disk, "aaaaaaaaaaaaaaaaaaaa"), ENOENT);
+}
+
+TEST_F(WithAStore, NeverHasOneDiskInTwoSandboxesOrGivesAwayOneThatLives) {
+  const sandbox::LaunchPlan plan = plan_on(guest_protocol::Disk::fresh);
+  const ReceivedFds fds = launch(plan);
+  EXPECT_EQ(answer_.has_disk, 1U);
+  const std::uint64_t serial = answer_.serial;
+  sandbox::LaunchPlan again = plan;
+  again.disk = guest_protocol::Disk::existing;
+  EXPECT_EQ(ask(again).error, EEXIST);
+  EXPECT_EQ(ask_disk(LauncherOperation::remove_disk, plan.id.data()), EBUSY);
+  EXPECT_EQ(ask_disk(LauncherOperation::claim_disk, plan.id.data()), 0);
+  EXPECT_EQ(ask_disk(LauncherOperation::remove_disk, plan.id.data()), EBUSY);
+  EXPECT_EQ(ask_copy("snp_aaaaaaaaaaaaaaaaaaaa", plan.id.data(), 1), EBUSY);
+  EXPECT_EQ(ask_disk(LauncherOperation::sweep_disks, ""), 0);
+  destroy(serial, 1);
+  EXPECT_EQ(ask(plan).error, EEXIST);  // a fresh one over what is there
+  EXPECT_EQ(ask_disk(LauncherOperation::next_disk, ""), 0);
+  EXPECT_EQ(listed_, plan.id.data());
+  const ReceivedFds second = launch(again);
+  destroy(answer_.serial, 0);
+  EXPECT_EQ(ask(again).error, ENOENT);
+  EXPECT_EQ(ask_disk(LauncherOperation::next_disk, ""), 0);
+  EXPECT_EQ(listed_, "");
+}
+
+TEST_F(WithAStore, KeepsWhatWasClaimedAndSweepsWhatWasNot) {
+  const sandbox::LaunchPlan claimed = plan_on(guest_protocol::Disk::fresh);
+  sandbox::LaunchPlan left = plan_on(guest_protocol::Disk::fresh);
+  for (const sandbox::LaunchPlan* plan : {&claimed, &std::as_const(left)}) {
+    const ReceivedFds fds = launch(*plan);
+    const int error = plan == &claimed ? ask_disk(LauncherOperation::claim_disk, plan->id.data()) : 0;
+    EXPECT_EQ(error, 0);
+    destroy(answer_.serial, 1);
+  }
+  EXPECT_EQ(ask_copy(claimed.id.data(), "snp_aaaaaaaaaaaaaaaaaaaa"), 0);
+  EXPECT_EQ(ask_copy(claimed.id.data(), "snp_aaaaaaaaaaaaaaaaaaaa"), EEXIST);
+  EXPECT_EQ(ask_disk(LauncherOperation::claim_disk, "snp_aaaaaaaaaaaaaaaaaaaa"), 0);
+  EXPECT_EQ(ask_copy(claimed.id.data(), "snp_baaaaaaaaaaaaaaaaaaa"), 0);
+  EXPECT_EQ(ask_disk(LauncherOperation::sweep_disks, ""), 0);
+  left.disk = guest_protocol::Disk::existing;
+  EXPECT_EQ(ask(left).error, ENOENT);
+  EXPECT_EQ(ask_disk(LauncherOperation::next_disk, "snp_"), 0);
+  EXPECT_EQ(listed_, "snp_aaaaaaaaaaaaaaaaaaaa");
+  EXPECT_EQ(ask_disk(LauncherOperation::next_disk, "snp_aaaaaaaaaaaaaaaaaaaa"), 0);
+  EXPECT_EQ(listed_, "");
+  EXPECT_EQ(ask_copy("snp_aaaaaaaaaaaaaaaaaaaa", claimed.id.data(), 1), 0);
+  sandbox::LaunchPlan existing = claimed;
+  existing.disk = guest_protocol::Disk::existing;
+  const ReceivedFds fds = launch(existing);
+}
+
 TEST_F(HostileDaemon, CannotMountADirectoryThatNobodyHandedOver) {
   sandbox::LaunchPlan plan = good_plan();
   plan.mount_count = 1;

@@ -1,4 +1,4 @@
-#include "store/sandbox_table.h"
+#include "store/records.h"
 
 #include <array>
 #include <cstdlib>
@@ -7,15 +7,17 @@
 
 #include <gmock/gmock.h>
 
+#include "store/packed_map.h"
+
 namespace lmsb::store {
 namespace {
 
 using testing::HasSubstr;
 
-class SandboxTableTest : public testing::Test {
+class RecordsTest : public testing::Test {
  protected:
-  SandboxTableTest() { path_ = std::string(::mkdtemp(name_.data())) + "/sandboxes.db"; }
-  ~SandboxTableTest() override { std::filesystem::remove_all(name_.data()); }
+  RecordsTest() { path_ = std::string(::mkdtemp(name_.data())) + "/sandboxes.db"; }
+  ~RecordsTest() override { std::filesystem::remove_all(name_.data()); }
 
   static SandboxRow some_row(const std::string& id) {
     SandboxRow row;
@@ -45,18 +47,18 @@ class SandboxTableTest : public testing::Test {
   std::string path_;
 };
 
-TEST_F(SandboxTableTest, WhatWasPutIsFoundByTheNextThatOpensIt) {
+TEST_F(RecordsTest, WhatWasPutIsFoundByTheNextThatOpensIt) {
   const SandboxRow row = some_row("aaaaaaaaaaaaaaaaaaaa");
   {
-    auto table = SandboxTable::open(path_);
+    auto table = Records::open(path_);
     ASSERT_TRUE(table.ok()) << table.error().message();
-    EXPECT_TRUE(table->is_new());
-    ASSERT_TRUE(table->put(row).ok());
+    EXPECT_TRUE((*table)->is_new());
+    ASSERT_TRUE((*table)->sandboxes().put(row).ok());
   }
-  auto table = SandboxTable::open(path_);
+  auto table = Records::open(path_);
   ASSERT_TRUE(table.ok());
-  EXPECT_FALSE(table->is_new());
-  const auto all = table->all();
+  EXPECT_FALSE((*table)->is_new());
+  const auto all = (*table)->sandboxes().all();
   ASSERT_TRUE(all.ok());
   ASSERT_EQ(all->size(), 1U);
   const SandboxRow& found = all->front();
@@ -68,55 +70,55 @@ TEST_F(SandboxTableTest, WhatWasPutIsFoundByTheNextThatOpensIt) {
   EXPECT_EQ(found.at_idle, "stop");
   EXPECT_EQ(found.ends_at_ms, row.ends_at_ms);
   EXPECT_TRUE(found.has_mounts);
-  EXPECT_FALSE(found.is_lost);
+  EXPECT_FALSE(found.is_removed);
 }
 
-TEST_F(SandboxTableTest, ARowTakesThePlaceOfTheOneBefore) {
-  auto table = SandboxTable::open(path_);
+TEST_F(RecordsTest, ARowTakesThePlaceOfTheOneBefore) {
+  auto table = Records::open(path_);
   ASSERT_TRUE(table.ok());
   SandboxRow row = some_row("aaaaaaaaaaaaaaaaaaaa");
-  ASSERT_TRUE(table->put(row).ok());
+  ASSERT_TRUE((*table)->sandboxes().put(row).ok());
   row.name = "";
   row.ends_at_ms.reset();
-  ASSERT_TRUE(table->put(row).ok());
-  const auto all = table->all();
+  ASSERT_TRUE((*table)->sandboxes().put(row).ok());
+  const auto all = (*table)->sandboxes().all();
   ASSERT_EQ(all->size(), 1U);
   EXPECT_EQ(all->front().name, "");
   EXPECT_EQ(all->front().ends_at_ms, std::nullopt);
-  ASSERT_TRUE(table->erase(row.id).ok());
-  ASSERT_TRUE(table->erase(row.id).ok());
-  EXPECT_TRUE(table->all()->empty());
+  ASSERT_TRUE((*table)->sandboxes().erase(row.id).ok());
+  ASSERT_TRUE((*table)->sandboxes().erase(row.id).ok());
+  EXPECT_TRUE((*table)->sandboxes().all()->empty());
 }
 
-TEST_F(SandboxTableTest, OneProcessHasItAtATime) {
-  const auto table = SandboxTable::open(path_);
+TEST_F(RecordsTest, OneProcessHasItAtATime) {
+  const auto table = Records::open(path_);
   ASSERT_TRUE(table.ok());
-  const auto second = SandboxTable::open(path_);
+  const auto second = Records::open(path_);
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().code(), ErrorCode::already_exists);
 }
 
-TEST_F(SandboxTableTest, AFileThatIsNoDatabaseIsRefusedAndLeftAsItIs) {
+TEST_F(RecordsTest, AFileThatIsNoDatabaseIsRefusedAndLeftAsItIs) {
   std::ofstream(path_)
       << "something else, long enough to be read as the header of a database, and then some more of it";
-  const auto table = SandboxTable::open(path_);
+  const auto table = Records::open(path_);
   ASSERT_FALSE(table.ok());
   EXPECT_EQ(table.error().slug(), "database_damaged");
   EXPECT_THAT(table.error().message(), HasSubstr(path_));
   EXPECT_GT(std::filesystem::file_size(path_), 90U);
 }
 
-TEST_F(SandboxTableTest, ADatabaseOfALaterVersionIsRefused) {
+TEST_F(RecordsTest, ADatabaseOfALaterVersionIsRefused) {
   {
-    constexpr std::array kLater = {"CREATE TABLE a (x);", "CREATE TABLE b (x);"};
+    constexpr std::array kLater = {"CREATE TABLE a (x);", "CREATE TABLE b (x);", "CREATE TABLE c (x);"};
     ASSERT_TRUE(Database::open(path_, kLater).ok());
   }
-  const auto table = SandboxTable::open(path_);
+  const auto table = Records::open(path_);
   ASSERT_FALSE(table.ok());
   EXPECT_EQ(table.error().slug(), "database_newer");
 }
 
-TEST_F(SandboxTableTest, AnUpgradeIsOneStepAndKeepsACopyOfWhatWas) {
+TEST_F(RecordsTest, AnUpgradeIsOneStepAndKeepsACopyOfWhatWas) {
   constexpr std::array kFirst = {"CREATE TABLE a (x); INSERT INTO a VALUES (1);"};
   constexpr std::array kBroken = {kFirst[0], "CREATE TABLE b (x); INSERT INTO nothing VALUES (1);"};
   constexpr std::array kSecond = {kFirst[0], "CREATE TABLE b (x);"};
@@ -131,6 +133,48 @@ TEST_F(SandboxTableTest, AnUpgradeIsOneStepAndKeepsACopyOfWhatWas) {
   ASSERT_TRUE(rows.ok());
   EXPECT_TRUE(*rows->step());
   EXPECT_EQ(rows->number(), 1);
+}
+
+TEST_F(RecordsTest, SnapshotsAreKeptBesideTheSandboxes) {
+  SnapshotRow row;
+  row.id = "snp_aaaaaaaaaaaaaaaaaaaa";
+  row.name = "before";
+  row.sandbox = "aaaaaaaaaaaaaaaaaaaa";
+  row.env = {{"A", "1"}};
+  row.disk_bytes = 1ULL << 33;
+  row.processes = 7;
+  {
+    auto records = Records::open(path_);
+    ASSERT_TRUE(records.ok());
+    ASSERT_TRUE((*records)->snapshots().put(row).ok());
+  }
+  auto records = Records::open(path_);
+  ASSERT_TRUE(records.ok());
+  const auto all = (*records)->snapshots().all();
+  ASSERT_TRUE(all.ok());
+  ASSERT_EQ(all->size(), 1U);
+  EXPECT_EQ(all->front().sandbox, row.sandbox);
+  EXPECT_EQ(all->front().env, row.env);
+  EXPECT_EQ(all->front().disk_bytes, row.disk_bytes);
+  EXPECT_EQ(all->front().processes, 7U);
+  EXPECT_TRUE((*records)->sandboxes().all()->empty());
+  ASSERT_TRUE((*records)->snapshots().erase(row.id).ok());
+  EXPECT_TRUE((*records)->snapshots().all()->empty());
+}
+
+TEST_F(RecordsTest, WhatIsNoMapIsSaidToBeDamaged) {
+  {
+    auto records = Records::open(path_);
+    ASSERT_TRUE((*records)->sandboxes().put(some_row("aaaaaaaaaaaaaaaaaaaa")).ok());
+  }
+  {
+    auto database = Database::open(path_, std::array<const char*, 2>{"", ""});
+    ASSERT_TRUE(database->run("UPDATE sandboxes SET env = 'x'").ok());
+  }
+  auto records = Records::open(path_);
+  const auto all = (*records)->sandboxes().all();
+  ASSERT_FALSE(all.ok());
+  EXPECT_EQ(all.error().slug(), "database_damaged");
 }
 
 TEST(PackedMap, OctetsThatAreNoMapAreNone) {

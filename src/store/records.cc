@@ -1,0 +1,31 @@
+#include "store/records.h"
+
+#include <array>
+
+namespace lmsb::store {
+namespace {
+
+constexpr std::array kMigrations = {
+    // 1: sandboxes
+    "CREATE TABLE sandboxes ("
+    " id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, image TEXT NOT NULL, image_digest TEXT NOT NULL,"
+    " created_at TEXT NOT NULL, workdir TEXT NOT NULL, env BLOB NOT NULL, labels BLOB NOT NULL,"
+    " memory_bytes INTEGER NOT NULL, disk_bytes INTEGER NOT NULL, cpu_millis INTEGER NOT NULL,"
+    " processes INTEGER NOT NULL, timeout_ms INTEGER NOT NULL, idle_ms INTEGER NOT NULL,"
+    " at_timeout TEXT NOT NULL, at_idle TEXT NOT NULL, ends_at_ms INTEGER, has_mounts INTEGER NOT NULL,"
+    " is_removed INTEGER NOT NULL) WITHOUT ROWID;",
+    // 2: snapshots
+    "CREATE TABLE snapshots ("
+    " id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, sandbox TEXT NOT NULL, image TEXT NOT NULL,"
+    " image_digest TEXT NOT NULL, created_at TEXT NOT NULL, workdir TEXT NOT NULL, env BLOB NOT NULL,"
+    " memory_bytes INTEGER NOT NULL, disk_bytes INTEGER NOT NULL, cpu_millis INTEGER NOT NULL,"
+    " processes INTEGER NOT NULL) WITHOUT ROWID;"};
+
+}  // namespace
+
+Result<std::unique_ptr<Records>> Records::open(const std::string& path) {
+  LMSB_TRY(Database database, Database::open(path, kMigrations));
+  return std::unique_ptr<Records>(new Records(std::move(database)));
+}
+
+}  // namespace lmsb::store

@@ -1,0 +1,55 @@
+#include "store/snapshot_table.h"
+
+#include <utility>
+
+#include "store/packed_map.h"
+
+namespace lmsb::store {
+namespace {
+
+// As many parameters as the table has columns.
+constexpr const char* kPut = "INSERT OR REPLACE INTO snapshots VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)";
+
+Result<SnapshotRow> read_row(Statement& from) {
+  SnapshotRow row;
+  for (std::string* text :
+       {&row.id, &row.owner, &row.name, &row.sandbox, &row.image, &row.image_digest, &row.created_at, &row.workdir})
+    *text = from.text();
+  LMSB_TRY(row.env, from.map());
+  row.memory_bytes = static_cast<std::uint64_t>(from.number());
+  row.disk_bytes = static_cast<std::uint64_t>(from.number());
+  row.cpu_millis = static_cast<std::uint32_t>(from.number());
+  row.processes = static_cast<std::uint32_t>(from.number());
+  return row;
+}
+
+}  // namespace
+
+Status SnapshotTable::put(const SnapshotRow& row) {
+  LMSB_TRY(Statement put, database_->prepare(kPut));
+  for (const std::string* text :
+       {&row.id, &row.owner, &row.name, &row.sandbox, &row.image, &row.image_digest, &row.created_at, &row.workdir})
+    put.bind(*text);
+  put.bind(pack(row.env));
+  put.bind(static_cast<std::int64_t>(row.memory_bytes)).bind(static_cast<std::int64_t>(row.disk_bytes));
+  put.bind(row.cpu_millis).bind(row.processes);
+  return put.finish();
+}
+
+Status SnapshotTable::erase(const std::string& id) {
+  LMSB_TRY(Statement erase, database_->prepare("DELETE FROM snapshots WHERE id = ?"));
+  return erase.bind(id).finish();
+}
+
+Result<std::vector<SnapshotRow>> SnapshotTable::all() {
+  LMSB_TRY(Statement rows, database_->prepare("SELECT * FROM snapshots ORDER BY id"));
+  std::vector<SnapshotRow> all;
+  LMSB_TRY(bool more, rows.step());
+  while (more) {
+    LMSB_TRY(all.emplace_back(), read_row(rows));
+    LMSB_TRY(more, rows.step());
+  }
+  return all;
+}
+
+}  // namespace lmsb::store

@@ -145,6 +145,7 @@ struct HealthReport {
 class ProcessService;  // control/process_service.h
 class CommandStream;   // the same
 class Files;           // control/files.h
+class PortService;     // control/port_service.h
 
 // The interface that server/ programs against; EngineControl (control/engine.h) is the real one.
 class Control {
@@ -203,6 +204,9 @@ class Control {
 
   // The files of kept sandboxes. Lives as long as this.
   virtual Files& files() = 0;
+
+  // What listens in kept sandboxes. Lives as long as this.
+  virtual PortService& ports() = 0;
 
   // The launch plan of a one-shot, printed; nothing is started.
   virtual Result<std::string> plan_text(const OneShot& request) = 0;

@@ -88,6 +88,7 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                LMSB_TRY(auto visit, registry_.visit(who, id_or_name));
                return FileHome{std::move(visit.sandbox), visit.defaults->workdir, std::move(visit.use)};
              }),
+      ports_(loop, registry_),
       kept_limits_(created_defaults()) {
   set_policy(options_.policy);
 }

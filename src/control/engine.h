@@ -16,6 +16,7 @@
 #include "control/lifecycle.h"
 #include "control/model_service.h"
 #include "control/policy.h"
+#include "control/ports.h"
 #include "control/processes.h"
 #include "control/registry.h"
 #include "control/sandbox_files.h"
@@ -75,6 +76,7 @@ class Engine final : public Control {
   io::Task<ModelAnswer> ask_model(Principal who, ModelRequest request) override;
   io::Task<UpstreamAnswer> ask_upstream(Principal who, std::string prompt) override;
   Files& files() override { return files_; }
+  PortService& ports() override { return ports_; }
   Result<std::string> plan_text(const OneShot& request) override;
   Info info() override;
   HealthReport health() override;
@@ -119,6 +121,7 @@ class Engine final : public Control {
   Lifecycle lifecycle_;
   Processes processes_;
   SandboxFiles files_;
+  Ports ports_;
   Limits kept_limits_;
   int landlock_abi_ = 0;
   bool ready_ = false;

@@ -9,6 +9,7 @@
 
 #include "guest/command.h"
 #include "guest/file_program.h"
+#include "guest/port_list.h"
 #include "guest/posture.h"
 #include "guest/terminal.h"
 #include "os/message_socket.h"
@@ -109,6 +110,7 @@ int take_stdin(ReceivedFds& fds, bool is_terminal) {
     case Program::save: ::_exit(parsed.argv[1] == nullptr ? EINVAL : run_save(parsed.argv[0], parsed.argv[1]));
     case Program::connect: ::_exit(run_connect(parsed.argv[0]));
     case Program::files: run_files(parsed.argv.data());
+    case Program::ports: ::_exit(run_ports());
   }
   give_up(socket, Step::command_exec, EINVAL);
 }
@@ -120,7 +122,7 @@ bool parse_start(char* buffer, std::size_t size, ParsedStart& parsed) {
   if (size < sizeof header) return false;
   std::memcpy(&header, buffer, sizeof header);
   if (header.body_size != size - sizeof header || header.body_size > guest_protocol::kMaxBody) return false;
-  if (header.program > Program::files || header.argc == 0) return false;
+  if (header.program > Program::ports || header.argc == 0) return false;
   parsed.program = header.program;
   parsed.has_terminal = header.columns != 0;
   char* at = buffer + sizeof header;

@@ -131,7 +131,7 @@ bool is_disk_full() {
 }  // namespace
 
 Server::Server(int channel, const Builder& builder, bool keep_standby)
-    : channel_(channel), builder_(builder), keep_standby_(keep_standby), kept_(channel) {}
+    : channel_(channel), builder_(builder), keep_standby_(keep_standby), kept_(channel), ports_(channel) {}
 
 int Server::prepare(Step& failed) {
   failed = Step::standby;
@@ -155,14 +155,19 @@ bool Server::send_ready() {
 }
 
 void Server::run() {
-  std::array<pollfd, 4> waits = {
-      {{channel_, POLLIN, 0}, {children_.get(), POLLIN, 0}, {timer_.get(), POLLIN, 0}, {-1, POLLIN, 0}}};
+  std::array<pollfd, 5> waits = {{{channel_, POLLIN, 0},
+                                  {children_.get(), POLLIN, 0},
+                                  {timer_.get(), POLLIN, 0},
+                                  {-1, POLLIN, 0},
+                                  {-1, POLLIN, 0}}};
   for (;;) {
     waits[3].fd = kept_.events();
+    waits[4].fd = ports_.events();
     if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) return;
     if ((waits[1].revents & POLLIN) != 0) handle_children();
     if ((waits[2].revents & POLLIN) != 0) handle_deadlines();
     if ((waits[3].revents & POLLIN) != 0) kept_.handle_events();
+    if ((waits[4].revents & POLLIN) != 0) ports_.handle_events();
     if ((waits[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && !handle_message()) return;
     if (keep_standby_ && standby_.pid < 0) make_standby();
   }
@@ -191,6 +196,8 @@ bool Server::handle_message() {
       return with_message<guest_protocol::ReadOutput>(size, [&](const auto& r) { kept_.read_output(r); });
     case Kind::write_stdin: return handle_write(size);
     case Kind::resize: return with_message<guest_protocol::Resize>(size, [&](const auto& r) { kept_.resize(r); });
+    case Kind::connect_port:
+      return with_message<guest_protocol::ConnectPort>(size, [&](const auto& r) { handle_connect(r); });
     case Kind::forget: return handle_forget(header.sequence), true;
     default: return false;
   }
@@ -208,6 +215,12 @@ bool Server::handle_write(std::size_t size) {
 void Server::handle_forget(std::uint32_t sequence) {
   if (const UniqueFd cgroup = open_tree(sequence)) kill_tree(cgroup.get());
   kept_.forget(sequence);
+}
+
+void Server::handle_connect(const guest_protocol::ConnectPort& request) {
+  const std::uint64_t before = ports_.first_deadline_ms();
+  ports_.connect(request, now_ms());
+  if (ports_.first_deadline_ms() != before) arm_timer();
 }
 
 bool Server::handle_start(std::size_t size, ReceivedFds& fds) {
@@ -361,11 +374,12 @@ void Server::handle_deadlines() {
     command.timed_out = true;
     kill_tree(command.cgroup.get());
   }
+  ports_.handle_deadlines(now);
   arm_timer();
 }
 
 void Server::arm_timer() {
-  std::uint64_t first = 0;
+  std::uint64_t first = ports_.first_deadline_ms();
   for (const Running& command : running_)
     if (command.pid >= 0 && command.deadline_ms != 0 && (first == 0 || command.deadline_ms < first))
       first = command.deadline_ms;

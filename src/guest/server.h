@@ -11,6 +11,7 @@
 #include "guest/build.h"
 #include "guest/command.h"
 #include "guest/kept.h"
+#include "guest/ports.h"
 #include "guest/slots.h"
 
 namespace lmsb::guest {
@@ -50,6 +51,7 @@ class Server {
   UniqueFd open_tree(std::uint32_t sequence);
   bool handle_write(std::size_t size);
   void handle_forget(std::uint32_t sequence);
+  void handle_connect(const guest_protocol::ConnectPort& request);
   void handle_children();
   void make_standby();
   void handle_deadlines();
@@ -71,6 +73,7 @@ class Server {
   UniqueFd timer_;
   Slots<Running, guest_protocol::kMaxProcesses> running_;
   Kept kept_;
+  Ports ports_;
   struct Lingering {
     std::uint32_t sequence;
     std::uint32_t cgroup_number;

@@ -83,6 +83,7 @@ void ChannelState::close() {
   watch.cancel();
   changed.notify_all();
   owed.clear();
+  end_ports();
   (void)::shutdown(socket.get(), SHUT_RDWR);  // the reader's task may hold the descriptor a moment longer
   for (const auto& [sequence, weak] : std::exchange(processes, {}))
     if (const auto process = weak.lock()) {
@@ -148,6 +149,11 @@ bool ChannelState::dispatch(const char* message, std::size_t size, ReceivedFds& 
     case Kind::stdin_done:
     case Kind::output:
     case Kind::output_grew: return take_kept(header.kind, message, size);
+    case Kind::port_connected: return size == sizeof header && take_port(header.sequence, fds);
+    case Kind::port_failed: {
+      guest_protocol::PortFailed value{};
+      return read_as(value, message, size) && take_port_failure(value);
+    }
     default: return false;
   }
 }

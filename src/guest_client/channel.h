@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "guest_client/port_socket.h"
 #include "guest_protocol/messages.h"
 #include "io/deadline.h"
 #include "io/task.h"
@@ -88,6 +89,10 @@ class Channel {
   Result<Process> start(const StartSpec& spec, int stdin_fd);
   // The same for a command whose output the guest keeps.
   Result<KeptProcess> start_kept(const StartSpec& spec, int stdin_fd);
+  // A connection to what listens on `port` on the sandbox's loopback. Errors: port_not_listening, port_timeout (it does
+  // not accept), resource_exhausted (too many are being made at once), unavailable (the guest is gone),
+  // deadline_exceeded (it does not answer), cancelled.
+  io::Task<PortSocket> connect_port(std::uint16_t port);
   // Ends the conversation: whoever waits for something of it gets `lost` or unavailable. For a sandbox that is to end,
   // whatever its guest does. More than once is well.
   void close();

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include <boost/asio/io_context.hpp>
 
@@ -47,6 +48,15 @@ struct ProcessState {
   std::optional<int> written;  // errno of the write in progress, once it is done
 };
 
+// A connection to a port that is being made.
+struct Connecting {
+  explicit Connecting(boost::asio::io_context& loop) : answered(loop) {}
+  bool is_answered() const { return socket || error != 0; }
+  UniqueFd socket;
+  std::int32_t error = 0;
+  io::Event answered;
+};
+
 struct ChannelState {
   ChannelState(boost::asio::io_context& l, UniqueFd s)
       : loop(l), socket(std::move(s)), watch(l.get_executor(), socket), changed(l) {}
@@ -62,7 +72,9 @@ struct ChannelState {
   io::Event changed;
   std::uint32_t next_sequence = 1;
   std::map<std::uint32_t, std::weak_ptr<ProcessState>> processes;
-  std::deque<std::string> owed;  // messages that wait for room: a few of each process at most
+  std::map<std::uint32_t, Connecting*> connecting;  // each of whoever waits for it
+  std::set<int> port_sockets;                       // of the PortSockets that live, which own them
+  std::deque<std::string> owed;                     // messages that wait for room: a few of each process at most
 
   void close();
   // Takes one message of the guest's. False for what no guest of ours sends.
@@ -91,6 +103,10 @@ struct ChannelState {
   }
 
  private:
+  void end_ports();
+  // Both false for what no guest of ours sends.
+  bool take_port(std::uint32_t sequence, ReceivedFds& fds);
+  bool take_port_failure(const guest_protocol::PortFailed& told);
   static io::Always<void> watch_room(std::shared_ptr<ChannelState> self);
   static void owe(const std::shared_ptr<ChannelState>& self, std::string message);
   bool take_started(const std::shared_ptr<ProcessState>& process, const guest_protocol::Started& started,

@@ -14,6 +14,7 @@ namespace lmsb::guest_protocol {
 constexpr std::size_t kMaxBody = 384 * 1024;    // arguments and environment of one command
 constexpr std::uint32_t kMaxProcesses = 1024;   // commands alive at once in a sandbox
 constexpr std::uint32_t kMaxKept = 256;         // of them, and of ended ones, those whose output the guest keeps
+constexpr std::uint32_t kMaxConnecting = 64;    // connections to ports that are being made at once
 constexpr std::uint32_t kMaxPiece = 64 * 1024;  // octets of output or input in one message
 
 enum class Kind : std::uint32_t {
@@ -21,19 +22,22 @@ enum class Kind : std::uint32_t {
   start = 1,  // StartRequest + body; descriptor 0, if any, is the command's stdin
   kill = 2,   // KillRequest
   // ... of a command with Output::kept, by its sequence, until it is forgotten
-  write_stdin = 3,  // WriteStdin + data
-  read_output = 4,  // ReadOutput
-  resize = 6,       // Resize: of a command with a terminal
-  forget = 5,       // Header only: its output is not wanted any more; killed if it is alive
+  write_stdin = 3,   // WriteStdin + data
+  read_output = 4,   // ReadOutput
+  resize = 6,        // Resize: of a command with a terminal
+  forget = 5,        // Header only: its output is not wanted any more; killed if it is alive
+  connect_port = 7,  // ConnectPort
   // guest → daemon
-  ready = 64,         // Ready: the sandbox stands
-  failed = 65,        // Failed: the launch failed; the guest ends
-  started = 66,       // Started; descriptors: read ends of stdout and stderr
-  start_failed = 67,  // StartFailed
-  exited = 68,        // Exited
-  stdin_done = 69,    // StdinDone: the answer to write_stdin
-  output = 70,        // OutputPiece + data: the answer to read_output
-  output_grew = 71,   // OutputGrew: there is more where a read found nothing
+  ready = 64,           // Ready: the sandbox stands
+  failed = 65,          // Failed: the launch failed; the guest ends
+  started = 66,         // Started; descriptors: read ends of stdout and stderr
+  start_failed = 67,    // StartFailed
+  exited = 68,          // Exited
+  stdin_done = 69,      // StdinDone: the answer to write_stdin
+  output = 70,          // OutputPiece + data: the answer to read_output
+  output_grew = 71,     // OutputGrew: there is more where a read found nothing
+  port_connected = 72,  // Header only; descriptor: the connection
+  port_failed = 73,     // PortFailed
 };
 
 // Where what a command writes goes.
@@ -54,6 +58,7 @@ enum class Program : std::uint32_t {
   save,     // write stdin to the file argv[0], at most argv[1] octets; exit status 0: that was all
   connect,  // connect to the unix socket named argv[0], send it stdin, and write what it answers to stdout
   files,    // carry out the file operation argv[0] (file_records.h)
+  ports,    // write what listens for TCP connections to stdout (port_records.h)
 };
 
 struct Header {
@@ -145,6 +150,17 @@ struct OutputPiece {
 struct OutputGrew {
   Header header;
   Stream stream;
+};
+
+// Connect to what listens on that port of the sandbox's loopback. Answered once; kMaxConnecting at a time.
+struct ConnectPort {
+  Header header;
+  std::uint32_t port;
+};
+
+struct PortFailed {
+  Header header;
+  std::int32_t error;  // ECONNREFUSED: nothing listens; ETIMEDOUT: it does not accept; EAGAIN: too many at once
 };
 
 struct StartFailed {

@@ -25,6 +25,8 @@ class AnswerReader {
   bool has_head() const { return parser_.stage() == Stage::body || is_complete(); }
   bool is_complete() const { return parser_.stage() == Stage::complete; }
   Response& response() { return parser_.response(); }
+  // What came behind the answer.
+  std::string rest() const { return buffer_.substr(0, filled_); }
 
  private:
   Status check() const;

@@ -24,7 +24,8 @@ bool is_safe(std::string_view text, bool allow_space) {
 }
 
 Result<std::string> to_wire(const ClientRequest& request, const std::string& host) {
-  bool safe = is_safe(request.method, false) && is_safe(request.target, false) && is_safe(host, false);
+  bool safe = is_safe(request.method, false) && is_safe(request.target, false) && is_safe(host, false) &&
+              is_safe(request.upgrade, false);
   std::string out = request.method + " " + request.target + " HTTP/1.1\r\nHost: " + host + "\r\n";
   for (const auto& [name, value] : request.headers.fields()) {
     safe = safe && !name.empty() && is_safe(name, false) && is_safe(value, true);
@@ -37,7 +38,8 @@ Result<std::string> to_wire(const ClientRequest& request, const std::string& hos
   } else if (!request.body.empty() || request.method == "POST" || request.method == "PUT") {
     out += "Content-Length: " + std::to_string(request.body.size()) + "\r\n";
   }
-  return out + "Connection: close\r\n\r\n";
+  if (request.upgrade.empty()) return out + "Connection: close\r\n\r\n";
+  return out + "Connection: Upgrade\r\nUpgrade: " + request.upgrade + "\r\n\r\n";
 }
 
 // A server may refuse a large body by answering before it has read it: then the answer says more than the error.

@@ -4,6 +4,7 @@
 // URLs, certificates verified.
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -13,6 +14,7 @@
 #include "http/message.h"
 #include "io/deadline.h"
 #include "io/task.h"
+#include "io/tunnel.h"
 
 namespace boost::asio {
 class io_context;
@@ -40,6 +42,7 @@ struct ClientRequest {
   std::string target = "/";
   Headers headers;  // Host, Content-Length and (with a body) Content-Type application/json are added
   std::string body;
+  std::string upgrade;                 // of open_upgrade(): what is to be spoken instead of HTTP
   std::shared_ptr<BodySource> source;  // of open_stream(): sent in chunks instead of `body`, as it comes
   // Connect, send and the whole answer. Of open_stream() its head; with a source this much for all before it, for each
   // of its pieces to be taken, and for what comes behind it.
@@ -63,6 +66,14 @@ struct StreamedAnswer {
 // deadline_exceeded (silent for too long), resource_exhausted (longer than max_body), invalid_argument (not HTTP),
 // cancelled.
 io::Task<StreamedAnswer> open_stream(Endpoint endpoint, ClientRequest request);
+
+// A connection on which HTTP is over, or what the server answered instead.
+struct UpgradeOpening {
+  std::optional<io::TunnelEnd> connection;
+  Response refusal;
+};
+// Asks to speak `request.upgrade` on the connection. Errors: as fetch(); unsupported for https://.
+io::Task<UpgradeOpening> open_upgrade(Endpoint endpoint, ClientRequest request);
 
 // The octets of a request for `host`. Errors: invalid_argument (a control character where none may be).
 Result<std::string> to_octets(const ClientRequest& request, const std::string& host);

@@ -27,8 +27,12 @@ std::size_t Headers::count(std::string_view name) const {
 }
 
 void Headers::set(std::string_view name, std::string value) {
-  std::erase_if(fields_, [&](const Field& field) { return same_name(field.first, name); });
+  remove(name);
   fields_.emplace_back(name, std::move(value));
+}
+
+void Headers::remove(std::string_view name) {
+  std::erase_if(fields_, [&](const Field& field) { return same_name(field.first, name); });
 }
 
 void Headers::add(std::string_view name, std::string value) { fields_.emplace_back(name, std::move(value)); }

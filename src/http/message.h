@@ -27,6 +27,7 @@ class Headers {
   std::size_t count(std::string_view name) const;
   void set(std::string_view name, std::string value);  // replaces all of that name
   void add(std::string_view name, std::string value);
+  void remove(std::string_view name);  // all of that name
   const std::vector<Field>& fields() const { return fields_; }
 
  private:

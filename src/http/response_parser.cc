@@ -88,7 +88,8 @@ struct ResponseParser::Impl {
     }
   }
 
-  bool is_interim() const { return reader->is_done() && response.status / 100 == 1; }
+  // 101 is the last that is said by HTTP on that connection.
+  bool is_interim() const { return reader->is_done() && response.status / 100 == 1 && response.status != 101; }
 
   ParserLimits limits;
   bool bodyless;

@@ -9,6 +9,8 @@ namespace {
 
 bool is_name(std::string_view segment) { return segment.size() > 2 && segment.front() == '{' && segment.back() == '}'; }
 
+bool is_rest(std::string_view segment) { return is_name(segment) && segment.ends_with("...}"); }
+
 // "/a/{id}/" -> "a", "{id}", "".
 template <class Text>
 std::vector<Text> split(std::string_view path) {
@@ -22,16 +24,24 @@ std::vector<Text> split(std::string_view path) {
   }
 }
 
+std::size_t offset_in(std::string_view path, std::string_view segment) {
+  return static_cast<std::size_t>(segment.data() - path.data());
+}
+
 bool matches(const std::vector<std::string>& pattern, const std::vector<std::string_view>& path) {
+  const bool has_rest = is_rest(pattern.back());
+  const std::size_t size = pattern.size() - (has_rest ? 1 : 0);
+  if (has_rest ? path.size() < pattern.size() : path.size() != pattern.size()) return false;
   return std::equal(
-      pattern.begin(), pattern.end(), path.begin(), path.end(),
+      pattern.begin(), pattern.begin() + static_cast<std::ptrdiff_t>(size), path.begin(),
       [](const std::string& want, std::string_view is) { return is_name(want) ? !is.empty() : want == is; });
 }
 
 // Whether `a` is the more literal of two patterns that match the same path.
 bool goes_before(const std::vector<std::string>& a, const std::vector<std::string>& b) {
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (is_name(a[i]) != is_name(b[i])) return !is_name(a[i]);
+  const auto rank = [](const std::string& segment) { return is_rest(segment) ? 2 : is_name(segment) ? 1 : 0; };
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    if (rank(a[i]) != rank(b[i])) return rank(a[i]) < rank(b[i]);
   }
   return false;
 }
@@ -65,9 +75,13 @@ const Router::Named* Router::find_named(std::string_view path, std::map<std::str
     if (!matches(candidate.segments, segments)) continue;
     if (best == nullptr || goes_before(candidate.segments, best->segments)) best = &candidate;
   }
-  for (std::size_t i = 0; best != nullptr && i < segments.size(); ++i) {
+  for (std::size_t i = 0; best != nullptr && i < best->segments.size(); ++i) {
     const std::string& name = best->segments[i];
-    if (is_name(name)) params[name.substr(1, name.size() - 2)] = std::string(segments[i]);
+    if (is_rest(name)) {
+      params[name.substr(1, name.size() - 5)] = std::string(path.substr(offset_in(path, segments[i])));
+    } else if (is_name(name)) {
+      params[name.substr(1, name.size() - 2)] = std::string(segments[i]);
+    }
   }
   return best;
 }

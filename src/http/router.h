@@ -1,6 +1,7 @@
 #pragma once
 // Router: which handler answers which method and path. Patterns are literal segments and `{name}` for one segment that
-// is not empty; a literal segment goes before a name. HEAD is answered by GET's handler where it has none of its own
+// is not empty; at the end `{name...}` for all the rest, slashes included, which may be empty. A literal segment goes
+// before a name, and that before a rest. HEAD is answered by GET's handler where it has none of its own
 // (the server leaves the body out). Filled at start, then only read.
 #include <functional>
 #include <map>
@@ -31,9 +32,9 @@ class Router {
   const std::vector<Route>& routes() const { return routes_; }
 
   struct Match {
-    const Route* route = nullptr;  // nullptr: nothing at that path, or not for that method
-    std::map<std::string, std::string> params;
-    std::vector<std::string> allowed_methods;  // of that path, for 405's Allow; empty: 404
+    const Route* route = nullptr;               // nullptr: nothing at that path, or not for that method
+    std::map<std::string, std::string> params;  // by name, without the dots of a rest
+    std::vector<std::string> allowed_methods;   // of that path, for 405's Allow; empty: 404
   };
   Match match(std::string_view method, std::string_view path) const;
 

@@ -66,5 +66,24 @@ TEST_F(RouterTest, FindsNothingForWhatIsNotAPath) {
   EXPECT_EQ(pattern("OPTIONS", "*"), "");
 }
 
+TEST(RouterRest, TakesAllThatIsLeft) {
+  Router router;
+  router.add("GET", "/x/{id}/{path...}", nobody());
+  router.add("GET", "/x/{id}/one", nobody());
+  router.add("GET", "/x/{id}/{name}", nobody());
+  const auto rest = [&router](std::string_view path) {
+    const auto match = router.match("GET", path);
+    return match.route == nullptr
+               ? "none"
+               : match.route->pattern + " " + (match.params.contains("path") ? match.params.at("path") : "");
+  };
+  EXPECT_EQ(rest("/x/7/a/b//c/"), "/x/{id}/{path...} a/b//c/");
+  EXPECT_EQ(rest("/x/7/"), "/x/{id}/{path...} ");
+  EXPECT_EQ(rest("/x/7/one"), "/x/{id}/one ");
+  EXPECT_EQ(rest("/x/7/two"), "/x/{id}/{name} ");
+  EXPECT_EQ(rest("/x/7"), "none");
+  EXPECT_EQ(rest("/x//one/two"), "none");
+}
+
 }  // namespace
 }  // namespace lmsb::http

@@ -19,6 +19,7 @@
 
 #include "base/text.h"
 #include "http/client_wire.h"
+#include "http/hop_headers.h"
 #include "http/upgrade.h"
 #include "io/alarm.h"
 #include "io/error.h"
@@ -65,23 +66,6 @@ Error to_error(const boost::system::error_code& error, Bytes max_message) {
   }
   if (error == asio::error::operation_aborted) return Error(ErrorCode::cancelled, "WebSocket: cancelled");
   return Error(ErrorCode::unavailable, "WebSocket: " + error.message());
-}
-
-// Whether one of the comma-separated items is `token`.
-bool lists(std::string_view items, std::string_view token) {
-  while (!items.empty()) {
-    std::string_view item = items.substr(0, items.find(','));
-    items.remove_prefix(std::min(item.size() + 1, items.size()));
-    item.remove_prefix(std::min(item.find_first_not_of(" \t"), item.size()));
-    if (same_name(item.substr(0, item.find_first_of(" \t")), token)) return true;
-  }
-  return false;
-}
-
-bool lists(const Headers& headers, std::string_view name, std::string_view token) {
-  return std::any_of(headers.fields().begin(), headers.fields().end(), [&](const Headers::Field& field) {
-    return same_name(field.first, name) && lists(field.second, token);
-  });
 }
 
 bool is_key(std::string_view key) {

@@ -71,6 +71,11 @@ Always<bool> is_cancelled() {
 
 Always<void> forget_cancellation() { co_await asio::this_coro::reset_cancellation_state(); }
 
+Always<asio::io_context*> this_loop() {
+  const auto executor = co_await asio::this_coro::executor;
+  co_return static_cast<asio::io_context*>(&asio::query(executor, asio::execution::context));
+}
+
 Task<void> sleep_until(Deadline deadline) {
   const bool cancelled = co_await is_cancelled();
   if (cancelled) co_return Error(ErrorCode::cancelled, "sleep: cancelled");

@@ -44,6 +44,8 @@ Always<bool> is_cancelled();
 // Lets the current root task wait again after it was cancelled. A second cancel() is then heard.
 Always<void> forget_cancellation();
 
+// The loop of the current task.
+Always<boost::asio::io_context*> this_loop();
 // Waits until `deadline`. Errors: cancelled.
 Task<void> sleep_until(Deadline deadline);
 

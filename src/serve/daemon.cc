@@ -18,6 +18,7 @@
 #include "control/engine.h"
 #include "control/fleet.h"
 #include "control/models.h"
+#include "http/address.h"
 #include "http/server.h"
 #include "io/blocking_pool.h"
 #include "io/spawn.h"
@@ -40,6 +41,17 @@ LogLevel log_level(const std::string& name) {
   if (name == "debug") return LogLevel::debug;
   if (name == "warning") return LogLevel::warning;
   return name == "error" ? LogLevel::error : LogLevel::info;
+}
+
+// The first one at which this machine's browsers find us; 0: none.
+std::uint16_t port_for_browsers(const std::vector<std::string>& addresses) {
+  for (const std::string& address : addresses) {
+    const auto bound = http::parse_host_port(address);
+    if (!bound.ok()) continue;
+    if (bound->host.starts_with("127.") || bound->host == "::1" || bound->host == "0.0.0.0" || bound->host == "::")
+      return bound->port;
+  }
+  return 0;
 }
 
 // What SIGHUP brought, ready to be taken up.
@@ -118,6 +130,7 @@ class Daemon {
       LMSB_CO_TRY(std::string bound, server_.listen_on(UniqueFd(fd)));
       addresses.push_back(std::move(bound));
     }
+    app_.set_listening_port(port_for_browsers(addresses));
     const group* socket_group = ::getgrnam(config_.socket_group.c_str());
     const std::string socket = config_.run_dir + "/daemon/api.sock";
     LMSB_CO_CHECK(server_.listen_unix(socket, socket_group != nullptr ? 0660 : 0600));

@@ -15,7 +15,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAnswers& answers,
+RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAnswers& answers, const Previews& previews,
                       const AppOptions& options) {
   RouteTable table;
   add_seed_routes(table, control, options.run_bash_sandbox);
@@ -26,6 +26,7 @@ RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAns
   add_exec_routes(table, control);
   add_process_routes(table, control);
   add_pty_routes(table, control);
+  add_port_routes(table, control, previews);
   add_file_routes(table, control);
   add_file_operation_routes(table, control);
   add_file_watch_routes(table, control);
@@ -95,7 +96,8 @@ struct Asked {
 struct App::State {
   State(control::Control& control, Metrics& metrics, Logger& logger, const AppOptions& options)
       : doors(options.doors),
-        table(make_table(control, metrics, answers, options)),
+        previews(control, doors),
+        table(make_table(control, metrics, answers, previews, options)),
         counts(metrics, table),
         log(logger),
         refusals(logger) {}
@@ -106,10 +108,13 @@ struct App::State {
   io::Always<http::Response> answer(http::Request request);
   Asked remember(const http::Request& request, const RouteRow* row) const;
   http::Response conclude(const Asked& asked, http::Response response);
+  void count_and_log(const Asked& asked, const http::Response& response);
+  io::Always<http::Response> answer_preview(PreviewHost place, http::Request request);
   http::Response failed(const std::string& path, const Error& error);
   http::Response refused(const http::Request& request, const Refusal& refusal);
 
   Doors doors;
+  Previews previews;
   IdempotentAnswers answers;
   RouteTable table;
   RequestMetrics counts;
@@ -134,6 +139,7 @@ std::optional<http::Response> App::State::receive(const http::Request& request, 
   if (match.row == nullptr) {
     return match.allowed_methods.empty() ? no_such_path(request) : wrong_method(request, match.allowed_methods);
   }
+  if (match.row->takes_any_body) return std::nullopt;
   if (const auto refusal = match.row->streamed_body ? doors.check_streamed_body(request) : doors.check_body(request)) {
     return error_answer(dialect_of(request.path), refusal->status, refusal->error);
   }
@@ -167,6 +173,11 @@ http::Response App::State::conclude(const Asked& asked, http::Response response)
     response.headers.set("Access-Control-Allow-Origin", asked.listed_origin);
     response.headers.set("Vary", "Origin");
   }
+  count_and_log(asked, response);
+  return response;
+}
+
+void App::State::count_and_log(const Asked& asked, const http::Response& response) {
   const auto time = Clock::now() - asked.begin;
   counts.count(asked.row, response.status, time);
   if (log.enabled(LogLevel::debug)) {
@@ -176,10 +187,28 @@ http::Response App::State::conclude(const Asked& asked, http::Response response)
              {"status", response.status},
              {"ms", std::chrono::duration<double, std::milli>(time).count()}});
   }
-  return response;
+}
+
+// By the name of a port of a sandbox: nothing of the API is there, and its answers are the sandbox's own.
+io::Always<http::Response> App::State::answer_preview(PreviewHost place, http::Request request) {
+  const Asked asked = remember(request, nullptr);
+  Previews::Entry entry = previews.receive(place, request);
+  http::Response response;
+  if (entry.refusal) {
+    refusals.add(request, *entry.refusal);
+    response = error_answer(Dialect::v1, entry.refusal->status, entry.refusal->error);
+  } else {
+    auto result = co_await previews.answer(std::move(place), std::move(entry), std::move(request));
+    response = result.ok() ? *std::move(result) : error_answer(Dialect::v1, result.error());
+  }
+  count_and_log(asked, response);
+  co_return response;
 }
 
 io::Always<http::Response> App::State::answer(http::Request request) {
+  if (auto place = PreviewHost::parse(request.headers.find("Host").value_or(""))) {
+    co_return co_await answer_preview(*std::move(place), std::move(request));
+  }
   RouteTable::Match match = table.match(request.method, request.path);
   const Asked asked = remember(request, match.row);
   Call call;
@@ -206,6 +235,7 @@ http::Serve App::serve() {
 
 http::StreamedBody App::streamed_body() const {
   return [table = &state_->table](const http::Request& request) {
+    if (PreviewHost::parse(request.headers.find("Host").value_or(""))) return std::optional(Bytes(UINT64_MAX));
     return table->streamed_body(request.method, request.path);
   };
 }
@@ -216,6 +246,8 @@ http::Response App::refuse(const std::string& path, int status, const std::strin
 }
 
 void App::set_doors(DoorPolicy policy) { state_->doors = Doors(std::move(policy)); }
+
+void App::set_listening_port(std::uint16_t port) { state_->previews.set_listening_port(port); }
 
 const RouteTable& App::routes() const { return state_->table; }
 

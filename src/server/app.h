@@ -39,6 +39,8 @@ class App {
   static http::Response refuse(const std::string& path, int status, const std::string& why);
   // From the next request on (SIGHUP).
   void set_doors(DoorPolicy policy);
+  // Where browsers reach it, once that is known; 0: nowhere.
+  void set_listening_port(std::uint16_t port);
   const RouteTable& routes() const;
 
  private:

@@ -1,7 +1,11 @@
 #include "server/digest.h"
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/sha.h>
+
+#include "base/assert.h"
 
 namespace lmsb::server {
 namespace {
@@ -18,6 +22,15 @@ int hex_value(char c) {
 Sha256 sha256(std::string_view bytes) {
   Sha256 out{};
   SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), out.data());
+  return out;
+}
+
+Sha256 hmac_sha256(std::string_view key, std::string_view bytes) {
+  Sha256 out{};
+  const auto* const made =
+      HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(bytes.data()),
+           bytes.size(), out.data(), nullptr);
+  LMSB_ASSERT(made != nullptr);  // nothing signed by it would be safe
   return out;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// SHA-256 for API keys and idempotency: what is kept is a digest, never the secret.
+// SHA-256 for API keys and idempotency: what is kept is a digest, never the secret; keyed, for what we sign.
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -11,6 +11,8 @@ namespace lmsb::server {
 using Sha256 = std::array<std::uint8_t, 32>;
 
 Sha256 sha256(std::string_view bytes);
+// HMAC (RFC 2104).
+Sha256 hmac_sha256(std::string_view key, std::string_view bytes);
 // Takes the same time wherever the first difference is.
 bool equal_in_constant_time(const Sha256& a, const Sha256& b);
 // 64 lower case hexadecimal digits.

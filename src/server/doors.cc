@@ -93,6 +93,12 @@ bool target_is_for(std::string_view target, std::string_view host) {
   return lower(target.substr(0, target.find_first_of("/?"))) == lower(host);
 }
 
+std::optional<Refusal> check_host_field(const http::Request& request) {
+  if (request.headers.count("Host") != 1) return refuse_host("the request needs exactly one Host field");
+  if (target_is_for(request.target, *request.headers.find("Host"))) return std::nullopt;
+  return refuse_host("the request's target names another server than its Host");
+}
+
 // The key's text of the one field that carries it; nothing when there is none, or two.
 std::optional<std::string_view> presented_key(const http::Headers& headers) {
   if (headers.count("Authorization") + headers.count("X-API-Key") != 1) return std::nullopt;
@@ -129,18 +135,31 @@ bool Doors::host_is_ours(std::string_view host) const {
 }
 
 std::optional<Refusal> Doors::check_source(const http::Request& request) const {
-  if (request.headers.count("Host") != 1) return refuse_host("the request needs exactly one Host field");
+  if (auto refusal = check_host_field(request)) return refusal;
   std::string_view host = *request.headers.find("Host");
-  if (!target_is_for(request.target, host))
-    return refuse_host("the request's target names another server than its Host");
-  if (!host_is_ours(host)) return refuse_host("this daemon does not answer for the host " + quoted(host));
+  if (PreviewHost::parse(host) || !host_is_ours(host))
+    return refuse_host("this daemon does not answer for the host " + quoted(host));
 
   std::size_t origins = request.headers.count("Origin");
   if (origins == 0) return check_fetch_metadata(request);
   std::string origin = lower(*request.headers.find("Origin"));
   bool same = origin == "http://" + lower(host) || origin == "https://" + lower(host);
-  if (origins == 1 && (same || is_listed_origin(origin))) return std::nullopt;
+  const bool is_preview =
+      PreviewHost::of_origin(origin).has_value();  // never, whoever lists it: a sandbox speaks there
+  if (origins == 1 && !is_preview && (same || is_listed_origin(origin))) return std::nullopt;
   return refuse_origin("pages of the origin " + quoted(origin) + " may not use this daemon");
+}
+
+std::optional<Refusal> Doors::check_preview_source(const http::Request& request, const PreviewHost& place) const {
+  if (auto refusal = check_host_field(request)) return refusal;
+  std::size_t origins = request.headers.count("Origin");
+  if (origins == 0) return check_fetch_metadata(request);
+  std::string_view origin = *request.headers.find("Origin");
+  const auto page = PreviewHost::of_origin(origin);
+  if (origins == 1 && ((page && page->sandbox == place.sandbox) || is_listed_origin(origin))) return std::nullopt;
+  return refuse(403, ErrorCode::permission_denied, "origin_not_allowed",
+                "pages of the origin " + quoted(origin) + " may not use this sandbox's ports",
+                "open the port's own URL; pages of the same sandbox may ask its other ports");
 }
 
 // For requests without Origin, which browsers send for simple GETs. Clients that are not browsers have no Sec-Fetch-*.

@@ -17,6 +17,7 @@
 #include "control/control.h"
 #include "http/message.h"
 #include "server/digest.h"
+#include "server/preview_host.h"
 
 namespace lmsb::server {
 
@@ -59,6 +60,11 @@ class Doors {
 
   // Whether the request comes from where it may: Host (421), Origin and fetch metadata (403).
   std::optional<Refusal> check_source(const http::Request& request) const;
+  // The same for what comes by the name of a port of a sandbox: its own pages, those of the sandbox's other ports and
+  // of listed origins may.
+  std::optional<Refusal> check_preview_source(const http::Request& request, const PreviewHost& place) const;
+  // Whether one of our keys is among its headers.
+  bool carries_key(const http::Request& request) const { return by_key(request).has_value(); }
   // Who asks; an Error `unauthenticated` says what to do. A valid key decides; else the peer's uid, where that is
   // enough; a key that is not needed is ignored. `X-Access-Token` opens nothing here.
   Result<control::Principal> authenticate(const http::Request& request) const;

@@ -20,6 +20,7 @@ bool looks_like(std::string_view path, std::string_view pattern) {
   while (!path.empty() && !pattern.empty()) {
     const std::string_view wanted = take_segment(pattern);
     const std::string_view segment = take_segment(path);
+    if (wanted.ends_with("...}")) return true;
     if (segment != wanted && !wanted.starts_with("/{")) return false;
   }
   return path.empty() && pattern.empty();
@@ -57,6 +58,14 @@ void RouteTable::add_streamed(std::string method, std::string pattern, Bytes lim
   row.streamed_body = limit;
   streamed_.push_back(rows_.size());
   add_row(std::move(row));
+}
+
+void RouteTable::add_forwarded(const std::string& method, const std::string& base, const Handler& handler) {
+  for (const char* below : {"/{path...}", ""}) {
+    add_streamed(method, base + below, Bytes(UINT64_MAX), handler);
+    rows_.back().takes_any_body = true;
+  }
+  rows_.back().is_alias = true;
 }
 
 void RouteTable::add_with_and_without_slash(std::string method, std::string pattern, const Handler& handler) {

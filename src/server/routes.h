@@ -33,6 +33,7 @@ struct RouteRow {
   bool is_alias = false;   // a second spelling of a documented path
   // Set where the handler reads the body as it comes, from Request::incoming: how long it may be.
   std::optional<Bytes> streamed_body;
+  bool takes_any_body = false;  // it is not for us: no type is asked of it
 };
 
 // Filled at start, then only read.
@@ -44,6 +45,9 @@ class RouteTable {
   // The handler reads the body as it comes, `limit` at most: Request::incoming is always there, Request::body empty.
   // The body may be of any kind that no page of another site could send (Doors::check_streamed_body).
   void add_streamed(std::string method, std::string pattern, Bytes limit, Handler handler);
+  // The same for a handler that passes requests on: bodies of any kind and length. Of the path `base`, which is an
+  // alias, and all paths below it, as "base/{path...}".
+  void add_forwarded(const std::string& method, const std::string& base, const Handler& handler);
   // `pattern` ends in a slash; the path without it is answered too.
   void add_with_and_without_slash(std::string method, std::string pattern, const Handler& handler);
 

@@ -36,11 +36,17 @@ std::set<std::string> documented() {
   return operations;
 }
 
+// As the document writes it, which has no word for a rest.
+std::string documented_path(std::string pattern) {
+  if (pattern.ends_with("...}")) pattern.replace(pattern.size() - 4, 4, "}");
+  return pattern;
+}
+
 std::set<std::string> served() {
   const Fixture fixture;
   std::set<std::string> operations;
   for (const RouteRow& row : fixture.app.routes().rows()) {
-    if (!row.is_alias) operations.insert(row.method + " " + row.pattern);
+    if (!row.is_alias) operations.insert(row.method + " " + documented_path(row.pattern));
   }
   return operations;
 }
@@ -54,7 +60,8 @@ TEST(RoutesAndDocument, CallTheSamePathsPublic) {
     if (row.is_alias) continue;
     std::string method = row.method;
     for (char& c : method) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    const auto security = parsed.root().find("paths")->find(row.pattern)->find(method)->find("security");
+    const auto security =
+        parsed.root().find("paths")->find(documented_path(row.pattern))->find(method)->find("security");
     EXPECT_EQ(security.has_value(), row.is_public) << row.pattern;
   }
 }

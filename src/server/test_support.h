@@ -8,6 +8,7 @@
 #include "io/run_blocking.h"
 #include "server/app.h"
 #include "server/test_files.h"
+#include "server/test_ports.h"
 #include "server/test_processes.h"
 
 namespace lmsb::server {
@@ -139,6 +140,7 @@ class FakeControl final : public control::Control {
     co_return upstream;
   }
   control::Files& files() override { return fake_files; }
+  control::PortService& ports() override { return fake_ports; }
   Result<std::string> plan_text(const control::OneShot& request) override {
     one_shot = request;
     return std::string("the plan\n");
@@ -179,6 +181,7 @@ class FakeControl final : public control::Control {
   UpstreamAnswer upstream;
   bool ready = true;
   FakeFiles fake_files;
+  FakePorts fake_ports;
   // What it was asked.
   Principal asker;
   control::OneShot one_shot;

@@ -2,6 +2,7 @@
 // The routes under /v1, a file for each resource (v1_*.cc). `control` outlives the table.
 #include "control/control.h"
 #include "server/idempotency.h"
+#include "server/previews.h"
 #include "server/routes.h"
 
 namespace lmsb::server {
@@ -16,6 +17,8 @@ void add_event_routes(RouteTable& table, control::Control& control);    // v1_ev
 void add_exec_routes(RouteTable& table, control::Control& control);     // v1_exec.cc: POST /v1/sandboxes/{id}/exec
 void add_process_routes(RouteTable& table, control::Control& control);  // v1_processes.cc
 void add_pty_routes(RouteTable& table, control::Control& control);      // v1_pty.cc: a terminal
+// v1_ports.cc: what listens, by path and as octets; URLs for browsers.
+void add_port_routes(RouteTable& table, control::Control& control, const Previews& previews);
 // v1_files.cc: GET, HEAD, PUT, DELETE .../files; GET, PUT .../archive
 void add_file_routes(RouteTable& table, control::Control& control);
 // v1_file_operations.cc: .../files/list, stat, mkdir, move, copy, chmod, glob, grep, replace

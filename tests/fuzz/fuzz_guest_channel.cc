@@ -22,14 +22,15 @@ using lmsb::guest_client::Channel;
 using lmsb::guest_client::KeptProcess;
 using lmsb::guest_client::Process;
 
-// One kind of each: a pipe, a socket, a file, a directory.
-const std::array<UniqueFd, 4>& descriptors() {
-  static const std::array<UniqueFd, 4> all = [] {
+// One kind of each: a pipe, a socket, a file, a directory, a TCP socket.
+const std::array<UniqueFd, 5>& descriptors() {
+  static const std::array<UniqueFd, 5> all = [] {
     std::array<int, 2> pipe{};
     std::array<int, 2> pair{};
     LMSB_ASSERT(::pipe(pipe.data()) == 0 && ::socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data()) == 0);
-    return std::array<UniqueFd, 4>{UniqueFd(pipe[0]), UniqueFd(pair[0]), UniqueFd(::open("/dev/null", O_RDONLY)),
-                                   UniqueFd(::open("/", O_RDONLY | O_DIRECTORY))};
+    return std::array<UniqueFd, 5>{UniqueFd(pipe[0]), UniqueFd(pair[0]), UniqueFd(::open("/dev/null", O_RDONLY)),
+                                   UniqueFd(::open("/", O_RDONLY | O_DIRECTORY)),
+                                   UniqueFd(::socket(AF_INET, SOCK_STREAM, 0))};
   }();
   return all;
 }
@@ -43,6 +44,7 @@ bool say(int guest, lmsb::fuzz::Input& input) {
   std::array<int, 3> fds{};
   fds.fill(descriptors()[(flags >> 2U) % 4U].get());
   if ((flags & 16U) != 0) fds[1] = descriptors()[0].get();
+  if ((flags & 32U) != 0) fds[0] = descriptors()[4].get();
   const iovec part{const_cast<char*>(content.data()), content.size()};  // NOLINT: C interface
   return lmsb::send_message(guest, &part, 1, fds.data(), flags % 4U);
 }
@@ -74,6 +76,8 @@ lmsb::io::Always<void> use_kept(std::shared_ptr<KeptProcess> process) {
   (void)co_await process->write_stdin(std::move(input), true, lmsb::io::Deadline::never());
 }
 
+lmsb::io::Always<void> connect_port(std::shared_ptr<Channel> channel) { (void)co_await channel->connect_port(80); }
+
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -94,6 +98,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     auto kept = channel->start_kept(spec, -1);  // sequence 3
     LMSB_ASSERT(kept.ok());
     lmsb::io::spawn(loop, use_kept(std::make_shared<KeptProcess>(*std::move(kept))));
+    lmsb::io::spawn(loop, connect_port(channel));  // sequence 4
     lmsb::fuzz::Input input(data, size);
     while (!input.empty() && say(guest.get(), input)) loop.poll();
     guest.reset();

@@ -1,0 +1,23 @@
+#pragma once
+// The program `ports`: says what listens for TCP connections in the sandbox, one PortRecord each
+// (guest_protocol/port_records.h), as /proc/net/tcp and tcp6 have it. Whose a socket is stands in the descriptors of
+// processes, which this one may look at as far as any command may.
+#include <cstdint>
+#include <string_view>
+
+#include "guest_protocol/port_records.h"
+
+namespace lmsb::guest {
+
+struct ListeningSocket {
+  guest_protocol::PortRecord record{};
+  std::uint64_t inode = 0;
+};
+
+// One line of /proc/net/tcp, or of tcp6 when `is_v6`. False for sockets that do not listen, and for the header.
+bool parse_socket_line(std::string_view line, bool is_v6, ListeningSocket& socket);
+
+// Exit status: 0, or the errno of what failed.
+int run_ports();
+
+}  // namespace lmsb::guest

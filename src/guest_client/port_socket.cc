@@ -1,0 +1,100 @@
+#include "guest_client/port_socket.h"
+
+#include <cerrno>
+#include <sys/socket.h>
+
+#include "guest_client/channel_state.h"
+#include "os/tcp_socket.h"
+
+namespace lmsb::guest_client {
+
+using guest_protocol::Kind;
+
+PortSocket::PortSocket(const std::shared_ptr<ChannelState>& channel, UniqueFd fd)
+    : channel_(channel), fd_(std::move(fd)) {
+  channel->port_sockets.insert(fd_.get());
+}
+
+PortSocket::~PortSocket() {
+  if (!fd_) return;
+  if (const auto channel = channel_.lock()) channel->port_sockets.erase(fd_.get());
+  os::close_at_once(std::move(fd_));
+}
+
+void ChannelState::end_ports() {
+  for (const int fd : port_sockets) (void)::shutdown(fd, SHUT_RDWR);
+  for (const auto& [sequence, waiting] : connecting) waiting->answered.notify_all();
+}
+
+// A connection that nobody waits for any more is closed.
+bool ChannelState::take_port(std::uint32_t sequence, ReceivedFds& fds) {
+  if (fds.count != 1 || !os::is_tcp_socket(fds.fds[0].get())) return false;
+  const auto found = connecting.find(sequence);
+  if (found == connecting.end() || found->second->is_answered()) return os::close_at_once(std::move(fds.fds[0])), true;
+  Connecting& waiting = *found->second;
+  if (!os::prepare_connection(fds.fds[0].get())) waiting.error = errno;
+  waiting.socket = std::move(fds.fds[0]);
+  waiting.answered.notify_all();
+  return true;
+}
+
+bool ChannelState::take_port_failure(const guest_protocol::PortFailed& told) {
+  const auto found = connecting.find(told.header.sequence);
+  if (found == connecting.end()) return true;
+  found->second->error = told.error != 0 ? told.error : EPROTO;
+  found->second->answered.notify_all();
+  return true;
+}
+
+namespace {
+
+// Somebody who waits for a connection, known to the channel as long as this lives.
+class Waiting {
+ public:
+  explicit Waiting(std::shared_ptr<ChannelState> channel)
+      : channel_(std::move(channel)), sequence_(channel_->next_sequence++) {
+    channel_->connecting.emplace(sequence_, &connecting_);
+  }
+  ~Waiting() {
+    channel_->connecting.erase(sequence_);
+    if (connecting_.socket) os::close_at_once(std::move(connecting_.socket));
+  }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+
+  std::uint32_t sequence() const { return sequence_; }
+  Connecting& state() { return connecting_; }
+
+ private:
+  std::shared_ptr<ChannelState> channel_;
+  std::uint32_t sequence_;
+  Connecting connecting_{channel_->loop};
+};
+
+Error not_connected(int error) {
+  if (error == ECONNREFUSED)
+    return Error(ErrorCode::unavailable, "nothing listens on that port in the sandbox").with_slug("port_not_listening");
+  if (error == EAGAIN) return guest_busy();
+  if (error == ETIMEDOUT)
+    return Error(ErrorCode::deadline_exceeded, "what listens on that port in the sandbox accepts no connection")
+        .with_slug("port_timeout");
+  return Error::from_errno(error, "connect to the port in the sandbox").with_slug("port_not_listening");
+}
+
+}  // namespace
+
+io::Task<PortSocket> Channel::connect_port(std::uint16_t port) {
+  const auto state = state_;
+  if (state->closed) co_return guest_gone();
+  Waiting waiting(state);
+  const guest_protocol::ConnectPort request{{Kind::connect_port, waiting.sequence()}, port};
+  if (!state->send(request)) co_return errno == EAGAIN ? guest_busy() : guest_gone();
+  const auto deadline = io::Deadline::in(state->answer_limit);
+  Connecting& answer = waiting.state();
+  while (!answer.is_answered() && !state->closed) LMSB_CO_CHECK(co_await answer.answered.wait(deadline));
+  if (state->closed) co_return guest_gone();
+  if (answer.error != 0) co_return not_connected(answer.error);
+  co_return PortSocket(state, std::move(answer.socket));
+}
+
+}  // namespace lmsb::guest_client

@@ -1,0 +1,110 @@
+#include "server/previews.h"
+
+#include <array>
+
+#include "base/clock.h"
+#include "http/forward.h"
+#include "server/answers.h"
+#include "server/authority.h"
+#include "server/port_headers.h"
+#include "server/port_proxy.h"
+
+namespace lmsb::server {
+namespace {
+
+std::string token_in_query(const http::Request& request) {
+  const auto found = request.query.find(std::string(kPreviewToken));
+  return found == request.query.end() ? std::string() : found->second;
+}
+
+// Whether it is a browser that opens a page: programs do not come back with a cookie.
+bool opens_a_page(const http::Request& request) {
+  if (request.method != "GET" || request.headers.find("Upgrade")) return false;
+  if (const auto mode = request.headers.find("Sec-Fetch-Mode")) return *mode == "navigate";
+  const auto accept = request.headers.find("Accept");
+  return accept && accept->find("text/html") != std::string_view::npos;
+}
+
+// What begins with two slashes would name another server.
+std::string location_of(const http::Request& request) {
+  const std::string target = without_query_field(origin_form(request.target), kPreviewToken);
+  return target.starts_with("//") ? "/." + target : target.starts_with('/') ? target : "/" + target;
+}
+
+http::Response go_on_with(const std::string& cookie, const http::Request& request) {
+  http::Response response;
+  response.status = 303;
+  response.headers.set("Location", location_of(request));
+  response.headers.set("Set-Cookie", cookie);
+  response.headers.set("Cache-Control", "no-store");
+  response.headers.set("Referrer-Policy", "no-referrer");
+  return response;
+}
+
+Refusal no_longer_valid() {
+  Error error(ErrorCode::permission_denied, "the preview's token is not valid for this port, or no longer");
+  return {403,
+          std::move(error)
+              .with_slug("preview_token_invalid")
+              .with_hint("POST /v1/sandboxes/{id}/previews, or `lm-sandbox port SANDBOX PORT --url`, gives a new one")};
+}
+
+}  // namespace
+
+Result<Previews::Link> Previews::make(const PreviewHost& place, std::chrono::seconds life,
+                                      const http::Request& request) const {
+  const auto host = Authority::parse(request.headers.find("Host").value_or(""));
+  const bool says_port = host && host->is_loopback() && !request.peer.is_unix;
+  std::string port = says_port ? host->port : std::to_string(listening_port_);
+  if (port == "0")
+    return Error(ErrorCode::failed_precondition, "the daemon listens on no TCP port that a browser could open")
+        .with_slug("no_preview_address")
+        .with_hint("start it with --listen 127.0.0.1:8000");
+  Link link;
+  link.token = tokens_.make(place, PreviewTokens::Clock::now() + life);
+  link.expires_at = rfc3339_in(life);
+  link.url = "http://" + place.name() + (port.empty() ? "" : ":" + port) + "/?" + std::string(kPreviewToken) + "=" +
+             link.token;
+  return link;
+}
+
+Previews::Entry Previews::receive(const PreviewHost& place, const http::Request& request) const {
+  Entry entry;
+  entry.refusal = doors_.check_preview_source(request, place);
+  if (entry.refusal) return entry;
+  const std::string in_query = token_in_query(request);
+  const std::array<std::string, 3> given = {in_query, std::string(request.headers.find(kPreviewHeader).value_or("")),
+                                            std::string(cookie_of(request.headers, kPreviewToken))};
+  bool is_given = false;
+  for (const std::string& token : given) {
+    if (token.empty()) continue;
+    is_given = true;
+    const auto left = tokens_.life_left(token, place);
+    if (left.count() <= 0) continue;
+    entry.who = control::Principal{"preview:" + place.sandbox, true};  // for this one place
+    if (token == in_query && opens_a_page(request))
+      entry.cookie = std::string(kPreviewToken) + "=" + token +
+                     "; Path=/; HttpOnly; SameSite=Lax; Max-Age=" + std::to_string(left.count());
+    return entry;
+  }
+  auto principal = doors_.authenticate(request);
+  if (principal.ok()) {
+    entry.who = *std::move(principal);
+  } else {
+    entry.refusal = is_given ? no_longer_valid() : Refusal{http_status(principal.error().code()), principal.error()};
+  }
+  return entry;
+}
+
+io::Task<http::Response> Previews::answer(PreviewHost place, Entry entry, http::Request request) {
+  if (!entry.cookie.empty()) co_return go_on_with(entry.cookie, request);
+  const PortVisit visit = PortVisit::of(request, place.port);
+  const bool is_ours = doors_.carries_key(request);
+  http::ForwardedRequest forwarded(std::move(request));
+  forwarded.target = behind_segments(without_query_field(origin_form(forwarded.target), kPreviewToken), 0);
+  edit_for_host_form(forwarded.headers, visit, !is_ours);
+  co_return co_await pass_to_port(control_, std::move(entry.who), std::move(place.sandbox), place.port,
+                                  std::move(forwarded));
+}
+
+}  // namespace lmsb::server

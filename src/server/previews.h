@@ -1,0 +1,53 @@
+#pragma once
+// Previews: ports of sandboxes by host name ("PORT-ID.localhost"), each an origin of its own, where browsers may run
+// what the sandbox serves. Nothing of the API is there. Who may use the API on that sandbox may come in, by the same
+// doors; so may who has a token for that port (preview_tokens.h).
+//
+// A token comes in the query once: a browser gets it back as a cookie of that origin, which its pages cannot read.
+#include <chrono>
+#include <string>
+
+#include "base/result.h"
+#include "control/control.h"
+#include "http/message.h"
+#include "io/task.h"
+#include "server/doors.h"
+#include "server/preview_host.h"
+#include "server/preview_tokens.h"
+
+namespace lmsb::server {
+
+class Previews {
+ public:
+  // Both outlive it.
+  Previews(control::Control& control, const Doors& doors) : control_(control), doors_(doors) {}
+
+  // The port that browsers are sent to when their request does not say; 0: none.
+  void set_listening_port(std::uint16_t port) { listening_port_ = port; }
+
+  struct Link {
+    std::string url;
+    std::string token;
+    std::string expires_at;  // RFC 3339 UTC
+  };
+  // Made for who sent `request`. Error: no_preview_address (the daemon listens on no TCP port).
+  Result<Link> make(const PreviewHost& place, std::chrono::seconds life, const http::Request& request) const;
+
+  // Whether a request may come in, and what for.
+  struct Entry {
+    std::optional<Refusal> refusal;
+    control::Principal who;
+    std::string cookie;  // "" = none; else the browser is sent to the same URL without token, with this
+  };
+  Entry receive(const PreviewHost& place, const http::Request& request) const;
+  // What the port says to a request that may come in.
+  io::Task<http::Response> answer(PreviewHost place, Entry entry, http::Request request);
+
+ private:
+  control::Control& control_;
+  const Doors& doors_;
+  PreviewTokens tokens_;
+  std::uint16_t listening_port_ = 0;
+};
+
+}  // namespace lmsb::server

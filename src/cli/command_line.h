@@ -134,6 +134,14 @@ struct EventsCommand {
   Target target;
   std::string sandbox;  // "" = all
 };
+struct PortCommand {
+  Target target;
+  std::string sandbox;
+  std::uint16_t guest = 0;                      // 0: list what listens
+  std::uint16_t host = 0;                       // 0: any free one
+  bool url = false;                             // for a browser, instead of forwarding
+  std::optional<std::chrono::seconds> expires;  // of the URL
+};
 struct ListCommand {
   Target target;
   Words labels;        // --label KEY=VALUE filters
@@ -203,7 +211,7 @@ struct ManCommand {
 using AnyCommand =
     std::variant<HelpCommand, OverviewCommand, CompletionCommand, CompleteCommand, ManCommand, VersionCommand,
                  RunCommand, ExecCommand, LogsCommand, TopCommand, KillCommand, CopyCommand, CreateCommand,
-                 StateCommand, UpdateCommand, StatsCommand, EventsCommand, ListCommand, RemoveCommand, ImageListCommand,
+                 StateCommand, UpdateCommand, StatsCommand, EventsCommand, PortCommand, ListCommand, RemoveCommand, ImageListCommand,
                  ToolCommand, ModelListCommand, ModelPullCommand, ChatCommand, DoctorCommand, VerifyCommand,
                  BenchCommand, ConfigCommand>;
 

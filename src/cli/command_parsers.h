@@ -23,6 +23,7 @@ Result<AnyCommand> parse_update(const Words& words);
 Result<AnyCommand> parse_stats(const Words& words);
 Result<AnyCommand> parse_events(const Words& words);
 
+Result<AnyCommand> parse_port(const Words& words);  // port_parsers.cc
 Result<AnyCommand> parse_copy(const Words& words);
 Result<AnyCommand> parse_list(const Words& words);
 Result<AnyCommand> parse_remove(const Words& words);

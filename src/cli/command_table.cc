@@ -7,12 +7,13 @@
 namespace lmsb::cli {
 namespace {
 
-constexpr std::array<CommandEntry, 36> kCommands{{
+constexpr std::array<CommandEntry, 37> kCommands{{
     {"run", "Sandboxes", "Run a command in a fresh sandbox", parse_run},
     {"create", "Sandboxes", "Create a sandbox that is kept", parse_create},
     {"exec", "Sandboxes", "Run a command in a sandbox that exists", parse_exec},
     {"shell", "Sandboxes", "Open a shell in a sandbox that exists", parse_shell},
     {"cp", "Sandboxes", "Copy files into a sandbox, or out of it", parse_copy},
+    {"port", "Sandboxes", "List the ports of a sandbox, or lead one here", parse_port},
     {"ls", "Sandboxes", "List sandboxes", parse_list},
     {"ps", "", "", parse_list},
     {"pause", "Sandboxes", "Let the processes of a sandbox stand still", parse_pause},

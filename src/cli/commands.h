@@ -24,6 +24,7 @@ Result<int> execute(const StateCommand& command, Console& console);
 Result<int> execute(const UpdateCommand& command, Console& console);
 Result<int> execute(const StatsCommand& command, Console& console);
 Result<int> execute(const EventsCommand& command, Console& console);
+Result<int> execute(const PortCommand& command, Console& console);
 Result<int> execute(const ListCommand& command, Console& console);
 Result<int> execute(const RemoveCommand& command, Console& console);
 Result<int> execute(const ImageListCommand& command, Console& console);

@@ -152,6 +152,24 @@ TEST(CommandLine, ExecTakesASandboxAndACommand) {
   EXPECT_EQ(error_of_words({"rm", ""}), "rm: needs the id or name of a sandbox");
 }
 
+TEST(CommandLine, PortTakesASandboxAndPerhapsWhereItLeads) {
+  EXPECT_EQ(parsed<PortCommand>({"port", "box"}).guest, 0);
+  const auto same = parsed<PortCommand>({"port", "box", "3000"});
+  EXPECT_EQ(same.guest, 3000);
+  EXPECT_EQ(same.host, 3000);
+  const auto free = parsed<PortCommand>({"port", "box", "0:3000"});
+  EXPECT_EQ(free.guest, 3000);
+  EXPECT_EQ(free.host, 0);
+  const auto url = parsed<PortCommand>({"port", "box", "3000", "--url", "--expires", "90"});
+  EXPECT_TRUE(url.url);
+  EXPECT_EQ(url.expires, std::chrono::seconds(90));
+  for (const char* ports : {"0", "1:0", ":80", "80:", "80:80:80", "65536", "x", "+80", "1:65536"})
+    EXPECT_FALSE(parse_command_line({"port", "box", ports}).ok()) << ports;
+  EXPECT_FALSE(parse_command_line({"port", "box", "--url"}).ok());
+  EXPECT_FALSE(parse_command_line({"port", "box", "80", "--expires", "90"}).ok());
+  EXPECT_FALSE(parse_command_line({"port"}).ok());
+}
+
 TEST(CommandLine, TheHostMayStandBeforeOrBehindTheCommand) {
   EXPECT_EQ(parsed<ListCommand>({"--host", "unix:/a", "ls"}).target.host, "unix:/a");
   EXPECT_EQ(parsed<ListCommand>({"ls", "--host", "unix:/b"}).target.host, "unix:/b");

@@ -136,7 +136,7 @@ io::Task<void> read_head(Exchange& exchange, std::chrono::milliseconds patience)
     Status more = co_await exchange.read_more(deadline);
     if (more.ok()) {
       if (!deadline.passed()) continue;  // parts that count for nothing could go on for ever
-    } else if (more.error().code() != ErrorCode::deadline_exceeded) {
+    } else if (exchange.body_failed || more.error().code() != ErrorCode::deadline_exceeded) {
       co_return more;
     }
     if (exchange.last_taken + patience <= Clock::now())

@@ -8,7 +8,6 @@ import json
 import os
 import pathlib
 import re
-import select
 import signal
 import socket
 import subprocess
@@ -22,7 +21,7 @@ import lmsb
 from websocket import Refused, WebSocket
 
 SOURCE = (pathlib.Path(__file__).parents[1] / "support" / "port_servers.py").read_text()
-MEMBER = 65534  # a user of the machine who may not use the daemon
+MEMBER = 65534  # a user of the machine who may not use the daemon, but where a test says so
 
 
 class PortsTest(lmsb.SystemTest):
@@ -65,15 +64,6 @@ class PortsTest(lmsb.SystemTest):
 
     def get_by_host(self, path, port=8000, headers=None, method="GET", body=None, **more):
         return self.daemon.request(method, path, body, headers={"Host": self.host(port), **(headers or {})}, **more)
-
-    def raw(self, text, timeout=20):
-        """What comes until the end, for exactly these octets."""
-        with socket.create_connection((self.daemon.host, self.daemon.port), timeout=timeout) as connection:
-            connection.sendall(text if isinstance(text, bytes) else text.encode())
-            whole = b""
-            while piece := connection.recv(65536):
-                whole += piece
-            return whole
 
     @contextlib.contextmanager
     def server(self, name, port=9000):
@@ -501,6 +491,28 @@ class Tokens(PortsTest):
                      {"port": 80, "else": 1}):
             self.assertEqual(self.daemon.post(f"/v1/sandboxes/{self.sandbox}/previews", body).status, 400, body)
         self.assert_error(self.daemon.post("/v1/sandboxes/none/previews", {"port": 80}), 404, "sandbox_not_found")
+
+
+class OtherOwners(PortsTest):
+    """A member of the socket's group sees its own sandboxes alone."""
+    flags = ("--socket-group", "nogroup")
+
+    def as_member(self, path, *words):
+        url = f"http://127.0.0.1:{self.daemon.port}{path}"
+        done = subprocess.run(["curl", "-sS", "-i", "--max-time", "20", *words, url], capture_output=True, user=MEMBER,
+                              group=MEMBER, extra_groups=[], timeout=30)
+        return done.stdout.decode()
+
+    def test_find_nothing_of_a_sandbox(self):
+        self.assertIn("HTTP/1.1 200 ", self.as_member("/v1/info"))
+        base = f"/v1/sandboxes/{self.sandbox}"
+        json_post = ("-H", "Content-Type: application/json", "-d", '{"port":8000}')
+        upgrade = ("-H", "Connection: Upgrade", "-H", "Upgrade: tcp")
+        for path, words in (("/ports", ()), ("/ports/8000/", ()), ("/tunnel?port=8000", upgrade), ("/previews", json_post)):
+            said = self.as_member(base + path, *words)
+            self.assertIn("HTTP/1.1 404 ", said)
+            self.assertIn("sandbox_not_found", said)
+        self.assertIn("sandbox_not_found", self.as_member("/", "-H", f"Host: {self.host()}"))
 
 
 class Octets(PortsTest):

@@ -19,6 +19,7 @@ from .client import COMMAND_TIMEOUT, Client, default_client
 from .errors import AnswerTimeout, ConnectionFailed, Error, NotFound, Unavailable
 from .events import CommandStream
 from .files import Files
+from .port import Port, Preview
 from .process import Process, ProcessInfo
 from .result import Result, pick
 from .session import Session
@@ -206,6 +207,25 @@ class Sandbox:
     def session(self, name: str | None = None) -> Session:
         """A shell session: the one of that name, or one of its own."""
         return Session(self._client, self._path, name or f"session-{uuid.uuid4().hex}")
+
+    def ports(self) -> Sequence[Port]:
+        """What listens for TCP connections in it, ordered by port."""
+        return [pick(Port, fields) for fields in self._client.call("GET", f"{self._path}/ports")["data"]]
+
+    def port_url(self, port: int) -> str:
+        """Where programs reach what listens on `port`: send what any request to the daemon needs (an API key). Raises
+        Error where the daemon is spoken to by a unix socket, which no URL names."""
+        address = self._client.address
+        if address.scheme == "unix":
+            raise Error("the daemon is reached by a unix socket, so no URL leads to its sandboxes' ports",
+                        hint="use an http:// address, or preview()")
+        return f"{address.scheme}://{address.authority}{address.base}{_PATH}/{self.id}/ports/{port}/"
+
+    def preview(self, port: int, *, expires: float = 3600) -> Preview:
+        """A URL that opens `port` in a browser of the daemon's machine, for `expires` seconds (a week at most), to
+        whoever has it."""
+        asked = {"port": port, "expires_in_s": int(expires)}
+        return pick(Preview, self._client.call("POST", f"{self._path}/previews", asked))
 
     def delete(self) -> None:
         """Kills its processes and deletes it with everything in it."""

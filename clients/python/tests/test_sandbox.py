@@ -27,6 +27,28 @@ class Pages(support.ServerTest):
                                  "/v1/sandboxes?state=running&label=k%3Dv%2Cl%3Dw&cursor=%3D%26"])
 
 
+class Ports(support.ServerTest):
+    def test_are_listed_and_have_urls(self):
+        lines = []
+
+        def serve(exchange, _):
+            while request := exchange.request():
+                lines.append(request[0].split()[1])
+                if lines[-1].endswith("/ports"):
+                    exchange.answer({"data": [{"port": 80, "address": "::1", "of_the_future": 1}], "next_cursor": None})
+                elif lines[-1].endswith("/previews"):
+                    exchange.answer({"url": "u", "token": "t", "port": 80, "expires_at": "e"}, "201 Created")
+                else:
+                    exchange.answer(sandbox("a"))
+
+        client = self.serve(serve)
+        box = Sandbox.connect("a", client=client)
+        self.assertEqual([(port.port, port.address, port.process) for port in box.ports()], [(80, "::1", None)])
+        self.assertEqual(box.preview(80).url, "u")
+        self.assertEqual(box.port_url(80), f"{client.address}/v1/sandboxes/a/ports/80/")
+        self.assertEqual(lines[1:], ["/v1/sandboxes/a/ports", "/v1/sandboxes/a/previews"])
+
+
 class Creation(support.ServerTest):
     def create(self, *answers):
         """Makes a sandbox where a server answers so, None being nothing at all; and the keys that came."""

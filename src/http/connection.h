@@ -42,8 +42,8 @@ class Connection {
 
   Clock::time_point deadline() const { return deadline_; }
   bool is_idle() const { return phase_ == Phase::idle; }
-  // What it sends ends with its client alone.
-  bool is_endless() const { return phase_ == Phase::streaming && is_endless_; }
+  // What it sends ends with its client alone; so does what is spoken instead of HTTP.
+  bool is_endless() const { return phase_ == Phase::handing_over || (phase_ == Phase::streaming && is_endless_); }
   // The deadline has passed: ends the wait in progress.
   void expire();
   // Ends it now, cancelling what it serves.

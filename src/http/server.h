@@ -70,8 +70,9 @@ class Server {
   // Takes over a socket that listens already, TCP or unix; returns its address.
   Result<std::string> listen_on(UniqueFd listening);
 
-  // Stops accepting, lets running answers finish until `grace` has passed, then cancels what runs and closes. Ends when
-  // all are gone, or 5 s after cancelling (a handler that does not end then is a bug).
+  // Stops accepting, ends what has no end of its own, lets running answers finish until `grace` has passed, then
+  // cancels what runs and closes. Ends when all are gone, or 5 s after cancelling (a handler that does not end then is
+  // a bug).
   io::Always<void> shutdown(std::chrono::milliseconds grace);
 
   std::size_t open_connections() const;

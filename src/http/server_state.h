@@ -31,7 +31,7 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
   bool is_full() const { return connections.size() >= limits.connections; }
   // Closes the connection that has been idle longest, if any is idle.
   void close_longest_idle();
-  // Closes those that wait for a request, or send an answer that has no end.
+  // Closes those that wait for a request, send an answer that has no end, or have been given away.
   void close_idle();
   void cancel_all();
 

@@ -367,6 +367,8 @@ TEST_F(WebSocketTest, SendsNoMoreThanThePeerTakes) {
 TEST_F(WebSocketTest, GoesAwayWhenTheServerShutsDown) {
   start();
   RawClient client = open();
+  ASSERT_TRUE(soon([this] { return seen_.sessions == 1; }));
+  on_loop([] { return true; });  // and it reads
   io::spawn(loop_, server_->shutdown(milliseconds(20)));
   EXPECT_EQ(client.hear_all(), plain(Opcode::close, goodbye(1001)));
   EXPECT_TRUE(soon([this] { return seen_.ended == 1; }));

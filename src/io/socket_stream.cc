@@ -1,6 +1,7 @@
 #include "io/socket_stream.h"
 
 #include <cerrno>
+#include <poll.h>
 #include <sys/socket.h>
 #include <utility>
 
@@ -40,6 +41,11 @@ Task<void> SocketStream::write_all(std::string_view data, Deadline deadline) {
     }
   }
   co_return over("write to the connection");
+}
+
+bool SocketStream::is_hung_up() const {
+  pollfd look{socket_.fd().get(), 0, 0};
+  return ::poll(&look, 1, 0) == 1 && (look.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 void SocketStream::end_writing() { (void)::shutdown(socket_.fd().get(), SHUT_WR); }

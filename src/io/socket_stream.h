@@ -21,6 +21,8 @@ class SocketStream {
   Task<std::size_t> read_some(char* buffer, std::size_t size, Deadline deadline = Deadline::never());
   // Writes all of `data`, which outlives the task, as the other end takes it.
   Task<void> write_all(std::string_view data, Deadline deadline = Deadline::never());
+  // Whether it is over in both directions, as far as this end knows.
+  bool is_hung_up() const;
   // Nothing more will be written.
   void end_writing();
   // Ends it in both directions, and every wait: those with `cancelled`. The descriptor stays open.

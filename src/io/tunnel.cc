@@ -48,6 +48,7 @@ Task<void> copy(Tunnel& tunnel, SocketStream& from, SocketStream& to, std::strin
     if (in_a_row % kPiecesInARow == 0) co_await boost::asio::post(tunnel.loop, boost::asio::use_awaitable);
   }
   to.end_writing();
+  if (from.is_hung_up()) co_return Error(ErrorCode::unavailable, "the connection was ended");  // not one half alone
   co_return Status();
 }
 

@@ -1,6 +1,7 @@
 #include "io/tunnel.h"
 
 #include <array>
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <gtest/gtest.h>
@@ -95,11 +96,20 @@ TEST_F(Tunnelled, EndsBothWhenItIsCancelled) {
   EXPECT_EQ(read(server_), "");
 }
 
-TEST_F(Tunnelled, EndsBothWhenOneCannotBeWrittenTo) {
+TEST_F(Tunnelled, EndsBothWhenWhoeverHoldsOneEndsIt) {
+  const UniqueFd held(::fcntl(near_server_.get(), F_DUPFD_CLOEXEC, 0));
+  begin();
+  run();
+  ASSERT_EQ(::shutdown(held.get(), SHUT_RDWR), 0);
+  run();
+  EXPECT_TRUE(is_over_);
+  EXPECT_EQ(read(client_), "");
+}
+
+TEST_F(Tunnelled, EndsBothWhenOneIsClosed) {
   begin();
   run();
   server_.reset();
-  ASSERT_EQ(::send(client_.get(), "lost", 4, 0), 4);
   run();
   EXPECT_TRUE(is_over_);
   EXPECT_EQ(read(client_), "");

@@ -369,8 +369,11 @@ class WebSockets(PortsTest):
         self.serve("web", 8080, sandbox)
         client = WebSocket(self.daemon.host, self.daemon.port, self.by_path("/ws", 8080, sandbox))
         client._read_frame()
+        with_it = self.quiet_descriptors()
         self.daemon.request("DELETE", f"/v1/sandboxes/{sandbox}")
         self.assertEqual(client.file.read(), b"")
+        # Nothing of it is kept for a client that does not go.
+        lmsb.wait_until(lambda: self.open_descriptors() <= with_it - 2, "both ends are closed")
         client.drop()
 
     def test_leave_nothing(self):

@@ -108,8 +108,9 @@ struct CreateCommand {
   Target target;
   SandboxFlags sandbox;
   LifeFlags life;
-  std::string cwd;   // of commands that name none
-  std::string user;  // the same
+  std::string snapshot;  // that it begins as; "" = as its image
+  std::string cwd;       // of commands that name none
+  std::string user;      // the same
   EnvFlags env;
 };
 // pause, resume, stop, start
@@ -117,6 +118,30 @@ struct StateCommand {
   Target target;
   std::string verb;
   Words sandboxes;
+};
+struct SnapshotCommand {
+  Target target;
+  std::string sandbox;
+  std::string name;  // "" = none
+};
+struct SnapshotListCommand {
+  Target target;
+  std::string sandbox;  // "" = of all
+  bool quiet = false;   // ids only
+};
+struct SnapshotRemoveCommand {
+  Target target;
+  Words snapshots;
+};
+struct ForkCommand {
+  Target target;
+  std::string sandbox;
+  std::uint32_t count = 1;
+};
+struct RollbackCommand {
+  Target target;
+  std::string sandbox;
+  std::string snapshot;
 };
 struct UpdateCommand {
   Target target;
@@ -211,9 +236,10 @@ struct ManCommand {
 using AnyCommand =
     std::variant<HelpCommand, OverviewCommand, CompletionCommand, CompleteCommand, ManCommand, VersionCommand,
                  RunCommand, ExecCommand, LogsCommand, TopCommand, KillCommand, CopyCommand, CreateCommand,
-                 StateCommand, UpdateCommand, StatsCommand, EventsCommand, PortCommand, ListCommand, RemoveCommand, ImageListCommand,
-                 ToolCommand, ModelListCommand, ModelPullCommand, ChatCommand, DoctorCommand, VerifyCommand,
-                 BenchCommand, ConfigCommand>;
+                 StateCommand, SnapshotCommand, SnapshotListCommand, SnapshotRemoveCommand, ForkCommand,
+                 RollbackCommand, UpdateCommand, StatsCommand, EventsCommand, PortCommand, ListCommand, RemoveCommand,
+                 ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand, ChatCommand, DoctorCommand,
+                 VerifyCommand, BenchCommand, ConfigCommand>;
 
 // `words` are the arguments without the program's name. Of `serve` only the help is known here: its own main sees it
 // first. Errors (invalid_argument, unsupported) name the command and hint at its help.

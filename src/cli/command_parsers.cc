@@ -169,6 +169,8 @@ Result<AnyCommand> parse_create(const Words& words) {
   LifeTexts life;
   add_life_flags(flags, life);
   add_place(flags, cwd, user);
+  std::optional<std::string> snapshot;
+  flags.value("--snapshot", "ID", snapshot, "Begin with the disk in this snapshot; the image is that of the snapshot");
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
   if (parsed.words.size() > 1) return usage_error("create", "too many words: give at most one image");
@@ -178,6 +180,7 @@ Result<AnyCommand> parse_create(const Words& words) {
   LMSB_TRY(command.sandbox, sandbox_flags(sandbox));
   LMSB_TRY(command.life, life_flags(life));
   command.env = std::move(sandbox.env);
+  command.snapshot = snapshot.value_or("");
   command.cwd = cwd.value_or("");
   command.user = user.value_or("");
   return command;
@@ -339,7 +342,8 @@ Result<AnyCommand> parse_serve(const Words& words) {
   flags.value("--ssh-listen", "ADDR:PORT", text, "Where SSH will be served; not yet");
   flags.value("--data-dir", "DIR", text, "Images and models (default /var/lib/lm-sandbox)");
   flags.value("--run-dir", "DIR", text, "Sockets (default /run/lm-sandbox)");
-  flags.value("--disks", "auto|store|memory", text, "Where kept sandboxes write to (default auto: a store if it can be)");
+  flags.value("--disks", "auto|store|memory", text,
+              "Where kept sandboxes write to (default auto: a store if it can be)");
   flags.value("--socket-group", "NAME", text, "Who may use the socket beside root (default lm-sandbox)");
   flags.value("--runtime", "native", text, "Default runtime: only native today");
   flags.value("--default-image", "IMAGE", text,

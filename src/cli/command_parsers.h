@@ -17,6 +17,11 @@ Result<AnyCommand> parse_kill(const Words& words);
 // lifecycle_parsers.cc
 Result<AnyCommand> parse_pause(const Words& words);
 Result<AnyCommand> parse_resume(const Words& words);
+Result<AnyCommand> parse_snapshot(const Words& words);
+Result<AnyCommand> parse_snapshot_list(const Words& words);
+Result<AnyCommand> parse_snapshot_remove(const Words& words);
+Result<AnyCommand> parse_fork(const Words& words);
+Result<AnyCommand> parse_rollback(const Words& words);
 Result<AnyCommand> parse_stop(const Words& words);
 Result<AnyCommand> parse_start(const Words& words);
 Result<AnyCommand> parse_update(const Words& words);

@@ -7,7 +7,7 @@
 namespace lmsb::cli {
 namespace {
 
-constexpr std::array<CommandEntry, 37> kCommands{{
+constexpr std::array<CommandEntry, 42> kCommands{{
     {"run", "Sandboxes", "Run a command in a fresh sandbox", parse_run},
     {"create", "Sandboxes", "Create a sandbox that is kept", parse_create},
     {"exec", "Sandboxes", "Run a command in a sandbox that exists", parse_exec},
@@ -20,6 +20,11 @@ constexpr std::array<CommandEntry, 37> kCommands{{
     {"resume", "Sandboxes", "Let them go on", parse_resume},
     {"stop", "Sandboxes", "End processes, keep disks", parse_stop},
     {"start", "Sandboxes", "Start stopped ones again", parse_start},
+    {"snapshot", "Sandboxes", "Take a snapshot of a disk", parse_snapshot},
+    {"snapshot ls", "Sandboxes", "List snapshots", parse_snapshot_list},
+    {"snapshot rm", "Sandboxes", "Remove snapshots", parse_snapshot_remove},
+    {"fork", "Sandboxes", "Make copies of a sandbox", parse_fork},
+    {"rollback", "Sandboxes", "Put a disk back to a snapshot", parse_rollback},
     {"update", "Sandboxes", "Change labels and the limits of its life", parse_update},
     {"stats", "Sandboxes", "Show what sandboxes use", parse_stats},
     {"events", "Sandboxes", "Follow what happens to sandboxes", parse_events},

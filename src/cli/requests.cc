@@ -132,6 +132,7 @@ std::string create_body(const CreateCommand& command, const Inputs& inputs) {
   LifeFlags life = command.life;
   if (!life.idle) life.idle = std::chrono::milliseconds(0);
   add_life(writer, life);
+  add_text(writer, "snapshot", command.snapshot);
   add_text(writer, "cwd", command.cwd);
   add_text(writer, "user", command.user);
   add_variables(writer, "env", inputs.env);

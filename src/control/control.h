@@ -35,7 +35,8 @@ struct CreateSandbox {
   std::map<std::string, std::string> env;
   std::map<std::string, std::string> labels;
   std::vector<MountRequest> mounts;
-  LifeChanges life;  // of what it begins with: idle for an hour stops or pauses it; one with a name lives on
+  std::string snapshot;  // the id of one that it begins as; "" = as its image
+  LifeChanges life;      // of what it begins with: idle for an hour stops or pauses it; one with a name lives on
 };
 
 // Changes to a kept sandbox; nothing = as it is.
@@ -73,6 +74,22 @@ struct SandboxStats {
 
 struct SandboxPage {
   std::vector<SandboxInfo> data;
+  std::optional<std::string> next_cursor;
+};
+
+// A copy of a kept sandbox's disk.
+struct SnapshotInfo {
+  std::string id;
+  std::string name;        // "" = none
+  std::string sandbox_id;  // of the one that it was taken of, which may be gone
+  std::string image;
+  std::string image_digest;
+  std::string created_at;                           // RFC 3339 UTC
+  std::optional<std::chrono::microseconds> frozen;  // how long its processes stood still; nothing: not known any more
+};
+
+struct SnapshotPage {
+  std::vector<SnapshotInfo> data;
   std::optional<std::string> next_cursor;
 };
 
@@ -142,7 +159,8 @@ struct HealthReport {
   std::vector<std::pair<std::string, bool>> checks;
 };
 
-class ProcessService;  // control/process_service.h
+class ProcessService;   // control/process_service.h
+class SnapshotService;  // control/snapshot_service.h
 class CommandStream;   // the same
 class Files;           // control/files.h
 class PortService;     // control/port_service.h
@@ -181,6 +199,8 @@ class Control {
   // `after`, or from now on. Lives no longer than this. Errors: sandbox_not_found, too_many_followers.
   virtual Result<std::unique_ptr<EventStream>> events(Principal who, std::string sandbox,
                                                       std::optional<std::string> after) = 0;
+  // Copies of their disks, and what is made from them. Lives as long as this.
+  virtual SnapshotService& snapshots() = 0;
   // Commands that are not waited for, and such whose output is followed.
   virtual ProcessService& processes() = 0;
 

@@ -83,6 +83,13 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                  {registry_, admission_, [this] { return options_.policy.timeout; },
                   [this](const ExecResult& result) { count(result); }},
                  log),
+      snapshots_(loop,
+                 {fleet_, registry_, ledger_, lifecycle_,
+                  [this](Principal who, CreateSandbox request, Origin origin) {
+                    return create_on_copy(std::move(who), std::move(request), std::move(origin));
+                  },
+                  [this](Principal who, std::string id) { return remove(std::move(who), std::move(id)); }},
+                 log),
       files_(loop, parts.pool,
              [this](const Principal& who, const std::string& id_or_name) -> Result<FileHome> {
                LMSB_TRY(auto visit, registry_.visit(who, id_or_name));
@@ -112,7 +119,7 @@ Limits Engine::created_defaults() {
 
 io::Task<void> Engine::prepare() {
   if (!options_.ledger.empty()) {
-    const Heirs heirs{fleet_, registry_, ledger_, lifecycle_};
+    const Heirs heirs{fleet_, registry_, ledger_, lifecycle_, snapshots_};
     LMSB_CO_CHECK(co_await take_over_sandboxes(loop_, heirs, log_));
   }
   LMSB_CO_TRY(const auto image, images_.find(""));
@@ -225,23 +232,52 @@ Status Engine::check_creation(const CreateSandbox& request) const {
 
 io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   LMSB_CO_CHECK(check_creation(request));
-  LMSB_CO_TRY(const auto image, images_.find(request.image));
-  const Limits limits = request.limits.value_or(kept_limits_);
-  LMSB_CO_TRY(auto spec, spec_of(image.name, limits, Lifetime::kept, request.mounts));
+  if (!request.snapshot.empty()) co_return co_await snapshots_.create_from(std::move(who), std::move(request));
+  LMSB_CO_TRY(auto image, images_.find(request.image));
+  Origin origin;
+  origin.image = image.name;
+  origin.defaults = std::move(image.defaults);
+  origin.limits = request.limits.value_or(kept_limits_);
+  LMSB_CO_TRY(auto spec, spec_of(origin.image, origin.limits, Lifetime::kept, request.mounts));
   LMSB_CO_TRY(auto handle, co_await obtain(std::move(spec)));
+  co_return co_await enter(std::move(who), std::move(request), std::move(handle), std::move(origin));
+}
+
+// The copy is nobody's until enter() claims it: if this is cut short, the next start removes it.
+io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox request, Origin origin) {
+  LMSB_CO_CHECK(check_creation(request));
+  origin.limits = request.limits.value_or(origin.limits);
+  LMSB_CO_TRY(auto spec, spec_on_disk(origin.image, origin.defaults.digest, origin.limits));
+  if (!request.mounts.empty())
+    co_return Error(ErrorCode::failed_precondition, "a sandbox from a snapshot has no directories of the machine")
+        .with_slug("mounts_not_kept");
+  spec.disk = guest_protocol::Disk::copied;
+  std::string id = spec.id.str();
+  LMSB_CO_CHECK(co_await fleet_.copy_disk(origin.disk, id, false));
+  auto handle = co_await fleet_.launch(std::move(spec));
+  if (!handle.ok()) {
+    const Status removed = co_await fleet_.remove_disk(std::move(id));
+    if (!removed.ok()) log_.log(LogLevel::warning, "sandbox.remove_failed", {{"error", removed.error().message()}});
+    co_return std::move(handle).error();
+  }
+  (*handle)->drop_disk();  // until it is claimed
+  co_return co_await enter(std::move(who), std::move(request), *std::move(handle), std::move(origin));
+}
+
+io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Fleet::Handle handle, Origin origin) {
   KeptSandbox kept;
   kept.info.id = handle->id();
   kept.info.name = std::move(request.name);
-  kept.info.image = image.name;
-  kept.info.image_digest = image.defaults.digest;
+  kept.info.image = origin.image;
+  kept.info.image_digest = origin.defaults.digest;
   kept.move_to(SandboxState::running);
   kept.info.created_at = rfc3339_now();
   kept.info.labels = std::move(request.labels);
-  kept.info.limits = limits;
-  kept.made_with = limits;
+  kept.info.limits = origin.limits;
+  kept.made_with = origin.limits;
   kept.info.isolation = isolation_layers(handle->landlock_abi);
   kept.owner = who.name;
-  ImageDefaults defaults = image.defaults;
+  ImageDefaults defaults = std::move(origin.defaults);
   if (!request.cwd.empty()) defaults.workdir = std::move(request.cwd);
   for (auto& [name, value] : request.env) defaults.env[name] = std::move(value);
   kept.defaults = std::make_shared<const ImageDefaults>(std::move(defaults));
@@ -331,13 +367,17 @@ io::Task<void> Engine::end_of(KeptSandbox sandbox) {
   co_return Status();
 }
 
+Result<sandbox::SandboxSpec> Engine::spec_on_disk(const std::string& image, const std::string& digest,
+                                                  const Limits& limits) {
+  LMSB_TRY(const auto found, images_.find(image));
+  if (found.defaults.digest == digest) return spec_of(found.name, limits, Lifetime::kept, {});
+  return Error(ErrorCode::failed_precondition, "image " + image + " is another one than the disk lies on")
+      .with_slug("image_changed")
+      .with_hint("that was " + digest);
+}
+
 io::Task<Fleet::Handle> Engine::launch_again(SandboxInfo sandbox) {
-  LMSB_CO_TRY(const auto image, images_.find(sandbox.image));
-  if (image.defaults.digest != sandbox.image_digest)
-    co_return Error(ErrorCode::failed_precondition, "image " + sandbox.image + " is another one than the sandbox's")
-        .with_slug("image_changed")
-        .with_hint("its disk lies on " + sandbox.image_digest);
-  LMSB_CO_TRY(auto spec, spec_of(image.name, sandbox.limits, Lifetime::kept, {}));
+  LMSB_CO_TRY(auto spec, spec_on_disk(sandbox.image, sandbox.image_digest, sandbox.limits));
   const auto id = SandboxId::parse(sandbox.id);
   if (!id) co_return Error(ErrorCode::internal, "a sandbox's id is malformed");
   spec.id = *id;

@@ -20,6 +20,7 @@
 #include "control/processes.h"
 #include "control/registry.h"
 #include "control/sandbox_files.h"
+#include "control/snapshots.h"
 
 namespace lmsb::control {
 
@@ -69,6 +70,7 @@ class Engine final : public Control {
   Result<std::unique_ptr<EventStream>> events(Principal who, std::string sandbox,
                                               std::optional<std::string> after) override;
   ProcessService& processes() override { return processes_; }
+  SnapshotService& snapshots() override { return snapshots_; }
   Result<std::vector<ImageInfo>> images() override;
   io::Task<std::vector<ModelInfo>> models() override;
   io::Task<ModelInfo> pull_model(Principal who, PullModel request) override;
@@ -105,6 +107,11 @@ class Engine final : public Control {
   io::Task<void> end_of(KeptSandbox sandbox);
   static io::Always<void> end_and_tell(Engine* self, std::string id, io::Task<void> end);
   io::Task<Fleet::Handle> launch_again(SandboxInfo sandbox);
+  // What they rest on is the image that they were made from, or it is an Error: image_changed, image_not_found.
+  Result<sandbox::SandboxSpec> spec_on_disk(const std::string& image, const std::string& digest, const Limits& limits);
+  io::Task<SandboxInfo> create_on_copy(Principal who, CreateSandbox request, Origin origin);
+  // A sandbox that stands becomes one that is known.
+  io::Task<SandboxInfo> enter(Principal who, CreateSandbox request, Fleet::Handle handle, Origin origin);
   void count(const ExecResult& result);
 
   boost::asio::io_context& loop_;
@@ -120,6 +127,7 @@ class Engine final : public Control {
   Ledger ledger_;
   Lifecycle lifecycle_;
   Processes processes_;
+  Snapshots snapshots_;
   SandboxFiles files_;
   Ports ports_;
   Limits kept_limits_;

@@ -79,6 +79,7 @@ io::Task<void> take_over_sandboxes(boost::asio::io_context& loop, Heirs heirs, L
     enter(loop, heirs, unknown_sandbox(id), log);
     log.log(LogLevel::warning, "sandbox.unknown_disk", {{"id", id}});
   }
+  LMSB_CO_CHECK(co_await heirs.snapshots.take_over(std::move(found.snapshots)));
   co_return co_await heirs.fleet.sweep_disks();
 }
 

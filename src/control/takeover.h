@@ -7,6 +7,7 @@
 #include "control/ledger.h"
 #include "control/lifecycle.h"
 #include "control/registry.h"
+#include "control/snapshots.h"
 #include "io/task.h"
 
 namespace lmsb::control {
@@ -16,9 +17,10 @@ struct Heirs {
   Registry& registry;
   Ledger& ledger;
   Lifecycle& lifecycle;
+  Snapshots& snapshots;
 };
 
-// Opens the ledger and enters its sandboxes in the registry; ends the removals that had begun. Row and disk are
+// Opens the ledger and enters its sandboxes in the registry, and its snapshots; ends the removals that had begun. Row and disk are
 // compared anew each time, and nothing is written down of it: a sandbox whose disk is not there is lost, and so is, by
 // its id alone, what a disk without a row may have been. Only disks that were never claimed are removed. Before
 // anything else uses the registry or makes a sandbox with a disk; all references outlive the task.

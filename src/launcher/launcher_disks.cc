@@ -91,7 +91,8 @@ void Launcher::handle_disk(const sandbox::DiskRequest& request) {
       if (store_) store_->remove_fresh(live_ids_);
       tell({});
       return sweep();
-    default: break;
+    case Operation::remove_disk: break;
+    default: return refuse(number, LauncherStep::validate, EINVAL);
   }
   if (!is_disk(*name)) return refuse(number, LauncherStep::validate, EINVAL);
   if (live_ids_.contains(*name)) return refuse(number, LauncherStep::disk, EBUSY);

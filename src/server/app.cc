@@ -22,6 +22,7 @@ RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAns
   add_run_routes(table, control);
   add_sandbox_routes(table, control, answers, options.created_limits);
   add_lifecycle_routes(table, control);
+  add_snapshot_routes(table, control);
   add_event_routes(table, control);
   add_exec_routes(table, control);
   add_process_routes(table, control);

@@ -10,6 +10,7 @@
 #include "server/test_files.h"
 #include "server/test_ports.h"
 #include "server/test_processes.h"
+#include "server/test_snapshots.h"
 
 namespace lmsb::server {
 
@@ -141,6 +142,8 @@ class FakeControl final : public control::Control {
   }
   control::Files& files() override { return fake_files; }
   control::PortService& ports() override { return fake_ports; }
+  control::SnapshotService& snapshots() override { return fake_snapshots; }
+  FakeSnapshots fake_snapshots;
   Result<std::string> plan_text(const control::OneShot& request) override {
     one_shot = request;
     return std::string("the plan\n");

@@ -13,10 +13,11 @@ void add_sandbox_routes(RouteTable& table, control::Control& control, Idempotent
                         const control::Limits& defaults);
 // v1_lifecycle.cc: PATCH /v1/sandboxes/{id}, .../pause, resume, stats
 void add_lifecycle_routes(RouteTable& table, control::Control& control);
-void add_event_routes(RouteTable& table, control::Control& control);    // v1_events.cc: GET /v1/events
-void add_exec_routes(RouteTable& table, control::Control& control);     // v1_exec.cc: POST /v1/sandboxes/{id}/exec
-void add_process_routes(RouteTable& table, control::Control& control);  // v1_processes.cc
-void add_pty_routes(RouteTable& table, control::Control& control);      // v1_pty.cc: a terminal
+void add_snapshot_routes(RouteTable& table, control::Control& control);  // v1_snapshots.cc
+void add_event_routes(RouteTable& table, control::Control& control);     // v1_events.cc: GET /v1/events
+void add_exec_routes(RouteTable& table, control::Control& control);      // v1_exec.cc: POST /v1/sandboxes/{id}/exec
+void add_process_routes(RouteTable& table, control::Control& control);   // v1_processes.cc
+void add_pty_routes(RouteTable& table, control::Control& control);       // v1_pty.cc: a terminal
 // v1_ports.cc: what listens, by path and as octets; URLs for browsers.
 void add_port_routes(RouteTable& table, control::Control& control, const Previews& previews);
 // v1_files.cc: GET, HEAD, PUT, DELETE .../files; GET, PUT .../archive

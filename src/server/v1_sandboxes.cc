@@ -27,6 +27,7 @@ struct SandboxRoutes {
 void read_create(json::ObjectReader& reader, const control::Limits& defaults, control::CreateSandbox& out) {
   reader.string("name", out.name);
   reader.string("image", out.image);
+  reader.string("snapshot", out.snapshot);
   reader.string("cwd", out.cwd);
   reader.string("user", out.user);
   reader.string_map("env", out.env);

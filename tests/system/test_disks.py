@@ -45,7 +45,8 @@ def kill_everything(daemon):
     """Guests too, all at once."""
     launcher = launcher_of(daemon)
     for pid in [daemon.process.pid, *children_of(daemon.process.pid), *children_of(launcher)]:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it went with the one before
+            os.kill(pid, signal.SIGKILL)
     daemon.stop()
 
 

@@ -413,7 +413,7 @@ class States(PortsTest):
         time.sleep(2)  # longer than it may be idle
         self.assertEqual(state(), "running")
         client.drop()
-        lmsb.wait_until(lambda: state() == "paused", "it is paused for being idle")
+        lmsb.wait_until(lambda: state() in ("paused", "stopped"), "its idle limit")
 
     def test_end_downloads_with_their_sandbox(self):
         sandbox = self.make_sandbox()

@@ -92,7 +92,7 @@ class Sandbox:
         return self.info.name
 
     @classmethod
-    def create(cls, *, name: str | None = None, image: str | None = None, limits: f.LimitsLike | None = None,
+    def create(cls, *, name: str | None = None, image: str | None = None, snapshot: str | None = None, limits: f.LimitsLike | None = None,
                cwd: str | None = None, user: str | None = None, env: Mapping[str, str] | None = None,
                labels: Mapping[str, str] | None = None, runtime: str | None = None,
                egress: Mapping[str, Any] | None = None, mounts: Sequence[Mapping[str, Any]] | None = None,
@@ -107,7 +107,7 @@ class Sandbox:
 
         Each creation has an Idempotency-Key: where the answer is lost on its way, the same request is sent again for up
         to 10 s, and the daemon answers with the sandbox that it has already made, not with a second one."""
-        asked = f.given(name=name, image=image, limits=f.limits(limits), cwd=cwd, user=user, runtime=runtime,
+        asked = f.given(name=name, image=image, snapshot=snapshot, limits=f.limits(limits), cwd=cwd, user=user, runtime=runtime,
                         env=None if env is None else dict(env), labels=None if labels is None else dict(labels),
                         egress=egress, mounts=mounts, **_life(timeout, idle, on_timeout, on_idle))
         client = client or default_client()
@@ -153,6 +153,19 @@ class Sandbox:
     def start(self) -> None:
         """Lets a stopped one run again, with everything that was written."""
         self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/start"))
+
+    def snapshot(self, name: str | None = None) -> str:
+        """Copies its disk, as it is at one moment, and returns the snapshot's id, for create(snapshot=)."""
+        return str(self._client.call("POST", f"{self._path}/snapshot", f.given(name=name))["id"])
+
+    def fork(self, count: int = 1) -> Sequence[Sandbox]:
+        """Sandboxes that begin with a copy of its disk, all of one moment; all of them, or none."""
+        made = self._client.call("POST", f"{self._path}/fork", {"count": count})["data"]
+        return [Sandbox(SandboxInfo.of(fields), self._client, deletes=True) for fields in made]
+
+    def rollback(self, snapshot: str) -> None:
+        """Puts its disk back to what it was in one of its snapshots. Its processes are killed; it runs again if it did."""
+        self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/rollback", {"snapshot": snapshot}))
 
     def update(self, *, labels: Mapping[str, str | None] | None = None, timeout: float | None = None,
                idle: float | None = None, on_timeout: str | None = None, on_idle: str | None = None,

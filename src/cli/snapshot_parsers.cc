@@ -1,0 +1,89 @@
+// snapshot, snapshot ls, snapshot rm, fork, rollback: words about copies of sandboxes' disks.
+#include <charconv>
+
+#include "cli/command_parsers.h"
+#include "cli/parser_parts.h"
+
+namespace lmsb::cli {
+namespace {
+
+using Order = FlagSet::Order;
+
+constexpr std::uint32_t kMaxForks = 64;
+
+Result<std::uint32_t> parse_fork_count(std::string_view text) {
+  std::uint32_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error == std::errc() && end == text.data() + text.size() && count >= 1 && count <= kMaxForks) return count;
+  return Error(ErrorCode::invalid_argument, "must be a number from 1 to 64");
+}
+
+}  // namespace
+
+Result<AnyCommand> parse_snapshot(const Words& words) {
+  FlagSet flags("snapshot", {"snapshot [OPTIONS] SANDBOX"},
+                "Take a snapshot of a sandbox's disk, and print its id. Its processes stand still for a moment.\n"
+                "`create --snapshot` makes sandboxes from it.",
+                Order::anywhere);
+  SnapshotCommand command;
+  std::optional<std::string> name;
+  flags.value("--name", "NAME", name, "Name of the snapshot");
+  LMSB_TRY(const auto sandbox, parse_sandboxes(flags, "snapshot", {1, 1, "needs a sandbox"}, command.target, words));
+  if (!sandbox) return HelpCommand{flags.help()};
+  command.sandbox = sandbox->front();
+  command.name = name.value_or("");
+  return command;
+}
+
+Result<AnyCommand> parse_snapshot_list(const Words& words) {
+  FlagSet flags("snapshot ls", {"snapshot ls [OPTIONS] [SANDBOX]"}, "List snapshots, of one sandbox or of all",
+                Order::anywhere);
+  SnapshotListCommand command;
+  flags.flag("-q,--quiet", command.quiet, "Print ids only");
+  LMSB_TRY(const auto sandbox,
+           parse_sandboxes(flags, "snapshot ls", {0, 1, "takes one sandbox"}, command.target, words));
+  if (!sandbox) return HelpCommand{flags.help()};
+  if (!sandbox->empty()) command.sandbox = sandbox->front();
+  return command;
+}
+
+Result<AnyCommand> parse_snapshot_remove(const Words& words) {
+  FlagSet flags("snapshot rm", {"snapshot rm [OPTIONS] SNAPSHOT [SNAPSHOT...]"},
+                "Remove snapshots; sandboxes that were made from them stay", Order::anywhere);
+  SnapshotRemoveCommand command;
+  LMSB_TRY(auto ids,
+           parse_sandboxes(flags, "snapshot rm", {1, SIZE_MAX, "needs the id of a snapshot"}, command.target, words));
+  if (!ids) return HelpCommand{flags.help()};
+  command.snapshots = *std::move(ids);
+  return command;
+}
+
+Result<AnyCommand> parse_fork(const Words& words) {
+  FlagSet flags(
+      "fork", {"fork [OPTIONS] SANDBOX"},
+      "Make sandboxes that begin with a copy of a sandbox's disk, and print their ids. Processes are not copied.",
+      Order::anywhere);
+  ForkCommand command;
+  std::optional<std::string> count;
+  flags.value("-n,--count", "NUMBER", count, "So many, all of one moment (default 1, at most 64)");
+  LMSB_TRY(const auto sandbox, parse_sandboxes(flags, "fork", {1, 1, "needs a sandbox"}, command.target, words));
+  if (!sandbox) return HelpCommand{flags.help()};
+  LMSB_CHECK(convert("--count", count, parse_fork_count, command.count));
+  command.sandbox = sandbox->front();
+  return command;
+}
+
+Result<AnyCommand> parse_rollback(const Words& words) {
+  FlagSet flags("rollback", {"rollback [OPTIONS] SANDBOX SNAPSHOT"},
+                "Put a sandbox's disk back to what it was in one of its snapshots. Its processes are killed.",
+                Order::anywhere);
+  RollbackCommand command;
+  LMSB_TRY(const auto both,
+           parse_sandboxes(flags, "rollback", {2, 2, "needs a sandbox and a snapshot"}, command.target, words));
+  if (!both) return HelpCommand{flags.help()};
+  command.sandbox = both->front();
+  command.snapshot = both->back();
+  return command;
+}
+
+}  // namespace lmsb::cli

@@ -1,0 +1,280 @@
+#include "control/snapshots.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/text.h"
+#include "control/outlive.h"
+
+namespace lmsb::control {
+namespace {
+
+using std::chrono::microseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kPauseLimit{10'000};  // for all of a sandbox's processes to stand still
+
+Principal daemon_itself() { return {"daemon", true}; }
+
+Error not_found(const std::string& id) {
+  return Error(ErrorCode::not_found, "no snapshot " + quoted(id))
+      .with_slug("snapshot_not_found")
+      .with_hint("GET /v1/snapshots, or lm-sandbox snapshot ls, shows what there is");
+}
+
+Error disk_not_kept(const std::string& id) {
+  return Error(ErrorCode::failed_precondition, "the disk of sandbox " + id + " lies in memory and cannot be copied")
+      .with_slug("disk_not_kept")
+      .with_hint("lm-sandbox doctor says why disks are not kept on this machine");
+}
+
+// Order of creation; the id decides between equal times. Also what a cursor holds.
+std::string order_key(const SnapshotInfo& info) { return info.created_at + "/" + info.id; }
+
+Origin origin_of(const KeptSandbox& sandbox, std::string disk) {
+  return {std::move(disk), sandbox.info.image, *sandbox.defaults, sandbox.info.limits};
+}
+
+store::SnapshotRow row_of(const SnapshotInfo& info, const std::string& owner, const Origin& origin) {
+  store::SnapshotRow row;
+  row.id = info.id;
+  row.owner = owner;
+  row.name = info.name;
+  row.sandbox = info.sandbox_id;
+  row.image = origin.image;
+  row.image_digest = origin.defaults.digest;
+  row.created_at = info.created_at;
+  row.workdir = origin.defaults.workdir;
+  row.env = origin.defaults.env;
+  row.memory_bytes = origin.limits.memory.count();
+  row.disk_bytes = origin.limits.disk.count();
+  row.cpu_millis = origin.limits.cpu_millis;
+  row.processes = origin.limits.processes;
+  return row;
+}
+
+Status check_copy(const KeptSandbox& sandbox) {
+  if (sandbox.state() == SandboxState::lost) return disk_lost(sandbox.info.id);
+  if (!sandbox.info.keeps_disk) return disk_not_kept(sandbox.info.id);
+  return {};
+}
+
+}  // namespace
+
+Snapshots::Snapshots(boost::asio::io_context& loop, Parts parts, Logger& log)
+    : loop_(loop), parts_(std::move(parts)), log_(log) {}
+
+io::Task<void> Snapshots::take_over(std::vector<store::SnapshotRow> rows) {
+  std::map<std::string, bool> there;
+  for (std::string id = "snp_";;) {
+    LMSB_CO_TRY(id, co_await parts_.fleet.next_disk(std::move(id)));
+    if (id.empty()) break;
+    there[id] = true;
+  }
+  for (store::SnapshotRow& row : rows) {
+    const std::string id = row.id;
+    if (!there.contains(id)) {
+      const Status claimed = co_await parts_.fleet.claim_disk(id);
+      if (!claimed.ok()) {
+        log_.log(LogLevel::warning, "snapshot.lost", {{"id", id}});
+        LMSB_CO_CHECK(co_await parts_.ledger.erase_snapshot(id));
+        continue;
+      }
+    }
+    Kept kept;
+    kept.info = {id, row.name, row.sandbox, row.image, row.image_digest, row.created_at, std::nullopt};
+    kept.owner = std::move(row.owner);
+    kept.origin = {id,
+                   std::move(row.image),
+                   {std::move(row.image_digest), std::move(row.env), std::move(row.workdir)},
+                   {Bytes(row.memory_bytes), row.cpu_millis, row.processes, Bytes(row.disk_bytes)}};
+    kept_.emplace(id, std::move(kept));
+  }
+  co_return Status();
+}
+
+Result<const Snapshots::Kept*> Snapshots::find(const Principal& who, const std::string& id) const {
+  const auto found = kept_.find(id);
+  if (found == kept_.end() || (!who.admin && found->second.owner != who.name)) return not_found(id);
+  return &found->second;
+}
+
+Result<SnapshotInfo> Snapshots::get(const Principal& who, const std::string& id) const {
+  LMSB_TRY(const Kept* kept, find(who, id));
+  return kept->info;
+}
+
+SnapshotPage Snapshots::list(const Principal& who, const std::string& sandbox, std::size_t limit,
+                             const std::string& cursor) const {
+  std::vector<const SnapshotInfo*> matching;
+  for (const auto& [id, kept] : kept_)
+    if ((who.admin || kept.owner == who.name) && (sandbox.empty() || kept.info.sandbox_id == sandbox) &&
+        order_key(kept.info) > cursor)
+      matching.push_back(&kept.info);
+  std::sort(matching.begin(), matching.end(),
+            [](const auto* a, const auto* b) { return order_key(*a) < order_key(*b); });
+  SnapshotPage page;
+  for (const SnapshotInfo* info : matching) {
+    if (page.data.size() == limit) {
+      page.next_cursor = order_key(page.data.back());
+      break;
+    }
+    page.data.push_back(*info);
+  }
+  return page;
+}
+
+// What was written is on the disk before anything stands still: then there is little left to wait for.
+io::Task<microseconds> Snapshots::copy(const Lifecycle::Hold& hold, std::string to) {
+  LMSB_CO_TRY(const KeptSandbox* sandbox, hold.sandbox());
+  const std::string from = sandbox->info.id;
+  const auto handle = sandbox->handle;
+  const bool runs = handle && sandbox->state() == SandboxState::running;
+  if (handle) LMSB_CO_CHECK(co_await parts_.fleet.sync_disks());
+  const auto begin = Clock::now();
+  if (runs) LMSB_CO_CHECK(co_await handle->pause(io::Deadline::in(kPauseLimit)));
+  Status copied = co_await parts_.fleet.copy_disk(from, to, false);
+  const Status resumed = runs ? handle->resume() : Status();
+  const auto stood = std::chrono::duration_cast<microseconds>(Clock::now() - begin);
+  LMSB_CO_CHECK(std::move(copied));
+  // A sandbox that has ended meanwhile has nothing that could go on.
+  if (!resumed.ok() && resumed.error().slug() != "sandbox_lost") co_return resumed.error();
+  co_return runs ? stood : microseconds(0);
+}
+
+io::Task<SnapshotInfo> Snapshots::take(Principal who, std::string sandbox, std::string name) {
+  if (!name.empty() && !is_sandbox_name(name))
+    co_return Error(ErrorCode::invalid_argument,
+                    "name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62} and not look like an id")
+        .with_slug("invalid_name");
+  if (kept_.size() >= kMaxSnapshots)
+    co_return Error(ErrorCode::resource_exhausted, "there are 10000 snapshots already")
+        .with_slug("too_many_snapshots")
+        .with_hint("delete some of them");
+  co_return co_await outlive(loop_, take_now(std::move(who), std::move(sandbox), std::move(name)));
+}
+
+io::Task<SnapshotInfo> Snapshots::take_now(Principal who, std::string sandbox, std::string name) {
+  LMSB_CO_TRY(const auto hold, co_await parts_.lifecycle.hold(who, std::move(sandbox)));
+  LMSB_CO_TRY(const KeptSandbox* of, hold->sandbox());
+  LMSB_CO_CHECK(check_copy(*of));
+  Kept kept;
+  kept.info = {create_prefixed_id("snp_"), std::move(name), of->info.id, of->info.image,
+               of->info.image_digest,      rfc3339_now(),   std::nullopt};
+  kept.owner = who.name;
+  kept.origin = origin_of(*of, kept.info.id);
+  const std::string id = kept.info.id;
+  LMSB_CO_TRY(const microseconds stood, co_await copy(*hold, id));
+  LMSB_CO_CHECK(co_await parts_.ledger.put(row_of(kept.info, kept.owner, kept.origin)));
+  LMSB_CO_CHECK(co_await parts_.fleet.claim_disk(id));
+  SnapshotInfo info = kept.info;
+  kept_.emplace(id, std::move(kept));
+  info.frozen = stood;
+  log_.log(LogLevel::info, "snapshot.created", {{"id", id}, {"sandbox", info.sandbox_id}, {"by", who.name}});
+  co_return info;
+}
+
+io::Task<void> Snapshots::remove(Principal who, std::string id) {
+  LMSB_CO_TRY(const Kept* kept, find(who, id));
+  (void)kept;
+  kept_.erase(id);
+  log_.log(LogLevel::info, "snapshot.removed", {{"id", id}, {"by", who.name}});
+  LMSB_CO_CHECK(co_await outlive(loop_, parts_.fleet.remove_disk(id)));
+  co_return co_await outlive(loop_, parts_.ledger.erase_snapshot(id));
+}
+
+io::Task<SandboxInfo> Snapshots::create_from(Principal who, CreateSandbox request) {
+  LMSB_CO_TRY(const Kept* kept, find(who, request.snapshot));
+  if (!request.image.empty() && request.image != kept->origin.image)
+    co_return Error(ErrorCode::invalid_argument, "the snapshot's image is " + kept->origin.image)
+        .with_slug("image_changed")
+        .with_hint("leave image out");
+  Origin origin = kept->origin;
+  co_return co_await outlive(loop_, parts_.create(std::move(who), std::move(request), std::move(origin)));
+}
+
+io::Task<std::vector<SandboxInfo>> Snapshots::fork(Principal who, std::string sandbox, std::size_t count) {
+  return outlive(loop_, fork_now(std::move(who), std::move(sandbox), count));
+}
+
+// All from one copy that was never claimed: if this is cut short, the next start removes it.
+io::Task<std::vector<SandboxInfo>> Snapshots::fork_now(Principal who, std::string sandbox, std::size_t count) {
+  const std::string moment = create_prefixed_id("snp_");
+  Origin origin;
+  KeptSandbox like;
+  {
+    LMSB_CO_TRY(const auto hold, co_await parts_.lifecycle.hold(who, std::move(sandbox)));
+    LMSB_CO_TRY(const KeptSandbox* of, hold->sandbox());
+    LMSB_CO_CHECK(check_copy(*of));
+    origin = origin_of(*of, moment);
+    like.info.labels = of->info.labels;
+    like.info.life = of->life->limits();
+    LMSB_CO_TRY(const microseconds stood, co_await copy(*hold, moment));
+    log_.log(LogLevel::info, "sandbox.forked",
+             {{"id", of->info.id}, {"count", std::uint64_t{count}}, {"frozen_us", std::uint64_t(stood.count())}});
+  }
+  auto made = co_await create_all(std::move(who), std::move(origin), like, count);
+  const Status removed = co_await parts_.fleet.remove_disk(moment);
+  if (!removed.ok())
+    log_.log(LogLevel::warning, "snapshot.remove_failed", {{"id", moment}, {"error", removed.error().message()}});
+  co_return made;
+}
+
+io::Task<std::vector<SandboxInfo>> Snapshots::create_all(Principal who, Origin origin, const KeptSandbox& like,
+                                                         std::size_t count) {
+  std::vector<SandboxInfo> made;
+  std::optional<Error> failed;
+  while (!failed && made.size() < count) {
+    CreateSandbox request;
+    request.labels = like.info.labels;
+    const LifeLimits& life = like.info.life;
+    request.life = {life.timeout, life.idle, life.at_timeout, life.at_idle};
+    auto one = co_await parts_.create(who, std::move(request), origin);
+    if (one.ok()) {
+      made.push_back(*std::move(one));
+    } else {
+      failed = std::move(one).error();
+    }
+  }
+  if (!failed) co_return made;
+  for (const SandboxInfo& one : made) {
+    const Status removed = co_await parts_.remove(daemon_itself(), one.id);
+    if (!removed.ok())
+      log_.log(LogLevel::warning, "sandbox.remove_failed", {{"id", one.id}, {"error", removed.error().message()}});
+  }
+  co_return *std::move(failed);
+}
+
+io::Task<SandboxInfo> Snapshots::roll_back(Principal who, std::string sandbox, std::string snapshot) {
+  LMSB_CO_TRY(const KeptSandbox* of, parts_.registry.find(who, sandbox));
+  const std::string id = of->info.id;
+  LMSB_CO_TRY(const Kept* kept, find(who, snapshot));
+  if (kept->info.sandbox_id != id)
+    co_return Error(ErrorCode::invalid_argument, "snapshot " + snapshot + " was taken of another sandbox")
+        .with_slug("snapshot_of_another")
+        .with_hint("create a sandbox from it");
+  LMSB_CO_CHECK(co_await outlive(loop_, roll_back_now(who, id, std::move(snapshot))));
+  LMSB_CO_TRY(of, parts_.registry.find(who, id));
+  co_return of->describe();
+}
+
+// The copy takes the place of what was in one step: cut short, the sandbox is as before or as in the snapshot.
+io::Task<void> Snapshots::roll_back_now(Principal who, std::string sandbox, std::string snapshot) {
+  LMSB_CO_TRY(const KeptSandbox* of, parts_.registry.find(who, sandbox));
+  const bool runs = of->state() == SandboxState::running || of->state() == SandboxState::paused;
+  LMSB_CO_TRY(const auto stopped, co_await parts_.lifecycle.stop(who, sandbox));
+  {
+    LMSB_CO_TRY(const auto hold, co_await parts_.lifecycle.hold(who, sandbox));
+    LMSB_CO_TRY(of, hold->sandbox());
+    if (of->state() != SandboxState::stopped) co_return not_running(*of);
+    LMSB_CO_CHECK(co_await parts_.fleet.copy_disk(std::move(snapshot), sandbox, true));
+  }
+  log_.log(LogLevel::info, "sandbox.rolled_back", {{"id", sandbox}, {"by", who.name}});
+  if (!runs) co_return Status();
+  LMSB_CO_TRY(const auto started, co_await parts_.lifecycle.start(std::move(who), std::move(sandbox)));
+  co_return Status();
+}
+
+}  // namespace lmsb::control

@@ -1,0 +1,82 @@
+#pragma once
+// Snapshots: the real SnapshotService, over the registry's sandboxes and the launcher's store. A copy shares with its
+// original what neither has changed, and takes some milliseconds.
+//
+// One loop, one thread. What has begun goes on when who waits for it goes away.
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "base/log.h"
+#include "control/control.h"
+#include "control/fleet.h"
+#include "control/ledger.h"
+#include "control/lifecycle.h"
+#include "control/registry.h"
+#include "control/snapshot_service.h"
+
+namespace lmsb::control {
+
+// What a sandbox is made from, if not from an image alone.
+struct Origin {
+  std::string disk;  // the snapshot's id
+  std::string image;
+  ImageDefaults defaults;  // with the variables and the directory of the sandbox that it was taken of
+  Limits limits;
+};
+
+class Snapshots final : public SnapshotService {
+ public:
+  struct Parts {
+    Fleet& fleet;
+    Registry& registry;
+    Ledger& ledger;
+    Lifecycle& lifecycle;
+    // Makes a sandbox on a copy of the origin's disk.
+    std::function<io::Task<SandboxInfo>(Principal who, CreateSandbox request, Origin origin)> create;
+    std::function<io::Task<void>(Principal who, std::string id)> remove;  // a sandbox
+  };
+  // All references outlive it and its tasks.
+  Snapshots(boost::asio::io_context& loop, Parts parts, Logger& log);
+
+  // What an earlier daemon had. A row without a copy goes: nothing can be made from it.
+  io::Task<void> take_over(std::vector<store::SnapshotRow> rows);
+
+  // A sandbox on a copy of the disk in the snapshot that the request names. Errors: snapshot_not_found, image_changed,
+  // and those of creating.
+  io::Task<SandboxInfo> create_from(Principal who, CreateSandbox request);
+
+  io::Task<SnapshotInfo> take(Principal who, std::string sandbox, std::string name) override;
+  SnapshotPage list(const Principal& who, const std::string& sandbox, std::size_t limit,
+                    const std::string& cursor) const override;
+  Result<SnapshotInfo> get(const Principal& who, const std::string& id) const override;
+  io::Task<void> remove(Principal who, std::string id) override;
+  io::Task<std::vector<SandboxInfo>> fork(Principal who, std::string sandbox, std::size_t count) override;
+  io::Task<SandboxInfo> roll_back(Principal who, std::string sandbox, std::string snapshot) override;
+
+ private:
+  struct Kept {
+    SnapshotInfo info;
+    std::string owner;
+    Origin origin;
+  };
+  Result<const Kept*> find(const Principal& who, const std::string& id) const;
+  // Copies the disk of a sandbox while its processes stand still. Returns how long they did.
+  io::Task<std::chrono::microseconds> copy(const Lifecycle::Hold& hold, std::string to);
+  io::Task<SnapshotInfo> take_now(Principal who, std::string sandbox, std::string name);
+  io::Task<std::vector<SandboxInfo>> fork_now(Principal who, std::string sandbox, std::size_t count);
+  io::Task<std::vector<SandboxInfo>> create_all(Principal who, Origin origin, const KeptSandbox& like,
+                                                std::size_t count);
+  io::Task<void> roll_back_now(Principal who, std::string sandbox, std::string snapshot);
+
+  boost::asio::io_context& loop_;
+  Parts parts_;
+  Logger& log_;
+  std::map<std::string, Kept> kept_;  // by id
+};
+
+}  // namespace lmsb::control

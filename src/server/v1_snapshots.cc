@@ -1,0 +1,119 @@
+// POST /v1/sandboxes/{id}/snapshot, .../fork, .../rollback; GET /v1/snapshots, GET and DELETE /v1/snapshots/{id}.
+#include "control/snapshot_service.h"
+#include "server/query_fields.h"
+#include "server/sandbox_fields.h"
+#include "server/v1_fields.h"
+#include "server/v1_routes.h"
+
+namespace lmsb::server {
+namespace {
+
+using control::Control;
+using control::SnapshotInfo;
+
+constexpr std::uint64_t kDefaultPage = 100;
+constexpr std::uint64_t kMaxPage = 1000;
+
+void write_snapshot(json::Writer& out, const SnapshotInfo& info) {
+  out.begin_object().key("id").string(info.id);
+  string_or_null(out.key("name"), info.name);
+  out.key("sandbox_id").string(info.sandbox_id);
+  out.key("image").string(info.image).key("image_digest").string(info.image_digest);
+  out.key("created_at").string(info.created_at);
+  if (info.frozen) out.key("frozen_ms").number(static_cast<double>(info.frozen->count()) / 1000.0);
+  out.end_object();
+}
+
+std::string snapshot_text(const SnapshotInfo& info) {
+  json::Writer out;
+  write_snapshot(out, info);
+  return std::move(out).str();
+}
+
+io::Task<http::Response> take(Control& control, Call call) {
+  std::string name;
+  if (!call.request.body.empty()) {
+    auto refusal = read_body(call.request.body, [&name](json::ObjectReader& reader) { reader.string("name", name); });
+    if (refusal) co_return *std::move(refusal);
+  }
+  std::string id = call.request.params["id"];
+  LMSB_CO_TRY(const auto info, co_await control.snapshots().take(std::move(call.who), std::move(id), std::move(name)));
+  http::Response response = http::Response::json(201, snapshot_text(info));
+  response.headers.set("Location", "/v1/snapshots/" + info.id);
+  co_return response;
+}
+
+io::Task<http::Response> fork(Control& control, Call call) {
+  std::int64_t count = 1;
+  if (!call.request.body.empty()) {
+    auto refusal = read_body(call.request.body, [&count](json::ObjectReader& reader) {
+      reader.integer("count", count, 1, control::SnapshotService::kMaxForks);
+    });
+    if (refusal) co_return *std::move(refusal);
+  }
+  std::string id = call.request.params["id"];
+  const auto number = static_cast<std::size_t>(count);
+  LMSB_CO_TRY(const auto made, co_await control.snapshots().fork(std::move(call.who), std::move(id), number));
+  json::Writer out;
+  out.begin_object().key("data").begin_array();
+  for (const control::SandboxInfo& info : made) write_sandbox(out, info);
+  out.end_array().end_object();
+  co_return http::Response::json(201, std::move(out).str());
+}
+
+io::Task<http::Response> roll_back(Control& control, Call call) {
+  std::string snapshot;
+  auto refusal = read_body(call.request.body, [&snapshot](json::ObjectReader& reader) {
+    if (!reader.string("snapshot", snapshot) || snapshot.empty())
+      reader.refuse("snapshot", "must be the id of a snapshot");
+  });
+  if (refusal) co_return *std::move(refusal);
+  std::string id = call.request.params["id"];
+  LMSB_CO_TRY(const auto info,
+              co_await control.snapshots().roll_back(std::move(call.who), std::move(id), std::move(snapshot)));
+  co_return http::Response::json(200, sandbox_text(info));
+}
+
+io::Task<http::Response> list(Control& control, Call call) {
+  Query& query = call.request.query;
+  LMSB_CO_CHECK(check_names(query, {"sandbox", "limit", "cursor"}));
+  LMSB_CO_TRY(const std::uint64_t limit, number_of(query, "limit", kDefaultPage, kMaxPage));
+  if (limit == 0) co_return invalid_query("limit must be a whole number from 1 to 1000");
+  std::string sandbox = query["sandbox"];
+  if (!sandbox.empty()) {  // by name, or by the id of one that may be gone
+    const auto found = control.get(call.who, sandbox);
+    if (found.ok()) sandbox = found->id;
+  }
+  const auto page = control.snapshots().list(call.who, sandbox, limit, query["cursor"]);
+  json::Writer out;
+  out.begin_object().key("data").begin_array();
+  for (const SnapshotInfo& info : page.data) write_snapshot(out, info);
+  string_or_null(out.end_array().key("next_cursor"), page.next_cursor.value_or(""));
+  out.end_object();
+  co_return http::Response::json(200, std::move(out).str());
+}
+
+io::Task<http::Response> get(Control& control, Call call) {
+  LMSB_CO_TRY(const auto info, control.snapshots().get(call.who, call.request.params["id"]));
+  co_return http::Response::json(200, snapshot_text(info));
+}
+
+io::Task<http::Response> remove(Control& control, Call call) {
+  std::string id = call.request.params["id"];
+  LMSB_CO_CHECK(co_await control.snapshots().remove(std::move(call.who), std::move(id)));
+  co_return http::Response::no_content();
+}
+
+}  // namespace
+
+void add_snapshot_routes(RouteTable& table, Control& control) {
+  table.add("POST", "/v1/sandboxes/{id}/snapshot", [&control](Call call) { return take(control, std::move(call)); });
+  table.add("POST", "/v1/sandboxes/{id}/fork", [&control](Call call) { return fork(control, std::move(call)); });
+  table.add("POST", "/v1/sandboxes/{id}/rollback",
+            [&control](Call call) { return roll_back(control, std::move(call)); });
+  table.add("GET", "/v1/snapshots", [&control](Call call) { return list(control, std::move(call)); });
+  table.add("GET", "/v1/snapshots/{id}", [&control](Call call) { return get(control, std::move(call)); });
+  table.add("DELETE", "/v1/snapshots/{id}", [&control](Call call) { return remove(control, std::move(call)); });
+}
+
+}  // namespace lmsb::server

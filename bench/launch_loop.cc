@@ -48,7 +48,7 @@ class LauncherProcess {
   ~LauncherProcess() {
     if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
     std::error_code ignored;
-    if (!scratch_.empty()) std::filesystem::remove(scratch_, ignored);
+    if (!scratch_.empty()) std::filesystem::remove_all(scratch_, ignored);
   }
 
  private:
@@ -57,7 +57,12 @@ class LauncherProcess {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     launcher::Policy policy;
     policy.image_root = options.image_root;
-    policy.scratch = scratch;
+    policy.scratch = scratch + "/private";
+    std::filesystem::create_directory(policy.scratch);
+    if (options.kept) {  // on disks, where the daemon has them, too
+      policy.disks = scratch + "/disks";
+      policy.store_bytes = Bytes::GiB(8).count();
+    }
     policy.cgroup_name = "floor-" + std::to_string(::getpid());
     {
       auto launcher = launcher::Launcher::create(policy, std::move(guest), std::move(socket));
@@ -89,6 +94,7 @@ sandbox::SandboxSpec spec_of(const LaunchLoopOptions& options) {
     struct sysinfo info {};
     ::sysinfo(&info);
     spec.lifetime = sandbox::Lifetime::kept;
+    spec.disk = guest_protocol::Disk::fresh;
     spec.limits.memory = std::min(Bytes::GiB(4), Bytes(std::uint64_t{info.totalram} * info.mem_unit / 2));
     spec.limits.cpu_millis = static_cast<std::uint32_t>(::get_nprocs()) * 1000;
     spec.limits.processes = 1024;
@@ -205,7 +211,7 @@ class Loop {
     const std::uint64_t serial = slot.sandbox.serial;
     slot.sandbox = {};
     slot.pipes = {};
-    LMSB_TRY(const auto request, client_.send_destroy(serial));
+    LMSB_TRY(const auto request, client_.send_destroy(serial, sandbox::LauncherClient::Disk::remove));
     requests_[request] = std::move(slot);
     return {};
   }

@@ -5,6 +5,7 @@ What is compared is measured in turns, several rounds each, so that a change of 
 is the median of its rounds. Prints the table of targets (P1 and so on) and writes all figures as JSON.
 """
 import argparse
+import concurrent.futures
 import datetime
 import json
 import os
@@ -16,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -31,6 +33,7 @@ def arguments():
     parser.add_argument("--image", help="image of the sandboxes (default: base if it is made, else host)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each comparison is repeated (default: 3)")
     parser.add_argument("--seconds", type=float, default=3, help="of one measurement (default: 3)")
+    parser.add_argument("--many", action="store_true", help="P8 and P14 with 5,000 sandboxes too, which takes minutes")
     parser.add_argument("--only", default="", help="the targets to measure, such as P1,P5 (default: all)")
     parser.add_argument("--name", default=datetime.datetime.now().strftime("%Y%m%d-%H%M%S"), help="of the result file")
     return parser.parse_args()
@@ -357,10 +360,98 @@ def resident_kib(pid):
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
+def created(ours, **fields):
+    answer = ours.post("/v1/sandboxes", fields)
+    if answer.status != 201:
+        raise RuntimeError(f"create: {answer.status} {answer.body}")
+    return answer.json()["id"]
+
+
+def measure_p7():
+    """A hundred creates at once, by so many connections, of a daemon that has nothing prepared."""
+    with daemon(NOT_PREPARED) as cold:
+        walls = []
+        for _ in range(options.rounds):
+            made = []
+            begin = time.monotonic()
+            callers = [threading.Thread(target=lambda: made.append(created(cold))) for _ in range(100)]
+            for caller in callers:
+                caller.start()
+            for caller in callers:
+                caller.join()
+            walls.append((time.monotonic() - begin) * 1000)
+            for sandbox in made:
+                cold.request("DELETE", "/v1/sandboxes/" + sandbox)
+    wall = statistics.median(walls)
+    results["P7"] = {"wall_ms": walls}
+    bound = 100 * results["P3"]["ours"]["p50"] / os.cpu_count() if "P3" in results else None
+    row("P7", "100 creates at once, wall time", wall, max(walls), "ms", f"<= {bound:.0f} (100 x P3 / CPUs)" if bound else "",
+        wall / bound if bound else None, wall <= bound if bound else None)
+
+
+def available_kib():
+    lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+
+
+def measure_p8_and_p14():
+    """What idle sandboxes cost, and what their number does to the next one."""
+    counts = [1, 100, 1000] + ([5000] if options.many else [])
+    step = ("POST", "/v1/sandboxes/{id}/exec", TRUE)
+    results["P14"] = {}
+    with daemon({"LM_SANDBOX_POOL__KEPT_SIZE": "2"}) as ours:
+        time.sleep(2)
+        before = available_kib()
+        alive = []
+        for count in counts:
+            while len(alive) < count:
+                alive.append(created(ours, idle_ms=0))
+            time.sleep(3)  # what the kernel gives back later
+            if count >= 100:
+                each = (before - available_kib()) / count
+                results.setdefault("P8", {})[count] = each
+                row("P8", f"idle kept sandbox, MemAvailable difference / {count}", each, None, "KiB", "<= 600 KiB", each / 600,
+                    each <= 600)
+            warm = median([load(ours.port, 1, 20, [CREATE, DELETE]) for _ in range(options.rounds)])["steps"][0]
+            live = median([load(ours.port, 1, 0, [(step[0], step[1].format(id=alive[0]), step[2])]) for _ in range(options.rounds)])
+            results["P14"][count] = {"P4": warm, "P5": live}
+            first = results["P14"][1]
+            last = count == counts[-1] and count > 1
+            for name, figures in (("P4 warm create", warm), ("P5 exec", live)):
+                key = name.split()[0]
+                ratio = figures["p50"] / first[key]["p50"]
+                row("P14", f"{name} with {count} alive", figures["p50"], figures["p99"], "ms",
+                    f"<= 1.3 x that with 1 (at {counts[-1]})" if last else "", ratio, ratio <= 1.3 if last else None)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda one: ours.request("DELETE", "/v1/sandboxes/" + one), alive))
+
+
+def measure_p13():
+    """How long a sandbox stands still for a snapshot, with few and many files on its disk, written and synced."""
+    results["P13"] = {}
+    with daemon() as ours:
+        for files in (1_000, 100_000):
+            sandbox = created(ours)
+            make = f"mkdir d; cd d; for i in $(seq 100); do mkdir $i; done; seq {files} | while read i; do : >$((i % 100 + 1))/$i; done; sync"
+            done = ours.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": make, "timeout_ms": 300_000}).json()
+            if done.get("exit_code") != 0:
+                raise RuntimeError(f"files for P13: {done}")
+            frozen = sorted(ours.post(f"/v1/sandboxes/{sandbox}/snapshot", {}).json()["frozen_ms"]
+                            for _ in range(max(10, options.rounds)))
+            results["P13"][files] = frozen
+            p50 = statistics.median(frozen)
+            row("P13", f"snapshot: frozen with {files} files", p50, frozen[-1], "ms", "<= 20 ms", p50 / 20, p50 <= 20)
+            for taken in ours.request("GET", "/v1/snapshots").json()["data"]:
+                ours.request("DELETE", "/v1/snapshots/" + taken["id"])
+            ours.request("DELETE", "/v1/sandboxes/" + sandbox)
+
+
 def measure_p9():
     starts, resident, others = [], [], []
+    daemon().start().__exit__()  # the store is made at the first start
     for _ in range(max(5, options.rounds)):
         ours = daemon()
+        ours.shares_disks = True
         begin = time.monotonic()
         ours.start()
         starts.append((time.monotonic() - begin) * 1000)
@@ -408,6 +499,12 @@ def measure_ours():
         with daemon() as ours:
             time.sleep(1)
             measure_p4(ours)
+    if wanted("P7"):
+        measure_p7()
+    if wanted("P8") or wanted("P14"):
+        measure_p8_and_p14()
+    if wanted("P13"):
+        measure_p13()
     if wanted("P9"):
         measure_p9()
 

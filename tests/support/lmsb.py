@@ -59,6 +59,8 @@ class Daemon:
     """`lm-sandbox serve` on a free port with directories of its own; ends with the `with` block, and with the test when
     that is killed. `is_private`: so does the daemon of a command, which settles nothing for later ones."""
 
+    shares_disks = False  # with daemons before it
+
     def __init__(self, *flags, data_dir=None, env=None, is_private=True):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lmsb-test-"))
         atexit.register(shutil.rmtree, self.dir, ignore_errors=True)  # for tests that end it otherwise than by `with`
@@ -70,7 +72,7 @@ class Daemon:
         self.log = None
 
     def start(self):
-        if self.data_dir == TEST_DATA:  # which all tests share for its images alone
+        if self.data_dir == TEST_DATA and not self.shares_disks:  # which all tests share for its images alone
             for kept in ("disks", "state"):
                 shutil.rmtree(TEST_DATA / kept, ignore_errors=True)
         read, write = os.pipe()

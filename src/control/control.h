@@ -27,11 +27,11 @@ namespace lmsb::control {
 
 struct CreateSandbox {
   CreateSandbox() = default;
-  std::string name;              // "" = none
-  std::string image;             // "" = the default image
-  std::string cwd;               // of commands that name none, absolute; "" = the image's working directory
-  std::string user;              // of commands that name none; "" = the profile's user
-  std::optional<Limits> limits;  // nothing = the defaults of created sandboxes
+  std::string name;     // "" = none
+  std::string image;    // "" = the default image
+  std::string cwd;      // of commands that name none, absolute; "" = the image's working directory
+  std::string user;     // of commands that name none; "" = the profile's user
+  LimitChanges limits;  // of what it begins with: the defaults of created sandboxes, or those of the snapshot
   std::map<std::string, std::string> env;
   std::map<std::string, std::string> labels;
   std::vector<MountRequest> mounts;
@@ -161,9 +161,9 @@ struct HealthReport {
 
 class ProcessService;   // control/process_service.h
 class SnapshotService;  // control/snapshot_service.h
-class CommandStream;   // the same
-class Files;           // control/files.h
-class PortService;     // control/port_service.h
+class CommandStream;    // the same
+class Files;            // control/files.h
+class PortService;      // control/port_service.h
 
 // The interface that server/ programs against; EngineControl (control/engine.h) is the real one.
 class Control {

@@ -88,7 +88,8 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                   [this](Principal who, CreateSandbox request, Origin origin) {
                     return create_on_copy(std::move(who), std::move(request), std::move(origin));
                   },
-                  [this](Principal who, std::string id) { return remove(std::move(who), std::move(id)); }},
+                  [this](Principal who, std::string id) { return remove(std::move(who), std::move(id)); },
+                  [this](const KeptSandbox& sandbox) { return can_start(sandbox); }},
                  log),
       files_(loop, parts.pool,
              [this](const Principal& who, const std::string& id_or_name) -> Result<FileHome> {
@@ -237,7 +238,7 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   Origin origin;
   origin.image = image.name;
   origin.defaults = std::move(image.defaults);
-  origin.limits = request.limits.value_or(kept_limits_);
+  origin.limits = with(kept_limits_, request.limits);
   LMSB_CO_TRY(auto spec, spec_of(origin.image, origin.limits, Lifetime::kept, request.mounts));
   LMSB_CO_TRY(auto handle, co_await obtain(std::move(spec)));
   co_return co_await enter(std::move(who), std::move(request), std::move(handle), std::move(origin));
@@ -246,22 +247,35 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
 // The copy is nobody's until enter() claims it: if this is cut short, the next start removes it.
 io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox request, Origin origin) {
   LMSB_CO_CHECK(check_creation(request));
-  origin.limits = request.limits.value_or(origin.limits);
+  origin.limits = with(origin.limits, request.limits);
   LMSB_CO_TRY(auto spec, spec_on_disk(origin.image, origin.defaults.digest, origin.limits));
   if (!request.mounts.empty())
     co_return Error(ErrorCode::failed_precondition, "a sandbox from a snapshot has no directories of the machine")
         .with_slug("mounts_not_kept");
   spec.disk = guest_protocol::Disk::copied;
-  std::string id = spec.id.str();
-  LMSB_CO_CHECK(co_await fleet_.copy_disk(origin.disk, id, false));
-  auto handle = co_await fleet_.launch(std::move(spec));
+  const std::string id = spec.id.str();
+  auto handle = co_await launch_on_copy(std::move(spec), origin.disk);
   if (!handle.ok()) {
-    const Status removed = co_await fleet_.remove_disk(std::move(id));
-    if (!removed.ok()) log_.log(LogLevel::warning, "sandbox.remove_failed", {{"error", removed.error().message()}});
+    io::spawn(loop_, forget(this, id));
     co_return std::move(handle).error();
   }
-  (*handle)->drop_disk();  // until it is claimed
   co_return co_await enter(std::move(who), std::move(request), *std::move(handle), std::move(origin));
+}
+
+io::Task<Fleet::Handle> Engine::launch_on_copy(sandbox::SandboxSpec spec, std::string origin) {
+  {
+    LMSB_CO_TRY(const auto place, co_await fleet_.disk_place());
+    LMSB_CO_CHECK(co_await fleet_.copy_disk(*place, std::move(origin), spec.id.str(), Fleet::Replaces::no));
+  }
+  co_return co_await fleet_.launch(std::move(spec));
+}
+
+// Of a sandbox that did not come to be. What it leaves all the same the next start removes.
+io::Always<void> Engine::forget(Engine* self, std::string id) {
+  const Status erased = co_await self->ledger_.erase(id);
+  if (!erased.ok() && erased.error().code() != ErrorCode::cancelled)
+    self->log_.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", erased.error().message()}});
+  (void)co_await self->fleet_.remove_disk(std::move(id));  // EBUSY: its handle does
 }
 
 io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Fleet::Handle handle, Origin origin) {
@@ -291,13 +305,12 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Fleet:
   lifecycle_.begin(kept, life);
   const std::string id = kept.info.id;
   const bool keeps_disk = kept.info.keeps_disk;
-  if (keeps_disk) {
-    LMSB_CO_CHECK(co_await ledger_.put(row_of(kept)));
-    LMSB_CO_CHECK(co_await fleet_.claim_disk(id));
-  }
-  auto entered = registry_.add(std::move(kept));
-  if (!entered.ok()) {  // somebody else's has that name since it was checked
-    if (keeps_disk) LMSB_CO_CHECK(co_await ledger_.erase(id));
+  Status written;
+  if (keeps_disk) written = co_await ledger_.put(row_of(kept));
+  if (keeps_disk && written.ok()) written = co_await fleet_.claim_disk(id);
+  auto entered = written.ok() ? registry_.add(std::move(kept)) : Result<KeptSandbox*>(std::move(written).error());
+  if (!entered.ok()) {  // who asked has gone, or somebody else's has that name since it was checked
+    if (keeps_disk) io::spawn(loop_, forget(this, id));
     co_return std::move(entered).error();
   }
   const KeptSandbox* added = *entered;
@@ -374,6 +387,12 @@ Result<sandbox::SandboxSpec> Engine::spec_on_disk(const std::string& image, cons
   return Error(ErrorCode::failed_precondition, "image " + image + " is another one than the disk lies on")
       .with_slug("image_changed")
       .with_hint("that was " + digest);
+}
+
+Status Engine::can_start(const KeptSandbox& sandbox) {
+  if (sandbox.has_mounts) return mounts_not_kept(sandbox.info.id);
+  const auto spec = spec_on_disk(sandbox.info.image, sandbox.info.image_digest, sandbox.info.limits);
+  return spec.ok() ? Status() : Status(Error(spec.error()));
 }
 
 io::Task<Fleet::Handle> Engine::launch_again(SandboxInfo sandbox) {

@@ -109,6 +109,9 @@ class Engine final : public Control {
   io::Task<Fleet::Handle> launch_again(SandboxInfo sandbox);
   // What they rest on is the image that they were made from, or it is an Error: image_changed, image_not_found.
   Result<sandbox::SandboxSpec> spec_on_disk(const std::string& image, const std::string& digest, const Limits& limits);
+  Status can_start(const KeptSandbox& sandbox);
+  io::Task<Fleet::Handle> launch_on_copy(sandbox::SandboxSpec spec, std::string origin);
+  static io::Always<void> forget(Engine* self, std::string id);
   io::Task<SandboxInfo> create_on_copy(Principal who, CreateSandbox request, Origin origin);
   // A sandbox that stands becomes one that is known.
   io::Task<SandboxInfo> enter(Principal who, CreateSandbox request, Fleet::Handle handle, Origin origin);

@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 
 #include "io/spawn.h"
+#include "sandbox/snapshot_id.h"
 
 namespace lmsb::control {
 namespace {
@@ -16,6 +17,15 @@ const std::vector<double> kLaunchBuckets = {0.001, 0.002, 0.005, 0.01, 0.02, 0.0
 using Disk = sandbox::LauncherClient::Disk;
 
 constexpr std::uint32_t kMaxFailuresInARow = 3;  // then the pool rests until somebody launches with success
+
+constexpr std::chrono::seconds kPlaceLimit{60};
+constexpr std::chrono::seconds kJobLimit{120};  // for the launcher to copy a disk, or to sync them
+
+Error disks_busy() {
+  return Error(ErrorCode::resource_exhausted, "too many disks are being copied")
+      .with_slug("sandbox_busy")
+      .with_hint("try again in a moment");
+}
 
 Error launcher_gone() {
   return Error(ErrorCode::unavailable, "the launcher is gone")
@@ -226,11 +236,17 @@ io::Task<void> Fleet::change_limits(std::uint64_t serial, sandbox::Limits limits
   co_return error;
 }
 
-io::Task<sandbox::LaunchedSandbox> Fleet::answer_to(std::uint32_t request) {
+// drain() waits for it: the launcher may still be at work on what was asked.
+io::Task<sandbox::LaunchedSandbox> Fleet::answer_to(std::uint32_t request, io::Deadline deadline) {
   send_rest();
   const auto pending = std::make_shared<Pending>(loop_);
   asked_[request] = pending;
-  while (!pending->answer) LMSB_CO_CHECK(co_await pending->answered.wait());
+  ++in_flight_;
+  Status waited;
+  while (waited.ok() && !pending->answer) waited = co_await pending->answered.wait(deadline);
+  --in_flight_;
+  changed_.notify_all();
+  LMSB_CO_CHECK(std::move(waited));
   co_return std::move(*pending->answer);
 }
 
@@ -247,24 +263,42 @@ io::Task<void> Fleet::claim_disk(std::string id) { return tell(client_.send_clai
 
 io::Task<void> Fleet::sweep_disks() { return tell(client_.send_sweep_disks()); }
 
-io::Task<void> Fleet::disk_job(std::function<Result<std::uint32_t>()> send) {
-  while (disk_jobs_ >= sandbox::kMaxDiskJobs && !launcher_gone_) LMSB_CO_CHECK(co_await changed_.wait());
+Fleet::DiskPlace::~DiskPlace() {
+  --fleet_.disk_places_;
+  fleet_.changed_.notify_all();
+}
+
+io::Task<std::unique_ptr<Fleet::DiskPlace>> Fleet::disk_place() {
+  const io::Deadline deadline = io::Deadline::in(kPlaceLimit);
+  while (disk_places_ >= sandbox::kMaxDiskJobs && !launcher_gone_) {
+    Status woken = co_await changed_.wait(deadline);
+    if (!woken.ok() && woken.error().code() == ErrorCode::deadline_exceeded) co_return disks_busy();
+    LMSB_CO_CHECK(std::move(woken));
+  }
   if (launcher_gone_) co_return launcher_gone();
-  LMSB_CO_TRY(const std::uint32_t request, send());
-  ++disk_jobs_;
-  const auto answer = co_await answer_to(request);
-  --disk_jobs_;
-  changed_.notify_all();
-  co_return answer.ok() ? Status() : Status(Error(answer.error()));
+  co_return std::make_unique<DiskPlace>(*this);
 }
 
-io::Task<void> Fleet::copy_disk(std::string from, std::string to, bool replaces) {
-  return disk_job(
-      [this, from = std::move(from), to = std::move(to), replaces] { return client_.send_copy(from, to, replaces); });
+io::Task<void> Fleet::disk_job(Result<std::uint32_t> request) {
+  if (launcher_gone_) co_return launcher_gone();
+  if (!request.ok()) co_return std::move(request).error();
+  const auto answer = co_await answer_to(*request, io::Deadline::in(kJobLimit));
+  if (answer.ok()) co_return Status();
+  if (answer.error().sys_errno() == EAGAIN) co_return disks_busy();
+  co_return answer.error();
 }
 
-io::Task<void> Fleet::sync_disks() {
-  return disk_job([this] { return client_.send_sync(); });
+io::Task<void> Fleet::copy_disk(const DiskPlace&, std::string from, std::string to, Replaces replaces) {
+  auto request = client_.send_copy(from, to, replaces == Replaces::yes);
+  Status copied = co_await disk_job(std::move(request));
+  const bool is_missing = !copied.ok() && copied.error().slug() == "disk_lost";
+  if (!is_missing || !from.starts_with(sandbox::kSnapshotPrefix)) co_return copied;
+  co_return Error(ErrorCode::not_found, "no snapshot " + from).with_slug("snapshot_not_found");
+}
+
+io::Task<void> Fleet::sync_disks(const DiskPlace&) {
+  auto request = client_.send_sync();
+  co_return co_await disk_job(std::move(request));
 }
 
 io::Task<std::string> Fleet::next_disk(std::string after) {

@@ -64,12 +64,26 @@ class Fleet {
   io::Task<void> claim_disk(std::string id);
   // What was never claimed goes, but for what a sandbox uses now.
   io::Task<void> sweep_disks();
-  // Copies a disk or snapshot, as it is then, to what is fresh until it is claimed; `replaces`: in place of a disk that
-  // nobody uses. Errors: disk_lost, store_full,
-  // cancelled (it may be copied all the same), launcher_lost.
-  io::Task<void> copy_disk(std::string from, std::string to, bool replaces);
+  // One of the few places of those that copy or sync; whoever has it need not wait between one and the next.
+  class DiskPlace {
+   public:
+    explicit DiskPlace(Fleet& fleet) : fleet_(fleet) { ++fleet_.disk_places_; }
+    ~DiskPlace();
+    DiskPlace(const DiskPlace&) = delete;
+    DiskPlace& operator=(const DiskPlace&) = delete;
+
+   private:
+    Fleet& fleet_;
+  };
+  // Errors: sandbox_busy (no place for a minute), cancelled, launcher_lost.
+  io::Task<std::unique_ptr<DiskPlace>> disk_place();
+  // Copies a disk or snapshot, as it is then, to what is fresh until it is claimed; Replaces::yes: in place of a disk
+  // that nobody uses. Errors: disk_lost, snapshot_not_found, store_full, deadline_exceeded (two minutes) and cancelled
+  // (it may be copied all the same), launcher_lost.
+  enum class Replaces : std::uint8_t { no, yes };
+  io::Task<void> copy_disk(const DiskPlace& place, std::string from, std::string to, Replaces replaces);
   // What was written to disks so far is there: copying takes less time afterwards.
-  io::Task<void> sync_disks();
+  io::Task<void> sync_disks(const DiskPlace& place);
   // The id of the first disk behind `after` in their order, whoever's it is; "" = there is no more. Of
   // snapshots when it begins as their ids.
   io::Task<std::string> next_disk(std::string after);
@@ -111,10 +125,9 @@ class Fleet {
   void handle(sandbox::LauncherClient::Answer answer);
   void release(std::uint64_t serial, sandbox::LauncherClient::Disk disk);
   // The answer to a request that has been sent.
-  io::Task<sandbox::LaunchedSandbox> answer_to(std::uint32_t request);
+  io::Task<sandbox::LaunchedSandbox> answer_to(std::uint32_t request, io::Deadline deadline = io::Deadline::never());
+  io::Task<void> disk_job(Result<std::uint32_t> request);
   io::Task<void> tell(Result<std::uint32_t> request);  // that has been sent, or could not be
-  // One of the few that take long: waits for a place among them.
-  io::Task<void> disk_job(std::function<Result<std::uint32_t>()> send);
   void refill();
   void do_chores_later();
   static io::Always<void> prepare(Fleet* fleet, Pool* pool);
@@ -134,7 +147,7 @@ class Fleet {
   std::map<std::uint32_t, sandbox::LauncherClient::Disk> abandoned_;  // those whose requester went away
   std::map<std::uint32_t, std::shared_ptr<Pending>> asked_;           // other questions, until they are answered
   std::size_t limiting_ = 0;                                          // changes of limits among them
-  std::size_t disk_jobs_ = 0;                                         // copies and syncs among them
+  std::size_t disk_places_ = 0;                                       // taken
   std::map<std::uint32_t, std::uint64_t> destroy_requests_;           // request → serial
   std::set<std::uint64_t> held_;                                      // serials whose handle lives
   std::vector<Handle> discarded_;                                     // to be destroyed by the next chores

@@ -69,7 +69,7 @@ class Lifecycle {
     Result<KeptSandbox*> sandbox() const;
 
    private:
-    Registry& registry_;
+    std::weak_ptr<Lifecycle*> lifecycle_;  // which may go before a task that never ended
     std::string id_;
     std::shared_ptr<Move> move_;
   };
@@ -121,6 +121,8 @@ class Lifecycle {
   std::shared_ptr<Lifecycle*> self_ = std::make_shared<Lifecycle*>(this);  // for callbacks that may outlive it
 };
 
+// Of a sandbox that was made with directories of the machine.
+Error mounts_not_kept(const std::string& id);
 // sandbox_not_running, or disk_lost.
 Error not_running(const KeptSandbox& sandbox);
 

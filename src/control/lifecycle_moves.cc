@@ -16,16 +16,16 @@ Error disk_not_kept(const std::string& id) {
       .with_hint("pause it, or delete it; lm-sandbox doctor says why disks are not kept on this machine");
 }
 
+Principal daemon_itself() { return {"daemon", true}; }
+
+}  // namespace
+
 Error mounts_not_kept(const std::string& id) {
   return Error(ErrorCode::failed_precondition,
                "sandbox " + id + " was made with directories of the machine, which only their owner can hand over")
       .with_slug("mounts_not_kept")
       .with_hint("make another one with -v; copy what it wrote from this one while it runs");
 }
-
-Principal daemon_itself() { return {"daemon", true}; }
-
-}  // namespace
 
 Error not_running(const KeptSandbox& sandbox) {
   if (sandbox.state() == SandboxState::lost) return disk_lost(sandbox.info.id);
@@ -85,7 +85,7 @@ io::Task<SandboxInfo> Lifecycle::resume(Principal who, std::string id_or_name) {
 }
 
 Lifecycle::Hold::Hold(Lifecycle& lifecycle, KeptSandbox& sandbox)
-    : registry_(lifecycle.parts_.registry), id_(sandbox.info.id), move_(std::make_shared<Move>(lifecycle.loop_)) {
+    : lifecycle_(lifecycle.self_), id_(sandbox.info.id), move_(std::make_shared<Move>(lifecycle.loop_)) {
   sandbox.moving = move_;
 }
 
@@ -96,7 +96,11 @@ Lifecycle::Hold::~Hold() {
   move_->ended.notify_all();
 }
 
-Result<KeptSandbox*> Lifecycle::Hold::sandbox() const { return registry_.find(daemon_itself(), id_); }
+Result<KeptSandbox*> Lifecycle::Hold::sandbox() const {
+  const auto lifecycle = lifecycle_.lock();
+  if (!lifecycle) return Error(ErrorCode::cancelled, "the daemon ends");
+  return (*lifecycle)->parts_.registry.find(daemon_itself(), id_);
+}
 
 io::Task<std::unique_ptr<Lifecycle::Hold>> Lifecycle::hold(Principal who, std::string id_or_name) {
   LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(std::move(who), std::move(id_or_name)));

@@ -32,8 +32,7 @@ Error freeze_error(const char* what) { return errno == ENODEV ? gone() : Error::
 }  // namespace
 
 Disk SandboxHandle::disk_of(const sandbox::SandboxSpec& spec) {
-  const bool has_content = spec.disk == guest_protocol::Disk::existing || spec.disk == guest_protocol::Disk::copied;
-  return has_content ? Disk::keep : Disk::remove;
+  return spec.disk == guest_protocol::Disk::existing ? Disk::keep : Disk::remove;
 }
 
 // cgroup v1 kills one process at a time; a one-shot dies whole, so the rest follows on the kernel's notice. In a kept

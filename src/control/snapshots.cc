@@ -1,12 +1,14 @@
 #include "control/snapshots.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/text.h"
 #include "control/outlive.h"
+#include "sandbox/snapshot_id.h"
 
 namespace lmsb::control {
 namespace {
@@ -67,32 +69,42 @@ Snapshots::Snapshots(boost::asio::io_context& loop, Parts parts, Logger& log)
     : loop_(loop), parts_(std::move(parts)), log_(log) {}
 
 io::Task<void> Snapshots::take_over(std::vector<store::SnapshotRow> rows) {
-  std::map<std::string, bool> there;
-  for (std::string id = "snp_";;) {
+  std::set<std::string> there;
+  for (std::string id(sandbox::kSnapshotPrefix);;) {
     LMSB_CO_TRY(id, co_await parts_.fleet.next_disk(std::move(id)));
     if (id.empty()) break;
-    there[id] = true;
+    there.insert(id);
   }
   for (store::SnapshotRow& row : rows) {
     const std::string id = row.id;
-    if (!there.contains(id)) {
-      const Status claimed = co_await parts_.fleet.claim_disk(id);
-      if (!claimed.ok()) {
-        log_.log(LogLevel::warning, "snapshot.lost", {{"id", id}});
-        LMSB_CO_CHECK(co_await parts_.ledger.erase_snapshot(id));
-        continue;
-      }
+    const Status claimed = there.erase(id) > 0 ? Status() : co_await parts_.fleet.claim_disk(id);
+    if (claimed.ok()) {
+      enter(std::move(row));
+      continue;
     }
-    Kept kept;
-    kept.info = {id, row.name, row.sandbox, row.image, row.image_digest, row.created_at, std::nullopt};
-    kept.owner = std::move(row.owner);
-    kept.origin = {id,
-                   std::move(row.image),
-                   {std::move(row.image_digest), std::move(row.env), std::move(row.workdir)},
-                   {Bytes(row.memory_bytes), row.cpu_millis, row.processes, Bytes(row.disk_bytes)}};
-    kept_.emplace(id, std::move(kept));
+    if (claimed.error().slug() != "disk_lost") co_return claimed;
+    log_.log(LogLevel::warning, "snapshot.lost", {{"id", id}});
+    LMSB_CO_CHECK(co_await parts_.ledger.erase_snapshot(id));
+  }
+  for (const std::string& id : there) {  // nothing but the copy is known: an administrator can remove it
+    store::SnapshotRow row;
+    row.id = id;
+    row.created_at = rfc3339_now();
+    enter(std::move(row));
+    log_.log(LogLevel::warning, "snapshot.unknown", {{"id", id}});
   }
   co_return Status();
+}
+
+void Snapshots::enter(store::SnapshotRow row) {
+  Kept kept;
+  kept.info = {row.id, row.name, row.sandbox, row.image, row.image_digest, row.created_at, std::nullopt};
+  kept.owner = std::move(row.owner);
+  kept.origin = {row.id,
+                 std::move(row.image),
+                 {std::move(row.image_digest), std::move(row.env), std::move(row.workdir)},
+                 {Bytes(row.memory_bytes), row.cpu_millis, row.processes, Bytes(row.disk_bytes)}};
+  kept_.emplace(row.id, std::move(kept));
 }
 
 Result<const Snapshots::Kept*> Snapshots::find(const Principal& who, const std::string& id) const {
@@ -126,21 +138,25 @@ SnapshotPage Snapshots::list(const Principal& who, const std::string& sandbox, s
   return page;
 }
 
-// What was written is on the disk before anything stands still: then there is little left to wait for.
+// What was written is on the disk before anything stands still, and there is a place among those that copy: then there
+// is little left to wait for.
 io::Task<microseconds> Snapshots::copy(const Lifecycle::Hold& hold, std::string to) {
+  LMSB_CO_TRY(const auto place, co_await parts_.fleet.disk_place());
   LMSB_CO_TRY(const KeptSandbox* sandbox, hold.sandbox());
   const std::string from = sandbox->info.id;
   const auto handle = sandbox->handle;
   const bool runs = handle && sandbox->state() == SandboxState::running;
-  if (handle) LMSB_CO_CHECK(co_await parts_.fleet.sync_disks());
+  if (handle) LMSB_CO_CHECK(co_await parts_.fleet.sync_disks(*place));
   const auto begin = Clock::now();
   if (runs) LMSB_CO_CHECK(co_await handle->pause(io::Deadline::in(kPauseLimit)));
-  Status copied = co_await parts_.fleet.copy_disk(from, to, false);
-  const Status resumed = runs ? handle->resume() : Status();
+  Status copied = co_await parts_.fleet.copy_disk(*place, from, to, Fleet::Replaces::no);
+  Status resumed = runs ? handle->resume() : Status();
   const auto stood = std::chrono::duration_cast<microseconds>(Clock::now() - begin);
-  LMSB_CO_CHECK(std::move(copied));
   // A sandbox that has ended meanwhile has nothing that could go on.
-  if (!resumed.ok() && resumed.error().slug() != "sandbox_lost") co_return resumed.error();
+  if (resumed.ok() || resumed.error().slug() == "sandbox_lost") resumed = Status();
+  if (copied.ok() && !resumed.ok()) (void)co_await parts_.fleet.remove_disk(to);  // else the next start
+  LMSB_CO_CHECK(std::move(copied));
+  LMSB_CO_CHECK(std::move(resumed));
   co_return runs ? stood : microseconds(0);
 }
 
@@ -167,8 +183,13 @@ io::Task<SnapshotInfo> Snapshots::take_now(Principal who, std::string sandbox, s
   kept.origin = origin_of(*of, kept.info.id);
   const std::string id = kept.info.id;
   LMSB_CO_TRY(const microseconds stood, co_await copy(*hold, id));
-  LMSB_CO_CHECK(co_await parts_.ledger.put(row_of(kept.info, kept.owner, kept.origin)));
-  LMSB_CO_CHECK(co_await parts_.fleet.claim_disk(id));
+  Status kept_down = co_await parts_.ledger.put(row_of(kept.info, kept.owner, kept.origin));
+  if (kept_down.ok()) kept_down = co_await parts_.fleet.claim_disk(id);
+  if (!kept_down.ok()) {
+    (void)co_await parts_.fleet.remove_disk(id);  // else the next start
+    (void)co_await parts_.ledger.erase_snapshot(id);
+    co_return std::move(kept_down).error();
+  }
   SnapshotInfo info = kept.info;
   kept_.emplace(id, std::move(kept));
   info.frozen = stood;
@@ -179,20 +200,34 @@ io::Task<SnapshotInfo> Snapshots::take_now(Principal who, std::string sandbox, s
 io::Task<void> Snapshots::remove(Principal who, std::string id) {
   LMSB_CO_TRY(const Kept* kept, find(who, id));
   (void)kept;
-  kept_.erase(id);
+  co_return co_await outlive(loop_, remove_now(std::move(who), std::move(id)));
+}
+
+// Nobody can use it meanwhile; if it cannot be removed it is there as before.
+io::Task<void> Snapshots::remove_now(Principal who, std::string id) {
+  auto taken = kept_.extract(id);
+  if (taken.empty()) co_return not_found(id);
+  Status removed = co_await parts_.fleet.remove_disk(id);
+  if (!removed.ok()) {
+    kept_.insert(std::move(taken));
+    co_return removed;
+  }
   log_.log(LogLevel::info, "snapshot.removed", {{"id", id}, {"by", who.name}});
-  LMSB_CO_CHECK(co_await outlive(loop_, parts_.fleet.remove_disk(id)));
-  co_return co_await outlive(loop_, parts_.ledger.erase_snapshot(id));
+  co_return co_await parts_.ledger.erase_snapshot(id);
 }
 
 io::Task<SandboxInfo> Snapshots::create_from(Principal who, CreateSandbox request) {
   LMSB_CO_TRY(const Kept* kept, find(who, request.snapshot));
+  if (kept->origin.image.empty())
+    co_return Error(ErrorCode::failed_precondition, "nothing but its copy is known of snapshot " + request.snapshot)
+        .with_slug("disk_lost")
+        .with_hint("delete the snapshot");
   if (!request.image.empty() && request.image != kept->origin.image)
     co_return Error(ErrorCode::invalid_argument, "the snapshot's image is " + kept->origin.image)
         .with_slug("image_changed")
         .with_hint("leave image out");
   Origin origin = kept->origin;
-  co_return co_await outlive(loop_, parts_.create(std::move(who), std::move(request), std::move(origin)));
+  co_return co_await parts_.create(std::move(who), std::move(request), std::move(origin));
 }
 
 io::Task<std::vector<SandboxInfo>> Snapshots::fork(Principal who, std::string sandbox, std::size_t count) {
@@ -208,12 +243,13 @@ io::Task<std::vector<SandboxInfo>> Snapshots::fork_now(Principal who, std::strin
     LMSB_CO_TRY(const auto hold, co_await parts_.lifecycle.hold(who, std::move(sandbox)));
     LMSB_CO_TRY(const KeptSandbox* of, hold->sandbox());
     LMSB_CO_CHECK(check_copy(*of));
+    const std::string id = of->info.id;  // it may be deleted while it is copied
     origin = origin_of(*of, moment);
     like.info.labels = of->info.labels;
     like.info.life = of->life->limits();
     LMSB_CO_TRY(const microseconds stood, co_await copy(*hold, moment));
     log_.log(LogLevel::info, "sandbox.forked",
-             {{"id", of->info.id}, {"count", std::uint64_t{count}}, {"frozen_us", std::uint64_t(stood.count())}});
+             {{"id", id}, {"count", std::uint64_t{count}}, {"frozen_us", std::uint64_t(stood.count())}});
   }
   auto made = co_await create_all(std::move(who), std::move(origin), like, count);
   const Status removed = co_await parts_.fleet.remove_disk(moment);
@@ -260,21 +296,29 @@ io::Task<SandboxInfo> Snapshots::roll_back(Principal who, std::string sandbox, s
   co_return of->describe();
 }
 
-// The copy takes the place of what was in one step: cut short, the sandbox is as before or as in the snapshot.
+// The copy takes the place of what was in one step: cut short, the sandbox is as before or as in the snapshot. What
+// could keep it from running again is asked before anything is ended.
 io::Task<void> Snapshots::roll_back_now(Principal who, std::string sandbox, std::string snapshot) {
   LMSB_CO_TRY(const KeptSandbox* of, parts_.registry.find(who, sandbox));
+  LMSB_CO_CHECK(check_copy(*of));
   const bool runs = of->state() == SandboxState::running || of->state() == SandboxState::paused;
+  if (runs) LMSB_CO_CHECK(parts_.can_start(*of));
   LMSB_CO_TRY(const auto stopped, co_await parts_.lifecycle.stop(who, sandbox));
-  {
-    LMSB_CO_TRY(const auto hold, co_await parts_.lifecycle.hold(who, sandbox));
-    LMSB_CO_TRY(of, hold->sandbox());
-    if (of->state() != SandboxState::stopped) co_return not_running(*of);
-    LMSB_CO_CHECK(co_await parts_.fleet.copy_disk(std::move(snapshot), sandbox, true));
+  Status replaced = co_await replace(who, sandbox, snapshot);
+  if (replaced.ok()) log_.log(LogLevel::info, "sandbox.rolled_back", {{"id", sandbox}, {"by", who.name}});
+  if (runs) {
+    const auto started = co_await parts_.lifecycle.start(std::move(who), std::move(sandbox));
+    if (replaced.ok() && !started.ok()) co_return started.error();
   }
-  log_.log(LogLevel::info, "sandbox.rolled_back", {{"id", sandbox}, {"by", who.name}});
-  if (!runs) co_return Status();
-  LMSB_CO_TRY(const auto started, co_await parts_.lifecycle.start(std::move(who), std::move(sandbox)));
-  co_return Status();
+  co_return replaced;
+}
+
+io::Task<void> Snapshots::replace(Principal who, std::string sandbox, std::string snapshot) {
+  LMSB_CO_TRY(const auto place, co_await parts_.fleet.disk_place());
+  LMSB_CO_TRY(const auto hold, co_await parts_.lifecycle.hold(std::move(who), sandbox));
+  LMSB_CO_TRY(const KeptSandbox* of, hold->sandbox());
+  if (of->state() != SandboxState::stopped) co_return not_running(*of);
+  co_return co_await parts_.fleet.copy_disk(*place, std::move(snapshot), std::move(sandbox), Fleet::Replaces::yes);
 }
 
 }  // namespace lmsb::control

@@ -39,11 +39,14 @@ class Snapshots final : public SnapshotService {
     // Makes a sandbox on a copy of the origin's disk.
     std::function<io::Task<SandboxInfo>(Principal who, CreateSandbox request, Origin origin)> create;
     std::function<io::Task<void>(Principal who, std::string id)> remove;  // a sandbox
+    // Whether one could be started on its disk, if it were stopped. Errors: mounts_not_kept, image_changed.
+    std::function<Status(const KeptSandbox& sandbox)> can_start;
   };
   // All references outlive it and its tasks.
   Snapshots(boost::asio::io_context& loop, Parts parts, Logger& log);
 
-  // What an earlier daemon had. A row without a copy goes: nothing can be made from it.
+  // What an earlier daemon had. A row without a copy goes: nothing can be made from it. A copy without a row stays,
+  // without an owner.
   io::Task<void> take_over(std::vector<store::SnapshotRow> rows);
 
   // A sandbox on a copy of the disk in the snapshot that the request names. Errors: snapshot_not_found, image_changed,
@@ -71,6 +74,10 @@ class Snapshots final : public SnapshotService {
   io::Task<std::vector<SandboxInfo>> fork_now(Principal who, std::string sandbox, std::size_t count);
   io::Task<std::vector<SandboxInfo>> create_all(Principal who, Origin origin, const KeptSandbox& like,
                                                 std::size_t count);
+  io::Task<void> remove_now(Principal who, std::string id);
+  void enter(store::SnapshotRow row);
+  // Its disk becomes a copy of the snapshot; it is stopped.
+  io::Task<void> replace(Principal who, std::string sandbox, std::string snapshot);
   io::Task<void> roll_back_now(Principal who, std::string sandbox, std::string snapshot);
 
   boost::asio::io_context& loop_;

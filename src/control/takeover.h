@@ -20,10 +20,10 @@ struct Heirs {
   Snapshots& snapshots;
 };
 
-// Opens the ledger and enters its sandboxes in the registry, and its snapshots; ends the removals that had begun. Row and disk are
-// compared anew each time, and nothing is written down of it: a sandbox whose disk is not there is lost, and so is, by
-// its id alone, what a disk without a row may have been. Only disks that were never claimed are removed. Before
-// anything else uses the registry or makes a sandbox with a disk; all references outlive the task.
+// Opens the ledger and enters its sandboxes in the registry, and its snapshots; ends the removals that had begun. Row
+// and disk are compared anew each time, and nothing is written down of it: a sandbox whose disk is not there is lost,
+// and so is, by its id alone, what a disk without a row may have been. Only disks that were never claimed are removed.
+// Before anything else uses the registry or makes a sandbox with a disk; all references outlive the task.
 io::Task<void> take_over_sandboxes(boost::asio::io_context& loop, Heirs heirs, Logger& log);
 
 }  // namespace lmsb::control

@@ -117,15 +117,21 @@ std::unique_ptr<DIR, int (*)(DIR*)> list(int directory) {
 
 bool is_id(const char* name) { return SandboxId::parse(name) || sandbox::is_snapshot_id(name); }
 
-Result<std::vector<std::string>> ids_in(int directory) {
+Result<std::vector<std::string>> names_in(int directory) {
   const auto entries = list(directory);
   if (!entries) return Error::from_errno(errno, "read a directory of the store");
-  std::vector<std::string> ids;
+  std::vector<std::string> names;
   errno = 0;
   while (const dirent* entry = ::readdir(entries.get()))
-    if (is_id(entry->d_name)) ids.emplace_back(entry->d_name);
+    if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
   if (errno != 0) return Error::from_errno(errno, "read a directory of the store");
-  return ids;
+  return names;
+}
+
+Result<std::vector<std::string>> ids_in(int directory) {
+  LMSB_TRY(auto names, names_in(directory));
+  std::erase_if(names, [](const std::string& name) { return !is_id(name.c_str()); });
+  return names;
 }
 
 // Of a helper.
@@ -136,9 +142,9 @@ Result<std::vector<std::string>> ids_in(int directory) {
 
 // Of a helper: what is in the trash, and then nothing more.
 [[noreturn]] void empty_trash(int trash) {
-  const auto ids = ids_in(trash);
-  if (!ids.ok()) ::_exit(EIO);
-  for (const std::string& id : *ids) (void)btrfs::destroy_subvolume(trash, id.c_str());
+  const auto names = names_in(trash);
+  if (!names.ok()) ::_exit(EIO);
+  for (const std::string& name : *names) (void)btrfs::destroy_subvolume(trash, name.c_str());
   ::_exit(0);
 }
 
@@ -185,13 +191,21 @@ Result<DiskStore> DiskStore::open(const std::string& directory, std::uint64_t si
   LMSB_TRY(store.fresh_, open_within(top.get(), "fresh"));
   LMSB_TRY(store.disks_, open_within(top.get(), "disks"));
   LMSB_TRY(store.snapshots_, open_within(top.get(), "snapshots"));
+  LMSB_TRY(store.moving_, open_within(top.get(), "moving"));
   LMSB_TRY(store.trash_, open_within(top.get(), "trash"));
+  LMSB_TRY(const auto unfinished, names_in(store.moving_.get()));
+  for (const std::string& name : unfinished)  // of copies that were cut short
+    (void)::renameat(store.moving_.get(), name.c_str(), store.trash_.get(), name.c_str());
   return store;
 }
 
+Status DiskStore::check_room() const {
+  if (std::min(free_bytes(directory_.get()), free_bytes(mount_.get())) >= kFloor) return {};
+  return Error::from_errno(ENOSPC, "the store has less than 1 GiB left");
+}
+
 Status DiskStore::make(const std::string& id, std::uint64_t bytes) {
-  if (std::min(free_bytes(directory_.get()), free_bytes(mount_.get())) < kFloor)
-    return Error::from_errno(ENOSPC, "the store has less than 1 GiB left");
+  LMSB_CHECK(check_room());
   LMSB_CHECK(btrfs::make_subvolume(fresh_.get(), id.c_str()));
   LMSB_CHECK(limit(id, bytes));
   LMSB_TRY(const UniqueFd disk, open_disk(id));
@@ -232,7 +246,7 @@ Status DiskStore::claim(const std::string& id) {
 }
 
 Status DiskStore::remove(const std::string& id) {
-  if (::renameat2(place_of(id), id.c_str(), trash_.get(), id.c_str(), RENAME_NOREPLACE) < 0) {
+  if (::renameat(place_of(id), id.c_str(), trash_.get(), new_name().c_str()) < 0) {
     if (errno == ENOENT) return {};
     return Error::from_errno(errno, "remove the disk");
   }
@@ -256,26 +270,40 @@ Result<std::string> DiskStore::next(const std::string& after) {
   return found == listed_.end() ? std::string() : *found;
 }
 
-// What takes the place of another is made in the trash first, and changes places with it.
-Status DiskStore::copy(const std::string& from, const std::string& to, Replace replace) const {
-  if (free_bytes(mount_.get()) < kFloor) return Error::from_errno(ENOSPC, "the store has less than 1 GiB left");
+std::string DiskStore::new_name() { return std::to_string(::getpid()) + "." + std::to_string(++names_); }
+
+// Of a helper.
+Status DiskStore::copy(const std::string& from, const std::string& to) const {
   LMSB_TRY(const UniqueFd source, open_disk(from));
-  if (replace == Replace::no) return btrfs::copy_subvolume(source.get(), fresh_.get(), to.c_str());
-  LMSB_CHECK(btrfs::copy_subvolume(source.get(), trash_.get(), to.c_str()));
-  if (::renameat2(trash_.get(), to.c_str(), claimed_place_of(to), to.c_str(), RENAME_EXCHANGE) < 0)
-    return Error::from_errno(errno, "put the copy in its place");
-  return {};
+  return btrfs::copy_subvolume(source.get(), fresh_.get(), to.c_str());
 }
 
-Result<GuestProcess> DiskStore::start_copy(const std::string& from, const std::string& to, Replace replace) {
-  LMSB_TRY(GuestProcess helper, fork_helper("lmsb-copy"));
-  if (helper.pid == 0) end_with(copy(from, to, replace));
-  if (replace == Replace::yes) has_trash_ = true;
+// Of a helper. What takes the place of another is made elsewhere first, and changes places with it.
+Status DiskStore::replace(const std::string& from, const std::string& to, const std::string& name) const {
+  LMSB_TRY(const UniqueFd source, open_disk(from));
+  LMSB_CHECK(btrfs::copy_subvolume(source.get(), moving_.get(), name.c_str()));
+  Status exchanged;
+  if (::renameat2(moving_.get(), name.c_str(), claimed_place_of(to), to.c_str(), RENAME_EXCHANGE) < 0)
+    exchanged = Error::from_errno(errno, "put the copy in its place");
+  if (::renameat(moving_.get(), name.c_str(), trash_.get(), name.c_str()) < 0 && exchanged.ok())
+    return Error::from_errno(errno, "let go of what was replaced");
+  return exchanged;
+}
+
+std::vector<int> DiskStore::directories() const {
+  return {mount_.get(), fresh_.get(), disks_.get(), snapshots_.get(), moving_.get(), trash_.get()};
+}
+
+Result<GuestProcess> DiskStore::start_copy(const std::string& from, const std::string& to, Replace replacing) {
+  LMSB_CHECK(check_room());
+  const std::string name = new_name();
+  LMSB_TRY(GuestProcess helper, fork_helper("lmsb-copy", directories()));
+  if (helper.pid == 0) end_with(replacing == Replace::yes ? replace(from, to, name) : copy(from, to));
   return helper;
 }
 
 Result<GuestProcess> DiskStore::start_sync() {
-  LMSB_TRY(GuestProcess helper, fork_helper("lmsb-sync"));
+  LMSB_TRY(GuestProcess helper, fork_helper("lmsb-sync", directories()));
   if (helper.pid == 0) end_with(btrfs::sync(disks_.get()));
   return helper;
 }
@@ -283,8 +311,8 @@ Result<GuestProcess> DiskStore::start_sync() {
 bool DiskStore::sweep() {
   if (sweeper_.pidfd && !reap_helper(sweeper_)) return false;
   if (!std::exchange(has_trash_, false)) return false;
-  if (const auto ids = ids_in(trash_.get()); !ids.ok() || ids->empty()) return false;
-  auto helper = fork_helper("lmsb-sweeper");
+  if (const auto names = names_in(trash_.get()); !names.ok() || names->empty()) return false;
+  auto helper = fork_helper("lmsb-sweeper", directories());
   if (!helper.ok()) {
     has_trash_ = true;  // the next removal tries again
     return false;

@@ -7,7 +7,7 @@
 //     <directory>/store.img   the file system:
 //         fresh/<id>          what was made and not yet claimed: nobody was told of it, and the next start removes it
 //         disks/<id>          of sandboxes; snapshots/<id>, copies that nobody writes to (ids with the prefix snp_)
-//         trash/<id>          what is to be removed
+//         moving/<any>        a copy on its way to the place of a disk; trash/<any>, what is to be removed
 //
 // What is claimed goes only when it is asked for by its id. What is inside a disk belongs to its sandbox: nothing here
 // follows a path into one. Files carry the ids of the image range, whoever's range the sandbox has when it runs; who
@@ -62,6 +62,8 @@ class DiskStore {
   // Starts waiting until everything that was written is on the disk: a copy has less to do then.
   Result<GuestProcess> start_sync();
 
+  // Of who has seen a copy end, however it did: something may be in the trash.
+  void expect_trash() { has_trash_ = true; }
   // Starts emptying the trash when something was put there and nobody does so already: true. The process's pidfd is
   // sweeper(): when that is readable, sweep() again.
   bool sweep();
@@ -74,11 +76,15 @@ class DiskStore {
  private:
   DiskStore() = default;
   Result<UniqueFd> open_disk(const std::string& id) const;
+  std::vector<int> directories() const;  // what a helper needs
+  Status check_room() const;             // ENOSPC
   bool is_fresh(const std::string& id) const;
   // The directory that it is in, or belongs into.
   int place_of(const std::string& id) const;
   int claimed_place_of(const std::string& id) const;
-  Status copy(const std::string& from, const std::string& to, Replace replace) const;
+  Status copy(const std::string& from, const std::string& to) const;
+  Status replace(const std::string& from, const std::string& to, const std::string& name) const;
+  std::string new_name();  // in moving and trash, where a disk can be more than once
 
   UniqueFd directory_;
   UniqueFd lock_;
@@ -86,10 +92,12 @@ class DiskStore {
   UniqueFd fresh_;
   UniqueFd disks_;
   UniqueFd snapshots_;
+  UniqueFd moving_;
   UniqueFd trash_;
   std::vector<std::string> listed_;  // in order
   GuestProcess sweeper_;
-  bool has_trash_ = true;  // since the last sweeper began: what that could not remove is left to the next start
+  std::uint64_t names_ = 0;  // given out
+  bool has_trash_ = true;    // since the last sweeper began: what that could not remove is left to the next start
 };
 
 }  // namespace lmsb::launcher

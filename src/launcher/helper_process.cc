@@ -5,7 +5,9 @@
 #include <linux/sched.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <utility>
 
+#include "launcher/power.h"
 #include "os/sys.h"
 
 namespace lmsb::launcher {
@@ -15,7 +17,8 @@ constexpr auto kPidfd = static_cast<idtype_t>(3);  // P_PIDFD
 
 }  // namespace
 
-Result<GuestProcess> fork_helper(const char* name) {
+Result<GuestProcess> fork_helper(const char* name, std::vector<int> kept) {
+  const pid_t launcher = ::getpid();
   int pidfd = -1;
   clone_args args{};
   args.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
@@ -30,6 +33,8 @@ Result<GuestProcess> fork_helper(const char* name) {
   }
   ::prctl(PR_SET_NAME, name);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != launcher) ::_exit(EIO);  // it died before
+  if (!close_all_but(std::move(kept)).ok()) ::_exit(EIO);
   return process;
 }
 

@@ -309,7 +309,7 @@ std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& as
   }
   if (!built.ok()) {
     const int error = built.error().sys_errno();
-    sandbox.keeps_disk = plan.disk != Disk::fresh;
+    sandbox.keeps_disk = plan.disk == Disk::existing;
     if (cgroup.ok()) sandbox.kill_all = std::move(cgroup->kill_all);
     kill(serial);
     if (sandbox.guest.pid < 0) handle_exit(serial);
@@ -462,7 +462,7 @@ void Launcher::give_back(std::uint64_t serial) {
   if (sandbox.change) return;  // handle_changed()
   sandbox.kill_all.reset();
   if (!cgroups_->remove(sandbox.id)) return;                                      // retry_removals()
-  if (sandbox.has_disk && !sandbox.keeps_disk) (void)store_->remove(sandbox.id);  // else the next start's sweep
+  if (sandbox.has_disk && !sandbox.keeps_disk) (void)store_->remove(sandbox.id);  // else it is found by the next start
   if (sandbox.has_disk && !sandbox.keeps_disk) sweep();
   for (const std::uint32_t request : sandbox.destroy_requests) answer({request, LauncherStep::none, 0, 0, serial});
   ids_->release(sandbox.id_base);

@@ -146,9 +146,9 @@ void Launcher::handle_job(std::uint64_t job) {
   if (!ended) return;
   const std::uint32_t request = found->second.request;
   jobs_.erase(found);
-  if (*ended != 0) return refuse(request, LauncherStep::disk, *ended);
-  answer({request});
-  sweep();  // what was replaced is in the trash
+  *ended == 0 ? answer({request}) : refuse(request, LauncherStep::disk, *ended);
+  store_->expect_trash();  // what was replaced
+  sweep();
 }
 
 // An event each time what empties the trash has ended: something may have come into it meanwhile.

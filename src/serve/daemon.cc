@@ -98,7 +98,6 @@ class Daemon {
   static server::AppOptions app_options(const config::Config& config) {
     server::AppOptions options;
     options.doors = door_policy(config);
-    options.created_limits = control::Engine::created_defaults();
     options.run_bash_sandbox = config.run_bash.sandbox;
     return options;
   }

@@ -20,7 +20,7 @@ RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAns
   RouteTable table;
   add_seed_routes(table, control, options.run_bash_sandbox);
   add_run_routes(table, control);
-  add_sandbox_routes(table, control, answers, options.created_limits);
+  add_sandbox_routes(table, control, answers);
   add_lifecycle_routes(table, control);
   add_snapshot_routes(table, control);
   add_event_routes(table, control);

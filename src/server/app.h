@@ -19,8 +19,6 @@ namespace lmsb::server {
 
 struct AppOptions {
   DoorPolicy doors;
-  // What a request to create leaves out of `limits`; the defaults of created sandboxes.
-  control::Limits created_limits;
   // The kept sandbox that /run-bash/ runs in; "" = a fresh one for each request.
   std::string run_bash_sandbox;
 };

@@ -44,8 +44,8 @@ io::Task<void> provide_sandbox(Control& control, std::string name) {
     LMSB_CO_TRY(const auto resumed, co_await control.resume(std::move(owner), std::move(name)));
     co_return Status();
   }
-  const bool has_ended = found.ok() && (found->state == control::SandboxState::stopped ||
-                                        found->state == control::SandboxState::failed);
+  const bool has_ended =
+      found.ok() && (found->state == control::SandboxState::stopped || found->state == control::SandboxState::failed);
   if (has_ended && found->keeps_disk) {
     control::Principal owner = run_bash_owner();
     LMSB_CO_TRY(const auto started, co_await control.start(std::move(owner), std::move(name)));

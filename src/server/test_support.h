@@ -244,7 +244,6 @@ struct Fixture {
     AppOptions options;
     options.run_bash_sandbox = std::move(run_bash_sandbox);
     options.doors = std::move(policy);
-    options.created_limits.processes = 1024;
     return options;
   }
 

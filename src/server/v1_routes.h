@@ -8,9 +8,8 @@
 namespace lmsb::server {
 
 void add_run_routes(RouteTable& table, control::Control& control);  // v1_run.cc: POST /v1/run
-// v1_sandboxes.cc: create, list, get, delete. `defaults` fill what a create request leaves out of `limits`.
-void add_sandbox_routes(RouteTable& table, control::Control& control, IdempotentAnswers& answers,
-                        const control::Limits& defaults);
+// v1_sandboxes.cc: create, list, get, delete.
+void add_sandbox_routes(RouteTable& table, control::Control& control, IdempotentAnswers& answers);
 // v1_lifecycle.cc: PATCH /v1/sandboxes/{id}, .../pause, resume, stats
 void add_lifecycle_routes(RouteTable& table, control::Control& control);
 void add_snapshot_routes(RouteTable& table, control::Control& control);  // v1_snapshots.cc

@@ -21,10 +21,9 @@ constexpr std::size_t kMaxPage = 1000;
 struct SandboxRoutes {
   Control& control;
   IdempotentAnswers& answers;
-  control::Limits defaults;
 };
 
-void read_create(json::ObjectReader& reader, const control::Limits& defaults, control::CreateSandbox& out) {
+void read_create(json::ObjectReader& reader, control::CreateSandbox& out) {
   reader.string("name", out.name);
   reader.string("image", out.image);
   reader.string("snapshot", out.snapshot);
@@ -33,8 +32,7 @@ void read_create(json::ObjectReader& reader, const control::Limits& defaults, co
   reader.string_map("env", out.env);
   reader.string_map("labels", out.labels);
   read_runtime_and_egress(reader);
-  control::Limits limits = defaults;
-  if (read_limits(reader, limits)) out.limits = limits;
+  read_limits(reader, out.limits);
   read_mounts(reader, out.mounts);
   read_life(reader, out.life);
 }
@@ -57,7 +55,7 @@ http::Response replayed(std::string body) {
 
 io::Task<http::Response> create(const SandboxRoutes& routes, Call call) {
   control::CreateSandbox request;
-  auto refusal = read_body(call.request.body, [&](json::ObjectReader& r) { read_create(r, routes.defaults, request); });
+  auto refusal = read_body(call.request.body, [&request](json::ObjectReader& r) { read_create(r, request); });
   if (refusal) co_return *std::move(refusal);
   LMSB_CO_TRY(auto begun, begin(routes.answers, call));
   if (!begun.replay.empty()) co_return replayed(std::move(begun.replay));
@@ -152,10 +150,9 @@ io::Task<http::Response> remove(const SandboxRoutes& routes, Call call) {
 
 }  // namespace
 
-void add_sandbox_routes(RouteTable& table, Control& control, IdempotentAnswers& answers,
-                        const control::Limits& defaults) {
+void add_sandbox_routes(RouteTable& table, Control& control, IdempotentAnswers& answers) {
   // Kept by the handlers, which live as long as the table: coroutines may refer to it.
-  const auto routes = std::make_shared<const SandboxRoutes>(SandboxRoutes{control, answers, defaults});
+  const auto routes = std::make_shared<const SandboxRoutes>(SandboxRoutes{control, answers});
   table.add("POST", "/v1/sandboxes", [routes](Call call) { return create(*routes, std::move(call)); });
   table.add("GET", "/v1/sandboxes", [routes](Call call) { return list(*routes, std::move(call)); });
   table.add("GET", "/v1/sandboxes/{id}", [routes](Call call) { return get(*routes, std::move(call)); });

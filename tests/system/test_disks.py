@@ -403,6 +403,22 @@ class AfterARestart(DiskTest):
             self.daemon.start()
             self.assertEqual([self.state(one) for one in kept], ["stopped"] * len(kept))
 
+    def test_of_creations_that_nobody_waited_for_nothing_is_left(self):
+        body = b'{"name":"box"}'
+        request = (f"POST /v1/sandboxes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                   f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+        for pause in (0, 0.0005, 0.001, 0.002, 0.004) * 4:
+            with socket.create_connection((self.daemon.host, self.daemon.port)) as client:
+                client.sendall(request)
+                time.sleep(pause)
+            made = self.daemon.request("GET", "/v1/sandboxes").json()["data"]
+            for one in made:
+                self.daemon.request("DELETE", "/v1/sandboxes/" + one["id"])
+        self.restart()
+        self.assertEqual(self.daemon.request("GET", "/v1/sandboxes").json()["data"], [])
+        self.assertEqual(disks_of(self.daemon), [])
+        self.assertEqual(self.state(self.create(name="box")), "running")
+
     def test_of_two_with_one_name_both_are_there(self):
         first, second = self.create(name="box"), self.create()
         self.daemon.stop()

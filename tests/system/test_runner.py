@@ -317,7 +317,7 @@ class HostileRunner(ModelTest):
                 try:
                     shutil.copy(self.directory / "llama-server", hidden)
                     os.chmod(hidden, 0o755)
-                    with lmsb.Daemon("--llama-server", hidden / "llama-server", data_dir=self.data) as other:
+                    with lmsb.Daemon("--llama-server", hidden / "llama-server", "--disks", "memory", data_dir=self.data) as other:
                         self.assert_detail(self.ask(other), (403, 503), str(hidden))
                 finally:
                     shutil.rmtree(hidden)

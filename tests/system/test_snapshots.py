@@ -48,7 +48,7 @@ class Taken(SnapshotTest):
         for _ in range(5):
             taken = self.snapshot(sandbox)
             self.assertGreater(taken["frozen_ms"], 0)
-            before = int(self.output(sandbox, "cat ~/b"))
+            before = int(self.output(sandbox, "cat ~/b").strip() or 0)
             lmsb.wait_until(lambda: int(self.exec(sandbox, "cat ~/b")["stdout"].strip() or 0) > before,  # pylint: disable=cell-var-from-loop
                             "numbers after the snapshot")
             copy = self.create(snapshot=taken["id"])
@@ -108,6 +108,25 @@ class Taken(SnapshotTest):
         self.move(copy, "stop", "stopped")
         self.move(copy, "start", "running")
         self.assertEqual(self.output(copy, "cat ~/a"), "kept\n")
+
+    def test_of_limits_that_are_said_in_part_the_others_are_those_of_the_sandbox(self):
+        sandbox = self.create(limits={"memory_bytes": 256 * MIB, "processes": 99, "disk_bytes": 100 * MIB, "cpus": 1})
+        made = self.daemon.post("/v1/sandboxes", {"snapshot": self.snapshot(sandbox)["id"], "limits": {"processes": 50}}).json()
+        self.assertEqual(made["limits"], {"memory_bytes": 256 * MIB, "processes": 50, "disk_bytes": 100 * MIB, "cpus": 1})
+
+    def test_without_the_database_they_stay_and_can_be_removed(self):
+        sandbox = self.create()
+        taken = self.snapshot(sandbox)["id"]
+        self.daemon.stop()
+        (self.daemon.data_dir / "state" / "sandboxes.db").unlink()
+        for _ in range(2):
+            self.daemon.start()
+            self.assertEqual(self.listed(), [taken])
+            self.refused(self.daemon.post("/v1/sandboxes", {"snapshot": taken}), 409, "disk_lost")
+            self.daemon.stop()
+        self.daemon.start()
+        self.assertEqual(self.daemon.request("DELETE", "/v1/snapshots/" + taken).status, 204)
+        self.assertEqual(disks_of(self.daemon, "snapshots"), [])
 
     def test_they_are_listed_in_pages_and_by_sandbox(self):
         first, second = self.create(name="first"), self.create()
@@ -171,6 +190,27 @@ class Forked(SnapshotTest):
                          f"{50 * MIB}\n" * 2)
         self.assertEqual(self.exec(fork, "head -c 50M /dev/urandom >~/more")["outcome"], "disk_full")
 
+    def test_one_that_is_deleted_meanwhile_ends_as_one_or_the_other_says(self):
+        for _ in range(8):
+            sandbox = self.create()
+            answers = []
+            forker = threading.Thread(target=lambda s=sandbox: answers.append(self.do(s, "fork", {"count": 2})))
+            taker = threading.Thread(target=lambda s=sandbox: answers.append(self.do(s, "snapshot")))
+            forker.start()
+            taker.start()
+            time.sleep(0.004)
+            self.assertEqual(self.daemon.request("DELETE", "/v1/sandboxes/" + sandbox).status, 204)
+            forker.join(60)
+            taker.join(60)
+            for answer in answers:
+                self.assertIn(answer.status, (201, 404, 503), answer.body)
+            for answer in (answer.json() for answer in answers if answer.status == 201):
+                for one in answer.get("data", ()):
+                    self.assertEqual(self.daemon.request("DELETE", "/v1/sandboxes/" + one["id"]).status, 204)
+                if "data" not in answer:
+                    self.assertEqual(self.daemon.request("DELETE", "/v1/snapshots/" + answer["id"]).status, 204)
+            self.assertEqual((disks_of(self.daemon), disks_of(self.daemon, "snapshots")), ([], []))
+
     def test_all_of_them_are_made_or_none(self):
         sandbox = self.create()
         described = self.daemon.data_dir / "images" / "base" / "image.json"
@@ -211,6 +251,31 @@ class RolledBack(SnapshotTest):
         self.assertEqual(self.exec(sandbox, "cat /dev/zero >~/big")["outcome"], "disk_full")
         self.assertEqual(self.roll_back(sandbox, taken).status, 200)
         self.assertEqual(self.output(sandbox, "head -c 20M /dev/zero >~/a; echo ok"), "ok\n")
+
+    def test_again_and_again(self):
+        sandbox = self.create()
+        self.output(sandbox, "echo one >~/a")
+        taken = self.snapshot(sandbox)["id"]
+        for number in range(10):
+            self.output(sandbox, f"echo {number} >~/a")
+            self.assertEqual(self.roll_back(sandbox, taken).status, 200)
+            self.assertEqual(self.output(sandbox, "cat ~/a"), "one\n")
+        self.assertEqual(self.daemon.request("DELETE", "/v1/sandboxes/" + sandbox).status, 204)
+        self.assertEqual(disks_of(self.daemon), [])
+        lmsb.wait_until(lambda: not disks_of(self.daemon, "trash"), "an empty trash")
+        self.assertEqual(disks_of(self.daemon, "moving"), [])
+
+    def test_what_could_not_run_again_is_not_ended_for_it(self):
+        sandbox = self.create()
+        taken = self.snapshot(sandbox)["id"]
+        self.output(sandbox, "echo two >~/a")
+        described = self.daemon.data_dir / "images" / "base" / "image.json"
+        image, owner = described.read_text(), described.stat()
+        described.unlink()
+        described.write_text(json.dumps({**json.loads(image), "digest": "sha256:" + "0" * 64}))
+        os.chown(described, owner.st_uid, owner.st_gid)
+        self.refused(self.roll_back(sandbox, taken), 409, "image_changed")
+        self.assertEqual(self.output(sandbox, "cat ~/a"), "two\n")
 
     def test_only_to_its_own(self):
         sandbox, other = self.create(), self.create()

@@ -33,6 +33,8 @@ set_up_machine() {
   mount_all
   busybox ip link set lo up
   cp --no-clobber lib/* "/usr/lib/$(uname -m)-linux-gnu/"  # what the image has stays
+  cp sbin/mkfs.btrfs /usr/sbin/
+  busybox modprobe loop  # the store of sandboxes' disks; systemd makes its control node for it
   ldconfig
   ulimit -n 524288  # what systemd allows; the kernel alone gives 4096
   ulimit -Sn 1024
@@ -188,7 +190,7 @@ is_system_disk_new() {
 }
 
 libraries() {  # ldd fails for those that are static
-  { ldd build/dev/bin/* build/dev/bench/bench-* build/dev/tests/*_test 2>/dev/null || true; } |
+  { ldd build/dev/bin/* build/dev/bench/bench-* build/dev/tests/*_test /usr/sbin/mkfs.btrfs 2>/dev/null || true; } |
     awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u
 }
 
@@ -196,7 +198,8 @@ libraries() {  # ldd fails for those that are static
 make_project_disk() {
   local tree=$dir/project
   rm -rf "$tree"
-  mkdir -p "$tree/lib"
+  mkdir -p "$tree/lib" "$tree/sbin"
+  cp /usr/sbin/mkfs.btrfs "$tree/sbin/"
   cp -a --parents build/dev/bin build/dev/tests/*_test api bench scripts src tests "$tree"
   [ ! -x build/dev/bench/bench-load ] || cp -a --parents build/dev/bench/bench-* "$tree"
   libraries | xargs cp -t "$tree/lib"

@@ -22,6 +22,8 @@ Row stats_row(const std::string& sandbox, json::Value stats) {
   return {sandbox,
           text_field(stats, "state"),
           human_size(number("memory_bytes")) + " / " + human_size(limit_of(stats, "memory_bytes")),
+          (number_field(stats, "disk_bytes") ? human_size(number("disk_bytes")) : "in memory") + " / " +
+              human_size(limit_of(stats, "disk_bytes")),
           fmt::format("{:.0f} / {:.0f}", number("processes"), limit_of(stats, "processes")),
           fmt::format("{:.1f} s", number("cpu_ms") / 1000),
           fmt::format("{:.0f}", number("oom_kills"))};
@@ -84,7 +86,7 @@ Result<int> execute(const StatsCommand& command, Console& console) {
     }
   }
   if (!command.target.json)
-    console.out(format_table({"SANDBOX", "STATE", "MEMORY", "PROCESSES", "CPU TIME", "OOM KILLS"}, rows));
+    console.out(format_table({"SANDBOX", "STATE", "MEMORY", "DISK", "PROCESSES", "CPU TIME", "OOM KILLS"}, rows));
   return status;
 }
 

@@ -70,6 +70,7 @@ struct SandboxStats {
   SandboxState state = SandboxState::running;
   Limits limits;
   SandboxUsage usage;
+  std::optional<std::uint64_t> disk_bytes;  // what its disk holds, as its limit counts; nothing: it lies in memory
 };
 
 struct SandboxPage {
@@ -194,7 +195,7 @@ class Control {
   // It runs again, on its disk. Of a running one: nothing happens.
   virtual io::Task<SandboxInfo> start(Principal who, std::string id_or_name) = 0;
   virtual io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes) = 0;
-  virtual Result<SandboxStats> stats(const Principal& who, const std::string& id_or_name) = 0;
+  virtual io::Task<SandboxStats> stats(Principal who, std::string id_or_name) = 0;
   // What happens to the sandboxes that `who` may see, to `sandbox` alone unless it is "": after the event of id
   // `after`, or from now on. Lives no longer than this. Errors: sandbox_not_found, too_many_followers.
   virtual Result<std::unique_ptr<EventStream>> events(Principal who, std::string sandbox,

@@ -426,10 +426,13 @@ io::Task<SandboxInfo> Engine::update(Principal who, std::string id_or_name, Upda
   co_return co_await lifecycle_.update(std::move(who), std::move(id_or_name), std::move(changes));
 }
 
-Result<SandboxStats> Engine::stats(const Principal& who, const std::string& id_or_name) {
-  LMSB_TRY(const KeptSandbox* sandbox, registry_.find(who, id_or_name));
-  return SandboxStats{sandbox->state(), sandbox->info.limits,
-                      sandbox->handle ? sandbox->handle->usage() : SandboxUsage()};
+io::Task<SandboxStats> Engine::stats(Principal who, std::string id_or_name) {
+  LMSB_CO_TRY(const KeptSandbox* sandbox, registry_.find(who, id_or_name));
+  SandboxStats stats{sandbox->state(), sandbox->info.limits, {}, {}};
+  if (sandbox->handle) stats.usage = sandbox->handle->usage();
+  if (!sandbox->info.keeps_disk || stats.state == SandboxState::lost) co_return stats;
+  LMSB_CO_TRY(stats.disk_bytes, co_await fleet_.weigh_disk(sandbox->info.id));
+  co_return stats;
 }
 
 Result<std::unique_ptr<EventStream>> Engine::events(Principal who, std::string sandbox,

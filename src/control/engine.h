@@ -66,7 +66,7 @@ class Engine final : public Control {
   io::Task<SandboxInfo> stop(Principal who, std::string id_or_name) override;
   io::Task<SandboxInfo> start(Principal who, std::string id_or_name) override;
   io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes) override;
-  Result<SandboxStats> stats(const Principal& who, const std::string& id_or_name) override;
+  io::Task<SandboxStats> stats(Principal who, std::string id_or_name) override;
   Result<std::unique_ptr<EventStream>> events(Principal who, std::string sandbox,
                                               std::optional<std::string> after) override;
   ProcessService& processes() override { return processes_; }

@@ -263,6 +263,14 @@ io::Task<void> Fleet::claim_disk(std::string id) { return tell(client_.send_clai
 
 io::Task<void> Fleet::sweep_disks() { return tell(client_.send_sweep_disks()); }
 
+io::Task<std::uint64_t> Fleet::weigh_disk(std::string id) {
+  if (launcher_gone_) co_return launcher_gone();
+  LMSB_CO_TRY(const std::uint32_t request, client_.send_weigh_disk(id));
+  const auto answer = co_await answer_to(request);
+  if (!answer.ok()) co_return answer.error();
+  co_return answer->serial;
+}
+
 Fleet::DiskPlace::~DiskPlace() {
   --fleet_.disk_places_;
   fleet_.changed_.notify_all();

@@ -64,6 +64,8 @@ class Fleet {
   io::Task<void> claim_disk(std::string id);
   // What was never claimed goes, but for what a sandbox uses now.
   io::Task<void> sweep_disks();
+  // What a disk holds, as its limit counts; half a minute old at most. Errors: disk_lost, cancelled, launcher_lost.
+  io::Task<std::uint64_t> weigh_disk(std::string id);
   // One of the few places of those that copy or sync; whoever has it need not wait between one and the next.
   class DiskPlace {
    public:

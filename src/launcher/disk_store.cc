@@ -224,6 +224,11 @@ Status DiskStore::limit(const std::string& id, std::uint64_t bytes) {
   return btrfs::limit_subvolume(disk.get(), bytes);
 }
 
+Result<std::uint64_t> DiskStore::held_bytes(const std::string& id) const {
+  LMSB_TRY(const UniqueFd disk, open_disk(id));
+  return btrfs::held_bytes(disk.get());
+}
+
 bool DiskStore::is_fresh(const std::string& id) const { return ::faccessat(fresh_.get(), id.c_str(), F_OK, 0) == 0; }
 
 int DiskStore::claimed_place_of(const std::string& id) const {

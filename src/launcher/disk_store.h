@@ -46,6 +46,8 @@ class DiskStore {
   Status claim(const std::string& id);
   // What the disk may hold from now on; what it holds already stays.
   Status limit(const std::string& id, std::uint64_t bytes);
+  // What it holds, as its limit counts; half a minute old at most. Errors: ENOENT.
+  Result<std::uint64_t> held_bytes(const std::string& id) const;
   // Its files are out of reach at once; ENOENT is no error. sweep() gives their space back. Of a snapshot, too.
   Status remove(const std::string& id);
   // Everything fresh but what is used goes the same way.

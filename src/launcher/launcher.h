@@ -115,6 +115,7 @@ class Launcher {
   Status provide_disk(sandbox::LaunchPlan& plan, Sandbox& sandbox);
   Status settle_disk(const std::string& id);
   void tell_next(std::uint32_t request, const std::string& after);
+  void tell_weight(std::uint32_t request, const std::string& id);
   void sweep();
   static Result<int> mapping_of(std::map<std::uint32_t, UniqueFd>& made, const IdMap& map);
 

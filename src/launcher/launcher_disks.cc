@@ -91,6 +91,7 @@ void Launcher::handle_disk(const sandbox::DiskRequest& request) {
       if (store_) store_->remove_fresh(live_ids_);
       tell({});
       return sweep();
+    case Operation::weigh_disk: return tell_weight(number, *name);
     case Operation::remove_disk: break;
     default: return refuse(number, LauncherStep::validate, EINVAL);
   }
@@ -98,6 +99,12 @@ void Launcher::handle_disk(const sandbox::DiskRequest& request) {
   if (live_ids_.contains(*name)) return refuse(number, LauncherStep::disk, EBUSY);
   tell(store_ ? store_->remove(*name) : Status());
   sweep();
+}
+
+void Launcher::tell_weight(std::uint32_t request, const std::string& id) {
+  const auto held = store_ && is_disk(id) ? store_->held_bytes(id) : Result<std::uint64_t>(no_such_disk());
+  if (!held.ok()) return refuse(request, LauncherStep::disk, held.error().sys_errno());
+  answer({request, LauncherStep::none, 0, 0, *held});
 }
 
 void Launcher::tell_next(std::uint32_t request, const std::string& after) {

@@ -4,7 +4,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <endian.h>
 #include <linux/btrfs.h>
+#include <linux/btrfs_tree.h>
 #include <linux/magic.h>
 #include <string>
 #include <sys/ioctl.h>
@@ -68,6 +70,26 @@ Status limit_subvolume(int subvolume, std::uint64_t bytes) {
   args.lim.max_rfer = bytes;
   if (::ioctl(subvolume, BTRFS_IOC_QGROUP_LIMIT, &args) < 0) return Error::from_errno(errno, "limit the subvolume");
   return {};
+}
+
+Result<std::uint64_t> held_bytes(int subvolume) {
+  btrfs_ioctl_ino_lookup_args own{};
+  own.objectid = BTRFS_FIRST_FREE_OBJECTID;  // its top directory: the answer is the subvolume's id
+  if (::ioctl(subvolume, BTRFS_IOC_INO_LOOKUP, &own) < 0) return Error::from_errno(errno, "ask for the subvolume's id");
+  btrfs_ioctl_search_args search{};
+  search.key.tree_id = BTRFS_QUOTA_TREE_OBJECTID;
+  search.key.min_type = search.key.max_type = BTRFS_QGROUP_INFO_KEY;
+  search.key.min_offset = search.key.max_offset = own.treeid;
+  search.key.max_transid = ~0ULL;
+  search.key.nr_items = 1;
+  if (::ioctl(subvolume, BTRFS_IOC_TREE_SEARCH, &search) < 0) return Error::from_errno(errno, "ask what it holds");
+  if (search.key.nr_items == 0) return 0;  // younger than the last commit
+  btrfs_ioctl_search_header header{};
+  std::memcpy(&header, search.buf, sizeof header);
+  btrfs_qgroup_info_item item{};
+  if (header.len < sizeof item) return Error::from_errno(EIO, "read what it holds");
+  std::memcpy(&item, search.buf + sizeof header, sizeof item);
+  return le64toh(item.rfer);
 }
 
 Status copy_subvolume(int from, int parent, const char* name) {

@@ -124,6 +124,10 @@ Result<std::uint32_t> LauncherClient::send_settle_disk(const std::string& id) {
   return send_disk(LauncherOperation::settle_disk, id);
 }
 
+Result<std::uint32_t> LauncherClient::send_weigh_disk(const std::string& id) {
+  return send_disk(LauncherOperation::weigh_disk, id);
+}
+
 Result<std::uint32_t> LauncherClient::send_copy(const std::string& from, const std::string& to, bool replaces) {
   LMSB_CHECK(check_room());
   CopyRequest request{{LauncherOperation::copy_disk, next_request_++}};

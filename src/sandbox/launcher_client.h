@@ -60,6 +60,8 @@ class LauncherClient {
   Result<std::uint32_t> send_settle_disk(const std::string& id);
   // The same for a change of limits; `disk` stays what it is. The answer is an Error with the errno, or the serial.
   Result<std::uint32_t> send_limits(std::uint64_t serial, const Limits& limits);
+  // The same for what a disk holds: the answer's `serial`.
+  Result<std::uint32_t> send_weigh_disk(const std::string& id);
   // The same for a copy of a disk or snapshot; a copy of that name must not be there, or, with `replaces`, not be used.
   Result<std::uint32_t> send_copy(const std::string& from, const std::string& to, bool replaces);
   // The same for what was written to any disk: it is there when the answer comes.

@@ -19,6 +19,7 @@ enum class LauncherOperation : std::uint32_t {
   copy_disk = 7,    // CopyRequest: answered when the copy is whole
   sync_disks = 8,   // DiskRequest without an id: answered when what was written is on the disk
   claim_disk = 9,   // DiskRequest: what was made fresh, by a launch or a copy, stays; ENOENT: nothing fresh has that id
+  weigh_disk = 11,  // DiskRequest: what it holds, in the answer's `serial`
   sweep_disks = 10,  // DiskRequest without an id: what is fresh and belongs to no live sandbox goes
 };
 

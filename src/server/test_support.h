@@ -98,10 +98,10 @@ class FakeControl final : public control::Control {
     if (error) co_return *error;
     co_return sandbox;
   }
-  Result<control::SandboxStats> stats(const Principal&, const std::string& id_or_name) override {
-    named = id_or_name;
-    if (error) return *error;
-    return sandbox_stats;
+  io::Task<control::SandboxStats> stats(Principal, std::string id_or_name) override {
+    named = std::move(id_or_name);
+    if (error) co_return *error;
+    co_return sandbox_stats;
   }
   Result<std::unique_ptr<control::EventStream>> events(Principal, std::string id_or_name,
                                                        std::optional<std::string> after) override {

@@ -60,7 +60,8 @@ io::Task<http::Response> start(Control& control, Call call) {
 }
 
 io::Task<http::Response> stats(Control& control, Call call) {
-  LMSB_CO_TRY(const auto stats, control.stats(call.who, call.request.params["id"]));
+  std::string id = call.request.params["id"];
+  LMSB_CO_TRY(const auto stats, co_await control.stats(std::move(call.who), std::move(id)));
   json::Writer out;
   out.begin_object().key("state").string(to_string(stats.state));
   out.key("memory_bytes").unsigned_integer(stats.usage.memory_bytes);
@@ -68,6 +69,8 @@ io::Task<http::Response> stats(Control& control, Call call) {
   out.key("processes").unsigned_integer(stats.usage.processes);
   out.key("cpu_ms").unsigned_integer(stats.usage.cpu_usec / 1000);
   out.key("oom_kills").unsigned_integer(stats.usage.oom_kills);
+  out.key("disk_bytes");
+  stats.disk_bytes ? out.unsigned_integer(*stats.disk_bytes) : out.null();
   write_limits(out.key("limits"), stats.limits);
   out.end_object();
   co_return http::Response::json(200, std::move(out).str());

@@ -68,6 +68,9 @@ class DiskTest(unittest.TestCase):
         self.daemon.start()
         self.addCleanup(lmsb.wait_until_clean, self.before)
         self.addCleanup(self.daemon.__exit__)
+        missing = [line for line in self.daemon.log_text().splitlines() if "disks cannot be kept here" in line]
+        if missing:
+            self.skipTest(missing[0])
 
     def restart(self, how=signal.SIGTERM):
         self.daemon.stop(how)
@@ -327,6 +330,18 @@ class Full(DiskTest):
                 self.assertEqual(self.exec(sandbox, "cat /dev/zero >~/more")["outcome"], "disk_full")
                 self.output(sandbox, "rm ~/big; sync")
                 self.assertEqual(self.output(sandbox, "head -c 20M /dev/zero >~/again; stat -c %s ~/again"), f"{20 << 20}\n")
+
+    def test_what_it_holds_is_told(self):
+        for image in ("base", "host"):
+            sandbox = self.create(image=image)
+            held = lambda s=sandbox: self.daemon.request("GET", f"/v1/sandboxes/{s}/stats").json()["disk_bytes"]
+            self.assertLess(held(), 2 << 20)
+            self.output(sandbox, "head -c 30M /dev/urandom >~/a; sync")
+            commit_and_clean(self.daemon)
+            self.assertGreaterEqual(held(), 30 << 20)
+            self.assertLess(held(), 33 << 20)
+            self.move(sandbox, "stop", "stopped")
+            self.assertGreaterEqual(held(), 30 << 20)
 
     def test_files_without_content_are_bounded_too(self):
         sandbox = self.create(limits={"disk_bytes": 16 << 20})

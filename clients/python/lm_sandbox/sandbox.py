@@ -65,6 +65,7 @@ class Stats:
     processes: int = 0
     cpu_ms: int = 0
     oom_kills: int = 0
+    disk_bytes: int | None = None
     limits: f.Limits = field(default_factory=f.Limits)
 
 

@@ -22,26 +22,6 @@ using sandbox::Lifetime;
 
 constexpr Bytes kMaxCollected = Bytes::MiB(32);
 
-std::vector<std::string> isolation_layers(int landlock_abi) {
-  std::vector<std::string> layers = {"user_namespace", "pid_namespace", "mount_namespace",  "network_namespace",
-                                     "ipc_namespace",  "uts_namespace", "cgroup_namespace", "cgroup_limits",
-                                     "seccomp",        "no_new_privs",  "no_capabilities"};
-  if (landlock_abi > 0) layers.push_back("landlock:" + std::to_string(landlock_abi));
-  return layers;
-}
-
-// What commands of a sandbox that is to be made would start with, checked as theirs is.
-Status check_place(const CreateSandbox& request) {
-  Command command;
-  command.cwd = request.cwd;
-  command.user = request.user;
-  command.env = request.env;
-  LMSB_CHECK(check_command(command));
-  if (request.cwd.empty() || request.cwd.starts_with('/')) return {};
-  return Error(ErrorCode::invalid_argument, "working directory " + quoted(request.cwd) + " is not an absolute path")
-      .with_slug("invalid_cwd");
-}
-
 // A hint that spares a model the search for the reason.
 void add_hint(ExecResult& result) {
   if (!result.hint.empty() || result.outcome != Outcome::exited || result.exit_code == 0) return;
@@ -219,107 +199,6 @@ io::Task<std::shared_ptr<CommandStream>> Engine::follow_once(Principal, OneShot 
   co_return co_await open_command_stream(loop_, std::move(place), std::move(request.command));
 }
 
-Status Engine::check_creation(const CreateSandbox& request) const {
-  if (!request.name.empty() && !is_sandbox_name(request.name))
-    return Error(ErrorCode::invalid_argument, "name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62} and not look like an id")
-        .with_slug("invalid_name");
-  LMSB_CHECK(check_place(request));
-  LMSB_CHECK(check_label_count(request.labels.size()));
-  LMSB_CHECK(Lifecycle::check(with(Lifecycle::default_limits(request.name, false), request.life)));
-  if (!registry_.has_name(request.name)) return {};
-  return Error(ErrorCode::already_exists, "a sandbox named " + quoted(request.name) + " exists")
-      .with_slug("name_taken");
-}
-
-io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
-  LMSB_CO_CHECK(check_creation(request));
-  if (!request.snapshot.empty()) co_return co_await snapshots_.create_from(std::move(who), std::move(request));
-  LMSB_CO_TRY(auto image, images_.find(request.image));
-  Origin origin;
-  origin.image = image.name;
-  origin.defaults = std::move(image.defaults);
-  origin.limits = with(kept_limits_, request.limits);
-  LMSB_CO_TRY(auto spec, spec_of(origin.image, origin.limits, Lifetime::kept, request.mounts));
-  LMSB_CO_TRY(auto handle, co_await obtain(std::move(spec)));
-  co_return co_await enter(std::move(who), std::move(request), std::move(handle), std::move(origin));
-}
-
-// The copy is nobody's until enter() claims it: if this is cut short, the next start removes it.
-io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox request, Origin origin) {
-  LMSB_CO_CHECK(check_creation(request));
-  origin.limits = with(origin.limits, request.limits);
-  LMSB_CO_TRY(auto spec, spec_on_disk(origin.image, origin.defaults.digest, origin.limits));
-  if (!request.mounts.empty())
-    co_return Error(ErrorCode::failed_precondition, "a sandbox from a snapshot has no directories of the machine")
-        .with_slug("mounts_not_kept");
-  spec.disk = guest_protocol::Disk::copied;
-  const std::string id = spec.id.str();
-  auto handle = co_await launch_on_copy(std::move(spec), origin.disk);
-  if (!handle.ok()) {
-    io::spawn(loop_, forget(this, id));
-    co_return std::move(handle).error();
-  }
-  co_return co_await enter(std::move(who), std::move(request), *std::move(handle), std::move(origin));
-}
-
-io::Task<Fleet::Handle> Engine::launch_on_copy(sandbox::SandboxSpec spec, std::string origin) {
-  {
-    LMSB_CO_TRY(const auto place, co_await fleet_.disk_place());
-    LMSB_CO_CHECK(co_await fleet_.copy_disk(*place, std::move(origin), spec.id.str(), Fleet::Replaces::no));
-  }
-  co_return co_await fleet_.launch(std::move(spec));
-}
-
-// Of a sandbox that did not come to be. What it leaves all the same the next start removes.
-io::Always<void> Engine::forget(Engine* self, std::string id) {
-  const Status erased = co_await self->ledger_.erase(id);
-  if (!erased.ok() && erased.error().code() != ErrorCode::cancelled)
-    self->log_.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", erased.error().message()}});
-  (void)co_await self->fleet_.remove_disk(std::move(id));  // EBUSY: its handle does
-}
-
-io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Fleet::Handle handle, Origin origin) {
-  KeptSandbox kept;
-  kept.info.id = handle->id();
-  kept.info.name = std::move(request.name);
-  kept.info.image = origin.image;
-  kept.info.image_digest = origin.defaults.digest;
-  kept.move_to(SandboxState::running);
-  kept.info.created_at = rfc3339_now();
-  kept.info.labels = std::move(request.labels);
-  kept.info.limits = origin.limits;
-  kept.made_with = origin.limits;
-  kept.info.isolation = isolation_layers(handle->landlock_abi);
-  kept.owner = who.name;
-  ImageDefaults defaults = std::move(origin.defaults);
-  if (!request.cwd.empty()) defaults.workdir = std::move(request.cwd);
-  for (auto& [name, value] : request.env) defaults.env[name] = std::move(value);
-  kept.defaults = std::make_shared<const ImageDefaults>(std::move(defaults));
-  kept.processes = std::make_shared<ProcessTable>(loop_);
-  kept.handle = std::shared_ptr<SandboxHandle>(std::move(handle));
-  kept.info.keeps_disk = kept.handle->has_disk() && !options_.ledger.empty();
-  kept.has_mounts = !request.mounts.empty();
-  const bool can_start_again = kept.info.keeps_disk && !kept.has_mounts;
-  const LifeLimits life = with(Lifecycle::default_limits(kept.info.name, can_start_again), request.life);
-  LMSB_CO_CHECK(Lifecycle::check_disk(life, kept.info.keeps_disk));
-  lifecycle_.begin(kept, life);
-  const std::string id = kept.info.id;
-  const bool keeps_disk = kept.info.keeps_disk;
-  Status written;
-  if (keeps_disk) written = co_await ledger_.put(row_of(kept));
-  if (keeps_disk && written.ok()) written = co_await fleet_.claim_disk(id);
-  auto entered = written.ok() ? registry_.add(std::move(kept)) : Result<KeptSandbox*>(std::move(written).error());
-  if (!entered.ok()) {  // who asked has gone, or somebody else's has that name since it was checked
-    if (keeps_disk) io::spawn(loop_, forget(this, id));
-    co_return std::move(entered).error();
-  }
-  const KeptSandbox* added = *entered;
-  if (keeps_disk) added->handle->keep_disk();
-  log_.log(LogLevel::info, "sandbox.created", {{"id", added->info.id}, {"image", added->info.image}, {"by", who.name}});
-  lifecycle_.tell(SandboxEvent::Kind::created, *added, who.name);
-  co_return added->describe();
-}
-
 Result<SandboxInfo> Engine::get(const Principal& who, const std::string& id_or_name) {
   LMSB_TRY(const KeptSandbox* sandbox, registry_.find(who, id_or_name));
   return sandbox->describe();
@@ -378,30 +257,6 @@ io::Task<void> Engine::end_of(KeptSandbox sandbox) {
   LMSB_CO_CHECK(std::move(removed));
   if (has_row) co_return co_await ledger_.erase(id);
   co_return Status();
-}
-
-Result<sandbox::SandboxSpec> Engine::spec_on_disk(const std::string& image, const std::string& digest,
-                                                  const Limits& limits) {
-  LMSB_TRY(const auto found, images_.find(image));
-  if (found.defaults.digest == digest) return spec_of(found.name, limits, Lifetime::kept, {});
-  return Error(ErrorCode::failed_precondition, "image " + image + " is another one than the disk lies on")
-      .with_slug("image_changed")
-      .with_hint("that was " + digest);
-}
-
-Status Engine::can_start(const KeptSandbox& sandbox) {
-  if (sandbox.has_mounts) return mounts_not_kept(sandbox.info.id);
-  const auto spec = spec_on_disk(sandbox.info.image, sandbox.info.image_digest, sandbox.info.limits);
-  return spec.ok() ? Status() : Status(Error(spec.error()));
-}
-
-io::Task<Fleet::Handle> Engine::launch_again(SandboxInfo sandbox) {
-  LMSB_CO_TRY(auto spec, spec_on_disk(sandbox.image, sandbox.image_digest, sandbox.limits));
-  const auto id = SandboxId::parse(sandbox.id);
-  if (!id) co_return Error(ErrorCode::internal, "a sandbox's id is malformed");
-  spec.id = *id;
-  spec.disk = guest_protocol::Disk::existing;
-  co_return co_await fleet_.launch(std::move(spec));
 }
 
 io::Task<SandboxInfo> Engine::pause(Principal who, std::string id_or_name) {

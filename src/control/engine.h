@@ -138,4 +138,7 @@ class Engine final : public Control {
   bool ready_ = false;
 };
 
+// The layers in force in every sandbox: "user_namespace", "seccomp", "landlock:7", ...
+std::vector<std::string> isolation_layers(int landlock_abi);
+
 }  // namespace lmsb::control

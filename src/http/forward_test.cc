@@ -249,6 +249,12 @@ INSTANTIATE_TEST_SUITE_P(
                     Wrong{"Switch", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"},
                     Wrong{"TwoLengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"},
                     Wrong{"BothFramings", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"},
+                    Wrong{"EndlessInterims",
+                          []() {
+                            std::string text;
+                            for (int i = 0; i < 1000; ++i) text += "HTTP/1.1 102 Processing\r\n\r\n";
+                            return text;
+                          }()},
                     Wrong{"OtherCoding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"},
                     Wrong{"HugeHeader", "HTTP/1.1 200 OK\r\nX: " + std::string(65536, 'x')}),
     [](const auto& parameter) { return parameter.param.name; });

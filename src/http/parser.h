@@ -58,7 +58,7 @@ class RequestParser {
   std::unique_ptr<Impl> impl_;
 };
 
-// Reads one response; interim ones (1xx, but 101) are passed over.
+// Reads one response; interim ones (1xx, but 101) are passed over: 16, as large together as one header may be.
 class ResponseParser {
  public:
   // `bodyless`: the request was HEAD.

@@ -14,6 +14,7 @@ using ErrorCodeOf = boost::beast::error_code;
 namespace {
 
 constexpr std::size_t kReserveAtOnce = std::size_t{1} << 20U;
+constexpr unsigned kMaxInterims = 16;  // one server's "Processing" every now and then, not an endless answer
 
 std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
@@ -91,8 +92,19 @@ struct ResponseParser::Impl {
   // 101 is the last that is said by HTTP on that connection.
   bool is_interim() const { return reader->is_done() && response.status / 100 == 1 && response.status != 101; }
 
+  void pass_over() {
+    interim_size += header_size;
+    if (++interims > kMaxInterims || interim_size > limits.header.count()) {
+      error.emplace(ErrorCode::invalid_argument, "the answer is not HTTP: too many interim answers come before it");
+    } else {
+      start();
+    }
+  }
+
   ParserLimits limits;
   bool bodyless;
+  unsigned interims = 0;
+  std::size_t interim_size = 0;
   std::optional<Reader> reader;
   Response response;
   std::size_t header_size = 0;
@@ -110,7 +122,7 @@ std::size_t ResponseParser::feed(std::string_view input) {
     used += impl_->reader->put(boost::asio::buffer(input.data() + used, input.size() - used), error);
     if (error == beast::error::need_more) break;
     if (error) impl_->fail(error);
-    if (!error && impl_->is_interim()) impl_->start();
+    if (!error && impl_->is_interim()) impl_->pass_over();
   }
   return used;
 }

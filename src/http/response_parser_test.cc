@@ -42,6 +42,20 @@ TEST(ResponseParser, PassesOverInterimAnswers) {
   EXPECT_EQ(parser.response().body, "ok");
 }
 
+TEST(ResponseParser, PassesOverInterimAnswersButNotForEver) {
+  const std::string interim = "HTTP/1.1 100 Continue\r\n\r\n";
+  const std::string large = "HTTP/1.1 103 Early Hints\r\nX: " + std::string(12000, 'x') + "\r\n\r\n";
+  ResponseParser patient(ParserLimits(), false);
+  for (int i = 0; i < 16; ++i) patient.feed(interim);
+  EXPECT_EQ(patient.stage(), Stage::idle);
+  patient.feed(interim);
+  ASSERT_EQ(patient.stage(), Stage::failed);
+  EXPECT_EQ(patient.error().code(), ErrorCode::invalid_argument);
+  ResponseParser small(ParserLimits(), false);
+  for (int i = 0; i < 3; ++i) small.feed(large);
+  EXPECT_EQ(small.stage(), Stage::failed);
+}
+
 TEST(ResponseParser, ReadsABodyThatLastsUntilTheConnectionEnds) {
   ResponseParser parser(ParserLimits(), false);
   parser.feed("HTTP/1.0 200 OK\r\n\r\nall of it");

@@ -5,12 +5,30 @@
 #include <sys/socket.h>
 #include <utility>
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "io/spawn.h"
+
 namespace lmsb::io {
+namespace asio = boost::asio;
 namespace {
+
+constexpr unsigned kReadsInARow = 16;  // from one that always has something, before others have their turn
 
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
 Error over(const char* what) { return Error(ErrorCode::cancelled, std::string(what) + ": the connection was ended"); }
+
+// What others do then may have cancelled this.
+Task<void> let_others() {
+  const auto loop = co_await asio::this_coro::executor;
+  co_await asio::post(loop, asio::use_awaitable);
+  const bool cancelled = co_await is_cancelled();
+  if (cancelled) co_return Error(ErrorCode::cancelled, "read from the connection: cancelled");
+  co_return Status();
+}
 
 }  // namespace
 
@@ -18,11 +36,16 @@ SocketStream::SocketStream(const boost::asio::any_io_executor& loop, HeldSocket 
     : socket_(std::move(socket)), watch_(loop, socket_.fd()) {}
 
 Task<std::size_t> SocketStream::read_some(char* buffer, std::size_t size, Deadline deadline) {
+  if (++reads_in_a_row_ > kReadsInARow) {
+    reads_in_a_row_ = 0;
+    LMSB_CO_CHECK(co_await let_others());
+  }
   while (!is_over_) {
     const ssize_t count = ::recv(socket_.fd().get(), buffer, size, MSG_DONTWAIT);
     if (count >= 0) co_return static_cast<std::size_t>(count);
     if (errno == EINTR) continue;
     if (!would_block(errno)) co_return Error::from_errno(errno, "read from the connection");
+    reads_in_a_row_ = 0;
     LMSB_CO_CHECK(co_await watch_.readable(deadline));
   }
   co_return over("read from the connection");

@@ -18,6 +18,7 @@ class SocketStream {
   SocketStream(const boost::asio::any_io_executor& loop, HeldSocket socket);
 
   // Reads what is there, at most `size` octets, waiting until there is something; 0 is the end. `buffer` outlives it.
+  // Others on the loop have their turn, and cancelling is heard, however fast the other end sends.
   Task<std::size_t> read_some(char* buffer, std::size_t size, Deadline deadline = Deadline::never());
   // Writes all of `data`, which outlives the task, as the other end takes it.
   Task<void> write_all(std::string_view data, Deadline deadline = Deadline::never());
@@ -32,6 +33,7 @@ class SocketStream {
   HeldSocket socket_;
   FdWatch watch_;  // after the socket: ends before it
   bool is_over_ = false;
+  unsigned reads_in_a_row_ = 0;  // without a wait in between
 };
 
 }  // namespace lmsb::io

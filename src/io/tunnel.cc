@@ -3,9 +3,6 @@
 #include <cstdint>
 #include <memory>
 
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include "io/event.h"
 #include "io/socket_stream.h"
 #include "io/spawn.h"
@@ -14,7 +11,6 @@ namespace lmsb::io {
 namespace {
 
 constexpr std::size_t kPiece = std::size_t{64} << 10U;
-constexpr unsigned kPiecesInARow = 16;  // of two that never wait, before others have their turn
 
 struct Tunnel {
   Tunnel(boost::asio::io_context& l, TunnelEnd& a, TunnelEnd& b)
@@ -40,12 +36,11 @@ struct Tunnel {
 Task<void> copy(Tunnel& tunnel, SocketStream& from, SocketStream& to, std::string piece) {
   LMSB_CO_CHECK(co_await to.write_all(piece));
   piece.resize(kPiece);
-  for (unsigned in_a_row = 1;; ++in_a_row) {
+  while (true) {
     LMSB_CO_TRY(const std::size_t count, co_await from.read_some(piece.data(), piece.size()));
     if (count == 0) break;
     LMSB_CO_CHECK(co_await to.write_all(std::string_view(piece).substr(0, count)));
     ++tunnel.pieces;
-    if (in_a_row % kPiecesInARow == 0) co_await boost::asio::post(tunnel.loop, boost::asio::use_awaitable);
   }
   to.end_writing();
   if (from.is_hung_up()) co_return Error(ErrorCode::unavailable, "the connection was ended");  // not one half alone

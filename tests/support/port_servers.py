@@ -186,6 +186,15 @@ def saying(octets, then_close=True):
     return lambda port: accept_all(port, serve)
 
 
+def endless_interims(port):
+    """Never comes to its answer, and never stops."""
+    def serve(connection):
+        connection.recv(65536)
+        while True:
+            connection.sendall(b"HTTP/1.1 102 Processing\r\n\r\n" * 1000)
+    accept_all(port, serve)
+
+
 def echo(port):
     """Octets as they come, to the end of the sender's half."""
     def serve(connection):
@@ -213,6 +222,7 @@ def deaf(port):
 
 SERVERS = {
     "web": web, "web6": web6, "echo": echo, "deaf": deaf,
+    "endless-interims": endless_interims,
     "silent": saying(b"", then_close=False),
     "closes": saying(b""),
     "garbage": saying(b"\x00\x01\x02 no HTTP at all\r\n\r\n"),

@@ -208,7 +208,8 @@ class ByPath(PortsTest):
             self.assert_error(self.get("/", 9000), 502, "port_bad_answer")
 
     def test_survives_hostile_servers(self):
-        for name in ("garbage", "huge-header", "many-headers", "switches", "two-lengths", "both-framings"):
+        for name in ("garbage", "huge-header", "many-headers", "switches", "two-lengths", "both-framings",
+                     "endless-interims"):
             with self.subTest(name), self.server(name):
                 self.assert_error(self.get("/", 9000), 502, "port_bad_answer")
         with self.server("closes"):

@@ -95,6 +95,7 @@ io::Always<void> Connection::serve_all() {
 io::Always<Connection::Got> Connection::read_request() {
   parser_.reset();
   continued_ = false;
+  end_watch_.reset();
   phase_ = Phase::idle;
   if (inbox_) inbox_->shrink();
   Stage before = Stage::idle;
@@ -161,7 +162,8 @@ void Connection::send_continue() {
 
 void Connection::start_read() {
   const std::size_t wanted = parser_.stage() == Stage::body ? kLargeBuffer : kSmallBuffer;
-  if (!inbox_ || input_ended_ || !inbox_->has_room(wanted)) return;
+  if (!inbox_ || input_ended_) return;
+  if (!inbox_->has_room(wanted)) return watch_end();
   in_flight_ = inbox_.get();
   const auto room =
       asio::buffer(in_flight_->buffer.data() + in_flight_->end, in_flight_->buffer.size() - in_flight_->end);
@@ -171,6 +173,21 @@ void Connection::start_read() {
         in_flight_ = nullptr;
         on_read(error, count);
       });
+}
+
+// Of a client that has sent more than is read ahead: reads do not come to its end.
+void Connection::watch_end() {
+  if (end_watch_ || (phase_ != Phase::serving && phase_ != Phase::streaming)) return;
+  end_watch_ = std::make_unique<EndWatch>(state_->loop, BorrowedFd(socket_.native_handle()), [this] {
+    if (in_flight_ != nullptr) return end_watch_.reset();  // that read sees it, behind what comes before
+    input_ended_ = true;
+    on_end_of_input();
+  });
+}
+
+void Connection::on_end_of_input() {
+  if (body_) body_->arrived.notify_all();
+  if (phase_ == Phase::serving || phase_ == Phase::streaming) canceller_.cancel();
 }
 
 void Connection::on_read(const boost::system::error_code& error, std::size_t count) {
@@ -184,7 +201,7 @@ void Connection::on_read(const boost::system::error_code& error, std::size_t cou
     std::move(wake)();
   } else if (phase_ == Phase::serving || phase_ == Phase::streaming) {
     if (input_ended_) {
-      canceller_.cancel();
+      on_end_of_input();
     } else {
       start_read();
     }
@@ -292,6 +309,7 @@ io::Always<bool> Connection::finish(Gather out) {
 // for the read in flight, which refers to this object.
 io::Always<void> Connection::leave() {
   phase_ = Phase::leaving;
+  end_watch_.reset();
   if (!socket_.is_open()) co_return;
   if (cut_off_) {
     reset_on_close(socket_.native_handle());

@@ -19,6 +19,7 @@
 
 #include "http/address.h"
 #include "http/body.h"
+#include "http/end_watch.h"
 #include "http/gather.h"
 #include "http/parser.h"
 #include "http/server_state.h"
@@ -104,6 +105,8 @@ class Connection {
 
   Inbox& inbox() { return inbox_ ? *inbox_ : *in_flight_; }
   void start_read();
+  void watch_end();
+  void on_end_of_input();
   void on_read(const boost::system::error_code& error, std::size_t count);
   io::Always<void> wait_input();
   void set_deadline(std::chrono::milliseconds from_now);
@@ -120,8 +123,9 @@ class Connection {
   Inbox* in_flight_ = nullptr;    // it is here then
   bool input_ended_ = false;      // no more will come: the client closed, or the connection failed
   bool expired_ = false;
-  bool continued_ = false;  // "100 Continue" was sent for this request
-  bool cut_off_ = false;    // what was sent is not all, and only a reset can tell the client
+  bool continued_ = false;               // "100 Continue" was sent for this request
+  bool cut_off_ = false;                 // what was sent is not all, and only a reset can tell the client
+  std::unique_ptr<EndWatch> end_watch_;  // once the inbox was full while a request is served
   Phase phase_ = Phase::idle;
   Clock::time_point deadline_ = Clock::time_point::max();
   std::shared_ptr<BodyLink> body_;  // of a request whose body is streamed

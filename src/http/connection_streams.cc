@@ -147,6 +147,7 @@ io::Always<bool> Connection::send_piece(std::string piece, bool chunked) {
 
 io::Always<void> Connection::hand_over(Response response) {
   phase_ = Phase::handing_over;
+  end_watch_.reset();
   boost::system::error_code ignored;
   socket_.cancel(ignored);
   co_await wait_input();

@@ -318,6 +318,32 @@ TEST_F(StreamsTest, CancelsASilentSourceWhenTheClientGoesAway) {
   EXPECT_TRUE(soon([this] { return open_connections() == 0; }));
 }
 
+TEST_F(StreamsTest, SeesTheClientGoThoughItHasSentMoreThanIsReadAhead) {
+  start();
+  RawClient client = connect();
+  EXPECT_TRUE(has(client.say(get("/silent")).hear_until("hello"), "200 OK"));
+  std::string more;
+  while (more.size() < 150000) more += get("/whole");
+  client.say(more);
+  std::this_thread::sleep_for(milliseconds(50));
+  EXPECT_EQ(seen_.destroyed, 0);
+  client.hang_up();
+  EXPECT_TRUE(soon([this] { return seen_.cancelled == 1 && seen_.destroyed == 1; }));
+  EXPECT_TRUE(soon([this] { return open_connections() == 0; }));
+}
+
+TEST_F(StreamsTest, AnswersAllThatWasSentAheadThoughMoreThanIsReadAhead) {
+  start();
+  RawClient client = connect();
+  std::string more;
+  for (int i = 0; i < 3000; ++i) more += get("/chunks");
+  more += get("/last", kClose);
+  std::thread speaker([&] { client.say(more); });
+  const std::string all = client.hear_all();
+  speaker.join();
+  EXPECT_TRUE(has(all, "whole /last"));
+}
+
 TEST_F(StreamsTest, DropsASourceThatNeverWaitsWhenTheClientGoesAway) {
   start();
   RawClient client = connect();

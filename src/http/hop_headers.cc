@@ -8,9 +8,9 @@
 namespace lmsb::http {
 namespace {
 
-constexpr std::array<std::string_view, 8> kHopHeaders = {"Connection",          "Keep-Alive", "Proxy-Connection",
-                                                         "Proxy-Authorization", "TE",         "Trailer",
-                                                         "Transfer-Encoding",   "Upgrade"};
+constexpr std::array<std::string_view, 10> kHopHeaders = {
+    "Connection",          "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authentication-Info",
+    "Proxy-Authorization", "TE",         "Trailer",          "Transfer-Encoding",  "Upgrade"};
 
 // Takes the next of comma-separated items, without blanks around it.
 std::string_view take_item(std::string_view& items) {

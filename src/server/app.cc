@@ -15,8 +15,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAnswers& answers, const Previews& previews,
-                      const AppOptions& options) {
+RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAnswers& answers, const Doors& doors,
+                      const Previews& previews, const AppOptions& options) {
   RouteTable table;
   add_seed_routes(table, control, options.run_bash_sandbox);
   add_run_routes(table, control);
@@ -27,7 +27,7 @@ RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAns
   add_exec_routes(table, control);
   add_process_routes(table, control);
   add_pty_routes(table, control);
-  add_port_routes(table, control, previews);
+  add_port_routes(table, control, doors, previews);
   add_file_routes(table, control);
   add_file_operation_routes(table, control);
   add_file_watch_routes(table, control);
@@ -98,7 +98,7 @@ struct App::State {
   State(control::Control& control, Metrics& metrics, Logger& logger, const AppOptions& options)
       : doors(options.doors),
         previews(control, doors),
-        table(make_table(control, metrics, answers, previews, options)),
+        table(make_table(control, metrics, answers, doors, previews, options)),
         counts(metrics, table),
         log(logger),
         refusals(logger) {}

@@ -8,6 +8,19 @@
 namespace lmsb::server {
 namespace {
 
+// Of an Authorization whose parts are looked at.
+constexpr unsigned kMaxKeyParts = 256;
+constexpr std::size_t kMaxKeySize = 1024;
+
+// As whoever is lenient decodes it: of either alphabet, padded or not.
+std::optional<std::string> decode_leniently(std::string_view word) {
+  std::string text(word.substr(0, word.find('=')));
+  std::replace(text.begin(), text.end(), '-', '+');
+  std::replace(text.begin(), text.end(), '_', '/');
+  while (text.size() % 4 != 0) text += '=';
+  return base64_decode(text);
+}
+
 std::string lower(std::string_view text) {
   std::string out(text);
   for (char& c : out) {
@@ -109,6 +122,12 @@ std::optional<std::string_view> presented_key(const http::Headers& headers) {
   return trim(value.substr(space));
 }
 
+// Names below .localhost do not say which server of this machine is meant: the port does.
+std::string port_of(std::string_view host) {
+  const auto authority = Authority::parse(host);
+  return authority ? authority->port : "";
+}
+
 // The unix socket, or loopback at both ends: the kernel knows whose the other end is.
 bool is_local(const http::Peer& peer) { return peer.is_unix || (peer.is_loopback && peer.listener_is_loopback); }
 
@@ -156,7 +175,9 @@ std::optional<Refusal> Doors::check_preview_source(const http::Request& request,
   if (origins == 0) return check_fetch_metadata(request);
   std::string_view origin = *request.headers.find("Origin");
   const auto page = PreviewHost::of_origin(origin);
-  if (origins == 1 && ((page && page->sandbox == place.sandbox) || is_listed_origin(origin))) return std::nullopt;
+  const bool is_sibling = page && page->sandbox == place.sandbox &&
+                          port_of(origin.substr(origin.find("://") + 3)) == port_of(*request.headers.find("Host"));
+  if (origins == 1 && (is_sibling || is_listed_origin(origin))) return std::nullopt;
   return refuse(403, ErrorCode::permission_denied, "origin_not_allowed",
                 "pages of the origin " + quoted(origin) + " may not use this sandbox's ports",
                 "open the port's own URL; pages of the same sandbox may ask its other ports");
@@ -180,14 +201,50 @@ bool Doors::is_listed_origin(std::string_view origin) const {
   return contains(policy_.allow_origins, lower(origin)) && lower(origin) != "null";
 }
 
-std::optional<control::Principal> Doors::by_key(const http::Request& request) const {
-  std::optional<std::string_view> presented = presented_key(request.headers);
-  if (!presented || presented->empty()) return std::nullopt;
-  Sha256 digest = sha256(*presented);
+const ApiKey* Doors::find_key(std::string_view text) const {
+  if (text.empty()) return nullptr;
+  const Sha256 digest = sha256(text);
   const ApiKey* found = nullptr;
   for (const ApiKey& key : policy_.keys) {
     if (equal_in_constant_time(key.digest, digest)) found = &key;  // no early end: all are compared
   }
+  return found;
+}
+
+// As a whole, what stands behind any of its separators, and each part between two.
+bool Doors::has_key_in(std::string_view text) const {
+  constexpr std::string_view kSeparators = " \t:,;=\"'";
+  const auto is_key = [this](std::string_view part) { return part.size() <= kMaxKeySize && find_key(part) != nullptr; };
+  text = trim(text);
+  if (find_key(text) != nullptr) return true;
+  for (unsigned parts = 0; !text.empty() && parts < kMaxKeyParts; ++parts) {
+    const std::size_t end = text.find_first_of(kSeparators);
+    if (is_key(text.substr(0, end))) return true;
+    if (end == std::string_view::npos) return false;
+    text.remove_prefix(end + 1);
+    if (is_key(trim(text))) return true;
+  }
+  return !text.empty();  // too much to look at
+}
+
+bool Doors::may_pass_on_authorization(const http::Headers& headers) const {
+  if (headers.count("Authorization") > 1 || headers.find("X-API-Key")) return false;
+  if (policy_.keys.empty()) return true;
+  std::string_view value = headers.find("Authorization").value_or("");
+  if (has_key_in(value)) return false;
+  for (value = trim(value); !value.empty(); value = trim(value)) {  // "Basic" and the like
+    const std::string_view word = value.substr(0, value.find_first_of(" \t"));
+    value.remove_prefix(word.size());
+    const auto decoded = decode_leniently(word);
+    if (decoded && has_key_in(*decoded)) return false;
+  }
+  return true;
+}
+
+std::optional<control::Principal> Doors::by_key(const http::Request& request) const {
+  std::optional<std::string_view> presented = presented_key(request.headers);
+  if (!presented) return std::nullopt;
+  const ApiKey* found = find_key(*presented);
   if (found == nullptr) return std::nullopt;
   return control::Principal{"key:" + found->name, found->admin};
 }

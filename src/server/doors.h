@@ -63,8 +63,11 @@ class Doors {
   // The same for what comes by the name of a port of a sandbox: its own pages, those of the sandbox's other ports and
   // of listed origins may.
   std::optional<Refusal> check_preview_source(const http::Request& request, const PreviewHost& place) const;
-  // Whether one of our keys is among its headers.
-  bool carries_key(const http::Request& request) const { return by_key(request).has_value(); }
+  // Whether we answer for a Host field's name, with any port; names of previews aside.
+  bool answers_for(std::string_view host) const { return host_is_ours(host); }
+  // Whether a program that is not us may see its Authorization: no when there are several, an X-API-Key beside it, or
+  // one of our keys anywhere in it.
+  bool may_pass_on_authorization(const http::Headers& headers) const;
   // Who asks; an Error `unauthenticated` says what to do. A valid key decides; else the peer's uid, where that is
   // enough; a key that is not needed is ignored. `X-Access-Token` opens nothing here.
   Result<control::Principal> authenticate(const http::Request& request) const;
@@ -80,6 +83,8 @@ class Doors {
  private:
   bool host_is_ours(std::string_view host) const;
   std::optional<Refusal> check_fetch_metadata(const http::Request& request) const;
+  const ApiKey* find_key(std::string_view text) const;
+  bool has_key_in(std::string_view text) const;
   std::optional<control::Principal> by_key(const http::Request& request) const;
   std::optional<control::Principal> by_uid(const http::Peer& peer) const;
   Error unauthenticated(const http::Request& request) const;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/text.h"
 #include "server/authority.h"
 #include "server/test_support.h"
 
@@ -333,6 +334,29 @@ TEST(Digest, ReadsWhatItIsGivenInHexadecimal) {
   EXPECT_FALSE(parse_sha256("e3"));
   EXPECT_FALSE(parse_sha256(std::string(64, 'g')));
   EXPECT_EQ(to_hex(sha256("x")), "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881");
+}
+
+TEST(Doors, PassOnNoAuthorizationThatHoldsAKey) {
+  DoorPolicy policy = local_policy();
+  policy.keys = {ApiKey::from_secret("one", Secret("k-1"), false), ApiKey::from_secret("two", Secret("a:b c"), false)};
+  const Doors doors(policy);
+  const auto passes = [&doors](std::initializer_list<http::Headers::Field> fields) {
+    http::Headers headers;
+    for (const auto& [name, value] : fields) headers.add(name, value);
+    return doors.may_pass_on_authorization(headers);
+  };
+  for (const std::string& value :
+       {std::string("Bearer k-1"), std::string("Bearer\tk-1"), std::string("k-1"), std::string("bearer  k-1 "),
+        std::string("Token token=\"k-1\", x=y"), std::string("Bearer a:b c"), std::string("a:b c"),
+        std::string("x k-1 y"), "Basic " + base64_encode("x:k-1"), "Basic " + base64_encode("k-1:"),
+        "basic\t" + base64_encode("x:a:b c"), std::string("Basic eDprLTE"), "Bearer " + base64_encode("k-1")})
+    EXPECT_FALSE(passes({{"Authorization", value}})) << value;
+  EXPECT_FALSE(passes({{"Authorization", "Basic x"}, {"authorization", "Basic y"}}));
+  EXPECT_FALSE(passes({{"Authorization", "Basic x"}, {"X-API-Key", ""}}));
+  EXPECT_FALSE(passes({{"Authorization", std::string(3000, ',')}}));
+  for (const std::string& value : {std::string("Bearer k-12"), "Basic " + base64_encode("x:y"), std::string(),
+                                   std::string(20000, 'x'), std::string("Digest username=\"a\", realm=\"b c\"")})
+    EXPECT_TRUE(passes({{"Authorization", value}})) << value;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "http/target.h"
 
 namespace lmsb::server {
 namespace {
@@ -12,11 +13,12 @@ namespace {
 // clang-format off
 constexpr std::array<std::string_view, 4> kOurs = {"X-API-Key", "X-Access-Token", kPreviewHeader, "Forwarded"};
 // Cookies, policies, permissions and reports of a whole origin; what makes a client answer by itself, or go elsewhere.
-constexpr std::array<std::string_view, 22> kOfAnOrigin = {
+constexpr std::array<std::string_view, 26> kOfAnOrigin = {
     "Set-Cookie", "Set-Cookie2", "Clear-Site-Data", "Strict-Transport-Security", "Service-Worker-Allowed",
     "Public-Key-Pins", "Expect-CT", "Alt-Svc", "WWW-Authenticate", "Refresh", "Link", "NEL", "Report-To",
     "Reporting-Endpoints", "Accept-CH", "Critical-CH", "Origin-Agent-Cluster", "Content-Security-Policy",
-    "Content-Security-Policy-Report-Only", "SourceMap", "X-SourceMap", "Speculation-Rules"};
+    "Content-Security-Policy-Report-Only", "SourceMap", "X-SourceMap", "Speculation-Rules",
+    "Sec-Session-Registration", "Secure-Session-Registration", "Use-As-Dictionary", "Content-Location"};
 // clang-format on
 
 std::string without_port(const std::string& address) {
@@ -40,6 +42,12 @@ std::vector<std::string_view> cookies_of(std::string_view field) {
 
 std::string_view name_of(std::string_view pair) { return pair.substr(0, pair.find('=')); }
 
+// As parse_target() reads the name.
+bool is_named(std::string_view pair, std::string_view name) {
+  const auto decoded = http::percent_decode(name_of(pair), true);
+  return decoded.ok() ? *decoded == name : name_of(pair) == name;
+}
+
 void remove_cookie(http::Headers& headers, std::string_view name) {
   std::string kept;
   for (const auto& [key, value] : headers.fields()) {
@@ -51,8 +59,28 @@ void remove_cookie(http::Headers& headers, std::string_view name) {
   if (!kept.empty()) headers.add("Cookie", std::move(kept));
 }
 
+// A page's address may have had the token.
+void clean_referer(http::Headers& headers) {
+  const auto referer = headers.find("Referer");
+  if (!referer) return;
+  const bool is_one = headers.count("Referer") == 1;
+  std::string cleaned = without_query_field(*referer, kPreviewToken);
+  headers.remove("Referer");
+  if (is_one) headers.add("Referer", std::move(cleaned));
+}
+
+void confine_location(http::Headers& headers, const LocationPlace& place) {
+  const auto told = headers.find("Location");
+  if (!told) return;
+  const bool is_one = headers.count("Location") == 1;
+  auto location = is_one ? confined_location(*told, place) : std::nullopt;
+  headers.remove("Location");
+  if (location) headers.add("Location", *std::move(location));
+}
+
 void edit_for_any_form(http::Headers& headers, const PortVisit& visit) {
   for (const std::string_view name : kOurs) headers.remove(name);
+  clean_referer(headers);
   headers.set("X-Forwarded-For", visit.client);
   headers.set("X-Forwarded-Host", visit.host);
   headers.set("X-Forwarded-Proto", "http");
@@ -82,7 +110,8 @@ void edit_for_host_form(http::Headers& headers, const PortVisit& visit, bool wit
   if (!with_authorization) headers.remove("Authorization");
 }
 
-void confine_answer(http::Headers& headers) {
+void confine_answer(http::Headers& headers, const LocationPlace& place) {
+  confine_location(headers, place);
   for (const std::string_view name : kOfAnOrigin) headers.remove(name);
   std::vector<std::string> granted;  // to pages of other sites
   for (const auto& [name, value] : headers.fields())
@@ -114,7 +143,7 @@ std::string without_query_field(std::string_view target, std::string_view name) 
   for (std::string_view query = target.substr(mark + 1); !query.empty();) {
     const std::string_view pair = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(pair.size() + 1, query.size()));
-    if (name_of(pair) == name) continue;
+    if (is_named(pair, name)) continue;
     out += separator;
     out += pair;
     separator = '&';

@@ -58,11 +58,42 @@ TEST(PortHeaders, OfConfinedAnswersConcernNoOrigin) {
                              {"Access-Control-Allow-Credentials", "true"},
                              {"Content-Security-Policy", "default-src *"},
                              {"Alt-Svc", "h3"},
+                             {"Refresh", "0; url=/"},
+                             {"Content-Location", "/"},
+                             {"Sec-Session-Registration", "(ES256)"},
+                             {"Use-As-Dictionary", "match=\"*\""},
                              {"Content-Type", "text/html"}});
-  confine_answer(headers);
+  confine_answer(headers, LocationPlace());
   const std::vector<http::Headers::Field> left = {
       {"Content-Type", "text/html"}, {"Content-Security-Policy", "sandbox"}, {"X-Content-Type-Options", "nosniff"}};
   EXPECT_EQ(headers.fields(), left);
+}
+
+TEST(PortHeaders, SendAClientWhereOneLocationSays) {
+  LocationPlace place;
+  place.prefix = "/p";
+  place.target = "/";
+  place.is_ours = [](std::string_view) { return false; };
+  auto headers = headers_of({{"location", "/v1/sandboxes/victim"}});
+  confine_answer(headers, place);
+  EXPECT_EQ(headers.find("Location"), "/p/v1/sandboxes/victim");
+  headers = headers_of({{"Location", "/a"}, {"location", "/b"}});
+  confine_answer(headers, place);
+  EXPECT_FALSE(headers.find("Location"));
+  headers = headers_of({{"Location", "http://127.0.0.1/"}});
+  confine_answer(headers, place);
+  EXPECT_FALSE(headers.find("Location"));
+}
+
+TEST(PortHeaders, NameNoTokenAsThePageThatOneComesFrom) {
+  for (const char* referer : {"http://h/a?lmsb_preview=t&x=1", "http://h/a?x=1&lmsb%5Fpreview=t"}) {
+    auto headers = headers_of({{"Referer", referer}});
+    edit_for_host_form(headers, kVisit, true);
+    EXPECT_EQ(headers.find("Referer"), "http://h/a?x=1");
+  }
+  auto headers = headers_of({{"Referer", "http://h/a"}, {"Referer", "http://h/?lmsb_preview=t"}});
+  edit_for_host_form(headers, kVisit, true);
+  EXPECT_FALSE(headers.find("Referer"));
 }
 
 TEST(PortHeaders, FindACookie) {
@@ -87,6 +118,8 @@ TEST(PortTargets, LoseOneFieldOfTheirQuery) {
   EXPECT_EQ(without_query_field("/a?t", "t"), "/a");
   EXPECT_EQ(without_query_field("/a?tt=1", "t"), "/a?tt=1");
   EXPECT_EQ(without_query_field("/a", "t"), "/a");
+  EXPECT_EQ(without_query_field("/a?%74=1&x", "t"), "/a?x");
+  EXPECT_EQ(without_query_field("/a?a%5fb=1&a+b=2&%zz=3", "a_b"), "/a?a+b=2&%zz=3");
 }
 
 TEST(PortVisit, KnowsWhoAsksWithoutItsPort) {

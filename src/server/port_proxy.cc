@@ -34,12 +34,16 @@ Result<http::Response> explain(const Error& error, std::uint16_t port) {
 
 }  // namespace
 
+Result<http::Response> no_connection(Error error) {
+  const bool is_of_port = error.slug() == "port_not_listening" || error.slug() == "port_no_answer";
+  if (is_of_port) return error_answer(Dialect::v1, 502, error);
+  return error;
+}
+
 io::Task<http::Response> pass_to_port(control::Control& control, control::Principal who, std::string sandbox,
                                       std::uint16_t port, http::ForwardedRequest request) {
   auto socket = co_await control.ports().connect(std::move(who), std::move(sandbox), port);
-  if (!socket.ok() && socket.error().slug() == "port_not_listening")
-    co_return error_answer(Dialect::v1, 502, socket.error());
-  if (!socket.ok()) co_return std::move(socket).error();
+  if (!socket.ok()) co_return no_connection(std::move(socket).error());
   auto answer = co_await http::forward(*std::move(socket), std::move(request));
   if (answer.ok()) co_return answer;
   co_return explain(answer.error(), port);

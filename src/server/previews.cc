@@ -99,10 +99,10 @@ Previews::Entry Previews::receive(const PreviewHost& place, const http::Request&
 io::Task<http::Response> Previews::answer(PreviewHost place, Entry entry, http::Request request) {
   if (!entry.cookie.empty()) co_return go_on_with(entry.cookie, request);
   const PortVisit visit = PortVisit::of(request, place.port);
-  const bool is_ours = doors_.carries_key(request);
+  const bool with_authorization = doors_.may_pass_on_authorization(request.headers);
   http::ForwardedRequest forwarded(std::move(request));
   forwarded.target = behind_segments(without_query_field(origin_form(forwarded.target), kPreviewToken), 0);
-  edit_for_host_form(forwarded.headers, visit, !is_ours);
+  edit_for_host_form(forwarded.headers, visit, with_authorization);
   co_return co_await pass_to_port(control_, std::move(entry.who), std::move(place.sandbox), place.port,
                                   std::move(forwarded));
 }

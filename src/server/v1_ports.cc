@@ -72,18 +72,23 @@ Error browser_refused() {
       .with_hint("open http://PORT-ID.localhost:8000/, with the daemon's port, or a URL of POST .../previews");
 }
 
-io::Task<http::Response> pass(Control& control, Call call) {
+io::Task<http::Response> pass(Control& control, const Doors& doors, Call call) {
   LMSB_CO_TRY(const std::uint16_t port, parse_port(call.request.params["port"]));
   if (is_run_by_a_browser(call.request.headers)) co_return browser_refused();
   std::string sandbox = call.request.params["id"];
   const PortVisit visit = PortVisit::of(call.request, port);
-  const std::string prefix = "/v1/sandboxes/" + http::percent_encode(sandbox) + "/ports/" + std::to_string(port);
+  LocationPlace place;
+  place.prefix = "/v1/sandboxes/" + http::percent_encode(sandbox) + "/ports/" + std::to_string(port);
   http::ForwardedRequest request(std::move(call.request));
   request.target = behind_segments(origin_form(request.target), kPrefixSegments);
-  edit_for_path_form(request.headers, visit, prefix);
+  edit_for_path_form(request.headers, visit, place.prefix);
+  place.target = request.target;
+  place.port = port;
+  place.host = visit.host;
+  place.is_ours = [&doors](std::string_view host) { return doors.answers_for(host); };
   auto answer = co_await pass_to_port(control, std::move(call.who), std::move(sandbox), port, std::move(request));
   if (!answer.ok()) co_return std::move(answer).error();
-  confine_answer(answer->headers);
+  confine_answer(answer->headers, place);
   co_return answer;
 }
 
@@ -123,9 +128,7 @@ io::Task<http::Response> tunnel(Control& control, Call call) {
     co_return upgrade_required();
   std::string sandbox = call.request.params["id"];
   auto socket = co_await control.ports().connect(std::move(call.who), std::move(sandbox), port);
-  if (!socket.ok() && socket.error().slug() == "port_not_listening")
-    co_return error_answer(Dialect::v1, 502, socket.error());
-  if (!socket.ok()) co_return std::move(socket).error();
+  if (!socket.ok()) co_return no_connection(std::move(socket).error());
   http::Response head;
   head.status = 101;
   head.headers.set("Upgrade", "tcp");
@@ -135,9 +138,9 @@ io::Task<http::Response> tunnel(Control& control, Call call) {
 
 }  // namespace
 
-void add_port_routes(RouteTable& table, Control& control, const Previews& previews) {
+void add_port_routes(RouteTable& table, Control& control, const Doors& doors, const Previews& previews) {
   table.add("GET", "/v1/sandboxes/{id}/ports", [&control](Call call) { return list(control, std::move(call)); });
-  const Handler pass_on = [&control](Call call) { return pass(control, std::move(call)); };
+  const Handler pass_on = [&control, &doors](Call call) { return pass(control, doors, std::move(call)); };
   for (const char* method : {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
     table.add_forwarded(method, "/v1/sandboxes/{id}/ports/{port}", pass_on);
   table.add("POST", "/v1/sandboxes/{id}/previews",

@@ -38,6 +38,23 @@ TEST(PortsByPath, ReachThePortAndNothingOfTheCallersDoes) {
   EXPECT_THAT(heard, Not(HasSubstr("secret")));
 }
 
+TEST(PortsByPath, SendNobodyToTheApi) {
+  Fixture f;
+  const auto location = [&f](const std::string& told) {
+    f.control.fake_ports.answer =
+        "HTTP/1.1 307 Temporary Redirect\r\nLocation: " + told + "\r\nContent-Length: 0\r\n\r\n";
+    auto request = local_request("DELETE", "/v1/sandboxes/box/ports/3000/a");
+    request.target = request.path;
+    const auto answer = f.send(std::move(request));
+    return std::string(answer.headers.find("Location").value_or("(none)"));
+  };
+  EXPECT_EQ(location("/v1/sandboxes/victim"), "/v1/sandboxes/box/ports/3000/v1/sandboxes/victim");
+  EXPECT_EQ(location("../../../victim"), "/v1/sandboxes/box/ports/3000/victim");
+  EXPECT_EQ(location("http://localhost:3000/b"), "/v1/sandboxes/box/ports/3000/b");
+  EXPECT_EQ(location("http://127.0.0.1/v1/sandboxes/victim"), "(none)");
+  EXPECT_EQ(location("https://example.com/"), "https://example.com/");
+}
+
 TEST(PortsByPath, TakeBodiesOfAnyKind) {
   Fixture f;
   auto request = local_request("POST", "/v1/sandboxes/box/ports/3000/");
@@ -62,6 +79,8 @@ TEST(PortsByPath, RefuseBrowsersThatWouldRunTheAnswer) {
 TEST(PortsByPath, SayWhatIsWrongInOurWords) {
   Fixture f;
   f.control.fake_ports.error = Error(ErrorCode::unavailable, "nothing").with_slug("port_not_listening");
+  EXPECT_EQ(f.send("GET", "/v1/sandboxes/box/ports/3000/").status, 502);
+  f.control.fake_ports.error = Error(ErrorCode::unavailable, "reset").with_slug("port_no_answer");
   EXPECT_EQ(f.send("GET", "/v1/sandboxes/box/ports/3000/").status, 502);
   f.control.fake_ports.error.reset();
   f.control.fake_ports.answer = "no HTTP\r\n\r\n";
@@ -133,6 +152,9 @@ TEST(PortsByHostName, MayBeAskedByPagesOfTheSameSandboxAlone) {
   auto sibling = preview_request();
   sibling.headers.set("Origin", "http://8080-" + kId + ".localhost:8000");
   EXPECT_EQ(f.send(std::move(sibling)).status, 200);
+  auto elsewhere = preview_request();
+  elsewhere.headers.set("Origin", "http://8080-" + kId + ".localhost:9999");
+  EXPECT_EQ(f.send(std::move(elsewhere)).status, 403);
   auto other = preview_request();
   other.headers.set("Origin", "http://3000-a" + kId.substr(1) + ".localhost:8000");
   EXPECT_EQ(f.send(std::move(other)).status, 403);
@@ -203,6 +225,16 @@ TEST_F(PreviewUrls, GiveBrowsersACookieAndAnAddressWithoutToken) {
   next.headers.set("Cookie", "own=1; " + cookie.substr(0, cookie.find(';')));
   EXPECT_EQ(f.send(std::move(next)).status, 200);
   EXPECT_THAT(f.control.fake_ports.heard(), HasSubstr("Cookie: own=1\r\n"));
+}
+
+TEST_F(PreviewUrls, HideTheTokenHoweverItsNameIsWritten) {
+  auto request = stranger("/x?lmsb%5Fpreview=" + token() + "&b=2");
+  request.query["lmsb_preview"] = token();
+  request.headers.set("Referer", "http://" + kHost + "/?lmsb_preview=" + token());
+  EXPECT_EQ(f.send(std::move(request)).status, 200);
+  const std::string heard = f.control.fake_ports.heard();
+  EXPECT_THAT(heard, HasSubstr("GET /x?b=2 HTTP/1.1\r\n"));
+  EXPECT_THAT(heard, HasSubstr("Referer: http://" + kHost + "/\r\n"));
 }
 
 TEST_F(PreviewUrls, SendNobodyToAnotherServer) {

@@ -18,7 +18,7 @@ void add_exec_routes(RouteTable& table, control::Control& control);      // v1_e
 void add_process_routes(RouteTable& table, control::Control& control);   // v1_processes.cc
 void add_pty_routes(RouteTable& table, control::Control& control);       // v1_pty.cc: a terminal
 // v1_ports.cc: what listens, by path and as octets; URLs for browsers.
-void add_port_routes(RouteTable& table, control::Control& control, const Previews& previews);
+void add_port_routes(RouteTable& table, control::Control& control, const Doors& doors, const Previews& previews);
 // v1_files.cc: GET, HEAD, PUT, DELETE .../files; GET, PUT .../archive
 void add_file_routes(RouteTable& table, control::Control& control);
 // v1_file_operations.cc: .../files/list, stat, mkdir, move, copy, chmod, glob, grep, replace

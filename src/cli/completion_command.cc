@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include "cli/completion.h"
 #include "cli/completion_script.h"
 #include "cli/connection.h"
+#include "cli/daemon_choice.h"
 #include "cli/exit_status.h"
 
 namespace lmsb::cli {
@@ -66,6 +68,8 @@ void print(Console& console, const std::string& word, const std::string& about) 
 
 // The answer's first page is enough for somebody who is choosing.
 Status print_names(const Completion& completion, Console& console) {
+  if (!may_have_key_unasked(completion.host, surroundings_of_this_process().host_variable))
+    ::unsetenv("LM_SANDBOX_API_KEY");  // this process does nothing else
   SilentConsole silence;
   Target target;
   target.host = completion.host;

@@ -1,5 +1,6 @@
 #include "cli/daemon_choice.h"
 
+#include <arpa/inet.h>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/unique_fd.h"
+#include "http/client.h"
 #include "os/small_file.h"
 
 namespace lmsb::cli {
@@ -19,6 +21,15 @@ constexpr const char* kUseSudo =
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
+}
+
+// A name that a resolver is asked for is none.
+bool is_loopback(const std::string& host) {
+  in_addr v4{};
+  in6_addr v6{};
+  if (::inet_pton(AF_INET, host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24U == 127;
+  if (::inet_pton(AF_INET6, host.c_str(), &v6) == 1) return IN6_IS_ADDR_LOOPBACK(&v6) != 0;
+  return host == "localhost";
 }
 
 int try_unix_socket(const std::string& path) {
@@ -77,6 +88,14 @@ Result<std::optional<std::string>> choose_daemon(const std::string& host_flag, P
   }
   if (auto fault = private_daemon_fault(surroundings)) return *std::move(fault);
   return Choice();
+}
+
+bool may_have_key_unasked(const std::string& host, const std::string& host_variable) {
+  if (host.empty() || host == host_variable) return true;
+  const auto endpoint = http::Endpoint::parse(host);
+  if (!endpoint.ok()) return false;
+  if (endpoint->kind == http::Endpoint::Kind::unix_socket) return true;
+  return is_loopback(endpoint->host);
 }
 
 }  // namespace lmsb::cli

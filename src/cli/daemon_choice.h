@@ -36,4 +36,8 @@ enum class PrivateDaemonUse : std::uint8_t { allowed, senseless };  // senseless
 Result<std::optional<std::string>> choose_daemon(const std::string& host_flag, PrivateDaemonUse use,
                                                  const Surroundings& surroundings);
 
+// Whether a key from the environment may go to `host` (--host, or "") before somebody has said so by Enter: to this
+// machine, and where the environment itself leads.
+bool may_have_key_unasked(const std::string& host, const std::string& host_variable);
+
 }  // namespace lmsb::cli

@@ -108,5 +108,15 @@ TEST(DaemonChoice, OffersNoPrivateOneWhereWhatItMakesWouldBeGoneAtOnce) {
   EXPECT_EQ(choice.error().hint(), "start one: sudo lm-sandbox serve");
 }
 
+TEST(DaemonChoice, TellsAKeyUnaskedToThisMachineAndWhereTheEnvironmentLeads) {
+  const std::string variable = "https://daemon.example";
+  for (const char* host : {"", "unix:/run/x.sock", "http://localhost:8000", "http://127.0.0.1:8000/x",
+                           "https://[::1]:8000", "https://daemon.example"})
+    EXPECT_TRUE(may_have_key_unasked(host, variable)) << host;
+  for (const char* host : {"http://daemon.example", "https://daemon.example.evil.com", "http://evil.com:8000",
+                           "http://localhost.evil.com", "http://127.0.0.1.evil.com", "http://192.0.2.1", "nonsense"})
+    EXPECT_FALSE(may_have_key_unasked(host, variable)) << host;
+}
+
 }  // namespace
 }  // namespace lmsb::cli

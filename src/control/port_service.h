@@ -24,7 +24,7 @@ class PortService {
 
   // A connection to what listens on `port`. The sandbox is in use as long as it lives; it ends with the sandbox.
   // Errors: sandbox_not_found, sandbox_paused, invalid_port, too_many_port_connections, port_not_listening (the hint
-  // says what listens), port_timeout, sandbox_lost, sandbox_busy.
+  // says what listens), port_timeout, port_no_answer, sandbox_lost, sandbox_busy.
   virtual io::Task<io::HeldSocket> connect(Principal who, std::string sandbox, std::uint16_t port) = 0;
   // What listens, ordered by port. Errors, beside those of the sandbox: port_list_failed.
   virtual io::Task<std::vector<ListeningPort>> list(Principal who, std::string sandbox) = 0;

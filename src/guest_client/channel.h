@@ -90,8 +90,8 @@ class Channel {
   // The same for a command whose output the guest keeps.
   Result<KeptProcess> start_kept(const StartSpec& spec, int stdin_fd);
   // A connection to what listens on `port` on the sandbox's loopback. Errors: port_not_listening, port_timeout (it does
-  // not accept), resource_exhausted (too many are being made at once), unavailable (the guest is gone),
-  // deadline_exceeded (it does not answer), cancelled.
+  // not accept), port_no_answer (it fails else), resource_exhausted (too many are being made at once, or the guest has
+  // no room), unavailable (the guest is gone), deadline_exceeded (it does not answer), cancelled.
   io::Task<PortSocket> connect_port(std::uint16_t port);
   // Ends the conversation: whoever waits for something of it gets `lost` or unavailable. For a sandbox that is to end,
   // whatever its guest does. More than once is well.

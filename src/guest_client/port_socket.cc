@@ -1,6 +1,7 @@
 #include "guest_client/port_socket.h"
 
 #include <cerrno>
+#include <cstring>
 #include <sys/socket.h>
 
 #include "guest_client/channel_state.h"
@@ -72,13 +73,24 @@ class Waiting {
 };
 
 Error not_connected(int error) {
-  if (error == ECONNREFUSED)
-    return Error(ErrorCode::unavailable, "nothing listens on that port in the sandbox").with_slug("port_not_listening");
-  if (error == EAGAIN) return guest_busy();
-  if (error == ETIMEDOUT)
-    return Error(ErrorCode::deadline_exceeded, "what listens on that port in the sandbox accepts no connection")
-        .with_slug("port_timeout");
-  return Error::from_errno(error, "connect to the port in the sandbox").with_slug("port_not_listening");
+  switch (error) {
+    case ECONNREFUSED:
+      return Error(ErrorCode::unavailable, "nothing listens on that port in the sandbox")
+          .with_slug("port_not_listening");
+    case ETIMEDOUT:
+      return Error(ErrorCode::deadline_exceeded, "what listens on that port in the sandbox accepts no connection")
+          .with_slug("port_timeout");
+    case EAGAIN:         // too many at once,
+    case EMFILE:         // no descriptor,
+    case ENFILE:         //
+    case ENOBUFS:        // no memory,
+    case ENOMEM:         //
+    case EADDRNOTAVAIL:  // or no port left for our end
+      return guest_busy();
+    default:
+      return Error(ErrorCode::unavailable, std::string("connect in the sandbox: ") + std::strerror(error))
+          .with_slug("port_no_answer");
+  }
 }
 
 }  // namespace

@@ -99,6 +99,20 @@ TEST_F(GuestPorts, SayWhenNothingListens) {
   EXPECT_EQ(answer_->error().slug(), "port_not_listening");
 }
 
+TEST_F(GuestPorts, SayWhyThereIsNoConnectionElse) {
+  const std::vector<std::pair<int, std::string>> told = {
+      {ETIMEDOUT, "port_timeout"},     {EAGAIN, "sandbox_busy"},       {EMFILE, "sandbox_busy"},
+      {EADDRNOTAVAIL, "sandbox_busy"}, {ECONNRESET, "port_no_answer"}, {ENETUNREACH, "port_no_answer"}};
+  std::uint32_t sequence = 0;
+  for (const auto& [error, slug] : told) {
+    answer_.reset();
+    ask();
+    say(guest_protocol::PortFailed{{Kind::port_failed, ++sequence}, error});
+    ASSERT_TRUE(answer_ && !answer_->ok());
+    EXPECT_EQ(answer_->error().slug(), slug);
+  }
+}
+
 TEST_F(GuestPorts, EndTheChannelForWhatIsNoTcpSocketOrMoreThanOne) {
   const TcpPair pair;
   std::array<int, 2> others{};

@@ -147,6 +147,21 @@ TEST(PortsByHostName, HaveTheDoorsOfTheApi) {
   EXPECT_EQ(f.control.fake_ports.named, "");
 }
 
+TEST(PortsByHostName, SeeNoKeyOfOurs) {
+  DoorPolicy policy = local_policy();
+  policy.keys = {ApiKey::from_secret("ci", Secret("k-1"), false)};
+  Fixture f(policy);
+  auto request = preview_request();
+  request.headers.set("X-API-Key", "k-1");
+  request.headers.set("Authorization", "Bearer k-1");
+  EXPECT_EQ(f.send(std::move(request)).status, 200);
+  EXPECT_THAT(f.control.fake_ports.heard(), Not(HasSubstr("k-1")));
+  auto own = preview_request();
+  own.headers.set("Authorization", "Bearer own");
+  EXPECT_EQ(f.send(std::move(own)).status, 200);
+  EXPECT_THAT(f.control.fake_ports.heard(), HasSubstr("Authorization: Bearer own\r\n"));
+}
+
 TEST(PortsByHostName, MayBeAskedByPagesOfTheSameSandboxAlone) {
   Fixture f;
   auto sibling = preview_request();

@@ -9,6 +9,7 @@ import struct
 import sys
 import threading
 import time
+import urllib.parse
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 OCTETS = bytes(range(256)) * 256
@@ -116,6 +117,12 @@ class Web(http.server.BaseHTTPRequestHandler):
             self.answer("two", Set_Cookie=["a=1; Path=/", "b=2"], Clear_Site_Data='"cookies"',
                         Strict_Transport_Security="max-age=1", Service_Worker_Allowed="/", Keep_Alive="timeout=5",
                         Content_Security_Policy="default-src *", Access_Control_Allow_Origin="*", X_Own="kept")
+        elif path == "/redirect":
+            self.answer("", 307, Location=urllib.parse.unquote(self.path.split("=", 1)[1]))
+        elif path == "/stalls":
+            self.begin_chunks("text/plain")
+            self.chunk(b"begun")
+            time.sleep(3600)
         elif path == "/nothing":
             self.send_response(204)
             self.end_headers()

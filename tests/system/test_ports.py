@@ -130,6 +130,28 @@ class ByPath(PortsTest):
                      "Access-Control-Allow-Origin"):
             self.assertNotIn(name, answer.headers)
 
+    def test_sends_nobody_to_the_api(self):
+        victim = self.make_sandbox()
+        for target in (f"/v1/sandboxes/{victim}", f"../../../../{victim}", f"/%2e%2e/%2e%2e/%2e%2e/%2e%2e/{victim}",
+                       f"http://{self.daemon.host}:{self.daemon.port}/v1/sandboxes/{victim}",
+                       f"//{self.daemon.host}:{self.daemon.port}/v1/sandboxes/{victim}",
+                       f"http://localhost:{self.daemon.port}/v1/sandboxes/{victim}",
+                       f"{self.by_path('')}/../../../{victim}"):
+            path = self.by_path("/redirect?to=" + urllib.parse.quote(target, safe=""))
+            url = f"http://{self.daemon.host}:{self.daemon.port}{path}"
+            subprocess.run(["curl", "-sLX", "DELETE", "-o", "/dev/null", url], timeout=30, check=True)
+            self.assertEqual(self.daemon.request("GET", f"/v1/sandboxes/{victim}").status, 200, target)
+        own = self.get("/redirect?to=/a")
+        self.assertEqual((own.status, own.headers["Location"]), (307, self.by_path("/a")))
+
+    def test_lets_go_of_clients_that_have_said_too_much(self):
+        before = self.quiet_descriptors()
+        client = self.ask_and_wait(8000, "/stalls")
+        lmsb.wait_until(lambda: b"begun" in client.recv(65536), "the answer has begun")
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 4000)
+        client.close()
+        lmsb.wait_until(lambda: self.open_descriptors() <= before, "no descriptor is left")
+
     def test_is_not_for_browsers_that_would_run_it(self):
         for dest in ("document", "iframe", "frame", "embed", "object", "script", "style", "worker", "serviceworker",
                      "sharedworker"):
@@ -231,9 +253,9 @@ class ByPath(PortsTest):
                     client.close()
                 lmsb.wait_until(lambda: self.open_descriptors() <= before, "no descriptor is left")
 
-    def ask_and_wait(self, port):
+    def ask_and_wait(self, port, path="/"):
         client = socket.create_connection((self.daemon.host, self.daemon.port))
-        client.sendall(f"GET {self.by_path('/', port)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        client.sendall(f"GET {self.by_path(path, port)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         return client
 
     def test_says_which_ports_listen_where_none_does(self):

@@ -125,7 +125,8 @@ bool is_disk_full() {
   if (fs.f_blocks > 0 && (fs.f_bavail == 0 || (fs.f_files > 0 && fs.f_ffree == 0))) return true;
   const UniqueFd file(::open("/", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
   if (!file) return errno == EDQUOT || errno == ENOSPC;
-  return ::fallocate(file.get(), 0, 0, 64L * 1024) < 0 && (errno == EDQUOT || errno == ENOSPC);
+  constexpr off_t kOfAWrite = 256L * 1024;  // programs write as much at once, and are refused all of it
+  return ::fallocate(file.get(), 0, 0, kOfAWrite) < 0 && (errno == EDQUOT || errno == ENOSPC);
 }
 
 }  // namespace

@@ -95,7 +95,9 @@ class HostileCaller : public testing::Test {
 
   int offer_directory() const { return offer(UniqueFd(::open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC)).get()); }
 
-  // Runs `send` while the desk stands still, so that the desk is the last one to hold what was passed.
+  // Runs `send` while the desk stands still, so that the desk is the last one to hold what was passed. `send` makes the
+  // connection, too: one that the desk took before has a receiver, which does not stand still, and where that is done
+  // first, this process is the last to close.
   void while_the_desk_stands(const std::function<void()>& send) {
     ::kill(desk_, SIGSTOP);
     int status = 0;
@@ -134,8 +136,9 @@ TEST_F(HostileCaller, DelaysNobodyWithALingeringSocket) {
   UniqueFd peer;
   UniqueFd poison = lingering_socket(peer);
   ASSERT_TRUE(poison);
-  const UniqueFd hostile = connect();
+  UniqueFd hostile;
   while_the_desk_stands([&] {
+    hostile = connect();
     ASSERT_TRUE(send_offer(hostile, poison.get()));
     poison.reset();
   });

@@ -118,12 +118,22 @@ void signal_tree(int cgroup, int signal) {
     }
 }
 
-// A quota is no number of the file system: whether there is room, a file without a name tells.
+// A file of the sandbox's disk that ends with its descriptor. Before Linux 6.10 an overlay has none without a name.
+UniqueFd open_unnamed_file() {
+  UniqueFd file(::open("/", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+  if (file || errno != EOPNOTSUPP) return file;
+  constexpr const char* kName = "/.lm-sandbox-room";
+  file.reset(::open(kName, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
+  if (file) ::unlink(kName);
+  return file;
+}
+
+// A quota is no number of the file system: whether there is room, a file tells.
 bool is_disk_full() {
   struct statfs fs {};
   if (::statfs("/", &fs) < 0) return false;
   if (fs.f_blocks > 0 && (fs.f_bavail == 0 || (fs.f_files > 0 && fs.f_ffree == 0))) return true;
-  const UniqueFd file(::open("/", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+  const UniqueFd file = open_unnamed_file();
   if (!file) return errno == EDQUOT || errno == ENOSPC;
   constexpr off_t kOfAWrite = 256L * 1024;  // programs write as much at once, and are refused all of it
   return ::fallocate(file.get(), 0, 0, kOfAWrite) < 0 && (errno == EDQUOT || errno == ENOSPC);

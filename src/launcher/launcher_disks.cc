@@ -55,7 +55,7 @@ Status Launcher::provide_disk(sandbox::LaunchPlan& plan, Sandbox& sandbox) {
   if (plan.disk == Disk::fresh) {
     if (store_->has(sandbox.id)) return Error::from_errno(EEXIST, "a disk of that id exists");
     sandbox.has_disk = true;
-    const Status made = store_->make(sandbox.id, plan.disk_bytes);
+    Status made = store_->make(sandbox.id, plan.disk_bytes);
     sandbox.keeps_disk = made.ok();
     return made;
   }

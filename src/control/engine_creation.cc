@@ -122,8 +122,11 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Fleet:
   const std::string id = kept.info.id;
   const bool keeps_disk = kept.info.keeps_disk;
   Status written;
-  if (keeps_disk) written = co_await ledger_.put(row_of(kept));
-  if (keeps_disk && written.ok()) written = co_await fleet_.claim_disk(id);
+  if (keeps_disk) {
+    const std::shared_ptr<void> first = fleet_.before_refill();
+    written = co_await ledger_.put(row_of(kept));
+    if (written.ok()) written = co_await fleet_.claim_disk(id);
+  }
   auto entered = written.ok() ? registry_.add(std::move(kept)) : Result<KeptSandbox*>(std::move(written).error());
   if (!entered.ok()) {  // who asked has gone, or somebody else's has that name since it was checked
     if (keeps_disk) io::spawn(loop_, forget(this, id));

@@ -348,9 +348,23 @@ void Fleet::do_chores_later() {
   boost::asio::post(loop_, [this] {
     chores_are_due_ = false;
     discarded_.clear();
-    if (std::any_of(pools_.begin(), pools_.end(), [](const auto& pool) { return pool->is_low(); })) refill();
+    if (std::any_of(pools_.begin(), pools_.end(), [](const auto& pool) { return pool->is_low(); }) &&
+        !waits_to_refill())
+      refill();
     --in_flight_;
     changed_.notify_all();
+  });
+}
+
+bool Fleet::waits_to_refill() const {
+  return claiming_ > 0 &&
+         std::none_of(pools_.begin(), pools_.end(), [](const auto& pool) { return pool->ready.empty(); });
+}
+
+std::shared_ptr<void> Fleet::before_refill() {
+  ++claiming_;
+  return std::shared_ptr<void>(nullptr, [this](void*) {
+    if (--claiming_ == 0) do_chores_later();
   });
 }
 

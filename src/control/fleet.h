@@ -62,6 +62,9 @@ class Fleet {
   // What was made fresh, by a launch or a copy, stays. Errors: disk_lost (nothing fresh has that id), cancelled,
   // launcher_lost.
   io::Task<void> claim_disk(std::string id);
+  // While it lives, what was taken of the pool is not made anew before the pool is empty: the launcher, which does one
+  // thing at a time, would let a claim wait for a whole launch.
+  std::shared_ptr<void> before_refill();
   // What was never claimed goes, but for what a sandbox uses now.
   io::Task<void> sweep_disks();
   // What a disk holds, as its limit counts; half a minute old at most. Errors: disk_lost, cancelled, launcher_lost.
@@ -131,6 +134,7 @@ class Fleet {
   io::Task<void> disk_job(Result<std::uint32_t> request);
   io::Task<void> tell(Result<std::uint32_t> request);  // that has been sent, or could not be
   void refill();
+  bool waits_to_refill() const;
   void do_chores_later();
   static io::Always<void> prepare(Fleet* fleet, Pool* pool);
   io::Task<Handle> launch_and_wait(sandbox::SandboxSpec spec);
@@ -150,6 +154,7 @@ class Fleet {
   std::map<std::uint32_t, std::shared_ptr<Pending>> asked_;           // other questions, until they are answered
   std::size_t limiting_ = 0;                                          // changes of limits among them
   std::size_t disk_places_ = 0;                                       // taken
+  std::size_t claiming_ = 0;                                          // what before_refill() gave and is alive
   std::map<std::uint32_t, std::uint64_t> destroy_requests_;           // request → serial
   std::set<std::uint64_t> held_;                                      // serials whose handle lives
   std::vector<Handle> discarded_;                                     // to be destroyed by the next chores

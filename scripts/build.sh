@@ -5,8 +5,8 @@
 source "$(dirname "$0")/lib.sh"
 
 case "${1:-}" in
-  "" | --serve) scripts/setup-build.sh build ;;
-  --images) scripts/setup-build.sh build image ;;
+  "") scripts/setup-build.sh build ;;
+  --images | --serve) scripts/setup-build.sh build image ;;
   *) die "build.sh [--images | --serve]" ;;
 esac
 build release

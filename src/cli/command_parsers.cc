@@ -170,7 +170,8 @@ Result<AnyCommand> parse_create(const Words& words) {
   add_life_flags(flags, life);
   add_place(flags, cwd, user);
   std::optional<std::string> snapshot;
-  flags.value("--snapshot", "ID", snapshot, "Begin with the disk in this snapshot; the image is that of the snapshot");
+  flags.value("--snapshot", "SNAPSHOT", snapshot,
+              "Begin with the disk in this snapshot; the image is that of the snapshot");
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
   if (parsed.words.size() > 1) return usage_error("create", "too many words: give at most one image");
@@ -340,7 +341,7 @@ Result<AnyCommand> parse_serve(const Words& words) {
   bool set = false;
   flags.value("--listen", "ADDR:PORT", text, "Where HTTP is served; may be given again (default 127.0.0.1:8000)");
   flags.value("--ssh-listen", "ADDR:PORT", text, "Where SSH will be served; not yet");
-  flags.value("--data-dir", "DIR", text, "Images and models (default /var/lib/lm-sandbox)");
+  flags.value("--data-dir", "DIR", text, "Images, models and sandboxes' disks (default /var/lib/lm-sandbox)");
   flags.value("--run-dir", "DIR", text, "Sockets (default /run/lm-sandbox)");
   flags.value("--disks", "auto|store|memory", text,
               "Where kept sandboxes write to (default auto: a store if it can be)");
@@ -359,7 +360,7 @@ Result<AnyCommand> parse_serve(const Words& words) {
   flags.value("--log-format", "text|json", text, "How events are written to stderr (default text)");
   flags.value("--ready-fd", "N", text, "Descriptor that gets one line of JSON when ready");
   flags.flag("--offline", set, "Nothing beyond loopback and named upstreams");
-  flags.flag("--stop-sandboxes", set, "Sandboxes end with the daemon (always so today)");
+  flags.flag("--stop-sandboxes", set, "Processes in sandboxes end with the daemon (always so today); disks stay");
   flags.flag("--die-with-parent", set, "The daemon ends with the program that started it");
   return HelpCommand{flags.help()};
 }

@@ -41,6 +41,7 @@ void offer_kind(Completion& completion, const std::string& kind, const std::stri
   if (kind == "IMAGE") ask(Names::images);
   if (kind == "MODEL") ask(Names::models);
   if (kind == "PROCESS") ask(Names::processes);
+  if (kind == "SNAPSHOT") ask(Names::snapshots);
   if (kind == "PAGE") offer_pages(completion, typed);
   if (kind == "DIR" || (kind.starts_with("SRC:") && !has_colon)) completion.directories = true;
   if (kind == "FILE" || kind == "FILE|URL" || ((kind == "SRC" || kind == "DEST") && !has_colon))
@@ -118,7 +119,8 @@ void offer_joined_value(Completion& completion, const Manual& manual, const std:
 
 void offer_positional(Completion& completion, const Reading& reading, const Manual& manual, const std::string& typed) {
   const std::size_t place = reading.positionals.size();
-  if (place > 0) completion.sandbox = reading.positionals.front();
+  const auto first = usage_words(manual.usage.front(), manual.command);
+  if (place > 0 && !first.empty() && first.front().kind == "SANDBOX") completion.sandbox = reading.positionals.front();
   for (const std::string& line : manual.usage) {
     const bool has_dashes = line.find(" -- ") != std::string::npos;
     if (has_dashes != reading.dashes && ends_flags_at_words(manual)) continue;
@@ -186,6 +188,9 @@ Completion complete(const Words& words) {
   if (entry == nullptr) return complete_name(before, typed);
   before.erase(before.begin(), before.begin() + static_cast<Words::difference_type>(count));
   Completion completion = complete_command(manual_of(*entry), before, typed);
+  if (before.empty() && count == 1)  // `snapshot` is a command, and a group of others
+    for (Candidate& second : complete_name({std::string(entry->name)}, typed).candidates)
+      completion.candidates.push_back(std::move(second));
   if (completion.host.empty()) completion.host = reading.host;
   return completion;
 }

@@ -15,13 +15,13 @@ struct Candidate {
 };
 
 // Names that only a daemon knows.
-enum class Names : std::uint8_t { none, sandboxes, images, models, processes };
+enum class Names : std::uint8_t { none, sandboxes, images, models, processes, snapshots };
 
 struct Completion {
   std::vector<Candidate> candidates;  // they begin as the word does
   Names names = Names::none;          // these too
   std::string name_prefix;            // how they must begin
-  std::string sandbox;                // whose processes
+  std::string sandbox;                // whose processes, or snapshots; "" = of all
   std::string behind;                 // what follows each name: ":" where a path of the sandbox does
   std::string host;                   // --host, if it is on the line
   bool files = false;                 // and files, which the shell knows

@@ -31,15 +31,17 @@ std::string path_of(const Completion& completion) {
     case Names::sandboxes: return "/v1/sandboxes";
     case Names::images: return "/v1/images";
     case Names::models: return "/v1/models";
-    case Names::processes: return "/v1/sandboxes/" + url_segment(completion.sandbox) + "/processes";
+    case Names::processes: return sandbox_url(completion.sandbox) + "/processes";
+    case Names::snapshots:
+      return completion.sandbox.empty() ? "/v1/snapshots" : "/v1/snapshots?sandbox=" + url_segment(completion.sandbox);
     case Names::none: break;
   }
   return "";
 }
 
 // What to type for `item`, and what it is. An id is offered where there is no name, and when it is what is typed.
-Words names_of(json::Value item, const std::string& typed) {
-  const std::string name = text_field(item, "name");
+Words names_of(Names names, json::Value item, const std::string& typed) {
+  const std::string name = names == Names::snapshots ? "" : text_field(item, "name");  // those go by their ids alone
   const std::string id = text_field(item, "id");
   if (name.empty()) return {id};
   return typed.empty() || id.empty() ? Words{name} : Words{name, id};
@@ -49,6 +51,7 @@ std::string about(Names names, json::Value item) {
   switch (names) {
     case Names::sandboxes: return text_field(item, "image") + ", " + text_field(item, "state");
     case Names::processes: return text_field(item, "state");
+    case Names::snapshots: return text_field(item, "name");
     default: return "";
   }
 }
@@ -81,7 +84,7 @@ Status print_names(const Completion& completion, Console& console) {
   const auto data = document.root().find("data");
   if (!data) return {};
   for (const json::Value item : data->items()) {
-    for (const std::string& name : names_of(item, completion.name_prefix)) {
+    for (const std::string& name : names_of(completion.names, item, completion.name_prefix)) {
       if (name.starts_with(completion.name_prefix))
         print(console, name + completion.behind, about(completion.names, item));
     }

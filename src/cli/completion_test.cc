@@ -49,6 +49,21 @@ TEST(Completion, OffersWhatAFlagMayBeSetTo) {
   EXPECT_EQ(offered({"run", "--memory", ""}), Words{});
 }
 
+TEST(Completion, OffersTheWordsOfAGroupBehindACommandOfItsName) {
+  EXPECT_EQ(offered({"snapshot", ""}), (Words{"ls", "rm"}));
+  EXPECT_EQ(complete({"snapshot", ""}).names, Names::sandboxes);
+  EXPECT_EQ(offered({"snapshot", "box", ""}), Words{});
+  EXPECT_EQ(offered({"ls", "frob", ""}), Words{});
+}
+
+TEST(Completion, AsksForSnapshotsOfTheSandboxThatIsNamed) {
+  EXPECT_EQ(complete({"rollback", "box", "snp"}).names, Names::snapshots);
+  EXPECT_EQ(complete({"rollback", "box", "snp"}).sandbox, "box");
+  EXPECT_EQ(complete({"snapshot", "rm", "a", ""}).names, Names::snapshots);
+  EXPECT_EQ(complete({"snapshot", "rm", "a", ""}).sandbox, "");
+  EXPECT_EQ(complete({"create", "--snapshot", ""}).names, Names::snapshots);
+}
+
 TEST(Completion, AsksForSandboxesWhereTheUsageNamesOne) {
   for (const Words& words : {Words{"rm", "bo"}, Words{"rm", "a", "bo"}, Words{"exec", "-e", "A=1", "bo"},
                              Words{"stats", "--json", "bo"}, Words{"rm", "--", "bo"}}) {

@@ -1,4 +1,7 @@
 // The check that decides: a real sandbox, made and used and gone.
+#include <algorithm>
+#include <array>
+
 #include <fmt/format.h>
 
 #include "cli/doctor.h"
@@ -29,11 +32,36 @@ Finding look_layers(Machine& machine) {
   return {Outcome::weaker, joined(trial.weaker, "; ")};
 }
 
+bool has_btrfs(Machine& machine) {
+  const auto mentions = [&machine](const std::string& file, const char* what) {
+    const auto text = machine.read_file(file);
+    return text && text->find(what) != std::string::npos;
+  };
+  const std::string modules = "/lib/modules/" + machine.kernel_release() + "/modules.";
+  return mentions("/proc/filesystems", "\tbtrfs\n") || mentions(modules + "dep", "/btrfs.ko") ||
+         mentions(modules + "builtin", "/btrfs.ko");
+}
+
+// What a store is made with (launcher/disk_store.h). Room for one the daemon looks for, and says in its log.
+Finding look_disks(Machine& machine) {
+  const char* lost = "; what kept sandboxes write lies in memory and ends with their processes";
+  const auto is_there = [&machine](const char* path) { return machine.exists(path); };
+  constexpr std::array kPrograms = {"/usr/sbin/mkfs.btrfs", "/sbin/mkfs.btrfs", "/usr/bin/mkfs.btrfs"};
+  if (std::none_of(kPrograms.begin(), kPrograms.end(), is_there))
+    return {Outcome::weaker, std::string("the program mkfs.btrfs is missing") + lost, "apt-get install btrfs-progs"};
+  if (!has_btrfs(machine))
+    return {Outcome::weaker, std::string("this kernel has no btrfs") + lost, "boot a kernel of the distribution"};
+  if (!is_there("/dev/loop-control"))
+    return {Outcome::weaker, std::string("there are no loop devices") + lost, "modprobe loop"};
+  return {Outcome::ok, ""};
+}
+
 }  // namespace
 
 std::vector<Check> sandbox_checks() {
   return {{"sandbox.run", "Sandboxes", "a command runs in a throw-away sandbox", look_sandbox},
-          {"sandbox.layers", "Sandboxes", "every layer of isolation is in force", look_layers}};
+          {"sandbox.layers", "Sandboxes", "every layer of isolation is in force", look_layers},
+          {"sandbox.disks", "Sandboxes", "disks of kept sandboxes outlive their processes", look_disks}};
 }
 
 }  // namespace lmsb::cli

@@ -33,6 +33,8 @@ class FakeMachine final : public Machine {
       {"/proc/sys/kernel/core_pattern", "core\n"},
       {"/proc/swaps", "Filename\t\t\t\tType\t\tSize\n"},
       {"/sys/kernel/mm/ksm/run", "0\n"},
+      {"/proc/filesystems", "nodev\tproc\n\text4\n"},
+      {"/lib/modules/6.1.0-18-amd64/modules.dep", "kernel/fs/btrfs/btrfs.ko: kernel/lib/xor.ko\n"},
       {"/etc/group", "root:x:0:\ndocker:x:999:other,me\n"},
       {"/proc/driver/nvidia/version", "NVRM version: 550\nGCC version: 12\n"},
       {"/sys/bus/pci/devices/0000:01:00.0/vendor", "0x10de\n"},
@@ -48,7 +50,7 @@ class FakeMachine final : public Machine {
       {"nvidia-ctk", {0, "1.17\n"}},
       {"llama-server", {0, "version 1"}},
   };
-  std::set<std::string> present;
+  std::set<std::string> present{"/usr/sbin/mkfs.btrfs", "/dev/loop-control"};
   std::map<Feature, Trial> trials;  // works when not listed
   int landlock = 7;
   std::string kernel = "6.1.0-18-amd64";
@@ -113,6 +115,22 @@ TEST(Doctor, FindsNothingWrongWhereNothingIs) {
     EXPECT_EQ(entry.finding.outcome, Outcome::ok) << entry.check.id << ": " << entry.finding.detail;
     EXPECT_EQ(entry.finding.mend, "") << entry.check.id;
   }
+}
+
+TEST(Doctor, SaysWhyDisksWouldNotOutliveTheirSandboxes) {
+  const Case cases[] = {
+      {"sandbox.disks", Outcome::weaker, "mkfs.btrfs is missing", "apt-get install btrfs-progs",
+       [](FakeMachine& m) { m.present.erase("/usr/sbin/mkfs.btrfs"); }},
+      {"sandbox.disks", Outcome::weaker, "no btrfs", "kernel",
+       [](FakeMachine& m) { m.files.erase("/lib/modules/6.1.0-18-amd64/modules.dep"); }},
+      {"sandbox.disks", Outcome::weaker, "no loop devices", "modprobe loop",
+       [](FakeMachine& m) { m.present.erase("/dev/loop-control"); }},
+  };
+  for (const Case& broken : cases) expect_named(broken);
+  FakeMachine machine;
+  machine.files.erase("/lib/modules/6.1.0-18-amd64/modules.dep");
+  machine.files["/proc/filesystems"] = "\text4\n\tbtrfs\n";
+  EXPECT_EQ(finding_of("sandbox.disks", machine).outcome, Outcome::ok);
 }
 
 TEST(Doctor, NamesWhatTheKernelLacksAndHowToMendIt) {

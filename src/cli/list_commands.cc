@@ -14,22 +14,6 @@
 namespace lmsb::cli {
 namespace {
 
-std::string as_json(const std::vector<json::Value>& items) {
-  json::Writer writer;
-  writer.begin_object().key("data").begin_array();
-  for (const json::Value item : items) writer.raw(item.text());
-  return pretty_text(std::move(writer.end_array().end_object()).str());
-}
-
-// Prints `items` as JSON, or as rows that `row_of` makes of them.
-void print_list(const std::vector<json::Value>& items, bool json_wanted, const Row& header, Row (*row_of)(json::Value),
-                Console& console) {
-  if (json_wanted) return console.out(as_json(items));
-  std::vector<Row> rows;
-  for (const json::Value item : items) rows.push_back(row_of(item));
-  console.out(format_table(header, rows));
-}
-
 bool has_labels(json::Value sandbox, const Variables& wanted) {
   const auto labels = sandbox.find("labels");
   for (const auto& [key, value] : wanted) {
@@ -90,7 +74,7 @@ Result<int> execute(const ListCommand& command, Console& console) {
     if (has_labels(sandbox, wanted)) shown.push_back(sandbox);
   }
   if (command.quiet) {
-    for (const json::Value sandbox : shown) console.out(text_field(sandbox, "id") + "\n");
+    print_ids(shown, console);
   } else {
     print_list(shown, command.target.json, {"ID", "NAME", "IMAGE", "STATE", "CREATED"}, sandbox_row, console);
   }
@@ -99,22 +83,7 @@ Result<int> execute(const ListCommand& command, Console& console) {
 
 Result<int> execute(const RemoveCommand& command, Console& console) {
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
-  int status = 0;
-  json::Writer removed;
-  removed.begin_object().key("removed").begin_array();
-  for (const std::string& sandbox : command.sandboxes) {
-    const auto answer = call_json(*connection, Call("DELETE", "/v1/sandboxes/" + url_segment(sandbox)));
-    if (answer.ok()) {
-      removed.string(sandbox);
-      if (!command.target.json) console.out(sandbox + "\n");
-    } else if (!command.force || answer.error().code() != ErrorCode::not_found) {
-      report(console, answer.error());
-      status = 1;
-    }
-  }
-  removed.end_array().end_object();
-  if (command.target.json) console.out(pretty_text(std::move(removed).str()));
-  return status;
+  return remove_each(*connection, "/v1/sandboxes/", command.sandboxes, command.force, command.target.json, console);
 }
 
 Result<int> execute(const ImageListCommand& command, Console& console) {

@@ -1,11 +1,19 @@
 #include "cli/listing.h"
 
 #include "cli/values.h"
+#include "json/writer.h"
 
 namespace lmsb::cli {
 namespace {
 
 constexpr std::size_t kMaxPages = 1000;
+
+std::string as_json(const std::vector<json::Value>& items) {
+  json::Writer writer;
+  writer.begin_object().key("data").begin_array();
+  for (const json::Value item : items) writer.raw(item.text());
+  return pretty_text(std::move(writer.end_array().end_object()).str());
+}
 
 }  // namespace
 
@@ -22,6 +30,38 @@ Result<Listing> fetch_all(Api& api, const std::string& target) {
     listing.pages.push_back(std::move(page));
   } while (!cursor.empty());
   return listing;
+}
+
+void print_list(const std::vector<json::Value>& items, bool json_wanted, const Row& header, Row (*row_of)(json::Value),
+                Console& console) {
+  if (json_wanted) return console.out(as_json(items));
+  std::vector<Row> rows;
+  for (const json::Value item : items) rows.push_back(row_of(item));
+  console.out(format_table(header, rows));
+}
+
+void print_ids(const std::vector<json::Value>& items, Console& console) {
+  for (const json::Value item : items) console.out(text_field(item, "id") + "\n");
+}
+
+int remove_each(Api& api, const std::string& path, const std::vector<std::string>& names, bool force, bool json_wanted,
+                Console& console) {
+  int status = 0;
+  json::Writer removed;
+  removed.begin_object().key("removed").begin_array();
+  for (const std::string& name : names) {
+    const auto answer = call_json(api, Call("DELETE", path + url_segment(name)));
+    if (answer.ok()) {
+      removed.string(name);
+      if (!json_wanted) console.out(name + "\n");
+    } else if (!force || answer.error().code() != ErrorCode::not_found) {
+      report(console, answer.error());
+      status = 1;
+    }
+  }
+  removed.end_array().end_object();
+  if (json_wanted) console.out(pretty_text(std::move(removed).str()));
+  return status;
 }
 
 }  // namespace lmsb::cli

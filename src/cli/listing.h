@@ -1,10 +1,11 @@
 #pragma once
-// Listing: the items of a list's answer, whatever the number of its pages.
+// Listing: the items of a list's answer, whatever the number of its pages, printed; and removing several.
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "cli/api.h"
+#include "cli/console.h"
 
 namespace lmsb::cli {
 
@@ -16,5 +17,16 @@ struct Listing {
 
 // Asks for page after page of `target`; blocks. Errors: those of the exchange; resource_exhausted after 1000 pages.
 Result<Listing> fetch_all(Api& api, const std::string& target);
+
+// Prints `items` as JSON, or as rows that `row_of` makes of them.
+void print_list(const std::vector<json::Value>& items, bool json_wanted, const Row& header, Row (*row_of)(json::Value),
+                Console& console);
+// The ids alone, a line each.
+void print_ids(const std::vector<json::Value>& items, Console& console);
+
+// Removes `names` below `path` one by one, and prints those that are gone; what is not there is no error with `force`.
+// Blocks. Returns the exit status: 1 where one could not be removed, which is reported.
+int remove_each(Api& api, const std::string& path, const std::vector<std::string>& names, bool force, bool json_wanted,
+                Console& console);
 
 }  // namespace lmsb::cli

@@ -7,8 +7,6 @@
 namespace lmsb::cli {
 namespace {
 
-std::string url_of(const std::string& sandbox) { return "/v1/sandboxes/" + url_segment(sandbox); }
-
 Row port_row(json::Value port) {
   const auto whole = [port](std::string_view name) {
     const auto number = number_field(port, name);
@@ -18,7 +16,7 @@ Row port_row(json::Value port) {
 }
 
 Result<int> list_ports(Connection& connection, const PortCommand& command, Console& console) {
-  LMSB_TRY(const auto answer, call_json(connection, Call("GET", url_of(command.sandbox) + "/ports")));
+  LMSB_TRY(const auto answer, call_json(connection, Call("GET", sandbox_url(command.sandbox) + "/ports")));
   if (command.target.json) return console.out(pretty(answer.root())), 0;
   std::vector<Row> rows;
   if (const auto data = answer.root().find("data"))
@@ -32,7 +30,7 @@ Result<int> print_url(Connection& connection, const PortCommand& command, Consol
   body.begin_object().key("port").unsigned_integer(command.guest);
   if (command.expires) body.key("expires_in_s").integer(command.expires->count());
   const std::string text = std::move(body.end_object()).str();
-  LMSB_TRY(const auto answer, call_json(connection, Call("POST", url_of(command.sandbox) + "/previews", text)));
+  LMSB_TRY(const auto answer, call_json(connection, Call("POST", sandbox_url(command.sandbox) + "/previews", text)));
   console.out(command.target.json ? pretty(answer.root()) : text_field(answer.root(), "url") + "\n");
   return 0;
 }
@@ -43,7 +41,7 @@ Result<int> execute(const PortCommand& command, Console& console) {
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
   if (command.guest == 0) return list_ports(*connection, command, console);
   if (command.url) return print_url(*connection, command, console);
-  LMSB_TRY(const auto sandbox, call_json(*connection, Call("GET", url_of(command.sandbox))));
+  LMSB_TRY(const auto sandbox, call_json(*connection, Call("GET", sandbox_url(command.sandbox))));
   PortForward forward;
   forward.sandbox = text_field(sandbox.root(), "id");  // a name could come to mean another one
   forward.host = command.host;

@@ -20,6 +20,7 @@ namespace lmsb::cli {
 namespace {
 
 constexpr std::size_t kMaxConnections = 256;
+constexpr std::chrono::milliseconds kOutOfDescriptors{100};  // until some are free again
 
 Result<http::Listener> listen(std::uint16_t port) {
   auto listener = http::make_tcp_listener("127.0.0.1:" + std::to_string(port));
@@ -53,19 +54,31 @@ class Forwarder {
     while (true) {
       while (self->open_ >= kMaxConnections) (void)co_await self->ended_.wait();
       const Status readable = co_await watch.readable();
-      if (!readable.ok()) co_return;
+      if (!readable.ok()) co_return self->give_up(readable.error());
       UniqueFd client(::accept4(self->listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (!client) {
-        if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) continue;
-        note(self->console_, Error::from_errno(errno, "accept a connection").message());
-        co_return self->loop_.stop();
+        const int error = errno;
+        if (error == EAGAIN || error == EINTR || error == ECONNABORTED) continue;
+        if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
+          co_return self->give_up(Error::from_errno(error, "accept a connection"));
+        self->complain(Error::from_errno(error, "accept a connection"));
+        (void)co_await io::sleep_until(io::Deadline::in(kOutOfDescriptors));
+      } else {
+        ++self->open_;
+        io::spawn(self->loop_, carry(self, std::move(client)));
       }
-      ++self->open_;
-      io::spawn(self->loop_, carry(self, std::move(client)));
     }
   }
 
+  // How it ended: well, unless it can accept nothing more.
+  const Status& end() const { return end_; }
+
  private:
+  void give_up(Error error) {
+    end_ = std::move(error);
+    loop_.stop();
+  }
+
   static io::Always<void> carry(Forwarder* self, UniqueFd client) {
     auto opening = co_await http::open_upgrade(self->connection_.endpoint(), self->request());
     if (!opening.ok()) {
@@ -101,6 +114,7 @@ class Forwarder {
   std::size_t open_ = 0;
   io::Event ended_;
   std::string last_complaint_;
+  Status end_;
 };
 
 io::Always<void> stop_when_readable(boost::asio::io_context* loop, BorrowedFd fd) {
@@ -114,14 +128,13 @@ Status forward_port(const Connection& connection, const PortForward& forward, bo
   LMSB_TRY(const http::Listener listener, listen(forward.host));
   const Interrupts interrupts;
   boost::asio::io_context loop(1);
-  const std::string target =
-      "/v1/sandboxes/" + url_segment(forward.sandbox) + "/tunnel?port=" + std::to_string(forward.guest);
+  const std::string target = sandbox_url(forward.sandbox) + "/tunnel?port=" + std::to_string(forward.guest);
   Forwarder forwarder(loop, connection, target, listener.fd, console);
   io::spawn(loop, Forwarder::accept_all(&forwarder));
   io::spawn(loop, stop_when_readable(&loop, interrupts.fd()));
   say_where(forward, listener.address, json, console);
   loop.run();
-  return {};
+  return forwarder.end();
 }
 
 }  // namespace lmsb::cli

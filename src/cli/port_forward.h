@@ -16,8 +16,8 @@ struct PortForward {
 };
 
 // Says where it listens, then carries connections until Ctrl-C, which ends them all; what is wrong with one of them
-// goes to err. At most 256 are carried at once, others wait. Blocks. Errors: the port is taken; those of the first
-// question to the daemon.
+// goes to err. At most 256 are carried at once, others wait. Blocks. Errors: the port is taken; it can accept no
+// more.
 Status forward_port(const Connection& connection, const PortForward& forward, bool json, Console& console);
 
 }  // namespace lmsb::cli

@@ -8,6 +8,9 @@
 namespace lmsb::cli {
 namespace {
 
+constexpr std::chrono::seconds kShortestPreview{1};
+constexpr std::chrono::hours kLongestPreview{168};
+
 // A number from `least` to 65535.
 std::optional<std::uint16_t> parse_number(std::string_view text, std::uint16_t least) {
   std::uint16_t number = 0;
@@ -47,6 +50,8 @@ Result<AnyCommand> parse_port(const Words& words) {
   if (expires && !command.url) return usage_error("port", "--expires is of --url");
   std::optional<std::chrono::milliseconds> life;
   LMSB_CHECK(convert("--expires", expires, parse_life, life));
+  if (life && (*life < kShortestPreview || *life > kLongestPreview))
+    return usage_error("port", "--expires is from 1s to 168h");
   if (life) command.expires = std::chrono::duration_cast<std::chrono::seconds>(*life);
   return command;
 }

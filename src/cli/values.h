@@ -53,5 +53,7 @@ Status add_label(Variables& labels, std::string_view text);
 
 // `text` as one segment of a URL's path (RFC 3986: all but unreserved characters as %XX).
 std::string url_segment(std::string_view text);
+// Where the API has a sandbox, by its id or name.
+inline std::string sandbox_url(std::string_view sandbox) { return "/v1/sandboxes/" + url_segment(sandbox); }
 
 }  // namespace lmsb::cli

@@ -113,7 +113,9 @@ constexpr Setting kSettings[] = {
      .choices = "auto, store, memory"},
     {.key = "disks.store_size",
      .field = in<&C::disks, &C::Disks::store_size>,
-     .about = "Size of a store that is made, of which only what is used is taken; 0 is three quarters of what is free.",
+     .about = "Size of a store that is made, at least 2 GiB, of which only what is used is taken; 0 is three quarters "
+              "of what "
+              "is free.",
      .max = kMostBytes},
 
     {.key = "auth.required", .field = in<&C::auth, &C::Auth::required>, .about = "Ask for a key on loopback too."},

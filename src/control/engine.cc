@@ -245,16 +245,15 @@ io::Task<void> Engine::end_of(KeptSandbox sandbox) {
     const Status marked = co_await ledger_.put(std::move(row));
     if (!marked.ok()) log_.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", marked.error().message()}});
   }
-  Status removed;
+  const bool was_stopped = !sandbox.handle;
   if (sandbox.handle) {
     sandbox.handle->drop_disk();
     const std::uint64_t serial = sandbox.handle->serial();
     sandbox.handle.reset();
-    removed = co_await fleet_.wait_destroyed(serial);
-  } else {
-    removed = co_await fleet_.remove_disk(id);
+    LMSB_CO_CHECK(co_await fleet_.wait_destroyed(serial));
   }
-  LMSB_CO_CHECK(std::move(removed));
+  // Also of what its own end has removed already: whether that went well is told here.
+  if (has_row || was_stopped) LMSB_CO_CHECK(co_await fleet_.remove_disk(id));
   if (has_row) co_return co_await ledger_.erase(id);
   co_return Status();
 }

@@ -123,9 +123,9 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Fleet:
   const bool keeps_disk = kept.info.keeps_disk;
   Status written;
   if (keeps_disk) {
-    const std::shared_ptr<void> first = fleet_.before_refill();
+    const Fleet::Claiming claiming(fleet_);
     written = co_await ledger_.put(row_of(kept));
-    if (written.ok()) written = co_await fleet_.claim_disk(id);
+    if (written.ok()) written = co_await fleet_.claim_disk(claiming, id);
   }
   auto entered = written.ok() ? registry_.add(std::move(kept)) : Result<KeptSandbox*>(std::move(written).error());
   if (!entered.ok()) {  // who asked has gone, or somebody else's has that name since it was checked

@@ -45,6 +45,7 @@ std::string_view to_string(SandboxEvent::Kind kind) {
     case SandboxEvent::Kind::resumed: return "resumed";
     case SandboxEvent::Kind::stopped: return "stopped";
     case SandboxEvent::Kind::started: return "started";
+    case SandboxEvent::Kind::rolled_back: return "rolled_back";
     case SandboxEvent::Kind::failed: return "failed";
     case SandboxEvent::Kind::removed: return "removed";
   }

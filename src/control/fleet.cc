@@ -33,6 +33,8 @@ Error launcher_gone() {
       .with_hint("the daemon is ending; start it again");
 }
 
+Error daemon_ends() { return Error(ErrorCode::cancelled, "the daemon ends"); }
+
 sandbox::SandboxSpec spec_of(const PoolKind& kind) {
   sandbox::SandboxSpec spec;
   spec.image = kind.image;
@@ -159,6 +161,7 @@ io::Task<Fleet::Handle> Fleet::launch_and_wait(sandbox::SandboxSpec spec) {
   const auto begin = std::chrono::steady_clock::now();
   while (destroying_ >= options_.max_destroying && !launcher_gone_) LMSB_CO_CHECK(co_await changed_.wait(deadline));
   if (launcher_gone_) co_return launcher_gone();
+  if (draining_) co_return daemon_ends();
   LMSB_CO_TRY(const sandbox::LaunchPlan plan, sandbox::plan(spec));
   LMSB_CO_TRY(const std::uint32_t request, client_.send_launch(plan));
   send_rest();
@@ -259,7 +262,7 @@ io::Task<void> Fleet::tell(Result<std::uint32_t> request) {
 
 io::Task<void> Fleet::remove_disk(std::string id) { return tell(client_.send_remove_disk(id)); }
 
-io::Task<void> Fleet::claim_disk(std::string id) { return tell(client_.send_claim_disk(id)); }
+io::Task<void> Fleet::claim_disk(const Claiming&, std::string id) { return tell(client_.send_claim_disk(id)); }
 
 io::Task<void> Fleet::sweep_disks() { return tell(client_.send_sweep_disks()); }
 
@@ -271,9 +274,12 @@ io::Task<std::uint64_t> Fleet::weigh_disk(std::string id) {
   co_return answer->serial;
 }
 
-Fleet::DiskPlace::~DiskPlace() {
-  --fleet_.disk_places_;
-  fleet_.changed_.notify_all();
+Fleet::Share::~Share() {
+  const auto fleet = fleet_.lock();
+  if (!fleet) return;
+  --((*fleet)->*shares_);
+  (*fleet)->changed_.notify_all();
+  if ((*fleet)->refill_is_due_) (*fleet)->do_chores_later();
 }
 
 io::Task<std::unique_ptr<Fleet::DiskPlace>> Fleet::disk_place() {
@@ -284,6 +290,7 @@ io::Task<std::unique_ptr<Fleet::DiskPlace>> Fleet::disk_place() {
     LMSB_CO_CHECK(std::move(woken));
   }
   if (launcher_gone_) co_return launcher_gone();
+  if (draining_) co_return daemon_ends();
   co_return std::make_unique<DiskPlace>(*this);
 }
 
@@ -317,6 +324,15 @@ io::Task<std::string> Fleet::next_disk(std::string after) {
   co_return std::move(answer->disk);
 }
 
+io::Task<std::set<std::string>> Fleet::list_disks(std::string prefix) {
+  std::set<std::string> there;
+  for (std::string id = std::move(prefix);;) {
+    LMSB_CO_TRY(id, co_await next_disk(std::move(id)));
+    if (id.empty()) co_return there;
+    there.insert(id);
+  }
+}
+
 void Fleet::forget_ready(const std::string& image) {
   for (const auto& pool : pools_)
     if (pool->kind.image == image) pool->ready.clear();
@@ -333,6 +349,8 @@ void Fleet::keep_ready(PoolKind kind, std::size_t size) {
 
 void Fleet::refill() {
   if (draining_ || launcher_gone_) return;
+  refill_is_due_ = waits_to_refill();
+  if (refill_is_due_) return;
   for (const auto& pool : pools_)
     while (pool->failures_in_a_row < kMaxFailuresInARow && pool->ready.size() + pool->launching < pool->size &&
            destroying_ < options_.max_destroying) {
@@ -348,8 +366,7 @@ void Fleet::do_chores_later() {
   boost::asio::post(loop_, [this] {
     chores_are_due_ = false;
     discarded_.clear();
-    if (std::any_of(pools_.begin(), pools_.end(), [](const auto& pool) { return pool->is_low(); }) &&
-        !waits_to_refill())
+    if (refill_is_due_ || std::any_of(pools_.begin(), pools_.end(), [](const auto& pool) { return pool->is_low(); }))
       refill();
     --in_flight_;
     changed_.notify_all();
@@ -357,15 +374,10 @@ void Fleet::do_chores_later() {
 }
 
 bool Fleet::waits_to_refill() const {
-  return claiming_ > 0 &&
-         std::none_of(pools_.begin(), pools_.end(), [](const auto& pool) { return pool->ready.empty(); });
-}
-
-std::shared_ptr<void> Fleet::before_refill() {
-  ++claiming_;
-  return std::shared_ptr<void>(nullptr, [this](void*) {
-    if (--claiming_ == 0) do_chores_later();
-  });
+  const auto is_needed = [](const auto& pool) {
+    return pool->kind.lifetime == sandbox::Lifetime::kept && pool->ready.empty();
+  };
+  return claiming_ > 0 && std::none_of(pools_.begin(), pools_.end(), is_needed);
 }
 
 void Fleet::discard(Handle handle) {

@@ -59,28 +59,37 @@ class Fleet {
   // Removes the disk of a sandbox that does not run; none is fine. Errors: cancelled (it may be removed all the same),
   // launcher_lost.
   io::Task<void> remove_disk(std::string id);
+  // One more that has a part in something of the fleet's, for as long as it lives; the fleet may go before it.
+  class Share {
+   public:
+    Share(const Share&) = delete;
+    Share& operator=(const Share&) = delete;
+
+   protected:
+    Share(Fleet& fleet, std::size_t Fleet::*shares) : fleet_(fleet.self_), shares_(shares) { ++(fleet.*shares); }
+    ~Share();
+
+   private:
+    std::weak_ptr<Fleet*> fleet_;
+    std::size_t Fleet::*shares_;
+  };
+  // Held from before what is claimed is written down. While one lives the pool of kept sandboxes is not filled up
+  // before it is empty: the launcher, which does one thing at a time, would let the claim wait for a whole launch.
+  struct Claiming : Share {
+    explicit Claiming(Fleet& fleet) : Share(fleet, &Fleet::claiming_) {}
+  };
   // What was made fresh, by a launch or a copy, stays. Errors: disk_lost (nothing fresh has that id), cancelled,
   // launcher_lost.
-  io::Task<void> claim_disk(std::string id);
-  // While it lives, what was taken of the pool is not made anew before the pool is empty: the launcher, which does one
-  // thing at a time, would let a claim wait for a whole launch.
-  std::shared_ptr<void> before_refill();
+  io::Task<void> claim_disk(const Claiming& claiming, std::string id);
   // What was never claimed goes, but for what a sandbox uses now.
   io::Task<void> sweep_disks();
   // What a disk holds, as its limit counts; half a minute old at most. Errors: disk_lost, cancelled, launcher_lost.
   io::Task<std::uint64_t> weigh_disk(std::string id);
   // One of the few places of those that copy or sync; whoever has it need not wait between one and the next.
-  class DiskPlace {
-   public:
-    explicit DiskPlace(Fleet& fleet) : fleet_(fleet) { ++fleet_.disk_places_; }
-    ~DiskPlace();
-    DiskPlace(const DiskPlace&) = delete;
-    DiskPlace& operator=(const DiskPlace&) = delete;
-
-   private:
-    Fleet& fleet_;
+  struct DiskPlace : Share {
+    explicit DiskPlace(Fleet& fleet) : Share(fleet, &Fleet::disk_places_) {}
   };
-  // Errors: sandbox_busy (no place for a minute), cancelled, launcher_lost.
+  // Errors: sandbox_busy (no place for a minute), cancelled (by the daemon's end, too), launcher_lost.
   io::Task<std::unique_ptr<DiskPlace>> disk_place();
   // Copies a disk or snapshot, as it is then, to what is fresh until it is claimed; Replaces::yes: in place of a disk
   // that nobody uses. Errors: disk_lost, snapshot_not_found, store_full, deadline_exceeded (two minutes) and cancelled
@@ -89,9 +98,8 @@ class Fleet {
   io::Task<void> copy_disk(const DiskPlace& place, std::string from, std::string to, Replaces replaces);
   // What was written to disks so far is there: copying takes less time afterwards.
   io::Task<void> sync_disks(const DiskPlace& place);
-  // The id of the first disk behind `after` in their order, whoever's it is; "" = there is no more. Of
-  // snapshots when it begins as their ids.
-  io::Task<std::string> next_disk(std::string after);
+  // The ids of all claimed disks, whoever's they are; of snapshots with their prefix.
+  io::Task<std::set<std::string>> list_disks(std::string prefix = "");
   // Drops what is prepared of an image: it was rebuilt or removed.
   void forget_ready(const std::string& image);
   // From now on `size` sandboxes of this kind are kept ready. Preparing happens off every request's path.
@@ -131,6 +139,7 @@ class Fleet {
   void release(std::uint64_t serial, sandbox::LauncherClient::Disk disk);
   // The answer to a request that has been sent.
   io::Task<sandbox::LaunchedSandbox> answer_to(std::uint32_t request, io::Deadline deadline = io::Deadline::never());
+  io::Task<std::string> next_disk(std::string after);
   io::Task<void> disk_job(Result<std::uint32_t> request);
   io::Task<void> tell(Result<std::uint32_t> request);  // that has been sent, or could not be
   void refill();
@@ -153,8 +162,8 @@ class Fleet {
   std::map<std::uint32_t, sandbox::LauncherClient::Disk> abandoned_;  // those whose requester went away
   std::map<std::uint32_t, std::shared_ptr<Pending>> asked_;           // other questions, until they are answered
   std::size_t limiting_ = 0;                                          // changes of limits among them
-  std::size_t disk_places_ = 0;                                       // taken
-  std::size_t claiming_ = 0;                                          // what before_refill() gave and is alive
+  std::size_t disk_places_ = 0;                                       // shares
+  std::size_t claiming_ = 0;                                          // shares
   std::map<std::uint32_t, std::uint64_t> destroy_requests_;           // request → serial
   std::set<std::uint64_t> held_;                                      // serials whose handle lives
   std::vector<Handle> discarded_;                                     // to be destroyed by the next chores
@@ -164,9 +173,11 @@ class Fleet {
   bool launcher_gone_ = false;
   bool is_flushing_ = false;
   bool chores_are_due_ = false;
+  bool refill_is_due_ = false;  // it waits for those that claim
   bool draining_ = false;
   io::Event changed_;  // destroying_, launcher_gone_, in_flight_
   std::vector<std::unique_ptr<Pool>> pools_;
+  std::shared_ptr<Fleet*> self_ = std::make_shared<Fleet*>(this);
 };
 
 }  // namespace lmsb::control

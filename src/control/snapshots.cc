@@ -17,6 +17,7 @@ using std::chrono::microseconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kPauseLimit{10'000};  // for all of a sandbox's processes to stand still
+constexpr std::size_t kMaxOnTheirWay = 16;                // of one caller
 
 Principal daemon_itself() { return {"daemon", true}; }
 
@@ -69,22 +70,14 @@ Snapshots::Snapshots(boost::asio::io_context& loop, Parts parts, Logger& log)
     : loop_(loop), parts_(std::move(parts)), log_(log) {}
 
 io::Task<void> Snapshots::take_over(std::vector<store::SnapshotRow> rows) {
-  std::set<std::string> there;
-  for (std::string id(sandbox::kSnapshotPrefix);;) {
-    LMSB_CO_TRY(id, co_await parts_.fleet.next_disk(std::move(id)));
-    if (id.empty()) break;
-    there.insert(id);
-  }
+  LMSB_CO_TRY(auto there, co_await parts_.fleet.list_disks(std::string(sandbox::kSnapshotPrefix)));
+  const Fleet::Claiming claiming(parts_.fleet);
   for (store::SnapshotRow& row : rows) {
     const std::string id = row.id;
-    const Status claimed = there.erase(id) > 0 ? Status() : co_await parts_.fleet.claim_disk(id);
-    if (claimed.ok()) {
-      enter(std::move(row));
-      continue;
-    }
-    if (claimed.error().slug() != "disk_lost") co_return claimed;
-    log_.log(LogLevel::warning, "snapshot.lost", {{"id", id}});
-    LMSB_CO_CHECK(co_await parts_.ledger.erase_snapshot(id));
+    const Status claimed = there.erase(id) > 0 ? Status() : co_await parts_.fleet.claim_disk(claiming, id);
+    if (!claimed.ok() && claimed.error().slug() != "disk_lost") co_return claimed;
+    if (!claimed.ok()) log_.log(LogLevel::warning, "snapshot.lost", {{"id", id}});
+    enter(std::move(row));
   }
   for (const std::string& id : there) {  // nothing but the copy is known: an administrator can remove it
     store::SnapshotRow row;
@@ -165,26 +158,58 @@ io::Task<SnapshotInfo> Snapshots::take(Principal who, std::string sandbox, std::
     co_return Error(ErrorCode::invalid_argument,
                     "name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62} and not look like an id")
         .with_slug("invalid_name");
-  if (kept_.size() >= kMaxSnapshots)
-    co_return Error(ErrorCode::resource_exhausted, "there are 10000 snapshots already")
-        .with_slug("too_many_snapshots")
-        .with_hint("delete some of them");
-  co_return co_await outlive(loop_, take_now(std::move(who), std::move(sandbox), std::move(name)));
+  LMSB_CO_CHECK(check_count());
+  std::string by = who.name;
+  co_return co_await outlived(std::move(by), take_now(std::move(who), std::move(sandbox), std::move(name)));
+}
+
+Status Snapshots::check_count() const {
+  if (kept_.size() < kMaxSnapshots) return {};
+  return Error(ErrorCode::resource_exhausted, "there are 10000 snapshots already")
+      .with_slug("too_many_snapshots")
+      .with_hint("delete some of them");
+}
+
+template <class T>
+io::Task<T> Snapshots::outlived(std::string by, io::Task<T> task) {
+  if (on_their_way_[by] >= kMaxOnTheirWay)
+    co_return Error(ErrorCode::resource_exhausted, "too many copies of disks are on their way for you")
+        .with_slug("sandbox_busy")
+        .with_hint("try again in a moment");
+  ++on_their_way_[by];
+  co_return co_await outlive(loop_, counted(std::move(by), std::move(task)));
+}
+
+template <class T>
+io::Task<T> Snapshots::counted(std::string by, io::Task<T> task) {
+  auto result = co_await std::move(task);
+  if (--on_their_way_[by] == 0) on_their_way_.erase(by);
+  co_return result;
 }
 
 io::Task<SnapshotInfo> Snapshots::take_now(Principal who, std::string sandbox, std::string name) {
   LMSB_CO_TRY(const auto hold, co_await parts_.lifecycle.hold(who, std::move(sandbox)));
+  LMSB_CO_CHECK(check_count());  // others may have waited, too
   LMSB_CO_TRY(const KeptSandbox* of, hold->sandbox());
   LMSB_CO_CHECK(check_copy(*of));
   Kept kept;
-  kept.info = {create_prefixed_id("snp_"), std::move(name), of->info.id, of->info.image,
-               of->info.image_digest,      rfc3339_now(),   std::nullopt};
+  kept.info = {create_prefixed_id(sandbox::kSnapshotPrefix),
+               std::move(name),
+               of->info.id,
+               of->info.image,
+               of->info.image_digest,
+               rfc3339_now(),
+               std::nullopt};
   kept.owner = who.name;
   kept.origin = origin_of(*of, kept.info.id);
   const std::string id = kept.info.id;
   LMSB_CO_TRY(const microseconds stood, co_await copy(*hold, id));
-  Status kept_down = co_await parts_.ledger.put(row_of(kept.info, kept.owner, kept.origin));
-  if (kept_down.ok()) kept_down = co_await parts_.fleet.claim_disk(id);
+  Status kept_down;
+  {
+    const Fleet::Claiming claiming(parts_.fleet);
+    kept_down = co_await parts_.ledger.put(row_of(kept.info, kept.owner, kept.origin));
+    if (kept_down.ok()) kept_down = co_await parts_.fleet.claim_disk(claiming, id);
+  }
   if (!kept_down.ok()) {
     (void)co_await parts_.fleet.remove_disk(id);  // else the next start
     (void)co_await parts_.ledger.erase_snapshot(id);
@@ -200,7 +225,8 @@ io::Task<SnapshotInfo> Snapshots::take_now(Principal who, std::string sandbox, s
 io::Task<void> Snapshots::remove(Principal who, std::string id) {
   LMSB_CO_TRY(const Kept* kept, find(who, id));
   (void)kept;
-  co_return co_await outlive(loop_, remove_now(std::move(who), std::move(id)));
+  std::string by = who.name;
+  co_return co_await outlived(std::move(by), remove_now(std::move(who), std::move(id)));
 }
 
 // Nobody can use it meanwhile; if it cannot be removed it is there as before.
@@ -231,12 +257,13 @@ io::Task<SandboxInfo> Snapshots::create_from(Principal who, CreateSandbox reques
 }
 
 io::Task<std::vector<SandboxInfo>> Snapshots::fork(Principal who, std::string sandbox, std::size_t count) {
-  return outlive(loop_, fork_now(std::move(who), std::move(sandbox), count));
+  std::string by = who.name;
+  return outlived(std::move(by), fork_now(std::move(who), std::move(sandbox), count));
 }
 
 // All from one copy that was never claimed: if this is cut short, the next start removes it.
 io::Task<std::vector<SandboxInfo>> Snapshots::fork_now(Principal who, std::string sandbox, std::size_t count) {
-  const std::string moment = create_prefixed_id("snp_");
+  const std::string moment = create_prefixed_id(sandbox::kSnapshotPrefix);
   Origin origin;
   KeptSandbox like;
   {
@@ -291,7 +318,7 @@ io::Task<SandboxInfo> Snapshots::roll_back(Principal who, std::string sandbox, s
     co_return Error(ErrorCode::invalid_argument, "snapshot " + snapshot + " was taken of another sandbox")
         .with_slug("snapshot_of_another")
         .with_hint("create a sandbox from it");
-  LMSB_CO_CHECK(co_await outlive(loop_, roll_back_now(who, id, std::move(snapshot))));
+  LMSB_CO_CHECK(co_await outlived(who.name, roll_back_now(who, id, std::move(snapshot))));
   LMSB_CO_TRY(of, parts_.registry.find(who, id));
   co_return of->describe();
 }
@@ -307,18 +334,24 @@ io::Task<void> Snapshots::roll_back_now(Principal who, std::string sandbox, std:
   Status replaced = co_await replace(who, sandbox, snapshot);
   if (replaced.ok()) log_.log(LogLevel::info, "sandbox.rolled_back", {{"id", sandbox}, {"by", who.name}});
   if (runs) {
+    const std::string id = sandbox;
     const auto started = co_await parts_.lifecycle.start(std::move(who), std::move(sandbox));
     if (replaced.ok() && !started.ok()) co_return started.error();
+    if (!started.ok())
+      log_.log(LogLevel::warning, "sandbox.start_failed", {{"id", id}, {"error", started.error().message()}});
   }
   co_return replaced;
 }
 
 io::Task<void> Snapshots::replace(Principal who, std::string sandbox, std::string snapshot) {
+  LMSB_CO_TRY(const auto hold, co_await parts_.lifecycle.hold(who, sandbox));  // then a place, as copy() does
   LMSB_CO_TRY(const auto place, co_await parts_.fleet.disk_place());
-  LMSB_CO_TRY(const auto hold, co_await parts_.lifecycle.hold(std::move(who), sandbox));
   LMSB_CO_TRY(const KeptSandbox* of, hold->sandbox());
   if (of->state() != SandboxState::stopped) co_return not_running(*of);
-  co_return co_await parts_.fleet.copy_disk(*place, std::move(snapshot), std::move(sandbox), Fleet::Replaces::yes);
+  LMSB_CO_CHECK(co_await parts_.fleet.copy_disk(*place, std::move(snapshot), sandbox, Fleet::Replaces::yes));
+  LMSB_CO_TRY(of, hold->sandbox());
+  parts_.lifecycle.tell(SandboxEvent::Kind::rolled_back, *of, who.name);
+  co_return Status();
 }
 
 }  // namespace lmsb::control

@@ -45,8 +45,8 @@ class Snapshots final : public SnapshotService {
   // All references outlive it and its tasks.
   Snapshots(boost::asio::io_context& loop, Parts parts, Logger& log);
 
-  // What an earlier daemon had. A row without a copy goes: nothing can be made from it. A copy without a row stays,
-  // without an owner.
+  // What an earlier daemon had. A row without a copy stays, as the store may be back the next time: nothing can be made
+  // from it (snapshot_not_found). A copy without a row stays, without an owner.
   io::Task<void> take_over(std::vector<store::SnapshotRow> rows);
 
   // A sandbox on a copy of the disk in the snapshot that the request names. Errors: snapshot_not_found, image_changed,
@@ -68,6 +68,12 @@ class Snapshots final : public SnapshotService {
     Origin origin;
   };
   Result<const Kept*> find(const Principal& who, const std::string& id) const;
+  // Carries out `task` whether or not who asked for it stays. Errors: sandbox_busy (he has too many on their way).
+  template <class T>
+  io::Task<T> outlived(std::string by, io::Task<T> task);
+  template <class T>
+  io::Task<T> counted(std::string by, io::Task<T> task);
+  Status check_count() const;  // too_many_snapshots
   // Copies the disk of a sandbox while its processes stand still. Returns how long they did.
   io::Task<std::chrono::microseconds> copy(const Lifecycle::Hold& hold, std::string to);
   io::Task<SnapshotInfo> take_now(Principal who, std::string sandbox, std::string name);
@@ -83,7 +89,8 @@ class Snapshots final : public SnapshotService {
   boost::asio::io_context& loop_;
   Parts parts_;
   Logger& log_;
-  std::map<std::string, Kept> kept_;  // by id
+  std::map<std::string, Kept> kept_;                 // by id
+  std::map<std::string, std::size_t> on_their_way_;  // by who asked
 };
 
 }  // namespace lmsb::control

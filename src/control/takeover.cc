@@ -34,16 +34,6 @@ KeptSandbox unknown_sandbox(const std::string& id) {
   return sandbox;
 }
 
-// With an `after` that begins the listing.
-io::Task<std::set<std::string>> list_disks(Fleet& fleet, std::string after) {
-  std::set<std::string> there;
-  for (;;) {
-    LMSB_CO_TRY(after, co_await fleet.next_disk(std::move(after)));
-    if (after.empty()) co_return there;
-    there.insert(after);
-  }
-}
-
 io::Task<void> end_removal(Heirs heirs, std::string id) {
   LMSB_CO_CHECK(co_await heirs.fleet.remove_disk(id));
   co_return co_await heirs.ledger.erase(id);
@@ -51,7 +41,8 @@ io::Task<void> end_removal(Heirs heirs, std::string id) {
 
 // A sandbox of which somebody was told has claimed its disk, or was about to.
 io::Task<void> find_disk(Heirs heirs, std::string id, Logger& log) {
-  const Status claimed = co_await heirs.fleet.claim_disk(id);
+  const Fleet::Claiming claiming(heirs.fleet);
+  const Status claimed = co_await heirs.fleet.claim_disk(claiming, id);
   if (claimed.ok()) co_return Status();
   if (claimed.error().slug() != "disk_lost") co_return claimed;
   const auto found = heirs.registry.all().find(id);
@@ -64,7 +55,7 @@ io::Task<void> find_disk(Heirs heirs, std::string id, Logger& log) {
 
 io::Task<void> take_over_sandboxes(boost::asio::io_context& loop, Heirs heirs, Logger& log) {
   LMSB_CO_TRY(auto found, co_await heirs.ledger.load());
-  LMSB_CO_TRY(auto disks, co_await list_disks(heirs.fleet, ""));
+  LMSB_CO_TRY(auto disks, co_await heirs.fleet.list_disks());
   for (store::SandboxRow& row : found.rows) {
     const std::string id = row.id;
     const bool has_disk = disks.erase(id) > 0;

@@ -81,10 +81,12 @@ void pack_place(const Place& place, const char* path, os::ArchiveWriter& writer,
   if (outcome.error == 0) outcome.error = writer.finish();
 }
 
-[[noreturn]] void extract(const char* path, os::ArchiveReader& reader) {
+// `staged`: where the archive was kept meanwhile.
+[[noreturn]] void extract(const char* path, os::ArchiveReader& reader, os::AtomicFile* staged = nullptr) {
   static os::ArchiveOutcome outcome;
   UnpackEvents events;
   os::extract_tree(open_directory_or_fail(path), reader, events, outcome);
+  if (staged != nullptr) staged->discard();
   end(path, outcome);
 }
 
@@ -99,13 +101,12 @@ void pack_place(const Place& place, const char* path, os::ArchiveWriter& writer,
     if (n < 0 && errno == EINTR) continue;
     error = n < 0 ? errno : os::write_exactly(whole.fd(), octets.data(), static_cast<std::size_t>(n));
   }
-  if (error != 0) whole.discard(), answer::failed(path, error);
+  if (error != 0) {
+    whole.discard();
+    answer::failed(path, error);
+  }
   static ZipReader reader(whole.fd());
-  static os::ArchiveOutcome outcome;
-  UnpackEvents events;
-  os::extract_tree(open_directory_or_fail(path), reader, events, outcome);
-  whole.discard();
-  end(path, outcome);
+  extract(path, reader, &whole);
 }
 
 }  // namespace

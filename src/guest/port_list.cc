@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -26,17 +27,10 @@ std::string_view take_word(std::string_view& text) {
   return word;
 }
 
-bool parse_number(std::string_view text, unsigned base, std::uint64_t& value) {
-  value = 0;
-  if (text.empty() || text.size() > 19) return false;
-  for (const char c : text) {
-    const unsigned digit = c >= '0' && c <= '9'   ? static_cast<unsigned>(c - '0')
-                           : c >= 'A' && c <= 'F' ? static_cast<unsigned>(c - 'A') + 10U
-                                                  : base;
-    if (digit >= base) return false;
-    value = value * base + digit;
-  }
-  return true;
+bool parse_number(std::string_view text, int base, std::uint64_t& value) {
+  const char* const end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data(), end, value, base);
+  return error == std::errc() && at == end;
 }
 
 // "0100007F:1F90": words of the address in this machine's order, then the port.

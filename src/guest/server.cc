@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "guest/posture.h"
+#include "os/atomic_file.h"
 #include "os/sys.h"
 
 namespace lmsb::guest {
@@ -118,25 +119,17 @@ void signal_tree(int cgroup, int signal) {
     }
 }
 
-// A file of the sandbox's disk that ends with its descriptor. Before Linux 6.10 an overlay has none without a name.
-UniqueFd open_unnamed_file() {
-  UniqueFd file(::open("/", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
-  if (file || errno != EOPNOTSUPP) return file;
-  constexpr const char* kName = "/.lm-sandbox-room";
-  file.reset(::open(kName, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
-  if (file) ::unlink(kName);
-  return file;
-}
-
-// A quota is no number of the file system: whether there is room, a file tells.
-bool is_disk_full() {
+// A quota is no number of the file system: on a disk of the store a file tells whether there is room.
+bool is_disk_full(bool has_quota) {
   struct statfs fs {};
   if (::statfs("/", &fs) < 0) return false;
   if (fs.f_blocks > 0 && (fs.f_bavail == 0 || (fs.f_files > 0 && fs.f_ffree == 0))) return true;
-  const UniqueFd file = open_unnamed_file();
-  if (!file) return errno == EDQUOT || errno == ENOSPC;
+  if (!has_quota) return false;
+  const UniqueFd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  os::AtomicFile probe(root.get());
+  if (const int error = probe.open(0600); error != 0) return error == EDQUOT || error == ENOSPC;
   constexpr off_t kOfAWrite = 256L * 1024;  // programs write as much at once, and are refused all of it
-  return ::fallocate(file.get(), 0, 0, kOfAWrite) < 0 && (errno == EDQUOT || errno == ENOSPC);
+  return ::fallocate(probe.fd(), 0, 0, kOfAWrite) < 0 && (errno == EDQUOT || errno == ENOSPC);
 }
 
 }  // namespace
@@ -343,7 +336,7 @@ void Server::finish(Running& command, int status, const rusage& usage) {
     exited.status = status;
     exited.tree_left = is_populated(command.cgroup.get()) ? 1 : 0;
     exited.timed_out = command.timed_out ? 1 : 0;
-    exited.disk_full = status != 0 && is_disk_full() ? 1 : 0;
+    exited.disk_full = status != 0 && is_disk_full(builder_.has_disk()) ? 1 : 0;
     const std::string_view cpu = read_cgroup_file(command.cgroup.get(), "cpu.stat", buffer);
     exited.cpu_user_us = number_of(cpu, "user_usec ");
     exited.cpu_system_us = number_of(cpu, "system_usec ");

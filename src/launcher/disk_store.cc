@@ -15,7 +15,6 @@
 #include <sys/wait.h>
 #include <utility>
 
-#include "base/ids.h"
 #include "launcher/helper_process.h"
 #include "launcher/id_pool.h"
 #include "os/btrfs.h"
@@ -28,7 +27,7 @@ namespace {
 
 namespace btrfs = os::btrfs;
 
-constexpr std::uint64_t kSmallest = 1ULL << 30;
+constexpr std::uint64_t kSmallest = 2 * DiskStore::kFloor;  // of which kFloor stays free within
 constexpr const char* kImage = "store.img";
 constexpr const char* kNewImage = "store.img.new";
 
@@ -73,8 +72,10 @@ Status make_image(int directory, const std::string& path, std::uint64_t size) {
   if (mkfs == nullptr) return cannot("the program mkfs.btrfs is missing").with_hint("apt-get install btrfs-progs");
   const std::uint64_t free = free_bytes(directory);
   const std::uint64_t bytes = (size > 0 ? size : free / 4 * 3) / 4096 * 4096;
+  if (size > 0 && bytes < kSmallest)
+    return Error(ErrorCode::invalid_argument, "a store of sandboxes' disks needs 2 GiB, and disks.store_size is less");
   if (bytes < kSmallest || free < kSmallest)
-    return cannot("less than 1.4 GiB are free in " + path).with_hint("make room, or choose another --data-dir");
+    return cannot("less than 2.7 GiB are free in " + path).with_hint("make room, or choose another --data-dir");
   UniqueFd file(::openat(directory, kNewImage, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file) return Error::from_errno(errno, "make " + path + "/" + kNewImage);
   int flags = FS_NOCOW_FL;  // on btrfs; elsewhere no such thing is needed, or known
@@ -115,8 +116,6 @@ std::unique_ptr<DIR, int (*)(DIR*)> list(int directory) {
   return {own < 0 ? nullptr : ::fdopendir(own), &::closedir};
 }
 
-bool is_id(const char* name) { return SandboxId::parse(name) || sandbox::is_snapshot_id(name); }
-
 Result<std::vector<std::string>> names_in(int directory) {
   const auto entries = list(directory);
   if (!entries) return Error::from_errno(errno, "read a directory of the store");
@@ -130,7 +129,7 @@ Result<std::vector<std::string>> names_in(int directory) {
 
 Result<std::vector<std::string>> ids_in(int directory) {
   LMSB_TRY(auto names, names_in(directory));
-  std::erase_if(names, [](const std::string& name) { return !is_id(name.c_str()); });
+  std::erase_if(names, [](const std::string& name) { return !sandbox::is_disk_id(name); });
   return names;
 }
 
@@ -170,24 +169,27 @@ Result<DiskStore> DiskStore::open(const std::string& directory, std::uint64_t si
     image = open_image();
   }
   if (!image) return Error::from_errno(errno, "open " + directory + "/" + kImage);
-  const auto give_up = [&](Error error) {
+  // Of a store that is there nothing is `unsupported`: without it, what was kept would be lost.
+  const auto give_up = [&](const Error& error) {
     if (!is_new)
-      return Error(std::move(error).with_hint("sandboxes that were kept are in " + directory + "/" + kImage));
+      return Error(ErrorCode::failed_precondition, error.message())
+          .with_hint("sandboxes that were kept are in " + directory + "/" + kImage);
     (void)::unlinkat(store.directory_.get(), kImage, 0);
     return cannot(error.message());
   };
   auto device = os::attach_loop_device(image.get());
-  if (!device.ok()) return give_up(std::move(device).error());
+  if (!device.ok()) return give_up(device.error());
   auto mounted = mount_device(device->path);
-  if (!mounted.ok()) return give_up(std::move(mounted).error());
+  if (!mounted.ok()) return give_up(mounted.error());
   store.mount_ = *std::move(mounted);
   const UniqueFd top(::openat(store.mount_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!top) return Error::from_errno(errno, "open the store");
-  LMSB_TRY(const bool is_second, btrfs::is_second_copy(top.get()));
-  if (is_second)
+  const auto is_second = btrfs::is_second_copy(top.get());
+  if (!is_second.ok()) return give_up(is_second.error());
+  if (*is_second)
     return Error(ErrorCode::failed_precondition, directory + "/" + kImage + " is mounted already, by somebody else")
         .with_hint("unmount it there: writing to it twice would destroy it");
-  LMSB_CHECK(btrfs::enable_quota(top.get()));
+  if (const Status counted = btrfs::enable_quota(top.get()); !counted.ok()) return give_up(counted.error());
   LMSB_TRY(store.fresh_, open_within(top.get(), "fresh"));
   LMSB_TRY(store.disks_, open_within(top.get(), "disks"));
   LMSB_TRY(store.snapshots_, open_within(top.get(), "snapshots"));
@@ -207,8 +209,8 @@ Status DiskStore::check_room() const {
 Status DiskStore::make(const std::string& id, std::uint64_t bytes) {
   LMSB_CHECK(check_room());
   LMSB_CHECK(btrfs::make_subvolume(fresh_.get(), id.c_str()));
-  LMSB_CHECK(limit(id, bytes));
   LMSB_TRY(const UniqueFd disk, open_disk(id));
+  LMSB_CHECK(btrfs::limit_subvolume(disk.get(), bytes));
   if (::fchown(disk.get(), kImageRangeBase, kImageRangeBase) < 0) return Error::from_errno(errno, "own the disk");
   return {};
 }
@@ -267,7 +269,7 @@ void DiskStore::remove_fresh(const std::set<std::string>& used) {
 }
 
 Result<std::string> DiskStore::next(const std::string& after) {
-  if (!is_id(after.c_str())) {
+  if (!sandbox::is_disk_id(after)) {
     LMSB_TRY(listed_, ids_in(after == sandbox::kSnapshotPrefix ? snapshots_.get() : disks_.get()));
     std::sort(listed_.begin(), listed_.end());
   }
@@ -290,8 +292,7 @@ Status DiskStore::replace(const std::string& from, const std::string& to, const 
   Status exchanged;
   if (::renameat2(moving_.get(), name.c_str(), claimed_place_of(to), to.c_str(), RENAME_EXCHANGE) < 0)
     exchanged = Error::from_errno(errno, "put the copy in its place");
-  if (::renameat(moving_.get(), name.c_str(), trash_.get(), name.c_str()) < 0 && exchanged.ok())
-    return Error::from_errno(errno, "let go of what was replaced");
+  (void)::renameat(moving_.get(), name.c_str(), trash_.get(), name.c_str());  // else the next start
   return exchanged;
 }
 
@@ -314,7 +315,7 @@ Result<GuestProcess> DiskStore::start_sync() {
 }
 
 bool DiskStore::sweep() {
-  if (sweeper_.pidfd && !reap_helper(sweeper_)) return false;
+  if (sweeper_.pidfd && !reap(sweeper_)) return false;
   if (!std::exchange(has_trash_, false)) return false;
   if (const auto names = names_in(trash_.get()); !names.ok() || names->empty()) return false;
   auto helper = fork_helper("lmsb-sweeper", directories());

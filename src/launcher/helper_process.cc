@@ -38,11 +38,11 @@ Result<GuestProcess> fork_helper(const char* name, std::vector<int> kept) {
   return process;
 }
 
-std::optional<int> reap_helper(GuestProcess& helper) {
+std::optional<int> reap(GuestProcess& process) {
   siginfo_t info{};
-  const auto pidfd = static_cast<id_t>(helper.pidfd.get());
+  const auto pidfd = static_cast<id_t>(process.pidfd.get());
   if (::waitid(kPidfd, pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0) return std::nullopt;
-  helper = GuestProcess();
+  process = GuestProcess();
   return info.si_code == CLD_EXITED ? info.si_status : EIO;
 }
 

@@ -13,7 +13,8 @@ namespace lmsb::launcher {
 // launcher's death. The parent waits for the pidfd, and reaps by it.
 Result<GuestProcess> fork_helper(const char* name, std::vector<int> kept);
 
-// The exit status of a helper that has ended, EIO of one that was killed; nothing: it has not. Reaps it.
-std::optional<int> reap_helper(GuestProcess& helper);
+// Reaps a process of the launcher's own, if it has ended: its exit status, EIO of one that was killed; nothing: it
+// runs.
+std::optional<int> reap(GuestProcess& process);
 
 }  // namespace lmsb::launcher

@@ -31,9 +31,8 @@ using guest_protocol::Setup;
 using sandbox::LauncherStep;
 using sandbox::SandboxFd;
 
-constexpr auto kPidfd = static_cast<idtype_t>(3);  // P_PIDFD
-constexpr Bytes kAnyDisk = Bytes::MiB(1);          // a change says nothing of it
-constexpr int kChannelBuffer = 212992;             // doubled by the kernel: one start request of the largest size fits
+constexpr Bytes kAnyDisk = Bytes::MiB(1);  // a change says nothing of it
+constexpr int kChannelBuffer = 212992;     // doubled by the kernel: one start request of the largest size fits
 
 std::string one_range(std::uint32_t inside, std::uint32_t outside, std::uint32_t count) {
   return std::to_string(inside) + " " + std::to_string(outside) + " " + std::to_string(count) + "\n";
@@ -195,6 +194,7 @@ void Launcher::handle_launch(const sandbox::LaunchRequest& request) {
 }
 
 void Launcher::handle_destroy(const sandbox::DestroyRequest& request) {
+  if (request.keeps_disk > 1) return refuse(request.header.request, LauncherStep::validate, EINVAL);
   const auto found = sandboxes_.find(request.serial);
   if (found == sandboxes_.end())  // it ended by itself and is gone: that is what was asked for
     return answer({request.header.request, LauncherStep::none, 0, 0, request.serial});
@@ -242,7 +242,7 @@ void Launcher::handle_changed(std::uint64_t serial) {
   const auto found = sandboxes_.find(serial);
   if (found == sandboxes_.end() || !found->second.change) return;
   Sandbox& sandbox = found->second;
-  const std::optional<int> ended = reap_helper(sandbox.change->changer);
+  const std::optional<int> ended = reap(sandbox.change->changer);
   if (!ended) return;
   const LimitChange change = *std::exchange(sandbox.change, std::nullopt);
   --changes_;
@@ -434,12 +434,7 @@ void Launcher::handle_exit(std::uint64_t serial) {
   const auto found = sandboxes_.find(serial);
   if (found == sandboxes_.end()) return;
   Sandbox& sandbox = found->second;
-  if (sandbox.guest.pidfd) {
-    siginfo_t info{};
-    const auto pidfd = static_cast<id_t>(sandbox.guest.pidfd.get());
-    if (::waitid(kPidfd, pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0) return;
-    sandbox.guest.pidfd.reset();
-  }
+  if (sandbox.guest.pidfd && !reap(sandbox.guest)) return;
   sandbox.reaped = true;
   // The daemon still reads why its sandbox ended; without one there is nobody to wait for.
   if (sandbox.released || !daemon_) give_back(serial);

@@ -89,7 +89,7 @@ class Launcher {
   void handle_limit(const sandbox::LimitRequest& request);
   void handle_disk(const sandbox::DiskRequest& request);
   void handle_copy(const sandbox::CopyRequest& request);
-  void begin_job(std::uint32_t request, const std::function<Result<GuestProcess>()>& start);
+  bool begin_job(std::uint32_t request, std::string made, const std::function<Result<GuestProcess>()>& start);
   void handle_job(std::uint64_t job);
   void refuse(std::uint32_t request, sandbox::LauncherStep step, int error);
   // Starts the change, to be answered when it has ended. Error with the errno of the answer.
@@ -136,6 +136,7 @@ class Launcher {
   struct DiskJob {
     std::uint32_t request = 0;  // to be answered
     GuestProcess helper;
+    std::string made;  // the id of what it makes, one of live_ids_ until then; "" = nothing
   };
   std::map<std::uint64_t, DiskJob> jobs_;  // copies and syncs of disks
   std::uint64_t next_job_ = 1;

@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <sys/epoll.h>
 
-#include "base/ids.h"
 #include "launcher/epoll_tag.h"
 #include "launcher/helper_process.h"
 #include "launcher/launcher.h"
@@ -21,13 +20,13 @@ namespace {
 
 Error no_such_disk() { return Error::from_errno(ENOENT, "no such disk"); }
 
-bool is_disk(const std::string& name) { return SandboxId::parse(name) || sandbox::is_snapshot_id(name); }
+using sandbox::is_disk_id;
 
 // A name that is a disk's or a snapshot's, or what the listing of them begins with.
 std::optional<std::string> name_of(const sandbox::DiskName& octets) {
   if (octets.back() != '\0') return std::nullopt;
   const std::string name = octets.data();
-  if (!name.empty() && name != sandbox::kSnapshotPrefix && !is_disk(name)) return std::nullopt;
+  if (!name.empty() && name != sandbox::kSnapshotPrefix && !is_disk_id(name)) return std::nullopt;
   return name;
 }
 
@@ -84,9 +83,10 @@ void Launcher::handle_disk(const sandbox::DiskRequest& request) {
   using Operation = sandbox::LauncherOperation;
   switch (request.header.operation) {
     case Operation::next_disk: return tell_next(number, *name);
-    case Operation::sync_disks: return begin_job(number, [this] { return store_->start_sync(); });
+    case Operation::sync_disks: (void)begin_job(number, "", [this] { return store_->start_sync(); }); return;
     case Operation::settle_disk: return tell(settle_disk(*name));
-    case Operation::claim_disk: return tell(store_ && is_disk(*name) ? store_->claim(*name) : Status(no_such_disk()));
+    case Operation::claim_disk:
+      return tell(store_ && is_disk_id(*name) ? store_->claim(*name) : Status(no_such_disk()));
     case Operation::sweep_disks:
       if (store_) store_->remove_fresh(live_ids_);
       tell({});
@@ -95,14 +95,14 @@ void Launcher::handle_disk(const sandbox::DiskRequest& request) {
     case Operation::remove_disk: break;
     default: return refuse(number, LauncherStep::validate, EINVAL);
   }
-  if (!is_disk(*name)) return refuse(number, LauncherStep::validate, EINVAL);
+  if (!is_disk_id(*name)) return refuse(number, LauncherStep::validate, EINVAL);
   if (live_ids_.contains(*name)) return refuse(number, LauncherStep::disk, EBUSY);
   tell(store_ ? store_->remove(*name) : Status());
   sweep();
 }
 
 void Launcher::tell_weight(std::uint32_t request, const std::string& id) {
-  const auto held = store_ && is_disk(id) ? store_->held_bytes(id) : Result<std::uint64_t>(no_such_disk());
+  const auto held = store_ && is_disk_id(id) ? store_->held_bytes(id) : Result<std::uint64_t>(no_such_disk());
   if (!held.ok()) return refuse(request, LauncherStep::disk, held.error().sys_errno());
   answer({request, LauncherStep::none, 0, 0, *held});
 }
@@ -121,19 +121,20 @@ void Launcher::handle_copy(const sandbox::CopyRequest& request) {
   const std::uint32_t number = request.header.request;
   const auto from = name_of(request.from);
   const auto to = name_of(request.to);
-  if (!from || !to || !is_disk(*from) || !is_disk(*to) || *from == *to)
+  if (!from || !to || !is_disk_id(*from) || !is_disk_id(*to) || *from == *to || request.replaces > 1)
     return refuse(number, LauncherStep::validate, EINVAL);
   if (live_ids_.contains(*to)) return refuse(number, LauncherStep::disk, EBUSY);
   const auto replace = request.replaces == 1 ? DiskStore::Replace::yes : DiskStore::Replace::no;
-  begin_job(number, [&] { return store_->start_copy(*from, *to, replace); });
+  if (begin_job(number, *to, [&] { return store_->start_copy(*from, *to, replace); })) live_ids_.insert(*to);
 }
 
-// To be answered when the helper has ended.
-void Launcher::begin_job(std::uint32_t request, const std::function<Result<GuestProcess>()>& start) {
-  if (!store_) return refuse(request, LauncherStep::disk, ENOENT);
-  if (jobs_.size() >= sandbox::kMaxDiskJobs) return refuse(request, LauncherStep::disk, EAGAIN);
+// To be answered when the helper has ended; until then nobody else gets what it makes. False: it was refused.
+bool Launcher::begin_job(std::uint32_t request, std::string made, const std::function<Result<GuestProcess>()>& start) {
+  const auto refused = [&](int error) { return refuse(request, LauncherStep::disk, error), false; };
+  if (!store_) return refused(ENOENT);
+  if (jobs_.size() >= sandbox::kMaxDiskJobs) return refused(EAGAIN);
   auto helper = start();
-  if (!helper.ok()) return refuse(request, LauncherStep::disk, helper.error().sys_errno());
+  if (!helper.ok()) return refused(helper.error().sys_errno());
   epoll_event event{};
   event.events = EPOLLIN;
   const std::uint64_t job = next_job_++;
@@ -141,17 +142,19 @@ void Launcher::begin_job(std::uint32_t request, const std::function<Result<Guest
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, helper->pidfd.get(), &event) < 0) {
     const int error = errno;
     (void)sys::pidfd_send_signal(helper->pidfd.get(), SIGKILL);  // reaped with the launcher
-    return refuse(request, LauncherStep::disk, error);
+    return refused(error);
   }
-  jobs_[job] = {request, *std::move(helper)};
+  jobs_[job] = {request, *std::move(helper), std::move(made)};
+  return true;
 }
 
 void Launcher::handle_job(std::uint64_t job) {
   const auto found = jobs_.find(job);
   if (found == jobs_.end()) return;
-  const std::optional<int> ended = reap_helper(found->second.helper);
+  const std::optional<int> ended = reap(found->second.helper);
   if (!ended) return;
   const std::uint32_t request = found->second.request;
+  live_ids_.erase(found->second.made);
   jobs_.erase(found);
   *ended == 0 ? answer({request}) : refuse(request, LauncherStep::disk, *ended);
   store_->expect_trash();  // what was replaced

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "launcher/helper_process.h"
 #include "os/message_socket.h"
 #include "os/sys.h"
 
@@ -163,10 +164,7 @@ void MountDesk::handle_offer(Receiver& receiver) {
 void MountDesk::handle_end(std::uint64_t id) {
   const auto found = receivers_.find(id);
   if (found == receivers_.end()) return;
-  siginfo_t info{};
-  const auto pidfd = static_cast<id_t>(found->second.process.process.pidfd.get());
-  if (::waitid(static_cast<idtype_t>(3 /* P_PIDFD */), pidfd, &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0)
-    receivers_.erase(found);
+  if (reap(found->second.process.process)) receivers_.erase(found);
 }
 
 // A killed receiver can stay for as long as its caller's own file server makes it wait; it counts until it is gone.

@@ -7,10 +7,8 @@
 #include <endian.h>
 #include <linux/btrfs.h>
 #include <linux/btrfs_tree.h>
-#include <linux/magic.h>
 #include <string>
 #include <sys/ioctl.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "os/files.h"
@@ -49,11 +47,6 @@ std::string text_of(const unsigned char* uuid) {
 }
 
 }  // namespace
-
-bool is_btrfs(int directory) {
-  struct statfs fs {};
-  return ::fstatfs(directory, &fs) == 0 && static_cast<std::uint32_t>(fs.f_type) == BTRFS_SUPER_MAGIC;
-}
 
 Status enable_quota(int directory) {
   if (control_quota(directory, kEnableSimpleQuota) || control_quota(directory, BTRFS_QUOTA_CTL_ENABLE)) return {};

@@ -1,13 +1,11 @@
 #pragma once
 // btrfs: subvolumes and what they may hold, by the kernel's own requests (btrfs-ioctl(5)); no program is called.
-// Thin functions that block as the file system does. All need CAP_SYS_ADMIN but is_btrfs().
+// Thin functions that block as the file system does. All need CAP_SYS_ADMIN.
 #include <cstdint>
 
 #include "base/result.h"
 
 namespace lmsb::os::btrfs {
-
-bool is_btrfs(int directory);
 
 // Turns on the counting of what each subvolume holds: as simple quotas where the kernel has them (Linux 6.7), else as
 // quota groups, which make snapshots of many files slow. Already on is fine.

@@ -1,17 +1,17 @@
 #pragma once
-// Ids of snapshots: "snp_" and 20 characters of [a-z0-9]. Pure.
-#include <algorithm>
+// Ids of snapshots: "snp_" and an id like a sandbox's. A disk's id is a sandbox's or a snapshot's. Pure.
 #include <string_view>
+
+#include "base/ids.h"
 
 namespace lmsb::sandbox {
 
 constexpr std::string_view kSnapshotPrefix = "snp_";
 
 inline bool is_snapshot_id(std::string_view text) {
-  const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  if (text.size() != kSnapshotPrefix.size() + 20 || !text.starts_with(kSnapshotPrefix)) return false;
-  text.remove_prefix(kSnapshotPrefix.size());
-  return std::all_of(text.begin(), text.end(), fits);
+  return text.starts_with(kSnapshotPrefix) && SandboxId::parse(text.substr(kSnapshotPrefix.size()));
 }
+
+inline bool is_disk_id(std::string_view text) { return SandboxId::parse(text) || is_snapshot_id(text); }
 
 }  // namespace lmsb::sandbox

@@ -1,4 +1,7 @@
 // PATCH /v1/sandboxes/{id}, POST .../pause, .../resume, .../stop, .../start, GET .../stats.
+#include <array>
+#include <utility>
+
 #include "server/sandbox_fields.h"
 #include "server/v1_fields.h"
 #include "server/v1_routes.h"
@@ -35,27 +38,11 @@ io::Task<http::Response> update(Control& control, Call call) {
   co_return http::Response::json(200, sandbox_text(info));
 }
 
-io::Task<http::Response> pause(Control& control, Call call) {
-  std::string id = call.request.params["id"];
-  LMSB_CO_TRY(const auto info, co_await control.pause(std::move(call.who), std::move(id)));
-  co_return http::Response::json(200, sandbox_text(info));
-}
+using Move = io::Task<control::SandboxInfo> (Control::*)(control::Principal, std::string);
 
-io::Task<http::Response> resume(Control& control, Call call) {
+io::Task<http::Response> move(Control& control, Move to, Call call) {
   std::string id = call.request.params["id"];
-  LMSB_CO_TRY(const auto info, co_await control.resume(std::move(call.who), std::move(id)));
-  co_return http::Response::json(200, sandbox_text(info));
-}
-
-io::Task<http::Response> stop(Control& control, Call call) {
-  std::string id = call.request.params["id"];
-  LMSB_CO_TRY(const auto info, co_await control.stop(std::move(call.who), std::move(id)));
-  co_return http::Response::json(200, sandbox_text(info));
-}
-
-io::Task<http::Response> start(Control& control, Call call) {
-  std::string id = call.request.params["id"];
-  LMSB_CO_TRY(const auto info, co_await control.start(std::move(call.who), std::move(id)));
+  LMSB_CO_TRY(const auto info, co_await (control.*to)(std::move(call.who), std::move(id)));
   co_return http::Response::json(200, sandbox_text(info));
 }
 
@@ -80,10 +67,12 @@ io::Task<http::Response> stats(Control& control, Call call) {
 
 void add_lifecycle_routes(RouteTable& table, Control& control) {
   table.add("PATCH", "/v1/sandboxes/{id}", [&control](Call call) { return update(control, std::move(call)); });
-  table.add("POST", "/v1/sandboxes/{id}/pause", [&control](Call call) { return pause(control, std::move(call)); });
-  table.add("POST", "/v1/sandboxes/{id}/resume", [&control](Call call) { return resume(control, std::move(call)); });
-  table.add("POST", "/v1/sandboxes/{id}/stop", [&control](Call call) { return stop(control, std::move(call)); });
-  table.add("POST", "/v1/sandboxes/{id}/start", [&control](Call call) { return start(control, std::move(call)); });
+  constexpr std::array<std::pair<const char*, Move>, 4> kMoves = {
+      {{"pause", &Control::pause}, {"resume", &Control::resume}, {"stop", &Control::stop}, {"start", &Control::start}}};
+  for (const auto& [name, to] : kMoves) {
+    const auto answer = [&control, move_to = to](Call call) { return move(control, move_to, std::move(call)); };
+    table.add("POST", "/v1/sandboxes/{id}/" + std::string(name), answer);
+  }
   table.add("GET", "/v1/sandboxes/{id}/stats", [&control](Call call) { return stats(control, std::move(call)); });
 }
 

@@ -82,6 +82,7 @@ io::Task<http::Response> list(Control& control, Call call) {
   std::string sandbox = query["sandbox"];
   if (!sandbox.empty()) {  // by name, or by the id of one that may be gone
     const auto found = control.get(call.who, sandbox);
+    if (!found.ok() && found.error().code() != ErrorCode::not_found) co_return found.error();
     if (found.ok()) sandbox = found->id;
   }
   const auto page = control.snapshots().list(call.who, sandbox, limit, query["cursor"]);

@@ -32,6 +32,12 @@ Error error_of(int code, const std::string& path, const std::string& what, const
   }
 }
 
+// Makes `path` for its owner alone, if it is not there.
+Status make_private(const std::string& path, int how) {
+  const UniqueFd made(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | how, 0600));
+  return made ? Status() : Status(Error::from_errno(errno, "open " + path));
+}
+
 }  // namespace
 
 Database::Database(Database&& o) noexcept
@@ -47,8 +53,8 @@ Error Database::error(const std::string& what) const {
 
 Result<Database> Database::open(const std::string& path, std::span<const char* const> migrations) {
   // For its owner alone, and so is the log beside it, which SQLite makes like the file.
-  const UniqueFd made(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!made) return Error::from_errno(errno, "open " + path);
+  // Closed before SQLite opens it: closing any descriptor of a file gives up all locks that the process has on it.
+  LMSB_CHECK(make_private(path, 0));
   sqlite3* db = nullptr;
   constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
   const int opened = ::sqlite3_open_v2(path.c_str(), &db, kFlags, nullptr);
@@ -88,6 +94,7 @@ Status Database::migrate(std::span<const char* const> migrations) {
     const std::string copy = path_ + ".before-" + std::to_string(newest);
     std::error_code ignored;
     std::filesystem::remove(copy, ignored);  // of an upgrade that did not end well
+    LMSB_CHECK(make_private(copy, O_EXCL));  // SQLite fills an empty file, and would make one that all may read
     LMSB_TRY(Statement copying, prepare("VACUUM INTO ?1"));
     LMSB_CHECK(copying.bind(copy).finish());
   }
@@ -116,13 +123,13 @@ Statement& Statement::bind(std::string_view text) {
   // An empty view may have no address, which SQLite would take for NULL.
   const char* at = text.empty() ? "" : text.data();
   const int done = ::sqlite3_bind_text64(statement_.get(), ++bound_, at, text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
-  if (done != SQLITE_OK) failed_ = done;
+  if (failed_ == SQLITE_OK) failed_ = done;
   return *this;
 }
 
 Statement& Statement::bind(std::int64_t number) {
   const int done = ::sqlite3_bind_int64(statement_.get(), ++bound_, number);
-  if (done != SQLITE_OK) failed_ = done;
+  if (failed_ == SQLITE_OK) failed_ = done;
   return *this;
 }
 
@@ -133,7 +140,7 @@ Statement& Statement::bind_null() {
 
 Result<bool> Statement::step() {
   column_ = 0;
-  if (failed_ != 0) return database_->error("use");
+  if (failed_ != SQLITE_OK) return error_of(failed_, database_->path(), "use", ::sqlite3_errstr(failed_));
   const int stepped = ::sqlite3_step(statement_.get());
   if (stepped == SQLITE_ROW) return true;
   if (stepped == SQLITE_DONE) return false;

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -83,5 +84,18 @@ class Statement {
   int column_ = 0;
   int failed_ = 0;
 };
+
+// All rows that `sql` asks for, each as `read` reads it.
+template <class Row>
+Result<std::vector<Row>> all_of(Database& database, std::string_view sql, Result<Row> (*read)(Statement&)) {
+  LMSB_TRY(Statement rows, database.prepare(sql));
+  std::vector<Row> all;
+  LMSB_TRY(bool more, rows.step());
+  while (more) {
+    LMSB_TRY(all.emplace_back(), read(rows));
+    LMSB_TRY(more, rows.step());
+  }
+  return all;
+}
 
 }  // namespace lmsb::store

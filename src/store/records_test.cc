@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <gmock/gmock.h>
 
@@ -98,6 +100,19 @@ TEST_F(RecordsTest, OneProcessHasItAtATime) {
   EXPECT_EQ(second.error().code(), ErrorCode::already_exists);
 }
 
+TEST_F(RecordsTest, AnotherProcessIsKeptOutToo) {
+  const auto table = Records::open(path_);
+  ASSERT_TRUE(table.ok());
+  const pid_t other = ::fork();
+  if (other == 0) {
+    const auto second = Records::open(path_);
+    ::_exit(!second.ok() && second.error().code() == ErrorCode::already_exists ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(other, &status, 0), other);
+  EXPECT_EQ(status, 0);
+}
+
 TEST_F(RecordsTest, AFileThatIsNoDatabaseIsRefusedAndLeftAsItIs) {
   std::ofstream(path_)
       << "something else, long enough to be read as the header of a database, and then some more of it";
@@ -127,6 +142,7 @@ TEST_F(RecordsTest, AnUpgradeIsOneStepAndKeepsACopyOfWhatWas) {
   auto upgraded = Database::open(path_, kSecond);  // fails if the broken one had left its table
   ASSERT_TRUE(upgraded.ok()) << upgraded.error().message();
   EXPECT_FALSE(upgraded->is_new());
+  EXPECT_EQ(std::filesystem::status(path_ + ".before-2").permissions(), std::filesystem::perms(0600));
   auto copy = Database::open(path_ + ".before-2", kFirst);
   ASSERT_TRUE(copy.ok()) << copy.error().message();
   auto rows = copy->prepare("SELECT x FROM a");

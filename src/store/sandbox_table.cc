@@ -58,14 +58,7 @@ Status SandboxTable::erase(const std::string& id) {
 }
 
 Result<std::vector<SandboxRow>> SandboxTable::all() {
-  LMSB_TRY(Statement rows, database_->prepare("SELECT * FROM sandboxes ORDER BY id"));
-  std::vector<SandboxRow> all;
-  LMSB_TRY(bool more, rows.step());
-  while (more) {
-    LMSB_TRY(all.emplace_back(), read_row(rows));
-    LMSB_TRY(more, rows.step());
-  }
-  return all;
+  return all_of(*database_, "SELECT * FROM sandboxes ORDER BY id", read_row);
 }
 
 }  // namespace lmsb::store

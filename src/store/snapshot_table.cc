@@ -42,14 +42,7 @@ Status SnapshotTable::erase(const std::string& id) {
 }
 
 Result<std::vector<SnapshotRow>> SnapshotTable::all() {
-  LMSB_TRY(Statement rows, database_->prepare("SELECT * FROM snapshots ORDER BY id"));
-  std::vector<SnapshotRow> all;
-  LMSB_TRY(bool more, rows.step());
-  while (more) {
-    LMSB_TRY(all.emplace_back(), read_row(rows));
-    LMSB_TRY(more, rows.step());
-  }
-  return all;
+  return all_of(*database_, "SELECT * FROM snapshots ORDER BY id", read_row);
 }
 
 }  // namespace lmsb::store

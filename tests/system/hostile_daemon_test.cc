@@ -1,6 +1,7 @@
 // Plays a daemon that has been taken over and holds the launcher's socket: whatever it sends, it gains nothing beyond
 // sandboxes that look like every other.
 #include <filesystem>
+#include <map>
 #include <poll.h>
 #include <random>
 #include <sys/sysinfo.h>
@@ -180,19 +181,24 @@ class WithAStore : public LauncherTest {
     return answer.error;
   }
   int ask_copy(std::string_view from, std::string_view to, std::uint32_t replaces = 0) {
-    sandbox::CopyRequest request{{LauncherOperation::copy_disk, 4}};
+    send_copy(4, from, to, replaces);
+    ReceivedFds none;
+    return receive(none).error;
+  }
+  void send_copy(std::uint32_t number, std::string_view from, std::string_view to, std::uint32_t replaces) {
+    sandbox::CopyRequest request{{LauncherOperation::copy_disk, number}};
     std::copy_n(from.begin(), from.size(), request.from.begin());
     std::copy_n(to.begin(), to.size(), request.to.begin());
     request.replaces = replaces;
     send_raw(&request, sizeof request);
-    ReceivedFds none;
-    return receive(none).error;
   }
-  void destroy(std::uint64_t serial, std::uint32_t keeps_disk) {
+  int destroy(std::uint64_t serial, std::uint32_t keeps_disk) {
     const sandbox::DestroyRequest request{{LauncherOperation::destroy, 5}, serial, keeps_disk, 0};
     send_raw(&request, sizeof request);
     ReceivedFds none;
-    EXPECT_EQ(receive(none).request, 5U);
+    const auto answer = receive(none);
+    EXPECT_EQ(answer.request, 5U);
+    return answer.error;
   }
 
   std::string listed_;
@@ -212,6 +218,7 @@ TEST_F(WithAStore, NamesOnlyWhatIsAnId) {
   EXPECT_EQ(ask_copy("../aaaaaaaaaaaaaaaaaa", "baaaaaaaaaaaaaaaaaaa"), EINVAL);
   EXPECT_EQ(ask_copy("aaaaaaaaaaaaaaaaaaaa", ""), EINVAL);
   EXPECT_EQ(ask_copy("aaaaaaaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaaaaaa", 1), EINVAL);
+  EXPECT_EQ(ask_copy("aaaaaaaaaaaaaaaaaaaa", "baaaaaaaaaaaaaaaaaaa", 2), EINVAL);
   EXPECT_EQ(ask_copy("aaaaaaaaaaaaaaaaaaaa", "baaaaaaaaaaaaaaaaaaa"), ENOENT);
   EXPECT_EQ(ask_disk(LauncherOperation::claim_disk, "aaaaaaaaaaaaaaaaaaaa"), ENOENT);
   EXPECT_EQ(ask_disk(LauncherOperation::settle_disk, "aaaaaaaaaaaaaaaaaaaa"), ENOENT);
@@ -230,12 +237,13 @@ TEST_F(WithAStore, NeverHasOneDiskInTwoSandboxesOrGivesAwayOneThatLives) {
   EXPECT_EQ(ask_disk(LauncherOperation::remove_disk, plan.id.data()), EBUSY);
   EXPECT_EQ(ask_copy("snp_aaaaaaaaaaaaaaaaaaaa", plan.id.data(), 1), EBUSY);
   EXPECT_EQ(ask_disk(LauncherOperation::sweep_disks, ""), 0);
-  destroy(serial, 1);
+  EXPECT_EQ(destroy(serial, 2), EINVAL);
+  EXPECT_EQ(destroy(serial, 1), 0);
   EXPECT_EQ(ask(plan).error, EEXIST);  // a fresh one over what is there
   EXPECT_EQ(ask_disk(LauncherOperation::next_disk, ""), 0);
   EXPECT_EQ(listed_, plan.id.data());
   const ReceivedFds second = launch(again);
-  destroy(answer_.serial, 0);
+  EXPECT_EQ(destroy(answer_.serial, 0), 0);
   EXPECT_EQ(ask(again).error, ENOENT);
   EXPECT_EQ(ask_disk(LauncherOperation::next_disk, ""), 0);
   EXPECT_EQ(listed_, "");
@@ -248,7 +256,7 @@ TEST_F(WithAStore, KeepsWhatWasClaimedAndSweepsWhatWasNot) {
     const ReceivedFds fds = launch(*plan);
     const int error = plan == &claimed ? ask_disk(LauncherOperation::claim_disk, plan->id.data()) : 0;
     EXPECT_EQ(error, 0);
-    destroy(answer_.serial, 1);
+    EXPECT_EQ(destroy(answer_.serial, 1), 0);
   }
   EXPECT_EQ(ask_copy(claimed.id.data(), "snp_aaaaaaaaaaaaaaaaaaaa"), 0);
   EXPECT_EQ(ask_copy(claimed.id.data(), "snp_aaaaaaaaaaaaaaaaaaaa"), EEXIST);
@@ -265,6 +273,24 @@ TEST_F(WithAStore, KeepsWhatWasClaimedAndSweepsWhatWasNot) {
   sandbox::LaunchPlan existing = claimed;
   existing.disk = guest_protocol::Disk::existing;
   const ReceivedFds fds = launch(existing);
+}
+
+TEST_F(WithAStore, MakesOneCopyOfAName) {
+  const sandbox::LaunchPlan plan = plan_on(guest_protocol::Disk::fresh);
+  const ReceivedFds fds = launch(plan);
+  EXPECT_EQ(ask_disk(LauncherOperation::claim_disk, plan.id.data()), 0);
+  // Both lie in the socket when it looks: the second is read before the end of the first can be.
+  ASSERT_EQ(::kill(child_, SIGSTOP), 0);
+  for (const std::uint32_t number : {11U, 12U}) send_copy(number, plan.id.data(), "snp_aaaaaaaaaaaaaaaaaaaa", 0);
+  ASSERT_EQ(::kill(child_, SIGCONT), 0);
+  std::map<std::uint32_t, int> errors;
+  for (int i = 0; i < 2; ++i) {
+    ReceivedFds none;
+    const auto answer = receive(none);
+    errors[answer.request] = answer.error;
+  }
+  EXPECT_EQ(errors, (std::map<std::uint32_t, int>{{11, 0}, {12, EBUSY}}));
+  EXPECT_EQ(ask_disk(LauncherOperation::remove_disk, "snp_aaaaaaaaaaaaaaaaaaaa"), 0);  // held no longer
 }
 
 TEST_F(HostileDaemon, CannotMountADirectoryThatNobodyHandedOver) {

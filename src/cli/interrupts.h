@@ -7,8 +7,8 @@
 namespace lmsb::cli {
 
 // From construction to destruction SIGINT makes a descriptor readable. A second one that comes before clear() ends the
-// program as SIGTERM does: it works where nobody looks at the first. One at a time, before
-// other threads begin; never blocks.
+// program as SIGTERM does: it works where nobody looks at the first. One at a time, before other threads begin; never
+// blocks.
 class Interrupts {
  public:
   Interrupts();

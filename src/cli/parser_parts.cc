@@ -48,7 +48,8 @@ void add_life_flags(FlagSet& flags, LifeTexts& texts) {
   flags.value("--timeout", "DURATION", texts.timeout, "Its life, from now on: 30m, 7d, or none");
   flags.value("--idle", "DURATION", texts.idle, "How long it may stand unused");
   flags.value("--on-timeout", "delete|stop|pause", texts.on_timeout, "At the end of its life (default delete)");
-  flags.value("--on-idle", "stop|pause|delete", texts.on_idle, "When unused for so long (default stop)");
+  flags.value("--on-idle", "stop|pause|delete", texts.on_idle,
+              "When unused for so long (default stop, or pause without a disk that stays)");
 }
 
 Result<LifeFlags> life_flags(const LifeTexts& texts) {

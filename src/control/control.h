@@ -61,7 +61,7 @@ struct SandboxInfo {
   Limits limits;
   std::string egress_mode = "none";
   std::string profile = "user";
-  bool keeps_disk = false;             // it can be stopped, and started again with what it wrote
+  bool keeps_disk = false;             // it can be stopped and, without mounts, started again with what it wrote
   std::vector<std::string> isolation;  // the layers in force: "user_namespace", "seccomp", "landlock:7", ...
 };
 
@@ -162,7 +162,7 @@ struct HealthReport {
 
 class ProcessService;   // control/process_service.h
 class SnapshotService;  // control/snapshot_service.h
-class CommandStream;    // the same
+class CommandStream;    // control/process_service.h
 class Files;            // control/files.h
 class PortService;      // control/port_service.h
 

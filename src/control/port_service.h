@@ -23,10 +23,12 @@ class PortService {
   virtual ~PortService() = default;
 
   // A connection to what listens on `port`. The sandbox is in use as long as it lives; it ends with the sandbox.
-  // Errors: sandbox_not_found, sandbox_paused, invalid_port, too_many_port_connections, port_not_listening (the hint
-  // says what listens), port_timeout, port_no_answer, sandbox_lost, sandbox_busy.
+  // Errors: sandbox_not_found, sandbox_ambiguous, sandbox_paused, sandbox_stopped, disk_lost, sandbox_lost,
+  // sandbox_busy, invalid_port, too_many_port_connections, port_not_listening (the hint says what listens),
+  // port_timeout, port_no_answer, deadline_exceeded (its guest does not answer), cancelled.
   virtual io::Task<io::HeldSocket> connect(Principal who, std::string sandbox, std::uint16_t port) = 0;
-  // What listens, ordered by port. Errors, beside those of the sandbox: port_list_failed.
+  // What listens, ordered by port. Errors, beside those of the sandbox and of starting a command in it:
+  // too_many_port_connections, port_list_failed, deadline_exceeded.
   virtual io::Task<std::vector<ListeningPort>> list(Principal who, std::string sandbox) = 0;
 };
 

@@ -41,8 +41,8 @@ struct KeptSandbox {
   std::shared_ptr<const ImageDefaults> defaults;
   std::shared_ptr<Life> life;
   std::optional<Life::Clock::time_point> told_end;  // what info.expires_at says
-  // Set while it is being paused, stopped or started, or its limits are being changed: who wants to change its state as
-  // well waits for it, and looks again.
+  // Set while it is being paused, stopped or started, its limits are being changed, or its disk is being copied or put
+  // back: who wants to do one of these as well waits for it, and looks again.
   std::shared_ptr<Move> moving;
 
   // The state that it is in: its guest may have ended.

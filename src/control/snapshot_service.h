@@ -12,21 +12,30 @@ class SnapshotService {
  public:
   virtual ~SnapshotService() = default;
 
+  // What returns a Task, once begun, goes on when who waits goes away, unless the daemon ends meanwhile. Errors of
+  // each: sandbox_busy (16 are on their way for one caller; or, of what copies, too many in all), launcher_lost,
+  // cancelled.
+
   // Of one that runs, its processes stand still for the moment of copying, which the answer tells; what they wrote
   // before is in it. Errors, beside sandbox_not_found and sandbox_ambiguous: disk_not_kept, disk_lost, invalid_name,
-  // too_many_snapshots, pause_failed, store_full.
+  // too_many_snapshots, pause_failed, sandbox_lost, store_full, deadline_exceeded (copying took two minutes), and those
+  // of the ledger.
   virtual io::Task<SnapshotInfo> take(Principal who, std::string sandbox, std::string name) = 0;
   // At most `limit` (1..1000) a page, ordered by creation; of one sandbox unless `sandbox`, an id, is "".
   virtual SnapshotPage list(const Principal& who, const std::string& sandbox, std::size_t limit,
                             const std::string& cursor) const = 0;
-  // Errors: snapshot_not_found.
+  // Errors, of remove() too: snapshot_not_found.
   virtual Result<SnapshotInfo> get(const Principal& who, const std::string& id) const = 0;
   virtual io::Task<void> remove(Principal who, std::string id) = 0;
   // `count` sandboxes (1 to kMaxForks) on copies of its disk, all of one moment, each with an identity of its own, with
-  // its labels, limits and life. All or none. Errors: those of take() and of creating.
+  // its labels, limits and life. All or none, unless the daemon ends meanwhile. Errors: those of take(), but for a
+  // snapshot's name and number, and of creating.
   virtual io::Task<std::vector<SandboxInfo>> fork(Principal who, std::string sandbox, std::size_t count) = 0;
-  // Its disk is again what it was in the snapshot, which must be one of its own (snapshot_of_another). Its processes
-  // end; it runs again if it did. Cut short, it is as before or as in the snapshot.
+  // Its disk is again what it was in the snapshot, which must be one of its own. Its processes end; it runs again if it
+  // ran or was paused. Cut short, the disk is as before or as in the snapshot. Errors, beside sandbox_not_found and
+  // sandbox_ambiguous: snapshot_not_found, snapshot_of_another, disk_not_kept, disk_lost, and of one that is to run
+  // again mounts_not_kept, image_changed and image_not_found, before anything has ended; store_full, deadline_exceeded,
+  // sandbox_not_running (somebody else started it meanwhile), and those of starting it.
   virtual io::Task<SandboxInfo> roll_back(Principal who, std::string sandbox, std::string snapshot) = 0;
 
   static constexpr std::size_t kMaxSnapshots = 10'000;

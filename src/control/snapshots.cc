@@ -74,7 +74,8 @@ io::Task<void> Snapshots::take_over(std::vector<store::SnapshotRow> rows) {
   const Fleet::Claiming claiming(parts_.fleet);
   for (store::SnapshotRow& row : rows) {
     const std::string id = row.id;
-    const Status claimed = there.erase(id) > 0 ? Status() : co_await parts_.fleet.claim_disk(claiming, id);
+    Status claimed;
+    if (there.erase(id) == 0) claimed = co_await parts_.fleet.claim_disk(claiming, id);
     if (!claimed.ok() && claimed.error().slug() != "disk_lost") co_return claimed;
     if (!claimed.ok()) log_.log(LogLevel::warning, "snapshot.lost", {{"id", id}});
     enter(std::move(row));

@@ -39,7 +39,7 @@ class Snapshots final : public SnapshotService {
     // Makes a sandbox on a copy of the origin's disk.
     std::function<io::Task<SandboxInfo>(Principal who, CreateSandbox request, Origin origin)> create;
     std::function<io::Task<void>(Principal who, std::string id)> remove;  // a sandbox
-    // Whether one could be started on its disk, if it were stopped. Errors: mounts_not_kept, image_changed.
+    // Whether one could be started on its disk, if it were stopped. Errors: mounts_not_kept, image_changed, ...
     std::function<Status(const KeptSandbox& sandbox)> can_start;
   };
   // All references outlive it and its tasks.
@@ -49,8 +49,8 @@ class Snapshots final : public SnapshotService {
   // from it (snapshot_not_found). A copy without a row stays, without an owner.
   io::Task<void> take_over(std::vector<store::SnapshotRow> rows);
 
-  // A sandbox on a copy of the disk in the snapshot that the request names. Errors: snapshot_not_found, image_changed,
-  // and those of creating.
+  // A sandbox on a copy of the disk in the snapshot that the request names. Errors: snapshot_not_found, disk_lost
+  // (nothing but its copy is known), image_changed, mounts_not_kept, sandbox_busy, and those of creating.
   io::Task<SandboxInfo> create_from(Principal who, CreateSandbox request);
 
   io::Task<SnapshotInfo> take(Principal who, std::string sandbox, std::string name) override;

@@ -1,6 +1,6 @@
 #pragma once
 // Port records: what the program `ports` writes to its stdout, one for each socket that listens for TCP connections.
-// All of it comes from a sandbox: the daemon parses it like network input (control/port_records.h).
+// All of it comes from a sandbox: the daemon parses it like network input.
 #include <array>
 #include <cstdint>
 

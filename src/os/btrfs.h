@@ -17,8 +17,9 @@ Status make_subvolume(int parent, const char* name);
 Status limit_subvolume(int subvolume, std::uint64_t bytes);
 // What the subvolume held, as its limit counts, at the file system's last commit: they come 30 s apart, or sooner.
 Result<std::uint64_t> held_bytes(int subvolume);
-// A copy of the subvolume `from`, as it is at this moment, named `name` in `parent`: it shares what both have, and its
-// limit counts what it writes itself. Waits for what was written in `from` to reach the disk.
+// A copy of the subvolume `from`, as it is at this moment, named `name` in `parent`. It shares what both have: with
+// simple quotas that counts for whichever wrote it, with quota groups for both. Waits for what was written in `from` to
+// reach the disk.
 Status copy_subvolume(int from, int parent, const char* name);
 // What was written anywhere in the file system is on its disk.
 Status sync(int directory);

@@ -190,17 +190,24 @@ class Pages(unittest.TestCase):
     def help(self, *words):
         return subprocess.run([PROGRAM, *words, "--help"], stdout=subprocess.PIPE, check=True, text=True).stdout
 
-    def test_have_no_warning(self):
+    def test_there_is_one_for_every_command(self):
         self.assertGreater(len(self.pages), 30)
+
+    def test_have_no_warning_of_mandoc(self):
+        if not shutil.which("mandoc"):
+            self.skipTest("mandoc is not installed: apt-get install mandoc")
         for page in self.pages:
-            if shutil.which("mandoc"):
-                said = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], stdout=subprocess.PIPE, text=True).stdout
-                # A page is the same whenever it is made.
-                self.assertEqual([line for line in said.splitlines() if "missing date" not in line], [])
-            if shutil.which("man"):
-                done = subprocess.run(["man", "--warnings", "-l", page], env={**os.environ, "LC_ALL": "C.UTF-8", "MANPAGER": "cat"},
-                                      capture_output=True, text=True)
-                self.assertEqual((done.returncode, done.stderr), (0, ""))
+            said = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], stdout=subprocess.PIPE, text=True).stdout
+            # A page is the same whenever it is made.
+            self.assertEqual([line for line in said.splitlines() if "missing date" not in line], [])
+
+    def test_have_no_warning_of_man(self):
+        if not shutil.which("man"):
+            self.skipTest("man is not installed: apt-get install man-db")
+        for page in self.pages:
+            done = subprocess.run(["man", "--warnings", "-l", page], env={**os.environ, "LC_ALL": "C.UTF-8", "MANPAGER": "cat"},
+                                  capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_say_all_that_the_help_says(self):
         program = self.read(self.dir / "man1/lm-sandbox.1")

@@ -262,6 +262,68 @@ class Sandboxes(ClientTest):
                     client.recv(1)  # until it goes
 
 
+class Disks(ClientTest):
+    def setUp(self):
+        missing = [line for line in self.daemon.log_text().splitlines() if "disks cannot be kept here" in line]
+        if missing:
+            self.skipTest(missing[0])
+        self.addCleanup(self.assert_nothing_is_left)
+        self.box = self.deleted(Sandbox.create(client=self.client))
+        self.box.files.write("a", "kept")
+
+    def assert_nothing_is_left(self):
+        self.assertEqual(list(Sandbox.list(client=self.client)), [])
+        self.assertEqual(self.client.call("GET", "/v1/snapshots")["data"], [])
+
+    def deleted(self, box):
+        """The same, deleted at the end of the test."""
+        self.addCleanup(box.delete)
+        return box
+
+    def snapshot(self, **fields):
+        taken = self.box.snapshot(**fields)
+        self.addCleanup(self.client.call, "DELETE", f"/v1/snapshots/{taken}")
+        return taken
+
+    def test_what_was_written_is_there_when_a_stopped_one_is_started_again(self):
+        process = self.box.start("sleep 1050")
+        self.box.stop()
+        self.assertEqual(self.box.info.state, "stopped")
+        self.no_process("sleep", "1050")
+        self.refused(Conflict, "sandbox_stopped", self.box.exec, "true")
+        self.box.start_again()
+        self.assertEqual((self.box.info.state, self.box.refresh().state), ("running", "running"))
+        self.assertEqual(self.box.files.read_text("a"), "kept")
+        self.refused(NotFound, "process_not_found", process.refresh)
+
+    def test_one_that_is_made_from_a_snapshot_has_what_was_there_then(self):
+        taken = self.snapshot(name="first")
+        self.assertEqual(self.client.call("GET", f"/v1/snapshots/{taken}")["name"], "first")
+        self.box.files.write("a", "later")
+        copy = self.deleted(Sandbox.create(snapshot=taken, client=self.client))
+        self.assertEqual((copy.files.read_text("a"), self.box.files.read_text("a")), ("kept", "later"))
+        self.refused(NotFound, "snapshot_not_found", Sandbox.create, snapshot="snp_nothing", client=self.client)
+
+    def test_each_fork_has_its_files_and_goes_its_own_way(self):
+        forks = [self.deleted(fork) for fork in self.box.fork(2)]
+        self.assertEqual(len({self.box.id, *(fork.id for fork in forks)}), 3)
+        for fork in forks:
+            self.assertEqual((fork.info.state, fork.files.read_text("a")), ("running", "kept"))
+            fork.files.write("a", fork.id)
+        self.assertEqual([fork.files.read_text("a") for fork in forks], [fork.id for fork in forks])
+        self.assertEqual(self.box.files.read_text("a"), "kept")
+
+    def test_a_rollback_takes_back_what_came_later(self):
+        taken = self.snapshot()
+        self.box.files.write("a", "later")
+        self.box.files.write("b", "later")
+        self.box.rollback(taken)
+        self.assertEqual(self.box.info.state, "running")
+        self.assertEqual((self.box.files.read_text("a"), self.box.files.exists("b")), ("kept", False))
+        other, = map(self.deleted, self.box.fork())
+        self.refused(InvalidRequest, "snapshot_of_another", other.rollback, taken)
+
+
 class Streams(BoxTest):
     def test_every_event_comes_in_its_turn_and_the_verdict_last(self):
         process_of_its_own = "mkfifo gate; echo a; read x < gate; printf '\\377' >&2; exit 4"

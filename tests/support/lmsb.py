@@ -1,5 +1,6 @@
 """What the system tests share: a daemon of their own, HTTP to it, and a count of what sandboxes leave on the machine."""
 import atexit
+import contextlib
 import fcntl
 import http.client
 import json
@@ -47,6 +48,14 @@ def require_image(name):
         raise unittest.SkipTest(f"{checked.stderr.splitlines()[0]}: lm-sandbox-tool image build {name} --data-dir {TEST_DATA}")
 
 
+def remove_shared_disks():
+    """What daemons of TEST_DATA have kept there, which all tests share for its images alone; never a mounted store."""
+    store = str((TEST_DATA / "disks" / "store.img").resolve())
+    wait_until(lambda: store not in loop_files(), f"the end of the mount of {store}")
+    for kept in ("disks", "state"):
+        shutil.rmtree(TEST_DATA / kept, ignore_errors=True)
+
+
 class Answer:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -59,7 +68,7 @@ class Daemon:
     """`lm-sandbox serve` on a free port with directories of its own; ends with the `with` block, and with the test when
     that is killed. `is_private`: so does the daemon of a command, which settles nothing for later ones."""
 
-    shares_disks = False  # with daemons before it
+    shares_disks = False  # with daemons before and after it
 
     def __init__(self, *flags, data_dir=None, env=None, is_private=True):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lmsb-test-"))
@@ -72,9 +81,7 @@ class Daemon:
         self.log = None
 
     def start(self):
-        if self.data_dir == TEST_DATA and not self.shares_disks:  # which all tests share for its images alone
-            for kept in ("disks", "state"):
-                shutil.rmtree(TEST_DATA / kept, ignore_errors=True)
+        self.forget_disks()
         read, write = os.pipe()
         command = [BIN / "lm-sandbox", "serve", "--listen", "127.0.0.1:0", "--ssh-listen", "off", "--data-dir", self.data_dir,
                    "--run-dir", self.run_dir, "--ready-fd", str(write), *self.flags]
@@ -93,6 +100,10 @@ class Daemon:
         host, port = self.ready["http"][0].rsplit(":", 1)
         self.host, self.port = host, int(port)
         return self
+
+    def forget_disks(self):
+        if self.data_dir == TEST_DATA and not self.shares_disks:
+            remove_shared_disks()
 
     def log_text(self):
         return (self.dir / "log").read_text(errors="replace")
@@ -114,6 +125,7 @@ class Daemon:
     def __exit__(self, *_):
         self.stop()
         shutil.rmtree(self.dir, ignore_errors=True)
+        self.forget_disks()
 
     def request(self, method, path, body=None, headers=None, timeout=150):
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
@@ -229,7 +241,11 @@ def mounts_of_ours():
 
 def loop_files():
     """The files of the machine's loop devices: the store of a daemon is one."""
-    return sorted(file.read_text().strip() for file in pathlib.Path("/sys/block").glob("loop*/loop/backing_file"))
+    found = []
+    for file in pathlib.Path("/sys/block").glob("loop*/loop/backing_file"):
+        with contextlib.suppress(OSError):  # it has been given back
+            found.append(file.read_text().strip())
+    return sorted(found)
 
 
 def leftovers():

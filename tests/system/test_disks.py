@@ -52,6 +52,7 @@ def kill_everything(daemon):
 
 class DiskTest(unittest.TestCase):
     image = "base"
+    is_private = True
 
     @classmethod
     def setUpClass(cls):
@@ -60,7 +61,7 @@ class DiskTest(unittest.TestCase):
 
     def setUp(self):
         self.before = lmsb.leftovers()
-        self.daemon = lmsb.Daemon()
+        self.daemon = lmsb.Daemon(is_private=self.is_private)
         self.daemon.data_dir.mkdir()
         linked = subprocess.run(["cp", "-al", lmsb.TEST_DATA / "images", self.daemon.data_dir], capture_output=True, check=False)
         if linked.returncode != 0:  # of another file system
@@ -454,20 +455,27 @@ class AfterARestart(DiskTest):
         self.assertEqual((self.state(kept), self.state(gone)), ("stopped", 404))
         self.assertNotIn(gone, disks_of(self.daemon))
 
-    def test_a_store_that_was_away_for_one_start_is_there_again(self):
+    def snapshots(self):
+        return [one["id"] for one in self.daemon.request("GET", "/v1/snapshots").json()["data"]]
+
+    def test_a_store_that_was_away_for_one_start_is_there_again_with_its_snapshots(self):
         sandbox = self.create()
         self.output(sandbox, "echo kept >~/a")
+        snapshot = self.do(sandbox, "snapshot").json()
         self.daemon.stop()
         store = self.daemon.data_dir / "disks" / "store.img"
         away = store.with_name("away")
         store.rename(away)
         self.daemon.start()
-        self.assertEqual(self.state(sandbox), "lost")
+        self.assertEqual((self.state(sandbox), self.snapshots()), ("lost", [snapshot["id"]]))
+        self.refused(self.daemon.post("/v1/sandboxes", {"snapshot": snapshot["id"]}), 404, "snapshot_not_found")
         self.daemon.stop()
         away.rename(store)
         self.daemon.start()
+        self.assertEqual(self.snapshots(), [snapshot["id"]])
         self.move(sandbox, "start", "running")
-        self.assertEqual(self.output(sandbox, "cat ~/a"), "kept\n")
+        copy = self.create(snapshot=snapshot["id"])
+        self.assertEqual([self.output(one, "cat ~/a") for one in (sandbox, copy)], ["kept\n"] * 2)
 
     def test_without_its_database_no_disk_is_removed(self):
         kept, gone = self.create(), self.create()
@@ -487,10 +495,11 @@ class AfterARestart(DiskTest):
         self.daemon.stop()
         database = self.daemon.data_dir / "state" / "sandboxes.db"
         database.write_bytes(b"damaged " * 1000)
+        another = lmsb.Daemon(data_dir=self.daemon.data_dir)  # which removes its own directory when it does not start
         with self.assertRaises(RuntimeError) as refused:
-            self.daemon.start()
+            another.start()
         self.assertIn(str(database), str(refused.exception))
-        self.assertEqual(database.read_bytes(), b"damaged " * 1000) if database.exists() else None
+        self.assertEqual(database.read_bytes(), b"damaged " * 1000)
 
     def test_one_whose_disk_was_removed_is_lost(self):
         sandbox = self.create()

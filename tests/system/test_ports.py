@@ -108,10 +108,7 @@ class ByPath(PortsTest):
     def test_says_nothing_of_the_caller_but_where_it_is(self):
         said = self.get("/", headers={"Authorization": "Bearer secret", "X-API-Key": "secret", "Cookie": "a=secret",
                                       "X-Access-Token": "secret", "X-Preview-Token": "secret", "Connection": "X-Hop",
-                                      "X-Hop": "secret", "TE": "trailers", "X-Mine": "kept", "X-Forwarded-For": "9.9.9.9"})
-        if said.status == 401:  # two keys were sent, which the doors take for none
-            said = self.get("/", headers={"Cookie": "a=secret", "X-Access-Token": "secret", "X-Preview-Token": "secret",
-                                          "Connection": "X-Hop", "X-Hop": "secret", "TE": "trailers", "X-Mine": "kept"})
+                                      "X-Hop": "secret", "TE": "trailers", "X-Mine": "kept"})
         text = said.body.decode()
         self.assertEqual(said.status, 200, text)
         self.assertNotIn("secret", text)
@@ -506,7 +503,7 @@ class Tokens(PortsTest):
         api = ["curl", "-sS", "-i", *given, "-b", f"lmsb_preview={token}",
                f"http://127.0.0.1:{self.daemon.port}{self.by_path('/')}?lmsb_preview={token}"]
         said = subprocess.run(api, capture_output=True, user=MEMBER, group=MEMBER, extra_groups=[], timeout=30).stdout
-        self.assertIn(b"401", said)
+        self.assertIn(b"HTTP/1.1 401 ", said)
 
     def test_are_forged_by_nobody_and_end(self):
         link = self.preview()

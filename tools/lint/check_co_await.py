@@ -21,6 +21,7 @@ CLANG_QUERY = "clang-query-14"
 ADVICE = {
     "capturing-lambda-temporary": "name the lambda first, then std::move it in",
     "aggregate-temporary": "name the struct first, then std::move it in",
+    "conditional-wait": "wait in an if statement, not in ?:",
     "capturing-coroutine-lambda": "a lambda that is a coroutine captures nothing: pass parameters by value",
 }
 BINDING = re.compile(r'^(/.*:\d+):\d+: note: "(.*)" binds here')

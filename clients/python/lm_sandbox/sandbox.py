@@ -57,7 +57,7 @@ class SandboxInfo:
 
 @dataclass(frozen=True)
 class Stats:
-    """What a sandbox uses now. `max_memory_bytes` is the most so far, `cpu_ms` and `oom_kills` are since it was made."""
+    """What a sandbox uses now. `max_memory_bytes` is the most so far, `cpu_ms` and `oom_kills` since it was made."""
 
     state: str = ""
     memory_bytes: int = 0
@@ -93,12 +93,13 @@ class Sandbox:
         return self.info.name
 
     @classmethod
-    def create(cls, *, name: str | None = None, image: str | None = None, snapshot: str | None = None, limits: f.LimitsLike | None = None,
-               cwd: str | None = None, user: str | None = None, env: Mapping[str, str] | None = None,
-               labels: Mapping[str, str] | None = None, runtime: str | None = None,
-               egress: Mapping[str, Any] | None = None, mounts: Sequence[Mapping[str, Any]] | None = None,
-               timeout: float | None = None, idle: float | None = None, on_timeout: str | None = None,
-               on_idle: str | None = None, client: Client | None = None) -> Sandbox:
+    def create(cls, *, name: str | None = None, image: str | None = None, snapshot: str | None = None,
+               limits: f.LimitsLike | None = None, cwd: str | None = None, user: str | None = None,
+               env: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None,
+               runtime: str | None = None, egress: Mapping[str, Any] | None = None,
+               mounts: Sequence[Mapping[str, Any]] | None = None, timeout: float | None = None,
+               idle: float | None = None, on_timeout: str | None = None, on_idle: str | None = None,
+               client: Client | None = None) -> Sandbox:
         """Makes a sandbox. `cwd`, `user` and `env` are those of commands that name none; `limits` are for all of its
         commands together, by default 4 GiB (at most half the memory), all CPUs, 1024 and 10 GiB.
 
@@ -108,9 +109,10 @@ class Sandbox:
 
         Each creation has an Idempotency-Key: where the answer is lost on its way, the same request is sent again for up
         to 10 s, and the daemon answers with the sandbox that it has already made, not with a second one."""
-        asked = f.given(name=name, image=image, snapshot=snapshot, limits=f.limits(limits), cwd=cwd, user=user, runtime=runtime,
-                        env=None if env is None else dict(env), labels=None if labels is None else dict(labels),
-                        egress=egress, mounts=mounts, **_life(timeout, idle, on_timeout, on_idle))
+        asked = f.given(name=name, image=image, snapshot=snapshot, limits=f.limits(limits), cwd=cwd, user=user,
+                        runtime=runtime, env=None if env is None else dict(env),
+                        labels=None if labels is None else dict(labels), egress=egress, mounts=mounts,
+                        **_life(timeout, idle, on_timeout, on_idle))
         client = client or default_client()
         return cls(SandboxInfo.of(_create(client, asked)), client, deletes=True)
 
@@ -148,10 +150,11 @@ class Sandbox:
         self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/resume"))
 
     def stop(self) -> None:
-        """Kills its processes and keeps its disk. Until start() nothing starts in it: Conflict, sandbox_stopped."""
+        """Kills its processes and keeps its disk. Until start_again() nothing starts in it: Conflict,
+        sandbox_stopped."""
         self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/stop"))
 
-    def start(self) -> None:
+    def start_again(self) -> None:
         """Lets a stopped one run again, with everything that was written."""
         self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/start"))
 
@@ -165,7 +168,8 @@ class Sandbox:
         return [Sandbox(SandboxInfo.of(fields), self._client, deletes=True) for fields in made]
 
     def rollback(self, snapshot: str) -> None:
-        """Puts its disk back to what it was in one of its snapshots. Its processes are killed; it runs again if it did."""
+        """Puts its disk back to what it was in one of its snapshots. Its processes are killed; it runs again if it
+        did."""
         self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/rollback", {"snapshot": snapshot}))
 
     def update(self, *, labels: Mapping[str, str | None] | None = None, timeout: float | None = None,

@@ -40,10 +40,19 @@ Task<int> bad_lambda_coroutine(int n) {
   auto f = [n]() -> Task<int> { co_return co_await take(Options()) + n; };  // expect: capturing-coroutine-lambda
   co_return co_await f();
 }
+Task<int> bad_branch(bool asks) {
+  const int n = asks ? co_await take(Options()) : 0;  // expect: conditional-wait
+  co_return n;
+}
 
 Task<int> named_lambda(std::string s) {
   auto size = [s] { return int(s.size()); };
   co_return co_await call(std::move(size));
+}
+Task<int> waits_in_an_if(bool asks) {
+  int n = 0;
+  if (asks) n = co_await take(Options());
+  co_return n > 1 ? n : 1;
 }
 Task<int> named_aggregate() {
   Options options{.name = "x", .count = 1};

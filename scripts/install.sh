@@ -40,7 +40,7 @@ case "${1:-}" in
       "$prefix/share/man/man5/lm-sandbox.toml.5"
     as_root rm -f "$prefix/bin/lm-sandbox" "${programs[@]/#/$prefix/lib/lm-sandbox/}"
     [ ! -d "$prefix/lib/lm-sandbox" ] || as_root rmdir "$prefix/lib/lm-sandbox"
-    printf 'removed from %s; images and models stay in /var/lib/lm-sandbox\n' "$prefix"
+    printf 'removed from %s; images, models and sandboxes stay in /var/lib/lm-sandbox, and those that run go on\n' "$prefix"
     ;;
   *) die "install.sh install | uninstall" ;;
 esac

@@ -41,4 +41,10 @@ std::string rfc3339_in(std::chrono::milliseconds ahead) {
   return rfc3339(time);
 }
 
+std::uint64_t boottime_ms() {
+  timespec time{};
+  ::clock_gettime(CLOCK_BOOTTIME, &time);
+  return static_cast<std::uint64_t>(time.tv_sec) * 1000 + static_cast<std::uint64_t>(time.tv_nsec) / 1'000'000;
+}
+
 }  // namespace lmsb

@@ -1,6 +1,7 @@
 #pragma once
 // Wall-clock time as users see it.
 #include <chrono>
+#include <cstdint>
 #include <string>
 
 namespace lmsb {
@@ -9,5 +10,8 @@ namespace lmsb {
 std::string rfc3339_now();
 // The same of the moment that is so far ahead.
 std::string rfc3339_in(std::chrono::milliseconds ahead);
+
+// Since the machine was started, its sleep counted (CLOCK_BOOTTIME).
+std::uint64_t boottime_ms();
 
 }  // namespace lmsb

@@ -42,6 +42,10 @@ int main(int argc, char** argv) {
       options.die_with_parent = true;
       continue;
     }
+    if (name == "--stop-sandboxes") {
+      options.sandboxes_stay = false;
+      continue;
+    }
     if (i + 1 >= argc) return usage("missing value of " + name);
     const std::string value = argv[++i];
     if (name == "--data-dir")

@@ -360,8 +360,8 @@ Result<AnyCommand> parse_serve(const Words& words) {
   flags.value("--log-format", "text|json", text, "How events are written to stderr (default text)");
   flags.value("--ready-fd", "N", text, "Descriptor that gets one line of JSON when ready");
   flags.flag("--offline", set, "Nothing beyond loopback and named upstreams");
-  flags.flag("--stop-sandboxes", set, "Processes in sandboxes end with the daemon (always so today); disks stay");
-  flags.flag("--die-with-parent", set, "The daemon ends with the program that started it");
+  flags.flag("--stop-sandboxes", set, "Processes in sandboxes end with the daemon; disks stay");
+  flags.flag("--die-with-parent", set, "The daemon ends with the program that started it, and its sandboxes with it");
   return HelpCommand{flags.help()};
 }
 

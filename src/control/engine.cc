@@ -100,9 +100,10 @@ Limits Engine::created_defaults() {
 
 io::Task<void> Engine::prepare() {
   if (!options_.ledger.empty()) {
-    const Heirs heirs{fleet_, registry_, ledger_, lifecycle_, snapshots_};
-    LMSB_CO_CHECK(co_await take_over_sandboxes(loop_, heirs, log_));
+    const Heirs heirs{fleet_, registry_, ledger_, lifecycle_, processes_, snapshots_, log_};
+    LMSB_CO_CHECK(co_await take_over_sandboxes(loop_, heirs));
   }
+  lifecycle_.watch_lives();
   LMSB_CO_TRY(const auto image, images_.find(""));
   PoolKind one_shot;
   one_shot.image = image.name;
@@ -370,7 +371,13 @@ io::Always<void> Engine::drain() {
   ready_ = false;
   for (auto& [id, sandbox] : registry_.take_all()) {
     if (!sandbox.handle) continue;
+    if (sandbox.handle->stays()) {
+      sandbox.handle->leave();
+      continue;
+    }
     sandbox.handle->end();  // whoever waits in it lets go of it
+    sandbox.info.state = SandboxState::stopped;
+    if (sandbox.info.keeps_disk) ledger_.put_later(sandbox);
     const auto end = sandbox.info.keeps_disk ? SandboxEvent::Kind::stopped : SandboxEvent::Kind::removed;
     lifecycle_.tell(end, sandbox, "daemon");
   }

@@ -134,6 +134,7 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Fleet:
   }
   const KeptSandbox* added = *entered;
   if (keeps_disk) added->handle->keep_disk();
+  Lifecycle::let_stay(*added);
   log_.log(LogLevel::info, "sandbox.created", {{"id", added->info.id}, {"image", added->info.image}, {"by", who.name}});
   lifecycle_.tell(SandboxEvent::Kind::created, *added, who.name);
   co_return added->describe();

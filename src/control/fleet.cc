@@ -18,6 +18,7 @@ using Disk = sandbox::LauncherClient::Disk;
 
 constexpr std::uint32_t kMaxFailuresInARow = 3;  // then the pool rests until somebody launches with success
 
+constexpr std::chrono::minutes kTakeUpLimit{10};  // for a guest that may have little processor time
 constexpr std::chrono::seconds kPlaceLimit{60};
 constexpr std::chrono::seconds kJobLimit{120};  // for the launcher to copy a disk, or to sync them
 
@@ -138,10 +139,15 @@ void Fleet::handle(sandbox::LauncherClient::Answer answer) {
 void Fleet::release(std::uint64_t serial, Disk disk) {
   held_.erase(serial);
   auto request = client_.send_destroy(serial, disk);
-  if (!request.ok()) return;  // a launcher that is gone takes its sandboxes with it
+  if (!request.ok()) return;  // a launcher that is gone takes its sandboxes with it, or leaves them to the next one
   send_rest();
   destroy_requests_[*request] = serial;
   ++destroying_;
+}
+
+void Fleet::forget(std::uint64_t serial) {
+  held_.erase(serial);
+  changed_.notify_all();
 }
 
 io::Task<Fleet::Handle> Fleet::launch(sandbox::SandboxSpec spec) {
@@ -165,6 +171,18 @@ io::Task<Fleet::Handle> Fleet::launch_and_wait(sandbox::SandboxSpec spec) {
   LMSB_CO_TRY(const sandbox::LaunchPlan plan, sandbox::plan(spec));
   LMSB_CO_TRY(const std::uint32_t request, client_.send_launch(plan));
   send_rest();
+  LMSB_CO_TRY(auto handle, co_await stand(request, spec, SandboxHandle::Guest::fresh, deadline));
+  if (spec.disk != guest_protocol::Disk::none) keeps_disks_ = handle->has_disk();
+  if (spec.disk == guest_protocol::Disk::existing || spec.disk == guest_protocol::Disk::copied) {
+    LMSB_CO_CHECK(client_.send_settle_disk(handle->id()));  // its answer says nothing
+    send_rest();
+  }
+  launch_seconds_.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  co_return handle;
+}
+
+io::Task<Fleet::Handle> Fleet::stand(std::uint32_t request, sandbox::SandboxSpec spec, SandboxHandle::Guest guest,
+                                     io::Deadline deadline, std::uint64_t* serial) {
   const auto pending = std::make_shared<Pending>(loop_);
   pending->disk = SandboxHandle::disk_of(spec);
   pending_[request] = pending;
@@ -177,16 +195,34 @@ io::Task<Fleet::Handle> Fleet::launch_and_wait(sandbox::SandboxSpec spec) {
   }
   if (!pending->answer->ok()) co_return std::move(*pending->answer).error();
   held_.insert((*pending->answer)->serial);
-  if (spec.disk != guest_protocol::Disk::none) keeps_disks_ = (*pending->answer)->has_disk;
-  SandboxHandle::Release give_back = [this](std::uint64_t serial, Disk disk) { release(serial, disk); };
-  auto handle = std::make_unique<SandboxHandle>(loop_, spec, *std::move(*pending->answer), std::move(give_back));
+  if (serial != nullptr) *serial = (*pending->answer)->serial;
+  SandboxHandle::Release give_back = [this](std::uint64_t ended, std::optional<Disk> disk) {
+    disk ? release(ended, *disk) : forget(ended);
+  };
+  auto handle = std::make_unique<SandboxHandle>(loop_, spec, *std::move(*pending->answer), guest, std::move(give_back));
   LMSB_CO_TRY(const auto ready, co_await handle->channel().wait_ready(deadline));
   handle->landlock_abi = ready.landlock_abi;
-  if (spec.disk == guest_protocol::Disk::existing || spec.disk == guest_protocol::Disk::copied) {
-    LMSB_CO_CHECK(client_.send_settle_disk(handle->id()));  // its answer says nothing
-    send_rest();
-  }
-  launch_seconds_.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  co_return handle;
+}
+
+io::Task<Fleet::Handle> Fleet::take_up(std::string id, std::string image) {
+  const auto parsed = SandboxId::parse(id);
+  if (!parsed) co_return Error(ErrorCode::internal, "a sandbox's id is malformed");
+  if (launcher_gone_) co_return launcher_gone();
+  LMSB_CO_TRY(const std::uint32_t request, client_.send_take_up(id));
+  send_rest();
+  sandbox::SandboxSpec spec;
+  spec.id = *parsed;
+  spec.image = std::move(image);
+  spec.lifetime = sandbox::Lifetime::kept;
+  spec.disk = guest_protocol::Disk::existing;
+  ++in_flight_;
+  std::uint64_t serial = 0;
+  auto handle =
+      co_await stand(request, std::move(spec), SandboxHandle::Guest::held, io::Deadline::in(kTakeUpLimit), &serial);
+  --in_flight_;
+  changed_.notify_all();
+  if (!handle.ok() && serial != 0) LMSB_CO_CHECK(co_await wait_destroyed(serial));
   co_return handle;
 }
 
@@ -316,18 +352,24 @@ io::Task<void> Fleet::sync_disks(const DiskPlace&) {
   co_return co_await disk_job(std::move(request));
 }
 
-io::Task<std::string> Fleet::next_disk(std::string after) {
+io::Task<std::string> Fleet::next(SendNext send_next, std::string after) {
   if (launcher_gone_) co_return launcher_gone();
-  LMSB_CO_TRY(const std::uint32_t request, client_.send_next_disk(after));
+  LMSB_CO_TRY(const std::uint32_t request, (client_.*send_next)(after));
   auto answer = co_await answer_to(request);
   if (!answer.ok()) co_return std::move(answer).error();
   co_return std::move(answer->disk);
 }
 
 io::Task<std::set<std::string>> Fleet::list_disks(std::string prefix) {
+  return list(&sandbox::LauncherClient::send_next_disk, std::move(prefix));
+}
+
+io::Task<std::set<std::string>> Fleet::list_left() { return list(&sandbox::LauncherClient::send_next_left, ""); }
+
+io::Task<std::set<std::string>> Fleet::list(SendNext send_next, std::string from) {
   std::set<std::string> there;
-  for (std::string id = std::move(prefix);;) {
-    LMSB_CO_TRY(id, co_await next_disk(std::move(id)));
+  for (std::string id = std::move(from);;) {
+    LMSB_CO_TRY(id, co_await next(send_next, std::move(id)));
     if (id.empty()) co_return there;
     there.insert(id);
   }

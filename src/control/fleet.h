@@ -44,6 +44,10 @@ class Fleet {
 
   // A fresh sandbox, nothing prepared. Errors name the step that failed.
   io::Task<Handle> launch(sandbox::SandboxSpec spec);
+  // Those that run since an earlier daemon, and that nobody has taken up yet.
+  io::Task<std::set<std::string>> list_left();
+  // One of them, with its guest's word that it stands. Errors: not_found, and those of a launch; it has ended then.
+  io::Task<Handle> take_up(std::string id, std::string image);
   // A sandbox of a kind, prepared if there is one. While enough are left the pool is filled up only when a sandbox has
   // ended: whoever has just taken one needs the processors for its command.
   io::Task<Handle> take(PoolKind kind);
@@ -113,6 +117,7 @@ class Fleet {
   std::size_t prepared() const;  // sandboxes ready in the pool
   // Whether disks of kept sandboxes may outlive them here; nothing: none has been launched yet.
   std::optional<bool> keeps_disks() const { return keeps_disks_; }
+  bool is_draining() const { return draining_; }
   std::size_t destroying() const { return destroying_; }
 
  private:
@@ -137,9 +142,12 @@ class Fleet {
   static io::Always<void> flush(Fleet* fleet);
   void handle(sandbox::LauncherClient::Answer answer);
   void release(std::uint64_t serial, sandbox::LauncherClient::Disk disk);
+  void forget(std::uint64_t serial);
   // The answer to a request that has been sent.
   io::Task<sandbox::LaunchedSandbox> answer_to(std::uint32_t request, io::Deadline deadline = io::Deadline::never());
-  io::Task<std::string> next_disk(std::string after);
+  using SendNext = Result<std::uint32_t> (sandbox::LauncherClient::*)(const std::string& after);
+  io::Task<std::set<std::string>> list(SendNext send_next, std::string from);
+  io::Task<std::string> next(SendNext send_next, std::string after);
   io::Task<void> disk_job(Result<std::uint32_t> request);
   io::Task<void> tell(Result<std::uint32_t> request);  // that has been sent, or could not be
   void refill();
@@ -147,6 +155,9 @@ class Fleet {
   void do_chores_later();
   static io::Always<void> prepare(Fleet* fleet, Pool* pool);
   io::Task<Handle> launch_and_wait(sandbox::SandboxSpec spec);
+  // Of a launch that has been asked for. `serial`: what the launcher made, if it did.
+  io::Task<Handle> stand(std::uint32_t request, sandbox::SandboxSpec spec, SandboxHandle::Guest guest,
+                         io::Deadline deadline, std::uint64_t* serial = nullptr);
 
   boost::asio::io_context& loop_;
   sandbox::LauncherClient client_;

@@ -1,5 +1,6 @@
 #include "control/ledger.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -57,6 +58,8 @@ store::SandboxRow row_of(const KeptSandbox& sandbox) {
   row.at_idle = to_string(info.life.at_idle);
   if (const auto end = sandbox.life->end()) row.ends_at_ms = calendar_ms(*end);
   row.has_mounts = sandbox.has_mounts;
+  row.state = to_string(info.state);
+  row.processes_at_start = sandbox.made_with.processes;
   return row;
 }
 
@@ -74,6 +77,7 @@ KeptSandbox sandbox_of(store::SandboxRow row) {
   info.life = life_of(row);
   info.keeps_disk = true;
   sandbox.made_with = info.limits;
+  sandbox.made_with.processes = std::max(row.processes_at_start, info.limits.processes);
   sandbox.owner = std::move(row.owner);
   sandbox.has_mounts = row.has_mounts;
   sandbox.defaults = std::make_shared<const ImageDefaults>(

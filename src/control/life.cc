@@ -55,6 +55,11 @@ void Life::resume(Clock::time_point now) {
   if (limits_.at_timeout != AtLimit::remove) timeout_from_ = now;
 }
 
+void Life::go_on(Clock::time_point now) {
+  is_suspended_ = false;
+  last_use_ = now;
+}
+
 std::optional<Life::Clock::time_point> Life::end() const {
   const bool is_suspended = is_suspended_ && limits_.at_timeout != AtLimit::remove;
   if (limits_.timeout.count() == 0 || is_suspended) return std::nullopt;

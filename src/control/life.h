@@ -61,6 +61,8 @@ class Life {
   void suspend() { is_suspended_ = true; }
   // It runs again: what was suspended begins anew.
   void resume(Clock::time_point now = Clock::now());
+  // It has run all the time, for an earlier daemon.
+  void go_on(Clock::time_point now = Clock::now());
   // It could not be paused or stopped: that is not due for a minute.
   void put_off(Clock::time_point now = Clock::now()) { no_pause_before_ = now + kPutOff; }
   static constexpr std::chrono::seconds kPutOff{60};

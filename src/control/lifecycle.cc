@@ -68,6 +68,42 @@ void Lifecycle::begin(KeptSandbox& sandbox, const LifeLimits& limits) {
   watch_over(sandbox);
 }
 
+// What stands still and was not paused stands still because the daemon ended in the middle of copying its disk, or of
+// pausing it.
+Status Lifecycle::take_up(KeptSandbox& sandbox, std::shared_ptr<SandboxHandle> handle, bool is_paused) {
+  if (!is_paused) LMSB_CHECK(handle->resume());
+  if (handle->channel().is_closed())
+    return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
+  sandbox.handle = std::move(handle);
+  hear(sandbox);
+  sandbox.move_to(SandboxState::running);
+  if (is_paused) {
+    sandbox.move_to(SandboxState::paused);
+  } else {
+    sandbox.life->go_on();
+  }
+  watch_over(sandbox);
+  return {};
+}
+
+void Lifecycle::note_stopped(const KeptSandbox& sandbox) {
+  parts_.save(sandbox);
+  note_change(SandboxEvent::Kind::stopped, sandbox, "daemon");
+}
+
+void Lifecycle::watch_lives() {
+  may_watch_ = true;
+  if (next_look_ != Clock::time_point::max() && !std::exchange(is_watching_, true)) io::spawn(loop_, watch(this));
+}
+
+// While there is no daemon nobody pauses it, and nobody counts its idle time.
+void Lifecycle::let_stay(const KeptSandbox& sandbox) {
+  if (!sandbox.handle || !sandbox.handle->stays()) return;
+  const auto end = sandbox.life->limits().at_timeout == AtLimit::pause ? std::nullopt : sandbox.life->end();
+  const auto left = end ? std::chrono::ceil<milliseconds>(*end - Life::Clock::now()) : milliseconds(0);
+  sandbox.handle->stay(end ? std::max(left, milliseconds(1)) : milliseconds(0));
+}
+
 void Lifecycle::hear(const KeptSandbox& sandbox) {
   const std::weak_ptr<Lifecycle*> weak = self_;
   sandbox.handle->channel().on_closed([weak, id = sandbox.info.id] {
@@ -78,6 +114,7 @@ void Lifecycle::hear(const KeptSandbox& sandbox) {
 // What the sandbox says of its life follows; the same end is the same text each time.
 void Lifecycle::watch_over(KeptSandbox& sandbox) {
   look_again_by(*sandbox.life);
+  let_stay(sandbox);
   sandbox.info.life = sandbox.life->limits();
   const auto end = sandbox.life->end();
   if (end == sandbox.told_end) return;
@@ -181,7 +218,7 @@ void Lifecycle::look_again_by(const Life& life) {
   if (!next || *next >= next_look_) return;
   next_look_ = *next;
   earlier_.notify_all();
-  if (!std::exchange(is_watching_, true)) io::spawn(loop_, watch(this));
+  if (may_watch_ && !std::exchange(is_watching_, true)) io::spawn(loop_, watch(this));
 }
 
 // Cancelled, and then without looking at `self` again, when that is gone.

@@ -56,6 +56,15 @@ class Lifecycle {
   // Errors: invalid_life, too_many_labels, limit_fixed, limit_out_of_bounds, limit_in_use, sandbox_not_running (limits
   // of a failed one); nothing has been changed then.
   io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes);
+  // Of one that has run on since an earlier daemon.
+  // `is_paused`: as its last daemon left it. Errors: sandbox_lost (its guest has ended meanwhile).
+  Status take_up(KeptSandbox& sandbox, std::shared_ptr<SandboxHandle> handle, bool is_paused);
+  // One that ran when an earlier daemon ended, and does not any more.
+  void note_stopped(const KeptSandbox& sandbox);
+  // From now on what comes due is done; before, what an earlier daemon left is taken up.
+  void watch_lives();
+  // Its disk stays, and it does too when the daemon ends, until the end of its life.
+  static void let_stay(const KeptSandbox& sandbox);
   // Of one whose life has been set, or has changed: what it says of it, and when it comes due.
   void watch_over(KeptSandbox& sandbox);
   // Whoever has it changes the sandbox's state, or copies its disk, alone.
@@ -114,6 +123,7 @@ class Lifecycle {
   boost::asio::io_context& loop_;
   Parts parts_;
   Logger& log_;
+  bool may_watch_ = false;
   bool is_watching_ = false;
   std::map<std::string, std::size_t> limiting_;  // by who asked: updates of limits that have not ended
   Clock::time_point next_look_ = Clock::time_point::max();

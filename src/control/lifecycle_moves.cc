@@ -59,6 +59,7 @@ io::Task<void> Lifecycle::pause_now(std::string id, std::string by) {
   }
   sandbox->life->suspend();
   watch_over(*sandbox);
+  parts_.save(*sandbox);
   note_change(SandboxEvent::Kind::paused, *sandbox, by);
   co_return Status();
 }
@@ -80,6 +81,7 @@ io::Task<SandboxInfo> Lifecycle::resume(Principal who, std::string id_or_name) {
   sandbox->move_to(SandboxState::running);
   sandbox->life->resume();
   watch_over(*sandbox);
+  parts_.save(*sandbox);
   note_change(SandboxEvent::Kind::resumed, *sandbox, who.name);
   co_return sandbox->describe();
 }

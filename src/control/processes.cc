@@ -50,16 +50,65 @@ std::variant<std::string, Argv> shortened(const std::variant<std::string, Argv>&
   return shown;
 }
 
-ProcessInfo describe(const std::string& sandbox, const StartProcess& request, const guest_client::StartSpec& spec) {
-  ProcessInfo info;
-  info.id = create_prefixed_id("prc_");
-  info.sandbox_id = sandbox;
-  info.cmd = shortened(request.command.cmd);
-  info.cwd = spec.cwd;
-  info.has_stdin = spec.keep_stdin || request.terminal;
-  info.has_terminal = request.terminal.has_value();
-  info.timeout = request.command.timeout;
-  return info;
+ProcessNote note_of(const StartProcess& request, const guest_client::StartSpec& spec, const ImageDefaults& image) {
+  ProcessNote note;
+  note.id = create_prefixed_id("prc_");
+  note.cmd = shortened(request.command.cmd);
+  note.asked_at = rfc3339_now();
+  note.began_ms = boottime_ms();
+  note.timeout = request.command.timeout;
+  note.has_stdin = spec.keep_stdin || request.terminal;
+  note.has_terminal = request.terminal.has_value();
+  note.attempt = attempt_of(spec, image);
+  return note;
+}
+
+// Of one that has not begun yet.
+std::shared_ptr<ProcessRecord> record_of(boost::asio::io_context& loop, const std::string& sandbox, ProcessNote note,
+                                         guest_client::KeptProcess process) {
+  auto record = std::make_shared<ProcessRecord>(loop, std::move(process));
+  record->info.id = std::move(note.id);
+  record->info.sandbox_id = sandbox;
+  record->info.cmd = std::move(note.cmd);
+  record->info.cwd = note.attempt.cwd;
+  record->info.has_stdin = note.has_stdin;
+  record->info.has_terminal = note.has_terminal;
+  record->info.timeout = note.timeout;
+  record->asked_at = std::move(note.asked_at);
+  record->began_ms = note.began_ms;
+  record->told = std::move(note.told);
+  record->attempt = std::move(note.attempt);
+  record->oom_kills_before = note.oom_kills_before;
+  return record;
+}
+
+ProcessNote note_of(const ProcessRecord& record) {
+  ProcessNote note;
+  note.id = record.info.id;
+  note.cmd = record.info.cmd;
+  note.asked_at = record.asked_at;
+  note.began_ms = record.began_ms;
+  note.timeout = record.info.timeout;
+  note.has_stdin = record.info.has_stdin;
+  note.has_terminal = record.info.has_terminal;
+  note.oom_kills_before = record.oom_kills_before;
+  note.attempt = record.attempt;
+  return note;
+}
+
+// What is known of a process without a note of ours.
+ProcessNote unknown_process() {
+  ProcessNote note;
+  note.id = create_prefixed_id("prc_");
+  note.asked_at = rfc3339_now();
+  note.began_ms = boottime_ms();
+  return note;
+}
+
+// A moment of CLOCK_BOOTTIME as one of the clock that does not count sleep.
+std::chrono::steady_clock::time_point moment_of(std::uint64_t boottime) {
+  const std::uint64_t now = boottime_ms();
+  return std::chrono::steady_clock::now() - std::chrono::milliseconds(now - std::min(now, boottime));
 }
 
 guest_client::StartSpec kept_spec(const ImageDefaults& image, const StartProcess& request) {
@@ -205,14 +254,13 @@ io::Task<ProcessInfo> Processes::start(Principal who, std::string sandbox, Start
   const auto handle = visit.sandbox;
   const auto table = visit.processes;
   const ImageDefaults& defaults = *visit.defaults;
-  const guest_client::StartSpec spec = kept_spec(defaults, request);
+  guest_client::StartSpec spec = kept_spec(defaults, request);
   if (!table->make_room(guest_protocol::kMaxKept)) co_return too_many();
-  ProcessInfo info = describe(handle->id(), request, spec);
+  ProcessNote note = note_of(request, spec, defaults);
+  note.oom_kills_before = handle->oom_kills();
+  spec.note = pack(note);
   LMSB_CO_TRY(auto process, handle->channel().start_kept(spec, -1));
-  const auto record = std::make_shared<ProcessRecord>(loop_, std::move(process));
-  record->info = std::move(info);
-  record->attempt = attempt_of(spec, defaults);
-  record->oom_kills_before = handle->oom_kills();
+  const auto record = record_of(loop_, handle->id(), std::move(note), std::move(process));
   record->use = std::move(visit.use);
   table->add(record);
   Status begun = co_await wait_begun(record, handle);
@@ -228,6 +276,38 @@ io::Task<ProcessInfo> Processes::start(Principal who, std::string sandbox, Start
   co_return record->info;
 }
 
+void Processes::take_up(KeptSandbox& sandbox, std::vector<guest_client::HeldProcess> held) {
+  ProcessTable& table = *sandbox.processes;
+  for (guest_client::HeldProcess& process : held) {
+    ProcessNote note = unpack_process_note(process.note).value_or(unknown_process());
+    const bool is_session = !note.session.empty();
+    const bool is_taken = is_session ? table.sessions.contains(note.session) || table.sessions.size() >= kMaxSessions
+                                     : table.find(note.id) != nullptr;
+    if (is_taken || (is_session && process.process.has_ended())) {
+      process.process.forget();
+    } else if (is_session) {
+      table.sessions[note.session] =
+          std::make_shared<ShellSession>(loop_, sandbox.handle, std::move(note.attempt.image_digest),
+                                         std::move(process.process), ShellSession::Bash::may_be_busy);
+    } else {
+      take_up_process(sandbox, std::move(process), std::move(note));
+    }
+  }
+}
+
+void Processes::take_up_process(const KeptSandbox& sandbox, guest_client::HeldProcess held, ProcessNote note) {
+  const auto began = moment_of(note.began_ms);
+  const auto record = record_of(loop_, sandbox.info.id, std::move(note), std::move(held.process));
+  record->began = began;
+  record->info.started_at = record->asked_at;
+  record->info.pid = record->process.pid();
+  record->info.has_stdin = held.has_stdin;
+  if (held.ended_ms != 0) record->ended = std::max(moment_of(held.ended_ms), began);
+  if (!record->process.has_ended()) record->use = Life::Use(sandbox.life);
+  sandbox.processes->add(record);
+  io::spawn(loop_, follow(this, record, sandbox.handle));
+}
+
 // Ends when the command runs, or has a verdict because there is no such program.
 io::Task<void> Processes::wait_begun(std::shared_ptr<ProcessRecord> record, std::weak_ptr<SandboxHandle> sandbox) {
   LMSB_CO_CHECK(co_await record->process.wait_started(io::Deadline::in(kStartLimit)));
@@ -237,7 +317,7 @@ io::Task<void> Processes::wait_begun(std::shared_ptr<ProcessRecord> record, std:
     if (!result.ok()) co_return result.error();
   }
   record->began = std::chrono::steady_clock::now();
-  record->info.started_at = rfc3339_now();
+  record->info.started_at = record->asked_at;
   record->info.pid = record->process.pid();
   io::spawn(loop_, follow(this, record, sandbox));
   co_return Status();
@@ -252,19 +332,29 @@ io::Always<void> Processes::follow(Processes* self, std::shared_ptr<ProcessRecor
   if (ending.ok()) course.ending = *ending;
   course.ended_by_owner = record->is_forgotten;
   course.oom_kills_before = record->oom_kills_before;
+  if (record->told) course.oom_kills = record->told->oom_kills;
   course.timed_out = course.is_reported() && course.ending.exited.timed_out != 0;
   ExecResult result = verdict_of(course, record->attempt, handle.get());
   record->failure = std::exchange(result.err, {}).data;
   result.sandbox_id = record->info.sandbox_id;
   result.background_left = course.is_reported() && course.ending.exited.tree_left != 0;
-  result.usage.wall_ms =
-      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - record->began).count();
-  record->info.ended_at = rfc3339_now();
+  const auto now = std::chrono::steady_clock::now();
+  const auto ended = record->ended.value_or(now);
+  result.usage.wall_ms = std::chrono::duration<double, std::milli>(ended - record->began).count();
+  record->info.ended_at = rfc3339_in(std::chrono::ceil<std::chrono::milliseconds>(ended - now));
+  if (record->told) {
+    result.usage.wall_ms = record->told->wall_ms;
+    record->info.ended_at = record->told->ended_at;
+  } else if (handle) {
+    ProcessNote note = note_of(*record);
+    note.told = {handle->oom_kills(), record->info.ended_at, result.usage.wall_ms};
+    record->process.keep_note(pack(note));
+  }
   record->info.has_stdin = false;
   record->use = Life::Use();
   record->info.result = std::move(result);
   record->changed.notify_all();
-  self->parts_.count(*record->info.result);
+  if (!record->told) self->parts_.count(*record->info.result);
 }
 
 io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::string sandbox, Command command) {
@@ -322,7 +412,7 @@ io::Task<std::shared_ptr<ShellSession>> Processes::session_of(std::shared_ptr<Pr
   std::erase_if(table->sessions, [](const auto& entry) { return entry.second && entry.second->is_over(); });
   if (table->sessions.size() >= kMaxSessions) co_return too_many_sessions();
   const SessionInMaking making(*table, name);
-  LMSB_CO_TRY(auto session, co_await ShellSession::start(loop_, std::move(sandbox), std::move(image)));
+  LMSB_CO_TRY(auto session, co_await ShellSession::start(loop_, std::move(sandbox), std::move(image), name));
   table->sessions[name] = session;
   co_return session;
 }

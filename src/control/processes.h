@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "control/admission.h"
+#include "control/process_note.h"
 #include "control/process_service.h"
 #include "control/registry.h"
 #include "control/shell_session.h"
@@ -25,10 +26,14 @@ struct ProcessRecord {
   ProcessInfo info;
   guest_client::KeptProcess process;
   Attempt attempt;
+  std::string asked_at;               // RFC 3339
+  std::uint64_t began_ms = 0;         // CLOCK_BOOTTIME
   std::string failure;                // what a shell would have written to stderr of a program that cannot be executed
   std::uint64_t terminal_holder = 0;  // the last number that was given out
   bool is_forgotten = false;
-  Life::Use use;  // of its sandbox, until it has ended
+  std::optional<std::chrono::steady_clock::time_point> ended;  // while there was no daemon
+  std::optional<ProcessNote::Told> told;                       // by an earlier daemon
+  Life::Use use;                                               // of its sandbox, until it has ended
   std::uint64_t oom_kills_before = 0;
   std::chrono::steady_clock::time_point began;
   io::Event changed;
@@ -64,6 +69,10 @@ class Processes final : public ProcessService {
   // All references outlive it and the tasks it starts.
   Processes(boost::asio::io_context& loop, Parts parts, Logger& log);
 
+  // Of a sandbox that has run on since an earlier daemon: what its guest keeps. A process without a note of ours is
+  // told of by a new id.
+  void take_up(KeptSandbox& sandbox, std::vector<guest_client::HeldProcess> held);
+
   io::Task<ProcessInfo> start(Principal who, std::string sandbox, StartProcess request) override;
   io::Task<std::shared_ptr<CommandStream>> run(Principal who, std::string sandbox, Command command) override;
   io::Task<ExecResult> run_in_session(Principal who, std::string sandbox, std::string session,
@@ -92,6 +101,7 @@ class Processes final : public ProcessService {
                                               const std::string& process);
   io::Task<std::shared_ptr<ShellSession>> session_of(std::shared_ptr<ProcessTable> table, std::string name,
                                                      std::shared_ptr<SandboxHandle> sandbox, ImageDefaults image);
+  void take_up_process(const KeptSandbox& sandbox, guest_client::HeldProcess held, ProcessNote note);
   io::Task<void> wait_begun(std::shared_ptr<ProcessRecord> record, std::weak_ptr<SandboxHandle> sandbox);
   static io::Always<void> follow(Processes* self, std::shared_ptr<ProcessRecord> record,
                                  std::weak_ptr<SandboxHandle> sandbox);

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <string_view>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "io/spawn.h"
@@ -22,7 +23,12 @@ std::string_view read_counter(const UniqueFd& file, std::array<char, 1024>& buff
   return {buffer.data(), static_cast<std::size_t>(size)};
 }
 
-using Disk = sandbox::LauncherClient::Disk;
+// Other than those that an earlier daemon has given out, as good as surely.
+std::uint32_t random_number() {
+  std::uint32_t number = 0;
+  (void)!::getrandom(&number, sizeof number, 0);
+  return number / 2;
+}
 
 Error gone() { return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost"); }
 
@@ -31,7 +37,7 @@ Error freeze_error(const char* what) { return errno == ENODEV ? gone() : Error::
 
 }  // namespace
 
-Disk SandboxHandle::disk_of(const sandbox::SandboxSpec& spec) {
+SandboxHandle::Disk SandboxHandle::disk_of(const sandbox::SandboxSpec& spec) {
   return spec.disk == guest_protocol::Disk::existing ? Disk::keep : Disk::remove;
 }
 
@@ -55,14 +61,15 @@ struct SandboxHandle::OomWatch {
 };
 
 SandboxHandle::SandboxHandle(boost::asio::io_context& loop, const sandbox::SandboxSpec& spec,
-                             sandbox::LaunchedSandbox launched, Release release)
+                             sandbox::LaunchedSandbox launched, Guest guest, Release release)
     : loop_(loop),
       id_(spec.id.str()),
       image_(spec.image),
       launched_(std::move(launched)),
       release_(std::move(release)),
       disk_(disk_of(spec)),
-      channel_(loop, std::move(launched_.channel)) {
+      channel_(loop, std::move(launched_.channel), guest_client::Channel::kAnswerLimit, guest),
+      last_number_(guest == Guest::held ? random_number() : 0) {
   if (spec.lifetime != sandbox::Lifetime::one_shot) return;
   oom_watch_ = std::make_shared<OomWatch>(loop, std::move(launched_.oom_event), launched_.kill.get());
   io::spawn(loop, OomWatch::run(oom_watch_));
@@ -85,6 +92,13 @@ void SandboxHandle::end() {
   if (state_watch_) state_watch_->cancel();
 }
 
+void SandboxHandle::leave() {
+  is_removed_ = true;
+  disk_.reset();
+  channel_.close();
+  if (state_watch_) state_watch_->cancel();
+}
+
 std::optional<bool> SandboxHandle::stands_still() const {
   std::array<char, 1024> buffer{};
   const std::string_view state = read_counter(launched_.state, buffer);
@@ -99,12 +113,13 @@ io::Task<void> SandboxHandle::pause(io::Deadline deadline) {
   Status told;
   while (told.ok() && !deadline.passed()) {
     const std::optional<bool> still = stands_still();
-    if (is_removed_ || !still) co_return gone();
+    if (!still) co_return gone();
+    if (is_removed_) break;
     if (*still) co_return Status();
     told = co_await state_watch_->changed(deadline);
   }
+  if (!is_removed_ || !disk_) (void)resume();  // one that was left goes on
   if (is_removed_) co_return gone();
-  (void)resume();
   if (!told.ok() && told.error().code() != ErrorCode::deadline_exceeded) co_return told;
   co_return Error(ErrorCode::deadline_exceeded, "a process of the sandbox could not be stopped in time")
       .with_slug("pause_failed")

@@ -1,6 +1,6 @@
 #pragma once
-// SandboxHandle: one live sandbox as the daemon holds it. Dropping it ends the sandbox: everything in it is killed and
-// given back, off the path of whoever drops it.
+// SandboxHandle: one live sandbox as the daemon holds it. Dropping it ends the sandbox, unless it was left: everything
+// in it is killed and given back, off the path of whoever drops it.
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -19,13 +19,16 @@ namespace lmsb::control {
 
 class SandboxHandle {
  public:
-  // `release` is called once, with the launcher's serial and what becomes of the disk, when the handle goes.
-  using Release = std::function<void(std::uint64_t serial, sandbox::LauncherClient::Disk disk)>;
+  // `release` is called once, with the launcher's serial and what becomes of the disk, when the handle goes; nothing:
+  // the sandbox goes on without it.
+  using Disk = sandbox::LauncherClient::Disk;
+  using Release = std::function<void(std::uint64_t serial, std::optional<Disk> disk)>;
+  using Guest = guest_client::Channel::Guest;
   SandboxHandle(boost::asio::io_context& loop, const sandbox::SandboxSpec& spec, sandbox::LaunchedSandbox launched,
-                Release release);
+                Guest guest, Release release);
   ~SandboxHandle();
   // What becomes of the disk of such a sandbox unless somebody says otherwise.
-  static sandbox::LauncherClient::Disk disk_of(const sandbox::SandboxSpec& spec);
+  static Disk disk_of(const sandbox::SandboxSpec& spec);
   SandboxHandle(const SandboxHandle&) = delete;
   SandboxHandle& operator=(const SandboxHandle&) = delete;
 
@@ -35,8 +38,13 @@ class SandboxHandle {
   bool has_disk() const { return launched_.has_disk; }
   // Whether its disk outlives it, or goes with it: that of a sandbox which was started again stays until told
   // otherwise.
-  void keep_disk() { disk_ = sandbox::LauncherClient::Disk::keep; }
-  void drop_disk() { disk_ = sandbox::LauncherClient::Disk::remove; }
+  void keep_disk() { disk_ = Disk::keep; }
+  void drop_disk() { disk_ = Disk::remove; }
+  // Whether it goes on when the daemon ends: once its disk stays, and its guest has been told to. `life`: see Channel.
+  bool stays() const { return launched_.can_stay && disk_ == Disk::keep && !channel_.is_closed(); }
+  void stay(std::chrono::milliseconds life) { channel_.stay(life); }
+  // The daemon ends: lets go of it. Whoever waits in it hears no more of it.
+  void leave();
   guest_client::Channel& channel() { return channel_; }
 
   // Kills every command of the sandbox; the guest lives on to report. Never blocks.
@@ -77,12 +85,12 @@ class SandboxHandle {
   std::string image_;
   sandbox::LaunchedSandbox launched_;
   Release release_;
-  sandbox::LauncherClient::Disk disk_;
+  std::optional<Disk> disk_;
   guest_client::Channel channel_;
   std::optional<io::FdWatch> state_watch_;  // from the first pause on
   std::shared_ptr<OomWatch> oom_watch_;
   bool is_removed_ = false;
-  std::uint32_t last_number_ = 0;
+  std::uint32_t last_number_;
 };
 
 }  // namespace lmsb::control

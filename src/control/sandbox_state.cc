@@ -19,10 +19,10 @@ constexpr std::array kMoves = {
     Move{S::paused, S::running},    // resume
     Move{S::running, S::failed},    // its guest has ended
     Move{S::paused, S::failed},     // the same
-    Move{S::running, S::stopped},   // stop, a limit of its life, or the daemon's end
+    Move{S::running, S::stopped},   // stop, a limit of its life, or the daemon's end with --stop-sandboxes
     Move{S::paused, S::stopped},    // the same
     Move{S::failed, S::stopped},    // stop
-    Move{S::stopped, S::running},   // start
+    Move{S::stopped, S::running},   // start, or found running by a later daemon
     Move{S::stopped, S::lost},      // its disk is gone
 };
 

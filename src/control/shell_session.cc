@@ -8,7 +8,9 @@
 #include "base/ids.h"
 #include "control/command_end.h"
 #include "control/output_capture.h"
+#include "control/process_note.h"
 #include "control/verdict.h"
+#include "io/spawn.h"
 
 namespace lmsb::control {
 namespace {
@@ -18,9 +20,12 @@ using guest_client::Stream;
 using Clock = std::chrono::steady_clock;
 
 // Descriptor 9 is what the daemon writes to; 7 and 8 are the streams, whatever a command makes of its own. Each line is
-// "MARK COMMAND", the command's special octets as \xHH, so that no program is needed to read it.
+// "MARK COMMAND MARK", the command's special octets as \xHH, so that no program is needed to read it; one that ends
+// otherwise is the beginning of a line that a daemon died with.
 constexpr const char* kLoop = R"(exec 7>&1 8>&2 9<&0 </dev/null
 while IFS= read -r -u 9 __lm_line; do
+  [[ $__lm_line == *" ${__lm_line%% *}" ]] || continue
+  __lm_line=${__lm_line% *}
   printf -v __lm_command %b "${__lm_line#* }"
   eval "$__lm_command"
   printf '\n%s %d\n' "${__lm_line%% *}" "$?" >&7
@@ -51,7 +56,7 @@ std::string session_line(const std::string& command, const std::string& mark) {
       line.append("\\x").append({kDigits[octet >> 4U], kDigits[octet & 15U]});
     }
   }
-  return line + "\n";
+  return line + " " + mark + "\n";
 }
 
 // ---- MarkFinder
@@ -87,12 +92,16 @@ std::string MarkFinder::rest() { return std::exchange(held_, {}); }
 // ---- ShellSession
 
 io::Task<std::shared_ptr<ShellSession>> ShellSession::start(boost::asio::io_context& loop,
-                                                            std::shared_ptr<SandboxHandle> sandbox,
-                                                            ImageDefaults image) {
+                                                            std::shared_ptr<SandboxHandle> sandbox, ImageDefaults image,
+                                                            std::string name) {
   Command command;
   command.cmd = Argv{"/bin/bash", "--noprofile", "--norc", "-c", kLoop};
   guest_client::StartSpec spec = start_spec(image, command);
   spec.keep_stdin = true;
+  ProcessNote note;
+  note.session = std::move(name);
+  note.attempt.image_digest = image.digest;
+  spec.note = pack(note);
   LMSB_CO_TRY(auto process, sandbox->channel().start_kept(spec, -1));
   const auto session = std::make_shared<ShellSession>(loop, sandbox, std::move(image.digest), std::move(process));
   LMSB_CO_CHECK(co_await session->process_.wait_started(io::Deadline::in(kStartLimit)));
@@ -110,12 +119,6 @@ io::Task<std::shared_ptr<ShellSession>> ShellSession::start(boost::asio::io_cont
   co_return session;
 }
 
-ShellSession::ShellSession(boost::asio::io_context& loop, const std::shared_ptr<SandboxHandle>& sandbox,
-                           std::string image_digest, guest_client::KeptProcess process)
-    : sandbox_(sandbox), image_digest_(std::move(image_digest)), process_(std::move(process)), free_(loop) {}
-
-ShellSession::~ShellSession() { process_.forget(); }
-
 // The right to use the bash, until it is dropped.
 class ShellSession::Turn {
  public:
@@ -131,6 +134,16 @@ class ShellSession::Turn {
   ShellSession& session_;
 };
 
+ShellSession::ShellSession(boost::asio::io_context& loop, const std::shared_ptr<SandboxHandle>& sandbox,
+                           std::string image_digest, guest_client::KeptProcess process, Bash bash)
+    : sandbox_(sandbox),
+      image_digest_(std::move(image_digest)),
+      process_(std::move(process)),
+      is_behind_(bash == Bash::may_be_busy),
+      free_(loop) {}
+
+ShellSession::~ShellSession() { process_.forget(); }
+
 io::Task<ExecResult> ShellSession::run(std::shared_ptr<ShellSession> self, Command command, Entrance entrance) {
   if (self->free_.waiting() >= kMaxWaiting) co_return session_busy();
   const auto queued = Clock::now();
@@ -141,7 +154,7 @@ io::Task<ExecResult> ShellSession::run(std::shared_ptr<ShellSession> self, Comma
   if (self->is_over()) co_return session_over();
   LMSB_CO_CHECK(entrance.check());
   const std::chrono::duration<double, std::milli> waited = Clock::now() - queued;
-  auto result = co_await self->run_in_turn(std::move(command));
+  auto result = co_await self->catch_up_and_run(std::move(command));
   if (result.ok()) {
     result->usage.queue_ms = waited.count();
   } else {  // nobody knows where it stands
@@ -160,6 +173,20 @@ std::uint64_t ShellSession::oom_kills() const {
 std::string ShellSession::sandbox_id() const {
   const auto sandbox = sandbox_.lock();
   return sandbox ? sandbox->id() : "";
+}
+
+// An empty command ends when all before it has, and with it stands where the next one's output begins.
+io::Task<ExecResult> ShellSession::catch_up_and_run(Command command) {
+  if (std::exchange(is_behind_, false)) {
+    LMSB_CO_CHECK(co_await process_.write_stdin("\n", false, io::Deadline::in(command.timeout)));
+    Command nothing;
+    nothing.cmd = std::string(":");
+    nothing.timeout = command.timeout;
+    nothing.output_cap = Bytes(0);
+    LMSB_CO_TRY(auto before, co_await run_in_turn(std::move(nothing)));
+    if (is_over()) co_return before;
+  }
+  co_return co_await run_in_turn(std::move(command));
 }
 
 io::Task<ExecResult> ShellSession::run_in_turn(Command command) {

@@ -22,7 +22,8 @@
 
 namespace lmsb::control {
 
-// The line that makes the bash run `command` and end its streams with `mark`. Pure.
+// The line that makes the bash run `command` and end its streams with `mark`. A line that was cut short runs nothing.
+// Pure.
 std::string session_line(const std::string& command, const std::string& mark);
 
 // Finds the end of one command's stream. Pure; octets come in pieces of any size.
@@ -51,10 +52,14 @@ class ShellSession {
  public:
   // Starts the bash. Errors: those of a command that cannot be started; no_bash. `loop` outlives the session.
   static io::Task<std::shared_ptr<ShellSession>> start(boost::asio::io_context& loop,
-                                                       std::shared_ptr<SandboxHandle> sandbox, ImageDefaults image);
+                                                       std::shared_ptr<SandboxHandle> sandbox, ImageDefaults image,
+                                                       std::string name);
   static constexpr std::size_t kMaxWaiting = 64;
+  // Whether it waits for a command, or may be at one of an earlier daemon's: the next one has its turn when that is
+  // done, and is kept waiting no longer than its own time limit; what that writes is nobody's.
+  enum class Bash : std::uint8_t { waits, may_be_busy };
   ShellSession(boost::asio::io_context& loop, const std::shared_ptr<SandboxHandle>& sandbox, std::string image_digest,
-               guest_client::KeptProcess process);
+               guest_client::KeptProcess process, Bash bash = Bash::waits);
   // Ends the bash and everything it started.
   ~ShellSession();
   ShellSession(const ShellSession&) = delete;
@@ -76,6 +81,7 @@ class ShellSession {
 
  private:
   class Turn;
+  io::Task<ExecResult> catch_up_and_run(Command command);
   io::Task<ExecResult> run_in_turn(Command command);
   io::Task<std::optional<int>> read_stream(guest_client::Stream stream, std::string mark, Bytes cap,
                                            io::Deadline deadline, Output* output);
@@ -89,6 +95,7 @@ class ShellSession {
   std::array<std::uint64_t, guest_protocol::kStreams> offsets_{};  // where the next command's output begins
   bool is_busy_ = false;
   bool is_over_ = false;
+  bool is_behind_;  // something of an earlier daemon's may be to be read, or to be waited for
   io::Event free_;
 };
 

@@ -6,9 +6,9 @@ namespace lmsb::control {
 namespace {
 
 TEST(SessionLine, CarriesTextAsItIsAndEverythingElseAsOctets) {
-  EXPECT_EQ(session_line("echo \"$A\" | wc -l", "end_1"), "end_1 echo \"$A\" | wc -l\n");
-  EXPECT_EQ(session_line("a\nb\tc\\d\x7f", "end_1"), "end_1 a\\x0ab\\x09c\\x5cd\\x7f\n");
-  EXPECT_EQ(session_line("é", "end_1"), "end_1 \\xc3\\xa9\n");
+  EXPECT_EQ(session_line("echo \"$A\" | wc -l", "end_1"), "end_1 echo \"$A\" | wc -l end_1\n");
+  EXPECT_EQ(session_line("a\nb\tc\\d\x7f", "end_1"), "end_1 a\\x0ab\\x09c\\x5cd\\x7f end_1\n");
+  EXPECT_EQ(session_line("é", "end_1"), "end_1 \\xc3\\xa9 end_1\n");
 }
 
 TEST(MarkFinder, EndsAtItsMarkAndNamesTheNumber) {

@@ -1,27 +1,34 @@
 #include "control/takeover.h"
 
+#include <deque>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
 
 #include "base/clock.h"
-#include "control/processes.h"
+#include "io/event.h"
+#include "io/spawn.h"
 
 namespace lmsb::control {
 namespace {
 
+constexpr std::size_t kAtOnce = 1024;           // guests that are met at a time
+constexpr std::chrono::seconds kPatience{15};   // of the start with those that are slow
+constexpr std::chrono::minutes kToldLimit{10};  // for a guest to say what it keeps
+
 // One that cannot be entered does not keep the others from it.
-void enter(boost::asio::io_context& loop, const Heirs& heirs, KeptSandbox sandbox, Logger& log) {
+void enter(boost::asio::io_context& loop, const Heirs& heirs, KeptSandbox sandbox) {
   const std::string id = sandbox.info.id;
   if (heirs.registry.has_name(sandbox.info.name)) {
-    log.log(LogLevel::warning, "sandbox.name_lost", {{"id", id}, {"name", sandbox.info.name}});
+    heirs.log.log(LogLevel::warning, "sandbox.name_lost", {{"id", id}, {"name", sandbox.info.name}});
     sandbox.info.name.clear();
   }
   sandbox.processes = std::make_shared<ProcessTable>(loop);
   heirs.lifecycle.watch_over(sandbox);
   const auto entered = heirs.registry.add(std::move(sandbox));
   if (!entered.ok())
-    log.log(LogLevel::error, "sandbox.not_entered", {{"id", id}, {"error", entered.error().message()}});
+    heirs.log.log(LogLevel::error, "sandbox.not_entered", {{"id", id}, {"error", entered.error().message()}});
 }
 
 // Nothing but its disk is known: it can be deleted, by an administrator.
@@ -40,36 +47,139 @@ io::Task<void> end_removal(Heirs heirs, std::string id) {
 }
 
 // A sandbox of which somebody was told has claimed its disk, or was about to.
-io::Task<void> find_disk(Heirs heirs, std::string id, Logger& log) {
+io::Task<void> find_disk(Heirs heirs, std::string id) {
   const Fleet::Claiming claiming(heirs.fleet);
   const Status claimed = co_await heirs.fleet.claim_disk(claiming, id);
   if (claimed.ok()) co_return Status();
   if (claimed.error().slug() != "disk_lost") co_return claimed;
   const auto found = heirs.registry.all().find(id);
   if (found != heirs.registry.all().end()) found->second.move_to(SandboxState::lost);
-  log.log(LogLevel::warning, "sandbox.disk_lost", {{"id", id}});
+  heirs.log.log(LogLevel::warning, "sandbox.disk_lost", {{"id", id}});
+  co_return Status();
+}
+
+// ---- What has run on
+
+// One of an earlier daemon's. Without `hold` nobody is to have it: it was being removed, or nothing is known of it.
+struct Left {
+  std::string id;
+  bool was_paused = false;
+  bool is_removed = false;
+  std::unique_ptr<Lifecycle::Hold> hold;
+};
+
+struct TakeUps {
+  explicit TakeUps(boost::asio::io_context& loop) : changed(loop) {}
+  std::deque<Left> waiting;
+  std::size_t workers = 0;
+  io::Event changed;
+};
+
+// Whoever removes it meanwhile waits for `left.hold`, and then finds nothing that runs.
+io::Task<void> take_up(Heirs heirs, const Left* left) {
+  LMSB_CO_TRY(const KeptSandbox* before, left->hold->sandbox());
+  std::string image = before->info.image;
+  LMSB_CO_TRY(auto handle, co_await heirs.fleet.take_up(left->id, std::move(image)));
+  const std::shared_ptr<SandboxHandle> shared = std::move(handle);
+  auto held = co_await shared->channel().take_held(io::Deadline::in(kToldLimit));
+  const auto sandbox = left->hold->sandbox();
+  if (heirs.fleet.is_draining()) {
+    shared->leave();
+    co_return Status();
+  }
+  if (held.ok() && sandbox.ok()) {
+    const std::size_t count = held->size();
+    LMSB_CO_CHECK(heirs.lifecycle.take_up(**sandbox, shared, left->was_paused));
+    heirs.processes.take_up(**sandbox, *std::move(held));
+    heirs.log.log(LogLevel::info, "sandbox.taken_up", {{"id", left->id}, {"processes", std::to_string(count)}});
+    co_return Status();
+  }
+  shared->end();
+  if (!held.ok()) co_return std::move(held).error();
+  co_return sandbox.error();
+}
+
+io::Task<void> end_left(Heirs heirs, const Left* left) {
+  LMSB_CO_TRY(auto handle, co_await heirs.fleet.take_up(left->id, ""));
+  const std::uint64_t serial = handle->serial();
+  handle.reset();
+  LMSB_CO_CHECK(co_await heirs.fleet.wait_destroyed(serial));
+  if (left->is_removed) co_return co_await end_removal(heirs, left->id);
+  co_return Error(ErrorCode::not_found, "nothing is known of it");
+}
+
+io::Always<void> work(Heirs heirs, std::shared_ptr<TakeUps> take_ups) {
+  while (!take_ups->waiting.empty()) {
+    const Left left = std::move(take_ups->waiting.front());
+    take_ups->waiting.pop_front();
+    Status done;
+    if (left.hold) {
+      done = co_await take_up(heirs, &left);
+    } else {
+      done = co_await end_left(heirs, &left);
+    }
+    if (done.ok()) continue;
+    heirs.log.log(LogLevel::warning, "sandbox.not_taken_up", {{"id", left.id}, {"error", done.error().message()}});
+    if (!left.hold) continue;
+    const auto sandbox = left.hold->sandbox();
+    if (sandbox.ok()) heirs.lifecycle.note_stopped(**sandbox);
+  }
+  --take_ups->workers;
+  take_ups->changed.notify_all();
+}
+
+// Waits for those that come at once. A guest that is slow, for want of processor time perhaps, is no reason to end it,
+// nor to keep the others waiting: whoever wants its sandbox waits.
+io::Task<void> take_up_all(boost::asio::io_context& loop, Heirs heirs, std::shared_ptr<TakeUps> take_ups) {
+  take_ups->workers = std::min(kAtOnce, take_ups->waiting.size());
+  for (std::size_t i = take_ups->workers; i > 0; --i) io::spawn(loop, work(heirs, take_ups));
+  const io::Deadline deadline = io::Deadline::in(kPatience);
+  while (take_ups->workers > 0) {
+    Status changed = co_await take_ups->changed.wait(deadline);
+    if (!changed.ok() && changed.error().code() == ErrorCode::deadline_exceeded) break;
+    LMSB_CO_CHECK(std::move(changed));
+  }
   co_return Status();
 }
 
 }  // namespace
 
-io::Task<void> take_over_sandboxes(boost::asio::io_context& loop, Heirs heirs, Logger& log) {
+io::Task<void> take_over_sandboxes(boost::asio::io_context& loop, Heirs heirs) {
   LMSB_CO_TRY(auto found, co_await heirs.ledger.load());
   LMSB_CO_TRY(auto disks, co_await heirs.fleet.list_disks());
+  LMSB_CO_TRY(auto left, co_await heirs.fleet.list_left());
+  const auto take_ups = std::make_shared<TakeUps>(loop);
   for (store::SandboxRow& row : found.rows) {
     const std::string id = row.id;
     const bool has_disk = disks.erase(id) > 0;
-    if (row.is_removed) {
-      LMSB_CO_CHECK(co_await end_removal(heirs, id));
-      continue;
+    const bool runs = left.erase(id) > 0;
+    const bool was_paused = row.state == to_string(SandboxState::paused);
+    const bool ran = was_paused || row.state == to_string(SandboxState::running);
+    if (row.is_removed && runs) {
+      take_ups->waiting.push_back({id, false, true, nullptr});
+    } else if (row.is_removed) {
+      const Status ended = co_await end_removal(heirs, id);
+      if (!ended.ok())
+        heirs.log.log(LogLevel::warning, "sandbox.remove_failed", {{"id", id}, {"error", ended.error().message()}});
     }
-    enter(loop, heirs, sandbox_of(std::move(row)), log);
-    if (!has_disk) LMSB_CO_CHECK(co_await find_disk(heirs, id, log));
+    if (row.is_removed) continue;
+    enter(loop, heirs, sandbox_of(std::move(row)));
+    if (!has_disk) LMSB_CO_CHECK(co_await find_disk(heirs, id));
+    const auto sandbox = heirs.registry.all().find(id);
+    if (sandbox == heirs.registry.all().end()) continue;
+    if (runs) {
+      take_ups->waiting.push_back(
+          {id, was_paused, false, std::make_unique<Lifecycle::Hold>(heirs.lifecycle, sandbox->second)});
+    } else if (ran) {
+      heirs.lifecycle.note_stopped(sandbox->second);
+    }
   }
+  for (const std::string& id : left) take_ups->waiting.push_back({id, false, false, nullptr});
   for (const std::string& id : disks) {
-    enter(loop, heirs, unknown_sandbox(id), log);
-    log.log(LogLevel::warning, "sandbox.unknown_disk", {{"id", id}});
+    enter(loop, heirs, unknown_sandbox(id));
+    heirs.log.log(LogLevel::warning, "sandbox.unknown_disk", {{"id", id}});
   }
+  LMSB_CO_CHECK(co_await take_up_all(loop, heirs, take_ups));
   LMSB_CO_CHECK(co_await heirs.snapshots.take_over(std::move(found.snapshots)));
   co_return co_await heirs.fleet.sweep_disks();
 }

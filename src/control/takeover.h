@@ -1,11 +1,13 @@
 #pragma once
-// Takeover: what an earlier daemon of this data directory left is this one's: its sandboxes, stopped, and their disks.
+// Takeover: what an earlier daemon of this data directory left is this one's: its sandboxes, those that have gone on
+// without it and the others stopped, and their disks.
 #include <boost/asio/io_context.hpp>
 
 #include "base/log.h"
 #include "control/fleet.h"
 #include "control/ledger.h"
 #include "control/lifecycle.h"
+#include "control/processes.h"
 #include "control/registry.h"
 #include "control/snapshots.h"
 #include "io/task.h"
@@ -17,13 +19,17 @@ struct Heirs {
   Registry& registry;
   Ledger& ledger;
   Lifecycle& lifecycle;
+  Processes& processes;
   Snapshots& snapshots;
+  Logger& log;
 };
 
-// Opens the ledger and enters its sandboxes in the registry, and its snapshots; ends the removals that had begun. Row
+// Opens the ledger and enters its sandboxes in the registry, and its snapshots; ends the removals that had begun, and
+// what runs of which it knows nothing. Row
 // and disk are compared anew each time, and nothing is written down of it: a sandbox whose disk is not there is lost,
 // and so is, by its id alone, what a disk without a row may have been. Only disks that were never claimed are removed.
-// Before anything else uses the registry or makes a sandbox with a disk; all references outlive the task.
-io::Task<void> take_over_sandboxes(boost::asio::io_context& loop, Heirs heirs, Logger& log);
+// Before anything else uses the registry or makes a sandbox with a disk; all references outlive the loop's tasks, of
+// which those that take up slow guests go on behind this one.
+io::Task<void> take_over_sandboxes(boost::asio::io_context& loop, Heirs heirs);
 
 }  // namespace lmsb::control

@@ -42,7 +42,8 @@ bool is_out_of_memory(const Course& course, const SandboxHandle* sandbox) {
   if (sandbox == nullptr) return false;
   if (!(course.one_shot ? course.has_failed() : course.is_killed())) return false;
   // Of a sandbox that is gone only the kernel's count says why: its notice also comes when the cgroup is removed.
-  return sandbox->oom_kills() > course.oom_kills_before || (course.is_reported() && sandbox->has_oom_notice());
+  return course.oom_kills.value_or(sandbox->oom_kills()) > course.oom_kills_before ||
+         (course.is_reported() && sandbox->has_oom_notice());
 }
 
 // A write that found no room fails (exit status), or faults where the file was mapped.

@@ -19,6 +19,7 @@ struct Course {
   bool one_shot = false;
   bool ended_by_owner = false;
   std::uint64_t oom_kills_before = 0;
+  std::optional<std::uint64_t> oom_kills;  // at its end; nothing: now
 
   bool is_reported() const { return ending.kind == guest_client::Ending::Kind::exited; }
   bool has_failed() const { return !is_reported() || ending.exited.status != 0; }

@@ -126,7 +126,8 @@ bool parse_start(char* buffer, std::size_t size, ParsedStart& parsed) {
   parsed.program = header.program;
   parsed.has_terminal = header.columns != 0;
   char* at = buffer + sizeof header;
-  char* const end = buffer + size;
+  if (header.note_size > header.body_size) return false;
+  char* const end = buffer + size - header.note_size;
   if (!take_strings(at, end, header.argc, parsed.argv)) return false;
   if (!take_strings(at, end, header.envc, parsed.envp)) return false;
   std::array<char*, 2049> rest{};

@@ -34,6 +34,8 @@ class Builder {
   int landlock_ruleset() const { return landlock_.get(); }
   // The sandbox's own cgroup directory (a detached mount: nothing above it can be reached).
   int cgroup() const { return fd(setup_.cgroup_fd); }
+  // Where a later daemon's launcher comes; -1: the sandbox ends with its channel.
+  int listener() const { return fd(setup_.listener_fd); }
   bool has_disk() const { return setup_.disk != guest_protocol::Disk::none; }
 
  private:

@@ -15,10 +15,11 @@ int open_beneath(int root, const char* path, std::uint64_t flags, mode_t mode = 
 // Makes the directory `path` and its missing parents. An existing directory is left as it is.
 int make_directories(int root, const char* path, mode_t mode);
 
+// Both only in a tree of our own that nobody has touched yet: links on the way to `path` are followed.
 int make_directory(int root, const char* path, mode_t mode, uid_t owner = 0);
 int make_link(int root, const char* target, const char* path);
-// Creates the file anew: whatever stood there (a symbolic link of the image, say) is removed first. A file that says
-// the same already stays, so that this works on a full disk.
+// Makes the file in place of whatever stands there, which is removed (a symbolic link of the image, say). Only a
+// regular file that says the same already, less than 512 octets, is left as it is, so that this works on a full disk.
 int write_new_file(int root, const char* path, std::string_view content, mode_t mode);
 // Writes to an existing file of procfs or cgroupfs in one write.
 int write_existing(int root, const char* path, std::string_view content);

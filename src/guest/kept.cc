@@ -30,7 +30,13 @@ template <class Message>
 void send(int channel, const Message& message, const char* data = nullptr, std::size_t size = 0) {
   const std::array<iovec, 2> parts = {
       {{const_cast<Message*>(&message), sizeof message}, {const_cast<char*>(data), size}}};  // NOLINT: C interface
-  (void)send_message(channel, parts.data(), size > 0 ? 2 : 1);  // it fails when the daemon has gone: the guest ends
+  (void)send_message(channel, parts.data(), size > 0 ? 2 : 1);  // it fails when the daemon has gone: see Server
+}
+
+// Memory of the guest's own, given back by munmap(2); nullptr: there is none.
+char* map_memory(std::size_t size) {
+  void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return memory == MAP_FAILED ? nullptr : static_cast<char*>(memory);
 }
 
 bool set_nonblocking(int fd) { return ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK) == 0; }
@@ -87,9 +93,23 @@ int Kept::make_stdin(Record& record, UniqueFd& stdin_read) {
   return ::fchown(ends[0], guest_protocol::kCommandUid, guest_protocol::kCommandGid) < 0 ? errno : 0;
 }
 
-int Kept::take_output(std::uint32_t sequence, UniqueFd out, UniqueFd err) {
+int Kept::keep_note(std::uint32_t sequence, const char* note, std::uint32_t size) {
+  Record* const record = find(sequence);
+  if (record == nullptr || size > guest_protocol::kMaxNote) return EINVAL;
+  if (size == 0) return 0;
+  char* const memory = map_memory(size);
+  if (memory == nullptr) return ENOMEM;
+  std::memcpy(memory, note, size);
+  if (record->note != nullptr) (void)::munmap(record->note, record->held.note_size);
+  record->note = memory;
+  record->held.note_size = size;
+  return 0;
+}
+
+int Kept::take_output(std::uint32_t sequence, std::int32_t pid, UniqueFd out, UniqueFd err) {
   Record* const record = find(sequence);
   if (record == nullptr) return ESRCH;
+  record->held.pid = pid;
   if (record->has_terminal) return 0;  // and the pipes go
   record->sources[0].pipe = std::move(out);
   record->sources[1].pipe = std::move(err);
@@ -114,7 +134,45 @@ void Kept::forget(std::uint32_t sequence) {
   record->pending = nullptr;
   record->pending_begin = record->pending_end = 0;
   record->closes_after = record->has_terminal = false;
+  if (record->note != nullptr) (void)::munmap(record->note, record->held.note_size);
+  record->note = nullptr;
+  record->held = {};
   record->sequence = 0;
+}
+
+void Kept::note_end(const guest_protocol::Exited& exited, std::uint64_t now_ms) {
+  Record* const record = find(exited.header.sequence);
+  if (record == nullptr) return;
+  record->held.state = guest_protocol::Held::State::exited;
+  record->held.exited = exited;
+  record->held.ended_ms = now_ms;
+}
+
+void Kept::note_end(const guest_protocol::StartFailed& failed, std::uint64_t now_ms) {
+  Record* const record = find(failed.header.sequence);
+  if (record == nullptr) return;
+  record->held.state = guest_protocol::Held::State::start_failed;
+  record->held.failure = failed;
+  record->held.ended_ms = now_ms;
+}
+
+void Kept::lose_channel() {
+  for (Record& record : records_)
+    for (Source& source : record.sources) source.wants_notice = false;
+}
+
+void Kept::tell_all(std::uint32_t last_sequence) {
+  for (Record& record : records_) {
+    if (record.sequence == 0) continue;
+    record.held.header = {Kind::held, record.sequence};
+    record.held.has_stdin = record.stdin_write ? 1 : 0;
+    record.held.takes_input = record.pending != nullptr ? 1 : 0;
+    send(channel_, record.held, record.note, record.held.note_size);
+  }
+  guest_protocol::Held end{};
+  end.header = {Kind::held, 0};
+  end.last_sequence = last_sequence;
+  send(channel_, end);
 }
 
 Kept::Record* Kept::find(std::uint32_t sequence) {
@@ -196,9 +254,8 @@ void Kept::write_stdin(const guest_protocol::WriteStdin& request, const char* da
   }
   record->closes_after = request.close != 0;
   if (request.size == 0) return finish_stdin(*record, 0);
-  void* const memory = ::mmap(nullptr, kMaxPiece, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return finish_stdin(*record, errno);
-  record->pending = static_cast<char*>(memory);
+  record->pending = map_memory(kMaxPiece);
+  if (record->pending == nullptr) return finish_stdin(*record, ENOMEM);
   std::memcpy(record->pending, data, request.size);
   record->pending_begin = 0;
   record->pending_end = request.size;

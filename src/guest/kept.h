@@ -24,8 +24,17 @@ class Kept {
   int begin(std::uint32_t sequence, bool keep_stdin, UniqueFd& stdin_read);
   // The same for a command with a terminal; `command_end` becomes the command's end of it.
   int begin_terminal(std::uint32_t sequence, std::uint16_t columns, std::uint16_t rows, UniqueFd& command_end);
+  // Keeps what the daemon wants to find again of it, in place of what it kept before. Returns 0 or an errno.
+  int keep_note(std::uint32_t sequence, const char* note, std::uint32_t size);
   // It has started: takes the reading ends of its output. Returns 0 or an errno.
-  int take_output(std::uint32_t sequence, UniqueFd out, UniqueFd err);
+  int take_output(std::uint32_t sequence, std::int32_t pid, UniqueFd out, UniqueFd err);
+  // How it ended, for a daemon that has not heard of it. Nothing happens when it is not kept.
+  void note_end(const guest_protocol::Exited& exited, std::uint64_t now_ms);
+  void note_end(const guest_protocol::StartFailed& failed, std::uint64_t now_ms);
+  // The channel has closed: what was asked on it is not answered any more.
+  void lose_channel();
+  // All there is, on a new channel. `last_sequence` of anything that was started.
+  void tell_all(std::uint32_t last_sequence);
   // Changes the size of its terminal, if it has one.
   void resize(const guest_protocol::Resize& request);
   // Drops its record.
@@ -53,6 +62,8 @@ class Kept {
     std::uint32_t pending_end = 0;
     bool closes_after = false;
     bool has_terminal = false;
+    char* note = nullptr;  // mapped
+    guest_protocol::Held held{};
   };
 
   int make_record(std::uint32_t sequence, Record*& record);

@@ -120,7 +120,7 @@ void Ports::conclude(Connecting& place, int error) {
 void Ports::fail(std::uint32_t sequence, int error) const {
   guest_protocol::PortFailed failed{{Kind::port_failed, sequence}, error};
   const iovec part{&failed, sizeof failed};
-  (void)send_message(channel_, &part, 1);  // it fails when the daemon has gone: the guest ends
+  (void)send_message(channel_, &part, 1);  // it fails when the daemon has gone: see Server
 }
 
 std::uint64_t Ports::first_deadline_ms() {
@@ -133,6 +133,13 @@ std::uint64_t Ports::first_deadline_ms() {
 void Ports::handle_deadlines(std::uint64_t now_ms) {
   for (Connecting& place : places_)
     if (place.sequence != 0 && place.deadline_ms <= now_ms) conclude(place, ETIMEDOUT);
+}
+
+void Ports::lose_channel() {
+  for (Connecting& place : places_) {
+    place.socket.reset();
+    place.sequence = 0;
+  }
 }
 
 }  // namespace lmsb::guest

@@ -19,6 +19,8 @@ class Ports {
   // `channel` is owned by main.
   explicit Ports(int channel) : channel_(channel) {}
 
+  // Answered once, from here or later: port_connected with the socket, or port_failed with an errno, EAGAIN when all
+  // places are taken, ETIMEDOUT when its time is over.
   void connect(const guest_protocol::ConnectPort& request, std::uint64_t now_ms);
   // Becomes readable when handle_events() has something to do; -1 while there was nothing to wait for.
   int events() const { return epoll_.get(); }
@@ -26,6 +28,8 @@ class Ports {
   // When the first place's time is over; 0: none is held.
   std::uint64_t first_deadline_ms();
   void handle_deadlines(std::uint64_t now_ms);
+  // The channel has closed: nobody waits for a connection any more.
+  void lose_channel();
 
  private:
   // Free ones have sequence 0.

@@ -25,6 +25,7 @@ using guest_protocol::Output;
 using guest_protocol::Step;
 
 std::array<char, sizeof(guest_protocol::StartRequest) + guest_protocol::kMaxBody> message;
+constexpr int kBuffer = 212992;  // doubled by the kernel: of a channel, as the launcher makes it
 
 // Calls `handle` with the message of that kind. False when its size is another.
 template <class Message, class Handle>
@@ -143,6 +144,7 @@ int Server::prepare(Step& failed) {
   sigset_t set;
   ::sigemptyset(&set);
   ::sigaddset(&set, SIGCHLD);
+  ::sigaddset(&set, SIGTERM);  // of whoever ends the machine: nothing inside may send it
   if (::sigprocmask(SIG_BLOCK, &set, nullptr) < 0) return errno;
   children_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   timer_.reset(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK));
@@ -159,12 +161,15 @@ bool Server::send_ready() {
 }
 
 void Server::run() {
-  std::array<pollfd, 5> waits = {{{channel_, POLLIN, 0},
+  std::array<pollfd, 6> waits = {{{channel_, POLLIN, 0},
                                   {children_.get(), POLLIN, 0},
                                   {timer_.get(), POLLIN, 0},
                                   {-1, POLLIN, 0},
-                                  {-1, POLLIN, 0}}};
-  for (;;) {
+                                  {-1, POLLIN, 0},
+                                  {builder_.listener(), POLLIN, 0}}};
+  while (!is_asked_to_end_) {
+    if (is_away_ && life_end_ms_ != 0 && now_ms() >= life_end_ms_) return;
+    waits[0].fd = is_away_ ? -1 : channel_;
     waits[3].fd = kept_.events();
     waits[4].fd = ports_.events();
     if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) return;
@@ -173,8 +178,34 @@ void Server::run() {
     if ((waits[3].revents & POLLIN) != 0) kept_.handle_events();
     if ((waits[4].revents & POLLIN) != 0) ports_.handle_events();
     if ((waits[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && !handle_message()) return;
+    if ((waits[5].revents & POLLIN) != 0) take_channel();
     if (keep_standby_ && standby_.pid < 0) make_standby();
   }
+}
+
+// What it ends here ends as all else does: handle_children() hears of it.
+void Server::lose_channel() {
+  is_away_ = true;
+  (void)::shutdown(channel_, SHUT_RDWR);  // for whatever reason: the daemon, if there is one, is to know
+  for (const Running& command : running_)
+    if (command.pid >= 0 && !command.is_kept) kill_tree(command.cgroup.get());
+  kept_.lose_channel();
+  ports_.lose_channel();
+  arm_timer();
+}
+
+// Only a launcher comes there, for a daemon that is later than the one of the channel.
+void Server::take_channel() {
+  constexpr int kMomentMs = 100;
+  const UniqueFd channel(::accept4(builder_.listener(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (!channel && errno != EAGAIN) (void)::poll(nullptr, 0, kMomentMs);  // no descriptor or memory is free: not at once
+  if (!channel) return;
+  if (!is_away_) lose_channel();
+  (void)::setsockopt(channel.get(), SOL_SOCKET, SO_SNDBUF, &kBuffer, sizeof kBuffer);
+  if (::dup2(channel.get(), channel_) < 0) return;
+  is_away_ = false;
+  arm_timer();
+  if (send_ready()) kept_.tell_all(last_sequence_);
 }
 
 void Server::make_standby() {
@@ -188,6 +219,8 @@ void Server::make_standby() {
 bool Server::handle_message() {
   ReceivedFds fds;
   const ssize_t received = receive_message(channel_, message.data(), message.size(), fds);
+  if (received < 0 && errno == ECONNRESET) return true;  // what it had sent before is still there, and then the end
+  if (received <= 0 && stays_) return lose_channel(), true;
   if (received <= 0) return false;
   const auto size = static_cast<std::size_t>(received);
   guest_protocol::Header header{};
@@ -203,6 +236,8 @@ bool Server::handle_message() {
     case Kind::connect_port:
       return with_message<guest_protocol::ConnectPort>(size, [&](const auto& r) { handle_connect(r); });
     case Kind::forget: return handle_forget(header.sequence), true;
+    case Kind::keep_note: return handle_note(size);
+    case Kind::stay: return with_message<guest_protocol::Stay>(size, [&](const auto& r) { handle_stay(r); });
     default: return false;
   }
 }
@@ -221,6 +256,20 @@ void Server::handle_forget(std::uint32_t sequence) {
   kept_.forget(sequence);
 }
 
+bool Server::handle_note(std::size_t size) {
+  guest_protocol::KeepNote request{};
+  if (size < sizeof request) return false;
+  std::memcpy(&request, message.data(), sizeof request);
+  if (size != sizeof request + request.size) return false;
+  (void)kept_.keep_note(request.header.sequence, message.data() + sizeof request, request.size);
+  return true;
+}
+
+void Server::handle_stay(const guest_protocol::Stay& request) {
+  stays_ = builder_.listener() >= 0;
+  life_end_ms_ = request.life_ms == 0 ? 0 : now_ms() + request.life_ms;
+}
+
 void Server::handle_connect(const guest_protocol::ConnectPort& request) {
   const std::uint64_t before = ports_.first_deadline_ms();
   ports_.connect(request, now_ms());
@@ -231,12 +280,16 @@ bool Server::handle_start(std::size_t size, ReceivedFds& fds) {
   guest_protocol::StartRequest request{};
   if (size < sizeof request) return false;
   std::memcpy(&request, message.data(), sizeof request);
+  if (size != sizeof request + request.body_size || request.note_size > request.body_size) return false;
   const std::uint32_t sequence = request.header.sequence;
+  last_sequence_ = std::max(last_sequence_, sequence);
   int stdin_fd = fds.count > 0 ? fds.fds[0].get() : -1;
   if (request.output != Output::kept) return start_command(request, size, stdin_fd);
   UniqueFd input;
-  const int error = request.columns != 0 ? kept_.begin_terminal(sequence, request.columns, request.rows, input)
-                                         : kept_.begin(sequence, request.keep_stdin != 0, input);
+  int error = request.columns != 0 ? kept_.begin_terminal(sequence, request.columns, request.rows, input)
+                                   : kept_.begin(sequence, request.keep_stdin != 0, input);
+  if (error == 0) error = kept_.keep_note(sequence, message.data() + size - request.note_size, request.note_size);
+  if (error != 0) kept_.forget(sequence);
   if (error != 0) return send_start_failed(sequence, Step::command_stdio, error), true;
   if (input) stdin_fd = input.get();
   return start_command(request, size, stdin_fd);
@@ -259,13 +312,14 @@ bool Server::start_command(const guest_protocol::StartRequest& request, std::siz
   slot->pid = standby_.pid;
   slot->sequence = sequence;
   slot->cgroup_number = standby_.cgroup_number;
+  slot->is_kept = request.output == Output::kept;
   slot->deadline_ms = request.deadline_ms == 0 ? 0 : now_ms() + request.deadline_ms;
   slot->pidfd = std::move(standby_.pidfd);
   slot->socket = std::move(standby_.socket);
   slot->cgroup = std::move(standby_.cgroup);
   standby_ = Standby{};
   if (slot->deadline_ms != 0) arm_timer();
-  return sent;
+  return sent || stays_;  // the next message is the channel's end then
 }
 
 // Passes the request in `message` on to the standby. Returns 0 or an errno.
@@ -282,7 +336,7 @@ int Server::hand_over(std::size_t size, int stdin_fd) {
 bool Server::send_started(const guest_protocol::StartRequest& request) {
   const guest_protocol::Started started{{Kind::started, request.header.sequence}, standby_.pid};
   if (request.output == Output::kept) {
-    (void)kept_.take_output(request.header.sequence, std::move(standby_.out), std::move(standby_.err));
+    (void)kept_.take_output(started.header.sequence, started.pid, std::move(standby_.out), std::move(standby_.err));
     return send(channel_, started);
   }
   const std::array<int, 2> ends = {standby_.out.get(), standby_.err.get()};
@@ -310,8 +364,8 @@ UniqueFd Server::open_tree(std::uint32_t sequence) {
 
 void Server::handle_children() {
   signalfd_siginfo info{};
-  while (::read(children_.get(), &info, sizeof info) > 0) {
-  }
+  while (::read(children_.get(), &info, sizeof info) > 0)
+    if (info.ssi_signo == SIGTERM) is_asked_to_end_ = true;
   for (;;) {
     int status = 0;
     rusage usage{};
@@ -342,6 +396,7 @@ void Server::finish(Running& command, int status, const rusage& usage) {
     exited.cpu_system_us = number_of(cpu, "system_usec ");
     exited.max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024U;
     (void)send(channel_, exited);
+    kept_.note_end(exited, now_ms());
     if (exited.tree_left != 0) {
       linger(command.sequence, command.cgroup_number);
     } else {
@@ -360,6 +415,7 @@ bool Server::report_from_standby(Running& command) {
   const ssize_t size = receive_message(command.socket.get(), &failure, sizeof failure, fds, MSG_DONTWAIT);
   if (size != static_cast<ssize_t>(sizeof failure)) return false;
   send_start_failed(command.sequence, failure.step, failure.error);
+  kept_.note_end({{Kind::start_failed, command.sequence}, failure.step, failure.error}, now_ms());
   return true;
 }
 
@@ -384,6 +440,7 @@ void Server::handle_deadlines() {
 
 void Server::arm_timer() {
   std::uint64_t first = ports_.first_deadline_ms();
+  if (is_away_ && life_end_ms_ != 0 && (first == 0 || life_end_ms_ < first)) first = life_end_ms_;
   for (const Running& command : running_)
     if (command.pid >= 0 && command.deadline_ms != 0 && (first == 0 || command.deadline_ms < first))
       first = command.deadline_ms;

@@ -1,6 +1,8 @@
 #pragma once
 // Server: PID 1's life once its sandbox stands. Starts commands from standbys, reaps everything, reports exits, kills
-// on request and at spare deadlines. Ends, and with it the sandbox, when the channel closes.
+// on request and at spare deadlines. Ends, and with it the sandbox, when the channel closes; or, if it was told to
+// stay, ends what only that channel's daemon could have heard of, and goes on with what it keeps until a later daemon's
+// launcher comes to its listener, or the sandbox's life is over.
 //
 // Single-threaded; waits in poll(2) on the channel, SIGCHLD and one timer. Requests come from the daemon, which is
 // trusted with this sandbox; a malformed one ends the guest, because it can only be our bug.
@@ -37,12 +39,15 @@ class Server {
     std::uint32_t cgroup_number = 0;
     std::uint64_t deadline_ms = 0;  // CLOCK_BOOTTIME; 0 = none
     bool timed_out = false;
+    bool is_kept = false;
     UniqueFd pidfd;
     UniqueFd socket;
     UniqueFd cgroup;
   };
 
   bool handle_message();
+  void lose_channel();
+  void take_channel();
   bool handle_start(std::size_t size, ReceivedFds& fds);
   bool start_command(const guest_protocol::StartRequest& request, std::size_t size, int stdin_fd);
   int hand_over(std::size_t size, int stdin_fd);
@@ -51,6 +56,8 @@ class Server {
   UniqueFd open_tree(std::uint32_t sequence);
   bool handle_write(std::size_t size);
   void handle_forget(std::uint32_t sequence);
+  bool handle_note(std::size_t size);
+  void handle_stay(const guest_protocol::Stay& request);
   void handle_connect(const guest_protocol::ConnectPort& request);
   void handle_children();
   void make_standby();
@@ -64,7 +71,12 @@ class Server {
   void sweep_lingering();
   Running* find(std::uint32_t sequence);
 
-  int channel_;  // owned by main
+  int channel_;  // owned by main; the same number for each that comes
+  bool stays_ = false;
+  bool is_away_ = false;  // there is no daemon
+  bool is_asked_to_end_ = false;
+  std::uint64_t life_end_ms_ = 0;  // CLOCK_BOOTTIME; 0 = none
+  std::uint32_t last_sequence_ = 0;
   const Builder& builder_;
   bool keep_standby_;
   std::uint32_t next_cgroup_ = 1;

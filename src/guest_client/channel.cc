@@ -1,5 +1,6 @@
 #include "guest_client/channel.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -67,6 +68,24 @@ io::Always<void> send_owed(std::shared_ptr<ChannelState> state) {
 bool adds_up(const guest_protocol::OutputPiece& piece, std::uint64_t asked) {
   if (piece.size == 0) return piece.offset >= asked;
   return piece.offset >= asked && piece.end >= piece.offset && piece.end - piece.offset >= piece.size;
+}
+
+// Nothing: it runs.
+std::optional<Ending> ending_of(const guest_protocol::Held& held) {
+  Ending ending;
+  switch (held.state) {
+    case guest_protocol::Held::State::runs: return std::nullopt;
+    case guest_protocol::Held::State::exited:
+      ending.kind = Ending::Kind::exited;
+      ending.exited = held.exited;
+      return ending;
+    case guest_protocol::Held::State::start_failed:
+      ending.kind = Ending::Kind::start_failed;
+      ending.step = held.failure.step;
+      ending.error = held.failure.error;
+      return ending;
+  }
+  return ending;  // no word of ours: lost
 }
 
 }  // namespace
@@ -149,6 +168,7 @@ bool ChannelState::dispatch(const char* message, std::size_t size, ReceivedFds& 
     case Kind::stdin_done:
     case Kind::output:
     case Kind::output_grew: return take_kept(header.kind, message, size);
+    case Kind::held: return take_held(message, size);
     case Kind::port_connected: return size == sizeof header && take_port(header.sequence, fds);
     case Kind::port_failed: {
       guest_protocol::PortFailed value{};
@@ -215,6 +235,35 @@ bool ChannelState::take_output(const char* message, std::size_t size) {
   return true;
 }
 
+bool ChannelState::take_held(const char* message, std::size_t size) {
+  guest_protocol::Held value{};
+  if (has_told_all || size < sizeof value) return false;
+  std::memcpy(&value, message, sizeof value);
+  if (value.note_size > guest_protocol::kMaxNote || size != sizeof value + value.note_size) return false;
+  const std::uint32_t sequence = value.header.sequence;
+  if (sequence == 0) {
+    constexpr std::uint32_t kMostSequences = 1U << 31U;  // none comes twice: those of later channels are behind it
+    const auto comes_later = [&](const HeldProcess& process) { return process.number > value.last_sequence; };
+    if (value.last_sequence >= kMostSequences || std::any_of(held.begin(), held.end(), comes_later)) return false;
+    std::sort(held.begin(), held.end(), [](const auto& a, const auto& b) { return a.number < b.number; });
+    has_told_all = true;
+    next_sequence = std::max(next_sequence, value.last_sequence + 1);
+    changed.notify_all();
+    return true;
+  }
+  if (held.size() >= guest_protocol::kMaxKept || processes.contains(sequence)) return false;
+  auto process = std::make_shared<ProcessState>(loop, weak_from_this(), sequence);
+  process->is_kept = true;
+  process->started = value.state != guest_protocol::Held::State::start_failed;
+  process->pid = value.pid;
+  process->is_writing = process->is_cut_short = value.takes_input != 0;
+  process->ending = ending_of(value);
+  processes[sequence] = process;
+  held.push_back({KeptProcess(process), std::string(message + sizeof value, value.note_size), sequence, value.ended_ms,
+                  value.has_stdin != 0});
+  return true;
+}
+
 // One task waits for all who want room, each with a deadline of its own.
 io::Always<void> ChannelState::watch_room(std::shared_ptr<ChannelState> self) {
   const Status writable = co_await self->watch.writable();
@@ -265,9 +314,10 @@ void Process::kill_tree() {
   if (const auto channel = state_->channel.lock()) ChannelState::kill_tree(channel, state_->sequence);
 }
 
-Channel::Channel(boost::asio::io_context& loop, UniqueFd socket, std::chrono::milliseconds answer_limit)
+Channel::Channel(boost::asio::io_context& loop, UniqueFd socket, std::chrono::milliseconds answer_limit, Guest guest)
     : state_(std::make_shared<ChannelState>(loop, std::move(socket))) {
   state_->answer_limit = answer_limit;
+  state_->has_told_all = guest == Guest::fresh;
   const int flags = ::fcntl(state_->socket.get(), F_GETFL);
   (void)::fcntl(state_->socket.get(), F_SETFL, flags | O_NONBLOCK);
   io::spawn(loop, read_messages(state_));
@@ -292,6 +342,17 @@ io::Task<guest_protocol::Ready> Channel::wait_ready(io::Deadline deadline) {
   co_return guest_gone();
 }
 
+io::Task<std::vector<HeldProcess>> Channel::take_held(io::Deadline deadline) {
+  const auto state = state_;
+  while (!state->has_told_all && !state->closed) LMSB_CO_CHECK(co_await state->changed.wait(deadline));
+  if (!state->has_told_all) co_return guest_gone();
+  co_return std::exchange(state->held, {});
+}
+
+void Channel::stay(std::chrono::milliseconds life) {
+  ChannelState::send_surely(state_, guest_protocol::Stay{{Kind::stay, 0}, static_cast<std::uint64_t>(life.count())});
+}
+
 Result<std::shared_ptr<ProcessState>> ChannelState::start(const StartSpec& spec, int stdin_fd,
                                                           guest_protocol::Output output,
                                                           const std::shared_ptr<ChannelState>& self) {
@@ -300,6 +361,7 @@ Result<std::shared_ptr<ProcessState>> ChannelState::start(const StartSpec& spec,
   for (const auto* list : {&spec.argv, &spec.env})
     for (const std::string& text : *list) body.append(text.c_str(), text.size() + 1);
   body.append(spec.cwd.c_str(), spec.cwd.size() + 1);
+  body.append(spec.note);
   if (body.size() > guest_protocol::kMaxBody || spec.argv.size() > 2048 || spec.env.size() > 2048)
     return Error(ErrorCode::invalid_argument, "arguments and environment are larger than 384 KiB or 2048 entries")
         .with_slug("command_too_large");
@@ -314,6 +376,7 @@ Result<std::shared_ptr<ProcessState>> ChannelState::start(const StartSpec& spec,
   request.keep_stdin = spec.keep_stdin ? 1 : 0;
   request.columns = spec.columns;
   request.rows = spec.rows;
+  request.note_size = static_cast<std::uint32_t>(spec.note.size());
   const std::array<iovec, 2> parts = {{{&request, sizeof request}, {body.data(), body.size()}}};
   if (!send_message(socket.get(), parts.data(), parts.size(), &stdin_fd, stdin_fd >= 0 ? 1 : 0))
     return errno == EAGAIN ? guest_busy() : guest_gone();

@@ -30,6 +30,7 @@ struct StartSpec {
   bool keep_stdin = false;        // of a kept process: its stdin stays open, for write_stdin()
   std::uint16_t columns = 0;      // of a kept process: not 0 = it gets a terminal of that size
   std::uint16_t rows = 0;
+  std::string note;  // of a kept process: what a later daemon finds of it; at most guest_protocol::kMaxNote
 };
 
 // How a command ended.
@@ -47,7 +48,8 @@ struct Ending {
 
 struct ProcessState;
 struct ChannelState;
-class KeptProcess;  // guest_client/kept_process.h
+class KeptProcess;   // guest_client/kept_process.h
+struct HeldProcess;  // the same
 
 // One command. Destroying it before it ended kills its whole tree.
 class Process {
@@ -75,15 +77,24 @@ class Process {
 
 class Channel {
  public:
+  // Whether the guest is new, or an earlier daemon has had it: then it tells what it keeps.
+  enum class Guest : std::uint8_t { fresh, held };
   // Takes the socket. `loop` outlives the channel. `answer_limit`: how long a guest that lives may take to answer what
   // any guest answers at once.
-  Channel(boost::asio::io_context& loop, UniqueFd socket, std::chrono::milliseconds answer_limit = kAnswerLimit);
+  Channel(boost::asio::io_context& loop, UniqueFd socket, std::chrono::milliseconds answer_limit = kAnswerLimit,
+          Guest guest = Guest::fresh);
   ~Channel();
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
   // Waits until the sandbox stands. Errors name the step of the launch that failed.
   io::Task<guest_protocol::Ready> wait_ready(io::Deadline deadline);
+  // Of a guest that an earlier daemon has had: all that it keeps, once it has told. Errors: unavailable,
+  // deadline_exceeded, cancelled.
+  io::Task<std::vector<HeldProcess>> take_held(io::Deadline deadline);
+  // From now on the guest outlives this channel, where its launcher can find it again: its kept processes go on and the
+  // others end. Its sandbox ends by itself after `life` of nobody being there; 0: never. Never lost.
+  void stay(std::chrono::milliseconds life);
   // Asks for a command; `stdin_fd` is -1 or borrowed for the call. Never blocks. Errors: invalid_argument (arguments
   // and environment too large), resource_exhausted (the guest is not keeping up), unavailable (it is gone).
   Result<Process> start(const StartSpec& spec, int stdin_fd);

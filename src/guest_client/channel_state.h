@@ -57,7 +57,7 @@ struct Connecting {
   io::Event answered;
 };
 
-struct ChannelState {
+struct ChannelState : std::enable_shared_from_this<ChannelState> {
   ChannelState(boost::asio::io_context& l, UniqueFd s)
       : loop(l), socket(std::move(s)), watch(l.get_executor(), socket), changed(l) {}
   boost::asio::io_context& loop;
@@ -73,6 +73,8 @@ struct ChannelState {
   std::uint32_t next_sequence = 1;
   std::map<std::uint32_t, std::weak_ptr<ProcessState>> processes;
   std::map<std::uint32_t, Connecting*> connecting;  // each of whoever waits for it
+  std::vector<HeldProcess> held;                    // told so far
+  bool has_told_all = true;                         // a fresh one keeps nothing
   std::set<int> port_sockets;                       // of the PortSockets that live, which own them
   std::deque<std::string> owed;                     // messages that wait for room: a few of each process at most
 
@@ -88,10 +90,11 @@ struct ChannelState {
   static io::Task<void> wait_room(std::shared_ptr<ChannelState> self, io::Deadline deadline);
   // Sends now, or as soon as there is room, in the order of the calls: for what must not be lost.
   template <class Message>
-  static void send_surely(const std::shared_ptr<ChannelState>& self, const Message& message) {
-    if (self->closed || (self->owed.empty() && self->send(message))) return;
-    if (self->owed.empty() && errno != EAGAIN) return;                     // the guest is gone
-    owe(self, {reinterpret_cast<const char*>(&message), sizeof message});  // NOLINT: plain values
+  static void send_surely(const std::shared_ptr<ChannelState>& self, const Message& message,
+                          const std::string& data = "") {
+    if (self->closed || (self->owed.empty() && self->send(message, data))) return;
+    if (self->owed.empty() && errno != EAGAIN) return;                                       // the guest is gone
+    owe(self, std::string(reinterpret_cast<const char*>(&message), sizeof message) + data);  // NOLINT: plain values
   }
   static void kill_tree(const std::shared_ptr<ChannelState>& self, std::uint32_t sequence);
   // False when the socket is full or the guest gone: errno says which.
@@ -113,6 +116,7 @@ struct ChannelState {
                     ReceivedFds& fds);
   bool take_kept(guest_protocol::Kind kind, const char* message, std::size_t size);
   bool take_output(const char* message, std::size_t size);
+  bool take_held(const char* message, std::size_t size);
 };
 
 Error guest_gone();

@@ -4,12 +4,14 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <functional>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "guest_client/kept_process.h"
 #include "io/run_blocking.h"
 #include "os/message_socket.h"
 
@@ -184,6 +186,102 @@ TEST_F(GuestChannel, SaysThatAGuestDoesNotKeepUpInsteadOfWaiting) {
     return;
   }
   FAIL() << "a thousand large requests fitted into the socket";
+}
+
+// A channel to a guest that an earlier daemon has had.
+class HeldGuest : public GuestChannel {
+ protected:
+  HeldGuest() {
+    UniqueFd ours;
+    EXPECT_TRUE(message_socket_pair(ours, guest_));
+    channel_ = std::make_unique<Channel>(loop_, std::move(ours), Channel::kAnswerLimit, Channel::Guest::held);
+  }
+  static guest_protocol::Held held(std::uint32_t sequence, guest_protocol::Held::State state) {
+    guest_protocol::Held value{};
+    value.header = {Kind::held, sequence};
+    value.state = state;
+    value.pid = 17;
+    return value;
+  }
+  void say_held(guest_protocol::Held value, const std::string& note) {
+    value.note_size = static_cast<std::uint32_t>(note.size());
+    say_octets(std::string(reinterpret_cast<const char*>(&value), sizeof value) + note);
+  }
+  void say_last(std::uint32_t sequence) {
+    guest_protocol::Held value{};
+    value.header = {Kind::held, 0};
+    value.last_sequence = sequence;
+    say(value);
+  }
+};
+
+TEST_F(HeldGuest, TellsWhatItKeepsAndHowThatStands) {
+  using State = guest_protocol::Held::State;
+  say_held(held(3, State::runs), "one");
+  auto ended = held(5, State::exited);
+  ended.exited.status = 7 << 8U;
+  ended.ended_ms = 1234;
+  say_held(ended, "");
+  auto failed = held(6, State::start_failed);
+  failed.failure = {{Kind::start_failed, 6}, Step::command_exec, ENOENT};
+  say_held(failed, "three");
+  say_last(9);
+  auto all = result_of(channel_->take_held(io::Deadline::in(std::chrono::seconds(1))));
+  ASSERT_TRUE(all.ok());
+  ASSERT_EQ(all->size(), 3U);
+  EXPECT_EQ((*all)[0].note, "one");
+  EXPECT_TRUE((*all)[0].process.has_begun() && !(*all)[0].process.has_ended());
+  EXPECT_EQ((*all)[0].process.pid(), 17);
+  EXPECT_EQ((*all)[1].ended_ms, 1234U);
+  EXPECT_EQ(result_of((*all)[1].process.wait_ended(io::Deadline::never()))->exited.status, 7 << 8U);
+  EXPECT_EQ(result_of((*all)[2].process.wait_ended(io::Deadline::never()))->error, ENOENT);
+  // What ends later is heard, and what is started has a number of its own.
+  say(guest_protocol::Exited{{Kind::exited, 3}, 0, 0, 0, 0, 0, 0, 0});
+  EXPECT_TRUE((*all)[0].process.has_ended());
+  const Process next = start();
+  guest_protocol::StartRequest request{};
+  EXPECT_GT(::recv(guest_.get(), &request, sizeof request, MSG_DONTWAIT), 0);
+  EXPECT_EQ(request.header.sequence, 10U);
+}
+
+TEST_F(HeldGuest, IsWaitedForUntilItHasToldAll) {
+  say_held(held(3, guest_protocol::Held::State::runs), "");
+  const auto all = result_of(channel_->take_held(io::Deadline::in(std::chrono::milliseconds(0))));
+  EXPECT_EQ(all.error().code(), ErrorCode::deadline_exceeded);
+}
+
+TEST_F(HeldGuest, LosesItsChannelForWhatNoGuestTells) {
+  const auto closes = [this](const std::function<void()>& speak) {
+    UniqueFd ours;
+    EXPECT_TRUE(message_socket_pair(ours, guest_));
+    channel_ = std::make_unique<Channel>(loop_, std::move(ours), Channel::kAnswerLimit, Channel::Guest::held);
+    speak();
+    return channel_->is_closed();
+  };
+  const auto one = held(3, guest_protocol::Held::State::runs);
+  EXPECT_FALSE(closes([&] { say_held(one, std::string(guest_protocol::kMaxNote, 'x')); }));
+  EXPECT_TRUE(closes([&] { say_held(one, std::string(guest_protocol::kMaxNote + 1, 'x')); }));
+  EXPECT_TRUE(closes([&] {
+    auto longer = one;
+    longer.note_size = 1;
+    say(longer);
+  }));
+  EXPECT_TRUE(closes([&] {
+    say_held(one, "");
+    say_held(one, "");
+  })) << "twice the same";
+  EXPECT_TRUE(closes([&] {
+    say_last(1);
+    say_held(one, "");
+  })) << "after the last";
+  EXPECT_TRUE(closes([&] {
+    for (std::uint32_t i = 1; i <= guest_protocol::kMaxKept + 1; ++i) say_held(held(i, one.state), "");
+  }));
+}
+
+TEST_F(GuestChannel, IsNotToldOfWhatAFreshGuestCannotKeep) {
+  say(guest_protocol::Held{});
+  EXPECT_TRUE(channel_->is_closed());
 }
 
 TEST_F(GuestChannel, IgnoresWhatIsSaidOfCommandsThatAreNotThere) {

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "base/assert.h"
 #include "guest_client/channel_state.h"
 
 namespace lmsb::guest_client {
@@ -168,6 +169,14 @@ io::Task<void> KeptProcess::write_stdin(std::string data, bool close, io::Deadli
   state->is_writing = false;
   state->changed.notify_all();
   co_return written;
+}
+
+void KeptProcess::keep_note(const std::string& note) const {
+  LMSB_ASSERT(note.size() <= guest_protocol::kMaxNote);
+  const auto channel = state_->channel.lock();
+  if (!channel || state_->is_forgotten) return;
+  const guest_protocol::KeepNote request{{Kind::keep_note, state_->sequence}, static_cast<std::uint32_t>(note.size())};
+  ChannelState::send_surely(channel, request, note);
 }
 
 void KeptProcess::resize(std::uint16_t columns, std::uint16_t rows) const {

@@ -54,6 +54,9 @@ class KeptProcess {
   // waits for that part), process_not_found, cancelled.
   io::Task<void> write_stdin(std::string data, bool close, io::Deadline deadline) const;
 
+  // What a later daemon finds of it, in place of StartSpec::note. Never lost.
+  void keep_note(const std::string& note) const;
+
   // Changes the size of its terminal; nothing happens when it has none.
   void resize(std::uint16_t columns, std::uint16_t rows) const;
   // To the command, or to every process of its tree. Nothing happens when it has ended. Errors: resource_exhausted (the
@@ -66,6 +69,15 @@ class KeptProcess {
 
  private:
   std::shared_ptr<ProcessState> state_;
+};
+
+// One that was started on an earlier channel.
+struct HeldProcess {
+  KeptProcess process;
+  std::string note;            // whatever the guest says that it was
+  std::uint32_t number = 0;    // in the order of their starts
+  std::uint64_t ended_ms = 0;  // CLOCK_BOOTTIME, as the guest says; 0 = it ran when it said so
+  bool has_stdin = false;
 };
 
 }  // namespace lmsb::guest_client

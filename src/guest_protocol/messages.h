@@ -16,6 +16,7 @@ constexpr std::uint32_t kMaxProcesses = 1024;   // commands alive at once in a s
 constexpr std::uint32_t kMaxKept = 256;         // of them, and of ended ones, those whose output the guest keeps
 constexpr std::uint32_t kMaxConnecting = 64;    // connections to ports that are being made at once
 constexpr std::uint32_t kMaxPiece = 64 * 1024;  // octets of output or input in one message
+constexpr std::uint32_t kMaxNote = 16 * 1024;   // octets that the daemon has kept with a command
 
 enum class Kind : std::uint32_t {
   // daemon → guest
@@ -27,6 +28,8 @@ enum class Kind : std::uint32_t {
   resize = 6,        // Resize: of a command with a terminal
   forget = 5,        // Header only: its output is not wanted any more; killed if it is alive
   connect_port = 7,  // ConnectPort
+  stay = 8,          // Stay: the guest outlives this channel
+  keep_note = 9,     // KeepNote + note: in place of the one that a kept command began with
   // guest → daemon
   ready = 64,           // Ready: the sandbox stands
   failed = 65,          // Failed: the launch failed; the guest ends
@@ -38,6 +41,7 @@ enum class Kind : std::uint32_t {
   output_grew = 71,     // OutputGrew: there is more where a read found nothing
   port_connected = 72,  // Header only; descriptor: the connection
   port_failed = 73,     // PortFailed
+  held = 74,            // Held + note: on a later channel, behind `ready`, for each kept command; then for none
 };
 
 // Where what a command writes goes.
@@ -66,7 +70,8 @@ struct Header {
   std::uint32_t sequence;  // chosen by the daemon; names the command in every later message
 };
 
-// Body: argc strings, then envc strings, then the working directory; each NUL-terminated.
+// Body: argc strings, then envc strings, then the working directory; each NUL-terminated. Then the note of a command
+// with Output::kept: what the daemon wants to find again when it is another one; the guest does not look at it.
 struct StartRequest {
   Header header;
   Program program;
@@ -81,7 +86,18 @@ struct StartRequest {
   // is Stream::out, what is written to stdin is typed.
   std::uint16_t columns = 0;
   std::uint16_t rows = 0;
-  std::uint32_t unused = 0;
+  std::uint32_t note_size = 0;  // of body_size; at most kMaxNote
+};
+
+// When the channel closes the guest ends what has Output::direct, and waits on its listener for the next one.
+struct Stay {
+  Header header;
+  std::uint64_t life_ms;  // from now on; the sandbox ends then if nobody is there who decides. 0 = never
+};
+
+struct KeepNote {
+  Header header;
+  std::uint32_t size;  // of the note, at most kMaxNote
 };
 
 struct KillRequest {
@@ -178,6 +194,21 @@ struct Exited {
   std::uint64_t cpu_user_us;  // of the whole tree so far
   std::uint64_t cpu_system_us;
   std::uint64_t max_rss_bytes;  // of the largest process waited for
+};
+
+// A kept command, as the guest knows it; `note_size` octets follow. The last one has sequence 0 and only says
+// `last_sequence`: what comes later must have other numbers.
+struct Held {
+  Header header;
+  enum class State : std::uint32_t { runs, exited, start_failed } state;
+  std::int32_t pid;
+  StartFailed failure;  // with State::start_failed
+  std::uint32_t note_size;
+  Exited exited;                // with State::exited
+  std::uint64_t ended_ms;       // CLOCK_BOOTTIME; unless it runs
+  std::uint32_t has_stdin;      // 1: input can be written
+  std::uint32_t takes_input;    // 1: input of an earlier channel is still on its way to its stdin
+  std::uint32_t last_sequence;  // of the last one
 };
 
 }  // namespace lmsb::guest_protocol

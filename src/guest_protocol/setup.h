@@ -11,7 +11,7 @@
 namespace lmsb::guest_protocol {
 
 constexpr std::uint32_t kSetupMagic = 0x4C4D5342;  // "LMSB"
-constexpr std::uint32_t kVersion = 2;              // of setup and messages; the guest refuses another
+constexpr std::uint32_t kVersion = 3;              // of setup and messages; the guest refuses another
 constexpr int kChannelFd = 3;                      // where the guest finds its channel after exec
 constexpr std::size_t kMaxMounts = 16;
 
@@ -52,12 +52,14 @@ struct Setup {
   Disk disk = Disk::none;
   // Indexes into the message's descriptors; -1 = absent.
   std::int32_t root_fd = -1;
-  std::int32_t disk_fd = -1;     // detached tree: a directory that the sandbox's root owns
-  std::int32_t lower_fd = -1;    // with a disk and RootKind::mounted: the image, read-only
-  std::int32_t dev_fd = -1;      // detached read-only tree: nodes, links, empty pts and shm
-  std::int32_t private_fd = -1;  // detached read-only tree of the launcher: empty file and directory, etc
-  std::int32_t cgroup_fd = -1;   // detached clone of the sandbox's own cgroup v2 directory
-  std::int32_t filter_fd = -1;   // sealed memfd: the seccomp program (array of sock_filter)
+  std::int32_t disk_fd = -1;       // detached tree: a directory that the sandbox's root owns
+  std::int32_t lower_fd = -1;      // with a disk and RootKind::mounted: the image, read-only
+  std::int32_t dev_fd = -1;        // detached read-only tree: nodes, links, empty pts and shm
+  std::int32_t private_fd = -1;    // detached read-only tree of the launcher: empty file and directory, etc
+  std::int32_t cgroup_fd = -1;     // detached clone of the sandbox's own cgroup v2 directory
+  std::int32_t disk_lock_fd = -1;  // an empty file, locked: the guest keeps it for as long as it lives
+  std::int32_t listener_fd = -1;   // listening SEQPACKET socket, non-blocking: where a later daemon's launcher comes
+  std::int32_t filter_fd = -1;     // sealed memfd: the seccomp program (array of sock_filter)
   std::uint32_t mount_count = 0;
   std::array<SetupMount, kMaxMounts> mounts{};
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <dirent.h>
@@ -62,13 +63,14 @@ bool remove_tree(int parent, const std::string& name) {
   return ::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
 
-// Waits until a v2 cgroup holds no process, at most `timeout_ms`.
-void wait_empty(int directory, int timeout_ms) {
+// Waits until a v2 cgroup holds no process.
+void wait_empty(int directory, std::chrono::steady_clock::time_point deadline) {
   const UniqueFd events(::openat(directory, "cgroup.events", O_RDONLY | O_CLOEXEC));
   pollfd wait{events.get(), POLLPRI, 0};
-  for (int tries = 0; tries < 20 && events; ++tries) {
+  constexpr int kTurnMs = 100;  // a change between looking and waiting is missed at most that long
+  while (events && std::chrono::steady_clock::now() < deadline) {
     if (os::read_text_at(directory, "cgroup.events").find("populated 0") != std::string::npos) return;
-    (void)::poll(&wait, 1, timeout_ms / 20);
+    (void)::poll(&wait, 1, kTurnMs);
   }
 }
 
@@ -81,16 +83,45 @@ UniqueFd open_counter(int directory, const char* name) {
 
 bool is_locked_by_a_living_launcher(int directory) { return ::flock(directory, LOCK_EX | LOCK_NB) < 0; }
 
-// Kills and removes the trees of launchers that are gone: nobody holds their lock.
+// A guest that has ended takes its sandbox with it.
+bool is_alive(int branch, const std::optional<Staying>& staying) {
+  return staying && is_guest_of(branch, staying->pid);
+}
+
+constexpr std::chrono::seconds kEndLimit{2};
+
+// Kills all that is in these cgroups below a v2 parent, and removes them there and below the v1 ones.
+void end_all(int v2_parent, const std::vector<UniqueFd>& v1_parents, const std::vector<std::string>& paths) {
+  std::vector<UniqueFd> opened;
+  for (const std::string& path : paths) {
+    opened.emplace_back(::openat(v2_parent, path.c_str(), kDirectory));
+    (void)os::write_text_at(opened.back().get(), "cgroup.kill", "1");
+  }
+  const auto deadline = std::chrono::steady_clock::now() + kEndLimit;
+  for (const UniqueFd& directory : opened) wait_empty(directory.get(), deadline);
+  opened.clear();
+  for (const std::string& path : paths) {
+    (void)remove_tree(v2_parent, path);
+    for (const UniqueFd& parent : v1_parents) (void)remove_tree(parent.get(), path);
+  }
+}
+
+// Kills and removes the trees of launchers that are gone, nobody holds their lock, but for what stays in them.
 void sweep_dead_instances(int v2_parent, const std::vector<UniqueFd>& v1_parents) {
   for (const std::string& name : subdirectories(v2_parent)) {
     if (name.rfind(kPrefix, 0) != 0) continue;
     const UniqueFd directory(::openat(v2_parent, name.c_str(), kDirectory));
     if (!directory || is_locked_by_a_living_launcher(directory.get())) continue;
-    (void)os::write_text_at(directory.get(), "cgroup.kill", "1");
-    wait_empty(directory.get(), 2000);
-    (void)remove_tree(v2_parent, name);
-    for (const UniqueFd& parent : v1_parents) (void)remove_tree(parent.get(), name);
+    std::vector<std::string> ended;
+    bool something_stays = false;
+    for (const std::string& id : subdirectories(directory.get())) {
+      const UniqueFd branch(::openat(directory.get(), id.c_str(), kDirectory));
+      const bool stays = is_alive(branch.get(), read_staying(branch.get()));
+      something_stays = something_stays || stays;
+      if (!stays) ended.push_back(name + "/" + id);
+    }
+    if (!something_stays) ended = {name};
+    end_all(v2_parent, v1_parents, ended);
   }
 }
 
@@ -120,44 +151,49 @@ TreeLimits limits_of_all() {
   return {memory - std::min(reserve, memory / 2), processes / 2};
 }
 
-Result<CgroupTree> CgroupTree::open(const std::string& name, const TreeLimits& all) {
-  CgroupTree tree;
-  tree.name_ = kPrefix + name;
+Status CgroupTree::open_parents() {
   const auto hierarchies = find_hierarchies();
   const auto v2 = std::find_if(hierarchies.begin(), hierarchies.end(), [](const Hierarchy& h) { return h.is_v2; });
   if (v2 == hierarchies.end())
     return Error(ErrorCode::unsupported, "cgroup v2 is not mounted")
         .with_hint("mount it: mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 none /sys/fs/cgroup/unified");
-  tree.v2_mount_ = v2->mount_point;
+  v2_mount_ = v2->mount_point;
   const std::string base = delegated_path(v2->mount_point);
-  tree.v2_parent_.reset(::open((v2->mount_point + base).c_str(), kDirectory));
-  if (!tree.v2_parent_) return cgroup_error("open " + v2->mount_point + base);
-  tree.v2_path_ = (base.empty() ? "" : base.substr(1) + "/") + tree.name_;
-
-  std::vector<std::string> v1_controllers;
+  v2_parent_.reset(::open((v2->mount_point + base).c_str(), kDirectory));
+  if (!v2_parent_) return cgroup_error("open " + v2->mount_point + base);
+  v2_path_ = (base.empty() ? "" : base.substr(1) + "/") + name_;
   for (const Hierarchy& hierarchy : hierarchies)
     for (const std::string& controller : hierarchy.controllers)
       if (controller == "memory" || controller == "pids" || controller == "cpu" || controller == "devices") {
-        tree.v1_parents_.emplace_back(::open(hierarchy.mount_point.c_str(), kDirectory));
-        if (!tree.v1_parents_.back()) return cgroup_error("open " + hierarchy.mount_point);
-        v1_controllers.push_back(controller);
+        v1_parents_.emplace_back(::open(hierarchy.mount_point.c_str(), kDirectory));
+        if (!v1_parents_.back()) return cgroup_error("open " + hierarchy.mount_point);
+        v1_controllers_.push_back(controller);
       }
-  sweep_dead_instances(tree.v2_parent_.get(), tree.v1_parents_);
+  return {};
+}
 
+Result<CgroupTree> CgroupTree::open(const std::string& name, const TreeLimits& all) {
+  CgroupTree tree;
+  tree.name_ = kPrefix + name;
+  LMSB_CHECK(tree.open_parents());
+  sweep_dead_instances(tree.v2_parent_.get(), tree.v1_parents_);
   LMSB_TRY(tree.ours_, make_and_open_private(tree.v2_parent_.get(), tree.name_));
   if (is_locked_by_a_living_launcher(tree.ours_.get()))
     return Error(ErrorCode::already_exists, "cgroup " + tree.name_ + " belongs to a running launcher");
-  for (std::size_t i = 0; i < v1_controllers.size(); ++i) {
+  for (std::size_t i = 0; i < tree.v1_controllers_.size(); ++i) {
     LMSB_TRY(UniqueFd ours, make_and_open_private(tree.v1_parents_[i].get(), tree.name_));
-    if (v1_controllers[i] == "devices") LMSB_CHECK(allow_only_our_devices(ours.get()));
-    tree.v1_.push_back({v1_controllers[i], std::move(ours)});
+    // What runs there must not find them denied for a moment.
+    const bool is_listed = !subdirectories(tree.ours_.get()).empty();
+    if (tree.v1_controllers_[i] == "devices" && !is_listed) LMSB_CHECK(allow_only_our_devices(ours.get()));
+    tree.v1_.push_back({tree.v1_controllers_[i], std::move(ours)});
   }
   if (!tree.is_hybrid()) {
     for (const int directory : {tree.v2_parent_.get(), tree.ours_.get()})
       LMSB_CHECK(enable_controllers(directory, "+memory +pids +cpu"));
   }
-  LMSB_CHECK(tree.limit_all(all));
-  return tree;
+  const Status limited = tree.limit_all(all);
+  if (!limited.ok() && subdirectories(tree.ours_.get()).empty()) return Error(limited.error());
+  return tree;  // else the limits that they had stay: the kernel takes no others while they are in use
 }
 
 Status CgroupTree::limit_all(const TreeLimits& all) const {
@@ -185,9 +221,7 @@ Result<SandboxCgroup> CgroupTree::create(const sandbox::LaunchPlan& plan, std::u
     if (::mkdirat(branch.v2.get(), "work", 0755) < 0) return cgroup_error("make work");
     for (const char* path : {"cgroup.procs", "work"})  // the guest enters commands below work, from its own place
       if (::fchownat(branch.v2.get(), path, guest_uid, guest_uid, 0) < 0) return cgroup_error("give work away");
-    branch.kill.reset(::openat(branch.v2.get(), "work/cgroup.kill", O_WRONLY | O_CLOEXEC));
-    branch.kill_all.reset(::openat(branch.v2.get(), "cgroup.kill", O_WRONLY | O_CLOEXEC));
-    if (!branch.kill || !branch.kill_all) return cgroup_error("open cgroup.kill (kernel 5.14 or newer is needed)");
+    LMSB_CHECK(open_kills(branch));
     LMSB_CHECK(limit(plan, branch));
     return plan.lifetime == sandbox::Lifetime::kept ? open_for_kept(branch) : Status();
   };
@@ -197,6 +231,70 @@ Result<SandboxCgroup> CgroupTree::create(const sandbox::LaunchPlan& plan, std::u
     return std::move(filled).error();
   }
   return branch;
+}
+
+Status CgroupTree::open_kills(SandboxCgroup& branch) {
+  branch.kill.reset(::openat(branch.v2.get(), "work/cgroup.kill", O_WRONLY | O_CLOEXEC));
+  branch.kill_all.reset(::openat(branch.v2.get(), "cgroup.kill", O_WRONLY | O_CLOEXEC));
+  if (branch.kill && branch.kill_all) return {};
+  return cgroup_error("open cgroup.kill (kernel 5.14 or newer is needed)");
+}
+
+Status CgroupTree::let_stay(const std::string& id, const Staying& staying) const {
+  const UniqueFd branch(::openat(ours_.get(), id.c_str(), kDirectory));
+  if (!branch) return cgroup_error("open " + id);
+  return write_staying(branch.get(), staying);
+}
+
+std::vector<CgroupTree::Branch> CgroupTree::branches() const {
+  std::vector<Branch> all;
+  for (std::string& id : subdirectories(ours_.get())) {
+    const UniqueFd branch(::openat(ours_.get(), id.c_str(), kDirectory));
+    all.push_back({std::move(id), read_staying(branch.get())});
+  }
+  return all;
+}
+
+bool CgroupTree::is_guest(const std::string& id, pid_t pid) const {
+  const UniqueFd branch(::openat(ours_.get(), id.c_str(), kDirectory));
+  return is_guest_of(branch.get(), pid);
+}
+
+std::set<pid_t> CgroupTree::staying_guests(const std::string& name) {
+  CgroupTree tree;
+  tree.name_ = kPrefix + name;
+  std::set<pid_t> guests;
+  if (!tree.open_parents().ok()) return guests;
+  tree.ours_.reset(::openat(tree.v2_parent_.get(), tree.name_.c_str(), kDirectory));
+  for (const Branch& branch : tree.branches())
+    if (branch.staying && tree.is_guest(branch.id, branch.staying->pid)) guests.insert(branch.staying->pid);
+  return guests;
+}
+
+Result<SandboxCgroup> CgroupTree::reopen(const std::string& id) const {
+  SandboxCgroup branch;
+  branch.id = id;
+  branch.v2.reset(::openat(ours_.get(), id.c_str(), kDirectory));
+  if (!branch.v2) return cgroup_error("open " + id);
+  LMSB_CHECK(open_kills(branch));
+  branch.oom_event.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!branch.oom_event) return cgroup_error("eventfd");
+  for (const V1& hierarchy : v1_) {
+    if (hierarchy.controller != "memory" && hierarchy.controller != "pids") continue;
+    const UniqueFd directory(::openat(hierarchy.ours.get(), id.c_str(), kDirectory));
+    if (!directory) return cgroup_error("open " + id + " of " + hierarchy.controller);
+    if (hierarchy.controller == "memory") LMSB_CHECK(watch_memory_v1(branch, directory.get()));
+    if (hierarchy.controller == "pids") branch.processes_peak = open_counter(directory.get(), "pids.peak");
+  }
+  if (!is_hybrid()) LMSB_CHECK(open_counters_v2(branch));
+  LMSB_CHECK(open_for_kept(branch));
+  return branch;
+}
+
+void CgroupTree::end(const std::vector<std::string>& ids) {
+  std::vector<std::string> paths;
+  for (const std::string& id : ids) paths.push_back(name_ + "/" + id);
+  end_all(v2_parent_.get(), v1_parents_, paths);
 }
 
 Status CgroupTree::limit(const sandbox::LaunchPlan& plan, SandboxCgroup& branch) {
@@ -258,6 +356,11 @@ Status CgroupTree::limit_v2(const sandbox::LaunchPlan& plan, SandboxCgroup& bran
   if (plan.lifetime == sandbox::Lifetime::one_shot) LMSB_CHECK(os::write_text_at(directory, "memory.oom.group", "1"));
   LMSB_CHECK(limit_processes(directory, plan.processes));
   LMSB_CHECK(limit_cpu_v2(directory, plan.cpu_millis));
+  return open_counters_v2(branch);
+}
+
+Status CgroupTree::open_counters_v2(SandboxCgroup& branch) {
+  const int directory = branch.v2.get();
   branch.memory_peak = open_counter(directory, "memory.peak");   // 5.19
   branch.processes_peak = open_counter(directory, "pids.peak");  // 6.11
   branch.memory_events.reset(::openat(directory, "memory.events", O_RDONLY | O_CLOEXEC));
@@ -310,6 +413,8 @@ bool CgroupTree::remove(const std::string& id) {
 }
 
 void CgroupTree::close() {
+  const auto all = branches();
+  if (std::any_of(all.begin(), all.end(), [](const Branch& branch) { return branch.staying.has_value(); })) return;
   (void)remove_tree(v2_parent_.get(), name_);
   for (const UniqueFd& parent : v1_parents_) (void)remove_tree(parent.get(), name_);
 }

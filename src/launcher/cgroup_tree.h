@@ -8,18 +8,21 @@
 //          <ours>/<id>/work/c-N  one command, made by the guest
 //     v1:  <ours>/<id>           in memory, pids and cpu: guest and commands; devices: one list for all, on <ours>
 // <ours> itself has a limit of memory and of processes, so that all sandboxes together leave the machine its share.
-// The instance's v2 directory is locked while its launcher lives; open() removes the trees of launchers that died.
-// <ours> is root's alone: a guest reaches its part by a mount of its own (PrivateTree::clone_cgroup). Not thread-safe.
-// Blocks only on the kernel.
+// The instance's v2 directory is locked while its launcher lives; open() removes what launchers that died have left,
+// but for the branches of sandboxes that stay (staying.h), whose guests live. <ours> is root's alone: a guest reaches
+// its part by a mount of its own (PrivateTree::clone_cgroup). Not thread-safe. Blocks only on the kernel.
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "launcher/cgroup_limits.h"
+#include "launcher/staying.h"
 #include "sandbox/launch_plan.h"
 
 namespace lmsb::launcher {
@@ -61,13 +64,29 @@ class CgroupTree {
 
   // Makes the branch with the plan's limits; the v2 part that the guest may write belongs to `guest_uid` (outside).
   Result<SandboxCgroup> create(const sandbox::LaunchPlan& plan, std::uint32_t guest_uid);
+  // The sandbox of that branch stays when this launcher ends. Errors: unsupported (cgroups keep no attributes here).
+  Status let_stay(const std::string& id, const Staying& staying) const;
+  // The branches that are there: at the start those that stayed when an earlier launcher of this name ended, and
+  // what could not be removed.
+  struct Branch {
+    std::string id;
+    std::optional<Staying> staying;
+  };
+  std::vector<Branch> branches() const;
+  bool is_guest(const std::string& id, pid_t pid) const;  // of that branch
+  // Such a branch, as create() returns it; nobody has to join it.
+  Result<SandboxCgroup> reopen(const std::string& id) const;
+  // Kills what is in these branches and removes them, within two seconds.
+  void end(const std::vector<std::string>& ids);
+  // The guests of all that stays in the tree of that name, whoever holds it.
+  static std::set<pid_t> staying_guests(const std::string& name);
   // Whether a sandbox has come up against its own memory limit, ever (v1): a notice is then its own.
   bool is_at_its_limit(const std::string& id) const;
   // Where the limits of a branch are, to change them.
   Result<BranchDirectories> directories(const std::string& id) const;
   // Removes a branch whose processes are gone. False when something is still in it: try again later.
   bool remove(const std::string& id);
-  // Removes our directories. The tree is empty by then.
+  // Removes our directories, unless something stays in them. The tree is empty else.
   void close();
 
   // Where cgroup v2 is mounted, for the launcher's mount namespace.
@@ -82,11 +101,14 @@ class CgroupTree {
     UniqueFd ours;
   };
   CgroupTree() = default;
+  Status open_parents();
   Status limit_all(const TreeLimits& all) const;
   Status limit(const sandbox::LaunchPlan& plan, SandboxCgroup& branch);
   Status limit_v1(const sandbox::LaunchPlan& plan, SandboxCgroup& branch, const V1& hierarchy);
+  static Status open_kills(SandboxCgroup& branch);
+  static Status open_counters_v2(SandboxCgroup& branch);
   Status limit_v2(const sandbox::LaunchPlan& plan, SandboxCgroup& branch);
-  Status watch_memory_v1(SandboxCgroup& branch, int memory_directory);
+  static Status watch_memory_v1(SandboxCgroup& branch, int memory_directory);
   // What the daemon pauses a kept sandbox with, and reads its use from.
   Status open_for_kept(SandboxCgroup& branch) const;
 
@@ -96,7 +118,8 @@ class CgroupTree {
   UniqueFd v2_parent_;
   UniqueFd ours_;  // locked
   std::vector<V1> v1_;
-  std::vector<UniqueFd> v1_parents_;
+  std::vector<std::string> v1_controllers_;
+  std::vector<UniqueFd> v1_parents_;  // of each
 };
 
 }  // namespace lmsb::launcher

@@ -159,6 +159,7 @@ Result<DiskStore> DiskStore::open(const std::string& directory, std::uint64_t si
   if (::flock(store.lock_.get(), LOCK_EX | LOCK_NB) < 0)
     return Error(ErrorCode::already_exists, "another lm-sandbox keeps its sandboxes in " + directory)
         .with_hint("stop it, or choose another directory with --data-dir");
+  LMSB_TRY(store.disk_locks_, open_within(store.directory_.get(), "locks"));
   const auto open_image = [&] {
     return UniqueFd(::openat(store.directory_.get(), kImage, O_RDWR | O_NOFOLLOW | O_CLOEXEC));
   };
@@ -215,6 +216,15 @@ Status DiskStore::make(const std::string& id, std::uint64_t bytes) {
   return {};
 }
 
+Result<UniqueFd> DiskStore::lock(const std::string& id) const {
+  constexpr int kFlags = O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
+  UniqueFd lock(::openat(disk_locks_.get(), id.c_str(), kFlags, 0600));
+  if (!lock) return Error::from_errno(errno, "open the lock of a disk");
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) < 0)
+    return Error::from_errno(errno == EWOULDBLOCK ? EBUSY : errno, "lock a disk");
+  return lock;
+}
+
 Result<UniqueFd> DiskStore::open_disk(const std::string& id) const {
   UniqueFd disk(::openat(place_of(id), id.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!disk) return Error::from_errno(errno, "open the disk");
@@ -253,6 +263,7 @@ Status DiskStore::claim(const std::string& id) {
 }
 
 Status DiskStore::remove(const std::string& id) {
+  if (!sandbox::is_snapshot_id(id)) (void)::unlinkat(disk_locks_.get(), id.c_str(), 0);
   if (::renameat(place_of(id), id.c_str(), trash_.get(), new_name().c_str()) < 0) {
     if (errno == ENOENT) return {};
     return Error::from_errno(errno, "remove the disk");
@@ -261,11 +272,11 @@ Status DiskStore::remove(const std::string& id) {
   return {};
 }
 
-void DiskStore::remove_fresh(const std::set<std::string>& used) {
+void DiskStore::remove_fresh(const std::function<bool(const std::string& id)>& is_used) {
   const auto ids = ids_in(fresh_.get());
   if (!ids.ok()) return;  // the next start tries again
   for (const std::string& id : *ids)
-    if (!used.contains(id)) (void)remove(id);
+    if (!is_used(id)) (void)remove(id);
 }
 
 Result<std::string> DiskStore::next(const std::string& after) {

@@ -15,7 +15,7 @@
 //
 // Not thread-safe. Blocks on the file system; what takes long (copying, emptying the trash) is a process of its own.
 #include <cstdint>
-#include <set>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,8 +29,9 @@ class DiskStore {
  public:
   // Makes the store where there is none: `size` bytes, or three quarters of what is free when 0, of which only what is
   // used is taken. Then mounts it, for this process alone. Before the launcher gives up its power. Errors:
-  // already_exists (another launcher has it), unsupported (no store is there, and this machine cannot make one: the
-  // message says why), and those of mounting one that is there.
+  // already_exists (another launcher has it), invalid_argument (one is to be made, of less than 2 kFloor), unsupported
+  // (no store is there, and this machine cannot make one: the message says why), failed_precondition (one is there, and
+  // cannot be used), and those of the directory.
   static Result<DiskStore> open(const std::string& directory, std::uint64_t size);
 
   // The mount, to be attached in the launcher's own tree.
@@ -38,6 +39,10 @@ class DiskStore {
 
   // An empty disk, fresh. Errors: ENOSPC when the machine has less than kFloor left, EEXIST.
   Status make(const std::string& id, std::uint64_t bytes);
+  // Held by whoever uses a sandbox's disk, its guest above all, as long as any copy of the descriptor is open: who has
+  // lost sight of a guest does not give its disk to another. It says nothing of the disk, and leads nowhere. Errors:
+  // EBUSY, somebody has it.
+  Result<UniqueFd> lock(const std::string& id) const;
   // Whether there is such a disk or snapshot, fresh or claimed.
   bool has(const std::string& id) const;
   // Where it is, below the mount: "disks/<id>".
@@ -48,10 +53,11 @@ class DiskStore {
   Status limit(const std::string& id, std::uint64_t bytes);
   // What it holds, as its limit counts; half a minute old at most. Errors: ENOENT.
   Result<std::uint64_t> held_bytes(const std::string& id) const;
-  // Its files are out of reach at once; ENOENT is no error. sweep() gives their space back. Of a snapshot, too.
+  // Its files are out of reach at once; ENOENT is no error. sweep() gives their space back. Of a snapshot, too. Nobody
+  // holds the disk's lock, or whoever calls does.
   Status remove(const std::string& id);
   // Everything fresh but what is used goes the same way.
-  void remove_fresh(const std::set<std::string>& used);
+  void remove_fresh(const std::function<bool(const std::string& id)>& is_used);
   // The first claimed id behind `after` in their order; "" = there is no more. Of snapshots when `after` begins as
   // theirs. What is listed is what was there when a listing began, with an `after` that is no id. Errors: of reading.
   Result<std::string> next(const std::string& after);
@@ -90,6 +96,7 @@ class DiskStore {
 
   UniqueFd directory_;
   UniqueFd lock_;
+  UniqueFd disk_locks_;
   UniqueFd mount_;
   UniqueFd fresh_;
   UniqueFd disks_;

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <csignal>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <utility>
@@ -41,7 +42,13 @@ Result<GuestProcess> fork_helper(const char* name, std::vector<int> kept) {
 std::optional<int> reap(GuestProcess& process) {
   siginfo_t info{};
   const auto pidfd = static_cast<id_t>(process.pidfd.get());
-  if (::waitid(kPidfd, pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0) return std::nullopt;
+  const int waited = ::waitid(kPidfd, pidfd, &info, WEXITED | WNOHANG);
+  pollfd end{process.pidfd.get(), POLLIN, 0};
+  if (!process.is_child && ::poll(&end, 1, 0) == 1) {
+    process = GuestProcess();
+    return 0;
+  }
+  if (waited < 0 || info.si_pid == 0) return std::nullopt;
   process = GuestProcess();
   return info.si_code == CLD_EXITED ? info.si_status : EIO;
 }

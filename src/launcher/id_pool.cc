@@ -1,9 +1,16 @@
 #include "launcher/id_pool.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdlib>
+#include <ctime>
 #include <fcntl.h>
+#include <sstream>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include "os/files.h"
 
 namespace lmsb::launcher {
 
@@ -55,13 +62,82 @@ std::optional<std::uint32_t> IdPool::take_fresh() {
     const std::uint32_t base = kFirstBase + static_cast<std::uint32_t>(index) * kIdRange;
     next_ = (next_ + 1) % kRanges;
     if (held_[index] || is_taken(base) || !set_lock(base, F_WRLCK)) continue;
+    if (stays(base)) {  // looked at under the lock: whoever had it has marked it before he let go
+      (void)set_lock(base, F_UNLCK);
+      continue;
+    }
     held_[index] = true;
     return base;
   }
   return std::nullopt;
 }
 
+namespace {
+
+// Who has a range that stays: a process of a boot, which is gone when another one has its number.
+struct Mark {
+  std::int64_t pid = 0;
+  std::uint64_t start_time = 0;
+  std::array<char, 16> boot{};
+  bool operator==(const Mark&) const = default;
+};
+
+// As proc(5) counts it; 0: there is no such process.
+std::uint64_t start_time_of(std::int64_t pid) {
+  const std::string stat = os::read_text("/proc/" + std::to_string(pid) + "/stat");
+  const std::size_t name_end = stat.rfind(')');
+  if (name_end == std::string::npos) return 0;
+  std::istringstream fields(stat.substr(name_end + 2));
+  constexpr int kStartTime = 22 - 3;  // the first field behind the name is the third
+  std::string field;
+  for (int i = 0; i <= kStartTime; ++i) fields >> field;
+  return std::strtoull(field.c_str(), nullptr, 10);
+}
+
+Mark mark_of(std::int64_t pid) {
+  Mark mark{pid, start_time_of(pid), {}};
+  const std::string boot = os::read_text("/proc/sys/kernel/random/boot_id");
+  (void)boot.copy(mark.boot.data(), mark.boot.size());
+  return mark;
+}
+
+off_t place_of(std::uint32_t base) { return static_cast<off_t>(base / kIdRange * sizeof(Mark)); }
+
+}  // namespace
+
+bool IdPool::stays(std::uint32_t base) const {
+  Mark mark;
+  if (::pread(locks_.get(), &mark, sizeof mark, place_of(base)) != static_cast<ssize_t>(sizeof mark)) return false;
+  return mark.pid > 0 && mark.start_time > 0 && mark == mark_of(mark.pid);
+}
+
+Status IdPool::let_stay(std::uint32_t base, pid_t guest) {
+  const Mark mark = mark_of(guest);
+  if (::pwrite(locks_.get(), &mark, sizeof mark, place_of(base)) == static_cast<ssize_t>(sizeof mark)) return {};
+  return Error::from_errno(errno, "mark the ids of a sandbox that stays");
+}
+
+void IdPool::unmark(std::uint32_t base) {
+  if (!stays(base)) return;
+  const Mark none;
+  (void)!::pwrite(locks_.get(), &none, sizeof none,
+                  place_of(base));  // an old mark means nothing once its guest is gone
+}
+
+bool IdPool::take_up(std::uint32_t base) {
+  const std::size_t index = (base - kFirstBase) / kIdRange;
+  if (base < kFirstBase || base > kLastBase || held_[index]) return false;
+  // Whoever looks at it just now finds the mark and lets go.
+  constexpr timespec kMoment{0, 1'000'000};
+  for (int tries = 0; tries < 100 && !held_[index]; ++tries) {
+    held_[index] = set_lock(base, F_WRLCK);
+    if (!held_[index]) (void)::nanosleep(&kMoment, nullptr);
+  }
+  return held_[index];
+}
+
 void IdPool::release(std::uint32_t base) {
+  unmark(base);
   resting_.push_back(base);
   if (resting_.size() <= kKeep) return;
   const std::uint32_t oldest = resting_.front();

@@ -2,13 +2,15 @@
 // IdPool: leases ranges of 65536 user ids, one for each sandbox, so that no two sandboxes share an owner of anything.
 //
 // Several daemons of one machine share the ranges by a file of locks: a byte for each range, locked by the pool that
-// has it. The kernel lets go of the locks when the launcher dies, however it dies. A released range stays with its pool
+// has it. The kernel lets go of the locks when the launcher dies, however it dies; a range whose sandbox stays is
+// marked in the file itself with its guest, and nobody leases it while that lives. A released range stays with its pool
 // and rests behind at least `kRest` others before it is leased again, so that whatever the kernel still frees of its
 // last sandbox is gone; more than `kKeep` are given back to the others. Not thread-safe. Never blocks.
 #include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 #include "base/result.h"
@@ -39,6 +41,10 @@ class IdPool {
   // The base of a range that nobody has; nothing when all are leased or resting.
   std::optional<std::uint32_t> lease();
   void release(std::uint32_t base);
+  // A leased one's sandbox outlives this pool, for as long as its guest lives.
+  Status let_stay(std::uint32_t base, pid_t guest);
+  // Takes a range that stayed when another pool ended. False: somebody has it.
+  bool take_up(std::uint32_t base);
 
  private:
   static constexpr std::size_t kRest = 64;
@@ -49,6 +55,8 @@ class IdPool {
   std::optional<std::uint32_t> take_rested();
   bool is_taken(std::uint32_t base) const;
   bool set_lock(std::uint32_t base, int type);
+  bool stays(std::uint32_t base) const;
+  void unmark(std::uint32_t base);
 
   std::vector<IdClaim> taken_;
   UniqueFd locks_;

@@ -1,8 +1,11 @@
 #include "launcher/id_pool.h"
 
+#include <csignal>
 #include <filesystem>
 #include <set>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -85,6 +88,43 @@ TEST_F(IdPoolTest, TrustsNoFileThatOthersCanLock) {
   { EXPECT_TRUE(open_id_locks(path).ok()); }
   ASSERT_EQ(::chmod(path.c_str(), 0644), 0);
   EXPECT_FALSE(open_id_locks(path).ok());
+}
+
+TEST_F(IdPoolTest, LeavesTheRangeOfASandboxThatStaysToWhoTakesItUp) {
+  {
+    IdPool ended = make();
+    EXPECT_EQ(ended.lease(), kFirstBase);
+    EXPECT_TRUE(ended.let_stay(kFirstBase, ::getpid()).ok());
+  }
+  IdPool other = make();
+  EXPECT_EQ(other.lease(), kFirstBase + kIdRange);
+  IdPool heir = make();
+  EXPECT_FALSE(heir.take_up(kFirstBase + kIdRange)) << "it is the other's";
+  EXPECT_TRUE(heir.take_up(kFirstBase));
+  EXPECT_FALSE(heir.take_up(kFirstBase)) << "it has it";
+  EXPECT_FALSE(other.take_up(kFirstBase));
+  heir.release(kFirstBase);
+  { const IdPool gone = std::move(heir); }
+  EXPECT_EQ(make().lease(), kFirstBase);
+}
+
+TEST_F(IdPoolTest, LeasesTheRangeOfASandboxThatStayedOnceItsGuestIsGone) {
+  const pid_t guest = ::fork();
+  if (guest == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  {
+    IdPool ended = make();
+    EXPECT_EQ(ended.lease(), kFirstBase);
+    EXPECT_TRUE(ended.let_stay(kFirstBase, guest).ok());
+  }
+  EXPECT_EQ(make().lease(), kFirstBase + kIdRange);
+  ::kill(guest, SIGKILL);
+  ::waitpid(guest, nullptr, 0);
+  IdPool later = make();
+  for (const std::uint32_t nonsense : {0U, 1U, ~0U}) EXPECT_FALSE(later.take_up(nonsense));
+  EXPECT_EQ(later.lease(), kFirstBase);
 }
 
 }  // namespace

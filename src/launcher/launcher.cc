@@ -32,7 +32,7 @@ using sandbox::LauncherStep;
 using sandbox::SandboxFd;
 
 constexpr Bytes kAnyDisk = Bytes::MiB(1);  // a change says nothing of it
-constexpr int kChannelBuffer = 212992;     // doubled by the kernel: one start request of the largest size fits
+constexpr int kChannelBuffer = 212992;     // doubled by the kernel
 
 std::string one_range(std::uint32_t inside, std::uint32_t outside, std::uint32_t count) {
   return std::to_string(inside) + " " + std::to_string(outside) + " " + std::to_string(count) + "\n";
@@ -100,6 +100,8 @@ Result<std::unique_ptr<Launcher>> Launcher::create(const Policy& policy, UniqueF
   }
   LMSB_TRY(launcher->cgroups_, CgroupTree::open(policy.cgroup_name, policy.all));
   LMSB_CHECK(launcher->open_store());
+  LMSB_CHECK(launcher->open_meetings());
+  launcher->find_left();
   const UniqueFd none;
   LMSB_TRY(launcher->tree_, PrivateTree::enter(policy.scratch, policy.image_root, launcher->cgroups_->v2_mount(),
                                                launcher->store_ ? launcher->store_->mount() : none));
@@ -185,11 +187,16 @@ void Launcher::handle_launch(const sandbox::LaunchRequest& request) {
   Refusal refusal{LauncherStep::none, 0};
   auto launched = launch(request.plan, refusal);
   if (!launched) return answer({request.header.request, refusal.step, refusal.error, 0, 0});
+  answer_launch(request.header.request, *launched);
+}
+
+void Launcher::answer_launch(std::uint32_t request, const Launched& launched) {
   std::array<int, static_cast<std::size_t>(SandboxFd::count)> fds{};
-  for (std::size_t i = 0; i < fds.size(); ++i) fds[i] = launched->fds[i].get();
-  const bool is_kept = request.plan.lifetime == sandbox::Lifetime::kept;
-  sandbox::LauncherAnswer launch{request.header.request, LauncherStep::none, 0, launched->id_base, launched->serial};
-  launch.has_disk = launched->has_disk ? 1 : 0;
+  for (std::size_t i = 0; i < fds.size(); ++i) fds[i] = launched.fds[i].get();
+  sandbox::LauncherAnswer launch{request, LauncherStep::none, 0, launched.id_base, launched.serial};
+  launch.has_disk = launched.has_disk ? 1 : 0;
+  launch.can_stay = launched.can_stay ? 1 : 0;
+  const auto is_kept = static_cast<bool>(launched.fds.back());
   answer(launch, fds.data(), is_kept ? fds.size() : sandbox::kOneShotFds);
 }
 
@@ -276,7 +283,7 @@ std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& as
   const std::uint64_t serial = next_serial_++;
   Sandbox& sandbox = sandboxes_[serial];
   sandbox.id = plan.id.data();
-  live_ids_.insert(sandbox.id);
+  live_ids_[sandbox.id] = serial;
   sandbox.id_base = *base;
   sandbox.is_kept = plan.lifetime == sandbox::Lifetime::kept;
   sandbox.processes = plan.processes;
@@ -287,7 +294,6 @@ std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& as
     return refuse(LauncherStep::disk, error);
   }
 
-  Launched launched{serial, *base, sandbox.has_disk, {}};
   UniqueFd guest_end;
   UniqueFd daemon_end;
   LauncherStep step = LauncherStep::cgroups;
@@ -295,17 +301,23 @@ std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& as
   Status built = cgroup.ok() ? Status() : Status(Error(cgroup.error()));
   if (built.ok() && !message_socket_pair(daemon_end, guest_end)) built = Error::from_errno(errno, "socketpair");
   if (built.ok()) {
-    for (const UniqueFd* end : {&daemon_end, &guest_end})
-      (void)::setsockopt(end->get(), SOL_SOCKET, SO_SNDBUF, &kChannelBuffer, sizeof kChannelBuffer);
+    for (const UniqueFd* end : {&daemon_end, &guest_end}) widen(end->get());
     step = LauncherStep::clone;
     auto guest = spawn_guest(guest_program_.get(), guest_end.get(), cgroup->v2.get(), cgroup->join);
     built = guest.ok() ? Status() : Status(Error(guest.error()));
-    if (guest.ok()) sandbox.guest = *std::move(guest);
+    if (guest.ok()) {
+      sandbox.guest = *std::move(guest);
+      built = watch(sandbox, serial);
+    }
   }
   if (built.ok()) {
     sandbox.oom_notice = std::move(cgroup->oom_notice);
     sandbox.oom_event.reset(::fcntl(cgroup->oom_event.get(), F_DUPFD_CLOEXEC, 3));
-    built = build(plan, sandbox, daemon_end.get(), step);
+    built = watch_memory(sandbox, serial);
+    make_meeting(sandbox);
+    if (built.ok()) built = build(plan, sandbox, daemon_end.get(), step);
+    sandbox.listener.reset();
+    if (built.ok() && plan.disk == Disk::existing) built = let_stay(sandbox);
   }
   if (!built.ok()) {
     const int error = built.error().sys_errno();
@@ -316,35 +328,50 @@ std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& as
     return refuse(step, error);
   }
   sandbox.kill_all = std::move(cgroup->kill_all);
+  return launched_of(sandbox, serial, *std::move(cgroup), std::move(daemon_end));
+}
+
+// One start request of the largest size fits.
+void Launcher::widen(int channel) {
+  (void)::setsockopt(channel, SOL_SOCKET, SO_SNDBUF, &kChannelBuffer, sizeof kChannelBuffer);
+}
+
+Launcher::Launched Launcher::launched_of(const Sandbox& sandbox, std::uint64_t serial, SandboxCgroup branch,
+                                         UniqueFd channel) const {
+  Launched launched{serial, sandbox.id_base, sandbox.has_disk, sandbox.can_stay, {}};
   const auto slot = [&launched](SandboxFd which) -> UniqueFd& { return launched.fds[static_cast<std::size_t>(which)]; };
-  slot(SandboxFd::channel) = std::move(daemon_end);
-  slot(SandboxFd::kill) = std::move(cgroup->kill);
-  slot(SandboxFd::memory_peak) = std::move(cgroup->memory_peak);
-  slot(SandboxFd::memory_events) = std::move(cgroup->memory_events);
-  slot(SandboxFd::processes_peak) = std::move(cgroup->processes_peak);
-  slot(SandboxFd::oom_event) = std::move(cgroup->oom_event);
-  slot(SandboxFd::freeze) = std::move(cgroup->freeze);
-  slot(SandboxFd::state) = std::move(cgroup->state);
-  slot(SandboxFd::memory_now) = std::move(cgroup->memory_now);
-  slot(SandboxFd::processes_now) = std::move(cgroup->processes_now);
-  slot(SandboxFd::processor) = std::move(cgroup->processor);
+  slot(SandboxFd::channel) = std::move(channel);
+  slot(SandboxFd::kill) = std::move(branch.kill);
+  slot(SandboxFd::memory_peak) = std::move(branch.memory_peak);
+  slot(SandboxFd::memory_events) = std::move(branch.memory_events);
+  slot(SandboxFd::processes_peak) = std::move(branch.processes_peak);
+  slot(SandboxFd::oom_event) = std::move(branch.oom_event);
+  slot(SandboxFd::freeze) = std::move(branch.freeze);
+  slot(SandboxFd::state) = std::move(branch.state);
+  slot(SandboxFd::memory_now) = std::move(branch.memory_now);
+  slot(SandboxFd::processes_now) = std::move(branch.processes_now);
+  slot(SandboxFd::processor) = std::move(branch.processor);
   return launched;
 }
 
+// At once when there is a guest: one that nobody watches is never reaped.
 Status Launcher::watch(const Sandbox& sandbox, std::uint64_t serial) {
-  const auto add = [&](const UniqueFd& fd, Source source) {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.u64 = tag(source, serial);
-    return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event) == 0;
-  };
-  if (!add(sandbox.guest.pidfd, Source::guest) || (sandbox.oom_notice && !add(sandbox.oom_notice, Source::memory)))
-    return Error::from_errno(errno, "watch the guest");
-  return {};
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = tag(Source::guest, serial);
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, sandbox.guest.pidfd.get(), &event) == 0) return {};
+  return Error::from_errno(errno, "watch the guest");
+}
+
+Status Launcher::watch_memory(const Sandbox& sandbox, std::uint64_t serial) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = tag(Source::memory, serial);
+  if (!sandbox.oom_notice || ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, sandbox.oom_notice.get(), &event) == 0) return {};
+  return Error::from_errno(errno, "watch the guest's memory");
 }
 
 Status Launcher::build(const sandbox::LaunchPlan& plan, Sandbox& sandbox, int channel, LauncherStep& step) {
-  LMSB_CHECK(watch(sandbox, next_serial_ - 1));
   const std::string process = "/proc/" + std::to_string(sandbox.guest.pid);
   if (resets_oom_score_) LMSB_CHECK(os::write_text(process + "/oom_score_adj", "0"));
   step = LauncherStep::id_maps;
@@ -374,6 +401,8 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
   setup.private_fd = fds.add(std::move(shared));
   setup.cgroup_fd = fds.add(std::move(own_cgroup));
   setup.filter_fd = fds.borrow(filter_.get());
+  if (sandbox.disk_lock) setup.disk_lock_fd = fds.borrow(sandbox.disk_lock.get());
+  if (sandbox.listener) setup.listener_fd = fds.borrow(sandbox.listener.get());
   if (plan.root == RootKind::host_tree) {
     // Root's files are root's; those that users of the machine have there are nobody's, not the command's.
     LMSB_TRY(const int mapping, mapping_of(usr_userns_, {0, sandbox.id_base, 1}));
@@ -459,7 +488,9 @@ void Launcher::give_back(std::uint64_t serial) {
   if (!cgroups_->remove(sandbox.id)) return;                                      // retry_removals()
   if (sandbox.has_disk && !sandbox.keeps_disk) (void)store_->remove(sandbox.id);  // else it is found by the next start
   if (sandbox.has_disk && !sandbox.keeps_disk) sweep();
+  if (sandbox.refusal) refuse(sandbox.refusal->first, LauncherStep::setup, sandbox.refusal->second);
   for (const std::uint32_t request : sandbox.destroy_requests) answer({request, LauncherStep::none, 0, 0, serial});
+  if (meetings_ && sandbox.is_kept) (void)::unlinkat(meetings_.get(), sandbox.id.c_str(), 0);
   ids_->release(sandbox.id_base);
   live_ids_.erase(sandbox.id);
   sandboxes_.erase(found);
@@ -478,7 +509,17 @@ void Launcher::retry_removals() {
 void Launcher::end_all() {
   std::vector<std::uint64_t> all;
   for (const auto& [serial, sandbox] : sandboxes_) all.push_back(serial);
-  for (const std::uint64_t serial : all) kill(serial);
+  const auto stays = [this](const Sandbox& s) { return policy_.sandboxes_stay && s.stays && !s.reaped && !s.released; };
+  for (const std::uint64_t serial : all) stays(sandboxes_.at(serial)) ? leave(serial) : kill(serial);
+  if (policy_.sandboxes_stay) return wait_all();
+  std::vector<std::string> unwanted;
+  for (const auto& [id, left] : left_) unwanted.push_back(id);
+  cgroups_->end(unwanted);
+  wait_all();
+}
+
+// Until what was killed is given back.
+void Launcher::wait_all() {
   for (int rounds = 0; !sandboxes_.empty() && rounds < 2000; ++rounds) {
     wait(5);
     std::vector<std::uint64_t> left;

@@ -3,13 +3,14 @@
 //
 // It parses fixed-size structs only, leases the ids itself, never maps the machine's root into a sandbox, and adds
 // what no plan can leave out. Single-threaded: one epoll loop over the daemon's socket, the mounts socket and the
-// guests' pidfds. When the daemon's socket closes, every sandbox ends and everything is given back.
+// guests' pidfds. When the daemon's socket closes, every sandbox ends and everything is given back; but where the
+// policy lets them stay, those whose disks were claimed go on without daemon and launcher, and the next launcher of
+// this run directory gives them to the next daemon (ADR 33).
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,7 @@ class Launcher {
     std::uint64_t serial = 0;
     std::uint32_t id_base = 0;
     bool has_disk = false;
+    bool can_stay = false;
     std::array<UniqueFd, static_cast<std::size_t>(sandbox::SandboxFd::count)> fds;
   };
   struct Refusal {
@@ -67,18 +69,23 @@ class Launcher {
     std::string id;
     std::uint32_t id_base = 0;
     bool is_kept = false;
+    bool can_stay = false;  // its guest has a listener
+    bool stays = false;     // when this launcher ends
     bool has_disk = false;
     std::uint64_t disk_bytes = 0;  // its limit
     bool keeps_disk = true;        // when it is given back; what nobody asked for any more is found by the next start
     std::uint32_t processes = 0;   // it was launched with: its guest's own limit
     GuestProcess guest;
+    UniqueFd listener;   // until the guest has it
+    UniqueFd disk_lock;  // the guest's too
     UniqueFd kill_all;
     UniqueFd oom_notice;  // v1: from the kernel; handle_oom() passes on to oom_event what is the sandbox's own
     UniqueFd oom_event;
-    std::optional<LimitChange> change;            // on its way
-    std::vector<std::uint32_t> destroy_requests;  // to be answered when it is gone
-    bool reaped = false;                          // its processes are gone
-    bool released = false;                        // nobody reads its counters any more: what is left of it may go
+    std::optional<LimitChange> change;                     // on its way
+    std::vector<std::uint32_t> destroy_requests;           // to be answered when it is gone
+    std::optional<std::pair<std::uint32_t, int>> refusal;  // of taking it up: request and errno, when it is gone
+    bool reaped = false;                                   // its processes are gone
+    bool released = false;  // nobody reads its counters any more: what is left of it may go
   };
 
   Launcher() = default;
@@ -95,13 +102,34 @@ class Launcher {
   // Starts the change, to be answered when it has ended. Error with the errno of the answer.
   Status begin_change(const sandbox::LimitRequest& request);
   void handle_changed(std::uint64_t serial);
+  void answer_launch(std::uint32_t request, const Launched& launched);
+  Launched launched_of(const Sandbox& sandbox, std::uint64_t serial, SandboxCgroup branch, UniqueFd channel) const;
+  // One of an earlier launcher's, until it is asked for.
+  struct Left {
+    Staying staying;
+    UniqueFd pidfd;
+  };
+  Status open_meetings();
+  void find_left();
+  void forget_meetings();
+  void make_meeting(Sandbox& sandbox);
+  Status meet(Sandbox& sandbox);
+  Status let_stay(Sandbox& sandbox);
+  void tell_next_left(std::uint32_t request, const std::string& after);
+  void handle_take_up(std::uint32_t request, const std::string& id);
+  Result<Launched> open_left(Sandbox& sandbox, std::uint64_t serial);
+  void leave(std::uint64_t serial);
+  static void widen(int channel);
+  Status free_disk(const std::string& id);
   void handle_exit(std::uint64_t serial);
   void handle_oom(std::uint64_t serial);
   void give_back(std::uint64_t serial);
   void retry_removals();
   void end_all();
+  void wait_all();
   Result<sandbox::LaunchPlan> check_policy(const sandbox::LaunchPlan& asked) const;
   Status watch(const Sandbox& sandbox, std::uint64_t serial);
+  Status watch_memory(const Sandbox& sandbox, std::uint64_t serial);
   Status build(const sandbox::LaunchPlan& plan, Sandbox& sandbox, int channel, sandbox::LauncherStep& step);
   Status hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandbox, int channel);
   // Ids on the disk, and what they are to a sandbox.
@@ -113,6 +141,7 @@ class Launcher {
   // The store, where the policy wants one and the machine can have it.
   Status open_store();
   Status provide_disk(sandbox::LaunchPlan& plan, Sandbox& sandbox);
+  Status claim_disk(const std::string& id);
   Status settle_disk(const std::string& id);
   void tell_next(std::uint32_t request, const std::string& after);
   void tell_weight(std::uint32_t request, const std::string& id);
@@ -130,7 +159,10 @@ class Launcher {
   std::optional<IdPool> ids_;
   std::unique_ptr<MountDesk> mounts_;  // null: mounts are off
   std::map<std::uint64_t, Sandbox> sandboxes_;
-  std::set<std::string> live_ids_;                  // names of cgroups follow from them: never two of one
+  // Names of cgroups follow from them: never two of one. Their serials; 0: of a copy that is being made, or left_.
+  std::map<std::string, std::uint64_t> live_ids_;
+  std::map<std::string, Left> left_;
+  UniqueFd meetings_;                               // directory of the guests' listeners
   std::map<std::uint32_t, UniqueFd> image_userns_;  // by range: ranges come around, and making one costs a process
   std::map<std::uint32_t, UniqueFd> usr_userns_;    // the same for image `host`
   struct DiskJob {

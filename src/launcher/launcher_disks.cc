@@ -51,6 +51,8 @@ Status Launcher::provide_disk(sandbox::LaunchPlan& plan, Sandbox& sandbox) {
   if (!store_ && plan.disk == Disk::fresh) plan.disk = Disk::none;
   if (plan.disk == Disk::none) return {};
   if (plan.disk != Disk::fresh && (!store_ || !store_->has(sandbox.id))) return no_such_disk();
+  LMSB_TRY(sandbox.disk_lock, store_->lock(sandbox.id));
+  sandbox.disk_bytes = plan.disk_bytes;
   if (plan.disk == Disk::fresh) {
     if (store_->has(sandbox.id)) return Error::from_errno(EEXIST, "a disk of that id exists");
     sandbox.has_disk = true;
@@ -59,14 +61,28 @@ Status Launcher::provide_disk(sandbox::LaunchPlan& plan, Sandbox& sandbox) {
     return made;
   }
   sandbox.has_disk = true;
-  sandbox.disk_bytes = plan.disk_bytes;
   return store_->limit(sandbox.id, plan.disk_bytes + DiskStore::kRoomToStart);  // settle_disk() ends that
 }
 
 Status Launcher::settle_disk(const std::string& id) {
-  for (const auto& [serial, sandbox] : sandboxes_)
-    if (sandbox.id == id && sandbox.disk_bytes > 0) return store_->limit(id, sandbox.disk_bytes);
-  return no_such_disk();
+  const auto live = live_ids_.find(id);
+  if (live == live_ids_.end() || live->second == 0 || !sandboxes_.at(live->second).has_disk) return no_such_disk();
+  return store_->limit(id, sandboxes_.at(live->second).disk_bytes);
+}
+
+// A guest that this launcher does not know of may have it.
+Status Launcher::free_disk(const std::string& id) {
+  if (!store_ || sandbox::is_snapshot_id(id) || !store_->has(id)) return store_ ? store_->remove(id) : Status();
+  LMSB_TRY(const UniqueFd lock, store_->lock(id));
+  return store_->remove(id);
+}
+
+// Its sandbox, if it runs, stays as the disk does.
+Status Launcher::claim_disk(const std::string& id) {
+  if (!store_ || !is_disk_id(id)) return no_such_disk();
+  LMSB_CHECK(store_->claim(id));
+  const auto live = live_ids_.find(id);
+  return live != live_ids_.end() && live->second != 0 ? let_stay(sandboxes_.at(live->second)) : Status();
 }
 
 void Launcher::refuse(std::uint32_t request, LauncherStep step, int error) {
@@ -85,10 +101,11 @@ void Launcher::handle_disk(const sandbox::DiskRequest& request) {
     case Operation::next_disk: return tell_next(number, *name);
     case Operation::sync_disks: (void)begin_job(number, "", [this] { return store_->start_sync(); }); return;
     case Operation::settle_disk: return tell(settle_disk(*name));
-    case Operation::claim_disk:
-      return tell(store_ && is_disk_id(*name) ? store_->claim(*name) : Status(no_such_disk()));
+    case Operation::claim_disk: return tell(claim_disk(*name));
+    case Operation::next_left: return tell_next_left(number, *name);
+    case Operation::take_up: return handle_take_up(number, *name);
     case Operation::sweep_disks:
-      if (store_) store_->remove_fresh(live_ids_);
+      if (store_) store_->remove_fresh([this](const std::string& id) { return live_ids_.contains(id); });
       tell({});
       return sweep();
     case Operation::weigh_disk: return tell_weight(number, *name);
@@ -97,7 +114,7 @@ void Launcher::handle_disk(const sandbox::DiskRequest& request) {
   }
   if (!is_disk_id(*name)) return refuse(number, LauncherStep::validate, EINVAL);
   if (live_ids_.contains(*name)) return refuse(number, LauncherStep::disk, EBUSY);
-  tell(store_ ? store_->remove(*name) : Status());
+  tell(free_disk(*name));
   sweep();
 }
 
@@ -124,8 +141,9 @@ void Launcher::handle_copy(const sandbox::CopyRequest& request) {
   if (!from || !to || !is_disk_id(*from) || !is_disk_id(*to) || *from == *to || request.replaces > 1)
     return refuse(number, LauncherStep::validate, EINVAL);
   if (live_ids_.contains(*to)) return refuse(number, LauncherStep::disk, EBUSY);
+  if (request.replaces == 1 && store_ && !store_->lock(*to).ok()) return refuse(number, LauncherStep::disk, EBUSY);
   const auto replace = request.replaces == 1 ? DiskStore::Replace::yes : DiskStore::Replace::no;
-  if (begin_job(number, *to, [&] { return store_->start_copy(*from, *to, replace); })) live_ids_.insert(*to);
+  if (begin_job(number, *to, [&] { return store_->start_copy(*from, *to, replace); })) live_ids_[*to] = 0;
 }
 
 // To be answered when the helper has ended; until then nobody else gets what it makes. False: it was refused.

@@ -25,23 +25,26 @@ sigset_t child_ended() {
 }
 
 // A child's number stays its own until this process, its parent, has reaped it.
-void kill_children() {
+// True once none is left.
+bool kill_children(const std::set<pid_t>& spared) {
+  bool is_done = true;
   std::istringstream numbers(os::read_text("/proc/thread-self/children"));
   for (pid_t child = 0; numbers >> child;) {
+    if (spared.contains(child)) continue;
+    is_done = false;
     const UniqueFd process(sys::pidfd_open(child));
     if (process) (void)sys::pidfd_send_signal(process.get(), SIGKILL);
   }
+  return is_done;
 }
 
-// True once there is no child any more.
-bool reap() {
+void reap() {
   siginfo_t info{};
   int reaped = 0;
   do {
     info.si_pid = 0;
     reaped = ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG);
   } while (reaped == 0 && info.si_pid != 0);
-  return reaped < 0 && errno == ECHILD;
 }
 
 }  // namespace
@@ -53,10 +56,10 @@ Status adopt_orphans() {
   return {};
 }
 
-void end_orphans(int timeout_ms) {
+void end_orphans(int timeout_ms, const std::set<pid_t>& spared) {
   const sigset_t set = child_ended();
   const auto end = steady_clock::now() + milliseconds(timeout_ms);
-  for (kill_children(); !reap(); kill_children()) {  // those of a killed one become ours, too
+  for (reap(); !kill_children(spared); reap()) {  // those of a killed one become ours, too
     const auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now()).count();
     if (left <= 0) return;
     const timespec wait{left / 1000, left % 1000 * 1'000'000};

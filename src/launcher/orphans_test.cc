@@ -27,8 +27,31 @@ TEST(Orphans, AreKilledAndReaped) {
       ::_exit(0);
     }
     ::waitpid(launcher, nullptr, 0);
-    end_orphans(60'000);
+    end_orphans(60'000, {});
     ::_exit(::waitpid(launcher, nullptr, 0) < 0 && ::wait(nullptr) < 0 && errno == ECHILD ? 0 : 2);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+TEST(Orphans, ThatAreSparedLiveOn) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (!adopt_orphans().ok()) ::_exit(1);
+    const auto waiting = [] {
+      const pid_t pid = ::fork();
+      if (pid == 0) ::pause();
+      return pid;
+    };
+    const pid_t spared = waiting();
+    const pid_t other = waiting();
+    end_orphans(60'000, {spared});
+    const bool lives = ::kill(spared, 0) == 0 && ::waitpid(spared, nullptr, WNOHANG) == 0;
+    const bool is_gone = ::waitpid(other, nullptr, WNOHANG) < 0 && errno == ECHILD;
+    ::kill(spared, SIGKILL);
+    ::waitpid(spared, nullptr, 0);
+    ::_exit(lives && is_gone ? 0 : 2);
   }
   int status = -1;
   ASSERT_EQ(::waitpid(child, &status, 0), child);

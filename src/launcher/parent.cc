@@ -77,17 +77,17 @@ Result<UniqueFd> lock_run_dir(const std::string& run_dir) {
 
 // What this daemon made in the run directory. Only names are removed; what is not ours keeps its directory.
 void clean_run_dir(const std::string& run_dir) {
-  for (const char* name : {"/api.sock", "/mounts.sock", "/daemon/api.sock", "/daemon/files.sock", "/lock"})
+  for (const char* name : {"/api.sock", "/mounts.sock", "/daemon/api.sock", "/daemon/files.sock"})
     (void)::unlink((run_dir + name).c_str());
-  for (const char* name : {"/daemon", "/private"}) (void)::rmdir((run_dir + name).c_str());
+  for (const char* name : {"/daemon", "/private", "/sandboxes"}) (void)::rmdir((run_dir + name).c_str());
+  (void)::unlink((run_dir + "/lock").c_str());  // the next one makes what it needs, and then it is not removed
 }
 
-// The daemon writes sockets to the run directory, models, the audit log and the database to the data
-// directory; everything else there
-// is root's.
+// The daemon writes sockets to the run directory, and models, the audit log and the database to the data directory;
+// everything else there is root's.
 Status make_directories(const ParentOptions& o) {
   LMSB_CHECK(make_parents(o.data_dir));
-  LMSB_CHECK(make_directory(o.run_dir + "/private", 0700));
+  for (const char* name : {"/private", "/sandboxes"}) LMSB_CHECK(make_directory(o.run_dir + name, 0700));
   LMSB_CHECK(sandbox::make_image_directory(o.data_dir + "/images"));
   for (const std::string& path :
        {o.run_dir + "/daemon", o.data_dir + "/models", o.data_dir + "/audit", o.data_dir + "/state"}) {
@@ -261,6 +261,8 @@ Result<int> run_parent(const ParentOptions& options) {
   policy.image_root = options.data_dir + "/images";
   policy.scratch = options.run_dir + "/private";
   policy.cgroup_name = cgroup_name(options.run_dir);
+  policy.meetings = options.run_dir + "/sandboxes";
+  policy.sandboxes_stay = options.sandboxes_stay && !options.die_with_parent;
   policy.mounts_socket = options.run_dir + "/mounts.sock";
   policy.daemon_uid = options.daemon_uid;
   policy.caps = options.caps;
@@ -287,7 +289,8 @@ Result<int> run_parent(const ParentOptions& options) {
   (void)sys::pidfd_send_signal(daemon.pidfd.get(), SIGTERM);
   const int status = wait_for(daemon, kLauncherPatienceMs);  // its end closes the launcher's socket
   const int launcher_status = wait_for(launcher, kLauncherPatienceMs);
-  end_orphans(kLauncherPatienceMs);
+  const auto staying = CgroupTree::staying_guests(policy.cgroup_name);
+  end_orphans(kLauncherPatienceMs, policy.sandboxes_stay ? staying : std::set<pid_t>());
   clean_run_dir(options.run_dir);
   return status != 0 ? status : launcher_status;
 }

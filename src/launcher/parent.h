@@ -3,7 +3,8 @@
 //
 // Starts both, forwards SIGTERM and SIGINT to the daemon, hands it the files of the settings anew at SIGHUP
 // (handed_files.h), and ends with the daemon's exit status once the launcher has given everything back. When either
-// dies, both end: a service manager starts the unit again, and the launcher's start removes what a killed one left.
+// dies, both end: a service manager starts the unit again, and the launcher's start takes up the sandboxes that stay
+// and removes whatever else a killed one left.
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct ParentOptions {
   std::string disks = "auto";            // where those of kept sandboxes are: see config/schema_table.cc
   std::uint64_t store_bytes = 0;         // of a store that is made; 0 = as disk_store.h decides
   bool die_with_parent = false;          // for private daemons that a command starts
+  bool sandboxes_stay = true;            // those that can, when this ends, whatever ends it
   std::vector<std::string> daemon_argv;  // [0] is an absolute path
   std::vector<std::string> handed_files;
   // Open descriptors that the daemon alone keeps, under their numbers: listening sockets, --ready-fd.

@@ -24,6 +24,8 @@ struct Policy {
   std::string disks;              // directory of the disk store; "" = kept sandboxes write to memory
   std::uint64_t store_bytes = 0;  // of a store that is made; 0 = disk_store.h decides
   bool needs_store = false;       // no store is an error; else kept sandboxes write to memory then
+  std::string meetings;           // directory where guests that stay are met by a later launcher
+  bool sandboxes_stay = false;    // those with disks outlive daemon and launcher
   std::string scratch;            // an empty directory for the launcher's mounts
   std::string cgroup_name;
   std::string mounts_socket;        // where callers hand over directories for -v; "" = nobody can

@@ -13,6 +13,7 @@ namespace lmsb::launcher {
 struct GuestProcess {
   pid_t pid = -1;
   UniqueFd pidfd;
+  bool is_child = true;  // of the launcher, which reaps it; else its parent does
 };
 
 // Clones the first process of a sandbox: new user and pid namespace, inside `cgroup_v2`, and lets it enter the v1

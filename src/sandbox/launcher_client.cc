@@ -35,6 +35,11 @@ Error launch_error(const LauncherAnswer& answer) {
     return Error(ErrorCode::resource_exhausted, "there is no room for the disk of another sandbox")
         .with_slug("store_full")
         .with_hint("delete sandboxes, or make room on the file system of the data directory");
+  if (answer.failed_step == LauncherStep::disk && answer.error == EBUSY)
+    return Error(ErrorCode::failed_precondition, "the sandbox's disk is in use")
+        .with_slug("disk_in_use")
+        .with_hint(
+            "it runs since a daemon that served from another run directory: start that one, or end its processes");
   if (answer.failed_step == LauncherStep::disk && answer.error == ENOENT)
     return Error(ErrorCode::failed_precondition, "the sandbox's disk is gone").with_slug("disk_lost");
   return Error::from_errno(answer.error, step);
@@ -128,6 +133,14 @@ Result<std::uint32_t> LauncherClient::send_weigh_disk(const std::string& id) {
   return send_disk(LauncherOperation::weigh_disk, id);
 }
 
+Result<std::uint32_t> LauncherClient::send_next_left(const std::string& after) {
+  return send_disk(LauncherOperation::next_left, after);
+}
+
+Result<std::uint32_t> LauncherClient::send_take_up(const std::string& id) {
+  return send_disk(LauncherOperation::take_up, id);
+}
+
 Result<std::uint32_t> LauncherClient::send_copy(const std::string& from, const std::string& to, bool replaces) {
   LMSB_CHECK(check_room());
   CopyRequest request{{LauncherOperation::copy_disk, next_request_++}};
@@ -163,6 +176,7 @@ Result<std::optional<LauncherClient::Answer>> LauncherClient::receive() {
   launched.serial = answer.serial;
   launched.id_base = answer.id_base;
   launched.has_disk = answer.has_disk == 1;
+  launched.can_stay = answer.can_stay == 1;
   if (answer.disk.back() == '\0') launched.disk = answer.disk.data();
   const auto take = [&fds](SandboxFd which) { return std::move(fds.fds[static_cast<std::size_t>(which)]); };
   const bool is_kept = fds.count == static_cast<std::size_t>(SandboxFd::count);

@@ -22,7 +22,8 @@ struct LaunchedSandbox {
   std::uint64_t serial = 0;
   std::uint32_t id_base = 0;
   bool has_disk = false;  // a kept one's, which may outlive it
-  std::string disk;       // of send_next_disk(): an id, or ""
+  bool can_stay = false;  // the same of its guest
+  std::string disk;       // of send_next_disk() and send_next_left(): an id, or ""
   UniqueFd channel;
   UniqueFd kill;
   UniqueFd memory_peak;
@@ -48,9 +49,10 @@ class LauncherClient {
   // The same for a destroy, which is never refused: each sandbox has one at most.
   enum class Disk : std::uint8_t { remove, keep };
   Result<std::uint32_t> send_destroy(std::uint64_t serial, Disk disk);
-  // The same for the disk of a sandbox that does not run; it is no error when there is none.
+  // The same for a snapshot, or the disk of a sandbox that does not run; it is no error when there is none.
   Result<std::uint32_t> send_remove_disk(const std::string& id);
-  // The same for the id of the first disk behind `after`, in their order; `after` is an id, or "".
+  // The same for the id of the first disk behind `after`, in their order: of snapshots when `after` begins as theirs.
+  // A listing begins with "", or with their prefix alone (sandbox/snapshot_id.h).
   Result<std::uint32_t> send_next_disk(const std::string& after);
   // The same for what was made by a launch with Disk::fresh, or by a copy: until then the next start removes it.
   Result<std::uint32_t> send_claim_disk(const std::string& id);
@@ -66,13 +68,17 @@ class LauncherClient {
   Result<std::uint32_t> send_copy(const std::string& from, const std::string& to, bool replaces);
   // The same for what was written to any disk: it is there when the answer comes.
   Result<std::uint32_t> send_sync();
+  // The same for the first behind `after` of the sandboxes that an earlier launcher has left, and for having one of
+  // them: answered as its launch would be, or with an error, and then it ends.
+  Result<std::uint32_t> send_next_left(const std::string& after);
+  Result<std::uint32_t> send_take_up(const std::string& id);
   bool has_unsent() const { return !unsent_.empty(); }
   // Sends what the socket takes now. An Error means the launcher is gone.
   Status flush();
 
   struct Answer {
     std::uint32_t request = 0;
-    Result<LaunchedSandbox> launched;  // of anything but a launch: only `serial` is set
+    Result<LaunchedSandbox> launched;  // of anything but a launch: `serial`, or `disk`, alone
     std::uint64_t lost = 0;            // of a sandbox that stands, and of which we could not take what was handed over
   };
   // The next answer; nothing when none is there yet (non-blocking socket). An Error means the launcher is gone.

@@ -13,14 +13,16 @@ enum class LauncherOperation : std::uint32_t {
   launch = 1,       // LaunchRequest
   destroy = 2,      // DestroyRequest: kill everything, give everything back; answered when it is gone
   limit = 3,        // LimitRequest: other limits for a kept sandbox; EBUSY when it uses more memory than that
-  remove_disk = 4,  // DiskRequest: the disk of a sandbox that does not run; EBUSY of one that does
+  remove_disk = 4,  // DiskRequest: a snapshot, or the disk of a sandbox that does not run; EBUSY of one in use
   next_disk = 5,    // DiskRequest: the id of the first disk behind that one; "" in the answer: there is none
   settle_disk = 6,  // DiskRequest: the sandbox stands, and its guest needs no more room on a disk that may be full
   copy_disk = 7,    // CopyRequest: answered when the copy is whole
   sync_disks = 8,   // DiskRequest without an id: answered when what was written is on the disk
   claim_disk = 9,   // DiskRequest: what was made fresh, by a launch or a copy, stays; ENOENT: nothing fresh has that id
-  weigh_disk = 11,  // DiskRequest: what it holds, in the answer's `serial`
   sweep_disks = 10,  // DiskRequest without an id: what is fresh and belongs to no live sandbox goes
+  weigh_disk = 11,   // DiskRequest: what it holds, in the answer's `serial`
+  next_left = 12,    // DiskRequest: as next_disk, of sandboxes that run and that an earlier launcher has left
+  take_up = 13,      // DiskRequest: one of those, answered as its launch would be; ENOENT: there is none of that id
 };
 
 struct LauncherHeader {
@@ -40,7 +42,7 @@ struct DestroyRequest {
   std::uint32_t unused = 0;
 };
 
-// An id of a sandbox or, for removing and listing, of a snapshot.
+// An id of a sandbox or of a snapshot. For listing also "" and the prefix of snapshots alone, before the first of each.
 using DiskName = std::array<char, 32>;
 
 struct DiskRequest {
@@ -113,8 +115,8 @@ struct LauncherAnswer {
   std::uint32_t id_base = 0;                      // of the leased range
   std::uint64_t serial = 0;                       // names the sandbox to this launcher
   std::uint32_t has_disk = 0;                     // of a launch: 1 = what is written there may outlive the sandbox
-  std::uint32_t unused = 0;
-  DiskName disk{};  // of next_disk
+  std::uint32_t can_stay = 0;                     // of a launch: 1 = its guest can outlive this channel (Stay)
+  DiskName disk{};                                // of next_disk and next_left
 };
 
 }  // namespace lmsb::sandbox

@@ -85,8 +85,8 @@ Result<ServeArguments> parse_arguments(const std::vector<std::string>& arguments
       value = name.substr(equals + 1);
       name.resize(equals);
     }
-    if (name == "--die-with-parent" || name == "--stop-sandboxes") {  // sandboxes end with this version's daemon anyway
-      parsed.die_with_parent = parsed.die_with_parent || name == "--die-with-parent";
+    if (name == "--die-with-parent" || name == "--stop-sandboxes") {
+      (name == "--die-with-parent" ? parsed.die_with_parent : parsed.stop_sandboxes) = true;
       continue;
     }
     const auto flag = std::find_if(kFlags.begin(), kFlags.end(), [&](const FlagKey& f) { return name == f.flag; });

@@ -112,6 +112,7 @@ Result<Words> launcher_words(const ServeArguments& parsed, const config::Loaded&
   add(words, "--disks", config.disks.kind);
   add(words, "--store-bytes", std::to_string(config.disks.store_size.count()));
   if (parsed.die_with_parent) words.emplace_back("--die-with-parent");
+  if (parsed.stop_sandboxes) words.emplace_back("--stop-sandboxes");
   for (const std::string& file : loaded.files) add(words, "--handed-file", file);
   for (const int fd : prepared.listening) add(words, "--daemon-fd", std::to_string(fd));
   if (parsed.ready_fd >= 0) add(words, "--daemon-fd", std::to_string(parsed.ready_fd));

@@ -18,6 +18,7 @@ struct ServeArguments {
   int ready_fd = -1;             // where one line of JSON goes when ready; -1 = nowhere
   bool is_socket_only = false;   // --listen off: the unix socket and no TCP
   bool die_with_parent = false;  // of private daemons that a command starts
+  bool stop_sandboxes = false;   // none of them outlives the daemon
   // From stage 1 to stage 2:
   std::vector<std::string> handed_files;  // names of the files that the parent hands over, in their order
   std::vector<int> listen_fds;            // sockets that listen already, instead of `listen`

@@ -19,7 +19,10 @@ constexpr std::array kMigrations = {
     " id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, sandbox TEXT NOT NULL, image TEXT NOT NULL,"
     " image_digest TEXT NOT NULL, created_at TEXT NOT NULL, workdir TEXT NOT NULL, env BLOB NOT NULL,"
     " memory_bytes INTEGER NOT NULL, disk_bytes INTEGER NOT NULL, cpu_millis INTEGER NOT NULL,"
-    " processes INTEGER NOT NULL) WITHOUT ROWID;"};
+    " processes INTEGER NOT NULL) WITHOUT ROWID;",
+    // 3: sandboxes run on
+    "ALTER TABLE sandboxes ADD COLUMN state TEXT NOT NULL DEFAULT 'stopped';"
+    "ALTER TABLE sandboxes ADD COLUMN processes_at_start INTEGER NOT NULL DEFAULT 0;"};
 
 }  // namespace
 

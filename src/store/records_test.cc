@@ -125,7 +125,8 @@ TEST_F(RecordsTest, AFileThatIsNoDatabaseIsRefusedAndLeftAsItIs) {
 
 TEST_F(RecordsTest, ADatabaseOfALaterVersionIsRefused) {
   {
-    constexpr std::array kLater = {"CREATE TABLE a (x);", "CREATE TABLE b (x);", "CREATE TABLE c (x);"};
+    constexpr std::array kLater = {"CREATE TABLE a (x);", "CREATE TABLE b (x);", "CREATE TABLE c (x);",
+                                   "CREATE TABLE d (x);"};
     ASSERT_TRUE(Database::open(path_, kLater).ok());
   }
   const auto table = Records::open(path_);
@@ -184,7 +185,7 @@ TEST_F(RecordsTest, WhatIsNoMapIsSaidToBeDamaged) {
     ASSERT_TRUE((*records)->sandboxes().put(some_row("aaaaaaaaaaaaaaaaaaaa")).ok());
   }
   {
-    auto database = Database::open(path_, std::array<const char*, 2>{"", ""});
+    auto database = Database::open(path_, std::array<const char*, 3>{"", "", ""});
     ASSERT_TRUE(database->run("UPDATE sandboxes SET env = 'x'").ok());
   }
   auto records = Records::open(path_);

@@ -8,7 +8,7 @@ namespace lmsb::store {
 namespace {
 
 // As many parameters as the table has columns.
-constexpr const char* kPut = "INSERT OR REPLACE INTO sandboxes VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+constexpr const char* kPut = "INSERT OR REPLACE INTO sandboxes VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
 std::int64_t signed_of(std::uint64_t number) { return static_cast<std::int64_t>(number); }
 
@@ -33,6 +33,8 @@ Result<SandboxRow> read_row(Statement& from) {
   if (ends) row.ends_at_ms = ends_at;
   row.has_mounts = from.number() != 0;
   row.is_removed = from.number() != 0;
+  row.state = from.text();
+  row.processes_at_start = small();
   return row;
 }
 
@@ -49,6 +51,7 @@ Status SandboxTable::put(const SandboxRow& row) {
   put.bind(row.timeout_ms).bind(row.idle_ms).bind(row.at_timeout).bind(row.at_idle);
   row.ends_at_ms ? put.bind(*row.ends_at_ms) : put.bind_null();
   put.bind(std::int64_t{row.has_mounts}).bind(std::int64_t{row.is_removed});
+  put.bind(row.state).bind(row.processes_at_start);
   return put.finish();
 }
 

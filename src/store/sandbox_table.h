@@ -33,6 +33,8 @@ struct SandboxRow {
   std::optional<std::int64_t> ends_at_ms;  // when its timeout is over, since 1970
   bool has_mounts = false;                 // directories of the machine, which it cannot have again by itself
   bool is_removed = false;                 // its removal has begun: what is left of it is to go
+  std::string state = "stopped";           // that it was last in
+  std::uint32_t processes_at_start = 0;    // their limit when it was last started
 };
 
 class SandboxTable {

@@ -205,7 +205,8 @@ class WithAStore : public LauncherTest {
 };
 
 constexpr std::array kOfDisks = {LauncherOperation::remove_disk, LauncherOperation::next_disk,
-                                 LauncherOperation::settle_disk, LauncherOperation::claim_disk};
+                                 LauncherOperation::settle_disk, LauncherOperation::claim_disk,
+                                 LauncherOperation::next_left,   LauncherOperation::take_up};
 
 TEST_F(WithAStore, NamesOnlyWhatIsAnId) {
   for (const LauncherOperation operation : kOfDisks)
@@ -221,6 +222,7 @@ TEST_F(WithAStore, NamesOnlyWhatIsAnId) {
   EXPECT_EQ(ask_copy("aaaaaaaaaaaaaaaaaaaa", "baaaaaaaaaaaaaaaaaaa", 2), EINVAL);
   EXPECT_EQ(ask_copy("aaaaaaaaaaaaaaaaaaaa", "baaaaaaaaaaaaaaaaaaa"), ENOENT);
   EXPECT_EQ(ask_disk(LauncherOperation::claim_disk, "aaaaaaaaaaaaaaaaaaaa"), ENOENT);
+  EXPECT_EQ(ask_disk(LauncherOperation::take_up, "aaaaaaaaaaaaaaaaaaaa"), ENOENT);
   EXPECT_EQ(ask_disk(LauncherOperation::settle_disk, "aaaaaaaaaaaaaaaaaaaa"), ENOENT);
 }
 
@@ -234,6 +236,7 @@ TEST_F(WithAStore, NeverHasOneDiskInTwoSandboxesOrGivesAwayOneThatLives) {
   EXPECT_EQ(ask(again).error, EEXIST);
   EXPECT_EQ(ask_disk(LauncherOperation::remove_disk, plan.id.data()), EBUSY);
   EXPECT_EQ(ask_disk(LauncherOperation::claim_disk, plan.id.data()), 0);
+  EXPECT_EQ(ask_disk(LauncherOperation::take_up, plan.id.data()), ENOENT);  // it is there, and not left over
   EXPECT_EQ(ask_disk(LauncherOperation::remove_disk, plan.id.data()), EBUSY);
   EXPECT_EQ(ask_copy("snp_aaaaaaaaaaaaaaaaaaaa", plan.id.data(), 1), EBUSY);
   EXPECT_EQ(ask_disk(LauncherOperation::sweep_disks, ""), 0);

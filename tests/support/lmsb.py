@@ -65,18 +65,19 @@ class Answer:
 
 
 class Daemon:
-    """`lm-sandbox serve` on a free port with directories of its own; ends with the `with` block, and with the test when
-    that is killed. `is_private`: so does the daemon of a command, which settles nothing for later ones."""
+    """`lm-sandbox serve` on a free port with directories of its own; ends with the `with` block, and with the test when that is killed. `is_private`: so does the daemon of a command, which settles nothing for later ones; sandboxes of others
+    end with them, too, unless they are to outlive them (`sandboxes_stay`)."""
 
     shares_disks = False  # with daemons before and after it
 
-    def __init__(self, *flags, data_dir=None, env=None, is_private=True):
+    def __init__(self, *flags, data_dir=None, env=None, is_private=True, sandboxes_stay=False):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lmsb-test-"))
         atexit.register(shutil.rmtree, self.dir, ignore_errors=True)  # for tests that end it otherwise than by `with`
         os.chmod(self.dir, 0o755)
         self.data_dir = data_dir or self.dir / "data"
         self.run_dir = self.dir / "run"
-        self.flags, self.env = flags + (("--die-with-parent",) if is_private else ()), env or {}
+        ends = ("--die-with-parent",) if is_private else () if sandboxes_stay else ("--stop-sandboxes",)
+        self.flags, self.env = flags + ends, env or {}
         self.process = None
         self.log = None
 

@@ -61,7 +61,7 @@ class DiskTest(unittest.TestCase):
 
     def setUp(self):
         self.before = lmsb.leftovers()
-        self.daemon = lmsb.Daemon(is_private=self.is_private)
+        self.daemon = lmsb.Daemon(is_private=self.is_private, sandboxes_stay=True)
         self.daemon.data_dir.mkdir()
         linked = subprocess.run(["cp", "-al", lmsb.TEST_DATA / "images", self.daemon.data_dir], capture_output=True, check=False)
         if linked.returncode != 0:  # of another file system

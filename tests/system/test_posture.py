@@ -75,7 +75,7 @@ def collect(pid):
         target = os.readlink(f"/proc/{pid}/fd/{fd}")
         fds[fd] = re.sub(r":\[?\d+\]?$", "", target)
     if "signalfd" in str(fds):  # the guest's numbers vary with what it does at the moment; what they are does not
-        fds = sorted({re.sub(r"/c-\d+", "/c-N", f) for f in fds.values()})
+        fds = sorted({re.sub(r".*/disks/locks/\w{20}$", "/disks/locks/ID", re.sub(r"/c-\d+", "/c-N", f)) for f in fds.values()})
     limits = {}
     for line in pathlib.Path(f"/proc/{pid}/limits").read_text().splitlines()[1:]:
         name, soft, hard = re.match(r"(.{25}) (\S+) +(\S+)", line).groups()

@@ -404,7 +404,7 @@ class Sandboxes(StayingTest):
         self.detach(sandbox, "exec sleep 1012")
         lmsb.wait_until(lambda: lmsb.sandbox_processes(b"1012"), "the process")
         kill_all_of_ours(self.daemon)
-        with lmsb.Daemon("--stop-sandboxes", data_dir=self.daemon.data_dir, is_private=False) as other:
+        with lmsb.Daemon(data_dir=self.daemon.data_dir, is_private=False) as other:
             path = "/v1/sandboxes/" + sandbox
             self.assertEqual(other.request("GET", path).json()["state"], "stopped")
             self.refused(other.post(path + "/start", None), 409, "disk_in_use")

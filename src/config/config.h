@@ -38,6 +38,10 @@ struct Config {
   struct Limits {
     std::uint32_t max_running = 0;  // 0: four for each CPU
     std::uint32_t max_waiting = 1024;
+    std::chrono::milliseconds max_wait_ms{30'000};
+    Bytes memory;                   // 0: all that sandboxes together may use
+    double memory_overcommit = 64;  // of created sandboxes and models
+    double cpu_overcommit = 0;      // 0: CPUs are not counted
   } limits;
 
   struct Policy {

@@ -1,51 +1,117 @@
 #include "control/admission.h"
 
-#include <chrono>
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
+#include "control/machine.h"
+
 namespace lmsb::control {
+namespace {
 
-Admission::Admission(boost::asio::io_context& loop, std::size_t slots, std::size_t queue)
-    : slots_(slots), queue_(queue), left_(loop) {}
+using sandbox::Lifetime;
+using Refusal = Capacity::Refusal;
 
-Admission::Slot& Admission::Slot::operator=(Slot&& o) noexcept {
-  std::swap(admission_, o.admission_);
-  waited_ms_ = o.waited_ms_;
-  return *this;
+constexpr Amount kOneCommand{1, 0, 0};
+
+Error refuse_command(Refusal why) {
+  return Error(ErrorCode::resource_exhausted, why == Refusal::waited_too_long
+                                                  ? "no command has ended for this one for too long"
+                                                  : "too many commands are running and waiting")
+      .with_slug("too_many_requests")
+      .with_hint("try again later, or raise [limits] max_running, max_waiting and max_wait_ms");
 }
 
-Admission::Slot::~Slot() {
-  if (admission_ != nullptr) admission_->leave();
-}
-
-io::Task<Admission::Slot> Admission::enter() {
-  // Nobody overtakes: a free slot belongs to whoever has waited longest.
-  if (running_ < slots_ && left_.waiting() == 0) {
-    ++running_;
-    co_return Slot(this, 0);
+const char* what_of(Refusal why) {
+  switch (why) {
+    case Refusal::queue_full: return "the memory for sandboxes is taken, and too many requests wait for it";
+    case Refusal::waited_too_long: return "the memory for sandboxes is taken, and none was given back in time";
+    case Refusal::no_room_now: break;
   }
-  if (waiting_ >= queue_)
-    co_return Error(ErrorCode::resource_exhausted, "too many commands are running and waiting")
-        .with_slug("too_many_requests")
-        .with_hint("try again later, or raise [limits] max_running and max_waiting");
-  const auto began = std::chrono::steady_clock::now();
-  ++waiting_;
-  Status woken;
-  do woken = co_await left_.wait();
-  while (woken.ok() && running_ >= slots_);
-  --waiting_;
-  if (!woken.ok()) {
-    if (running_ < slots_) left_.notify_one();  // the turn may have been ours
-    co_return std::move(woken).error();
-  }
-  ++running_;
-  const std::chrono::duration<double, std::milli> waited = std::chrono::steady_clock::now() - began;
-  co_return Slot(this, waited.count());
+  return "the memory for sandboxes is taken";
 }
 
-void Admission::leave() {
-  --running_;
-  left_.notify_one();
+Error refuse_sandbox(Refusal why) {
+  return Error(ErrorCode::resource_exhausted, what_of(why))
+      .with_slug("no_memory")
+      .with_hint("try again later, ask for lower limits, stop or delete sandboxes, or see [limits] memory");
+}
+
+Stay stay_of(Lifetime lifetime) { return lifetime == Lifetime::one_shot ? Stay::passing : Stay::lasting; }
+
+Capacity::Options queue_of(const AdmissionOptions& options) {
+  Capacity::Options queue;
+  queue.queue = options.max_waiting;
+  queue.wait = options.max_wait;
+  return queue;
+}
+
+Capacity::Options for_commands(const AdmissionOptions& options, Metrics& metrics) {
+  Capacity::Options commands = queue_of(options);
+  const std::size_t some = std::max<std::size_t>(8, 4 * std::size_t{machine_cpus()});
+  commands.total.commands = options.max_running > 0 ? options.max_running : some;
+  commands.refuse = refuse_command;
+  commands.waiting = &metrics.gauge("lmsb_waiting_requests", "Requests that wait", {{"for", "command"}});
+  commands.refused =
+      &metrics.counter("lmsb_refused_requests_total", "Requests for which there was no room", {{"for", "command"}});
+  return commands;
+}
+
+Capacity::Options for_sandboxes(const AdmissionOptions& options, Metrics& metrics) {
+  Capacity::Options sandboxes = queue_of(options);
+  sandboxes.total.memory = options.memory.count() > 0 ? options.memory.count() : options.all_memory.count();
+  sandboxes.total.cpu_millis = static_cast<std::uint64_t>(options.cpu_overcommit * 1000 * machine_cpus());
+  sandboxes.refuse = refuse_sandbox;
+  sandboxes.waiting = &metrics.gauge("lmsb_waiting_requests", "Requests that wait", {{"for", "memory"}});
+  sandboxes.refused =
+      &metrics.counter("lmsb_refused_requests_total", "Requests for which there was no room", {{"for", "memory"}});
+  sandboxes.memory_held = &metrics.gauge("lmsb_memory_held_bytes", "Memory that sandboxes count for");
+  metrics.gauge("lmsb_memory_budget_bytes", "Memory that they may count for")
+      .set(static_cast<double>(sandboxes.total.memory));
+  return sandboxes;
+}
+
+}  // namespace
+
+Admission::Admission(boost::asio::io_context& loop, const AdmissionOptions& options, Metrics& metrics)
+    : options_(options),
+      commands_(loop, for_commands(options, metrics)),
+      sandboxes_(loop, for_sandboxes(options, metrics)) {}
+
+io::Task<Admission::Slot> Admission::enter(std::string caller) {
+  return commands_.take(std::move(caller), kOneCommand, Stay::passing);
+}
+
+Amount Admission::room_of(const sandbox::Limits& limits, Lifetime lifetime) const {
+  const double times = stay_of(lifetime) == Stay::lasting ? std::max(1.0, options_.memory_overcommit) : 1.0;
+  Amount room;
+  room.memory = static_cast<std::uint64_t>(std::ceil(static_cast<double>(limits.memory.count()) / times));
+  if (options_.cpu_overcommit > 0) room.cpu_millis = limits.cpu_millis;
+  return room;
+}
+
+std::optional<Admission::Share> Admission::try_room(const sandbox::Limits& limits, Lifetime lifetime) {
+  return sandboxes_.try_take(room_of(limits, lifetime), stay_of(lifetime));
+}
+
+io::Task<Admission::Share> Admission::take_room(std::string caller, sandbox::Limits limits, Lifetime lifetime) {
+  return sandboxes_.take(std::move(caller), room_of(limits, lifetime), stay_of(lifetime));
+}
+
+Admission::Share Admission::hold_room(const sandbox::Limits& limits, Lifetime lifetime) {
+  return sandboxes_.hold(room_of(limits, lifetime), stay_of(lifetime));
+}
+
+Status Admission::resize(Share& share, const sandbox::Limits& limits, Lifetime lifetime) const {
+  return share.resize(room_of(limits, lifetime));
+}
+
+Status Admission::check(const sandbox::Limits& limits, Lifetime lifetime) const {
+  if (options_.memory.count() == 0 || room_of(limits, lifetime).memory <= options_.memory.count()) return {};
+  return Error(ErrorCode::permission_denied, "limits.memory is more than all sandboxes together may count for (" +
+                                                 format_bytes(options_.memory) + ")")
+      .with_slug("policy_denied")
+      .with_hint("ask for less, or raise [limits] memory in the configuration");
 }
 
 }  // namespace lmsb::control

@@ -152,7 +152,10 @@ struct Info {
   std::size_t sandboxes = 0;           // kept ones
   std::size_t prepared = 0;            // in the pool
   std::size_t running = 0;             // commands
-  std::size_t waiting = 0;
+  std::size_t waiting = 0;             // requests
+  Bytes memory_budget;                 // that sandboxes may count for (admission.h)
+  Bytes memory_held;                   // that they do
+  double memory_overcommit = 1;        // of those that stay: their limits count for this part
 };
 
 struct HealthReport {

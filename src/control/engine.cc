@@ -43,8 +43,7 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
       options_(std::move(options)),
       metrics_(metrics),
       log_(log),
-      admission_(loop, options_.max_running > 0 ? options_.max_running : std::max<std::size_t>(8, 4 * machine_cpus()),
-                 options_.max_waiting),
+      admission_(parts.admission),
       events_(loop, options_.audit_log, log),
       ledger_(loop, options_.ledger, log),
       lifecycle_(loop,
@@ -52,8 +51,13 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                   [this](const std::string& id, const std::string& by) {
                     io::spawn(loop_, end_and_tell(this, id, take_away(id, by)));
                   },
-                  [this](std::uint64_t serial, Limits limits) { return fleet_.change_limits(serial, limits); },
-                  [this](const SandboxInfo& sandbox) { return launch_again(sandbox); },
+                  [this](std::shared_ptr<SandboxHandle> sandbox, Limits before, Limits limits) {
+                    return change_limits(std::move(sandbox), before, limits);
+                  },
+                  [this](const KeptSandbox& sandbox) {
+                    return admission_.take_room(sandbox.owner, sandbox.info.limits, Lifetime::kept);
+                  },
+                  [this](const SandboxInfo& of, Admission::Share room) { return launch_again(of, std::move(room)); },
                   [this](std::uint64_t serial) { return fleet_.wait_destroyed(serial); },
                   [this](const KeptSandbox& sandbox) {
                     if (sandbox.info.keeps_disk) ledger_.put_later(sandbox);
@@ -100,7 +104,7 @@ Limits Engine::created_defaults() {
 
 io::Task<void> Engine::prepare() {
   if (!options_.ledger.empty()) {
-    const Heirs heirs{fleet_, registry_, ledger_, lifecycle_, processes_, snapshots_, log_};
+    const Heirs heirs{fleet_, registry_, ledger_, lifecycle_, processes_, snapshots_, admission_, log_};
     LMSB_CO_CHECK(co_await take_over_sandboxes(loop_, heirs));
   }
   lifecycle_.watch_lives();
@@ -133,6 +137,7 @@ Status Engine::check_limits(const Limits& limits) const {
 Result<sandbox::SandboxSpec> Engine::spec_of(const std::string& image, const Limits& limits, Lifetime lifetime,
                                              const std::vector<MountRequest>& mounts) const {
   LMSB_CHECK(check_limits(limits));
+  LMSB_CHECK(admission_.check(limits, lifetime));
   sandbox::SandboxSpec spec;
   spec.image = image;
   spec.limits = limits;
@@ -146,18 +151,23 @@ Result<sandbox::SandboxSpec> Engine::spec_of(const std::string& image, const Lim
   return spec;
 }
 
-// Prepared if it is of a kind that the pool keeps, else launched.
-io::Task<Fleet::Handle> Engine::obtain(sandbox::SandboxSpec spec) {
-  if (!spec.mounts.empty()) co_return co_await fleet_.launch(std::move(spec));
+// Prepared if it is of a kind that the pool keeps, else launched. Of a launch that fails, or that nobody waits for any
+// more, the room is free at once: nothing ever runs in what may come of it.
+io::Task<Fleet::Handle> Engine::obtain(sandbox::SandboxSpec spec, Admission::Share room) {
+  const bool is_like_others = spec.mounts.empty();
   PoolKind kind;
   kind.image = spec.image;
   kind.limits = spec.limits;
   kind.lifetime = spec.lifetime;
-  co_return co_await fleet_.take(std::move(kind));
+  auto obtaining = is_like_others ? fleet_.take(std::move(kind)) : fleet_.launch(std::move(spec));
+  LMSB_CO_TRY(auto handle, co_await std::move(obtaining));
+  handle->room = std::move(room);
+  co_return handle;
 }
 
-// What every one-shot begins with: a place among the running, and a sandbox.
-io::Task<Engine::OneShotPlace> Engine::place_once(const OneShot& request) {
+// What every one-shot begins with: memory for its sandbox, a place among the running, and the sandbox. In this order:
+// who waits for memory keeps nobody from running commands in sandboxes that have theirs.
+io::Task<Engine::OneShotPlace> Engine::place_once(const std::string& caller, const OneShot& request) {
   LMSB_CO_CHECK(check_command(request.command));
   LMSB_CO_CHECK(check_timeout(request.command.timeout, options_.policy.timeout));
   LMSB_CO_CHECK(check_paths(request.collect));
@@ -165,13 +175,18 @@ io::Task<Engine::OneShotPlace> Engine::place_once(const OneShot& request) {
   LMSB_CO_TRY(auto spec, spec_of(image.name, request.limits, Lifetime::one_shot, request.mounts));
   OneShotPlace place;
   place.image = std::move(image.defaults);
-  LMSB_CO_TRY(place.slot, co_await admission_.enter());
-  LMSB_CO_TRY(place.sandbox, co_await obtain(std::move(spec)));
+  auto room = admission_.try_room(spec.limits, spec.lifetime);
+  if (!room) {
+    LMSB_CO_TRY(room, co_await admission_.take_room(caller, spec.limits, spec.lifetime));
+  }
+  LMSB_CO_TRY(place.slot, co_await admission_.enter(caller));
+  place.slot.add_wait(room->waited_ms());
+  LMSB_CO_TRY(place.sandbox, co_await obtain(std::move(spec), *std::move(room)));
   co_return place;
 }
 
-io::Task<OneShotResult> Engine::run_once(Principal, OneShot request) {
-  LMSB_CO_TRY(auto place, co_await place_once(request));
+io::Task<OneShotResult> Engine::run_once(Principal who, OneShot request) {
+  LMSB_CO_TRY(auto place, co_await place_once(who.name, request));
   const std::string cwd = request.command.cwd.empty() ? place.image.workdir : request.command.cwd;
   if (!request.files.empty()) LMSB_CO_CHECK(co_await put_files(loop_, *place.sandbox, cwd, std::move(request.files)));
   LMSB_CO_TRY(auto ran, co_await run_command(loop_, *place.sandbox, place.image, std::move(request.command), true));
@@ -186,8 +201,8 @@ io::Task<OneShotResult> Engine::run_once(Principal, OneShot request) {
   co_return result;
 }
 
-io::Task<std::shared_ptr<CommandStream>> Engine::follow_once(Principal, OneShot request) {
-  LMSB_CO_TRY(auto once, co_await place_once(request));
+io::Task<std::shared_ptr<CommandStream>> Engine::follow_once(Principal who, OneShot request) {
+  LMSB_CO_TRY(auto once, co_await place_once(who.name, request));
   const std::string cwd = request.command.cwd.empty() ? once.image.workdir : request.command.cwd;
   if (!request.files.empty()) LMSB_CO_CHECK(co_await put_files(loop_, *once.sandbox, cwd, std::move(request.files)));
   StreamPlace place;
@@ -275,9 +290,21 @@ io::Task<SandboxInfo> Engine::start(Principal who, std::string id_or_name) {
   co_return co_await lifecycle_.start(std::move(who), std::move(id_or_name));
 }
 
+// What it will count for is asked for before, and what it does not any more is given back afterwards.
+io::Task<void> Engine::change_limits(std::shared_ptr<SandboxHandle> sandbox, Limits before, Limits limits) {
+  Limits meanwhile = limits;
+  meanwhile.memory = std::max(before.memory, limits.memory);
+  meanwhile.cpu_millis = std::max(before.cpu_millis, limits.cpu_millis);
+  LMSB_CO_CHECK(admission_.resize(sandbox->room, meanwhile, Lifetime::kept));
+  Status changed = co_await fleet_.change_limits(sandbox->serial(), limits);
+  (void)admission_.resize(sandbox->room, changed.ok() ? limits : before, Lifetime::kept);  // never more than meanwhile
+  co_return changed;
+}
+
 io::Task<SandboxInfo> Engine::update(Principal who, std::string id_or_name, UpdateSandbox changes) {
   const Limits nothing{Bytes(0), 0, 0, Bytes(0)};
   LMSB_CO_CHECK(check_limits(with(nothing, changes.limits)));
+  LMSB_CO_CHECK(admission_.check(with(nothing, changes.limits), Lifetime::kept));
   co_return co_await lifecycle_.update(std::move(who), std::move(id_or_name), std::move(changes));
 }
 
@@ -307,7 +334,7 @@ io::Task<ExecResult> Engine::exec(Principal who, std::string id_or_name, Command
   LMSB_CO_TRY(const KeptSandbox* found, registry_.find(who, id_or_name));
   const std::string id = found->info.id;  // it may be removed, or paused, while its command waits
   const Life::Use waiting(found->life);
-  LMSB_CO_TRY(const auto slot, co_await admission_.enter());
+  LMSB_CO_TRY(const auto slot, co_await admission_.enter(who.name));
   LMSB_CO_TRY(const auto visit, registry_.come_back(id));
   LMSB_CO_TRY(auto result, co_await run_command(loop_, *visit.sandbox, *visit.defaults, std::move(command), false));
   result.usage.queue_ms = slot.waited_ms();
@@ -362,6 +389,9 @@ Info Engine::info() {
   info.prepared = fleet_.prepared();
   info.running = admission_.running();
   info.waiting = admission_.waiting();
+  info.memory_budget = Bytes(admission_.sandboxes().total().memory);
+  info.memory_held = Bytes(admission_.sandboxes().held().memory);
+  info.memory_overcommit = admission_.options().memory_overcommit;
   return info;
 }
 

@@ -28,8 +28,6 @@ struct EngineOptions {
   std::string default_image;       // "" = base if it is stored, else host
   std::size_t pool_size = 8;       // prepared one-shot sandboxes of the default image
   std::size_t kept_pool_size = 2;  // prepared sandboxes for create
-  std::size_t max_running = 0;     // commands at once; 0 = 4 for each CPU, at least 8
-  std::size_t max_waiting = 1024;
   PolicyCaps policy;
   std::string audit_log;  // "" = none
   std::string ledger;     // the database of sandboxes that outlive the daemon; "" = none do
@@ -37,6 +35,7 @@ struct EngineOptions {
 
 // What the engine works with.
 struct EngineParts {
+  Admission& admission;
   Fleet& fleet;
   image::Store images;
   std::unique_ptr<ModelService> models;
@@ -96,17 +95,19 @@ class Engine final : public Control {
     Admission::Slot slot;
     Fleet::Handle sandbox;
   };
-  io::Task<OneShotPlace> place_once(const OneShot& request);
+  io::Task<OneShotPlace> place_once(const std::string& caller, const OneShot& request);
   Status check_limits(const Limits& limits) const;
   Result<sandbox::SandboxSpec> spec_of(const std::string& image, const Limits& limits, sandbox::Lifetime lifetime,
                                        const std::vector<MountRequest>& mounts) const;
-  io::Task<Fleet::Handle> obtain(sandbox::SandboxSpec spec);
+  io::Task<Fleet::Handle> obtain(sandbox::SandboxSpec spec, Admission::Share room);
   Status check_creation(const CreateSandbox& request) const;
   // Takes one that is there out of the registry; the task is what is left to do, and must be carried out.
   io::Task<void> take_away(const std::string& id, const std::string& by);
   io::Task<void> end_of(KeptSandbox sandbox);
   static io::Always<void> end_and_tell(Engine* self, std::string id, io::Task<void> end);
-  io::Task<Fleet::Handle> launch_again(SandboxInfo sandbox);
+  io::Task<Fleet::Handle> launch_again(SandboxInfo sandbox, Admission::Share room);
+  // Those of a sandbox that lives, and what it counts for.
+  io::Task<void> change_limits(std::shared_ptr<SandboxHandle> sandbox, Limits before, Limits limits);
   // What they rest on is the image that they were made from, or it is an Error: image_changed, image_not_found.
   Result<sandbox::SandboxSpec> spec_on_disk(const std::string& image, const std::string& digest, const Limits& limits);
   Status can_start(const KeptSandbox& sandbox);
@@ -124,7 +125,7 @@ class Engine final : public Control {
   EngineOptions options_;
   Metrics& metrics_;
   Logger& log_;
-  Admission admission_;
+  Admission& admission_;
   Registry registry_;
   EventLog events_;
   Ledger ledger_;

@@ -56,7 +56,8 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   origin.defaults = std::move(image.defaults);
   origin.limits = with(kept_limits_, request.limits);
   LMSB_CO_TRY(auto spec, spec_of(origin.image, origin.limits, Lifetime::kept, request.mounts));
-  LMSB_CO_TRY(auto handle, co_await obtain(std::move(spec)));
+  LMSB_CO_TRY(auto room, co_await admission_.take_room(who.name, origin.limits, Lifetime::kept));
+  LMSB_CO_TRY(auto handle, co_await obtain(std::move(spec), std::move(room)));
   co_return co_await enter(std::move(who), std::move(request), std::move(handle), std::move(origin));
 }
 
@@ -68,6 +69,7 @@ io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox reques
   if (!request.mounts.empty())
     co_return Error(ErrorCode::failed_precondition, "a sandbox from a snapshot has no directories of the machine")
         .with_slug("mounts_not_kept");
+  LMSB_CO_TRY(auto room, co_await admission_.take_room(who.name, origin.limits, Lifetime::kept));
   spec.disk = guest_protocol::Disk::copied;
   const std::string id = spec.id.str();
   auto handle = co_await launch_on_copy(std::move(spec), origin.disk);
@@ -75,6 +77,7 @@ io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox reques
     io::spawn(loop_, forget(this, id));
     co_return std::move(handle).error();
   }
+  (*handle)->room = std::move(room);
   co_return co_await enter(std::move(who), std::move(request), *std::move(handle), std::move(origin));
 }
 
@@ -155,13 +158,16 @@ Status Engine::can_start(const KeptSandbox& sandbox) {
   return spec.ok() ? Status() : Status(Error(spec.error()));
 }
 
-io::Task<Fleet::Handle> Engine::launch_again(SandboxInfo sandbox) {
+io::Task<Fleet::Handle> Engine::launch_again(SandboxInfo sandbox, Admission::Share room) {
   LMSB_CO_TRY(auto spec, spec_on_disk(sandbox.image, sandbox.image_digest, sandbox.limits));
+  LMSB_CO_CHECK(admission_.resize(room, sandbox.limits, Lifetime::kept));  // they may have changed while it waited
   const auto id = SandboxId::parse(sandbox.id);
   if (!id) co_return Error(ErrorCode::internal, "a sandbox's id is malformed");
   spec.id = *id;
   spec.disk = guest_protocol::Disk::existing;
-  co_return co_await fleet_.launch(std::move(spec));
+  LMSB_CO_TRY(auto handle, co_await fleet_.launch(std::move(spec)));
+  handle->room = std::move(room);
+  co_return handle;
 }
 
 }  // namespace lmsb::control

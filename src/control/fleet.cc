@@ -136,12 +136,12 @@ void Fleet::handle(sandbox::LauncherClient::Answer answer) {
   refill();
 }
 
-void Fleet::release(std::uint64_t serial, Disk disk) {
+void Fleet::release(std::uint64_t serial, Disk disk, Capacity::Share room) {
   held_.erase(serial);
   auto request = client_.send_destroy(serial, disk);
   if (!request.ok()) return;  // a launcher that is gone takes its sandboxes with it, or leaves them to the next one
   send_rest();
-  destroy_requests_[*request] = serial;
+  destroy_requests_[*request] = {serial, std::move(room)};
   ++destroying_;
 }
 
@@ -196,8 +196,8 @@ io::Task<Fleet::Handle> Fleet::stand(std::uint32_t request, sandbox::SandboxSpec
   if (!pending->answer->ok()) co_return std::move(*pending->answer).error();
   held_.insert((*pending->answer)->serial);
   if (serial != nullptr) *serial = (*pending->answer)->serial;
-  SandboxHandle::Release give_back = [this](std::uint64_t ended, std::optional<Disk> disk) {
-    disk ? release(ended, *disk) : forget(ended);
+  SandboxHandle::Release give_back = [this](std::uint64_t ended, std::optional<Disk> disk, Capacity::Share room) {
+    disk ? release(ended, *disk, std::move(room)) : forget(ended);
   };
   auto handle = std::make_unique<SandboxHandle>(loop_, spec, *std::move(*pending->answer), guest, std::move(give_back));
   LMSB_CO_TRY(const auto ready, co_await handle->channel().wait_ready(deadline));
@@ -245,7 +245,7 @@ io::Task<void> Fleet::wait_destroyed(std::uint64_t serial) {
   const auto is_there = [this, serial] {
     if (held_.contains(serial)) return true;
     return std::any_of(destroy_requests_.begin(), destroy_requests_.end(),
-                       [serial](const auto& d) { return d.second == serial; });
+                       [serial](const auto& d) { return d.second.serial == serial; });
   };
   while (is_there() && !launcher_gone_) LMSB_CO_CHECK(co_await changed_.wait());
   if (launcher_gone_) co_return launcher_gone();

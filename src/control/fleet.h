@@ -141,7 +141,7 @@ class Fleet {
   void send_rest();
   static io::Always<void> flush(Fleet* fleet);
   void handle(sandbox::LauncherClient::Answer answer);
-  void release(std::uint64_t serial, sandbox::LauncherClient::Disk disk);
+  void release(std::uint64_t serial, sandbox::LauncherClient::Disk disk, Capacity::Share room = {});
   void forget(std::uint64_t serial);
   // The answer to a request that has been sent.
   io::Task<sandbox::LaunchedSandbox> answer_to(std::uint32_t request, io::Deadline deadline = io::Deadline::never());
@@ -175,9 +175,13 @@ class Fleet {
   std::size_t limiting_ = 0;                                          // changes of limits among them
   std::size_t disk_places_ = 0;                                       // shares
   std::size_t claiming_ = 0;                                          // shares
-  std::map<std::uint32_t, std::uint64_t> destroy_requests_;           // request → serial
-  std::set<std::uint64_t> held_;                                      // serials whose handle lives
-  std::vector<Handle> discarded_;                                     // to be destroyed by the next chores
+  struct Ending {
+    std::uint64_t serial = 0;
+    Capacity::Share room;  // until what it counts for has been given back
+  };
+  std::map<std::uint32_t, Ending> destroy_requests_;  // by request
+  std::set<std::uint64_t> held_;                      // serials whose handle lives
+  std::vector<Handle> discarded_;                     // to be destroyed by the next chores
   std::size_t destroying_ = 0;
   std::size_t in_flight_ = 0;  // tasks of ours that still run
   std::optional<bool> keeps_disks_;

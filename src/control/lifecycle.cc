@@ -200,7 +200,7 @@ io::Task<void> Lifecycle::limit_now(std::string id, std::shared_ptr<PendingUpdat
   Status limited;
   {
     const Hold hold(*this, *sandbox);
-    if (sandbox->handle) limited = co_await parts_.limit(sandbox->handle->serial(), limits);
+    if (sandbox->handle) limited = co_await parts_.limit(sandbox->handle, sandbox->info.limits, limits);
     LMSB_CO_TRY(sandbox, hold.sandbox());
   }
   if (!limited.ok()) co_return limited;

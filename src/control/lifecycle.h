@@ -25,9 +25,13 @@ class Lifecycle {
     Registry& registry;
     EventLog& events;
     std::function<void(const std::string& id, const std::string& by)> remove;  // does not wait for the end of it
-    std::function<io::Task<void>(std::uint64_t serial, sandbox::Limits limits)> limit;  // Fleet::change_limits()
+    // Fleet::change_limits(). Error, beside its own: no_memory.
+    std::function<io::Task<void>(std::shared_ptr<SandboxHandle> sandbox, sandbox::Limits before,
+                                 sandbox::Limits limits)>
+        limit;
+    std::function<io::Task<Capacity::Share>(const KeptSandbox& sandbox)> take_room;  // Admission::take_room()
     // Starts one again, on its disk. Errors, beside those of a launch: image_changed, image_not_found, disk_lost.
-    std::function<io::Task<std::unique_ptr<SandboxHandle>>(const SandboxInfo& sandbox)> launch;
+    std::function<io::Task<std::unique_ptr<SandboxHandle>>(const SandboxInfo& sandbox, Capacity::Share room)> launch;
     std::function<io::Task<void>(std::uint64_t serial)> wait_destroyed;  // Fleet::wait_destroyed()
     std::function<void(const KeptSandbox& sandbox)> save;                // what is to outlive the daemon of it
   };
@@ -49,10 +53,10 @@ class Lifecycle {
   // The same without pause_failed. A running one is left alone.
   io::Task<SandboxInfo> resume(Principal who, std::string id_or_name);
   // Both go on when who waits for them goes away. A stopped, or a running one is left alone. Errors of stop(), beside
-  // those of find(): disk_not_kept, sandbox_not_running. Of start(): those of Parts::launch, mounts_not_kept,
-  // sandbox_not_running (a paused one).
+  // those of find(): disk_not_kept, sandbox_not_running. Of start(): those of Parts::launch and take_room,
+  // mounts_not_kept, sandbox_not_running (a paused one). `room`: for who has it already.
   io::Task<SandboxInfo> stop(Principal who, std::string id_or_name);
-  io::Task<SandboxInfo> start(Principal who, std::string id_or_name);
+  io::Task<SandboxInfo> start(Principal who, std::string id_or_name, Capacity::Share room = {});
   // Errors: invalid_life, too_many_labels, limit_fixed, limit_out_of_bounds, limit_in_use, sandbox_not_running (limits
   // of a failed one); nothing has been changed then.
   io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes);
@@ -103,14 +107,14 @@ class Lifecycle {
   static io::Always<void> limit_and_apply(Lifecycle* self, std::string id, std::shared_ptr<PendingUpdate> update);
   io::Task<void> limit_now(std::string id, std::shared_ptr<PendingUpdate> update);
   using Clock = Life::Clock;
-  using MoveTo = io::Task<void> (Lifecycle::*)(std::string id, std::string by);
+  using MoveTo = std::function<io::Task<void>(std::string id, std::string by)>;
   io::Task<SandboxInfo> changed_by(MoveTo move, Principal who, std::string id_or_name);
   void hear(const KeptSandbox& sandbox);  // when its guest ends
   // Once nobody else is changing its state.
   io::Task<KeptSandbox*> settled(Principal who, std::string id_or_name);
   io::Task<void> pause_now(std::string id, std::string by);
   io::Task<void> stop_now(std::string id, std::string by);
-  io::Task<void> start_now(std::string id, std::string by);
+  io::Task<void> start_now(std::string id, std::string by, Capacity::Share room);
   void note_change(SandboxEvent::Kind kind, const KeptSandbox& sandbox, const std::string& by);
   void look_again_by(const Life& life);
   io::Task<void> wait_due();

@@ -113,18 +113,22 @@ io::Task<std::unique_ptr<Lifecycle::Hold>> Lifecycle::hold(Principal who, std::s
 io::Task<SandboxInfo> Lifecycle::changed_by(MoveTo move, Principal who, std::string id_or_name) {
   LMSB_CO_TRY(const KeptSandbox* sandbox, parts_.registry.find(who, id_or_name));
   const std::string id = sandbox->info.id;
-  auto task = (this->*move)(id, who.name);
+  auto task = move(id, who.name);
   LMSB_CO_CHECK(co_await outlive(loop_, std::move(task)));
   LMSB_CO_TRY(sandbox, parts_.registry.find(who, id));
   co_return sandbox->describe();
 }
 
 io::Task<SandboxInfo> Lifecycle::stop(Principal who, std::string id_or_name) {
-  co_return co_await changed_by(&Lifecycle::stop_now, std::move(who), std::move(id_or_name));
+  MoveTo stop = [this](std::string id, std::string by) { return stop_now(std::move(id), std::move(by)); };
+  co_return co_await changed_by(std::move(stop), std::move(who), std::move(id_or_name));
 }
 
-io::Task<SandboxInfo> Lifecycle::start(Principal who, std::string id_or_name) {
-  co_return co_await changed_by(&Lifecycle::start_now, std::move(who), std::move(id_or_name));
+io::Task<SandboxInfo> Lifecycle::start(Principal who, std::string id_or_name, Capacity::Share room) {
+  MoveTo start = [this, held = std::make_shared<Capacity::Share>(std::move(room))](std::string id, std::string by) {
+    return start_now(std::move(id), std::move(by), std::move(*held));
+  };
+  co_return co_await changed_by(std::move(start), std::move(who), std::move(id_or_name));
 }
 
 // The state says `stopped` from the beginning, so that nothing starts meanwhile. Whoever waits in it lets go of it
@@ -151,17 +155,22 @@ io::Task<void> Lifecycle::stop_now(std::string id, std::string by) {
   co_return Status();
 }
 
-io::Task<void> Lifecycle::start_now(std::string id, std::string by) {
+// Whoever waits for memory does not hold the sandbox: it can be deleted meanwhile.
+io::Task<void> Lifecycle::start_now(std::string id, std::string by, Capacity::Share room) {
   LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(daemon_itself(), id));
   if (sandbox->state() == SandboxState::failed) {
     LMSB_CO_CHECK(co_await stop_now(id, by));
+    LMSB_CO_TRY(sandbox, co_await settled(daemon_itself(), id));
+  }
+  if (sandbox->state() == SandboxState::stopped && !sandbox->has_mounts && !room.is_something()) {
+    LMSB_CO_TRY(room, co_await parts_.take_room(*sandbox));
     LMSB_CO_TRY(sandbox, co_await settled(daemon_itself(), id));
   }
   if (sandbox->state() == SandboxState::running) co_return Status();
   if (sandbox->state() != SandboxState::stopped) co_return not_running(*sandbox);
   if (sandbox->has_mounts) co_return mounts_not_kept(id);
   const Hold hold(*this, *sandbox);
-  auto handle = co_await parts_.launch(sandbox->info);
+  auto handle = co_await parts_.launch(sandbox->info, std::move(room));
   auto found = hold.sandbox();
   if (!found.ok()) {  // it was removed meanwhile: who removes it waits for this, and then removes its disk
     if (!handle.ok()) co_return std::move(found).error();

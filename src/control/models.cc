@@ -111,10 +111,11 @@ bool is_there(const std::vector<model::Model>& models, std::string_view name) {
 
 }  // namespace
 
-Models::Models(boost::asio::io_context& loop, io::BlockingPool& pool, Fleet& fleet, image::Store images,
-               model::Store store, ModelOptions options, Logger& log)
+Models::Models(boost::asio::io_context& loop, io::BlockingPool& pool, Admission& admission, Fleet& fleet,
+               image::Store images, model::Store store, ModelOptions options, Logger& log)
     : loop_(loop),
       pool_(pool),
+      admission_(admission),
       fleet_(fleet),
       images_(std::move(images)),
       store_(std::move(store)),
@@ -187,7 +188,7 @@ io::Task<std::shared_ptr<Runner>> Models::runner_for(model::Model model) {
   const auto slot = slots_.find(model.name);
   std::shared_ptr<Slot> found = slot == slots_.end() ? nullptr : slot->second;
   if (!found) {
-    LMSB_CO_TRY(auto share, take_share(Runner::memory_for(model)));
+    LMSB_CO_TRY(auto share, take_share(Runner::limits_for(model).memory));
     found = std::make_shared<Slot>(loop_);
     found->share = std::move(share);
     slots_[model.name] = found;
@@ -228,7 +229,7 @@ Result<std::shared_ptr<void>> Models::take_share(Bytes memory) {
     idle.emplace_back(slot->asked, name);
     if (!slot->runner || !slot->runner->is_alive()) continue;  // it has no share any more
     --left.models;
-    left.memory -= Runner::memory_for(slot->runner->model()).count();
+    left.memory -= Runner::limits_for(slot->runner->model()).memory.count();
   }
   if (!has_room(left, memory)) return busy(left);
   std::sort(idle.begin(), idle.end());
@@ -263,6 +264,9 @@ io::Task<std::shared_ptr<Runner>> Models::make_runner(model::Model model, std::s
   options.threads = options_.threads;
   options.load_timeout = options_.load_timeout;
   options.share = std::move(share);
+  // In the name of nobody who asks: the model is there for all of them.
+  auto waiting = admission_.take_room("model " + model.name, Runner::limits_for(model), sandbox::Lifetime::kept);
+  LMSB_CO_TRY(options.room, co_await std::move(waiting));
   co_return co_await Runner::start(loop_, fleet_, std::move(options), std::move(model));
 }
 

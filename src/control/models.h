@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "control/admission.h"
 #include "control/file_desk.h"
 #include "control/fleet.h"
 #include "control/model_service.h"
@@ -43,8 +44,8 @@ struct ModelOptions {
 class Models final : public ModelService {
  public:
   // All references outlive it. Blocks a moment: removes what killed pulls have left in the store.
-  Models(boost::asio::io_context& loop, io::BlockingPool& pool, Fleet& fleet, image::Store images, model::Store store,
-         ModelOptions options, Logger& log);
+  Models(boost::asio::io_context& loop, io::BlockingPool& pool, Admission& admission, Fleet& fleet, image::Store images,
+         model::Store store, ModelOptions options, Logger& log);
   ~Models() override;
 
   io::Task<std::vector<ModelInfo>> list() override;
@@ -99,6 +100,7 @@ class Models final : public ModelService {
 
   boost::asio::io_context& loop_;
   io::BlockingPool& pool_;
+  Admission& admission_;
   Fleet& fleet_;
   image::Store images_;
   model::Store store_;

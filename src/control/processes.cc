@@ -365,7 +365,7 @@ io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::stri
   const Life::Use waiting(kept->life);
   StreamPlace place;
   place.on_verdict = parts_.count;
-  LMSB_CO_TRY(place.slot, co_await parts_.admission.enter());
+  LMSB_CO_TRY(place.slot, co_await parts_.admission.enter(who.name));
   LMSB_CO_TRY(auto visit, parts_.registry.come_back(id));
   place.sandbox = std::move(visit.sandbox);
   place.image = *visit.defaults;
@@ -426,7 +426,7 @@ io::Task<ExecResult> Processes::run_in_session(Principal who, std::string sandbo
   ImageDefaults defaults = *visit.defaults;
   LMSB_CO_TRY(auto shell, co_await session_of(std::move(visit.processes), std::move(session), std::move(visit.sandbox),
                                               std::move(defaults)));
-  ShellSession::Entrance entrance{parts_.admission, [this, id]() -> Status {
+  ShellSession::Entrance entrance{parts_.admission, who.name, [this, id]() -> Status {
                                     LMSB_TRY(const auto again, parts_.registry.come_back(id));
                                     return {};
                                   }};

@@ -34,17 +34,6 @@ constexpr milliseconds kFirstPause{20};       // between two such questions, at 
 constexpr milliseconds kLongestPause{1'000};  // of a server that says nothing
 constexpr milliseconds kEndNotice{1'000};     // from one sign of its end to all of them
 
-// The weights are mapped (the page cache is the machine's), so this is for the context and for computing.
-sandbox::Limits limits_for(const model::Model& model) {
-  sandbox::Limits limits;
-  limits.memory = Bytes(std::min(machine_memory().count(), 2 * model.facts.size.count() + Bytes::GiB(2).count()));
-  limits.cpu_millis = machine_cpus() * 1000;
-  // What carries requests, a thread of the server's for each of them, and those that compute.
-  limits.processes = 2 * kMaxAsking + 64 + 4 * machine_cpus();
-  limits.disk = Bytes::GiB(1);
-  return limits;
-}
-
 // How the program is started, whatever its arguments.
 StartSpec program_spec(const RunnerProgram& program, std::vector<std::string> argv) {
   StartSpec spec;
@@ -82,7 +71,7 @@ io::Task<sandbox::MountSpec> offer(std::string desk, std::string directory, std:
 io::Task<sandbox::SandboxSpec> sandbox_for(const RunnerOptions& options, const model::Model& model) {
   sandbox::SandboxSpec spec;
   spec.image = options.program.image;
-  spec.limits = limits_for(model);
+  spec.limits = Runner::limits_for(model);
   spec.lifetime = sandbox::Lifetime::kept;
   LMSB_CO_TRY(auto weights, co_await offer(options.mount_desk, model.directory, kModelAt));
   spec.mounts.push_back(std::move(weights));
@@ -303,7 +292,16 @@ Runner::~Runner() {
   state_->sandbox.reset();  // the tasks that still hold the state end with the channel
 }
 
-Bytes Runner::memory_for(const model::Model& model) { return limits_for(model).memory; }
+// The weights are mapped (the page cache is the machine's), so the memory is for the context and for computing.
+sandbox::Limits Runner::limits_for(const model::Model& model) {
+  sandbox::Limits limits;
+  limits.memory = Bytes(std::min(machine_memory().count(), 2 * model.facts.size.count() + Bytes::GiB(2).count()));
+  limits.cpu_millis = machine_cpus() * 1000;
+  // What carries requests, a thread of the server's for each of them, and those that compute.
+  limits.processes = 2 * kMaxAsking + 64 + 4 * machine_cpus();
+  limits.disk = Bytes::GiB(1);
+  return limits;
+}
 
 bool Runner::is_alive() const { return state_->is_alive(); }
 
@@ -318,6 +316,7 @@ io::Task<std::shared_ptr<Runner>> Runner::start(boost::asio::io_context& loop, F
   const io::Deadline deadline = io::Deadline::in(options.load_timeout);
   LMSB_CO_TRY(const auto spec, co_await sandbox_for(options, model));
   LMSB_CO_TRY(auto handle, co_await fleet.launch(spec));
+  handle->room = std::move(options.room);
   std::shared_ptr<SandboxHandle> sandbox = std::move(handle);
   const io::Deadline help_by = std::min(deadline, io::Deadline::in(kHelpLimit));
   LMSB_CO_TRY(const std::string help, co_await read_help(loop, sandbox, options.program, help_by));

@@ -23,6 +23,7 @@ struct RunnerOptions {
   std::uint32_t threads = 0;  // 0 = one for each CPU
   std::chrono::milliseconds load_timeout{300'000};
   std::shared_ptr<void> share;  // kept until the server is killed or has ended
+  Capacity::Share room;         // of its sandbox
 };
 
 class Runner {
@@ -43,8 +44,8 @@ class Runner {
   // of the body, whose read() has the same errors. As long as the body is there it holds its runner and one of the
   // places; dropping it tells the server that nobody listens any more.
   static io::Task<http::StreamedAnswer> open(std::shared_ptr<Runner> runner, http::ClientRequest request);
-  // The memory limit of a model's runner.
-  static Bytes memory_for(const model::Model& model);
+  // Those of a model's runner.
+  static sandbox::Limits limits_for(const model::Model& model);
   bool is_alive() const;
   // Whether it should be asked: it lives, and no answer of it made no sense, or was late while nobody else heard
   // anything either. Else the next request wants another one.

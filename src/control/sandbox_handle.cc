@@ -80,7 +80,7 @@ SandboxHandle::~SandboxHandle() {
     oom_watch_->kill = -1;
     oom_watch_->watch.cancel();
   }
-  release_(launched_.serial, disk_);
+  release_(launched_.serial, disk_, std::move(room));
 }
 
 void SandboxHandle::kill_commands() { (void)!::write(launched_.kill.get(), "1", 1); }

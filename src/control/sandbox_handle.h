@@ -9,6 +9,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "control/capacity.h"
 #include "control/sandbox_usage.h"
 #include "guest_client/channel.h"
 #include "io/wait_fd.h"
@@ -19,10 +20,10 @@ namespace lmsb::control {
 
 class SandboxHandle {
  public:
-  // `release` is called once, with the launcher's serial and what becomes of the disk, when the handle goes; nothing:
-  // the sandbox goes on without it.
+  // `release` is called once, with the launcher's serial, what becomes of the disk (nothing: the sandbox goes on
+  // without it) and what it counted for, when the handle goes.
   using Disk = sandbox::LauncherClient::Disk;
-  using Release = std::function<void(std::uint64_t serial, std::optional<Disk> disk)>;
+  using Release = std::function<void(std::uint64_t serial, std::optional<Disk> disk, Capacity::Share room)>;
   using Guest = guest_client::Channel::Guest;
   SandboxHandle(boost::asio::io_context& loop, const sandbox::SandboxSpec& spec, sandbox::LaunchedSandbox launched,
                 Guest guest, Release release);
@@ -73,6 +74,7 @@ class SandboxHandle {
   SandboxUsage usage() const;  // of a kept one
 
   int landlock_abi = 0;  // as the guest reported
+  Capacity::Share room;  // of the memory that there is for sandboxes; none as long as nobody uses it
   // A number that no other of its commands got.
   std::uint32_t next_number() { return ++last_number_; }
 

@@ -27,8 +27,9 @@ class SandboxHandleTest : public testing::Test {
     launched.kill = make_pipe(kill_);
     sandbox::SandboxSpec spec;
     spec.lifetime = sandbox::Lifetime::kept;
-    handle_ = std::make_shared<SandboxHandle>(loop_, spec, std::move(launched), SandboxHandle::Guest::fresh,
-                                              [](std::uint64_t, std::optional<SandboxHandle::Disk>) {});
+    handle_ =
+        std::make_shared<SandboxHandle>(loop_, spec, std::move(launched), SandboxHandle::Guest::fresh,
+                                        [](std::uint64_t, std::optional<SandboxHandle::Disk>, Capacity::Share) {});
   }
 
   // Returns the end for writing.

@@ -150,7 +150,7 @@ io::Task<ExecResult> ShellSession::run(std::shared_ptr<ShellSession> self, Comma
   while (self->is_busy_) LMSB_CO_CHECK(co_await self->free_.wait());
   if (self->is_over()) co_return session_over();
   const Turn turn(*self);
-  LMSB_CO_TRY(const auto slot, co_await entrance.admission.enter());
+  LMSB_CO_TRY(const auto slot, co_await entrance.admission.enter(entrance.caller));
   if (self->is_over()) co_return session_over();
   LMSB_CO_CHECK(entrance.check());
   const std::chrono::duration<double, std::milli> waited = Clock::now() - queued;

@@ -68,6 +68,7 @@ class ShellSession {
   // What a command passes when its turn has come: a place among the running, and whether the sandbox runs at all.
   struct Entrance {
     Admission& admission;  // outlives the command
+    std::string caller;
     std::function<Status()> check;
   };
   // Runs one command of text. At the time limit the bash

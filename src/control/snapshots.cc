@@ -331,12 +331,19 @@ io::Task<void> Snapshots::roll_back_now(Principal who, std::string sandbox, std:
   LMSB_CO_CHECK(check_copy(*of));
   const bool runs = of->state() == SandboxState::running || of->state() == SandboxState::paused;
   if (runs) LMSB_CO_CHECK(parts_.can_start(*of));
-  LMSB_CO_TRY(const auto stopped, co_await parts_.lifecycle.stop(who, sandbox));
+  Capacity::Share room;  // it is to run again, whoever else waits for memory
+  if (runs) room = std::move(of->handle->room);
+  const std::weak_ptr<SandboxHandle> ran = of->handle;
+  const auto stopped = co_await parts_.lifecycle.stop(who, sandbox);
+  if (!stopped.ok()) {
+    if (const auto runs_on = ran.lock()) runs_on->room = std::move(room);
+    co_return stopped.error();
+  }
   Status replaced = co_await replace(who, sandbox, snapshot);
   if (replaced.ok()) log_.log(LogLevel::info, "sandbox.rolled_back", {{"id", sandbox}, {"by", who.name}});
   if (runs) {
     const std::string id = sandbox;
-    const auto started = co_await parts_.lifecycle.start(std::move(who), std::move(sandbox));
+    const auto started = co_await parts_.lifecycle.start(std::move(who), std::move(sandbox), std::move(room));
     if (replaced.ok() && !started.ok()) co_return started.error();
     if (!started.ok())
       log_.log(LogLevel::warning, "sandbox.start_failed", {{"id", id}, {"error", started.error().message()}});

@@ -89,6 +89,7 @@ io::Task<void> take_up(Heirs heirs, const Left* left) {
   }
   if (held.ok() && sandbox.ok()) {
     const std::size_t count = held->size();
+    shared->room = heirs.admission.hold_room((*sandbox)->info.limits, sandbox::Lifetime::kept);
     LMSB_CO_CHECK(heirs.lifecycle.take_up(**sandbox, shared, left->was_paused));
     heirs.processes.take_up(**sandbox, *std::move(held));
     heirs.log.log(LogLevel::info, "sandbox.taken_up", {{"id", left->id}, {"processes", std::to_string(count)}});

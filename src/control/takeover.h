@@ -4,6 +4,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "base/log.h"
+#include "control/admission.h"
 #include "control/fleet.h"
 #include "control/ledger.h"
 #include "control/lifecycle.h"
@@ -21,6 +22,7 @@ struct Heirs {
   Lifecycle& lifecycle;
   Processes& processes;
   Snapshots& snapshots;
+  Admission& admission;
   Logger& log;
 };
 

@@ -70,9 +70,10 @@ class Daemon {
         signals_(loop_, SIGTERM, SIGINT, SIGHUP),
         log_(log_level(config.log_level), config.log_format == "json" ? LogFormat::json : LogFormat::text),
         pool_(kPoolThreads, kPoolQueue),
+        admission_(loop_, admission_options(config), metrics_),
         fleet_(loop_, sandbox::LauncherClient(std::move(fds_.launcher)), {}, metrics_, log_),
-        engine_(loop_, {fleet_, image::Store(config.data_dir), make_models(), pool_}, engine_options(config), metrics_,
-                log_),
+        engine_(loop_, {admission_, fleet_, image::Store(config.data_dir), make_models(), pool_},
+                engine_options(config), metrics_, log_),
         app_(engine_, metrics_, log_, app_options(config)),
         server_(loop_, {}, app_.serve(), app_.streamed_body(), &server::App::refuse),
         settings_watch_(loop_.get_executor(), settings_.socket()) {}
@@ -90,7 +91,7 @@ class Daemon {
       options.desk_mode = 0660;
       options.desk_group = socket_group->gr_gid;
     }
-    return std::make_unique<control::Models>(loop_, pool_, fleet_, image::Store(config_.data_dir),
+    return std::make_unique<control::Models>(loop_, pool_, admission_, fleet_, image::Store(config_.data_dir),
                                              model::Store(config_.data_dir, download_limits(config_)),
                                              std::move(options), log_);
   }
@@ -226,6 +227,7 @@ class Daemon {
   Metrics metrics_;
   Logger log_;
   io::BlockingPool pool_;
+  control::Admission admission_;
   control::Fleet fleet_;
   control::Engine engine_;
   server::App app_;

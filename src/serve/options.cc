@@ -1,11 +1,14 @@
 #include "serve/options.h"
 
+#include <algorithm>
 #include <grp.h>
 #include <optional>
 #include <pwd.h>
 #include <set>
 #include <unistd.h>
 #include <vector>
+
+#include "launcher/cgroup_tree.h"
 
 namespace lmsb::serve {
 namespace {
@@ -45,6 +48,13 @@ std::vector<server::ApiKey> api_keys(const config::Config::Auth& auth) {
   return keys;
 }
 
+// What the launcher lets all sandboxes together have, without what prepared ones use: they are not counted.
+Bytes memory_of_all(const config::Config::Pool& pool) {
+  const std::uint64_t all = launcher::limits_of_all().memory_bytes;
+  const std::uint64_t prepared = Bytes::MiB(1).count() * (std::uint64_t{pool.size} + pool.kept_size);
+  return Bytes(all - std::min(prepared, all / 2));
+}
+
 // What a user whom the doors do not know can do without a key. Members are asked for at start and at SIGHUP.
 std::string local_help(const std::string& group, bool is_there) {
   if (group.empty()) return "use sudo";
@@ -65,13 +75,23 @@ control::PolicyCaps policy_caps(const config::Config& config) {
   return caps;
 }
 
+control::AdmissionOptions admission_options(const config::Config& config) {
+  control::AdmissionOptions options;
+  options.max_running = config.limits.max_running;
+  options.max_waiting = config.limits.max_waiting;
+  options.max_wait = config.limits.max_wait_ms;
+  options.memory = config.limits.memory;
+  options.all_memory = memory_of_all(config.pool);
+  options.memory_overcommit = config.limits.memory_overcommit;
+  options.cpu_overcommit = config.limits.cpu_overcommit;
+  return options;
+}
+
 control::EngineOptions engine_options(const config::Config& config) {
   control::EngineOptions options;
   options.default_image = config.default_image;
   options.pool_size = config.pool.size;
   options.kept_pool_size = config.pool.kept_size;
-  options.max_running = config.limits.max_running;
-  options.max_waiting = config.limits.max_waiting;
   options.policy = policy_caps(config);
   options.audit_log = config.data_dir + "/audit/audit.log";
   if (config.disks.kind != "memory") options.ledger = config.data_dir + "/state/sandboxes.db";

@@ -10,6 +10,7 @@
 
 namespace lmsb::serve {
 
+control::AdmissionOptions admission_options(const config::Config& config);
 control::EngineOptions engine_options(const config::Config& config);
 control::PolicyCaps policy_caps(const config::Config& config);
 control::ModelOptions model_options(const config::Config& config);

@@ -18,6 +18,15 @@ TEST(Options, AddTheUsualPathToAnUpstreamWithoutOne) {
   EXPECT_EQ(model_options(config).upstream_url, "http://127.0.0.1:1/v1");
 }
 
+TEST(Options, SetAsideWhatPreparedSandboxesUse) {
+  config::Config config;
+  config.pool.size = config.pool.kept_size = 0;
+  const Bytes all = admission_options(config).all_memory;
+  config.pool.size = 6;
+  config.pool.kept_size = 2;
+  EXPECT_EQ(all.count() - admission_options(config).all_memory.count(), Bytes::MiB(8).count());
+}
+
 TEST(Options, KeepDownloadsToLoopbackWhenOffline) {
   config::Config config;
   EXPECT_EQ(download_limits(config).reach, fetch::Reach::anywhere);

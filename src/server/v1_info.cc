@@ -7,6 +7,12 @@ namespace {
 
 using control::Control;
 
+void write_memory(json::Writer& out, const control::Info& info) {
+  out.key("memory").begin_object().key("budget_bytes").unsigned_integer(info.memory_budget.count());
+  out.key("held_bytes").unsigned_integer(info.memory_held.count());
+  out.key("overcommit").number(info.memory_overcommit).end_object();
+}
+
 void write_counts(json::Writer& out, const control::Info& info) {
   out.key("sandboxes").unsigned_integer(info.sandboxes).key("prepared").unsigned_integer(info.prepared);
   out.key("running").unsigned_integer(info.running).key("waiting").unsigned_integer(info.waiting);
@@ -21,6 +27,7 @@ io::Task<http::Response> show(Control& control, Call) {
   write_texts(out.key("isolation"), info.isolation);
   write_texts(out.key("weaker"), info.weaker);
   write_counts(out, info);
+  write_memory(out, info);
   out.end_object();
   co_return http::Response::json(200, std::move(out).str());
 }

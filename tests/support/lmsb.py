@@ -310,13 +310,14 @@ class SystemTest(unittest.TestCase):
     """A test whose class has one daemon, and which leaves the machine as it found it."""
 
     flags = ()
+    env = None
     data_dir = None
 
     @classmethod
     def setUpClass(cls):
         require_root()
         cls.before = leftovers()
-        cls.daemon = Daemon(*cls.flags, data_dir=cls.data_dir).start()
+        cls.daemon = Daemon(*cls.flags, data_dir=cls.data_dir, env=cls.env).start()
 
     @classmethod
     def tearDownClass(cls):

@@ -230,11 +230,14 @@ class Sandboxes(StayingTest):
             "image": "base", "name": "box", "labels": {"a": "b"}, "env": {"WHO": "me"}, "cwd": "/tmp",
             "limits": {"memory_bytes": 300 << 20, "processes": 50}, "timeout_ms": 3600_000}).json()
         self.output("box", "echo in memory >/dev/shm/a; echo on disk >~/a")
+        held = self.daemon.request("GET", "/v1/info").json()["memory"]["held_bytes"]
+        self.assertGreater(held, 0)
         boot = self.output("box", "cat /proc/sys/kernel/random/boot_id; hostname; echo $WHO $PWD; id -u")
         for how in (kill_all_of_ours, end, kill_daemon):
             self.again(how)
             now = self.daemon.request("GET", "/v1/sandboxes/box").json()
             self.assertEqual(now, made)
+            self.assertEqual(self.daemon.request("GET", "/v1/info").json()["memory"]["held_bytes"], held)
             self.assertEqual(self.output("box", "cat /dev/shm/a ~/a"), "in memory\non disk\n")
             self.assertEqual(self.output("box", "cat /proc/sys/kernel/random/boot_id; hostname; echo $WHO $PWD; id -u"), boot)
         stats = self.daemon.request("GET", "/v1/sandboxes/box/stats").json()

@@ -1,0 +1,94 @@
+#include "control/admission.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "control/machine.h"
+#include "io/run_blocking.h"
+
+namespace lmsb::control {
+namespace {
+
+using sandbox::Lifetime;
+
+sandbox::Limits with_memory(Bytes memory) {
+  sandbox::Limits limits;
+  limits.memory = memory;
+  return limits;
+}
+
+// A gibibyte for all.
+class AdmissionTest : public testing::Test {
+ protected:
+  AdmissionTest() {
+    options_.all_memory = Bytes::GiB(1);
+    options_.memory_overcommit = 4;
+    options_.max_wait = std::chrono::milliseconds(5);
+  }
+  Admission& admission() {
+    if (!admission_) admission_.emplace(loop_, options_, metrics_);
+    return *admission_;
+  }
+  std::optional<Admission::Share> try_room(Bytes memory, Lifetime lifetime) {
+    return admission().try_room(with_memory(memory), lifetime);
+  }
+
+  boost::asio::io_context loop_{1};
+  Metrics metrics_;
+  AdmissionOptions options_;
+  std::optional<Admission> admission_;
+};
+
+TEST_F(AdmissionTest, CountsOneShotsInFullAndWhatStaysForAPart) {
+  const auto one_shot = try_room(Bytes::MiB(512), Lifetime::one_shot);
+  EXPECT_TRUE(one_shot);
+  const auto kept = try_room(Bytes::GiB(1), Lifetime::kept);
+  EXPECT_TRUE(kept);
+  EXPECT_EQ(admission().sandboxes().held().memory, Bytes::MiB(512 + 256).count());
+  EXPECT_FALSE(try_room(Bytes::MiB(512), Lifetime::one_shot));
+  EXPECT_THAT(metrics_.text(), testing::HasSubstr("lmsb_memory_held_bytes 805306368"));
+  EXPECT_THAT(metrics_.text(), testing::HasSubstr("lmsb_memory_budget_bytes 1073741824"));
+}
+
+TEST_F(AdmissionTest, SaysWhatToDoToWhomThereIsNoMemoryFor) {
+  const auto all = try_room(Bytes::GiB(1), Lifetime::one_shot);
+  const auto late = io::run_on(loop_, admission().take_room("a", with_memory(Bytes::GiB(1)), Lifetime::one_shot));
+  EXPECT_EQ(late.error().code(), ErrorCode::resource_exhausted);
+  EXPECT_EQ(late.error().slug(), "no_memory");
+  EXPECT_THAT(late.error().hint(), testing::HasSubstr("[limits] memory"));
+  EXPECT_THAT(metrics_.text(), testing::HasSubstr("lmsb_refused_requests_total{for=\"memory\"} 1"));
+}
+
+TEST_F(AdmissionTest, RefusesWhatABudgetThatWasSetCanNeverHold) {
+  EXPECT_TRUE(admission().check(with_memory(Bytes::GiB(8)), Lifetime::one_shot).ok());  // it gets all of the machine's
+  options_.memory = Bytes::GiB(1);
+  admission_.reset();
+  EXPECT_TRUE(admission().check(with_memory(Bytes::GiB(1)), Lifetime::one_shot).ok());
+  EXPECT_TRUE(admission().check(with_memory(Bytes::GiB(4)), Lifetime::kept).ok());
+  const Status never = admission().check(with_memory(Bytes::GiB(2)), Lifetime::one_shot);
+  EXPECT_EQ(never.error().slug(), "policy_denied");
+  EXPECT_THAT(never.error().hint(), testing::HasSubstr("[limits] memory"));
+}
+
+TEST_F(AdmissionTest, CountsCpusWhereThatIsAskedFor) {
+  sandbox::Limits limits = with_memory(Bytes::MiB(16));
+  limits.cpu_millis = machine_cpus() * 1000;
+  EXPECT_TRUE(admission().try_room(limits, Lifetime::kept));
+  options_.cpu_overcommit = 1.5;
+  admission_.reset();
+  const auto one = admission().try_room(limits, Lifetime::kept);
+  EXPECT_TRUE(one);
+  EXPECT_FALSE(admission().try_room(limits, Lifetime::kept));
+}
+
+TEST_F(AdmissionTest, BoundsCommandsByTheirNumber) {
+  options_.max_running = 1;
+  const auto first = io::run_on(loop_, admission().enter("a"));
+  EXPECT_TRUE(first.ok());
+  EXPECT_EQ(admission().running(), 1U);
+  const auto second = io::run_on(loop_, admission().enter("b"));
+  EXPECT_EQ(second.error().slug(), "too_many_requests");
+}
+
+}  // namespace
+}  // namespace lmsb::control

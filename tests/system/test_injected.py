@@ -1,0 +1,240 @@
+#!/usr/bin/python3
+"""Every step fails once, or is the last one: at each system call of launcher and daemon an error is injected, or the process
+is killed, while sandboxes are made, used, copied, stopped, started and deleted. Afterwards the kernel has what the daemon
+says, the same request succeeds, and a sandbox that nobody touched has lost no output.
+
+Of the calls of each operation some are chosen, spread over all of them; LMSB_INJECT=all goes through every one (hours).
+"""
+import collections
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import lmsb
+from test_disks import launcher_of
+from test_staying import COUNT, StayingTest, kill
+
+WHOLE = os.environ.get("LMSB_INJECT") == "all"
+# What no plan of ours survives, or that says nothing: the end of a process, and waiting for what never comes then.
+LEFT_OUT = {"exit", "exit_group", "restart_syscall", "rt_sigreturn", "clock_nanosleep", "getppid", "getpid"}
+
+
+class Tracer:
+    """strace on a process, and on those that it starts meanwhile."""
+
+    def __init__(self, pid, *arguments):
+        self.process = subprocess.Popen(["strace", "-f", "-p", str(pid), *arguments], stderr=subprocess.PIPE, text=True)
+        line = self.process.stderr.readline()
+        assert "attached" in line, line
+        # Each thread is one line; what was attached is said before anything is traced.
+        os.set_blocking(self.process.stderr.fileno(), False)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(2)
+        except subprocess.TimeoutExpired:  # with threads of a process that has been killed it may wait for ever
+            self.process.kill()  # which lets go of them
+            self.process.wait()
+        self.process.stderr.close()
+
+
+def is_alive(pid):
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    return False
+
+
+class Injected(StayingTest):
+    image = "host"
+
+    def setUp(self):
+        if not shutil.which("strace"):
+            self.skipTest("strace is not installed: apt-get install strace")
+        os.environ["LM_SANDBOX_POOL__SIZE"] = os.environ["LM_SANDBOX_POOL__KEPT_SIZE"] = "0"  # nothing of it happens meanwhile
+        self.addCleanup(os.environ.pop, "LM_SANDBOX_POOL__SIZE")
+        self.addCleanup(os.environ.pop, "LM_SANDBOX_POOL__KEPT_SIZE")
+        super().setUp()
+        self.untouched = self.create(name="untouched")
+        self.counting = self.detach(self.untouched, COUNT)
+        self.seen = 0  # octets of its output
+        self.number = 0
+        self.felt = 0  # how often whoever asked has noticed
+        self.wait_quiet()
+
+    # ---- what is done while something fails
+
+    def make(self):
+        return self.daemon.post("/v1/sandboxes", {"image": self.image, "name": "made"})
+
+    def prepared(self):
+        """A sandbox to do something with; made again when the last thing has ended it."""
+        answer = self.daemon.request("GET", "/v1/sandboxes/box")
+        if answer.status != 200:
+            answer = self.daemon.post("/v1/sandboxes", {"image": self.image, "name": "box"})
+            self.assertEqual(answer.status, 201, answer.body)
+        if answer.json()["state"] != "running":
+            started = self.do("box", "resume" if answer.json()["state"] == "paused" else "start")
+            self.assertEqual(started.status, 200, started.body)
+
+    OPERATIONS = {
+        "create": lambda self: self.make(),
+        "exec": lambda self: self.do("box", "exec", {"cmd": "echo said", "timeout_ms": 5000}),
+        "detach": lambda self: self.do("box", "exec", {"cmd": "echo said", "detach": True}),
+        "write": lambda self: self.daemon.request("PUT", "/v1/sandboxes/box/files?path=/tmp/file", b"octets",
+                                                  {"Content-Type": "application/octet-stream"}),
+        "snapshot": lambda self: self.do("box", "snapshot", {}),
+        "fork": lambda self: self.do("box", "fork", {"count": 1}),
+        "pause": lambda self: self.do("box", "pause"),
+        "stop": lambda self: self.do("box", "stop"),
+        "start": lambda self: self.do("box", "start"),
+        "delete": lambda self: self.daemon.request("DELETE", "/v1/sandboxes/box"),
+    }
+
+    def ready_for(self, operation):
+        if operation == "create":
+            return
+        self.prepared()
+        if operation == "start":
+            self.assertEqual(self.do("box", "stop").status, 200)
+
+    def attempt(self, operation):
+        """Its answer; nothing when the daemon has gone with it."""
+        with contextlib.suppress(OSError, lmsb.http.client.HTTPException):
+            return self.OPERATIONS[operation](self)
+
+    # ---- what must be so afterwards
+
+    def wait_quiet(self):
+        """The kernel has what the daemon says."""
+        seen = []
+        def agrees():
+            seen[:] = [self.ledger(), self.kernel()]
+            return seen[0] == seen[1]
+        lmsb.wait_until(agrees, lambda: f"the daemon says {seen[0]}, the kernel {seen[1]}")
+
+    def ledger(self):
+        listed = self.daemon.request("GET", "/v1/sandboxes?limit=1000").json()["data"]
+        snapshots = self.daemon.request("GET", "/v1/snapshots?limit=1000").json()["data"]
+        live = sorted(one["id"] for one in listed if one["state"] in ("running", "paused", "failed"))
+        return {"cgroups": live, "meeting places": live, "disks": sorted(one["id"] for one in listed), "fresh": [],
+                "snapshots": sorted(one["id"] for one in snapshots)}
+
+    def kernel(self):
+        store = pathlib.Path(f"/proc/{launcher_of(self.daemon)}/root/store")
+        cgroups = {pathlib.Path(path).name for path in lmsb.our_cgroups()} - {"work"}
+        return {"cgroups": sorted(cgroups), "meeting places": sorted(os.listdir(self.daemon.run_dir / "sandboxes")),
+                **{place: sorted(os.listdir(store / place)) for place in ("disks", "fresh", "snapshots")}}
+
+    def check(self, operation):
+        self.wait_quiet()
+        self.read_on()
+        self.clean()
+        self.ready_for(operation)
+        answer = self.OPERATIONS[operation](self)
+        self.assertIn(answer.status, (200, 201, 204), answer.body)
+        self.clean()
+
+    def revive(self, pid=None):
+        """When one of ours has gone, the others follow, and all are started again."""
+        if pid and is_alive(pid) and self.daemon.process.poll() is None:
+            return
+        self.daemon.process.wait(60)
+        self.daemon.log.close()
+        self.daemon.start()
+
+    def clean(self):
+        for one in self.daemon.request("GET", "/v1/sandboxes?limit=1000").json()["data"]:
+            if one["name"] not in ("untouched", "box"):
+                self.daemon.request("DELETE", "/v1/sandboxes/" + one["id"])
+        for one in self.daemon.request("GET", "/v1/snapshots?limit=1000").json()["data"]:
+            self.daemon.request("DELETE", "/v1/snapshots/" + one["id"])
+
+    def read_on(self):
+        """The output of the one that nobody touched, from where it was read last."""
+        self.assertEqual(self.state("untouched"), "running")
+        piece = self.piece("untouched", self.counting, self.seen)
+        self.assertEqual(piece["offset"], self.seen, "octets are lost")
+        lines = piece["text"].split("\n")[:-1]
+        self.seen += sum(len(line) + 1 for line in lines)
+        self.assertEqual([int(line) for line in lines], list(range(self.number + 1, self.number + 1 + len(lines))))
+        self.number += len(lines)
+
+    # ---- where it fails
+
+    def process(self, which):
+        return launcher_of(self.daemon) if which == "launcher" else self.daemon.daemon_pid()
+
+    def calls(self, which, operation):
+        """How often each system call is made."""
+        self.ready_for(operation)
+        log = self.daemon.dir / "calls"
+        with Tracer(self.process(which), "-o", str(log)):
+            self.assertIn(self.attempt(operation).status, (200, 201, 204))
+            time.sleep(0.1)  # what is done behind the answer
+        counted = collections.Counter()
+        per_process = collections.Counter(re.findall(r"^(\d+) +(\w+)\(", log.read_text(), re.MULTILINE))
+        for (_, call), times in per_process.items():
+            counted[call] = max(counted[call], times)
+        self.clean()
+        return {call: times for call, times in counted.items() if call not in LEFT_OUT}
+
+    def places(self, which, operation, count):
+        """So many of its calls, spread over all: each as a kind of call, and which time that is made."""
+        every = [(call, n) for call, times in sorted(self.calls(which, operation).items()) for n in range(1, times + 1)]
+        count = len(every) if WHOLE else min(count, len(every))
+        return [every[i * len(every) // count] for i in range(count)]
+
+    def go_through(self, which, operations, count, *whats):
+        for operation in operations:
+            for at, (call, n) in enumerate(self.places(which, operation, count)):
+                for what in whats if WHOLE else whats[at % len(whats):][:1]:
+                    with self.subTest(operation, process=which, call=call, time=n, what=what):
+                        self.fail_once(which, operation, call, n, what)
+        self.assertGreater(self.felt, len(operations))
+
+    def fail_once(self, which, operation, call, n, what):
+        self.ready_for(operation)
+        pid = self.process(which)
+        with Tracer(pid, "-o", "/dev/null", "-e", f"trace={call}", "-e",
+                    f"inject={call}:{what}:when={n}"):
+            answer = self.attempt(operation)
+        if answer is None or answer.status >= 400:
+            self.felt += 1
+        if answer is not None and answer.status >= 400:
+            self.assertTrue(answer.json()["error"]["message"])
+        self.revive(pid)
+        self.check(operation)
+
+
+ERRORS = ("error=ENOSPC", "error=EMFILE", "error=EIO")
+
+
+class Launcher(Injected):
+    def test_errors(self):
+        self.go_through("launcher", ("create", "fork", "start", "delete"), 15, *ERRORS)
+
+    def test_kills(self):
+        self.go_through("launcher", ("create", "snapshot", "fork", "stop", "start", "delete"), 8, "signal=KILL")
+
+
+class Daemon(Injected):
+    def test_errors(self):
+        self.go_through("daemon", ("create", "exec", "detach", "snapshot", "stop", "delete"), 10, *ERRORS)
+
+    def test_kills(self):
+        self.go_through("daemon", tuple(self.OPERATIONS), 5, "signal=KILL")
+
+
+if __name__ == "__main__":
+    lmsb.main()

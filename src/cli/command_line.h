@@ -200,6 +200,7 @@ struct ChatCommand {
 };
 struct DoctorCommand {
   Target target;
+  bool ledger = false;
 };
 struct VerifyCommand {
   Target target;

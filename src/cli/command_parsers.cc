@@ -241,11 +241,24 @@ Result<AnyCommand> parse_model_list(const Words& words) {
 }
 
 Result<AnyCommand> parse_doctor(const Words& words) {
-  return parse_plain<DoctorCommand>(
-      "doctor",
-      "Try what works on this machine, and say how to mend what does not.\n"
-      "Exit status 0 if sandboxes work, 1 if not. 'weaker' and optional parts do not fail.",
-      words, true);
+  FlagSet flags("doctor", {"doctor [OPTIONS]"},
+                "Try what works on this machine, and say how to mend what does not.\n"
+                "Exit status 0 if sandboxes work, 1 if not. 'weaker' and optional parts do not fail.",
+                Order::anywhere);
+  std::optional<std::string> host;
+  std::optional<std::string> data_dir;
+  DoctorCommand command;
+  add_private_target(flags, host, data_dir);
+  flags.flag("--ledger", command.ledger,
+             "Compare instead what the kernel, the store and the database have of sandboxes and snapshots with what\n"
+             "the running daemon says; exit status 1 where they differ");
+  flags.flag("--json", command.target.json, "Print JSON");
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return HelpCommand{flags.help()};
+  if (!parsed.words.empty()) return usage_error("doctor", "takes no words");
+  command.target.host = host.value_or("");
+  command.target.data_dir = data_dir.value_or("");
+  return command;
 }
 
 Result<AnyCommand> parse_verify(const Words& words) {

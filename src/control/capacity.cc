@@ -43,7 +43,7 @@ struct Capacity::State : std::enable_shared_from_this<Capacity::State> {
     std::list<Waiter*> waiters;
   };
 
-  State(boost::asio::io_context& l, Options o) : loop(l), options(std::move(o)) {}
+  State(boost::asio::io_context& l, Options o) : loop(l), options(o) {}
 
   bool has_room(const Amount& amount) const { return is_within(held + amount, options.total); }
 
@@ -172,7 +172,7 @@ struct Capacity::State : std::enable_shared_from_this<Capacity::State> {
 };
 
 Capacity::Capacity(boost::asio::io_context& loop, Options options)
-    : state_(std::make_shared<State>(loop, std::move(options))) {}
+    : state_(std::make_shared<State>(loop, options)) {}
 
 Capacity::~Capacity() {
   state_->options.waiting = state_->options.memory_held = nullptr;

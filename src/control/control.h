@@ -158,6 +158,20 @@ struct Info {
   double memory_overcommit = 1;        // of those that stay: their limits count for this part
 };
 
+// Where kernel, store or database differ from what the daemon says.
+struct LedgerFinding {
+  std::string kind;  // "cgroup", "disk", "row", "snapshot"
+  std::string id;
+  std::string what;
+  bool operator==(const LedgerFinding&) const = default;
+};
+struct LedgerReport {
+  std::size_t sandboxes = 0;
+  std::size_t disks = 0;
+  std::size_t snapshots = 0;
+  std::vector<LedgerFinding> findings;
+};
+
 struct HealthReport {
   bool ready = false;
   std::vector<std::pair<std::string, bool>> checks;
@@ -236,6 +250,9 @@ class Control {
   virtual Result<std::string> plan_text(const OneShot& request) = 0;
   virtual Info info() = 0;
   virtual HealthReport health() = 0;
+  // Compares what there is with what is known (ledger_check.h). Errors: permission_denied (not an administrator),
+  // disk_not_kept (this daemon keeps nothing).
+  virtual io::Task<LedgerReport> ledger(Principal who) = 0;
 };
 
 }  // namespace lmsb::control

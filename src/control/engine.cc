@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "control/command_stream.h"
+#include "control/ledger_check.h"
 #include "control/machine.h"
 #include "control/outlive.h"
 #include "control/takeover.h"
@@ -393,6 +394,14 @@ Info Engine::info() {
   info.memory_held = Bytes(admission_.sandboxes().held().memory);
   info.memory_overcommit = admission_.options().memory_overcommit;
   return info;
+}
+
+io::Task<LedgerReport> Engine::ledger(Principal who) {
+  if (!who.admin)
+    co_return Error(ErrorCode::permission_denied, "only an administrator may look at everybody's sandboxes")
+        .with_slug("permission_denied");
+  const Compared compared{fleet_, registry_, ledger_, snapshots_};
+  co_return co_await check_ledger(compared);
 }
 
 HealthReport Engine::health() { return {ready_, {{"sandboxes", ready_}}}; }

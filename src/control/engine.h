@@ -81,6 +81,7 @@ class Engine final : public Control {
   Result<std::string> plan_text(const OneShot& request) override;
   Info info() override;
   HealthReport health() override;
+  io::Task<LedgerReport> ledger(Principal who) override;
 
   // Starts filling the pools. Ends when the first sandbox stands or could not be made (the Error says why).
   io::Task<void> prepare();

@@ -364,6 +364,8 @@ io::Task<std::set<std::string>> Fleet::list_disks(std::string prefix) {
   return list(&sandbox::LauncherClient::send_next_disk, std::move(prefix));
 }
 
+io::Task<std::set<std::string>> Fleet::list_strays() { return list(&sandbox::LauncherClient::send_next_stray, ""); }
+
 io::Task<std::set<std::string>> Fleet::list_left() { return list(&sandbox::LauncherClient::send_next_left, ""); }
 
 io::Task<std::set<std::string>> Fleet::list(SendNext send_next, std::string from) {

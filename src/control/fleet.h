@@ -46,7 +46,10 @@ class Fleet {
   io::Task<Handle> launch(sandbox::SandboxSpec spec);
   // Those that run since an earlier daemon, and that nobody has taken up yet.
   io::Task<std::set<std::string>> list_left();
-  // One of them, with its guest's word that it stands. Errors: not_found, and those of a launch; it has ended then.
+  // The cgroups that belong to no sandbox: there should be none.
+  io::Task<std::set<std::string>> list_strays();
+  // One of those that run since an earlier daemon, with its guest's word that it stands. Errors: not_found, and those
+  // of a launch; it has ended then.
   io::Task<Handle> take_up(std::string id, std::string image);
   // A sandbox of a kind, prepared if there is one. While enough are left the pool is filled up only when a sandbox has
   // ended: whoever has just taken one needs the processors for its command.

@@ -121,6 +121,20 @@ io::Task<void> Ledger::with_records(std::function<Status(store::Records&)> work)
   co_return co_await std::move(job);
 }
 
+io::Task<Ledger::Ids> Ledger::ids() {
+  const auto found = std::make_shared<Ids>();
+  std::function<Status(store::Records&)> read = [found](store::Records& records) -> Status {
+    LMSB_TRY(const auto sandboxes, records.sandboxes().all());
+    LMSB_TRY(const auto snapshots, records.snapshots().all());
+    for (const store::SandboxRow& row : sandboxes)
+      if (!row.is_removed) found->sandboxes.insert(row.id);
+    for (const store::SnapshotRow& row : snapshots) found->snapshots.insert(row.id);
+    return {};
+  };
+  LMSB_CO_CHECK(co_await with_records(std::move(read)));
+  co_return *found;
+}
+
 io::Task<void> Ledger::put(store::SandboxRow row) {
   return with_records([row = std::move(row)](store::Records& records) { return records.sandboxes().put(row); });
 }

@@ -7,6 +7,7 @@
 // those of store/database.h: cancelled.
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,12 @@ class Ledger {
   };
   // Opens the database. Once, before everything else.
   io::Task<Found> load();
+  struct Ids {
+    std::set<std::string> sandboxes;
+    std::set<std::string> snapshots;
+  };
+  // Of all rows now, but for those whose removal has begun.
+  io::Task<Ids> ids();
   // Returns when it is written.
   io::Task<void> put(store::SandboxRow row);
   io::Task<void> erase(std::string id);

@@ -90,6 +90,12 @@ io::Task<void> Snapshots::take_over(std::vector<store::SnapshotRow> rows) {
   co_return Status();
 }
 
+std::set<std::string> Snapshots::ids() const {
+  std::set<std::string> ids;
+  for (const auto& [id, kept] : kept_) ids.insert(id);
+  return ids;
+}
+
 void Snapshots::enter(store::SnapshotRow row) {
   Kept kept;
   kept.info = {row.id, row.name, row.sandbox, row.image, row.image_digest, row.created_at, std::nullopt};

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,9 @@ class Snapshots final : public SnapshotService {
   // What an earlier daemon had. A row without a copy stays, as the store may be back the next time: nothing can be made
   // from it (snapshot_not_found). A copy without a row stays, without an owner.
   io::Task<void> take_over(std::vector<store::SnapshotRow> rows);
+
+  // Of all of them, whoever's they are.
+  std::set<std::string> ids() const;
 
   // A sandbox on a copy of the disk in the snapshot that the request names. Errors: snapshot_not_found, disk_lost
   // (nothing but its copy is known), image_changed, mounts_not_kept, sandbox_busy, and those of creating.

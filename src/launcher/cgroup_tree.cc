@@ -106,6 +106,16 @@ void end_all(int v2_parent, const std::vector<UniqueFd>& v1_parents, const std::
   }
 }
 
+// The branches of a tree in any hierarchy: one that was cut short while it was removed may be left in some.
+std::set<std::string> branches_of(int v2_tree, const std::vector<UniqueFd>& v1_trees) {
+  std::set<std::string> ids;
+  for (std::string& id : subdirectories(v2_tree)) ids.insert(std::move(id));
+  for (const UniqueFd& tree : v1_trees)
+    if (tree)
+      for (std::string& id : subdirectories(tree.get())) ids.insert(std::move(id));
+  return ids;
+}
+
 // Kills and removes the trees of launchers that are gone, nobody holds their lock, but for what stays in them.
 void sweep_dead_instances(int v2_parent, const std::vector<UniqueFd>& v1_parents) {
   for (const std::string& name : subdirectories(v2_parent)) {
@@ -114,7 +124,9 @@ void sweep_dead_instances(int v2_parent, const std::vector<UniqueFd>& v1_parents
     if (!directory || is_locked_by_a_living_launcher(directory.get())) continue;
     std::vector<std::string> ended;
     bool something_stays = false;
-    for (const std::string& id : subdirectories(directory.get())) {
+    std::vector<UniqueFd> v1_trees;
+    for (const UniqueFd& parent : v1_parents) v1_trees.emplace_back(::openat(parent.get(), name.c_str(), kDirectory));
+    for (const std::string& id : branches_of(directory.get(), v1_trees)) {
       const UniqueFd branch(::openat(directory.get(), id.c_str(), kDirectory));
       const bool stays = is_alive(branch.get(), read_staying(branch.get()));
       something_stays = something_stays || stays;
@@ -247,10 +259,12 @@ Status CgroupTree::let_stay(const std::string& id, const Staying& staying) const
 }
 
 std::vector<CgroupTree::Branch> CgroupTree::branches() const {
+  std::vector<UniqueFd> v1_trees;
+  for (const V1& hierarchy : v1_) v1_trees.emplace_back(::openat(hierarchy.ours.get(), ".", kDirectory));
   std::vector<Branch> all;
-  for (std::string& id : subdirectories(ours_.get())) {
+  for (const std::string& id : branches_of(ours_.get(), v1_trees)) {
     const UniqueFd branch(::openat(ours_.get(), id.c_str(), kDirectory));
-    all.push_back({std::move(id), read_staying(branch.get())});
+    all.push_back({id, read_staying(branch.get())});
   }
   return all;
 }

@@ -96,7 +96,7 @@ std::uint64_t start_time_of(std::int64_t pid) {
 
 Mark mark_of(std::int64_t pid) {
   Mark mark{pid, start_time_of(pid), {}};
-  const std::string boot = os::read_text("/proc/sys/kernel/random/boot_id");
+  static const std::string boot = os::read_text("/proc/sys/kernel/random/boot_id");
   (void)boot.copy(mark.boot.data(), mark.boot.size());
   return mark;
 }

@@ -494,6 +494,7 @@ void Launcher::give_back(std::uint64_t serial) {
   ids_->release(sandbox.id_base);
   live_ids_.erase(sandbox.id);
   sandboxes_.erase(found);
+  remove_unremoved();
 }
 
 void Launcher::retry_removals() {

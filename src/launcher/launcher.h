@@ -111,11 +111,13 @@ class Launcher {
   };
   Status open_meetings();
   void find_left();
+  void remove_unremoved();
   void forget_meetings();
   void make_meeting(Sandbox& sandbox);
   Status meet(Sandbox& sandbox);
   Status let_stay(Sandbox& sandbox);
   void tell_next_left(std::uint32_t request, const std::string& after);
+  void tell_next_stray(std::uint32_t request, const std::string& after);
   void handle_take_up(std::uint32_t request, const std::string& id);
   Result<Launched> open_left(Sandbox& sandbox, std::uint64_t serial);
   void leave(std::uint64_t serial);
@@ -162,7 +164,8 @@ class Launcher {
   // Names of cgroups follow from them: never two of one. Their serials; 0: of a copy that is being made, or left_.
   std::map<std::string, std::uint64_t> live_ids_;
   std::map<std::string, Left> left_;
-  UniqueFd meetings_;                               // directory of the guests' listeners
+  std::vector<std::string> unremoved_;  // branches of what an earlier launcher left, in which something died too slowly
+  UniqueFd meetings_;                   // directory of the guests' listeners
   std::map<std::uint32_t, UniqueFd> image_userns_;  // by range: ranges come around, and making one costs a process
   std::map<std::uint32_t, UniqueFd> usr_userns_;    // the same for image `host`
   struct DiskJob {

@@ -71,7 +71,14 @@ void Launcher::find_left() {
     }
   }
   cgroups_->end(ended);
+  unremoved_ = std::move(ended);
+  remove_unremoved();
   forget_meetings();
+}
+
+// Tried again whenever something else is given back: no event says that the kernel is done with one.
+void Launcher::remove_unremoved() {
+  std::erase_if(unremoved_, [this](const std::string& id) { return live_ids_.contains(id) || cgroups_->remove(id); });
 }
 
 void Launcher::forget_meetings() {
@@ -116,6 +123,15 @@ void Launcher::tell_next_left(std::uint32_t request, const std::string& after) {
   sandbox::LauncherAnswer next{request};
   const auto found = left_.upper_bound(after);
   if (found != left_.end()) (void)found->first.copy(next.disk.data(), next.disk.size() - 1);
+  answer(next);
+}
+
+void Launcher::tell_next_stray(std::uint32_t request, const std::string& after) {
+  sandbox::LauncherAnswer next{request};
+  std::string first;
+  for (const CgroupTree::Branch& branch : cgroups_->branches())
+    if (branch.id > after && !live_ids_.contains(branch.id) && (first.empty() || branch.id < first)) first = branch.id;
+  (void)first.copy(next.disk.data(), next.disk.size() - 1);
   answer(next);
 }
 

@@ -141,6 +141,10 @@ Result<std::uint32_t> LauncherClient::send_take_up(const std::string& id) {
   return send_disk(LauncherOperation::take_up, id);
 }
 
+Result<std::uint32_t> LauncherClient::send_next_stray(const std::string& after) {
+  return send_disk(LauncherOperation::next_stray, after);
+}
+
 Result<std::uint32_t> LauncherClient::send_copy(const std::string& from, const std::string& to, bool replaces) {
   LMSB_CHECK(check_room());
   CopyRequest request{{LauncherOperation::copy_disk, next_request_++}};

@@ -72,6 +72,8 @@ class LauncherClient {
   // them: answered as its launch would be, or with an error, and then it ends.
   Result<std::uint32_t> send_next_left(const std::string& after);
   Result<std::uint32_t> send_take_up(const std::string& id);
+  // The same for the first behind `after` of the cgroups that belong to nothing.
+  Result<std::uint32_t> send_next_stray(const std::string& after);
   bool has_unsent() const { return !unsent_.empty(); }
   // Sends what the socket takes now. An Error means the launcher is gone.
   Status flush();

@@ -23,6 +23,7 @@ enum class LauncherOperation : std::uint32_t {
   weigh_disk = 11,   // DiskRequest: what it holds, in the answer's `serial`
   next_left = 12,    // DiskRequest: as next_disk, of sandboxes that run and that an earlier launcher has left
   take_up = 13,      // DiskRequest: one of those, answered as its launch would be; ENOENT: there is none of that id
+  next_stray = 14,   // DiskRequest: as next_disk, of cgroups that belong to nothing that the launcher has
 };
 
 struct LauncherHeader {

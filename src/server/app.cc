@@ -22,7 +22,7 @@ RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAns
   add_run_routes(table, control);
   add_sandbox_routes(table, control, answers);
   add_lifecycle_routes(table, control);
-  add_snapshot_routes(table, control);
+  add_snapshot_routes(table, control, answers);
   add_event_routes(table, control);
   add_exec_routes(table, control);
   add_process_routes(table, control);
@@ -35,6 +35,7 @@ RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAns
   add_model_routes(table, control);
   add_openai_routes(table, control);
   add_info_routes(table, control);
+  add_ledger_routes(table, control);
   add_ops_routes(table, control, metrics);
   return table;
 }

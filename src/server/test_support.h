@@ -148,6 +148,12 @@ class FakeControl final : public control::Control {
     one_shot = request;
     return std::string("the plan\n");
   }
+  control::LedgerReport ledger_report;
+  io::Task<control::LedgerReport> ledger(control::Principal who) override {
+    asker = std::move(who);
+    if (error) co_return *error;
+    co_return ledger_report;
+  }
   control::Info info() override {
     control::Info info;
     info.version = "1.2.3";

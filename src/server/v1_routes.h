@@ -12,11 +12,12 @@ void add_run_routes(RouteTable& table, control::Control& control);  // v1_run.cc
 void add_sandbox_routes(RouteTable& table, control::Control& control, IdempotentAnswers& answers);
 // v1_lifecycle.cc: PATCH /v1/sandboxes/{id}, .../pause, resume, stats
 void add_lifecycle_routes(RouteTable& table, control::Control& control);
-void add_snapshot_routes(RouteTable& table, control::Control& control);  // v1_snapshots.cc
-void add_event_routes(RouteTable& table, control::Control& control);     // v1_events.cc: GET /v1/events
-void add_exec_routes(RouteTable& table, control::Control& control);      // v1_exec.cc: POST /v1/sandboxes/{id}/exec
-void add_process_routes(RouteTable& table, control::Control& control);   // v1_processes.cc
-void add_pty_routes(RouteTable& table, control::Control& control);       // v1_pty.cc: a terminal
+// v1_snapshots.cc
+void add_snapshot_routes(RouteTable& table, control::Control& control, IdempotentAnswers& answers);
+void add_event_routes(RouteTable& table, control::Control& control);    // v1_events.cc: GET /v1/events
+void add_exec_routes(RouteTable& table, control::Control& control);     // v1_exec.cc: POST /v1/sandboxes/{id}/exec
+void add_process_routes(RouteTable& table, control::Control& control);  // v1_processes.cc
+void add_pty_routes(RouteTable& table, control::Control& control);      // v1_pty.cc: a terminal
 // v1_ports.cc: what listens, by path and as octets; URLs for browsers.
 void add_port_routes(RouteTable& table, control::Control& control, const Doors& doors, const Previews& previews);
 // v1_files.cc: GET, HEAD, PUT, DELETE .../files; GET, PUT .../archive
@@ -26,6 +27,7 @@ void add_file_operation_routes(RouteTable& table, control::Control& control);
 void add_file_watch_routes(RouteTable& table, control::Control& control);  // v1_file_watch.cc
 void add_image_routes(RouteTable& table, control::Control& control);       // v1_images.cc
 void add_model_routes(RouteTable& table, control::Control& control);       // v1_models.cc: list, get, pull
+void add_ledger_routes(RouteTable& table, control::Control& control);      // v1_ledger.cc: GET /v1/ledger
 void add_info_routes(RouteTable& table, control::Control& control);        // v1_info.cc
 
 }  // namespace lmsb::server

@@ -2,6 +2,7 @@
 #include <array>
 #include <charconv>
 
+#include "server/once.h"
 #include "server/sandbox_fields.h"
 #include "server/v1_fields.h"
 #include "server/v1_routes.h"
@@ -13,15 +14,8 @@ using control::Control;
 using control::SandboxState;
 using Labels = std::map<std::string, std::string>;
 
-constexpr std::size_t kMaxIdempotencyKey = 255;
 constexpr std::size_t kDefaultPage = 100;
 constexpr std::size_t kMaxPage = 1000;
-
-// What the routes need beside the request; owned by the routes' handlers.
-struct SandboxRoutes {
-  Control& control;
-  IdempotentAnswers& answers;
-};
 
 void read_create(json::ObjectReader& reader, control::CreateSandbox& out) {
   reader.string("name", out.name);
@@ -37,32 +31,12 @@ void read_create(json::ObjectReader& reader, control::CreateSandbox& out) {
   read_life(reader, out.life);
 }
 
-Result<IdempotentAnswers::Begun> begin(IdempotentAnswers& answers, const Call& call) {
-  const auto key = call.request.headers.find("Idempotency-Key");
-  if (!key) return IdempotentAnswers::Begun();
-  if (key->empty() || key->size() > kMaxIdempotencyKey) {
-    return Error(ErrorCode::invalid_argument, "an Idempotency-Key has 1 to 255 characters")
-        .with_slug("invalid_idempotency_key");
-  }
-  return answers.begin(call.who.name + "\n" + std::string(*key), sha256(call.request.body));
-}
-
-http::Response replayed(std::string body) {
-  http::Response response = http::Response::json(201, std::move(body));
-  response.headers.set("Idempotent-Replayed", "true");
-  return response;
-}
-
-io::Task<http::Response> create(const SandboxRoutes& routes, Call call) {
+io::Task<http::Response> create(Control& control, Call call) {
   control::CreateSandbox request;
   auto refusal = read_body(call.request.body, [&request](json::ObjectReader& r) { read_create(r, request); });
   if (refusal) co_return *std::move(refusal);
-  LMSB_CO_TRY(auto begun, begin(routes.answers, call));
-  if (!begun.replay.empty()) co_return replayed(std::move(begun.replay));
-  LMSB_CO_TRY(const auto info, co_await routes.control.create(std::move(call.who), std::move(request)));
-  std::string body = sandbox_text(info);
-  if (begun.turn) begun.turn->finish(body);
-  http::Response response = http::Response::json(201, std::move(body));
+  LMSB_CO_TRY(const auto info, co_await control.create(std::move(call.who), std::move(request)));
+  http::Response response = http::Response::json(201, sandbox_text(info));
   response.headers.set("Location", "/v1/sandboxes/" + info.id);
   co_return response;
 }
@@ -126,9 +100,9 @@ Result<ListQuery> parse_query(const std::map<std::string, std::string>& query) {
   return out;
 }
 
-io::Task<http::Response> list(const SandboxRoutes& routes, Call call) {
+io::Task<http::Response> list(Control& control, Call call) {
   LMSB_CO_TRY(const auto query, parse_query(call.request.query));
-  LMSB_CO_TRY(const auto page, routes.control.list(call.who, query.state, query.labels, query.limit, query.cursor));
+  LMSB_CO_TRY(const auto page, control.list(call.who, query.state, query.labels, query.limit, query.cursor));
   json::Writer out;
   out.begin_object().key("data").begin_array();
   for (const control::SandboxInfo& info : page.data) write_sandbox(out, info);
@@ -137,26 +111,24 @@ io::Task<http::Response> list(const SandboxRoutes& routes, Call call) {
   co_return http::Response::json(200, std::move(out).str());
 }
 
-io::Task<http::Response> get(const SandboxRoutes& routes, Call call) {
-  LMSB_CO_TRY(const auto info, routes.control.get(call.who, call.request.params["id"]));
+io::Task<http::Response> get(Control& control, Call call) {
+  LMSB_CO_TRY(const auto info, control.get(call.who, call.request.params["id"]));
   co_return http::Response::json(200, sandbox_text(info));
 }
 
-io::Task<http::Response> remove(const SandboxRoutes& routes, Call call) {
+io::Task<http::Response> remove(Control& control, Call call) {
   std::string id = call.request.params["id"];
-  LMSB_CO_CHECK(co_await routes.control.remove(std::move(call.who), std::move(id)));
+  LMSB_CO_CHECK(co_await control.remove(std::move(call.who), std::move(id)));
   co_return http::Response::no_content();
 }
 
 }  // namespace
 
 void add_sandbox_routes(RouteTable& table, Control& control, IdempotentAnswers& answers) {
-  // Kept by the handlers, which live as long as the table: coroutines may refer to it.
-  const auto routes = std::make_shared<const SandboxRoutes>(SandboxRoutes{control, answers});
-  table.add("POST", "/v1/sandboxes", [routes](Call call) { return create(*routes, std::move(call)); });
-  table.add("GET", "/v1/sandboxes", [routes](Call call) { return list(*routes, std::move(call)); });
-  table.add("GET", "/v1/sandboxes/{id}", [routes](Call call) { return get(*routes, std::move(call)); });
-  table.add("DELETE", "/v1/sandboxes/{id}", [routes](Call call) { return remove(*routes, std::move(call)); });
+  table.add("POST", "/v1/sandboxes", once(answers, [&control](Call call) { return create(control, std::move(call)); }));
+  table.add("GET", "/v1/sandboxes", [&control](Call call) { return list(control, std::move(call)); });
+  table.add("GET", "/v1/sandboxes/{id}", [&control](Call call) { return get(control, std::move(call)); });
+  table.add("DELETE", "/v1/sandboxes/{id}", [&control](Call call) { return remove(control, std::move(call)); });
 }
 
 }  // namespace lmsb::server

@@ -1,5 +1,6 @@
 // POST /v1/sandboxes/{id}/snapshot, .../fork, .../rollback; GET /v1/snapshots, GET and DELETE /v1/snapshots/{id}.
 #include "control/snapshot_service.h"
+#include "server/once.h"
 #include "server/query_fields.h"
 #include "server/sandbox_fields.h"
 #include "server/v1_fields.h"
@@ -107,9 +108,11 @@ io::Task<http::Response> remove(Control& control, Call call) {
 
 }  // namespace
 
-void add_snapshot_routes(RouteTable& table, Control& control) {
-  table.add("POST", "/v1/sandboxes/{id}/snapshot", [&control](Call call) { return take(control, std::move(call)); });
-  table.add("POST", "/v1/sandboxes/{id}/fork", [&control](Call call) { return fork(control, std::move(call)); });
+void add_snapshot_routes(RouteTable& table, Control& control, IdempotentAnswers& answers) {
+  table.add("POST", "/v1/sandboxes/{id}/snapshot",
+            once(answers, [&control](Call call) { return take(control, std::move(call)); }));
+  table.add("POST", "/v1/sandboxes/{id}/fork",
+            once(answers, [&control](Call call) { return fork(control, std::move(call)); }));
   table.add("POST", "/v1/sandboxes/{id}/rollback",
             [&control](Call call) { return roll_back(control, std::move(call)); });
   table.add("GET", "/v1/snapshots", [&control](Call call) { return list(control, std::move(call)); });

@@ -39,6 +39,24 @@ TEST(SnapshotRoutes, TakeOneAndSayWhereItIsAndHowLongTheProcessesStoodStill) {
   EXPECT_EQ(fixture.snapshots.name, "first");
 }
 
+TEST(SnapshotRoutes, TakeAndForkOnceForEachIdempotencyKey) {
+  for (const char* what : {"snapshot", "fork"}) {
+    SnapshotFixture fixture;
+    auto request = local_request("POST", std::string("/v1/sandboxes/box/") + what, "{}");
+    request.headers.set("Idempotency-Key", "once");
+    const auto first = fixture.send(request);
+    EXPECT_EQ(first.status, 201) << first.body;
+    fixture.snapshots.named.clear();
+    const auto second = fixture.send(request);
+    EXPECT_EQ(second.body, first.body);
+    EXPECT_EQ(second.headers.find("Idempotent-Replayed"), "true");
+    EXPECT_EQ(fixture.snapshots.named, "") << "nobody was asked again";
+    auto other = local_request("POST", std::string("/v1/sandboxes/another/") + what, "{}");
+    other.headers.set("Idempotency-Key", "once");
+    EXPECT_EQ(fixture.send(other).status, 409) << "the same key for another sandbox";
+  }
+}
+
 TEST(SnapshotRoutes, TakeOneWithoutAName) {
   for (const char* body : {"", "{}", R"({"name":null})"}) {
     SnapshotFixture fixture;

@@ -53,6 +53,19 @@ lmsb::io::Always<void> wait_ready(std::shared_ptr<Channel> channel) {
   (void)co_await channel->wait_ready(lmsb::io::Deadline::never());
 }
 
+// Uses what an earlier channel's guest says that it keeps.
+lmsb::io::Always<void> take_held(std::shared_ptr<Channel> channel) {
+  auto held = co_await channel->take_held(lmsb::io::Deadline::never());
+  if (!held.ok()) co_return;
+  std::uint32_t last = 0;
+  for (const lmsb::guest_client::HeldProcess& one : *held) {
+    LMSB_ASSERT(one.number > last && one.note.size() <= lmsb::guest_protocol::kMaxNote);
+    last = one.number;
+    one.process.keep_note(one.note);
+    (void)one.process.news();
+  }
+}
+
 lmsb::io::Always<void> wait_ended(std::shared_ptr<Process> process) {
   (void)co_await process->wait_started(lmsb::io::Deadline::never());
   const UniqueFd out = process->take_stdout();
@@ -86,8 +99,9 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   LMSB_ASSERT(lmsb::message_socket_pair(ours, guest, SOCK_NONBLOCK));
   boost::asio::io_context loop;
   {
-    const auto channel = std::make_shared<Channel>(loop, std::move(ours));
+    const auto channel = std::make_shared<Channel>(loop, std::move(ours), Channel::kAnswerLimit, Channel::Guest::held);
     lmsb::io::spawn(loop, wait_ready(channel));
+    lmsb::io::spawn(loop, take_held(channel));
     lmsb::guest_client::StartSpec spec;
     spec.argv = {"true"};
     for (int i = 0; i < 2; ++i) {  // sequences 1 and 2

@@ -13,6 +13,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   LMSB_ASSERT(parsed.argv[0] != nullptr);
   for (char* const* at = parsed.argv.data(); *at != nullptr; ++at) used += std::strlen(*at) + 1;
   for (char* const* at = parsed.envp.data(); *at != nullptr; ++at) used += std::strlen(*at) + 1;
-  LMSB_ASSERT(used + sizeof(lmsb::guest_protocol::StartRequest) == size);
+  lmsb::guest_protocol::StartRequest request{};
+  std::memcpy(&request, data, sizeof request);
+  LMSB_ASSERT(sizeof request + used + request.note_size == size);
   return 0;
 }

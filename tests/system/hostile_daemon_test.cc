@@ -206,7 +206,8 @@ class WithAStore : public LauncherTest {
 
 constexpr std::array kOfDisks = {LauncherOperation::remove_disk, LauncherOperation::next_disk,
                                  LauncherOperation::settle_disk, LauncherOperation::claim_disk,
-                                 LauncherOperation::next_left,   LauncherOperation::take_up};
+                                 LauncherOperation::next_left,   LauncherOperation::take_up,
+                                 LauncherOperation::next_stray};
 
 TEST_F(WithAStore, NamesOnlyWhatIsAnId) {
   for (const LauncherOperation operation : kOfDisks)

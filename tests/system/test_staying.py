@@ -8,6 +8,7 @@ import os
 import pathlib
 import signal
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -387,8 +388,7 @@ class Sandboxes(StayingTest):
         kill_all_of_ours(self.daemon)
         with lmsb.Daemon("--disks", "memory") as other:
             self.assertEqual(other.run("true")["exit_code"], 0)
-            others = {os.stat(f"/proc/{pid}").st_uid // 65536 for pid in lmsb.sandbox_processes()
-                      if not pathlib.Path(f"/proc/{pid}/cgroup").read_text().count(sandbox)}
+            others = self.ranges_but_of(sandbox)
             self.assertTrue(others and base not in others, others)
         self.assertTrue(lmsb.sandbox_processes(b"1010"))
         with open("/run/lm-sandbox.ids", "rb") as marks:
@@ -401,6 +401,14 @@ class Sandboxes(StayingTest):
         with open("/run/lm-sandbox.ids", "rb") as marks:
             marks.seek(base * 32)
             self.assertEqual(marks.read(8), bytes(8))
+
+    def ranges_but_of(self, sandbox):
+        ranges = set()
+        for pid in lmsb.sandbox_processes():
+            with contextlib.suppress(OSError):  # it has ended
+                if sandbox not in pathlib.Path(f"/proc/{pid}/cgroup").read_text():
+                    ranges.add(os.stat(f"/proc/{pid}").st_uid // 65536)
+        return ranges
 
     def test_keep_their_disks_from_a_daemon_that_cannot_find_them(self):
         sandbox = self.create()
@@ -415,6 +423,29 @@ class Sandboxes(StayingTest):
         self.daemon.log.close()
         self.daemon.start()
         self.assertEqual(self.state(sandbox), "running")
+
+    def test_are_compared_with_kernel_and_database(self):
+        sandbox = self.create()
+        self.assertEqual(self.do(sandbox, "snapshot", {}).status, 201)
+        doctor = [lmsb.BIN / "lm-sandbox", "doctor", "--ledger", "--host", f"http://{self.daemon.host}:{self.daemon.port}"]
+        told = subprocess.run(doctor, capture_output=True, text=True)
+        self.assertEqual((told.returncode, told.stdout),
+                         (0, "1 sandboxes, 1 disks, 1 snapshots: kernel, store and database agree\n"), told.stderr)
+        instance = next(path.parent for path in map(pathlib.Path, lmsb.our_cgroups())
+                        if path.name == sandbox and (path / "cgroup.kill").exists())
+        (instance / ("b" * 20)).mkdir()  # as something of ours that was forgotten
+        self.addCleanup((instance / ("b" * 20)).rmdir)
+        kill_daemon(self.daemon)
+        with contextlib.closing(sqlite3.connect(self.daemon.data_dir / "state" / "sandboxes.db")) as database:
+            database.execute("DELETE FROM snapshots")
+            database.commit()
+        self.daemon.log.close()
+        self.daemon.start()
+        (instance / ("b" * 20)).mkdir(exist_ok=True)
+        doctor[-1] = f"http://{self.daemon.host}:{self.daemon.port}"
+        told = subprocess.run(doctor, capture_output=True, text=True)
+        self.assertEqual(told.returncode, 1, told.stderr)
+        self.assertIn(f"  cgroup {'b' * 20}: no sandbox has it\n", told.stdout)
 
     def test_many_of_them_are_there_again(self):
         all_of_them = [self.create(image="host") for _ in range(100)]

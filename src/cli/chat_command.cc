@@ -66,8 +66,7 @@ class Chat {
       } else if (question->is_command) {
         if (!obey(question->text)) return;
       } else if (question->text.find_first_not_of(" \t\n") != std::string::npos) {
-        interrupts.clear();
-        (void)ask(question->text, interrupts.fd());
+        (void)ask(question->text, interrupts.fd());  // one that came since the question was read is meant for it
       }
     }
     console_.out("\n");

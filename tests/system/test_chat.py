@@ -313,6 +313,7 @@ class AtATerminal(ChatTest):
             terminal.type("half a question\x03")
             terminal.wait_for("\n>>> ")
             runner = self.runner()
+            lmsb.wait_until(lambda: not self.carriers(runner), "the end of the one before")
             os.kill(runner, signal.SIGSTOP)  # nothing comes of the next answer
             terminal.type("go on\n")
             lmsb.wait_until(lambda: self.carriers(runner), "a question on its way")

@@ -11,7 +11,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import lmsb
@@ -124,11 +123,12 @@ class Processes(StayingTest):
         waiting = {name: self.detach(sandbox, f"while ! test -e /tmp/go; do sleep 0.01; done; {how}")
                    for name, how in files.items()}
         missing = self.do(sandbox, "exec", {"cmd": ["/no/such"], "detach": True}).json()
-        late = self.detach(sandbox, "sleep 1000", timeout_ms=700)
+        late = self.detach(sandbox, "exec sleep 1013", timeout_ms=700)
         order = [p["id"] for p in self.processes(sandbox)]
         trigger = self.detach(sandbox, "sleep 0.5; touch /tmp/go; sleep 0.3; echo gone >/tmp/gone")
         kill_all_of_ours(self.daemon)
-        time.sleep(2)  # everything of it happens now
+        lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"/tmp/go") and not lmsb.sandbox_processes(b"1013"), "their ends")
+        before = datetime.datetime.now(datetime.timezone.utc)
         self.daemon.log.close()
         self.daemon.start()
         ends = {name: self.ended(sandbox, process) for name, process in waiting.items()}
@@ -144,8 +144,11 @@ class Processes(StayingTest):
         ends = self.processes(sandbox)
         self.again()
         self.assertEqual(self.processes(sandbox), ends)  # what was said once stays so
-        wall = told["result"]["usage"]["wall_ms"]
-        self.assertTrue(800 <= wall < 1900, wall)  # and not until the daemon came back
+        began, ended = (datetime.datetime.fromisoformat(told[when]) for when in ("started_at", "ended_at"))
+        self.assertLess(ended, before)  # and not when the daemon came back
+        wall = datetime.timedelta(milliseconds=told["result"]["usage"]["wall_ms"])
+        self.assertLess(abs((ended - began) - wall), datetime.timedelta(milliseconds=100))
+        self.assertGreaterEqual(wall, datetime.timedelta(milliseconds=800))
 
     def test_take_input_and_signals_and_are_forgotten_as_before(self):
         sandbox = self.create()

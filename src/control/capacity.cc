@@ -171,8 +171,7 @@ struct Capacity::State : std::enable_shared_from_this<Capacity::State> {
   std::list<Line> lines;  // the first has the next turn
 };
 
-Capacity::Capacity(boost::asio::io_context& loop, Options options)
-    : state_(std::make_shared<State>(loop, options)) {}
+Capacity::Capacity(boost::asio::io_context& loop, Options options) : state_(std::make_shared<State>(loop, options)) {}
 
 Capacity::~Capacity() {
   state_->options.waiting = state_->options.memory_held = nullptr;

@@ -196,12 +196,19 @@ io::Task<Fleet::Handle> Fleet::stand(std::uint32_t request, sandbox::SandboxSpec
   if (!pending->answer->ok()) co_return std::move(*pending->answer).error();
   held_.insert((*pending->answer)->serial);
   if (serial != nullptr) *serial = (*pending->answer)->serial;
-  SandboxHandle::Release give_back = [this](std::uint64_t ended, std::optional<Disk> disk, Capacity::Share room) {
-    disk ? release(ended, *disk, std::move(room)) : forget(ended);
+  SandboxHandle::Release give_back = [weak = std::weak_ptr<Fleet*>(self_)](
+                                         std::uint64_t ended, std::optional<Disk> disk, Capacity::Share room) {
+    const auto fleet = weak.lock();  // a task that never ended may let go of it when the fleet has gone
+    if (!fleet) return;
+    disk ? (*fleet)->release(ended, *disk, std::move(room)) : (*fleet)->forget(ended);
   };
   auto handle = std::make_unique<SandboxHandle>(loop_, spec, *std::move(*pending->answer), guest, std::move(give_back));
-  LMSB_CO_TRY(const auto ready, co_await handle->channel().wait_ready(deadline));
-  handle->landlock_abi = ready.landlock_abi;
+  const auto ready = co_await handle->channel().wait_ready(deadline);
+  if (!ready.ok()) {
+    if (guest == SandboxHandle::Guest::held && !draining_) handle->keep_disk();  // it ends
+    co_return ready.error();
+  }
+  handle->landlock_abi = ready->landlock_abi;
   co_return handle;
 }
 

@@ -74,6 +74,7 @@ Status Lifecycle::take_up(KeptSandbox& sandbox, std::shared_ptr<SandboxHandle> h
   if (!is_paused) LMSB_CHECK(handle->resume());
   if (handle->channel().is_closed())
     return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
+  handle->keep_disk();
   sandbox.handle = std::move(handle);
   hear(sandbox);
   sandbox.move_to(SandboxState::running);

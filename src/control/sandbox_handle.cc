@@ -67,7 +67,7 @@ SandboxHandle::SandboxHandle(boost::asio::io_context& loop, const sandbox::Sandb
       image_(spec.image),
       launched_(std::move(launched)),
       release_(std::move(release)),
-      disk_(disk_of(spec)),
+      disk_(guest == Guest::held ? std::nullopt : std::optional(disk_of(spec))),
       channel_(loop, std::move(launched_.channel), guest_client::Channel::kAnswerLimit, guest),
       last_number_(guest == Guest::held ? random_number() : 0) {
   if (spec.lifetime != sandbox::Lifetime::one_shot) return;

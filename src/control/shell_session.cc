@@ -10,7 +10,6 @@
 #include "control/output_capture.h"
 #include "control/process_note.h"
 #include "control/verdict.h"
-#include "io/spawn.h"
 
 namespace lmsb::control {
 namespace {

@@ -75,36 +75,45 @@ struct TakeUps {
   io::Event changed;
 };
 
+// It has ended when this returns: only then is its disk free.
+io::Task<void> end(Heirs heirs, std::shared_ptr<SandboxHandle> handle) {
+  const std::uint64_t serial = handle->serial();
+  handle->keep_disk();
+  handle->end();
+  handle.reset();
+  co_return co_await heirs.fleet.wait_destroyed(serial);
+}
+
+Status give(Heirs& heirs, const Left& left, const std::shared_ptr<SandboxHandle>& handle,
+            Result<std::vector<guest_client::HeldProcess>> held) {
+  LMSB_TRY(KeptSandbox * sandbox, left.hold->sandbox());  // Error: it was removed meanwhile
+  if (!held.ok()) return std::move(held).error();
+  const std::string count = std::to_string(held->size());
+  handle->room = heirs.admission.hold_room(sandbox->info.limits, sandbox::Lifetime::kept);
+  LMSB_CHECK(heirs.lifecycle.take_up(*sandbox, handle, left.was_paused));
+  heirs.processes.take_up(*sandbox, *std::move(held));
+  heirs.log.log(LogLevel::info, "sandbox.taken_up", {{"id", left.id}, {"processes", count}});
+  return {};
+}
+
 // Whoever removes it meanwhile waits for `left.hold`, and then finds nothing that runs.
 io::Task<void> take_up(Heirs heirs, const Left* left) {
   LMSB_CO_TRY(const KeptSandbox* before, left->hold->sandbox());
   std::string image = before->info.image;
   LMSB_CO_TRY(auto handle, co_await heirs.fleet.take_up(left->id, std::move(image)));
-  const std::shared_ptr<SandboxHandle> shared = std::move(handle);
+  std::shared_ptr<SandboxHandle> shared = std::move(handle);
   auto held = co_await shared->channel().take_held(io::Deadline::in(kToldLimit));
-  const auto sandbox = left->hold->sandbox();
-  if (heirs.fleet.is_draining()) {
-    shared->leave();
-    co_return Status();
-  }
-  if (held.ok() && sandbox.ok()) {
-    const std::size_t count = held->size();
-    shared->room = heirs.admission.hold_room((*sandbox)->info.limits, sandbox::Lifetime::kept);
-    LMSB_CO_CHECK(heirs.lifecycle.take_up(**sandbox, shared, left->was_paused));
-    heirs.processes.take_up(**sandbox, *std::move(held));
-    heirs.log.log(LogLevel::info, "sandbox.taken_up", {{"id", left->id}, {"processes", std::to_string(count)}});
-    co_return Status();
-  }
-  shared->end();
-  if (!held.ok()) co_return std::move(held).error();
-  co_return sandbox.error();
+  if (heirs.fleet.is_draining()) co_return Status();  // it goes on
+  Status given = give(heirs, *left, shared, std::move(held));
+  if (given.ok()) co_return Status();
+  LMSB_CO_CHECK(co_await end(heirs, std::move(shared)));
+  co_return given;
 }
 
 io::Task<void> end_left(Heirs heirs, const Left* left) {
   LMSB_CO_TRY(auto handle, co_await heirs.fleet.take_up(left->id, ""));
-  const std::uint64_t serial = handle->serial();
-  handle.reset();
-  LMSB_CO_CHECK(co_await heirs.fleet.wait_destroyed(serial));
+  std::shared_ptr<SandboxHandle> shared = std::move(handle);
+  LMSB_CO_CHECK(co_await end(heirs, std::move(shared)));
   if (left->is_removed) co_return co_await end_removal(heirs, left->id);
   co_return Error(ErrorCode::not_found, "nothing is known of it");
 }
@@ -119,7 +128,7 @@ io::Always<void> work(Heirs heirs, std::shared_ptr<TakeUps> take_ups) {
     } else {
       done = co_await end_left(heirs, &left);
     }
-    if (done.ok()) continue;
+    if (done.ok() || heirs.fleet.is_draining()) continue;
     heirs.log.log(LogLevel::warning, "sandbox.not_taken_up", {{"id", left.id}, {"error", done.error().message()}});
     if (!left.hold) continue;
     const auto sandbox = left.hold->sandbox();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <dirent.h>
@@ -205,7 +206,10 @@ Result<CgroupTree> CgroupTree::open(const std::string& name, const TreeLimits& a
   }
   const Status limited = tree.limit_all(all);
   if (!limited.ok() && subdirectories(tree.ours_.get()).empty()) return Error(limited.error());
-  return tree;  // else the limits that they had stay: the kernel takes no others while they are in use
+  if (!limited.ok())  // the limits that they had stay: the kernel takes no others while they are in use
+    std::fprintf(stderr, "lm-sandbox: warning: the limits of all sandboxes together stay as they were: %s\n",
+                 limited.error().message().c_str());
+  return tree;
 }
 
 Status CgroupTree::limit_all(const TreeLimits& all) const {

@@ -14,7 +14,7 @@ namespace lmsb::launcher {
 Result<GuestProcess> fork_helper(const char* name, std::vector<int> kept);
 
 // Reaps a process of the launcher's own, if it has ended: its exit status, EIO of one that was killed; nothing: it
-// runs.
+// runs. One that is not its child (a guest that was taken over) its parent reaps: 0 once it has ended.
 std::optional<int> reap(GuestProcess& process);
 
 }  // namespace lmsb::launcher

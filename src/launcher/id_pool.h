@@ -5,7 +5,8 @@
 // has it. The kernel lets go of the locks when the launcher dies, however it dies; a range whose sandbox stays is
 // marked in the file itself with its guest, and nobody leases it while that lives. A released range stays with its pool
 // and rests behind at least `kRest` others before it is leased again, so that whatever the kernel still frees of its
-// last sandbox is gone; more than `kKeep` are given back to the others. Not thread-safe. Never blocks.
+// last sandbox is gone; more than `kKeep` are given back to the others. Not thread-safe. Blocks at take_up() alone, for
+// a tenth of a second at most.
 #include <cstdint>
 #include <deque>
 #include <optional>

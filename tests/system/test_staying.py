@@ -429,6 +429,30 @@ class Sandboxes(StayingTest):
         self.daemon.start()
         self.assertEqual(self.state(sandbox), "running")
 
+    def test_that_are_slow_to_answer_are_waited_for_and_outlive_who_waits(self):
+        sandbox = self.create()
+        self.detach(sandbox, "exec sleep 1014")
+        lmsb.wait_until(lambda: lmsb.sandbox_processes(b"1014"), "the process")
+        kill_all_of_ours(self.daemon)
+        guest = next(int((path / "cgroup.procs").read_text().split()[0]) for path in map(pathlib.Path, lmsb.our_cgroups())
+                     if path.name == sandbox and (path / "cgroup.kill").exists())
+        os.kill(guest, signal.SIGSTOP)
+        self.addCleanup(self.let_go_on, guest)
+        self.daemon.log.close()
+        self.daemon.start()
+        self.assertEqual(self.state(sandbox), "stopped")
+        end(self.daemon)  # while it waits
+        self.daemon.log.close()
+        self.daemon.start()
+        os.kill(guest, signal.SIGCONT)
+        lmsb.wait_until(lambda: self.state(sandbox) == "running", "its answer")
+        self.assertTrue(lmsb.sandbox_processes(b"1014"))
+        self.assertEqual(self.daemon.request("DELETE", "/v1/sandboxes/" + sandbox).status, 204)
+
+    def let_go_on(self, guest):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(guest, signal.SIGCONT)
+
     def test_are_compared_with_kernel_and_database(self):
         sandbox = self.create()
         self.assertEqual(self.do(sandbox, "snapshot", {}).status, 201)

@@ -429,7 +429,8 @@ class Sandboxes(StayingTest):
         self.daemon.start()
         self.assertEqual(self.state(sandbox), "running")
 
-    def test_that_are_slow_to_answer_are_waited_for_and_outlive_who_waits(self):
+    def restart_with_a_guest_that_says_nothing(self):
+        """Returns its sandbox, and lets it say something."""
         sandbox = self.create()
         self.detach(sandbox, "exec sleep 1014")
         lmsb.wait_until(lambda: lmsb.sandbox_processes(b"1014"), "the process")
@@ -441,13 +442,29 @@ class Sandboxes(StayingTest):
         self.daemon.log.close()
         self.daemon.start()
         self.assertEqual(self.state(sandbox), "stopped")
+        return sandbox, lambda: self.let_go_on(guest)
+
+    def test_that_are_slow_to_answer_are_waited_for_and_outlive_who_waits(self):
+        sandbox, let_go_on = self.restart_with_a_guest_that_says_nothing()
         end(self.daemon)  # while it waits
         self.daemon.log.close()
         self.daemon.start()
-        os.kill(guest, signal.SIGCONT)
+        let_go_on()
         lmsb.wait_until(lambda: self.state(sandbox) == "running", "its answer")
         self.assertTrue(lmsb.sandbox_processes(b"1014"))
-        self.assertEqual(self.daemon.request("DELETE", "/v1/sandboxes/" + sandbox).status, 204)
+
+    def test_that_are_deleted_before_they_answer_leave_nothing(self):
+        sandbox, let_go_on = self.restart_with_a_guest_that_says_nothing()
+        answers = []
+        deleting = threading.Thread(target=lambda: answers.append(self.daemon.request("DELETE", "/v1/sandboxes/" + sandbox)))
+        deleting.start()
+        lmsb.wait_until(lambda: self.state(sandbox) == 404, "that nobody reaches it")
+        let_go_on()
+        deleting.join(60)
+        self.assertEqual([answer.status for answer in answers], [204])
+        self.assertFalse(lmsb.sandbox_processes(b"1014"))
+        self.assertTrue(self.daemon.request("GET", "/v1/ledger").json()["agrees"])
+        self.assertEqual(self.daemon.request("GET", "/v1/ledger").json()["disks"], 0)
 
     def let_go_on(self, guest):
         with contextlib.suppress(ProcessLookupError):

@@ -143,6 +143,32 @@ struct RollbackCommand {
   std::string sandbox;
   std::string snapshot;
 };
+struct VolumeCreateCommand {
+  Target target;
+  std::string name;  // "" = none
+  std::optional<Bytes> size;
+  Variables labels;
+};
+struct VolumeListCommand {
+  Target target;
+  bool quiet = false;  // ids only
+};
+struct VolumeInspectCommand {
+  Target target;
+  Words volumes;
+};
+struct VolumeUpdateCommand {
+  Target target;
+  std::string volume;
+  std::optional<Bytes> size;
+  Variables labels;
+  Words gone_labels;
+};
+struct VolumeRemoveCommand {
+  Target target;
+  Words volumes;
+  bool force = false;  // one that is not there is no error
+};
 struct UpdateCommand {
   Target target;
   std::string sandbox;
@@ -238,9 +264,10 @@ using AnyCommand =
     std::variant<HelpCommand, OverviewCommand, CompletionCommand, CompleteCommand, ManCommand, VersionCommand,
                  RunCommand, ExecCommand, LogsCommand, TopCommand, KillCommand, CopyCommand, CreateCommand,
                  StateCommand, SnapshotCommand, SnapshotListCommand, SnapshotRemoveCommand, ForkCommand,
-                 RollbackCommand, UpdateCommand, StatsCommand, EventsCommand, PortCommand, ListCommand, RemoveCommand,
-                 ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand, ChatCommand, DoctorCommand,
-                 VerifyCommand, BenchCommand, ConfigCommand>;
+                 RollbackCommand, VolumeCreateCommand, VolumeListCommand, VolumeInspectCommand, VolumeUpdateCommand,
+                 VolumeRemoveCommand, UpdateCommand, StatsCommand, EventsCommand, PortCommand, ListCommand,
+                 RemoveCommand, ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand, ChatCommand,
+                 DoctorCommand, VerifyCommand, BenchCommand, ConfigCommand>;
 
 // `words` are the arguments without the program's name. Of `serve` only the help is known here: its own main sees it
 // first. Errors (invalid_argument, unsupported) name the command and hint at its help.

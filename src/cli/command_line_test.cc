@@ -118,6 +118,20 @@ TEST(CommandLine, KnowsHowLongSandboxesLive) {
   EXPECT_EQ(error_of_words({"create", "--idle", "soon"}), "--idle: not a duration: \"soon\"");
 }
 
+TEST(CommandLine, KnowsVolumes) {
+  const auto create = parsed<VolumeCreateCommand>({"volume", "create", "--size", "1g", "--label", "a=1", "data"});
+  EXPECT_EQ(create.name, "data");
+  EXPECT_EQ(create.size, Bytes::GiB(1));
+  EXPECT_EQ(create.labels.at("a"), "1");
+  EXPECT_EQ(parsed<VolumeCreateCommand>({"volume", "create"}).name, "");
+  EXPECT_TRUE(parsed<VolumeListCommand>({"volume", "ls", "-q"}).quiet);
+  EXPECT_EQ(parsed<VolumeInspectCommand>({"volume", "inspect", "a", "b"}).volumes, (Words{"a", "b"}));
+  EXPECT_EQ(parsed<VolumeUpdateCommand>({"volume", "update", "--no-label", "a", "data"}).gone_labels, (Words{"a"}));
+  EXPECT_TRUE(parsed<VolumeRemoveCommand>({"volume", "rm", "-f", "data"}).force);
+  EXPECT_FALSE(parse_command_line({"volume", "update", "data"}).ok());
+  EXPECT_FALSE(parse_command_line({"volume", "rm"}).ok());
+}
+
 TEST(CommandLine, ChangesLimits) {
   const auto update = parsed<UpdateCommand>({"update", "--memory", "64m", "--cpus", "0.5", "--pids", "9", "box"});
   EXPECT_EQ(update.limits.memory, Bytes::MiB(64));

@@ -22,7 +22,8 @@ void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
   add_target(flags, texts.host);
   flags.values("-e,--env", "KEY=VALUE", texts.env.variables, "Set a variable; KEY alone passes on your own");
   flags.values("--env-file", "FILE", texts.env.files, "Set the variables that FILE lists, one KEY=VALUE a line");
-  flags.values("-v,--volume", "SRC:DST[:ro]", texts.mounts, "Show your directory SRC as DST inside");
+  flags.values("-v,--volume", "SRC:DST[:ro]", texts.mounts,
+               "Show your directory SRC as DST inside, or the volume of that name");
   add_limit_flags(flags, texts.limits);
   flags.value("--disk", "SIZE", texts.disk, "Limit of what may be written");
   flags.value("--network", "none", texts.network, "Network of the sandbox: none today, which is the default");

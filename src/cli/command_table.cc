@@ -7,7 +7,7 @@
 namespace lmsb::cli {
 namespace {
 
-constexpr std::array<CommandEntry, 42> kCommands{{
+constexpr std::array<CommandEntry, 47> kCommands{{
     {"run", "Sandboxes", "Run a command in a fresh sandbox", parse_run},
     {"create", "Sandboxes", "Create a sandbox that is kept", parse_create},
     {"exec", "Sandboxes", "Run a command in a sandbox that exists", parse_exec},
@@ -25,6 +25,11 @@ constexpr std::array<CommandEntry, 42> kCommands{{
     {"snapshot rm", "Sandboxes", "Remove snapshots", parse_snapshot_remove},
     {"fork", "Sandboxes", "Make copies of a sandbox", parse_fork},
     {"rollback", "Sandboxes", "Put a disk back to a snapshot", parse_rollback},
+    {"volume create", "Sandboxes", "Make a volume that sandboxes share", parse_volume_create},
+    {"volume ls", "Sandboxes", "List volumes", parse_volume_list},
+    {"volume inspect", "Sandboxes", "Show volumes and who has them", parse_volume_inspect},
+    {"volume update", "Sandboxes", "Change the size and the labels of a volume", parse_volume_update},
+    {"volume rm", "Sandboxes", "Remove volumes", parse_volume_remove},
     {"update", "Sandboxes", "Change labels and the limits of its life", parse_update},
     {"stats", "Sandboxes", "Show what sandboxes use", parse_stats},
     {"events", "Sandboxes", "Follow what happens to sandboxes", parse_events},

@@ -42,6 +42,7 @@ void offer_kind(Completion& completion, const std::string& kind, const std::stri
   if (kind == "MODEL") ask(Names::models);
   if (kind == "PROCESS") ask(Names::processes);
   if (kind == "SNAPSHOT") ask(Names::snapshots);
+  if (kind == "VOLUME") ask(Names::volumes);
   if (kind == "PAGE") offer_pages(completion, typed);
   if (kind == "DIR" || (kind.starts_with("SRC:") && !has_colon)) completion.directories = true;
   if (kind == "FILE" || kind == "FILE|URL" || ((kind == "SRC" || kind == "DEST") && !has_colon))

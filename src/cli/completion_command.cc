@@ -34,6 +34,7 @@ std::string path_of(const Completion& completion) {
     case Names::processes: return sandbox_url(completion.sandbox) + "/processes";
     case Names::snapshots:
       return completion.sandbox.empty() ? "/v1/snapshots" : "/v1/snapshots?sandbox=" + url_segment(completion.sandbox);
+    case Names::volumes: return "/v1/volumes";
     case Names::none: break;
   }
   return "";

@@ -67,12 +67,31 @@ void add_mounts(json::Writer& writer, const std::vector<OfferedMount>& mounts) {
   writer.end_array();
 }
 
+void add_volumes(json::Writer& writer, const std::vector<MountFlag>& volumes) {
+  if (volumes.empty()) return;
+  writer.key("volumes").begin_array();
+  for (const auto& [volume, target, read_only] : volumes) {
+    writer.begin_object().key("volume").string(volume).key("target").string(target);
+    writer.key("read_only").boolean(read_only).end_object();
+  }
+  writer.end_array();
+}
+
+void add_label_changes(json::Writer& writer, const Variables& labels, const Words& gone) {
+  if (labels.empty() && gone.empty()) return;
+  writer.key("labels").begin_object();
+  for (const auto& [name, value] : labels) writer.key(name).string(value);
+  for (const std::string& name : gone) writer.key(name).null();
+  writer.end_object();
+}
+
 void add_sandbox(json::Writer& writer, const SandboxFlags& sandbox, const Inputs& inputs) {
   add_text(writer, "image", sandbox.image);
   add_text(writer, "name", sandbox.name);
   add_variables(writer, "labels", sandbox.labels);
   add_limits(writer, sandbox.limits);
   add_mounts(writer, inputs.mounts);
+  add_volumes(writer, inputs.volumes);
 }
 
 void add_process(json::Writer& writer, const ProcessFlags& process, const Inputs& inputs) {
@@ -115,12 +134,24 @@ std::string update_body(const UpdateCommand& command) {
   writer.begin_object();
   add_life(writer, command.life);
   add_limits(writer, command.limits);
-  if (!command.labels.empty() || !command.gone_labels.empty()) {
-    writer.key("labels").begin_object();
-    for (const auto& [name, value] : command.labels) writer.key(name).string(value);
-    for (const std::string& name : command.gone_labels) writer.key(name).null();
-    writer.end_object();
-  }
+  add_label_changes(writer, command.labels, command.gone_labels);
+  return std::move(writer.end_object()).str();
+}
+
+std::string volume_body(const VolumeCreateCommand& command) {
+  json::Writer writer;
+  writer.begin_object();
+  add_text(writer, "name", command.name);
+  add_number(writer, "size_bytes", octets_of(command.size));
+  add_variables(writer, "labels", command.labels);
+  return std::move(writer.end_object()).str();
+}
+
+std::string volume_update_body(const VolumeUpdateCommand& command) {
+  json::Writer writer;
+  writer.begin_object();
+  add_number(writer, "size_bytes", octets_of(command.size));
+  add_label_changes(writer, command.labels, command.gone_labels);
   return std::move(writer.end_object()).str();
 }
 

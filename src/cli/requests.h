@@ -18,6 +18,7 @@ struct Inputs {
   Variables env;
   std::string stdin_data;
   std::vector<OfferedMount> mounts;
+  std::vector<MountFlag> volumes;
 };
 
 // Only what was said on the command line is named; the rest is the daemon's to decide.
@@ -26,6 +27,8 @@ std::string create_body(const CreateCommand& command, const Inputs& inputs);
 // `window`: of the terminal that it gets, where it gets one.
 std::string exec_body(const ExecCommand& command, const Inputs& inputs, WindowSize window = {});
 std::string run_body(const RunCommand& command, const Inputs& inputs);
+std::string volume_body(const VolumeCreateCommand& command);
+std::string volume_update_body(const VolumeUpdateCommand& command);
 
 // Prints a note for everything about a command's end that its exit status does not tell.
 void note_end(json::Value result, Console& console);

@@ -19,10 +19,24 @@ TEST(RunBody, CarriesEveryFlag) {
   command.process = {{"cat"}, "/w", "user", true, std::chrono::milliseconds(30'000)};
   command.dry_run = true;
   EXPECT_EQ(
-      run_body(command, {{{"A", "1"}}, "in", {{"tok", "/x", true}}}),
+      run_body(command, {{{"A", "1"}}, "in", {{"tok", "/x", true}}, {{"data", "/d", false}}}),
       R"({"image":"base","name":"box","labels":{"k":"v"},)"
       R"("limits":{"memory_bytes":536870912,"cpus":1.500,"processes":64,"disk_bytes":1073741824},"mounts":[{"token":"tok","target":"/x","read_only":true}],)"
+      R"("volumes":[{"volume":"data","target":"/d","read_only":false}],)"
       R"("cmd":["cat"],"cwd":"/w","user":"user","stdin":"in","timeout_ms":30000,"env":{"A":"1"},"dry_run":true})");
+}
+
+TEST(VolumeBody, CarriesWhatWasSaid) {
+  VolumeCreateCommand command;
+  EXPECT_EQ(volume_body(command), "{}");
+  command.name = "data";
+  command.size = Bytes::GiB(1);
+  command.labels = {{"a", "1"}};
+  EXPECT_EQ(volume_body(command), R"({"name":"data","size_bytes":1073741824,"labels":{"a":"1"}})");
+  VolumeUpdateCommand change;
+  change.size = Bytes::MiB(1);
+  change.gone_labels = {"a"};
+  EXPECT_EQ(volume_update_body(change), R"({"size_bytes":1048576,"labels":{"a":null}})");
 }
 
 TEST(CreateBody, CarriesWhereItsCommandsStart) {

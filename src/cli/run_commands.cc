@@ -48,16 +48,34 @@ Result<Inputs> inputs_of(const EnvFlags& env, bool interactive) {
   return inputs;
 }
 
-Status offer_mounts(const std::vector<MountFlag>& mounts, const Connection& connection, Inputs& inputs) {
-  if (mounts.empty()) return {};
+Result<OfferedMount> offer_directory_of(const MountFlag& mount, const Connection& connection) {
   const auto socket = connection.mounts_socket();
-  if (!socket) {
-    return Error(ErrorCode::unsupported, "-v needs the daemon's unix socket, not " + connection.name())
-        .with_hint("use it on the daemon's own machine, with --host unix:/run/lm-sandbox/api.sock");
-  }
+  if (socket) return offer_mount(*socket, mount);
+  return Error(ErrorCode::unsupported, "-v of a directory needs the daemon's unix socket, not " + connection.name())
+      .with_hint("use it on the daemon's own machine, with --host unix:/run/lm-sandbox/api.sock");
+}
+
+// As with Docker, a volume that is only named is made. One named by its id is there.
+Status make_volume(Connection& connection, const std::string& name) {
+  if (name.starts_with("vol_")) return {};
+  VolumeCreateCommand command;
+  command.name = name;
+  const auto made = call_json(connection, Call("POST", "/v1/volumes", volume_body(command)));
+  if (made.ok() || made.error().slug() == "name_taken") return {};
+  return made.error();
+}
+
+enum class MissingVolumes : std::uint8_t { are_made, stay };
+Status take_mounts(const std::vector<MountFlag>& mounts, MissingVolumes missing, Connection& connection,
+                   Inputs& inputs) {
   for (const MountFlag& mount : mounts) {
-    LMSB_TRY(auto offered, offer_mount(*socket, mount));
-    inputs.mounts.push_back(std::move(offered));
+    if (mount.is_volume()) {
+      if (missing == MissingVolumes::are_made) LMSB_CHECK(make_volume(connection, mount.source));
+      inputs.volumes.push_back(mount);
+    } else {
+      LMSB_TRY(auto offered, offer_directory_of(mount, connection));
+      inputs.mounts.push_back(std::move(offered));
+    }
   }
   return {};
 }
@@ -91,7 +109,8 @@ Result<int> show_plan(Api& api, const Call& call, bool json, Console& console) {
 Result<int> execute(const RunCommand& command, Console& console) {
   LMSB_TRY(auto inputs, inputs_of(command.env, command.process.interactive));
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::allowed, console));
-  LMSB_CHECK(offer_mounts(command.sandbox.mounts, *connection, inputs));
+  const auto missing = command.dry_run ? MissingVolumes::stay : MissingVolumes::are_made;
+  LMSB_CHECK(take_mounts(command.sandbox.mounts, missing, *connection, inputs));
   Call call("POST", "/v1/run", run_body(command, inputs));
   call.timeout = call.silence = command.process.timeout.value_or(kOneShotTimeout) + kQueueAllowance;
   if (command.dry_run) return show_plan(*connection, call, command.target.json, console);
@@ -120,7 +139,7 @@ Result<int> execute(const ExecCommand& command, Console& console) {
 Result<int> execute(const CreateCommand& command, Console& console) {
   LMSB_TRY(auto inputs, inputs_of(command.env, false));
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
-  LMSB_CHECK(offer_mounts(command.sandbox.mounts, *connection, inputs));
+  LMSB_CHECK(take_mounts(command.sandbox.mounts, MissingVolumes::are_made, *connection, inputs));
   const Call call("POST", "/v1/sandboxes", create_body(command, inputs));
   LMSB_TRY(const auto sandbox, call_json(*connection, call));
   console.out(command.target.json ? pretty(sandbox.root()) : text_field(sandbox.root(), "id") + "\n");

@@ -133,10 +133,6 @@ Result<MountFlag> parse_mount_flag(std::string_view text) {
   }
   flag.source = text.substr(0, colon);
   flag.target = text.substr(colon + 1);
-  if (flag.source.find('/') == std::string::npos && flag.source != "." && flag.source != "..") {
-    return Error(ErrorCode::unsupported, "not yet: named volumes (-v " + std::string(whole) + ")")
-        .with_hint("write ./" + flag.source + " for the directory");
-  }
   return flag;
 }
 

@@ -29,12 +29,14 @@ Result<std::uint32_t> parse_count(std::string_view text);
 // "512m" and so on (base/units.h) as an error that shows the form.
 Result<Bytes> parse_size(std::string_view text);
 
-// One -v SRC:DST[:ro|:rw]. `source` is as written (perhaps relative); `target` is absolute.
+// One -v SRC:DST[:ro|:rw]. `source` is as written: a directory (perhaps relative) or, without any slash, the name or id
+// of a volume; `target` is absolute.
 struct MountFlag {
   std::string source;
   std::string target;
   bool read_only = false;
   bool operator==(const MountFlag&) const = default;
+  bool is_volume() const { return source.find('/') == std::string::npos && source != "." && source != ".."; }
 };
 Result<MountFlag> parse_mount_flag(std::string_view text);
 

@@ -49,11 +49,13 @@ TEST(MountFlag, RefusesOtherForms) {
   for (const char* bad : {"", "/a", ":/b", "/a:", "/a:b", "/a:/b:zz"}) EXPECT_FALSE(parse_mount_flag(bad).ok()) << bad;
 }
 
-TEST(MountFlag, SaysThatNamedVolumesComeLater) {
-  const auto result = parse_mount_flag("data:/workspace");
-  ASSERT_FALSE(result.ok());
-  EXPECT_EQ(result.error().message(), "not yet: named volumes (-v data:/workspace)");
-  EXPECT_EQ(result.error().hint(), "write ./data for the directory");
+TEST(MountFlag, WithoutASlashIsOfAVolume) {
+  const auto flag = parse_mount_flag("data:/workspace:ro");
+  ASSERT_TRUE(flag.ok());
+  EXPECT_EQ(*flag, (MountFlag{"data", "/workspace", true}));
+  EXPECT_TRUE(flag->is_volume());
+  for (const char* directory : {"./data:/w", ".:/w", "..:/w", "/data:/w", "a/b:/w"})
+    EXPECT_FALSE(parse_mount_flag(directory)->is_volume()) << directory;
 }
 
 TEST(Variables, TakeAValueOrTheCallersOwn) {

@@ -35,6 +35,7 @@ struct CreateSandbox {
   std::map<std::string, std::string> env;
   std::map<std::string, std::string> labels;
   std::vector<MountRequest> mounts;
+  std::vector<VolumeRequest> volumes;
   std::string snapshot;  // the id of one that it begins as; "" = as its image
   LifeChanges life;      // of what it begins with: idle for an hour stops or pauses it; one with a name lives on
 };
@@ -45,6 +46,14 @@ struct UpdateSandbox {
   std::map<std::string, std::optional<std::string>> labels;  // nothing: the label goes
   LifeChanges life;                                          // the timeout is from now on
   LimitChanges limits;
+};
+
+// A volume that a sandbox has.
+struct MountedVolume {
+  std::string id;
+  std::string name;    // "" = none
+  std::string target;  // inside
+  bool read_only = false;
 };
 
 struct SandboxInfo {
@@ -59,6 +68,7 @@ struct SandboxInfo {
   LifeLimits life;
   std::map<std::string, std::string> labels;
   Limits limits;
+  std::vector<MountedVolume> volumes;
   std::string egress_mode = "none";
   std::string profile = "user";
   bool keeps_disk = false;             // it can be stopped and, without mounts, started again with what it wrote
@@ -160,7 +170,7 @@ struct Info {
 
 // Where kernel, store or database differ from what the daemon says.
 struct LedgerFinding {
-  std::string kind;  // "cgroup", "disk", "row", "snapshot"
+  std::string kind;  // "cgroup", "disk", "row", "snapshot", "volume"
   std::string id;
   std::string what;
   bool operator==(const LedgerFinding&) const = default;
@@ -169,6 +179,7 @@ struct LedgerReport {
   std::size_t sandboxes = 0;
   std::size_t disks = 0;
   std::size_t snapshots = 0;
+  std::size_t volumes = 0;
   std::vector<LedgerFinding> findings;
 };
 
@@ -179,6 +190,7 @@ struct HealthReport {
 
 class ProcessService;   // control/process_service.h
 class SnapshotService;  // control/snapshot_service.h
+class VolumeService;    // control/volume_service.h
 class CommandStream;    // control/process_service.h
 class Files;            // control/files.h
 class PortService;      // control/port_service.h
@@ -219,6 +231,8 @@ class Control {
                                                       std::optional<std::string> after) = 0;
   // Copies of their disks, and what is made from them. Lives as long as this.
   virtual SnapshotService& snapshots() = 0;
+  // What they share.
+  virtual VolumeService& volumes() = 0;
   // Commands that are not waited for, and such whose output is followed.
   virtual ProcessService& processes() = 0;
 
@@ -247,7 +261,7 @@ class Control {
   virtual PortService& ports() = 0;
 
   // The launch plan of a one-shot, printed; nothing is started.
-  virtual Result<std::string> plan_text(const OneShot& request) = 0;
+  virtual Result<std::string> plan_text(const Principal& who, const OneShot& request) = 0;
   virtual Info info() = 0;
   virtual HealthReport health() = 0;
   // Compares what there is with what is known (ledger_check.h). Errors: permission_denied (not an administrator),

@@ -13,6 +13,7 @@
 #include "control/ledger_check.h"
 #include "control/machine.h"
 #include "control/outlive.h"
+#include "control/sandbox_mounts.h"
 #include "control/takeover.h"
 #include "io/spawn.h"
 
@@ -68,6 +69,7 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                  {registry_, admission_, [this] { return options_.policy.timeout; },
                   [this](const ExecResult& result) { count(result); }},
                  log),
+      volumes_(loop, {fleet_, registry_, ledger_, [this] { return options_.policy.disk; }}, log),
       snapshots_(loop,
                  {fleet_, registry_, ledger_, lifecycle_,
                   [this](Principal who, CreateSandbox request, Origin origin) {
@@ -105,7 +107,7 @@ Limits Engine::created_defaults() {
 
 io::Task<void> Engine::prepare() {
   if (!options_.ledger.empty()) {
-    const Heirs heirs{fleet_, registry_, ledger_, lifecycle_, processes_, snapshots_, admission_, log_};
+    const Heirs heirs{fleet_, registry_, ledger_, lifecycle_, processes_, snapshots_, volumes_, admission_, log_};
     LMSB_CO_CHECK(co_await take_over_sandboxes(loop_, heirs));
   }
   lifecycle_.watch_lives();
@@ -135,8 +137,7 @@ Status Engine::check_limits(const Limits& limits) const {
   return {};
 }
 
-Result<sandbox::SandboxSpec> Engine::spec_of(const std::string& image, const Limits& limits, Lifetime lifetime,
-                                             const std::vector<MountRequest>& mounts) const {
+Result<sandbox::SandboxSpec> Engine::spec_of(const std::string& image, const Limits& limits, Lifetime lifetime) const {
   LMSB_CHECK(check_limits(limits));
   LMSB_CHECK(admission_.check(limits, lifetime));
   sandbox::SandboxSpec spec;
@@ -144,11 +145,6 @@ Result<sandbox::SandboxSpec> Engine::spec_of(const std::string& image, const Lim
   spec.limits = limits;
   spec.lifetime = lifetime;
   if (lifetime == Lifetime::kept) spec.disk = guest_protocol::Disk::fresh;
-  for (const MountRequest& mount : mounts) {
-    const auto token = sandbox::parse_mount_token(mount.token);
-    if (!token) return Error(ErrorCode::invalid_argument, "malformed mount token").with_slug("invalid_mount_token");
-    spec.mounts.push_back({mount.target, mount.read_only, *token});
-  }
   return spec;
 }
 
@@ -168,26 +164,30 @@ io::Task<Fleet::Handle> Engine::obtain(sandbox::SandboxSpec spec, Admission::Sha
 
 // What every one-shot begins with: memory for its sandbox, a place among the running, and the sandbox. In this order:
 // who waits for memory keeps nobody from running commands in sandboxes that have theirs.
-io::Task<Engine::OneShotPlace> Engine::place_once(const std::string& caller, const OneShot& request) {
+io::Task<Engine::OneShotPlace> Engine::place_once(const Principal& who, const OneShot& request) {
   LMSB_CO_CHECK(check_command(request.command));
   LMSB_CO_CHECK(check_timeout(request.command.timeout, options_.policy.timeout));
   LMSB_CO_CHECK(check_paths(request.collect));
   LMSB_CO_TRY(auto image, images_.find(request.image));
-  LMSB_CO_TRY(auto spec, spec_of(image.name, request.limits, Lifetime::one_shot, request.mounts));
+  LMSB_CO_TRY(auto spec, spec_of(image.name, request.limits, Lifetime::one_shot));
+  LMSB_CO_CHECK(add_directories(spec, request.mounts));
+  LMSB_CO_TRY(auto volumes, volumes_.hold(who, request.volumes));
+  add_volumes(spec, volumes.mounts);
   OneShotPlace place;
+  place.volumes = std::move(volumes.uses);
   place.image = std::move(image.defaults);
   auto room = admission_.try_room(spec.limits, spec.lifetime);
   if (!room) {
-    LMSB_CO_TRY(room, co_await admission_.take_room(caller, spec.limits, spec.lifetime));
+    LMSB_CO_TRY(room, co_await admission_.take_room(who.name, spec.limits, spec.lifetime));
   }
-  LMSB_CO_TRY(place.slot, co_await admission_.enter(caller));
+  LMSB_CO_TRY(place.slot, co_await admission_.enter(who.name));
   place.slot.add_wait(room->waited_ms());
   LMSB_CO_TRY(place.sandbox, co_await obtain(std::move(spec), *std::move(room)));
   co_return place;
 }
 
 io::Task<OneShotResult> Engine::run_once(Principal who, OneShot request) {
-  LMSB_CO_TRY(auto place, co_await place_once(who.name, request));
+  LMSB_CO_TRY(auto place, co_await place_once(who, request));
   const std::string cwd = request.command.cwd.empty() ? place.image.workdir : request.command.cwd;
   if (!request.files.empty()) LMSB_CO_CHECK(co_await put_files(loop_, *place.sandbox, cwd, std::move(request.files)));
   LMSB_CO_TRY(auto ran, co_await run_command(loop_, *place.sandbox, place.image, std::move(request.command), true));
@@ -203,11 +203,13 @@ io::Task<OneShotResult> Engine::run_once(Principal who, OneShot request) {
 }
 
 io::Task<std::shared_ptr<CommandStream>> Engine::follow_once(Principal who, OneShot request) {
-  LMSB_CO_TRY(auto once, co_await place_once(who.name, request));
+  LMSB_CO_TRY(auto once, co_await place_once(who, request));
   const std::string cwd = request.command.cwd.empty() ? once.image.workdir : request.command.cwd;
   if (!request.files.empty()) LMSB_CO_CHECK(co_await put_files(loop_, *once.sandbox, cwd, std::move(request.files)));
   StreamPlace place;
-  const auto discard = [this](SandboxHandle* sandbox) { fleet_.discard(Fleet::Handle(sandbox)); };
+  const auto discard = [this, volumes = std::move(once.volumes)](SandboxHandle* sandbox) {
+    fleet_.discard(Fleet::Handle(sandbox));
+  };
   place.sandbox = std::shared_ptr<SandboxHandle>(once.sandbox.release(), discard);
   place.image = std::move(once.image);
   place.one_shot = true;
@@ -371,9 +373,12 @@ io::Task<Control::UpstreamAnswer> Engine::ask_upstream(Principal, std::string pr
   co_return co_await models_->ask_upstream(std::move(prompt));
 }
 
-Result<std::string> Engine::plan_text(const OneShot& request) {
+Result<std::string> Engine::plan_text(const Principal& who, const OneShot& request) {
   LMSB_TRY(const auto image, images_.find(request.image));
-  LMSB_TRY(const auto spec, spec_of(image.name, request.limits, Lifetime::one_shot, request.mounts));
+  LMSB_TRY(auto spec, spec_of(image.name, request.limits, Lifetime::one_shot));
+  LMSB_CHECK(add_directories(spec, request.mounts));
+  LMSB_TRY(const auto volumes, volumes_.hold(who, request.volumes));
+  add_volumes(spec, volumes.mounts);
   LMSB_TRY(const auto plan, sandbox::plan(spec));
   return sandbox::to_text(plan);
 }
@@ -400,7 +405,7 @@ io::Task<LedgerReport> Engine::ledger(Principal who) {
   if (!who.admin)
     co_return Error(ErrorCode::permission_denied, "only an administrator may look at everybody's sandboxes")
         .with_slug("permission_denied");
-  const Compared compared{fleet_, registry_, ledger_, snapshots_};
+  const Compared compared{fleet_, registry_, ledger_, snapshots_, volumes_};
   co_return co_await check_ledger(compared);
 }
 

@@ -21,6 +21,7 @@
 #include "control/registry.h"
 #include "control/sandbox_files.h"
 #include "control/snapshots.h"
+#include "control/volumes.h"
 
 namespace lmsb::control {
 
@@ -70,6 +71,7 @@ class Engine final : public Control {
                                               std::optional<std::string> after) override;
   ProcessService& processes() override { return processes_; }
   SnapshotService& snapshots() override { return snapshots_; }
+  VolumeService& volumes() override { return volumes_; }
   Result<std::vector<ImageInfo>> images() override;
   io::Task<std::vector<ModelInfo>> models() override;
   io::Task<ModelInfo> pull_model(Principal who, PullModel request) override;
@@ -78,7 +80,7 @@ class Engine final : public Control {
   io::Task<UpstreamAnswer> ask_upstream(Principal who, std::string prompt) override;
   Files& files() override { return files_; }
   PortService& ports() override { return ports_; }
-  Result<std::string> plan_text(const OneShot& request) override;
+  Result<std::string> plan_text(const Principal& who, const OneShot& request) override;
   Info info() override;
   HealthReport health() override;
   io::Task<LedgerReport> ledger(Principal who) override;
@@ -93,13 +95,14 @@ class Engine final : public Control {
  private:
   struct OneShotPlace {
     ImageDefaults image;
+    VolumeUses volumes;
     Admission::Slot slot;
     Fleet::Handle sandbox;
   };
-  io::Task<OneShotPlace> place_once(const std::string& caller, const OneShot& request);
+  io::Task<OneShotPlace> place_once(const Principal& who, const OneShot& request);
   Status check_limits(const Limits& limits) const;
-  Result<sandbox::SandboxSpec> spec_of(const std::string& image, const Limits& limits, sandbox::Lifetime lifetime,
-                                       const std::vector<MountRequest>& mounts) const;
+  Result<sandbox::SandboxSpec> spec_of(const std::string& image, const Limits& limits,
+                                       sandbox::Lifetime lifetime) const;
   io::Task<Fleet::Handle> obtain(sandbox::SandboxSpec spec, Admission::Share room);
   Status check_creation(const CreateSandbox& request) const;
   // Takes one that is there out of the registry; the task is what is left to do, and must be carried out.
@@ -115,8 +118,15 @@ class Engine final : public Control {
   io::Task<Fleet::Handle> launch_on_copy(sandbox::SandboxSpec spec, std::string origin);
   static io::Always<void> forget(Engine* self, std::string id);
   io::Task<SandboxInfo> create_on_copy(Principal who, CreateSandbox request, Origin origin);
+  struct Standing {
+    Standing(Fleet::Handle h, Origin o, HeldVolumes v)
+        : handle(std::move(h)), origin(std::move(o)), volumes(std::move(v)) {}
+    Fleet::Handle handle;
+    Origin origin;
+    HeldVolumes volumes;
+  };
   // A sandbox that stands becomes one that is known.
-  io::Task<SandboxInfo> enter(Principal who, CreateSandbox request, Fleet::Handle handle, Origin origin);
+  io::Task<SandboxInfo> enter(Principal who, CreateSandbox request, Standing standing);
   void count(const ExecResult& result);
 
   boost::asio::io_context& loop_;
@@ -132,6 +142,7 @@ class Engine final : public Control {
   Ledger ledger_;
   Lifecycle lifecycle_;
   Processes processes_;
+  Volumes volumes_;
   Snapshots snapshots_;
   SandboxFiles files_;
   Ports ports_;

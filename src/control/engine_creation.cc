@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "control/engine.h"
 #include "control/policy.h"
+#include "control/sandbox_mounts.h"
 #include "io/spawn.h"
 
 namespace lmsb::control {
@@ -55,10 +56,14 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   origin.image = image.name;
   origin.defaults = std::move(image.defaults);
   origin.limits = with(kept_limits_, request.limits);
-  LMSB_CO_TRY(auto spec, spec_of(origin.image, origin.limits, Lifetime::kept, request.mounts));
+  LMSB_CO_TRY(auto spec, spec_of(origin.image, origin.limits, Lifetime::kept));
+  LMSB_CO_CHECK(add_directories(spec, request.mounts));
+  LMSB_CO_TRY(auto volumes, volumes_.hold(who, request.volumes));
+  add_volumes(spec, volumes.mounts);
   LMSB_CO_TRY(auto room, co_await admission_.take_room(who.name, origin.limits, Lifetime::kept));
   LMSB_CO_TRY(auto handle, co_await obtain(std::move(spec), std::move(room)));
-  co_return co_await enter(std::move(who), std::move(request), std::move(handle), std::move(origin));
+  Standing standing(std::move(handle), std::move(origin), std::move(volumes));
+  co_return co_await enter(std::move(who), std::move(request), std::move(standing));
 }
 
 // The copy is nobody's until enter() claims it: if this is cut short, the next start removes it.
@@ -69,6 +74,8 @@ io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox reques
   if (!request.mounts.empty())
     co_return Error(ErrorCode::failed_precondition, "a sandbox from a snapshot has no directories of the machine")
         .with_slug("mounts_not_kept");
+  LMSB_CO_TRY(auto volumes, volumes_.hold(who, request.volumes));
+  add_volumes(spec, volumes.mounts);
   LMSB_CO_TRY(auto room, co_await admission_.take_room(who.name, origin.limits, Lifetime::kept));
   spec.disk = guest_protocol::Disk::copied;
   const std::string id = spec.id.str();
@@ -78,7 +85,8 @@ io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox reques
     co_return std::move(handle).error();
   }
   (*handle)->room = std::move(room);
-  co_return co_await enter(std::move(who), std::move(request), *std::move(handle), std::move(origin));
+  Standing standing(*std::move(handle), std::move(origin), std::move(volumes));
+  co_return co_await enter(std::move(who), std::move(request), std::move(standing));
 }
 
 io::Task<Fleet::Handle> Engine::launch_on_copy(sandbox::SandboxSpec spec, std::string origin) {
@@ -97,9 +105,11 @@ io::Always<void> Engine::forget(Engine* self, std::string id) {
   (void)co_await self->fleet_.remove_disk(std::move(id));  // EBUSY: its handle does
 }
 
-io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Fleet::Handle handle, Origin origin) {
+io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Standing standing) {
+  Origin origin = std::move(standing.origin);
   KeptSandbox kept;
-  kept.info.id = handle->id();
+  kept.handle = std::shared_ptr<SandboxHandle>(std::move(standing.handle));
+  kept.info.id = kept.handle->id();
   kept.info.name = std::move(request.name);
   kept.info.image = origin.image;
   kept.info.image_digest = origin.defaults.digest;
@@ -108,14 +118,15 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Fleet:
   kept.info.labels = std::move(request.labels);
   kept.info.limits = origin.limits;
   kept.made_with = origin.limits;
-  kept.info.isolation = isolation_layers(handle->landlock_abi);
+  kept.info.isolation = isolation_layers(kept.handle->landlock_abi);
+  kept.info.volumes = std::move(standing.volumes.mounts);
+  kept.volume_uses = std::move(standing.volumes.uses);
   kept.owner = who.name;
   ImageDefaults defaults = std::move(origin.defaults);
   if (!request.cwd.empty()) defaults.workdir = std::move(request.cwd);
   for (auto& [name, value] : request.env) defaults.env[name] = std::move(value);
   kept.defaults = std::make_shared<const ImageDefaults>(std::move(defaults));
   kept.processes = std::make_shared<ProcessTable>(loop_);
-  kept.handle = std::shared_ptr<SandboxHandle>(std::move(handle));
   kept.info.keeps_disk = kept.handle->has_disk() && !options_.ledger.empty();
   kept.has_mounts = !request.mounts.empty();
   const bool can_start_again = kept.info.keeps_disk && !kept.has_mounts;
@@ -146,7 +157,7 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Fleet:
 Result<sandbox::SandboxSpec> Engine::spec_on_disk(const std::string& image, const std::string& digest,
                                                   const Limits& limits) {
   LMSB_TRY(const auto found, images_.find(image));
-  if (found.defaults.digest == digest) return spec_of(found.name, limits, Lifetime::kept, {});
+  if (found.defaults.digest == digest) return spec_of(found.name, limits, Lifetime::kept);
   return Error(ErrorCode::failed_precondition, "image " + image + " is another one than the disk lies on")
       .with_slug("image_changed")
       .with_hint("that was " + digest);
@@ -154,12 +165,16 @@ Result<sandbox::SandboxSpec> Engine::spec_on_disk(const std::string& image, cons
 
 Status Engine::can_start(const KeptSandbox& sandbox) {
   if (sandbox.has_mounts) return mounts_not_kept(sandbox.info.id);
+  const auto volumes = volumes_.hold_again(sandbox.info.volumes);
+  if (!volumes.ok()) return volumes.error();
   const auto spec = spec_on_disk(sandbox.info.image, sandbox.info.image_digest, sandbox.info.limits);
   return spec.ok() ? Status() : Status(Error(spec.error()));
 }
 
 io::Task<Fleet::Handle> Engine::launch_again(SandboxInfo sandbox, Admission::Share room) {
   LMSB_CO_TRY(auto spec, spec_on_disk(sandbox.image, sandbox.image_digest, sandbox.limits));
+  LMSB_CO_TRY(const auto volumes, volumes_.hold_again(sandbox.volumes));
+  add_volumes(spec, volumes.mounts);
   LMSB_CO_CHECK(admission_.resize(room, sandbox.limits, Lifetime::kept));  // they may have changed while it waited
   const auto id = SandboxId::parse(sandbox.id);
   if (!id) co_return Error(ErrorCode::internal, "a sandbox's id is malformed");

@@ -85,12 +85,20 @@ struct MountRequest {
   bool read_only = false;
 };
 
+// A volume of the caller's that a sandbox is to have (control/volume_service.h).
+struct VolumeRequest {
+  std::string volume;  // id or name
+  std::string target;  // absolute path inside
+  bool read_only = false;
+};
+
 struct OneShot {
   Command command;
   std::string image;  // "" = the default image
   Limits limits;
   std::vector<File> files;  // written before the command starts; relative to the working directory
   std::vector<MountRequest> mounts;
+  std::vector<VolumeRequest> volumes;
   std::vector<std::string> collect;  // read after it ended
 };
 

@@ -8,7 +8,7 @@
 #include <boost/asio/post.hpp>
 
 #include "io/spawn.h"
-#include "sandbox/snapshot_id.h"
+#include "sandbox/disk_id.h"
 
 namespace lmsb::control {
 namespace {
@@ -304,6 +304,10 @@ io::Task<void> Fleet::tell(Result<std::uint32_t> request) {
 }
 
 io::Task<void> Fleet::remove_disk(std::string id) { return tell(client_.send_remove_disk(id)); }
+
+io::Task<void> Fleet::make_volume(std::string id, Bytes size) { return tell(client_.send_make_volume(id, size)); }
+
+io::Task<void> Fleet::limit_volume(std::string id, Bytes size) { return tell(client_.send_limit_volume(id, size)); }
 
 io::Task<void> Fleet::claim_disk(const Claiming&, std::string id) { return tell(client_.send_claim_disk(id)); }
 

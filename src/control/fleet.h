@@ -63,8 +63,8 @@ class Fleet {
   // limit_in_use (it uses more memory than that), sandbox_busy, sandbox_lost, cancelled (they may be changed all the
   // same), launcher_lost.
   io::Task<void> change_limits(std::uint64_t serial, sandbox::Limits limits);
-  // Removes the disk of a sandbox that does not run; none is fine. Errors: cancelled (it may be removed all the same),
-  // launcher_lost.
+  // Removes a snapshot, a volume, or the disk of a sandbox that does not run; none is fine. Errors: cancelled (it may
+  // be removed all the same), launcher_lost.
   io::Task<void> remove_disk(std::string id);
   // One more that has a part in something of the fleet's, for as long as it lives; the fleet may go before it.
   class Share {
@@ -92,6 +92,10 @@ class Fleet {
   io::Task<void> sweep_disks();
   // What a disk holds, as its limit counts; half a minute old at most. Errors: disk_lost, cancelled, launcher_lost.
   io::Task<std::uint64_t> weigh_disk(std::string id);
+  // An empty volume, fresh until it is claimed; and what one may hold from now on. Errors: disk_lost (there is no
+  // store, or no such volume), store_full, cancelled (it may be done all the same), launcher_lost.
+  io::Task<void> make_volume(std::string id, Bytes size);
+  io::Task<void> limit_volume(std::string id, Bytes size);
   // One of the few places of those that copy or sync; whoever has it need not wait between one and the next.
   struct DiskPlace : Share {
     explicit DiskPlace(Fleet& fleet) : Share(fleet, &Fleet::disk_places_) {}
@@ -105,7 +109,7 @@ class Fleet {
   io::Task<void> copy_disk(const DiskPlace& place, std::string from, std::string to, Replaces replaces);
   // What was written to disks so far is there: copying takes less time afterwards.
   io::Task<void> sync_disks(const DiskPlace& place);
-  // The ids of all claimed disks, whoever's they are; of snapshots with their prefix.
+  // The ids of all claimed disks, whoever's they are; of snapshots or volumes with their prefix.
   io::Task<std::set<std::string>> list_disks(std::string prefix = "");
   // Drops what is prepared of an image: it was rebuilt or removed.
   void forget_ready(const std::string& image);

@@ -13,6 +13,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::size_t kQueue = 4096;
+constexpr std::string_view kReadOnly = ":ro";  // behind the id of a volume
 
 // Moments of this boot's clock as such of the calendar, and back.
 std::int64_t calendar_ms(Life::Clock::time_point when) {
@@ -23,6 +24,15 @@ std::int64_t calendar_ms(Life::Clock::time_point when) {
 Life::Clock::time_point moment_of(std::int64_t calendar) {
   const std::chrono::system_clock::time_point then{milliseconds(calendar)};
   return Life::Clock::now() + (then - std::chrono::system_clock::now());
+}
+
+std::vector<MountedVolume> volumes_of(const std::map<std::string, std::string>& kept) {
+  std::vector<MountedVolume> mounts;
+  for (const auto& [target, volume] : kept) {
+    const bool read_only = volume.ends_with(kReadOnly);
+    mounts.push_back({volume.substr(0, volume.size() - (read_only ? kReadOnly.size() : 0)), "", target, read_only});
+  }
+  return mounts;
 }
 
 LifeLimits life_of(const store::SandboxRow& row) {
@@ -60,6 +70,8 @@ store::SandboxRow row_of(const KeptSandbox& sandbox) {
   row.has_mounts = sandbox.has_mounts;
   row.state = to_string(info.state);
   row.processes_at_start = sandbox.made_with.processes;
+  for (const MountedVolume& mount : info.volumes)
+    row.volumes[mount.target] = mount.id + std::string(mount.read_only ? kReadOnly : "");
   return row;
 }
 
@@ -76,6 +88,7 @@ KeptSandbox sandbox_of(store::SandboxRow row) {
   info.limits = {Bytes(row.memory_bytes), row.cpu_millis, row.processes, Bytes(row.disk_bytes)};
   info.life = life_of(row);
   info.keeps_disk = true;
+  info.volumes = volumes_of(row.volumes);
   sandbox.made_with = info.limits;
   sandbox.made_with.processes = std::max(row.processes_at_start, info.limits.processes);
   sandbox.owner = std::move(row.owner);
@@ -104,6 +117,7 @@ io::Task<Ledger::Found> Ledger::load() {
     LMSB_TRY(loaded.records, store::Records::open(path));
     LMSB_TRY(loaded.found.rows, loaded.records->sandboxes().all());
     LMSB_TRY(loaded.found.snapshots, loaded.records->snapshots().all());
+    LMSB_TRY(loaded.found.volumes, loaded.records->volumes().all());
     return loaded;
   };
   auto job = thread_.run(std::move(open));
@@ -126,9 +140,11 @@ io::Task<Ledger::Ids> Ledger::ids() {
   std::function<Status(store::Records&)> read = [found](store::Records& records) -> Status {
     LMSB_TRY(const auto sandboxes, records.sandboxes().all());
     LMSB_TRY(const auto snapshots, records.snapshots().all());
+    LMSB_TRY(const auto volumes, records.volumes().all());
     for (const store::SandboxRow& row : sandboxes)
       if (!row.is_removed) found->sandboxes.insert(row.id);
     for (const store::SnapshotRow& row : snapshots) found->snapshots.insert(row.id);
+    for (const store::VolumeRow& row : volumes) found->volumes.insert(row.id);
     return {};
   };
   LMSB_CO_CHECK(co_await with_records(std::move(read)));
@@ -149,6 +165,14 @@ io::Task<void> Ledger::put(store::SnapshotRow row) {
 
 io::Task<void> Ledger::erase_snapshot(std::string id) {
   return with_records([id = std::move(id)](store::Records& records) { return records.snapshots().erase(id); });
+}
+
+io::Task<void> Ledger::put(store::VolumeRow row) {
+  return with_records([row = std::move(row)](store::Records& records) { return records.volumes().put(row); });
+}
+
+io::Task<void> Ledger::erase_volume(std::string id) {
+  return with_records([id = std::move(id)](store::Records& records) { return records.volumes().erase(id); });
 }
 
 void Ledger::put_later(const KeptSandbox& sandbox) {

@@ -30,12 +30,14 @@ class Ledger {
   struct Found {
     std::vector<store::SandboxRow> rows;
     std::vector<store::SnapshotRow> snapshots;
+    std::vector<store::VolumeRow> volumes;
   };
   // Opens the database. Once, before everything else.
   io::Task<Found> load();
   struct Ids {
     std::set<std::string> sandboxes;
     std::set<std::string> snapshots;
+    std::set<std::string> volumes;
   };
   // Of all rows now, but for those whose removal has begun.
   io::Task<Ids> ids();
@@ -44,6 +46,8 @@ class Ledger {
   io::Task<void> erase(std::string id);
   io::Task<void> put(store::SnapshotRow row);
   io::Task<void> erase_snapshot(std::string id);
+  io::Task<void> put(store::VolumeRow row);
+  io::Task<void> erase_volume(std::string id);
   // Does not wait; what goes wrong is logged.
   void put_later(const KeptSandbox& sandbox);
   // Until all that was asked for is written.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "sandbox/snapshot_id.h"
+#include "sandbox/disk_id.h"
 
 namespace lmsb::control {
 namespace {
@@ -30,10 +30,12 @@ io::Task<LedgerReport> look(Compared compared) {
   for (const std::string& id : strays) report.findings.push_back({"cgroup", id, "no sandbox has it"});
   LMSB_CO_TRY(const auto disks, co_await compared.fleet.list_disks());
   LMSB_CO_TRY(const auto copies, co_await compared.fleet.list_disks(std::string(sandbox::kSnapshotPrefix)));
+  LMSB_CO_TRY(const auto shared, co_await compared.fleet.list_disks(std::string(sandbox::kVolumePrefix)));
   LMSB_CO_TRY(const auto rows, co_await compared.ledger.ids());
   const Ids all = kept_sandboxes(compared.registry, true);
   const Ids with_disks = kept_sandboxes(compared.registry, false);
   const Ids snapshots = compared.snapshots.ids();
+  const Ids volumes = compared.volumes.ids();
   add_missing(report.findings, disks, all, "disk", "nothing is known of its sandbox");
   add_missing(report.findings, with_disks, disks, "disk", "it is not there");
   add_missing(report.findings, with_disks, rows.sandboxes, "row", "the database does not know the sandbox");
@@ -41,9 +43,13 @@ io::Task<LedgerReport> look(Compared compared) {
   add_missing(report.findings, copies, snapshots, "snapshot", "nothing is known of the copy");
   add_missing(report.findings, snapshots, copies, "snapshot", "its copy is not there");
   add_missing(report.findings, rows.snapshots, snapshots, "row", "there is no such snapshot");
+  add_missing(report.findings, shared, volumes, "volume", "nothing is known of it");
+  add_missing(report.findings, volumes, shared, "volume", "its disk is not there");
+  add_missing(report.findings, rows.volumes, volumes, "row", "there is no such volume");
   report.sandboxes = compared.registry.size();
   report.disks = disks.size();
   report.snapshots = copies.size();
+  report.volumes = shared.size();
   co_return report;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// Ledger check: whether kernel, store and database have the same sandboxes and snapshots as the daemon says. What is
-// only on its way, of something that is being made or removed, is looked at twice and not told.
+// Ledger check: whether kernel, store and database have the same sandboxes, snapshots and volumes as the daemon says.
+// What is only on its way, of something that is being made or removed, is looked at twice and not told.
 #include <string>
 #include <vector>
 
@@ -9,6 +9,7 @@
 #include "control/ledger.h"
 #include "control/registry.h"
 #include "control/snapshots.h"
+#include "control/volumes.h"
 #include "io/task.h"
 
 namespace lmsb::control {
@@ -19,6 +20,7 @@ struct Compared {
   Registry& registry;
   Ledger& ledger;
   Snapshots& snapshots;
+  Volumes& volumes;
 };
 
 // Errors: those of asking launcher and database.

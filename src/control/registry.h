@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "control/command_run.h"
 #include "control/control.h"
@@ -30,11 +31,16 @@ struct Move {
   io::Event ended;
 };
 
+// A sandbox's part in a volume: that is in use as long as more than the volume's own is there.
+using VolumeUse = std::shared_ptr<const void>;
+using VolumeUses = std::vector<VolumeUse>;
+
 struct KeptSandbox {
   SandboxInfo info;
   Limits made_with;  // info.limits when it was last started
   std::string owner;
   bool has_mounts = false;                // directories of the machine
+  VolumeUses volume_uses;                 // of info.volumes
   std::shared_ptr<SandboxHandle> handle;  // shared with the commands that run in it; null: stopped, or lost
   std::shared_ptr<ProcessTable> processes;
   // What every command in it begins with: the image's and the sandbox's variables and directory.

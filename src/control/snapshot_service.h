@@ -28,8 +28,8 @@ class SnapshotService {
   virtual Result<SnapshotInfo> get(const Principal& who, const std::string& id) const = 0;
   virtual io::Task<void> remove(Principal who, std::string id) = 0;
   // `count` sandboxes (1 to kMaxForks) on copies of its disk, all of one moment, each with an identity of its own, with
-  // its labels, limits and life. All or none, unless the daemon ends meanwhile. Errors: those of take(), but for a
-  // snapshot's name and number, and of creating.
+  // its labels, limits, life and volumes. All or none, unless the daemon ends meanwhile. Errors: those of take(), but
+  // for a snapshot's name and number, and of creating.
   virtual io::Task<std::vector<SandboxInfo>> fork(Principal who, std::string sandbox, std::size_t count) = 0;
   // Its disk is again what it was in the snapshot, which must be one of its own. Its processes end; it runs again if it
   // ran or was paused. Cut short, the disk is as before or as in the snapshot. Errors, beside sandbox_not_found and

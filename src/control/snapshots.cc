@@ -8,7 +8,7 @@
 #include "base/ids.h"
 #include "base/text.h"
 #include "control/outlive.h"
-#include "sandbox/snapshot_id.h"
+#include "sandbox/disk_id.h"
 
 namespace lmsb::control {
 namespace {
@@ -280,6 +280,7 @@ io::Task<std::vector<SandboxInfo>> Snapshots::fork_now(Principal who, std::strin
     const std::string id = of->info.id;  // it may be deleted while it is copied
     origin = origin_of(*of, moment);
     like.info.labels = of->info.labels;
+    like.info.volumes = of->info.volumes;
     like.info.life = of->life->limits();
     LMSB_CO_TRY(const microseconds stood, co_await copy(*hold, moment));
     log_.log(LogLevel::info, "sandbox.forked",
@@ -299,6 +300,8 @@ io::Task<std::vector<SandboxInfo>> Snapshots::create_all(Principal who, Origin o
   while (!failed && made.size() < count) {
     CreateSandbox request;
     request.labels = like.info.labels;
+    for (const MountedVolume& volume : like.info.volumes)
+      request.volumes.push_back({volume.id, volume.target, volume.read_only});
     const LifeLimits& life = like.info.life;
     request.life = {life.timeout, life.idle, life.at_timeout, life.at_idle};
     auto one = co_await parts_.create(who, std::move(request), origin);

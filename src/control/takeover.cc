@@ -25,6 +25,7 @@ void enter(boost::asio::io_context& loop, const Heirs& heirs, KeptSandbox sandbo
     sandbox.info.name.clear();
   }
   sandbox.processes = std::make_shared<ProcessTable>(loop);
+  sandbox.volume_uses = heirs.volumes.take_part(sandbox.info.volumes);
   heirs.lifecycle.watch_over(sandbox);
   const auto entered = heirs.registry.add(std::move(sandbox));
   if (!entered.ok())
@@ -156,6 +157,7 @@ io::Task<void> take_up_all(boost::asio::io_context& loop, Heirs heirs, std::shar
 
 io::Task<void> take_over_sandboxes(boost::asio::io_context& loop, Heirs heirs) {
   LMSB_CO_TRY(auto found, co_await heirs.ledger.load());
+  LMSB_CO_CHECK(co_await heirs.volumes.take_over(std::move(found.volumes)));
   LMSB_CO_TRY(auto disks, co_await heirs.fleet.list_disks());
   LMSB_CO_TRY(auto left, co_await heirs.fleet.list_left());
   const auto take_ups = std::make_shared<TakeUps>(loop);

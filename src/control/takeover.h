@@ -11,6 +11,7 @@
 #include "control/processes.h"
 #include "control/registry.h"
 #include "control/snapshots.h"
+#include "control/volumes.h"
 #include "io/task.h"
 
 namespace lmsb::control {
@@ -22,6 +23,7 @@ struct Heirs {
   Lifecycle& lifecycle;
   Processes& processes;
   Snapshots& snapshots;
+  Volumes& volumes;
   Admission& admission;
   Logger& log;
 };

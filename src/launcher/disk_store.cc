@@ -20,7 +20,7 @@
 #include "os/btrfs.h"
 #include "os/loop_device.h"
 #include "os/sys.h"
-#include "sandbox/snapshot_id.h"
+#include "sandbox/disk_id.h"
 
 namespace lmsb::launcher {
 namespace {
@@ -194,6 +194,7 @@ Result<DiskStore> DiskStore::open(const std::string& directory, std::uint64_t si
   LMSB_TRY(store.fresh_, open_within(top.get(), "fresh"));
   LMSB_TRY(store.disks_, open_within(top.get(), "disks"));
   LMSB_TRY(store.snapshots_, open_within(top.get(), "snapshots"));
+  LMSB_TRY(store.volumes_, open_within(top.get(), "volumes"));
   LMSB_TRY(store.moving_, open_within(top.get(), "moving"));
   LMSB_TRY(store.trash_, open_within(top.get(), "trash"));
   LMSB_TRY(const auto unfinished, names_in(store.moving_.get()));
@@ -212,7 +213,8 @@ Status DiskStore::make(const std::string& id, std::uint64_t bytes) {
   LMSB_CHECK(btrfs::make_subvolume(fresh_.get(), id.c_str()));
   LMSB_TRY(const UniqueFd disk, open_disk(id));
   LMSB_CHECK(btrfs::limit_subvolume(disk.get(), bytes));
-  if (::fchown(disk.get(), kImageRangeBase, kImageRangeBase) < 0) return Error::from_errno(errno, "own the disk");
+  const std::uint32_t owner = kImageRangeBase + (sandbox::is_volume_id(id) ? guest_protocol::kCommandUid : 0);
+  if (::fchown(disk.get(), owner, owner) < 0) return Error::from_errno(errno, "own the disk");
   return {};
 }
 
@@ -244,6 +246,7 @@ Result<std::uint64_t> DiskStore::held_bytes(const std::string& id) const {
 bool DiskStore::is_fresh(const std::string& id) const { return ::faccessat(fresh_.get(), id.c_str(), F_OK, 0) == 0; }
 
 int DiskStore::claimed_place_of(const std::string& id) const {
+  if (sandbox::is_volume_id(id)) return volumes_.get();
   return sandbox::is_snapshot_id(id) ? snapshots_.get() : disks_.get();
 }
 
@@ -253,6 +256,7 @@ bool DiskStore::has(const std::string& id) const { return ::faccessat(place_of(i
 
 std::string DiskStore::path_of(const std::string& id) const {
   if (is_fresh(id)) return "fresh/" + id;
+  if (sandbox::is_volume_id(id)) return "volumes/" + id;
   return (sandbox::is_snapshot_id(id) ? "snapshots/" : "disks/") + id;
 }
 
@@ -263,7 +267,7 @@ Status DiskStore::claim(const std::string& id) {
 }
 
 Status DiskStore::remove(const std::string& id) {
-  if (!sandbox::is_snapshot_id(id)) (void)::unlinkat(disk_locks_.get(), id.c_str(), 0);
+  if (SandboxId::parse(id)) (void)::unlinkat(disk_locks_.get(), id.c_str(), 0);
   if (::renameat(place_of(id), id.c_str(), trash_.get(), new_name().c_str()) < 0) {
     if (errno == ENOENT) return {};
     return Error::from_errno(errno, "remove the disk");
@@ -281,7 +285,9 @@ void DiskStore::remove_fresh(const std::function<bool(const std::string& id)>& i
 
 Result<std::string> DiskStore::next(const std::string& after) {
   if (!sandbox::is_disk_id(after)) {
-    LMSB_TRY(listed_, ids_in(after == sandbox::kSnapshotPrefix ? snapshots_.get() : disks_.get()));
+    const bool is_of_volumes = after == sandbox::kVolumePrefix;
+    const UniqueFd& others = after == sandbox::kSnapshotPrefix ? snapshots_ : disks_;
+    LMSB_TRY(listed_, ids_in(is_of_volumes ? volumes_.get() : others.get()));
     std::sort(listed_.begin(), listed_.end());
   }
   const auto found = std::upper_bound(listed_.begin(), listed_.end(), after);
@@ -308,7 +314,7 @@ Status DiskStore::replace(const std::string& from, const std::string& to, const 
 }
 
 std::vector<int> DiskStore::directories() const {
-  return {mount_.get(), fresh_.get(), disks_.get(), snapshots_.get(), moving_.get(), trash_.get()};
+  return {mount_.get(), fresh_.get(), disks_.get(), snapshots_.get(), volumes_.get(), moving_.get(), trash_.get()};
 }
 
 Result<GuestProcess> DiskStore::start_copy(const std::string& from, const std::string& to, Replace replacing) {

@@ -6,7 +6,8 @@
 //     <directory>/lock        held by the launcher that has the store
 //     <directory>/store.img   the file system:
 //         fresh/<id>          what was made and not yet claimed: nobody was told of it, and the next start removes it
-//         disks/<id>          of sandboxes; snapshots/<id>, copies that nobody writes to (ids with the prefix snp_)
+//         disks/<id>          of sandboxes; snapshots/<id>, copies that nobody writes to; volumes/<id>, which sandboxes
+//                             share (sandbox/disk_id.h has their prefixes)
 //         moving/<any>        a copy on its way to the place of a disk; trash/<any>, what is to be removed
 //
 // What is claimed goes only when it is asked for by its id. What is inside a disk belongs to its sandbox: nothing here
@@ -37,13 +38,13 @@ class DiskStore {
   // The mount, to be attached in the launcher's own tree.
   const UniqueFd& mount() const { return mount_; }
 
-  // An empty disk, fresh. Errors: ENOSPC when the machine has less than kFloor left, EEXIST.
+  // An empty disk or volume, fresh. Errors: ENOSPC when the machine has less than kFloor left, EEXIST.
   Status make(const std::string& id, std::uint64_t bytes);
   // Held by whoever uses a sandbox's disk, its guest above all, as long as any copy of the descriptor is open: who has
   // lost sight of a guest does not give its disk to another. It says nothing of the disk, and leads nowhere. Errors:
   // EBUSY, somebody has it.
   Result<UniqueFd> lock(const std::string& id) const;
-  // Whether there is such a disk or snapshot, fresh or claimed.
+  // Whether there is such a disk, snapshot or volume, fresh or claimed.
   bool has(const std::string& id) const;
   // Where it is, below the mount: "disks/<id>".
   std::string path_of(const std::string& id) const;
@@ -53,13 +54,14 @@ class DiskStore {
   Status limit(const std::string& id, std::uint64_t bytes);
   // What it holds, as its limit counts; half a minute old at most. Errors: ENOENT.
   Result<std::uint64_t> held_bytes(const std::string& id) const;
-  // Its files are out of reach at once; ENOENT is no error. sweep() gives their space back. Of a snapshot, too. Nobody
-  // holds the disk's lock, or whoever calls does.
+  // Its files are out of reach at once; ENOENT is no error. sweep() gives their space back. Of a snapshot or a volume,
+  // too. Nobody holds the disk's lock, or whoever calls does.
   Status remove(const std::string& id);
   // Everything fresh but what is used goes the same way.
   void remove_fresh(const std::function<bool(const std::string& id)>& is_used);
-  // The first claimed id behind `after` in their order; "" = there is no more. Of snapshots when `after` begins as
-  // theirs. What is listed is what was there when a listing began, with an `after` that is no id. Errors: of reading.
+  // The first claimed id behind `after` in their order; "" = there is no more. Of snapshots or volumes when `after`
+  // begins as theirs. What is listed is what was there when a listing began, with an `after` that is no id. Errors: of
+  // reading.
   Result<std::string> next(const std::string& after);
 
   // Starts copying `from`, as it is then, to `to`, which is fresh. With Replace::yes it takes the place of a disk `to`
@@ -101,6 +103,7 @@ class DiskStore {
   UniqueFd fresh_;
   UniqueFd disks_;
   UniqueFd snapshots_;
+  UniqueFd volumes_;
   UniqueFd moving_;
   UniqueFd trash_;
   std::vector<std::string> listed_;  // in order

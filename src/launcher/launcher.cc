@@ -172,6 +172,8 @@ void Launcher::serve_daemon() {
     handle_disk(*disk);
   } else if (const auto* copy = std::get_if<sandbox::CopyRequest>(&request)) {
     handle_copy(*copy);
+  } else if (const auto* volume = std::get_if<sandbox::VolumeRequest>(&request)) {
+    handle_volume(*volume);
   } else {
     answer({std::get<sandbox::UnknownRequest>(request).request, LauncherStep::validate, EINVAL, 0, 0});
   }
@@ -262,7 +264,7 @@ void Launcher::handle_changed(std::uint64_t serial) {
 // What was asked, if it makes sense, cut down to what is allowed.
 Result<sandbox::LaunchPlan> Launcher::check_policy(const sandbox::LaunchPlan& asked) const {
   LMSB_CHECK(sandbox::validate(asked));
-  if (asked.mount_count > 0 && !mounts_) return Error(ErrorCode::permission_denied, "mounts are off");
+  if (!mounts_ && sandbox::has_directories(asked)) return Error(ErrorCode::permission_denied, "mounts are off");
   const sandbox::LaunchPlan plan = within(policy_.caps, asked);
   LMSB_CHECK(sandbox::validate(plan));
   return plan;
@@ -425,18 +427,29 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
   }
   for (std::uint32_t i = 0; i < plan.mount_count; ++i) {
     const sandbox::PlanMount& wanted = plan.mounts[i];
-    const auto handed = mounts_->take(wanted.token);
-    if (!handed) return Error::from_errno(ENOENT, "no directory was handed over for this token");
-    LMSB_TRY(const UniqueFd mapping,
-             make_user_namespace(one_range(handed->uid, sandbox.id_base + guest_protocol::kCommandUid, 1),
-                                 one_range(handed->gid, sandbox.id_base + guest_protocol::kCommandGid, 1)));
-    LMSB_TRY(UniqueFd tree, tree_->clone_passed(handed->source.get(), wanted.read_only != 0, mapping.get()));
+    LMSB_TRY(UniqueFd tree, source_of(wanted, sandbox.id_base));
     add_mount(setup, fds.add(std::move(tree)), wanted.target.data(), true, wanted.read_only != 0);
   }
   const iovec part{&setup, sizeof setup};
   if (!send_message(channel, &part, 1, fds.numbers().data(), fds.numbers().size()))
     return Error::from_errno(errno, "send the setup");
   return {};
+}
+
+// A detached tree of a volume, or of what was handed over for a token.
+Result<UniqueFd> Launcher::source_of(const sandbox::PlanMount& mount, std::uint32_t id_base) {
+  const bool read_only = mount.read_only != 0;
+  if (mount.volume[0] != '\0') {
+    if (!store_ || !store_->has(mount.volume.data())) return Error::from_errno(ENOENT, "no such volume");
+    LMSB_TRY(const int mapping, mapping_of(image_userns_, {kImageRangeBase, id_base, kIdRange}));
+    return tree_->clone_volume(store_->path_of(mount.volume.data()), read_only, mapping);
+  }
+  const auto handed = mounts_->take(mount.token);
+  if (!handed) return Error::from_errno(ENOENT, "no directory was handed over for this token");
+  LMSB_TRY(const UniqueFd mapping,
+           make_user_namespace(one_range(handed->uid, id_base + guest_protocol::kCommandUid, 1),
+                               one_range(handed->gid, id_base + guest_protocol::kCommandGid, 1)));
+  return tree_->clone_passed(handed->source.get(), read_only, mapping.get());
 }
 
 Result<int> Launcher::mapping_of(std::map<std::uint32_t, UniqueFd>& made, const IdMap& map) {

@@ -96,6 +96,7 @@ class Launcher {
   void handle_limit(const sandbox::LimitRequest& request);
   void handle_disk(const sandbox::DiskRequest& request);
   void handle_copy(const sandbox::CopyRequest& request);
+  void handle_volume(const sandbox::VolumeRequest& request);
   bool begin_job(std::uint32_t request, std::string made, const std::function<Result<GuestProcess>()>& start);
   void handle_job(std::uint64_t job);
   void refuse(std::uint32_t request, sandbox::LauncherStep step, int error);
@@ -148,6 +149,7 @@ class Launcher {
   void tell_next(std::uint32_t request, const std::string& after);
   void tell_weight(std::uint32_t request, const std::string& id);
   void sweep();
+  Result<UniqueFd> source_of(const sandbox::PlanMount& mount, std::uint32_t id_base);
   static Result<int> mapping_of(std::map<std::uint32_t, UniqueFd>& made, const IdMap& map);
 
   Policy policy_;

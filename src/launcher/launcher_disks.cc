@@ -1,4 +1,5 @@
 // The launcher's part in the disks of kept sandboxes: the store, and who gets which.
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -9,7 +10,7 @@
 #include "launcher/helper_process.h"
 #include "launcher/launcher.h"
 #include "os/sys.h"
-#include "sandbox/snapshot_id.h"
+#include "sandbox/disk_id.h"
 
 namespace lmsb::launcher {
 
@@ -22,12 +23,13 @@ Error no_such_disk() { return Error::from_errno(ENOENT, "no such disk"); }
 
 using sandbox::is_disk_id;
 
-// A name that is a disk's or a snapshot's, or what the listing of them begins with.
+// A name of something in the store, or what a listing of it begins with.
 std::optional<std::string> name_of(const sandbox::DiskName& octets) {
   if (octets.back() != '\0') return std::nullopt;
   const std::string name = octets.data();
-  if (!name.empty() && name != sandbox::kSnapshotPrefix && !is_disk_id(name)) return std::nullopt;
-  return name;
+  if (name.empty() || name == sandbox::kSnapshotPrefix || name == sandbox::kVolumePrefix || is_disk_id(name))
+    return name;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -72,7 +74,8 @@ Status Launcher::settle_disk(const std::string& id) {
 
 // A guest that this launcher does not know of may have it.
 Status Launcher::free_disk(const std::string& id) {
-  if (!store_ || sandbox::is_snapshot_id(id) || !store_->has(id)) return store_ ? store_->remove(id) : Status();
+  if (!store_) return {};
+  if (!SandboxId::parse(id) || !store_->has(id)) return store_->remove(id);
   LMSB_TRY(const UniqueFd lock, store_->lock(id));
   return store_->remove(id);
 }
@@ -135,11 +138,23 @@ void Launcher::tell_next(std::uint32_t request, const std::string& after) {
   answer(found);
 }
 
+void Launcher::handle_volume(const sandbox::VolumeRequest& request) {
+  const std::uint32_t number = request.header.request;
+  const auto id = name_of(request.id);
+  if (!id || !sandbox::is_volume_id(*id) || request.bytes == 0) return refuse(number, LauncherStep::validate, EINVAL);
+  if (!store_) return refuse(number, LauncherStep::disk, ENOENT);
+  const std::uint64_t bytes = std::min(request.bytes, policy_.caps.disk_bytes);
+  const bool makes = request.header.operation == sandbox::LauncherOperation::make_volume;
+  if (makes && store_->has(*id)) return refuse(number, LauncherStep::disk, EEXIST);
+  const Status done = makes ? store_->make(*id, bytes) : store_->limit(*id, bytes);
+  done.ok() ? answer({number}) : refuse(number, LauncherStep::disk, done.error().sys_errno());
+}
+
 void Launcher::handle_copy(const sandbox::CopyRequest& request) {
   const std::uint32_t number = request.header.request;
   const auto from = name_of(request.from);
   const auto to = name_of(request.to);
-  if (!from || !to || !is_disk_id(*from) || !is_disk_id(*to) || *from == *to || request.replaces > 1)
+  if (!from || !to || !sandbox::is_copy_id(*from) || !sandbox::is_copy_id(*to) || *from == *to || request.replaces > 1)
     return refuse(number, LauncherStep::validate, EINVAL);
   if (live_ids_.contains(*to)) return refuse(number, LauncherStep::disk, EBUSY);
   if (request.replaces == 1 && store_ && !store_->lock(*to).ok()) return refuse(number, LauncherStep::disk, EBUSY);

@@ -215,9 +215,13 @@ Result<UniqueFd> PrivateTree::clone_image(const std::string& image, int image_us
 }
 
 Result<UniqueFd> PrivateTree::clone_disk(const std::string& path, int image_userns) const {
-  LMSB_TRY(UniqueFd disk, clone_tree(AT_FDCWD, "/store/" + path, false));
-  LMSB_CHECK(set_attributes(disk, kPlain, false, image_userns));
-  return disk;
+  return clone_volume(path, false, image_userns);
+}
+
+Result<UniqueFd> PrivateTree::clone_volume(const std::string& path, bool read_only, int image_userns) const {
+  LMSB_TRY(UniqueFd tree, clone_tree(AT_FDCWD, "/store/" + path, false));
+  LMSB_CHECK(set_attributes(tree, kPlain | (read_only ? sys::kMountRdonly : 0), false, image_userns));
+  return tree;
 }
 
 // The overlay's layers must stand in this namespace while it is mounted; afterwards only the overlay holds them.

@@ -34,6 +34,7 @@ class PrivateTree {
   // The stored image, read-only, and the disk of a kept sandbox: the layers of an overlay that its guest mounts.
   Result<UniqueFd> clone_image(const std::string& image, int image_userns) const;
   Result<UniqueFd> clone_disk(const std::string& path, int image_userns) const;  // DiskStore::path_of()
+  Result<UniqueFd> clone_volume(const std::string& path, bool read_only, int image_userns) const;  // the same
   // An overlay of the stored image under a fresh tmpfs; `image_userns` maps the image range to the sandbox's range.
   Result<UniqueFd> overlay(const sandbox::LaunchPlan& plan, int image_userns, std::uint32_t id_base) const;
   // A passed directory, read as belonging to the sandbox's user. It must be of the mount namespace that the launcher

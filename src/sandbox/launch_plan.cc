@@ -8,6 +8,7 @@
 
 #include "base/rel_path.h"
 #include "base/text.h"
+#include "sandbox/disk_id.h"
 #include "sandbox/seccomp_table.h"
 
 namespace lmsb::sandbox {
@@ -70,7 +71,17 @@ Result<PlanMount> plan_mount(const MountSpec& spec) {
   LMSB_CHECK(copy_text(mount.target, target, "mount target"));
   mount.read_only = spec.read_only ? 1 : 0;
   mount.token = spec.token;
+  if (!spec.volume.empty()) LMSB_CHECK(copy_text(mount.volume, spec.volume, "id of a volume"));
   return mount;
+}
+
+std::string mount_line(const PlanMount& mount) {
+  const char* access = mount.read_only != 0 ? "read-only" : "read-write";
+  if (mount.volume[0] != '\0')
+    return fmt::format("mount /{} {},nosuid,nodev (volume {}, ids mapped)", mount.target.data(), access,
+                       mount.volume.data());
+  return fmt::format("mount /{} {},nosuid,nodev (of its caller -> {}:{})", mount.target.data(), access,
+                     guest_protocol::kCommandUid, guest_protocol::kCommandGid);
 }
 
 Status check_limits(const LaunchPlan& p) {
@@ -106,8 +117,12 @@ Result<LaunchPlan> plan(const SandboxSpec& spec) {
   p.processes = spec.limits.processes;
   if (spec.mounts.size() > kMaxPlanMounts) return out_of_bounds("the number of mounts", "at most 8");
   for (const MountSpec& mount : spec.mounts) {
-    LMSB_TRY(p.mounts[p.mount_count], plan_mount(mount));
-    ++p.mount_count;
+    LMSB_TRY(const PlanMount planned, plan_mount(mount));
+    const auto end = p.mounts.begin() + p.mount_count;
+    if (std::any_of(p.mounts.begin(), end, [&](const PlanMount& other) { return other.target == planned.target; }))
+      return Error(ErrorCode::invalid_argument, "mount target " + quoted(mount.target) + " is there twice")
+          .with_slug("invalid_mount_target");
+    p.mounts[p.mount_count++] = planned;
   }
   LMSB_CHECK(validate(p));
   return p;
@@ -130,8 +145,15 @@ Status validate(const LaunchPlan& p) {
     const PlanMount& mount = p.mounts[i];
     if (!is_terminated(mount.target) || !is_target(mount.target.data()) || is_reserved(mount.target.data()))
       return bad("malformed mount target");
+    if (!is_terminated(mount.volume) || (mount.volume[0] != '\0' && !is_volume_id(mount.volume.data())))
+      return bad("malformed id of a volume");
   }
   return check_limits(p);
+}
+
+bool has_directories(const LaunchPlan& p) {
+  const auto end = p.mounts.begin() + std::min<std::size_t>(p.mount_count, kMaxPlanMounts);
+  return std::any_of(p.mounts.begin(), end, [](const PlanMount& mount) { return mount.volume[0] == '\0'; });
 }
 
 std::string to_text(const LaunchPlan& p) {
@@ -159,9 +181,7 @@ std::string to_text(const LaunchPlan& p) {
                            p.image.data(), p.root_bytes, p.root_inodes));
   if (p.root == RootKind::host_tree)
     line("mount /usr of the machine read-only,nosuid,nodev (root's id mapped, others nobody's)");
-  for (std::uint32_t i = 0; i < p.mount_count; ++i)
-    line(fmt::format("mount /{} {},nosuid,nodev (of its caller -> {}:{})", p.mounts[i].target.data(),
-                     p.mounts[i].read_only != 0 ? "read-only" : "read-write", kCommandUid, kCommandGid));
+  for (std::uint32_t i = 0; i < p.mount_count; ++i) line(mount_line(p.mounts[i]));
   line("mount /run/lm-sandbox read-only,nosuid,nodev,noexec");
   line("mount /proc nosuid,nodev,noexec,hidepid=invisible");
   line("mount /dev read-only,nosuid,noexec");

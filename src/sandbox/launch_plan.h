@@ -21,12 +21,14 @@ enum class Lifetime : std::uint32_t {
   kept,      // until deleted
 };
 
-// A directory of the machine that appears inside. The plan only names what its caller handed to the launcher
-// (mount_token.h); files in it belong to that caller outside and to the sandbox's user inside.
+// What appears inside beside the image: a volume of the store, or a directory of the machine. Of the latter the plan
+// only names what its caller handed to the launcher (mount_token.h); files in it belong to that caller outside and to
+// the sandbox's user inside. A volume's files have the owners that sandboxes gave them.
 struct MountSpec {
   std::string target;  // absolute, inside
   bool read_only = false;
-  MountToken token;
+  MountToken token;    // of a directory
+  std::string volume;  // the id of one; "" = it is a directory
 };
 
 // What was asked, validated: values only.
@@ -39,12 +41,16 @@ struct SandboxSpec {
   guest_protocol::Disk disk = guest_protocol::Disk::none;  // of a kept one
 };
 
-constexpr std::uint32_t kPlanVersion = 2;
+constexpr std::uint32_t kPlanVersion = 3;
 constexpr std::size_t kMaxPlanMounts = 8;
+
+// An id of what the store has (disk_id.h), or of what a listing of it begins with.
+using DiskName = std::array<char, 32>;
 
 struct PlanMount {
   std::uint32_t read_only = 0;
   MountToken token;
+  DiskName volume{};               // empty: it is a directory
   std::array<char, 512> target{};  // below /, no leading slash
 };
 
@@ -74,11 +80,14 @@ struct WritableLayer {
 };
 WritableLayer writable_layer(std::uint64_t disk_bytes, std::uint64_t memory_bytes);
 
-// Pure. Fails when a value of the spec is out of bounds (the message names it).
+// Pure. Fails when a value of the spec is out of bounds (the message names it), or two targets are the same.
 Result<LaunchPlan> plan(const SandboxSpec& spec);
 
 // Whether the values of a plan are in bounds and well-formed, wherever it came from. The launcher asks before it acts.
 Status validate(const LaunchPlan& plan);
+
+// Whether it names directories of the machine.
+bool has_directories(const LaunchPlan& plan);
 
 // The plan and everything that follows from its profile, one fact a line, in the order of the launch. Golden tests
 // hold it; `run --dry-run` prints it.

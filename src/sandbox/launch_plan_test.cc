@@ -32,7 +32,7 @@ TEST(LaunchPlan, OfImageHostIsTheGoldenOne) { expect_golden("launch_plan_host", 
 TEST(LaunchPlan, OfAStoredImageWithAMountIsTheGoldenOne) {
   auto spec = example("base");
   spec.lifetime = Lifetime::kept;
-  spec.mounts.push_back({"/data", true, {}});
+  spec.mounts.push_back({"/data", true, {}, ""});
   expect_golden("launch_plan_image", to_text(*plan(spec)));
 }
 
@@ -69,9 +69,34 @@ TEST(LaunchPlan, RefusesMountsOverWhatTheSandboxStandsOn) {
   for (const char* target : {"/", "", "relative", "/../x", "/proc", "/proc/1", "/dev/shm", "/usr/bin", "/etc/passwd",
                              "/run", "/run/lm-sandbox/x", "/a/./b", "/a\nb"}) {
     auto spec = example("host");
-    spec.mounts.push_back({target, false, {}});
+    spec.mounts.push_back({target, false, {}, ""});
     EXPECT_FALSE(plan(spec).ok()) << target;
   }
+}
+
+TEST(LaunchPlan, MountsVolumesByTheirIds) {
+  auto spec = example("base");
+  spec.mounts.push_back({"/data", true, {}, "vol_aaaaaaaaaaaaaaaaaaaa"});
+  const auto planned = plan(spec);
+  ASSERT_TRUE(planned.ok());
+  EXPECT_FALSE(has_directories(*planned));
+  EXPECT_THAT(to_text(*planned),
+              testing::HasSubstr("mount /data read-only,nosuid,nodev (volume vol_aaaaaaaaaaaaaaaaaaaa, ids mapped)"));
+  spec.mounts.push_back({"/dir", false, {}, ""});
+  EXPECT_TRUE(has_directories(*plan(spec)));
+  for (const char* volume : {"vol_", "../../etc", "aaaaaaaaaaaaaaaaaaaa", "snp_aaaaaaaaaaaaaaaaaaaa",
+                             "vol_aaaaaaaaaaaaaaaaaaaa/x", "vol_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}) {
+    spec.mounts.back().volume = volume;
+    EXPECT_FALSE(plan(spec).ok()) << volume;
+  }
+}
+
+TEST(LaunchPlan, RefusesTwoMountsInOnePlace) {
+  auto spec = example("base");
+  spec.mounts.push_back({"/data", true, {}, ""});
+  spec.mounts.push_back({"/data/", false, {}, "vol_aaaaaaaaaaaaaaaaaaaa"});
+  ASSERT_FALSE(plan(spec).ok());
+  EXPECT_EQ(plan(spec).error().slug(), "invalid_mount_target");
 }
 
 TEST(LaunchPlan, IsRefusedWhenItWasTamperedWith) {
@@ -93,6 +118,9 @@ TEST(LaunchPlan, IsRefusedWhenItWasTamperedWith) {
   EXPECT_TRUE(is_refused([](LaunchPlan& p) { std::strcpy(p.image.data(), ".hidden"); }));
   EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.mount_count = 1, std::strcpy(p.mounts[0].target.data(), "a\x1b[2J"); }));
   EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.mount_count = 99; }));
+  EXPECT_TRUE(is_refused([](LaunchPlan& p) {
+    p.mount_count = 1, std::strcpy(p.mounts[0].target.data(), "a"), p.mounts[0].volume.fill('a');
+  }));
   EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.root_bytes = p.memory_bytes + 1; }));
   EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.root_bytes = 0; }));
   EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.root_inodes = 0; }));

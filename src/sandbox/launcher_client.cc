@@ -32,7 +32,7 @@ Error launch_error(const LauncherAnswer& answer) {
   if (answer.failed_step == LauncherStep::lease)
     return Error(ErrorCode::resource_exhausted, step + ": no free id range").with_slug("too_many_sandboxes");
   if (answer.failed_step == LauncherStep::disk && (answer.error == ENOSPC || answer.error == EDQUOT))
-    return Error(ErrorCode::resource_exhausted, "there is no room for the disk of another sandbox")
+    return Error(ErrorCode::resource_exhausted, "there is no room for another disk")
         .with_slug("store_full")
         .with_hint("delete sandboxes, or make room on the file system of the data directory");
   if (answer.failed_step == LauncherStep::disk && answer.error == EBUSY)
@@ -156,6 +156,23 @@ Result<std::uint32_t> LauncherClient::send_copy(const std::string& from, const s
 }
 
 Result<std::uint32_t> LauncherClient::send_sync() { return send_disk(LauncherOperation::sync_disks, ""); }
+
+Result<std::uint32_t> LauncherClient::send_volume(LauncherOperation operation, const std::string& id, Bytes size) {
+  LMSB_CHECK(check_room());
+  VolumeRequest request{{operation, next_request_++}};
+  LMSB_CHECK(set_name(request.id, id));
+  request.bytes = size.count();
+  LMSB_CHECK(send(&request, sizeof request));
+  return request.header.request;
+}
+
+Result<std::uint32_t> LauncherClient::send_make_volume(const std::string& id, Bytes size) {
+  return send_volume(LauncherOperation::make_volume, id, size);
+}
+
+Result<std::uint32_t> LauncherClient::send_limit_volume(const std::string& id, Bytes size) {
+  return send_volume(LauncherOperation::limit_volume, id, size);
+}
 
 Result<std::uint32_t> LauncherClient::send_limits(std::uint64_t serial, const Limits& limits) {
   LMSB_CHECK(check_room());

@@ -49,10 +49,10 @@ class LauncherClient {
   // The same for a destroy, which is never refused: each sandbox has one at most.
   enum class Disk : std::uint8_t { remove, keep };
   Result<std::uint32_t> send_destroy(std::uint64_t serial, Disk disk);
-  // The same for a snapshot, or the disk of a sandbox that does not run; it is no error when there is none.
+  // The same for a snapshot, a volume, or the disk of a sandbox that does not run; it is no error when there is none.
   Result<std::uint32_t> send_remove_disk(const std::string& id);
-  // The same for the id of the first disk behind `after`, in their order: of snapshots when `after` begins as theirs.
-  // A listing begins with "", or with their prefix alone (sandbox/snapshot_id.h).
+  // The same for the id of the first disk behind `after`, in their order: of snapshots or volumes when `after` begins
+  // as theirs. A listing begins with "", or with their prefix alone (sandbox/disk_id.h).
   Result<std::uint32_t> send_next_disk(const std::string& after);
   // The same for what was made by a launch with Disk::fresh, or by a copy: until then the next start removes it.
   Result<std::uint32_t> send_claim_disk(const std::string& id);
@@ -66,6 +66,9 @@ class LauncherClient {
   Result<std::uint32_t> send_weigh_disk(const std::string& id);
   // The same for a copy of a disk or snapshot; a copy of that name must not be there, or, with `replaces`, not be used.
   Result<std::uint32_t> send_copy(const std::string& from, const std::string& to, bool replaces);
+  // The same for an empty volume, fresh as what a launch makes, and for what one may hold.
+  Result<std::uint32_t> send_make_volume(const std::string& id, Bytes size);
+  Result<std::uint32_t> send_limit_volume(const std::string& id, Bytes size);
   // The same for what was written to any disk: it is there when the answer comes.
   Result<std::uint32_t> send_sync();
   // The same for the first behind `after` of the sandboxes that an earlier launcher has left, and for having one of
@@ -89,6 +92,7 @@ class LauncherClient {
  private:
   static constexpr std::size_t kMaxUnsent = 1024;
   Result<std::uint32_t> send_disk(LauncherOperation operation, const std::string& id);
+  Result<std::uint32_t> send_volume(LauncherOperation operation, const std::string& id, Bytes size);
   Status send(const void* message, std::size_t size);
   Status check_room() const;
 

@@ -10,20 +10,23 @@
 namespace lmsb::sandbox {
 
 enum class LauncherOperation : std::uint32_t {
-  launch = 1,       // LaunchRequest
-  destroy = 2,      // DestroyRequest: kill everything, give everything back; answered when it is gone
-  limit = 3,        // LimitRequest: other limits for a kept sandbox; EBUSY when it uses more memory than that
-  remove_disk = 4,  // DiskRequest: a snapshot, or the disk of a sandbox that does not run; EBUSY of one in use
-  next_disk = 5,    // DiskRequest: the id of the first disk behind that one; "" in the answer: there is none
+  launch = 1,   // LaunchRequest
+  destroy = 2,  // DestroyRequest: kill everything, give everything back; answered when it is gone
+  limit = 3,    // LimitRequest: other limits for a kept sandbox; EBUSY when it uses more memory than that
+  remove_disk =
+      4,          // DiskRequest: a snapshot, a volume, or the disk of a sandbox that does not run; EBUSY of one in use
+  next_disk = 5,  // DiskRequest: the id of the first disk behind that one; "" in the answer: there is none
   settle_disk = 6,  // DiskRequest: the sandbox stands, and its guest needs no more room on a disk that may be full
   copy_disk = 7,    // CopyRequest: answered when the copy is whole
   sync_disks = 8,   // DiskRequest without an id: answered when what was written is on the disk
   claim_disk = 9,   // DiskRequest: what was made fresh, by a launch or a copy, stays; ENOENT: nothing fresh has that id
-  sweep_disks = 10,  // DiskRequest without an id: what is fresh and belongs to no live sandbox goes
-  weigh_disk = 11,   // DiskRequest: what it holds, in the answer's `serial`
-  next_left = 12,    // DiskRequest: as next_disk, of sandboxes that run and that an earlier launcher has left
-  take_up = 13,      // DiskRequest: one of those, answered as its launch would be; ENOENT: there is none of that id
-  next_stray = 14,   // DiskRequest: as next_disk, of cgroups that belong to nothing that the launcher has
+  sweep_disks = 10,   // DiskRequest without an id: what is fresh and belongs to no live sandbox goes
+  weigh_disk = 11,    // DiskRequest: what it holds, in the answer's `serial`
+  next_left = 12,     // DiskRequest: as next_disk, of sandboxes that run and that an earlier launcher has left
+  take_up = 13,       // DiskRequest: one of those, answered as its launch would be; ENOENT: there is none of that id
+  next_stray = 14,    // DiskRequest: as next_disk, of cgroups that belong to nothing that the launcher has
+  make_volume = 15,   // VolumeRequest: an empty one, fresh as what a launch makes
+  limit_volume = 16,  // VolumeRequest: what it may hold from now on; what it holds already stays
 };
 
 struct LauncherHeader {
@@ -43,9 +46,7 @@ struct DestroyRequest {
   std::uint32_t unused = 0;
 };
 
-// An id of a sandbox or of a snapshot. For listing also "" and the prefix of snapshots alone, before the first of each.
-using DiskName = std::array<char, 32>;
-
+// For listing also "", or the prefix of snapshots or volumes alone, before the first of each.
 struct DiskRequest {
   LauncherHeader header;
   DiskName id{};
@@ -60,6 +61,12 @@ struct CopyRequest {
   DiskName to{};               // nothing is there yet, or, with replaces, a disk that nobody uses
   std::uint32_t replaces = 0;  // 1: in its place
   std::uint32_t unused = 0;
+};
+
+struct VolumeRequest {
+  LauncherHeader header;
+  DiskName id{};
+  std::uint64_t bytes = 0;  // above the cap of a disk: cut down to that
 };
 
 // Changes of limits at a time, of all sandboxes: each may keep a processor busy. More are answered with EAGAIN.

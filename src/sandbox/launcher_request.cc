@@ -24,6 +24,9 @@ LauncherRequest parse_launcher_request(const void* message, ssize_t size) {
     return destroy;
   if (LimitRequest limit; header.operation == LauncherOperation::limit && read_as(limit, message, size)) return limit;
   if (CopyRequest copy; header.operation == LauncherOperation::copy_disk && read_as(copy, message, size)) return copy;
+  const bool is_of_volumes =
+      header.operation == LauncherOperation::make_volume || header.operation == LauncherOperation::limit_volume;
+  if (VolumeRequest volume; is_of_volumes && read_as(volume, message, size)) return volume;
   const bool is_of_disks = header.operation >= LauncherOperation::remove_disk &&
                            header.operation <= LauncherOperation::next_stray &&
                            header.operation != LauncherOperation::copy_disk;

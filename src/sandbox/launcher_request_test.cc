@@ -40,7 +40,7 @@ TEST(LauncherRequest, AboutOneSandboxOrDiskIsOneOfTen) {
     const DiskRequest request{{operation, 5}};
     EXPECT_TRUE(std::holds_alternative<DiskRequest>(parse_launcher_request(&request, sizeof request)));
   }
-  const DiskRequest other{{LauncherOperation{15}, 5}};
+  const DiskRequest other{{LauncherOperation{99}, 5}};
   EXPECT_EQ(number_of_unknown(parse_launcher_request(&other, sizeof other)), 5U);
 }
 
@@ -49,6 +49,15 @@ TEST(LauncherRequest, ACopyHasASizeOfItsOwn) {
   EXPECT_TRUE(std::holds_alternative<CopyRequest>(parse_launcher_request(&copy, sizeof copy)));
   const DiskRequest other{{LauncherOperation::copy_disk, 5}};
   EXPECT_EQ(number_of_unknown(parse_launcher_request(&other, sizeof other)), 5U);
+}
+
+TEST(LauncherRequest, OfAVolumeHasASizeOfItsOwn) {
+  for (const LauncherOperation operation : {LauncherOperation::make_volume, LauncherOperation::limit_volume}) {
+    const VolumeRequest volume{{operation, 5}};
+    EXPECT_TRUE(std::holds_alternative<VolumeRequest>(parse_launcher_request(&volume, sizeof volume)));
+    const DiskRequest other{{operation, 5}};
+    EXPECT_EQ(number_of_unknown(parse_launcher_request(&other, sizeof other)), 5U);
+  }
 }
 
 TEST(LauncherRequest, OfNoSizeHasNoNumber) {

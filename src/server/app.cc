@@ -23,6 +23,7 @@ RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAns
   add_sandbox_routes(table, control, answers);
   add_lifecycle_routes(table, control);
   add_snapshot_routes(table, control, answers);
+  add_volume_routes(table, control, answers);
   add_event_routes(table, control);
   add_exec_routes(table, control);
   add_process_routes(table, control);

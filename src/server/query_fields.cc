@@ -37,4 +37,19 @@ Result<bool> flag_of(const Query& query, const std::string& name, bool fallback)
   return invalid_query(name + " must be true or false");
 }
 
+Result<Labels> parse_labels(std::string_view text) {
+  Labels labels;
+  while (!text.empty()) {
+    const std::string_view one = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(one.size() + 1, text.size()));
+    const std::size_t equals = one.find('=');
+    if (equals == 0 || equals == std::string_view::npos) {
+      return Error(ErrorCode::invalid_argument, "label must be key=value, several with commas between")
+          .with_slug("invalid_request");
+    }
+    labels[std::string(one.substr(0, equals))] = std::string(one.substr(equals + 1));
+  }
+  return labels;
+}
+
 }  // namespace lmsb::server

@@ -17,6 +17,9 @@ Error invalid_query(std::string message);
 Status check_names(const Query& query, std::initializer_list<std::string_view> known);
 // A whole number; `fallback` where the field is absent.
 Result<std::uint64_t> number_of(const Query& query, const std::string& name, std::uint64_t fallback, std::uint64_t max);
+using Labels = std::map<std::string, std::string>;
+// "a=1,b=2"
+Result<Labels> parse_labels(std::string_view text);
 // true, false, 1 or 0.
 Result<bool> flag_of(const Query& query, const std::string& name, bool fallback);
 

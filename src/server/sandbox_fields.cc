@@ -21,6 +21,12 @@ void read_at_limit(json::ObjectReader& reader, std::string_view name, std::optio
   if (!out) reader.refuse(name, "must be delete, pause or stop");
 }
 
+void write_mounted(json::Writer& out, const control::MountedVolume& volume) {
+  out.begin_object().key("volume").string(volume.id);
+  string_or_null(out.key("name"), volume.name);
+  out.key("target").string(volume.target).key("read_only").boolean(volume.read_only).end_object();
+}
+
 }  // namespace
 
 void write_sandbox(json::Writer& out, const control::SandboxInfo& info) {
@@ -36,6 +42,9 @@ void write_sandbox(json::Writer& out, const control::SandboxInfo& info) {
   for (const auto& [key, value] : info.labels) out.key(key).string(value);
   out.end_object();
   write_limits(out.key("limits"), info.limits);
+  out.key("volumes").begin_array();
+  for (const control::MountedVolume& volume : info.volumes) write_mounted(out, volume);
+  out.end_array();
   out.key("egress").begin_object().key("mode").string(info.egress_mode);
   out.key("allow").begin_array().end_array().end_object();
   out.key("profile").string(info.profile);

@@ -11,6 +11,7 @@
 #include "server/test_ports.h"
 #include "server/test_processes.h"
 #include "server/test_snapshots.h"
+#include "server/test_volumes.h"
 
 namespace lmsb::server {
 
@@ -144,7 +145,9 @@ class FakeControl final : public control::Control {
   control::PortService& ports() override { return fake_ports; }
   control::SnapshotService& snapshots() override { return fake_snapshots; }
   FakeSnapshots fake_snapshots;
-  Result<std::string> plan_text(const control::OneShot& request) override {
+  control::VolumeService& volumes() override { return fake_volumes; }
+  FakeVolumes fake_volumes;
+  Result<std::string> plan_text(const control::Principal&, const control::OneShot& request) override {
     one_shot = request;
     return std::string("the plan\n");
   }

@@ -60,6 +60,22 @@ bool is_path(std::string_view path) {
   return !path.empty() && path.size() <= kMaxPath && path.find('\0') == std::string_view::npos;
 }
 
+// A list of objects, each read by `read`; what it did not ask for is refused.
+void read_objects(json::ObjectReader& reader, std::string_view name,
+                  const std::function<void(json::ObjectReader&)>& read) {
+  const auto list = reader.raw(name);
+  if (!list) return;
+  if (list->kind() != json::Kind::array) return reader.refuse(name, "must be a list", "list_type");
+  std::int64_t index = 0;
+  for (const json::Value& item : list->items()) {
+    json::Location at = reader.at(name);
+    at.emplace_back(index++);
+    json::ObjectReader fields(item, reader.faults(), std::move(at));
+    read(fields);
+    fields.refuse_others();
+  }
+}
+
 }  // namespace
 
 void read_command(json::ObjectReader& reader, control::Command& out, NoTimeout no_timeout) {
@@ -124,22 +140,36 @@ void read_limits(json::ObjectReader& reader, control::LimitChanges& out) {
   reader.object("limits", [&out](json::ObjectReader& fields) { read_limit_fields(fields, out); });
 }
 
+void read_label_changes(json::ObjectReader& reader, std::map<std::string, std::optional<std::string>>& out) {
+  const auto labels = reader.raw("labels");
+  if (!labels) return;
+  if (labels->kind() != json::Kind::object) return reader.refuse("labels", "must be an object", "dict_type");
+  for (const auto& [name, value] : labels->members()) {
+    const auto text = value.string();
+    if (!text && value.kind() != json::Kind::null)
+      return reader.refuse("labels", "values are strings, or null to take one away", "string_type");
+    out[std::string(name)] = text ? std::optional<std::string>(*text) : std::nullopt;
+  }
+}
+
 void read_mounts(json::ObjectReader& reader, std::vector<control::MountRequest>& out) {
-  const auto list = reader.raw("mounts");
-  if (!list) return;
-  if (list->kind() != json::Kind::array) return reader.refuse("mounts", "must be a list", "list_type");
-  std::int64_t index = 0;
-  for (const json::Value& item : list->items()) {
-    json::Location at = reader.at("mounts");
-    at.emplace_back(index++);
+  read_objects(reader, "mounts", [&out](json::ObjectReader& fields) {
     control::MountRequest mount;
-    json::ObjectReader fields(item, reader.faults(), std::move(at));
     fields.string("token", mount.token, json::Need::required);
     fields.string("target", mount.target, json::Need::required);
     fields.boolean("read_only", mount.read_only);
-    fields.refuse_others();
     out.push_back(std::move(mount));
-  }
+  });
+}
+
+void read_volumes(json::ObjectReader& reader, std::vector<control::VolumeRequest>& out) {
+  read_objects(reader, "volumes", [&out](json::ObjectReader& fields) {
+    control::VolumeRequest volume;
+    fields.string("volume", volume.volume, json::Need::required);
+    fields.string("target", volume.target, json::Need::required);
+    fields.boolean("read_only", volume.read_only);
+    out.push_back(std::move(volume));
+  });
 }
 
 void read_files(json::ObjectReader& reader, std::vector<control::File>& out) {

@@ -2,6 +2,7 @@
 // Fields that several /v1 requests share, read into control's requests. Types and forms are checked here, what is
 // allowed is decided in control. Everything wrong becomes a fault of the reader's list.
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,6 +30,10 @@ void refuse_for_now(json::ObjectReader& reader, std::string_view name, std::stri
 // `limits`; what is left out stays as it is in `out`. Whether the field was there.
 bool read_limits(json::ObjectReader& reader, control::Limits& out);
 void read_limits(json::ObjectReader& reader, control::LimitChanges& out);
+// `labels`: {"name": "value"}; null takes one away (RFC 7396).
+void read_label_changes(json::ObjectReader& reader, std::map<std::string, std::optional<std::string>>& out);
+// `volumes`: [{"volume","target","read_only"}].
+void read_volumes(json::ObjectReader& reader, std::vector<control::VolumeRequest>& out);
 // `mounts`: [{"token","target","read_only"}].
 void read_mounts(json::ObjectReader& reader, std::vector<control::MountRequest>& out);
 // `files`: {path: text or {"base64"}}.

@@ -12,7 +12,8 @@ io::Task<http::Response> show(Control& control, Call call) {
   json::Writer out;
   out.begin_object().key("agrees").boolean(report.findings.empty());
   out.key("sandboxes").unsigned_integer(report.sandboxes).key("disks").unsigned_integer(report.disks);
-  out.key("snapshots").unsigned_integer(report.snapshots).key("findings").begin_array();
+  out.key("snapshots").unsigned_integer(report.snapshots);
+  out.key("volumes").unsigned_integer(report.volumes).key("findings").begin_array();
   for (const control::LedgerFinding& finding : report.findings) {
     out.begin_object().key("kind").string(finding.kind).key("id").string(finding.id);
     out.key("what").string(finding.what).end_object();

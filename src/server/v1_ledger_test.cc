@@ -10,10 +10,10 @@ TEST(LedgerRoutes, SayWhetherAllAgree) {
   fixture.control.ledger_report.sandboxes = 3;
   fixture.control.ledger_report.disks = 2;
   EXPECT_EQ(fixture.send("GET", "/v1/ledger", "").body,
-            R"({"agrees":true,"sandboxes":3,"disks":2,"snapshots":0,"findings":[]})");
+            R"({"agrees":true,"sandboxes":3,"disks":2,"snapshots":0,"volumes":0,"findings":[]})");
   fixture.control.ledger_report.findings = {{"cgroup", "aaaaaaaaaaaaaaaaaaaa", "no sandbox has it"}};
   EXPECT_EQ(fixture.send("GET", "/v1/ledger", "").body,
-            R"({"agrees":false,"sandboxes":3,"disks":2,"snapshots":0,"findings":[)"
+            R"({"agrees":false,"sandboxes":3,"disks":2,"snapshots":0,"volumes":0,"findings":[)"
             R"({"kind":"cgroup","id":"aaaaaaaaaaaaaaaaaaaa","what":"no sandbox has it"}]})");
 }
 

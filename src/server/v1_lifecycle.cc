@@ -11,23 +11,10 @@ namespace {
 
 using control::Control;
 
-// {"name": "value"}; null takes one away (RFC 7396).
-void read_label_changes(json::ObjectReader& reader, control::UpdateSandbox& out) {
-  const auto labels = reader.raw("labels");
-  if (!labels) return;
-  if (labels->kind() != json::Kind::object) return reader.refuse("labels", "must be an object", "dict_type");
-  for (const auto& [name, value] : labels->members()) {
-    const auto text = value.string();
-    if (!text && value.kind() != json::Kind::null)
-      return reader.refuse("labels", "values are strings, or null to take one away", "string_type");
-    out.labels[std::string(name)] = text ? std::optional<std::string>(*text) : std::nullopt;
-  }
-}
-
 io::Task<http::Response> update(Control& control, Call call) {
   control::UpdateSandbox changes;
   auto refusal = read_body(call.request.body, [&changes](json::ObjectReader& reader) {
-    read_label_changes(reader, changes);
+    read_label_changes(reader, changes.labels);
     read_life(reader, changes.life);
     read_limits(reader, changes.limits);
     refuse_for_now(reader, "egress", "sandboxes have no network today");

@@ -14,6 +14,8 @@ void add_sandbox_routes(RouteTable& table, control::Control& control, Idempotent
 void add_lifecycle_routes(RouteTable& table, control::Control& control);
 // v1_snapshots.cc
 void add_snapshot_routes(RouteTable& table, control::Control& control, IdempotentAnswers& answers);
+// v1_volumes.cc
+void add_volume_routes(RouteTable& table, control::Control& control, IdempotentAnswers& answers);
 void add_event_routes(RouteTable& table, control::Control& control);    // v1_events.cc: GET /v1/events
 void add_exec_routes(RouteTable& table, control::Control& control);     // v1_exec.cc: POST /v1/sandboxes/{id}/exec
 void add_process_routes(RouteTable& table, control::Control& control);  // v1_processes.cc

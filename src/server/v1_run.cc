@@ -23,6 +23,7 @@ void read_run(json::ObjectReader& reader, RunRequest& out) {
   read_limits(reader, out.one_shot.limits);
   read_runtime_and_egress(reader);
   read_mounts(reader, out.one_shot.mounts);
+  read_volumes(reader, out.one_shot.volumes);
   read_files(reader, out.one_shot.files);
   reader.strings("collect", out.one_shot.collect);
   reader.boolean("dry_run", out.dry_run);
@@ -68,7 +69,7 @@ io::Task<http::Response> run_once(Control& control, Call call) {
   if (refusal) co_return *std::move(refusal);
   call.request.body.clear();
   if (request.dry_run) {
-    LMSB_CO_TRY(const std::string plan, control.plan_text(request.one_shot));
+    LMSB_CO_TRY(const std::string plan, control.plan_text(call.who, request.one_shot));
     co_return plan_answer(plan);
   }
   if (format != AnswerFormat::json) {

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "server/once.h"
+#include "server/query_fields.h"
 #include "server/sandbox_fields.h"
 #include "server/v1_fields.h"
 #include "server/v1_routes.h"
@@ -12,7 +13,6 @@ namespace {
 
 using control::Control;
 using control::SandboxState;
-using Labels = std::map<std::string, std::string>;
 
 constexpr std::size_t kDefaultPage = 100;
 constexpr std::size_t kMaxPage = 1000;
@@ -28,6 +28,7 @@ void read_create(json::ObjectReader& reader, control::CreateSandbox& out) {
   read_runtime_and_egress(reader);
   read_limits(reader, out.limits);
   read_mounts(reader, out.mounts);
+  read_volumes(reader, out.volumes);
   read_life(reader, out.life);
 }
 
@@ -63,22 +64,6 @@ Result<std::size_t> parse_limit(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
   if (error == std::errc() && end == text.data() + text.size() && limit >= 1 && limit <= kMaxPage) return limit;
   return Error(ErrorCode::invalid_argument, "limit must be a whole number from 1 to 1000").with_slug("invalid_request");
-}
-
-// "a=1,b=2"
-Result<Labels> parse_labels(std::string_view text) {
-  Labels labels;
-  while (!text.empty()) {
-    const std::string_view one = text.substr(0, text.find(','));
-    text.remove_prefix(std::min(one.size() + 1, text.size()));
-    const std::size_t equals = one.find('=');
-    if (equals == 0 || equals == std::string_view::npos) {
-      return Error(ErrorCode::invalid_argument, "label must be key=value, several with commas between")
-          .with_slug("invalid_request");
-    }
-    labels[std::string(one.substr(0, equals))] = std::string(one.substr(equals + 1));
-  }
-  return labels;
 }
 
 Result<ListQuery> parse_query(const std::map<std::string, std::string>& query) {

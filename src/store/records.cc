@@ -22,7 +22,12 @@ constexpr std::array kMigrations = {
     " processes INTEGER NOT NULL) WITHOUT ROWID;",
     // 3: sandboxes run on
     "ALTER TABLE sandboxes ADD COLUMN state TEXT NOT NULL DEFAULT 'stopped';"
-    "ALTER TABLE sandboxes ADD COLUMN processes_at_start INTEGER NOT NULL DEFAULT 0;"};
+    "ALTER TABLE sandboxes ADD COLUMN processes_at_start INTEGER NOT NULL DEFAULT 0;",
+    // 4: volumes
+    "CREATE TABLE volumes ("
+    " id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, created_at TEXT NOT NULL, labels BLOB NOT NULL,"
+    " size_bytes INTEGER NOT NULL) WITHOUT ROWID;"
+    "ALTER TABLE sandboxes ADD COLUMN volumes BLOB NOT NULL DEFAULT x'';"};
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 #include "store/database.h"
 #include "store/sandbox_table.h"
 #include "store/snapshot_table.h"
+#include "store/volume_table.h"
 
 namespace lmsb::store {
 
@@ -21,13 +22,16 @@ class Records {
   bool is_new() const { return database_.is_new(); }
   SandboxTable& sandboxes() { return sandboxes_; }
   SnapshotTable& snapshots() { return snapshots_; }
+  VolumeTable& volumes() { return volumes_; }
 
  private:
-  explicit Records(Database database) : database_(std::move(database)), sandboxes_(database_), snapshots_(database_) {}
+  explicit Records(Database database)
+      : database_(std::move(database)), sandboxes_(database_), snapshots_(database_), volumes_(database_) {}
 
   Database database_;
   SandboxTable sandboxes_;
   SnapshotTable snapshots_;
+  VolumeTable volumes_;
 };
 
 }  // namespace lmsb::store

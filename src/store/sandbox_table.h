@@ -35,6 +35,8 @@ struct SandboxRow {
   bool is_removed = false;                 // its removal has begun: what is left of it is to go
   std::string state = "stopped";           // that it was last in
   std::uint32_t processes_at_start = 0;    // their limit when it was last started
+  std::map<std::string, std::string>
+      volumes;  // by where they are inside: their ids, and ":ro" behind those not written
 };
 
 class SandboxTable {

@@ -61,6 +61,14 @@ def limits(value: LimitsLike | None) -> dict[str, Any] | None:
     return given(**(asdict(value) if isinstance(value, Limits) else value))
 
 
+def volumes(places: Mapping[str, str] | None) -> list[dict[str, Any]] | None:
+    """{path inside: id or name of a volume, ":ro" behind one that is only to be read}."""
+    if places is None:
+        return None
+    return [{"volume": volume.removesuffix(":ro"), "target": target, "read_only": volume.endswith(":ro")}
+            for target, volume in places.items()]
+
+
 def files(contents: Mapping[str, FileData] | None) -> dict[str, Any] | None:
     if contents is None:
         return None

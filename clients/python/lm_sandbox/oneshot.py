@@ -13,6 +13,7 @@ def run(cmd: f.Cmd, *, files: Mapping[str, f.FileData] | None = None, outputs: I
         timeout: float | None = None, env: Mapping[str, str] | None = None, image: str | None = None,
         limits: f.LimitsLike | None = None, stdin: f.Data | None = None, cwd: str | None = None,
         shell: str | None = None, user: str | None = None, mounts: Sequence[Mapping[str, Any]] | None = None,
+        volumes: Mapping[str, str] | None = None,
         runtime: str | None = None, egress: Mapping[str, Any] | None = None, client: Client | None = None) -> Result:
     """Runs a command in a fresh sandbox and returns how it ended, however that is; `.check()` raises unless well.
 
@@ -21,12 +22,14 @@ def run(cmd: f.Cmd, *, files: Mapping[str, f.FileData] | None = None, outputs: I
     files to return in the result's `files` (the API's `collect`), 32 MiB in all; why one does not come stands in
     `left_out`. `timeout` is in seconds (default 120): at its end the whole tree of the command is killed and
     the result says timed_out. `env` comes on top of the image's variables. `limits` are Limits(memory_bytes=, cpus=,
-    processes=, disk_bytes=), by default 1 GiB, 1 CPU, 256 and 1 GiB.
+    processes=, disk_bytes=), by default 1 GiB, 1 CPU, 256 and 1 GiB. `volumes` are {"/data": "name or id"}, with ":ro"
+    behind one that is only to be read.
 
     Never sent twice after the daemon may have got it: a connection that breaks raises ConnectionFailed.
     """
     asked = request(cmd, files=files, outputs=outputs, timeout=timeout, env=env, image=image, limits=limits,
-                    stdin=stdin, cwd=cwd, shell=shell, user=user, mounts=mounts, runtime=runtime, egress=egress)
+                    stdin=stdin, cwd=cwd, shell=shell, user=user, mounts=mounts, volumes=volumes, runtime=runtime,
+                    egress=egress)
     return send(client or default_client(), asked)
 
 
@@ -43,12 +46,12 @@ def plan(cmd: f.Cmd, *, client: Client | None = None, **fields: Any) -> str:
 
 def request(cmd: f.Cmd, *, files: Mapping[str, f.FileData] | None = None, outputs: Iterable[str] | None = None,
             image: str | None = None, limits: f.LimitsLike | None = None,
-            mounts: Sequence[Mapping[str, Any]] | None = None, runtime: str | None = None,
-            egress: Mapping[str, Any] | None = None, **command: Any) -> dict[str, Any]:
+            mounts: Sequence[Mapping[str, Any]] | None = None, volumes: Mapping[str, str] | None = None,
+            runtime: str | None = None, egress: Mapping[str, Any] | None = None, **command: Any) -> dict[str, Any]:
     """The body of POST /v1/run."""
     return {**f.command(cmd, **command),
             **f.given(files=f.files(files), collect=f.texts(outputs), image=image, limits=f.limits(limits),
-                      mounts=mounts, runtime=runtime, egress=egress)}
+                      mounts=mounts, volumes=f.volumes(volumes), runtime=runtime, egress=egress)}
 
 
 def send(client: Client, asked: Mapping[str, Any]) -> Result:

@@ -75,6 +75,12 @@ class Requests(unittest.TestCase):
             contents = {"a": "text", "b": pathlib.Path(file.name)}
             self.assertEqual(f.files(contents), {"a": "text", "b": {"base64": "/w=="}})
 
+    def test_volumes_are_named_by_where_they_are_inside(self):
+        self.assertEqual(f.volumes({"/data": "cache", "/in": "vol_a:ro"}),
+                         [{"volume": "cache", "target": "/data", "read_only": False},
+                          {"volume": "vol_a", "target": "/in", "read_only": True}])
+        self.assertIsNone(f.volumes(None))
+
     def test_limits_are_a_value_or_a_mapping(self):
         self.assertEqual(f.limits(Limits(cpus=0.5)), {"cpus": 0.5})
         self.assertEqual(f.limits({"memory_bytes": 1}), {"memory_bytes": 1})

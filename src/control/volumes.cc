@@ -1,0 +1,304 @@
+#include "control/volumes.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/text.h"
+#include "control/outlive.h"
+#include "control/policy.h"
+#include "sandbox/disk_id.h"
+
+namespace lmsb::control {
+namespace {
+
+Error not_found(const std::string& id_or_name) {
+  return Error(ErrorCode::not_found, "no volume " + quoted(id_or_name))
+      .with_slug("volume_not_found")
+      .with_hint("GET /v1/volumes, or lm-sandbox volume ls, shows what there is");
+}
+
+Error volume_lost(const std::string& id) {
+  return Error(ErrorCode::failed_precondition, "the disk of volume " + id + " is gone, or nothing but it is known")
+      .with_slug("volume_lost")
+      .with_hint("delete the volume");
+}
+
+Error too_many(const std::string& why) {
+  return Error(ErrorCode::resource_exhausted, why).with_slug("too_many_volumes").with_hint("delete some of them");
+}
+
+// Where there is no store, nothing of it is found.
+Error no_store(Error error) {
+  if (error.slug() != "disk_lost") return error;
+  return Error(ErrorCode::failed_precondition, "this machine keeps no disks, and so no volumes")
+      .with_slug("disk_not_kept")
+      .with_hint("lm-sandbox doctor says why disks are not kept on this machine");
+}
+
+// Order of creation; the id decides between equal times. Also what a cursor holds.
+std::string order_key(const VolumeInfo& info) { return info.created_at + "/" + info.id; }
+
+store::VolumeRow row_of(const VolumeInfo& info, const std::string& owner) {
+  return {info.id, owner, info.name, info.created_at, info.labels, info.size.count()};
+}
+
+bool has_labels(const VolumeInfo& info, const std::map<std::string, std::string>& labels) {
+  return std::all_of(labels.begin(), labels.end(), [&info](const auto& label) {
+    const auto found = info.labels.find(label.first);
+    return found != info.labels.end() && found->second == label.second;
+  });
+}
+
+}  // namespace
+
+Volumes::Volumes(boost::asio::io_context& loop, Parts parts, Logger& log)
+    : loop_(loop), parts_(std::move(parts)), log_(log) {}
+
+io::Task<void> Volumes::take_over(std::vector<store::VolumeRow> rows) {
+  LMSB_CO_TRY(auto there, co_await parts_.fleet.list_disks(std::string(sandbox::kVolumePrefix)));
+  const Fleet::Claiming claiming(parts_.fleet);
+  for (store::VolumeRow& row : rows) {
+    const std::string id = row.id;
+    Status claimed;
+    if (there.erase(id) == 0) claimed = co_await parts_.fleet.claim_disk(claiming, id);
+    if (!claimed.ok() && claimed.error().slug() != "disk_lost") co_return claimed;
+    if (!claimed.ok()) log_.log(LogLevel::warning, "volume.lost", {{"id", id}});
+    enter(std::move(row), !claimed.ok());
+  }
+  for (const std::string& id : there) {
+    store::VolumeRow row;
+    row.id = id;
+    row.created_at = rfc3339_now();
+    enter(std::move(row), true);
+    log_.log(LogLevel::warning, "volume.unknown", {{"id", id}});
+  }
+  co_return Status();
+}
+
+void Volumes::enter(store::VolumeRow row, bool is_lost) {
+  Kept kept;
+  kept.info = {
+      row.id, std::move(row.name), std::move(row.created_at), std::move(row.labels), Bytes(row.size_bytes), is_lost,
+      {}};
+  kept.owner = std::move(row.owner);
+  kept_.emplace(row.id, std::move(kept));
+}
+
+std::set<std::string> Volumes::ids() const {
+  std::set<std::string> ids;
+  for (const auto& [id, kept] : kept_)
+    if (kept.is_there) ids.insert(id);
+  return ids;
+}
+
+// A name is its owner's: of an administrator's own first.
+Result<const Volumes::Entry*> Volumes::find(const Principal& who, const std::string& id_or_name) const {
+  const auto may_see = [&who](const Entry& entry) {
+    return entry.second.is_there && (who.admin || entry.second.owner == who.name);
+  };
+  const auto exact = kept_.find(id_or_name);
+  if (exact != kept_.end() && may_see(*exact)) return &*exact;
+  const Entry* found = nullptr;
+  for (const Entry& entry : kept_) {
+    if (id_or_name.empty() || entry.second.info.name != id_or_name || !may_see(entry)) continue;
+    if (entry.second.owner == who.name) return &entry;
+    if (found == nullptr) found = &entry;
+  }
+  if (found == nullptr) return not_found(id_or_name);
+  return found;
+}
+
+VolumeInfo Volumes::describe(const Kept& kept) const {
+  VolumeInfo info = kept.info;
+  if (!kept.is_used()) return info;
+  for (const auto& [id, sandbox] : parts_.registry.all())
+    for (const MountedVolume& mount : sandbox.info.volumes)
+      if (mount.id == info.id && (info.used_by.empty() || info.used_by.back() != id)) info.used_by.push_back(id);
+  return info;
+}
+
+Result<HeldVolumes> Volumes::hold(const Principal& who, const std::vector<VolumeRequest>& requests) const {
+  HeldVolumes held;
+  for (const VolumeRequest& request : requests) {
+    LMSB_TRY(const Entry* entry, find(who, request.volume));
+    const auto& [id, kept] = *entry;
+    if (kept.info.is_lost) return volume_lost(id);
+    held.mounts.push_back({id, kept.info.name, request.target, request.read_only});
+    held.uses.push_back(kept.use);
+  }
+  return held;
+}
+
+Result<HeldVolumes> Volumes::hold_again(const std::vector<MountedVolume>& mounts) const {
+  HeldVolumes held{mounts, {}};
+  for (const MountedVolume& mount : mounts) {
+    const auto found = kept_.find(mount.id);
+    if (found == kept_.end() || found->second.info.is_lost) return volume_lost(mount.id);
+    held.uses.push_back(found->second.use);
+  }
+  return held;
+}
+
+VolumeUses Volumes::take_part(std::vector<MountedVolume>& mounts) const {
+  VolumeUses uses;
+  for (MountedVolume& mount : mounts) {
+    const auto found = kept_.find(mount.id);
+    if (found == kept_.end()) continue;
+    mount.name = found->second.info.name;
+    uses.push_back(found->second.use);
+  }
+  return uses;
+}
+
+Status Volumes::check_size(Bytes size) const {
+  sandbox::Limits limits;
+  limits.disk = size;
+  if (!sandbox::check_bounds(limits).ok()) return sandbox::out_of_bounds("size_bytes", "1 MiB to 1 TiB");
+  if (size > parts_.cap()) return above_policy("size_bytes", format_bytes(parts_.cap()));
+  return {};
+}
+
+Status Volumes::check_new(const Principal& who, const CreateVolume& request) const {
+  const std::string& name = request.name;
+  if (!name.empty() && (!is_sandbox_name(name) || sandbox::is_volume_id(name)))
+    return Error(ErrorCode::invalid_argument, "name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62} and not look like an id")
+        .with_slug("invalid_name");
+  LMSB_CHECK(check_label_count(request.labels.size()));
+  if (request.size) LMSB_CHECK(check_size(*request.size));
+  const auto is_own = [&who](const Entry& entry) { return entry.second.owner == who.name; };
+  if (!name.empty() && std::any_of(kept_.begin(), kept_.end(),
+                                   [&](const Entry& entry) { return is_own(entry) && entry.second.info.name == name; }))
+    return Error(ErrorCode::already_exists, "a volume named " + quoted(name) + " exists").with_slug("name_taken");
+  if (kept_.size() >= kMaxVolumes) return too_many("there are 10000 volumes already");
+  if (static_cast<std::size_t>(std::count_if(kept_.begin(), kept_.end(), is_own)) >= kMaxOfOne)
+    return too_many("you have 1000 volumes already");
+  return {};
+}
+
+io::Task<VolumeInfo> Volumes::create(Principal who, CreateVolume request) {
+  LMSB_CO_CHECK(check_new(who, request));
+  co_return co_await outlive(loop_, create_now(std::move(who), std::move(request)));
+}
+
+// Entered before it is there, so that nobody else gets its name.
+io::Task<VolumeInfo> Volumes::create_now(Principal who, CreateVolume request) {
+  const std::string id = create_prefixed_id(sandbox::kVolumePrefix);
+  const Bytes size = request.size.value_or(std::min(kDefaultSize, parts_.cap()));
+  Kept kept;
+  kept.info = {id, std::move(request.name), rfc3339_now(), std::move(request.labels), size, false, {}};
+  kept.owner = who.name;
+  kept.is_there = false;
+  kept_.emplace(id, std::move(kept));
+  Status made = co_await make(id);
+  if (!made.ok()) {
+    (void)co_await parts_.fleet.remove_disk(id);  // else the next start
+    (void)co_await parts_.ledger.erase_volume(id);
+    kept_.erase(id);
+    co_return no_store(std::move(made).error());
+  }
+  kept_.at(id).is_there = true;
+  log_.log(LogLevel::info, "volume.created", {{"id", id}, {"by", who.name}});
+  co_return kept_.at(id).info;
+}
+
+io::Task<void> Volumes::make(std::string id) {
+  const Kept& kept = kept_.at(id);
+  LMSB_CO_CHECK(co_await parts_.fleet.make_volume(id, kept.info.size));
+  const Fleet::Claiming claiming(parts_.fleet);
+  LMSB_CO_CHECK(co_await parts_.ledger.put(row_of(kept.info, kept.owner)));
+  co_return co_await parts_.fleet.claim_disk(claiming, id);
+}
+
+VolumePage Volumes::list(const Principal& who, const std::map<std::string, std::string>& labels, std::size_t limit,
+                         const std::string& cursor) const {
+  std::vector<const Kept*> matching;
+  for (const auto& [id, kept] : kept_)
+    if (kept.is_there && (who.admin || kept.owner == who.name) && has_labels(kept.info, labels) &&
+        order_key(kept.info) > cursor)
+      matching.push_back(&kept);
+  std::sort(matching.begin(), matching.end(),
+            [](const Kept* a, const Kept* b) { return order_key(a->info) < order_key(b->info); });
+  VolumePage page;
+  for (const Kept* kept : matching) {
+    if (page.data.size() == limit) {
+      page.next_cursor = order_key(page.data.back());
+      break;
+    }
+    page.data.push_back(describe(*kept));
+  }
+  return page;
+}
+
+Result<VolumeInfo> Volumes::get(const Principal& who, const std::string& id_or_name) const {
+  LMSB_TRY(const Entry* entry, find(who, id_or_name));
+  return describe(entry->second);
+}
+
+io::Task<std::uint64_t> Volumes::held_bytes(Principal who, std::string id_or_name) {
+  LMSB_CO_TRY(const Entry* entry, find(who, id_or_name));
+  const std::string id = entry->first;
+  if (entry->second.info.is_lost) co_return volume_lost(id);
+  auto held = co_await parts_.fleet.weigh_disk(id);
+  if (!held.ok() && held.error().slug() == "disk_lost") co_return volume_lost(id);
+  co_return held;
+}
+
+io::Task<VolumeInfo> Volumes::update(Principal who, std::string id_or_name, UpdateVolume changes) {
+  LMSB_CO_TRY(const Entry* entry, find(who, id_or_name));
+  const std::string id = entry->first;
+  if (entry->second.info.is_lost) co_return volume_lost(id);
+  if (changes.size) LMSB_CO_CHECK(check_size(*changes.size));
+  co_return co_await outlive(loop_, update_now(id, std::move(changes)));
+}
+
+io::Task<VolumeInfo> Volumes::update_now(std::string id, UpdateVolume changes) {
+  const auto found = kept_.find(id);
+  if (found == kept_.end()) co_return not_found(id);
+  const VolumeUse meanwhile = found->second.use;  // it is not removed
+  if (changes.size) LMSB_CO_CHECK(co_await parts_.fleet.limit_volume(id, *changes.size));
+  Kept& kept = kept_.at(id);
+  VolumeInfo changed = kept.info;
+  for (auto& [name, value] : changes.labels) {
+    if (value) {
+      changed.labels[name] = *std::move(value);
+    } else {
+      changed.labels.erase(name);
+    }
+  }
+  LMSB_CO_CHECK(check_label_count(changed.labels.size()));
+  changed.size = changes.size.value_or(changed.size);
+  kept.info = changed;
+  LMSB_CO_CHECK(co_await parts_.ledger.put(row_of(changed, kept.owner)));
+  co_return describe(kept_.at(id));
+}
+
+io::Task<void> Volumes::remove(Principal who, std::string id_or_name) {
+  LMSB_CO_TRY(const Entry* entry, find(who, id_or_name));
+  std::string id = entry->first;
+  co_return co_await outlive(loop_, remove_now(std::move(id), std::move(who.name)));
+}
+
+// Nobody can use it meanwhile; if it cannot be removed it is there as before.
+io::Task<void> Volumes::remove_now(std::string id, std::string by) {
+  const auto found = kept_.find(id);
+  if (found == kept_.end()) co_return not_found(id);
+  if (found->second.is_used()) {
+    const auto users = describe(found->second).used_by;
+    const std::string user = users.empty() ? "what is on its way" : "sandbox " + users.front();
+    co_return Error(ErrorCode::failed_precondition, "volume " + id + " is in use by " + user)
+        .with_slug("volume_in_use")
+        .with_hint("delete the sandboxes that have it; GET /v1/volumes/{id}, or lm-sandbox volume inspect, lists them");
+  }
+  auto taken = kept_.extract(found);
+  Status removed = co_await parts_.fleet.remove_disk(id);
+  if (!removed.ok()) {
+    kept_.insert(std::move(taken));
+    co_return removed;
+  }
+  log_.log(LogLevel::info, "volume.removed", {{"id", id}, {"by", by}});
+  co_return co_await parts_.ledger.erase_volume(id);
+}
+
+}  // namespace lmsb::control

@@ -1,0 +1,109 @@
+// POST and GET /v1/volumes; GET, PATCH and DELETE /v1/volumes/{id}.
+#include "control/volume_service.h"
+#include "server/answers.h"
+#include "server/once.h"
+#include "server/query_fields.h"
+#include "server/v1_fields.h"
+#include "server/v1_routes.h"
+
+namespace lmsb::server {
+namespace {
+
+using control::Control;
+using control::VolumeInfo;
+
+constexpr std::uint64_t kDefaultPage = 100;
+constexpr std::uint64_t kMaxPage = 1000;
+
+// `held` is told of one alone: it is asked for of the launcher.
+void write_volume(json::Writer& out, const VolumeInfo& info, std::optional<std::uint64_t> held = {}) {
+  out.begin_object().key("id").string(info.id);
+  string_or_null(out.key("name"), info.name);
+  out.key("state").string(info.is_lost ? "lost" : "ready");
+  out.key("created_at").string(info.created_at);
+  out.key("size_bytes").unsigned_integer(info.size.count());
+  if (held) out.key("held_bytes").unsigned_integer(*held);
+  out.key("labels").begin_object();
+  for (const auto& [key, value] : info.labels) out.key(key).string(value);
+  out.end_object();
+  write_texts(out.key("used_by"), info.used_by);
+  out.end_object();
+}
+
+std::string volume_text(const VolumeInfo& info, std::optional<std::uint64_t> held = {}) {
+  json::Writer out;
+  write_volume(out, info, held);
+  return std::move(out).str();
+}
+
+void read_size(json::ObjectReader& reader, std::optional<Bytes>& out) {
+  std::int64_t size = 0;
+  if (reader.integer("size_bytes", size, 1, INT64_MAX)) out = Bytes(static_cast<std::uint64_t>(size));
+}
+
+io::Task<http::Response> create(Control& control, Call call) {
+  control::CreateVolume request;
+  auto refusal = read_body(call.request.body, [&request](json::ObjectReader& reader) {
+    reader.string("name", request.name);
+    read_size(reader, request.size);
+    reader.string_map("labels", request.labels);
+  });
+  if (refusal) co_return *std::move(refusal);
+  LMSB_CO_TRY(const auto info, co_await control.volumes().create(std::move(call.who), std::move(request)));
+  http::Response response = http::Response::json(201, volume_text(info));
+  response.headers.set("Location", "/v1/volumes/" + info.id);
+  co_return response;
+}
+
+io::Task<http::Response> list(Control& control, Call call) {
+  Query& query = call.request.query;
+  LMSB_CO_CHECK(check_names(query, {"label", "limit", "cursor"}));
+  LMSB_CO_TRY(const std::uint64_t limit, number_of(query, "limit", kDefaultPage, kMaxPage));
+  if (limit == 0) co_return invalid_query("limit must be a whole number from 1 to 1000");
+  LMSB_CO_TRY(const auto labels, parse_labels(query["label"]));
+  const auto page = control.volumes().list(call.who, labels, limit, query["cursor"]);
+  json::Writer out;
+  out.begin_object().key("data").begin_array();
+  for (const VolumeInfo& info : page.data) write_volume(out, info);
+  string_or_null(out.end_array().key("next_cursor"), page.next_cursor.value_or(""));
+  out.end_object();
+  co_return http::Response::json(200, std::move(out).str());
+}
+
+io::Task<http::Response> get(Control& control, Call call) {
+  LMSB_CO_TRY(const auto info, control.volumes().get(call.who, call.request.params["id"]));
+  if (info.is_lost) co_return http::Response::json(200, volume_text(info));
+  LMSB_CO_TRY(const auto held, co_await control.volumes().held_bytes(std::move(call.who), info.id));
+  co_return http::Response::json(200, volume_text(info, held));
+}
+
+io::Task<http::Response> update(Control& control, Call call) {
+  control::UpdateVolume changes;
+  auto refusal = read_body(call.request.body, [&changes](json::ObjectReader& reader) {
+    read_size(reader, changes.size);
+    read_label_changes(reader, changes.labels);
+  });
+  if (refusal) co_return *std::move(refusal);
+  std::string id = call.request.params["id"];
+  LMSB_CO_TRY(const auto info,
+              co_await control.volumes().update(std::move(call.who), std::move(id), std::move(changes)));
+  co_return http::Response::json(200, volume_text(info));
+}
+
+io::Task<http::Response> remove(Control& control, Call call) {
+  std::string id = call.request.params["id"];
+  LMSB_CO_CHECK(co_await control.volumes().remove(std::move(call.who), std::move(id)));
+  co_return http::Response::no_content();
+}
+
+}  // namespace
+
+void add_volume_routes(RouteTable& table, Control& control, IdempotentAnswers& answers) {
+  table.add("POST", "/v1/volumes", once(answers, [&control](Call call) { return create(control, std::move(call)); }));
+  table.add("GET", "/v1/volumes", [&control](Call call) { return list(control, std::move(call)); });
+  table.add("GET", "/v1/volumes/{id}", [&control](Call call) { return get(control, std::move(call)); });
+  table.add("PATCH", "/v1/volumes/{id}", [&control](Call call) { return update(control, std::move(call)); });
+  table.add("DELETE", "/v1/volumes/{id}", [&control](Call call) { return remove(control, std::move(call)); });
+}
+
+}  // namespace lmsb::server

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <unistd.h>
 
+#include "base/ids.h"
 #include "cli/commands.h"
 #include "cli/connection.h"
 #include "cli/follow.h"
@@ -55,9 +56,11 @@ Result<OfferedMount> offer_directory_of(const MountFlag& mount, const Connection
       .with_hint("use it on the daemon's own machine, with --host unix:/run/lm-sandbox/api.sock");
 }
 
+constexpr std::string_view kVolumePrefix = "vol_";  // of ids
+
 // As with Docker, a volume that is only named is made. One named by its id is there.
 Status make_volume(Connection& connection, const std::string& name) {
-  if (name.starts_with("vol_")) return {};
+  if (name.starts_with(kVolumePrefix) && SandboxId::parse(name.substr(kVolumePrefix.size()))) return {};
   VolumeCreateCommand command;
   command.name = name;
   const auto made = call_json(connection, Call("POST", "/v1/volumes", volume_body(command)));

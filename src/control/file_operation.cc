@@ -77,7 +77,8 @@ Error file_error(std::string_view what, std::string_view operation, const Skippe
             .with_hint("a sandbox can watch 8192 directories: watch a smaller tree, or one without recursive");
       return of(ErrorCode::failed_precondition)
           .with_slug("disk_full")
-          .with_hint("remove files, or use a sandbox with a larger limits.disk_bytes");
+          .with_hint(
+              "remove files, or use a sandbox with a larger limits.disk_bytes; in a volume its size_bytes counts");
     case ENAMETOOLONG: return of(ErrorCode::invalid_argument).with_slug("invalid_path");
     case EPROTONOSUPPORT:
       return Error(ErrorCode::invalid_argument, std::string(what) + " " + quoted(problem.path, 4096) +

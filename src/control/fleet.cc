@@ -182,7 +182,7 @@ io::Task<Fleet::Handle> Fleet::launch_and_wait(sandbox::SandboxSpec spec) {
 }
 
 io::Task<Fleet::Handle> Fleet::stand(std::uint32_t request, sandbox::SandboxSpec spec, SandboxHandle::Guest guest,
-                                     io::Deadline deadline, std::uint64_t* serial) {
+                                     io::Deadline deadline) {
   const auto pending = std::make_shared<Pending>(loop_);
   pending->disk = SandboxHandle::disk_of(spec);
   pending_[request] = pending;
@@ -195,7 +195,6 @@ io::Task<Fleet::Handle> Fleet::stand(std::uint32_t request, sandbox::SandboxSpec
   }
   if (!pending->answer->ok()) co_return std::move(*pending->answer).error();
   held_.insert((*pending->answer)->serial);
-  if (serial != nullptr) *serial = (*pending->answer)->serial;
   SandboxHandle::Release give_back = [weak = std::weak_ptr<Fleet*>(self_)](
                                          std::uint64_t ended, std::optional<Disk> disk, Capacity::Share room) {
     const auto fleet = weak.lock();  // a task that never ended may let go of it when the fleet has gone
@@ -206,6 +205,9 @@ io::Task<Fleet::Handle> Fleet::stand(std::uint32_t request, sandbox::SandboxSpec
   const auto ready = co_await handle->channel().wait_ready(deadline);
   if (!ready.ok()) {
     if (guest == SandboxHandle::Guest::held && !draining_) handle->keep_disk();  // it ends
+    const std::uint64_t serial = handle->serial();
+    handle.reset();
+    LMSB_CO_CHECK(co_await wait_destroyed(serial));  // its disk is free when this is told
     co_return ready.error();
   }
   handle->landlock_abi = ready->landlock_abi;
@@ -224,12 +226,9 @@ io::Task<Fleet::Handle> Fleet::take_up(std::string id, std::string image) {
   spec.lifetime = sandbox::Lifetime::kept;
   spec.disk = guest_protocol::Disk::existing;
   ++in_flight_;
-  std::uint64_t serial = 0;
-  auto handle =
-      co_await stand(request, std::move(spec), SandboxHandle::Guest::held, io::Deadline::in(kTakeUpLimit), &serial);
+  auto handle = co_await stand(request, std::move(spec), SandboxHandle::Guest::held, io::Deadline::in(kTakeUpLimit));
   --in_flight_;
   changed_.notify_all();
-  if (!handle.ok() && serial != 0) LMSB_CO_CHECK(co_await wait_destroyed(serial));
   co_return handle;
 }
 

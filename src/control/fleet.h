@@ -162,9 +162,9 @@ class Fleet {
   void do_chores_later();
   static io::Always<void> prepare(Fleet* fleet, Pool* pool);
   io::Task<Handle> launch_and_wait(sandbox::SandboxSpec spec);
-  // Of a launch that has been asked for. `serial`: what the launcher made, if it did.
+  // Of a launch that has been asked for. Of one that fails everything has been given back.
   io::Task<Handle> stand(std::uint32_t request, sandbox::SandboxSpec spec, SandboxHandle::Guest guest,
-                         io::Deadline deadline, std::uint64_t* serial = nullptr);
+                         io::Deadline deadline);
 
   boost::asio::io_context& loop_;
   sandbox::LauncherClient client_;

@@ -144,7 +144,8 @@ io::Task<Ledger::Ids> Ledger::ids() {
     for (const store::SandboxRow& row : sandboxes)
       if (!row.is_removed) found->sandboxes.insert(row.id);
     for (const store::SnapshotRow& row : snapshots) found->snapshots.insert(row.id);
-    for (const store::VolumeRow& row : volumes) found->volumes.insert(row.id);
+    for (const store::VolumeRow& row : volumes)
+      if (!row.is_removed) found->volumes.insert(row.id);
     return {};
   };
   LMSB_CO_CHECK(co_await with_records(std::move(read)));

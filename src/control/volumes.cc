@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/text.h"
-#include "control/outlive.h"
 #include "control/policy.h"
 #include "sandbox/disk_id.h"
 
@@ -22,20 +21,22 @@ Error not_found(const std::string& id_or_name) {
 Error volume_lost(const std::string& id) {
   return Error(ErrorCode::failed_precondition, "the disk of volume " + id + " is gone, or nothing but it is known")
       .with_slug("volume_lost")
-      .with_hint("delete the volume");
+      .with_hint(
+          "delete it, and before it the sandboxes that have it; from a snapshot of one another is made without it");
 }
 
 Error too_many(const std::string& why) {
   return Error(ErrorCode::resource_exhausted, why).with_slug("too_many_volumes").with_hint("delete some of them");
 }
 
-// Where there is no store, nothing of it is found.
-Error no_store(Error error) {
-  if (error.slug() != "disk_lost") return error;
+Error disk_not_kept() {
   return Error(ErrorCode::failed_precondition, "this machine keeps no disks, and so no volumes")
       .with_slug("disk_not_kept")
       .with_hint("lm-sandbox doctor says why disks are not kept on this machine");
 }
+
+// What is not found of a volume is its disk.
+Error of_volume(Error error, const std::string& id) { return error.slug() == "disk_lost" ? volume_lost(id) : error; }
 
 // Order of creation; the id decides between equal times. Also what a cursor holds.
 std::string order_key(const VolumeInfo& info) { return info.created_at + "/" + info.id; }
@@ -54,18 +55,25 @@ bool has_labels(const VolumeInfo& info, const std::map<std::string, std::string>
 }  // namespace
 
 Volumes::Volumes(boost::asio::io_context& loop, Parts parts, Logger& log)
-    : loop_(loop), parts_(std::move(parts)), log_(log) {}
+    : parts_(std::move(parts)), log_(log), on_their_way_(loop) {}
 
 io::Task<void> Volumes::take_over(std::vector<store::VolumeRow> rows) {
   LMSB_CO_TRY(auto there, co_await parts_.fleet.list_disks(std::string(sandbox::kVolumePrefix)));
   const Fleet::Claiming claiming(parts_.fleet);
   for (store::VolumeRow& row : rows) {
     const std::string id = row.id;
-    Status claimed;
-    if (there.erase(id) == 0) claimed = co_await parts_.fleet.claim_disk(claiming, id);
-    if (!claimed.ok() && claimed.error().slug() != "disk_lost") co_return claimed;
-    if (!claimed.ok()) log_.log(LogLevel::warning, "volume.lost", {{"id", id}});
-    enter(std::move(row), !claimed.ok());
+    const bool is_claimed = there.erase(id) > 0;
+    if (row.is_removed) {
+      LMSB_CO_CHECK(co_await parts_.fleet.remove_disk(id));
+      LMSB_CO_CHECK(co_await parts_.ledger.erase_volume(id));
+      continue;
+    }
+    Status found;
+    if (!is_claimed) found = co_await parts_.fleet.claim_disk(claiming, id);
+    if (found.ok()) found = co_await parts_.fleet.limit_volume(id, Bytes(row.size_bytes));  // as it was written down
+    if (!found.ok() && found.error().slug() != "disk_lost") co_return found;
+    if (!found.ok()) log_.log(LogLevel::warning, "volume.lost", {{"id", id}});
+    enter(std::move(row), !found.ok());
   }
   for (const std::string& id : there) {
     store::VolumeRow row;
@@ -93,33 +101,46 @@ std::set<std::string> Volumes::ids() const {
   return ids;
 }
 
-// A name is its owner's: of an administrator's own first.
 Result<const Volumes::Entry*> Volumes::find(const Principal& who, const std::string& id_or_name) const {
-  const auto may_see = [&who](const Entry& entry) {
-    return entry.second.is_there && (who.admin || entry.second.owner == who.name);
-  };
   const auto exact = kept_.find(id_or_name);
-  if (exact != kept_.end() && may_see(*exact)) return &*exact;
-  const Entry* found = nullptr;
-  for (const Entry& entry : kept_) {
-    if (id_or_name.empty() || entry.second.info.name != id_or_name || !may_see(entry)) continue;
-    if (entry.second.owner == who.name) return &entry;
-    if (found == nullptr) found = &entry;
-  }
-  if (found == nullptr) return not_found(id_or_name);
-  return found;
+  const auto is_it = [&](const Entry& entry) {
+    return entry.second.is_there && entry.second.owner == who.name && entry.second.info.name == id_or_name;
+  };
+  if (exact != kept_.end() && exact->second.is_there && (who.admin || exact->second.owner == who.name)) return &*exact;
+  const auto named = id_or_name.empty() ? kept_.end() : std::find_if(kept_.begin(), kept_.end(), is_it);
+  if (named == kept_.end()) return not_found(id_or_name);
+  return &*named;
 }
 
-VolumeInfo Volumes::describe(const Kept& kept) const {
+Volumes::Users Volumes::users(const Principal& who) const {
+  Users users;
+  for (const auto& [id, sandbox] : parts_.registry.all()) {
+    if (!who.admin && sandbox.owner != who.name) continue;
+    std::set<std::string> volumes;  // one may be in several places
+    for (const MountedVolume& mount : sandbox.info.volumes) volumes.insert(mount.id);
+    for (const std::string& volume : volumes) users.emplace(volume, id);
+  }
+  return users;
+}
+
+VolumeInfo Volumes::describe(const Kept& kept, const Users& users) {
   VolumeInfo info = kept.info;
-  if (!kept.is_used()) return info;
-  for (const auto& [id, sandbox] : parts_.registry.all())
-    for (const MountedVolume& mount : sandbox.info.volumes)
-      if (mount.id == info.id && (info.used_by.empty() || info.used_by.back() != id)) info.used_by.push_back(id);
+  const auto [first, end] = users.equal_range(info.id);
+  for (auto user = first; user != end; ++user) info.used_by.push_back(user->second);
   return info;
 }
 
+Error Volumes::in_use(const Principal& who, const Kept& kept) const {
+  const auto seen = describe(kept, users(who)).used_by;
+  return Error(ErrorCode::failed_precondition,
+               "volume " + kept.info.id + " is in use by " +
+                   (seen.empty() ? "something of another's, or on its way" : "sandbox " + seen.front()))
+      .with_slug("volume_in_use")
+      .with_hint("delete the sandboxes that have it; GET /v1/volumes/{id}, or lm-sandbox volume inspect, lists yours");
+}
+
 Result<HeldVolumes> Volumes::hold(const Principal& who, const std::vector<VolumeRequest>& requests) const {
+  if (requests.size() > sandbox::kMaxPlanMounts) return sandbox::out_of_bounds("the number of mounts", "at most 8");
   HeldVolumes held;
   for (const VolumeRequest& request : requests) {
     LMSB_TRY(const Entry* entry, find(who, request.volume));
@@ -178,12 +199,13 @@ Status Volumes::check_new(const Principal& who, const CreateVolume& request) con
 }
 
 io::Task<VolumeInfo> Volumes::create(Principal who, CreateVolume request) {
-  LMSB_CO_CHECK(check_new(who, request));
-  co_return co_await outlive(loop_, create_now(std::move(who), std::move(request)));
+  std::string by = who.name;
+  co_return co_await on_their_way_.carry_out(std::move(by), create_now(std::move(who), std::move(request)));
 }
 
 // Entered before it is there, so that nobody else gets its name.
 io::Task<VolumeInfo> Volumes::create_now(Principal who, CreateVolume request) {
+  LMSB_CO_CHECK(check_new(who, request));
   const std::string id = create_prefixed_id(sandbox::kVolumePrefix);
   const Bytes size = request.size.value_or(std::min(kDefaultSize, parts_.cap()));
   Kept kept;
@@ -196,7 +218,7 @@ io::Task<VolumeInfo> Volumes::create_now(Principal who, CreateVolume request) {
     (void)co_await parts_.fleet.remove_disk(id);  // else the next start
     (void)co_await parts_.ledger.erase_volume(id);
     kept_.erase(id);
-    co_return no_store(std::move(made).error());
+    co_return std::move(made).error();
   }
   kept_.at(id).is_there = true;
   log_.log(LogLevel::info, "volume.created", {{"id", id}, {"by", who.name}});
@@ -205,7 +227,9 @@ io::Task<VolumeInfo> Volumes::create_now(Principal who, CreateVolume request) {
 
 io::Task<void> Volumes::make(std::string id) {
   const Kept& kept = kept_.at(id);
-  LMSB_CO_CHECK(co_await parts_.fleet.make_volume(id, kept.info.size));
+  Status made = co_await parts_.fleet.make_volume(id, kept.info.size);
+  if (!made.ok() && made.error().slug() == "disk_lost") co_return disk_not_kept();
+  LMSB_CO_CHECK(std::move(made));
   const Fleet::Claiming claiming(parts_.fleet);
   LMSB_CO_CHECK(co_await parts_.ledger.put(row_of(kept.info, kept.owner)));
   co_return co_await parts_.fleet.claim_disk(claiming, id);
@@ -221,28 +245,29 @@ VolumePage Volumes::list(const Principal& who, const std::map<std::string, std::
   std::sort(matching.begin(), matching.end(),
             [](const Kept* a, const Kept* b) { return order_key(a->info) < order_key(b->info); });
   VolumePage page;
+  const Users having = users(who);
   for (const Kept* kept : matching) {
     if (page.data.size() == limit) {
       page.next_cursor = order_key(page.data.back());
       break;
     }
-    page.data.push_back(describe(*kept));
+    page.data.push_back(describe(*kept, having));
   }
   return page;
 }
 
 Result<VolumeInfo> Volumes::get(const Principal& who, const std::string& id_or_name) const {
   LMSB_TRY(const Entry* entry, find(who, id_or_name));
-  return describe(entry->second);
+  return describe(entry->second, users(who));
 }
 
 io::Task<std::uint64_t> Volumes::held_bytes(Principal who, std::string id_or_name) {
   LMSB_CO_TRY(const Entry* entry, find(who, id_or_name));
   const std::string id = entry->first;
   if (entry->second.info.is_lost) co_return volume_lost(id);
-  auto held = co_await parts_.fleet.weigh_disk(id);
-  if (!held.ok() && held.error().slug() == "disk_lost") co_return volume_lost(id);
-  co_return held;
+  const auto held = co_await parts_.fleet.weigh_disk(id);
+  if (!held.ok()) co_return of_volume(held.error(), id);
+  co_return *held;
 }
 
 io::Task<VolumeInfo> Volumes::update(Principal who, std::string id_or_name, UpdateVolume changes) {
@@ -250,15 +275,16 @@ io::Task<VolumeInfo> Volumes::update(Principal who, std::string id_or_name, Upda
   const std::string id = entry->first;
   if (entry->second.info.is_lost) co_return volume_lost(id);
   if (changes.size) LMSB_CO_CHECK(check_size(*changes.size));
-  co_return co_await outlive(loop_, update_now(id, std::move(changes)));
+  std::string by = who.name;
+  co_return co_await on_their_way_.carry_out(std::move(by), update_now(std::move(who), id, std::move(changes)));
 }
 
-io::Task<VolumeInfo> Volumes::update_now(std::string id, UpdateVolume changes) {
+// Written down first: what the kernel did not get any more, the next start gives it.
+io::Task<VolumeInfo> Volumes::update_now(Principal who, std::string id, UpdateVolume changes) {
   const auto found = kept_.find(id);
-  if (found == kept_.end()) co_return not_found(id);
+  if (found == kept_.end() || !found->second.is_there) co_return not_found(id);
   const VolumeUse meanwhile = found->second.use;  // it is not removed
-  if (changes.size) LMSB_CO_CHECK(co_await parts_.fleet.limit_volume(id, *changes.size));
-  Kept& kept = kept_.at(id);
+  Kept& kept = found->second;
   VolumeInfo changed = kept.info;
   for (auto& [name, value] : changes.labels) {
     if (value) {
@@ -269,36 +295,51 @@ io::Task<VolumeInfo> Volumes::update_now(std::string id, UpdateVolume changes) {
   }
   LMSB_CO_CHECK(check_label_count(changed.labels.size()));
   changed.size = changes.size.value_or(changed.size);
-  kept.info = changed;
-  LMSB_CO_CHECK(co_await parts_.ledger.put(row_of(changed, kept.owner)));
-  co_return describe(kept_.at(id));
+  const VolumeInfo before = std::exchange(kept.info, changed);
+  Status done = co_await parts_.ledger.put(row_of(changed, kept.owner));
+  if (done.ok() && changes.size) done = co_await parts_.fleet.limit_volume(id, *changes.size);
+  if (!done.ok()) {
+    kept.info = before;
+    (void)co_await parts_.ledger.put(row_of(before, kept.owner));
+    co_return of_volume(std::move(done).error(), id);
+  }
+  co_return describe(kept, users(who));
 }
 
 io::Task<void> Volumes::remove(Principal who, std::string id_or_name) {
   LMSB_CO_TRY(const Entry* entry, find(who, id_or_name));
   std::string id = entry->first;
-  co_return co_await outlive(loop_, remove_now(std::move(id), std::move(who.name)));
+  std::string by = who.name;
+  co_return co_await on_their_way_.carry_out(std::move(by), remove_now(std::move(who), std::move(id)));
 }
 
-// Nobody can use it meanwhile; if it cannot be removed it is there as before.
-io::Task<void> Volumes::remove_now(std::string id, std::string by) {
+// The row says that it is to go, so that the next daemon ends what this one could not; but a database without room does
+// not keep a volume, which may be what takes it. If it cannot be removed it is there as before.
+io::Task<void> Volumes::remove_now(Principal who, std::string id) {
   const auto found = kept_.find(id);
-  if (found == kept_.end()) co_return not_found(id);
-  if (found->second.is_used()) {
-    const auto users = describe(found->second).used_by;
-    const std::string user = users.empty() ? "what is on its way" : "sandbox " + users.front();
-    co_return Error(ErrorCode::failed_precondition, "volume " + id + " is in use by " + user)
-        .with_slug("volume_in_use")
-        .with_hint("delete the sandboxes that have it; GET /v1/volumes/{id}, or lm-sandbox volume inspect, lists them");
-  }
-  auto taken = kept_.extract(found);
+  if (found == kept_.end() || !found->second.is_there) co_return not_found(id);
+  if (found->second.is_used()) co_return in_use(who, found->second);
+  found->second.is_there = false;
+  LMSB_CO_CHECK(co_await mark_removed(id));
   Status removed = co_await parts_.fleet.remove_disk(id);
   if (!removed.ok()) {
-    kept_.insert(std::move(taken));
+    Kept& kept = kept_.at(id);
+    kept.is_there = true;
+    (void)co_await parts_.ledger.put(row_of(kept.info, kept.owner));
     co_return removed;
   }
-  log_.log(LogLevel::info, "volume.removed", {{"id", id}, {"by", by}});
+  kept_.erase(id);
+  log_.log(LogLevel::info, "volume.removed", {{"id", id}, {"by", who.name}});
   co_return co_await parts_.ledger.erase_volume(id);
+}
+
+io::Task<void> Volumes::mark_removed(std::string id) {
+  const Kept& kept = kept_.at(id);
+  store::VolumeRow row = row_of(kept.info, kept.owner);
+  row.is_removed = true;
+  const Status marked = co_await parts_.ledger.put(std::move(row));
+  if (!marked.ok()) log_.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", marked.error().message()}});
+  co_return Status();
 }
 
 }  // namespace lmsb::control

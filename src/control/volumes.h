@@ -3,7 +3,8 @@
 // which the launcher mounts into sandboxes with their ids. Within one, root's and the user's files are those of every
 // sandbox.
 //
-// One loop, one thread. What has begun goes on when who waits for it goes away.
+// One loop, one thread. What has begun goes on when who waits for it goes away. A name is its owner's, whoever else has
+// one: administrators name those of others by their ids.
 #include <functional>
 #include <map>
 #include <memory>
@@ -17,6 +18,7 @@
 #include "control/control.h"
 #include "control/fleet.h"
 #include "control/ledger.h"
+#include "control/on_their_way.h"
 #include "control/registry.h"
 #include "control/volume_service.h"
 
@@ -46,7 +48,8 @@ class Volumes final : public VolumeService {
   // Of all of them, whoever's they are.
   std::set<std::string> ids() const;
 
-  // For a sandbox that is to be made. Errors: volume_not_found, volume_lost.
+  // For a sandbox that is to be made. Errors: volume_not_found, volume_lost, limit_out_of_bounds (more than a plan
+  // holds).
   Result<HeldVolumes> hold(const Principal& who, const std::vector<VolumeRequest>& requests) const;
   // The same for one that had them. Errors: volume_lost.
   Result<HeldVolumes> hold_again(const std::vector<MountedVolume>& mounts) const;
@@ -66,23 +69,28 @@ class Volumes final : public VolumeService {
     VolumeInfo info;
     std::string owner;
     VolumeUse use = std::make_shared<int>();
-    bool is_there = true;  // else it is being made
+    bool is_there = true;  // else it is being made, or removed
     bool is_used() const { return use.use_count() > 1; }
   };
   using Entry = std::map<std::string, Kept>::value_type;
   Result<const Entry*> find(const Principal& who, const std::string& id_or_name) const;
-  VolumeInfo describe(const Kept& kept) const;
+  // Sandboxes that `who` may see, by the ids of the volumes that they have.
+  using Users = std::multimap<std::string, std::string>;
+  Users users(const Principal& who) const;
+  static VolumeInfo describe(const Kept& kept, const Users& users);
+  Error in_use(const Principal& who, const Kept& kept) const;
   Status check_new(const Principal& who, const CreateVolume& request) const;
   Status check_size(Bytes size) const;
   void enter(store::VolumeRow row, bool is_lost);
   io::Task<VolumeInfo> create_now(Principal who, CreateVolume request);
   io::Task<void> make(std::string id);
-  io::Task<VolumeInfo> update_now(std::string id, UpdateVolume changes);
-  io::Task<void> remove_now(std::string id, std::string by);
+  io::Task<VolumeInfo> update_now(Principal who, std::string id, UpdateVolume changes);
+  io::Task<void> remove_now(Principal who, std::string id);
+  io::Task<void> mark_removed(std::string id);
 
-  boost::asio::io_context& loop_;
   Parts parts_;
   Logger& log_;
+  OnTheirWay on_their_way_;
   std::map<std::string, Kept> kept_;
 };
 

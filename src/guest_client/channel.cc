@@ -88,6 +88,21 @@ std::optional<Ending> ending_of(const guest_protocol::Held& held) {
   return ending;  // no word of ours: lost
 }
 
+// Where something is to be mounted the sandbox's disk may have a link, or a file.
+bool is_of_a_target(const guest_protocol::Failed& failed) {
+  const bool is_of_the_tree = failed.error == ELOOP || failed.error == ENOTDIR || failed.error == EROFS ||
+                              failed.error == EEXIST || failed.error == EXDEV;
+  return failed.step == guest_protocol::Step::mounts && is_of_the_tree;
+}
+
+Error launch_failed(const guest_protocol::Failed& failed) {
+  Error error = Error::from_errno(failed.error, std::string("launch: ") + guest_protocol::to_string(failed.step));
+  if (!is_of_a_target(failed)) return error;
+  return Error(ErrorCode::failed_precondition, error.message())
+      .with_slug("invalid_mount_target")
+      .with_hint("where a directory or volume is to be mounted there is a link, or no directory");
+}
+
 }  // namespace
 
 Error guest_gone() { return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost"); }
@@ -336,8 +351,7 @@ io::Task<guest_protocol::Ready> Channel::wait_ready(io::Deadline deadline) {
   while (!state->ready && !state->closed) LMSB_CO_CHECK(co_await state->changed.wait(deadline));
   if (state->ready) co_return *state->ready;
   if (state->failed) {
-    const std::string step = std::string("launch: ") + guest_protocol::to_string(state->failed->step);
-    co_return Error::from_errno(state->failed->error, step);
+    co_return launch_failed(*state->failed);
   }
   co_return guest_gone();
 }

@@ -284,14 +284,17 @@ void DiskStore::remove_fresh(const std::function<bool(const std::string& id)>& i
 }
 
 Result<std::string> DiskStore::next(const std::string& after) {
+  const std::size_t kind = after.starts_with(sandbox::kSnapshotPrefix) ? 1
+                           : after.starts_with(sandbox::kVolumePrefix) ? 2
+                                                                       : 0;
+  std::vector<std::string>& listed = listed_[kind];
   if (!sandbox::is_disk_id(after)) {
-    const bool is_of_volumes = after == sandbox::kVolumePrefix;
-    const UniqueFd& others = after == sandbox::kSnapshotPrefix ? snapshots_ : disks_;
-    LMSB_TRY(listed_, ids_in(is_of_volumes ? volumes_.get() : others.get()));
-    std::sort(listed_.begin(), listed_.end());
+    const std::array<int, 3> places = {disks_.get(), snapshots_.get(), volumes_.get()};
+    LMSB_TRY(listed, ids_in(places[kind]));
+    std::sort(listed.begin(), listed.end());
   }
-  const auto found = std::upper_bound(listed_.begin(), listed_.end(), after);
-  return found == listed_.end() ? std::string() : *found;
+  const auto found = std::upper_bound(listed.begin(), listed.end(), after);
+  return found == listed.end() ? std::string() : *found;
 }
 
 std::string DiskStore::new_name() { return std::to_string(::getpid()) + "." + std::to_string(++names_); }

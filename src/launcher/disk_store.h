@@ -15,6 +15,7 @@
 // mounts a disk maps them.
 //
 // Not thread-safe. Blocks on the file system; what takes long (copying, emptying the trash) is a process of its own.
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -106,7 +107,8 @@ class DiskStore {
   UniqueFd volumes_;
   UniqueFd moving_;
   UniqueFd trash_;
-  std::vector<std::string> listed_;  // in order
+  // What there was when a listing began, in order; of sandboxes, snapshots and volumes.
+  std::array<std::vector<std::string>, 3> listed_;
   GuestProcess sweeper_;
   std::uint64_t names_ = 0;  // given out
   bool has_trash_ = true;    // since the last sweeper began: what that could not remove is left to the next start

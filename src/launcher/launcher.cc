@@ -440,7 +440,7 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
 Result<UniqueFd> Launcher::source_of(const sandbox::PlanMount& mount, std::uint32_t id_base) {
   const bool read_only = mount.read_only != 0;
   if (mount.volume[0] != '\0') {
-    if (!store_ || !store_->has(mount.volume.data())) return Error::from_errno(ENOENT, "no such volume");
+    if (!store_ || !store_->has(mount.volume.data())) return Error::from_errno(ENODEV, "no such volume");
     LMSB_TRY(const int mapping, mapping_of(image_userns_, {kImageRangeBase, id_base, kIdRange}));
     return tree_->clone_volume(store_->path_of(mount.volume.data()), read_only, mapping);
   }

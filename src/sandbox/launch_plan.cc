@@ -75,6 +75,17 @@ Result<PlanMount> plan_mount(const MountSpec& spec) {
   return mount;
 }
 
+bool is_within(const std::string& path, const std::string& directory) { return path.starts_with(directory + '/'); }
+
+// Directories may stand in each other, in the order in which they were named. In a volume nothing does: a sandbox that
+// has it too could take away what it stands on.
+bool are_in_each_others_way(const PlanMount& a, const PlanMount& b) {
+  const std::string one = a.target.data();
+  const std::string other = b.target.data();
+  const bool is_of_volumes = a.volume[0] != '\0' || b.volume[0] != '\0';
+  return one == other || (is_of_volumes && (is_within(one, other) || is_within(other, one)));
+}
+
 std::string mount_line(const PlanMount& mount) {
   const char* access = mount.read_only != 0 ? "read-only" : "read-write";
   if (mount.volume[0] != '\0')
@@ -119,8 +130,10 @@ Result<LaunchPlan> plan(const SandboxSpec& spec) {
   for (const MountSpec& mount : spec.mounts) {
     LMSB_TRY(const PlanMount planned, plan_mount(mount));
     const auto end = p.mounts.begin() + p.mount_count;
-    if (std::any_of(p.mounts.begin(), end, [&](const PlanMount& other) { return other.target == planned.target; }))
-      return Error(ErrorCode::invalid_argument, "mount target " + quoted(mount.target) + " is there twice")
+    if (std::any_of(p.mounts.begin(), end,
+                    [&](const PlanMount& other) { return are_in_each_others_way(other, planned); }))
+      return Error(ErrorCode::invalid_argument,
+                   "mount target " + quoted(mount.target) + " is there twice, or within another, and one is a volume")
           .with_slug("invalid_mount_target");
     p.mounts[p.mount_count++] = planned;
   }

@@ -99,6 +99,21 @@ TEST(LaunchPlan, RefusesTwoMountsInOnePlace) {
   EXPECT_EQ(plan(spec).error().slug(), "invalid_mount_target");
 }
 
+TEST(LaunchPlan, RefusesMountsWithinVolumesAndTheOtherWayRound) {
+  for (const auto& [outer, inner] : {std::pair("/data", "/data/in"), std::pair("/data/in", "/data")}) {
+    auto spec = example("base");
+    spec.mounts.push_back({outer, false, {}, "vol_aaaaaaaaaaaaaaaaaaaa"});
+    spec.mounts.push_back({inner, false, {}, ""});
+    EXPECT_FALSE(plan(spec).ok()) << inner;
+    spec.mounts[0].volume = "";
+    EXPECT_TRUE(plan(spec).ok()) << "directories may";
+    spec.mounts[0].volume = "vol_aaaaaaaaaaaaaaaaaaaa";
+    spec.mounts[1].target = "/data2";
+    spec.mounts[0].target = "/data";
+    EXPECT_TRUE(plan(spec).ok()) << "beside it";
+  }
+}
+
 TEST(LaunchPlan, IsRefusedWhenItWasTamperedWith) {
   const LaunchPlan good = *plan(example("base"));
   ASSERT_TRUE(validate(good).ok());

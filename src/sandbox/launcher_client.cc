@@ -34,12 +34,14 @@ Error launch_error(const LauncherAnswer& answer) {
   if (answer.failed_step == LauncherStep::disk && (answer.error == ENOSPC || answer.error == EDQUOT))
     return Error(ErrorCode::resource_exhausted, "there is no room for another disk")
         .with_slug("store_full")
-        .with_hint("delete sandboxes, or make room on the file system of the data directory");
+        .with_hint("delete sandboxes, snapshots or volumes, or make room on the file system of the data directory");
   if (answer.failed_step == LauncherStep::disk && answer.error == EBUSY)
     return Error(ErrorCode::failed_precondition, "the sandbox's disk is in use")
         .with_slug("disk_in_use")
         .with_hint(
             "it runs since a daemon that served from another run directory: start that one, or end its processes");
+  if (answer.failed_step == LauncherStep::mounts && answer.error == ENODEV)
+    return Error(ErrorCode::failed_precondition, "the disk of a volume is gone").with_slug("volume_lost");
   if (answer.failed_step == LauncherStep::disk && answer.error == ENOENT)
     return Error(ErrorCode::failed_precondition, "the sandbox's disk is gone").with_slug("disk_lost");
   return Error::from_errno(answer.error, step);

@@ -60,12 +60,15 @@ bool is_path(std::string_view path) {
   return !path.empty() && path.size() <= kMaxPath && path.find('\0') == std::string_view::npos;
 }
 
+constexpr std::size_t kMaxObjects = 64;  // each list has a bound of its own, below that
+
 // A list of objects, each read by `read`; what it did not ask for is refused.
 void read_objects(json::ObjectReader& reader, std::string_view name,
                   const std::function<void(json::ObjectReader&)>& read) {
   const auto list = reader.raw(name);
   if (!list) return;
   if (list->kind() != json::Kind::array) return reader.refuse(name, "must be a list", "list_type");
+  if (list->items().size() > kMaxObjects) return reader.refuse(name, "has more than 64 entries", "too_long");
   std::int64_t index = 0;
   for (const json::Value& item : list->items()) {
     json::Location at = reader.at(name);

@@ -26,7 +26,7 @@ constexpr std::array kMigrations = {
     // 4: volumes
     "CREATE TABLE volumes ("
     " id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, created_at TEXT NOT NULL, labels BLOB NOT NULL,"
-    " size_bytes INTEGER NOT NULL) WITHOUT ROWID;"
+    " size_bytes INTEGER NOT NULL, is_removed INTEGER NOT NULL) WITHOUT ROWID;"
     "ALTER TABLE sandboxes ADD COLUMN volumes BLOB NOT NULL DEFAULT x'';"};
 
 }  // namespace

@@ -17,6 +17,7 @@ struct VolumeRow {
   std::string created_at;  // RFC 3339
   std::map<std::string, std::string> labels;
   std::uint64_t size_bytes = 0;
+  bool is_removed = false;  // its removal has begun: what is left of it is to go
 };
 
 class VolumeTable {

@@ -192,6 +192,14 @@ class WithAStore : public LauncherTest {
     request.replaces = replaces;
     send_raw(&request, sizeof request);
   }
+  int ask_volume(LauncherOperation operation, std::string_view id, std::uint64_t bytes) {
+    sandbox::VolumeRequest request{{operation, 6}};
+    std::copy_n(id.begin(), std::min(id.size(), request.id.size()), request.id.begin());
+    request.bytes = bytes;
+    send_raw(&request, sizeof request);
+    ReceivedFds none;
+    return receive(none).error;
+  }
   int destroy(std::uint64_t serial, std::uint32_t keeps_disk) {
     const sandbox::DestroyRequest request{{LauncherOperation::destroy, 5}, serial, keeps_disk, 0};
     send_raw(&request, sizeof request);
@@ -277,6 +285,36 @@ TEST_F(WithAStore, KeepsWhatWasClaimedAndSweepsWhatWasNot) {
   sandbox::LaunchPlan existing = claimed;
   existing.disk = guest_protocol::Disk::existing;
   const ReceivedFds fds = launch(existing);
+}
+
+TEST_F(WithAStore, MakesVolumesThatAreNothingElse) {
+  constexpr std::string_view kVolume = "vol_aaaaaaaaaaaaaaaaaaaa";
+  constexpr std::uint64_t kBytes = 16 << 20;
+  for (const LauncherOperation operation : {LauncherOperation::make_volume, LauncherOperation::limit_volume}) {
+    for (const std::string_view name :
+         {std::string_view(""), std::string_view("vol_"), std::string_view("aaaaaaaaaaaaaaaaaaaa"),
+          std::string_view("snp_aaaaaaaaaaaaaaaaaaaa"), std::string_view("vol_../../../../../../."),
+          std::string_view("vol_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")})
+      EXPECT_EQ(ask_volume(operation, name, kBytes), EINVAL) << name;
+    EXPECT_EQ(ask_volume(operation, kVolume, 0), EINVAL);
+  }
+  EXPECT_EQ(ask_volume(LauncherOperation::limit_volume, kVolume, kBytes), ENOENT);
+  sandbox::LaunchPlan plan = plan_on(guest_protocol::Disk::fresh);
+  plan.mount_count = 1;
+  kVolume.copy(plan.mounts[0].volume.data(), kVolume.size());
+  std::strcpy(plan.mounts[0].target.data(), "data");
+  EXPECT_EQ(ask(plan).error, ENODEV) << "there is none";
+  EXPECT_EQ(ask_volume(LauncherOperation::make_volume, kVolume, kBytes), 0);
+  EXPECT_EQ(ask_volume(LauncherOperation::make_volume, kVolume, kBytes), EEXIST);
+  EXPECT_EQ(ask_disk(LauncherOperation::claim_disk, kVolume), 0);
+  EXPECT_EQ(ask_volume(LauncherOperation::make_volume, kVolume, kBytes), EEXIST);
+  EXPECT_EQ(ask_copy(kVolume, "snp_aaaaaaaaaaaaaaaaaaaa"), EINVAL);
+  EXPECT_EQ(ask_copy("aaaaaaaaaaaaaaaaaaaa", kVolume), EINVAL);
+  plan.id = plan_on(guest_protocol::Disk::fresh).id;
+  const ReceivedFds fds = launch(plan);
+  EXPECT_EQ(ask_disk(LauncherOperation::next_disk, "vol_"), 0);
+  EXPECT_EQ(listed_, kVolume);
+  EXPECT_EQ(ask_disk(LauncherOperation::remove_disk, kVolume), 0);
 }
 
 TEST_F(WithAStore, MakesOneCopyOfAName) {

@@ -102,10 +102,20 @@ class Injected(StayingTest):
         "stop": lambda self: self.do("box", "stop"),
         "start": lambda self: self.do("box", "start"),
         "delete": lambda self: self.daemon.request("DELETE", "/v1/sandboxes/box"),
+        "volume": lambda self: self.daemon.post("/v1/volumes", {"name": "data"}),
+        "removal": lambda self: self.daemon.request("DELETE", "/v1/volumes/" + self.kept_volume()),
     }
 
+    def volumes(self):
+        return self.daemon.request("GET", "/v1/volumes?limit=1000").json()["data"]
+
+    def kept_volume(self):
+        return next(one["id"] for one in self.volumes() if one["name"] == "kept")
+
     def ready_for(self, operation):
-        if operation == "create":
+        if operation == "removal" and not any(one["name"] == "kept" for one in self.volumes()):
+            self.assertEqual(self.daemon.post("/v1/volumes", {"name": "kept"}).status, 201)
+        if operation in ("create", "volume", "removal"):
             return
         self.prepared()
         if operation == "start":
@@ -138,13 +148,13 @@ class Injected(StayingTest):
         snapshots = self.daemon.request("GET", "/v1/snapshots?limit=1000").json()["data"]
         live = sorted(one["id"] for one in listed if one["state"] in ("running", "paused", "failed"))
         return {"cgroups": live, "meeting places": live, "disks": sorted(one["id"] for one in listed), "fresh": [],
-                "snapshots": sorted(one["id"] for one in snapshots)}
+                "snapshots": sorted(one["id"] for one in snapshots), "volumes": sorted(one["id"] for one in self.volumes())}
 
     def kernel(self):
         store = pathlib.Path(f"/proc/{launcher_of(self.daemon)}/root/store")
         cgroups = {pathlib.Path(path).name for path in lmsb.our_cgroups()} - {"work"}
         return {"cgroups": sorted(cgroups), "meeting places": sorted(os.listdir(self.daemon.run_dir / "sandboxes")),
-                **{place: sorted(os.listdir(store / place)) for place in ("disks", "fresh", "snapshots")}}
+                **{place: sorted(os.listdir(store / place)) for place in ("disks", "fresh", "snapshots", "volumes")}}
 
     def check(self, operation):
         self.wait_quiet()
@@ -174,6 +184,9 @@ class Injected(StayingTest):
                 self.daemon.request("DELETE", "/v1/sandboxes/" + one["id"])
         for one in self.daemon.request("GET", "/v1/snapshots?limit=1000").json()["data"]:
             self.daemon.request("DELETE", "/v1/snapshots/" + one["id"])
+        for one in self.volumes():
+            if one["name"] == "data":
+                self.daemon.request("DELETE", "/v1/volumes/" + one["id"])
 
     def read_on(self):
         """The output of the one that nobody touched, from where it was read last."""
@@ -239,15 +252,15 @@ ERRORS = ("error=ENOSPC", "error=EMFILE", "error=EIO")
 
 class Launcher(Injected):
     def test_errors(self):
-        self.go_through("launcher", ("create", "fork", "start", "delete"), 15, *ERRORS)
+        self.go_through("launcher", ("create", "fork", "start", "delete", "volume"), 15, *ERRORS)
 
     def test_kills(self):
-        self.go_through("launcher", ("create", "snapshot", "fork", "stop", "start", "delete"), 8, "signal=KILL")
+        self.go_through("launcher", ("create", "snapshot", "fork", "stop", "start", "delete", "volume", "removal"), 8, "signal=KILL")
 
 
 class Daemon(Injected):
     def test_errors(self):
-        self.go_through("daemon", ("create", "exec", "detach", "snapshot", "stop", "delete"), 10, *ERRORS)
+        self.go_through("daemon", ("create", "exec", "detach", "snapshot", "stop", "delete", "volume"), 10, *ERRORS)
 
     def test_kills(self):
         self.go_through("daemon", tuple(self.OPERATIONS), 5, "signal=KILL")

@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,6 +39,16 @@ void put(RecordKind kind, const Fixed& fixed, Texts... texts) {
   collect(&header, sizeof header);
   collect(&fixed, sizeof fixed);
   (collect(texts.data(), texts.size()), ...);
+}
+
+// Some of what a file has at `at`, which is moved. As read(2).
+ssize_t copy_out(int file, loff_t& at, std::size_t size) {
+  static std::array<char, guest_protocol::kMaxRecordBody> part;
+  const ssize_t n = ::pread(file, part.data(), std::min(size, part.size()), at);
+  if (n <= 0) return n;
+  if (os::write_exactly(1, part.data(), static_cast<std::size_t>(n)) != 0) ::_exit(EPIPE);
+  at += n;
+  return n;
 }
 
 std::uint32_t size_of(std::string_view text) { return static_cast<std::uint32_t>(text.size()); }
@@ -102,6 +113,21 @@ void data(const void* octets, std::size_t size) {
     at += part;
     size -= part;
   }
+}
+
+int file_data(int file, std::uint64_t offset, std::size_t size) {
+  const RecordHeader header{guest_protocol::kRecordMagic, RecordKind::data, static_cast<std::uint32_t>(size)};
+  collect(&header, sizeof header);
+  flush();
+  auto at = static_cast<loff_t>(offset);
+  while (size > 0) {
+    ssize_t n = ::splice(file, &at, 1, nullptr, size, 0);
+    if (n < 0 && errno == EINVAL) n = copy_out(file, at, size);  // not of this file system
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return n < 0 ? errno : ESTALE;
+    size -= static_cast<std::size_t>(n);
+  }
+  return 0;
 }
 
 void match(std::string_view path, std::uint64_t line, std::string_view text) {

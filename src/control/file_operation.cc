@@ -204,7 +204,7 @@ ssize_t FileOperation::take_header() {
   std::memcpy(&header, header_.data(), sizeof header);
   const bool is_data = header.magic == guest_protocol::kRecordMagic &&
                        header.kind == guest_protocol::RecordKind::data && header.size > 0 &&
-                       header.size <= guest_protocol::kMaxRecordBody;
+                       header.size <= guest_protocol::kMaxDataBody;
   if (is_data) {
     left_to_relay_ = header.size;
   } else {

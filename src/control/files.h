@@ -22,7 +22,7 @@ namespace lmsb::control {
 class FileStream {
  public:
   virtual ~FileStream() = default;
-  // The next octets, at most 64 KiB; empty is the end. An Error: what came so far is not all.
+  // The next octets, at most 1 MiB; empty is the end. An Error: what came so far is not all.
   virtual io::Task<std::string> read() = 0;
 };
 

@@ -71,7 +71,7 @@ void file_stat(char* const* args) {
 }
 
 // Sends what is asked for once the file has been seen: who asks knows then what there is. What is read is not a
-// snapshot; of a file that has become shorter the promised octets are missing, and the answer ends there.
+// snapshot; of a file that has become shorter the promised octets are missing, and the answer says ESTALE.
 void file_read(char* const* args) {
   const char* const path = args[0];
   // What is no file is not opened: that alone would be noticed at the other end of a FIFO.
@@ -89,10 +89,12 @@ void file_read(char* const* args) {
   if (!read_input(&order, sizeof order)) answer::done(0);
   std::uint64_t at = order.offset;
   for (std::uint64_t left = order.length; left > 0;) {
-    const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(left, guest_protocol::kMaxRecordBody));
-    if (const int error = answer::file_data(file.get(), at, part); error != 0) ::_exit(error);
-    at += part;
-    left -= part;
+    const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(left, guest_protocol::kMaxDataBody));
+    const ssize_t n = answer::file_data(file.get(), at, part);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) answer::failed(path, n < 0 ? errno : ESTALE);
+    at += static_cast<std::uint64_t>(n);
+    left -= static_cast<std::uint64_t>(n);
   }
   answer::done(1, order.length);
 }

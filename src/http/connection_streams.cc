@@ -159,7 +159,7 @@ io::Always<bool> Connection::send_piece(BodyPiece piece, bool chunked) {
 
 // All that it holds.
 io::Always<bool> Connection::send_relayed(std::shared_ptr<io::PipeRelay> relay) {
-  socket_.native_non_blocking(true);
+  if (!socket_.native_non_blocking()) socket_.native_non_blocking(true);
   while (relay->held() > 0) {
     const ssize_t sent = relay->give_now(BorrowedFd(socket_.native_handle()));
     if (sent > 0) continue;

@@ -45,9 +45,11 @@ sys.path.insert(0, str(ROOT / "tests/support"))
 import lmsb  # noqa: E402: it reads the environment
 sys.path.insert(0, str(HERE))
 from engine import docker_engine  # noqa: E402
+from nginx import nginx  # noqa: E402
 
 FLOOR = options.build / "bench/bench-floor"
 LOAD = options.build / "bench/bench-load"
+STREAM = options.build / "bench/bench-stream"
 GUEST = lmsb.BIN / "lm-sandbox-guest"
 IMAGE_ROOT = lmsb.TEST_DATA / "images"
 IMAGE = options.image or ("base" if (IMAGE_ROOT / "base/image.json").exists() else "host")
@@ -466,6 +468,66 @@ def measure_p13():
             ours.request("DELETE", "/v1/sandboxes/" + sandbox)
 
 
+STREAMED = 2 << 30  # octets of P10
+DOWNLOADED = 1 << 30  # of P11
+
+
+def streamed(*what):
+    """GB/s of one answer, or of the floor, as one client takes it."""
+    figures = with_cpu(lambda: {**tool(STREAM, *what), "n": 1})
+    figures["gb_per_second"] = figures["octets"] / figures["ms"] / 1e6
+    return figures
+
+
+def row_of_streams(target, what, goal, ours, other, name):
+    ratio = ours["gb_per_second"] / other["gb_per_second"]
+    row(target, f"{what}; CPU {ours['cpu_ms']:.0f} ms", ours["gb_per_second"], None, "GB/s", f">= {goal} x {name.split(':')[0]}",
+        ratio, ratio >= goal)
+    row("", f"{name}; CPU {other['cpu_ms']:.0f} ms", other["gb_per_second"], None, "GB/s")
+
+
+def measure_p10(ours, sandbox):
+    """What a program writes as fast as it can, to one client."""
+    program = ["dd", "if=/dev/zero", "bs=64k", f"count={STREAMED >> 16}", "status=none"]
+    body = json.dumps({"cmd": program, "timeout_ms": 600_000})
+    path = f"/v1/sandboxes/{sandbox}/exec"
+    both = side_by_side(ours=lambda: streamed("get", ours.port, "POST", path, "application/octet-stream", body),
+                        floor=lambda: streamed("floor", *program))
+    results["P10"] = both
+    row_of_streams("P10", "2 GiB of output as octets", 0.5, both["ours"], both["floor"], "floor: one pipe, splice, one TCP socket")
+
+
+def measure_p11(ours, sandbox):
+    """The same file, in memory: nginx has it from the same directory of the machine as the daemon has its own."""
+    what = "download of 1 GiB"
+    made = ours.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": f"head -c {DOWNLOADED} /dev/urandom > large && sync && cat large >/dev/null",
+                                                       "timeout_ms": 600_000}).json()
+    if made.get("exit_code") != 0:
+        return failed("P11", what, f"the file was not made: {made}")
+    with tempfile.TemporaryDirectory(prefix="lmsb-bench-", dir=ours.data_dir) as root:
+        with open(f"{root}/large", "wb") as copy:
+            subprocess.run(["head", "-c", str(DOWNLOADED), "/dev/urandom"], stdout=copy, check=True)
+        subprocess.run(["cat", f"{root}/large"], stdout=subprocess.DEVNULL, check=True)
+        path = f"/v1/sandboxes/{sandbox}/files?path=large"
+        try:
+            with nginx(root) as port:
+                both = side_by_side(ours=lambda: streamed("get", ours.port, "GET", path, "*/*", ""),
+                                    nginx=lambda: streamed("get", port, "GET", "/large", "*/*", ""))
+        except RuntimeError as error:
+            return skipped("P11", str(error))
+    results["P11"] = both
+    row_of_streams("P11", what, 0.7, both["ours"], both["nginx"], "nginx: sendfile")
+
+
+def measure_p10_and_p11():
+    with daemon() as ours:
+        sandbox = created(ours)
+        if wanted("P10"):
+            measure_p10(ours, sandbox)
+        if wanted("P11"):
+            measure_p11(ours, sandbox)
+
+
 def measure_p9():
     starts, resident = [], []
     lmsb.remove_shared_disks()
@@ -526,6 +588,8 @@ def measure_ours():
         measure_p7()
     if wanted("P8") or wanted("P14"):
         measure_p8_and_p14()
+    if wanted("P10") or wanted("P11"):
+        measure_p10_and_p11()
     if wanted("P13"):
         measure_p13()
     if wanted("P9"):

@@ -28,11 +28,26 @@ newer_compiler() {
   scripts/setup-build.sh all && build clang
 }
 
+# shellcheck disable=SC2317  # called by part
+page_in_a_browser() {
+  apt-cache show chromium >/dev/null 2>&1 || return 77
+  scripts/setup-build.sh browser && system_test browser
+}
+
+# shellcheck disable=SC2317  # called by part
+system_test() {  # system_test NAME [VARIABLE=VALUE...]
+  local name=$1
+  shift
+  as_root env LMSB_BIN="$PWD/build/dev/bin" "$@" python3 "tests/system/test_$name.py"
+}
+
 part "default tests" scripts/test.sh
 part "lint, all files" scripts/lint.sh --all
 part "system tests on cgroup v2, in a VM" scripts/vm.sh
 part "a fault at every system call" as_root env LMSB_INJECT=all LMSB_BIN="$PWD/build/dev/bin" python3 tests/system/test_injected.py
 part "10,000 runs of every kind" as_root env LMSB_MIX=10000 LMSB_BIN="$PWD/build/dev/bin" python3 tests/system/test_mix.py
+part "files of 10 GiB" system_test streams LMSB_STREAM_GIB=10
+part "a page in a browser" page_in_a_browser
 part "soak, ${SOAK_SECONDS:=600} s" as_root env LMSB_SOAK="$SOAK_SECONDS" LMSB_BIN="$PWD/build/dev/bin" python3 tests/system/soak.py
 part "ASan and UBSan" sanitized_tests
 part "build with clang 19" newer_compiler

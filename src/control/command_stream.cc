@@ -21,7 +21,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kMaxInPipe = 1U << 20U;  // /proc/sys/fs/pipe-max-size, which the sandbox cannot raise
 
-// One stream of the command. Its task reads a piece, and the next one when that has been taken.
+// One stream of the command. Its task reads a piece, or has its relay take one, and the next one when that has been
+// taken.
 struct Lane {
   Lane(boost::asio::io_context& loop, UniqueFd p) : pipe(std::move(p)), watch(loop.get_executor(), pipe), taken(loop) {}
   UniqueFd pipe;
@@ -29,9 +30,15 @@ struct Lane {
   std::uint64_t offset = 0;  // of the piece
   std::uint64_t owed = 0;    // set with the verdict: no octet of the command itself stands behind this one
   std::string piece;
+  std::shared_ptr<io::PipeRelay> relay;
+  std::size_t relayed = 0;  // in place of `piece`
+  bool is_lent = false;     // the event of `relayed` was given: at the next one it has been taken
   bool ended = false;
   bool is_dry = false;  // the last look found nothing
   io::Event taken;
+
+  bool has_piece() const { return !piece.empty() || relayed > 0; }
+  std::uint64_t waiting() const { return piece.size() + (is_lent ? 0 : relayed); }
 };
 
 // What the stream and its tasks share.
@@ -59,12 +66,15 @@ struct State {
   }
 };
 
-std::string read_piece(const Lane& lane, bool& ended, bool& nothing_now) {
+void take_piece(Lane& lane) {
   static std::array<char, guest_protocol::kMaxPiece> buffer;  // one loop, one thread: never in use twice
-  const ssize_t n = os::read_pipe_now(lane.pipe.get(), buffer.data(), buffer.size());
-  nothing_now = n < 0 && errno == EAGAIN;
-  ended = n == 0 || (n < 0 && !nothing_now);
-  return n > 0 ? std::string(buffer.data(), static_cast<std::size_t>(n)) : std::string();
+  const ssize_t n = lane.relay ? lane.relay->take_now(lane.pipe, io::PipeRelay::kSize)
+                               : os::read_pipe_now(lane.pipe.get(), buffer.data(), buffer.size());
+  lane.is_dry = n < 0 && errno == EAGAIN;
+  lane.ended = n == 0 || (n < 0 && !lane.is_dry);
+  if (n <= 0) return;
+  if (lane.relay) lane.relayed = static_cast<std::size_t>(n);
+  if (!lane.relay) lane.piece.assign(buffer.data(), static_cast<std::size_t>(n));
 }
 
 bool is_empty(const Lane& lane) {
@@ -74,17 +84,15 @@ bool is_empty(const Lane& lane) {
 
 io::Always<void> read_lane(std::shared_ptr<State> state, Lane* lane) {
   while (!state->stopped && !lane->ended) {
-    bool nothing_now = false;
-    lane->piece = read_piece(*lane, lane->ended, nothing_now);
-    lane->is_dry = nothing_now;
-    if (nothing_now) {
+    take_piece(*lane);
+    if (lane->is_dry) {
       if (state->verdict) state->changed.notify_all();
       const Status readable = co_await lane->watch.readable();
       if (!readable.ok()) lane->ended = true;
       continue;
     }
     state->changed.notify_all();
-    while (!lane->piece.empty() && !state->stopped) {
+    while (lane->has_piece() && !state->stopped) {
       const Status taken = co_await lane->taken.wait();
       if (!taken.ok()) co_return;
     }
@@ -109,7 +117,7 @@ io::Always<void> wait_end(std::shared_ptr<State> state, io::Deadline deadline) {
   const bool tree_left = course.is_reported() && course.ending.exited.tree_left != 0;
   state->drained = io::Deadline::in(tree_left ? kPipeGrace : kDrainLimit);
   for (const auto& lane : state->lanes) {
-    lane->owed = lane->offset + lane->piece.size() + kMaxInPipe;
+    lane->owed = lane->offset + lane->waiting() + kMaxInPipe;
     lane->is_dry = lane->is_dry && is_empty(*lane);  // it may have been written to since
   }
   state->verdict = verdict_of(course, state->attempt, state->place.sandbox.get());
@@ -137,10 +145,11 @@ class PipedStream final : public CommandStream {
   io::Task<std::optional<CommandEvent>> next(io::Deadline deadline) override {
     const auto state = state_;
     if (!std::exchange(has_begun_, true)) co_return started(*state);
+    take_back(*state);
     while (!is_over_) {
       const bool grace_is_over = state->drained.passed();
       if (grace_is_over && state->owes_nothing()) co_return last(*state);
-      if (auto event = take_piece(*state)) co_return event;
+      if (auto event = piece_of(*state)) co_return event;
       if (state->verdict && state->is_drained()) co_return last(*state);
       // The end of the grace is no error of the wait: what comes then is the result.
       const io::Deadline until = grace_is_over ? deadline : std::min(deadline, state->drained);
@@ -158,19 +167,29 @@ class PipedStream final : public CommandStream {
     event.pid = state.process.pid();
     return event;
   }
+  // What was lent with the last event has been taken.
+  static void take_back(State& state) {
+    for (const auto& lane : state.lanes) {
+      if (!std::exchange(lane->is_lent, false)) continue;
+      lane->relayed = 0;
+      lane->taken.notify_all();
+    }
+  }
   // What is there of either stream; the two take turns.
-  std::optional<CommandEvent> take_piece(State& state) {
+  std::optional<CommandEvent> piece_of(State& state) {
     for (std::size_t i = 0; i < state.lanes.size(); ++i) {
       turn_ = (turn_ + 1) % state.lanes.size();
       Lane& lane = *state.lanes[turn_];
-      if (lane.piece.empty()) continue;
+      if (lane.waiting() == 0) continue;
       CommandEvent event;
       event.kind = CommandEvent::Kind::output;
       event.stream = static_cast<Stream>(turn_);
       event.offset = lane.offset;
       event.data = std::exchange(lane.piece, {});
-      lane.offset += event.data.size();
-      lane.taken.notify_all();
+      event.relayed = lane.relayed;
+      lane.is_lent = lane.relayed > 0;
+      lane.offset += event.data.size() + event.relayed;
+      if (!lane.is_lent) lane.taken.notify_all();
       return event;
     }
     return std::nullopt;
@@ -218,6 +237,8 @@ io::Task<std::shared_ptr<CommandStream>> open_command_stream(boost::asio::io_con
   state->began = Clock::now();
   state->lanes[0] = std::make_unique<Lane>(loop, state->process.take_stdout());
   state->lanes[1] = std::make_unique<Lane>(loop, state->process.take_stderr());
+  if (state->place.relay) io::PipeRelay::widen(state->lanes[0]->pipe);
+  state->lanes[0]->relay = state->place.relay;
   for (const auto& lane : state->lanes) io::spawn(loop, read_lane(state, lane.get()));
   io::spawn(loop, wait_end(state, io::Deadline::in(command.timeout)));
   std::shared_ptr<CommandStream> stream = std::make_shared<PipedStream>(state);

@@ -22,6 +22,7 @@ struct StreamPlace {
   Life::Use use;          // of a kept sandbox, as long as the slot
   Admission::Slot slot;   // held until the command has ended, whether or not its output has been taken
   std::function<void(const ExecResult&)> on_verdict;
+  std::shared_ptr<io::PipeRelay> relay;  // of stdout; null: it comes as events
 };
 
 // Starts `command`; ends when it has begun. Errors: those of a command that cannot be started. `loop` outlives the

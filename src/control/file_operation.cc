@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <utility>
 
 #include "base/text.h"
 #include "control/command_start.h"
@@ -165,6 +166,11 @@ io::Task<void> FileOperation::take_output() {
   const ssize_t n = os::read_pipe_now(output_.get(), part.data(), part.size());
   if (n > 0) reader_.feed({part.data(), static_cast<std::size_t>(n)});
   if (n > 0 || (n < 0 && errno == EAGAIN)) co_return Status();
+  co_return co_await why_ended();
+}
+
+// Of an output that has come to its end.
+io::Task<void> FileOperation::why_ended() {
   const auto ending = co_await process_.wait_ended(io::Deadline::in(kEndLimit));
   if (ending.ok() && ending->kind == Ending::Kind::start_failed) co_return not_started(what_, *ending);
   co_return lost();
@@ -177,11 +183,55 @@ io::Task<FileRecord> FileOperation::next(io::Deadline deadline) {
       if (const auto* failed = std::get_if<FileFailed>(&*record)) co_return error_of(failed->what);
       co_return *std::move(record);
     }
-    const Status readable = co_await watch_->readable(deadline);
-    if (!readable.ok() && readable.error().code() == ErrorCode::deadline_exceeded) co_return late();
-    LMSB_CO_CHECK(readable);
+    LMSB_CO_CHECK(co_await wait_output(deadline));
     LMSB_CO_CHECK(co_await take_output());
   }
+}
+
+io::Task<void> FileOperation::wait_output(io::Deadline deadline) {
+  Status readable = co_await watch_->readable(deadline);
+  if (!readable.ok() && readable.error().code() == ErrorCode::deadline_exceeded) co_return late();
+  co_return readable;
+}
+
+// What it has read of the next record's header, and nothing else, as read(2) says it. A header of anything but data is
+// given to the reader.
+ssize_t FileOperation::take_header() {
+  guest_protocol::RecordHeader header{};
+  std::array<char, sizeof header> part{};
+  const ssize_t n = os::read_pipe_now(output_.get(), part.data(), sizeof header - header_.size());
+  if (n > 0) header_.append(part.data(), static_cast<std::size_t>(n));
+  if (header_.size() < sizeof header) return n;
+  std::memcpy(&header, header_.data(), sizeof header);
+  const bool is_data = header.magic == guest_protocol::kRecordMagic &&
+                       header.kind == guest_protocol::RecordKind::data && header.size > 0 &&
+                       header.size <= guest_protocol::kMaxDataBody;
+  if (is_data) {
+    left_to_relay_ = header.size;
+  } else {
+    reader_.feed(header_);
+  }
+  header_.clear();
+  return n;
+}
+
+// One step towards data in `relay`; what it took of the output, as read(2) says it.
+ssize_t FileOperation::step_to_data(io::PipeRelay& relay) {
+  if (left_to_relay_ == 0) return take_header();
+  const ssize_t n = relay.take_now(output_, left_to_relay_);
+  if (n > 0) left_to_relay_ -= static_cast<std::uint32_t>(n);
+  return n;
+}
+
+io::Task<void> FileOperation::relay_data(std::shared_ptr<io::PipeRelay> relay, io::Deadline deadline) {
+  if (!std::exchange(is_wide_, true)) io::PipeRelay::widen(output_);
+  while (relay->held() == 0 && !reader_.has_rest()) {
+    const ssize_t n = step_to_data(*relay);
+    if (n > 0) continue;
+    if (n == 0 || errno != EAGAIN) co_return co_await why_ended();
+    LMSB_CO_CHECK(co_await wait_output(deadline));
+  }
+  co_return Status();
 }
 
 io::Task<FileDone> FileOperation::finish(Sinks sinks, milliseconds limit) {

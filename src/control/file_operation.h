@@ -13,6 +13,7 @@
 #include "guest_client/channel.h"
 #include "http/body.h"
 #include "io/deadline.h"
+#include "io/pipe_relay.h"
 #include "io/stream.h"
 #include "io/task.h"
 
@@ -32,6 +33,9 @@ class FileOperation {
   // The next record. One that says `failed` is an Error; so are the end of the answer without one that says `done`, and
   // file_operation_timeout.
   io::Task<FileRecord> next(io::Deadline deadline);
+  // Has `relay`, which holds nothing, take what comes of data. It still holds nothing where something else comes, for
+  // next(). Errors as there. Between two records, or after itself.
+  io::Task<void> relay_data(std::shared_ptr<io::PipeRelay> relay, io::Deadline deadline);
   // Reads up to `done`; what may come before is put where it belongs. Anything else is an Error, as is more than was
   // asked for.
   struct Sinks {
@@ -56,6 +60,10 @@ class FileOperation {
   FileOperation(boost::asio::io_context& loop, const std::shared_ptr<SandboxHandle>& sandbox, std::string what,
                 std::string operation, guest_client::Process process, UniqueFd input);
   io::Task<void> take_output();
+  io::Task<void> wait_output(io::Deadline deadline);
+  io::Task<void> why_ended();
+  ssize_t take_header();
+  ssize_t step_to_data(io::PipeRelay& relay);
   Error lost() const;
   Error late() const;
   Error something_else() const;
@@ -69,6 +77,9 @@ class FileOperation {
   std::optional<io::FdWatch> watch_;  // after output_: ends before it
   std::optional<io::FdStream> input_;
   FileRecordReader reader_;
+  std::string header_;               // of the next record, as far as it has been read alone
+  std::uint32_t left_to_relay_ = 0;  // of a data record whose header has been read
+  bool is_wide_ = false;             // the pipe of its output
 };
 
 // The Error of an errno that a file operation met. `operation` as in guest/file_program.h.

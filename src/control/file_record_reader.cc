@@ -138,7 +138,8 @@ Result<std::optional<FileRecord>> FileRecordReader::next() {
   RecordHeader header{};
   if (rest_.size() < sizeof header) return std::optional<FileRecord>();
   std::memcpy(&header, rest_.data(), sizeof header);
-  if (header.magic != guest_protocol::kRecordMagic || header.size > guest_protocol::kMaxRecordBody) return malformed();
+  const auto most = header.kind == RecordKind::data ? guest_protocol::kMaxDataBody : guest_protocol::kMaxRecordBody;
+  if (header.magic != guest_protocol::kRecordMagic || header.size > most) return malformed();
   if (rest_.size() < sizeof header + header.size) return std::optional<FileRecord>();
   Body body(std::string_view(rest_).substr(sizeof header, header.size));
   std::optional<FileRecord> record;

@@ -35,6 +35,8 @@ class FileRecordReader {
   void feed(std::string_view octets) { rest_.append(octets); }
   // The next record; nothing: more octets are needed. Error: that is no such answer, and what follows means nothing.
   Result<std::optional<FileRecord>> next();
+  // Whether it holds octets of records that are still to come.
+  bool has_rest() const { return !rest_.empty(); }
 
  private:
   std::string rest_;

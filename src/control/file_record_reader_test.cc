@@ -92,9 +92,13 @@ TEST(FileRecordReader, RefusesSizesThatDoNotAddUp) {
 }
 
 TEST(FileRecordReader, RefusesARecordThatIsTooLargeBeforeItIsThere) {
-  const guest_protocol::RecordHeader header{guest_protocol::kRecordMagic, RecordKind::data,
-                                            guest_protocol::kMaxRecordBody + 1};
-  EXPECT_TRUE(is_malformed(std::string(reinterpret_cast<const char*>(&header), sizeof header)));
+  const auto is_too_large = [](RecordKind kind, std::uint32_t size) {
+    const guest_protocol::RecordHeader header{guest_protocol::kRecordMagic, kind, size};
+    return is_malformed(std::string(reinterpret_cast<const char*>(&header), sizeof header));
+  };
+  EXPECT_TRUE(is_too_large(RecordKind::data, guest_protocol::kMaxDataBody + 1));
+  EXPECT_FALSE(is_too_large(RecordKind::data, guest_protocol::kMaxDataBody));
+  EXPECT_TRUE(is_too_large(RecordKind::entry, guest_protocol::kMaxRecordBody + 1));
   EXPECT_TRUE(is_malformed(std::string(12, 'x')));
 }
 

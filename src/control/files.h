@@ -13,6 +13,7 @@
 #include "control/file_values.h"
 #include "http/body.h"
 #include "io/deadline.h"
+#include "io/pipe_relay.h"
 #include "io/task.h"
 
 namespace lmsb::control {
@@ -21,7 +22,7 @@ namespace lmsb::control {
 class FileStream {
  public:
   virtual ~FileStream() = default;
-  // The next octets, at most 64 KiB; empty is the end. An Error: what came so far is not all.
+  // The next octets, at most 1 MiB; empty is the end. An Error: what came so far is not all.
   virtual io::Task<std::string> read() = 0;
 };
 
@@ -31,6 +32,8 @@ class FileContent : public FileStream {
   virtual const FileInfo& info() const = 0;
   // Which part read() gives. Once, before the first read().
   virtual io::Task<void> select(std::uint64_t offset, std::uint64_t length) = 0;
+  // As read(), but what can be taken by `relay`, which holds nothing, lies there then: as much as it takes at once.
+  virtual io::Task<http::BodyPiece> pass(std::shared_ptr<io::PipeRelay> relay) = 0;
 };
 
 // What happens in a directory, event by event, from the moment on that it was made. Dropping it ends it.

@@ -12,6 +12,7 @@
 #include "control/control.h"
 #include "guest_protocol/messages.h"
 #include "io/deadline.h"
+#include "io/pipe_relay.h"
 
 namespace lmsb::control {
 
@@ -68,6 +69,7 @@ struct CommandEvent {
   Stream stream{};  // of output
   std::uint64_t offset = 0;
   std::string data;
+  std::size_t relayed = 0;           // of output: so many octets are in the relay instead
   int pid = 0;                       // of started
   std::optional<ExecResult> result;  // of result; without output
 };
@@ -90,7 +92,10 @@ class ProcessService {
   virtual io::Task<ProcessInfo> start(Principal who, std::string sandbox, StartProcess request) = 0;
   // The same as exec(), event by event, from `started` on. A reader that is slow slows the command down; dropping the
   // stream before its end kills it.
-  virtual io::Task<std::shared_ptr<CommandStream>> run(Principal who, std::string sandbox, Command command) = 0;
+  // Where there is a `relay`, what the command writes to stdout comes by it, and stays there until the next event is
+  // asked for: the caller has taken it by then.
+  virtual io::Task<std::shared_ptr<CommandStream>> run(Principal who, std::string sandbox, Command command,
+                                                       std::shared_ptr<io::PipeRelay> relay) = 0;
 
   // Runs a command of text in the shell session of that name, which is made on first use: what commands change is there
   // for the next one of the session. Errors: invalid_session, no_bash, too_many_sessions, session_busy, session_over.

@@ -357,7 +357,8 @@ io::Always<void> Processes::follow(Processes* self, std::shared_ptr<ProcessRecor
   if (!record->told) self->parts_.count(*record->info.result);
 }
 
-io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::string sandbox, Command command) {
+io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::string sandbox, Command command,
+                                                        std::shared_ptr<io::PipeRelay> relay) {
   LMSB_CO_CHECK(check_command(command));
   LMSB_CO_CHECK(check_timeout(command.timeout, parts_.timeout_cap()));
   LMSB_CO_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
@@ -365,6 +366,7 @@ io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::stri
   const Life::Use waiting(kept->life);
   StreamPlace place;
   place.on_verdict = parts_.count;
+  place.relay = std::move(relay);
   LMSB_CO_TRY(place.slot, co_await parts_.admission.enter(who.name));
   LMSB_CO_TRY(auto visit, parts_.registry.come_back(id));
   place.sandbox = std::move(visit.sandbox);

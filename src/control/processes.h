@@ -74,7 +74,8 @@ class Processes final : public ProcessService {
   void take_up(KeptSandbox& sandbox, std::vector<guest_client::HeldProcess> held);
 
   io::Task<ProcessInfo> start(Principal who, std::string sandbox, StartProcess request) override;
-  io::Task<std::shared_ptr<CommandStream>> run(Principal who, std::string sandbox, Command command) override;
+  io::Task<std::shared_ptr<CommandStream>> run(Principal who, std::string sandbox, Command command,
+                                               std::shared_ptr<io::PipeRelay> relay) override;
   io::Task<ExecResult> run_in_session(Principal who, std::string sandbox, std::string session,
                                       Command command) override;
   Status end_session(const Principal& who, const std::string& sandbox, const std::string& session) override;

@@ -162,14 +162,34 @@ io::Task<std::unique_ptr<FileContent>> SandboxFiles::open(Principal who, FilePla
     io::Task<std::string> read() override {
       if (left_ == 0) co_return std::string();
       LMSB_CO_TRY(std::string octets, co_await next_data(*running_->operation));
-      if (octets.empty() || octets.size() > left_)
-        co_return Error(ErrorCode::unavailable, "the sandbox sent another number of octets than it said")
-            .with_slug("file_operation_lost");
-      left_ -= octets.size();
+      if (octets.empty()) co_return another_number();
+      LMSB_CO_CHECK(count(octets.size()));
       co_return octets;
+    }
+    io::Task<http::BodyPiece> pass(std::shared_ptr<io::PipeRelay> relay) override {
+      http::BodyPiece piece;
+      if (left_ == 0) co_return piece;
+      LMSB_CO_CHECK(co_await running_->operation->relay_data(relay, io::Deadline::in(kPiece)));
+      if (relay->held() == 0) {  // what it is instead
+        LMSB_CO_TRY(piece.octets, co_await read());
+        co_return piece;
+      }
+      LMSB_CO_CHECK(count(relay->held()));
+      piece.relay = std::move(relay);
+      co_return piece;
     }
 
    private:
+    static Error another_number() {
+      return Error(ErrorCode::unavailable, "the sandbox sent another number of octets than it said")
+          .with_slug("file_operation_lost");
+    }
+    Status count(std::size_t octets) {
+      if (octets > left_) return another_number();
+      left_ -= octets;
+      return {};
+    }
+
     std::unique_ptr<Running> running_;
     FileInfo info_;
     std::uint64_t left_ = 0;

@@ -17,6 +17,9 @@ void entry(std::string_view path, const struct stat& status, std::string_view ta
 // The same, with the target read from `name` in `dir`.
 void entry_at(int dir, const char* name, std::string_view path, const struct stat& status);
 void data(const void* octets, std::size_t size);
+// The same of what a file has at `offset`, at most `size` octets, not copied where the kernel can do without. How many
+// they are, as read(2) says it.
+ssize_t file_data(int file, std::uint64_t offset, std::size_t size);
 void match(std::string_view path, std::uint64_t line, std::string_view text);
 void changed(std::string_view path, std::uint64_t replacements);
 void skipped(std::string_view path, int error);

@@ -89,11 +89,10 @@ void file_read(char* const* args) {
   if (!read_input(&order, sizeof order)) answer::done(0);
   std::uint64_t at = order.offset;
   for (std::uint64_t left = order.length; left > 0;) {
-    const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(left, block.size()));
-    const ssize_t n = ::pread(file.get(), block.data(), part, static_cast<off_t>(at));
+    const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(left, guest_protocol::kMaxDataBody));
+    const ssize_t n = answer::file_data(file.get(), at, part);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) answer::failed(path, n < 0 ? errno : ESTALE);
-    answer::data(block.data(), static_cast<std::size_t>(n));
     at += static_cast<std::uint64_t>(n);
     left -= static_cast<std::uint64_t>(n);
   }

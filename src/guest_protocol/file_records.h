@@ -11,6 +11,7 @@ namespace lmsb::guest_protocol {
 
 constexpr std::uint32_t kRecordMagic = 0x4C4D4652;
 constexpr std::uint32_t kMaxRecordBody = 64 * 1024;
+constexpr std::uint32_t kMaxDataBody = 1U << 20U;  // of `data`; others have less
 constexpr std::uint32_t kMaxFilePath = 4095;
 constexpr std::uint32_t kMaxOwnerName = 255;
 constexpr std::uint32_t kMaxShownLine = 4096;            // of a line that grep found

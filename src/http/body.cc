@@ -24,6 +24,12 @@ class WholeBody final : public BodyReader {
 
 }  // namespace
 
+io::Task<BodyPiece> BodySource::next_piece() {
+  BodyPiece piece;
+  LMSB_CO_TRY(piece.octets, co_await next());
+  co_return piece;
+}
+
 std::shared_ptr<BodyReader> reader_of(std::string whole) { return std::make_shared<WholeBody>(std::move(whole)); }
 
 }  // namespace lmsb::http

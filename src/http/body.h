@@ -7,11 +7,18 @@
 #include <string>
 
 #include "base/units.h"
+#include "http/message.h"
+#include "io/pipe_relay.h"
 #include "io/task.h"
 
 namespace lmsb::http {
 
-struct Request;  // http/message.h
+// A piece of an answer's body: octets, or all that `relay` holds. Neither is the end.
+struct BodyPiece {
+  std::string octets;
+  std::shared_ptr<io::PipeRelay> relay;  // nobody takes from it or gives it anything before the next piece is asked for
+  std::size_t size() const { return relay ? relay->held() : octets.size(); }
+};
 
 // A body of an answer, asked for its next piece when the client has taken the one before: a slow client slows the
 // source down. Owned by the answer; destroyed when all is sent, or when the client has gone.
@@ -21,6 +28,10 @@ class BodySource {
   // The next octets; empty is the end. Waits until there is something. An Error ends the connection without the body's
   // end, so that the client sees that something is missing. Cancelled when the client goes away.
   virtual io::Task<std::string> next() = 0;
+  // The same for who can send what a relay holds. A source has either this or next() to itself.
+  virtual io::Task<BodyPiece> next_piece();
+  // What there is to say once the body has ended, as header fields behind it; only where it comes in chunks.
+  virtual Headers trailer() const { return {}; }
 };
 
 // The body of a request whose handler reads it as it comes. Owned by the request; ends with the connection.

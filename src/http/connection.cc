@@ -294,13 +294,19 @@ io::Always<bool> Connection::send(Response response, bool keep_alive, bool with_
 // Sends the rest as the client takes it. What `out` refers to is the caller's.
 io::Always<bool> Connection::finish(Gather out) {
   while (true) {
-    set_deadline(state_->limits.write_timeout);
-    const auto [error] = co_await socket_.async_wait(Socket::wait_write, asio::as_tuple(asio::use_awaitable));
-    if (error || expired_) co_return false;
+    const bool writable = co_await wait_writable();
+    if (!writable) co_return false;
     const Gather::Sent sent = out.send_now(BorrowedFd(socket_.native_handle()));
     if (sent == Gather::Sent::failed) co_return false;
-    if (sent == Gather::Sent::all) break;
+    if (sent == Gather::Sent::all) co_return true;
   }
+}
+
+// Until the client has taken something; false when it does not in time, or the connection is over.
+io::Always<bool> Connection::wait_writable() {
+  set_deadline(state_->limits.write_timeout);
+  const auto [error] = co_await socket_.async_wait(Socket::wait_write, asio::as_tuple(asio::use_awaitable));
+  if (error || expired_) co_return false;
   no_deadline();
   co_return true;
 }

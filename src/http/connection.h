@@ -91,14 +91,16 @@ class Connection {
   bool may_keep_alive(const Response& response) const;
   io::Always<bool> send(Response response, bool keep_alive, bool with_body);
   io::Always<bool> finish(Gather out);
-  io::Always<bool> send_all(Gather out);
+  io::Always<bool> wait_writable();
+  io::Always<bool> send_all(Gather out, Gather::Then then = Gather::Then::nothing);
   io::Always<void> let_others();
 
   std::shared_ptr<BodyReader> open_body();
   void close_body();
   std::optional<Result<std::string>> next_of_body();
   io::Always<bool> stream(std::shared_ptr<BodySource> source, std::optional<std::uint64_t> size, bool http10);
-  io::Always<bool> send_piece(std::string piece, bool chunked);
+  io::Always<bool> send_piece(BodyPiece piece, bool chunked);
+  io::Always<bool> send_relayed(std::shared_ptr<io::PipeRelay> relay);
   io::Always<void> hand_over(Response response);
 
   io::Always<void> leave();

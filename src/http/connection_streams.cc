@@ -1,6 +1,7 @@
 // Connection: bodies that are not whole, in either direction, and connections that are given away.
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <exception>
 #include <limits>
@@ -12,14 +13,15 @@
 namespace lmsb::http {
 namespace {
 
-constexpr unsigned kPiecesInARow = 16;  // of a source that never waits, before others get their turn
+constexpr std::size_t kOctetsInARow = 1U << 20U;  // of a source that never waits, before others get their turn
+constexpr std::size_t kLeastCounted = 1U << 16U;  // of a piece: small ones take their time, too
 
 Error client_gone() { return Error(ErrorCode::cancelled, "read the request's body: the client is gone"); }
 
 // Anything that is thrown is a bug of the source's. It belongs to the caller, who waits.
-io::Task<std::string> next_piece(BodySource& source) {
+io::Task<BodyPiece> next_piece(BodySource& source) {
   try {
-    co_return co_await source.next();
+    co_return co_await source.next_piece();
   } catch (const std::exception&) {
     // Answered below, where co_await is allowed again.
   }
@@ -110,37 +112,62 @@ io::Always<bool> Connection::stream(std::shared_ptr<BodySource> source, std::opt
   const bool chunked = !size && !http10;
   cut_off_ = !size && http10;  // until it is whole
   std::uint64_t left = size.value_or(std::numeric_limits<std::uint64_t>::max());
-  for (unsigned in_a_row = 1;; ++in_a_row) {
+  for (std::size_t in_a_row = 0;;) {
     if (input_ended_ || expired_) co_return false;
-    Result<std::string> piece = co_await next_piece(*source);
+    Result<BodyPiece> piece = co_await next_piece(*source);
     if (!piece.ok() || piece->size() > left) co_return false;
-    if (piece->empty()) break;
-    left -= piece->size();
+    const std::size_t octets = piece->size();
+    if (octets == 0) break;
+    left -= octets;
     const bool sent = co_await send_piece(*std::move(piece), chunked);
     if (!sent) co_return false;
-    if (in_a_row % kPiecesInARow == 0) co_await let_others();
+    in_a_row += std::max(octets, kLeastCounted);
+    if (in_a_row < kOctetsInARow) continue;
+    in_a_row = 0;
+    co_await let_others();
   }
   if (size && left > 0) co_return false;
   cut_off_ = false;
   if (!chunked) co_return true;
+  const std::string end = last_chunk(source->trailer());
   Gather last;
-  last.add("0\r\n\r\n");
+  last.add(end);
   co_return co_await send_all(last);
 }
 
-io::Always<bool> Connection::send_all(Gather out) {
-  const Gather::Sent sent = out.send_now(BorrowedFd(socket_.native_handle()));
+io::Always<bool> Connection::send_all(Gather out, Gather::Then then) {
+  const Gather::Sent sent = out.send_now(BorrowedFd(socket_.native_handle()), then);
   if (sent == Gather::Sent::full) co_return co_await finish(out);
   co_return sent == Gather::Sent::all;
 }
 
-io::Always<bool> Connection::send_piece(std::string piece, bool chunked) {
+io::Always<bool> Connection::send_piece(BodyPiece piece, bool chunked) {
   const ChunkHead head(piece.size());
   Gather out;
   if (chunked) out.add(head.view());
-  out.add(piece);
+  if (piece.relay) {
+    const bool begun = co_await send_all(out, Gather::Then::more);
+    if (!begun) co_return false;
+    const bool relayed = co_await send_relayed(std::move(piece.relay));
+    if (!relayed) co_return false;
+    out = Gather();
+  }
+  out.add(piece.octets);
   if (chunked) out.add("\r\n");
   co_return co_await send_all(out);
+}
+
+// All that it holds.
+io::Always<bool> Connection::send_relayed(std::shared_ptr<io::PipeRelay> relay) {
+  if (!socket_.native_non_blocking()) socket_.native_non_blocking(true);
+  while (relay->held() > 0) {
+    const ssize_t sent = relay->give_now(BorrowedFd(socket_.native_handle()));
+    if (sent > 0) continue;
+    if (sent == 0 || errno != EAGAIN) co_return false;
+    const bool writable = co_await wait_writable();
+    if (!writable) co_return false;
+  }
+  co_return true;
 }
 
 // ---- A connection that is given away

@@ -1,4 +1,7 @@
+#include <array>
 #include <atomic>
+#include <csignal>
+#include <fcntl.h>
 #include <stdexcept>
 #include <vector>
 
@@ -63,6 +66,47 @@ class EndlessSource : public BodySource {
   Seen* seen_;
 };
 
+// Gives its pieces by a relay, each from a pipe that waits; "" = the next one comes as octets. Says how it ended.
+class RelayedSource : public BodySource {
+ public:
+  RelayedSource(Seen* seen, std::vector<std::string> pieces) : seen_(seen), pieces_(std::move(pieces)) {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+    read_.reset(ends[0]);
+    write_.reset(ends[1]);
+    io::PipeRelay::widen(write_);
+  }
+  ~RelayedSource() override { ++seen_->destroyed; }
+
+  io::Task<std::string> next() override { co_return Error(ErrorCode::internal, "a relay is used"); }
+  io::Task<BodyPiece> next_piece() override {
+    ++seen_->asked;
+    BodyPiece piece;
+    if (at_ == pieces_.size()) co_return piece;
+    std::string octets = pieces_[at_++];
+    if (octets.empty()) {
+      piece.octets = pieces_[at_++];
+      co_return piece;
+    }
+    EXPECT_EQ(::write(write_.get(), octets.data(), octets.size()), static_cast<ssize_t>(octets.size()));
+    EXPECT_EQ(relay_->take_now(read_, octets.size()), static_cast<ssize_t>(octets.size()));
+    piece.relay = relay_;
+    co_return piece;
+  }
+  Headers trailer() const override {
+    Headers fields;
+    fields.set("X-Ended", "well\r\nX-Forged: 1");
+    return fields;
+  }
+
+ private:
+  Seen* seen_;
+  std::vector<std::string> pieces_;
+  std::size_t at_ = 0;
+  UniqueFd read_, write_;
+  std::shared_ptr<io::PipeRelay> relay_ = *io::PipeRelay::make();
+};
+
 // Sends back what comes, as it comes.
 class EchoSource : public BodySource {
  public:
@@ -120,6 +164,14 @@ Response answer_with_source(Seen* seen, const std::string& path) {
     response.is_endless = true;
     return response;
   }
+  if (path == "/relayed")
+    return streamed(std::make_shared<RelayedSource>(seen, std::vector<std::string>{"hello", "", " ", "world"}));
+  if (path == "/relayed-sized")
+    return streamed(std::make_shared<RelayedSource>(seen, std::vector<std::string>{"hello", " world"}), 11);
+  if (path == "/relayed-long")
+    return streamed(std::make_shared<RelayedSource>(seen, std::vector<std::string>{"hello", " world"}), 7);
+  if (path == "/relayed-much")
+    return streamed(std::make_shared<RelayedSource>(seen, std::vector<std::string>(64, std::string(1U << 20U, 'x'))));
   if (path == "/endless") return streamed(std::make_shared<EndlessSource>(seen));
   if (path == "/upgrade") {
     Response response;
@@ -257,6 +309,50 @@ TEST_F(StreamsTest, AsksNoSourceForHeadNorForWhatHasNoBody) {
   EXPECT_FALSE(has(answers, "hello"));
   EXPECT_EQ(seen_.asked, 0);
   EXPECT_EQ(seen_.destroyed, 3);
+}
+
+TEST_F(StreamsTest, SendsWhatARelayHoldsAmongTheOctetsAndSaysBehindItWhatThereIsToSay) {
+  start();
+  RawClient client = connect();
+  const std::string answer = client.say(get("/relayed")).hear_until("Forged: 1\r\n\r\n");
+  EXPECT_TRUE(has(answer, "\r\n\r\n5\r\nhello\r\n1\r\n \r\n5\r\nworld\r\n0\r\nX-Ended: well  X-Forged: 1\r\n\r\n"))
+      << answer;
+  EXPECT_TRUE(has(client.say(get("/x")).hear_until("whole /x"), "200 OK"));
+}
+
+TEST_F(StreamsTest, SendsNoMoreOfARelayThanAnnounced) {
+  start();
+  EXPECT_TRUE(ask(get("/relayed-sized", kClose)).ends_with("\r\n\r\nhello world"));
+  EXPECT_TRUE(ask(get("/relayed-long")).ends_with("\r\n\r\nhello"));
+}
+
+TEST_F(StreamsTest, RelaysNoMoreThanTheClientTakes) {
+  start();
+  RawClient client = connect();
+  client.say(get("/relayed-much", kClose));
+  ASSERT_TRUE(soon([this] { return seen_.asked > 0; }));
+  EXPECT_LT(asked_until_it_stops(), 32) << "what the kernel keeps, not what there is";
+  EXPECT_GT(client.hear_all().size(), std::size_t{64} << 20U);
+}
+
+TEST_F(StreamsTest, DropsARelayWhenTheClientGoesAway) {
+  ::signal(SIGPIPE, SIG_IGN);  // as the program does
+  start();
+  RawClient client = connect();
+  client.say(get("/relayed-much"));
+  client.hear_some();
+  client.hang_up();
+  EXPECT_TRUE(soon([this] { return seen_.destroyed == 1; }));
+  EXPECT_TRUE(soon([this] { return open_connections() == 0; }));
+}
+
+TEST_F(StreamsTest, ClosesOnAClientThatTakesNothingOfARelay) {
+  ServerLimits limits;
+  limits.write_timeout = milliseconds(100);
+  start(limits);
+  RawClient client = connect();
+  client.say(get("/relayed-much"));
+  EXPECT_TRUE(soon([this] { return seen_.destroyed == 1; }));
 }
 
 TEST_F(StreamsTest, SendsUntilTheConnectionsEndInHttp10) {

@@ -13,12 +13,13 @@ void Gather::add(std::string_view text) {
   parts_[end_++] = iovec{const_cast<char*>(text.data()), text.size()};
 }
 
-Gather::Sent Gather::send_now(BorrowedFd socket) {
+Gather::Sent Gather::send_now(BorrowedFd socket, Then then) {
+  const int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (then == Then::more ? MSG_MORE : 0);
   while (begin_ < end_) {
     msghdr message{};
     message.msg_iov = parts_.data() + begin_;
     message.msg_iovlen = end_ - begin_;
-    const ssize_t count = ::sendmsg(socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t count = ::sendmsg(socket.get(), &message, flags);
     if (count >= 0) {
       took(static_cast<std::size_t>(count));
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {

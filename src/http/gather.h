@@ -16,7 +16,9 @@ class Gather {
 
   // `text` outlives the sending. Empty ones are left out; four at most.
   void add(std::string_view text);
-  Sent send_now(BorrowedFd socket);
+  // `more`: what follows belongs to it, and the kernel may wait for that.
+  enum class Then : std::uint8_t { nothing, more };
+  Sent send_now(BorrowedFd socket, Then then = Then::nothing);
 
  private:
   void took(std::size_t count);

@@ -70,6 +70,13 @@ void append_safely(std::string& out, std::string_view text) {
       [](char c) { return c == '\r' || c == '\n' || c == '\0'; }, ' ');
 }
 
+void append_field(std::string& out, std::string_view name, std::string_view value) {
+  append_safely(out, name);
+  out += ": ";
+  append_safely(out, value);
+  out += "\r\n";
+}
+
 bool is_ours(std::string_view name) {
   return same_name(name, "Content-Length") || same_name(name, "Connection") || same_name(name, "Date") ||
          same_name(name, "Transfer-Encoding");
@@ -151,14 +158,18 @@ void append_head(std::string& out, const Response& response, Framing framing) {
   out += "\r\n";
   for (const auto& [name, value] : response.headers.fields()) {
     if (is_ours(name)) continue;
-    append_safely(out, name);
-    out += ": ";
-    append_safely(out, value);
-    out += "\r\n";
+    append_field(out, name, value);
   }
   append_framing(out, response, framing.http10);
   append_connection(out, response, framing);
   out += "\r\n";
+}
+
+std::string last_chunk(const Headers& trailer) {
+  std::string out = "0\r\n";
+  for (const auto& [name, value] : trailer.fields())
+    if (!is_ours(name)) append_field(out, name, value);
+  return out + "\r\n";
 }
 
 Response refusal_answer(int status, std::string_view detail) {

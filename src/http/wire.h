@@ -23,6 +23,9 @@ bool lasts_until_close(const Response& response, bool http10);
 // Octets that would end a field are replaced by spaces, so that no value can add a field or an answer.
 void append_head(std::string& out, const Response& response, Framing framing);
 
+// The end of a body in chunks, and what stands behind it.
+std::string last_chunk(const Headers& trailer);
+
 // Whether an answer of that status has a body at all (1xx, 204 and 304 have none).
 bool has_body(int status);
 

@@ -156,6 +156,11 @@ class FakeFiles final : public control::Files {
       left.erase(0, piece.size());
       co_return piece;
     }
+    io::Task<http::BodyPiece> pass(std::shared_ptr<io::PipeRelay>) override {
+      http::BodyPiece piece;
+      LMSB_CO_TRY(piece.octets, co_await read());
+      co_return piece;
+    }
     FakeFiles& files;
     std::string left;
   };

@@ -35,9 +35,10 @@ class FakeProcesses final : public control::ProcessService {
     if (error) co_return *error;
     co_return info;
   }
-  io::Task<std::shared_ptr<control::CommandStream>> run(Principal, std::string sandbox,
-                                                        control::Command command) override {
+  io::Task<std::shared_ptr<control::CommandStream>> run(Principal, std::string sandbox, control::Command command,
+                                                        std::shared_ptr<io::PipeRelay> to) override {
     named = std::move(sandbox);
+    relay = std::move(to);
     started.command = std::move(command);
     if (error) co_return *error;
     std::shared_ptr<control::CommandStream> stream = std::make_shared<Events>(events);
@@ -120,6 +121,7 @@ class FakeProcesses final : public control::ProcessService {
   // What they were asked.
   std::string named;
   control::StartProcess started;
+  std::shared_ptr<io::PipeRelay> relay;
   std::chrono::milliseconds waited{-1};
   control::FollowFrom from;
   std::string written;

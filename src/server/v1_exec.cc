@@ -4,6 +4,7 @@
 #include "server/event_stream.h"
 #include "server/exec_result.h"
 #include "server/process_events.h"
+#include "server/process_octets.h"
 #include "server/v1_fields.h"
 #include "server/v1_routes.h"
 
@@ -60,9 +61,20 @@ io::Task<http::Response> detach(Control& control, Call call, ExecRequest request
 
 io::Task<http::Response> follow(Control& control, Call call, ExecRequest request, AnswerFormat format) {
   std::string id = call.request.params["id"];
-  LMSB_CO_TRY(auto stream,
-              co_await control.processes().run(std::move(call.who), std::move(id), std::move(request.command)));
+  LMSB_CO_TRY(auto stream, co_await control.processes().run(std::move(call.who), std::move(id),
+                                                            std::move(request.command), nullptr));
   co_return event_answer(std::make_unique<CommandEvents>(std::move(stream)), format);
+}
+
+// What it writes to stdout and nothing else.
+io::Task<http::Response> follow_octets(Control& control, Call call, ExecRequest request) {
+  std::string id = call.request.params["id"];
+  std::shared_ptr<io::PipeRelay> relay;
+  if (auto made = io::PipeRelay::make(); made.ok()) relay = *std::move(made);  // else it is copied
+  LMSB_CO_TRY(auto stream,
+              co_await control.processes().run(std::move(call.who), std::move(id), std::move(request.command), relay));
+  co_return octets_answer(
+      std::make_shared<CommandOctets>(std::move(stream), control::Stream::out, 0, std::move(relay)));
 }
 
 io::Task<http::Response> exec(Control& control, Call call) {
@@ -71,6 +83,8 @@ io::Task<http::Response> exec(Control& control, Call call) {
   if (refusal) co_return *std::move(refusal);
   call.request.body.clear();
   if (request.detach) co_return co_await detach(control, std::move(call), std::move(request));
+  if (request.session.empty() && wants_octets(call.request.headers))
+    co_return co_await follow_octets(control, std::move(call), std::move(request));
   const AnswerFormat format = request.session.empty() ? wanted_format(call.request.headers, AnswerFormat::json)
                                                       : AnswerFormat::json;  // its streams end with its marks
   if (format != AnswerFormat::json) co_return co_await follow(control, std::move(call), std::move(request), format);

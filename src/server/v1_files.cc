@@ -14,6 +14,31 @@ using control::Files;
 
 constexpr Bytes kMaxUpload = Bytes::GiB(1024);  // the sandbox's disk is the bound that counts
 
+constexpr std::uint64_t kLeastRelayed = 256 << 10U;  // of a file: what is smaller is not worth a relay
+
+// A file's content as an answer's body.
+class ContentBody final : public http::BodySource {
+ public:
+  // `relay` may be null.
+  ContentBody(std::unique_ptr<control::FileContent> content, std::shared_ptr<io::PipeRelay> relay)
+      : content_(std::move(content)), relay_(std::move(relay)) {}
+  io::Task<std::string> next() override { return content_->read(); }
+  io::Task<http::BodyPiece> next_piece() override {
+    return relay_ ? content_->pass(relay_) : http::BodySource::next_piece();
+  }
+
+ private:
+  std::unique_ptr<control::FileContent> content_;
+  std::shared_ptr<io::PipeRelay> relay_;
+};
+
+// Null: for want of descriptors, or because it is not worth it.
+std::shared_ptr<io::PipeRelay> relay_of(std::uint64_t size) {
+  if (size < kLeastRelayed) return nullptr;
+  auto relay = io::PipeRelay::make();
+  return relay.ok() ? *std::move(relay) : nullptr;
+}
+
 // A stream of a sandbox as an answer's body.
 class StreamBody final : public http::BodySource {
  public:
@@ -97,7 +122,7 @@ io::Task<http::Response> download(Files& files, Call call) {
   if (choice.response.status >= 300) co_return std::move(choice.response);
   LMSB_CO_CHECK(co_await content->select(choice.range.offset, choice.range.length));
   choice.response.source_size = choice.range.length;
-  choice.response.source = std::make_shared<StreamBody>(std::move(content));
+  choice.response.source = std::make_shared<ContentBody>(std::move(content), relay_of(choice.range.length));
   co_return std::move(choice.response);
 }
 

@@ -8,6 +8,7 @@
 #include "control/process_service.h"
 #include "server/event_stream.h"
 #include "server/process_events.h"
+#include "server/process_octets.h"
 #include "server/query_fields.h"
 #include "server/v1_fields.h"
 #include "server/v1_routes.h"
@@ -155,8 +156,20 @@ io::Task<http::Response> output_piece(Control& control, Call call, OutputQuery q
   co_return http::Response::json(200, std::move(out).str());
 }
 
+// One stream from the offset on.
+Result<http::Response> output_octets(Control& control, const Call& call, const OutputQuery& query) {
+  const Stream stream = query.stream.value_or(Stream::out);
+  control::FollowFrom from;
+  from.wait = query.follow;
+  from.offsets[static_cast<std::size_t>(stream)] = query.offset;
+  const auto& params = call.request.params;
+  LMSB_TRY(auto events, control.processes().follow(call.who, params.at("id"), params.at("process"), from));
+  return octets_answer(std::make_shared<CommandOctets>(std::move(events), stream, query.offset, nullptr));
+}
+
 io::Task<http::Response> output(Control& control, Call call) {
   LMSB_CO_TRY(const auto query, parse_output_query(call.request.query));
+  if (wants_octets(call.request.headers)) co_return output_octets(control, call, query);
   const auto format = wanted_format(call.request.headers, AnswerFormat::json);
   if (format == AnswerFormat::json) co_return co_await output_piece(control, std::move(call), query);
   control::FollowFrom from;

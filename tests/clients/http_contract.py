@@ -478,6 +478,39 @@ def _(c):
     equal(c.post("/run-bash/", {"cmd": "true"}, {**JSON, "Authorization": "Bearer sk-any"}).status, 200)
 
 
+# ---- the document
+
+NEVER_ENDING = "/v1/events"
+WRONG = [("{}", JSON, ""), ("{", JSON, ""), ("[]", JSON, ""), ('{"nope":1}', JSON, ""), ("x", {"Content-Type": "text/plain"}, ""),
+         ("x", {}, ""), ("{}", {**JSON, "Origin": "http://evil.example"}, ""), ("{}", JSON, "?nope=1"),
+         ("{}", {**JSON, "Idempotency-Key": "x" * 300}, ""), ("{}", {**JSON, "Accept": "text/html;q=0"}, "")]
+
+
+def ids_of(c, kind):
+    return {entry["id"] for entry in c.send("GET", f"/v1/{kind}?limit=1000" if kind == "sandboxes" else f"/v1/{kind}").json["data"]}
+
+
+@check("what is wrong with a request is answered as the document says, at each of its routes")
+def _(c):
+    before = {kind: ids_of(c, kind) for kind in ("sandboxes", "snapshots")}
+    for pattern, item in c.document.document["paths"].items():
+        for method, operation in item.items():
+            if method == "parameters" or pattern == NEVER_ENDING:
+                continue
+            box = c.post("/v1/sandboxes", {}).json["id"] if "{id}" in pattern else ""
+            for id_ in filter(None, dict.fromkeys([box, "a" * 20 if box else "none"])):
+                path = "/".join(part if not part.startswith("{") else id_ if part == "{id}" else "1"
+                                for part in pattern.split("/"))
+                for body, headers, query in WRONG:
+                    c.send(method.upper(), path + query, body.encode() if "requestBody" in operation else None,
+                           {name: value for name, value in headers.items() if "requestBody" in operation or name != "Content-Type"})
+            if box:
+                c.send("DELETE", f"/v1/sandboxes/{box}")
+    for kind, known in before.items():
+        for made in ids_of(c, kind) - known:
+            c.send("DELETE", f"/v1/{kind}/{made}")
+
+
 @check("every answer so far is as /openapi.json says")
 def _(c):
     assert not c.complaints, "; ".join(sorted(set(c.complaints))[:5])

@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
       if (!*next) break;
       octets += sizeof(lmsb::guest_protocol::RecordHeader);
       if (const auto* part = std::get_if<lmsb::control::FileData>(&**next)) {
-        LMSB_ASSERT(part->octets.size() <= lmsb::guest_protocol::kMaxRecordBody);
+        LMSB_ASSERT(part->octets.size() <= lmsb::guest_protocol::kMaxDataBody);
         octets += part->octets.size();
       }
       if (const auto* info = std::get_if<lmsb::control::FileInfo>(&**next)) {

@@ -219,14 +219,18 @@ def watching_processes():
     return [pid for pid in sandbox_processes() if watches(pid)]
 
 
-def network_namespaces():
+def namespaces(kind):
     names = set()
     for pid in processes(lambda entry: True):
         try:
-            names.add(os.readlink(f"/proc/{pid}/ns/net"))
+            names.add(os.readlink(f"/proc/{pid}/ns/{kind}"))
         except OSError:
             pass  # it has ended
     return names
+
+
+def network_namespaces():
+    return namespaces("net")
 
 
 def mounts_of_ours():

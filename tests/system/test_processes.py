@@ -14,6 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import lmsb
 
 MIB = 1 << 20
+ORPHANS = 10_000
 
 
 class ProcessTest(lmsb.SystemTest):
@@ -525,21 +526,45 @@ class Many(ProcessTest):
             self.assertEqual(answers[other].json()["error"]["code"], "sandbox_lost")
 
     def test_double_forks_leave_no_zombie_and_statuses_are_right(self):
-        script = "for i in $(seq 50); do (setsid sh -c 'exit 1' &) ; done; exit 11"
-        results = []
+        # Each in a session of its own whose parent has gone and that nobody waits for. Each tells that it was there.
+        script = ("import os, sys\n"
+                  f"for _ in range({ORPHANS // 100}):\n"
+                  "    if os.fork() == 0:\n"
+                  "        os.setsid()\n"
+                  "        if os.fork() == 0: os.write(1, b'.'); os._exit(1)\n"
+                  "        os._exit(0)\n"
+                  "    os.wait()\n"
+                  "sys.exit(int(sys.argv[1]))")
+        results, before = [], len(self.of_this_sandbox())
 
-        def run_some():
-            for _ in range(10):
-                results.append(self.daemon.post(self.at("/exec"), {"cmd": script}).json()["exit_code"])
+        def run_some(first):
+            for number in range(first, first + 25):
+                result = self.daemon.post(self.at("/exec"), {"cmd": ["python3", "-c", script, str(number)]}).json()
+                results.append((result["exit_code"] - number, result["stdout"]))
 
-        threads = [threading.Thread(target=run_some) for _ in range(4)]
+        threads = [threading.Thread(target=run_some, args=(25 * i,)) for i in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        self.assertEqual(results, [11] * 40)
-        count = "ls -d /proc/[0-9]* | wc -l; grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l"
-        lmsb.wait_until(lambda: self.daemon.post(self.at("/exec"), {"cmd": count}).json()["stdout"].split()[1] == "0", "no zombies")
+        self.assertEqual([wrong for wrong in results if wrong != (0, "." * (ORPHANS // 100))], [])
+        self.assertEqual(len(results), 100)
+        lmsb.wait_until(lambda: not self.of_this_sandbox("Z"), "no zombies")
+        lmsb.wait_until(lambda: len(self.of_this_sandbox()) == before, f"{before} processes as before")
+
+    def of_this_sandbox(self, state=""):
+        """Its processes that are in a state, seen from the machine; zombies have no control group any more."""
+        found = []
+        spaces = {os.readlink(f"/proc/{pid}/ns/pid") for pid in lmsb.sandbox_processes()
+                  if self.sandbox in pathlib.Path(f"/proc/{pid}/cgroup").read_text()}
+        for pid in lmsb.sandbox_processes():
+            try:
+                text = pathlib.Path(f"/proc/{pid}/status").read_text()
+                if os.readlink(f"/proc/{pid}/ns/pid") in spaces and f"State:\t{state}" in text:
+                    found.append(pid)
+            except OSError:
+                pass  # it has ended
+        return found
 
 
 if __name__ == "__main__":

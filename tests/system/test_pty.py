@@ -143,22 +143,27 @@ class Terminals(PtyTest):
 
     def test_sixty_four_at_once_with_resizes(self):
         sandbox = self.daemon.post("/v1/sandboxes", {}).json()["id"]
-        failures = []
+        failures, together = [], threading.Barrier(64, timeout=120)
 
         def use(number):
             try:
                 socket = WebSocket(self.daemon.host, self.daemon.port, f"/v1/sandboxes/{sandbox}/pty?cmd=exec%20sh")
+                if socket.read()["type"] != "started":
+                    failures.append(number)
                 for size in range(5):
+                    together.wait()  # all are open, and all change their size now
                     columns = 40 + number + size
-                    socket.say({"type": "resize", "cols": columns, "rows": 24})
+                    socket.say({"type": "resize", "cols": columns, "rows": 24 + size})
                     socket.type("stty size\n")
-                    socket.read_until(f"24 {columns}\r\n")
-                socket.type("exit 0\n")
-                if socket.read_result()["exit_code"] != 0:
+                    socket.read_until(f"{24 + size} {columns}\r\n")
+                together.wait()
+                socket.type(f"exit {number}\n")
+                if socket.read_result()["exit_code"] != number:
                     failures.append(number)
                 socket.drop()
-            except (AssertionError, OSError, EOFError) as error:
-                failures.append((number, str(error)))
+            except (AssertionError, OSError, EOFError, threading.BrokenBarrierError) as error:
+                together.abort()  # nobody waits for it
+                failures.append((number, repr(error)))
 
         threads = [threading.Thread(target=use, args=(i,)) for i in range(64)]
         for thread in threads:

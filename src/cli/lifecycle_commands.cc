@@ -45,13 +45,16 @@ Result<int> execute(const StateCommand& command, Console& console) {
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
   int status = 0;
   for (const std::string& sandbox : command.sandboxes) {
-    const auto answer = call_json(*connection, Call("POST", url_of(sandbox) + "/" + command.verb, "{}"));
+    Call call("POST", url_of(sandbox) + "/" + command.verb, body);
+    if (command.grace) call.timeout += *command.grace;
+    const auto answer = call_json(*connection, call);
     if (answer.ok()) {
       console.out((command.target.json ? answer->root().text() : sandbox) + "\n");
     } else {
       report(console, answer.error());
       status = 1;
     }
+  const std::string body = command.grace ? fmt::format(R"({{"grace_ms":{}}})", command.grace->count()) : "{}";
   }
   return status;
 }

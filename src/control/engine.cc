@@ -283,8 +283,8 @@ io::Task<SandboxInfo> Engine::resume(Principal who, std::string id_or_name) {
   co_return co_await lifecycle_.resume(std::move(who), std::move(id_or_name));
 }
 
-io::Task<SandboxInfo> Engine::stop(Principal who, std::string id_or_name) {
-  co_return co_await lifecycle_.stop(std::move(who), std::move(id_or_name));
+io::Task<SandboxInfo> Engine::stop(Principal who, std::string id_or_name, std::chrono::milliseconds grace) {
+  co_return co_await lifecycle_.stop(std::move(who), std::move(id_or_name), grace);
 }
 
 io::Task<SandboxInfo> Engine::start(Principal who, std::string id_or_name) {

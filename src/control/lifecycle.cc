@@ -269,7 +269,7 @@ io::Always<void> Lifecycle::end_if_due(Lifecycle* self, std::string id) {
   if (due && due->what == AtLimit::remove) {
     self->parts_.remove(id, by);
   } else if (due && due->what == AtLimit::stop && may_move(sandbox.state(), SandboxState::stopped)) {
-    const Status stopped = co_await self->stop_now(id, by);
+    const Status stopped = co_await self->stop_now(id, by, kStopGrace);
     if (!stopped.ok()) self->put_off(id, stopped.error());
   } else if (due && due->what == AtLimit::pause && may_move(sandbox.state(), SandboxState::paused)) {
     const Status paused = co_await self->pause_now(id, by);

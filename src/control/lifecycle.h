@@ -54,8 +54,10 @@ class Lifecycle {
   io::Task<SandboxInfo> resume(Principal who, std::string id_or_name);
   // Both go on when who waits for them goes away. A stopped, or a running one is left alone. Errors of stop(), beside
   // those of find(): disk_not_kept, sandbox_not_running. Of start(): those of Parts::launch and take_room,
-  // mounts_not_kept, sandbox_not_running (a paused one). `room`: for who has it already.
-  io::Task<SandboxInfo> stop(Principal who, std::string id_or_name);
+  // mounts_not_kept, sandbox_not_running (a paused one). `room`: for who has it already. What runs in one that is
+  // stopped has `grace` to end by itself, or what is left of an earlier stop's if that is less; in a paused one it has
+  // none.
+  io::Task<SandboxInfo> stop(Principal who, std::string id_or_name, std::chrono::milliseconds grace);
   io::Task<SandboxInfo> start(Principal who, std::string id_or_name, Capacity::Share room = {});
   // Errors: invalid_life, too_many_labels, limit_fixed, limit_out_of_bounds, limit_in_use, sandbox_not_running (limits
   // of a failed one); nothing has been changed then.
@@ -113,7 +115,9 @@ class Lifecycle {
   // Once nobody else is changing its state.
   io::Task<KeptSandbox*> settled(Principal who, std::string id_or_name);
   io::Task<void> pause_now(std::string id, std::string by);
-  io::Task<void> stop_now(std::string id, std::string by);
+  io::Task<void> stop_now(std::string id, std::string by, std::chrono::milliseconds grace);
+  // `hold` outlives the task.
+  io::Task<void> wind_down(const Hold& hold, std::string by, std::chrono::milliseconds grace);
   io::Task<void> start_now(std::string id, std::string by, Capacity::Share room);
   void note_change(SandboxEvent::Kind kind, const KeptSandbox& sandbox, const std::string& by);
   void look_again_by(const Life& life);

@@ -87,6 +87,10 @@ Result<KeptSandbox*> Registry::find(const Principal& who, const std::string& id_
 Result<Visit> KeptSandbox::visit() const {
   if (state() == SandboxState::paused)
     return Error(ErrorCode::failed_precondition, "sandbox " + info.id + " is paused")
+  if (is_stopping)
+    return Error(ErrorCode::failed_precondition, "sandbox " + info.id + " is being stopped")
+        .with_slug("sandbox_stopping")
+        .with_hint("POST /v1/sandboxes/{id}/start, or lm-sandbox start, waits for that and starts it again");
         .with_slug("sandbox_paused")
         .with_hint("POST /v1/sandboxes/{id}/resume, or lm-sandbox resume, lets it go on");
   if (!handle && info.state == SandboxState::lost) return disk_lost(info.id);

@@ -340,7 +340,7 @@ io::Task<void> Snapshots::roll_back_now(Principal who, std::string sandbox, std:
   Capacity::Share room;  // it is to run again, whoever else waits for memory
   if (runs) room = std::move(of->handle->room);
   const std::weak_ptr<SandboxHandle> ran = of->handle;
-  const auto stopped = co_await parts_.lifecycle.stop(who, sandbox);
+  const auto stopped = co_await parts_.lifecycle.stop(who, sandbox, std::chrono::milliseconds(0));
   if (!stopped.ok()) {
     if (const auto runs_on = ran.lock()) runs_on->room = std::move(room);
     co_return stopped.error();

@@ -18,6 +18,18 @@ TEST(LifecycleRoutes, PauseAndResume) {
   EXPECT_NE(resumed.body.find(R"("state":"running")"), std::string::npos) << resumed.body;
 }
 
+TEST(LifecycleRoutes, StopWithTheGraceThatIsAskedFor) {
+  Fixture fixture;
+  EXPECT_EQ(fixture.send("POST", "/v1/sandboxes/box/stop").status, 200);
+  EXPECT_EQ(fixture.control.stop_grace, control::kStopGrace);
+  EXPECT_EQ(fixture.send("POST", "/v1/sandboxes/box/stop", "{}").status, 200);
+  EXPECT_EQ(fixture.control.stop_grace, control::kStopGrace);
+  EXPECT_EQ(fixture.send("POST", "/v1/sandboxes/box/stop", R"({"grace_ms":0})").status, 200);
+  EXPECT_EQ(fixture.control.stop_grace, milliseconds(0));
+  for (const char* body : {R"({"grace_ms":-1})", R"({"grace_ms":600001})", R"({"grace_ms":"5"})", R"({"grace":5})"})
+    EXPECT_EQ(fixture.send("POST", "/v1/sandboxes/box/stop", body).status, 400) << body;
+}
+
 TEST(LifecycleRoutes, AnswerARefusalWithItsStatus) {
   Fixture fixture;
   fixture.control.error = Error(ErrorCode::failed_precondition, "paused").with_slug("sandbox_paused");

@@ -153,7 +153,7 @@ class Stopped(DiskTest):
         lmsb.wait_until(lambda: lmsb.sandbox_processes(b"sleep"), "the command")
         self.move(sandbox, "stop", "stopped")
         caller.join(30)
-        self.assertEqual((answers[0].status, answers[0].json()["outcome"]), (200, "cancelled"), answers[0].body)
+        self.assertEqual((answers[0].status, answers[0].json()["signal"]), (200, "SIGTERM"), answers[0].body)
 
     def test_twice_is_once(self):
         sandbox = self.create()

@@ -14,6 +14,7 @@
 #include "control/exec.h"
 #include "control/life.h"
 #include "control/limit_changes.h"
+#include "control/network_usage.h"
 #include "control/principal.h"
 #include "control/sandbox_state.h"
 #include "control/sandbox_usage.h"
@@ -70,6 +71,7 @@ struct SandboxStats {
   SandboxState state = SandboxState::running;
   Limits limits;
   SandboxUsage usage;
+  NetworkUsage network;
   std::optional<std::uint64_t> disk_bytes;  // what its disk holds, as its limit counts; nothing: it lies in memory
 };
 

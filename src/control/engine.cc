@@ -311,10 +311,16 @@ io::Task<SandboxInfo> Engine::update(Principal who, std::string id_or_name, Upda
 
 io::Task<SandboxStats> Engine::stats(Principal who, std::string id_or_name) {
   LMSB_CO_TRY(const KeptSandbox* sandbox, registry_.find(who, id_or_name));
-  SandboxStats stats{sandbox->state(), sandbox->info.limits, {}, {}};
-  if (sandbox->handle) stats.usage = sandbox->handle->usage();
-  if (!sandbox->info.keeps_disk || stats.state == SandboxState::lost) co_return stats;
-  LMSB_CO_TRY(stats.disk_bytes, co_await fleet_.weigh_disk(sandbox->info.id));
+  SandboxStats stats{sandbox->state(), sandbox->info.limits, {}, {}, {}};
+  const bool has_disk = sandbox->info.keeps_disk && stats.state != SandboxState::lost;
+  const std::string id = sandbox->info.id;  // it may be gone by the end
+  if (sandbox->handle) {
+    stats.usage = sandbox->handle->usage();
+    LMSB_CO_TRY(stats.network, co_await fleet_.network_usage(id));
+  }
+  if (has_disk) {
+    LMSB_CO_TRY(stats.disk_bytes, co_await fleet_.weigh_disk(id));
+  }
   co_return stats;
 }
 

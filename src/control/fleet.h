@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "control/network_usage.h"
 #include "control/sandbox_handle.h"
 #include "io/event.h"
 #include "io/wait_fd.h"
@@ -92,6 +93,9 @@ class Fleet {
   io::Task<void> sweep_disks();
   // What a disk holds, as its limit counts; half a minute old at most. Errors: disk_lost, cancelled, launcher_lost.
   io::Task<std::uint64_t> weigh_disk(std::string id);
+  // What has gone through a kept sandbox's network; nothing of one that has just ended. Errors: cancelled,
+  // launcher_lost.
+  io::Task<NetworkUsage> network_usage(std::string id);
   // One of the few places of those that copy or sync; whoever has it need not wait between one and the next.
   struct DiskPlace : Share {
     explicit DiskPlace(Fleet& fleet) : Share(fleet, &Fleet::disk_places_) {}

@@ -19,11 +19,13 @@ enum class LauncherOperation : std::uint32_t {
   copy_disk = 7,    // CopyRequest: answered when the copy is whole
   sync_disks = 8,   // DiskRequest without an id: answered when what was written is on the disk
   claim_disk = 9,   // DiskRequest: what was made fresh, by a launch or a copy, stays; ENOENT: nothing fresh has that id
-  sweep_disks = 10,  // DiskRequest without an id: what is fresh and belongs to no live sandbox goes
-  weigh_disk = 11,   // DiskRequest: what it holds, in the answer's `serial`
-  next_left = 12,    // DiskRequest: as next_disk, of sandboxes that run and that an earlier launcher has left
-  take_up = 13,      // DiskRequest: one of those, answered as its launch would be; ENOENT: there is none of that id
-  next_stray = 14,   // DiskRequest: as next_disk, of cgroups that belong to nothing that the launcher has
+  sweep_disks = 10,   // DiskRequest without an id: what is fresh and belongs to no live sandbox goes
+  weigh_disk = 11,    // DiskRequest: what it holds, in the answer's `serial`
+  next_left = 12,     // DiskRequest: as next_disk, of sandboxes that run and that an earlier launcher has left
+  take_up = 13,       // DiskRequest: one of those, answered as its launch would be; ENOENT: there is none of that id
+  next_stray = 14,    // DiskRequest: as next_disk, of cgroups that belong to nothing that the launcher has
+  open_network = 15,  // DiskRequest: a kept sandbox that runs; answered with one descriptor: what has gone through its
+                      // network interfaces, as in /proc/net/dev. As long as it is open the network stays: not for long
 };
 
 struct LauncherHeader {

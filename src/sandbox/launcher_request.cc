@@ -25,7 +25,7 @@ LauncherRequest parse_launcher_request(const void* message, ssize_t size) {
   if (LimitRequest limit; header.operation == LauncherOperation::limit && read_as(limit, message, size)) return limit;
   if (CopyRequest copy; header.operation == LauncherOperation::copy_disk && read_as(copy, message, size)) return copy;
   const bool is_of_disks = header.operation >= LauncherOperation::remove_disk &&
-                           header.operation <= LauncherOperation::next_stray &&
+                           header.operation <= LauncherOperation::open_network &&
                            header.operation != LauncherOperation::copy_disk;
   if (DiskRequest disk; is_of_disks && read_as(disk, message, size)) return disk;
   return UnknownRequest{header.request};

@@ -70,6 +70,11 @@ io::Task<http::Response> stats(Control& control, Call call) {
   out.key("processes").unsigned_integer(stats.usage.processes);
   out.key("cpu_ms").unsigned_integer(stats.usage.cpu_usec / 1000);
   out.key("oom_kills").unsigned_integer(stats.usage.oom_kills);
+  out.key("network").begin_object();
+  out.key("received_bytes").unsigned_integer(stats.network.received_bytes);
+  out.key("received_packets").unsigned_integer(stats.network.received_packets);
+  out.key("sent_bytes").unsigned_integer(stats.network.sent_bytes);
+  out.key("sent_packets").unsigned_integer(stats.network.sent_packets).end_object();
   out.key("disk_bytes");
   stats.disk_bytes ? out.unsigned_integer(*stats.disk_bytes) : out.null();
   write_limits(out.key("limits"), stats.limits);

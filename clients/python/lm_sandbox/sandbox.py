@@ -56,6 +56,16 @@ class SandboxInfo:
 
 
 @dataclass(frozen=True)
+class NetworkUsage:
+    """What has gone through its network interfaces, loopback left out, since it was started."""
+
+    received_bytes: int = 0
+    received_packets: int = 0
+    sent_bytes: int = 0
+    sent_packets: int = 0
+
+
+@dataclass(frozen=True)
 class Stats:
     """What a sandbox uses now. `max_memory_bytes` is the most so far, `cpu_ms` and `oom_kills` since it was made."""
 
@@ -65,6 +75,7 @@ class Stats:
     processes: int = 0
     cpu_ms: int = 0
     oom_kills: int = 0
+    network: NetworkUsage = field(default_factory=NetworkUsage)
     disk_bytes: int | None = None
     limits: f.Limits = field(default_factory=f.Limits)
 
@@ -185,7 +196,8 @@ class Sandbox:
 
     def stats(self) -> Stats:
         fields = self._client.call("GET", f"{self._path}/stats")
-        return pick(Stats, fields, limits=pick(f.Limits, fields.get("limits", {})))
+        return pick(Stats, fields, limits=pick(f.Limits, fields.get("limits", {})),
+                    network=pick(NetworkUsage, fields.get("network", {})))
 
     def exec(self, cmd: f.Cmd, *, timeout: float | None = None, env: Mapping[str, str] | None = None,
              cwd: str | None = None, stdin: f.Data | None = None, shell: str | None = None,

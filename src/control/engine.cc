@@ -74,7 +74,8 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                     return create_on_copy(std::move(who), std::move(request), std::move(origin));
                   },
                   [this](Principal who, std::string id) { return remove(std::move(who), std::move(id)); },
-                  [this](const KeptSandbox& sandbox) { return can_start(sandbox); }},
+                  [this](const KeptSandbox& sandbox) { return can_start(sandbox); },
+                  [this] { return options_.policy.snapshots; }},
                  log),
       files_(loop, parts.pool,
              [this](const Principal& who, const std::string& id_or_name) -> Result<FileHome> {

@@ -16,6 +16,7 @@ struct PolicyCaps {
   Bytes disk = Bytes::GiB(64);
   std::chrono::milliseconds timeout{24 * 3600 * 1000};
 };
+  std::size_t snapshots = 1000;  // of one owner
 
 // policy_denied: `what` is above `cap`.
 Error above_policy(const std::string& what, const std::string& cap);

@@ -165,16 +165,23 @@ io::Task<SnapshotInfo> Snapshots::take(Principal who, std::string sandbox, std::
     co_return Error(ErrorCode::invalid_argument,
                     "name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62} and not look like an id")
         .with_slug("invalid_name");
-  LMSB_CO_CHECK(check_count());
+  LMSB_CO_CHECK(check_count(who.name));
   std::string by = who.name;
   co_return co_await outlived(std::move(by), take_now(std::move(who), std::move(sandbox), std::move(name)));
 }
 
-Status Snapshots::check_count() const {
-  if (kept_.size() < kMaxSnapshots) return {};
-  return Error(ErrorCode::resource_exhausted, "there are 10000 snapshots already")
-      .with_slug("too_many_snapshots")
-      .with_hint("delete some of them");
+Status Snapshots::check_count(const std::string& owner) const {
+  const auto too_many = [](const std::string& what) {
+    return Error(ErrorCode::resource_exhausted, what).with_slug("too_many_snapshots").with_hint("delete some of them");
+  };
+  if (kept_.size() >= kMaxSnapshots) return too_many("there are 10000 snapshots already");
+  const auto is_his = [&owner](const auto& entry) { return entry.second.owner == owner; };
+  const auto taking = being_taken_.find(owner);
+  const std::size_t count = static_cast<std::size_t>(std::count_if(kept_.begin(), kept_.end(), is_his)) +
+                            (taking == being_taken_.end() ? 0 : taking->second);
+  const std::size_t cap = parts_.cap();
+  if (count < cap) return {};
+  return too_many("you may have " + std::to_string(cap) + " snapshots ([policy] max_snapshots)");
 }
 
 template <class T>
@@ -196,8 +203,16 @@ io::Task<T> Snapshots::counted(std::string by, io::Task<T> task) {
 
 io::Task<SnapshotInfo> Snapshots::take_now(Principal who, std::string sandbox, std::string name) {
   LMSB_CO_TRY(const auto hold, co_await parts_.lifecycle.hold(who, std::move(sandbox)));
-  LMSB_CO_CHECK(check_count());  // others may have waited, too
-  LMSB_CO_TRY(const KeptSandbox* of, hold->sandbox());
+  const std::string owner = who.name;
+  LMSB_CO_CHECK(check_count(owner));  // others may have waited, too
+  ++being_taken_[owner];
+  auto taken = co_await take_of(*hold, std::move(who), std::move(name));
+  if (--being_taken_[owner] == 0) being_taken_.erase(owner);
+  co_return taken;
+}
+
+io::Task<SnapshotInfo> Snapshots::take_of(const Lifecycle::Hold& hold, Principal who, std::string name) {
+  LMSB_CO_TRY(const KeptSandbox* of, hold.sandbox());
   LMSB_CO_CHECK(check_copy(*of));
   Kept kept;
   kept.info = {create_prefixed_id(sandbox::kSnapshotPrefix),
@@ -210,7 +225,7 @@ io::Task<SnapshotInfo> Snapshots::take_now(Principal who, std::string sandbox, s
   kept.owner = who.name;
   kept.origin = origin_of(*of, kept.info.id);
   const std::string id = kept.info.id;
-  LMSB_CO_TRY(const microseconds stood, co_await copy(*hold, id));
+  LMSB_CO_TRY(const microseconds stood, co_await copy(hold, id));
   Status kept_down;
   {
     const Fleet::Claiming claiming(parts_.fleet);

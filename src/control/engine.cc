@@ -106,7 +106,8 @@ Limits Engine::created_defaults() {
 
 io::Task<void> Engine::prepare() {
   if (!options_.ledger.empty()) {
-    const Heirs heirs{fleet_, registry_, ledger_, lifecycle_, processes_, snapshots_, admission_, log_};
+    const Heirs heirs{fleet_,     registry_,  ledger_,         lifecycle_, processes_,
+                      snapshots_, admission_, options_.policy, log_};
     LMSB_CO_CHECK(co_await take_over_sandboxes(loop_, heirs));
   }
   lifecycle_.watch_lives();

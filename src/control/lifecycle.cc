@@ -88,6 +88,12 @@ Status Lifecycle::take_up(KeptSandbox& sandbox, std::shared_ptr<SandboxHandle> h
 }
 
 void Lifecycle::note_stopped(const KeptSandbox& sandbox) {
+void Lifecycle::note_limits(KeptSandbox& sandbox, const sandbox::Limits& limits) {
+  sandbox.info.limits = limits;
+  parts_.save(sandbox);
+  note_change(SandboxEvent::Kind::updated, sandbox, "daemon");
+}
+
   parts_.save(sandbox);
   note_change(SandboxEvent::Kind::stopped, sandbox, "daemon");
 }

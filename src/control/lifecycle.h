@@ -65,6 +65,8 @@ class Lifecycle {
   // Of one that has run on since an earlier daemon.
   // `is_paused`: as its last daemon left it. Errors: sandbox_lost (its guest has ended meanwhile).
   Status take_up(KeptSandbox& sandbox, std::shared_ptr<SandboxHandle> handle, bool is_paused);
+  // Its limits are other ones since it was taken up.
+  void note_limits(KeptSandbox& sandbox, const sandbox::Limits& limits);
   // One that ran when an earlier daemon ended, and does not any more.
   void note_stopped(const KeptSandbox& sandbox);
   // From now on what comes due is done; before, what an earlier daemon left is taken up.

@@ -8,6 +8,7 @@
 #include "control/fleet.h"
 #include "control/ledger.h"
 #include "control/lifecycle.h"
+#include "control/policy.h"
 #include "control/processes.h"
 #include "control/registry.h"
 #include "control/snapshots.h"
@@ -23,6 +24,7 @@ struct Heirs {
   Processes& processes;
   Snapshots& snapshots;
   Admission& admission;
+  PolicyCaps caps;
   Logger& log;
 };
 

@@ -274,6 +274,53 @@ class Sandboxes(StayingTest):
         self.assertEqual(self.daemon.request("GET", "/v1/sandboxes").json()["data"], [])
 
     def test_that_are_paused_stay_paused(self):
+    def limit_files(self, sandbox):
+        """The kernel's files of the limit of its memory: on cgroup v1 two that are one, on v2 that and what is there
+        while it is being changed."""
+        for path in map(pathlib.Path, lmsb.our_cgroups()):
+            if path.name == sandbox:
+                for names in (("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"), ("memory.max", "memory.high")):
+                    if all((path / name).exists() for name in names):
+                        return [path / name for name in names]
+        self.skipTest("the kernel does not limit memory and swap here")
+        return []
+
+    def limits(self, sandbox):
+        return self.daemon.request("GET", "/v1/sandboxes/" + sandbox).json()["limits"]
+
+    def test_get_the_lower_limits_of_a_new_policy(self):
+        asked = {"memory_bytes": 512 << 20, "cpus": 1, "processes": 300}
+        sandbox, other, full = (self.create(limits=limits) for limits in (asked, {"memory_bytes": 64 << 20}, asked))
+        code = "x = bytearray(200 << 20); print(1, flush=True); import time; time.sleep(1021)"
+        holder = self.detach(full, f"python3 -c '{code}'")
+        self.assertEqual(self.piece(full, holder)["text"], "1\n")
+        self.daemon.env = {"LM_SANDBOX_POLICY__MEMORY": "100m", "LM_SANDBOX_POLICY__CPUS": "0.5",
+                           "LM_SANDBOX_POLICY__PROCESSES": "100"}
+        self.again()
+        now = self.limits(sandbox)
+        self.assertEqual((now["memory_bytes"], now["cpus"], now["processes"]), (100 << 20, 0.5, 100))
+        self.assertEqual(self.limit_files(sandbox)[0].read_text().strip(), str(100 << 20))
+        self.assertEqual(self.limits(other)["memory_bytes"], 64 << 20)
+        self.assertEqual(self.limits(full)["memory_bytes"], 512 << 20, "something would have to be killed for it")
+        self.assertIn("sandbox.limits_kept", self.daemon.log_text())
+        self.assertTrue(lmsb.sandbox_processes(b"1021"))
+        self.daemon.env = {}
+        self.again()
+        self.assertEqual(self.limits(sandbox)["memory_bytes"], 100 << 20, "what was lowered is lower")
+        self.assertEqual(self.output(sandbox, "echo on"), "on\n")
+
+    def test_have_limits_whose_change_was_cut_short_as_they_were(self):
+        sandbox = self.create(limits={"memory_bytes": 256 << 20})
+        files = self.limit_files(sandbox)
+        before = [file.read_text() for file in files]
+        kill_all_of_ours(self.daemon)
+        lowered = files[0] if "limit_in_bytes" in files[0].name else files[1]
+        lowered.write_text(str(128 << 20))
+        self.daemon.log.close()
+        self.daemon.start()
+        self.assertEqual([file.read_text() for file in files], before)
+        self.assertEqual(self.limits(sandbox)["memory_bytes"], 256 << 20)
+
         sandbox = self.create()
         counting = self.detach(sandbox, COUNT)
         self.numbers(sandbox, counting, 1)

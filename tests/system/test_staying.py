@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -273,7 +274,6 @@ class Sandboxes(StayingTest):
         self.again()
         self.assertEqual(self.daemon.request("GET", "/v1/sandboxes").json()["data"], [])
 
-    def test_that_are_paused_stay_paused(self):
     def limit_files(self, sandbox):
         """The kernel's files of the limit of its memory: on cgroup v1 two that are one, on v2 that and what is there
         while it is being changed."""
@@ -321,6 +321,7 @@ class Sandboxes(StayingTest):
         self.assertEqual([file.read_text() for file in files], before)
         self.assertEqual(self.limits(sandbox)["memory_bytes"], 256 << 20)
 
+    def test_that_are_paused_stay_paused(self):
         sandbox = self.create()
         counting = self.detach(sandbox, COUNT)
         self.numbers(sandbox, counting, 1)
@@ -475,6 +476,34 @@ class Sandboxes(StayingTest):
         self.daemon.log.close()
         self.daemon.start()
         self.assertEqual(self.state(sandbox), "running")
+
+    def test_are_waited_for_by_a_daemon_that_says_it_is_not_ready(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.daemon.flags += ("--listen", f"127.0.0.1:{port}")
+        starting = threading.Thread(target=self.restart_with_a_guest_that_says_nothing)
+
+        def ask(path):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            try:
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                return answer.status, answer.headers, answer.read()
+            except ConnectionError:
+                return 0, None, None
+            finally:
+                connection.close()
+
+        starting.start()
+        lmsb.wait_until(lambda: ask("/readyz")[0] == 503, "the listener")
+        self.assertFalse(json.loads(ask("/readyz")[2])["ready"])
+        self.assertEqual(ask("/healthz")[0], 200)
+        status, headers, body = ask("/v1/sandboxes")
+        self.assertEqual((status, json.loads(body)["error"]["code"]), (503, "not_ready"))
+        self.assertIn("Retry-After", headers)
+        starting.join(60)
+        self.assertEqual(ask("/readyz")[0], 200)
+        self.assertEqual(ask("/v1/sandboxes")[0], 200)
 
     def restart_with_a_guest_that_says_nothing(self):
         """Returns its sandbox, and lets it say something."""

@@ -96,20 +96,12 @@ class Lifecycle {
   void tell(SandboxEvent::Kind kind, const KeptSandbox& sandbox, const std::string& by);
 
  private:
-  // An update with limits, which takes a while.
-  struct PendingUpdate {
-    PendingUpdate(boost::asio::io_context& loop, UpdateSandbox c, std::string b)
-        : changes(std::move(c)), by(std::move(b)), ended(loop) {}
-    UpdateSandbox changes;
-    std::string by;
-    std::optional<Status> result;
-    io::Event ended;
-  };
   static Status check(const KeptSandbox& sandbox, const UpdateSandbox& changes);
   // `changes` have been checked, but others may have added labels meanwhile. Of their limits it only tells.
   Status apply(KeptSandbox& sandbox, UpdateSandbox changes, const std::string& by);
-  static io::Always<void> limit_and_apply(Lifecycle* self, std::string id, std::shared_ptr<PendingUpdate> update);
-  io::Task<void> limit_now(std::string id, std::shared_ptr<PendingUpdate> update);
+  // An update with limits, which takes a while.
+  io::Task<void> limit_in_turn(std::string id, UpdateSandbox changes, std::string by);
+  io::Task<void> limit_now(std::string id, UpdateSandbox changes, std::string by);
   using Clock = Life::Clock;
   using MoveTo = std::function<io::Task<void>(std::string id, std::string by)>;
   io::Task<SandboxInfo> changed_by(MoveTo move, Principal who, std::string id_or_name);

@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "base/text.h"
 #include "control/outlive.h"
+#include "control/paging.h"
 #include "sandbox/snapshot_id.h"
 
 namespace lmsb::control {
@@ -32,9 +33,6 @@ Error disk_not_kept(const std::string& id) {
       .with_slug("disk_not_kept")
       .with_hint("lm-sandbox doctor says why disks are not kept on this machine");
 }
-
-// Order of creation; the id decides between equal times. Also what a cursor holds.
-std::string order_key(const SnapshotInfo& info) { return info.created_at + "/" + info.id; }
 
 Origin origin_of(const KeptSandbox& sandbox, std::string disk) {
   return {std::move(disk), sandbox.info.image, *sandbox.defaults, sandbox.info.limits};
@@ -125,17 +123,8 @@ SnapshotPage Snapshots::list(const Principal& who, const std::string& sandbox, s
     if ((who.admin || kept.owner == who.name) && (sandbox.empty() || kept.info.sandbox_id == sandbox) &&
         order_key(kept.info) > cursor)
       matching.push_back(&kept.info);
-  std::sort(matching.begin(), matching.end(),
-            [](const auto* a, const auto* b) { return order_key(*a) < order_key(*b); });
-  SnapshotPage page;
-  for (const SnapshotInfo* info : matching) {
-    if (page.data.size() == limit) {
-      page.next_cursor = order_key(page.data.back());
-      break;
-    }
-    page.data.push_back(*info);
-  }
-  return page;
+  const auto self = [](const SnapshotInfo& info) -> const SnapshotInfo& { return info; };
+  return first_page<SnapshotPage>(std::move(matching), limit, self, self);
 }
 
 // What was written is on the disk before anything stands still, and there is a place among those that copy: then there
@@ -346,7 +335,8 @@ io::Task<SandboxInfo> Snapshots::roll_back(Principal who, std::string sandbox, s
 }
 
 // The copy takes the place of what was in one step: cut short, the sandbox is as before or as in the snapshot. What
-// could keep it from running again is asked before anything is ended.
+// could keep it from running again is asked before anything is ended; what keeps it from that all the same is logged,
+// and it says itself that it is stopped.
 io::Task<void> Snapshots::roll_back_now(Principal who, std::string sandbox, std::string snapshot) {
   LMSB_CO_TRY(const KeptSandbox* of, parts_.registry.find(who, sandbox));
   LMSB_CO_CHECK(check_copy(*of));
@@ -365,7 +355,6 @@ io::Task<void> Snapshots::roll_back_now(Principal who, std::string sandbox, std:
   if (runs) {
     const std::string id = sandbox;
     const auto started = co_await parts_.lifecycle.start(std::move(who), std::move(sandbox), std::move(room));
-    if (replaced.ok() && !started.ok()) co_return started.error();
     if (!started.ok())
       log_.log(LogLevel::warning, "sandbox.start_failed", {{"id", id}, {"error", started.error().message()}});
   }

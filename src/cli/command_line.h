@@ -118,6 +118,7 @@ struct StateCommand {
   Target target;
   std::string verb;
   Words sandboxes;
+  std::optional<std::chrono::milliseconds> grace;  // of stop; nothing = as the daemon has it
 };
 struct SnapshotCommand {
   Target target;

@@ -146,6 +146,10 @@ TEST(CommandLine, PausesAndResumesSeveral) {
   EXPECT_EQ(parsed<StateCommand>({"pause", "a", "b"}).sandboxes, (Words{"a", "b"}));
   EXPECT_EQ(parsed<StateCommand>({"resume", "a"}).verb, "resume");
   EXPECT_TRUE(error_of_words({"pause"}).starts_with("pause: "));
+  EXPECT_FALSE(parsed<StateCommand>({"stop", "a"}).grace);
+  EXPECT_EQ(parsed<StateCommand>({"stop", "-t", "0", "a", "b"}).grace, std::chrono::milliseconds(0));
+  EXPECT_EQ(parsed<StateCommand>({"stop", "--time", "90", "a"}).grace, std::chrono::milliseconds(90'000));
+  EXPECT_TRUE(error_of_words({"stop", "-t", "-1", "a"}).starts_with("--time: "));
   EXPECT_TRUE(parsed<StatsCommand>({"stats"}).sandboxes.empty());
   EXPECT_EQ(parsed<EventsCommand>({"events", "box"}).sandbox, "box");
 }

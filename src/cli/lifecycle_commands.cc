@@ -17,6 +17,13 @@ double limit_of(json::Value stats, std::string_view name) {
   return limits ? number_field(*limits, name).value_or(0) : 0;
 }
 
+std::string network_of(json::Value stats) {
+  const auto network = stats.find("network");
+  if (!network) return "-";  // an older daemon's
+  return human_size(number_field(*network, "received_bytes").value_or(0)) + " / " +
+         human_size(number_field(*network, "sent_bytes").value_or(0));
+}
+
 Row stats_row(const std::string& sandbox, json::Value stats) {
   const auto number = [stats](std::string_view name) { return number_field(stats, name).value_or(0); };
   return {sandbox,
@@ -24,6 +31,7 @@ Row stats_row(const std::string& sandbox, json::Value stats) {
           human_size(number("memory_bytes")) + " / " + human_size(limit_of(stats, "memory_bytes")),
           (number_field(stats, "disk_bytes") ? human_size(number("disk_bytes")) : "in memory") + " / " +
               human_size(limit_of(stats, "disk_bytes")),
+          network_of(stats),
           fmt::format("{:.0f} / {:.0f}", number("processes"), limit_of(stats, "processes")),
           fmt::format("{:.1f} s", number("cpu_ms") / 1000),
           fmt::format("{:.0f}", number("oom_kills"))};
@@ -44,8 +52,11 @@ std::string event_line(json::Value event) {
 Result<int> execute(const StateCommand& command, Console& console) {
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
   int status = 0;
+  const std::string body = command.grace ? fmt::format(R"({{"grace_ms":{}}})", command.grace->count()) : "{}";
   for (const std::string& sandbox : command.sandboxes) {
-    const auto answer = call_json(*connection, Call("POST", url_of(sandbox) + "/" + command.verb, "{}"));
+    Call call("POST", url_of(sandbox) + "/" + command.verb, body);
+    if (command.grace) call.timeout += *command.grace;
+    const auto answer = call_json(*connection, call);
     if (answer.ok()) {
       console.out((command.target.json ? answer->root().text() : sandbox) + "\n");
     } else {
@@ -86,7 +97,8 @@ Result<int> execute(const StatsCommand& command, Console& console) {
     }
   }
   if (!command.target.json)
-    console.out(format_table({"SANDBOX", "STATE", "MEMORY", "DISK", "PROCESSES", "CPU TIME", "OOM KILLS"}, rows));
+    console.out(
+        format_table({"SANDBOX", "STATE", "MEMORY", "DISK", "NET I/O", "PROCESSES", "CPU TIME", "OOM KILLS"}, rows));
   return status;
 }
 

@@ -33,8 +33,21 @@ Result<AnyCommand> parse_resume(const Words& words) {
 }
 
 Result<AnyCommand> parse_stop(const Words& words) {
-  return parse_state("stop", "Stop sandboxes: their processes are killed, their disks stay. `start` starts them again.",
-                     words);
+  FlagSet flags(
+      "stop", {"stop [OPTIONS] SANDBOX [SANDBOX...]"},
+      "Stop sandboxes: their processes are asked to end, and killed when they have not in time; their disks stay.\n"
+      "`start` starts them again.",
+      Order::anywhere);
+  StateCommand command;
+  command.verb = "stop";
+  std::optional<std::string> time;
+  flags.value("-t,--time", "SECONDS", time,
+              "How long processes have to end, 10m at most (default 10; 0: killed at once)");
+  LMSB_TRY(auto sandboxes, parse_sandboxes(flags, "stop", {}, command.target, words));
+  if (!sandboxes) return HelpCommand{flags.help()};
+  LMSB_CHECK(convert("--time", time, parse_grace, command.grace));
+  command.sandboxes = *std::move(sandboxes);
+  return command;
 }
 
 Result<AnyCommand> parse_start(const Words& words) {

@@ -79,6 +79,10 @@ Result<milliseconds> parse_life(std::string_view text) {
   return milliseconds(static_cast<milliseconds::rep>(*ms));
 }
 
+Result<milliseconds> parse_grace(std::string_view text) {
+  return text == "0" ? Result<milliseconds>(milliseconds(0)) : parse_duration(text);
+}
+
 std::string human_size(double bytes) {
   static constexpr std::array<const char*, 5> kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
   std::size_t unit = 0;

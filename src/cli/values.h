@@ -17,6 +17,9 @@ namespace lmsb::cli {
 Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 // The same for how long a sandbox lives: up to ten years; "none" and "0" are no limit.
 Result<std::chrono::milliseconds> parse_life(std::string_view text);
+// The same for how long processes have to end by themselves; "0" is not at all.
+// (How much that may be, the daemon says.)
+Result<std::chrono::milliseconds> parse_grace(std::string_view text);
 // "1.5 MiB"
 std::string human_size(double bytes);
 

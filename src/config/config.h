@@ -50,6 +50,7 @@ struct Config {
     std::uint32_t processes = 32768;
     Bytes disk = Bytes::GiB(64);
     std::chrono::milliseconds timeout_ms{86'400'000};
+    std::uint32_t max_snapshots = 1000;  // of one owner
   } policy;
 
   struct Disks {

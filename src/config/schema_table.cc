@@ -122,6 +122,10 @@ constexpr Setting kSettings[] = {
      .about = "The longest time limit that a request may ask for.",
      .min = 1,
      .max = kMostMilliseconds},
+    {.key = "policy.max_snapshots",
+     .field = in<&C::policy, &C::Policy::max_snapshots>,
+     .about = "How many snapshots of sandboxes one owner (a key, or a user of this machine) may have.",
+     .max = 10'000},
 
     {.key = "disks.kind",
      .field = in<&C::disks, &C::Disks::kind>,

@@ -14,6 +14,7 @@
 #include "control/exec.h"
 #include "control/life.h"
 #include "control/limit_changes.h"
+#include "control/network_usage.h"
 #include "control/principal.h"
 #include "control/sandbox_state.h"
 #include "control/sandbox_usage.h"
@@ -80,6 +81,7 @@ struct SandboxStats {
   SandboxState state = SandboxState::running;
   Limits limits;
   SandboxUsage usage;
+  NetworkUsage network;
   std::optional<std::uint64_t> disk_bytes;  // what its disk holds, as its limit counts; nothing: it lies in memory
 };
 
@@ -219,8 +221,9 @@ class Control {
   virtual io::Task<SandboxInfo> pause(Principal who, std::string id_or_name) = 0;
   // They go on. Of a running one: nothing happens.
   virtual io::Task<SandboxInfo> resume(Principal who, std::string id_or_name) = 0;
-  // Its processes are killed, and what it needs is given back, but for its disk. Of a stopped one: nothing happens.
-  virtual io::Task<SandboxInfo> stop(Principal who, std::string id_or_name) = 0;
+  // Its processes are asked to end, and killed after `grace` (0: at once); then what it needs is given back, but for
+  // its disk. Of a stopped one: nothing happens.
+  virtual io::Task<SandboxInfo> stop(Principal who, std::string id_or_name, std::chrono::milliseconds grace) = 0;
   // It runs again, on its disk. Of a running one: nothing happens.
   virtual io::Task<SandboxInfo> start(Principal who, std::string id_or_name) = 0;
   virtual io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes) = 0;

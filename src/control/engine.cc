@@ -76,7 +76,8 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                     return create_on_copy(std::move(who), std::move(request), std::move(origin));
                   },
                   [this](Principal who, std::string id) { return remove(std::move(who), std::move(id)); },
-                  [this](const KeptSandbox& sandbox) { return can_start(sandbox); }},
+                  [this](const KeptSandbox& sandbox) { return can_start(sandbox); },
+                  [this] { return options_.policy.snapshots; }},
                  log),
       files_(loop, parts.pool,
              [this](const Principal& who, const std::string& id_or_name) -> Result<FileHome> {
@@ -107,7 +108,8 @@ Limits Engine::created_defaults() {
 
 io::Task<void> Engine::prepare() {
   if (!options_.ledger.empty()) {
-    const Heirs heirs{fleet_, registry_, ledger_, lifecycle_, processes_, snapshots_, volumes_, admission_, log_};
+    const Heirs heirs{fleet_,     registry_, ledger_,    lifecycle_,      processes_,
+                      snapshots_, volumes_,  admission_, options_.policy, log_};
     LMSB_CO_CHECK(co_await take_over_sandboxes(loop_, heirs));
   }
   lifecycle_.watch_lives();
@@ -285,8 +287,8 @@ io::Task<SandboxInfo> Engine::resume(Principal who, std::string id_or_name) {
   co_return co_await lifecycle_.resume(std::move(who), std::move(id_or_name));
 }
 
-io::Task<SandboxInfo> Engine::stop(Principal who, std::string id_or_name) {
-  co_return co_await lifecycle_.stop(std::move(who), std::move(id_or_name));
+io::Task<SandboxInfo> Engine::stop(Principal who, std::string id_or_name, std::chrono::milliseconds grace) {
+  co_return co_await lifecycle_.stop(std::move(who), std::move(id_or_name), grace);
 }
 
 io::Task<SandboxInfo> Engine::start(Principal who, std::string id_or_name) {
@@ -313,10 +315,16 @@ io::Task<SandboxInfo> Engine::update(Principal who, std::string id_or_name, Upda
 
 io::Task<SandboxStats> Engine::stats(Principal who, std::string id_or_name) {
   LMSB_CO_TRY(const KeptSandbox* sandbox, registry_.find(who, id_or_name));
-  SandboxStats stats{sandbox->state(), sandbox->info.limits, {}, {}};
-  if (sandbox->handle) stats.usage = sandbox->handle->usage();
-  if (!sandbox->info.keeps_disk || stats.state == SandboxState::lost) co_return stats;
-  LMSB_CO_TRY(stats.disk_bytes, co_await fleet_.weigh_disk(sandbox->info.id));
+  SandboxStats stats{sandbox->state(), sandbox->info.limits, {}, {}, {}};
+  const bool has_disk = sandbox->info.keeps_disk && stats.state != SandboxState::lost;
+  const std::string id = sandbox->info.id;  // it may be gone by the end
+  if (sandbox->handle) {
+    stats.usage = sandbox->handle->usage();
+    LMSB_CO_TRY(stats.network, co_await fleet_.network_usage(id));
+  }
+  if (has_disk) {
+    LMSB_CO_TRY(stats.disk_bytes, co_await fleet_.weigh_disk(id));
+  }
   co_return stats;
 }
 

@@ -63,7 +63,7 @@ class Engine final : public Control {
   io::Task<ExecResult> exec(Principal who, std::string id_or_name, Command command) override;
   io::Task<SandboxInfo> pause(Principal who, std::string id_or_name) override;
   io::Task<SandboxInfo> resume(Principal who, std::string id_or_name) override;
-  io::Task<SandboxInfo> stop(Principal who, std::string id_or_name) override;
+  io::Task<SandboxInfo> stop(Principal who, std::string id_or_name, std::chrono::milliseconds grace) override;
   io::Task<SandboxInfo> start(Principal who, std::string id_or_name) override;
   io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes) override;
   io::Task<SandboxStats> stats(Principal who, std::string id_or_name) override;

@@ -43,6 +43,7 @@ std::string_view to_string(SandboxEvent::Kind kind) {
     case SandboxEvent::Kind::updated: return "updated";
     case SandboxEvent::Kind::paused: return "paused";
     case SandboxEvent::Kind::resumed: return "resumed";
+    case SandboxEvent::Kind::stopping: return "stopping";
     case SandboxEvent::Kind::stopped: return "stopped";
     case SandboxEvent::Kind::started: return "started";
     case SandboxEvent::Kind::rolled_back: return "rolled_back";

@@ -12,7 +12,18 @@
 namespace lmsb::control {
 
 struct SandboxEvent {
-  enum class Kind : std::uint8_t { created, updated, paused, resumed, stopped, started, rolled_back, failed, removed };
+  enum class Kind : std::uint8_t {
+    created,
+    updated,
+    paused,
+    resumed,
+    stopping,  // what runs in it has been asked to end
+    stopped,
+    started,
+    rolled_back,
+    failed,
+    removed
+  };
   Kind kind = Kind::created;
   std::uint64_t number = 0;  // rises by one from event to event, from 1 at the daemon's start
   std::string id;            // "4f1c02ab-17": the daemon's life, and the number

@@ -320,6 +320,15 @@ io::Task<std::uint64_t> Fleet::weigh_disk(std::string id) {
   co_return answer->serial;
 }
 
+io::Task<NetworkUsage> Fleet::network_usage(std::string id) {
+  if (launcher_gone_) co_return launcher_gone();
+  LMSB_CO_TRY(const std::uint32_t request, client_.send_open_network(id));
+  const auto answer = co_await answer_to(request);
+  if (!answer.ok() && answer.error().sys_errno() == ENOENT) co_return NetworkUsage();
+  if (!answer.ok()) co_return answer.error();
+  co_return read_network_counters(answer->network);
+}
+
 Fleet::Share::~Share() {
   const auto fleet = fleet_.lock();
   if (!fleet) return;

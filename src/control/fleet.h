@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "control/network_usage.h"
 #include "control/sandbox_handle.h"
 #include "io/event.h"
 #include "io/wait_fd.h"
@@ -96,6 +97,9 @@ class Fleet {
   // store, or no such volume), store_full, cancelled (it may be done all the same), launcher_lost.
   io::Task<void> make_volume(std::string id, Bytes size);
   io::Task<void> limit_volume(std::string id, Bytes size);
+  // What has gone through a kept sandbox's network; nothing of one that has just ended. Errors: cancelled,
+  // launcher_lost.
+  io::Task<NetworkUsage> network_usage(std::string id);
   // One of the few places of those that copy or sync; whoever has it need not wait between one and the next.
   struct DiskPlace : Share {
     explicit DiskPlace(Fleet& fleet) : Share(fleet, &Fleet::disk_places_) {}

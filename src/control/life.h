@@ -10,6 +10,10 @@
 
 namespace lmsb::control {
 
+// How long what runs in a sandbox that is stopped has to end by itself, unless somebody says otherwise, and at most.
+constexpr std::chrono::milliseconds kStopGrace{10'000};
+constexpr std::chrono::milliseconds kMaxStopGrace{600'000};
+
 // What happens to a sandbox at a limit of its life.
 // stop: its disk stays, which only some sandboxes have.
 enum class AtLimit : std::uint8_t { remove, pause, stop };

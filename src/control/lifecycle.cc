@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "control/outlive.h"
 #include "control/policy.h"
 #include "io/spawn.h"
 
@@ -85,6 +86,12 @@ Status Lifecycle::take_up(KeptSandbox& sandbox, std::shared_ptr<SandboxHandle> h
   }
   watch_over(sandbox);
   return {};
+}
+
+void Lifecycle::note_limits(KeptSandbox& sandbox, const sandbox::Limits& limits) {
+  sandbox.info.limits = limits;
+  parts_.save(sandbox);
+  note_change(SandboxEvent::Kind::updated, sandbox, "daemon");
 }
 
 void Lifecycle::note_stopped(const KeptSandbox& sandbox) {
@@ -176,28 +183,26 @@ io::Task<SandboxInfo> Lifecycle::update(Principal who, std::string id_or_name, U
     co_return Error(ErrorCode::resource_exhausted, "the limits of too many of your sandboxes are being changed")
         .with_slug("sandbox_busy")
         .with_hint("try again in a moment");
-  const auto update = std::make_shared<PendingUpdate>(loop_, std::move(changes), who.name);
   ++of_owner;
-  io::spawn(loop_, limit_and_apply(this, id, update));
-  while (!update->result) LMSB_CO_CHECK(co_await update->ended.wait());
-  LMSB_CO_CHECK(Status(*update->result));
+  auto limiting = limit_in_turn(id, std::move(changes), who.name);
+  LMSB_CO_CHECK(co_await outlive(loop_, std::move(limiting)));
   LMSB_CO_TRY(sandbox, parts_.registry.find(who, id));
   co_return sandbox->describe();
 }
 
 // A task of its own: the launcher changes the limits whether the client waits for it or not.
-io::Always<void> Lifecycle::limit_and_apply(Lifecycle* self, std::string id, std::shared_ptr<PendingUpdate> update) {
-  update->result = co_await self->limit_now(std::move(id), update);
-  if (--self->limiting_[update->by] == 0) self->limiting_.erase(update->by);
-  update->ended.notify_all();
+io::Task<void> Lifecycle::limit_in_turn(std::string id, UpdateSandbox changes, std::string by) {
+  Status limited = co_await limit_now(std::move(id), std::move(changes), by);
+  if (--limiting_[by] == 0) limiting_.erase(by);
+  co_return limited;
 }
 
 // What was checked before is checked again: others may have changed the sandbox meanwhile.
-io::Task<void> Lifecycle::limit_now(std::string id, std::shared_ptr<PendingUpdate> update) {
+io::Task<void> Lifecycle::limit_now(std::string id, UpdateSandbox changes, std::string by) {
   const Principal daemon{"daemon", true};
   LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(daemon, id));
-  LMSB_CO_CHECK(check(*sandbox, update->changes));
-  LMSB_CO_TRY(const sandbox::Limits limits, changed(sandbox->made_with, sandbox->info.limits, update->changes.limits));
+  LMSB_CO_CHECK(check(*sandbox, changes));
+  LMSB_CO_TRY(const sandbox::Limits limits, changed(sandbox->made_with, sandbox->info.limits, changes.limits));
   Status limited;
   {
     const Hold hold(*this, *sandbox);
@@ -207,8 +212,8 @@ io::Task<void> Lifecycle::limit_now(std::string id, std::shared_ptr<PendingUpdat
   if (!limited.ok()) co_return limited;
   sandbox->info.limits = limits;
   parts_.save(*sandbox);
-  Status applied = apply(*sandbox, std::move(update->changes), update->by);
-  if (!applied.ok()) note_change(SandboxEvent::Kind::updated, *sandbox, update->by);  // its limits have changed
+  Status applied = apply(*sandbox, std::move(changes), by);
+  if (!applied.ok()) note_change(SandboxEvent::Kind::updated, *sandbox, by);  // its limits have changed
   co_return applied;
 }
 
@@ -269,7 +274,7 @@ io::Always<void> Lifecycle::end_if_due(Lifecycle* self, std::string id) {
   if (due && due->what == AtLimit::remove) {
     self->parts_.remove(id, by);
   } else if (due && due->what == AtLimit::stop && may_move(sandbox.state(), SandboxState::stopped)) {
-    const Status stopped = co_await self->stop_now(id, by);
+    const Status stopped = co_await self->stop_now(id, by, kStopGrace);
     if (!stopped.ok()) self->put_off(id, stopped.error());
   } else if (due && due->what == AtLimit::pause && may_move(sandbox.state(), SandboxState::paused)) {
     const Status paused = co_await self->pause_now(id, by);

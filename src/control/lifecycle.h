@@ -54,8 +54,10 @@ class Lifecycle {
   io::Task<SandboxInfo> resume(Principal who, std::string id_or_name);
   // Both go on when who waits for them goes away. A stopped, or a running one is left alone. Errors of stop(), beside
   // those of find(): disk_not_kept, sandbox_not_running. Of start(): those of Parts::launch and take_room,
-  // mounts_not_kept, sandbox_not_running (a paused one). `room`: for who has it already.
-  io::Task<SandboxInfo> stop(Principal who, std::string id_or_name);
+  // mounts_not_kept, sandbox_not_running (a paused one). `room`: for who has it already. What runs in one that is
+  // stopped has `grace` to end by itself, or what is left of an earlier stop's if that is less; in a paused one it has
+  // none.
+  io::Task<SandboxInfo> stop(Principal who, std::string id_or_name, std::chrono::milliseconds grace);
   io::Task<SandboxInfo> start(Principal who, std::string id_or_name, Capacity::Share room = {});
   // Errors: invalid_life, too_many_labels, limit_fixed, limit_out_of_bounds, limit_in_use, sandbox_not_running (limits
   // of a failed one); nothing has been changed then.
@@ -63,6 +65,8 @@ class Lifecycle {
   // Of one that has run on since an earlier daemon.
   // `is_paused`: as its last daemon left it. Errors: sandbox_lost (its guest has ended meanwhile).
   Status take_up(KeptSandbox& sandbox, std::shared_ptr<SandboxHandle> handle, bool is_paused);
+  // Its limits are other ones since it was taken up.
+  void note_limits(KeptSandbox& sandbox, const sandbox::Limits& limits);
   // One that ran when an earlier daemon ended, and does not any more.
   void note_stopped(const KeptSandbox& sandbox);
   // From now on what comes due is done; before, what an earlier daemon left is taken up.
@@ -92,20 +96,12 @@ class Lifecycle {
   void tell(SandboxEvent::Kind kind, const KeptSandbox& sandbox, const std::string& by);
 
  private:
-  // An update with limits, which takes a while.
-  struct PendingUpdate {
-    PendingUpdate(boost::asio::io_context& loop, UpdateSandbox c, std::string b)
-        : changes(std::move(c)), by(std::move(b)), ended(loop) {}
-    UpdateSandbox changes;
-    std::string by;
-    std::optional<Status> result;
-    io::Event ended;
-  };
   static Status check(const KeptSandbox& sandbox, const UpdateSandbox& changes);
   // `changes` have been checked, but others may have added labels meanwhile. Of their limits it only tells.
   Status apply(KeptSandbox& sandbox, UpdateSandbox changes, const std::string& by);
-  static io::Always<void> limit_and_apply(Lifecycle* self, std::string id, std::shared_ptr<PendingUpdate> update);
-  io::Task<void> limit_now(std::string id, std::shared_ptr<PendingUpdate> update);
+  // An update with limits, which takes a while.
+  io::Task<void> limit_in_turn(std::string id, UpdateSandbox changes, std::string by);
+  io::Task<void> limit_now(std::string id, UpdateSandbox changes, std::string by);
   using Clock = Life::Clock;
   using MoveTo = std::function<io::Task<void>(std::string id, std::string by)>;
   io::Task<SandboxInfo> changed_by(MoveTo move, Principal who, std::string id_or_name);
@@ -113,7 +109,9 @@ class Lifecycle {
   // Once nobody else is changing its state.
   io::Task<KeptSandbox*> settled(Principal who, std::string id_or_name);
   io::Task<void> pause_now(std::string id, std::string by);
-  io::Task<void> stop_now(std::string id, std::string by);
+  io::Task<void> stop_now(std::string id, std::string by, std::chrono::milliseconds grace);
+  // `hold` outlives the task.
+  io::Task<void> wind_down(const Hold& hold, std::string by, std::chrono::milliseconds grace);
   io::Task<void> start_now(std::string id, std::string by, Capacity::Share room);
   void note_change(SandboxEvent::Kind kind, const KeptSandbox& sandbox, const std::string& by);
   void look_again_by(const Life& life);

@@ -8,7 +8,10 @@
 namespace lmsb::control {
 namespace {
 
-constexpr std::chrono::milliseconds kPauseLimit{10'000};  // for all of a sandbox's processes to stand still
+using std::chrono::milliseconds;
+
+constexpr milliseconds kPauseLimit{10'000};  // for all of a sandbox's processes to stand still
+constexpr milliseconds kLastWords{2'000};    // for who follows what has ended to get all of it
 
 Error disk_not_kept(const std::string& id) {
   return Error(ErrorCode::failed_precondition, "the disk of sandbox " + id + " lies in memory and would be lost")
@@ -119,8 +122,8 @@ io::Task<SandboxInfo> Lifecycle::changed_by(MoveTo move, Principal who, std::str
   co_return sandbox->describe();
 }
 
-io::Task<SandboxInfo> Lifecycle::stop(Principal who, std::string id_or_name) {
-  MoveTo stop = [this](std::string id, std::string by) { return stop_now(std::move(id), std::move(by)); };
+io::Task<SandboxInfo> Lifecycle::stop(Principal who, std::string id_or_name, milliseconds grace) {
+  MoveTo stop = [this, grace](std::string id, std::string by) { return stop_now(std::move(id), std::move(by), grace); };
   co_return co_await changed_by(std::move(stop), std::move(who), std::move(id_or_name));
 }
 
@@ -131,14 +134,36 @@ io::Task<SandboxInfo> Lifecycle::start(Principal who, std::string id_or_name, Ca
   co_return co_await changed_by(std::move(start), std::move(who), std::move(id_or_name));
 }
 
-// The state says `stopped` from the beginning, so that nothing starts meanwhile. Whoever waits in it lets go of it
-// soon.
-io::Task<void> Lifecycle::stop_now(std::string id, std::string by) {
-  LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(daemon_itself(), id));
+// Of what has ended in time the verdicts are known, and who follows it has all that it wrote.
+io::Task<void> Lifecycle::wind_down(const Hold& hold, std::string by, milliseconds grace) {
+  LMSB_CO_TRY(KeptSandbox * sandbox, hold.sandbox());
+  const auto handle = sandbox->handle;
+  const auto table = sandbox->processes;
+  sandbox->is_stopping = true;
+  note_change(SandboxEvent::Kind::stopping, *sandbox, by);
+  table->hang_up();
+  Status ended = co_await handle->wind_down(io::Deadline::in(grace));
+  if (ended.ok()) (void)co_await table->wait_heard(io::Deadline::in(kLastWords));
+  LMSB_CO_TRY(sandbox, hold.sandbox());
+  sandbox->is_stopping = false;
+  if (!ended.ok() && ended.error().code() == ErrorCode::cancelled) co_return ended;
+  co_return Status();  // what still runs is killed
+}
+
+// Once nothing runs in it any more, or is to be killed, the state says `stopped`, so that nothing starts meanwhile.
+// Whoever waits in it lets go of it soon.
+io::Task<void> Lifecycle::stop_now(std::string id, std::string by, milliseconds grace) {
+  LMSB_CO_TRY(KeptSandbox * sandbox, parts_.registry.find(daemon_itself(), id));
+  if (sandbox->is_stopping) sandbox->handle->hurry(io::Deadline::in(grace));
+  LMSB_CO_TRY(sandbox, co_await settled(daemon_itself(), id));
   if (sandbox->state() == SandboxState::stopped) co_return Status();
   if (!sandbox->info.keeps_disk) co_return disk_not_kept(id);
   if (!may_move(sandbox->state(), SandboxState::stopped)) co_return not_running(*sandbox);
   const Hold hold(*this, *sandbox);
+  if (grace.count() > 0 && sandbox->state() == SandboxState::running && sandbox->handle->has_work()) {
+    LMSB_CO_CHECK(co_await wind_down(hold, by, grace));
+    LMSB_CO_TRY(sandbox, hold.sandbox());
+  }
   sandbox->move_to(SandboxState::stopped);
   sandbox->life->suspend();
   watch_over(*sandbox);
@@ -159,7 +184,7 @@ io::Task<void> Lifecycle::stop_now(std::string id, std::string by) {
 io::Task<void> Lifecycle::start_now(std::string id, std::string by, Capacity::Share room) {
   LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(daemon_itself(), id));
   if (sandbox->state() == SandboxState::failed) {
-    LMSB_CO_CHECK(co_await stop_now(id, by));
+    LMSB_CO_CHECK(co_await stop_now(id, by, milliseconds(0)));
     LMSB_CO_TRY(sandbox, co_await settled(daemon_itself(), id));
   }
   if (sandbox->state() == SandboxState::stopped && !sandbox->has_mounts && !room.is_something()) {

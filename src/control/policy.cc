@@ -1,6 +1,15 @@
 #include "control/policy.h"
 
+#include <algorithm>
+
 namespace lmsb::control {
+
+sandbox::Limits within(const PolicyCaps& caps, sandbox::Limits limits) {
+  limits.memory = std::min(limits.memory, caps.memory);
+  limits.cpu_millis = std::min(limits.cpu_millis, caps.cpu_millis);
+  limits.processes = std::min(limits.processes, caps.processes);
+  return limits;
+}
 
 Error above_policy(const std::string& what, const std::string& cap) {
   return Error(ErrorCode::permission_denied, what + " is above what the operator allows (" + cap + ")")

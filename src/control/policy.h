@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "base/units.h"
+#include "sandbox/limits.h"
 
 namespace lmsb::control {
 
@@ -15,8 +16,11 @@ struct PolicyCaps {
   std::uint32_t processes = 32'768;
   Bytes disk = Bytes::GiB(64);
   std::chrono::milliseconds timeout{24 * 3600 * 1000};
+  std::size_t snapshots = 1000;  // of one owner
 };
 
+// What of `limits` it allows; the disk stays as it is.
+sandbox::Limits within(const PolicyCaps& caps, sandbox::Limits limits);
 // policy_denied: `what` is above `cap`.
 Error above_policy(const std::string& what, const std::string& cap);
 // Of a kept sandbox: 64 at most. Error: too_many_labels.

@@ -154,7 +154,8 @@ Error no_terminal() {
 // The output of a process that its guest keeps.
 class KeptStream final : public CommandStream {
  public:
-  KeptStream(std::shared_ptr<ProcessRecord> record, FollowFrom from) : record_(std::move(record)), from_(from) {}
+  KeptStream(std::shared_ptr<ProcessRecord> record, FollowFrom from)
+      : record_(std::move(record)), from_(from), reading_(record_) {}
 
   io::Task<std::optional<CommandEvent>> next(io::Deadline deadline) override {
     const auto record = record_;
@@ -178,12 +179,16 @@ class KeptStream final : public CommandStream {
       if (all_ended) LMSB_CO_CHECK(co_await record->changed.wait(deadline));
       if (!all_ended) LMSB_CO_CHECK(co_await record->process.wait_news(seen, deadline));
     }
-    is_over_ = true;
+    end();
     co_return std::optional<CommandEvent>();
   }
 
  private:
   static io::Deadline now() { return io::Deadline::in(std::chrono::milliseconds(0)); }
+  void end() {
+    is_over_ = true;
+    reading_.end();
+  }
   std::optional<CommandEvent> output(Stream stream, guest_client::Piece piece) {
     CommandEvent event;
     event.kind = CommandEvent::Kind::output;
@@ -203,7 +208,7 @@ class KeptStream final : public CommandStream {
       from_.offsets[1] = record.failure.size();
       return event;
     }
-    is_over_ = true;
+    end();
     event.kind = CommandEvent::Kind::result;
     event.result = record.info.result;
     return event;
@@ -214,32 +219,10 @@ class KeptStream final : public CommandStream {
   std::array<bool, guest_protocol::kStreams> has_ended_{};  // each that has given all
   std::size_t turn_ = 0;
   bool is_over_ = false;
+  Reading reading_;
 };
 
 }  // namespace
-
-// ---- ProcessTable
-
-std::shared_ptr<ProcessRecord> ProcessTable::find(const std::string& id) const {
-  const auto found = std::find_if(records_.begin(), records_.end(), [&](const auto& r) { return r->info.id == id; });
-  return found == records_.end() ? nullptr : *found;
-}
-
-void ProcessTable::remove(const std::string& id) {
-  std::erase_if(records_, [&](const auto& record) { return record->info.id == id; });
-}
-
-bool ProcessTable::make_room(std::size_t limit) {
-  while (records_.size() >= limit) {
-    std::shared_ptr<ProcessRecord> first;
-    for (const auto& record : records_)
-      if (record->info.result && (!first || record->info.ended_at < first->info.ended_at)) first = record;
-    if (!first) return false;
-    first->process.forget();
-    remove(first->info.id);
-  }
-  return true;
-}
 
 // ---- Processes
 
@@ -485,6 +468,7 @@ io::Task<OutputPiece> Processes::output(Principal who, std::string sandbox, std:
     out.ended = true;
     co_return out;
   }
+  const Reading reading(record);
   LMSB_CO_TRY(auto piece, co_await record->process.read(stream, offset, io::Deadline::in(wait)));
   out.offset = piece.offset;
   out.data = std::move(piece.data);

@@ -31,12 +31,26 @@ struct ProcessRecord {
   std::string failure;                // what a shell would have written to stderr of a program that cannot be executed
   std::uint64_t terminal_holder = 0;  // the last number that was given out
   bool is_forgotten = false;
+  std::uint32_t readers = 0;                                   // of its output, that are not at its end
   std::optional<std::chrono::steady_clock::time_point> ended;  // while there was no daemon
   std::optional<ProcessNote::Told> told;                       // by an earlier daemon
   Life::Use use;                                               // of its sandbox, until it has ended
   std::uint64_t oom_kills_before = 0;
   std::chrono::steady_clock::time_point began;
   io::Event changed;
+};
+
+// Somebody who reads its output, until it has had all of it or goes away.
+class Reading {
+ public:
+  explicit Reading(std::shared_ptr<ProcessRecord> record);
+  ~Reading() { end(); }
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+  void end();
+
+ private:
+  std::shared_ptr<ProcessRecord> record_;
 };
 
 // The processes of one sandbox, oldest first, and its shell sessions by name.
@@ -50,6 +64,11 @@ class ProcessTable {
   // Drops the ones that ended first until fewer than `limit` are left. False: all of them still run.
   bool make_room(std::size_t limit);
   const std::vector<std::shared_ptr<ProcessRecord>>& all() const { return records_; }
+  // The terminals of those that run go away.
+  void hang_up() const;
+  // Of processes that have ended: until who reads what they wrote has had all of it, and sessions have answered.
+  // Errors: deadline_exceeded, cancelled. Whoever calls it holds this until then.
+  io::Task<void> wait_heard(io::Deadline deadline) const;
 
   std::map<std::string, std::shared_ptr<ShellSession>> sessions;  // null: it is being made
   io::Event session_made;

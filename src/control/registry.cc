@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "control/paging.h"
 
 namespace lmsb::control {
 namespace {
@@ -25,9 +26,6 @@ Error not_found(const std::string& id_or_name) {
       .with_slug("sandbox_not_found")
       .with_hint("lm-sandbox ls shows what there is");
 }
-
-// Order of creation; the id decides between equal times. Also what a cursor holds.
-std::string order_key(const SandboxInfo& info) { return info.created_at + "/" + info.id; }
 
 }  // namespace
 
@@ -89,6 +87,10 @@ Result<Visit> KeptSandbox::visit() const {
     return Error(ErrorCode::failed_precondition, "sandbox " + info.id + " is paused")
         .with_slug("sandbox_paused")
         .with_hint("POST /v1/sandboxes/{id}/resume, or lm-sandbox resume, lets it go on");
+  if (is_stopping)
+    return Error(ErrorCode::failed_precondition, "sandbox " + info.id + " is being stopped")
+        .with_slug("sandbox_stopping")
+        .with_hint("POST /v1/sandboxes/{id}/start, or lm-sandbox start, waits for that and starts it again");
   if (!handle && info.state == SandboxState::lost) return disk_lost(info.id);
   if (!handle)
     return Error(ErrorCode::failed_precondition, "sandbox " + info.id + " is stopped")
@@ -116,17 +118,9 @@ Result<SandboxPage> Registry::list(const Principal& who, std::optional<SandboxSt
     if (may_see(who, sandbox) && (!state || sandbox.state() == *state) && has_labels(sandbox.info, labels) &&
         order_key(sandbox.info) > cursor)
       matching.push_back(&sandbox);
-  std::sort(matching.begin(), matching.end(),
-            [](const auto* a, const auto* b) { return order_key(a->info) < order_key(b->info); });
-  SandboxPage page;
-  for (const KeptSandbox* sandbox : matching) {
-    if (page.data.size() == limit) {
-      page.next_cursor = order_key(page.data.back());
-      break;
-    }
-    page.data.push_back(sandbox->describe());
-  }
-  return page;
+  const auto info_of = [](const KeptSandbox& sandbox) -> const SandboxInfo& { return sandbox.info; };
+  const auto show = [](const KeptSandbox& sandbox) { return sandbox.describe(); };
+  return first_page<SandboxPage>(std::move(matching), limit, info_of, show);
 }
 
 std::optional<KeptSandbox> Registry::take(const std::string& id) {

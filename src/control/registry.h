@@ -50,11 +50,12 @@ struct KeptSandbox {
   // Set while it is being paused, stopped or started, its limits are being changed, or its disk is being copied or put
   // back: who wants to do one of these as well waits for it, and looks again.
   std::shared_ptr<Move> moving;
+  bool is_stopping = false;  // what runs in it has been asked to end; it says `running` until it has
 
   // The state that it is in: its guest may have ended.
   SandboxState state() const;
   SandboxInfo describe() const;
-  Result<Visit> visit() const;  // Errors: sandbox_paused, sandbox_stopped, disk_lost
+  Result<Visit> visit() const;  // Errors: sandbox_paused, sandbox_stopping, sandbox_stopped, disk_lost
   // Goes to another state; only to one that may follow (sandbox_state.h).
   void move_to(SandboxState state);
 };

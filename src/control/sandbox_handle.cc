@@ -109,14 +109,14 @@ std::optional<bool> SandboxHandle::stands_still() const {
 // The file of a removed cgroup is ready at any time: neither that nor a state that never comes keeps the loop busy.
 io::Task<void> SandboxHandle::pause(io::Deadline deadline) {
   if (::write(launched_.freeze.get(), "1", 1) != 1) co_return freeze_error("pause the sandbox");
-  if (!state_watch_) state_watch_.emplace(loop_.get_executor(), launched_.state);
+  io::FdWatch& watch = state_watch();
   Status told;
   while (told.ok() && !deadline.passed()) {
     const std::optional<bool> still = stands_still();
     if (!still) co_return gone();
     if (is_removed_) break;
     if (*still) co_return Status();
-    told = co_await state_watch_->changed(deadline);
+    told = co_await watch.changed(deadline);
   }
   if (!is_removed_ || !disk_) (void)resume();  // one that was left goes on
   if (is_removed_) co_return gone();
@@ -129,6 +129,41 @@ io::Task<void> SandboxHandle::pause(io::Deadline deadline) {
 Status SandboxHandle::resume() {
   if (::write(launched_.freeze.get(), "0", 1) == 1) return {};
   return freeze_error("resume the sandbox");
+}
+
+io::FdWatch& SandboxHandle::state_watch() {
+  if (!state_watch_) state_watch_.emplace(loop_.get_executor(), launched_.state);
+  return *state_watch_;
+}
+
+bool SandboxHandle::is_empty() const {
+  std::array<char, 1024> buffer{};
+  const std::string_view state = read_counter(launched_.state, buffer);
+  return state.empty() || state.find("populated 0") != std::string_view::npos;
+}
+
+// The kernel says when the last process has gone; what the guest says of them comes a moment later.
+io::Task<void> SandboxHandle::wind_down(io::Deadline deadline) {
+  constexpr std::chrono::seconds kMoment{2};
+  wound_down_by_ = deadline;
+  channel_.ask_to_end();
+  io::FdWatch& watch = state_watch();
+  while (!is_removed_ && !channel_.is_closed() && !is_empty()) {
+    const io::Deadline until = *wound_down_by_;
+    if (until.passed()) co_return Error(ErrorCode::deadline_exceeded, "processes of the sandbox still run");
+    Status told = co_await watch.changed(until);
+    const bool is_hurried = *wound_down_by_ < until;
+    if (told.ok() || is_hurried || is_removed_) continue;
+    if (told.error().code() != ErrorCode::deadline_exceeded) co_return told;
+  }
+  if (is_removed_) co_return gone();
+  co_return co_await channel_.wait_all_ended(io::Deadline::in(kMoment));
+}
+
+void SandboxHandle::hurry(io::Deadline deadline) {
+  if (!wound_down_by_ || *wound_down_by_ <= deadline) return;
+  wound_down_by_ = deadline;
+  if (state_watch_) state_watch_->cancel();
 }
 
 SandboxUsage SandboxHandle::usage() const {

@@ -71,6 +71,14 @@ class SandboxHandle {
   io::Task<void> pause(io::Deadline deadline);
   // Never blocks. Errors: the kernel's own.
   Status resume();
+  // Of a kept sandbox that is to be stopped: asks all that runs in it to end (Channel::ask_to_end()), and waits until
+  // nothing runs any more and it is known how all of it ended. hurry() makes it wait no longer than that. Errors:
+  // deadline_exceeded (something still runs), sandbox_lost (its guest, or its owner, has ended it), cancelled. One at
+  // a time, and no pause meanwhile.
+  io::Task<void> wind_down(io::Deadline deadline);
+  // Whether something runs in it, as far as can be known at this moment: nothing, if so.
+  bool has_work() const { return channel_.has_running() || usage().processes > 0; }
+  void hurry(io::Deadline deadline);
 
   SandboxUsage usage() const;  // of a kept one
 
@@ -82,6 +90,8 @@ class SandboxHandle {
  private:
   struct OomWatch;
   std::optional<bool> stands_still() const;  // nothing: its cgroup is gone
+  bool is_empty() const;                     // nothing runs in it, or its cgroup is gone
+  io::FdWatch& state_watch();
 
   boost::asio::io_context& loop_;
   std::string id_;
@@ -90,7 +100,8 @@ class SandboxHandle {
   Release release_;
   std::optional<Disk> disk_;
   guest_client::Channel channel_;
-  std::optional<io::FdWatch> state_watch_;  // from the first pause on
+  std::optional<io::FdWatch> state_watch_;  // from the first pause or stop on
+  std::optional<io::Deadline> wound_down_by_;
   std::shared_ptr<OomWatch> oom_watch_;
   bool is_removed_ = false;
   std::uint32_t last_number_;

@@ -22,7 +22,7 @@ class SandboxHandleTest : public testing::Test {
     sandbox::LaunchedSandbox launched;
     EXPECT_TRUE(message_socket_pair(launched.channel, guest_));
     launched.freeze = make_pipe(freeze_);
-    // Can be read and waited for as cgroup.events is, and says nothing of "frozen".
+    // Can be read and waited for as cgroup.events is, and says nothing of "frozen" or "populated".
     launched.state.reset(::open(state, O_RDONLY | O_CLOEXEC));
     launched.kill = make_pipe(kill_);
     sandbox::SandboxSpec spec;
@@ -41,6 +41,11 @@ class SandboxHandleTest : public testing::Test {
   }
   static io::Always<void> pause(std::shared_ptr<SandboxHandle> handle, Status* ended, bool* is_over) {
     *ended = co_await handle->pause(io::Deadline::in(std::chrono::milliseconds(20)));
+    *is_over = true;
+  }
+  static io::Always<void> wind_down(std::shared_ptr<SandboxHandle> handle, io::Deadline::Clock::duration grace,
+                                    Status* ended, bool* is_over) {
+    *ended = co_await handle->wind_down(io::Deadline::in(grace));
     *is_over = true;
   }
   std::string written() const {
@@ -84,6 +89,38 @@ TEST_F(SandboxHandleTest, APauseEndsWithItsSandbox) {
   run_until(is_over_);
   EXPECT_EQ(ended_.error().slug(), "sandbox_lost");
   EXPECT_EQ(written(), "1");
+}
+
+TEST_F(SandboxHandleTest, NoMoreIsWaitedForWhereNothingRuns) {
+  make("/dev/null");
+  io::spawn(loop_, wind_down(handle_, std::chrono::hours(1), &ended_, &is_over_));
+  run_until(is_over_);
+  EXPECT_TRUE(ended_.ok());
+}
+
+TEST_F(SandboxHandleTest, WhatRunsOnIsWaitedForUntilTheDeadline) {
+  io::spawn(loop_, wind_down(handle_, std::chrono::milliseconds(20), &ended_, &is_over_));
+  run_until(is_over_);
+  EXPECT_EQ(ended_.error().code(), ErrorCode::deadline_exceeded);
+}
+
+TEST_F(SandboxHandleTest, WhoIsInAHurryCutsTheWaitShort) {
+  io::spawn(loop_, wind_down(handle_, std::chrono::hours(1), &ended_, &is_over_));
+  loop_.poll();
+  handle_->hurry(io::Deadline::in(std::chrono::hours(2)));
+  loop_.poll();
+  EXPECT_FALSE(is_over_) << "nobody makes it longer";
+  handle_->hurry(io::Deadline::in(std::chrono::milliseconds(1)));
+  run_until(is_over_);
+  EXPECT_EQ(ended_.error().code(), ErrorCode::deadline_exceeded);
+}
+
+TEST_F(SandboxHandleTest, AWindingDownEndsWithItsSandbox) {
+  io::spawn(loop_, wind_down(handle_, std::chrono::hours(1), &ended_, &is_over_));
+  loop_.poll();
+  handle_->end();
+  run_until(is_over_);
+  EXPECT_EQ(ended_.error().slug(), "sandbox_lost");
 }
 
 }  // namespace

@@ -163,6 +163,11 @@ io::Task<ExecResult> ShellSession::run(std::shared_ptr<ShellSession> self, Comma
   co_return result;
 }
 
+io::Task<void> ShellSession::wait_idle(std::shared_ptr<ShellSession> self, io::Deadline deadline) {
+  while (self->is_busy_) LMSB_CO_CHECK(co_await self->free_.wait(deadline));
+  co_return Status();
+}
+
 // Nobody's wait holds the sandbox: its owner can end it at any time.
 std::uint64_t ShellSession::oom_kills() const {
   const auto sandbox = sandbox_.lock();

@@ -78,6 +78,8 @@ class ShellSession {
   static io::Task<ExecResult> run(std::shared_ptr<ShellSession> self, Command command, Entrance entrance);
   // Kills the bash and everything it started; who waits for a command of it gets that as its end.
   void end() const { process_.kill(); }
+  // Until no command has its turn. Errors: deadline_exceeded, cancelled.
+  static io::Task<void> wait_idle(std::shared_ptr<ShellSession> self, io::Deadline deadline);
   bool is_over() const { return is_over_ || process_.has_ended(); }
 
  private:

@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "base/text.h"
 #include "control/outlive.h"
+#include "control/paging.h"
 #include "sandbox/disk_id.h"
 
 namespace lmsb::control {
@@ -32,9 +33,6 @@ Error disk_not_kept(const std::string& id) {
       .with_slug("disk_not_kept")
       .with_hint("lm-sandbox doctor says why disks are not kept on this machine");
 }
-
-// Order of creation; the id decides between equal times. Also what a cursor holds.
-std::string order_key(const SnapshotInfo& info) { return info.created_at + "/" + info.id; }
 
 Origin origin_of(const KeptSandbox& sandbox, std::string disk) {
   return {std::move(disk), sandbox.info.image, *sandbox.defaults, sandbox.info.limits};
@@ -125,17 +123,8 @@ SnapshotPage Snapshots::list(const Principal& who, const std::string& sandbox, s
     if ((who.admin || kept.owner == who.name) && (sandbox.empty() || kept.info.sandbox_id == sandbox) &&
         order_key(kept.info) > cursor)
       matching.push_back(&kept.info);
-  std::sort(matching.begin(), matching.end(),
-            [](const auto* a, const auto* b) { return order_key(*a) < order_key(*b); });
-  SnapshotPage page;
-  for (const SnapshotInfo* info : matching) {
-    if (page.data.size() == limit) {
-      page.next_cursor = order_key(page.data.back());
-      break;
-    }
-    page.data.push_back(*info);
-  }
-  return page;
+  const auto self = [](const SnapshotInfo& info) -> const SnapshotInfo& { return info; };
+  return first_page<SnapshotPage>(std::move(matching), limit, self, self);
 }
 
 // What was written is on the disk before anything stands still, and there is a place among those that copy: then there
@@ -165,16 +154,23 @@ io::Task<SnapshotInfo> Snapshots::take(Principal who, std::string sandbox, std::
     co_return Error(ErrorCode::invalid_argument,
                     "name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62} and not look like an id")
         .with_slug("invalid_name");
-  LMSB_CO_CHECK(check_count());
+  LMSB_CO_CHECK(check_count(who.name));
   std::string by = who.name;
   co_return co_await outlived(std::move(by), take_now(std::move(who), std::move(sandbox), std::move(name)));
 }
 
-Status Snapshots::check_count() const {
-  if (kept_.size() < kMaxSnapshots) return {};
-  return Error(ErrorCode::resource_exhausted, "there are 10000 snapshots already")
-      .with_slug("too_many_snapshots")
-      .with_hint("delete some of them");
+Status Snapshots::check_count(const std::string& owner) const {
+  const auto too_many = [](const std::string& what) {
+    return Error(ErrorCode::resource_exhausted, what).with_slug("too_many_snapshots").with_hint("delete some of them");
+  };
+  if (kept_.size() >= kMaxSnapshots) return too_many("there are 10000 snapshots already");
+  const auto is_his = [&owner](const auto& entry) { return entry.second.owner == owner; };
+  const auto taking = being_taken_.find(owner);
+  const std::size_t count = static_cast<std::size_t>(std::count_if(kept_.begin(), kept_.end(), is_his)) +
+                            (taking == being_taken_.end() ? 0 : taking->second);
+  const std::size_t cap = parts_.cap();
+  if (count < cap) return {};
+  return too_many("you may have " + std::to_string(cap) + " snapshots ([policy] max_snapshots)");
 }
 
 template <class T>
@@ -196,8 +192,16 @@ io::Task<T> Snapshots::counted(std::string by, io::Task<T> task) {
 
 io::Task<SnapshotInfo> Snapshots::take_now(Principal who, std::string sandbox, std::string name) {
   LMSB_CO_TRY(const auto hold, co_await parts_.lifecycle.hold(who, std::move(sandbox)));
-  LMSB_CO_CHECK(check_count());  // others may have waited, too
-  LMSB_CO_TRY(const KeptSandbox* of, hold->sandbox());
+  const std::string owner = who.name;
+  LMSB_CO_CHECK(check_count(owner));  // others may have waited, too
+  ++being_taken_[owner];
+  auto taken = co_await take_of(*hold, std::move(who), std::move(name));
+  if (--being_taken_[owner] == 0) being_taken_.erase(owner);
+  co_return taken;
+}
+
+io::Task<SnapshotInfo> Snapshots::take_of(const Lifecycle::Hold& hold, Principal who, std::string name) {
+  LMSB_CO_TRY(const KeptSandbox* of, hold.sandbox());
   LMSB_CO_CHECK(check_copy(*of));
   Kept kept;
   kept.info = {create_prefixed_id(sandbox::kSnapshotPrefix),
@@ -210,7 +214,7 @@ io::Task<SnapshotInfo> Snapshots::take_now(Principal who, std::string sandbox, s
   kept.owner = who.name;
   kept.origin = origin_of(*of, kept.info.id);
   const std::string id = kept.info.id;
-  LMSB_CO_TRY(const microseconds stood, co_await copy(*hold, id));
+  LMSB_CO_TRY(const microseconds stood, co_await copy(hold, id));
   Status kept_down;
   {
     const Fleet::Claiming claiming(parts_.fleet);
@@ -334,7 +338,8 @@ io::Task<SandboxInfo> Snapshots::roll_back(Principal who, std::string sandbox, s
 }
 
 // The copy takes the place of what was in one step: cut short, the sandbox is as before or as in the snapshot. What
-// could keep it from running again is asked before anything is ended.
+// could keep it from running again is asked before anything is ended; what keeps it from that all the same is logged,
+// and it says itself that it is stopped.
 io::Task<void> Snapshots::roll_back_now(Principal who, std::string sandbox, std::string snapshot) {
   LMSB_CO_TRY(const KeptSandbox* of, parts_.registry.find(who, sandbox));
   LMSB_CO_CHECK(check_copy(*of));
@@ -343,7 +348,7 @@ io::Task<void> Snapshots::roll_back_now(Principal who, std::string sandbox, std:
   Capacity::Share room;  // it is to run again, whoever else waits for memory
   if (runs) room = std::move(of->handle->room);
   const std::weak_ptr<SandboxHandle> ran = of->handle;
-  const auto stopped = co_await parts_.lifecycle.stop(who, sandbox);
+  const auto stopped = co_await parts_.lifecycle.stop(who, sandbox, std::chrono::milliseconds(0));
   if (!stopped.ok()) {
     if (const auto runs_on = ran.lock()) runs_on->room = std::move(room);
     co_return stopped.error();
@@ -353,7 +358,6 @@ io::Task<void> Snapshots::roll_back_now(Principal who, std::string sandbox, std:
   if (runs) {
     const std::string id = sandbox;
     const auto started = co_await parts_.lifecycle.start(std::move(who), std::move(sandbox), std::move(room));
-    if (replaced.ok() && !started.ok()) co_return started.error();
     if (!started.ok())
       log_.log(LogLevel::warning, "sandbox.start_failed", {{"id", id}, {"error", started.error().message()}});
   }

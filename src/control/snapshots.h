@@ -42,6 +42,7 @@ class Snapshots final : public SnapshotService {
     std::function<io::Task<void>(Principal who, std::string id)> remove;  // a sandbox
     // Whether one could be started on its disk, if it were stopped. Errors: mounts_not_kept, image_changed, ...
     std::function<Status(const KeptSandbox& sandbox)> can_start;
+    std::function<std::size_t()> cap;  // how many the policy lets one owner have at this moment
   };
   // All references outlive it and its tasks.
   Snapshots(boost::asio::io_context& loop, Parts parts, Logger& log);
@@ -77,10 +78,11 @@ class Snapshots final : public SnapshotService {
   io::Task<T> outlived(std::string by, io::Task<T> task);
   template <class T>
   io::Task<T> counted(std::string by, io::Task<T> task);
-  Status check_count() const;  // too_many_snapshots
+  Status check_count(const std::string& owner) const;  // too_many_snapshots
   // Copies the disk of a sandbox while its processes stand still. Returns how long they did.
   io::Task<std::chrono::microseconds> copy(const Lifecycle::Hold& hold, std::string to);
   io::Task<SnapshotInfo> take_now(Principal who, std::string sandbox, std::string name);
+  io::Task<SnapshotInfo> take_of(const Lifecycle::Hold& hold, Principal who, std::string name);
   io::Task<std::vector<SandboxInfo>> fork_now(Principal who, std::string sandbox, std::size_t count);
   io::Task<std::vector<SandboxInfo>> create_all(Principal who, Origin origin, const KeptSandbox& like,
                                                 std::size_t count);
@@ -95,6 +97,7 @@ class Snapshots final : public SnapshotService {
   Logger& log_;
   std::map<std::string, Kept> kept_;                 // by id
   std::map<std::string, std::size_t> on_their_way_;  // by who asked
+  std::map<std::string, std::size_t> being_taken_;   // the same of snapshots that have a place among his
 };
 
 }  // namespace lmsb::control

@@ -97,6 +97,20 @@ Status give(Heirs& heirs, const Left& left, const std::shared_ptr<SandboxHandle>
   return {};
 }
 
+// Its limits are what its row says, also where a change of them was cut short, and no more than the policy allows by
+// now. Nothing is killed for it: where it uses more memory than that, they stay as they are.
+io::Task<void> set_limits(Heirs heirs, const Left* left, std::uint64_t serial) {
+  LMSB_CO_TRY(KeptSandbox * sandbox, left->hold->sandbox());
+  const sandbox::Limits before = sandbox->info.limits;
+  const sandbox::Limits limits = within(heirs.caps, before);
+  LMSB_CO_CHECK(co_await heirs.fleet.change_limits(serial, limits));
+  LMSB_CO_TRY(sandbox, left->hold->sandbox());
+  if (limits == before) co_return Status();
+  (void)heirs.admission.resize(sandbox->handle->room, limits, sandbox::Lifetime::kept);  // less than it has
+  heirs.lifecycle.note_limits(*sandbox, limits);
+  co_return Status();
+}
+
 // Whoever removes it meanwhile waits for `left.hold`, and then finds nothing that runs.
 io::Task<void> take_up(Heirs heirs, const Left* left) {
   LMSB_CO_TRY(const KeptSandbox* before, left->hold->sandbox());
@@ -106,9 +120,16 @@ io::Task<void> take_up(Heirs heirs, const Left* left) {
   auto held = co_await shared->channel().take_held(io::Deadline::in(kToldLimit));
   if (heirs.fleet.is_draining()) co_return Status();  // it goes on
   Status given = give(heirs, *left, shared, std::move(held));
-  if (given.ok()) co_return Status();
-  LMSB_CO_CHECK(co_await end(heirs, std::move(shared)));
-  co_return given;
+  if (!given.ok()) {
+    LMSB_CO_CHECK(co_await end(heirs, std::move(shared)));
+    co_return given;
+  }
+  const std::uint64_t serial = shared->serial();
+  shared.reset();
+  const Status limited = co_await set_limits(heirs, left, serial);
+  if (!limited.ok() && !heirs.fleet.is_draining())
+    heirs.log.log(LogLevel::warning, "sandbox.limits_kept", {{"id", left->id}, {"error", limited.error().message()}});
+  co_return Status();
 }
 
 io::Task<void> end_left(Heirs heirs, const Left* left) {

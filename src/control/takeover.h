@@ -8,6 +8,7 @@
 #include "control/fleet.h"
 #include "control/ledger.h"
 #include "control/lifecycle.h"
+#include "control/policy.h"
 #include "control/processes.h"
 #include "control/registry.h"
 #include "control/snapshots.h"
@@ -25,6 +26,7 @@ struct Heirs {
   Snapshots& snapshots;
   Volumes& volumes;
   Admission& admission;
+  PolicyCaps caps;
   Logger& log;
 };
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/text.h"
+#include "control/paging.h"
 #include "control/policy.h"
 #include "sandbox/disk_id.h"
 
@@ -37,9 +38,6 @@ Error disk_not_kept() {
 
 // What is not found of a volume is its disk.
 Error of_volume(Error error, const std::string& id) { return error.slug() == "disk_lost" ? volume_lost(id) : error; }
-
-// Order of creation; the id decides between equal times. Also what a cursor holds.
-std::string order_key(const VolumeInfo& info) { return info.created_at + "/" + info.id; }
 
 store::VolumeRow row_of(const VolumeInfo& info, const std::string& owner) {
   return {info.id, owner, info.name, info.created_at, info.labels, info.size.count()};
@@ -242,18 +240,10 @@ VolumePage Volumes::list(const Principal& who, const std::map<std::string, std::
     if (kept.is_there && (who.admin || kept.owner == who.name) && has_labels(kept.info, labels) &&
         order_key(kept.info) > cursor)
       matching.push_back(&kept);
-  std::sort(matching.begin(), matching.end(),
-            [](const Kept* a, const Kept* b) { return order_key(a->info) < order_key(b->info); });
-  VolumePage page;
   const Users having = users(who);
-  for (const Kept* kept : matching) {
-    if (page.data.size() == limit) {
-      page.next_cursor = order_key(page.data.back());
-      break;
-    }
-    page.data.push_back(describe(*kept, having));
-  }
-  return page;
+  const auto info = [](const Kept& kept) -> const VolumeInfo& { return kept.info; };
+  const auto show = [&having](const Kept& kept) { return describe(kept, having); };
+  return first_page<VolumePage>(std::move(matching), limit, info, show);
 }
 
 Result<VolumeInfo> Volumes::get(const Principal& who, const std::string& id_or_name) const {

@@ -204,6 +204,7 @@ void Server::take_channel() {
   (void)::setsockopt(channel.get(), SOL_SOCKET, SO_SNDBUF, &kBuffer, sizeof kBuffer);
   if (::dup2(channel.get(), channel_) < 0) return;
   is_away_ = false;
+  keep_standby_ = true;
   arm_timer();
   if (send_ready()) kept_.tell_all(last_sequence_);
 }
@@ -343,7 +344,17 @@ bool Server::send_started(const guest_protocol::StartRequest& request) {
   return send(channel_, started, ends.data(), ends.size());
 }
 
+void Server::end_left_behind(int signal) {
+  for (std::size_t i = 0; i < lingering_count_; ++i)
+    if (const UniqueFd cgroup = open_command_cgroup(builder_.cgroup(), lingering_[i].cgroup_number))
+      signal_tree(cgroup.get(), signal);
+  keep_standby_ = false;
+  if (standby_.pid >= 0) linger(0, standby_.cgroup_number);
+  standby_ = Standby{};  // closed, it exits
+}
+
 void Server::handle_kill(const guest_protocol::KillRequest& request) {
+  if (request.header.sequence == 0 && request.whole_tree != 0) return end_left_behind(request.signal);
   if (request.whole_tree != 0) {
     const UniqueFd cgroup = open_tree(request.header.sequence);
     if (!cgroup) return;  // its last process has just ended

@@ -53,6 +53,7 @@ class Server {
   int hand_over(std::size_t size, int stdin_fd);
   bool send_started(const guest_protocol::StartRequest& request);
   void handle_kill(const guest_protocol::KillRequest& request);
+  void end_left_behind(int signal);
   UniqueFd open_tree(std::uint32_t sequence);
   bool handle_write(std::size_t size);
   void handle_forget(std::uint32_t sequence);

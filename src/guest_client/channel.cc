@@ -139,6 +139,7 @@ void ChannelState::end(std::uint32_t sequence, const Ending& ending) {
     process->changed.notify_all();
   }
   if (!process || !process->is_kept) processes.erase(sequence);  // a kept one's output can still be read
+  changed.notify_all();
 }
 
 bool ChannelState::dispatch(const char* message, std::size_t size, ReceivedFds& fds) {
@@ -367,6 +368,33 @@ void Channel::stay(std::chrono::milliseconds life) {
   ChannelState::send_surely(state_, guest_protocol::Stay{{Kind::stay, 0}, static_cast<std::uint64_t>(life.count())});
 }
 
+void Channel::ask_to_end() {
+  for (const int signal : {SIGTERM, SIGCONT}) {
+    for (const auto& [sequence, weak] : state_->processes) {
+      const auto process = weak.lock();
+      if (!process || process->ending || process->ends_with_input) continue;
+      ChannelState::send_surely(state_, guest_protocol::KillRequest{{Kind::kill, sequence}, signal, 1U});
+    }
+    ChannelState::send_surely(state_, guest_protocol::KillRequest{{Kind::kill, 0}, signal, 1U});
+  }
+}
+
+bool ChannelState::has_running() const {
+  return std::any_of(processes.begin(), processes.end(), [](const auto& entry) {
+    const auto process = entry.second.lock();
+    return process && !process->ending;
+  });
+}
+
+bool Channel::has_running() const { return state_->has_running(); }
+
+io::Task<void> Channel::wait_all_ended(io::Deadline deadline) {
+  const auto state = state_;
+  while (state->has_running()) LMSB_CO_CHECK(co_await state->changed.wait(deadline));
+  if (state->closed) co_return guest_gone();
+  co_return Status();
+}
+
 Result<std::shared_ptr<ProcessState>> ChannelState::start(const StartSpec& spec, int stdin_fd,
                                                           guest_protocol::Output output,
                                                           const std::shared_ptr<ChannelState>& self) {
@@ -396,6 +424,7 @@ Result<std::shared_ptr<ProcessState>> ChannelState::start(const StartSpec& spec,
     return errno == EAGAIN ? guest_busy() : guest_gone();
   auto process = std::make_shared<ProcessState>(loop, self, request.header.sequence);
   process->is_kept = output == guest_protocol::Output::kept;
+  process->ends_with_input = spec.program == guest_protocol::Program::save;
   processes[request.header.sequence] = process;
   return process;
 }

@@ -95,6 +95,15 @@ class Channel {
   // From now on the guest outlives this channel, where its launcher can find it again: its kept processes go on and the
   // others end. Its sandbox ends by itself after `life` of nobody being there; 0: never. Never lost.
   void stay(std::chrono::milliseconds life);
+  // Of a sandbox that is to be stopped: SIGTERM to every process of every command, and SIGCONT, so that those that
+  // stand still take it. What writes a file for this daemon (Program::save) ends with its input. Nothing is ready for
+  // the next command any more: the sandbox's cgroup `work` is empty as soon as nothing runs. Never lost.
+  void ask_to_end();
+  // Whether a command that was started here has not ended, as far as is known.
+  bool has_running() const;
+  // Waits until the end of every command that was started here is known. Errors: unavailable, deadline_exceeded,
+  // cancelled.
+  io::Task<void> wait_all_ended(io::Deadline deadline);
   // Asks for a command; `stdin_fd` is -1 or borrowed for the call. Never blocks. Errors: invalid_argument (arguments
   // and environment too large), resource_exhausted (the guest is not keeping up), unavailable (it is gone).
   Result<Process> start(const StartSpec& spec, int stdin_fd);

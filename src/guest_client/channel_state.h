@@ -30,6 +30,7 @@ struct ProcessState {
   UniqueFd err;
   std::optional<Ending> ending;
   io::Event changed;
+  bool ends_with_input = false;  // as Program::save does
 
   // Of a kept one.
   struct Read {
@@ -82,6 +83,7 @@ struct ChannelState : std::enable_shared_from_this<ChannelState> {
   // Takes one message of the guest's. False for what no guest of ours sends.
   bool dispatch(const char* message, std::size_t size, ReceivedFds& fds);
   std::shared_ptr<ProcessState> find(std::uint32_t sequence);
+  bool has_running() const;
   void end(std::uint32_t sequence, const Ending& ending);
   Result<std::shared_ptr<ProcessState>> start(const StartSpec& spec, int stdin_fd, guest_protocol::Output output,
                                               const std::shared_ptr<ChannelState>& self);

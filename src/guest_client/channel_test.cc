@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <functional>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -135,6 +136,49 @@ TEST_F(GuestChannel, EndsEveryCommandAsLostWhenTheGuestGoes) {
   EXPECT_EQ(result_of(process.wait_ended(io::Deadline::never()))->kind, Ending::Kind::lost);
   EXPECT_EQ(result_of(process.wait_started(io::Deadline::never())).error().slug(), "sandbox_lost");
   EXPECT_FALSE(channel_->start(StartSpec(), -1).ok());
+}
+
+// What a guest is told: sequence and signal, in their order.
+using Signals = std::vector<std::pair<std::uint32_t, std::int32_t>>;
+
+TEST_F(GuestChannel, AsksAllThatRunsToEndButWhatEndsWithItsInput) {
+  const Process ended = start();
+  const Process runs = start();
+  StartSpec save;
+  save.program = guest_protocol::Program::save;
+  save.argv = {"/tmp/file", "10"};
+  const auto saves = channel_->start(save, -1);
+  ASSERT_TRUE(saves.ok());
+  say(guest_protocol::StartFailed{about_first(Kind::start_failed), Step::command_exec, ENOENT});
+  std::array<char, 4096> buffer{};
+  ReceivedFds fds;
+  for (int starts = 0; starts < 3; ++starts) receive_message(guest_.get(), buffer.data(), buffer.size(), fds);
+  channel_->ask_to_end();
+  Signals told;
+  for (int i = 0; i < 4; ++i) {
+    guest_protocol::KillRequest kill{};
+    ASSERT_EQ(receive_message(guest_.get(), &kill, sizeof kill, fds), static_cast<ssize_t>(sizeof kill));
+    EXPECT_EQ(kill.whole_tree, 1U);
+    told.emplace_back(kill.header.sequence, kill.signal);
+  }
+  EXPECT_EQ(told, (Signals{{2, SIGTERM}, {0, SIGTERM}, {2, SIGCONT}, {0, SIGCONT}}));
+}
+
+TEST_F(GuestChannel, WaitsForTheEndOfAll) {
+  const Process first = start();
+  EXPECT_TRUE(channel_->has_running());
+  const io::Deadline now = io::Deadline::in(std::chrono::milliseconds(0));
+  EXPECT_EQ(result_of(channel_->wait_all_ended(now)).error().code(), ErrorCode::deadline_exceeded);
+  std::optional<Status> waited;
+  io::spawn(loop_, io::detail::keep(channel_->wait_all_ended(io::Deadline::never()), &waited));
+  run();
+  EXPECT_FALSE(waited.has_value());
+  guest_protocol::Exited exited{};
+  exited.header = about_first(Kind::exited);
+  say(exited);
+  ASSERT_TRUE(waited.has_value());
+  EXPECT_TRUE(waited->ok());
+  EXPECT_FALSE(channel_->has_running());
 }
 
 TEST_F(GuestChannel, SendsACommandWithItsWordsAndAKillOfItsTree) {

@@ -193,6 +193,12 @@ Status KeptProcess::signal(int signal, bool whole_tree) const {
   return errno == EAGAIN ? guest_busy() : guest_gone();
 }
 
+void KeptProcess::hang_up() const {
+  const auto channel = state_->channel.lock();
+  if (channel)
+    ChannelState::send_surely(channel, guest_protocol::KillRequest{{Kind::kill, state_->sequence}, SIGHUP, 1});
+}
+
 void KeptProcess::kill() const {
   if (const auto channel = state_->channel.lock()) ChannelState::kill_tree(channel, state_->sequence);
 }

@@ -62,6 +62,8 @@ class KeptProcess {
   // To the command, or to every process of its tree. Nothing happens when it has ended. Errors: resource_exhausted (the
   // guest is not keeping up), unavailable.
   Status signal(int signal, bool whole_tree) const;
+  // What a terminal does to its session when it goes away: SIGHUP to every process of the tree. Never lost.
+  void hang_up() const;
   // SIGKILL to every process of its tree. Never lost: waits by itself for room in the socket.
   void kill() const;
   // Kills it, if it is alive, and drops its output: never lost either. Whoever waits for something of it is told.

@@ -100,6 +100,8 @@ struct KeepNote {
   std::uint32_t size;  // of the note, at most kMaxNote
 };
 
+// Sequence 0 with whole_tree: what commands that have ended have left behind; the sandbox is to be stopped, and nothing
+// is kept ready for the next command: its cgroup `work` is empty as soon as nothing runs any more.
 struct KillRequest {
   Header header;
   std::int32_t signal;

@@ -89,8 +89,10 @@ bool is_half_done(const BranchDirectories& branch, std::uint64_t now) {
 }
 
 Status change_memory(const BranchDirectories& branch, std::uint64_t from, std::uint64_t to) {
-  if (to < from) LMSB_CHECK(check_room(branch, to));
+  const Status room = to < from ? check_room(branch, to) : Status();
   const int directory = branch.memory.get();
+  if (!room.ok() && !branch.is_v1) write_back(directory, "memory.high", "max");
+  if (!room.ok()) return room;
   return branch.is_v1 ? change_memory_v1(directory, from, to) : change_memory_v2(directory, from, to);
 }
 
@@ -133,6 +135,13 @@ Result<BranchLimits> limits_now(const BranchDirectories& branch) {
   LMSB_TRY(const std::uint64_t processes, number_in(branch.processes.get(), "pids.max"));
   now.processes = static_cast<std::uint32_t>(processes);
   return now;
+}
+
+bool has_limits(const BranchDirectories& branch, const BranchLimits& limits) {
+  const auto now = limits_now(branch);
+  BranchLimits kept = limits;
+  kept.memory_bytes = limits.memory_bytes / kPage * kPage;
+  return now.ok() && *now == kept && !is_half_done(branch, now->memory_bytes);
 }
 
 // Memory last: to go back from the others needs nothing that could be refused.

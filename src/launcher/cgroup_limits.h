@@ -34,10 +34,14 @@ Status limit_processes(int directory, std::uint64_t count);
 // The limits in force. Error: the kernel does not say.
 Result<BranchLimits> limits_now(const BranchDirectories& branch);
 
+// Whether they are in force, as the kernel keeps them, and no change was ended midway.
+bool has_limits(const BranchDirectories& branch, const BranchLimits& limits);
+
 // Gives a branch that is in use other limits; what is equal is not touched. Memory is lowered only where what cannot be
 // given back leaves room below the new limit (an eighth of it, 4 MiB at least): nothing is to be killed for it. The
 // kernel then gives back what it must, which has no bound of its own on time: a signal ends it. Error with EBUSY: there
-// is no such room; with EINTR: a signal came. The limits are those of before then.
+// is no such room; with EINTR: a signal came. The limits are those of before then. What an earlier change has left half
+// done is made whole, whatever comes of this one.
 Status change_limits(const BranchDirectories& branch, const BranchLimits& to);
 
 }  // namespace lmsb::launcher

@@ -54,6 +54,7 @@ class CgroupLimits : public testing::Test {
     write("pids.max", "64");
   }
   Status change(BranchLimits to) const { return change_limits(branch_, to); }
+  bool has(BranchLimits limits) const { return has_limits(branch_, limits); }
 
   std::string path_;
   BranchDirectories branch_;
@@ -83,6 +84,26 @@ TEST_F(CgroupLimits, OfAChangeThatWasKilledMidwayAreMadeWholeByTheNext) {
   write("memory.high", "104857600");
   ASSERT_TRUE(change(kNow).ok());
   EXPECT_EQ(read("memory.high").substr(0, 3), "max") << "nothing is held back for ever";
+}
+
+TEST_F(CgroupLimits, AreMadeWholeAlsoByOneThatIsRefused) {
+  make_v2(95 * kMiB);
+  write("memory.high", "104857600");
+  EXPECT_EQ(change({100 * kMiB, 1000, 64}).error().sys_errno(), EBUSY);
+  EXPECT_EQ(read("memory.high").substr(0, 3), "max");
+}
+
+TEST_F(CgroupLimits, AreInForceWhenAllAreAndNothingIsHalfDone) {
+  for (const bool is_v1 : {true, false}) {
+    is_v1 ? make_v1(kMiB) : make_v2(kMiB);
+    EXPECT_TRUE(has(kNow));
+    EXPECT_TRUE(has({kNow.memory_bytes + 1, kNow.cpu_millis, kNow.processes})) << "whole pages count";
+    EXPECT_FALSE(has({kNow.memory_bytes / 2, kNow.cpu_millis, kNow.processes}));
+    EXPECT_FALSE(has({kNow.memory_bytes, kNow.cpu_millis / 2, kNow.processes}));
+    EXPECT_FALSE(has({kNow.memory_bytes, kNow.cpu_millis, kNow.processes / 2}));
+    write(is_v1 ? "memory.memsw.limit_in_bytes" : "memory.high", "999999488");
+    EXPECT_FALSE(has(kNow));
+  }
 }
 
 TEST_F(CgroupLimits, TakeNoMemoryAwayThatIsUsed) {

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <memory>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -46,6 +48,17 @@ const char* find_mkfs() {
   return nullptr;
 }
 
+constexpr int kMkfsLimitMs = 60'000;  // it writes some megabytes, whatever the size
+
+// Whether it ended well, and in time; it is killed otherwise.
+bool ends_well(pid_t child) {
+  const UniqueFd process(sys::pidfd_open(child));
+  pollfd end{process.get(), POLLIN, 0};
+  if (!process || ::poll(&end, 1, kMkfsLimitMs) != 1) ::kill(child, SIGKILL);
+  int status = 0;
+  return ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 // Without the machine's environment; its output is of no use to anybody.
 bool run_mkfs(const char* program, const std::string& file) {
   std::string path = file;
@@ -61,9 +74,7 @@ bool run_mkfs(const char* program, const std::string& file) {
   for (const int fd : {0, 1, 2}) ::posix_spawn_file_actions_addopen(&silent, fd, "/dev/null", O_RDWR, 0);
   const int failed = ::posix_spawn(&child, program, &silent, nullptr, argv.data(), &no_environment);
   ::posix_spawn_file_actions_destroy(&silent);
-  if (failed != 0) return false;
-  int status = 0;
-  return ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  return failed == 0 && ends_well(child);
 }
 
 // Under another name until it is whole.

@@ -233,6 +233,8 @@ Status Launcher::begin_change(const sandbox::LimitRequest& request) {
   if (!sandbox.is_kept || !sandbox::check_bounds(limits).ok()) return Error::from_errno(EINVAL, "check the limits");
   if (sandbox.change || changes_ >= sandbox::kMaxLimitChanges) return Error::from_errno(EAGAIN, "change limits");
   LMSB_TRY(const BranchDirectories branch, cgroups_->directories(sandbox.id));
+  if (has_limits(branch, to))
+    return answer({request.header.request, LauncherStep::none, 0, 0, request.serial}), Status();
   LMSB_TRY(GuestProcess changer, start_limit_changer(branch, to));
   sandbox.change = LimitChange{request.header.request, false, std::move(changer)};
   ++changes_;

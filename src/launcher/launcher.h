@@ -120,6 +120,7 @@ class Launcher {
   void tell_next_left(std::uint32_t request, const std::string& after);
   void tell_next_stray(std::uint32_t request, const std::string& after);
   void handle_take_up(std::uint32_t request, const std::string& id);
+  void open_network(std::uint32_t request, const std::string& id);
   Result<Launched> open_left(Sandbox& sandbox, std::uint64_t serial);
   void leave(std::uint64_t serial);
   static void widen(int channel);

@@ -108,6 +108,7 @@ void Launcher::handle_disk(const sandbox::DiskRequest& request) {
     case Operation::next_left: return tell_next_left(number, *name);
     case Operation::next_stray: return tell_next_stray(number, *name);
     case Operation::take_up: return handle_take_up(number, *name);
+    case Operation::open_network: return open_network(number, *name);
     case Operation::sweep_disks:
       if (store_) store_->remove_fresh([this](const std::string& id) { return live_ids_.contains(id); });
       tell({});

@@ -135,6 +135,10 @@ Result<std::uint32_t> LauncherClient::send_weigh_disk(const std::string& id) {
   return send_disk(LauncherOperation::weigh_disk, id);
 }
 
+Result<std::uint32_t> LauncherClient::send_open_network(const std::string& id) {
+  return send_disk(LauncherOperation::open_network, id);
+}
+
 Result<std::uint32_t> LauncherClient::send_next_left(const std::string& after) {
   return send_disk(LauncherOperation::next_left, after);
 }
@@ -218,6 +222,7 @@ Result<std::optional<LauncherClient::Answer>> LauncherClient::receive() {
     launched.processes_now = take(SandboxFd::processes_now);
     launched.processor = take(SandboxFd::processor);
   }
+  if (fds.count == 1) launched.network = std::move(fds.fds[0]);
   return std::optional<Answer>(Answer{answer.request, std::move(launched)});
 }
 

@@ -36,6 +36,8 @@ struct LaunchedSandbox {
   UniqueFd memory_now;
   UniqueFd processes_now;
   UniqueFd processor;
+  // Of send_open_network() alone:
+  UniqueFd network;
 };
 
 class LauncherClient {
@@ -77,6 +79,9 @@ class LauncherClient {
   Result<std::uint32_t> send_take_up(const std::string& id);
   // The same for the first behind `after` of the cgroups that belong to nothing.
   Result<std::uint32_t> send_next_stray(const std::string& after);
+  // The same for the counters of a kept sandbox's network interfaces (`network` of the answer), to be read and closed
+  // at once.
+  Result<std::uint32_t> send_open_network(const std::string& id);
   bool has_unsent() const { return !unsent_.empty(); }
   // Sends what the socket takes now. An Error means the launcher is gone.
   Status flush();

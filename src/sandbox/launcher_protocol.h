@@ -27,6 +27,8 @@ enum class LauncherOperation : std::uint32_t {
   next_stray = 14,    // DiskRequest: as next_disk, of cgroups that belong to nothing that the launcher has
   make_volume = 15,   // VolumeRequest: an empty one, fresh as what a launch makes
   limit_volume = 16,  // VolumeRequest: what it may hold from now on; what it holds already stays
+  open_network = 17,  // DiskRequest: a kept sandbox that runs; answered with one descriptor: what has gone through its
+                      // network interfaces, as in /proc/net/dev. As long as it is open the network stays: not for long
 };
 
 struct LauncherHeader {

@@ -28,8 +28,8 @@ LauncherRequest parse_launcher_request(const void* message, ssize_t size) {
       header.operation == LauncherOperation::make_volume || header.operation == LauncherOperation::limit_volume;
   if (VolumeRequest volume; is_of_volumes && read_as(volume, message, size)) return volume;
   const bool is_of_disks = header.operation >= LauncherOperation::remove_disk &&
-                           header.operation <= LauncherOperation::next_stray &&
-                           header.operation != LauncherOperation::copy_disk;
+                           header.operation <= LauncherOperation::open_network &&
+                           header.operation != LauncherOperation::copy_disk && !is_of_volumes;
   if (DiskRequest disk; is_of_disks && read_as(disk, message, size)) return disk;
   return UnknownRequest{header.request};
 }

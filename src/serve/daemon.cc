@@ -110,34 +110,40 @@ class Daemon {
       io::spawn(self->loop_, watch_settings(self));
       co_await self->wait_signal();
       self->settings_watch_.stop();
-      co_await self->server_.shutdown(kAnswerGrace);
     }
+    co_await self->server_.shutdown(kAnswerGrace);
     if (!started.ok()) self->ended_ = std::move(started);
     co_await self->engine_.drain();
     self->log_.log(LogLevel::info, "daemon.stopped");
     self->loop_.stop();
   }
 
+  // Until it is ready it answers that it is not.
   io::Task<void> start() {
+    LMSB_CO_TRY(const auto addresses, listen());
     auto prepared = co_await engine_.prepare();
     if (!prepared.ok())
       co_return std::move(prepared)
           .error()
           .with_context("the first sandbox")
           .with_hint("lm-sandbox doctor says what is missing on this machine");
+    report_ready(addresses);
+    co_return Status();
+  }
+
+  Result<std::vector<std::string>> listen() {
     std::vector<std::string> addresses;
     for (const int fd : fds_.listening) {
-      LMSB_CO_TRY(std::string bound, server_.listen_on(UniqueFd(fd)));
+      LMSB_TRY(std::string bound, server_.listen_on(UniqueFd(fd)));
       addresses.push_back(std::move(bound));
     }
     app_.set_listening_port(port_for_browsers(addresses));
     const group* socket_group = ::getgrnam(config_.socket_group.c_str());
     const std::string socket = config_.run_dir + "/daemon/api.sock";
-    LMSB_CO_CHECK(server_.listen_unix(socket, socket_group != nullptr ? 0660 : 0600));
+    LMSB_CHECK(server_.listen_unix(socket, socket_group != nullptr ? 0660 : 0600));
     if (socket_group != nullptr && ::chown(socket.c_str(), static_cast<uid_t>(-1), socket_group->gr_gid) < 0)
-      co_return Error::from_errno(errno, "give " + socket + " to group " + config_.socket_group);
-    report_ready(addresses);
-    co_return Status();
+      return Error::from_errno(errno, "give " + socket + " to group " + config_.socket_group);
+    return addresses;
   }
 
   void report_ready(const std::vector<std::string>& addresses) {

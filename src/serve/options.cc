@@ -72,6 +72,7 @@ control::PolicyCaps policy_caps(const config::Config& config) {
   caps.processes = config.policy.processes;
   caps.disk = config.policy.disk;
   caps.timeout = config.policy.timeout_ms;
+  caps.snapshots = config.policy.max_snapshots;
   return caps;
 }
 

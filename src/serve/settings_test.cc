@@ -77,6 +77,7 @@ TEST(Reload, TakesUpKeysDoorsAndPolicyAndNothingElse) {
   fresh.auth.required = true;
   fresh.auth.keys = {Secret("k")};
   fresh.policy.processes = 7;
+  fresh.policy.max_snapshots = 3;
   fresh.allow_host = {"a.lan"};
   fresh.allow_origin = {"https://a.lan"};
   EXPECT_THAT(keys_for_a_restart(running, fresh), IsEmpty());
@@ -86,6 +87,7 @@ TEST(Reload, TakesUpKeysDoorsAndPolicyAndNothingElse) {
   EXPECT_TRUE(result.auth.required);
   EXPECT_EQ(result.auth.keys.size(), 1U);
   EXPECT_EQ(result.policy.processes, 7U);
+  EXPECT_EQ(result.policy.max_snapshots, 3U);
   EXPECT_THAT(result.allow_host, ElementsAre("a.lan"));
   EXPECT_THAT(result.allow_origin, ElementsAre("https://a.lan"));
   EXPECT_EQ(result.listen, running.listen);

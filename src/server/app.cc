@@ -85,6 +85,18 @@ http::Response preflight_answer() {
   return response;
 }
 
+// At its start the daemon listens before it has taken up the sandboxes of the one before it.
+Error not_ready() {
+  return Error(ErrorCode::unavailable, "the daemon is starting, or ending")
+      .with_slug("not_ready")
+      .with_hint("try again in a moment: GET /readyz says when");
+}
+
+// What says how the daemon is, and uses no sandbox.
+bool answers_before_ready(const RouteRow& row) {
+  return row.is_public || row.pattern == "/metrics" || row.pattern == "/v1/info";
+}
+
 // What is still asked of a request once its handler has taken it.
 struct Asked {
   std::string method;
@@ -97,8 +109,9 @@ struct Asked {
 }  // namespace
 
 struct App::State {
-  State(control::Control& control, Metrics& metrics, Logger& logger, const AppOptions& options)
-      : doors(options.doors),
+  State(control::Control& c, Metrics& metrics, Logger& logger, const AppOptions& options)
+      : control(c),
+        doors(options.doors),
         previews(control, doors),
         table(make_table(control, metrics, answers, doors, previews, options)),
         counts(metrics, table),
@@ -116,6 +129,7 @@ struct App::State {
   http::Response failed(const std::string& path, const Error& error);
   http::Response refused(const http::Request& request, const Refusal& refusal);
 
+  control::Control& control;
   Doors doors;
   Previews previews;
   IdempotentAnswers answers;
@@ -142,6 +156,8 @@ std::optional<http::Response> App::State::receive(const http::Request& request, 
   if (match.row == nullptr) {
     return match.allowed_methods.empty() ? no_such_path(request) : wrong_method(request, match.allowed_methods);
   }
+  if (!answers_before_ready(*match.row) && !control.health().ready)
+    return error_answer(dialect_of(request.path), not_ready());
   if (match.row->takes_any_body) return std::nullopt;
   if (const auto refusal = match.row->streamed_body ? doors.check_streamed_body(request) : doors.check_body(request)) {
     return error_answer(dialect_of(request.path), refusal->status, refusal->error);
@@ -200,6 +216,8 @@ io::Always<http::Response> App::State::answer_preview(PreviewHost place, http::R
   if (entry.refusal) {
     refusals.add(request, *entry.refusal);
     response = error_answer(Dialect::v1, entry.refusal->status, entry.refusal->error);
+  } else if (!control.health().ready) {
+    response = error_answer(Dialect::v1, not_ready());
   } else {
     auto result = co_await previews.answer(std::move(place), std::move(entry), std::move(request));
     response = result.ok() ? *std::move(result) : error_answer(Dialect::v1, result.error());

@@ -382,6 +382,12 @@ TEST(Ops, TellHealthAndReadiness) {
   EXPECT_EQ(f.send("GET", "/readyz").status, 503);
   EXPECT_EQ(f.send("GET", "/healthz").status, 200);
   EXPECT_THAT(f.send("GET", "/v1/info").body, HasSubstr(R"("version":"1.2.3","ready":false)"));
+  EXPECT_EQ(f.send("GET", "/metrics").status, 200);
+  const auto refused = f.send("GET", "/v1/sandboxes");
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_THAT(refused.body, HasSubstr(R"("code":"not_ready")"));
+  EXPECT_TRUE(refused.headers.find("Retry-After"));
+  EXPECT_THAT(f.send("POST", "/run-bash/", R"({"cmd":"x"})").body, HasSubstr(R"({"detail":"the daemon is starting)"));
 }
 
 TEST(Ops, CountRequestsByRouteAndStatus) {

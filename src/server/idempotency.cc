@@ -22,14 +22,17 @@ Error in_use() {
 }  // namespace
 
 IdempotentAnswers::Turn::~Turn() {
-  if (answers_ == nullptr) return;
-  const auto found = answers_->by_key_.find(key_);
-  if (found != answers_->by_key_.end() && !found->second->answer) answers_->forget(found->second);
+  const auto answers = answers_.lock();
+  if (!answers) return;
+  const auto found = (*answers)->by_key_.find(key_);
+  if (found != (*answers)->by_key_.end() && !found->second->answer) (*answers)->forget(found->second);
 }
 
 void IdempotentAnswers::Turn::finish(std::string body) {
-  const auto found = answers_->by_key_.find(key_);
-  if (found != answers_->by_key_.end()) found->second->answer = std::move(body);
+  const auto answers = answers_.lock();
+  if (!answers) return;
+  const auto found = (*answers)->by_key_.find(key_);
+  if (found != (*answers)->by_key_.end()) found->second->answer = std::move(body);
 }
 
 void IdempotentAnswers::forget(Entries::iterator entry) {

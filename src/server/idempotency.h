@@ -6,6 +6,7 @@
 // thread; nothing here blocks.
 #include <chrono>
 #include <list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -20,18 +21,18 @@ class IdempotentAnswers {
   using Time = std::chrono::steady_clock::time_point;
   explicit IdempotentAnswers(std::size_t capacity = 4096) : capacity_(capacity) {}
 
-  // The right to carry a request out. Gives the key free again unless finish() was called. The table outlives it.
+  // The right to carry a request out. Gives the key free again unless finish() was called. The table may go before it.
   class Turn {
    public:
-    Turn(IdempotentAnswers& answers, std::string key) : answers_(&answers), key_(std::move(key)) {}
-    Turn(Turn&& other) noexcept : answers_(std::exchange(other.answers_, nullptr)), key_(std::move(other.key_)) {}
+    Turn(IdempotentAnswers& answers, std::string key) : answers_(answers.self_), key_(std::move(key)) {}
+    Turn(Turn&& other) noexcept : answers_(std::exchange(other.answers_, {})), key_(std::move(other.key_)) {}
     Turn& operator=(Turn&&) = delete;
     ~Turn();
     // Remembers the answer's body.
     void finish(std::string body);
 
    private:
-    IdempotentAnswers* answers_;
+    std::weak_ptr<IdempotentAnswers*> answers_;
     std::string key_;
   };
 
@@ -63,6 +64,7 @@ class IdempotentAnswers {
   std::size_t capacity_;
   Entries entries_;  // oldest first
   std::unordered_map<std::string, Entries::iterator> by_key_;
+  std::shared_ptr<IdempotentAnswers*> self_ = std::make_shared<IdempotentAnswers*>(this);
 };
 
 }  // namespace lmsb::server

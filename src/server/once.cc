@@ -1,6 +1,10 @@
 #include "server/once.h"
 
+#include <memory>
 #include <utility>
+
+#include "control/outlive.h"
+#include "io/this_loop.h"
 
 namespace lmsb::server {
 namespace {
@@ -22,20 +26,29 @@ http::Response replayed(std::string body) {
   return response;
 }
 
-// Both references are the table's.
-io::Task<http::Response> carry_out(IdempotentAnswers& answers, const Handler& handler, Call call) {
+using KeptHandler = std::shared_ptr<const Handler>;
+
+io::Task<http::Response> carry_out_in_turn(KeptHandler handler, IdempotentAnswers::Turn turn, Call call) {
+  LMSB_CO_TRY(auto response, co_await (*handler)(std::move(call)));
+  if (response.status == 201) turn.finish(response.body);
+  co_return response;
+}
+
+// `answers` is the table's.
+io::Task<http::Response> carry_out(IdempotentAnswers& answers, KeptHandler handler, Call call) {
   LMSB_CO_TRY(auto begun, begin(answers, call));
   if (!begun.replay.empty()) co_return replayed(std::move(begun.replay));
-  LMSB_CO_TRY(auto response, co_await handler(std::move(call)));
-  if (begun.turn && response.status == 201) begun.turn->finish(response.body);
-  co_return response;
+  if (!begun.turn) co_return co_await (*handler)(std::move(call));
+  boost::asio::io_context* loop = co_await io::this_loop();
+  auto task = carry_out_in_turn(std::move(handler), *std::move(begun.turn), std::move(call));
+  co_return co_await control::outlive(*loop, std::move(task));
 }
 
 }  // namespace
 
 Handler once(IdempotentAnswers& answers, Handler handler) {
   const auto kept = std::make_shared<const Handler>(std::move(handler));
-  return [&answers, kept](Call call) { return carry_out(answers, *kept, std::move(call)); };
+  return [&answers, kept](Call call) { return carry_out(answers, kept, std::move(call)); };
 }
 
 }  // namespace lmsb::server

@@ -75,8 +75,9 @@ class FakeControl final : public control::Control {
     sandbox.state = control::SandboxState::paused;
     co_return sandbox;
   }
-  io::Task<control::SandboxInfo> stop(Principal, std::string id_or_name) override {
+  io::Task<control::SandboxInfo> stop(Principal, std::string id_or_name, std::chrono::milliseconds grace) override {
     named = std::move(id_or_name);
+    stop_grace = grace;
     if (error) co_return *error;
     sandbox.state = control::SandboxState::stopped;
     co_return sandbox;
@@ -204,6 +205,7 @@ class FakeControl final : public control::Control {
   int removals = 0;
   control::Command command;
   std::string named;
+  std::chrono::milliseconds stop_grace{-1};
   std::string prompt;
   std::optional<control::SandboxState> listed_state;
   std::map<std::string, std::string> listed_labels;

@@ -25,6 +25,20 @@ io::Task<http::Response> update(Control& control, Call call) {
   co_return http::Response::json(200, sandbox_text(info));
 }
 
+io::Task<http::Response> stop(Control& control, Call call) {
+  auto grace_ms = static_cast<std::int64_t>(control::kStopGrace.count());
+  std::optional<http::Response> refusal;
+  if (!call.request.body.empty())
+    refusal = read_body(call.request.body, [&grace_ms](json::ObjectReader& reader) {
+      reader.integer("grace_ms", grace_ms, 0, control::kMaxStopGrace.count());
+    });
+  if (refusal) co_return *std::move(refusal);
+  std::string id = call.request.params["id"];
+  const std::chrono::milliseconds grace(grace_ms);
+  LMSB_CO_TRY(const auto info, co_await control.stop(std::move(call.who), std::move(id), grace));
+  co_return http::Response::json(200, sandbox_text(info));
+}
+
 using Move = io::Task<control::SandboxInfo> (Control::*)(control::Principal, std::string);
 
 io::Task<http::Response> move(Control& control, Move to, Call call) {
@@ -43,6 +57,11 @@ io::Task<http::Response> stats(Control& control, Call call) {
   out.key("processes").unsigned_integer(stats.usage.processes);
   out.key("cpu_ms").unsigned_integer(stats.usage.cpu_usec / 1000);
   out.key("oom_kills").unsigned_integer(stats.usage.oom_kills);
+  out.key("network").begin_object();
+  out.key("received_bytes").unsigned_integer(stats.network.received_bytes);
+  out.key("received_packets").unsigned_integer(stats.network.received_packets);
+  out.key("sent_bytes").unsigned_integer(stats.network.sent_bytes);
+  out.key("sent_packets").unsigned_integer(stats.network.sent_packets).end_object();
   out.key("disk_bytes");
   stats.disk_bytes ? out.unsigned_integer(*stats.disk_bytes) : out.null();
   write_limits(out.key("limits"), stats.limits);
@@ -54,8 +73,9 @@ io::Task<http::Response> stats(Control& control, Call call) {
 
 void add_lifecycle_routes(RouteTable& table, Control& control) {
   table.add("PATCH", "/v1/sandboxes/{id}", [&control](Call call) { return update(control, std::move(call)); });
-  constexpr std::array<std::pair<const char*, Move>, 4> kMoves = {
-      {{"pause", &Control::pause}, {"resume", &Control::resume}, {"stop", &Control::stop}, {"start", &Control::start}}};
+  table.add("POST", "/v1/sandboxes/{id}/stop", [&control](Call call) { return stop(control, std::move(call)); });
+  constexpr std::array<std::pair<const char*, Move>, 3> kMoves = {
+      {{"pause", &Control::pause}, {"resume", &Control::resume}, {"start", &Control::start}}};
   for (const auto& [name, to] : kMoves) {
     const auto answer = [&control, move_to = to](Call call) { return move(control, move_to, std::move(call)); };
     table.add("POST", "/v1/sandboxes/{id}/" + std::string(name), answer);

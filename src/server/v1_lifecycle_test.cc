@@ -18,6 +18,18 @@ TEST(LifecycleRoutes, PauseAndResume) {
   EXPECT_NE(resumed.body.find(R"("state":"running")"), std::string::npos) << resumed.body;
 }
 
+TEST(LifecycleRoutes, StopWithTheGraceThatIsAskedFor) {
+  Fixture fixture;
+  EXPECT_EQ(fixture.send("POST", "/v1/sandboxes/box/stop").status, 200);
+  EXPECT_EQ(fixture.control.stop_grace, control::kStopGrace);
+  EXPECT_EQ(fixture.send("POST", "/v1/sandboxes/box/stop", "{}").status, 200);
+  EXPECT_EQ(fixture.control.stop_grace, control::kStopGrace);
+  EXPECT_EQ(fixture.send("POST", "/v1/sandboxes/box/stop", R"({"grace_ms":0})").status, 200);
+  EXPECT_EQ(fixture.control.stop_grace, milliseconds(0));
+  for (const char* body : {R"({"grace_ms":-1})", R"({"grace_ms":600001})", R"({"grace_ms":"5"})", R"({"grace":5})"})
+    EXPECT_EQ(fixture.send("POST", "/v1/sandboxes/box/stop", body).status, 400) << body;
+}
+
 TEST(LifecycleRoutes, AnswerARefusalWithItsStatus) {
   Fixture fixture;
   fixture.control.error = Error(ErrorCode::failed_precondition, "paused").with_slug("sandbox_paused");
@@ -70,9 +82,11 @@ TEST(LifecycleRoutes, ACreationCarriesTheLimitsOfALife) {
 TEST(LifecycleRoutes, SayWhatASandboxUses) {
   Fixture fixture;
   fixture.control.sandbox_stats.usage = {10, 20, 3, 4500, 1};
+  fixture.control.sandbox_stats.network = {5, 6, 7, 8};
   const auto answer = fixture.send("GET", "/v1/sandboxes/box/stats");
   EXPECT_TRUE(answer.body.starts_with(R"({"state":"running","memory_bytes":10,"max_memory_bytes":20,"processes":3,)"
-                                      R"("cpu_ms":4,"oom_kills":1,"disk_bytes":null,"limits":{)"))
+                                      R"("cpu_ms":4,"oom_kills":1,"network":{"received_bytes":5,"received_packets":6,)"
+                                      R"("sent_bytes":7,"sent_packets":8},"disk_bytes":null,"limits":{)"))
       << answer.body;
   fixture.control.sandbox_stats.disk_bytes = 77;
   EXPECT_NE(fixture.send("GET", "/v1/sandboxes/box/stats").body.find(R"("disk_bytes":77,)"), std::string::npos);

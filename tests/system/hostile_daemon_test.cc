@@ -215,7 +215,7 @@ class WithAStore : public LauncherTest {
 constexpr std::array kOfDisks = {LauncherOperation::remove_disk, LauncherOperation::next_disk,
                                  LauncherOperation::settle_disk, LauncherOperation::claim_disk,
                                  LauncherOperation::next_left,   LauncherOperation::take_up,
-                                 LauncherOperation::next_stray};
+                                 LauncherOperation::next_stray,  LauncherOperation::open_network};
 
 TEST_F(WithAStore, NamesOnlyWhatIsAnId) {
   for (const LauncherOperation operation : kOfDisks)
@@ -233,6 +233,7 @@ TEST_F(WithAStore, NamesOnlyWhatIsAnId) {
   EXPECT_EQ(ask_disk(LauncherOperation::claim_disk, "aaaaaaaaaaaaaaaaaaaa"), ENOENT);
   EXPECT_EQ(ask_disk(LauncherOperation::take_up, "aaaaaaaaaaaaaaaaaaaa"), ENOENT);
   EXPECT_EQ(ask_disk(LauncherOperation::settle_disk, "aaaaaaaaaaaaaaaaaaaa"), ENOENT);
+  EXPECT_EQ(ask_disk(LauncherOperation::open_network, "aaaaaaaaaaaaaaaaaaaa"), ENOENT);
 }
 
 TEST_F(WithAStore, NeverHasOneDiskInTwoSandboxesOrGivesAwayOneThatLives) {

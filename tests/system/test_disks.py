@@ -153,7 +153,7 @@ class Stopped(DiskTest):
         lmsb.wait_until(lambda: lmsb.sandbox_processes(b"sleep"), "the command")
         self.move(sandbox, "stop", "stopped")
         caller.join(30)
-        self.assertEqual((answers[0].status, answers[0].json()["outcome"]), (200, "cancelled"), answers[0].body)
+        self.assertEqual((answers[0].status, answers[0].json()["signal"]), (200, "SIGTERM"), answers[0].body)
 
     def test_twice_is_once(self):
         sandbox = self.create()
@@ -434,6 +434,22 @@ class AfterARestart(DiskTest):
         self.assertEqual(self.daemon.request("GET", "/v1/sandboxes").json()["data"], [])
         self.assertEqual(disks_of(self.daemon), [])
         self.assertEqual(self.state(self.create(name="box")), "running")
+
+    def test_one_creation_comes_of_all_requests_with_one_key(self):
+        body = b'{"limits":{"processes":77}}'  # none is prepared: it takes a moment
+        for number, pause in enumerate((0, 0.0005, 0.001, 0.002, 0.004, 0.008) * 3):
+            request = (f"POST /v1/sandboxes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                       f"Idempotency-Key: {number}\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
+            with socket.create_connection((self.daemon.host, self.daemon.port)) as client:
+                client.sendall(request)
+                time.sleep(pause)
+            made = None
+            while made is None or made.status == 503:
+                made = self.daemon.post("/v1/sandboxes", body, headers={"Idempotency-Key": str(number)})
+            self.assertEqual(made.status, 201, made.body)
+            there = [one["id"] for one in self.daemon.request("GET", "/v1/sandboxes").json()["data"]]
+            self.assertEqual(there, [made.json()["id"]])
+            self.daemon.request("DELETE", "/v1/sandboxes/" + there[0])
 
     def test_of_two_with_one_name_both_are_there(self):
         first, second = self.create(name="box"), self.create()

@@ -498,6 +498,43 @@ class Told(LifecycleTest):
         self.assertGreaterEqual(after["max_memory_bytes"], after["memory_bytes"])
         self.assertEqual(after["limits"]["processes"], 1024)
 
+    def guest(self, sandbox):
+        return next(int((path / "cgroup.procs").read_text().split()[0]) for path in map(pathlib.Path, lmsb.our_cgroups())
+                    if path.name == sandbox and (path / "cgroup.procs").read_text().split())
+
+    def test_what_goes_through_its_network(self):
+        nothing = {"received_bytes": 0, "received_packets": 0, "sent_bytes": 0, "sent_packets": 0}
+        box = self.create()["id"]
+        self.exec(box, "python3 -m http.server 8123 >/dev/null 2>&1 & sleep 0.5; bash -c 'echo >/dev/tcp/127.0.0.1/8123'")
+        self.assertEqual(self.get(box, "/stats").json()["network"], nothing, "loopback is counted")
+        inside = ["nsenter", "-t", str(self.guest(box)), "-n"]
+
+        def ip(*words):
+            done = subprocess.run([*inside, "ip", "link", *words], capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                self.skipTest("no interface can be made: " + done.stderr)
+
+        ip("add", "one", "type", "veth", "peer", "name", "other")
+        for end in ("one", "other"):
+            ip("set", end, "up")
+        send = ("import socket; s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(('one', 0));"
+                "[s.send(b'\\xff' * 12 + b'\\x88\\xb5' + b'x' * 986) for _ in range(10)]")
+        subprocess.run([*inside, "/usr/bin/python3", "-c", send], check=True)
+
+        def counted():
+            text = subprocess.run([*inside, "cat", "/proc/net/dev"], capture_output=True, text=True, check=True).stdout
+            rows = [line.split(":")[1].split() for line in text.splitlines() if line.split(":")[0].strip() in ("one", "other")]
+            return dict(zip(nothing, (sum(int(row[column]) for row in rows) for column in (0, 1, 8, 9))))
+
+        lmsb.wait_until(lambda: self.get(box, "/stats").json()["network"] == counted(), "the kernel's numbers")
+        told = self.get(box, "/stats").json()["network"]
+        self.assertGreaterEqual(told["sent_bytes"], 10_000)
+        self.assertGreaterEqual(told["received_packets"], 10)
+        ip("del", "one")
+        self.assertEqual(self.get(box, "/stats").json()["network"], nothing)
+        if self.do(box, "stop", {"grace_ms": 0}).status == 200:
+            self.assertEqual(self.get(box, "/stats").json()["network"], nothing)
+
     def test_what_happened_in_its_order_and_to_whom_was_away(self):
         events = Events(self.daemon)
         self.addCleanup(events.close)

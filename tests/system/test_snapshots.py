@@ -57,6 +57,23 @@ class Taken(SnapshotTest):
             self.assertIn(first - second, (0, 1))
             self.daemon.request("DELETE", "/v1/sandboxes/" + copy)
 
+    def test_one_owner_has_no_more_than_the_policy_says(self):
+        sandbox = self.create()
+        self.daemon.env = {"LM_SANDBOX_POLICY__MAX_SNAPSHOTS": "2"}
+        self.move(sandbox, "stop", "stopped")
+        self.restart()
+        answers = []
+        takers = [threading.Thread(target=lambda: answers.append(self.do(sandbox, "snapshot"))) for _ in range(5)]
+        for taker in takers:
+            taker.start()
+        for taker in takers:
+            taker.join()
+        self.assertEqual(sorted(answer.status for answer in answers), [201, 201, 429, 429, 429])
+        refused = next(answer for answer in answers if answer.status == 429)
+        self.assertEqual(refused.json()["error"]["code"], "too_many_snapshots")
+        self.assertEqual(self.daemon.request("DELETE", "/v1/snapshots/" + self.listed()[0]).status, 204)
+        self.snapshot(sandbox)
+
     def test_of_a_stopped_or_paused_one_nothing_has_to_stand_still(self):
         for what, state in (("stop", "stopped"), ("pause", "paused")):
             sandbox = self.create()

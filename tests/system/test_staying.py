@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -273,6 +274,53 @@ class Sandboxes(StayingTest):
         self.again()
         self.assertEqual(self.daemon.request("GET", "/v1/sandboxes").json()["data"], [])
 
+    def limit_files(self, sandbox):
+        """The kernel's files of the limit of its memory: on cgroup v1 two that are one, on v2 that and what is there
+        while it is being changed."""
+        for path in map(pathlib.Path, lmsb.our_cgroups()):
+            if path.name == sandbox:
+                for names in (("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"), ("memory.max", "memory.high")):
+                    if all((path / name).exists() for name in names):
+                        return [path / name for name in names]
+        self.skipTest("the kernel does not limit memory and swap here")
+        return []
+
+    def limits(self, sandbox):
+        return self.daemon.request("GET", "/v1/sandboxes/" + sandbox).json()["limits"]
+
+    def test_get_the_lower_limits_of_a_new_policy(self):
+        asked = {"memory_bytes": 512 << 20, "cpus": 1, "processes": 300}
+        sandbox, other, full = (self.create(limits=limits) for limits in (asked, {"memory_bytes": 64 << 20}, asked))
+        code = "x = bytearray(200 << 20); print(1, flush=True); import time; time.sleep(1021)"
+        holder = self.detach(full, f"python3 -c '{code}'")
+        self.assertEqual(self.piece(full, holder)["text"], "1\n")
+        self.daemon.env = {"LM_SANDBOX_POLICY__MEMORY": "100m", "LM_SANDBOX_POLICY__CPUS": "0.5",
+                           "LM_SANDBOX_POLICY__PROCESSES": "100"}
+        self.again()
+        now = self.limits(sandbox)
+        self.assertEqual((now["memory_bytes"], now["cpus"], now["processes"]), (100 << 20, 0.5, 100))
+        self.assertEqual(self.limit_files(sandbox)[0].read_text().strip(), str(100 << 20))
+        self.assertEqual(self.limits(other)["memory_bytes"], 64 << 20)
+        self.assertEqual(self.limits(full)["memory_bytes"], 512 << 20, "something would have to be killed for it")
+        self.assertIn("sandbox.limits_kept", self.daemon.log_text())
+        self.assertTrue(lmsb.sandbox_processes(b"1021"))
+        self.daemon.env = {}
+        self.again()
+        self.assertEqual(self.limits(sandbox)["memory_bytes"], 100 << 20, "what was lowered is lower")
+        self.assertEqual(self.output(sandbox, "echo on"), "on\n")
+
+    def test_have_limits_whose_change_was_cut_short_as_they_were(self):
+        sandbox = self.create(limits={"memory_bytes": 256 << 20})
+        files = self.limit_files(sandbox)
+        before = [file.read_text() for file in files]
+        kill_all_of_ours(self.daemon)
+        lowered = files[0] if "limit_in_bytes" in files[0].name else files[1]
+        lowered.write_text(str(128 << 20))
+        self.daemon.log.close()
+        self.daemon.start()
+        self.assertEqual([file.read_text() for file in files], before)
+        self.assertEqual(self.limits(sandbox)["memory_bytes"], 256 << 20)
+
     def test_that_are_paused_stay_paused(self):
         sandbox = self.create()
         counting = self.detach(sandbox, COUNT)
@@ -428,6 +476,34 @@ class Sandboxes(StayingTest):
         self.daemon.log.close()
         self.daemon.start()
         self.assertEqual(self.state(sandbox), "running")
+
+    def test_are_waited_for_by_a_daemon_that_says_it_is_not_ready(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.daemon.flags += ("--listen", f"127.0.0.1:{port}")
+        starting = threading.Thread(target=self.restart_with_a_guest_that_says_nothing)
+
+        def ask(path):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            try:
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                return answer.status, answer.headers, answer.read()
+            except ConnectionError:
+                return 0, None, None
+            finally:
+                connection.close()
+
+        starting.start()
+        lmsb.wait_until(lambda: ask("/readyz")[0] == 503, "the listener")
+        self.assertFalse(json.loads(ask("/readyz")[2])["ready"])
+        self.assertEqual(ask("/healthz")[0], 200)
+        status, headers, body = ask("/v1/sandboxes")
+        self.assertEqual((status, json.loads(body)["error"]["code"]), (503, "not_ready"))
+        self.assertIn("Retry-After", headers)
+        starting.join(60)
+        self.assertEqual(ask("/readyz")[0], 200)
+        self.assertEqual(ask("/v1/sandboxes")[0], 200)
 
     def restart_with_a_guest_that_says_nothing(self):
         """Returns its sandbox, and lets it say something."""

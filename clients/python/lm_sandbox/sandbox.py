@@ -56,6 +56,16 @@ class SandboxInfo:
 
 
 @dataclass(frozen=True)
+class NetworkUsage:
+    """What has gone through its network interfaces, loopback left out, since it was started."""
+
+    received_bytes: int = 0
+    received_packets: int = 0
+    sent_bytes: int = 0
+    sent_packets: int = 0
+
+
+@dataclass(frozen=True)
 class Stats:
     """What a sandbox uses now. `max_memory_bytes` is the most so far, `cpu_ms` and `oom_kills` since it was made."""
 
@@ -65,6 +75,7 @@ class Stats:
     processes: int = 0
     cpu_ms: int = 0
     oom_kills: int = 0
+    network: NetworkUsage = field(default_factory=NetworkUsage)
     disk_bytes: int | None = None
     limits: f.Limits = field(default_factory=f.Limits)
 
@@ -151,10 +162,11 @@ class Sandbox:
         """Lets them go on."""
         self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/resume"))
 
-    def stop(self) -> None:
-        """Kills its processes and keeps its disk. Until start_again() nothing starts in it: Conflict,
-        sandbox_stopped."""
-        self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/stop"))
+    def stop(self, grace: float = 10.0) -> None:
+        """Asks its processes to end, kills those that have not after `grace` seconds (0: at once), and keeps its disk.
+        Until start_again() nothing starts in it: Conflict, sandbox_stopped."""
+        fields = {"grace_ms": round(grace * 1000)}
+        self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/stop", fields, timeout=grace))
 
     def start_again(self) -> None:
         """Lets a stopped one run again, with everything that was written."""
@@ -186,7 +198,8 @@ class Sandbox:
 
     def stats(self) -> Stats:
         fields = self._client.call("GET", f"{self._path}/stats")
-        return pick(Stats, fields, limits=pick(f.Limits, fields.get("limits", {})))
+        return pick(Stats, fields, limits=pick(f.Limits, fields.get("limits", {})),
+                    network=pick(NetworkUsage, fields.get("network", {})))
 
     def exec(self, cmd: f.Cmd, *, timeout: float | None = None, env: Mapping[str, str] | None = None,
              cwd: str | None = None, stdin: f.Data | None = None, shell: str | None = None,

@@ -1,0 +1,33 @@
+#pragma once
+// Paging: how what there is of a kind is listed, one page after the other.
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace lmsb::control {
+
+// Order of creation; the id decides between equal times. Also what a cursor holds.
+template <class Info>
+std::string order_key(const Info& info) {
+  return info.created_at + "/" + info.id;
+}
+
+// Those that come first of `items`, which are all behind the cursor: `info_of` one tells its place, `show` what the
+// page has of it.
+template <class Page, class Item, class InfoOf, class Show>
+Page first_page(std::vector<const Item*> items, std::size_t limit, InfoOf info_of, Show show) {
+  std::sort(items.begin(), items.end(),
+            [&info_of](const Item* a, const Item* b) { return order_key(info_of(*a)) < order_key(info_of(*b)); });
+  Page page;
+  for (const Item* item : items) {
+    if (page.data.size() == limit) {
+      page.next_cursor = order_key(page.data.back());
+      break;
+    }
+    page.data.push_back(show(*item));
+  }
+  return page;
+}
+
+}  // namespace lmsb::control

@@ -1,0 +1,101 @@
+#include "server/once.h"
+
+#include <optional>
+
+#include <gtest/gtest.h>
+
+#include "io/event.h"
+#include "io/spawn.h"
+#include "server/test_support.h"
+
+namespace lmsb::server {
+namespace {
+
+using Answer = std::optional<Result<http::Response>>;
+
+// A handler that makes something when it may, and counts what it has made.
+class OnceTest : public testing::Test {
+ protected:
+  OnceTest() : handler_(once(answers_, [this](Call) { return make(); })) {}
+
+  io::Task<http::Response> make() {
+    while (!may_go_on_) LMSB_CO_CHECK(co_await changed_.wait());
+    if (fails_) co_return Error(ErrorCode::unavailable, "away");
+    ++made_;
+    co_return http::Response::json(201, std::to_string(made_));
+  }
+
+  static io::Always<void> ask(const Handler* handler, Answer* answer) {
+    Call call;
+    call.request = local_request("POST", "/v1/sandboxes", "{}");
+    call.request.headers.set("Idempotency-Key", "key");
+    *answer = co_await (*handler)(std::move(call));
+  }
+
+  // Asks, as a client that goes away when `canceller` is used.
+  void send(Answer& answer, io::Canceller canceller = {}) {
+    io::spawn(loop_, ask(&handler_, &answer), std::move(canceller));
+    loop_.restart();
+    loop_.poll();
+  }
+  void go_on() {
+    may_go_on_ = true;
+    changed_.notify_all();
+    loop_.restart();
+    loop_.poll();
+  }
+
+  boost::asio::io_context loop_;
+  io::Event changed_{loop_};
+  IdempotentAnswers answers_;
+  bool may_go_on_ = false;
+  bool fails_ = false;
+  int made_ = 0;
+  Handler handler_;
+};
+
+TEST_F(OnceTest, WhatAClientHasLeftIsDoneAndTheSameIsAnsweredToItsNextRequest) {
+  io::Canceller leaves;
+  Answer first;
+  send(first, leaves);
+  leaves.cancel();
+  loop_.poll();
+  ASSERT_TRUE(first.has_value());
+  EXPECT_FALSE(first->ok());
+  Answer meanwhile;
+  send(meanwhile);
+  ASSERT_TRUE(meanwhile.has_value());
+  EXPECT_EQ(meanwhile->error().slug(), "idempotency_key_in_use");
+  go_on();
+  Answer second;
+  send(second);
+  ASSERT_TRUE(second.has_value() && second->ok());
+  EXPECT_EQ((*second)->body, "1");
+  EXPECT_EQ((*second)->headers.find("Idempotent-Replayed"), "true");
+  EXPECT_EQ(made_, 1);
+}
+
+TEST_F(OnceTest, WhatFailedWithoutAClientIsDoneAgain) {
+  io::Canceller leaves;
+  Answer first;
+  send(first, leaves);
+  leaves.cancel();
+  fails_ = true;
+  go_on();
+  fails_ = false;
+  Answer second;
+  send(second);
+  ASSERT_TRUE(second.has_value() && second->ok());
+  EXPECT_EQ(made_, 1);
+}
+
+TEST(Once, WhatNeverEndsMayBeDroppedAfterTheTable) {
+  auto answers = std::make_unique<IdempotentAnswers>();
+  auto begun = answers->begin("key", sha256("{}"));
+  ASSERT_TRUE(begun.ok() && begun->turn);
+  answers.reset();
+  begun->turn->finish("late");
+}
+
+}  // namespace
+}  // namespace lmsb::server

@@ -214,9 +214,10 @@ Result<UniqueFd> PrivateTree::clone_image(const std::string& image, int image_us
   return layer;
 }
 
-Result<UniqueFd> PrivateTree::clone_disk(const std::string& path, int image_userns) const {
+Result<UniqueFd> PrivateTree::clone_disk(const std::string& path, int image_userns, Access access) const {
   LMSB_TRY(UniqueFd disk, clone_tree(AT_FDCWD, "/store/" + path, false));
-  LMSB_CHECK(set_attributes(disk, kPlain, false, image_userns));
+  const std::uint64_t attributes = kPlain | (access == Access::read_only ? sys::kMountRdonly : 0);
+  LMSB_CHECK(set_attributes(disk, attributes, false, image_userns));
   return disk;
 }
 

@@ -36,6 +36,8 @@ struct LaunchedSandbox {
   UniqueFd memory_now;
   UniqueFd processes_now;
   UniqueFd processor;
+  // Of an archiver, beside the channel:
+  UniqueFd stream;
 };
 
 class LauncherClient {
@@ -66,6 +68,10 @@ class LauncherClient {
   Result<std::uint32_t> send_weigh_disk(const std::string& id);
   // The same for a copy of a disk or snapshot; a copy of that name must not be there, or, with `replaces`, not be used.
   Result<std::uint32_t> send_copy(const std::string& from, const std::string& to, bool replaces);
+  // The same for a process that reads a snapshot as a stream, or makes one of `bytes` at most: answered with `serial`,
+  // `channel` and `stream`. It ends by send_destroy(), which keeps what was made, or removes it.
+  Result<std::uint32_t> send_archive(const std::string& job, const std::string& snapshot,
+                                     guest_protocol::ArchiveWay way, std::uint64_t bytes);
   // The same for what was written to any disk: it is there when the answer comes.
   Result<std::uint32_t> send_sync();
   // The same for the first behind `after` of the sandboxes that an earlier launcher has left, and for having one of

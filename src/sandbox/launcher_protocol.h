@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "guest_protocol/archive.h"
 #include "sandbox/launch_plan.h"
 
 namespace lmsb::sandbox {
@@ -19,11 +20,12 @@ enum class LauncherOperation : std::uint32_t {
   copy_disk = 7,    // CopyRequest: answered when the copy is whole
   sync_disks = 8,   // DiskRequest without an id: answered when what was written is on the disk
   claim_disk = 9,   // DiskRequest: what was made fresh, by a launch or a copy, stays; ENOENT: nothing fresh has that id
-  sweep_disks = 10,  // DiskRequest without an id: what is fresh and belongs to no live sandbox goes
-  weigh_disk = 11,   // DiskRequest: what it holds, in the answer's `serial`
-  next_left = 12,    // DiskRequest: as next_disk, of sandboxes that run and that an earlier launcher has left
-  take_up = 13,      // DiskRequest: one of those, answered as its launch would be; ENOENT: there is none of that id
-  next_stray = 14,   // DiskRequest: as next_disk, of cgroups that belong to nothing that the launcher has
+  sweep_disks = 10,   // DiskRequest without an id: what is fresh and belongs to no live sandbox goes
+  weigh_disk = 11,    // DiskRequest: what it holds, in the answer's `serial`
+  next_left = 12,     // DiskRequest: as next_disk, of sandboxes that run and that an earlier launcher has left
+  take_up = 13,       // DiskRequest: one of those, answered as its launch would be; ENOENT: there is none of that id
+  next_stray = 14,    // DiskRequest: as next_disk, of cgroups that belong to nothing that the launcher has
+  archive_disk = 20,  // ArchiveRequest: starts a process that reads or writes a snapshot as a stream; `destroy` ends it
 };
 
 struct LauncherHeader {
@@ -61,6 +63,21 @@ struct CopyRequest {
   std::uint32_t replaces = 0;  // 1: in its place
   std::uint32_t unused = 0;
 };
+
+// Archivers at a time; more are answered with EAGAIN.
+constexpr std::size_t kMaxArchivers = 4;
+
+// Answered as soon as it runs, with its channel and the other end of its stream. What comes in is fresh, as a launch's
+// disk is, and destroying its archiver keeps it or not.
+struct ArchiveRequest {
+  LauncherHeader header;
+  DiskName job{};   // an id like a sandbox's, which nothing has
+  DiskName disk{};  // of a snapshot: one that is there to be read, or one that is to be made
+  guest_protocol::ArchiveWay way = guest_protocol::ArchiveWay::out;
+  std::uint32_t unused = 0;
+  std::uint64_t disk_bytes = 0;  // what may come in; cut down to the cap, as in a plan
+};
+constexpr std::size_t kArchiveFds = 2;  // of an answer: channel, stream
 
 // Changes of limits at a time, of all sandboxes: each may keep a processor busy. More are answered with EAGAIN.
 constexpr std::size_t kMaxLimitChanges = 4;

@@ -24,6 +24,8 @@ LauncherRequest parse_launcher_request(const void* message, ssize_t size) {
     return destroy;
   if (LimitRequest limit; header.operation == LauncherOperation::limit && read_as(limit, message, size)) return limit;
   if (CopyRequest copy; header.operation == LauncherOperation::copy_disk && read_as(copy, message, size)) return copy;
+  if (ArchiveRequest archive; header.operation == LauncherOperation::archive_disk && read_as(archive, message, size))
+    return archive;
   const bool is_of_disks = header.operation >= LauncherOperation::remove_disk &&
                            header.operation <= LauncherOperation::next_stray &&
                            header.operation != LauncherOperation::copy_disk;

@@ -3,6 +3,7 @@
 #include "server/archive_format.h"
 #include "server/file_fields.h"
 #include "server/file_headers.h"
+#include "server/stream_body.h"
 #include "server/v1_fields.h"
 #include "server/v1_routes.h"
 
@@ -13,16 +14,6 @@ using control::FileInfo;
 using control::Files;
 
 constexpr Bytes kMaxUpload = Bytes::GiB(1024);  // the sandbox's disk is the bound that counts
-
-// A stream of a sandbox as an answer's body.
-class StreamBody final : public http::BodySource {
- public:
-  explicit StreamBody(std::unique_ptr<control::FileStream> stream) : stream_(std::move(stream)) {}
-  io::Task<std::string> next() override { return stream_->read(); }
-
- private:
-  std::unique_ptr<control::FileStream> stream_;
-};
 
 std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 

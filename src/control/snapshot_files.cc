@@ -229,19 +229,20 @@ io::Task<SnapshotInfo> Snapshots::import_file(Principal who, ImportSnapshot requ
   co_return co_await outlived(std::move(by), std::move(entered));
 }
 
-// What was made is still nobody's; the next start removes it if this is cut short.
+// It is claimed while its archiver still has it, so that no sweep takes it for what nobody wants; cut short, the next
+// start removes it, or has it if its row is written.
 io::Task<SnapshotInfo> Snapshots::enter_imported(Principal who, Kept kept, std::unique_ptr<Archiver> archiver) {
+  LMSB_CO_CHECK(check_count());  // others may have come meanwhile; what was made goes with the archiver
+  const SnapshotInfo info = kept.info;
   const std::uint64_t serial = archiver->serial();
   archiver->keep();
+  Status written = co_await write_down(std::move(kept));
   archiver.reset();
-  SnapshotInfo info = kept.info;
-  Status ended = co_await parts_.fleet.wait_destroyed(serial);
-  if (ended.ok()) ended = check_count();
-  if (!ended.ok()) {
-    (void)co_await parts_.fleet.remove_disk(info.id);
-    co_return std::move(ended).error();
+  const Status ended = co_await parts_.fleet.wait_destroyed(serial);
+  if (!written.ok()) {
+    if (ended.ok()) (void)co_await parts_.fleet.remove_disk(info.id);
+    co_return std::move(written).error();
   }
-  LMSB_CO_CHECK(co_await write_down(std::move(kept)));
   log_.log(LogLevel::info, "snapshot.imported", {{"id", info.id}, {"by", who.name}});
   co_return info;
 }

@@ -8,7 +8,6 @@
 namespace lmsb::guest {
 namespace {
 
-using os::MemberType;
 using os::tar::Block;
 
 constexpr std::string_view kAttributePrefix = "SCHILY.xattr.";

@@ -380,10 +380,12 @@ class Interrupted(FileTest):
         self.output(sandbox, "head -c 100M /dev/urandom >~/big")
         return self.snapshot(sandbox)["id"]
 
+    def archivers(self):
+        return [pid for pid in lmsb.sandbox_processes() if os.path.isdir(f"/proc/{pid}/root/upper")]
+
     def test_who_leaves_an_import_leaves_nothing(self):
         self.begin_import(self.forged(*[member(b"disk/upper/f%d" % i, content=os.urandom(MIB)) for i in range(8)])).close()
         self.settled()
-        lmsb.wait_until(lambda: len(lmsb.our_cgroups()) == len(set(lmsb.our_cgroups())), "the cgroups")
 
     def test_who_leaves_an_export_ends_it_and_the_snapshot_can_be_deleted(self):
         taken = self.large()
@@ -403,16 +405,37 @@ class Interrupted(FileTest):
             connection.close()
         lmsb.wait_until(lambda: self.send(self.forged()).status == 201, "a place")
 
-    def test_a_daemon_that_is_killed_meanwhile_leaves_nothing(self):
+    def test_a_daemon_that_ends_meanwhile_leaves_nothing(self):
         taken = self.large()
         file = self.forged(*[member(b"disk/upper/f%d" % i, content=os.urandom(MIB)) for i in range(8)])
-        connections = [self.begin_import(file), self.begin_export(taken)[0]]
-        kill_everything(self.daemon)
-        for connection in connections:
+        for end in (kill_everything, lmsb.Daemon.stop):
+            connections = [self.begin_import(file), self.begin_export(taken)[0]]
+            end(self.daemon)
+            for connection in connections:
+                connection.close()
+            self.daemon.start()
+            self.assertEqual(self.listed(), [taken])
+            lmsb.wait_until(lambda: not [n for n in disks_of(self.daemon, "fresh") if n.startswith("snp_")],
+                            "the fresh disk's end")
+
+    def test_an_archiver_has_one_disk_and_little_power(self):
+        file = self.forged(*[member(b"disk/upper/f%d" % i, content=os.urandom(MIB)) for i in range(8)])
+        for begin, power in ((lambda: self.begin_import(file), 0x1b), (lambda: self.begin_export(self.large())[0], 0x4)):
+            connection = begin()
+            lmsb.wait_until(self.archivers, "an archiver in its disk")
+            archiver, = self.archivers()
+            status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{archiver}/status").read_text().splitlines()
+                          if ":\t" in line)
+            for name, value in (("CapEff", power), ("CapPrm", power), ("CapBnd", 0), ("CapInh", 0), ("CapAmb", 0)):
+                self.assertEqual(int(status[name], 16), value, name)
+            self.assertEqual((status["NoNewPrivs"], status["Seccomp"]), ("1", "2"))
+            self.assertLessEqual(set(os.listdir(f"/proc/{archiver}/root")), {"upper", "work"})
+            self.assertEqual(len(pathlib.Path(f"/proc/{archiver}/mountinfo").read_text().splitlines()), 1)
+            for kind in ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup"):
+                self.assertNotEqual(os.readlink(f"/proc/{archiver}/ns/{kind}"), os.readlink(f"/proc/self/ns/{kind}"), kind)
             connection.close()
-        self.daemon.start()
-        self.assertEqual(self.listed(), [taken])
-        lmsb.wait_until(lambda: not [n for n in disks_of(self.daemon, "fresh") if n.startswith("snp_")], "the fresh disk's end")
+            lmsb.wait_until(lambda: not os.path.exists(f"/proc/{archiver}"),  # pylint: disable=cell-var-from-loop
+                            "the archiver's end")
 
     def test_what_was_written_down_is_there_after_a_kill(self):
         made = self.imported(self.forged(member(b"disk/upper/srv", b"5"), member(b"disk/upper/srv/a", content=b"one\n")))

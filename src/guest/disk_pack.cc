@@ -50,8 +50,7 @@ class HardLinks {
 };
 
 // Parts with holes of `shortest` and more between them. False: there are too many.
-bool find_parts(int file, std::uint64_t size, std::uint64_t shortest, std::array<Extent, kMaxExtents>& extents,
-                std::size_t& count) {
+bool find_parts(int file, std::uint64_t size, std::uint64_t shortest, std::span<Extent> extents, std::size_t& count) {
   count = 0;
   std::uint64_t end = 0;  // of the last part
   for (std::uint64_t at = 0; at < size;) {
@@ -225,7 +224,7 @@ void DiskProblem::note(std::string_view where, int why) {
   (void)path.push(where.substr(0, os::PathBuffer::kMax));
 }
 
-bool find_extents(int file, std::uint64_t size, std::array<Extent, kMaxExtents>& extents, std::size_t& count) {
+bool find_extents(int file, std::uint64_t size, std::span<Extent> extents, std::size_t& count) {
   std::uint64_t shortest = kShortestHole;
   while (!find_parts(file, size, shortest, extents, count)) shortest *= 2;
   return count != 1 || extents[0].size < size;

@@ -18,8 +18,8 @@ struct DiskProblem {
 // ENAMETOOLONG, ENOTSUP (a device), or what the kernel or the sink said.
 void pack_disk(int root, DiskTarWriter& writer, DiskProblem& problem);
 
-// Which parts of a file of `size` octets are there. Holes shorter than 64 KiB, and shorter ones than that where there
-// are too many, count as octets. False: it has no holes. Leaves one place of kMaxExtents free.
-bool find_extents(int file, std::uint64_t size, std::array<Extent, kMaxExtents>& extents, std::size_t& count);
+// Which parts of a file of `size` octets are there. Holes shorter than 64 KiB, and longer ones where `extents` has no
+// room for more, count as octets. False: it has no holes. Leaves the last place of `extents` free.
+bool find_extents(int file, std::uint64_t size, std::span<Extent> extents, std::size_t& count);
 
 }  // namespace lmsb::guest

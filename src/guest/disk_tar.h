@@ -17,7 +17,7 @@
 namespace lmsb::guest {
 
 constexpr std::size_t kMaxDiskHeader = 1U << 20U;  // octets of what stands before one member
-constexpr std::size_t kMaxExtents = 4096;          // of one file with holes
+constexpr std::size_t kMaxExtents = 32768;         // of one file with holes
 
 // A part of a file that is there; between them are holes.
 struct Extent {

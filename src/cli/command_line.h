@@ -134,6 +134,17 @@ struct SnapshotRemoveCommand {
   Target target;
   Words snapshots;
 };
+struct SnapshotExportCommand {
+  Target target;
+  std::string snapshot;
+  std::string file;  // "" = named as the snapshot, "-" = stdout
+};
+struct SnapshotImportCommand {
+  Target target;
+  std::string file;           // "-" = stdin
+  std::string name;           // "" = as the file says
+  std::optional<Bytes> disk;  // the same
+};
 struct ForkCommand {
   Target target;
   std::string sandbox;
@@ -264,11 +275,12 @@ struct ManCommand {
 using AnyCommand =
     std::variant<HelpCommand, OverviewCommand, CompletionCommand, CompleteCommand, ManCommand, VersionCommand,
                  RunCommand, ExecCommand, LogsCommand, TopCommand, KillCommand, CopyCommand, CreateCommand,
-                 StateCommand, SnapshotCommand, SnapshotListCommand, SnapshotRemoveCommand, ForkCommand,
-                 RollbackCommand, VolumeCreateCommand, VolumeListCommand, VolumeInspectCommand, VolumeUpdateCommand,
-                 VolumeRemoveCommand, UpdateCommand, StatsCommand, EventsCommand, PortCommand, ListCommand,
-                 RemoveCommand, ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand, ChatCommand,
-                 DoctorCommand, VerifyCommand, BenchCommand, ConfigCommand>;
+                 StateCommand, SnapshotCommand, SnapshotListCommand, SnapshotRemoveCommand, SnapshotExportCommand,
+                 SnapshotImportCommand, ForkCommand, RollbackCommand, VolumeCreateCommand, VolumeListCommand,
+                 VolumeInspectCommand, VolumeUpdateCommand, VolumeRemoveCommand, UpdateCommand, StatsCommand,
+                 EventsCommand, PortCommand, ListCommand, RemoveCommand, ImageListCommand, ToolCommand,
+                 ModelListCommand, ModelPullCommand, ChatCommand, DoctorCommand, VerifyCommand, BenchCommand,
+                 ConfigCommand>;
 
 // `words` are the arguments without the program's name. Of `serve` only the help is known here: its own main sees it
 // first. Errors (invalid_argument, unsupported) name the command and hint at its help.

@@ -20,6 +20,8 @@ Result<AnyCommand> parse_resume(const Words& words);
 Result<AnyCommand> parse_snapshot(const Words& words);
 Result<AnyCommand> parse_snapshot_list(const Words& words);
 Result<AnyCommand> parse_snapshot_remove(const Words& words);
+Result<AnyCommand> parse_snapshot_export(const Words& words);
+Result<AnyCommand> parse_snapshot_import(const Words& words);
 Result<AnyCommand> parse_fork(const Words& words);
 Result<AnyCommand> parse_rollback(const Words& words);
 Result<AnyCommand> parse_volume_create(const Words& words);

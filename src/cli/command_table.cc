@@ -7,7 +7,7 @@
 namespace lmsb::cli {
 namespace {
 
-constexpr std::array<CommandEntry, 47> kCommands{{
+constexpr std::array<CommandEntry, 49> kCommands{{
     {"run", "Sandboxes", "Run a command in a fresh sandbox", parse_run},
     {"create", "Sandboxes", "Create a sandbox that is kept", parse_create},
     {"exec", "Sandboxes", "Run a command in a sandbox that exists", parse_exec},
@@ -23,6 +23,8 @@ constexpr std::array<CommandEntry, 47> kCommands{{
     {"snapshot", "Sandboxes", "Take a snapshot of a disk", parse_snapshot},
     {"snapshot ls", "Sandboxes", "List snapshots", parse_snapshot_list},
     {"snapshot rm", "Sandboxes", "Remove snapshots", parse_snapshot_remove},
+    {"snapshot export", "Sandboxes", "Write a snapshot to a file", parse_snapshot_export},
+    {"snapshot import", "Sandboxes", "Make a snapshot from such a file", parse_snapshot_import},
     {"fork", "Sandboxes", "Make copies of a sandbox", parse_fork},
     {"rollback", "Sandboxes", "Put a disk back to a snapshot", parse_rollback},
     {"volume create", "Sandboxes", "Make a volume that sandboxes share", parse_volume_create},

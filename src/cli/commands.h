@@ -24,6 +24,8 @@ Result<int> execute(const StateCommand& command, Console& console);
 Result<int> execute(const SnapshotCommand& command, Console& console);
 Result<int> execute(const SnapshotListCommand& command, Console& console);
 Result<int> execute(const SnapshotRemoveCommand& command, Console& console);
+Result<int> execute(const SnapshotExportCommand& command, Console& console);
+Result<int> execute(const SnapshotImportCommand& command, Console& console);
 Result<int> execute(const ForkCommand& command, Console& console);
 Result<int> execute(const RollbackCommand& command, Console& console);
 Result<int> execute(const VolumeCreateCommand& command, Console& console);

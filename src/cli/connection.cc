@@ -54,7 +54,7 @@ io::Task<Answer> exchange(http::Endpoint endpoint, http::ClientRequest request, 
 // What can be read from a descriptor. Blocks: nothing else is to be done meanwhile.
 class FdSource final : public http::BodySource {
  public:
-  explicit FdSource(int fd) : fd_(fd) {}
+  FdSource(int fd, std::function<void(std::size_t)> moved) : fd_(fd), moved_(std::move(moved)) {}
   io::Task<std::string> next() override {
     std::string piece(kPiece, '\0');
     ssize_t n = 0;
@@ -62,11 +62,13 @@ class FdSource final : public http::BodySource {
     while (n < 0 && errno == EINTR);
     if (n < 0) co_return Error::from_errno(errno, "read what is to be sent");
     piece.resize(static_cast<std::size_t>(n));
+    if (moved_) moved_(piece.size());
     co_return piece;
   }
 
  private:
   int fd_;
+  std::function<void(std::size_t)> moved_;
 };
 
 class HttpConnection final : public Connection {
@@ -96,13 +98,14 @@ class HttpConnection final : public Connection {
   }
   Result<Answer> send_octets(const Call& call, int in) override {
     http::ClientRequest request = request_of(call);
-    request.source = std::make_shared<FdSource>(in);
+    request.source = std::make_shared<FdSource>(in, call.moved);
     request.headers.set("Content-Type", "application/octet-stream");
     return carry_out(std::move(request), nullptr);
   }
   Result<Answer> send_for_octets(const Call& call, int out) override {
-    return carry_out(request_of(call), [out](std::string_view piece) -> Status {
+    return carry_out(request_of(call), [&call, out](std::string_view piece) -> Status {
       const int error = os::write_exactly(out, piece.data(), piece.size());
+      if (call.moved) call.moved(piece.size());
       return error == 0 ? Status() : Error::from_errno(error, "write what has come");
     });
   }

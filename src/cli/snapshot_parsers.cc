@@ -1,4 +1,4 @@
-// snapshot, snapshot ls, snapshot rm, fork, rollback: words about copies of sandboxes' disks.
+// snapshot, snapshot ls, rm, export, import; fork, rollback: words about copies of sandboxes' disks.
 #include <charconv>
 
 #include "cli/command_parsers.h"
@@ -55,6 +55,39 @@ Result<AnyCommand> parse_snapshot_remove(const Words& words) {
            parse_sandboxes(flags, "snapshot rm", {1, SIZE_MAX, "needs the id of a snapshot"}, command.target, words));
   if (!ids) return HelpCommand{flags.help()};
   command.snapshots = *std::move(ids);
+  return command;
+}
+
+Result<AnyCommand> parse_snapshot_export(const Words& words) {
+  FlagSet flags("snapshot export", {"snapshot export [OPTIONS] SNAPSHOT"},
+                "Write a snapshot to one file, from which `snapshot import` makes it again, on another machine, too. "
+                "The image is not in it: there must be the same there.",
+                Order::anywhere);
+  SnapshotExportCommand command;
+  std::optional<std::string> file;
+  flags.value("-o,--output", "FILE", file, "Where to (default SNAPSHOT.lmsnap); - is stdout");
+  LMSB_TRY(const auto ids,
+           parse_sandboxes(flags, "snapshot export", {1, 1, "needs the id of a snapshot"}, command.target, words));
+  if (!ids) return HelpCommand{flags.help()};
+  command.snapshot = ids->front();
+  command.file = file.value_or("");
+  return command;
+}
+
+Result<AnyCommand> parse_snapshot_import(const Words& words) {
+  FlagSet flags("snapshot import", {"snapshot import [OPTIONS] FILE"},
+                "Make a snapshot from a file that `snapshot export` wrote, and print its id; - is stdin.",
+                Order::anywhere);
+  SnapshotImportCommand command;
+  std::optional<std::string> name;
+  std::optional<std::string> disk;
+  flags.value("--name", "NAME", name, "Name of the snapshot (default as in the file)");
+  flags.value("--disk", "SIZE", disk, "Limit of what it holds, and of what is made from it (default as in the file)");
+  LMSB_TRY(const auto files, parse_sandboxes(flags, "snapshot import", {1, 1, "needs a file"}, command.target, words));
+  if (!files) return HelpCommand{flags.help()};
+  LMSB_CHECK(convert("--disk", disk, parse_size, command.disk));
+  command.file = files->front();
+  command.name = name.value_or("");
   return command;
 }
 

@@ -70,15 +70,17 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                   [this](const ExecResult& result) { count(result); }},
                  log),
       volumes_(loop, {fleet_, registry_, ledger_, [this] { return options_.policy.disk; }}, log),
-      snapshots_(loop,
-                 {fleet_, registry_, ledger_, lifecycle_,
-                  [this](Principal who, CreateSandbox request, Origin origin) {
-                    return create_on_copy(std::move(who), std::move(request), std::move(origin));
-                  },
-                  [this](Principal who, std::string id) { return remove(std::move(who), std::move(id)); },
-                  [this](const KeptSandbox& sandbox) { return can_start(sandbox); },
-                  [this] { return options_.policy.snapshots; }},
-                 log),
+      snapshots_(
+          loop,
+          {fleet_, registry_, ledger_, lifecycle_,
+           [this](Principal who, CreateSandbox request, Origin origin) {
+             return create_on_copy(std::move(who), std::move(request), std::move(origin));
+           },
+           [this](Principal who, std::string id) { return remove(std::move(who), std::move(id)); },
+           [this](const KeptSandbox& sandbox) { return can_start(sandbox); },
+           [this] { return options_.policy.snapshots; }, [this](const Limits& limits) { return within_policy(limits); },
+           [this](const Origin& origin) { return check_image(origin.image, origin.defaults.digest); }, parts.pool},
+          log),
       files_(loop, parts.pool,
              [this](const Principal& who, const std::string& id_or_name) -> Result<FileHome> {
                LMSB_TRY(auto visit, registry_.visit(who, id_or_name));

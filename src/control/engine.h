@@ -115,6 +115,9 @@ class Engine final : public Control {
   // What they rest on is the image that they were made from, or it is an Error: image_changed, image_not_found.
   Result<sandbox::SandboxSpec> spec_on_disk(const std::string& image, const std::string& digest, const Limits& limits);
   Status can_start(const KeptSandbox& sandbox);
+  // Whether a disk that lies on that image could be used here. Errors: image_changed, image_not_found.
+  Status check_image(const std::string& image, const std::string& digest);
+  Limits within_policy(Limits limits) const;
   io::Task<Fleet::Handle> launch_on_copy(sandbox::SandboxSpec spec, std::string origin);
   static io::Always<void> forget(Engine* self, std::string id);
   io::Task<SandboxInfo> create_on_copy(Principal who, CreateSandbox request, Origin origin);

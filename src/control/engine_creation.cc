@@ -156,11 +156,25 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Standi
 
 Result<sandbox::SandboxSpec> Engine::spec_on_disk(const std::string& image, const std::string& digest,
                                                   const Limits& limits) {
+  LMSB_CHECK(check_image(image, digest));
+  return spec_of(image, limits, Lifetime::kept);
+}
+
+Status Engine::check_image(const std::string& image, const std::string& digest) {
   LMSB_TRY(const auto found, images_.find(image));
-  if (found.defaults.digest == digest) return spec_of(found.name, limits, Lifetime::kept);
+  if (found.defaults.digest == digest) return {};
   return Error(ErrorCode::failed_precondition, "image " + image + " is another one than the disk lies on")
       .with_slug("image_changed")
       .with_hint("that was " + digest);
+}
+
+Limits Engine::within_policy(Limits limits) const {
+  const PolicyCaps& caps = options_.policy;
+  limits.memory = std::min(limits.memory, caps.memory);
+  limits.cpu_millis = std::min(limits.cpu_millis, caps.cpu_millis);
+  limits.processes = std::min(limits.processes, caps.processes);
+  limits.disk = std::min(limits.disk, caps.disk);
+  return limits;
 }
 
 Status Engine::can_start(const KeptSandbox& sandbox) {

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "control/archiver.h"
 #include "control/network_usage.h"
 #include "control/sandbox_handle.h"
 #include "io/event.h"
@@ -113,6 +114,9 @@ class Fleet {
   io::Task<void> copy_disk(const DiskPlace& place, std::string from, std::string to, Replaces replaces);
   // What was written to disks so far is there: copying takes less time afterwards.
   io::Task<void> sync_disks(const DiskPlace& place);
+  // Starts what reads a snapshot as a stream, or makes one of `most` octets at most, which is fresh until it is
+  // claimed. Errors: snapshot_not_found, sandbox_busy (too many at once), store_full, and those of a launch.
+  io::Task<std::unique_ptr<Archiver>> archive(std::string snapshot, guest_protocol::ArchiveWay way, Bytes most);
   // The ids of all claimed disks, whoever's they are; of snapshots or volumes with their prefix.
   io::Task<std::set<std::string>> list_disks(std::string prefix = "");
   // Drops what is prepared of an image: it was rebuilt or removed.

@@ -1,12 +1,22 @@
 #pragma once
 // SnapshotService: copies of the disks of kept sandboxes, and what is made from them, as server/ sees them.
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "control/control.h"
+#include "control/files.h"
+#include "http/body.h"
 #include "io/task.h"
 
 namespace lmsb::control {
+
+// What an import may say of the snapshot that it makes.
+struct ImportSnapshot {
+  std::string name;                 // "" = as the file says
+  std::optional<Bytes> disk_bytes;  // limit of what is made from it, and of what it holds; nothing: as the file says
+};
 
 class SnapshotService {
  public:
@@ -37,6 +47,17 @@ class SnapshotService {
   // again mounts_not_kept, image_changed and image_not_found, before anything has ended; store_full, deadline_exceeded,
   // sandbox_not_running (somebody else started it meanwhile), and those of starting it.
   virtual io::Task<SandboxInfo> roll_back(Principal who, std::string sandbox, std::string snapshot) = 0;
+
+  // The snapshot as one file (docs/adr/0036), while it is read. Its first octets are there. Errors: snapshot_not_found,
+  // disk_lost, sandbox_busy (2 for one caller, 4 in all, of both ways). A read may end with snapshot_not_exportable or
+  // snapshot_transfer_lost: what came is not all then. Meanwhile the snapshot cannot be deleted (snapshot_busy).
+  virtual io::Task<std::unique_ptr<FileStream>> export_file(Principal who, std::string id) = 0;
+  // A snapshot made of such a file, its maker's own. All or nothing: what ends this, before it is written down, leaves
+  // nothing. Errors: not_a_snapshot, snapshot_version_unknown, snapshot_damaged, snapshot_too_large, image_not_found,
+  // image_changed, invalid_name, limit_out_of_bounds, policy_denied, too_many_snapshots, sandbox_busy, store_full, and
+  // those of the body and of the ledger.
+  virtual io::Task<SnapshotInfo> import_file(Principal who, ImportSnapshot request,
+                                             std::shared_ptr<http::BodyReader> body) = 0;
 
   static constexpr std::size_t kMaxSnapshots = 10'000;
   static constexpr std::size_t kMaxForks = 64;

@@ -18,7 +18,6 @@ using std::chrono::microseconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kPauseLimit{10'000};  // for all of a sandbox's processes to stand still
-constexpr std::size_t kMaxOnTheirWay = 16;                // of one caller
 
 Principal daemon_itself() { return {"daemon", true}; }
 
@@ -173,23 +172,6 @@ Status Snapshots::check_count(const std::string& owner) const {
   return too_many("you may have " + std::to_string(cap) + " snapshots ([policy] max_snapshots)");
 }
 
-template <class T>
-io::Task<T> Snapshots::outlived(std::string by, io::Task<T> task) {
-  if (on_their_way_[by] >= kMaxOnTheirWay)
-    co_return Error(ErrorCode::resource_exhausted, "too many copies of disks are on their way for you")
-        .with_slug("sandbox_busy")
-        .with_hint("try again in a moment");
-  ++on_their_way_[by];
-  co_return co_await outlive(loop_, counted(std::move(by), std::move(task)));
-}
-
-template <class T>
-io::Task<T> Snapshots::counted(std::string by, io::Task<T> task) {
-  auto result = co_await std::move(task);
-  if (--on_their_way_[by] == 0) on_their_way_.erase(by);
-  co_return result;
-}
-
 io::Task<SnapshotInfo> Snapshots::take_now(Principal who, std::string sandbox, std::string name) {
   LMSB_CO_TRY(const auto hold, co_await parts_.lifecycle.hold(who, std::move(sandbox)));
   const std::string owner = who.name;
@@ -213,24 +195,29 @@ io::Task<SnapshotInfo> Snapshots::take_of(const Lifecycle::Hold& hold, Principal
                std::nullopt};
   kept.owner = who.name;
   kept.origin = origin_of(*of, kept.info.id);
+  SnapshotInfo info = kept.info;
+  LMSB_CO_TRY(const microseconds stood, co_await copy(hold, info.id));
+  LMSB_CO_CHECK(co_await write_down(std::move(kept)));
+  info.frozen = stood;
+  log_.log(LogLevel::info, "snapshot.created", {{"id", info.id}, {"sandbox", info.sandbox_id}, {"by", who.name}});
+  co_return info;
+}
+
+io::Task<void> Snapshots::write_down(Kept kept) {
   const std::string id = kept.info.id;
-  LMSB_CO_TRY(const microseconds stood, co_await copy(hold, id));
-  Status kept_down;
+  Status written;
   {
     const Fleet::Claiming claiming(parts_.fleet);
-    kept_down = co_await parts_.ledger.put(row_of(kept.info, kept.owner, kept.origin));
-    if (kept_down.ok()) kept_down = co_await parts_.fleet.claim_disk(claiming, id);
+    written = co_await parts_.ledger.put(row_of(kept.info, kept.owner, kept.origin));
+    if (written.ok()) written = co_await parts_.fleet.claim_disk(claiming, id);
   }
-  if (!kept_down.ok()) {
+  if (!written.ok()) {
     (void)co_await parts_.fleet.remove_disk(id);  // else the next start
     (void)co_await parts_.ledger.erase_snapshot(id);
-    co_return std::move(kept_down).error();
+    co_return written;
   }
-  SnapshotInfo info = kept.info;
   kept_.emplace(id, std::move(kept));
-  info.frozen = stood;
-  log_.log(LogLevel::info, "snapshot.created", {{"id", id}, {"sandbox", info.sandbox_id}, {"by", who.name}});
-  co_return info;
+  co_return Status();
 }
 
 io::Task<void> Snapshots::remove(Principal who, std::string id) {
@@ -242,8 +229,13 @@ io::Task<void> Snapshots::remove(Principal who, std::string id) {
 
 // Nobody can use it meanwhile; if it cannot be removed it is there as before.
 io::Task<void> Snapshots::remove_now(Principal who, std::string id) {
-  auto taken = kept_.extract(id);
-  if (taken.empty()) co_return not_found(id);
+  const auto found = kept_.find(id);
+  if (found == kept_.end()) co_return not_found(id);
+  if (found->second.exports.use_count() > 1)
+    co_return Error(ErrorCode::failed_precondition, "snapshot " + id + " is being exported")
+        .with_slug("snapshot_busy")
+        .with_hint("try again when that has ended");
+  auto taken = kept_.extract(found);
   Status removed = co_await parts_.fleet.remove_disk(id);
   if (!removed.ok()) {
     kept_.insert(std::move(taken));
@@ -331,6 +323,11 @@ io::Task<SandboxInfo> Snapshots::roll_back(Principal who, std::string sandbox, s
   if (kept->info.sandbox_id != id)
     co_return Error(ErrorCode::invalid_argument, "snapshot " + snapshot + " was taken of another sandbox")
         .with_slug("snapshot_of_another")
+        .with_hint("create a sandbox from it");
+  // One that was imported says itself whose it was.
+  if (kept->origin.image != of->info.image || kept->origin.defaults.digest != of->info.image_digest)
+    co_return Error(ErrorCode::failed_precondition, "snapshot " + snapshot + " lies on another image than the sandbox")
+        .with_slug("image_changed")
         .with_hint("create a sandbox from it");
   LMSB_CO_CHECK(co_await outlived(who.name, roll_back_now(who, id, std::move(snapshot))));
   LMSB_CO_TRY(of, parts_.registry.find(who, id));

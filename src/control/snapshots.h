@@ -17,8 +17,11 @@
 #include "control/fleet.h"
 #include "control/ledger.h"
 #include "control/lifecycle.h"
+#include "control/outlive.h"
 #include "control/registry.h"
+#include "control/snapshot_manifest.h"
 #include "control/snapshot_service.h"
+#include "io/blocking_pool.h"
 
 namespace lmsb::control {
 
@@ -43,8 +46,13 @@ class Snapshots final : public SnapshotService {
     // Whether one could be started on its disk, if it were stopped. Errors: mounts_not_kept, image_changed, ...
     std::function<Status(const KeptSandbox& sandbox)> can_start;
     std::function<std::size_t()> cap;  // how many the policy lets one owner have at this moment
+    // Limits cut down to what this machine and its policy allow.
+    std::function<Limits(Limits limits)> within;
+    // Whether a disk that lies on that image could be used here. Errors: image_not_found, image_changed.
+    std::function<Status(const Origin& origin)> check_image;
+    io::BlockingPool& pool;  // for compressing
   };
-  // All references outlive it and its tasks.
+  // All references outlive it and its tasks; it outlives the streams that it gave out.
   Snapshots(boost::asio::io_context& loop, Parts parts, Logger& log);
 
   // What an earlier daemon had. A row without a copy stays, as the store may be back the next time: nothing can be made
@@ -65,13 +73,33 @@ class Snapshots final : public SnapshotService {
   io::Task<void> remove(Principal who, std::string id) override;
   io::Task<std::vector<SandboxInfo>> fork(Principal who, std::string sandbox, std::size_t count) override;
   io::Task<SandboxInfo> roll_back(Principal who, std::string sandbox, std::string snapshot) override;
+  // snapshot_files.cc
+  io::Task<std::unique_ptr<FileStream>> export_file(Principal who, std::string id) override;
+  io::Task<SnapshotInfo> import_file(Principal who, ImportSnapshot request,
+                                     std::shared_ptr<http::BodyReader> body) override;
 
  private:
   struct Kept {
     SnapshotInfo info;
     std::string owner;
     Origin origin;
+    std::shared_ptr<const bool> exports = std::make_shared<const bool>();  // each export has a part of it
   };
+  // One of the few exports and imports at a time, while it lives.
+  class Transfer {
+   public:
+    Transfer(std::map<std::string, std::size_t>& all, std::string by) : all_(all), by_(std::move(by)) { ++all_[by_]; }
+    ~Transfer() {
+      if (--all_[by_] == 0) all_.erase(by_);
+    }
+    Transfer(const Transfer&) = delete;
+    Transfer& operator=(const Transfer&) = delete;
+
+   private:
+    std::map<std::string, std::size_t>& all_;
+    std::string by_;
+  };
+  class Export;
   Result<const Kept*> find(const Principal& who, const std::string& id) const;
   // Carries out `task` whether or not who asked for it stays. Errors: sandbox_busy (he has too many on their way).
   template <class T>
@@ -88,6 +116,11 @@ class Snapshots final : public SnapshotService {
                                                 std::size_t count);
   io::Task<void> remove_now(Principal who, std::string id);
   void enter(store::SnapshotRow row);
+  // Of one whose copy is there, and fresh: from here on it stays. Else there is nothing of it.
+  io::Task<void> write_down(Kept kept);
+  Result<std::shared_ptr<Transfer>> begin_transfer(const std::string& by);
+  Result<Kept> imported(const Principal& who, const ImportSnapshot& request, const SnapshotManifest& manifest) const;
+  io::Task<SnapshotInfo> enter_imported(Principal who, Kept kept, std::unique_ptr<Archiver> archiver);
   // Its disk becomes a copy of the snapshot; it is stopped.
   io::Task<void> replace(Principal who, std::string sandbox, std::string snapshot);
   io::Task<void> roll_back_now(Principal who, std::string sandbox, std::string snapshot);
@@ -98,6 +131,25 @@ class Snapshots final : public SnapshotService {
   std::map<std::string, Kept> kept_;                 // by id
   std::map<std::string, std::size_t> on_their_way_;  // by who asked
   std::map<std::string, std::size_t> being_taken_;   // the same of snapshots that have a place among his
+  std::map<std::string, std::size_t> transfers_;     // the same of exports and imports
 };
+
+template <class T>
+io::Task<T> Snapshots::outlived(std::string by, io::Task<T> task) {
+  constexpr std::size_t kMaxOnTheirWay = 16;  // of one caller
+  if (on_their_way_[by] >= kMaxOnTheirWay)
+    co_return Error(ErrorCode::resource_exhausted, "too many copies of disks are on their way for you")
+        .with_slug("sandbox_busy")
+        .with_hint("try again in a moment");
+  ++on_their_way_[by];
+  co_return co_await outlive(loop_, counted(std::move(by), std::move(task)));
+}
+
+template <class T>
+io::Task<T> Snapshots::counted(std::string by, io::Task<T> task) {
+  auto result = co_await std::move(task);
+  if (--on_their_way_[by] == 0) on_their_way_.erase(by);
+  co_return result;
+}
 
 }  // namespace lmsb::control

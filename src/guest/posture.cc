@@ -75,7 +75,7 @@ int allow(int ruleset, int root, const char* path, std::uint64_t rights) {
 
 }  // namespace
 
-int become_guest_capabilities() {
+int keep_capabilities(std::uint64_t mask) {
   if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) return errno;
   for (int capability = 0; capability <= kMaxCapability; ++capability) {
     if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0) continue;
@@ -83,9 +83,13 @@ int become_guest_capabilities() {
     break;  // past the last that this kernel knows
   }
   if (::prctl(PR_SET_SECUREBITS, kSecurebits, 0, 0, 0) < 0) return errno;
+  return set_capabilities(mask);
+}
+
+int become_guest_capabilities() {
   std::uint64_t mask = 0;
   for (const unsigned capability : guest_protocol::kGuestCapabilities) mask |= std::uint64_t{1} << capability;
-  return set_capabilities(mask);
+  return keep_capabilities(mask);
 }
 
 int no_new_privs() { return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? errno : 0; }

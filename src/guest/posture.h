@@ -8,6 +8,8 @@ namespace lmsb::guest {
 // Guest: bounding, inheritable and ambient sets empty, permitted = effective = kGuestCapabilities, securebits locked.
 // Children inherit all of it, so a command only has to give up the rest.
 int become_guest_capabilities();
+// The same with other capabilities: bit N of `mask` is capability N. For an archiver.
+int keep_capabilities(std::uint64_t mask);
 int no_new_privs();
 // Descriptors: a guest may have as many as the hard limit (three for each command alive), a command starts with the
 // soft one, which programs that use select(2) need.

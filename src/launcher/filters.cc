@@ -103,7 +103,28 @@ constexpr std::array kDaemonArguments = {
     SeccompArgument{"socketpair", 0, kAll, Test::refuse_unless_equal, kUnixOnly, EAFNOSUPPORT},
     SeccompArgument{"clone", 0, kThread[0], Test::refuse_unless_equal, kThread, EPERM}};
 
+// Of an archiver: one disk, one stream, one report.
+// clang-format off
+constexpr std::array kArchiverCalls = {
+    allowed("read"), allowed("write"), allowed("pread64"), allowed("pwrite64"), allowed("lseek"), allowed("close"),
+    allowed("openat"), allowed("openat2"), allowed("fstat"), allowed("newfstatat"), allowed("getdents64"),
+    allowed("readlinkat"), allowed("flistxattr"), allowed("fgetxattr"), allowed("fsetxattr"), allowed("fchown"),
+    allowed("fchownat"), allowed("fchmod"), allowed("fchmodat"), allowed("utimensat"), allowed("mkdirat"),
+    allowed("mknodat"), allowed("symlinkat"), allowed("linkat"), allowed("ftruncate"), allowed("syncfs"),
+    allowed("fcntl"), allowed("brk"), allowed("mmap"), allowed("munmap"), allowed("mremap"), allowed("madvise"),
+    allowed("mprotect"), allowed("sendmsg"), allowed("getrandom"), allowed("futex"), allowed("rt_sigreturn"),
+    allowed("exit"), allowed("exit_group")};
+// clang-format on
+// Of devices the mark of what was removed alone, which the kernel lets anybody make.
+constexpr std::array<std::uint32_t, 2> kNodeTypes = {0010000 /* S_IFIFO */, 0020000 /* S_IFCHR */};
+constexpr std::array<std::uint32_t, 1> kNoDevice = {0};
+constexpr std::array kArchiverArguments = {
+    SeccompArgument{"mknodat", 2, 0170000, Test::refuse_unless_equal, kNodeTypes, EPERM},
+    SeccompArgument{"mknodat", 3, kAll, Test::refuse_unless_equal, kNoDevice, EPERM}};
+
 }  // namespace
+
+SeccompTables archiver_filter() { return {kArchiverCalls, kArchiverArguments, EPERM, kDaemonHighestKnown}; }
 
 SeccompTables launcher_filter() { return {kLauncherCalls, {}, 0, kEveryCall}; }
 

@@ -1,6 +1,6 @@
 #pragma once
-// The system-call filters of launcher and daemon (launch.md, "Processes and power"). Those of sandboxes are in
-// sandbox/seccomp_table.h.
+// The system-call filters of launcher, daemon and archivers (launch.md, "Processes and power"). Those of sandboxes are
+// in sandbox/seccomp_table.h.
 #include "os/seccomp_compiler.h"
 
 namespace lmsb::launcher {
@@ -13,5 +13,8 @@ SeccompTables launcher_filter();
 // namespace, mount, trace or key; what is not listed is EPERM. clone3 is ENOSYS: the C library then uses clone, whose
 // flags a filter can see.
 SeccompTables daemon_filter();
+
+// An allow-list, for an archiver once it is in its disk: what reading or writing a tree by descriptors needs.
+SeccompTables archiver_filter();
 
 }  // namespace lmsb::launcher

@@ -43,6 +43,25 @@ TEST(LauncherFilter, TakesNothingFromSandboxesThatTheirOwnListGives) {
   for (long call = 0; call < 500; ++call) EXPECT_TRUE(sandbox(call) != kAllow || launcher(call) == kAllow) << call;
 }
 
+TEST(ArchiverFilter, AllowsWhatATreeNeedsAndNothingThatLeadsElsewhere) {
+  const Filter filter(archiver_filter());
+  for (const long call : {SYS_openat, SYS_pread64, SYS_mkdirat, SYS_linkat, SYS_fsetxattr, SYS_exit_group})
+    EXPECT_EQ(filter(call), kAllow) << call;
+  for (const long call : {SYS_open, SYS_execve, SYS_execveat, SYS_clone, SYS_fork, SYS_socket, SYS_connect, SYS_mount,
+                          SYS_unshare, SYS_setns, SYS_ptrace, SYS_ioctl, SYS_unlinkat, SYS_renameat2, SYS_chroot,
+                          SYS_capset, SYS_keyctl, SYS_kill, SYS_setxattr})
+    EXPECT_NE(filter(call), kAllow) << call;
+}
+
+TEST(ArchiverFilter, AllowsOfDevicesTheMarkOfWhatWasRemovedAlone) {
+  const Filter filter(archiver_filter());
+  EXPECT_EQ(filter(SYS_mknodat, {3, 0, 0010600, 0}), kAllow) << "a FIFO";
+  EXPECT_EQ(filter(SYS_mknodat, {3, 0, 0020000, 0}), kAllow) << "the mark";
+  EXPECT_EQ(filter(SYS_mknodat, {3, 0, 0020000, 0x103}), refuse(EPERM)) << "/dev/null";
+  EXPECT_EQ(filter(SYS_mknodat, {3, 0, 0060000, 0}), refuse(EPERM)) << "a block device";
+  EXPECT_EQ(filter(SYS_mknodat, {3, 0, 0140000, 0}), refuse(EPERM)) << "a socket";
+}
+
 TEST(DaemonFilter, AllowsNoNewProcessAndNoPower) {
   const Filter filter(daemon_filter());
   EXPECT_EQ(filter(SYS_clone, {0x3d0f00}), kAllow) << "a thread";

@@ -174,6 +174,8 @@ void Launcher::serve_daemon() {
     handle_copy(*copy);
   } else if (const auto* volume = std::get_if<sandbox::VolumeRequest>(&request)) {
     handle_volume(*volume);
+  } else if (const auto* archive = std::get_if<sandbox::ArchiveRequest>(&request)) {
+    handle_archive(*archive);
   } else {
     answer({std::get<sandbox::UnknownRequest>(request).request, LauncherStep::validate, EINVAL, 0, 0});
   }
@@ -444,7 +446,8 @@ Result<UniqueFd> Launcher::source_of(const sandbox::PlanMount& mount, std::uint3
   if (mount.volume[0] != '\0') {
     if (!store_ || !store_->has(mount.volume.data())) return Error::from_errno(ENODEV, "no such volume");
     LMSB_TRY(const int mapping, mapping_of(image_userns_, {kImageRangeBase, id_base, kIdRange}));
-    return tree_->clone_volume(store_->path_of(mount.volume.data()), read_only, mapping);
+    const auto access = read_only ? PrivateTree::Access::read_only : PrivateTree::Access::read_write;
+    return tree_->clone_disk(store_->path_of(mount.volume.data()), mapping, access);
   }
   const auto handed = mounts_->take(mount.token);
   if (!handed) return Error::from_errno(ENOENT, "no directory was handed over for this token");
@@ -500,14 +503,16 @@ void Launcher::give_back(std::uint64_t serial) {
   Sandbox& sandbox = found->second;
   if (sandbox.change) return;  // handle_changed()
   sandbox.kill_all.reset();
-  if (!cgroups_->remove(sandbox.id)) return;                                      // retry_removals()
-  if (sandbox.has_disk && !sandbox.keeps_disk) (void)store_->remove(sandbox.id);  // else it is found by the next start
+  if (!cgroups_->remove(sandbox.id)) return;  // retry_removals()
+  const std::string& disk = sandbox.archived.empty() ? sandbox.id : sandbox.archived;
+  if (sandbox.has_disk && !sandbox.keeps_disk) (void)store_->remove(disk);  // else it is found by the next start
   if (sandbox.has_disk && !sandbox.keeps_disk) sweep();
   if (sandbox.refusal) refuse(sandbox.refusal->first, LauncherStep::setup, sandbox.refusal->second);
   for (const std::uint32_t request : sandbox.destroy_requests) answer({request, LauncherStep::none, 0, 0, serial});
   if (meetings_ && sandbox.is_kept) (void)::unlinkat(meetings_.get(), sandbox.id.c_str(), 0);
   ids_->release(sandbox.id_base);
   live_ids_.erase(sandbox.id);
+  if (sandbox.has_disk) live_ids_.erase(disk);
   sandboxes_.erase(found);
   remove_unremoved();
 }

@@ -37,6 +37,9 @@ class Launcher {
   Launcher(const Launcher&) = delete;
   Launcher& operator=(const Launcher&) = delete;
 
+  // What reads and writes snapshots as streams, a sealed memfd. Without it there are no such.
+  Status use_archiver(UniqueFd program);
+
   // Serves until the daemon's socket closes or `stop` (a descriptor) becomes readable; then ends all sandboxes.
   void run(int stop);
 
@@ -72,6 +75,7 @@ class Launcher {
     bool can_stay = false;  // its guest has a listener
     bool stays = false;     // when this launcher ends
     bool has_disk = false;
+    std::string archived;          // of an archiver: the snapshot, which it has (has_disk) if it makes it
     std::uint64_t disk_bytes = 0;  // its limit
     bool keeps_disk = true;        // when it is given back; what nobody asked for any more is found by the next start
     std::uint32_t processes = 0;   // it was launched with: its guest's own limit
@@ -97,6 +101,16 @@ class Launcher {
   void handle_disk(const sandbox::DiskRequest& request);
   void handle_copy(const sandbox::CopyRequest& request);
   void handle_volume(const sandbox::VolumeRequest& request);
+  void handle_archive(const sandbox::ArchiveRequest& request);
+  // The daemon's ends.
+  struct ArchiveEnds {
+    UniqueFd channel;
+    UniqueFd stream;
+  };
+  Status begin_archive(const sandbox::ArchiveRequest& request, Sandbox& sandbox, std::uint64_t serial,
+                       ArchiveEnds& ends);
+  Status hand_over_archive(guest_protocol::ArchiveWay way, const Sandbox& sandbox, ArchiveEnds& ends);
+  bool is_archived(const std::string& disk) const;
   bool begin_job(std::uint32_t request, std::string made, const std::function<Result<GuestProcess>()>& start);
   void handle_job(std::uint64_t job);
   void refuse(std::uint32_t request, sandbox::LauncherStep step, int error);
@@ -156,6 +170,8 @@ class Launcher {
   Policy policy_;
   UniqueFd guest_program_;
   UniqueFd filter_;  // sealed memfd with the seccomp program
+  UniqueFd archiver_program_;
+  UniqueFd archiver_filter_;
   UniqueFd daemon_;
   UniqueFd epoll_;
   std::optional<DiskStore> store_;

@@ -118,7 +118,7 @@ void Launcher::handle_disk(const sandbox::DiskRequest& request) {
     default: return refuse(number, LauncherStep::validate, EINVAL);
   }
   if (!is_disk_id(*name)) return refuse(number, LauncherStep::validate, EINVAL);
-  if (live_ids_.contains(*name)) return refuse(number, LauncherStep::disk, EBUSY);
+  if (live_ids_.contains(*name) || is_archived(*name)) return refuse(number, LauncherStep::disk, EBUSY);
   tell(free_disk(*name));
   sweep();
 }

@@ -130,7 +130,13 @@ void raise_limits() {
   }
 }
 
-int launcher_body(const Policy& policy, UniqueFd guest, UniqueFd daemon, UniqueFd ready) {
+// Sealed memfds of what the launcher starts.
+struct Programs {
+  UniqueFd guest;
+  UniqueFd archiver;
+};
+
+int launcher_body(const Policy& policy, Programs programs, UniqueFd daemon, UniqueFd ready) {
   ::prctl(PR_SET_NAME, "lmsb-launcher");
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   sigset_t set;
@@ -143,8 +149,10 @@ int launcher_body(const Policy& policy, UniqueFd guest, UniqueFd daemon, UniqueF
   ::sigdelset(&set, SIGHUP);
   const UniqueFd stop(::signalfd(-1, &set, SFD_CLOEXEC));
   raise_limits();
-  auto launcher = Launcher::create(policy, std::move(guest), std::move(daemon));
+  auto launcher = Launcher::create(policy, std::move(programs.guest), std::move(daemon));
   if (!launcher.ok()) return report(launcher.error());
+  const Status armed = (*launcher)->use_archiver(std::move(programs.archiver));
+  if (!armed.ok()) return report(armed.error());
   if (::write(ready.get(), "1", 1) != 1) return 1;
   ready.reset();
   (*launcher)->run(stop.get());
@@ -240,7 +248,9 @@ Result<int> run_parent(const ParentOptions& options) {
   LMSB_CHECK(make_parents(options.run_dir));
   LMSB_TRY(const UniqueFd lock, lock_run_dir(options.run_dir));
   LMSB_CHECK(make_directories(options));
-  LMSB_TRY(UniqueFd guest, os::make_sealed_copy("lm-sandbox-guest", options.guest_program));
+  Programs programs;
+  LMSB_TRY(programs.guest, os::make_sealed_copy("lm-sandbox-guest", options.guest_program));
+  LMSB_TRY(programs.archiver, os::make_sealed_copy("lm-sandbox-archiver", options.archiver_program));
   sigset_t set;
   ::sigemptyset(&set);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&set, signal);
@@ -272,7 +282,7 @@ Result<int> run_parent(const ParentOptions& options) {
   LMSB_TRY(const Child launcher, fork_child([&] {
              for (UniqueFd* other : {&daemon_end, &ready_read, &files_end, &daemon_files_end}) other->reset();
              close_daemon_fds(options);
-             return launcher_body(policy, std::move(guest), std::move(launcher_end), std::move(ready_write));
+             return launcher_body(policy, std::move(programs), std::move(launcher_end), std::move(ready_write));
            }));
   launcher_end.reset();
   ready_write.reset();

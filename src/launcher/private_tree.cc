@@ -234,14 +234,11 @@ Result<UniqueFd> PrivateTree::clone_image(const std::string& image, int image_us
   return layer;
 }
 
-Result<UniqueFd> PrivateTree::clone_disk(const std::string& path, int image_userns) const {
-  return clone_volume(path, false, image_userns);
-}
-
-Result<UniqueFd> PrivateTree::clone_volume(const std::string& path, bool read_only, int image_userns) const {
-  LMSB_TRY(UniqueFd tree, clone_tree(AT_FDCWD, "/store/" + path, false));
-  LMSB_CHECK(set_attributes(tree, kPlain | (read_only ? sys::kMountRdonly : 0), false, image_userns));
-  return tree;
+Result<UniqueFd> PrivateTree::clone_disk(const std::string& path, int image_userns, Access access) const {
+  LMSB_TRY(UniqueFd disk, clone_tree(AT_FDCWD, "/store/" + path, false));
+  const std::uint64_t attributes = kPlain | (access == Access::read_only ? sys::kMountRdonly : 0);
+  LMSB_CHECK(set_attributes(disk, attributes, false, image_userns));
+  return disk;
 }
 
 // The overlay's layers must stand in this namespace while it is mounted; afterwards only the overlay holds them.

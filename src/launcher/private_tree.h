@@ -33,8 +33,9 @@ class PrivateTree {
   Result<UniqueFd> clone_cgroup(const std::string& path) const;
   // The stored image, read-only, and the disk of a kept sandbox: the layers of an overlay that its guest mounts.
   Result<UniqueFd> clone_image(const std::string& image, int image_userns) const;
-  Result<UniqueFd> clone_disk(const std::string& path, int image_userns) const;  // DiskStore::path_of()
-  Result<UniqueFd> clone_volume(const std::string& path, bool read_only, int image_userns) const;  // the same
+  enum class Access : std::uint8_t { read_write, read_only };
+  Result<UniqueFd> clone_disk(const std::string& path /* DiskStore::path_of() */, int image_userns,
+                              Access access = Access::read_write) const;
   // An overlay of the stored image under a fresh tmpfs; `image_userns` maps the image range to the sandbox's range.
   Result<UniqueFd> overlay(const sandbox::LaunchPlan& plan, int image_userns, std::uint32_t id_base) const;
   // A passed directory, read as belonging to the sandbox's user. It must be of the mount namespace that the launcher

@@ -57,7 +57,7 @@ class TarReader final : public ArchiveReader {
   int take_member(ArchiveMember& member, char type, std::uint64_t size);
 
   ArchiveSource& source_;
-  std::array<unsigned char, kTarBlock> block_{};
+  std::array<char, kTarBlock> block_{};
   std::uint64_t left_ = 0;     // of the present member's content
   std::uint64_t padding_ = 0;  // behind it
   Extension extension_;

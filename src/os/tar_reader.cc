@@ -3,62 +3,15 @@
 #include <cstring>
 
 #include "os/tar.h"
+#include "os/tar_block.h"
 
 namespace lmsb::os {
 namespace {
 
+using namespace tar;  // NOLINT: the offsets, and what is there
+
 constexpr std::uint64_t kMaxSize = std::uint64_t{1} << 62U;
 constexpr std::uint64_t kMaxExtension = 64 * 1024;
-
-using Block = std::array<unsigned char, kTarBlock>;
-
-std::string_view text_at(const Block& block, std::size_t at, std::size_t size) {
-  const char* const text = reinterpret_cast<const char*>(block.data()) + at;
-  return {text, ::strnlen(text, size)};
-}
-
-// Octal text, or GNU's base 256 for what is larger. False for anything else.
-bool number_at(const Block& block, std::size_t at, std::size_t size, std::uint64_t& value) {
-  value = 0;
-  if ((block[at] & 0x80U) != 0) {
-    for (std::size_t i = 0; i < size; ++i) {
-      if (value >> 55U != 0) return false;
-      value = value << 8U | (i == 0 ? block[at] & 0x7FU : block[at + i]);
-    }
-    return true;
-  }
-  std::string_view text = text_at(block, at, size);
-  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-  for (const char digit : text) {
-    if (digit < '0' || digit > '7' || value >> 60U != 0) return false;
-    value = value << 3U | static_cast<std::uint64_t>(digit - '0');
-  }
-  return true;
-}
-
-bool has_right_sum(const Block& block) {
-  std::uint64_t said = 0;
-  if (!number_at(block, 148, 8, said)) return false;
-  std::uint64_t sum = 8 * ' ';
-  std::uint64_t signed_sum = sum;  // of old programs
-  for (std::size_t i = 0; i < block.size(); ++i) {
-    if (i >= 148 && i < 156) continue;
-    sum += block[i];
-    signed_sum += static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<signed char>(block[i])));
-  }
-  return said == sum || said == signed_sum;
-}
-
-bool parse_decimal(std::string_view text, std::uint64_t& value) {
-  value = 0;
-  if (text.empty() || text.size() > 19) return false;
-  for (const char digit : text) {
-    if (digit < '0' || digit > '9') return false;
-    value = value * 10 + static_cast<std::uint64_t>(digit - '0');
-  }
-  return true;
-}
 
 bool copy_text(std::string_view text, std::array<char, kMaxArchivePath + 1>& to) {
   if (text.size() > kMaxArchivePath || text.find('\0') != std::string_view::npos) return false;
@@ -140,16 +93,9 @@ int TarReader::take_extension(std::uint64_t size) {
   if (const int error = read_fully(text.data(), static_cast<std::size_t>(size)); size > 0 && error != 0) return EPIPE;
   std::string_view rest(text.data(), static_cast<std::size_t>(size));
   while (!rest.empty()) {
-    const std::size_t space = rest.find(' ');
-    std::uint64_t length = 0;
-    if (space == std::string_view::npos || !parse_decimal(rest.substr(0, space), length)) return EBADMSG;
-    if (length > rest.size() || length < space + 3 || rest[static_cast<std::size_t>(length) - 1] != '\n')
-      return EBADMSG;
-    const std::string_view record = rest.substr(space + 1, static_cast<std::size_t>(length) - space - 2);
-    const std::size_t equals = record.find('=');
-    if (equals == std::string_view::npos) return EBADMSG;
-    if (!take_record(record.substr(0, equals), record.substr(equals + 1))) return EBADMSG;
-    rest.remove_prefix(static_cast<std::size_t>(length));
+    std::string_view key;
+    std::string_view value;
+    if (!tar::take_record(rest, key, value) || !take_record(key, value)) return EBADMSG;
   }
   return skip((kTarBlock - size % kTarBlock) % kTarBlock);
 }
@@ -197,10 +143,10 @@ int TarReader::next(ArchiveMember& member) {
     const int got = read_block();
     if (got == ENODATA) return -EPIPE;  // without the block that ends it, it may have been cut off
     if (got != 0) return -got;
-    if (std::all_of(block_.begin(), block_.end(), [](unsigned char octet) { return octet == 0; })) return 0;
+    if (std::all_of(block_.begin(), block_.end(), [](char octet) { return octet == 0; })) return 0;
     std::uint64_t size = 0;
     if (!has_right_sum(block_) || !number_at(block_, 124, 12, size) || size > kMaxSize) return -EBADMSG;
-    const char type = static_cast<char>(block_[156]);
+    const char type = block_[kTypeAt];
     int error = 0;
     switch (type) {
       case 'x': error = take_extension(size); break;

@@ -1,56 +1,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 
 #include "os/tar.h"
+#include "os/tar_block.h"
 
 namespace lmsb::os {
 namespace {
 
-// struct posix_header of POSIX.1-2001, as offsets.
-constexpr std::size_t kNameSize = 100;
-constexpr std::size_t kModeAt = 100;
-constexpr std::size_t kUidAt = 108;
-constexpr std::size_t kGidAt = 116;
-constexpr std::size_t kSizeAt = 124;
-constexpr std::size_t kMtimeAt = 136;
-constexpr std::size_t kSumAt = 148;
-constexpr std::size_t kTypeAt = 156;
-constexpr std::size_t kTargetAt = 157;
-constexpr std::size_t kMagicAt = 257;
-constexpr std::uint64_t kMaxOctal = 077777777777;  // eleven digits
-
-using Block = std::array<char, kTarBlock>;
-
-void put_octal(Block& block, std::size_t at, int digits, std::uint64_t value) {
-  std::snprintf(block.data() + at, static_cast<std::size_t>(digits) + 1, "%0*llo", digits,
-                static_cast<unsigned long long>(value));
-}
-
-void put_text(Block& block, std::size_t at, std::string_view text) {
-  std::copy_n(text.data(), std::min(text.size(), kNameSize), block.data() + at);
-}
-
-void put_sum(Block& block) {
-  std::memset(block.data() + kSumAt, ' ', 8);
-  unsigned sum = 0;
-  for (const char octet : block) sum += static_cast<unsigned char>(octet);
-  std::snprintf(block.data() + kSumAt, 8, "%06o", sum);
-}
-
-// One "SIZE KEY=VALUE\n" of a pax header; its size counts itself. Returns how much was appended, 0 when there is no
-// room.
-std::size_t put_record(char* at, std::size_t room, const char* key, std::string_view value) {
-  const std::size_t rest = std::strlen(key) + value.size() + 3;  // ' ', '=', '\n'
-  std::size_t size = rest + 1;
-  while (size != rest + static_cast<std::size_t>(std::snprintf(nullptr, 0, "%zu", size))) ++size;
-  if (size > room) return 0;
-  const int head = std::snprintf(at, room, "%zu %s=", size, key);
-  std::copy_n(value.data(), value.size(), at + head);
-  at[size - 1] = '\n';
-  return size;
-}
+using namespace tar;  // NOLINT: the offsets, and what is put there
 
 bool is_plain(const ArchiveMember& member) {
   return member.path.size() < kNameSize && member.target.size() <= kNameSize && member.size <= kMaxOctal &&
@@ -73,11 +31,7 @@ int TarWriter::header(const ArchiveMember& member, char type) {
             std::min(kMaxOctal, static_cast<std::uint64_t>(std::max<std::int64_t>(0, member.mtime))));
   block[kTypeAt] = type;
   put_text(block, kTargetAt, member.target);
-  std::memcpy(block.data() + kMagicAt,
-              "ustar\0"
-              "00",
-              8);
-  put_sum(block);
+  put_magic_and_sum(block);
   left_ = member.size;
   past_block_ = 0;
   return sink_.write(block.data(), block.size());

@@ -161,6 +161,18 @@ Result<std::uint32_t> LauncherClient::send_copy(const std::string& from, const s
   return request.header.request;
 }
 
+Result<std::uint32_t> LauncherClient::send_archive(const std::string& job, const std::string& snapshot,
+                                                   guest_protocol::ArchiveWay way, std::uint64_t bytes) {
+  LMSB_CHECK(check_room());
+  ArchiveRequest request{{LauncherOperation::archive_disk, next_request_++}};
+  LMSB_CHECK(set_name(request.job, job));
+  LMSB_CHECK(set_name(request.disk, snapshot));
+  request.way = way;
+  request.disk_bytes = bytes;
+  LMSB_CHECK(send(&request, sizeof request));
+  return request.header.request;
+}
+
 Result<std::uint32_t> LauncherClient::send_sync() { return send_disk(LauncherOperation::sync_disks, ""); }
 
 Result<std::uint32_t> LauncherClient::send_volume(LauncherOperation operation, const std::string& id, Bytes size) {
@@ -223,6 +235,10 @@ Result<std::optional<LauncherClient::Answer>> LauncherClient::receive() {
     launched.processor = take(SandboxFd::processor);
   }
   if (fds.count == 1) launched.network = std::move(fds.fds[0]);
+  if (fds.count == kArchiveFds) {
+    launched.channel = std::move(fds.fds[0]);
+    launched.stream = std::move(fds.fds[1]);
+  }
   return std::optional<Answer>(Answer{answer.request, std::move(launched)});
 }
 

@@ -38,6 +38,8 @@ struct LaunchedSandbox {
   UniqueFd processor;
   // Of send_open_network() alone:
   UniqueFd network;
+  // Of an archiver, beside the channel:
+  UniqueFd stream;
 };
 
 class LauncherClient {
@@ -71,6 +73,10 @@ class LauncherClient {
   // The same for an empty volume, fresh as what a launch makes, and for what one may hold.
   Result<std::uint32_t> send_make_volume(const std::string& id, Bytes size);
   Result<std::uint32_t> send_limit_volume(const std::string& id, Bytes size);
+  // The same for a process that reads a snapshot as a stream, or makes one of `bytes` at most: answered with `serial`,
+  // `channel` and `stream`. It ends by send_destroy(), which keeps what was made, or removes it.
+  Result<std::uint32_t> send_archive(const std::string& job, const std::string& snapshot,
+                                     guest_protocol::ArchiveWay way, std::uint64_t bytes);
   // The same for what was written to any disk: it is there when the answer comes.
   Result<std::uint32_t> send_sync();
   // The same for the first behind `after` of the sandboxes that an earlier launcher has left, and for having one of

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "guest_protocol/archive.h"
 #include "sandbox/launch_plan.h"
 
 namespace lmsb::sandbox {
@@ -29,6 +30,7 @@ enum class LauncherOperation : std::uint32_t {
   limit_volume = 16,  // VolumeRequest: what it may hold from now on; what it holds already stays
   open_network = 17,  // DiskRequest: a kept sandbox that runs; answered with one descriptor: what has gone through its
                       // network interfaces, as in /proc/net/dev. As long as it is open the network stays: not for long
+  archive_disk = 20,  // ArchiveRequest: starts a process that reads or writes a snapshot as a stream; `destroy` ends it
 };
 
 struct LauncherHeader {
@@ -70,6 +72,20 @@ struct VolumeRequest {
   DiskName id{};
   std::uint64_t bytes = 0;  // above the cap of a disk: cut down to that
 };
+// Archivers at a time; more are answered with EAGAIN.
+constexpr std::size_t kMaxArchivers = 4;
+
+// Answered as soon as it runs, with its channel and the other end of its stream. What comes in is fresh, as a launch's
+// disk is, and destroying its archiver keeps it or not.
+struct ArchiveRequest {
+  LauncherHeader header;
+  DiskName job{};   // an id like a sandbox's, which nothing has
+  DiskName disk{};  // of a snapshot: one that is there to be read, or one that is to be made
+  guest_protocol::ArchiveWay way = guest_protocol::ArchiveWay::out;
+  std::uint32_t unused = 0;
+  std::uint64_t disk_bytes = 0;  // what may come in; cut down to the cap, as in a plan
+};
+constexpr std::size_t kArchiveFds = 2;  // of an answer: channel, stream
 
 // Changes of limits at a time, of all sandboxes: each may keep a processor busy. More are answered with EAGAIN.
 constexpr std::size_t kMaxLimitChanges = 4;

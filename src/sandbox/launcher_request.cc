@@ -27,6 +27,8 @@ LauncherRequest parse_launcher_request(const void* message, ssize_t size) {
   const bool is_of_volumes =
       header.operation == LauncherOperation::make_volume || header.operation == LauncherOperation::limit_volume;
   if (VolumeRequest volume; is_of_volumes && read_as(volume, message, size)) return volume;
+  if (ArchiveRequest archive; header.operation == LauncherOperation::archive_disk && read_as(archive, message, size))
+    return archive;
   const bool is_of_disks = header.operation >= LauncherOperation::remove_disk &&
                            header.operation <= LauncherOperation::open_network &&
                            header.operation != LauncherOperation::copy_disk && !is_of_volumes;

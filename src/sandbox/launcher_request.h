@@ -15,8 +15,8 @@ namespace lmsb::sandbox {
 struct UnknownRequest {
   std::uint32_t request = 0;
 };
-using LauncherRequest =
-    std::variant<UnknownRequest, LaunchRequest, DestroyRequest, LimitRequest, DiskRequest, CopyRequest, VolumeRequest>;
+using LauncherRequest = std::variant<UnknownRequest, LaunchRequest, DestroyRequest, LimitRequest, DiskRequest,
+                                     CopyRequest, VolumeRequest, ArchiveRequest>;
 
 // `size` as receiving returned it: negative for a message that did not fit.
 LauncherRequest parse_launcher_request(const void* message, ssize_t size);

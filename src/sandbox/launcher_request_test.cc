@@ -60,6 +60,15 @@ TEST(LauncherRequest, OfAVolumeHasASizeOfItsOwn) {
   }
 }
 
+TEST(LauncherRequest, OfAnArchiveHasASizeOfItsOwn) {
+  ArchiveRequest archive{{LauncherOperation::archive_disk, 5}};
+  archive.disk_bytes = 77;
+  const auto parsed = parse_launcher_request(&archive, sizeof archive);
+  ASSERT_TRUE(std::holds_alternative<ArchiveRequest>(parsed));
+  EXPECT_EQ(std::get<ArchiveRequest>(parsed).disk_bytes, 77U);
+  EXPECT_EQ(number_of_unknown(parse_launcher_request(&archive, sizeof archive - 1)), 5U);
+}
+
 TEST(LauncherRequest, OfNoSizeHasNoNumber) {
   const DestroyRequest destroy{{LauncherOperation::destroy, 8}, 99};
   for (const ssize_t size : {ssize_t{-1}, ssize_t{0}, ssize_t{7}})

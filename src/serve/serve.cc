@@ -96,11 +96,13 @@ Result<Words> launcher_words(const ServeArguments& parsed, const config::Loaded&
   const config::Config& config = loaded.config;
   LMSB_TRY(const std::string launcher_program, find_program("lm-sandbox-launcher"));
   LMSB_TRY(const std::string guest_program, find_program("lm-sandbox-guest"));
+  LMSB_TRY(const std::string archiver_program, find_program("lm-sandbox-archiver"));
   const passwd* user = ::getpwnam(kDaemonUser);
   Words words = {launcher_program};
   add(words, "--data-dir", config.data_dir);
   add(words, "--run-dir", config.run_dir);
   add(words, "--guest", guest_program);
+  add(words, "--archiver", archiver_program);
   add(words, "--daemon-uid", std::to_string(user != nullptr ? user->pw_uid : launcher::kDaemonId));
   add(words, "--daemon-gid", std::to_string(user != nullptr ? user->pw_gid : launcher::kDaemonId));
   if (const group* socket_group = ::getgrnam(config.socket_group.c_str()); socket_group != nullptr)

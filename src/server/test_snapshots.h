@@ -16,6 +16,8 @@ class FakeSnapshots final : public control::SnapshotService {
   std::string named;
   std::string name;
   std::size_t count = 0;
+  std::string imported;
+  std::optional<Bytes> disk_bytes;
 
   io::Task<control::SnapshotInfo> take(control::Principal, std::string sandbox, std::string asked_name) override {
     named = std::move(sandbox);
@@ -51,6 +53,31 @@ class FakeSnapshots final : public control::SnapshotService {
     name = std::move(asked);
     if (error) co_return *error;
     co_return control::SandboxInfo();
+  }
+  io::Task<std::unique_ptr<control::FileStream>> export_file(control::Principal, std::string id) override {
+    class Stream final : public control::FileStream {
+     public:
+      explicit Stream(std::string content) : content_(std::move(content)) {}
+      io::Task<std::string> read() override { co_return std::exchange(content_, {}); }
+
+     private:
+      std::string content_;
+    };
+    if (error) co_return *error;
+    std::unique_ptr<control::FileStream> stream = std::make_unique<Stream>("file of " + id);
+    co_return std::move(stream);
+  }
+  io::Task<control::SnapshotInfo> import_file(control::Principal, control::ImportSnapshot request,
+                                              std::shared_ptr<http::BodyReader> body) override {
+    if (error) co_return *error;
+    name = std::move(request.name);
+    disk_bytes = request.disk_bytes;
+    for (;;) {
+      LMSB_CO_TRY(const std::string piece, co_await body->read());
+      if (piece.empty()) break;
+      imported += piece;
+    }
+    co_return snapshot;
   }
 };
 

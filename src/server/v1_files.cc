@@ -3,6 +3,7 @@
 #include "server/archive_format.h"
 #include "server/file_fields.h"
 #include "server/file_headers.h"
+#include "server/stream_body.h"
 #include "server/v1_fields.h"
 #include "server/v1_routes.h"
 
@@ -38,16 +39,6 @@ std::shared_ptr<io::PipeRelay> relay_of(std::uint64_t size) {
   auto relay = io::PipeRelay::make();
   return relay.ok() ? *std::move(relay) : nullptr;
 }
-
-// A stream of a sandbox as an answer's body.
-class StreamBody final : public http::BodySource {
- public:
-  explicit StreamBody(std::unique_ptr<control::FileStream> stream) : stream_(std::move(stream)) {}
-  io::Task<std::string> next() override { return stream_->read(); }
-
- private:
-  std::unique_ptr<control::FileStream> stream_;
-};
 
 std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 

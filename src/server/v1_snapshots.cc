@@ -1,8 +1,11 @@
-// POST /v1/sandboxes/{id}/snapshot, .../fork, .../rollback; GET /v1/snapshots, GET and DELETE /v1/snapshots/{id}.
+// POST /v1/sandboxes/{id}/snapshot, .../fork, .../rollback; GET /v1/snapshots, GET and DELETE /v1/snapshots/{id};
+// GET /v1/snapshots/{id}/export, POST /v1/snapshots/import.
 #include "control/snapshot_service.h"
+#include "server/file_headers.h"
 #include "server/once.h"
 #include "server/query_fields.h"
 #include "server/sandbox_fields.h"
+#include "server/stream_body.h"
 #include "server/v1_fields.h"
 #include "server/v1_routes.h"
 
@@ -14,6 +17,8 @@ using control::SnapshotInfo;
 
 constexpr std::uint64_t kDefaultPage = 100;
 constexpr std::uint64_t kMaxPage = 1000;
+constexpr std::string_view kFileType = "application/vnd.lm-sandbox.snapshot+zstd";
+constexpr Bytes kMaxFile = Bytes::GiB(1024);  // the snapshot's limit of disk is the bound that counts
 
 void write_snapshot(json::Writer& out, const SnapshotInfo& info) {
   out.begin_object().key("id").string(info.id);
@@ -106,6 +111,30 @@ io::Task<http::Response> remove(Control& control, Call call) {
   co_return http::Response::no_content();
 }
 
+io::Task<http::Response> export_file(Control& control, Call call) {
+  const std::string id = call.request.params["id"];
+  LMSB_CO_TRY(auto file, co_await control.snapshots().export_file(std::move(call.who), id));
+  http::Response response;
+  set_download_headers(response, id + ".lmsnap");
+  response.headers.set("Content-Type", std::string(kFileType));
+  response.source = std::make_shared<StreamBody>(std::move(file));
+  co_return response;
+}
+
+io::Task<http::Response> import_file(Control& control, Call call) {
+  Query& query = call.request.query;
+  LMSB_CO_CHECK(check_names(query, {"name", "disk_bytes"}));
+  control::ImportSnapshot request;
+  request.name = query["name"];
+  LMSB_CO_TRY(const std::uint64_t disk, number_of(query, "disk_bytes", 0, kMaxFile.count()));
+  if (query.contains("disk_bytes")) request.disk_bytes = Bytes(disk);
+  LMSB_CO_TRY(const auto info,
+              co_await control.snapshots().import_file(std::move(call.who), std::move(request), call.request.incoming));
+  http::Response response = http::Response::json(201, snapshot_text(info));
+  response.headers.set("Location", "/v1/snapshots/" + info.id);
+  co_return response;
+}
+
 }  // namespace
 
 void add_snapshot_routes(RouteTable& table, Control& control, IdempotentAnswers& answers) {
@@ -118,6 +147,10 @@ void add_snapshot_routes(RouteTable& table, Control& control, IdempotentAnswers&
   table.add("GET", "/v1/snapshots", [&control](Call call) { return list(control, std::move(call)); });
   table.add("GET", "/v1/snapshots/{id}", [&control](Call call) { return get(control, std::move(call)); });
   table.add("DELETE", "/v1/snapshots/{id}", [&control](Call call) { return remove(control, std::move(call)); });
+  table.add("GET", "/v1/snapshots/{id}/export",
+            [&control](Call call) { return export_file(control, std::move(call)); });
+  table.add_streamed("POST", "/v1/snapshots/import", kMaxFile,
+                     [&control](Call call) { return import_file(control, std::move(call)); });
 }
 
 }  // namespace lmsb::server

@@ -57,6 +57,40 @@ TEST(SnapshotRoutes, TakeAndForkOnceForEachIdempotencyKey) {
   }
 }
 
+TEST(SnapshotRoutes, ExportOneAsADownload) {
+  SnapshotFixture fixture;
+  const auto answer = fixture.send("GET", "/v1/snapshots/" + kId + "/export");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.headers.find("Content-Type"), "application/vnd.lm-sandbox.snapshot+zstd");
+  EXPECT_THAT(std::string(*answer.headers.find("Content-Disposition")),
+              HasSubstr("attachment; filename=\"" + kId + ".lmsnap\""));
+  ASSERT_TRUE(answer.source);
+  EXPECT_EQ(*io::run_blocking(answer.source->next()), "file of " + kId);
+}
+
+TEST(SnapshotRoutes, ImportWhatIsSentWithANameAndALimit) {
+  SnapshotFixture fixture;
+  http::Request request = local_request("POST", "/v1/snapshots/import", "a file");
+  request.query = {{"name", "moved"}, {"disk_bytes", "1048576"}};
+  request.headers.set("Content-Type", "application/octet-stream");
+  const auto answer = fixture.send(std::move(request));
+  EXPECT_EQ(answer.status, 201) << answer.body;
+  EXPECT_EQ(answer.headers.find("Location"), "/v1/snapshots/" + kId);
+  EXPECT_EQ(fixture.snapshots.imported, "a file");
+  EXPECT_EQ(fixture.snapshots.name, "moved");
+  EXPECT_EQ(fixture.snapshots.disk_bytes, Bytes::MiB(1));
+}
+
+TEST(SnapshotRoutes, ImportRefusesOtherFieldsAndLimitsThatAreNone) {
+  for (const char* field : {"label", "disk_bytes"}) {
+    SnapshotFixture fixture;
+    http::Request request = local_request("POST", "/v1/snapshots/import", "a file");
+    request.query = {{field, "x"}};
+    request.headers.set("Content-Type", "application/octet-stream");
+    EXPECT_EQ(fixture.send(std::move(request)).status, 400) << field;
+  }
+}
+
 TEST(SnapshotRoutes, TakeOneWithoutAName) {
   for (const char* body : {"", "{}", R"({"name":null})"}) {
     SnapshotFixture fixture;

@@ -304,6 +304,16 @@ class Disks(ClientTest):
         self.assertEqual((copy.files.read_text("a"), self.box.files.read_text("a")), ("kept", "later"))
         self.refused(NotFound, "snapshot_not_found", Sandbox.create, snapshot="snp_nothing", client=self.client)
 
+    def test_one_that_went_through_a_file_is_the_same(self):
+        file = b"".join(self.client.export_snapshot(self.snapshot(name="first")))
+        made = self.client.import_snapshot(io.BytesIO(file), name="moved")
+        self.addCleanup(self.client.call, "DELETE", f"/v1/snapshots/{made}")
+        self.assertEqual(self.client.call("GET", f"/v1/snapshots/{made}")["name"], "moved")
+        self.assertEqual(self.deleted(Sandbox.create(snapshot=made, client=self.client)).files.read_text("a"), "kept")
+        self.refused(InvalidRequest, "snapshot_damaged", self.client.import_snapshot, file[:-1])
+        self.refused(InvalidRequest, "not_a_snapshot", self.client.import_snapshot, [b"something else"])
+        self.refused(NotFound, "snapshot_not_found", self.client.export_snapshot, "snp_nothing")
+
     def test_each_fork_has_its_files_and_goes_its_own_way(self):
         forks = [self.deleted(fork) for fork in self.box.fork(2)]
         self.assertEqual(len({self.box.id, *(fork.id for fork in forks)}), 3)

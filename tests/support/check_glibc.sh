@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# check_glibc.sh BIN_DIR: the programs there ask for nothing newer than glibc 2.35 (Ubuntu 22.04), and the guest, which
-# runs where no library is, is static and small. Names the calls that are too new.
+# check_glibc.sh BIN_DIR: the programs there ask for nothing newer than glibc 2.35 (Ubuntu 22.04), and guest and
+# archiver, which run where no library is, are static; the guest is small. Names the calls that are too new.
 set -euo pipefail
 bin=$1
 newest=2.35 guest_bytes=$((1024 * 1024))
@@ -30,9 +30,10 @@ for program in lm-sandbox lm-sandbox-launcher lm-sandbox-tool; do
   fi
 done
 
-guest=$bin/lm-sandbox-guest
-if readelf -lW "$guest" | grep -qE 'INTERP|DYNAMIC'; then complain "lm-sandbox-guest is not static"; fi
-size=$(stat -c %s "$guest")
+for program in lm-sandbox-guest lm-sandbox-archiver; do
+  if readelf -lW "$bin/$program" | grep -qE 'INTERP|DYNAMIC'; then complain "$program is not static"; fi
+done
+size=$(stat -c %s "$bin/lm-sandbox-guest")
 [ "$size" -lt "$guest_bytes" ] || complain "lm-sandbox-guest has $size bytes; less than $guest_bytes allowed"
 printf 'lm-sandbox-guest: static, %s bytes\n' "$size"
 exit "$status"

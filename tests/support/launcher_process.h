@@ -52,9 +52,11 @@ class LauncherTest : public testing::Test {
     policy.cgroup_name = "hostile-" + std::to_string(::getpid());
     policy.mounts_socket = directory_ + "/mounts.sock";
     auto guest = os::make_sealed_copy("guest", LMSB_GUEST);
-    if (!guest.ok()) ::_exit(11);
+    auto archiver = os::make_sealed_copy("archiver", LMSB_ARCHIVER);
+    if (!guest.ok() || !archiver.ok()) ::_exit(11);
     auto launcher = launcher::Launcher::create(policy, *std::move(guest), std::move(socket));
     if (!launcher.ok()) ::_exit(12);
+    if (!(*launcher)->use_archiver(*std::move(archiver)).ok()) ::_exit(13);
     (*launcher)->run(-1);
     launcher->reset();
     ::_exit(0);

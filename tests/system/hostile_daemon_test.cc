@@ -209,6 +209,20 @@ class WithAStore : public LauncherTest {
     return answer.error;
   }
 
+  // The errno of the answer, whose descriptors come in `fds`.
+  int ask_archive(std::string_view job, std::string_view disk, guest_protocol::ArchiveWay way, std::uint64_t bytes,
+                  ReceivedFds& fds) {
+    sandbox::ArchiveRequest request{{LauncherOperation::archive_disk, 6}};
+    std::copy_n(job.begin(), std::min(job.size(), request.job.size()), request.job.begin());
+    std::copy_n(disk.begin(), std::min(disk.size(), request.disk.size()), request.disk.begin());
+    request.way = way;
+    request.disk_bytes = bytes;
+    send_raw(&request, sizeof request);
+    answer_ = receive(fds);
+    EXPECT_EQ(answer_.request, 6U);
+    return answer_.error;
+  }
+
   std::string listed_;
 };
 
@@ -234,6 +248,66 @@ TEST_F(WithAStore, NamesOnlyWhatIsAnId) {
   EXPECT_EQ(ask_disk(LauncherOperation::take_up, "aaaaaaaaaaaaaaaaaaaa"), ENOENT);
   EXPECT_EQ(ask_disk(LauncherOperation::settle_disk, "aaaaaaaaaaaaaaaaaaaa"), ENOENT);
   EXPECT_EQ(ask_disk(LauncherOperation::open_network, "aaaaaaaaaaaaaaaaaaaa"), ENOENT);
+}
+
+constexpr auto kIn = guest_protocol::ArchiveWay::in;
+constexpr auto kOut = guest_protocol::ArchiveWay::out;
+constexpr std::string_view kJob = "aaaaaaaaaaaaaaaaaaaa";
+constexpr std::string_view kSnapshot = "snp_aaaaaaaaaaaaaaaaaaaa";
+constexpr std::uint64_t kBytes = 16U << 20U;
+
+TEST_F(WithAStore, ArchivesSnapshotsAloneAndWithinBounds) {
+  ReceivedFds fds;
+  for (const std::string_view job : {"", "../../../../etc/aaaaa", "snp_aaaaaaaaaaaaaaaaaaaa", "AAAAAAAAAAAAAAAAAAAA",
+                                     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"})
+    EXPECT_EQ(ask_archive(job, kSnapshot, kIn, kBytes, fds), EINVAL) << job;
+  for (const std::string_view disk : {"", "snp_", "baaaaaaaaaaaaaaaaaaa", "snp_../../../../../../.", "../store"})
+    EXPECT_EQ(ask_archive(kJob, disk, kIn, kBytes, fds), EINVAL) << disk;
+  EXPECT_EQ(ask_archive(kJob, kSnapshot, kIn, 0, fds), EINVAL);
+  EXPECT_EQ(ask_archive(kJob, kSnapshot, kIn, ~std::uint64_t{0}, fds), EINVAL);
+  EXPECT_EQ(ask_archive(kJob, kSnapshot, static_cast<guest_protocol::ArchiveWay>(2), kBytes, fds), EINVAL);
+  EXPECT_EQ(ask_archive(kJob, kSnapshot, kOut, 0, fds), ENOENT) << "nothing is there to be read";
+  EXPECT_EQ(fds.count, 0U);
+}
+
+TEST_F(WithAStore, MakesASnapshotForOneArchiverAndRemovesWhatNobodyKeeps) {
+  ReceivedFds fds;
+  ASSERT_EQ(ask_archive(kJob, kSnapshot, kIn, kBytes, fds), 0);
+  EXPECT_EQ(fds.count, sandbox::kArchiveFds);
+  const std::uint64_t serial = answer_.serial;
+  ReceivedFds none;
+  EXPECT_EQ(ask_archive("baaaaaaaaaaaaaaaaaaa", kSnapshot, kIn, kBytes, none), EBUSY);
+  EXPECT_EQ(ask_archive("baaaaaaaaaaaaaaaaaaa", kSnapshot, kOut, 0, none), EBUSY);
+  EXPECT_EQ(ask_archive(kJob, "snp_baaaaaaaaaaaaaaaaaaa", kIn, kBytes, none), EBUSY) << "a job has one name";
+  EXPECT_EQ(ask_disk(LauncherOperation::remove_disk, kSnapshot), EBUSY);
+  EXPECT_EQ(ask_disk(LauncherOperation::sweep_disks, ""), 0);
+  fds.fds[1].reset();  // nothing comes: the archive is cut off
+  guest_protocol::ArchiveReport report{};
+  EXPECT_EQ(receive_message(fds.fds[0].get(), &report, sizeof report, none), static_cast<ssize_t>(sizeof report));
+  EXPECT_EQ(report.error, EPIPE);
+  EXPECT_EQ(destroy(serial, 0), 0);
+  EXPECT_EQ(ask_disk(LauncherOperation::claim_disk, kSnapshot), ENOENT) << "it has gone with its archiver";
+  ASSERT_EQ(ask_archive(kJob, kSnapshot, kIn, kBytes, fds), 0);
+  EXPECT_EQ(destroy(answer_.serial, 1), 0);
+  EXPECT_EQ(ask_disk(LauncherOperation::claim_disk, kSnapshot), 0) << "this one was kept";
+  ASSERT_EQ(ask_archive(kJob, kSnapshot, kOut, 0, fds), 0);
+  EXPECT_EQ(ask_disk(LauncherOperation::remove_disk, kSnapshot), EBUSY) << "it is being read";
+  EXPECT_EQ(destroy(answer_.serial, 0), 0);
+  EXPECT_EQ(ask_disk(LauncherOperation::remove_disk, kSnapshot), 0) << "reading it removed nothing";
+}
+
+TEST_F(WithAStore, HasFewArchiversAtATime) {
+  std::array<ReceivedFds, sandbox::kMaxArchivers> held;
+  std::vector<std::uint64_t> serials;
+  for (std::size_t i = 0; i < held.size(); ++i) {
+    std::string job(kJob);
+    job.back() = static_cast<char>('a' + i);
+    ASSERT_EQ(ask_archive(job, "snp_" + job, kIn, kBytes, held.at(i)), 0);
+    serials.push_back(answer_.serial);
+  }
+  ReceivedFds none;
+  EXPECT_EQ(ask_archive("baaaaaaaaaaaaaaaaaaa", "snp_baaaaaaaaaaaaaaaaaaa", kIn, kBytes, none), EAGAIN);
+  for (const std::uint64_t serial : serials) EXPECT_EQ(destroy(serial, 0), 0);
 }
 
 TEST_F(WithAStore, NeverHasOneDiskInTwoSandboxesOrGivesAwayOneThatLives) {

@@ -9,13 +9,14 @@ import json
 import os
 import threading
 import urllib.parse
-from typing import Any, Iterable, Mapping
+from typing import IO, Any, Iterable, Iterator, Mapping
 
 from .address import Address
 from .connection import Answer, Body, Request
 from .errors import ConnectionFailed, Error, api_error
 from .pool import Pool
 from .streams import EventStream
+from .transfer import octets_of
 
 COMMAND_TIMEOUT = 120.0  # the daemon's own, of commands that ask for none
 TREE_TIMEOUT = 1800.0  # the daemon's own, of file operations on whole trees
@@ -50,6 +51,20 @@ class Client:
     def info(self) -> dict[str, Any]:
         """What the daemon is: GET /v1/info."""
         return dict(self.call("GET", "/v1/info"))
+
+    def export_snapshot(self, snapshot: str) -> Iterator[bytes]:
+        """A snapshot as one file, in pieces, for import_snapshot() here or on another machine. Needs no memory. What is
+        cut short raises ConnectionFailed."""
+        return self.open("GET", f"/v1/snapshots/{urllib.parse.quote(snapshot, safe='')}/export").pieces()
+
+    def import_snapshot(self, file: IO[bytes] | Iterable[bytes] | bytes, *, name: str | None = None,
+                        disk_bytes: int | None = None) -> str:
+        """Makes a snapshot from such a file and returns its id, for Sandbox.create(snapshot=). `name` and `disk_bytes`,
+        the limit of what it holds and of what is made from it, are by default those in the file. Raises InvalidRequest
+        (not_a_snapshot, snapshot_damaged, snapshot_too_large), NotFound (image_not_found), Conflict (image_changed)."""
+        query = {key: str(value) for key, value in (("name", name), ("disk_bytes", disk_bytes)) if value is not None}
+        return str(self.call("POST", "/v1/snapshots/import", query=query, body=octets_of(file),
+                             timeout=TREE_TIMEOUT)["id"])
 
     def close(self) -> None:
         """Closes idle connections. The client can be used on."""

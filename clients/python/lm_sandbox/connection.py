@@ -42,8 +42,9 @@ class Request:
 
     @property
     def begins_when_whole(self) -> bool:
-        """Whether the daemon does nothing of it before it has all of it. Files and archives it takes as they come."""
-        return self.method != "PUT"
+        """Whether the daemon does nothing of it before it has all of it. Files, archives and snapshots it takes as they
+        come."""
+        return self.method != "PUT" and not self.target.startswith("/v1/snapshots/import")
 
 
 class _SourceFailed(Exception):

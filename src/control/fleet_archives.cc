@@ -1,0 +1,45 @@
+// The fleet's part in snapshots as files: processes of the launcher's that read or make one (control/archiver.h).
+#include <cerrno>
+
+#include "control/fleet.h"
+
+namespace lmsb::control {
+namespace {
+
+Error of_archive(const Error& error, const std::string& snapshot) {
+  if (error.slug() == "disk_lost")
+    return Error(ErrorCode::not_found, "no snapshot " + snapshot).with_slug("snapshot_not_found");
+  if (error.sys_errno() == EAGAIN)
+    return Error(ErrorCode::resource_exhausted, "too many snapshots are being exported and imported")
+        .with_slug("sandbox_busy")
+        .with_hint("try again when one of them has ended");
+  return error;
+}
+
+}  // namespace
+
+io::Task<std::unique_ptr<Archiver>> Fleet::archive(std::string snapshot, guest_protocol::ArchiveWay way, Bytes most) {
+  if (draining_) co_return Error(ErrorCode::cancelled, "the daemon ends");
+  const std::string job = SandboxId::create().str();
+  LMSB_CO_TRY(const std::uint32_t request, client_.send_archive(job, snapshot, way, most.count()));
+  send_rest();
+  const auto pending = std::make_shared<Pending>(loop_);
+  pending_[request] = pending;
+  const io::Deadline deadline = io::Deadline::in(options_.launch_timeout);
+  while (!pending->answer) {
+    Status answered = co_await pending->answered.wait(deadline);
+    if (answered.ok()) continue;
+    pending_.erase(request);
+    abandoned_[request] = pending->disk;  // handle() ends what still comes
+    co_return std::move(answered).error();
+  }
+  if (!pending->answer->ok()) co_return of_archive(pending->answer->error(), snapshot);
+  sandbox::LaunchedSandbox launched = *std::move(*pending->answer);
+  held_.insert(launched.serial);
+  Archiver::Release release = [weak = std::weak_ptr<Fleet*>(self_)](std::uint64_t serial, auto disk) {
+    if (const auto fleet = weak.lock()) (*fleet)->release(serial, disk);
+  };
+  co_return std::make_unique<Archiver>(loop_, std::move(launched), std::move(release));
+}
+
+}  // namespace lmsb::control

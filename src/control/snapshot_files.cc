@@ -226,7 +226,7 @@ io::Task<SnapshotInfo> Snapshots::import_file(Principal who, ImportSnapshot requ
   if (report.error != 0) co_return not_importable(report);
   std::string by = who.name;
   auto entered = enter_imported(std::move(who), std::move(kept), std::move(archiver));
-  co_return co_await outlived(std::move(by), std::move(entered));
+  co_return co_await on_their_way_.carry_out(std::move(by), std::move(entered));
 }
 
 // It is claimed while its archiver still has it, so that no sweep takes it for what nobody wants; cut short, the next

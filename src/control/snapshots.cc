@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/text.h"
-#include "control/outlive.h"
 #include "control/paging.h"
 #include "sandbox/disk_id.h"
 
@@ -64,7 +63,7 @@ Status check_copy(const KeptSandbox& sandbox) {
 }  // namespace
 
 Snapshots::Snapshots(boost::asio::io_context& loop, Parts parts, Logger& log)
-    : loop_(loop), parts_(std::move(parts)), log_(log) {}
+    : parts_(std::move(parts)), log_(log), on_their_way_(loop) {}
 
 io::Task<void> Snapshots::take_over(std::vector<store::SnapshotRow> rows) {
   LMSB_CO_TRY(auto there, co_await parts_.fleet.list_disks(std::string(sandbox::kSnapshotPrefix)));
@@ -155,7 +154,8 @@ io::Task<SnapshotInfo> Snapshots::take(Principal who, std::string sandbox, std::
         .with_slug("invalid_name");
   LMSB_CO_CHECK(check_count(who.name));
   std::string by = who.name;
-  co_return co_await outlived(std::move(by), take_now(std::move(who), std::move(sandbox), std::move(name)));
+  co_return co_await on_their_way_.carry_out(std::move(by),
+                                             take_now(std::move(who), std::move(sandbox), std::move(name)));
 }
 
 Status Snapshots::check_count(const std::string& owner) const {
@@ -224,7 +224,7 @@ io::Task<void> Snapshots::remove(Principal who, std::string id) {
   LMSB_CO_TRY(const Kept* kept, find(who, id));
   (void)kept;
   std::string by = who.name;
-  co_return co_await outlived(std::move(by), remove_now(std::move(who), std::move(id)));
+  co_return co_await on_their_way_.carry_out(std::move(by), remove_now(std::move(who), std::move(id)));
 }
 
 // Nobody can use it meanwhile; if it cannot be removed it is there as before.
@@ -261,7 +261,7 @@ io::Task<SandboxInfo> Snapshots::create_from(Principal who, CreateSandbox reques
 
 io::Task<std::vector<SandboxInfo>> Snapshots::fork(Principal who, std::string sandbox, std::size_t count) {
   std::string by = who.name;
-  return outlived(std::move(by), fork_now(std::move(who), std::move(sandbox), count));
+  return on_their_way_.carry_out(std::move(by), fork_now(std::move(who), std::move(sandbox), count));
 }
 
 // All from one copy that was never claimed: if this is cut short, the next start removes it.
@@ -329,7 +329,7 @@ io::Task<SandboxInfo> Snapshots::roll_back(Principal who, std::string sandbox, s
     co_return Error(ErrorCode::failed_precondition, "snapshot " + snapshot + " lies on another image than the sandbox")
         .with_slug("image_changed")
         .with_hint("create a sandbox from it");
-  LMSB_CO_CHECK(co_await outlived(who.name, roll_back_now(who, id, std::move(snapshot))));
+  LMSB_CO_CHECK(co_await on_their_way_.carry_out(who.name, roll_back_now(who, id, std::move(snapshot))));
   LMSB_CO_TRY(of, parts_.registry.find(who, id));
   co_return of->describe();
 }

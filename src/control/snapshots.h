@@ -17,7 +17,7 @@
 #include "control/fleet.h"
 #include "control/ledger.h"
 #include "control/lifecycle.h"
-#include "control/outlive.h"
+#include "control/on_their_way.h"
 #include "control/registry.h"
 #include "control/snapshot_manifest.h"
 #include "control/snapshot_service.h"
@@ -101,11 +101,6 @@ class Snapshots final : public SnapshotService {
   };
   class Export;
   Result<const Kept*> find(const Principal& who, const std::string& id) const;
-  // Carries out `task` whether or not who asked for it stays. Errors: sandbox_busy (he has too many on their way).
-  template <class T>
-  io::Task<T> outlived(std::string by, io::Task<T> task);
-  template <class T>
-  io::Task<T> counted(std::string by, io::Task<T> task);
   Status check_count(const std::string& owner) const;  // too_many_snapshots
   // Copies the disk of a sandbox while its processes stand still. Returns how long they did.
   io::Task<std::chrono::microseconds> copy(const Lifecycle::Hold& hold, std::string to);
@@ -125,31 +120,12 @@ class Snapshots final : public SnapshotService {
   io::Task<void> replace(Principal who, std::string sandbox, std::string snapshot);
   io::Task<void> roll_back_now(Principal who, std::string sandbox, std::string snapshot);
 
-  boost::asio::io_context& loop_;
   Parts parts_;
   Logger& log_;
-  std::map<std::string, Kept> kept_;                 // by id
-  std::map<std::string, std::size_t> on_their_way_;  // by who asked
-  std::map<std::string, std::size_t> being_taken_;   // the same of snapshots that have a place among his
-  std::map<std::string, std::size_t> transfers_;     // the same of exports and imports
+  std::map<std::string, Kept> kept_;  // by id
+  OnTheirWay on_their_way_;
+  std::map<std::string, std::size_t> being_taken_;  // the same of snapshots that have a place among his
+  std::map<std::string, std::size_t> transfers_;    // the same of exports and imports
 };
-
-template <class T>
-io::Task<T> Snapshots::outlived(std::string by, io::Task<T> task) {
-  constexpr std::size_t kMaxOnTheirWay = 16;  // of one caller
-  if (on_their_way_[by] >= kMaxOnTheirWay)
-    co_return Error(ErrorCode::resource_exhausted, "too many copies of disks are on their way for you")
-        .with_slug("sandbox_busy")
-        .with_hint("try again in a moment");
-  ++on_their_way_[by];
-  co_return co_await outlive(loop_, counted(std::move(by), std::move(task)));
-}
-
-template <class T>
-io::Task<T> Snapshots::counted(std::string by, io::Task<T> task) {
-  auto result = co_await std::move(task);
-  if (--on_their_way_[by] == 0) on_their_way_.erase(by);
-  co_return result;
-}
 
 }  // namespace lmsb::control

@@ -57,6 +57,7 @@ struct ProcessFlags {
   std::string user;
   bool interactive = false;  // pass on stdin
   std::optional<std::chrono::milliseconds> timeout;
+  std::map<std::string, std::uint64_t> limits;  // of each process, by their names in the API; of exec alone
 };
 
 // -e and --env-file as written: what they mean depends on the caller's environment (values.h).

@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/connection.h"
 #include "cli/copy_place.h"
+#include "cli/progress.h"
 #include "cli/tar_worker.h"
 #include "os/atomic_file.h"
 
@@ -36,6 +37,18 @@ Status check(Result<Answer> answer) {
   return answer->status < 400 ? Status() : error_of(*answer);
 }
 
+// How far a copy has come. `whole`: its octets, where they are known before.
+struct Copying {
+  explicit Copying(Console& console, std::optional<std::uint64_t> whole = {})
+      : progress(console, "copy", whole, shows_progress()) {}
+  Call call(const char* method, std::string target) {
+    Call made(method, std::move(target));
+    made.moved = [this](std::size_t octets) { progress.add(octets); };
+    return made;
+  }
+  Progress progress;
+};
+
 void tell_left_out(Console& console, const TarWorker& worker) {
   for (const std::string& path : worker.left_out())
     note(console, path + " is left out: no file, directory or symbolic link");
@@ -43,7 +56,8 @@ void tell_left_out(Console& console, const TarWorker& worker) {
 
 Status send_directory(Api& api, const CopyCommand& command, const std::string& to, Console& console) {
   LMSB_TRY(auto worker, TarWorker::pack(command.from.path));
-  Status taken = check(api.send_octets(Call("PUT", url_of(command.to, "archive", to)), worker.fd()));
+  Copying copying(console);
+  Status taken = check(api.send_octets(copying.call("PUT", url_of(command.to, "archive", to)), worker.fd()));
   Status packed = worker.finish();
   // What failed here is why the archive was cut off there, unless it failed because nobody took it.
   if (!packed.ok() && packed.error().sys_errno() != EPIPE) return packed;
@@ -55,8 +69,10 @@ Status send_directory(Api& api, const CopyCommand& command, const std::string& t
 Status copy_in(Api& api, const CopyCommand& command, Console& console) {
   LMSB_TRY(const std::string type, remote_type(api, command.to));
   const std::string to = copied_path(command.from, command.to, type == "directory");
-  if (command.from.is_stream())
-    return check(api.send_octets(Call("PUT", url_of(command.to, "archive", to)), STDIN_FILENO));
+  if (command.from.is_stream()) {
+    Copying copying(console);
+    return check(api.send_octets(copying.call("PUT", url_of(command.to, "archive", to)), STDIN_FILENO));
+  }
   const UniqueFd file(::open(command.from.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status {};
   if (!file || ::fstat(file.get(), &status) < 0) return Error::from_errno(errno, "open " + command.from.path);
@@ -65,15 +81,17 @@ Status copy_in(Api& api, const CopyCommand& command, Console& console) {
     return Error(ErrorCode::invalid_argument, command.from.path + " is neither a file nor a directory");
   std::array<char, 16> mode{};
   std::snprintf(mode.data(), mode.size(), "&mode=%04o", static_cast<unsigned>(status.st_mode & 0777U));
-  return check(api.send_octets(Call("PUT", url_of(command.to, "files", to) + mode.data()), file.get()));
+  Copying copying(console, static_cast<std::uint64_t>(status.st_size));
+  return check(api.send_octets(copying.call("PUT", url_of(command.to, "files", to) + mode.data()), file.get()));
 }
 
 Status receive_directory(Api& api, const CopyCommand& command, const std::string& to, Console& console) {
   if (::mkdir(to.c_str(), 0777) < 0 && errno != EEXIST) return Error::from_errno(errno, "make the directory " + to);
   // What an earlier copy has brought may be a link to anywhere.
   LMSB_TRY(auto worker, TarWorker::unpack(to, to == command.to.path));
+  Copying copying(console);
   Status given =
-      check(api.send_for_octets(Call("GET", url_of(command.from, "archive", command.from.path)), worker.fd()));
+      check(api.send_for_octets(copying.call("GET", url_of(command.from, "archive", command.from.path)), worker.fd()));
   Status unpacked = worker.finish();
   if (!given.ok() && given.error().sys_errno() != EPIPE) return given;
   LMSB_CHECK(unpacked);
@@ -82,7 +100,7 @@ Status receive_directory(Api& api, const CopyCommand& command, const std::string
 }
 
 // The file appears whole or not at all.
-Status receive_file(Api& api, const CopyCommand& command, const std::string& to) {
+Status receive_file(Api& api, const CopyCommand& command, const std::string& to, Console& console) {
   const std::filesystem::path path(to);
   const std::string directory = path.has_parent_path() ? path.parent_path().string() : ".";
   const UniqueFd dir(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -90,20 +108,25 @@ Status receive_file(Api& api, const CopyCommand& command, const std::string& to)
   os::AtomicFile file(dir.get());
   if (const int error = file.open(0666 & ~os::file_mode_mask()); error != 0)
     return Error::from_errno(error, "write " + to);
-  Status given = check(api.send_for_octets(Call("GET", url_of(command.from, "files", command.from.path)), file.fd()));
+  Copying copying(console);
+  const Call call = copying.call("GET", url_of(command.from, "files", command.from.path));
+  Status given = check(api.send_for_octets(call, file.fd()));
   if (!given.ok()) return given;
   const int error = file.commit(path.filename().c_str(), os::AtomicFile::Existing::replaced);
   return error == 0 ? Status() : Error::from_errno(error, "write " + to);
 }
 
 Status copy_out(Api& api, const CopyCommand& command, Console& console) {
-  if (command.to.is_stream())
-    return check(api.send_for_octets(Call("GET", url_of(command.from, "archive", command.from.path)), STDOUT_FILENO));
+  if (command.to.is_stream()) {
+    Copying copying(console);
+    const Call call = copying.call("GET", url_of(command.from, "archive", command.from.path));
+    return check(api.send_for_octets(call, STDOUT_FILENO));
+  }
   LMSB_TRY(const std::string type, remote_type(api, command.from));
   std::error_code ignored;
   const bool to_is_directory = std::filesystem::is_directory(command.to.path, ignored);
   const std::string to = copied_path(command.from, command.to, to_is_directory);
-  return type == "directory" ? receive_directory(api, command, to, console) : receive_file(api, command, to);
+  return type == "directory" ? receive_directory(api, command, to, console) : receive_file(api, command, to, console);
 }
 
 }  // namespace

@@ -30,6 +30,7 @@ Result<AnyCommand> parse_exec(const Words& words) {
   std::optional<std::string> host;
   ProcessTexts process;
   ExecCommand command;
+  Words limits;
   bool json = false;
   add_target(flags, host);
   add_process_flags(flags, process);
@@ -37,6 +38,8 @@ Result<AnyCommand> parse_exec(const Words& words) {
   flags.flag("-t,--tty", command.terminal, "Give it a terminal, which is yours until it ends (also -it)");
   flags.values("-e,--env", "KEY=VALUE", command.env.variables, "Set a variable; KEY alone passes on your own");
   flags.values("--env-file", "FILE", command.env.files, "Set the variables that FILE lists, one KEY=VALUE a line");
+  flags.values("--ulimit", "NAME=VALUE", limits,
+               "Limit of each process: cpu=SECONDS, as=SIZE, fsize=SIZE, nofile=NUMBER");
   flags.flag("--json", json, "Print the daemon's answer as JSON");
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
@@ -49,6 +52,11 @@ Result<AnyCommand> parse_exec(const Words& words) {
   if (parsed.words.empty()) return usage_error("exec", "needs a command behind '--'");
   if (command.terminal && command.detach) return usage_error("exec", "-t and -d do not go together");
   LMSB_TRY(command.process, process_flags(process, std::move(parsed.words)));
+  for (const std::string& limit : limits) {
+    auto read = parse_ulimit(limit);
+    if (!read.ok()) return std::move(read).error().with_context("--ulimit");
+    command.process.limits.insert(*std::move(read));
+  }
   return command;
 }
 

@@ -100,6 +100,10 @@ void add_process(json::Writer& writer, const ProcessFlags& process, const Inputs
   add_text(writer, "user", process.user);
   add_octets(writer, "stdin", inputs.stdin_data);
   if (process.timeout) writer.key("timeout_ms").integer(process.timeout->count());
+  if (process.limits.empty()) return;
+  writer.key("limits").begin_object();
+  for (const auto& [name, value] : process.limits) writer.key(name).unsigned_integer(value);
+  writer.end_object();
 }
 
 void add_life(json::Writer& writer, const LifeFlags& life) {

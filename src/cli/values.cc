@@ -123,6 +123,24 @@ Result<Bytes> parse_size(std::string_view text) {
   return *bytes;
 }
 
+Result<std::pair<std::string, std::uint64_t>> parse_ulimit(std::string_view text) {
+  const std::size_t equals = std::min(text.find('='), text.size());
+  const std::string_view name = text.substr(0, equals);
+  const std::string_view value = text.substr(std::min(equals + 1, text.size()));
+  if (name == "cpu") {
+    LMSB_TRY(const std::uint32_t seconds, parse_count(value));
+    return std::pair<std::string, std::uint64_t>("cpu_ms", std::uint64_t{seconds} * 1000);
+  }
+  if (name == "nofile") {
+    LMSB_TRY(const std::uint32_t count, parse_count(value));
+    return std::pair<std::string, std::uint64_t>("open_files", count);
+  }
+  if (name != "as" && name != "fsize")
+    return invalid("not a limit: " + lmsb::quoted(text), "write cpu=SECONDS, as=SIZE, fsize=SIZE or nofile=NUMBER");
+  LMSB_TRY(const Bytes size, parse_size(value));
+  return std::pair<std::string, std::uint64_t>(name == "as" ? "memory_bytes" : "file_bytes", size.count());
+}
+
 Result<MountFlag> parse_mount_flag(std::string_view text) {
   const std::string_view whole = text;
   MountFlag flag;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 #include "base/units.h"
@@ -31,6 +32,9 @@ Result<std::uint32_t> parse_count(std::string_view text);
 
 // "512m" and so on (base/units.h) as an error that shows the form.
 Result<Bytes> parse_size(std::string_view text);
+
+// One --ulimit NAME=VALUE, as the API has it: {"cpu_ms", 2000} of "cpu=2"; also as=SIZE, fsize=SIZE, nofile=NUMBER.
+Result<std::pair<std::string, std::uint64_t>> parse_ulimit(std::string_view text);
 
 // One -v SRC:DST[:ro|:rw]. `source` is as written: a directory (perhaps relative) or, without any slash, the name or id
 // of a volume; `target` is absolute.

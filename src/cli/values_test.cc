@@ -38,6 +38,16 @@ TEST(Count, HasBounds) {
   for (const char* bad : {"", "0", "-1", "1.5", "4194305", "9x"}) EXPECT_FALSE(parse_count(bad).ok()) << bad;
 }
 
+TEST(Ulimit, IsNamedAsTheApiHasIt) {
+  using Limit = std::pair<std::string, std::uint64_t>;
+  EXPECT_EQ(*parse_ulimit("cpu=2"), Limit("cpu_ms", 2000));
+  EXPECT_EQ(*parse_ulimit("as=1m"), Limit("memory_bytes", 1 << 20));
+  EXPECT_EQ(*parse_ulimit("fsize=512k"), Limit("file_bytes", 512 << 10));
+  EXPECT_EQ(*parse_ulimit("nofile=64"), Limit("open_files", 64));
+  for (const char* bad : {"", "cpu", "cpu=", "cpu=0", "cpu=1.5", "stack=1m", "=1", "as=x"})
+    EXPECT_FALSE(parse_ulimit(bad).ok()) << bad;
+}
+
 TEST(MountFlag, HasSourceTargetAndMode) {
   EXPECT_EQ(*parse_mount_flag("/srv/in:/in:ro"), (MountFlag{"/srv/in", "/in", true}));
   EXPECT_EQ(*parse_mount_flag("./data:/workspace"), (MountFlag{"./data", "/workspace", false}));

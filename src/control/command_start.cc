@@ -27,6 +27,15 @@ std::vector<std::string> environment(const ImageDefaults& image, const Command& 
   return list;
 }
 
+guest_protocol::ProcessLimits process_limits(const CommandLimits& limits) {
+  guest_protocol::ProcessLimits numbers;
+  if (limits.cpu) numbers.cpu_seconds = static_cast<std::uint64_t>(limits.cpu->count());
+  if (limits.memory) numbers.memory_bytes = limits.memory->count();
+  if (limits.file) numbers.file_bytes = limits.file->count();
+  if (limits.open_files) numbers.open_files = *limits.open_files;
+  return numbers;
+}
+
 }  // namespace
 
 StartSpec start_spec(const ImageDefaults& image, const Command& command) {
@@ -39,6 +48,7 @@ StartSpec start_spec(const ImageDefaults& image, const Command& command) {
     spec.program = command.shell.empty() ? Program::shell : Program::exec;
     spec.argv = {command.shell, "-c", std::get<std::string>(command.cmd)};
   }
+  spec.limits = process_limits(command.limits);
   return spec;
 }
 

@@ -31,6 +31,15 @@ using sandbox::Limits;
 
 using Argv = std::vector<std::string>;
 
+// What each process of a command may use, below what its sandbox may; nothing = no less.
+struct CommandLimits {
+  std::optional<std::chrono::seconds> cpu;  // processor time
+  std::optional<Bytes> memory;              // address space
+  std::optional<Bytes> file;                // that a file may grow to
+  std::optional<std::uint32_t> open_files;
+  bool is_something() const { return cpu || memory || file || open_files; }
+};
+
 struct Command {
   std::variant<std::string, Argv> cmd;     // a string for the shell, or an argument vector
   std::string shell;                       // "" = /bin/bash, else /bin/sh
@@ -39,7 +48,8 @@ struct Command {
   std::string user;                        // "" = the profile's user
   std::string stdin_data;
   std::chrono::milliseconds timeout{120'000};  // wall time
-  Bytes output_cap = Bytes::MiB(1);            // of each stream: more is counted, head and tail are kept
+  CommandLimits limits;
+  Bytes output_cap = Bytes::MiB(1);  // of each stream: more is counted, head and tail are kept
 };
 
 // One captured stream: raw octets. When something is missing, `data` is head + tail and `cut_at` where the gap is.

@@ -18,6 +18,7 @@ constexpr std::string_view kATime = "0000-00-00T00:00:00.000Z";  // a digit for 
 
 constexpr std::uint64_t kLongestMs = 1ULL << 53U;  // as JSON says it exactly
 constexpr std::size_t kMaxWords = 2048;
+constexpr std::uint64_t kMostSeconds = 1ULL << 32U;
 
 using Map = std::map<std::string, std::string>;
 
@@ -87,6 +88,7 @@ std::string pack(const ProcessNote& note) {
   }
   map["program"] = note.attempt.program;
   map["cwd"] = note.attempt.cwd;
+  if (note.attempt.cpu_seconds > 0) map["cpu"] = std::to_string(note.attempt.cpu_seconds);
   std::string packed = store::pack(map);
   LMSB_ASSERT(packed.size() <= guest_protocol::kMaxNote);  // three texts of 4 KiB, and the rest
   return packed;
@@ -129,6 +131,7 @@ std::optional<ProcessNote> unpack_process_note(std::string_view octets) {
   note.oom_kills_before = *oom_kills;
   note.attempt.program = text_in(*map, "program");
   note.attempt.cwd = text_in(*map, "cwd");
+  note.attempt.cpu_seconds = std::min<std::uint64_t>(number_in(*map, "cpu").value_or(0), kMostSeconds);
   return note;
 }
 

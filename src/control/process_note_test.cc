@@ -17,7 +17,7 @@ ProcessNote a_note() {
   note.timeout = std::chrono::milliseconds(5000);
   note.has_stdin = true;
   note.oom_kills_before = 3;
-  note.attempt = {"/bin/sh", "/tmp", "sha256:00"};
+  note.attempt = {"/bin/sh", "/tmp", "sha256:00", 7};
   return note;
 }
 
@@ -36,6 +36,7 @@ TEST(ProcessNote, ComesBackAsItWas) {
     EXPECT_EQ(back->oom_kills_before, 3U);
     EXPECT_EQ(back->attempt.program, "/bin/sh");
     EXPECT_EQ(back->attempt.cwd, "/tmp");
+    EXPECT_EQ(back->attempt.cpu_seconds, 7U);
     EXPECT_EQ(back->attempt.image_digest, "sha256:00");
   }
 }
@@ -53,7 +54,7 @@ TEST(ProcessNote, OfASessionIsItsName) {
 TEST(ProcessNote, OfTheLongestTextsIsWithinTheBound) {
   ProcessNote note = a_note();
   note.cmd = Argv{std::string(4096, 'a'), "..."};
-  note.attempt = {std::string(4096, 'b'), std::string(4096, 'c'), std::string(80, 'd')};
+  note.attempt = {std::string(4096, 'b'), std::string(4096, 'c'), std::string(80, 'd'), ~0ULL};
   EXPECT_LE(pack(note).size(), guest_protocol::kMaxNote);
 }
 

@@ -52,14 +52,27 @@ bool is_disk_full(const Course& course) {
   return course.ending.exited.disk_full != 0 && (WIFEXITED(status) || WTERMSIG(status) == SIGBUS);
 }
 
+// A process that has used its time gets SIGXCPU, and one that goes on all the same SIGKILL; or it was a child of a
+// shell that passes it on.
+bool is_out_of_time(const Course& course, const Attempt& attempt) {
+  if (attempt.cpu_seconds == 0 || !course.is_reported()) return false;
+  const int status = course.ending.exited.status;
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) return true;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGXCPU) return true;
+  const std::uint64_t used = course.ending.exited.cpu_user_us + course.ending.exited.cpu_system_us;
+  return course.is_killed() && used >= attempt.cpu_seconds * 1'000'000;
+}
+
 // Sets outcome, exit code and signal: the strongest reason counts.
-void judge(ExecResult& result, const Course& course, const SandboxHandle* sandbox) {
+void judge(ExecResult& result, const Course& course, const Attempt& attempt, const SandboxHandle* sandbox) {
   if (course.is_reported()) set_exit(result, course.ending.exited.status);
   if (course.timed_out) return set_killed(result, Outcome::timed_out);
   if (is_out_of_memory(course, sandbox)) return set_killed(result, Outcome::oom_killed);
   const bool is_removed = sandbox == nullptr || sandbox->is_removed();
   if (course.is_killed() && (course.ended_by_owner || is_removed)) return set_killed(result, Outcome::cancelled);
-  if (!course.is_reported()) {
+  if (is_out_of_time(course, attempt)) {
+    result.outcome = Outcome::cpu_timed_out;
+  } else if (!course.is_reported()) {
     result.outcome = Outcome::lost;
     result.exit_code = 128 + SIGKILL;
   } else if (course.has_failed() && is_disk_full(course)) {
@@ -95,7 +108,7 @@ ExecResult refusal(int exit_code, std::string words) {
 Attempt attempt_of(const StartSpec& spec, const ImageDefaults& image) {
   constexpr std::size_t kMaxPath = 4096;  // PATH_MAX: no longer one names anything
   const std::string program = spec.program == Program::shell ? "/bin/sh" : spec.argv.front().substr(0, kMaxPath);
-  return {program, spec.cwd.substr(0, kMaxPath), image.digest};
+  return {program, spec.cwd.substr(0, kMaxPath), image.digest, spec.limits.cpu_seconds};
 }
 
 ExecResult verdict_of(const Course& course, const Attempt& attempt, const SandboxHandle* sandbox) {
@@ -110,7 +123,7 @@ ExecResult verdict_of(const Course& course, const Attempt& attempt, const Sandbo
       result.hint = failed.error().message();
     }
   } else {
-    judge(result, course, sandbox);
+    judge(result, course, attempt, sandbox);
     set_usage(result, course, sandbox);
   }
   if (sandbox != nullptr) result.sandbox_id = sandbox->id();

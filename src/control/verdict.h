@@ -36,6 +36,7 @@ struct Attempt {
   std::string program;
   std::string cwd;
   std::string image_digest;
+  std::uint64_t cpu_seconds = 0;  // that each of its processes may use; 0 = no limit
 };
 Attempt attempt_of(const guest_client::StartSpec& spec, const ImageDefaults& image);
 

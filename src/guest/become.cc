@@ -1,9 +1,11 @@
 #include "guest/become.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -101,6 +103,23 @@ int take_stdin(ReceivedFds& fds, bool is_terminal) {
   return ::dup2(null.get(), 0) < 0 ? errno : 0;
 }
 
+// Never above what the sandbox allows. Past its soft limit of time a process gets a signal that it may handle.
+int lower_limit(int resource, std::uint64_t soft, std::uint64_t hard) {
+  rlimit now{};
+  if (soft == 0) return 0;
+  if (::getrlimit(static_cast<__rlimit_resource>(resource), &now) < 0) return errno;
+  const rlimit wanted{std::min<rlim_t>(soft, now.rlim_max), std::min<rlim_t>(hard, now.rlim_max)};
+  return ::setrlimit(static_cast<__rlimit_resource>(resource), &wanted) < 0 ? errno : 0;
+}
+
+int limit_process(const guest_protocol::ProcessLimits& limits) {
+  int error = lower_limit(RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + 1);
+  if (error == 0) error = lower_limit(RLIMIT_FSIZE, limits.file_bytes, limits.file_bytes);
+  if (error == 0) error = lower_limit(RLIMIT_NOFILE, limits.open_files, limits.open_files);
+  if (error == 0) error = lower_limit(RLIMIT_AS, limits.memory_bytes, limits.memory_bytes);
+  return error;
+}
+
 [[noreturn]] void run_program(ParsedStart& parsed, int socket) {
   switch (parsed.program) {
     case Program::exec: give_up(socket, Step::command_exec, execute(parsed.argv.data(), parsed.envp.data()));
@@ -125,6 +144,7 @@ bool parse_start(char* buffer, std::size_t size, ParsedStart& parsed) {
   if (header.program > Program::ports || header.argc == 0) return false;
   parsed.program = header.program;
   parsed.has_terminal = header.columns != 0;
+  parsed.limits = header.limits;
   char* at = buffer + sizeof header;
   if (header.note_size > header.body_size) return false;
   char* const end = buffer + size - header.note_size;
@@ -156,6 +176,7 @@ void become_command(int socket) {
   for (std::size_t i = 0; i < fds.count; ++i) (void)fds.fds[i].release();  // closed just now
   if (::chdir(parsed.cwd) < 0) give_up(kSocketFd, Step::command_cwd, errno);
   ::umask(022);
+  if (const int error = limit_process(parsed.limits); error != 0) give_up(kSocketFd, Step::command_limits, error);
   run_program(parsed, kSocketFd);
 }
 

@@ -15,6 +15,7 @@ struct ParsedStart {
   std::array<char*, 2049> argv{};  // NULL-terminated
   std::array<char*, 2049> envp{};  // NULL-terminated
   char* cwd = nullptr;
+  guest_protocol::ProcessLimits limits;
 };
 
 // Takes the message in `buffer` apart. False when sizes or counts do not add up.

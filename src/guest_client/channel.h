@@ -30,6 +30,7 @@ struct StartSpec {
   bool keep_stdin = false;        // of a kept process: its stdin stays open, for write_stdin()
   std::uint16_t columns = 0;      // of a kept process: not 0 = it gets a terminal of that size
   std::uint16_t rows = 0;
+  guest_protocol::ProcessLimits limits;
   std::string note;  // of a kept process: what a later daemon finds of it; at most guest_protocol::kMaxNote
 };
 

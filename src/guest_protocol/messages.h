@@ -70,6 +70,14 @@ struct Header {
   std::uint32_t sequence;  // chosen by the daemon; names the command in every later message
 };
 
+// What each process of a command may use (getrlimit(2)), below what every process in the sandbox may. 0 = no less.
+struct ProcessLimits {
+  std::uint64_t cpu_seconds = 0;   // then SIGXCPU; a second later, SIGKILL
+  std::uint64_t memory_bytes = 0;  // of address space
+  std::uint64_t file_bytes = 0;    // that a file may grow to
+  std::uint64_t open_files = 0;
+};
+
 // Body: argc strings, then envc strings, then the working directory; each NUL-terminated. Then the note of a command
 // with Output::kept: what the daemon wants to find again when it is another one; the guest does not look at it.
 struct StartRequest {
@@ -87,6 +95,7 @@ struct StartRequest {
   std::uint16_t columns = 0;
   std::uint16_t rows = 0;
   std::uint32_t note_size = 0;  // of body_size; at most kMaxNote
+  ProcessLimits limits;
 };
 
 // When the channel closes the guest ends what has Output::direct, and waits on its listener for the next one.

@@ -11,7 +11,7 @@
 namespace lmsb::guest_protocol {
 
 constexpr std::uint32_t kSetupMagic = 0x4C4D5342;  // "LMSB"
-constexpr std::uint32_t kVersion = 3;              // of setup and messages; the guest refuses another
+constexpr std::uint32_t kVersion = 4;              // of setup and messages; the guest refuses another
 constexpr int kChannelFd = 3;                      // where the guest finds its channel after exec
 constexpr std::size_t kMaxMounts = 16;
 
@@ -91,15 +91,18 @@ enum class Step : std::uint32_t {
   command_stdio,
   command_ids,
   command_cwd,
+  command_limits,
   command_exec,
 };
 
 inline const char* to_string(Step step) {
-  constexpr std::array kNames = {
-      "receive-setup", "unshare",      "session-keyring", "proc",        "root",     "pivot",          "mounts",
-      "dev",           "masks",        "user-max",        "network",     "hostname", "rlimits",        "landlock",
-      "capabilities",  "no-new-privs", "seccomp",         "standby",     "ready",    "command-cgroup", "command-fork",
-      "command-stdio", "command-ids",  "command-cwd",     "command-exec"};
+  constexpr std::array kNames = {"receive-setup",  "unshare",       "session-keyring", "proc",
+                                 "root",           "pivot",         "mounts",          "dev",
+                                 "masks",          "user-max",      "network",         "hostname",
+                                 "rlimits",        "landlock",      "capabilities",    "no-new-privs",
+                                 "seccomp",        "standby",       "ready",           "command-cgroup",
+                                 "command-fork",   "command-stdio", "command-ids",     "command-cwd",
+                                 "command-limits", "command-exec"};
   const auto index = static_cast<std::size_t>(step);
   return index < kNames.size() ? kNames[index] : "unknown";
 }

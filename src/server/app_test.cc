@@ -272,12 +272,21 @@ TEST(Sandboxes, CreateSaysNotYetToThoseThatWillBe) {
   EXPECT_EQ(f.control.creations, 0);
 }
 
-TEST(Exec, SaysNotYetToLimits) {
+TEST(Exec, TakesLimitsOfEachProcess) {
   Fixture f;
-  const auto response = f.send("POST", "/v1/sandboxes/abc/exec", R"({"cmd":"x","limits":{"cpus":1}})");
-  EXPECT_EQ(response.status, 400);
-  EXPECT_THAT(response.body, HasSubstr(R"("message":"not yet: )"));
-  EXPECT_EQ(f.send("POST", "/v1/sandboxes/abc/exec", R"({"cmd":"x","detach":false,"pty":null})").status, 200);
+  const std::string path = "/v1/sandboxes/abc/exec";
+  const auto done = f.send(
+      "POST", path, R"({"cmd":"x","limits":{"cpu_ms":1001,"memory_bytes":1024,"file_bytes":7,"open_files":64}})");
+  EXPECT_EQ(done.status, 200) << done.body;
+  const control::CommandLimits& limits = f.control.command.limits;
+  EXPECT_EQ(limits.cpu, std::chrono::seconds(2)) << "rounded up";
+  EXPECT_EQ(limits.memory, Bytes(1024));
+  EXPECT_EQ(limits.file, Bytes(7));
+  EXPECT_EQ(limits.open_files, 64U);
+  for (const char* bad : {R"({"cpus":1})", R"({"cpu_ms":0})", R"({"open_files":3})", "[]"})
+    EXPECT_EQ(f.send("POST", path, R"({"cmd":"x","limits":)" + std::string(bad) + "}").status, 400) << bad;
+  EXPECT_EQ(f.send("POST", path, R"({"cmd":"x","session":"s","limits":{"cpu_ms":1}})").status, 400);
+  EXPECT_EQ(f.send("POST", path, R"({"cmd":"x","detach":false,"pty":null})").status, 200);
 }
 
 TEST(Sandboxes, CreateHonoursAnIdempotencyKey) {

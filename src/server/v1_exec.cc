@@ -34,7 +34,9 @@ void read_exec(json::ObjectReader& reader, ExecRequest& out) {
     reader.refuse("pty", "only with detach: GET /v1/sandboxes/{id}/pty is the terminal that one can talk to");
   if (reader.string("session", out.session) && out.detach)
     reader.refuse("session", "its commands are waited for: leave detach out");
-  refuse_for_now(reader, "limits", "the limits of a kept sandbox are for all of its commands together");
+  read_command_limits(reader, out.command.limits);
+  if (out.command.limits.is_something() && !out.session.empty())
+    reader.refuse("limits", "a session's commands run in one shell: set its limits there, by ulimit");
 }
 
 http::Response result_answer(control::ExecResult result) {

@@ -143,6 +143,19 @@ void read_limits(json::ObjectReader& reader, control::LimitChanges& out) {
   reader.object("limits", [&out](json::ObjectReader& fields) { read_limit_fields(fields, out); });
 }
 
+// The kernel counts processor time by the second: a part of one is given whole.
+void read_command_limits(json::ObjectReader& reader, control::CommandLimits& out) {
+  reader.object("limits", [&out](json::ObjectReader& fields) {
+    std::int64_t value = 0;
+    constexpr std::int64_t kMostMs = std::int64_t{10} * 365 * 24 * 3600 * 1000;
+    if (fields.integer("cpu_ms", value, 1, kMostMs)) out.cpu = std::chrono::seconds((value + 999) / 1000);
+    read_bytes(fields, "memory_bytes", out.memory);
+    read_bytes(fields, "file_bytes", out.file);
+    if (fields.integer("open_files", value, 4, 1'048'576)) out.open_files = static_cast<std::uint32_t>(value);
+    fields.refuse_others();
+  });
+}
+
 void read_label_changes(json::ObjectReader& reader, std::map<std::string, std::optional<std::string>>& out) {
   const auto labels = reader.raw("labels");
   if (!labels) return;

@@ -30,6 +30,8 @@ void refuse_for_now(json::ObjectReader& reader, std::string_view name, std::stri
 // `limits`; what is left out stays as it is in `out`. Whether the field was there.
 bool read_limits(json::ObjectReader& reader, control::Limits& out);
 void read_limits(json::ObjectReader& reader, control::LimitChanges& out);
+// `limits` of a command: cpu_ms, memory_bytes, file_bytes, open_files.
+void read_command_limits(json::ObjectReader& reader, control::CommandLimits& out);
 // `labels`: {"name": "value"}; null takes one away (RFC 7396).
 void read_label_changes(json::ObjectReader& reader, std::map<std::string, std::optional<std::string>>& out);
 // `volumes`: [{"volume","target","read_only"}].

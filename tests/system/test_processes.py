@@ -384,6 +384,40 @@ class Followed(ProcessTest):
         self.daemon.post(self.at("/exec"), {"cmd": "pkill yes"})
 
 
+class Limited(ProcessTest):
+    def limited(self, cmd, **limits):
+        return self.daemon.post(self.at("/exec"), {"cmd": cmd, "limits": limits}).json()
+
+    def test_one_that_has_used_its_processor_time_is_ended_and_told_so(self):
+        for cmd in ("while :; do :; done", "bash -c 'while :; do :; done'; exit $?", "trap '' XCPU; while :; do :; done"):
+            ended = self.limited(cmd, cpu_ms=500)
+            self.assertEqual(ended["outcome"], "cpu_timed_out", ended)
+            self.assertIn(ended["exit_code"], (128 + 24, 128 + 9))
+        self.assertEqual(self.limited("kill -XCPU $$")["outcome"], "signaled", "nobody had set a limit")
+
+    def test_a_detached_one_too(self):
+        process = self.start("while :; do :; done", limits={"cpu_ms": 1000})
+        self.assertEqual(self.get(process)["result"]["outcome"], "cpu_timed_out")
+
+    def test_files_memory_and_descriptors_are_bounded_for_each_of_its_processes(self):
+        ended = self.limited("head -c 100000 /dev/zero >/tmp/a; echo $?; stat -c %s /tmp/a", file_bytes=65536)
+        self.assertEqual(ended["stdout"], f"{128 + 25}\n65536\n", ended)
+        self.assertEqual(self.limited("ulimit -n; bash -c 'ulimit -n'", open_files=50)["stdout"], "50\n50\n")
+        self.assertEqual(self.limited("ulimit -v", memory_bytes=256 << 20)["stdout"], f"{256 << 10}\n")
+        self.assertNotEqual(self.limited("head -c 300M /dev/zero | tail -c 300M >/dev/null; exit ${PIPESTATUS[1]}",
+                                         memory_bytes=128 << 20)["exit_code"], 0)
+
+    def test_none_is_more_than_the_sandbox_has(self):
+        had = self.limited("ulimit -Hn; ulimit -Hf; ulimit -Hv")["stdout"]
+        asked = self.limited("ulimit -Hn; ulimit -Hf; ulimit -Hv", open_files=1 << 20, file_bytes=1 << 60)["stdout"]
+        self.assertEqual(had, asked)
+
+    def test_what_makes_no_sense_is_refused(self):
+        for limits in ({"cpu_ms": 0}, {"open_files": 1}, {"memory_bytes": "1g"}, {"stack": 1}, [], 5):
+            self.assertEqual(self.daemon.post(self.at("/exec"), {"cmd": "true", "limits": limits}).status, 400, limits)
+        self.assertEqual(self.daemon.post(self.at("/exec"), {"cmd": "true", "session": "s", "limits": {"cpu_ms": 1}}).status, 400)
+
+
 class Sessions(ProcessTest):
     """One bash for many commands."""
 

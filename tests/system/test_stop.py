@@ -73,7 +73,8 @@ class Grace(StopTest):
         box = self.create()
         terminal = WebSocket(self.daemon.host, self.daemon.port, f"/v1/sandboxes/{box}/pty")
         self.addCleanup(terminal.drop)
-        terminal.type("trap 'echo hung; exit 5' HUP; echo re''ady\n")
+        # In a loop: a trap that is due just before bash waits for a line is only run behind that line.
+        terminal.type("trap 'echo hung; exit 5' HUP; echo re''ady; while :; do sleep 0.1; done\n")
         terminal.read_until("ready")
         begin = time.monotonic()
         self.stop(box)

@@ -44,10 +44,12 @@ def data(value: Data) -> Any:
 
 
 def command(cmd: Cmd, *, shell: str | None = None, env: Mapping[str, str] | None = None, cwd: str | None = None,
-            user: str | None = None, stdin: Data | None = None, timeout: float | None = None) -> dict[str, Any]:
-    """What every command has. `timeout` is in seconds; 0, where it is allowed, is none."""
+            user: str | None = None, stdin: Data | None = None, timeout: float | None = None,
+            limits: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """What every command has. `timeout` is in seconds; 0, where it is allowed, is none. `limits` are of each process."""
     return given(cmd=cmd if isinstance(cmd, str) else list(cmd), shell=shell, env=_dict(env), cwd=cwd, user=user,
-                 stdin=None if stdin is None else data(stdin), timeout_ms=milliseconds(timeout))
+                 stdin=None if stdin is None else data(stdin), timeout_ms=milliseconds(timeout),
+                 limits=None if limits is None else dict(limits))
 
 
 def milliseconds(seconds: float | None) -> int | None:

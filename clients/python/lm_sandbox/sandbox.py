@@ -203,13 +203,14 @@ class Sandbox:
 
     def exec(self, cmd: f.Cmd, *, timeout: float | None = None, env: Mapping[str, str] | None = None,
              cwd: str | None = None, stdin: f.Data | None = None, shell: str | None = None,
-             user: str | None = None) -> Result:
+             user: str | None = None, limits: Mapping[str, int] | None = None) -> Result:
         """Runs a command and returns how it ended, however that is; `.check()` raises unless well. `cmd` is a text for
         the shell or a list of arguments. `timeout` is in seconds (default 120): at its end the command's whole tree is
         killed. Of output beyond 1 MiB a stream the middle is left out, and `truncated.spill_path` has all of it.
+        `limits` are for each of its processes: cpu_ms, memory_bytes, file_bytes, open_files.
 
         Never sent twice after the daemon may have got it: a connection that breaks raises ConnectionFailed."""
-        asked = f.command(cmd, timeout=timeout, env=env, cwd=cwd, stdin=stdin, shell=shell, user=user)
+        asked = f.command(cmd, timeout=timeout, env=env, cwd=cwd, stdin=stdin, shell=shell, user=user, limits=limits)
         limit = COMMAND_TIMEOUT if timeout is None else timeout
         return Result.of(self._client.call("POST", f"{self._path}/exec", asked, timeout=limit))
 

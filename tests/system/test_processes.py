@@ -409,7 +409,7 @@ class Limited(ProcessTest):
 
     def test_none_is_more_than_the_sandbox_has(self):
         had = self.limited("ulimit -Hn; ulimit -Hf; ulimit -Hv")["stdout"]
-        asked = self.limited("ulimit -Hn; ulimit -Hf; ulimit -Hv", open_files=1 << 20, file_bytes=1 << 60)["stdout"]
+        asked = self.limited("ulimit -Hn; ulimit -Hf; ulimit -Hv", open_files=1 << 20, file_bytes=1 << 50)["stdout"]
         self.assertEqual(had, asked)
 
     def test_what_makes_no_sense_is_refused(self):

@@ -398,7 +398,7 @@ Info Engine::info() {
   info.version = LMSB_VERSION;
   info.default_image = images_.default_image();
   info.isolation = isolation_layers(landlock_abi_);
-  if (landlock_abi_ == 0) info.weaker.emplace_back("the kernel has no Landlock");
+  if (ready_ && landlock_abi_ == 0) info.weaker.emplace_back("the kernel has no Landlock");
   if (!fleet_.keeps_disks().value_or(true))
     info.weaker.emplace_back("the disks of kept sandboxes lie in memory and end with them (docs/user/lifecycle.md)");
   info.sandboxes = registry_.size();

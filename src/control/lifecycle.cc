@@ -35,10 +35,29 @@ Status change_labels(std::map<std::string, std::string>& labels,
   return {};
 }
 
+// That a task is at work on what is due of a sandbox. It may go after all else.
+class Ending {
+ public:
+  Ending(std::shared_ptr<std::set<std::string>> all, std::string id) : all_(std::move(all)), id_(std::move(id)) {
+    all_->insert(id_);
+  }
+  Ending(const Ending&) = delete;
+  Ending& operator=(const Ending&) = delete;
+  ~Ending() { all_->erase(id_); }
+
+ private:
+  const std::shared_ptr<std::set<std::string>> all_;
+  const std::string id_;
+};
+
 }  // namespace
 
 Lifecycle::Lifecycle(boost::asio::io_context& loop, Parts parts, Logger& log)
-    : loop_(loop), parts_(std::move(parts)), log_(log), earlier_(loop) {}
+    : loop_(loop),
+      parts_(std::move(parts)),
+      log_(log),
+      moves_(loop, "stops and starts of this sandbox"),
+      earlier_(loop) {}
 
 LifeLimits Lifecycle::default_limits(const std::string& name, bool can_start_again) {
   LifeLimits limits;
@@ -258,14 +277,28 @@ void Lifecycle::end_what_is_due() {
   for (std::string& id : due) io::spawn(loop_, end_if_due(this, std::move(id)));
 }
 
-// What is due may be another thing, or nothing, once nobody else is changing the state of the sandbox.
+// A removal waits for nobody: what changes the sandbox ends with it. A stop that is on its way is the one that is due.
+bool Lifecycle::end_without_waiting(KeptSandbox& sandbox) {
+  const auto due = sandbox.life->due();
+  if (due && due->what == AtLimit::remove) {
+    const std::string id = sandbox.info.id;
+    parts_.remove(id, due->by_timeout ? "timeout" : "idle");
+    return true;
+  }
+  if (!due || due->what != AtLimit::stop || !sandbox.is_stopping) return false;
+  sandbox.handle->hurry(io::Deadline::in(kStopGrace));
+  return true;
+}
+
+// What is due may be another thing, or nothing, once nobody else is changing the state of the sandbox. Of one sandbox
+// one task waits for that.
 io::Always<void> Lifecycle::end_if_due(Lifecycle* self, std::string id) {
   const Principal daemon{"daemon", true};
   const auto found = self->parts_.registry.find(daemon, id);
   if (!found.ok()) co_return;  // it is gone
-  // A removal waits for nobody: what changes the sandbox ends with it.
-  if (const auto due = (*found)->life->due(); due && due->what == AtLimit::remove)
-    co_return self->parts_.remove(id, due->by_timeout ? "timeout" : "idle");
+  const bool was_all = self->end_without_waiting(**found);
+  if (was_all || self->ending_->contains(id)) co_return;
+  const Ending ending(self->ending_, id);
   auto settled = co_await self->settled(daemon, id);
   if (!settled.ok()) co_return;
   KeptSandbox& sandbox = **settled;

@@ -7,12 +7,14 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include <boost/asio/io_context.hpp>
 
 #include "base/log.h"
 #include "control/event_log.h"
+#include "control/on_their_way.h"
 #include "control/registry.h"
 #include "io/event.h"
 #include "io/task.h"
@@ -52,11 +54,11 @@ class Lifecycle {
   io::Task<SandboxInfo> pause(Principal who, std::string id_or_name);
   // The same without pause_failed. A running one is left alone.
   io::Task<SandboxInfo> resume(Principal who, std::string id_or_name);
-  // Both go on when who waits for them goes away. A stopped, or a running one is left alone. Errors of stop(), beside
-  // those of find(): disk_not_kept, sandbox_not_running. Of start(): those of Parts::launch and take_room,
-  // mounts_not_kept, sandbox_not_running (a paused one). `room`: for who has it already. What runs in one that is
-  // stopped has `grace` to end by itself, or what is left of an earlier stop's if that is less; in a paused one it has
-  // none.
+  // Both go on when who waits for them goes away, up to 16 of one caller for a sandbox (sandbox_busy). A stopped, or a
+  // running one is left alone. Errors of stop(), beside those of find(): disk_not_kept, sandbox_not_running. Of
+  // start(): those of Parts::launch and take_room, mounts_not_kept, sandbox_not_running (a paused one). `room`: for who
+  // has it already. What runs in one that is stopped has `grace` to end by itself, or what is left of an earlier stop's
+  // if that is less; in a paused one it has none.
   io::Task<SandboxInfo> stop(Principal who, std::string id_or_name, std::chrono::milliseconds grace);
   io::Task<SandboxInfo> start(Principal who, std::string id_or_name, Capacity::Share room = {});
   // Errors: invalid_life, too_many_labels, limit_fixed, limit_out_of_bounds, limit_in_use, sandbox_not_running (limits
@@ -119,6 +121,7 @@ class Lifecycle {
   void end_what_is_due();
   static io::Always<void> watch(Lifecycle* self);
   static io::Always<void> end_if_due(Lifecycle* self, std::string id);
+  bool end_without_waiting(KeptSandbox& sandbox);  // whether that was all
   void put_off(const std::string& id, const Error& why);
   void note_failed(const std::string& id);
 
@@ -127,6 +130,8 @@ class Lifecycle {
   Logger& log_;
   bool may_watch_ = false;
   bool is_watching_ = false;
+  OnTheirWay moves_;  // stops and starts, by sandbox and who asked
+  std::shared_ptr<std::set<std::string>> ending_ = std::make_shared<std::set<std::string>>();  // those due, in turn
   std::map<std::string, std::size_t> limiting_;  // by who asked: updates of limits that have not ended
   Clock::time_point next_look_ = Clock::time_point::max();
   io::Event earlier_;                                                      // next_look_ has been moved forward

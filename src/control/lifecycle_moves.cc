@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "control/lifecycle.h"
-#include "control/outlive.h"
 #include "control/processes.h"
 
 namespace lmsb::control {
@@ -112,12 +111,13 @@ io::Task<std::unique_ptr<Lifecycle::Hold>> Lifecycle::hold(Principal who, std::s
   co_return std::make_unique<Hold>(*this, *sandbox);
 }
 
-// Carried out whether the client waits for it or not.
+// Carried out whether the client waits for it or not. That bounds them, as there are only so many sandboxes.
 io::Task<SandboxInfo> Lifecycle::changed_by(MoveTo move, Principal who, std::string id_or_name) {
   LMSB_CO_TRY(const KeptSandbox* sandbox, parts_.registry.find(who, id_or_name));
   const std::string id = sandbox->info.id;
   auto task = move(id, who.name);
-  LMSB_CO_CHECK(co_await outlive(loop_, std::move(task)));
+  std::string by = id + "\n" + who.name;
+  LMSB_CO_CHECK(co_await moves_.carry_out(std::move(by), std::move(task)));
   LMSB_CO_TRY(sandbox, parts_.registry.find(who, id));
   co_return sandbox->describe();
 }

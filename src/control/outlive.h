@@ -1,5 +1,6 @@
 #pragma once
 // outlive: a task that is carried out whether or not who waits for it stays.
+#include <exception>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -21,12 +22,16 @@ struct Outlived {
 
 template <class T>
 io::Always<void> carry_out(io::Task<T> task, std::shared_ptr<Outlived<T>> outlived) {
-  outlived->result = co_await std::move(task);
+  try {
+    outlived->result = co_await std::move(task);
+  } catch (const std::exception& bug) {  // of who waits, not of the daemon
+    outlived->result = Error(ErrorCode::internal, bug.what());
+  }
   outlived->ended.notify_all();
 }
 
 // Starts `task` on `loop` as a task of its own and waits for its end. Error cancelled: who waits goes away, and it goes
-// on. What it refers to outlives the loop's tasks.
+// on; internal: it threw. What it refers to outlives the loop's tasks.
 template <class T>
 io::Task<T> outlive(boost::asio::io_context& loop, io::Task<T> task) {
   const auto outlived = std::make_shared<Outlived<T>>(loop);

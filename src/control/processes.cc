@@ -151,7 +151,12 @@ Error no_terminal() {
       .with_hint("start it with \"pty\"");
 }
 
-// The output of a process that its guest keeps.
+// Whether who reads such a verdict takes what came before it for all that there was.
+bool is_of_all(const ExecResult& result) {
+  return result.outcome != Outcome::lost && result.outcome != Outcome::cancelled;
+}
+
+// The output of a process that its guest keeps. Where a stream is cut after the verdict is known, it ends in an error.
 class KeptStream final : public CommandStream {
  public:
   KeptStream(std::shared_ptr<ProcessRecord> record, FollowFrom from)
@@ -162,18 +167,24 @@ class KeptStream final : public CommandStream {
     while (!is_over_) {
       const std::uint64_t seen = record->process.news();
       bool all_ended = true;
+      std::optional<Error> cut;  // what keeps the rest of a stream from coming
       for (std::size_t i = 0; i < from_.offsets.size(); ++i) {
         turn_ = (turn_ + 1) % from_.offsets.size();
         if (!from_.offsets[turn_] || has_ended_[turn_]) continue;
         const auto stream = static_cast<Stream>(turn_);
         auto piece = co_await record->process.read(stream, *from_.offsets[turn_], now());
-        if (!piece.ok() && record->process.is_out_of_reach()) continue;  // its verdict is all that comes
-        if (!piece.ok()) co_return std::move(piece).error();
+        if (!piece.ok() && !record->process.is_out_of_reach()) co_return std::move(piece).error();
+        if (!piece.ok()) {
+          cut = std::move(piece).error();  // its verdict is all that comes
+          continue;
+        }
         if (!piece->data.empty()) co_return output(stream, *std::move(piece));
         has_ended_[turn_] = piece->ended;
         all_ended = all_ended && piece->ended;
       }
-      if (all_ended && record->info.result) co_return last(*record);
+      const bool is_known = all_ended && record->info.result;
+      if (cut && (is_known ? is_of_all(*record->info.result) : !from_.wait)) co_return *std::move(cut);
+      if (is_known) co_return last(*record);
       if (!from_.wait) break;
       // The end of the process itself is told by its record.
       if (all_ended) LMSB_CO_CHECK(co_await record->changed.wait(deadline));
@@ -486,7 +497,8 @@ Result<std::shared_ptr<CommandStream>> Processes::follow(const Principal& who, c
 
 io::Task<void> Processes::write_stdin(Principal who, std::string sandbox, std::string process, std::string data,
                                       bool close) {
-  LMSB_CO_TRY(const auto visit, parts_.registry.visit(who, sandbox));
+  LMSB_CO_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
+  LMSB_CO_TRY(const auto visit, kept->visit_to_talk());
   LMSB_CO_TRY(const auto record, find(who, sandbox, process));
   if (close) record->info.has_stdin = false;
   co_return co_await record->process.write_stdin(std::move(data), close, io::Deadline::in(kInputLimit));

@@ -99,6 +99,11 @@ Result<Visit> KeptSandbox::visit() const {
   return Visit{handle, processes, defaults, Life::Use(life)};
 }
 
+Result<Visit> KeptSandbox::visit_to_talk() const {
+  if (is_stopping && handle) return Visit{handle, processes, defaults, Life::Use(life)};
+  return visit();
+}
+
 Result<Visit> Registry::visit(const Principal& who, const std::string& id_or_name) {
   LMSB_TRY(const KeptSandbox* sandbox, find(who, id_or_name));
   return sandbox->visit();

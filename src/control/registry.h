@@ -56,6 +56,8 @@ struct KeptSandbox {
   SandboxState state() const;
   SandboxInfo describe() const;
   Result<Visit> visit() const;  // Errors: sandbox_paused, sandbox_stopping, sandbox_stopped, disk_lost
+  // The same for who talks to what runs already: also while it is being stopped.
+  Result<Visit> visit_to_talk() const;
   // Goes to another state; only to one that may follow (sandbox_state.h).
   void move_to(SandboxState state);
 };

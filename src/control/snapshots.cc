@@ -63,7 +63,7 @@ Status check_copy(const KeptSandbox& sandbox) {
 }  // namespace
 
 Snapshots::Snapshots(boost::asio::io_context& loop, Parts parts, Logger& log)
-    : parts_(std::move(parts)), log_(log), on_their_way_(loop) {}
+    : parts_(std::move(parts)), log_(log), on_their_way_(loop, "changes of disks") {}
 
 io::Task<void> Snapshots::take_over(std::vector<store::SnapshotRow> rows) {
   LMSB_CO_TRY(auto there, co_await parts_.fleet.list_disks(std::string(sandbox::kSnapshotPrefix)));
@@ -162,7 +162,9 @@ Status Snapshots::check_count(const std::string& owner) const {
   const auto too_many = [](const std::string& what) {
     return Error(ErrorCode::resource_exhausted, what).with_slug("too_many_snapshots").with_hint("delete some of them");
   };
-  if (kept_.size() >= kMaxSnapshots) return too_many("there are 10000 snapshots already");
+  std::size_t total = kept_.size();
+  for (const auto& [name, number] : being_taken_) total += number;
+  if (total >= kMaxSnapshots) return too_many("there are 10000 snapshots already");
   const auto is_his = [&owner](const auto& entry) { return entry.second.owner == owner; };
   const auto taking = being_taken_.find(owner);
   const std::size_t count = static_cast<std::size_t>(std::count_if(kept_.begin(), kept_.end(), is_his)) +

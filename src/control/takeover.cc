@@ -98,12 +98,18 @@ Status give(Heirs& heirs, const Left& left, const std::shared_ptr<SandboxHandle>
 }
 
 // Its limits are what its row says, also where a change of them was cut short, and no more than the policy allows by
-// now. Nothing is killed for it: where it uses more memory than that, they stay as they are.
+// now. Nothing is killed for it: where it uses more memory than that, its limit of memory stays what the row says.
 io::Task<void> set_limits(Heirs heirs, const Left* left, std::uint64_t serial) {
   LMSB_CO_TRY(KeptSandbox * sandbox, left->hold->sandbox());
   const sandbox::Limits before = sandbox->info.limits;
-  const sandbox::Limits limits = within(heirs.caps, before);
-  LMSB_CO_CHECK(co_await heirs.fleet.change_limits(serial, limits));
+  sandbox::Limits limits = within(heirs.caps, before);
+  Status changed = co_await heirs.fleet.change_limits(serial, limits);
+  if (!changed.ok() && changed.error().slug() == "limit_in_use" && limits.memory < before.memory) {
+    heirs.log.log(LogLevel::warning, "sandbox.memory_kept", {{"id", left->id}, {"error", changed.error().message()}});
+    limits.memory = before.memory;
+    changed = co_await heirs.fleet.change_limits(serial, limits);
+  }
+  LMSB_CO_CHECK(std::move(changed));
   LMSB_CO_TRY(sandbox, left->hold->sandbox());
   if (limits == before) co_return Status();
   (void)heirs.admission.resize(sandbox->handle->room, limits, sandbox::Lifetime::kept);  // less than it has
@@ -111,8 +117,15 @@ io::Task<void> set_limits(Heirs heirs, const Left* left, std::uint64_t serial) {
   co_return Status();
 }
 
-// Whoever removes it meanwhile waits for `left.hold`, and then finds nothing that runs.
-io::Task<void> take_up(Heirs heirs, const Left* left) {
+// Nobody's start waits for it: the launcher may take seconds over each. Whoever wants to change the sandbox does.
+io::Always<void> settle_limits(Heirs heirs, std::shared_ptr<const Left> left, std::uint64_t serial) {
+  const Status limited = co_await set_limits(heirs, left.get(), serial);
+  if (!limited.ok() && !heirs.fleet.is_draining())
+    heirs.log.log(LogLevel::warning, "sandbox.limits_kept", {{"id", left->id}, {"error", limited.error().message()}});
+}
+
+// Whoever removes it meanwhile waits for `left->hold`, and then finds nothing that runs.
+io::Task<void> take_up(Heirs heirs, std::shared_ptr<const Left> left) {
   LMSB_CO_TRY(const KeptSandbox* before, left->hold->sandbox());
   std::string image = before->info.image;
   LMSB_CO_TRY(auto handle, co_await heirs.fleet.take_up(left->id, std::move(image)));
@@ -126,9 +139,8 @@ io::Task<void> take_up(Heirs heirs, const Left* left) {
   }
   const std::uint64_t serial = shared->serial();
   shared.reset();
-  const Status limited = co_await set_limits(heirs, left, serial);
-  if (!limited.ok() && !heirs.fleet.is_draining())
-    heirs.log.log(LogLevel::warning, "sandbox.limits_kept", {{"id", left->id}, {"error", limited.error().message()}});
+  boost::asio::io_context* const loop = co_await io::this_loop();
+  io::spawn(*loop, settle_limits(heirs, std::move(left), serial));
   co_return Status();
 }
 
@@ -142,18 +154,18 @@ io::Task<void> end_left(Heirs heirs, const Left* left) {
 
 io::Always<void> work(Heirs heirs, std::shared_ptr<TakeUps> take_ups) {
   while (!take_ups->waiting.empty()) {
-    const Left left = std::move(take_ups->waiting.front());
+    const auto left = std::make_shared<const Left>(std::move(take_ups->waiting.front()));
     take_ups->waiting.pop_front();
     Status done;
-    if (left.hold) {
-      done = co_await take_up(heirs, &left);
+    if (left->hold) {
+      done = co_await take_up(heirs, left);
     } else {
-      done = co_await end_left(heirs, &left);
+      done = co_await end_left(heirs, left.get());
     }
     if (done.ok() || heirs.fleet.is_draining()) continue;
-    heirs.log.log(LogLevel::warning, "sandbox.not_taken_up", {{"id", left.id}, {"error", done.error().message()}});
-    if (!left.hold) continue;
-    const auto sandbox = left.hold->sandbox();
+    heirs.log.log(LogLevel::warning, "sandbox.not_taken_up", {{"id", left->id}, {"error", done.error().message()}});
+    if (!left->hold) continue;
+    const auto sandbox = left->hold->sandbox();
     if (sandbox.ok()) heirs.lifecycle.note_stopped(**sandbox);
   }
   --take_ups->workers;

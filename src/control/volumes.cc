@@ -53,7 +53,7 @@ bool has_labels(const VolumeInfo& info, const std::map<std::string, std::string>
 }  // namespace
 
 Volumes::Volumes(boost::asio::io_context& loop, Parts parts, Logger& log)
-    : parts_(std::move(parts)), log_(log), on_their_way_(loop) {}
+    : parts_(std::move(parts)), log_(log), on_their_way_(loop, "changes of disks") {}
 
 io::Task<void> Volumes::take_over(std::vector<store::VolumeRow> rows) {
   LMSB_CO_TRY(auto there, co_await parts_.fleet.list_disks(std::string(sandbox::kVolumePrefix)));

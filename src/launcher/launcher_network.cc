@@ -18,6 +18,7 @@ void Launcher::open_network(std::uint32_t request, const std::string& id) {
   if (!sandbox.is_kept || sandbox.reaped) return refuse(request, LauncherStep::not_found, ENOENT);
   const std::string path = "/proc/" + std::to_string(sandbox.guest.pid) + "/net/dev";
   const UniqueFd counters(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!counters && errno != ENOENT && errno != ESRCH) return refuse(request, LauncherStep::not_found, errno);
   if (!counters || sys::pidfd_send_signal(sandbox.guest.pidfd.get(), 0) < 0)
     return refuse(request, LauncherStep::not_found, ENOENT);
   const int fd = counters.get();

@@ -1,6 +1,9 @@
 #include "server/once.h"
 
 #include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -20,21 +23,23 @@ class OnceTest : public testing::Test {
 
   io::Task<http::Response> make() {
     while (!may_go_on_) LMSB_CO_CHECK(co_await changed_.wait());
+    if (throws_) throw std::runtime_error("a bug");
     if (fails_) co_return Error(ErrorCode::unavailable, "away");
     ++made_;
     co_return http::Response::json(201, std::to_string(made_));
   }
 
-  static io::Always<void> ask(const Handler* handler, Answer* answer) {
+  static io::Always<void> ask(const Handler* handler, Answer* answer, std::string key) {
     Call call;
+    call.who.name = "me";
     call.request = local_request("POST", "/v1/sandboxes", "{}");
-    call.request.headers.set("Idempotency-Key", "key");
+    call.request.headers.set("Idempotency-Key", key);
     *answer = co_await (*handler)(std::move(call));
   }
 
   // Asks, as a client that goes away when `canceller` is used.
-  void send(Answer& answer, io::Canceller canceller = {}) {
-    io::spawn(loop_, ask(&handler_, &answer), std::move(canceller));
+  void send(Answer& answer, io::Canceller canceller = {}, std::string key = "key") {
+    io::spawn(loop_, ask(&handler_, &answer, std::move(key)), std::move(canceller));
     loop_.restart();
     loop_.poll();
   }
@@ -50,6 +55,7 @@ class OnceTest : public testing::Test {
   IdempotentAnswers answers_;
   bool may_go_on_ = false;
   bool fails_ = false;
+  bool throws_ = false;
   int made_ = 0;
   Handler handler_;
 };
@@ -87,6 +93,38 @@ TEST_F(OnceTest, WhatFailedWithoutAClientIsDoneAgain) {
   send(second);
   ASSERT_TRUE(second.has_value() && second->ok());
   EXPECT_EQ(made_, 1);
+}
+
+TEST_F(OnceTest, OnlySomeGoOnWithoutTheirClients) {
+  std::vector<Answer> left(16);
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    io::Canceller leaves;
+    send(left[i], leaves, std::to_string(i));
+    leaves.cancel();
+    loop_.poll();
+  }
+  Answer refused;
+  send(refused);
+  ASSERT_TRUE(refused.has_value());
+  EXPECT_EQ(refused->error().slug(), "sandbox_busy");
+  go_on();
+  EXPECT_EQ(made_, 16);
+  Answer next;
+  send(next);
+  ASSERT_TRUE(next.has_value() && next->ok());
+}
+
+TEST_F(OnceTest, ABugIsAnErrorOfItsRequestAlone) {
+  may_go_on_ = true;
+  throws_ = true;
+  Answer failed;
+  send(failed);
+  ASSERT_TRUE(failed.has_value());
+  EXPECT_EQ(failed->error().code(), ErrorCode::internal);
+  throws_ = false;
+  Answer second;
+  send(second);
+  ASSERT_TRUE(second.has_value() && second->ok());
 }
 
 TEST(Once, WhatNeverEndsMayBeDroppedAfterTheTable) {

@@ -1,5 +1,7 @@
 // POST /v1/sandboxes/{id}/exec: a command in a kept sandbox: its result when it has ended, what it does as it does it
 // (Accept), or the process that goes on by itself (detach).
+#include <utility>
+
 #include "control/process_service.h"
 #include "server/event_stream.h"
 #include "server/exec_result.h"
@@ -81,9 +83,9 @@ io::Task<http::Response> follow_octets(Control& control, Call call, ExecRequest 
 
 io::Task<http::Response> exec(Control& control, Call call) {
   ExecRequest request;
-  auto refusal = read_body(call.request.body, [&](json::ObjectReader& reader) { read_exec(reader, request); });
+  const auto read = [&request](json::ObjectReader& reader) { read_exec(reader, request); };
+  auto refusal = read_body(std::exchange(call.request.body, {}), read);
   if (refusal) co_return *std::move(refusal);
-  call.request.body.clear();
   if (request.detach) co_return co_await detach(control, std::move(call), std::move(request));
   if (request.session.empty() && wants_octets(call.request.headers))
     co_return co_await follow_octets(control, std::move(call), std::move(request));

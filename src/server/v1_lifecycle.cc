@@ -29,7 +29,7 @@ io::Task<http::Response> stop(Control& control, Call call) {
   auto grace_ms = static_cast<std::int64_t>(control::kStopGrace.count());
   std::optional<http::Response> refusal;
   if (!call.request.body.empty())
-    refusal = read_body(call.request.body, [&grace_ms](json::ObjectReader& reader) {
+    refusal = read_body(std::exchange(call.request.body, {}), [&grace_ms](json::ObjectReader& reader) {
       reader.integer("grace_ms", grace_ms, 0, control::kMaxStopGrace.count());
     });
   if (refusal) co_return *std::move(refusal);

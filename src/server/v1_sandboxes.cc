@@ -1,6 +1,7 @@
 // /v1/sandboxes: create, list, get, delete.
 #include <array>
 #include <charconv>
+#include <utility>
 
 #include "server/once.h"
 #include "server/query_fields.h"
@@ -34,7 +35,8 @@ void read_create(json::ObjectReader& reader, control::CreateSandbox& out) {
 
 io::Task<http::Response> create(Control& control, Call call) {
   control::CreateSandbox request;
-  auto refusal = read_body(call.request.body, [&request](json::ObjectReader& r) { read_create(r, request); });
+  const auto read = [&request](json::ObjectReader& reader) { read_create(reader, request); };
+  auto refusal = read_body(std::exchange(call.request.body, {}), read);
   if (refusal) co_return *std::move(refusal);
   LMSB_CO_TRY(const auto info, co_await control.create(std::move(call.who), std::move(request)));
   http::Response response = http::Response::json(201, sandbox_text(info));

@@ -1,5 +1,7 @@
 // POST /v1/sandboxes/{id}/snapshot, .../fork, .../rollback; GET /v1/snapshots, GET and DELETE /v1/snapshots/{id};
 // GET /v1/snapshots/{id}/export, POST /v1/snapshots/import.
+#include <utility>
+
 #include "control/snapshot_service.h"
 #include "server/file_headers.h"
 #include "server/once.h"
@@ -39,7 +41,8 @@ std::string snapshot_text(const SnapshotInfo& info) {
 io::Task<http::Response> take(Control& control, Call call) {
   std::string name;
   if (!call.request.body.empty()) {
-    auto refusal = read_body(call.request.body, [&name](json::ObjectReader& reader) { reader.string("name", name); });
+    const auto read = [&name](json::ObjectReader& reader) { reader.string("name", name); };
+    auto refusal = read_body(std::exchange(call.request.body, {}), read);
     if (refusal) co_return *std::move(refusal);
   }
   std::string id = call.request.params["id"];
@@ -52,7 +55,7 @@ io::Task<http::Response> take(Control& control, Call call) {
 io::Task<http::Response> fork(Control& control, Call call) {
   std::int64_t count = 1;
   if (!call.request.body.empty()) {
-    auto refusal = read_body(call.request.body, [&count](json::ObjectReader& reader) {
+    auto refusal = read_body(std::exchange(call.request.body, {}), [&count](json::ObjectReader& reader) {
       reader.integer("count", count, 1, control::SnapshotService::kMaxForks);
     });
     if (refusal) co_return *std::move(refusal);

@@ -1,4 +1,6 @@
 // POST and GET /v1/volumes; GET, PATCH and DELETE /v1/volumes/{id}.
+#include <utility>
+
 #include "control/volume_service.h"
 #include "server/answers.h"
 #include "server/once.h"
@@ -43,7 +45,7 @@ void read_size(json::ObjectReader& reader, std::optional<Bytes>& out) {
 
 io::Task<http::Response> create(Control& control, Call call) {
   control::CreateVolume request;
-  auto refusal = read_body(call.request.body, [&request](json::ObjectReader& reader) {
+  auto refusal = read_body(std::exchange(call.request.body, {}), [&request](json::ObjectReader& reader) {
     reader.string("name", request.name);
     read_size(reader, request.size);
     reader.string_map("labels", request.labels);

@@ -109,11 +109,14 @@ class Grace(StopTest):
     def test_nothing_starts_meanwhile_and_a_second_stop_cuts_it_short(self):
         box = self.create(name="box")
         process = self.ready(box, STUBBORN)
+        listener = self.ready(box, "trap '' TERM HUP; echo ready; read -r word; echo $word; sleep 1022", keep_stdin=True)
         events = Events(self.daemon)
         self.addCleanup(events.close)
         stopping = self.stopping(box, 500_000)
         self.refused(self.do(box, "exec", {"cmd": "true"}), 409, "sandbox_stopping")
         self.refused(self.do(box, "exec", {"cmd": "true", "detach": True}), 409, "sandbox_stopping")
+        self.assertEqual(self.do(box, f"processes/{listener['id']}/stdin", {"data": "word\n"}).status, 204)
+        self.assertEqual(self.piece(box, listener, offset=6)["text"], "word\n")
         self.assertEqual(self.state(box), "running")
         self.assertEqual(self.piece(box, process)["text"], "ready\n")
         self.stop(box, 0)
@@ -139,6 +142,13 @@ class Grace(StopTest):
         lmsb.wait_until(lambda: self.state(box) == "stopped", "the end of its life")
         self.move(box, "start", "running")
         self.assertEqual(self.output(box, "cat /workspace/bye"), "bye\n")
+
+    def test_a_limit_of_its_life_cuts_a_longer_one_short(self):
+        box = self.create(timeout_ms=3000, on_timeout="stop")
+        self.ready(box, STUBBORN)
+        begin = time.monotonic()
+        self.stop(box, 500_000)
+        self.assertLess(time.monotonic() - begin, 40)
 
     def test_a_daemon_that_dies_meanwhile_leaves_it_running(self):
         for how in (kill_daemon, lambda daemon: daemon.stop(signal.SIGTERM)):

@@ -178,6 +178,16 @@ class DetachedOutput(StreamTest):
         last = self.ask("GET", f"/processes/{process}/output?stream=stdout&offset={80 * MIB}")[1]
         self.assertEqual(last.read(), b"end\n")
 
+    def test_breaks_off_when_the_process_is_deleted_although_its_end_is_known(self):
+        for kind in ("application/octet-stream", "application/x-ndjson", "text/event-stream"):
+            process = self.start(f"head -c {60 * MIB} /dev/zero; exit 4")
+            self.wait(process)
+            answer = self.ask("GET", f"/processes/{process}/output?follow=true", headers={"Accept": kind})[1]
+            self.assertTrue(answer.read(1000))
+            self.assertLess(self.daemon.request("DELETE", self.at(f"/processes/{process}")).status, 300)
+            with self.assertRaises(http.client.IncompleteRead):
+                self.read_all(answer)
+
     def test_is_followed_octet_by_octet(self):
         process = self.start("head -c 30000000 /dev/urandom > /tmp/random; cat /tmp/random; md5sum < /tmp/random >&2")
         octets = self.ask("GET", f"/processes/{process}/output?follow=true")[1].read()

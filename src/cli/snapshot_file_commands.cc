@@ -29,8 +29,19 @@ Status receive(Api& api, const Call& call, int out) {
   return answer.status < 400 ? Status() : error_of(answer);
 }
 
+// To a device, a pipe: what is no file is written to, not replaced.
+Status export_into(Api& api, const Call& call, const std::string& to) {
+  const UniqueFd out(::open(to.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC));
+  if (!out) return Error::from_errno(errno, "open " + to);
+  return receive(api, call, out.get());
+}
+
 // The file appears whole or not at all.
 Status export_to_file(Api& api, const Call& call, const std::string& to) {
+  struct stat status {};
+  const bool is_there = ::stat(to.c_str(), &status) == 0;
+  if (is_there && S_ISDIR(status.st_mode)) return Error(ErrorCode::invalid_argument, to + " is a directory");
+  if (is_there && !S_ISREG(status.st_mode)) return export_into(api, call, to);
   const std::filesystem::path path(to);
   const std::string directory = path.has_parent_path() ? path.parent_path().string() : ".";
   const UniqueFd dir(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));

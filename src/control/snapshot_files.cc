@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "control/policy.h"
 #include "control/snapshots.h"
+#include "control/transfer_pace.h"
 #include "control/zstd_stream.h"
 #include "sandbox/disk_id.h"
 
@@ -30,6 +31,8 @@ std::string place_of(const ArchiveReport& report) {
 
 Error not_exportable(const ArchiveReport& report) {
   const char* why = report.error == E2BIG          ? "it has too many links or attributes"
+                    : report.error == EFBIG        ? "the directory has too many names"
+                    : report.error == ENOMEM       ? "there are too many names for the memory that an export has"
                     : report.error == ENAMETOOLONG ? "its path is longer than 4080 octets"
                     : report.error == ENOTSUP      ? "it is a device"
                                                    : nullptr;
@@ -64,12 +67,13 @@ struct Beginning {
   std::string rest;
 };
 
-io::Task<Beginning> read_beginning(http::BodyReader& body) {
+io::Task<Beginning> read_beginning(http::BodyReader& body, TransferPace& pace) {
   std::string octets;
   std::size_t whole = 0;  // once it is known
   while (whole == 0 || octets.size() < whole) {
     LMSB_CO_TRY(const std::string piece, co_await body.read());
     if (piece.empty() && whole > 0) co_return snapshot_damaged("it is cut off");
+    LMSB_CO_CHECK(pace.moved(piece.size(), TransferPace::Clock::now()));
     octets += piece;
     if (whole > 0 || (octets.size() < kManifestHead && !piece.empty())) continue;
     LMSB_CO_TRY(const std::size_t size, manifest_size(octets));
@@ -83,7 +87,7 @@ io::Task<Beginning> read_beginning(http::BodyReader& body) {
 }
 
 // All that follows. Ends early when the archiver takes no more: its report says why.
-io::Task<void> feed(Archiver& archiver, std::string first, http::BodyReader& body) {
+io::Task<void> feed(Archiver& archiver, std::string first, http::BodyReader& body, TransferPace& pace) {
   std::string piece = std::move(first);
   if (piece.empty()) {
     LMSB_CO_TRY(piece, co_await body.read());
@@ -92,6 +96,7 @@ io::Task<void> feed(Archiver& archiver, std::string first, http::BodyReader& bod
     LMSB_CO_TRY(const bool is_taken, co_await archiver.write(std::move(piece)));
     if (!is_taken) break;
     LMSB_CO_TRY(piece, co_await body.read());
+    LMSB_CO_CHECK(pace.moved(piece.size(), TransferPace::Clock::now()));
   }
   archiver.finish_input();
   co_return Status();
@@ -110,6 +115,7 @@ class DiskStream final : public FileStream {
   io::Task<std::string> read() override {
     if (!first_.empty()) co_return std::exchange(first_, {});
     LMSB_CO_TRY(std::string piece, co_await archiver_->read());
+    LMSB_CO_CHECK(pace_.moved(piece.size(), TransferPace::Clock::now()));
     if (!piece.empty()) co_return std::move(piece);
     LMSB_CO_TRY(const ArchiveReport report, co_await archiver_->report());
     if (report.error != 0) co_return not_exportable(report);
@@ -123,6 +129,7 @@ class DiskStream final : public FileStream {
 
  private:
   std::unique_ptr<Archiver> archiver_;
+  TransferPace pace_;
   std::string first_;
 };
 
@@ -171,7 +178,7 @@ io::Task<std::unique_ptr<FileStream>> Snapshots::export_file(Principal who, std:
                             origin.image, origin.defaults.digest, origin.defaults.workdir, origin.defaults.env,
                             origin.limits};
   std::string head = format_manifest(manifest);
-  if (head.size() > kManifestHead + kMaxManifest)
+  if (!can_be_read(manifest))
     co_return Error(ErrorCode::failed_precondition, "the variables of the snapshot are too large to be exported")
         .with_slug("snapshot_not_exportable");
   std::shared_ptr<const bool> part = kept->exports;
@@ -186,6 +193,14 @@ io::Task<std::unique_ptr<FileStream>> Snapshots::export_file(Principal who, std:
   co_return std::move(file);
 }
 
+// What a file says of itself, unless that is no sandbox, or another owner's: "".
+std::string Snapshots::sandbox_of(const SnapshotManifest& manifest, const std::string& owner) const {
+  if (!SandboxId::parse(manifest.sandbox)) return "";
+  const Principal daemon{"daemon", true};
+  const auto found = parts_.registry.find(daemon, manifest.sandbox);
+  return !found.ok() || (*found)->owner == owner ? manifest.sandbox : "";
+}
+
 Result<Snapshots::Kept> Snapshots::imported(const Principal& who, const ImportSnapshot& request,
                                             const SnapshotManifest& manifest) const {
   Kept kept;
@@ -194,7 +209,7 @@ Result<Snapshots::Kept> Snapshots::imported(const Principal& who, const ImportSn
   LMSB_CHECK(check_name(name));
   kept.info = {create_prefixed_id(sandbox::kSnapshotPrefix),
                name,
-               manifest.sandbox,
+               sandbox_of(manifest, who.name),
                manifest.image,
                manifest.image_digest,
                rfc3339_now(),
@@ -217,16 +232,17 @@ io::Task<SnapshotInfo> Snapshots::import_file(Principal who, ImportSnapshot requ
   LMSB_CO_CHECK(check_name(request.name));
   LMSB_CO_CHECK(check_count(who.name));
   LMSB_CO_TRY(const auto transfer, begin_transfer(who.name));
-  LMSB_CO_TRY(Beginning beginning, co_await read_beginning(*body));
+  LMSB_CO_TRY(OnTheirWay::Held place, on_their_way_.place(who.name));
+  TransferPace pace;
+  LMSB_CO_TRY(Beginning beginning, co_await read_beginning(*body, pace));
   LMSB_CO_TRY(Kept kept, imported(who, request, beginning.manifest));
   const std::string id = kept.info.id;
   LMSB_CO_TRY(auto archiver, co_await parts_.fleet.archive(id, ArchiveWay::in, kept.origin.limits.disk));
-  LMSB_CO_CHECK(co_await feed(*archiver, std::move(beginning.rest), *body));
+  LMSB_CO_CHECK(co_await feed(*archiver, std::move(beginning.rest), *body, pace));
   LMSB_CO_TRY(const ArchiveReport report, co_await archiver->report());
   if (report.error != 0) co_return not_importable(report);
-  std::string by = who.name;
   auto entered = enter_imported(std::move(who), std::move(kept), std::move(archiver));
-  co_return co_await on_their_way_.carry_out(std::move(by), std::move(entered));
+  co_return co_await on_their_way_.carry_out(std::move(place), std::move(entered));
 }
 
 // It is claimed while its archiver still has it, so that no sweep takes it for what nobody wants; cut short, the next

@@ -16,6 +16,8 @@ constexpr std::string_view kWords = "lm-sandbox-snapshot ";
 constexpr std::string_view kVersion = "1 ";
 constexpr std::size_t kSumDigits = 8;
 constexpr std::size_t kMaxText = 4096;  // of a name, a path, a digest
+constexpr std::size_t kMaxVariables = 2048;
+constexpr std::size_t kMaxEnvironment = 384U << 10U;  // octets of them all
 
 Error not_a_snapshot() {
   return Error(ErrorCode::invalid_argument, "this is not the file of a snapshot")
@@ -70,6 +72,7 @@ bool is_sane(const SnapshotManifest& m) {
   };
   for (const std::string* text : {&m.id, &m.name, &m.sandbox, &m.created_at, &m.image, &m.image_digest, &m.workdir})
     if (!is_text(*text)) return false;
+  if (!can_be_read(m)) return false;
   for (const auto& [name, value] : m.env)
     if (name.empty() || name.find_first_of(std::string_view("=\0", 2)) != std::string::npos ||
         value.find('\0') != std::string::npos)
@@ -83,6 +86,13 @@ Error snapshot_damaged(const std::string& what) {
   return Error(ErrorCode::invalid_argument, "the file of the snapshot is damaged: " + what)
       .with_slug("snapshot_damaged")
       .with_hint("export it again, and compare the sizes after copying");
+}
+
+bool can_be_read(const SnapshotManifest& manifest) {
+  std::size_t octets = 0;
+  for (const auto& [name, value] : manifest.env) octets += name.size() + value.size() + 2;
+  return manifest.env.size() <= kMaxVariables && octets <= kMaxEnvironment &&
+         json_of(manifest).size() + 64 <= kMaxManifest;
 }
 
 std::string format_manifest(const SnapshotManifest& manifest) {

@@ -31,6 +31,8 @@ struct SnapshotManifest {
 constexpr std::size_t kManifestHead = 8;
 constexpr std::size_t kMaxManifest = 1U << 20U;  // octets behind the head
 
+// False: its variables are more than a file carries.
+bool can_be_read(const SnapshotManifest& manifest);
 std::string format_manifest(const SnapshotManifest& manifest);
 // How many octets follow the first kManifestHead. Errors: not_a_snapshot.
 Result<std::size_t> manifest_size(std::string_view head);

@@ -83,6 +83,11 @@ TEST(SnapshotManifest, RefusesWhatNoSnapshotIs) {
   EXPECT_EQ(slug_of([](SnapshotManifest& m) { m.env["A=B"] = "x"; }), "snapshot_damaged");
   EXPECT_EQ(slug_of([](SnapshotManifest& m) { m.workdir = "relative"; }), "snapshot_damaged");
   EXPECT_EQ(slug_of([](SnapshotManifest& m) { m.image.clear(); }), "snapshot_damaged");
+  EXPECT_EQ(slug_of([](SnapshotManifest& m) { m.env["A"] = std::string(384U << 10U, 'x'); }), "snapshot_damaged");
+  EXPECT_EQ(slug_of([](SnapshotManifest& m) {
+              for (int i = 0; i < 2049; ++i) m.env["A" + std::to_string(i)] = "x";
+            }),
+            "snapshot_damaged");
   EXPECT_EQ(slug_of([](SnapshotManifest& m) { m.image = std::string(5000, 'x'); }), "snapshot_damaged");
 }
 

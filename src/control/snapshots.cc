@@ -32,6 +32,12 @@ Error disk_not_kept(const std::string& id) {
       .with_hint("lm-sandbox doctor says why disks are not kept on this machine");
 }
 
+Error being_exported(const std::string& id) {
+  return Error(ErrorCode::failed_precondition, "snapshot " + id + " is being exported")
+      .with_slug("snapshot_busy")
+      .with_hint("try again when that has ended");
+}
+
 Origin origin_of(const KeptSandbox& sandbox, std::string disk) {
   return {std::move(disk), sandbox.info.image, *sandbox.defaults, sandbox.info.limits};
 }
@@ -233,14 +239,12 @@ io::Task<void> Snapshots::remove(Principal who, std::string id) {
 io::Task<void> Snapshots::remove_now(Principal who, std::string id) {
   const auto found = kept_.find(id);
   if (found == kept_.end()) co_return not_found(id);
-  if (found->second.exports.use_count() > 1)
-    co_return Error(ErrorCode::failed_precondition, "snapshot " + id + " is being exported")
-        .with_slug("snapshot_busy")
-        .with_hint("try again when that has ended");
+  if (found->second.exports.use_count() > 1) co_return being_exported(id);
   auto taken = kept_.extract(found);
   Status removed = co_await parts_.fleet.remove_disk(id);
   if (!removed.ok()) {
     kept_.insert(std::move(taken));
+    if (removed.error().slug() == "disk_in_use") co_return being_exported(id);  // one that has just been broken off
     co_return removed;
   }
   log_.log(LogLevel::info, "snapshot.removed", {{"id", id}, {"by", who.name}});
@@ -322,7 +326,9 @@ io::Task<SandboxInfo> Snapshots::roll_back(Principal who, std::string sandbox, s
   LMSB_CO_TRY(const KeptSandbox* of, parts_.registry.find(who, sandbox));
   const std::string id = of->info.id;
   LMSB_CO_TRY(const Kept* kept, find(who, snapshot));
-  if (kept->info.sandbox_id != id)
+  // What was imported says itself of which sandbox it is, so whose it is counts: the sandbox's owner's, or one's own.
+  const bool is_trusted = kept->owner == of->owner || kept->owner == who.name;
+  if (kept->info.sandbox_id != id || !is_trusted)
     co_return Error(ErrorCode::invalid_argument, "snapshot " + snapshot + " was taken of another sandbox")
         .with_slug("snapshot_of_another")
         .with_hint("create a sandbox from it");

@@ -101,7 +101,7 @@ class Snapshots final : public SnapshotService {
   };
   class Export;
   Result<const Kept*> find(const Principal& who, const std::string& id) const;
-  Status check_count(const std::string& owner) const;  // too_many_snapshots
+  Status check_count(const std::string& owner) const;  // with those that are being made: too_many_snapshots
   // Copies the disk of a sandbox while its processes stand still. Returns how long they did.
   io::Task<std::chrono::microseconds> copy(const Lifecycle::Hold& hold, std::string to);
   io::Task<SnapshotInfo> take_now(Principal who, std::string sandbox, std::string name);
@@ -114,6 +114,7 @@ class Snapshots final : public SnapshotService {
   // Of one whose copy is there, and fresh: from here on it stays. Else there is nothing of it.
   io::Task<void> write_down(Kept kept);
   Result<std::shared_ptr<Transfer>> begin_transfer(const std::string& by);
+  std::string sandbox_of(const SnapshotManifest& manifest, const std::string& owner) const;
   Result<Kept> imported(const Principal& who, const ImportSnapshot& request, const SnapshotManifest& manifest) const;
   io::Task<SnapshotInfo> enter_imported(Principal who, Kept kept, std::unique_ptr<Archiver> archiver);
   // Its disk becomes a copy of the snapshot; it is stopped.
@@ -124,8 +125,9 @@ class Snapshots final : public SnapshotService {
   Logger& log_;
   std::map<std::string, Kept> kept_;  // by id
   OnTheirWay on_their_way_;
-  std::map<std::string, std::size_t> being_taken_;  // the same of snapshots that have a place among his
-  std::map<std::string, std::size_t> transfers_;    // the same of exports and imports
+  // Of each owner, how many snapshots are being made that check_count() counts already.
+  std::map<std::string, std::size_t> being_taken_;
+  std::map<std::string, std::size_t> transfers_;  // of each caller, how many exports and imports
 };
 
 }  // namespace lmsb::control

@@ -84,9 +84,9 @@ class DiskTarReader {
   int next(DiskMember& member);
   // The present member's attributes, one by one; false: there is no more. Valid until the next call.
   bool next_attribute(std::string_view& name, std::string_view& value);
-  // The next octets of its content and their place in the file; 0 at its end; -errno.
+  // The next octets of its content and their place in the file: `size`, or fewer before a hole or its end, where there
+  // are 0; -errno.
   ssize_t read(void* data, std::size_t size, std::uint64_t& offset);
-  bool has_holes() const { return has_holes_; }
 
   std::uint64_t members() const { return members_; }
   std::uint64_t bytes() const { return bytes_; }
@@ -118,6 +118,7 @@ class DiskTarReader {
   timespec mtime_{};
   bool has_size_ = false, has_real_size_ = false, has_holes_ = false;
   unsigned sparse_words_ = 0;  // that say which format it is
+  unsigned said_ = 0;          // a bit for each kind of record that was there
   // Its content.
   std::array<Extent, kMaxExtents> extents_{};
   std::size_t extent_count_ = 0, extent_ = 0;

@@ -12,7 +12,11 @@ using os::MemberType;
 constexpr std::uint64_t kMaxSize = std::uint64_t{1} << 62U;
 constexpr std::uint64_t kMaxId = 0xffff;
 constexpr std::size_t kMaxEnd = 64;
+constexpr std::size_t kMaxOfMember = 16U << 10U;  // octets of its records, without its attributes
 constexpr std::string_view kAttributePrefix = "SCHILY.xattr.";
+// Of the other records, each at most once.
+constexpr std::array<std::string_view, 8> kKeys = {
+    "path", "linkpath", "mtime", "atime", "size", "GNU.sparse.major", "GNU.sparse.minor", "GNU.sparse.realsize"};
 
 std::size_t padding_of(std::uint64_t size) {
   return static_cast<std::size_t>((os::tar::kBlockSize - size % os::tar::kBlockSize) % os::tar::kBlockSize);
@@ -66,31 +70,38 @@ int DiskTarReader::read_header(char& type, std::uint64_t& size) {
 
 bool DiskTarReader::take_record(std::string_view key, std::string_view value) {
   if (key.starts_with(kAttributePrefix)) return true;  // next_attribute()
+  const auto* const known = std::find(kKeys.begin(), kKeys.end(), key);
+  const auto bit = 1U << static_cast<unsigned>(known - kKeys.begin());
+  if (known == kKeys.end() || (said_ & bit) != 0) return false;
+  said_ |= bit;
   if (key == "path") return path_ = value, true;
   if (key == "linkpath") return target_ = value, true;
   if (key == "mtime") return parse_time(value, mtime_);
   if (key == "atime") return parse_time(value, atime_);
   if (key == "size") return has_size_ = os::tar::parse_decimal(value, said_size_);
   if (key == "GNU.sparse.realsize") return has_real_size_ = os::tar::parse_decimal(value, real_size_);
-  if ((key == "GNU.sparse.major" && value == "1") || (key == "GNU.sparse.minor" && value == "0"))
-    return ++sparse_words_ <= 2;
-  return false;
+  ++sparse_words_;
+  return value == (key == "GNU.sparse.major" ? "1" : "0");
 }
 
 int DiskTarReader::take_records(std::uint64_t size) {
   path_ = target_ = {};
   has_size_ = has_real_size_ = has_holes_ = false;
-  sparse_words_ = 0;
+  sparse_words_ = said_ = 0;
   mtime_ = atime_ = {};
   if (size > records_.size()) return EBADMSG;
   records_size_ = static_cast<std::size_t>(size);
   if (const int error = read_exactly(records_.data(), records_size_); error != 0) return error;
   std::string_view rest = attributes_ = {records_.data(), records_size_};
+  std::size_t attributes = 0;  // octets of them
   while (!rest.empty()) {
     std::string_view key;
     std::string_view value;
+    const std::size_t before = rest.size();
     if (!os::tar::take_record(rest, key, value) || !take_record(key, value)) return EBADMSG;
+    if (key.starts_with(kAttributePrefix)) attributes += before - rest.size();
   }
+  if (records_size_ - attributes > kMaxOfMember) return EBADMSG;
   has_holes_ = sparse_words_ > 0;
   if (has_holes_ != has_real_size_ || (has_holes_ && sparse_words_ != 2)) return EBADMSG;
   std::array<char, os::tar::kBlockSize> nothing{};
@@ -263,15 +274,11 @@ ssize_t DiskTarReader::read(void* data, std::size_t size, std::uint64_t& offset)
   if (extent_ == extent_count_ || size == 0) return 0;
   const Extent& extent = extents_[extent_];
   const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(size, extent.size - in_extent_));
-  for (;;) {
-    const ssize_t n = source_.read(data, part);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return n < 0 ? -errno : -EPIPE;
-    offset = extent.offset + in_extent_;
-    in_extent_ += static_cast<std::uint64_t>(n);
-    stored_ -= static_cast<std::uint64_t>(n);
-    return n;
-  }
+  if (const int error = read_exactly(data, part); error != 0) return -error;
+  offset = extent.offset + in_extent_;
+  in_extent_ += part;
+  stored_ -= part;
+  return static_cast<ssize_t>(part);
 }
 
 }  // namespace lmsb::guest

@@ -1,7 +1,9 @@
 #include "guest/disk_tar.h"
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -227,6 +229,32 @@ TEST(DiskTar, RefusesWhatItDoesNotMake) {
   EXPECT_EQ(read(changed("ustar", "ustra")).error, EBADMSG);
   EXPECT_EQ(read(changed("0001750", "0001751")).error, EBADMSG) << "a header whose sum is wrong";
   EXPECT_EQ(read(std::string(1024, '\0')).error, EBADMSG) << "an archive of another kind";
+}
+
+TEST(DiskTar, CutsTimesToWhatItReads) {
+  constexpr time_t kFar = time_t{1} << 62U;
+  for (const time_t seconds : {kFar, kFar + 5, -kFar, -kFar - 5, std::numeric_limits<time_t>::min()}) {
+    const auto archive = archive_of([&](DiskTarWriter& writer) {
+      DiskMember file = member_of("disk/upper/a", MemberType::file);
+      file.mtime = {seconds, 7};
+      EXPECT_EQ(writer.member(file), 0);
+    });
+    const Found found = read(archive);
+    ASSERT_EQ(found.error, 0) << seconds;
+    EXPECT_LE(std::abs(found.entries[1].said.mtime.tv_sec - (seconds < 0 ? -kFar : kFar)), 1);
+  }
+}
+
+TEST(DiskTar, RefusesTooMuchOfAMemberAndWhatIsSaidTwice) {
+  const auto with_path = [](std::size_t size) {
+    return read(archive_of([&](DiskTarWriter& writer) { put_file(writer, "disk/" + std::string(size, 'n'), ""); }))
+        .error;
+  };
+  EXPECT_EQ(with_path(16'000), 0);
+  EXPECT_EQ(with_path(16'500), EBADMSG);
+  std::string twice = archive_of([](DiskTarWriter& writer) { put_file(writer, "disk/upper/abc", "content"); });
+  twice.replace(twice.find("atime="), 5, "mtime");
+  EXPECT_EQ(read(twice).error, EBADMSG);
 }
 
 TEST(DiskTar, RefusesMapsThatAreNone) {

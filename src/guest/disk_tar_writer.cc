@@ -12,6 +12,7 @@ using os::tar::Block;
 
 constexpr std::string_view kAttributePrefix = "SCHILY.xattr.";
 constexpr std::uint64_t kMaxId = 0xffff;
+constexpr time_t kMaxSeconds = time_t{1} << 62U;  // before or after 1970, that a reader takes: others are cut to it
 
 // Numbers as text, on the stack.
 class Text {
@@ -21,6 +22,8 @@ class Text {
   }
   // Seconds as a decimal fraction, -1.25 for what is 1.25 s before 1970.
   explicit Text(timespec time) {
+    if (time.tv_sec >= kMaxSeconds) time = {kMaxSeconds, 0};
+    if (time.tv_sec < -kMaxSeconds) time = {-kMaxSeconds, 0};
     const bool is_before = time.tv_sec < 0 && time.tv_nsec > 0;
     const long long seconds = time.tv_sec + (is_before ? 1 : 0);
     const long nanoseconds = is_before ? 1'000'000'000 - time.tv_nsec : time.tv_nsec;

@@ -17,6 +17,8 @@ namespace {
 using os::MemberType;
 
 constexpr std::size_t kMaxName = 255;
+constexpr std::uint64_t kPage = 4096;           // what a file system keeps of a file or does not
+constexpr std::size_t kSurelyCarried = 16'000;  // octets of an attribute's value that every disk has a place for
 constexpr std::string_view kTop = "disk";
 
 bool is_name(std::string_view name) {
@@ -121,7 +123,7 @@ class DiskUnpacker {
   int make_file(int dir, const char* name, const DiskMember& member) {
     const UniqueFd file(::openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file) return reason(errno);
-    if (reader_.has_holes() && ::ftruncate(file.get(), static_cast<off_t>(member.size)) < 0) return reason(errno);
+    if (member.size > 0 && ::ftruncate(file.get(), static_cast<off_t>(member.size)) < 0) return reason(errno);
     static std::array<char, 256 * 1024> octets;  // NOLINT: written by the source
     for (;;) {
       std::uint64_t offset = 0;
@@ -135,7 +137,23 @@ class DiskUnpacker {
     return settle(file.get(), member);
   }
 
+  // Of an empty file: what is nothing but zeros is left to be a hole, as it may have been one. An export fills short
+  // holes, and a disk at its limit has no room for them.
   static int write_at(int file, const char* data, std::size_t size, std::uint64_t offset) {
+    std::size_t begin = 0;  // of what is to be written
+    for (std::size_t at = 0; at < size;) {
+      const auto part = std::min(size - at, static_cast<std::size_t>(kPage - (offset + at) % kPage));
+      const std::string_view page(data + at, part);
+      at += part;
+      if (page.find_first_not_of('\0') != std::string_view::npos) continue;
+      const std::size_t end = at - part;
+      if (const int error = write_all_at(file, data + begin, end - begin, offset + begin); error != 0) return error;
+      begin = at;
+    }
+    return write_all_at(file, data + begin, size - begin, offset + begin);
+  }
+
+  static int write_all_at(int file, const char* data, std::size_t size, std::uint64_t offset) {
     while (size > 0) {
       const ssize_t n = ::pwrite(file, data, size, static_cast<off_t>(offset));
       if (n < 0 && errno == EINTR) continue;
@@ -166,7 +184,8 @@ class DiskUnpacker {
     while (reader_.next_attribute(name, value)) {
       const std::string text(name);
       if (!is_carried(name) || text.find('\0') != std::string::npos) return EBADMSG;
-      if (::fsetxattr(fd, text.c_str(), value.data(), value.size(), XATTR_CREATE) < 0) return reason(errno);
+      if (::fsetxattr(fd, text.c_str(), value.data(), value.size(), XATTR_CREATE) < 0)
+        return errno == ENOSPC && value.size() > kSurelyCarried ? EBADMSG : reason(errno);
     }
     return 0;
   }

@@ -33,9 +33,14 @@ ssize_t ZstdSource::read(void* data, std::size_t size) {
       in_.size = static_cast<std::size_t>(n);
       in_.pos = 0;
     }
+    const std::size_t before = in_.pos;
+    const std::size_t made = out.pos;
     const std::size_t result = ZSTD_decompressStream(stream_, &out, &in_);
     if (ZSTD_isError(result) != 0) return errno = error_of(result), -1;
     is_within_ = result != 0;
+    taken_ += in_.pos - before;
+    made_ += out.pos - made;
+    if (taken_ > kSpare && taken_ - kSpare > kMostForOne * made_) return errno = EBADMSG, -1;
   }
   return static_cast<ssize_t>(out.pos);
 }

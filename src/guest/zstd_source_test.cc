@@ -80,6 +80,16 @@ TEST(ZstdSource, RefusesWhatIsNoStream) {
   EXPECT_NE(unpacked(damaged).error, 0);
 }
 
+TEST(ZstdSource, RefusesFramesWithoutEnd) {
+  const std::string nothing = std::string("\x50\x2a\x4d\x18\x00\x00\x10\x00", 8) + std::string(1U << 20U, 'x');
+  EXPECT_EQ(unpacked("\x50\x2a\x4d\x18" + std::string("\4\0\0\0more", 8) + packed("1")).text, "1");
+  EXPECT_EQ(unpacked(nothing + nothing + packed("1")).error, EBADMSG);
+  const std::string one = packed("");
+  std::string empty;
+  while (empty.size() < 2U << 20U) empty += one;
+  EXPECT_EQ(unpacked(packed("1") + empty).error, EBADMSG);
+}
+
 TEST(ZstdSource, RefusesToRememberMoreThan8MiB) {
   EXPECT_EQ(unpacked(packed("small", 23)).error, 0);
   EXPECT_EQ(unpacked(packed(text_of(30'000'000), 24)).error, EPROTONOSUPPORT);

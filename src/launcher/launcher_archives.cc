@@ -38,7 +38,8 @@ Status check(const sandbox::ArchiveRequest& request) {
   return Error::from_errno(EINVAL, "check the request");
 }
 
-// What its cgroup is made of.
+// What its cgroup is made of. Admission does not count it: all of them together have kMaxArchivers times kMemory, 2
+// GiB, at most.
 sandbox::LaunchPlan plan_of(const std::string& job, const Caps& caps) {
   sandbox::LaunchPlan plan;
   (void)job.copy(plan.id.data(), plan.id.size() - 1);
@@ -99,9 +100,9 @@ Status Launcher::begin_archive(const sandbox::ArchiveRequest& request, Sandbox& 
                                ArchiveEnds& ends) {
   sandbox.disk_bytes = std::min(request.disk_bytes, policy_.caps.disk_bytes);
   if (request.way == ArchiveWay::in) {
-    LMSB_CHECK(store_->make(sandbox.archived, sandbox.disk_bytes));
-    sandbox.has_disk = true;
+    sandbox.has_disk = true;  // be it half made: it goes with the archiver
     live_ids_[sandbox.archived] = serial;
+    LMSB_CHECK(store_->make(sandbox.archived, sandbox.disk_bytes + DiskStore::kRoomToStart));  // claim_disk() ends that
   }
   LMSB_TRY(SandboxCgroup cgroup, cgroups_->create(plan_of(sandbox.id, policy_.caps), sandbox.id_base));
   sandbox.kill_all = std::move(cgroup.kill_all);

@@ -83,8 +83,10 @@ Status Launcher::free_disk(const std::string& id) {
 // Its sandbox, if it runs, stays as the disk does.
 Status Launcher::claim_disk(const std::string& id) {
   if (!store_ || !is_disk_id(id)) return no_such_disk();
-  LMSB_CHECK(store_->claim(id));
   const auto live = live_ids_.find(id);
+  const bool is_imported = live != live_ids_.end() && live->second != 0 && sandboxes_.at(live->second).archived == id;
+  if (is_imported) LMSB_CHECK(store_->limit(id, sandboxes_.at(live->second).disk_bytes));
+  LMSB_CHECK(store_->claim(id));
   return live != live_ids_.end() && live->second != 0 ? let_stay(sandboxes_.at(live->second)) : Status();
 }
 
@@ -110,7 +112,8 @@ void Launcher::handle_disk(const sandbox::DiskRequest& request) {
     case Operation::take_up: return handle_take_up(number, *name);
     case Operation::open_network: return open_network(number, *name);
     case Operation::sweep_disks:
-      if (store_) store_->remove_fresh([this](const std::string& id) { return live_ids_.contains(id); });
+      if (store_)
+        store_->remove_fresh([this](const std::string& id) { return live_ids_.contains(id) || is_archived(id); });
       tell({});
       return sweep();
     case Operation::weigh_disk: return tell_weight(number, *name);
@@ -157,7 +160,7 @@ void Launcher::handle_copy(const sandbox::CopyRequest& request) {
   const auto to = name_of(request.to);
   if (!from || !to || !sandbox::is_copy_id(*from) || !sandbox::is_copy_id(*to) || *from == *to || request.replaces > 1)
     return refuse(number, LauncherStep::validate, EINVAL);
-  if (live_ids_.contains(*to)) return refuse(number, LauncherStep::disk, EBUSY);
+  if (live_ids_.contains(*to) || is_archived(*to)) return refuse(number, LauncherStep::disk, EBUSY);
   if (request.replaces == 1 && store_ && !store_->lock(*to).ok()) return refuse(number, LauncherStep::disk, EBUSY);
   const auto replace = request.replaces == 1 ? DiskStore::Replace::yes : DiskStore::Replace::no;
   if (begin_job(number, *to, [&] { return store_->start_copy(*from, *to, replace); })) live_ids_[*to] = 0;

@@ -242,6 +242,16 @@ class RoundTrip(FileTest):
             connection.close()
         self.assertLess(lmsb.held_by(self.daemon.daemon_pid())["resident_kib"] - before, 24 * 1024)
 
+    def test_of_a_full_disk_with_short_holes_it_fits(self):
+        sandbox = self.create(limits={"disk_bytes": 64 * MIB})
+        self.output(sandbox, "cd; head -c 30M /dev/urandom >full; for i in $(seq 2000); do echo x | "
+                             "dd of=holes bs=1 seek=$((i * 60000)) conv=notrunc status=none; done; truncate -s 1000 hole; sync")
+        file = self.export(self.snapshot(sandbox)["id"])
+        again = self.create(snapshot=self.imported(file)["id"])
+        look = "cd; md5sum full holes hole; stat -c %s holes; test $(du -k holes | cut -f1) -lt 20000 && echo small"
+        self.assertEqual(self.output(again, look), self.output(sandbox, look))
+        self.assertIn("small", self.output(again, look))
+
     def test_by_the_command_line(self):
         def run(*words, **kw):
             return subprocess.run([lmsb.BIN / "lm-sandbox", "--host", f"http://{self.daemon.host}:{self.daemon.port}", *words],
@@ -262,6 +272,13 @@ class RoundTrip(FileTest):
         self.assertEqual(refused.returncode, 1)
         self.assertIn(b"this is not the file of a snapshot", refused.stderr)
         self.assertFalse([name for name in os.listdir(self.daemon.dir) if name.startswith(".") and "lmsnap" in name])
+        pipe = self.daemon.dir / "pipe"
+        os.mkfifo(pipe)
+        with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+            self.assertEqual(run("snapshot", "export", taken, "-o", "pipe").returncode, 0)
+            self.assertEqual(reader.stdout.read()[:4], MAGIC)
+        self.assertTrue(pipe.is_fifo(), "what is no file is not replaced")
+        self.assertIn(b"is a directory", run("snapshot", "export", taken, "-o", ".").stderr)
         missing = run("snapshot", "export", "snp_" + "a" * 20)
         self.assertEqual((missing.returncode, b"no snapshot" in missing.stderr), (1, True), missing.stderr)
 
@@ -350,6 +367,12 @@ class Refused(FileTest):
         with self.subTest("no end"):
             self.refused(self.send(manifest(self.fields()) + zstd(archive()[:-2048])), 400, "snapshot_damaged")
         self.settled()
+
+    def test_what_it_says_of_its_sandbox_counts_if_that_can_be(self):
+        for claimed, kept in (("s" + "0" * 19, None), ("../x", ""), ("name", ""), ("", "")):
+            made = self.imported(manifest(self.fields(sandbox_id=claimed)) + zstd(archive()))
+            self.assertIn(made["sandbox_id"], (kept, claimed if kept is None else kept))
+            self.daemon.request("DELETE", "/v1/snapshots/" + made["id"])
 
     def test_one_that_lies_on_another_image_puts_no_sandbox_back(self):
         sandbox = self.create(image="host")

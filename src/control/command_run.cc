@@ -54,6 +54,30 @@ Result<UniqueFd> stdin_file(const std::string& data) {
   return os::make_sealed_memfd("stdin", data);
 }
 
+// Both streams of a command.
+struct Outputs {
+  OutputCapture out;
+  OutputCapture err;
+  bool have_ended = false;
+  bool were_freed = false;
+};
+
+// Waits until both have come to their end, at most until `drained`. Where what the command has left keeps one locked,
+// so that not even what the command itself wrote can be read, that is ended. `outputs` is of the caller's frame.
+io::Always<void> drain(Outputs* outputs, io::Deadline drained) {
+  bool out_ended = co_await outputs->out.wait_end(drained);
+  bool err_ended = co_await outputs->err.wait_end(drained);
+  const bool out_freed = outputs->out.take_back();
+  const bool err_freed = outputs->err.take_back();
+  outputs->were_freed = out_freed || err_freed;
+  if (outputs->were_freed) {
+    const io::Deadline again = io::Deadline::in(kKillGrace);
+    out_ended = co_await outputs->out.wait_end(again);
+    err_ended = co_await outputs->err.wait_end(again);
+  }
+  outputs->have_ended = out_ended && err_ended;
+}
+
 }  // namespace
 
 io::Task<ExecResult> run_command(boost::asio::io_context& loop, SandboxHandle& sandbox, ImageDefaults image,
@@ -71,8 +95,8 @@ io::Task<ExecResult> run_command(boost::asio::io_context& loop, SandboxHandle& s
   const auto begin = Clock::now();
   const io::Deadline deadline = io::Deadline::in(command.timeout);
   const Spills spills = make_spills(loop, sandbox, one_shot);
-  OutputCapture out(loop, process.take_stdout(), command.output_cap, spills.out);
-  OutputCapture err(loop, process.take_stderr(), command.output_cap, spills.err);
+  Outputs outputs{{loop, process.take_stdout(), command.output_cap, spills.out},
+                  {loop, process.take_stderr(), command.output_cap, spills.err}};
 
   auto ended = co_await process.wait_ended(deadline);
   if (ended.ok()) {
@@ -84,6 +108,7 @@ io::Task<ExecResult> run_command(boost::asio::io_context& loop, SandboxHandle& s
   } else {
     co_return std::move(ended).error();  // cancelled: dropping the process kills its tree
   }
+  course.was_evicted = process.was_evicted();
   const Ending& ending = course.ending;
   const Attempt attempt = attempt_of(spec, image);
   if (ending.kind == Ending::Kind::start_failed) {
@@ -96,13 +121,13 @@ io::Task<ExecResult> run_command(boost::asio::io_context& loop, SandboxHandle& s
   const bool tree_left = course.is_reported() && ending.exited.tree_left != 0;
   const bool is_brief = tree_left || sandbox.is_removed();
   const io::Deadline drained = io::Deadline::in(is_brief ? kPipeGrace : kDrainLimit);
-  const bool out_ended = co_await out.wait_end(drained);
-  const bool err_ended = co_await err.wait_end(drained);
+  co_await drain(&outputs, drained);
   ExecResult result = verdict_of(course, attempt, &sandbox);
   result.usage.wall_ms = wall_ms;
-  result.background_left = tree_left && (!out_ended || !err_ended);
-  result.out = out.take();
-  result.err = err.take();
+  result.background_left = tree_left && !outputs.have_ended;
+  result.out = outputs.out.take();
+  result.err = outputs.err.take();
+  if (outputs.were_freed) result.hint = kFreed;
   co_await finish_spills(spills, result);
   if (result.background_left)
     result.hint = one_shot ? "a background process was killed with the sandbox" : "a background process still runs";

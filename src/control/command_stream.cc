@@ -2,17 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <poll.h>
 #include <utility>
 
 #include "control/command_end.h"
 #include "control/verdict.h"
 #include "io/event.h"
 #include "io/spawn.h"
-#include "io/wait_fd.h"
 #include "os/memfd.h"
-#include "os/pipe.h"
 
 namespace lmsb::control {
 namespace {
@@ -24,17 +20,16 @@ constexpr std::uint64_t kMaxInPipe = 1U << 20U;  // /proc/sys/fs/pipe-max-size, 
 // One stream of the command. Its task reads a piece, or has its relay take one, and the next one when that has been
 // taken.
 struct Lane {
-  Lane(boost::asio::io_context& loop, UniqueFd p) : pipe(std::move(p)), watch(loop.get_executor(), pipe), taken(loop) {}
-  UniqueFd pipe;
-  io::FdWatch watch;         // after the pipe: ends before it
+  Lane(boost::asio::io_context& loop, io::ForeignPipe p) : pipe(std::move(p)), ended(!pipe), taken(loop) {}
+  io::ForeignPipe pipe;
   std::uint64_t offset = 0;  // of the piece
   std::uint64_t owed = 0;    // set with the verdict: no octet of the command itself stands behind this one
   std::string piece;
   std::shared_ptr<io::PipeRelay> relay;
   std::size_t relayed = 0;  // in place of `piece`
   bool is_lent = false;     // the event of `relayed` was given: at the next one it has been taken
-  bool ended = false;
-  bool is_dry = false;  // the last look found nothing
+  bool ended;
+  bool is_dry = false;  // has been found empty since the verdict
   io::Event taken;
 
   bool has_piece() const { return !piece.empty() || relayed > 0; }
@@ -54,43 +49,40 @@ struct State {
   io::Deadline drained = io::Deadline::never();  // set with the verdict: what is written later does not count
   std::array<std::unique_ptr<Lane>, guest_protocol::kStreams> lanes;
   bool stopped = false;
+  bool freed = false;  // what the command left kept a pipe locked, and was ended for that
   io::Event changed;
 
   bool is_drained() const { return lanes[0]->ended && lanes[1]->ended; }
   // Whether nothing of the command itself can be in a pipe any more: it is gone, and each pipe has been found empty
   // since, or has given more than a pipe holds.
-  bool owes_nothing() const {
-    for (const auto& lane : lanes)
-      if (!lane->ended && !lane->is_dry && lane->offset < lane->owed) return false;
-    return true;
+  bool owes_nothing() {
+    bool owes = false;
+    for (const auto& lane : lanes) {
+      lane->is_dry = lane->is_dry || (lane->waiting() == 0 && lane->pipe.is_empty());
+      if (lane->ended || lane->is_dry || lane->offset >= lane->owed) continue;
+      freed = freed || lane->pipe.is_held();
+      lane->pipe.want_back();
+      owes = true;
+    }
+    return !owes;
   }
 };
 
-void take_piece(Lane& lane) {
-  static std::array<char, guest_protocol::kMaxPiece> buffer;  // one loop, one thread: never in use twice
-  const ssize_t n = lane.relay ? lane.relay->take_now(lane.pipe, io::PipeRelay::kSize)
-                               : os::read_pipe_now(lane.pipe.get(), buffer.data(), buffer.size());
-  lane.is_dry = n < 0 && errno == EAGAIN;
-  lane.ended = n == 0 || (n < 0 && !lane.is_dry);
-  if (n <= 0) return;
-  if (lane.relay) lane.relayed = static_cast<std::size_t>(n);
-  if (!lane.relay) lane.piece.assign(buffer.data(), static_cast<std::size_t>(n));
-}
-
-bool is_empty(const Lane& lane) {
-  pollfd pipe{lane.pipe.get(), POLLIN, 0};
-  return ::poll(&pipe, 1, 0) == 0;
+// `lane` is of the state that the caller's frame holds.
+io::Always<void> take_piece(Lane* lane) {
+  if (lane->relay) {
+    const auto relayed = co_await lane->pipe.relay(lane->relay, io::PipeRelay::kSize);
+    lane->relayed = relayed.ok() ? *relayed : 0;
+  } else {
+    auto piece = co_await lane->pipe.read(guest_protocol::kMaxPiece);
+    if (piece.ok()) lane->piece = *std::move(piece);
+  }
+  lane->ended = !lane->has_piece();
 }
 
 io::Always<void> read_lane(std::shared_ptr<State> state, Lane* lane) {
   while (!state->stopped && !lane->ended) {
-    take_piece(*lane);
-    if (lane->is_dry) {
-      if (state->verdict) state->changed.notify_all();
-      const Status readable = co_await lane->watch.readable();
-      if (!readable.ok()) lane->ended = true;
-      continue;
-    }
+    co_await take_piece(lane);
     state->changed.notify_all();
     while (lane->has_piece() && !state->stopped) {
       const Status taken = co_await lane->taken.wait();
@@ -113,12 +105,13 @@ io::Always<void> wait_end(std::shared_ptr<State> state, io::Deadline deadline) {
     course.timed_out = true;
     course.ending = co_await wait_killed(state->process, *state->place.sandbox);
   }
+  course.was_evicted = state->process.was_evicted();
   // Who waits for a background child waits a moment; otherwise the end of the streams is only a read away.
   const bool tree_left = course.is_reported() && course.ending.exited.tree_left != 0;
   state->drained = io::Deadline::in(tree_left ? kPipeGrace : kDrainLimit);
   for (const auto& lane : state->lanes) {
     lane->owed = lane->offset + lane->waiting() + kMaxInPipe;
-    lane->is_dry = lane->is_dry && is_empty(*lane);  // it may have been written to since
+    lane->is_dry = lane->waiting() == 0 && lane->pipe.is_empty();
   }
   state->verdict = verdict_of(course, state->attempt, state->place.sandbox.get());
   state->verdict->usage.wall_ms = std::chrono::duration<double, std::milli>(Clock::now() - state->began).count();
@@ -137,7 +130,7 @@ class PipedStream final : public CommandStream {
     state_->stopped = true;
     if (!state_->verdict) state_->process.kill_tree();
     for (const auto& lane : state_->lanes) {
-      lane->watch.cancel();
+      lane->pipe.cancel();
       lane->taken.notify_all();
     }
   }
@@ -152,7 +145,8 @@ class PipedStream final : public CommandStream {
       if (auto event = piece_of(*state)) co_return event;
       if (state->verdict && state->is_drained()) co_return last(*state);
       // The end of the grace is no error of the wait: what comes then is the result.
-      const io::Deadline until = grace_is_over ? deadline : std::min(deadline, state->drained);
+      const io::Deadline again = grace_is_over ? io::Deadline::in(kPipeGrace) : state->drained;
+      const io::Deadline until = std::min(deadline, again);
       Status changed = co_await state->changed.wait(until);
       if (changed.ok()) continue;
       if (changed.error().code() != ErrorCode::deadline_exceeded || deadline.passed())
@@ -209,6 +203,7 @@ class PipedStream final : public CommandStream {
     if (event.result->background_left)
       event.result->hint =
           state.place.one_shot ? "a background process was killed with the sandbox" : "a background process still runs";
+    if (!event.result->background_left && state.freed) event.result->hint = kFreed;
     return event;
   }
 
@@ -237,7 +232,6 @@ io::Task<std::shared_ptr<CommandStream>> open_command_stream(boost::asio::io_con
   state->began = Clock::now();
   state->lanes[0] = std::make_unique<Lane>(loop, state->process.take_stdout());
   state->lanes[1] = std::make_unique<Lane>(loop, state->process.take_stderr());
-  if (state->place.relay) io::PipeRelay::widen(state->lanes[0]->pipe);
   state->lanes[0]->relay = state->place.relay;
   for (const auto& lane : state->lanes) io::spawn(loop, read_lane(state, lane.get()));
   io::spawn(loop, wait_end(state, io::Deadline::in(command.timeout)));

@@ -9,7 +9,6 @@
 #include "base/text.h"
 #include "control/command_start.h"
 #include "guest_protocol/file_records.h"
-#include "os/pipe.h"
 
 namespace lmsb::control {
 namespace {
@@ -17,6 +16,7 @@ namespace {
 using guest_client::Ending;
 using std::chrono::milliseconds;
 
+constexpr std::size_t kPart = 16UL * 1024;   // of its output, read at once
 constexpr milliseconds kInputLimit{60'000};  // for the process to take what it was sent
 constexpr milliseconds kEndLimit{1'000};     // from the end of its output to the word of its own end
 
@@ -104,15 +104,13 @@ Error file_error(std::string_view what, std::string_view operation, const Skippe
   return of(ErrorCode::failed_precondition).with_slug("file_operation_failed");
 }
 
-FileOperation::FileOperation(boost::asio::io_context& loop, const std::shared_ptr<SandboxHandle>& sandbox,
-                             std::string what, std::string operation, guest_client::Process process, UniqueFd input)
+FileOperation::FileOperation(const std::shared_ptr<SandboxHandle>& sandbox, std::string what, std::string operation,
+                             guest_client::Process process, io::ForeignPipe input)
     : sandbox_(sandbox),
       what_(std::move(what)),
       operation_(std::move(operation)),
       process_(std::move(process)),
-      loop_(loop) {
-  if (input) input_.emplace(loop.get_executor(), std::move(input));
-}
+      input_(std::move(input)) {}
 
 io::Task<std::unique_ptr<FileOperation>> FileOperation::start(boost::asio::io_context& loop,
                                                               std::shared_ptr<SandboxHandle> sandbox, std::string what,
@@ -126,8 +124,9 @@ io::Task<std::unique_ptr<FileOperation>> FileOperation::start(boost::asio::io_co
   }
   LMSB_CO_TRY(auto process, sandbox->channel().start(spec, pipe.read ? pipe.read.get() : -1));
   pipe.read.reset();
+  io::ForeignPipe to_it(loop, std::move(pipe.write), process.eviction());
   std::unique_ptr<FileOperation> self(
-      new FileOperation(loop, sandbox, std::move(what), spec.argv.front(), std::move(process), std::move(pipe.write)));
+      new FileOperation(sandbox, std::move(what), spec.argv.front(), std::move(process), std::move(to_it)));
   LMSB_CO_CHECK(co_await self->process_.wait_started(io::Deadline::in(kStartLimit)));
   self->output_ = self->process_.take_stdout();
   if (!self->output_) {  // it has not even begun
@@ -135,7 +134,6 @@ io::Task<std::unique_ptr<FileOperation>> FileOperation::start(boost::asio::io_co
     if (ending.ok() && ending->kind == Ending::Kind::start_failed) co_return not_started(self->what_, *ending);
     co_return self->lost();
   }
-  self->watch_.emplace(loop.get_executor(), self->output_);
   co_return std::move(self);
 }
 
@@ -160,13 +158,16 @@ Error FileOperation::lost() const {
       .with_hint("it may have been killed from within, or for want of memory");
 }
 
-// Waits for output and takes it. At its end: why it ended.
-io::Task<void> FileOperation::take_output() {
-  std::array<char, 16 * 1024> part;  // NOLINT: written before it is read
-  const ssize_t n = os::read_pipe_now(output_.get(), part.data(), part.size());
-  if (n > 0) reader_.feed({part.data(), static_cast<std::size_t>(n)});
-  if (n > 0 || (n < 0 && errno == EAGAIN)) co_return Status();
-  co_return co_await why_ended();
+Error FileOperation::why(Error error) const {
+  return error.code() == ErrorCode::deadline_exceeded ? late() : std::move(error);
+}
+
+// What comes of its output; at its end: why it ended.
+io::Task<std::string> FileOperation::read_output(std::size_t size, io::Deadline deadline) {
+  auto octets = co_await output_.read(size, deadline);
+  if (!octets.ok()) co_return why(std::move(octets).error());
+  if (octets->empty()) LMSB_CO_CHECK(co_await why_ended());
+  co_return octets;
 }
 
 // Of an output that has come to its end.
@@ -183,25 +184,17 @@ io::Task<FileRecord> FileOperation::next(io::Deadline deadline) {
       if (const auto* failed = std::get_if<FileFailed>(&*record)) co_return error_of(failed->what);
       co_return *std::move(record);
     }
-    LMSB_CO_CHECK(co_await wait_output(deadline));
-    LMSB_CO_CHECK(co_await take_output());
+    LMSB_CO_TRY(const std::string octets, co_await read_output(kPart, deadline));
+    reader_.feed(octets);
   }
 }
 
-io::Task<void> FileOperation::wait_output(io::Deadline deadline) {
-  Status readable = co_await watch_->readable(deadline);
-  if (!readable.ok() && readable.error().code() == ErrorCode::deadline_exceeded) co_return late();
-  co_return readable;
-}
-
-// What it has read of the next record's header, and nothing else, as read(2) says it. A header of anything but data is
-// given to the reader.
-ssize_t FileOperation::take_header() {
+// Some of the next record's header, and nothing else. A header of anything but data is given to the reader.
+io::Task<void> FileOperation::take_header(io::Deadline deadline) {
   guest_protocol::RecordHeader header{};
-  std::array<char, sizeof header> part{};
-  const ssize_t n = os::read_pipe_now(output_.get(), part.data(), sizeof header - header_.size());
-  if (n > 0) header_.append(part.data(), static_cast<std::size_t>(n));
-  if (header_.size() < sizeof header) return n;
+  LMSB_CO_TRY(const std::string part, co_await read_output(sizeof header - header_.size(), deadline));
+  header_ += part;
+  if (header_.size() < sizeof header) co_return Status();
   std::memcpy(&header, header_.data(), sizeof header);
   const bool is_data = header.magic == guest_protocol::kRecordMagic &&
                        header.kind == guest_protocol::RecordKind::data && header.size > 0 &&
@@ -212,25 +205,16 @@ ssize_t FileOperation::take_header() {
     reader_.feed(header_);
   }
   header_.clear();
-  return n;
-}
-
-// One step towards data in `relay`; what it took of the output, as read(2) says it.
-ssize_t FileOperation::step_to_data(io::PipeRelay& relay) {
-  if (left_to_relay_ == 0) return take_header();
-  const ssize_t n = relay.take_now(output_, left_to_relay_);
-  if (n > 0) left_to_relay_ -= static_cast<std::uint32_t>(n);
-  return n;
+  co_return Status();
 }
 
 io::Task<void> FileOperation::relay_data(std::shared_ptr<io::PipeRelay> relay, io::Deadline deadline) {
-  if (!std::exchange(is_wide_, true)) io::PipeRelay::widen(output_);
-  while (relay->held() == 0 && !reader_.has_rest()) {
-    const ssize_t n = step_to_data(*relay);
-    if (n > 0) continue;
-    if (n == 0 || errno != EAGAIN) co_return co_await why_ended();
-    LMSB_CO_CHECK(co_await wait_output(deadline));
-  }
+  while (left_to_relay_ == 0 && !reader_.has_rest()) LMSB_CO_CHECK(co_await take_header(deadline));
+  if (left_to_relay_ == 0) co_return Status();
+  const auto count = co_await output_.relay(std::move(relay), left_to_relay_, deadline);
+  if (!count.ok()) co_return why(count.error());
+  if (*count == 0) co_return co_await why_ended();
+  left_to_relay_ -= static_cast<std::uint32_t>(*count);
   co_return Status();
 }
 
@@ -262,7 +246,7 @@ io::Task<FileDone> FileOperation::finish(Sinks sinks, milliseconds limit) {
 }
 
 io::Task<void> FileOperation::send(std::string octets) {
-  co_return co_await input_->write_all(std::move(octets), io::Deadline::in(kInputLimit));
+  co_return co_await input_.write_all(std::move(octets), io::Deadline::in(kInputLimit));
 }
 
 io::Task<void> FileOperation::send_body(http::BodyReader& body) {

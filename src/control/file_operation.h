@@ -13,8 +13,8 @@
 #include "guest_client/channel.h"
 #include "http/body.h"
 #include "io/deadline.h"
+#include "io/foreign_pipe.h"
 #include "io/pipe_relay.h"
-#include "io/stream.h"
 #include "io/task.h"
 
 namespace lmsb::control {
@@ -57,13 +57,12 @@ class FileOperation {
   Error error_of(const SkippedFile& problem) const;
 
  private:
-  FileOperation(boost::asio::io_context& loop, const std::shared_ptr<SandboxHandle>& sandbox, std::string what,
-                std::string operation, guest_client::Process process, UniqueFd input);
-  io::Task<void> take_output();
-  io::Task<void> wait_output(io::Deadline deadline);
+  FileOperation(const std::shared_ptr<SandboxHandle>& sandbox, std::string what, std::string operation,
+                guest_client::Process process, io::ForeignPipe input);
+  io::Task<std::string> read_output(std::size_t size, io::Deadline deadline);
+  io::Task<void> take_header(io::Deadline deadline);
+  Error why(Error error) const;
   io::Task<void> why_ended();
-  ssize_t take_header();
-  ssize_t step_to_data(io::PipeRelay& relay);
   Error lost() const;
   Error late() const;
   Error something_else() const;
@@ -72,14 +71,11 @@ class FileOperation {
   std::string what_;
   std::string operation_;
   guest_client::Process process_;
-  boost::asio::io_context& loop_;
-  UniqueFd output_;
-  std::optional<io::FdWatch> watch_;  // after output_: ends before it
-  std::optional<io::FdStream> input_;
+  io::ForeignPipe output_;
+  io::ForeignPipe input_;
   FileRecordReader reader_;
   std::string header_;               // of the next record, as far as it has been read alone
   std::uint32_t left_to_relay_ = 0;  // of a data record whose header has been read
-  bool is_wide_ = false;             // the pipe of its output
 };
 
 // The Error of an errno that a file operation met. `operation` as in guest/file_program.h.

@@ -57,6 +57,7 @@ Fleet::Fleet(boost::asio::io_context& loop, sandbox::LauncherClient client, Opti
       launch_failures_(metrics.counter("lmsb_sandbox_launch_failures_total", "Launches that failed")),
       pool_hits_(metrics.counter("lmsb_pool_hits_total", "Sandboxes taken from the pool")),
       pool_misses_(metrics.counter("lmsb_pool_misses_total", "Sandboxes that had to be launched on request")),
+      evictions_(metrics.counter("lmsb_pipe_evictions_total", "Commands killed because they kept a pipe's lock")),
       launch_seconds_(
           metrics.histogram("lmsb_sandbox_launch_seconds", "From the request to a ready guest", kLaunchBuckets)),
       watch_(loop.get_executor(), BorrowedFd(client_.fd())),
@@ -202,6 +203,9 @@ io::Task<Fleet::Handle> Fleet::stand(std::uint32_t request, sandbox::SandboxSpec
     disk ? (*fleet)->release(ended, *disk, std::move(room)) : (*fleet)->forget(ended);
   };
   auto handle = std::make_unique<SandboxHandle>(loop_, spec, *std::move(*pending->answer), guest, std::move(give_back));
+  handle->on_eviction = [weak = std::weak_ptr<Fleet*>(self_), id = handle->id()](int times) {
+    if (const auto fleet = weak.lock()) (*fleet)->note_eviction(id, times);
+  };
   const auto ready = co_await handle->channel().wait_ready(deadline);
   if (!ready.ok()) {
     if (guest == SandboxHandle::Guest::held && !draining_) handle->keep_disk();  // it ends
@@ -212,6 +216,11 @@ io::Task<Fleet::Handle> Fleet::stand(std::uint32_t request, sandbox::SandboxSpec
   }
   handle->landlock_abi = ready->landlock_abi;
   co_return handle;
+}
+
+void Fleet::note_eviction(const std::string& id, int times) {
+  if (times == 0) evictions_.increment();
+  log_.log(LogLevel::warning, "sandbox.pipe_held", {{"id", id}, {"times", std::to_string(times)}});
 }
 
 io::Task<Fleet::Handle> Fleet::take_up(std::string id, std::string image) {

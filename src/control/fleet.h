@@ -173,6 +173,7 @@ class Fleet {
   // Of a launch that has been asked for. Of one that fails everything has been given back.
   io::Task<Handle> stand(std::uint32_t request, sandbox::SandboxSpec spec, SandboxHandle::Guest guest,
                          io::Deadline deadline);
+  void note_eviction(const std::string& id, int times);
 
   boost::asio::io_context& loop_;
   sandbox::LauncherClient client_;
@@ -182,6 +183,7 @@ class Fleet {
   Counter& launch_failures_;
   Counter& pool_hits_;
   Counter& pool_misses_;
+  Counter& evictions_;
   Histogram& launch_seconds_;
   io::FdWatch watch_;
   std::map<std::uint32_t, std::shared_ptr<Pending>> pending_;         // launches

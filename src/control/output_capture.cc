@@ -1,14 +1,10 @@
 #include "control/output_capture.h"
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <utility>
 
 #include "io/event.h"
 #include "io/spawn.h"
-#include "io/wait_fd.h"
-#include "os/pipe.h"
 
 namespace lmsb::control {
 
@@ -47,12 +43,8 @@ Output HeadAndTail::take() {
 }
 
 struct OutputCapture::State {
-  State(boost::asio::io_context& loop, UniqueFd s, Bytes cap, std::shared_ptr<Spill> p)
-      : stream(std::move(s)),
-        watch(loop.get_executor(), stream),
-        kept(cap.count()),
-        spill(std::move(p)),
-        changed(loop) {}
+  State(boost::asio::io_context& loop, io::ForeignPipe s, Bytes cap, std::shared_ptr<Spill> p)
+      : stream(std::move(s)), kept(cap.count()), spill(std::move(p)), changed(loop) {}
 
   void take_in(std::string_view octets) {
     if (spill && !is_spilling && !kept.has_room_for(octets.size())) {
@@ -63,8 +55,7 @@ struct OutputCapture::State {
     kept.append(octets);
   }
 
-  UniqueFd stream;
-  io::FdWatch watch;  // after the stream: ends before it
+  io::ForeignPipe stream;
   HeadAndTail kept;
   std::shared_ptr<Spill> spill;
   bool is_spilling = false;
@@ -74,36 +65,16 @@ struct OutputCapture::State {
   io::Event changed;
 };
 
-namespace {
-
-enum class ReadOutcome : std::uint8_t { more, nothing_now, end };
-
-// Reads a bounded amount, so that a flood does not hold the loop.
-template <class State>
-ReadOutcome read_some(State& state) {
-  static std::array<char, 64 * 1024> buffer;  // one loop, one thread: never in use twice
-  for (int i = 0; i < 4; ++i) {
-    const ssize_t n = os::read_pipe_now(state.stream.get(), buffer.data(), buffer.size());
-    if (n < 0 && errno == EAGAIN) return ReadOutcome::nothing_now;
-    if (n <= 0) return ReadOutcome::end;
-    state.take_in({buffer.data(), static_cast<std::size_t>(n)});
-  }
-  return ReadOutcome::more;
-}
-
-}  // namespace
-
-OutputCapture::OutputCapture(boost::asio::io_context& loop, UniqueFd stream, Bytes cap, std::shared_ptr<Spill> spill)
+OutputCapture::OutputCapture(boost::asio::io_context& loop, io::ForeignPipe stream, Bytes cap,
+                             std::shared_ptr<Spill> spill)
     : state_(std::make_shared<State>(loop, std::move(stream), cap, std::move(spill))) {
   // NOLINTNEXTLINE(cppcoreguidelines-avoid-capturing-lambda-coroutines): captures nothing; the state is a parameter
   static constexpr auto kRead = [](std::shared_ptr<State> state) -> io::Always<void> {
-    while (!state->stopped) {
-      const ReadOutcome outcome = read_some(*state);
+    while (state->stream && !state->stopped) {
+      const auto piece = co_await state->stream.read();
+      if (!piece.ok() || piece->empty()) break;
+      state->take_in(*piece);
       if (!state->unspilled.empty()) co_await state->spill->write(std::exchange(state->unspilled, {}));
-      if (outcome == ReadOutcome::end) break;
-      // Also after a full turn: the wait returns at once, but others have their turn first.
-      const Status readable = co_await state->watch.readable();
-      if (!readable.ok()) break;
     }
     state->ended = true;
     state->changed.notify_all();
@@ -113,7 +84,7 @@ OutputCapture::OutputCapture(boost::asio::io_context& loop, UniqueFd stream, Byt
 
 OutputCapture::~OutputCapture() {
   state_->stopped = true;
-  state_->watch.cancel();
+  state_->stream.cancel();
 }
 
 io::Always<bool> OutputCapture::wait_end(io::Deadline deadline) {
@@ -123,6 +94,12 @@ io::Always<bool> OutputCapture::wait_end(io::Deadline deadline) {
     if (!changed.ok()) co_return false;
   }
   co_return true;
+}
+
+bool OutputCapture::take_back() {
+  if (state_->ended || !state_->stream.is_held()) return false;
+  state_->stream.want_back();
+  return true;
 }
 
 Output OutputCapture::take() { return state_->kept.take(); }

@@ -5,10 +5,10 @@
 
 #include <boost/asio/io_context.hpp>
 
-#include "base/unique_fd.h"
 #include "control/exec.h"
 #include "control/spill.h"
 #include "io/deadline.h"
+#include "io/foreign_pipe.h"
 #include "io/task.h"
 
 namespace lmsb::control {
@@ -45,7 +45,8 @@ class OutputCapture {
  public:
   // Starts reading at once. `loop` outlives it. A stream larger than the cap goes to `spill` as a whole, if there
   // is one.
-  OutputCapture(boost::asio::io_context& loop, UniqueFd stream, Bytes cap, std::shared_ptr<Spill> spill = nullptr);
+  OutputCapture(boost::asio::io_context& loop, io::ForeignPipe stream, Bytes cap,
+                std::shared_ptr<Spill> spill = nullptr);
   // Stops reading.
   ~OutputCapture();
   OutputCapture(const OutputCapture&) = delete;
@@ -54,6 +55,8 @@ class OutputCapture {
   // Waits for the end of the stream. False: the deadline passed first (somebody still holds the other end), or the
   // wait was cancelled.
   io::Always<bool> wait_end(io::Deadline deadline);
+  // Of a command that has ended: whether what it left keeps the pipe locked (io/foreign_pipe.h). If so that is ended.
+  bool take_back();
   Output take();
 
  private:

@@ -1,13 +1,11 @@
 #include "control/ports.h"
 
-#include <array>
-#include <cerrno>
+#include <utility>
 
 #include "control/command_start.h"
 #include "control/port_reader.h"
 #include "guest_protocol/port_records.h"
-#include "io/wait_fd.h"
-#include "os/pipe.h"
+#include "io/foreign_pipe.h"
 
 namespace lmsb::control {
 namespace {
@@ -17,23 +15,18 @@ constexpr std::size_t kMaxRecords = sizeof(guest_protocol::PortRecord) * guest_p
 constexpr std::size_t kMaxDescribed = 8;
 
 // All of a pipe, or its first `limit` octets.
-io::Task<std::string> read_pipe(boost::asio::io_context& loop, UniqueFd pipe, std::size_t limit,
-                                io::Deadline deadline) {
-  io::FdWatch watch(loop.get_executor(), pipe);
+io::Task<std::string> read_pipe(io::ForeignPipe pipe, std::size_t limit, io::Deadline deadline) {
   std::string whole;
-  std::array<char, 16384> piece{};
   while (whole.size() < limit) {
-    LMSB_CO_CHECK(co_await watch.readable(deadline));
-    const ssize_t count = os::read_pipe_now(pipe.get(), piece.data(), std::min(piece.size(), limit - whole.size()));
-    if (count == 0) break;
-    if (count < 0 && errno != EAGAIN) co_return Error::from_errno(errno, "read what listens");
-    if (count > 0) whole.append(piece.data(), static_cast<std::size_t>(count));
+    LMSB_CO_TRY(const std::string piece, co_await pipe.read(limit - whole.size(), deadline));
+    if (piece.empty()) break;
+    whole += piece;
   }
   co_return whole;
 }
 
 // Runs the program that lists, which ends with this.
-io::Task<std::vector<ListeningPort>> ask(boost::asio::io_context& loop, std::shared_ptr<SandboxHandle> sandbox) {
+io::Task<std::vector<ListeningPort>> ask(std::shared_ptr<SandboxHandle> sandbox) {
   guest_client::StartSpec spec;
   spec.program = guest_protocol::Program::ports;
   spec.argv = {"ports"};
@@ -41,12 +34,12 @@ io::Task<std::vector<ListeningPort>> ask(boost::asio::io_context& loop, std::sha
   spec.deadline_ms = static_cast<std::uint64_t>(kListLimit.count()) + kSpareMs;
   LMSB_CO_TRY(auto process, sandbox->channel().start(spec, -1));
   LMSB_CO_CHECK(co_await process.wait_started(deadline));
-  UniqueFd output = process.take_stdout();
+  io::ForeignPipe output = process.take_stdout();
   if (!output)
     co_return Error(ErrorCode::unavailable, "the sandbox has no room for the process that lists its ports")
         .with_slug("port_list_failed")
         .with_hint("the sandbox may be at its limit of processes or memory");
-  LMSB_CO_TRY(const std::string records, co_await read_pipe(loop, std::move(output), kMaxRecords, deadline));
+  LMSB_CO_TRY(const std::string records, co_await read_pipe(std::move(output), kMaxRecords, deadline));
   co_return read_ports(records);
 }
 
@@ -126,7 +119,7 @@ io::Task<io::HeldSocket> Ports::connect(Principal who, std::string sandbox, std:
 }
 
 io::Task<std::string> Ports::describe(std::shared_ptr<SandboxHandle> sandbox) {
-  LMSB_CO_TRY(const auto ports, co_await ask(loop_, std::move(sandbox)));
+  LMSB_CO_TRY(const auto ports, co_await ask(std::move(sandbox)));
   if (ports.empty()) co_return "start a server there first: nothing listens in the sandbox at all";
   std::string text = "these ports listen:";
   std::size_t named = 0;
@@ -143,7 +136,7 @@ io::Task<std::string> Ports::describe(std::shared_ptr<SandboxHandle> sandbox) {
 io::Task<std::vector<ListeningPort>> Ports::list(Principal who, std::string sandbox) {
   LMSB_CO_TRY(auto visit, registry_.visit(who, sandbox));
   LMSB_CO_TRY(const auto place, take_place(who, visit.sandbox->id()));
-  co_return co_await ask(loop_, std::move(visit.sandbox));
+  co_return co_await ask(std::move(visit.sandbox));
 }
 
 }  // namespace lmsb::control

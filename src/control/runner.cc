@@ -123,15 +123,11 @@ struct Runner::State {
       : sandbox(std::move(s)), process(std::move(p)), changed(loop) {}
 
   // Reads what the server says until it ends, and keeps the last part.
-  static io::Always<void> listen(std::shared_ptr<State> self, UniqueFd words) {
-    std::array<char, 4096> part{};
-    for (;;) {
-      const Status readable = co_await io::wait_readable(words);
-      if (!readable.ok()) break;
-      const ssize_t n = os::read_pipe_now(words.get(), part.data(), part.size());
-      if (n < 0 && errno == EAGAIN) continue;
-      if (n <= 0) break;
-      self->words.append(part.data(), static_cast<std::size_t>(n));
+  static io::Always<void> listen(std::shared_ptr<State> self, io::ForeignPipe words) {
+    while (words) {
+      const auto part = co_await words.read(kKeptWords);
+      if (!part.ok() || part->empty()) break;
+      self->words += *part;
       if (self->words.size() > 2 * kKeptWords) self->words.erase(0, self->words.size() - kKeptWords);
       ++self->heard;
       self->changed.notify_all();
@@ -161,7 +157,7 @@ struct Runner::State {
   // The process that carries one request, and the pipe by which its answer comes. Ending it ends the exchange.
   struct Carrier {
     guest_client::Process process;
-    UniqueFd answer;  // invalid where the sandbox could not start one
+    io::ForeignPipe answer;  // empty where the sandbox could not start one
   };
 
   // `request` is of the caller's frame, which waits for this.
@@ -174,7 +170,7 @@ struct Runner::State {
     spec.argv = {kSocket};
     LMSB_CO_TRY(auto process, self->sandbox->channel().start(spec, input.get()));
     LMSB_CO_CHECK(co_await process.wait_started(deadline));
-    UniqueFd answer = process.take_stdout();
+    io::ForeignPipe answer = process.take_stdout();
     co_return Carrier{std::move(process), std::move(answer)};
   }
 
@@ -330,8 +326,8 @@ io::Task<std::shared_ptr<Runner>> Runner::start(boost::asio::io_context& loop, F
   LMSB_CO_TRY(auto command, server_command(options.program.path, help, settings));
   LMSB_CO_TRY(auto process, sandbox->channel().start(program_spec(options.program, std::move(command)), -1));
   LMSB_CO_CHECK(co_await process.wait_started(deadline));
-  UniqueFd out = process.take_stdout();
-  UniqueFd err = process.take_stderr();
+  io::ForeignPipe out = process.take_stdout();
+  io::ForeignPipe err = process.take_stderr();
   const auto state = std::make_shared<State>(loop, std::move(sandbox), std::move(process));
   state->share = std::move(options.share);
   std::shared_ptr<Runner> runner(new Runner(state, std::move(model)));

@@ -70,6 +70,10 @@ SandboxHandle::SandboxHandle(boost::asio::io_context& loop, const sandbox::Sandb
       disk_(guest == Guest::held ? std::nullopt : std::optional(disk_of(spec))),
       channel_(loop, std::move(launched_.channel), guest_client::Channel::kAnswerLimit, guest),
       last_number_(guest == Guest::held ? random_number() : 0) {
+  channel_.on_eviction([this](int times) {
+    if (times > 0) kill_commands();  // another of them has the pipe, too
+    if (on_eviction) on_eviction(times);
+  });
   if (spec.lifetime != sandbox::Lifetime::one_shot) return;
   oom_watch_ = std::make_shared<OomWatch>(loop, std::move(launched_.oom_event), launched_.kill.get());
   io::spawn(loop, OomWatch::run(oom_watch_));

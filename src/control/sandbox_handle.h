@@ -83,6 +83,8 @@ class SandboxHandle {
   SandboxUsage usage() const;  // of a kept one
 
   int landlock_abi = 0;  // as the guest reported
+  // Called when a command is ended because it keeps a pipe's lock; `times`: how often that was in vain before.
+  std::function<void(int times)> on_eviction;
   Capacity::Share room;  // of the memory that there is for sandboxes; none as long as nobody uses it
   // A number that no other of its commands got.
   std::uint32_t next_number() { return ++last_number_; }

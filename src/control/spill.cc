@@ -25,21 +25,21 @@ Status Spill::start() {
   spec.program = guest_protocol::Program::save;
   spec.argv = {path_, std::to_string(kMaxSpill.count())};
   LMSB_TRY(auto writer, sandbox_.channel().start(spec, read.get()));
+  stream_ = io::ForeignPipe(loop_, std::move(write), writer.eviction());
   writer_.emplace(std::move(writer));
-  stream_.emplace(loop_.get_executor(), std::move(write));
   return {};
 }
 
 io::Always<void> Spill::write(std::string octets) {
   if (!std::exchange(has_begun_, true)) (void)start();  // without it the answer says that nothing was kept
   if (!stream_) co_return;
-  const Status written = co_await stream_->write_all(std::move(octets));
-  if (!written.ok()) stream_.reset();  // its limit, or no room: the writer has ended
+  const Status written = co_await stream_.write_all(std::move(octets));
+  if (!written.ok()) stream_ = {};  // its limit, or no room: the writer has ended
 }
 
 io::Always<Spill::Kept> Spill::finish() {
   if (!writer_) co_return Kept{};
-  stream_.reset();
+  stream_ = {};
   const auto ending = co_await writer_->wait_ended(io::Deadline::in(kFinishLimit));
   if (!ending.ok() || ending->kind != guest_client::Ending::Kind::exited) co_return Kept{};
   const int status = ending->exited.status;

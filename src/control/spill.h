@@ -9,7 +9,7 @@
 #include "base/units.h"
 #include "control/sandbox_handle.h"
 #include "guest_client/channel.h"
-#include "io/stream.h"
+#include "io/foreign_pipe.h"
 #include "io/task.h"
 
 namespace lmsb::control {
@@ -39,7 +39,7 @@ class Spill {
   std::string path_;
   bool has_begun_ = false;
   std::optional<guest_client::Process> writer_;
-  std::optional<io::FdStream> stream_;  // to its stdin
+  io::ForeignPipe stream_;  // to its stdin
 };
 
 }  // namespace lmsb::control

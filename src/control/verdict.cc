@@ -14,6 +14,9 @@ using guest_client::Ending;
 using guest_client::StartSpec;
 using guest_protocol::Program;
 
+constexpr const char* kEvicted =
+    "killed: it waited in splice(2) or sendfile(2) with its own output locked, while others waited for their turn";
+
 std::string signal_name(int signal) {
   const char* name = ::sigabbrev_np(signal);
   return name != nullptr ? std::string("SIG") + name : "SIG" + std::to_string(signal);
@@ -124,6 +127,7 @@ ExecResult verdict_of(const Course& course, const Attempt& attempt, const Sandbo
     }
   } else {
     judge(result, course, attempt, sandbox);
+    if (course.was_evicted && result.outcome == Outcome::signaled) result.hint = kEvicted;
     set_usage(result, course, sandbox);
   }
   if (sandbox != nullptr) result.sandbox_id = sandbox->id();

@@ -18,6 +18,7 @@ struct Course {
   bool timed_out = false;
   bool one_shot = false;
   bool ended_by_owner = false;
+  bool was_evicted = false;  // it kept the lock of its output's pipe while hands were short (io/foreign_pipe.h)
   std::uint64_t oom_kills_before = 0;
   std::optional<std::uint64_t> oom_kills;  // at its end; nothing: now
 

@@ -34,8 +34,9 @@ bool make_pipe(UniqueFd& read, UniqueFd& write) {
   if (::pipe2(ends.data(), O_CLOEXEC) < 0) return false;
   read.reset(ends[0]);
   write.reset(ends[1]);
-  // The command may open its own output by name (/dev/stdout), so the pipe must be its own.
-  return ::fchown(ends[1], guest_protocol::kCommandUid, guest_protocol::kCommandGid) == 0;
+  // The command may open its own output by name (/dev/stdout), for writing and no more: who could read it could keep
+  // its lock without being a writer, and the daemon takes a pipe without writers for its own (io/foreign_pipe.h).
+  return ::fchown(ends[1], static_cast<uid_t>(-1), guest_protocol::kCommandGid) == 0 && ::fchmod(ends[1], 0220) == 0;
 }
 
 int format_cgroup_path(std::array<char, 32>& path, std::uint32_t number) {

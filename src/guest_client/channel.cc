@@ -124,6 +124,7 @@ void ChannelState::close() {
       if (!process->ending) process->ending = Ending{};
       process->changed.notify_all();
     }
+  on_eviction = {};
   if (const auto told = std::exchange(on_closed, {})) told();
 }
 
@@ -162,7 +163,7 @@ bool ChannelState::dispatch(const char* message, std::size_t size, ReceivedFds& 
     }
     case Kind::started: {
       guest_protocol::Started value{};
-      return read_as(value, message, size) && take_started(find(header.sequence), value, fds);
+      return read_as(value, message, size) && take_started(value, fds);
     }
     case Kind::start_failed: {
       guest_protocol::StartFailed value{};
@@ -194,19 +195,22 @@ bool ChannelState::dispatch(const char* message, std::size_t size, ReceivedFds& 
   }
 }
 
-bool ChannelState::take_started(const std::shared_ptr<ProcessState>& process, const guest_protocol::Started& started,
-                                ReceivedFds& fds) {
+bool ChannelState::take_started(const guest_protocol::Started& started, ReceivedFds& fds) {
+  const std::uint32_t sequence = started.header.sequence;
+  const auto process = find(sequence);
   const bool is_kept = process && process->is_kept;
   if (fds.count != (is_kept ? 0 : 2)) return false;
   for (std::size_t i = 0; i < fds.count; ++i)
     if (!os::is_readable_pipe(fds.fds[i].get())) return false;
+  // From here on: also what is let go of at once is closed without waiting.
+  std::array<io::ForeignPipe, 2> pipes;
+  for (std::size_t i = 0; i < fds.count; ++i)
+    pipes.at(i) = io::ForeignPipe(loop, std::move(fds.fds[i]), eviction(weak_from_this(), sequence));
   if (!process) return true;
   process->started = true;
   process->pid = started.pid;
-  if (!is_kept) {
-    process->out = std::move(fds.fds[0]);
-    process->err = std::move(fds.fds[1]);
-  }
+  process->out = std::move(pipes[0]);
+  process->err = std::move(pipes[1]);
   process->changed.notify_all();
   return true;
 }
@@ -304,6 +308,16 @@ void ChannelState::kill_tree(const std::shared_ptr<ChannelState>& self, std::uin
   send_surely(self, guest_protocol::KillRequest{{Kind::kill, sequence}, SIGKILL, 1U});
 }
 
+io::ForeignPipe::Evict ChannelState::eviction(std::weak_ptr<ChannelState> channel, std::uint32_t sequence) {
+  return [channel = std::move(channel), sequence](int times) {
+    const auto self = channel.lock();
+    if (!self || self->closed) return;
+    if (const auto process = self->find(sequence)) process->is_evicted = true;
+    kill_tree(self, sequence);
+    if (self->on_eviction) self->on_eviction(times);
+  };
+}
+
 Process::~Process() {
   if (state_ && !state_->ending) kill_tree();
 }
@@ -317,8 +331,11 @@ io::Task<void> Process::wait_started(io::Deadline deadline) {
 
 int Process::pid() const { return state_->pid; }
 
-UniqueFd Process::take_stdout() { return std::move(state_->out); }
-UniqueFd Process::take_stderr() { return std::move(state_->err); }
+io::ForeignPipe Process::take_stdout() { return std::move(state_->out); }
+io::ForeignPipe Process::take_stderr() { return std::move(state_->err); }
+
+io::ForeignPipe::Evict Process::eviction() const { return ChannelState::eviction(state_->channel, state_->sequence); }
+bool Process::was_evicted() const { return state_->is_evicted; }
 
 io::Task<Ending> Process::wait_ended(io::Deadline deadline) {
   const auto state = state_;
@@ -441,5 +458,7 @@ Result<KeptProcess> Channel::start_kept(const StartSpec& spec, int stdin_fd) {
 }
 
 bool Channel::is_closed() const { return state_->closed; }
+
+void Channel::on_eviction(std::function<void(int)> told) { state_->on_eviction = std::move(told); }
 
 }  // namespace lmsb::guest_client

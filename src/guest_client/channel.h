@@ -17,6 +17,7 @@
 #include "guest_client/port_socket.h"
 #include "guest_protocol/messages.h"
 #include "io/deadline.h"
+#include "io/foreign_pipe.h"
 #include "io/task.h"
 
 namespace lmsb::guest_client {
@@ -64,9 +65,14 @@ class Process {
   // unavailable (the guest is gone), deadline_exceeded, cancelled.
   io::Task<void> wait_started(io::Deadline deadline);
   int pid() const;  // inside; once it has begun
-  // The reading ends of pipes that the sandbox made: to be read with os/pipe.h.
-  UniqueFd take_stdout();
-  UniqueFd take_stderr();
+  // What it writes; empty where it could not even begin.
+  io::ForeignPipe take_stdout();
+  io::ForeignPipe take_stderr();
+  // Ends it where it keeps a pipe's lock that somebody needs (io/foreign_pipe.h): its tree, then all that its sandbox
+  // runs. Of use beyond this object's life.
+  io::ForeignPipe::Evict eviction() const;
+  // Whether that has been done.
+  bool was_evicted() const;
   // Errors: deadline_exceeded, cancelled.
   io::Task<Ending> wait_ended(io::Deadline deadline);
   // Never lost: waits by itself for room in the socket.
@@ -122,6 +128,9 @@ class Channel {
   void on_closed(std::function<void()> told);
   // Whether that has happened, or the guest is gone.
   bool is_closed() const;
+  // Called as long as the channel is open when a command is ended because it keeps a pipe's lock; `times` is how often
+  // that has been tried in vain, and the command's tree is killed already. It must not destroy the channel.
+  void on_eviction(std::function<void(int times)> told);
 
   static constexpr std::chrono::milliseconds kAnswerLimit{10'000};
 

@@ -14,6 +14,7 @@
 #include "guest_client/channel.h"
 #include "guest_client/kept_process.h"
 #include "io/event.h"
+#include "io/foreign_pipe.h"
 #include "io/wait_fd.h"
 #include "os/message_socket.h"
 
@@ -26,8 +27,9 @@ struct ProcessState {
   std::uint32_t sequence;
   bool started = false;
   std::int32_t pid = 0;  // inside
-  UniqueFd out;
-  UniqueFd err;
+  io::ForeignPipe out;
+  io::ForeignPipe err;
+  bool is_evicted = false;
   std::optional<Ending> ending;
   io::Event changed;
   bool ends_with_input = false;  // as Program::save does
@@ -67,6 +69,7 @@ struct ChannelState : std::enable_shared_from_this<ChannelState> {
   std::chrono::milliseconds answer_limit{};
   bool closed = false;
   std::function<void()> on_closed;
+  std::function<void(int)> on_eviction;
   bool is_watching_room = false;  // a task waits until the socket takes more, and says so by `changed`
   std::optional<guest_protocol::Ready> ready;
   std::optional<guest_protocol::Failed> failed;
@@ -99,6 +102,8 @@ struct ChannelState : std::enable_shared_from_this<ChannelState> {
     owe(self, std::string(reinterpret_cast<const char*>(&message), sizeof message) + data);  // NOLINT: plain values
   }
   static void kill_tree(const std::shared_ptr<ChannelState>& self, std::uint32_t sequence);
+  // Of what process `sequence` writes to, or reads from.
+  static io::ForeignPipe::Evict eviction(std::weak_ptr<ChannelState> channel, std::uint32_t sequence);
   // False when the socket is full or the guest gone: errno says which.
   template <class Message>
   bool send(const Message& message, std::string_view data = {}) {
@@ -114,8 +119,7 @@ struct ChannelState : std::enable_shared_from_this<ChannelState> {
   bool take_port_failure(const guest_protocol::PortFailed& told);
   static io::Always<void> watch_room(std::shared_ptr<ChannelState> self);
   static void owe(const std::shared_ptr<ChannelState>& self, std::string message);
-  bool take_started(const std::shared_ptr<ProcessState>& process, const guest_protocol::Started& started,
-                    ReceivedFds& fds);
+  bool take_started(const guest_protocol::Started& started, ReceivedFds& fds);
   bool take_kept(guest_protocol::Kind kind, const char* message, std::size_t size);
   bool take_output(const char* message, std::size_t size);
   bool take_held(const char* message, std::size_t size);

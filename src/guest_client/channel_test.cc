@@ -103,13 +103,13 @@ TEST_F(GuestChannel, TellsWhichStepOfTheLaunchFailed) {
 TEST_F(GuestChannel, HandsOutTheOutputAndTheEndOfACommand) {
   Process process = start();
   const Ends out = make_pipe();
-  const Ends err = make_pipe();
+  Ends err = make_pipe();
   say(guest_protocol::Started{about_first(Kind::started), 7}, {out.read.get(), err.read.get()});
   ASSERT_TRUE(result_of(process.wait_started(io::Deadline::never())).ok());
   ASSERT_EQ(::write(err.write.get(), "e", 1), 1);
-  char octet = 0;
-  const UniqueFd output = process.take_stderr();
-  EXPECT_EQ(::read(output.get(), &octet, 1), 1);
+  err.write.reset();
+  io::ForeignPipe output = process.take_stderr();
+  EXPECT_EQ(*result_of(output.read()), "e");
   guest_protocol::Exited exited{};
   exited.header = about_first(Kind::exited);
   exited.status = 3 << 8;

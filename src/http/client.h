@@ -13,6 +13,7 @@
 #include "http/body.h"
 #include "http/message.h"
 #include "io/deadline.h"
+#include "io/foreign_pipe.h"
 #include "io/task.h"
 #include "io/tunnel.h"
 
@@ -79,10 +80,10 @@ io::Task<UpgradeOpening> open_upgrade(Endpoint endpoint, ClientRequest request);
 Result<std::string> to_octets(const ClientRequest& request, const std::string& host);
 // Reads the whole answer from a pipe, whoever writes to it: never more than `max_body` and a header, never after
 // `deadline`. Errors: as fetch(), without a name.
-io::Task<Response> read_answer(UniqueFd pipe, Bytes max_body, io::Deadline deadline);
+io::Task<Response> read_answer(io::ForeignPipe pipe, Bytes max_body, io::Deadline deadline);
 // The same, but ends when the answer's head is there, by `head_by`. Errors of the body's read(): as of open_stream();
 // `silence` is how long nothing of it may come, 0: for ever.
-io::Task<StreamedAnswer> open_answer(UniqueFd pipe, Bytes max_body, io::Deadline head_by,
+io::Task<StreamedAnswer> open_answer(io::ForeignPipe pipe, Bytes max_body, io::Deadline head_by,
                                      std::chrono::milliseconds silence);
 
 // The same for callers without a loop (the CLI): runs its own and blocks.

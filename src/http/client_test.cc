@@ -191,7 +191,9 @@ struct BlockingPipe {
 };
 
 Result<Response> answer_of(BlockingPipe& pipe, std::chrono::milliseconds limit = std::chrono::seconds(60)) {
-  return io::run_blocking(read_answer(std::move(pipe.read), Bytes::KiB(4), io::Deadline::in(limit)));
+  boost::asio::io_context loop(1);
+  io::ForeignPipe end(loop, std::move(pipe.read));
+  return io::run_on(loop, read_answer(std::move(end), Bytes::KiB(4), io::Deadline::in(limit)));
 }
 
 TEST(Client, WritesARequestWithItsBodyForOthersToCarry) {
@@ -243,7 +245,8 @@ TEST(Client, ReadsAnAnswerFromAPipeAsItComes) {
   pipe.say("HTTP/1.1 200 OK\r\nContent-Type: x/y\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n");
   boost::asio::io_context loop(1);
   const auto in_a_minute = io::Deadline::in(std::chrono::minutes(1));
-  auto answer = io::run_on(loop, open_answer(std::move(pipe.read), Bytes::KiB(4), in_a_minute, milliseconds(20)));
+  io::ForeignPipe end(loop, std::move(pipe.read));
+  auto answer = io::run_on(loop, open_answer(std::move(end), Bytes::KiB(4), in_a_minute, milliseconds(20)));
   ASSERT_TRUE(answer.ok());
   EXPECT_EQ(answer->status, 200);
   EXPECT_EQ(answer->headers.find("Content-Type"), "x/y");

@@ -1,23 +1,17 @@
 // Client: answers that somebody else carries here, read from a pipe.
-#include <cerrno>
+#include <cstring>
 #include <utility>
-
-#include <boost/asio/this_coro.hpp>
 
 #include "http/answer_reader.h"
 #include "http/client.h"
-#include "io/wait_fd.h"
-#include "os/pipe.h"
 
 namespace lmsb::http {
-namespace asio = boost::asio;
 namespace {
 
-// Owns the pipe.
 class PipedAnswer final : public BodyReader {
  public:
-  PipedAnswer(const asio::any_io_executor& loop, UniqueFd pipe, Bytes max_body, std::chrono::milliseconds silence)
-      : pipe_(std::move(pipe)), silence_(silence), watch_(loop, pipe_), reader_(max_body, false) {}
+  PipedAnswer(io::ForeignPipe pipe, Bytes max_body, std::chrono::milliseconds silence)
+      : pipe_(std::move(pipe)), silence_(silence), reader_(max_body, false) {}
 
   io::Task<void> read_head(io::Deadline deadline) {
     while (!reader_.has_head()) LMSB_CO_CHECK(co_await read_more(deadline));
@@ -42,33 +36,29 @@ class PipedAnswer final : public BodyReader {
   io::Task<void> read_more(io::Deadline deadline) {
     // Also while there is always more: parts that count for nothing could go on for ever.
     if (deadline.passed()) co_return Error(ErrorCode::deadline_exceeded, "no complete answer within the time limit");
-    LMSB_CO_CHECK(co_await watch_.readable(deadline));
     LMSB_CO_TRY(const std::span<char> room, reader_.room());
-    const ssize_t count = os::read_pipe_now(pipe_.get(), room.data(), room.size());
-    if (count < 0 && errno == EAGAIN) co_return Status();
-    if (count < 0) co_return Error::from_errno(errno, "read the answer");
-    co_return count == 0 ? reader_.end() : reader_.took(static_cast<std::size_t>(count));
+    LMSB_CO_TRY(const std::string piece, co_await pipe_.read(room.size(), deadline));
+    if (piece.empty()) co_return reader_.end();
+    std::memcpy(room.data(), piece.data(), std::min(piece.size(), room.size()));
+    co_return reader_.took(piece.size());
   }
 
-  const UniqueFd pipe_;
+  io::ForeignPipe pipe_;
   const std::chrono::milliseconds silence_;
-  io::FdWatch watch_;  // of the pipe: goes first
   AnswerReader reader_;
 };
 
 }  // namespace
 
-io::Task<Response> read_answer(UniqueFd pipe, Bytes max_body, io::Deadline deadline) {
-  const auto loop = co_await asio::this_coro::executor;
-  PipedAnswer answer(loop, std::move(pipe), max_body, {});
+io::Task<Response> read_answer(io::ForeignPipe pipe, Bytes max_body, io::Deadline deadline) {
+  PipedAnswer answer(std::move(pipe), max_body, {});
   LMSB_CO_CHECK(co_await answer.read_all(deadline));
   co_return std::move(answer.response());
 }
 
-io::Task<StreamedAnswer> open_answer(UniqueFd pipe, Bytes max_body, io::Deadline head_by,
+io::Task<StreamedAnswer> open_answer(io::ForeignPipe pipe, Bytes max_body, io::Deadline head_by,
                                      std::chrono::milliseconds silence) {
-  const auto loop = co_await asio::this_coro::executor;
-  const auto body = std::make_shared<PipedAnswer>(loop, std::move(pipe), max_body, silence);
+  const auto body = std::make_shared<PipedAnswer>(std::move(pipe), max_body, silence);
   LMSB_CO_CHECK(co_await body->read_head(head_by));
   StreamedAnswer answer;
   answer.status = body->response().status;

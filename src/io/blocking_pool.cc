@@ -1,34 +1,14 @@
 #include "io/blocking_pool.h"
 
 #include <condition_variable>
-#include <csignal>
 #include <deque>
 #include <mutex>
-#include <pthread.h>
 #include <thread>
 #include <vector>
 
+#include "io/signals_blocked.h"
+
 namespace lmsb::io {
-namespace {
-
-// Signals are for the main thread: a pool thread must not be the one that takes them.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_;
-};
-
-}  // namespace
-
 struct BlockingPool::State {
   State(std::size_t t, std::size_t q) : max_threads(t), max_queue(q) {}
 

@@ -2,7 +2,8 @@
 // Reading a pipe whose other holders are not trusted.
 //
 // Whether read(2) waits on an empty pipe is a property of the open file, shared with everybody who holds it: who made
-// the pipe may clear O_NONBLOCK at any moment and hang an event loop that relies on it. What is here never waits.
+// the pipe may clear O_NONBLOCK at any moment and hang an event loop that relies on it. What is here does not wait for
+// octets.
 #include <cstddef>
 #include <sys/types.h>
 
@@ -12,7 +13,8 @@ namespace lmsb::os {
 bool is_readable_pipe(int fd);
 
 // Reads what is there, at most `size` octets. As read(2) of a non-blocking pipe, whatever mode the pipe has: 0 is the
-// end, -1 with EAGAIN means that there is nothing now. One thread of the process at a time.
+// end, -1 with EAGAIN means that there is nothing now. But it waits for the pipe's lock, which others may keep
+// (io/foreign_pipe.h).
 ssize_t read_pipe_now(int pipe, void* buffer, std::size_t size);
 
 // The way of kernels before 6.4, whose pipes do not know RWF_NOWAIT: by a pipe of our own. For tests; else of

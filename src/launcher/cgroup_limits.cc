@@ -89,7 +89,7 @@ bool is_half_done(const BranchDirectories& branch, std::uint64_t now) {
 }
 
 Status change_memory(const BranchDirectories& branch, std::uint64_t from, std::uint64_t to) {
-  const Status room = to < from ? check_room(branch, to) : Status();
+  Status room = to < from ? check_room(branch, to) : Status();
   const int directory = branch.memory.get();
   if (!room.ok() && !branch.is_v1) write_back(directory, "memory.high", "max");
   if (!room.ok()) return room;

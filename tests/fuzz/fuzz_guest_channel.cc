@@ -68,7 +68,7 @@ lmsb::io::Always<void> take_held(std::shared_ptr<Channel> channel) {
 
 lmsb::io::Always<void> wait_ended(std::shared_ptr<Process> process) {
   (void)co_await process->wait_started(lmsb::io::Deadline::never());
-  const UniqueFd out = process->take_stdout();
+  const auto out = process->take_stdout();
   (void)co_await process->wait_ended(lmsb::io::Deadline::never());
 }
 

@@ -41,7 +41,9 @@ def program(directory):
     packages = list(pathlib.Path(directory).glob("nginx_*.deb"))
     if fetched.returncode != 0 or not packages:
         raise RuntimeError("nginx is not installed, and cannot be fetched: " + (fetched.stderr.strip() or "no package"))
-    subprocess.run(["dpkg-deb", "-x", packages[0], f"{directory}/package"], check=True)
+    unpacked = subprocess.run(["dpkg-deb", "-x", packages[0], f"{directory}/package"], capture_output=True, text=True)
+    if unpacked.returncode != 0:
+        raise RuntimeError("nginx is not installed, and its package cannot be unpacked: " + unpacked.stderr.strip())
     return f"{directory}/package/usr/sbin/nginx"
 
 
@@ -75,4 +77,6 @@ def wait_until_it_listens(process, port, directory):
         if process.poll() is not None:
             break
         time.sleep(0.05)
-    raise RuntimeError("nginx does not start here: " + pathlib.Path(directory, "log").read_text().strip()[-300:])
+    log = pathlib.Path(directory, "log")
+    said = log.read_text().strip()[-300:] if log.exists() else "it says nothing"
+    raise RuntimeError("nginx does not start here: " + said)

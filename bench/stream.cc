@@ -66,12 +66,14 @@ int drain(int fd, double begin, Look look) {
 // The floor's other side, in a process of its own: starts the program and moves what it writes.
 [[noreturn]] void serve_pipe(int listener, char** argv) {
   const int client = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+  if (client < 0) fail("accept");
   const int on = 1;
   ::setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   std::array<int, 2> ends{};
-  if (client < 0 || ::pipe2(ends.data(), O_CLOEXEC) != 0) fail("make a pipe");
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) fail("make a pipe");
   ::fcntl(ends[0], F_SETPIPE_SZ, static_cast<int>(kPipe));
   const pid_t child = ::fork();
+  if (child < 0) fail("fork");
   if (child == 0) {
     ::dup2(ends[1], 1);
     ::execvp(argv[0], argv);
@@ -81,6 +83,7 @@ int drain(int fd, double begin, Look look) {
   ssize_t moved = 0;
   do moved = ::splice(ends[0], nullptr, client, nullptr, kPipe, 0);
   while (moved > 0);
+  if (moved < 0) fail("splice");
   ::close(client);
   ::waitpid(child, nullptr, 0);
   ::_exit(0);
@@ -94,6 +97,7 @@ int measure_floor(char** argv) {
       ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) != 0)
     fail("listen");
   const pid_t server = ::fork();
+  if (server < 0) fail("fork");
   if (server == 0) serve_pipe(listener, argv);
   const int fd = connect_to(ntohs(address.sin_port));
   const int result = drain(fd, now_ms(), [](std::string_view) {});

@@ -44,6 +44,10 @@ void offer_kind(Completion& completion, const std::string& kind, const std::stri
   if (kind == "SNAPSHOT") ask(Names::snapshots);
   if (kind == "VOLUME") ask(Names::volumes);
   if (kind == "PAGE") offer_pages(completion, typed);
+  if (kind.starts_with("SRC:") && !has_colon) {  // of -v, which takes volumes, too
+    ask(Names::volumes);
+    completion.behind = ":";
+  }
   if (kind == "DIR" || (kind.starts_with("SRC:") && !has_colon)) completion.directories = true;
   if (kind == "FILE" || kind == "FILE|URL" || ((kind == "SRC" || kind == "DEST") && !has_colon))
     completion.files = true;

@@ -105,7 +105,7 @@ class HttpConnection final : public Connection {
   Result<Answer> send_for_octets(const Call& call, int out) override {
     return carry_out(request_of(call), [&call, out](std::string_view piece) -> Status {
       const int error = os::write_exactly(out, piece.data(), piece.size());
-      if (call.moved) call.moved(piece.size());
+      if (error == 0 && call.moved) call.moved(piece.size());
       return error == 0 ? Status() : Error::from_errno(error, "write what has come");
     });
   }

@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/connection.h"
 #include "cli/copy_place.h"
+#include "cli/output_file.h"
 #include "cli/progress.h"
 #include "cli/tar_worker.h"
 #include "os/atomic_file.h"
@@ -56,8 +57,11 @@ void tell_left_out(Console& console, const TarWorker& worker) {
 
 Status send_directory(Api& api, const CopyCommand& command, const std::string& to, Console& console) {
   LMSB_TRY(auto worker, TarWorker::pack(command.from.path));
-  Copying copying(console);
-  Status taken = check(api.send_octets(copying.call("PUT", url_of(command.to, "archive", to)), worker.fd()));
+  Status taken;
+  {
+    Copying copying(console);
+    taken = check(api.send_octets(copying.call("PUT", url_of(command.to, "archive", to)), worker.fd()));
+  }
   Status packed = worker.finish();
   // What failed here is why the archive was cut off there, unless it failed because nobody took it.
   if (!packed.ok() && packed.error().sys_errno() != EPIPE) return packed;
@@ -89,9 +93,12 @@ Status receive_directory(Api& api, const CopyCommand& command, const std::string
   if (::mkdir(to.c_str(), 0777) < 0 && errno != EEXIST) return Error::from_errno(errno, "make the directory " + to);
   // What an earlier copy has brought may be a link to anywhere.
   LMSB_TRY(auto worker, TarWorker::unpack(to, to == command.to.path));
-  Copying copying(console);
-  Status given =
-      check(api.send_for_octets(copying.call("GET", url_of(command.from, "archive", command.from.path)), worker.fd()));
+  Status given;
+  {
+    Copying copying(console);
+    const Call call = copying.call("GET", url_of(command.from, "archive", command.from.path));
+    given = check(api.send_for_octets(call, worker.fd()));
+  }
   Status unpacked = worker.finish();
   if (!given.ok() && given.error().sys_errno() != EPIPE) return given;
   LMSB_CHECK(unpacked);
@@ -99,21 +106,10 @@ Status receive_directory(Api& api, const CopyCommand& command, const std::string
   return {};
 }
 
-// The file appears whole or not at all.
 Status receive_file(Api& api, const CopyCommand& command, const std::string& to, Console& console) {
-  const std::filesystem::path path(to);
-  const std::string directory = path.has_parent_path() ? path.parent_path().string() : ".";
-  const UniqueFd dir(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!dir) return Error::from_errno(errno, "open the directory " + directory);
-  os::AtomicFile file(dir.get());
-  if (const int error = file.open(0666 & ~os::file_mode_mask()); error != 0)
-    return Error::from_errno(error, "write " + to);
   Copying copying(console);
   const Call call = copying.call("GET", url_of(command.from, "files", command.from.path));
-  Status given = check(api.send_for_octets(call, file.fd()));
-  if (!given.ok()) return given;
-  const int error = file.commit(path.filename().c_str(), os::AtomicFile::Existing::replaced);
-  return error == 0 ? Status() : Error::from_errno(error, "write " + to);
+  return write_file(to, 0666 & ~os::file_mode_mask(), [&](int out) { return check(api.send_for_octets(call, out)); });
 }
 
 Status copy_out(Api& api, const CopyCommand& command, Console& console) {

@@ -22,7 +22,8 @@ Result<Listing> fetch_all(Api& api, const std::string& target) {
   std::string cursor;
   do {
     if (listing.pages.size() == kMaxPages) return Error(ErrorCode::resource_exhausted, "the list does not end");
-    const std::string more = cursor.empty() ? "" : "?cursor=" + url_segment(cursor);
+    const char* const joint = target.find('?') == std::string::npos ? "?cursor=" : "&cursor=";
+    const std::string more = cursor.empty() ? "" : joint + url_segment(cursor);
     LMSB_TRY(auto page, call_json(api, Call("GET", target + more)));
     cursor = text_field(page.root(), "next_cursor");
     const auto data = page.root().find("data");

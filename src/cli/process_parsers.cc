@@ -55,7 +55,8 @@ Result<AnyCommand> parse_exec(const Words& words) {
   for (const std::string& limit : limits) {
     auto read = parse_ulimit(limit);
     if (!read.ok()) return std::move(read).error().with_context("--ulimit");
-    command.process.limits.insert(*std::move(read));
+    if (!command.process.limits.insert(*std::move(read)).second)
+      return usage_error("exec", "--ulimit " + limit + ": this limit is given twice");
   }
   return command;
 }

@@ -2,15 +2,14 @@
 #include <cerrno>
 #include <chrono>
 #include <fcntl.h>
-#include <filesystem>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/connection.h"
+#include "cli/output_file.h"
 #include "cli/progress.h"
 #include "json/writer.h"
-#include "os/atomic_file.h"
 
 namespace lmsb::cli {
 namespace {
@@ -27,30 +26,6 @@ Call export_call(const SnapshotExportCommand& command, Progress& progress) {
 Status receive(Api& api, const Call& call, int out) {
   LMSB_TRY(const Answer answer, api.send_for_octets(call, out));
   return answer.status < 400 ? Status() : error_of(answer);
-}
-
-// To a device, a pipe: what is no file is written to, not replaced.
-Status export_into(Api& api, const Call& call, const std::string& to) {
-  const UniqueFd out(::open(to.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC));
-  if (!out) return Error::from_errno(errno, "open " + to);
-  return receive(api, call, out.get());
-}
-
-// The file appears whole or not at all.
-Status export_to_file(Api& api, const Call& call, const std::string& to) {
-  struct stat status {};
-  const bool is_there = ::stat(to.c_str(), &status) == 0;
-  if (is_there && S_ISDIR(status.st_mode)) return Error(ErrorCode::invalid_argument, to + " is a directory");
-  if (is_there && !S_ISREG(status.st_mode)) return export_into(api, call, to);
-  const std::filesystem::path path(to);
-  const std::string directory = path.has_parent_path() ? path.parent_path().string() : ".";
-  const UniqueFd dir(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!dir) return Error::from_errno(errno, "open the directory " + directory);
-  os::AtomicFile file(dir.get());
-  if (const int error = file.open(0600); error != 0) return Error::from_errno(error, "write " + to);
-  LMSB_CHECK(receive(api, call, file.fd()));
-  const int error = file.commit(path.filename().c_str(), os::AtomicFile::Existing::replaced);
-  return error == 0 ? Status() : Error::from_errno(error, "write " + to);
 }
 
 Result<UniqueFd> open_file(const std::string& path, std::optional<std::uint64_t>& size) {
@@ -83,7 +58,8 @@ Result<int> execute(const SnapshotExportCommand& command, Console& console) {
   {
     Progress progress(console, "export", std::nullopt, shows_progress());
     const Call call = export_call(command, progress);
-    LMSB_CHECK(is_stream ? receive(*connection, call, STDOUT_FILENO) : export_to_file(*connection, call, to));
+    const auto fill = [&](int out) { return receive(*connection, call, out); };
+    LMSB_CHECK(is_stream ? fill(STDOUT_FILENO) : write_file(to, 0600, fill));
     octets = progress.done();
   }
   if (is_stream) return 0;

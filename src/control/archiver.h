@@ -2,6 +2,7 @@
 // Archiver: the daemon's end of a process of the launcher's that reads a snapshot as a stream, or makes one from it
 // (docs/adr/0036). Destroying it ends that; what it was making goes, unless keep() was said. One loop, one thread.
 #include <functional>
+#include <optional>
 #include <string>
 
 #include <boost/asio/io_context.hpp>
@@ -16,6 +17,7 @@ namespace lmsb::control {
 
 class Archiver {
  public:
+  // Called once, when this goes.
   using Release = std::function<void(std::uint64_t serial, sandbox::LauncherClient::Disk disk)>;
   Archiver(boost::asio::io_context& loop, sandbox::LaunchedSandbox launched, Release release);
   ~Archiver();

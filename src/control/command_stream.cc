@@ -33,7 +33,10 @@ struct Lane {
   io::Event taken;
 
   bool has_piece() const { return !piece.empty() || relayed > 0; }
+  std::optional<Error> failure;  // of reading: what follows is not known
   std::uint64_t waiting() const { return piece.size() + (is_lent ? 0 : relayed); }
+  // Whether something of the command itself may still be in the pipe.
+  bool owes() const { return !ended && !is_dry && offset < owed; }
 };
 
 // What the stream and its tasks share.
@@ -55,16 +58,22 @@ struct State {
   bool is_drained() const { return lanes[0]->ended && lanes[1]->ended; }
   // Whether nothing of the command itself can be in a pipe any more: it is gone, and each pipe has been found empty
   // since, or has given more than a pipe holds.
-  bool owes_nothing() {
-    bool owes = false;
+  bool owes_nothing() const {
+    return std::none_of(lanes.begin(), lanes.end(), [](const auto& lane) { return lane->owes(); });
+  }
+  // Notes which pipes are found empty, and has whoever keeps one locked, so that it cannot be, ended.
+  void look_at_pipes() {
     for (const auto& lane : lanes) {
       lane->is_dry = lane->is_dry || (lane->waiting() == 0 && lane->pipe.is_empty());
-      if (lane->ended || lane->is_dry || lane->offset >= lane->owed) continue;
-      freed = freed || lane->pipe.is_held();
+      if (!lane->owes() || !lane->pipe.is_held()) continue;
+      freed = true;
       lane->pipe.want_back();
-      owes = true;
     }
-    return !owes;
+  }
+  const Error* failure() const {
+    for (const auto& lane : lanes)
+      if (lane->failure) return &*lane->failure;
+    return nullptr;
   }
 };
 
@@ -73,8 +82,10 @@ io::Always<void> take_piece(Lane* lane) {
   if (lane->relay) {
     const auto relayed = co_await lane->pipe.relay(lane->relay, io::PipeRelay::kSize);
     lane->relayed = relayed.ok() ? *relayed : 0;
+    if (!relayed.ok()) lane->failure = relayed.error();
   } else {
     auto piece = co_await lane->pipe.read(guest_protocol::kMaxPiece);
+    if (!piece.ok()) lane->failure = piece.error();
     if (piece.ok()) lane->piece = *std::move(piece);
   }
   lane->ended = !lane->has_piece();
@@ -141,8 +152,10 @@ class PipedStream final : public CommandStream {
     take_back(*state);
     while (!is_over_) {
       const bool grace_is_over = state->drained.passed();
+      if (grace_is_over) state->look_at_pipes();
       if (grace_is_over && state->owes_nothing()) co_return last(*state);
       if (auto event = piece_of(*state)) co_return event;
+      if (const Error* failure = state->failure()) co_return *failure;
       if (state->verdict && state->is_drained()) co_return last(*state);
       // The end of the grace is no error of the wait: what comes then is the result.
       const io::Deadline again = grace_is_over ? io::Deadline::in(kPipeGrace) : state->drained;

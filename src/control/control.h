@@ -266,6 +266,8 @@ class Control {
   // The launch plan of a one-shot, printed; nothing is started.
   virtual Result<std::string> plan_text(const Principal& who, const OneShot& request) = 0;
   virtual Info info() = 0;
+  // Whether requests can be served; health() says more.
+  virtual bool is_ready() const = 0;
   virtual HealthReport health() = 0;
   // Compares what there is with what is known (ledger_check.h). Errors: permission_denied (not an administrator),
   // disk_not_kept (this daemon keeps nothing).

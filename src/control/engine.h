@@ -82,6 +82,7 @@ class Engine final : public Control {
   PortService& ports() override { return ports_; }
   Result<std::string> plan_text(const Principal& who, const OneShot& request) override;
   Info info() override;
+  bool is_ready() const override { return ready_; }
   HealthReport health() override;
   io::Task<LedgerReport> ledger(Principal who) override;
 

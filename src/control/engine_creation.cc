@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "control/engine.h"
+#include "control/names.h"
 #include "control/policy.h"
 #include "control/sandbox_mounts.h"
 #include "io/spawn.h"
@@ -37,9 +38,7 @@ std::vector<std::string> isolation_layers(int landlock_abi) {
 }
 
 Status Engine::check_creation(const CreateSandbox& request) const {
-  if (!request.name.empty() && !is_sandbox_name(request.name))
-    return Error(ErrorCode::invalid_argument, "name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62} and not look like an id")
-        .with_slug("invalid_name");
+  LMSB_CHECK(check_name(request.name));
   LMSB_CHECK(check_place(request));
   LMSB_CHECK(check_label_count(request.labels.size()));
   LMSB_CHECK(Lifecycle::check(with(Lifecycle::default_limits(request.name, false), request.life)));
@@ -169,11 +168,8 @@ Status Engine::check_image(const std::string& image, const std::string& digest) 
 }
 
 Limits Engine::within_policy(Limits limits) const {
-  const PolicyCaps& caps = options_.policy;
-  limits.memory = std::min(limits.memory, caps.memory);
-  limits.cpu_millis = std::min(limits.cpu_millis, caps.cpu_millis);
-  limits.processes = std::min(limits.processes, caps.processes);
-  limits.disk = std::min(limits.disk, caps.disk);
+  limits = within(options_.policy, limits);
+  limits.disk = std::min(limits.disk, options_.policy.disk);
   return limits;
 }
 

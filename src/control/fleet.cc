@@ -28,14 +28,6 @@ Error disks_busy() {
       .with_hint("try again in a moment");
 }
 
-Error launcher_gone() {
-  return Error(ErrorCode::unavailable, "the launcher is gone")
-      .with_slug("launcher_lost")
-      .with_hint("the daemon is ending; start it again");
-}
-
-Error daemon_ends() { return Error(ErrorCode::cancelled, "the daemon ends"); }
-
 sandbox::SandboxSpec spec_of(const PoolKind& kind) {
   sandbox::SandboxSpec spec;
   spec.image = kind.image;
@@ -46,6 +38,14 @@ sandbox::SandboxSpec spec_of(const PoolKind& kind) {
 }
 
 }  // namespace
+
+Error Fleet::launcher_gone() {
+  return Error(ErrorCode::unavailable, "the launcher is gone")
+      .with_slug("launcher_lost")
+      .with_hint("the daemon is ending; start it again");
+}
+
+Error Fleet::daemon_ends() { return Error(ErrorCode::cancelled, "the daemon ends"); }
 
 Fleet::Fleet(boost::asio::io_context& loop, sandbox::LauncherClient client, Options options, Metrics& metrics,
              Logger& log)
@@ -182,10 +182,9 @@ io::Task<Fleet::Handle> Fleet::launch_and_wait(sandbox::SandboxSpec spec) {
   co_return handle;
 }
 
-io::Task<Fleet::Handle> Fleet::stand(std::uint32_t request, sandbox::SandboxSpec spec, SandboxHandle::Guest guest,
-                                     io::Deadline deadline) {
+io::Task<sandbox::LaunchedSandbox> Fleet::launched(std::uint32_t request, Disk if_unwanted, io::Deadline deadline) {
   const auto pending = std::make_shared<Pending>(loop_);
-  pending->disk = SandboxHandle::disk_of(spec);
+  pending->disk = if_unwanted;
   pending_[request] = pending;
   while (!pending->answer) {
     Status answered = co_await pending->answered.wait(deadline);
@@ -196,13 +195,19 @@ io::Task<Fleet::Handle> Fleet::stand(std::uint32_t request, sandbox::SandboxSpec
   }
   if (!pending->answer->ok()) co_return std::move(*pending->answer).error();
   held_.insert((*pending->answer)->serial);
+  co_return *std::move(*pending->answer);
+}
+
+io::Task<Fleet::Handle> Fleet::stand(std::uint32_t request, sandbox::SandboxSpec spec, SandboxHandle::Guest guest,
+                                     io::Deadline deadline) {
+  LMSB_CO_TRY(auto answer, co_await launched(request, SandboxHandle::disk_of(spec), deadline));
   SandboxHandle::Release give_back = [weak = std::weak_ptr<Fleet*>(self_)](
                                          std::uint64_t ended, std::optional<Disk> disk, Capacity::Share room) {
     const auto fleet = weak.lock();  // a task that never ended may let go of it when the fleet has gone
     if (!fleet) return;
     disk ? (*fleet)->release(ended, *disk, std::move(room)) : (*fleet)->forget(ended);
   };
-  auto handle = std::make_unique<SandboxHandle>(loop_, spec, *std::move(*pending->answer), guest, std::move(give_back));
+  auto handle = std::make_unique<SandboxHandle>(loop_, spec, std::move(answer), guest, std::move(give_back));
   handle->on_eviction = [weak = std::weak_ptr<Fleet*>(self_), id = handle->id()](int times) {
     if (const auto fleet = weak.lock()) (*fleet)->note_eviction(id, times);
   };

@@ -152,6 +152,8 @@ class Fleet {
     io::Event answered;
   };
 
+  static Error launcher_gone();
+  static Error daemon_ends();
   io::Always<void> read_answers();
   void send_rest();
   static io::Always<void> flush(Fleet* fleet);
@@ -170,6 +172,10 @@ class Fleet {
   void do_chores_later();
   static io::Always<void> prepare(Fleet* fleet, Pool* pool);
   io::Task<Handle> launch_and_wait(sandbox::SandboxSpec spec);
+  // The answer to a launch, of a sandbox or an archiver, that has been asked for: from here on it is held. When nobody
+  // waits any more what comes all the same is destroyed, and its disk becomes what `if_unwanted` says.
+  io::Task<sandbox::LaunchedSandbox> launched(std::uint32_t request, sandbox::LauncherClient::Disk if_unwanted,
+                                              io::Deadline deadline);
   // Of a launch that has been asked for. Of one that fails everything has been given back.
   io::Task<Handle> stand(std::uint32_t request, sandbox::SandboxSpec spec, SandboxHandle::Guest guest,
                          io::Deadline deadline);

@@ -19,23 +19,18 @@ Error of_archive(const Error& error, const std::string& snapshot) {
 }  // namespace
 
 io::Task<std::unique_ptr<Archiver>> Fleet::archive(std::string snapshot, guest_protocol::ArchiveWay way, Bytes most) {
-  if (draining_) co_return Error(ErrorCode::cancelled, "the daemon ends");
+  if (draining_) co_return daemon_ends();
+  if (launcher_gone_) co_return launcher_gone();
   const std::string job = SandboxId::create().str();
   LMSB_CO_TRY(const std::uint32_t request, client_.send_archive(job, snapshot, way, most.count()));
   send_rest();
-  const auto pending = std::make_shared<Pending>(loop_);
-  pending_[request] = pending;
+  ++in_flight_;
   const io::Deadline deadline = io::Deadline::in(options_.launch_timeout);
-  while (!pending->answer) {
-    Status answered = co_await pending->answered.wait(deadline);
-    if (answered.ok()) continue;
-    pending_.erase(request);
-    abandoned_[request] = pending->disk;  // handle() ends what still comes
-    co_return std::move(answered).error();
-  }
-  if (!pending->answer->ok()) co_return of_archive(pending->answer->error(), snapshot);
-  sandbox::LaunchedSandbox launched = *std::move(*pending->answer);
-  held_.insert(launched.serial);
+  auto answer = co_await Fleet::launched(request, sandbox::LauncherClient::Disk::remove, deadline);
+  --in_flight_;
+  changed_.notify_all();
+  if (!answer.ok()) co_return of_archive(answer.error(), snapshot);
+  sandbox::LaunchedSandbox launched = *std::move(answer);
   Archiver::Release release = [weak = std::weak_ptr<Fleet*>(self_)](std::uint64_t serial, auto disk) {
     if (const auto fleet = weak.lock()) (*fleet)->release(serial, disk);
   };

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "control/outlive.h"
+#include "control/names.h"
 #include "control/policy.h"
 #include "io/spawn.h"
 
@@ -18,22 +18,6 @@ constexpr milliseconds kDefaultIdle{3'600'000};
 constexpr milliseconds kShortest{1000};
 constexpr milliseconds kLongest{10LL * 366 * 24 * 3600 * 1000};
 constexpr milliseconds kBetweenLooks{100};  // at least
-constexpr std::size_t kMaxLimiting = 16;    // changes of limits that one caller has on their way, or waiting
-
-Status change_labels(std::map<std::string, std::string>& labels,
-                     std::map<std::string, std::optional<std::string>> changes) {
-  std::map<std::string, std::string> changed = labels;
-  for (auto& [name, value] : changes) {
-    if (value) {
-      changed[name] = *std::move(value);
-    } else {
-      changed.erase(name);
-    }
-  }
-  LMSB_CHECK(check_label_count(changed.size()));
-  labels = std::move(changed);
-  return {};
-}
 
 // That a task is at work on what is due of a sandbox. It may go after all else.
 class Ending {
@@ -57,6 +41,7 @@ Lifecycle::Lifecycle(boost::asio::io_context& loop, Parts parts, Logger& log)
       parts_(std::move(parts)),
       log_(log),
       moves_(loop, "stops and starts of this sandbox"),
+      limits_(loop, "changes of limits"),
       earlier_(loop) {}
 
 LifeLimits Lifecycle::default_limits(const std::string& name, bool can_start_again) {
@@ -197,26 +182,14 @@ io::Task<SandboxInfo> Lifecycle::update(Principal who, std::string id_or_name, U
     LMSB_CO_CHECK(apply(*sandbox, std::move(changes), who.name));
     co_return sandbox->describe();
   }
-  std::size_t& of_owner = limiting_[who.name];
-  if (of_owner >= kMaxLimiting)
-    co_return Error(ErrorCode::resource_exhausted, "the limits of too many of your sandboxes are being changed")
-        .with_slug("sandbox_busy")
-        .with_hint("try again in a moment");
-  ++of_owner;
-  auto limiting = limit_in_turn(id, std::move(changes), who.name);
-  LMSB_CO_CHECK(co_await outlive(loop_, std::move(limiting)));
+  auto limiting = limit_now(id, std::move(changes), who.name);
+  LMSB_CO_CHECK(co_await limits_.carry_out(who.name, std::move(limiting)));
   LMSB_CO_TRY(sandbox, parts_.registry.find(who, id));
   co_return sandbox->describe();
 }
 
-// A task of its own: the launcher changes the limits whether the client waits for it or not.
-io::Task<void> Lifecycle::limit_in_turn(std::string id, UpdateSandbox changes, std::string by) {
-  Status limited = co_await limit_now(std::move(id), std::move(changes), by);
-  if (--limiting_[by] == 0) limiting_.erase(by);
-  co_return limited;
-}
-
-// What was checked before is checked again: others may have changed the sandbox meanwhile.
+// A task of its own: the launcher changes the limits whether the client waits for it or not. What was checked before is
+// checked again: others may have changed the sandbox meanwhile.
 io::Task<void> Lifecycle::limit_now(std::string id, UpdateSandbox changes, std::string by) {
   const Principal daemon{"daemon", true};
   LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(daemon, id));

@@ -102,7 +102,6 @@ class Lifecycle {
   // `changes` have been checked, but others may have added labels meanwhile. Of their limits it only tells.
   Status apply(KeptSandbox& sandbox, UpdateSandbox changes, const std::string& by);
   // An update with limits, which takes a while.
-  io::Task<void> limit_in_turn(std::string id, UpdateSandbox changes, std::string by);
   io::Task<void> limit_now(std::string id, UpdateSandbox changes, std::string by);
   using Clock = Life::Clock;
   using MoveTo = std::function<io::Task<void>(std::string id, std::string by)>;
@@ -132,7 +131,7 @@ class Lifecycle {
   bool is_watching_ = false;
   OnTheirWay moves_;  // stops and starts, by sandbox and who asked
   std::shared_ptr<std::set<std::string>> ending_ = std::make_shared<std::set<std::string>>();  // those due, in turn
-  std::map<std::string, std::size_t> limiting_;  // by who asked: updates of limits that have not ended
+  OnTheirWay limits_;  // changes of them, by who asked
   Clock::time_point next_look_ = Clock::time_point::max();
   io::Event earlier_;                                                      // next_look_ has been moved forward
   std::shared_ptr<Lifecycle*> self_ = std::make_shared<Lifecycle*>(this);  // for callbacks that may outlive it

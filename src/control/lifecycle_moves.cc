@@ -20,6 +20,20 @@ Error disk_not_kept(const std::string& id) {
 
 Principal daemon_itself() { return {"daemon", true}; }
 
+// While it lives the sandbox, if it is still there, says that it is being stopped.
+class Stopping {
+ public:
+  Stopping(const Lifecycle::Hold& hold, KeptSandbox& sandbox) : hold_(hold) { sandbox.is_stopping = true; }
+  ~Stopping() {
+    if (const auto sandbox = hold_.sandbox(); sandbox.ok()) (*sandbox)->is_stopping = false;
+  }
+  Stopping(const Stopping&) = delete;
+  Stopping& operator=(const Stopping&) = delete;
+
+ private:
+  const Lifecycle::Hold& hold_;
+};
+
 }  // namespace
 
 Error mounts_not_kept(const std::string& id) {
@@ -139,13 +153,12 @@ io::Task<void> Lifecycle::wind_down(const Hold& hold, std::string by, millisecon
   LMSB_CO_TRY(KeptSandbox * sandbox, hold.sandbox());
   const auto handle = sandbox->handle;
   const auto table = sandbox->processes;
-  sandbox->is_stopping = true;
+  const Stopping stopping(hold, *sandbox);
   note_change(SandboxEvent::Kind::stopping, *sandbox, by);
   table->hang_up();
   Status ended = co_await handle->wind_down(io::Deadline::in(grace));
   if (ended.ok()) (void)co_await table->wait_heard(io::Deadline::in(kLastWords));
   LMSB_CO_TRY(sandbox, hold.sandbox());
-  sandbox->is_stopping = false;
   if (!ended.ok() && ended.error().code() == ErrorCode::cancelled) co_return ended;
   co_return Status();  // what still runs is killed
 }

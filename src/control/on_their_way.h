@@ -1,5 +1,7 @@
 #pragma once
 // OnTheirWay: tasks that are carried out whether or not who waits for them stays, and not too many of one caller.
+//
+// One loop, one thread. It may go before its tasks and places; what the tasks refer to must not.
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -14,11 +16,11 @@ namespace lmsb::control {
 
 class OnTheirWay {
  public:
-  // One of a caller's, while it lives.
+  using Counts = std::map<std::string, std::size_t>;  // by caller
+  // One of a caller's, while it lives; it is given back also where something is thrown.
   class Place {
    public:
-    Place(std::shared_ptr<std::map<std::string, std::size_t>> counts, std::string by)
-        : counts_(std::move(counts)), by_(std::move(by)) {
+    Place(std::shared_ptr<Counts> counts, std::string by) : counts_(std::move(counts)), by_(std::move(by)) {
       ++(*counts_)[by_];
     }
     ~Place() {
@@ -28,7 +30,7 @@ class OnTheirWay {
     Place& operator=(const Place&) = delete;
 
    private:
-    std::shared_ptr<std::map<std::string, std::size_t>> counts_;
+    std::shared_ptr<Counts> counts_;
     std::string by_;
   };
   using Held = std::shared_ptr<const Place>;
@@ -73,7 +75,7 @@ class OnTheirWay {
   boost::asio::io_context& loop_;
   const std::string what_;
   // Of each caller. Tasks that end with the loop have a part of it.
-  std::shared_ptr<std::map<std::string, std::size_t>> counts_ = std::make_shared<std::map<std::string, std::size_t>>();
+  std::shared_ptr<Counts> counts_ = std::make_shared<Counts>();
 };
 
 }  // namespace lmsb::control

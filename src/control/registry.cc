@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "control/names.h"
 #include "control/paging.h"
 
 namespace lmsb::control {
@@ -13,13 +14,6 @@ namespace {
 constexpr std::size_t kMinPrefix = 3;
 
 bool may_see(const Principal& who, const KeptSandbox& sandbox) { return who.admin || sandbox.owner == who.name; }
-
-bool has_labels(const SandboxInfo& info, const std::map<std::string, std::string>& labels) {
-  return std::all_of(labels.begin(), labels.end(), [&](const auto& label) {
-    const auto found = info.labels.find(label.first);
-    return found != info.labels.end() && found->second == label.second;
-  });
-}
 
 Error not_found(const std::string& id_or_name) {
   return Error(ErrorCode::not_found, "no sandbox " + quoted(id_or_name))
@@ -120,7 +114,7 @@ Result<SandboxPage> Registry::list(const Principal& who, std::optional<SandboxSt
                                    const std::string& cursor) const {
   std::vector<const KeptSandbox*> matching;
   for (const auto& [id, sandbox] : by_id_)
-    if (may_see(who, sandbox) && (!state || sandbox.state() == *state) && has_labels(sandbox.info, labels) &&
+    if (may_see(who, sandbox) && (!state || sandbox.state() == *state) && has_labels(sandbox.info.labels, labels) &&
         order_key(sandbox.info) > cursor)
       matching.push_back(&sandbox);
   const auto info_of = [](const KeptSandbox& sandbox) -> const SandboxInfo& { return sandbox.info; };

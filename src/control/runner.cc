@@ -1,8 +1,6 @@
 #include "control/runner.h"
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <optional>
 
 #include "base/text.h"
@@ -12,9 +10,7 @@
 #include "http/body.h"
 #include "io/event.h"
 #include "io/spawn.h"
-#include "io/wait_fd.h"
 #include "os/memfd.h"
-#include "os/pipe.h"
 
 namespace lmsb::control {
 namespace {

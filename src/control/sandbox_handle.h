@@ -37,9 +37,8 @@ class SandboxHandle {
   std::uint64_t serial() const { return launched_.serial; }
   const std::string& image() const { return image_; }
   bool has_disk() const { return launched_.has_disk; }
-  // One that an earlier daemon has had goes on when its handle goes, until one of these says what becomes of it.
   // Whether its disk outlives it, or goes with it: that of a sandbox which was started again stays until told
-  // otherwise.
+  // otherwise. Before one of these is called, one that an earlier daemon has had goes on when its handle goes.
   void keep_disk() { disk_ = Disk::keep; }
   void drop_disk() { disk_ = Disk::remove; }
   // Whether it goes on when the daemon ends: once its disk stays, and its guest has been told to. `life`: see Channel.

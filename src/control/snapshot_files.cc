@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/text.h"
+#include "control/names.h"
 #include "control/policy.h"
 #include "control/snapshots.h"
 #include "control/transfer_pace.h"
@@ -91,6 +92,7 @@ io::Task<void> feed(Archiver& archiver, std::string first, http::BodyReader& bod
   std::string piece = std::move(first);
   if (piece.empty()) {
     LMSB_CO_TRY(piece, co_await body.read());
+    LMSB_CO_CHECK(pace.moved(piece.size(), TransferPace::Clock::now()));
   }
   while (!piece.empty()) {
     LMSB_CO_TRY(const bool is_taken, co_await archiver.write(std::move(piece)));
@@ -100,12 +102,6 @@ io::Task<void> feed(Archiver& archiver, std::string first, http::BodyReader& bod
   }
   archiver.finish_input();
   co_return Status();
-}
-
-Status check_name(const std::string& name) {
-  if (name.empty() || is_sandbox_name(name)) return {};
-  return Error(ErrorCode::invalid_argument, "name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62} and not look like an id")
-      .with_slug("invalid_name");
 }
 
 // The archive of a disk, which is whole when its process says so.
@@ -158,9 +154,9 @@ class Snapshots::Export final : public FileStream {
 
 Result<std::shared_ptr<Snapshots::Transfer>> Snapshots::begin_transfer(const std::string& by) {
   std::size_t all = 0;
-  for (const auto& [who, count] : transfers_) all += count;
-  const auto own = transfers_.find(by);
-  if (all < sandbox::kMaxArchivers && (own == transfers_.end() || own->second < kMaxTransfersOfCaller))
+  for (const auto& [who, count] : *transfers_) all += count;
+  const auto own = transfers_->find(by);
+  if (all < sandbox::kMaxArchivers && (own == transfers_->end() || own->second < kMaxTransfersOfCaller))
     return std::make_shared<Transfer>(transfers_, by);
   return Error(ErrorCode::resource_exhausted, "too many snapshots are being exported and imported")
       .with_slug("sandbox_busy")
@@ -177,10 +173,10 @@ io::Task<std::unique_ptr<FileStream>> Snapshots::export_file(Principal who, std:
   SnapshotManifest manifest{id,           kept->info.name,        kept->info.sandbox_id,   kept->info.created_at,
                             origin.image, origin.defaults.digest, origin.defaults.workdir, origin.defaults.env,
                             origin.limits};
-  std::string head = format_manifest(manifest);
   if (!can_be_read(manifest))
     co_return Error(ErrorCode::failed_precondition, "the variables of the snapshot are too large to be exported")
         .with_slug("snapshot_not_exportable");
+  std::string head = format_manifest(manifest);
   std::shared_ptr<const bool> part = kept->exports;
   LMSB_CO_TRY(auto transfer, begin_transfer(who.name));
   LMSB_CO_TRY(auto archiver, co_await parts_.fleet.archive(id, ArchiveWay::out, kSmallestDisk));
@@ -250,12 +246,12 @@ io::Task<SnapshotInfo> Snapshots::import_file(Principal who, ImportSnapshot requ
 io::Task<SnapshotInfo> Snapshots::enter_imported(Principal who, Kept kept, std::unique_ptr<Archiver> archiver) {
   const std::string owner = who.name;
   LMSB_CO_CHECK(check_count(owner));  // others may have come meanwhile; what was made goes with the archiver
-  ++being_taken_[owner];
+  std::optional<OnTheirWay::Place> place(std::in_place, being_taken_, owner);
   const SnapshotInfo info = kept.info;
   const std::uint64_t serial = archiver->serial();
   archiver->keep();
   Status written = co_await write_down(std::move(kept));
-  if (--being_taken_[owner] == 0) being_taken_.erase(owner);
+  place.reset();
   archiver.reset();
   const Status ended = co_await parts_.fleet.wait_destroyed(serial);
   if (!written.ok()) {

@@ -122,9 +122,10 @@ Result<SnapshotManifest> parse_manifest(std::string_view text) {
   text.remove_prefix(kVersion.size());
   if (text.size() <= kSumDigits || text[kSumDigits] != '\n') return snapshot_damaged("its beginning");
   const std::string_view json = text.substr(kSumDigits + 1);
+  if (text.substr(0, kSumDigits) != sum_of(json)) return snapshot_damaged("its beginning");
   json::ParseFault fault;
   const auto document = json::Document::parse(json, fault);
-  if (text.substr(0, kSumDigits) != sum_of(json) || !document) return snapshot_damaged("its beginning");
+  if (!document) return snapshot_damaged("its beginning");
   SnapshotManifest manifest;
   json::Faults faults;
   json::ObjectReader reader(document->root(), faults);

@@ -41,11 +41,12 @@ class SnapshotService {
   // its labels, limits, life and volumes. All or none, unless the daemon ends meanwhile. Errors: those of take(), but
   // for a snapshot's name and number, and of creating.
   virtual io::Task<std::vector<SandboxInfo>> fork(Principal who, std::string sandbox, std::size_t count) = 0;
-  // Its disk is again what it was in the snapshot, which must be one of its own. Its processes end; it runs again if it
-  // ran or was paused. Cut short, the disk is as before or as in the snapshot. Errors, beside sandbox_not_found and
-  // sandbox_ambiguous: snapshot_not_found, snapshot_of_another, disk_not_kept, disk_lost, and of one that is to run
-  // again mounts_not_kept, image_changed and image_not_found, before anything has ended; store_full, deadline_exceeded,
-  // sandbox_not_running (somebody else started it meanwhile), and those of starting it.
+  // Its disk is again what it was in the snapshot, which must be one of its own. Its processes end; it is started
+  // again if it ran or was paused, and where that fails it is `stopped`, and the log says why. Cut short, the disk is
+  // as before or as in the snapshot. Errors, beside sandbox_not_found and sandbox_ambiguous: snapshot_not_found,
+  // snapshot_of_another, image_changed, disk_not_kept, disk_lost, and of one that is to run again mounts_not_kept,
+  // volume_lost and image_not_found, before anything has ended; store_full, deadline_exceeded, sandbox_not_running
+  // (somebody else started it meanwhile).
   virtual io::Task<SandboxInfo> roll_back(Principal who, std::string sandbox, std::string snapshot) = 0;
 
   // The snapshot as one file (docs/adr/0036), while it is read. Its first octets are there. Errors: snapshot_not_found,

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/text.h"
+#include "control/names.h"
 #include "control/paging.h"
 #include "sandbox/disk_id.h"
 
@@ -154,10 +155,7 @@ io::Task<microseconds> Snapshots::copy(const Lifecycle::Hold& hold, std::string 
 }
 
 io::Task<SnapshotInfo> Snapshots::take(Principal who, std::string sandbox, std::string name) {
-  if (!name.empty() && !is_sandbox_name(name))
-    co_return Error(ErrorCode::invalid_argument,
-                    "name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62} and not look like an id")
-        .with_slug("invalid_name");
+  LMSB_CO_CHECK(check_name(name));
   LMSB_CO_CHECK(check_count(who.name));
   std::string by = who.name;
   co_return co_await on_their_way_.carry_out(std::move(by),
@@ -169,12 +167,12 @@ Status Snapshots::check_count(const std::string& owner) const {
     return Error(ErrorCode::resource_exhausted, what).with_slug("too_many_snapshots").with_hint("delete some of them");
   };
   std::size_t total = kept_.size();
-  for (const auto& [name, number] : being_taken_) total += number;
+  for (const auto& [name, number] : *being_taken_) total += number;
   if (total >= kMaxSnapshots) return too_many("there are 10000 snapshots already");
   const auto is_his = [&owner](const auto& entry) { return entry.second.owner == owner; };
-  const auto taking = being_taken_.find(owner);
+  const auto taking = being_taken_->find(owner);
   const std::size_t count = static_cast<std::size_t>(std::count_if(kept_.begin(), kept_.end(), is_his)) +
-                            (taking == being_taken_.end() ? 0 : taking->second);
+                            (taking == being_taken_->end() ? 0 : taking->second);
   const std::size_t cap = parts_.cap();
   if (count < cap) return {};
   return too_many("you may have " + std::to_string(cap) + " snapshots ([policy] max_snapshots)");
@@ -182,12 +180,9 @@ Status Snapshots::check_count(const std::string& owner) const {
 
 io::Task<SnapshotInfo> Snapshots::take_now(Principal who, std::string sandbox, std::string name) {
   LMSB_CO_TRY(const auto hold, co_await parts_.lifecycle.hold(who, std::move(sandbox)));
-  const std::string owner = who.name;
-  LMSB_CO_CHECK(check_count(owner));  // others may have waited, too
-  ++being_taken_[owner];
-  auto taken = co_await take_of(*hold, std::move(who), std::move(name));
-  if (--being_taken_[owner] == 0) being_taken_.erase(owner);
-  co_return taken;
+  LMSB_CO_CHECK(check_count(who.name));  // others may have waited, too
+  const OnTheirWay::Place place(being_taken_, who.name);
+  co_return co_await take_of(*hold, std::move(who), std::move(name));
 }
 
 io::Task<SnapshotInfo> Snapshots::take_of(const Lifecycle::Hold& hold, Principal who, std::string name) {

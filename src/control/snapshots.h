@@ -43,10 +43,11 @@ class Snapshots final : public SnapshotService {
     // Makes a sandbox on a copy of the origin's disk.
     std::function<io::Task<SandboxInfo>(Principal who, CreateSandbox request, Origin origin)> create;
     std::function<io::Task<void>(Principal who, std::string id)> remove;  // a sandbox
-    // Whether one could be started on its disk, if it were stopped. Errors: mounts_not_kept, image_changed, ...
+    // Whether one could be started on its disk, if it were stopped. Errors: mounts_not_kept, volume_lost,
+    // image_changed, ...
     std::function<Status(const KeptSandbox& sandbox)> can_start;
     std::function<std::size_t()> cap;  // how many the policy lets one owner have at this moment
-    // Limits cut down to what this machine and its policy allow.
+    // Limits cut down to what the policy allows, the disk too.
     std::function<Limits(Limits limits)> within;
     // Whether a disk that lies on that image could be used here. Errors: image_not_found, image_changed.
     std::function<Status(const Origin& origin)> check_image;
@@ -86,19 +87,7 @@ class Snapshots final : public SnapshotService {
     std::shared_ptr<const bool> exports = std::make_shared<const bool>();  // each export has a part of it
   };
   // One of the few exports and imports at a time, while it lives.
-  class Transfer {
-   public:
-    Transfer(std::map<std::string, std::size_t>& all, std::string by) : all_(all), by_(std::move(by)) { ++all_[by_]; }
-    ~Transfer() {
-      if (--all_[by_] == 0) all_.erase(by_);
-    }
-    Transfer(const Transfer&) = delete;
-    Transfer& operator=(const Transfer&) = delete;
-
-   private:
-    std::map<std::string, std::size_t>& all_;
-    std::string by_;
-  };
+  using Transfer = OnTheirWay::Place;
   class Export;
   Result<const Kept*> find(const Principal& who, const std::string& id) const;
   Status check_count(const std::string& owner) const;  // with those that are being made: too_many_snapshots
@@ -126,8 +115,9 @@ class Snapshots final : public SnapshotService {
   std::map<std::string, Kept> kept_;  // by id
   OnTheirWay on_their_way_;
   // Of each owner, how many snapshots are being made that check_count() counts already.
-  std::map<std::string, std::size_t> being_taken_;
-  std::map<std::string, std::size_t> transfers_;  // of each caller, how many exports and imports
+  std::shared_ptr<OnTheirWay::Counts> being_taken_ = std::make_shared<OnTheirWay::Counts>();
+  std::shared_ptr<OnTheirWay::Counts> transfers_ =
+      std::make_shared<OnTheirWay::Counts>();  // of each caller, how many exports and imports
 };
 
 }  // namespace lmsb::control

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/text.h"
+#include "control/names.h"
 #include "control/paging.h"
 #include "control/policy.h"
 #include "sandbox/disk_id.h"
@@ -43,17 +44,28 @@ store::VolumeRow row_of(const VolumeInfo& info, const std::string& owner) {
   return {info.id, owner, info.name, info.created_at, info.labels, info.size.count()};
 }
 
-bool has_labels(const VolumeInfo& info, const std::map<std::string, std::string>& labels) {
-  return std::all_of(labels.begin(), labels.end(), [&info](const auto& label) {
-    const auto found = info.labels.find(label.first);
-    return found != info.labels.end() && found->second == label.second;
-  });
-}
+// While it lives nobody else changes the volume.
+class Changing {
+ public:
+  Changing(std::shared_ptr<Move>& change, boost::asio::io_context& loop) : change_(change) {
+    change_ = std::make_shared<Move>(loop);
+  }
+  ~Changing() {
+    const auto over = std::exchange(change_, nullptr);
+    over->is_over = true;
+    over->ended.notify_all();
+  }
+  Changing(const Changing&) = delete;
+  Changing& operator=(const Changing&) = delete;
+
+ private:
+  std::shared_ptr<Move>& change_;
+};
 
 }  // namespace
 
 Volumes::Volumes(boost::asio::io_context& loop, Parts parts, Logger& log)
-    : parts_(std::move(parts)), log_(log), on_their_way_(loop, "changes of disks") {}
+    : loop_(loop), parts_(std::move(parts)), log_(log), on_their_way_(loop, "changes of volumes") {}
 
 io::Task<void> Volumes::take_over(std::vector<store::VolumeRow> rows) {
   LMSB_CO_TRY(auto there, co_await parts_.fleet.list_disks(std::string(sandbox::kVolumePrefix)));
@@ -62,15 +74,17 @@ io::Task<void> Volumes::take_over(std::vector<store::VolumeRow> rows) {
     const std::string id = row.id;
     const bool is_claimed = there.erase(id) > 0;
     if (row.is_removed) {
-      LMSB_CO_CHECK(co_await parts_.fleet.remove_disk(id));
-      LMSB_CO_CHECK(co_await parts_.ledger.erase_volume(id));
+      (void)co_await end_removal(id);
       continue;
     }
     Status found;
     if (!is_claimed) found = co_await parts_.fleet.claim_disk(claiming, id);
-    if (found.ok()) found = co_await parts_.fleet.limit_volume(id, Bytes(row.size_bytes));  // as it was written down
     if (!found.ok() && found.error().slug() != "disk_lost") co_return found;
     if (!found.ok()) log_.log(LogLevel::warning, "volume.lost", {{"id", id}});
+    Status limited;
+    if (found.ok()) limited = co_await parts_.fleet.limit_volume(id, Bytes(row.size_bytes));  // as it was written down
+    if (!limited.ok())
+      log_.log(LogLevel::warning, "volume.limit_kept", {{"id", id}, {"error", limited.error().message()}});
     enter(std::move(row), !found.ok());
   }
   for (const std::string& id : there) {
@@ -81,6 +95,14 @@ io::Task<void> Volumes::take_over(std::vector<store::VolumeRow> rows) {
     log_.log(LogLevel::warning, "volume.unknown", {{"id", id}});
   }
   co_return Status();
+}
+
+// One that cannot be removed does not keep the others from being had: its row says that it is to go, at the next start.
+io::Task<void> Volumes::end_removal(std::string id) {
+  Status gone = co_await parts_.fleet.remove_disk(id);
+  if (gone.ok()) gone = co_await parts_.ledger.erase_volume(id);
+  if (!gone.ok()) log_.log(LogLevel::warning, "volume.remove_failed", {{"id", id}, {"error", gone.error().message()}});
+  co_return gone;
 }
 
 void Volumes::enter(store::VolumeRow row, bool is_lost) {
@@ -181,9 +203,8 @@ Status Volumes::check_size(Bytes size) const {
 
 Status Volumes::check_new(const Principal& who, const CreateVolume& request) const {
   const std::string& name = request.name;
-  if (!name.empty() && (!is_sandbox_name(name) || sandbox::is_volume_id(name)))
-    return Error(ErrorCode::invalid_argument, "name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62} and not look like an id")
-        .with_slug("invalid_name");
+  LMSB_CHECK(check_name(name));
+  if (sandbox::is_volume_id(name)) return invalid_name();
   LMSB_CHECK(check_label_count(request.labels.size()));
   if (request.size) LMSB_CHECK(check_size(*request.size));
   const auto is_own = [&who](const Entry& entry) { return entry.second.owner == who.name; };
@@ -237,7 +258,7 @@ VolumePage Volumes::list(const Principal& who, const std::map<std::string, std::
                          const std::string& cursor) const {
   std::vector<const Kept*> matching;
   for (const auto& [id, kept] : kept_)
-    if (kept.is_there && (who.admin || kept.owner == who.name) && has_labels(kept.info, labels) &&
+    if (kept.is_there && (who.admin || kept.owner == who.name) && has_labels(kept.info.labels, labels) &&
         order_key(kept.info) > cursor)
       matching.push_back(&kept);
   const Users having = users(who);
@@ -275,15 +296,10 @@ io::Task<VolumeInfo> Volumes::update_now(Principal who, std::string id, UpdateVo
   if (found == kept_.end() || !found->second.is_there) co_return not_found(id);
   const VolumeUse meanwhile = found->second.use;  // it is not removed
   Kept& kept = found->second;
+  while (const auto other = kept.change) LMSB_CO_CHECK(co_await other->ended.wait());
+  const Changing changing(kept.change, loop_);
   VolumeInfo changed = kept.info;
-  for (auto& [name, value] : changes.labels) {
-    if (value) {
-      changed.labels[name] = *std::move(value);
-    } else {
-      changed.labels.erase(name);
-    }
-  }
-  LMSB_CO_CHECK(check_label_count(changed.labels.size()));
+  LMSB_CO_CHECK(change_labels(changed.labels, std::move(changes.labels)));
   changed.size = changes.size.value_or(changed.size);
   const VolumeInfo before = std::exchange(kept.info, changed);
   Status done = co_await parts_.ledger.put(row_of(changed, kept.owner));
@@ -310,7 +326,7 @@ io::Task<void> Volumes::remove_now(Principal who, std::string id) {
   if (found == kept_.end() || !found->second.is_there) co_return not_found(id);
   if (found->second.is_used()) co_return in_use(who, found->second);
   found->second.is_there = false;
-  LMSB_CO_CHECK(co_await mark_removed(id));
+  co_await mark_removed(id);
   Status removed = co_await parts_.fleet.remove_disk(id);
   if (!removed.ok()) {
     Kept& kept = kept_.at(id);
@@ -323,13 +339,12 @@ io::Task<void> Volumes::remove_now(Principal who, std::string id) {
   co_return co_await parts_.ledger.erase_volume(id);
 }
 
-io::Task<void> Volumes::mark_removed(std::string id) {
+io::Always<void> Volumes::mark_removed(std::string id) {
   const Kept& kept = kept_.at(id);
   store::VolumeRow row = row_of(kept.info, kept.owner);
   row.is_removed = true;
   const Status marked = co_await parts_.ledger.put(std::move(row));
   if (!marked.ok()) log_.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", marked.error().message()}});
-  co_return Status();
 }
 
 }  // namespace lmsb::control

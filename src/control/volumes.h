@@ -69,7 +69,8 @@ class Volumes final : public VolumeService {
     VolumeInfo info;
     std::string owner;
     VolumeUse use = std::make_shared<int>();
-    bool is_there = true;  // else it is being made, or removed
+    std::shared_ptr<Move> change;  // set while its size and labels are being changed: who wants to as well waits
+    bool is_there = true;          // else it is being made, or removed
     bool is_used() const { return use.use_count() > 1; }
   };
   using Entry = std::map<std::string, Kept>::value_type;
@@ -86,8 +87,10 @@ class Volumes final : public VolumeService {
   io::Task<void> make(std::string id);
   io::Task<VolumeInfo> update_now(Principal who, std::string id, UpdateVolume changes);
   io::Task<void> remove_now(Principal who, std::string id);
-  io::Task<void> mark_removed(std::string id);
+  io::Always<void> mark_removed(std::string id);
+  io::Task<void> end_removal(std::string id);
 
+  boost::asio::io_context& loop_;
   Parts parts_;
   Logger& log_;
   OnTheirWay on_their_way_;

@@ -228,13 +228,15 @@ void Launcher::handle_limit(const sandbox::LimitRequest& request) {
 
 Status Launcher::begin_change(const sandbox::LimitRequest& request) {
   Sandbox& sandbox = sandboxes_.at(request.serial);
-  const BranchLimits to{std::min(request.memory_bytes, policy_.caps.memory_bytes),
+  LMSB_TRY(const BranchDirectories branch, cgroups_->directories(sandbox.id));
+  // Of memory it may keep what it has: the policy may be a later one, and nothing is to be killed for it.
+  LMSB_TRY(const BranchLimits now, limits_now(branch));
+  const BranchLimits to{std::min(request.memory_bytes, std::max(policy_.caps.memory_bytes, now.memory_bytes)),
                         std::min(request.cpu_millis, policy_.caps.cpu_millis),
                         std::min(request.processes, sandbox.processes)};
   const sandbox::Limits limits{Bytes(to.memory_bytes), to.cpu_millis, to.processes, kAnyDisk};
   if (!sandbox.is_kept || !sandbox::check_bounds(limits).ok()) return Error::from_errno(EINVAL, "check the limits");
   if (sandbox.change || changes_ >= sandbox::kMaxLimitChanges) return Error::from_errno(EAGAIN, "change limits");
-  LMSB_TRY(const BranchDirectories branch, cgroups_->directories(sandbox.id));
   if (has_limits(branch, to))
     return answer({request.header.request, LauncherStep::none, 0, 0, request.serial}), Status();
   LMSB_TRY(GuestProcess changer, start_limit_changer(branch, to));

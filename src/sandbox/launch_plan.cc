@@ -86,6 +86,17 @@ bool are_in_each_others_way(const PlanMount& a, const PlanMount& b) {
   return one == other || (is_of_volumes && (is_within(one, other) || is_within(other, one)));
 }
 
+// Of a mount among those before it.
+Status check_place(const LaunchPlan& p, std::uint32_t number) {
+  const PlanMount& mount = p.mounts[number];
+  for (std::uint32_t i = 0; i < number; ++i)
+    if (are_in_each_others_way(p.mounts[i], mount))
+      return Error(ErrorCode::invalid_argument, "mount target " + quoted("/" + std::string(mount.target.data())) +
+                                                    " is there twice, or within another, and one is a volume")
+          .with_slug("invalid_mount_target");
+  return {};
+}
+
 std::string mount_line(const PlanMount& mount) {
   const char* access = mount.read_only != 0 ? "read-only" : "read-write";
   if (mount.volume[0] != '\0')
@@ -128,14 +139,8 @@ Result<LaunchPlan> plan(const SandboxSpec& spec) {
   p.processes = spec.limits.processes;
   if (spec.mounts.size() > kMaxPlanMounts) return out_of_bounds("the number of mounts", "at most 8");
   for (const MountSpec& mount : spec.mounts) {
-    LMSB_TRY(const PlanMount planned, plan_mount(mount));
-    const auto end = p.mounts.begin() + p.mount_count;
-    if (std::any_of(p.mounts.begin(), end,
-                    [&](const PlanMount& other) { return are_in_each_others_way(other, planned); }))
-      return Error(ErrorCode::invalid_argument,
-                   "mount target " + quoted(mount.target) + " is there twice, or within another, and one is a volume")
-          .with_slug("invalid_mount_target");
-    p.mounts[p.mount_count++] = planned;
+    LMSB_TRY(p.mounts[p.mount_count], plan_mount(mount));
+    ++p.mount_count;
   }
   LMSB_CHECK(validate(p));
   return p;
@@ -160,6 +165,7 @@ Status validate(const LaunchPlan& p) {
       return bad("malformed mount target");
     if (!is_terminated(mount.volume) || (mount.volume[0] != '\0' && !is_volume_id(mount.volume.data())))
       return bad("malformed id of a volume");
+    LMSB_CHECK(check_place(p, i));
   }
   return check_limits(p);
 }

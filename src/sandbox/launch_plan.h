@@ -80,8 +80,8 @@ struct WritableLayer {
 };
 WritableLayer writable_layer(std::uint64_t disk_bytes, std::uint64_t memory_bytes);
 
-// Pure. Fails when a value of the spec is out of bounds (the message names it), or two
-// targets are the same, or one is within another and one of them is a volume.
+// Pure. Fails when a value of the spec is out of bounds (the message names it), or with invalid_mount_target when two
+// targets are the same, or one is within another and one of them is a volume's.
 Result<LaunchPlan> plan(const SandboxSpec& spec);
 
 // Whether the values of a plan are in bounds and well-formed, wherever it came from. The launcher asks before it acts.

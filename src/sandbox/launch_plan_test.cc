@@ -134,6 +134,10 @@ TEST(LaunchPlan, IsRefusedWhenItWasTamperedWith) {
   EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.mount_count = 1, std::strcpy(p.mounts[0].target.data(), "a\x1b[2J"); }));
   EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.mount_count = 99; }));
   EXPECT_TRUE(is_refused([](LaunchPlan& p) {
+    p.mount_count = 2, std::strcpy(p.mounts[0].target.data(), "a"), std::strcpy(p.mounts[1].target.data(), "a/b");
+    std::strcpy(p.mounts[0].volume.data(), "vol_aaaaaaaaaaaaaaaaaaaa");
+  })) << "within a volume";
+  EXPECT_TRUE(is_refused([](LaunchPlan& p) {
     p.mount_count = 1, std::strcpy(p.mounts[0].target.data(), "a"), p.mounts[0].volume.fill('a');
   }));
   EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.root_bytes = p.memory_bytes + 1; }));

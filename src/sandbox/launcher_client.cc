@@ -41,7 +41,9 @@ Error launch_error(const LauncherAnswer& answer) {
         .with_hint(
             "it runs since a daemon that served from another run directory: start that one, or end its processes");
   if (answer.failed_step == LauncherStep::mounts && answer.error == ENODEV)
-    return Error(ErrorCode::failed_precondition, "the disk of a volume is gone").with_slug("volume_lost");
+    return Error(ErrorCode::failed_precondition, "the disk of a volume is gone")
+        .with_slug("volume_lost")
+        .with_hint("delete the sandboxes that have it; from a snapshot of one another is made without it");
   if (answer.failed_step == LauncherStep::disk && answer.error == ENOENT)
     return Error(ErrorCode::failed_precondition, "the sandbox's disk is gone").with_slug("disk_lost");
   return Error::from_errno(answer.error, step);
@@ -234,7 +236,7 @@ Result<std::optional<LauncherClient::Answer>> LauncherClient::receive() {
     launched.processes_now = take(SandboxFd::processes_now);
     launched.processor = take(SandboxFd::processor);
   }
-  if (fds.count == 1) launched.network = std::move(fds.fds[0]);
+  if (fds.count == kNetworkFds) launched.network = std::move(fds.fds[0]);
   if (fds.count == kArchiveFds) {
     launched.channel = std::move(fds.fds[0]);
     launched.stream = std::move(fds.fds[1]);

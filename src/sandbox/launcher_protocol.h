@@ -30,7 +30,7 @@ enum class LauncherOperation : std::uint32_t {
   limit_volume = 16,  // VolumeRequest: what it may hold from now on; what it holds already stays
   open_network = 17,  // DiskRequest: a kept sandbox that runs; answered with one descriptor: what has gone through its
                       // network interfaces, as in /proc/net/dev. As long as it is open the network stays: not for long
-  archive_disk = 20,  // ArchiveRequest: starts a process that reads or writes a snapshot as a stream; `destroy` ends it
+  archive_disk = 18,  // ArchiveRequest: starts a process that reads or writes a snapshot as a stream; `destroy` ends it
 };
 
 struct LauncherHeader {
@@ -72,6 +72,7 @@ struct VolumeRequest {
   DiskName id{};
   std::uint64_t bytes = 0;  // above the cap of a disk: cut down to that
 };
+
 // Archivers at a time; more are answered with EAGAIN.
 constexpr std::size_t kMaxArchivers = 4;
 
@@ -85,6 +86,7 @@ struct ArchiveRequest {
   std::uint32_t unused = 0;
   std::uint64_t disk_bytes = 0;  // what may come in; cut down to the cap, as in a plan
 };
+constexpr std::size_t kNetworkFds = 1;  // of an answer to open_network
 constexpr std::size_t kArchiveFds = 2;  // of an answer: channel, stream
 
 // Changes of limits at a time, of all sandboxes: each may keep a processor busy. More are answered with EAGAIN.

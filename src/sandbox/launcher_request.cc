@@ -12,6 +12,24 @@ bool read_as(Message& to, const void* message, ssize_t size) {
   return true;
 }
 
+// Those that are a DiskRequest.
+bool is_of_a_disk(LauncherOperation operation) {
+  switch (operation) {
+    case LauncherOperation::remove_disk:
+    case LauncherOperation::next_disk:
+    case LauncherOperation::settle_disk:
+    case LauncherOperation::sync_disks:
+    case LauncherOperation::claim_disk:
+    case LauncherOperation::sweep_disks:
+    case LauncherOperation::weigh_disk:
+    case LauncherOperation::next_left:
+    case LauncherOperation::take_up:
+    case LauncherOperation::next_stray:
+    case LauncherOperation::open_network: return true;
+    default: return false;
+  }
+}
+
 }  // namespace
 
 LauncherRequest parse_launcher_request(const void* message, ssize_t size) {
@@ -29,10 +47,7 @@ LauncherRequest parse_launcher_request(const void* message, ssize_t size) {
   if (VolumeRequest volume; is_of_volumes && read_as(volume, message, size)) return volume;
   if (ArchiveRequest archive; header.operation == LauncherOperation::archive_disk && read_as(archive, message, size))
     return archive;
-  const bool is_of_disks = header.operation >= LauncherOperation::remove_disk &&
-                           header.operation <= LauncherOperation::open_network &&
-                           header.operation != LauncherOperation::copy_disk && !is_of_volumes;
-  if (DiskRequest disk; is_of_disks && read_as(disk, message, size)) return disk;
+  if (DiskRequest disk; is_of_a_disk(header.operation) && read_as(disk, message, size)) return disk;
   return UnknownRequest{header.request};
 }
 

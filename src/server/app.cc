@@ -92,11 +92,6 @@ Error not_ready() {
       .with_hint("try again in a moment: GET /readyz says when");
 }
 
-// What says how the daemon is, and uses no sandbox.
-bool answers_before_ready(const RouteRow& row) {
-  return row.is_public || row.pattern == "/metrics" || row.pattern == "/v1/info";
-}
-
 // What is still asked of a request once its handler has taken it.
 struct Asked {
   std::string method;
@@ -156,8 +151,7 @@ std::optional<http::Response> App::State::receive(const http::Request& request, 
   if (match.row == nullptr) {
     return match.allowed_methods.empty() ? no_such_path(request) : wrong_method(request, match.allowed_methods);
   }
-  if (!answers_before_ready(*match.row) && !control.health().ready)
-    return error_answer(dialect_of(request.path), not_ready());
+  if (!match.row->is_early && !control.is_ready()) return error_answer(dialect_of(request.path), not_ready());
   if (match.row->takes_any_body) return std::nullopt;
   if (const auto refusal = match.row->streamed_body ? doors.check_streamed_body(request) : doors.check_body(request)) {
     return error_answer(dialect_of(request.path), refusal->status, refusal->error);
@@ -216,7 +210,7 @@ io::Always<http::Response> App::State::answer_preview(PreviewHost place, http::R
   if (entry.refusal) {
     refusals.add(request, *entry.refusal);
     response = error_answer(Dialect::v1, entry.refusal->status, entry.refusal->error);
-  } else if (!control.health().ready) {
+  } else if (!control.is_ready()) {
     response = error_answer(Dialect::v1, not_ready());
   } else {
     auto result = co_await previews.answer(std::move(place), std::move(entry), std::move(request));

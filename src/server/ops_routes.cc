@@ -63,12 +63,13 @@ std::string policy_of_page(std::string_view html) {
 }
 
 void add_ops_routes(RouteTable& table, Control& control, Metrics& metrics) {
-  table.add("GET", "/", home);
+  table.add_early("GET", "/", home);
   table.add_public("GET", "/healthz", healthz);
   table.add_public("GET", "/readyz", [&control](Call call) { return readyz(control, std::move(call)); });
-  table.add("GET", "/metrics", [&metrics](Call call) { return metrics_text(metrics, std::move(call)); });
-  table.add("GET", "/openapi.json", openapi);
-  table.add("GET", "/docs", [policy = policy_of_page(kDocsHtml)](Call call) { return docs(policy, std::move(call)); });
+  table.add_early("GET", "/metrics", [&metrics](Call call) { return metrics_text(metrics, std::move(call)); });
+  table.add_early("GET", "/openapi.json", openapi);
+  table.add_early("GET", "/docs",
+                  [policy = policy_of_page(kDocsHtml)](Call call) { return docs(policy, std::move(call)); });
 }
 
 }  // namespace lmsb::server

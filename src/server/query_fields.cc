@@ -44,12 +44,17 @@ Result<Labels> parse_labels(std::string_view text) {
     text.remove_prefix(std::min(one.size() + 1, text.size()));
     const std::size_t equals = one.find('=');
     if (equals == 0 || equals == std::string_view::npos) {
-      return Error(ErrorCode::invalid_argument, "label must be key=value, several with commas between")
-          .with_slug("invalid_request");
+      return invalid_query("label must be key=value, several with commas between");
     }
     labels[std::string(one.substr(0, equals))] = std::string(one.substr(equals + 1));
   }
   return labels;
+}
+
+Result<std::size_t> page_limit(const Query& query) {
+  const auto limit = number_of(query, "limit", 100, 1000);
+  if (!limit.ok() || *limit == 0) return invalid_query("limit must be a whole number from 1 to 1000");
+  return static_cast<std::size_t>(*limit);
 }
 
 }  // namespace lmsb::server

@@ -11,15 +11,17 @@
 namespace lmsb::server {
 
 using Query = std::map<std::string, std::string>;
+using Labels = std::map<std::string, std::string>;
 
 Error invalid_query(std::string message);
 // Refuses fields that are none of `known`.
 Status check_names(const Query& query, std::initializer_list<std::string_view> known);
 // A whole number; `fallback` where the field is absent.
 Result<std::uint64_t> number_of(const Query& query, const std::string& name, std::uint64_t fallback, std::uint64_t max);
-using Labels = std::map<std::string, std::string>;
 // "a=1,b=2"
 Result<Labels> parse_labels(std::string_view text);
+// `limit` of a list: 1 to 1000, 100 where it is absent.
+Result<std::size_t> page_limit(const Query& query);
 // true, false, 1 or 0.
 Result<bool> flag_of(const Query& query, const std::string& name, bool fallback);
 

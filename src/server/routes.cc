@@ -47,6 +47,16 @@ void RouteTable::add_public(std::string method, std::string pattern, Handler han
   row.pattern = std::move(pattern);
   row.handler = std::move(handler);
   row.is_public = true;
+  row.is_early = true;
+  add_row(std::move(row));
+}
+
+void RouteTable::add_early(std::string method, std::string pattern, Handler handler) {
+  RouteRow row;
+  row.method = std::move(method);
+  row.pattern = std::move(pattern);
+  row.handler = std::move(handler);
+  row.is_early = true;
   add_row(std::move(row));
 }
 

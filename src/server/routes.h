@@ -30,7 +30,9 @@ struct RouteRow {
   std::string pattern;
   Handler handler;
   bool is_public = false;  // answers anybody, without a key: only what says whether we live
-  bool is_alias = false;   // a second spelling of a documented path
+  // Answers also while sandboxes are taken up: says how the daemon is, or what it can do, and uses none.
+  bool is_early = false;
+  bool is_alias = false;  // a second spelling of a documented path
   // Set where the handler reads the body as it comes, from Request::incoming: how long it may be.
   std::optional<Bytes> streamed_body;
   bool takes_any_body = false;  // it is not for us: no type is asked of it
@@ -42,6 +44,8 @@ class RouteTable {
   void add(std::string method, std::string pattern, Handler handler);
   // The same, answered without a key.
   void add_public(std::string method, std::string pattern, Handler handler);
+  // Answered also while sandboxes are taken up; those that are public are, too.
+  void add_early(std::string method, std::string pattern, Handler handler);
   // The handler reads the body as it comes, `limit` at most: Request::incoming is always there, Request::body empty.
   // The body may be of any kind that no page of another site could send (Doors::check_streamed_body).
   void add_streamed(std::string method, std::string pattern, Bytes limit, Handler handler);

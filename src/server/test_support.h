@@ -165,6 +165,7 @@ class FakeControl final : public control::Control {
     info.isolation = {"seccomp"};
     return info;
   }
+  bool is_ready() const override { return ready; }
   control::HealthReport health() override { return {ready, {{"launcher", ready}}}; }
 
   // Says its event and then waits for ever.

@@ -36,11 +36,6 @@ void read_cmd_field(json::ObjectReader& reader, control::Command& out) {
   }
 }
 
-void read_bytes(json::ObjectReader& reader, std::string_view name, std::optional<Bytes>& out) {
-  std::int64_t count = 0;
-  if (reader.integer(name, count, 1, kMaxWhole)) out = Bytes(static_cast<std::uint64_t>(count));
-}
-
 void read_limit_fields(json::ObjectReader& reader, control::LimitChanges& out) {
   read_bytes(reader, "memory_bytes", out.memory);
   read_bytes(reader, "disk_bytes", out.disk);
@@ -80,6 +75,11 @@ void read_objects(json::ObjectReader& reader, std::string_view name,
 }
 
 }  // namespace
+
+void read_bytes(json::ObjectReader& reader, std::string_view name, std::optional<Bytes>& out) {
+  std::int64_t count = 0;
+  if (reader.integer(name, count, 1, kMaxWhole)) out = Bytes(static_cast<std::uint64_t>(count));
+}
 
 void read_command(json::ObjectReader& reader, control::Command& out, NoTimeout no_timeout) {
   read_cmd_field(reader, out);

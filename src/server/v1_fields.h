@@ -27,6 +27,8 @@ void read_terminal_size(json::ObjectReader& reader, control::TerminalSize& out);
 void read_runtime_and_egress(json::ObjectReader& reader);
 // A fault "not yet" when the field is there.
 void refuse_for_now(json::ObjectReader& reader, std::string_view name, std::string_view instead);
+// A size in octets, from 1 to what every JSON reader keeps exactly.
+void read_bytes(json::ObjectReader& reader, std::string_view name, std::optional<Bytes>& out);
 // `limits`; what is left out stays as it is in `out`. Whether the field was there.
 bool read_limits(json::ObjectReader& reader, control::Limits& out);
 void read_limits(json::ObjectReader& reader, control::LimitChanges& out);

@@ -35,7 +35,7 @@ io::Task<http::Response> show(Control& control, Call) {
 }  // namespace
 
 void add_info_routes(RouteTable& table, Control& control) {
-  table.add("GET", "/v1/info", [&control](Call call) { return show(control, std::move(call)); });
+  table.add_early("GET", "/v1/info", [&control](Call call) { return show(control, std::move(call)); });
 }
 
 }  // namespace lmsb::server

@@ -1,6 +1,5 @@
 // /v1/sandboxes: create, list, get, delete.
 #include <array>
-#include <charconv>
 #include <utility>
 
 #include "server/once.h"
@@ -14,9 +13,6 @@ namespace {
 
 using control::Control;
 using control::SandboxState;
-
-constexpr std::size_t kDefaultPage = 100;
-constexpr std::size_t kMaxPage = 1000;
 
 void read_create(json::ObjectReader& reader, control::CreateSandbox& out) {
   reader.string("name", out.name);
@@ -47,7 +43,7 @@ io::Task<http::Response> create(Control& control, Call call) {
 struct ListQuery {
   std::optional<SandboxState> state;
   Labels labels;
-  std::size_t limit = kDefaultPage;
+  std::size_t limit = 0;
   std::string cursor;
 };
 
@@ -61,29 +57,15 @@ Result<SandboxState> parse_state(std::string_view text) {
       .with_slug("invalid_request");
 }
 
-Result<std::size_t> parse_limit(std::string_view text) {
-  std::size_t limit = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
-  if (error == std::errc() && end == text.data() + text.size() && limit >= 1 && limit <= kMaxPage) return limit;
-  return Error(ErrorCode::invalid_argument, "limit must be a whole number from 1 to 1000").with_slug("invalid_request");
-}
-
-Result<ListQuery> parse_query(const std::map<std::string, std::string>& query) {
+Result<ListQuery> parse_query(Query& query) {
+  LMSB_CHECK(check_names(query, {"state", "limit", "label", "cursor"}));
   ListQuery out;
-  for (const auto& [name, value] : query) {
-    if (name == "state") {
-      LMSB_TRY(out.state, parse_state(value));
-    } else if (name == "limit") {
-      LMSB_TRY(out.limit, parse_limit(value));
-    } else if (name == "label") {
-      LMSB_TRY(out.labels, parse_labels(value));
-    } else if (name == "cursor") {
-      out.cursor = value;
-    } else {
-      return Error(ErrorCode::invalid_argument, "known query fields are state, label, limit and cursor")
-          .with_slug("invalid_request");
-    }
+  if (query.contains("state")) {
+    LMSB_TRY(out.state, parse_state(query["state"]));
   }
+  LMSB_TRY(out.limit, page_limit(query));
+  LMSB_TRY(out.labels, parse_labels(query["label"]));
+  out.cursor = query["cursor"];
   return out;
 }
 

@@ -17,8 +17,6 @@ namespace {
 using control::Control;
 using control::SnapshotInfo;
 
-constexpr std::uint64_t kDefaultPage = 100;
-constexpr std::uint64_t kMaxPage = 1000;
 constexpr std::string_view kFileType = "application/vnd.lm-sandbox.snapshot+zstd";
 constexpr Bytes kMaxFile = Bytes::GiB(1024);  // the snapshot's limit of disk is the bound that counts
 
@@ -86,8 +84,7 @@ io::Task<http::Response> roll_back(Control& control, Call call) {
 io::Task<http::Response> list(Control& control, Call call) {
   Query& query = call.request.query;
   LMSB_CO_CHECK(check_names(query, {"sandbox", "limit", "cursor"}));
-  LMSB_CO_TRY(const std::uint64_t limit, number_of(query, "limit", kDefaultPage, kMaxPage));
-  if (limit == 0) co_return invalid_query("limit must be a whole number from 1 to 1000");
+  LMSB_CO_TRY(const std::size_t limit, page_limit(query));
   std::string sandbox = query["sandbox"];
   if (!sandbox.empty()) {  // by name, or by the id of one that may be gone
     const auto found = control.get(call.who, sandbox);

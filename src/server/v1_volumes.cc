@@ -14,9 +14,6 @@ namespace {
 using control::Control;
 using control::VolumeInfo;
 
-constexpr std::uint64_t kDefaultPage = 100;
-constexpr std::uint64_t kMaxPage = 1000;
-
 // `held` is told of one alone: it is asked for of the launcher.
 void write_volume(json::Writer& out, const VolumeInfo& info, std::optional<std::uint64_t> held = {}) {
   out.begin_object().key("id").string(info.id);
@@ -38,16 +35,11 @@ std::string volume_text(const VolumeInfo& info, std::optional<std::uint64_t> hel
   return std::move(out).str();
 }
 
-void read_size(json::ObjectReader& reader, std::optional<Bytes>& out) {
-  std::int64_t size = 0;
-  if (reader.integer("size_bytes", size, 1, INT64_MAX)) out = Bytes(static_cast<std::uint64_t>(size));
-}
-
 io::Task<http::Response> create(Control& control, Call call) {
   control::CreateVolume request;
   auto refusal = read_body(std::exchange(call.request.body, {}), [&request](json::ObjectReader& reader) {
     reader.string("name", request.name);
-    read_size(reader, request.size);
+    read_bytes(reader, "size_bytes", request.size);
     reader.string_map("labels", request.labels);
   });
   if (refusal) co_return *std::move(refusal);
@@ -60,8 +52,7 @@ io::Task<http::Response> create(Control& control, Call call) {
 io::Task<http::Response> list(Control& control, Call call) {
   Query& query = call.request.query;
   LMSB_CO_CHECK(check_names(query, {"label", "limit", "cursor"}));
-  LMSB_CO_TRY(const std::uint64_t limit, number_of(query, "limit", kDefaultPage, kMaxPage));
-  if (limit == 0) co_return invalid_query("limit must be a whole number from 1 to 1000");
+  LMSB_CO_TRY(const std::size_t limit, page_limit(query));
   LMSB_CO_TRY(const auto labels, parse_labels(query["label"]));
   const auto page = control.volumes().list(call.who, labels, limit, query["cursor"]);
   json::Writer out;
@@ -82,7 +73,7 @@ io::Task<http::Response> get(Control& control, Call call) {
 io::Task<http::Response> update(Control& control, Call call) {
   control::UpdateVolume changes;
   auto refusal = read_body(call.request.body, [&changes](json::ObjectReader& reader) {
-    read_size(reader, changes.size);
+    read_bytes(reader, "size_bytes", changes.size);
     read_label_changes(reader, changes.labels);
   });
   if (refusal) co_return *std::move(refusal);

@@ -297,13 +297,15 @@ class Sandboxes(StayingTest):
         self.daemon.env = {"LM_SANDBOX_POLICY__MEMORY": "100m", "LM_SANDBOX_POLICY__CPUS": "0.5",
                            "LM_SANDBOX_POLICY__PROCESSES": "100"}
         self.again()
-        lmsb.wait_until(lambda: self.limits(sandbox)["processes"] == 100, "the lower limits")
-        lmsb.wait_until(lambda: "sandbox.limits_kept" in self.daemon.log_text(), "the one that cannot have them")
+        lmsb.wait_until(lambda: all(self.limits(one)["processes"] == 100 for one in (sandbox, full)), "the lower limits")
         now = self.limits(sandbox)
         self.assertEqual((now["memory_bytes"], now["cpus"], now["processes"]), (100 << 20, 0.5, 100))
         self.assertEqual(self.limit_files(sandbox)[0].read_text().strip(), str(100 << 20))
         self.assertEqual(self.limits(other)["memory_bytes"], 64 << 20)
-        self.assertEqual(self.limits(full)["memory_bytes"], 512 << 20, "something would have to be killed for it")
+        now = self.limits(full)
+        self.assertEqual(now["memory_bytes"], 512 << 20, "something would have to be killed for it")
+        self.assertEqual(now["cpus"], 0.5)
+        self.assertIn("sandbox.memory_kept", self.daemon.log_text())
         self.assertTrue(lmsb.sandbox_processes(b"1021"))
         self.daemon.env = {}
         self.again()

@@ -64,10 +64,11 @@ def limits(value: LimitsLike | None) -> dict[str, Any] | None:
 
 
 def volumes(places: Mapping[str, str] | None) -> list[dict[str, Any]] | None:
-    """{path inside: id or name of a volume, ":ro" behind one that is only to be read}."""
+    """{path inside: id or name of a volume that is there, ":ro" behind one that is only to be read}."""
     if places is None:
         return None
-    return [{"volume": volume.removesuffix(":ro"), "target": target, "read_only": volume.endswith(":ro")}
+    return [{"volume": volume.removesuffix(":ro").removesuffix(":rw"), "target": target,
+             "read_only": volume.endswith(":ro")}
             for target, volume in places.items()]
 
 

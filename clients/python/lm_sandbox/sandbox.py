@@ -49,6 +49,8 @@ class SandboxInfo:
     egress: Mapping[str, Any] = field(default_factory=dict)
     profile: str = ""
     isolation: Sequence[str] = ()
+    keeps_disk: bool = False
+    volumes: Sequence[Mapping[str, Any]] = ()
 
     @staticmethod
     def of(fields: Mapping[str, Any]) -> SandboxInfo:
@@ -162,11 +164,12 @@ class Sandbox:
         """Lets them go on."""
         self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/resume"))
 
-    def stop(self, grace: float = 10.0) -> None:
-        """Asks its processes to end, kills those that have not after `grace` seconds (0: at once), and keeps its disk.
-        Until start_again() nothing starts in it: Conflict, sandbox_stopped."""
-        fields = {"grace_ms": round(grace * 1000)}
-        self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/stop", fields, timeout=grace))
+    def stop(self, grace: float | None = None) -> None:
+        """Asks its processes to end, kills those that have not after `grace` seconds (10 unless it is said; 0: at
+        once), and keeps its disk. Until start_again() nothing starts in it: Conflict, sandbox_stopped."""
+        fields = f.given(grace_ms=f.milliseconds(grace))
+        self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/stop", fields or None,
+                                                     timeout=10.0 if grace is None else grace))
 
     def start_again(self) -> None:
         """Lets a stopped one run again, with everything that was written."""

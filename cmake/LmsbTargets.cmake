@@ -41,3 +41,19 @@ function(lmsb_program name)
   target_link_libraries(${name} PRIVATE ${deps})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 endfunction()
+
+# lmsb_static_program(<name> SOURCES <files> EXTERNAL <archives>): the same for what runs where no library is: static,
+# small, and without exceptions.
+function(lmsb_static_program name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;EXTERNAL")
+  string(REPLACE "-" "_" source ${name})
+  add_executable(${name} ${PROJECT_SOURCE_DIR}/src/bin/${source}.cc ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_compile_options(${name} PRIVATE -O2 -fno-exceptions -fno-unwind-tables -fno-asynchronous-unwind-tables
+                                         -fno-rtti -fno-threadsafe-statics -ffunction-sections -fdata-sections
+                                         -fno-sanitize=all -fno-PIE)
+  target_link_options(${name} PRIVATE -static -no-pie -s -Wl,--gc-sections -fno-sanitize=all)
+  target_link_libraries(${name} PRIVATE ${arg_EXTERNAL})
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF
+                                           RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+endfunction()

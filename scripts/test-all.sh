@@ -44,8 +44,8 @@ system_test() {  # system_test NAME [VARIABLE=VALUE...]
 part "default tests" scripts/test.sh
 part "lint, all files" scripts/lint.sh --all
 part "system tests on cgroup v2, in a VM" scripts/vm.sh
-part "a fault at every system call" as_root env LMSB_INJECT=all LMSB_BIN="$PWD/build/dev/bin" python3 tests/system/test_injected.py
-part "10,000 runs of every kind" as_root env LMSB_MIX=10000 LMSB_BIN="$PWD/build/dev/bin" python3 tests/system/test_mix.py
+part "a fault at every system call" system_test injected LMSB_INJECT=all
+part "10,000 runs of every kind" system_test mix LMSB_MIX=10000
 part "files of 10 GiB" system_test streams LMSB_STREAM_GIB=10
 part "a page in a browser" page_in_a_browser
 part "soak, ${SOAK_SECONDS:=600} s" as_root env LMSB_SOAK="$SOAK_SECONDS" LMSB_BIN="$PWD/build/dev/bin" python3 tests/system/soak.py

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <sys/socket.h>
+#include <utility>
 
 #include "io/deadline.h"
 #include "os/message_socket.h"
@@ -29,24 +30,25 @@ Error of_wait(const Error& error) {
 }  // namespace
 
 Archiver::Archiver(boost::asio::io_context& loop, sandbox::LaunchedSandbox launched, Release release)
-    : serial_(launched.serial),
-      release_(std::move(release)),
+    : process_(std::make_shared<Process>(launched.serial, std::move(release))),
       channel_(std::move(launched.channel)),
       watch_(loop.get_executor(), channel_),
-      stream_(std::in_place, loop.get_executor(), std::move(launched.stream)) {}
+      stream_(loop, std::move(launched.stream), [process = process_](int) {
+        if (!process->has_reported) process->end();
+      }) {}
 
-Archiver::~Archiver() { release_(serial_, disk_); }
+void Archiver::Process::end() {
+  if (const Release once = std::exchange(release, nullptr)) once(serial, disk);
+}
 
 io::Task<std::string> Archiver::read() {
-  std::string piece(kPieceSize, '\0');
-  const auto size = co_await stream_->read_some(piece.data(), piece.size(), io::Deadline::in(kPiece));
-  if (!size.ok()) co_return of_wait(size.error());
-  piece.resize(*size);
-  co_return piece;
+  auto piece = co_await stream_.read(kPieceSize, io::Deadline::in(kPiece));
+  if (!piece.ok()) co_return of_wait(piece.error());
+  co_return *std::move(piece);
 }
 
 io::Task<bool> Archiver::write(std::string octets) {
-  const Status written = co_await stream_->write_all(std::move(octets), io::Deadline::in(kPiece));
+  const Status written = co_await stream_.write_all(std::move(octets), io::Deadline::in(kPiece));
   if (written.ok()) co_return true;
   if (written.error().sys_errno() == EPIPE) co_return false;
   co_return of_wait(written.error());
@@ -65,6 +67,8 @@ io::Task<guest_protocol::ArchiveReport> Archiver::report() {
     const bool is_whole = size == static_cast<ssize_t>(sizeof report) &&
                           report.magic == guest_protocol::kArchiveMagic && report.path_size <= report.path.size();
     if (!is_whole) co_return lost("its process was killed, for want of memory maybe");
+    if (!process_->release) co_return lost("it kept its pipe from us");
+    process_->has_reported = true;
     co_return report;
   }
 }

@@ -1,14 +1,15 @@
 #pragma once
 // Archiver: the daemon's end of a process of the launcher's that reads a snapshot as a stream, or makes one from it
 // (docs/adr/0036). Destroying it ends that; what it was making goes, unless keep() was said. One loop, one thread.
+#include <cstdint>
 #include <functional>
-#include <optional>
+#include <memory>
 #include <string>
 
 #include <boost/asio/io_context.hpp>
 
 #include "guest_protocol/archive.h"
-#include "io/stream.h"
+#include "io/foreign_pipe.h"
 #include "io/task.h"
 #include "io/wait_fd.h"
 #include "sandbox/launcher_client.h"
@@ -17,32 +18,39 @@ namespace lmsb::control {
 
 class Archiver {
  public:
-  // Called once, when this goes.
+  // Called once, when it is to end.
   using Release = std::function<void(std::uint64_t serial, sandbox::LauncherClient::Disk disk)>;
   Archiver(boost::asio::io_context& loop, sandbox::LaunchedSandbox launched, Release release);
-  ~Archiver();
+  ~Archiver() { process_->end(); }
   Archiver(const Archiver&) = delete;
   Archiver& operator=(const Archiver&) = delete;
 
-  std::uint64_t serial() const { return serial_; }
+  std::uint64_t serial() const { return process_->serial; }
   // The next octets, 64 KiB at most; empty is the end, which its report explains. Errors: snapshot_transfer_lost.
   io::Task<std::string> read();
   // False: it takes no more, and its report says why. Errors: cancelled, snapshot_transfer_lost.
   io::Task<bool> write(std::string octets);
   // No more comes.
-  void finish_input() { stream_.reset(); }
+  void finish_input() { stream_ = io::ForeignPipe(); }
   // Its last word, whole or not; once. Errors: snapshot_transfer_lost (it was ended), cancelled.
   io::Task<guest_protocol::ArchiveReport> report();
   // What it has made stays.
-  void keep() { disk_ = sandbox::LauncherClient::Disk::keep; }
+  void keep() { process_->disk = sandbox::LauncherClient::Disk::keep; }
 
  private:
-  std::uint64_t serial_;
-  Release release_;
-  sandbox::LauncherClient::Disk disk_ = sandbox::LauncherClient::Disk::remove;
+  // Its pipe may have it ended, too.
+  struct Process {
+    Process(std::uint64_t s, Release r) : serial(s), release(std::move(r)) {}
+    void end();
+    const std::uint64_t serial;
+    Release release;  // once
+    sandbox::LauncherClient::Disk disk = sandbox::LauncherClient::Disk::remove;
+    bool has_reported = false;  // what it has made may be kept: only its Archiver ends it now
+  };
+  std::shared_ptr<Process> process_;
   UniqueFd channel_;
   io::FdWatch watch_;  // after channel_: ends before it
-  std::optional<io::FdStream> stream_;
+  io::ForeignPipe stream_;
 };
 
 }  // namespace lmsb::control

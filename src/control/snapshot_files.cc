@@ -88,7 +88,7 @@ io::Task<Beginning> read_beginning(http::BodyReader& body, TransferPace& pace) {
 }
 
 // All that follows. Ends early when the archiver takes no more: its report says why.
-io::Task<void> feed(Archiver& archiver, std::string first, http::BodyReader& body, TransferPace& pace) {
+io::Task<ArchiveReport> feed(Archiver& archiver, std::string first, http::BodyReader& body, TransferPace& pace) {
   std::string piece = std::move(first);
   if (piece.empty()) {
     LMSB_CO_TRY(piece, co_await body.read());
@@ -101,7 +101,7 @@ io::Task<void> feed(Archiver& archiver, std::string first, http::BodyReader& bod
     LMSB_CO_CHECK(pace.moved(piece.size(), TransferPace::Clock::now()));
   }
   archiver.finish_input();
-  co_return Status();
+  co_return co_await archiver.report();
 }
 
 // The archive of a disk, which is whole when its process says so.
@@ -131,22 +131,32 @@ class DiskStream final : public FileStream {
 
 }  // namespace
 
-// The manifest, then the compressed archive. Holds what keeps the snapshot from being deleted.
+// The manifest, then the compressed archive. Holds what keeps the snapshot from being deleted, up to its end: who has it
+// all may delete the snapshot at once.
 class Snapshots::Export final : public FileStream {
  public:
   Export(std::string manifest, std::unique_ptr<FileStream> archive, std::shared_ptr<Transfer> transfer,
-         std::shared_ptr<const bool> part)
+         std::shared_ptr<const bool> part, Ended ended)
       : manifest_(std::move(manifest)),
+        ended_(std::move(ended)),
         transfer_(std::move(transfer)),
         part_(std::move(part)),
         archive_(std::move(archive)) {}
   io::Task<std::string> read() override {
     if (!manifest_.empty()) co_return std::exchange(manifest_, {});
-    co_return co_await archive_->read();
+    if (!archive_) co_return std::string();
+    LMSB_CO_TRY(std::string piece, co_await archive_->read());
+    if (!piece.empty()) co_return std::move(piece);
+    archive_.reset();
+    (void)co_await ended_();  // nothing is missing where that fails
+    part_.reset();
+    transfer_.reset();
+    co_return std::string();
   }
 
  private:
   std::string manifest_;
+  Ended ended_;
   std::shared_ptr<Transfer> transfer_;
   std::shared_ptr<const bool> part_;
   std::unique_ptr<FileStream> archive_;
@@ -180,12 +190,14 @@ io::Task<std::unique_ptr<FileStream>> Snapshots::export_file(Principal who, std:
   std::shared_ptr<const bool> part = kept->exports;
   LMSB_CO_TRY(auto transfer, begin_transfer(who.name));
   LMSB_CO_TRY(auto archiver, co_await parts_.fleet.archive(id, ArchiveWay::out, kSmallestDisk));
+  const std::uint64_t serial = archiver->serial();
   auto disk = std::make_unique<DiskStream>(std::move(archiver));
   LMSB_CO_CHECK(co_await disk->read_ahead());
   std::unique_ptr<FileStream> packed = std::make_unique<ZstdStream>(std::move(disk), parts_.pool);
   log_.log(LogLevel::info, "snapshot.exported", {{"id", id}, {"by", who.name}});
   std::unique_ptr<FileStream> file =
-      std::make_unique<Export>(std::move(head), std::move(packed), std::move(transfer), std::move(part));
+      std::make_unique<Export>(std::move(head), std::move(packed), std::move(transfer), std::move(part),
+                               [this, serial] { return parts_.fleet.wait_destroyed(serial); });
   co_return std::move(file);
 }
 
@@ -234,9 +246,13 @@ io::Task<SnapshotInfo> Snapshots::import_file(Principal who, ImportSnapshot requ
   LMSB_CO_TRY(Kept kept, imported(who, request, beginning.manifest));
   const std::string id = kept.info.id;
   LMSB_CO_TRY(auto archiver, co_await parts_.fleet.archive(id, ArchiveWay::in, kept.origin.limits.disk));
-  LMSB_CO_CHECK(co_await feed(*archiver, std::move(beginning.rest), *body, pace));
-  LMSB_CO_TRY(const ArchiveReport report, co_await archiver->report());
-  if (report.error != 0) co_return not_importable(report);
+  auto report = co_await feed(*archiver, std::move(beginning.rest), *body, pace);
+  if (!report.ok() || report->error != 0) {
+    const std::uint64_t serial = archiver->serial();
+    archiver.reset();
+    (void)co_await parts_.fleet.wait_destroyed(serial);  // whoever is told of it may try again at once
+    co_return report.ok() ? not_importable(*report) : std::move(report).error();
+  }
   auto entered = enter_imported(std::move(who), std::move(kept), std::move(archiver));
   co_return co_await on_their_way_.carry_out(std::move(place), std::move(entered));
 }

@@ -3,7 +3,6 @@
 #include <cerrno>
 #include <csignal>
 #include <linux/capability.h>
-#include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -49,28 +48,23 @@ class FdSource final : public os::ArchiveSource {
 
 // The launcher's tiny tree is let go: nothing but the disk is left.
 int enter_disk(int disk) {
-  if (::unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP) < 0) return errno;
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) return errno;
-  if (sys::join_session_keyring() < 0 && errno != ENOSYS) return errno;
+  if (const int error = unshare_namespaces(); error != 0) return error;
+  if (const int error = leave_session_keyring(); error != 0) return error;
   if (sys::move_mount(disk, "", AT_FDCWD, "/root", sys::kMoveMountFEmptyPath) < 0) return errno;
   if (::fchdir(disk) < 0 || sys::pivot_root(".", ".") < 0 || ::umount2(".", MNT_DETACH) < 0) return errno;
   return ::chdir("/") < 0 ? errno : 0;
 }
 
-int limit_resource(__rlimit_resource which, std::uint64_t most) {
-  rlimit now{};
-  if (::getrlimit(which, &now) < 0) return errno;
-  const rlimit value{std::min<rlim_t>(most, now.rlim_max), std::min<rlim_t>(most, now.rlim_max)};
-  return ::setrlimit(which, &value) < 0 ? errno : 0;
-}
+constexpr std::uint64_t kOpenFiles = 16384;  // a walk holds one for each directory that it is in
 
 int give_up_power(const ArchiveSetup& setup, int filter) {
   ::umask(0);
   (void)::signal(SIGPIPE, SIG_IGN);
   (void)::signal(SIGXFSZ, SIG_IGN);
-  int error = limit_resource(RLIMIT_CORE, 1);
-  if (error == 0) error = limit_resource(RLIMIT_NOFILE, 16384);  // a walk holds one for each directory that it is in
-  if (error == 0 && setup.way == ArchiveWay::in) error = limit_resource(RLIMIT_FSIZE, setup.file_size_bytes);
+  int error = limit_resource(RLIMIT_CORE, 1, 1);
+  if (error == 0) error = limit_resource(RLIMIT_NOFILE, kOpenFiles, kOpenFiles);
+  const std::uint64_t file_size = setup.file_size_bytes;
+  if (error == 0 && setup.way == ArchiveWay::in) error = limit_resource(RLIMIT_FSIZE, file_size, file_size);
   if (error == 0) error = keep_capabilities(setup.way == ArchiveWay::out ? kToRead : kToWrite);
   if (error == 0) error = no_new_privs();
   return error == 0 ? install_seccomp_from(filter) : error;

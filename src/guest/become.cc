@@ -1,6 +1,5 @@
 #include "guest/become.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -103,21 +102,21 @@ int take_stdin(ReceivedFds& fds, bool is_terminal) {
   return ::dup2(null.get(), 0) < 0 ? errno : 0;
 }
 
-// Never above what the sandbox allows. Past its soft limit of time a process gets a signal that it may handle.
-int lower_limit(int resource, std::uint64_t soft, std::uint64_t hard) {
-  rlimit now{};
-  if (soft == 0) return 0;
-  if (::getrlimit(static_cast<__rlimit_resource>(resource), &now) < 0) return errno;
-  const rlimit wanted{std::min<rlim_t>(soft, now.rlim_max), std::min<rlim_t>(hard, now.rlim_max)};
-  return ::setrlimit(static_cast<__rlimit_resource>(resource), &wanted) < 0 ? errno : 0;
-}
-
+// Past its soft limit of time a process gets a signal that it may handle.
 int limit_process(const guest_protocol::ProcessLimits& limits) {
-  int error = lower_limit(RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + 1);
-  if (error == 0) error = lower_limit(RLIMIT_FSIZE, limits.file_bytes, limits.file_bytes);
-  if (error == 0) error = lower_limit(RLIMIT_NOFILE, limits.open_files, limits.open_files);
-  if (error == 0) error = lower_limit(RLIMIT_AS, limits.memory_bytes, limits.memory_bytes);
-  return error;
+  struct Wanted {
+    int resource;
+    std::uint64_t soft, hard;
+  };
+  const std::array<Wanted, 4> all = {{{RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + 1},
+                                      {RLIMIT_FSIZE, limits.file_bytes, limits.file_bytes},
+                                      {RLIMIT_NOFILE, limits.open_files, limits.open_files},
+                                      {RLIMIT_AS, limits.memory_bytes, limits.memory_bytes}}};
+  for (const Wanted& limit : all) {
+    if (limit.soft == 0) continue;
+    if (const int error = limit_resource(limit.resource, limit.soft, limit.hard); error != 0) return error;
+  }
+  return 0;
 }
 
 [[noreturn]] void run_program(ParsedStart& parsed, int socket) {

@@ -1,6 +1,5 @@
 #include "guest/build.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -64,15 +63,6 @@ int attach(int mount, int root, const char* path) {
   return sys::move_mount(mount, "", target.get(), "", flags) < 0 ? errno : 0;
 }
 
-// What the machine allows less of stays at less: only the launcher may raise it, and has tried.
-int limit_resource(int resource, std::uint64_t soft, std::uint64_t hard) {
-  const auto which = static_cast<__rlimit_resource>(resource);
-  rlimit now{};
-  if (::getrlimit(which, &now) < 0) return errno;
-  const rlimit value{std::min<rlim_t>(soft, now.rlim_max), std::min<rlim_t>(hard, now.rlim_max)};
-  return ::setrlimit(which, &value) < 0 ? errno : 0;
-}
-
 // The descriptor of the present root directory; valid until somebody pivots.
 int open_slash() { return ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC); }
 
@@ -88,7 +78,7 @@ bool Builder::build() {
     Step step;
     int (Builder::*run)();
   };
-  static constexpr std::array<Entry, 16> kSteps = {{{Step::unshare, &Builder::unshare_namespaces},
+  static constexpr std::array<Entry, 16> kSteps = {{{Step::unshare, &Builder::enter_namespaces},
                                                     {Step::session_keyring, &Builder::join_session_keyring},
                                                     {Step::proc, &Builder::open_proc},
                                                     {Step::root, &Builder::open_root},
@@ -118,13 +108,9 @@ bool Builder::build() {
   return true;
 }
 
-int Builder::unshare_namespaces() {
-  if (::unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP) < 0) return errno;
-  return ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0 ? errno : 0;
-}
+int Builder::enter_namespaces() { return unshare_namespaces(); }
 
-// Without it the launcher's keyring would be readable from inside.
-int Builder::join_session_keyring() { return sys::join_session_keyring() < 0 && errno != ENOSYS ? errno : 0; }
+int Builder::join_session_keyring() { return leave_session_keyring(); }
 
 // Before the pivot: a user namespace may mount proc only while it still sees an unmasked one.
 int Builder::open_proc() {
@@ -294,6 +280,7 @@ int Builder::set_hostname() {
                                                                                                               : 0;
 }
 
+// What the machine allows less of stays at less: only the launcher may raise it, and has tried.
 int Builder::set_rlimits() {
   for (const guest_protocol::ResourceLimit& limit : guest_protocol::kResourceLimits)
     if (const int error = limit_resource(limit.resource, limit.soft, limit.hard); error != 0) return error;

@@ -40,7 +40,7 @@ class Builder {
 
  private:
   // Each returns 0 or an errno.
-  int unshare_namespaces();
+  int enter_namespaces();
   int join_session_keyring();
   int open_proc();
   int open_root();

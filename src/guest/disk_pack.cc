@@ -55,9 +55,10 @@ bool find_parts(int file, std::uint64_t size, std::uint64_t shortest, std::span<
   std::uint64_t end = 0;  // of the last part
   for (std::uint64_t at = 0; at < size;) {
     const off_t data = ::lseek(file, static_cast<off_t>(at), SEEK_DATA);
-    if (data < 0) break;  // ENXIO: nothing but a hole is left
-    const off_t hole = ::lseek(file, data, SEEK_HOLE);
-    const std::uint64_t begin = static_cast<std::uint64_t>(data);
+    if (data < 0 && errno == ENXIO) break;  // nothing but a hole is left
+    // Where the kernel does not say, the rest is octets: to read them tells why.
+    const off_t hole = data < 0 ? -1 : ::lseek(file, data, SEEK_HOLE);
+    const std::uint64_t begin = data < 0 ? at : static_cast<std::uint64_t>(data);
     at = hole < 0 ? size : std::min(static_cast<std::uint64_t>(hole), size);
     if (begin >= size) break;
     if (count > 0 && begin - end < shortest) {

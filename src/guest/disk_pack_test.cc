@@ -1,5 +1,6 @@
 #include "guest/disk_pack.h"
 
+#include <array>
 #include <cstdlib>
 #include <string>
 #include <unistd.h>
@@ -53,6 +54,15 @@ TEST(FindExtents, TellsPartsFromHoles) {
   EXPECT_EQ(found.count, 3U);
   EXPECT_EQ(found.octets, 12 * kKiB);
   EXPECT_EQ(found.first.offset, 128 * kKiB);
+}
+
+TEST(FindExtents, TakesWhatTheKernelDoesNotSayForOctets) {
+  std::array<Extent, 4> extents{};
+  std::size_t count = 0;
+  EXPECT_FALSE(find_extents(-1, 1024 * kKiB, extents, count)) << "EBADF is no hole";
+  EXPECT_EQ(count, 1U);
+  EXPECT_EQ(extents[0].offset, 0U);
+  EXPECT_EQ(extents[0].size, 1024 * kKiB);
 }
 
 TEST(FindExtents, TakesShortHolesForOctets) {

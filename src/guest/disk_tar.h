@@ -16,8 +16,10 @@
 
 namespace lmsb::guest {
 
-constexpr std::size_t kMaxDiskHeader = 1U << 20U;  // octets of what stands before one member
-constexpr std::size_t kMaxExtents = 32768;         // of one file with holes
+constexpr std::size_t kMaxDiskHeader = 1U << 20U;               // octets of what stands before one member
+constexpr std::uint64_t kMaxDiskId = 0xffff;                    // of an owner, and of a device's numbers
+constexpr std::string_view kAttributePrefix = "SCHILY.xattr.";  // of a record, before an attribute's name
+constexpr std::size_t kMaxExtents = 32768;                      // of one file with holes
 
 // A part of a file that is there; between them are holes.
 struct Extent {

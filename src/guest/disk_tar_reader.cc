@@ -10,21 +10,11 @@ namespace {
 using os::MemberType;
 
 constexpr std::uint64_t kMaxSize = std::uint64_t{1} << 62U;
-constexpr std::uint64_t kMaxId = 0xffff;
 constexpr std::size_t kMaxEnd = 64;
 constexpr std::size_t kMaxOfMember = 16U << 10U;  // octets of its records, without its attributes
-constexpr std::string_view kAttributePrefix = "SCHILY.xattr.";
 // Of the other records, each at most once.
 constexpr std::array<std::string_view, 8> kKeys = {
     "path", "linkpath", "mtime", "atime", "size", "GNU.sparse.major", "GNU.sparse.minor", "GNU.sparse.realsize"};
-
-std::size_t padding_of(std::uint64_t size) {
-  return static_cast<std::size_t>((os::tar::kBlockSize - size % os::tar::kBlockSize) % os::tar::kBlockSize);
-}
-
-bool is_zero(const os::tar::Block& block) {
-  return std::all_of(block.begin(), block.end(), [](char octet) { return octet == 0; });
-}
 
 // "-1.250000000": exactly nine digits behind the point.
 bool parse_time(std::string_view text, timespec& time) {
@@ -104,8 +94,8 @@ int DiskTarReader::take_records(std::uint64_t size) {
   if (records_size_ - attributes > kMaxOfMember) return EBADMSG;
   has_holes_ = sparse_words_ > 0;
   if (has_holes_ != has_real_size_ || (has_holes_ && sparse_words_ != 2)) return EBADMSG;
-  std::array<char, os::tar::kBlockSize> nothing{};
-  return read_exactly(nothing.data(), padding_of(size));
+  os::tar::Block nothing{};
+  return read_exactly(nothing.data(), os::tar::padding_of(size));
 }
 
 bool DiskTarReader::next_attribute(std::string_view& name, std::string_view& value) {
@@ -138,7 +128,8 @@ int DiskTarReader::take_member(DiskMember& member, char type) {
       !os::tar::number_at(block_, os::tar::kDevMajorAt, 8, major) ||
       !os::tar::number_at(block_, os::tar::kDevMinorAt, 8, minor))
     return EBADMSG;
-  if (path_.empty() || mode > 07777 || uid > kMaxId || gid > kMaxId || major > kMaxId || minor > kMaxId) return EBADMSG;
+  if (path_.empty() || mode > 07777 || uid > kMaxDiskId || gid > kMaxDiskId || major > kMaxDiskId || minor > kMaxDiskId)
+    return EBADMSG;
   member.type = static_cast<MemberType>(type);
   member.path = path_;
   member.target = target_;
@@ -206,7 +197,7 @@ int DiskTarReader::take_end() {
   if (const int error = read_exactly(block_.data(), padding_); error != 0) return error;
   for (int i = 0; i < 2; ++i) {
     if (const int error = read_exactly(block_.data(), block_.size()); error != 0) return error;
-    if (!is_zero(block_)) return EBADMSG;
+    if (!os::tar::is_zero(block_)) return EBADMSG;
   }
   return expect_end();
 }
@@ -248,7 +239,7 @@ int DiskTarReader::next(DiskMember& member) {
   const bool is_file = member.type == MemberType::file;
   if (size > kMaxSize || (!is_file && (size > 0 || has_holes_))) return -EBADMSG;
   if (has_holes_ && real_size_ > kMaxSize) return -EBADMSG;
-  padding_ = padding_of(size);
+  padding_ = os::tar::padding_of(size);
   stored_ = size;
   extent_ = 0;
   in_extent_ = 0;

@@ -10,8 +10,6 @@ namespace {
 
 using os::tar::Block;
 
-constexpr std::string_view kAttributePrefix = "SCHILY.xattr.";
-constexpr std::uint64_t kMaxId = 0xffff;
 constexpr time_t kMaxSeconds = time_t{1} << 62U;  // before or after 1970, that a reader takes: others are cut to it
 
 // Numbers as text, on the stack.
@@ -50,10 +48,6 @@ std::size_t map_size(std::span<const Extent> extents) {
   return size;
 }
 
-std::size_t whole_blocks(std::size_t size) {
-  return (size + os::tar::kBlockSize - 1) / os::tar::kBlockSize * os::tar::kBlockSize;
-}
-
 }  // namespace
 
 bool is_carried(std::string_view attribute) {
@@ -84,7 +78,7 @@ int DiskTarWriter::attribute(std::string_view name, std::string_view value) {
 
 int DiskTarWriter::header(const DiskMember& member, std::uint64_t size, char type) {
   Block block{};
-  os::tar::put_text(block, 0, member.path);
+  os::tar::put_text(block, os::tar::kNameAt, member.path);
   os::tar::put_octal(block, os::tar::kModeAt, 7, member.mode & 07777U);
   os::tar::put_octal(block, os::tar::kUidAt, 7, member.uid);
   os::tar::put_octal(block, os::tar::kGidAt, 7, member.gid);
@@ -101,8 +95,9 @@ int DiskTarWriter::header(const DiskMember& member, std::uint64_t size, char typ
 
 int DiskTarWriter::member(const DiskMember& member, std::span<const Extent> extents, bool has_holes) {
   if (const int error = pad(); error != 0) return error;
-  if (member.uid > kMaxId || member.gid > kMaxId) return EOVERFLOW;
-  const std::size_t map = has_holes ? whole_blocks(map_size(extents)) : 0;
+  if (member.uid > kMaxDiskId || member.gid > kMaxDiskId) return EOVERFLOW;
+  std::size_t map = has_holes ? map_size(extents) : 0;
+  map += os::tar::padding_of(map);
   const std::uint64_t size = has_holes ? map + sum_of(extents) : member.size;
   int error = put("path", member.path);
   if (error == 0) error = put("mtime", Text(member.mtime).get());
@@ -143,7 +138,7 @@ int DiskTarWriter::write_map(std::span<const Extent> extents) {
     if (error == 0) error = line(extent.size);
   }
   static constexpr Block kZeros{};
-  return error == 0 ? sink_.write(kZeros.data(), whole_blocks(written) - written) : error;
+  return error == 0 ? sink_.write(kZeros.data(), os::tar::padding_of(written)) : error;
 }
 
 int DiskTarWriter::content(const void* data, std::size_t size) {
@@ -156,7 +151,7 @@ int DiskTarWriter::content(const void* data, std::size_t size) {
 int DiskTarWriter::pad() {
   if (left_ > 0) return EIO;  // less content than was said
   static constexpr Block kZeros{};
-  const std::size_t size = (os::tar::kBlockSize - past_ % os::tar::kBlockSize) % os::tar::kBlockSize;
+  const std::size_t size = os::tar::padding_of(past_);
   past_ = 0;
   return size == 0 ? 0 : sink_.write(kZeros.data(), size);
 }

@@ -137,7 +137,8 @@ ssize_t file_data(int file, std::uint64_t offset, std::size_t size) {
   static const OwnPipe own = make_own_pipe();
   auto at = static_cast<loff_t>(offset);
   const ssize_t n = ::splice(file, &at, own.write, nullptr, size, 0);
-  if (n < 0 && (errno == EINVAL || errno == EBADF)) return copied_data(file, at, size);  // not of this file system
+  // Not of this file system; or there is no pipe of our own.
+  if (n < 0 && (errno == EINVAL || errno == EBADF)) return copied_data(file, at, size);
   if (n <= 0) return n;
   put_data_header(static_cast<std::size_t>(n));
   flush();

@@ -10,7 +10,10 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/unique_fd.h"
@@ -104,6 +107,21 @@ int limit_open_files(OpenFiles whose) {
   }
   return EINVAL;
 }
+
+int limit_resource(int resource, std::uint64_t soft, std::uint64_t hard) {
+  const auto which = static_cast<__rlimit_resource>(resource);
+  rlimit now{};
+  if (::getrlimit(which, &now) < 0) return errno;
+  const rlimit value{std::min<rlim_t>(soft, now.rlim_max), std::min<rlim_t>(hard, now.rlim_max)};
+  return ::setrlimit(which, &value) < 0 ? errno : 0;
+}
+
+int unshare_namespaces() {
+  if (::unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP) < 0) return errno;
+  return ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0 ? errno : 0;
+}
+
+int leave_session_keyring() { return sys::join_session_keyring() < 0 && errno != ENOSYS ? errno : 0; }
 
 int install_seccomp_from(int fd) {
   static std::array<sock_filter, kMaxFilter> program;

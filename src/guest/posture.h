@@ -17,6 +17,12 @@ enum class OpenFiles : std::uint8_t { of_guest, of_command };
 int limit_open_files(OpenFiles whose);
 // Installs the filter program read from a sealed memfd (an array of sock_filter).
 int install_seccomp_from(int fd);
+// Never above what is allowed already.
+int limit_resource(int resource, std::uint64_t soft, std::uint64_t hard);
+// New namespaces of all kinds that a first process does not have yet; its mounts are its own.
+int unshare_namespaces();
+// Without it the launcher's keyring would be readable from inside.
+int leave_session_keyring();
 
 // A Landlock ruleset: read and execute everywhere, write below the writable trees only. Returns its descriptor and
 // sets `abi`, or -errno (-ENOSYS, -EOPNOTSUPP: the kernel has none).

@@ -354,7 +354,8 @@ void Server::end_left_behind(int signal) {
 }
 
 void Server::handle_kill(const guest_protocol::KillRequest& request) {
-  if (request.header.sequence == 0 && request.whole_tree != 0) return end_left_behind(request.signal);
+  if (request.header.sequence == guest_protocol::kLeftBehind && request.whole_tree != 0)
+    return end_left_behind(request.signal);
   if (request.whole_tree != 0) {
     const UniqueFd cgroup = open_tree(request.header.sequence);
     if (!cgroup) return;  // its last process has just ended

@@ -304,8 +304,8 @@ void ChannelState::owe(const std::shared_ptr<ChannelState>& self, std::string me
   if (self->owed.size() == 1) io::spawn(self->loop, send_owed(self));
 }
 
-void ChannelState::kill_tree(const std::shared_ptr<ChannelState>& self, std::uint32_t sequence) {
-  send_surely(self, guest_protocol::KillRequest{{Kind::kill, sequence}, SIGKILL, 1U});
+void ChannelState::signal_tree(const std::shared_ptr<ChannelState>& self, std::uint32_t sequence, int signal) {
+  send_surely(self, guest_protocol::KillRequest{{Kind::kill, sequence}, signal, 1U});
 }
 
 io::ForeignPipe::Evict ChannelState::eviction(std::weak_ptr<ChannelState> channel, std::uint32_t sequence) {
@@ -313,7 +313,7 @@ io::ForeignPipe::Evict ChannelState::eviction(std::weak_ptr<ChannelState> channe
     const auto self = channel.lock();
     if (!self || self->closed) return;
     if (const auto process = self->find(sequence)) process->is_evicted = true;
-    kill_tree(self, sequence);
+    signal_tree(self, sequence, SIGKILL);
     if (self->on_eviction) self->on_eviction(times);
   };
 }
@@ -344,7 +344,7 @@ io::Task<Ending> Process::wait_ended(io::Deadline deadline) {
 }
 
 void Process::kill_tree() {
-  if (const auto channel = state_->channel.lock()) ChannelState::kill_tree(channel, state_->sequence);
+  if (const auto channel = state_->channel.lock()) ChannelState::signal_tree(channel, state_->sequence, SIGKILL);
 }
 
 Channel::Channel(boost::asio::io_context& loop, UniqueFd socket, std::chrono::milliseconds answer_limit, Guest guest)
@@ -390,9 +390,9 @@ void Channel::ask_to_end() {
     for (const auto& [sequence, weak] : state_->processes) {
       const auto process = weak.lock();
       if (!process || process->ending || process->ends_with_input) continue;
-      ChannelState::send_surely(state_, guest_protocol::KillRequest{{Kind::kill, sequence}, signal, 1U});
+      ChannelState::signal_tree(state_, sequence, signal);
     }
-    ChannelState::send_surely(state_, guest_protocol::KillRequest{{Kind::kill, 0}, signal, 1U});
+    ChannelState::signal_tree(state_, guest_protocol::kLeftBehind, signal);
   }
 }
 

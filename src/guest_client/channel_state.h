@@ -101,7 +101,8 @@ struct ChannelState : std::enable_shared_from_this<ChannelState> {
     if (self->owed.empty() && errno != EAGAIN) return;                                       // the guest is gone
     owe(self, std::string(reinterpret_cast<const char*>(&message), sizeof message) + data);  // NOLINT: plain values
   }
-  static void kill_tree(const std::shared_ptr<ChannelState>& self, std::uint32_t sequence);
+  // All processes of a command, or of kLeftBehind.
+  static void signal_tree(const std::shared_ptr<ChannelState>& self, std::uint32_t sequence, int signal);
   // Of what process `sequence` writes to, or reads from.
   static io::ForeignPipe::Evict eviction(std::weak_ptr<ChannelState> channel, std::uint32_t sequence);
   // False when the socket is full or the guest gone: errno says which.

@@ -194,13 +194,11 @@ Status KeptProcess::signal(int signal, bool whole_tree) const {
 }
 
 void KeptProcess::hang_up() const {
-  const auto channel = state_->channel.lock();
-  if (channel)
-    ChannelState::send_surely(channel, guest_protocol::KillRequest{{Kind::kill, state_->sequence}, SIGHUP, 1});
+  if (const auto channel = state_->channel.lock()) ChannelState::signal_tree(channel, state_->sequence, SIGHUP);
 }
 
 void KeptProcess::kill() const {
-  if (const auto channel = state_->channel.lock()) ChannelState::kill_tree(channel, state_->sequence);
+  if (const auto channel = state_->channel.lock()) ChannelState::signal_tree(channel, state_->sequence, SIGKILL);
 }
 
 void KeptProcess::forget() const {

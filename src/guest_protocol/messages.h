@@ -109,8 +109,9 @@ struct KeepNote {
   std::uint32_t size;  // of the note, at most kMaxNote
 };
 
-// Sequence 0 with whole_tree: what commands that have ended have left behind; the sandbox is to be stopped, and nothing
-// is kept ready for the next command: its cgroup `work` is empty as soon as nothing runs any more.
+// kLeftBehind with whole_tree: what commands that have ended have left behind; the sandbox is to be stopped, and
+// nothing is kept ready for the next command: its cgroup `work` is empty as soon as nothing runs any more.
+constexpr std::uint32_t kLeftBehind = 0;  // a sequence
 struct KillRequest {
   Header header;
   std::int32_t signal;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "base/assert.h"
 #include "io/wait_fd.h"
 #include "os/pipe.h"
 
@@ -72,7 +73,7 @@ struct ForeignPipe::State {
   State(boost::asio::io_context& l, UniqueFd e, Evict v)
       : loop(l), hands(PipeHands::of(l)), end(std::make_shared<UniqueFd>(std::move(e))), evict(std::move(v)) {
     const int flags = ::fcntl(end->get(), F_GETFL);
-    is_writer = flags >= 0 && (flags & O_ACCMODE) == O_WRONLY;
+    const bool is_writer = flags >= 0 && (flags & O_ACCMODE) == O_WRONLY;
     if (is_writer) (void)::fcntl(end->get(), F_SETFL, flags | O_NONBLOCK);
   }
   ~State() {
@@ -140,7 +141,6 @@ struct ForeignPipe::State {
   Evict evict;
   std::shared_ptr<Piece> piece;  // on its way, or come and not yet taken
   std::shared_ptr<PipeHands::Work> work;
-  bool is_writer = false;
   bool is_wide = false;
   bool has_ended = false;
 };
@@ -176,6 +176,7 @@ Task<std::size_t> ForeignPipe::relay(std::shared_ptr<PipeRelay> to, std::size_t 
 
 Task<void> ForeignPipe::write_all(std::string octets, Deadline deadline) {
   const auto self = state_;
+  LMSB_ASSERT(!self->piece && !self->work);
   const auto rest = std::make_shared<Piece>();
   rest->octets = std::move(octets);
   while (rest->count < rest->octets.size()) {

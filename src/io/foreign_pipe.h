@@ -12,7 +12,8 @@
 // A pipe whose lock is held is a silent one, and no more than that: a program may well wait like this for octets of the
 // network. `evict` is called only where hands have run out, or nobody wants this pipe any more (see PipeHands).
 //
-// One loop, one thread; the loop outlives it. The program must ignore SIGPIPE. No call waits in the kernel.
+// One task at a time; a pipe is read or relayed, never both. After write_all() has ended with an Error nothing more may
+// be written. One loop, one thread; the loop outlives it. The program must ignore SIGPIPE. No call waits in the kernel.
 #include <cstddef>
 #include <memory>
 #include <string>

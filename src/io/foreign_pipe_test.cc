@@ -13,6 +13,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include <boost/asio/post.hpp>
 #include <gtest/gtest.h>
 
 #include "io/run_blocking.h"
@@ -198,10 +199,57 @@ TEST_F(ForeignPipeTest, WritesAllToASlowReaderAndSaysWhenThereIsNone) {
 }
 
 TEST_F(ForeignPipeTest, WaitsForNeitherTheLockNorRoomWhenItWrites) {
-  const Ends full = make_sockets();
-  ForeignPipe to(loop, std::move(pipe.write));
-  const auto late = run_on(loop, to.write_all(std::string(300'000, 'x'), Deadline::in(milliseconds(20))));
+  ForeignPipe full(loop, std::move(pipe.write));
+  const auto late = run_on(loop, full.write_all(std::string(300'000, 'x'), Deadline::in(milliseconds(20))));
   EXPECT_EQ(late.error().code(), ErrorCode::deadline_exceeded);
+  Ends held = make_pipe();
+  const UniqueFd theirs(::fcntl(held.write.get(), F_DUPFD_CLOEXEC, 0));
+  Holder holder(theirs.get());
+  ForeignPipe to(loop, std::move(held.write));
+  EXPECT_EQ(run_on(loop, to.write_all("x", Deadline::in(milliseconds(150)))).error().code(),
+            ErrorCode::deadline_exceeded);
+  EXPECT_TRUE(to.is_held());
+}
+
+TEST_F(ForeignPipeTest, IsDroppedAfterItsLoopHasEndedWithoutWaitingForTheLock) {
+  Holder holder(pipe.write.get());
+  {
+    boost::asio::io_context other(1);
+    auto from = std::make_shared<ForeignPipe>(other, std::move(pipe.read));
+    boost::asio::post(other, [from] {});  // goes with the loop, which has closed its hands then
+  }
+  holder.end();  // it still was in its splice: nobody else would have ended that
+  while (::write(pipe.write.get(), "x", 1) == 1) std::this_thread::yield();
+  EXPECT_EQ(errno, EPIPE);
+}
+
+TEST(PipeHands, HaveNobodyEndedForWorkThatIsDone) {
+  boost::asio::io_context loop(1);
+  PipeHands::Options options;
+  options.patience = milliseconds(1);
+  PipeHands hands(loop, options);
+  int evicted = 0;
+  std::promise<void> done;
+  const auto work = hands.take([&] { done.set_value(); }, [&](int) { ++evicted; });
+  done.get_future().wait();
+  std::this_thread::sleep_for(milliseconds(50));
+  hands.give_up(work);  // the loop has not heard of it yet
+  EXPECT_EQ(evicted, 0);
+}
+
+TEST(PipeHands, LeaveWhatIsNotDoneToThreadsWhenTheyClose) {
+  boost::asio::io_context loop(1);
+  PipeHands::Options options;
+  options.most = 1;
+  PipeHands hands(loop, options);
+  std::promise<void> end;
+  const std::shared_future<void> ended = end.get_future().share();
+  const auto slow = [ended] { return std::shared_ptr<void>(nullptr, [ended](void*) { ended.wait(); }); };
+  hands.take([ended] { ended.wait(); }, {});
+  hands.take([kept = slow()] {}, {});
+  hands.close();
+  hands.take([kept = slow()] {}, {});
+  end.set_value();  // only now: nobody has waited for it
 }
 
 TEST(PipeHands, HaveWhoeverKeptOneForLongestEndedWhereTheyRunOut) {

@@ -44,6 +44,17 @@ struct PipeHands::Job {
   std::optional<Clock::time_point> began;  // under the mutex
 };
 
+// Of one that no hand does: what it owns ends on a thread of its own, which is left alone.
+void PipeHands::drop(const std::shared_ptr<Job>& job) {
+  job->told.reset();
+  const SignalsBlocked blocked;
+  try {
+    std::thread([job] { job->work = nullptr; }).detach();
+  } catch (const std::system_error&) {
+    (void)new std::function<void()>(std::move(job->work));  // NOLINT: lost, as anything else might wait without end
+  }
+}
+
 struct PipeHands::Shared : std::enable_shared_from_this<PipeHands::Shared> {
   Shared(PipeHands* o, asio::io_context* l, std::size_t i) : owner(o), loop(l), most_idle(i) {}
 
@@ -62,6 +73,7 @@ struct PipeHands::Shared : std::enable_shared_from_this<PipeHands::Shared> {
       job->work();
       job->work = nullptr;  // what it owns ends here, not on the loop
       lock.lock();
+      job->began.reset();  // whoever keeps the lock now is in nobody's way
       if (closed) break;
       auto tell = [self = shared_from_this(), job] {
         if (!self->closed) self->owner->finish(job);
@@ -129,11 +141,12 @@ PipeHands::~PipeHands() { close(); }
 void PipeHands::close() {
   std::unique_lock lock(shared_->mutex);
   if (std::exchange(shared_->closed, true)) return;
-  shared_->queue.clear();
+  const auto left = std::exchange(shared_->queue, {});
   shared_->changed.notify_all();
   alarm_.reset();
   for (const auto& job : works_) job->told.reset();  // a hand may be the last to have the job
   works_.clear();
+  for (const auto& job : left) drop(job);
   (void)shared_->ended.wait_for(lock, kGoodbye, [this] { return shared_->hands == 0; });
 }
 
@@ -144,9 +157,12 @@ std::shared_ptr<PipeHands::Work> PipeHands::take(std::function<void()> work, Evi
   job->told->evict_ = std::move(evict);
   auto told = job->told;
   bool is_short = false;
+  if (shared_->closed) {  // set by this thread
+    drop(job);
+    return told;
+  }
   {
     const std::lock_guard lock(shared_->mutex);
-    if (shared_->closed) return told;
     shared_->queue.push_back(job);
     shared_->start_hands(options_.most + shared_->lost);
     is_short = shared_->queue.size() > shared_->idle + shared_->starting;

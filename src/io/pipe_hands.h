@@ -71,15 +71,15 @@ class PipeHands {
   std::shared_ptr<Work> take(std::function<void()> work, Evict evict);
   // Nobody waits for it any more: whoever keeps it is ended.
   void give_up(const std::shared_ptr<Work>& work);
-  // Later work is not done, and nobody is ended any more. Of the hands that are stuck it waits for a moment.
+  // Later work is not done, and nobody is ended any more. Of the hands that are stuck it waits for a moment. What work
+  // that is not done owns goes on a thread of its own: to close a pipe waits for its lock.
   void close();
-
-  std::size_t stuck_or_working() const { return works_.size(); }
 
  private:
   struct Job;
   struct Shared;  // with the hands, which may outlive all else
 
+  static void drop(const std::shared_ptr<Job>& job);
   void finish(const std::shared_ptr<Job>& job);
   void look_after();
   Deadline evict_due(std::size_t wanted, Deadline wanted_from);

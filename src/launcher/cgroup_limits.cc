@@ -31,11 +31,13 @@ Result<std::uint64_t> number_in(int directory, const char* name) {
 }
 
 // Takes a value back. What ends other writes (a timer) must not end this one.
-void write_back(int directory, const char* name, const std::string& text) {
+Status write_back(int directory, const char* name, const std::string& text) {
+  Status written;
   for (int tries = 0; tries < kTriesBack; ++tries) {
-    const Status written = os::write_text_at(directory, name, text);
-    if (written.ok() || written.error().sys_errno() != EINTR) return;
+    written = os::write_text_at(directory, name, text);
+    if (written.ok() || written.error().sys_errno() != EINTR) break;
   }
+  return written;
 }
 
 // What the kernel cannot give back: memory of processes, files in memory, on v2 its own. Error: it does not say.
@@ -61,7 +63,7 @@ Status change_memory_v1(int directory, std::uint64_t from, std::uint64_t to) {
   const bool raises = to > from;
   LMSB_CHECK(os::write_text_at(directory, raises ? kMemoryAndSwap : kMemory, limit));
   Status second = os::write_text_at(directory, raises ? kMemory : kMemoryAndSwap, limit);
-  if (!second.ok()) write_back(directory, raises ? kMemoryAndSwap : kMemory, std::to_string(from));
+  if (!second.ok()) (void)write_back(directory, raises ? kMemoryAndSwap : kMemory, std::to_string(from));
   return second;
 }
 
@@ -76,7 +78,7 @@ Status give_back_v2(int directory, std::uint64_t bytes) {
 Status change_memory_v2(int directory, std::uint64_t from, std::uint64_t to) {
   Status changed = to < from ? give_back_v2(directory, to) : Status();
   if (changed.ok()) changed = os::write_text_at(directory, "memory.max", std::to_string(to));
-  write_back(directory, "memory.high", "max");
+  (void)write_back(directory, "memory.high", "max");
   return changed;
 }
 
@@ -89,11 +91,15 @@ bool is_half_done(const BranchDirectories& branch, std::uint64_t now) {
 }
 
 Status change_memory(const BranchDirectories& branch, std::uint64_t from, std::uint64_t to) {
-  Status room = to < from ? check_room(branch, to) : Status();
+  if (to < from) LMSB_CHECK(check_room(branch, to));
   const int directory = branch.memory.get();
-  if (!room.ok() && !branch.is_v1) write_back(directory, "memory.high", "max");
-  if (!room.ok()) return room;
   return branch.is_v1 ? change_memory_v1(directory, from, to) : change_memory_v2(directory, from, to);
+}
+
+// Both limits of v1 become the smaller of them, `now`.
+Status make_whole(const BranchDirectories& branch, std::uint64_t now) {
+  const char* const name = branch.is_v1 ? kMemoryAndSwap : "memory.high";
+  return write_back(branch.memory.get(), name, branch.is_v1 ? std::to_string(now) : "max");
 }
 
 Status limit_cpu(const BranchDirectories& branch, std::uint32_t millis) {
@@ -147,12 +153,13 @@ bool has_limits(const BranchDirectories& branch, const BranchLimits& limits) {
 // Memory last: to go back from the others needs nothing that could be refused.
 Status change_limits(const BranchDirectories& branch, const BranchLimits& to) {
   LMSB_TRY(const BranchLimits from, limits_now(branch));
+  const Status whole = is_half_done(branch, from.memory_bytes) ? make_whole(branch, from.memory_bytes) : Status();
   const std::uint64_t memory = to.memory_bytes / kPage * kPage;  // as the kernel keeps it
   if (to.cpu_millis != from.cpu_millis) LMSB_CHECK(limit_cpu(branch, to.cpu_millis));
   Status changed;
   if (to.processes != from.processes) changed = limit_processes(branch.processes.get(), to.processes);
-  const bool is_other = memory != from.memory_bytes || is_half_done(branch, from.memory_bytes);
-  if (changed.ok() && is_other) changed = change_memory(branch, from.memory_bytes, memory);
+  if (changed.ok())
+    changed = memory == from.memory_bytes ? Status(whole) : change_memory(branch, from.memory_bytes, memory);
   if (changed.ok()) return {};
   if (to.processes != from.processes) (void)limit_processes(branch.processes.get(), from.processes);
   if (to.cpu_millis != from.cpu_millis) (void)limit_cpu(branch, from.cpu_millis);

@@ -91,6 +91,16 @@ TEST_F(CgroupLimits, AreMadeWholeAlsoByOneThatIsRefused) {
   write("memory.high", "104857600");
   EXPECT_EQ(change({100 * kMiB, 1000, 64}).error().sys_errno(), EBUSY);
   EXPECT_EQ(read("memory.high").substr(0, 3), "max");
+  make_v1(95 * kMiB);
+  write("memory.memsw.limit_in_bytes", "999999488");
+  EXPECT_EQ(change({100 * kMiB, 1000, 64}).error().sys_errno(), EBUSY);
+  EXPECT_EQ(read("memory.memsw.limit_in_bytes"), kMemoryNow);
+}
+
+TEST_F(CgroupLimits, OfAChangeThatCannotBeMadeWholeAreNotInForce) {
+  make_v2(kMiB);
+  ASSERT_EQ(::unlink((path_ + "/memory.high").c_str()), 0);
+  EXPECT_FALSE(change(kNow).ok());
 }
 
 TEST_F(CgroupLimits, AreInForceWhenAllAreAndNothingIsHalfDone) {
@@ -122,6 +132,12 @@ TEST_F(CgroupLimits, AreNotWaitedForWithoutEnd) {
   ASSERT_EQ(::mkfifo((path_ + "/memory.high").c_str(), 0600), 0);
   auto changer = start_limit_changer(branch_, {100 * kMiB, 500, 8}, std::chrono::milliseconds(100));
   ASSERT_TRUE(changer.ok());
+  int writer = -1;  // what stands in it is read once, at first
+  while (writer < 0 && ::waitpid(changer->pid, nullptr, WNOHANG) == 0)
+    writer = ::open((path_ + "/memory.high").c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_GE(writer, 0);
+  EXPECT_EQ(::write(writer, "max", 3), 3);
+  ::close(writer);
   int status = 0;
   ASSERT_EQ(::waitpid(changer->pid, &status, 0), changer->pid);
   ASSERT_TRUE(WIFEXITED(status));

@@ -50,11 +50,12 @@ const char* find_mkfs() {
 
 constexpr int kMkfsLimitMs = 60'000;  // it writes some megabytes, whatever the size
 
-// Whether it ended well, and in time; it is killed otherwise.
+// Whether it ended well, and in time; it is killed otherwise. Where there is no descriptor left for it, it is waited
+// for.
 bool ends_well(pid_t child) {
   const UniqueFd process(sys::pidfd_open(child));
   pollfd end{process.get(), POLLIN, 0};
-  if (!process || ::poll(&end, 1, kMkfsLimitMs) != 1) ::kill(child, SIGKILL);
+  if (process && ::poll(&end, 1, kMkfsLimitMs) != 1) (void)sys::pidfd_send_signal(process.get(), SIGKILL);
   int status = 0;
   return ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
@@ -92,7 +93,7 @@ Status make_image(int directory, const std::string& path, std::uint64_t size) {
   int flags = FS_NOCOW_FL;  // on btrfs; elsewhere no such thing is needed, or known
   (void)::ioctl(file.get(), FS_IOC_SETFLAGS, &flags);
   if (::ftruncate(file.get(), static_cast<off_t>(bytes)) < 0) return cannot("a file of that size cannot be made");
-  if (!run_mkfs(mkfs, path + "/" + kNewImage)) return cannot(std::string(mkfs) + " failed");
+  if (!run_mkfs(mkfs, path + "/" + kNewImage)) return cannot(std::string(mkfs) + " failed, or took more than a minute");
   if (::fsync(file.get()) < 0 || ::renameat(directory, kNewImage, directory, kImage) < 0)
     return Error::from_errno(errno, "make " + path + "/" + kImage);
   return {};

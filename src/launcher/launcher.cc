@@ -380,13 +380,17 @@ Status Launcher::watch_memory(const Sandbox& sandbox, std::uint64_t serial) {
 }
 
 Status Launcher::build(const sandbox::LaunchPlan& plan, Sandbox& sandbox, int channel, LauncherStep& step) {
-  const std::string process = "/proc/" + std::to_string(sandbox.guest.pid);
-  if (resets_oom_score_) LMSB_CHECK(os::write_text(process + "/oom_score_adj", "0"));
   step = LauncherStep::id_maps;
-  const std::string map = one_range(0, sandbox.id_base, kIdRange);
-  LMSB_CHECK(write_id_maps(sandbox.guest.pid, map, map));
+  LMSB_CHECK(map_ids(sandbox));
   step = LauncherStep::mounts;
   return hand_over(plan, sandbox, channel);
+}
+
+Status Launcher::map_ids(const Sandbox& sandbox) const {
+  const std::string process = "/proc/" + std::to_string(sandbox.guest.pid);
+  if (resets_oom_score_) LMSB_CHECK(os::write_text(process + "/oom_score_adj", "0"));
+  const std::string map = one_range(0, sandbox.id_base, kIdRange);
+  return write_id_maps(sandbox.guest.pid, map, map);
 }
 
 Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandbox, int channel) {

@@ -149,6 +149,8 @@ class Launcher {
   Status watch(const Sandbox& sandbox, std::uint64_t serial);
   Status watch_memory(const Sandbox& sandbox, std::uint64_t serial);
   Status build(const sandbox::LaunchPlan& plan, Sandbox& sandbox, int channel, sandbox::LauncherStep& step);
+  // The ids of its first process, which waits for them; the kernel is to take it as any other.
+  Status map_ids(const Sandbox& sandbox) const;
   Status hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandbox, int channel);
   // Ids on the disk, and what they are to a sandbox.
   struct IdMap {

@@ -7,7 +7,6 @@
 
 #include "launcher/filters.h"
 #include "launcher/launcher.h"
-#include "os/files.h"
 #include "os/memfd.h"
 #include "os/message_socket.h"
 #include "sandbox/disk_id.h"
@@ -19,6 +18,7 @@ using guest_protocol::ArchiveSetup;
 using guest_protocol::ArchiveWay;
 using sandbox::LauncherStep;
 
+constexpr const char* kName = "lm-sandbox-archiver";
 constexpr std::uint64_t kMemory = 512ULL << 20U;  // pages of the disk among it, which the kernel takes back
 constexpr std::uint32_t kCpuMillis = 1000;
 constexpr std::uint32_t kProcesses = 4;
@@ -108,12 +108,9 @@ Status Launcher::begin_archive(const sandbox::ArchiveRequest& request, Sandbox& 
   sandbox.kill_all = std::move(cgroup.kill_all);
   UniqueFd theirs;
   if (!message_socket_pair(ends.channel, theirs)) return Error::from_errno(errno, "socketpair");
-  LMSB_TRY(sandbox.guest, spawn_guest(archiver_program_.get(), theirs.get(), cgroup.v2.get(), cgroup.join));
+  LMSB_TRY(sandbox.guest, spawn_guest(archiver_program_.get(), theirs.get(), cgroup.v2.get(), cgroup.join, kName));
   LMSB_CHECK(watch(sandbox, serial));
-  const std::string process = "/proc/" + std::to_string(sandbox.guest.pid);
-  if (resets_oom_score_) LMSB_CHECK(os::write_text(process + "/oom_score_adj", "0"));
-  const std::string map = "0 " + std::to_string(sandbox.id_base) + " " + std::to_string(kIdRange) + "\n";
-  LMSB_CHECK(write_id_maps(sandbox.guest.pid, map, map));
+  LMSB_CHECK(map_ids(sandbox));
   return hand_over_archive(request.way, sandbox, ends);
 }
 

@@ -2,10 +2,8 @@
 
 #include <array>
 #include <cerrno>
-#include <dirent.h>
 #include <fcntl.h>
 #include <filesystem>
-#include <memory>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -16,6 +14,7 @@
 #include "guest_protocol/profile.h"
 #include "launcher/id_pool.h"
 #include "os/files.h"
+#include "os/name_list.h"
 #include "os/sys.h"
 
 namespace lmsb::launcher {
@@ -107,20 +106,19 @@ Status make_dev_template(const std::string& dev) {
 }
 
 // The links of a directory, nothing else of it. There are hundreds of them, and the daemon's start waits: by
-// descriptors and without looking at each this takes a third of what std::filesystem::copy does.
+// descriptors and without looking at each this takes less than std::filesystem::copy does.
 void copy_links(const char* from, const std::string& to) {
   const UniqueFd source(::open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!source || ::mkdir(to.c_str(), 0755) < 0) return;
   const UniqueFd target(::open(to.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  const int listed = ::openat(source.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const std::unique_ptr<DIR, int (*)(DIR*)> entries(listed < 0 ? nullptr : ::fdopendir(listed), &::closedir);
-  if (!target || !entries) return;
+  os::NameList names;
+  if (!target || names.load(source.get()) != 0) return;
   std::array<char, PATH_MAX> text{};
-  while (const dirent* entry = ::readdir(entries.get())) {
-    const ssize_t size = ::readlinkat(source.get(), entry->d_name, text.data(), text.size() - 1);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const ssize_t size = ::readlinkat(source.get(), names[i], text.data(), text.size() - 1);
     if (size < 0) continue;  // it is no link
     text[static_cast<std::size_t>(size)] = '\0';
-    (void)::symlinkat(text.data(), target.get(), entry->d_name);
+    (void)::symlinkat(text.data(), target.get(), names[i]);
   }
 }
 

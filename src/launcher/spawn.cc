@@ -34,6 +34,7 @@ struct ChildInputs {
   int channel;
   std::array<int, kMaxJoin> join;
   std::size_t join_count;
+  const char* name;
 };
 
 // Where the child has its descriptors: nothing else of the launcher's, or it would hold its own channel open, and the
@@ -72,8 +73,7 @@ bool keep_only(const ChildInputs& in) {
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  static char name[] = "lm-sandbox-guest";  // NOLINT: execve wants char*
-  static std::array<char*, 2> argv = {name, nullptr};
+  const std::array<char*, 2> argv = {const_cast<char*>(in.name), nullptr};  // NOLINT: execve wants char*
   static std::array<char*, 1> envp = {nullptr};
   sys::execveat(kProgramFd, "", argv.data(), envp.data(), AT_EMPTY_PATH);
   ::_exit(7);
@@ -81,8 +81,9 @@ bool keep_only(const ChildInputs& in) {
 
 }  // namespace
 
-Result<GuestProcess> spawn_guest(int guest_program, int channel, int cgroup_v2, const std::vector<UniqueFd>& join) {
-  ChildInputs inputs{guest_program, channel, {}, join.size()};
+Result<GuestProcess> spawn_guest(int guest_program, int channel, int cgroup_v2, const std::vector<UniqueFd>& join,
+                                 const char* name) {
+  ChildInputs inputs{guest_program, channel, {}, join.size(), name};
   if (join.size() > inputs.join.size()) return Error(ErrorCode::internal, "too many cgroup hierarchies");
   for (std::size_t i = 0; i < join.size(); ++i) inputs.join[i] = join[i].get();
   int pidfd = -1;

@@ -18,8 +18,9 @@ struct GuestProcess {
 
 // Clones the first process of a sandbox: new user and pid namespace, inside `cgroup_v2`, and lets it enter the v1
 // cgroups by itself. It waits for the first message on `channel` before it becomes root of its user namespace and
-// executes `guest_program` (a sealed memfd). The caller writes its id maps before it sends that message.
-Result<GuestProcess> spawn_guest(int guest_program, int channel, int cgroup_v2, const std::vector<UniqueFd>& join);
+// executes `guest_program` (a sealed memfd) by `name`. The caller writes its id maps before it sends that message.
+Result<GuestProcess> spawn_guest(int guest_program, int channel, int cgroup_v2, const std::vector<UniqueFd>& join,
+                                 const char* name = "lm-sandbox-guest");
 
 // Writes the maps of `pid`: lines as in user_namespaces(7).
 Status write_id_maps(pid_t pid, const std::string& uid_map, const std::string& gid_map);

@@ -9,10 +9,9 @@
 #include <sys/types.h>
 
 #include "os/archive.h"
+#include "os/tar_block.h"
 
 namespace lmsb::os {
-
-constexpr std::size_t kTarBlock = 512;
 
 class TarWriter final : public ArchiveWriter {
  public:
@@ -57,7 +56,7 @@ class TarReader final : public ArchiveReader {
   int take_member(ArchiveMember& member, char type, std::uint64_t size);
 
   ArchiveSource& source_;
-  std::array<char, kTarBlock> block_{};
+  tar::Block block_{};
   std::uint64_t left_ = 0;     // of the present member's content
   std::uint64_t padding_ = 0;  // behind it
   Extension extension_;

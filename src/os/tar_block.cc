@@ -6,6 +6,10 @@
 
 namespace lmsb::os::tar {
 
+bool is_zero(const Block& block) {
+  return std::all_of(block.begin(), block.end(), [](char octet) { return octet == 0; });
+}
+
 void put_octal(Block& block, std::size_t at, int digits, std::uint64_t value) {
   std::snprintf(block.data() + at, static_cast<std::size_t>(digits) + 1, "%0*llo", digits,
                 static_cast<unsigned long long>(value));

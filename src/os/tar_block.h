@@ -11,6 +11,7 @@ namespace lmsb::os::tar {
 constexpr std::size_t kBlockSize = 512;
 
 // struct posix_header of POSIX.1-2001, as offsets.
+constexpr std::size_t kNameAt = 0;
 constexpr std::size_t kNameSize = 100;  // of a link's target, too
 constexpr std::size_t kModeAt = 100;
 constexpr std::size_t kUidAt = 108;
@@ -23,9 +24,17 @@ constexpr std::size_t kTargetAt = 157;
 constexpr std::size_t kMagicAt = 257;
 constexpr std::size_t kDevMajorAt = 329;
 constexpr std::size_t kDevMinorAt = 337;
+constexpr std::size_t kPrefixAt = 345;
+constexpr std::size_t kPrefixSize = 155;
 constexpr std::uint64_t kMaxOctal = 077777777777;  // eleven digits
 
 using Block = std::array<char, kBlockSize>;
+
+// What is missing to whole blocks.
+constexpr std::size_t padding_of(std::uint64_t size) {
+  return static_cast<std::size_t>((kBlockSize - size % kBlockSize) % kBlockSize);
+}
+bool is_zero(const Block& block);
 
 void put_octal(Block& block, std::size_t at, int digits, std::uint64_t value);
 // At most kNameSize octets of it.

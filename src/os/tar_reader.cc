@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "os/tar.h"
-#include "os/tar_block.h"
 
 namespace lmsb::os {
 namespace {
@@ -68,7 +67,7 @@ int TarReader::take_long_text(std::array<char, kMaxArchivePath + 1>& text, std::
   if (size > text.size()) return ENAMETOOLONG;
   if (const int error = read_fully(text.data(), static_cast<std::size_t>(size)); error != 0) return EPIPE;
   text[std::min(static_cast<std::size_t>(size), kMaxArchivePath)] = '\0';
-  return skip((kTarBlock - size % kTarBlock) % kTarBlock);
+  return skip(padding_of(size));
 }
 
 bool TarReader::take_record(std::string_view key, std::string_view value) {
@@ -97,16 +96,17 @@ int TarReader::take_extension(std::uint64_t size) {
     std::string_view value;
     if (!tar::take_record(rest, key, value) || !take_record(key, value)) return EBADMSG;
   }
-  return skip((kTarBlock - size % kTarBlock) % kTarBlock);
+  return skip(padding_of(size));
 }
 
 int TarReader::take_member(ArchiveMember& member, char type, std::uint64_t size) {
   std::uint64_t mode = 0;
   std::uint64_t mtime = 0;
-  if (!number_at(block_, 100, 8, mode) || !number_at(block_, 136, 12, mtime)) return EBADMSG;
+  if (!number_at(block_, kModeAt, 8, mode) || !number_at(block_, kMtimeAt, 12, mtime)) return EBADMSG;
   if (!extension_.has_path) {
-    const std::string_view prefix = text_at(block_, 257, 6) == "ustar" ? text_at(block_, 345, 155) : std::string_view();
-    const std::string_view name = text_at(block_, 0, 100);
+    const std::string_view prefix =
+        text_at(block_, kMagicAt, 6) == "ustar" ? text_at(block_, kPrefixAt, kPrefixSize) : std::string_view();
+    const std::string_view name = text_at(block_, kNameAt, kNameSize);
     std::size_t used = 0;
     if (!prefix.empty()) {
       std::memcpy(path_.data(), prefix.data(), prefix.size());
@@ -116,7 +116,7 @@ int TarReader::take_member(ArchiveMember& member, char type, std::uint64_t size)
     std::memcpy(path_.data() + used, name.data(), name.size());
     path_[used + name.size()] = '\0';
   }
-  if (!extension_.has_target) (void)copy_text(text_at(block_, 157, 100), target_);
+  if (!extension_.has_target) (void)copy_text(text_at(block_, kTargetAt, kNameSize), target_);
   member = ArchiveMember{};
   member.path = path_.data();
   member.type = type_of(type);
@@ -130,7 +130,7 @@ int TarReader::take_member(ArchiveMember& member, char type, std::uint64_t size)
   if (size > kMaxSize) return EBADMSG;
   // Links have no content, whatever they say; devices and directories neither.
   left_ = member.type == MemberType::file || member.type == MemberType::other ? size : 0;
-  padding_ = (kTarBlock - left_ % kTarBlock) % kTarBlock;
+  padding_ = padding_of(left_);
   member.size = left_;
   return 0;
 }
@@ -143,16 +143,16 @@ int TarReader::next(ArchiveMember& member) {
     const int got = read_block();
     if (got == ENODATA) return -EPIPE;  // without the block that ends it, it may have been cut off
     if (got != 0) return -got;
-    if (std::all_of(block_.begin(), block_.end(), [](char octet) { return octet == 0; })) return 0;
+    if (is_zero(block_)) return 0;
     std::uint64_t size = 0;
-    if (!has_right_sum(block_) || !number_at(block_, 124, 12, size) || size > kMaxSize) return -EBADMSG;
+    if (!has_right_sum(block_) || !number_at(block_, kSizeAt, 12, size) || size > kMaxSize) return -EBADMSG;
     const char type = block_[kTypeAt];
     int error = 0;
     switch (type) {
       case 'x': error = take_extension(size); break;
       case 'L': error = take_long_text(path_, size), extension_.has_path = true; break;
       case 'K': error = take_long_text(target_, size), extension_.has_target = true; break;
-      case 'g': error = skip((size + kTarBlock - 1) / kTarBlock * kTarBlock); break;
+      case 'g': error = skip(size + padding_of(size)); break;
       default: error = take_member(member, type, size); return error != 0 ? -error : 1;
     }
     if (error != 0) return -error;

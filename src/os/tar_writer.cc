@@ -3,7 +3,6 @@
 #include <cstdio>
 
 #include "os/tar.h"
-#include "os/tar_block.h"
 
 namespace lmsb::os {
 namespace {
@@ -21,7 +20,7 @@ int TarWriter::header(const ArchiveMember& member, char type) {
   Block block{};
   const bool is_directory = type == static_cast<char>(MemberType::directory);
   const std::string_view name = member.path.substr(0, kNameSize - (is_directory ? 1 : 0));
-  put_text(block, 0, name);
+  put_text(block, kNameAt, name);
   if (is_directory) block[name.size()] = '/';
   put_octal(block, kModeAt, 7, member.mode & 07777U);
   put_octal(block, kUidAt, 7, 0);
@@ -73,21 +72,20 @@ int TarWriter::member(const ArchiveMember& member) {
 int TarWriter::content(const void* data, std::size_t size) {
   if (size > left_) return EFBIG;
   left_ -= size;
-  past_block_ = (past_block_ + size) % kTarBlock;
+  past_block_ = (past_block_ + size) % kBlockSize;
   return sink_.write(data, size);
 }
 
 int TarWriter::pad() {
   if (left_ > 0) return EINVAL;  // less content than was said
-  if (past_block_ == 0) return 0;
   static constexpr Block kZeros{};
-  const std::size_t size = kTarBlock - past_block_;
+  const std::size_t size = padding_of(past_block_);
   past_block_ = 0;
-  return sink_.write(kZeros.data(), size);
+  return size == 0 ? 0 : sink_.write(kZeros.data(), size);
 }
 
 int TarWriter::finish() {
-  static constexpr std::array<char, 2 * kTarBlock> kEnd{};
+  static constexpr std::array<char, 2 * kBlockSize> kEnd{};
   const int error = pad();
   return error != 0 ? error : sink_.write(kEnd.data(), kEnd.size());
 }

@@ -3,14 +3,19 @@
 # are named with their reason; CTest's summary closes.
 source "$(dirname "$0")/lib.sh"
 
-# Prints "name: reason" for each skipped test of a JUnit file.
+# Prints "name: reason" for each skipped test of a JUnit file, and "name: part: reason" for what was skipped within one
+# that passed.
 skips() {
   python3 - "$1" <<'PYTHON'
 import re, sys, xml.etree.ElementTree
 for case in xml.etree.ElementTree.parse(sys.argv[1]).iter("testcase"):
+    name = case.get("name")
+    parts = re.findall(r"^(.+): Skipped\n(.+)", case.findtext("system-out") or "", re.MULTILINE)
     if case.find("skipped") is not None:
-        reason = re.search(r": Skipped\n(.+)", case.findtext("system-out") or "")
-        print(f"  {case.get('name')}: {reason[1].strip() if reason else 'no reason given'}")
+        print(f"  {name}: {parts[0][1].strip() if parts else 'no reason given'}")
+    else:
+        for part, reason in parts:
+            print(f"  {name}: {part}: {reason.strip()}")
 PYTHON
 }
 
@@ -24,7 +29,9 @@ done
 
 say "tests"
 log=build/dev/tests.log status=0
-as_root ctest --test-dir build/dev --output-on-failure --no-tests=error --timeout 600 --output-junit tests.xml |
+# Of tests that passed, too, all output is kept: what was skipped in them stands at its end.
+as_root ctest --test-dir build/dev --output-on-failure --no-tests=error --timeout 600 --output-junit tests.xml \
+  --test-output-size-passed 1000000 |
   tee "$log" || status=$?
 [ "$(id -u)" = 0 ] || as_root chown -R "$(id -u):$(id -g)" build/dev
 skipped=$(skips build/dev/tests.xml)

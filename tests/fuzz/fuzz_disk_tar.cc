@@ -1,32 +1,13 @@
 // The archive in a snapshot's file, which anybody may have made: read by the archiver.
-#include <algorithm>
 #include <array>
-#include <cstring>
 #include <memory>
 
 #include "fuzz.h"
 #include "guest/disk_tar.h"
-
-namespace {
-
-class Source final : public lmsb::os::ArchiveSource {
- public:
-  explicit Source(std::string_view octets) : rest_(octets) {}
-  ssize_t read(void* data, std::size_t size) override {
-    const std::string_view part = rest_.substr(0, std::min<std::size_t>(size, 700));
-    rest_.remove_prefix(part.size());
-    if (!part.empty()) std::memcpy(data, part.data(), part.size());
-    return static_cast<ssize_t>(part.size());
-  }
-
- private:
-  std::string_view rest_;
-};
-
-}  // namespace
+#include "source.h"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  Source source(lmsb::fuzz::text_of(data, size));
+  lmsb::fuzz::Source source(lmsb::fuzz::text_of(data, size));
   static std::unique_ptr<lmsb::guest::DiskTarReader> reader;  // it is large: one at a time
   reader = std::make_unique<lmsb::guest::DiskTarReader>(source);
   lmsb::guest::DiskMember member;

@@ -53,6 +53,7 @@ def kill_everything(daemon):
 class DiskTest(unittest.TestCase):
     image = "base"
     is_private = True
+    flags = ()
 
     @classmethod
     def setUpClass(cls):
@@ -61,7 +62,7 @@ class DiskTest(unittest.TestCase):
 
     def setUp(self):
         self.before = lmsb.leftovers()
-        self.daemon = lmsb.Daemon(is_private=self.is_private, sandboxes_stay=True)
+        self.daemon = lmsb.Daemon(*self.flags, is_private=self.is_private, sandboxes_stay=True)
         self.daemon.data_dir.mkdir()
         linked = subprocess.run(["cp", "-al", lmsb.TEST_DATA / "images", self.daemon.data_dir], capture_output=True, check=False)
         if linked.returncode != 0:  # of another file system
@@ -443,9 +444,14 @@ class AfterARestart(DiskTest):
             with socket.create_connection((self.daemon.host, self.daemon.port)) as client:
                 client.sendall(request)
                 time.sleep(pause)
-            made = None
-            while made is None or made.status == 503:
-                made = self.daemon.post("/v1/sandboxes", body, headers={"Idempotency-Key": str(number)})
+            answers = []
+
+            def is_answered():
+                answers.append(self.daemon.post("/v1/sandboxes", body, headers={"Idempotency-Key": str(number)}))
+                return answers[-1].status != 503
+
+            lmsb.wait_until(is_answered, "the answer to the first request", seconds=60)
+            made = answers[-1]
             self.assertEqual(made.status, 201, made.body)
             there = [one["id"] for one in self.daemon.request("GET", "/v1/sandboxes").json()["data"]]
             self.assertEqual(there, [made.json()["id"]])

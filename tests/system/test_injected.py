@@ -19,6 +19,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import lmsb
 from test_disks import launcher_of
+from test_snapshot_files import FileTest, member
 from test_staying import COUNT, StayingTest, kill
 
 WHOLE = os.environ.get("LMSB_INJECT") == "all"
@@ -55,7 +56,7 @@ def is_alive(pid):
     return False
 
 
-class Injected(StayingTest):
+class Injected(StayingTest, FileTest):
     image = "host"
 
     def setUp(self):
@@ -73,6 +74,7 @@ class Injected(StayingTest):
         self.seen = 0  # octets of its output
         self.number = 0
         self.felt = 0  # how often whoever asked has noticed
+        self.file = self.forged(member(b"disk/upper/srv", b"5"), member(b"disk/upper/srv/a", content=b"one\n" * 1000))
         self.wait_quiet()
 
     # ---- what is done while something fails
@@ -103,6 +105,9 @@ class Injected(StayingTest):
         "start": lambda self: self.do("box", "start"),
         "delete": lambda self: self.daemon.request("DELETE", "/v1/sandboxes/box"),
         "volume": lambda self: self.daemon.post("/v1/volumes", {"name": "data"}),
+        "import": lambda self: self.send(self.file),
+        "export": lambda self: self.daemon.request("GET", f"/v1/snapshots/{self.kept_snapshot()}/export"),
+        "rollback": lambda self: self.roll_back("box", self.kept_snapshot()),
         "removal": lambda self: self.daemon.request("DELETE", "/v1/volumes/" + self.kept_volume()),
     }
 
@@ -112,12 +117,20 @@ class Injected(StayingTest):
     def kept_volume(self):
         return next(one["id"] for one in self.volumes() if one["name"] == "kept")
 
+    def kept_snapshot(self):
+        """One of the sandbox that things are done with; taken when the last one has gone."""
+        box = self.daemon.request("GET", "/v1/sandboxes/box").json()["id"]
+        kept = self.listed("?sandbox=" + box)
+        return kept[0] if kept else self.snapshot("box")["id"]
+
     def ready_for(self, operation):
         if operation == "removal" and not any(one["name"] == "kept" for one in self.volumes()):
             self.assertEqual(self.daemon.post("/v1/volumes", {"name": "kept"}).status, 201)
-        if operation in ("create", "volume", "removal"):
+        if operation in ("create", "volume", "removal", "import"):
             return
         self.prepared()
+        if operation in ("export", "rollback"):
+            self.kept_snapshot()
         if operation == "start":
             self.assertEqual(self.do("box", "stop").status, 200)
 
@@ -252,15 +265,17 @@ ERRORS = ("error=ENOSPC", "error=EMFILE", "error=EIO")
 
 class Launcher(Injected):
     def test_errors(self):
-        self.go_through("launcher", ("create", "fork", "start", "delete", "volume"), 15, *ERRORS)
+        self.go_through("launcher", ("create", "fork", "start", "delete", "volume", "import"), 15, *ERRORS)
 
     def test_kills(self):
-        self.go_through("launcher", ("create", "snapshot", "fork", "stop", "start", "delete", "volume", "removal"), 8, "signal=KILL")
+        self.go_through("launcher", ("create", "snapshot", "fork", "stop", "start", "delete", "volume", "removal", "import"), 8,
+                        "signal=KILL")
 
 
 class Daemon(Injected):
     def test_errors(self):
-        self.go_through("daemon", ("create", "exec", "detach", "snapshot", "stop", "delete", "volume"), 10, *ERRORS)
+        self.go_through("daemon", ("create", "exec", "detach", "snapshot", "stop", "delete", "volume", "import", "export"), 10,
+                        *ERRORS)
 
     def test_kills(self):
         self.go_through("daemon", tuple(self.OPERATIONS), 5, "signal=KILL")

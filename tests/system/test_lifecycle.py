@@ -498,23 +498,20 @@ class Told(LifecycleTest):
         self.assertGreaterEqual(after["max_memory_bytes"], after["memory_bytes"])
         self.assertEqual(after["limits"]["processes"], 1024)
 
-    def guest(self, sandbox):
-        return next(int((path / "cgroup.procs").read_text().split()[0]) for path in map(pathlib.Path, lmsb.our_cgroups())
-                    if path.name == sandbox and (path / "cgroup.procs").read_text().split())
-
     def test_what_goes_through_its_network(self):
         nothing = {"received_bytes": 0, "received_packets": 0, "sent_bytes": 0, "sent_packets": 0}
         box = self.create()["id"]
         self.exec(box, "python3 -m http.server 8123 >/dev/null 2>&1 & sleep 0.5; bash -c 'echo >/dev/tcp/127.0.0.1/8123'")
         self.assertEqual(self.get(box, "/stats").json()["network"], nothing, "loopback is counted")
-        inside = ["nsenter", "-t", str(self.guest(box)), "-n"]
+        inside = ["nsenter", "-t", str(lmsb.guest_of(box)), "-n"]
 
-        def ip(*words):
-            done = subprocess.run([*inside, "ip", "link", *words], capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                self.skipTest("no interface can be made: " + done.stderr)
 
-        ip("add", "one", "type", "veth", "peer", "name", "other")
+        def ip(*words, check=True):
+            return subprocess.run([*inside, "ip", "link", *words], capture_output=True, text=True, check=check)
+
+        made = ip("add", "one", "type", "veth", "peer", "name", "other", check=False)
+        if made.returncode != 0:
+            self.skipTest("no interface can be made: " + made.stderr)
         for end in ("one", "other"):
             ip("set", end, "up")
         send = ("import socket; s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(('one', 0));"

@@ -8,6 +8,7 @@ import os
 import pathlib
 import sys
 import threading
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import lmsb
@@ -16,7 +17,7 @@ from test_disks import launcher_of
 COUNT = int(os.environ.get("LMSB_MANY", "500"))
 AT_ONCE = 50
 ALLOWED_GROWTH_KIB = 8192  # of the resident memory of daemon and launcher, after the first fifty
-NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+NAMESPACES = ("cgroup", "ipc", "mnt", "pid", "user", "uts")  # leftovers() counts those of networks
 
 
 def held_by_launcher(pid):
@@ -74,7 +75,13 @@ class Many(lmsb.SystemTest):
         self.use(AT_ONCE)
 
         def held():
-            return [lmsb.settled(self.daemon, prepared), held_by_launcher(launcher_of(self.daemon))]
+            daemon, launcher = lmsb.settled(self.daemon, prepared), launcher_of(self.daemon)
+            # What it holds for a moment, for what it is just doing, is not in all looks.
+            looks = []
+            for _ in range(50):
+                looks.append(held_by_launcher(launcher))
+                time.sleep(0.02)
+            return [daemon, min(looks, key=lambda one: one["descriptors"])]
 
         def counts():
             found = {**lmsb.leftovers(), **{f"{kind} namespaces": lmsb.namespaces(kind) for kind in NAMESPACES}}

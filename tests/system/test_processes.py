@@ -133,8 +133,7 @@ class Detached(ProcessTest):
         at = f"/v1/sandboxes/{other}"
         process = self.daemon.post(f"{at}/exec", {"cmd": "sleep 1015", "detach": True}).json()
         self.daemon.post(f"{at}/exec", {"cmd": ":", "session": "s"})
-        guest = next(p for p in lmsb.sandbox_processes() if other in pathlib.Path(f"/proc/{p}/cgroup").read_text()
-                     and "NSpid:\t%d\t1\n" % p in pathlib.Path(f"/proc/{p}/status").read_text())
+        guest = lmsb.guest_of(other)
         answers = {}
 
         def ask(name, *request):
@@ -569,7 +568,7 @@ class Many(ProcessTest):
                   "        os._exit(0)\n"
                   "    os.wait()\n"
                   "sys.exit(int(sys.argv[1]))")
-        results, before = [], len(self.of_this_sandbox())
+        results, before = [], len(lmsb.processes_of(self.sandbox))
 
         def run_some(first):
             for number in range(first, first + 25):
@@ -583,22 +582,8 @@ class Many(ProcessTest):
             thread.join()
         self.assertEqual([wrong for wrong in results if wrong != (0, "." * (ORPHANS // 100))], [])
         self.assertEqual(len(results), 100)
-        lmsb.wait_until(lambda: not self.of_this_sandbox("Z"), "no zombies")
-        lmsb.wait_until(lambda: len(self.of_this_sandbox()) == before, f"{before} processes as before")
-
-    def of_this_sandbox(self, state=""):
-        """Its processes that are in a state, seen from the machine; zombies have no control group any more."""
-        found = []
-        spaces = {os.readlink(f"/proc/{pid}/ns/pid") for pid in lmsb.sandbox_processes()
-                  if self.sandbox in pathlib.Path(f"/proc/{pid}/cgroup").read_text()}
-        for pid in lmsb.sandbox_processes():
-            try:
-                text = pathlib.Path(f"/proc/{pid}/status").read_text()
-                if os.readlink(f"/proc/{pid}/ns/pid") in spaces and f"State:\t{state}" in text:
-                    found.append(pid)
-            except OSError:
-                pass  # it has ended
-        return found
+        lmsb.wait_until(lambda: not lmsb.processes_of(self.sandbox, "Z"), "no zombies")
+        lmsb.wait_until(lambda: len(lmsb.processes_of(self.sandbox)) == before, f"{before} processes as before")
 
 
 if __name__ == "__main__":

@@ -355,7 +355,5 @@ class InMemory(unittest.TestCase):
                 self.assertEqual((refused.status, refused.json()["error"]["code"]), (409, "disk_not_kept"))
 
 
-del DiskTest, SnapshotTest  # bases, not tests of their own
-
 if __name__ == "__main__":
     lmsb.main()

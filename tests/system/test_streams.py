@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import pathlib
-import re
 import socket
 import sys
 import threading
@@ -38,24 +37,18 @@ class StreamTest(lmsb.SystemTest):
     def exec(self, cmd, sandbox=None):
         return self.daemon.post(self.at("/exec", sandbox), {"cmd": cmd}).json()
 
-    def memory(self, name):
-        status = pathlib.Path(f"/proc/{self.daemon.daemon_pid()}/status").read_text()
-        return int(re.search(rf"{name}:\s+(\d+)", status)[1]) * 1024
-
     @contextlib.contextmanager
     def daemon_that_stays_small(self):
         """And whose other sandboxes are as they always are meanwhile."""
-        pathlib.Path(f"/proc/{self.daemon.daemon_pid()}/clear_refs").write_text("5")  # the peak is that of now
-        before = self.memory("VmHWM")
         over = threading.Event()
-        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with (lmsb.stays_small(self.daemon.daemon_pid(), ALLOWED_GROWTH),
+              concurrent.futures.ThreadPoolExecutor(1) as pool):
             others = pool.submit(self.use_another_sandbox, over)
             try:
                 yield
             finally:
                 over.set()
-        self.assertGreaterEqual(others.result(), 3)
-        self.assertLess(self.memory("VmHWM") - before, ALLOWED_GROWTH)
+            self.assertGreaterEqual(others.result(), 3)
 
     def use_another_sandbox(self, over):
         """Until then, and three times at least; how often it answered as it should."""
@@ -228,12 +221,14 @@ class LargeFiles(StreamTest):
 
     def test_wait_for_clients_that_read_no_more(self):
         self.exec(f"truncate -s {FILE} large")
+        before = len(lmsb.processes_of(self.sandbox))
         with self.daemon_that_stays_small():
             connections = [self.ask("GET", "/files?path=large", headers={})[0] for _ in range(8)]
             time.sleep(1)
+            self.assertEqual(len(lmsb.processes_of(self.sandbox)), before + len(connections))
             for connection in connections:
                 connection.close()
-            lmsb.wait_until(lambda: self.exec("ls /proc | grep -c '^[0-9]'")["stdout"] < "9\n", "the end of their processes")
+            lmsb.wait_until(lambda: len(lmsb.processes_of(self.sandbox)) <= before, "the end of their processes")
         self.exec("rm large")
 
     def test_that_become_shorter_meanwhile_break_off(self):

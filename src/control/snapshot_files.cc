@@ -131,8 +131,8 @@ class DiskStream final : public FileStream {
 
 }  // namespace
 
-// The manifest, then the compressed archive. Holds what keeps the snapshot from being deleted, up to its end: who has it
-// all may delete the snapshot at once.
+// The manifest, then the compressed archive. Holds what keeps the snapshot from being deleted, up to its end: who has
+// it all may delete the snapshot at once.
 class Snapshots::Export final : public FileStream {
  public:
   Export(std::string manifest, std::unique_ptr<FileStream> archive, std::shared_ptr<Transfer> transfer,

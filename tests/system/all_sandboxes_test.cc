@@ -64,14 +64,12 @@ class FewMemory : public LauncherTest {
     std::string body;
     for (const std::string& word : argv) body.append(word).push_back('\0');
     body.append("/workspace").push_back('\0');
-    const guest_protocol::StartRequest request{{Kind::start, 1},
-                                               guest_protocol::Program::exec,
-                                               static_cast<std::uint32_t>(argv.size()),
-                                               0,
-                                               static_cast<std::uint32_t>(body.size()),
-                                               0};
-    const std::array<iovec, 2> parts = {iovec{const_cast<guest_protocol::StartRequest*>(&request), sizeof request},
-                                        iovec{body.data(), body.size()}};
+    guest_protocol::StartRequest request{};
+    request.header = {Kind::start, 1};
+    request.program = guest_protocol::Program::exec;
+    request.argc = static_cast<std::uint32_t>(argv.size());
+    request.body_size = static_cast<std::uint32_t>(body.size());
+    const std::array<iovec, 2> parts = {iovec{&request, sizeof request}, iovec{body.data(), body.size()}};
     EXPECT_TRUE(send_message(sandbox.fds[0].get(), parts.data(), parts.size()));
     return sandbox;
   }

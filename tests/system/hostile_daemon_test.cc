@@ -364,7 +364,6 @@ TEST_F(WithAStore, KeepsWhatWasClaimedAndSweepsWhatWasNot) {
 
 TEST_F(WithAStore, MakesVolumesThatAreNothingElse) {
   constexpr std::string_view kVolume = "vol_aaaaaaaaaaaaaaaaaaaa";
-  constexpr std::uint64_t kBytes = 16 << 20;
   for (const LauncherOperation operation : {LauncherOperation::make_volume, LauncherOperation::limit_volume}) {
     for (const std::string_view name :
          {std::string_view(""), std::string_view("vol_"), std::string_view("aaaaaaaaaaaaaaaaaaaa"),

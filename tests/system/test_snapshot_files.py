@@ -280,7 +280,7 @@ class Refused(FileTest):
         self.output(sandbox, "head -c 200000 /dev/urandom >~/a")
         taken = self.snapshot(sandbox)["id"]
         file = self.export(taken)
-        self.daemon.request("DELETE", "/v1/snapshots/" + taken)
+        self.assertEqual(self.daemon.request("DELETE", "/v1/snapshots/" + taken).status, 204)
         size = 8 + struct.unpack("<I", file[4:8])[0]
         for cut in (size, size + 10, len(file) // 2, len(file) - 4, len(file) - 1):
             self.refused(self.send(file[:cut]), 400, "snapshot_damaged")
@@ -396,6 +396,13 @@ class Interrupted(FileTest):
 
     def archivers(self):
         return [pid for pid in lmsb.sandbox_processes() if os.path.isdir(f"/proc/{pid}/root/upper")]
+
+    def test_who_has_all_of_it_deletes_the_snapshot_at_once(self):
+        sandbox = self.create()
+        for _ in range(10):
+            taken = self.snapshot(sandbox)["id"]
+            self.export(taken)
+            self.assertEqual(self.daemon.request("DELETE", "/v1/snapshots/" + taken).status, 204)
 
     def test_who_leaves_an_import_leaves_nothing(self):
         self.begin_import(self.forged(*[member(b"disk/upper/f%d" % i, content=os.urandom(MIB)) for i in range(8)])).close()

@@ -109,7 +109,9 @@ Status receive_directory(Api& api, const CopyCommand& command, const std::string
 Status receive_file(Api& api, const CopyCommand& command, const std::string& to, Console& console) {
   Copying copying(console);
   const Call call = copying.call("GET", url_of(command.from, "files", command.from.path));
-  return write_file(to, 0666 & ~os::file_mode_mask(), [&](int out) { return check(api.send_for_octets(call, out)); });
+  const Name name = to == command.to.path ? Name::of_user : Name::made;
+  return write_file(to, name, 0666 & ~os::file_mode_mask(),
+                    [&](int out) { return check(api.send_for_octets(call, out)); });
 }
 
 Status copy_out(Api& api, const CopyCommand& command, Console& console) {

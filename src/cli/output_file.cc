@@ -18,11 +18,11 @@ Status write_into(const std::string& to, const std::function<Status(int fd)>& fi
 
 }  // namespace
 
-Status write_file(const std::string& to, mode_t mode, const std::function<Status(int fd)>& fill) {
+Status write_file(const std::string& to, Name name, mode_t mode, const std::function<Status(int fd)>& fill) {
   struct stat there {};
-  const bool exists = ::stat(to.c_str(), &there) == 0;
+  const bool exists = ::fstatat(AT_FDCWD, to.c_str(), &there, name == Name::of_user ? 0 : AT_SYMLINK_NOFOLLOW) == 0;
   if (exists && S_ISDIR(there.st_mode)) return Error(ErrorCode::invalid_argument, to + " is a directory");
-  if (exists && !S_ISREG(there.st_mode)) return write_into(to, fill);
+  if (name == Name::of_user && exists && !S_ISREG(there.st_mode)) return write_into(to, fill);
   const std::filesystem::path path(to);
   const std::string directory = path.has_parent_path() ? path.parent_path().string() : ".";
   const UniqueFd dir(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));

@@ -59,7 +59,8 @@ Result<int> execute(const SnapshotExportCommand& command, Console& console) {
     Progress progress(console, "export", std::nullopt, shows_progress());
     const Call call = export_call(command, progress);
     const auto fill = [&](int out) { return receive(*connection, call, out); };
-    LMSB_CHECK(is_stream ? fill(STDOUT_FILENO) : write_file(to, 0600, fill));
+    LMSB_CHECK(is_stream ? fill(STDOUT_FILENO)
+                         : write_file(to, command.file.empty() ? Name::made : Name::of_user, 0600, fill));
     octets = progress.done();
   }
   if (is_stream) return 0;

@@ -153,7 +153,7 @@ class PipedStream final : public CommandStream {
     while (!is_over_) {
       const bool grace_is_over = state->drained.passed();
       if (grace_is_over) state->look_at_pipes();
-      if (grace_is_over && state->owes_nothing()) co_return last(*state);
+      if (grace_is_over && state->failure() == nullptr && state->owes_nothing()) co_return last(*state);
       if (auto event = piece_of(*state)) co_return event;
       if (const Error* failure = state->failure()) co_return *failure;
       if (state->verdict && state->is_drained()) co_return last(*state);

@@ -303,9 +303,10 @@ io::Task<void> Engine::change_limits(std::shared_ptr<SandboxHandle> sandbox, Lim
   meanwhile.memory = std::max(before.memory, limits.memory);
   meanwhile.cpu_millis = std::max(before.cpu_millis, limits.cpu_millis);
   LMSB_CO_CHECK(admission_.resize(sandbox->room, meanwhile, Lifetime::kept));
-  Status changed = co_await fleet_.change_limits(sandbox->serial(), limits);
+  const auto changed = co_await fleet_.change_limits(sandbox->serial(), limits);
   (void)admission_.resize(sandbox->room, changed.ok() ? limits : before, Lifetime::kept);  // never more than meanwhile
-  co_return changed;
+  if (!changed.ok()) co_return changed.error();
+  co_return Status();
 }
 
 io::Task<SandboxInfo> Engine::update(Principal who, std::string id_or_name, UpdateSandbox changes) {

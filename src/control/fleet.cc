@@ -261,18 +261,18 @@ io::Task<Fleet::Handle> Fleet::take(PoolKind kind) {
   co_return co_await launch(spec_of(kind));
 }
 
-io::Task<void> Fleet::wait_destroyed(std::uint64_t serial) {
+io::Task<void> Fleet::wait_destroyed(std::uint64_t serial, io::Deadline deadline) {
   const auto is_there = [this, serial] {
     if (held_.contains(serial)) return true;
     return std::any_of(destroy_requests_.begin(), destroy_requests_.end(),
                        [serial](const auto& d) { return d.second.serial == serial; });
   };
-  while (is_there() && !launcher_gone_) LMSB_CO_CHECK(co_await changed_.wait());
+  while (is_there() && !launcher_gone_) LMSB_CO_CHECK(co_await changed_.wait(deadline));
   if (launcher_gone_) co_return launcher_gone();
   co_return Status();
 }
 
-io::Task<void> Fleet::change_limits(std::uint64_t serial, sandbox::Limits limits) {
+io::Task<Bytes> Fleet::change_limits(std::uint64_t serial, sandbox::Limits limits) {
   while (limiting_ >= sandbox::kMaxLimitChanges && !launcher_gone_) LMSB_CO_CHECK(co_await changed_.wait());
   if (launcher_gone_) co_return launcher_gone();
   LMSB_CO_TRY(const std::uint32_t request, client_.send_limits(serial, limits));
@@ -280,7 +280,7 @@ io::Task<void> Fleet::change_limits(std::uint64_t serial, sandbox::Limits limits
   const auto answer = co_await answer_to(request);
   --limiting_;
   changed_.notify_all();
-  if (answer.ok()) co_return Status();
+  if (answer.ok()) co_return Bytes(answer->serial);
   const Error& error = answer.error();
   if (error.sys_errno() == EAGAIN)
     co_return Error(ErrorCode::resource_exhausted, "the limits of too many sandboxes are being changed")

@@ -59,12 +59,13 @@ class Fleet {
   // Destroys a sandbox that has done its work, after what runs now: an answer that is ready is not kept waiting.
   void discard(Handle handle);
   // Waits until everything of a sandbox whose handle is gone has been given back. Errors: cancelled, unavailable (the
-  // launcher is gone).
-  io::Task<void> wait_destroyed(std::uint64_t serial);
-  // Gives a kept sandbox other limits; its disk stays what it is. The launcher answers within seconds. Errors:
+  // launcher is gone), deadline_exceeded.
+  io::Task<void> wait_destroyed(std::uint64_t serial, io::Deadline deadline = io::Deadline::never());
+  // Gives a kept sandbox other limits; its disk stays what it is. Says the limit of memory that it has now: by a lower
+  // policy it gets no more than it had. The launcher answers within seconds. Errors:
   // limit_in_use (it uses more memory than that), sandbox_busy, sandbox_lost, cancelled (they may be changed all the
   // same), launcher_lost.
-  io::Task<void> change_limits(std::uint64_t serial, sandbox::Limits limits);
+  io::Task<Bytes> change_limits(std::uint64_t serial, sandbox::Limits limits);
   // Removes a snapshot, a volume, or the disk of a sandbox that does not run; none is fine. Errors: cancelled (it may
   // be removed all the same), launcher_lost.
   io::Task<void> remove_disk(std::string id);

@@ -20,6 +20,7 @@ using guest_protocol::ArchiveReport;
 using guest_protocol::ArchiveWay;
 
 constexpr std::size_t kMaxTransfersOfCaller = 2;
+constexpr std::chrono::seconds kGoodbye{10};    // for an archiver to be gone, which is killed
 constexpr Bytes kSmallestDisk = Bytes::MiB(1);  // what reading one is asked with: it makes nothing
 
 std::string place_of(const ArchiveReport& report) {
@@ -173,6 +174,10 @@ Result<std::shared_ptr<Snapshots::Transfer>> Snapshots::begin_transfer(const std
       .with_hint("try again when one of them has ended: 2 of one caller, 4 in all");
 }
 
+io::Task<void> Snapshots::gone(std::uint64_t archiver) {
+  return parts_.fleet.wait_destroyed(archiver, io::Deadline::in(kGoodbye));
+}
+
 io::Task<std::unique_ptr<FileStream>> Snapshots::export_file(Principal who, std::string id) {
   LMSB_CO_TRY(const Kept* kept, find(who, id));
   const Origin& origin = kept->origin;
@@ -192,12 +197,16 @@ io::Task<std::unique_ptr<FileStream>> Snapshots::export_file(Principal who, std:
   LMSB_CO_TRY(auto archiver, co_await parts_.fleet.archive(id, ArchiveWay::out, kSmallestDisk));
   const std::uint64_t serial = archiver->serial();
   auto disk = std::make_unique<DiskStream>(std::move(archiver));
-  LMSB_CO_CHECK(co_await disk->read_ahead());
+  Status begun = co_await disk->read_ahead();
+  if (!begun.ok()) {
+    disk.reset();
+    (void)co_await gone(serial);  // whoever is told why may delete the snapshot at once
+    co_return std::move(begun).error();
+  }
   std::unique_ptr<FileStream> packed = std::make_unique<ZstdStream>(std::move(disk), parts_.pool);
   log_.log(LogLevel::info, "snapshot.exported", {{"id", id}, {"by", who.name}});
-  std::unique_ptr<FileStream> file =
-      std::make_unique<Export>(std::move(head), std::move(packed), std::move(transfer), std::move(part),
-                               [this, serial] { return parts_.fleet.wait_destroyed(serial); });
+  std::unique_ptr<FileStream> file = std::make_unique<Export>(std::move(head), std::move(packed), std::move(transfer),
+                                                              std::move(part), [this, serial] { return gone(serial); });
   co_return std::move(file);
 }
 
@@ -250,7 +259,7 @@ io::Task<SnapshotInfo> Snapshots::import_file(Principal who, ImportSnapshot requ
   if (!report.ok() || report->error != 0) {
     const std::uint64_t serial = archiver->serial();
     archiver.reset();
-    (void)co_await parts_.fleet.wait_destroyed(serial);  // whoever is told of it may try again at once
+    (void)co_await gone(serial);  // whoever is told of it may try again at once
     co_return report.ok() ? not_importable(*report) : std::move(report).error();
   }
   auto entered = enter_imported(std::move(who), std::move(kept), std::move(archiver));

@@ -89,7 +89,8 @@ class Snapshots final : public SnapshotService {
   // One of the few exports and imports at a time, while it lives.
   using Transfer = OnTheirWay::Place;
   class Export;
-  using Ended = std::function<io::Task<void>()>;  // waits until the archiver of an export is gone
+  using Ended = std::function<io::Task<void>()>;
+  io::Task<void> gone(std::uint64_t archiver);  // waits until it is, for a moment
   Result<const Kept*> find(const Principal& who, const std::string& id) const;
   Status check_count(const std::string& owner) const;  // with those that are being made: too_many_snapshots
   // Copies the disk of a sandbox while its processes stand still. Returns how long they did.

@@ -98,18 +98,18 @@ Status give(Heirs& heirs, const Left& left, const std::shared_ptr<SandboxHandle>
 }
 
 // Its limits are what its row says, also where a change of them was cut short, and no more than the policy allows by
-// now. Nothing is killed for it: where it uses more memory than that, its limit of memory stays what the row says.
+// now. Nothing is killed for it: where it uses more memory than that, its limit of memory stays what it is.
 io::Task<void> set_limits(Heirs heirs, const Left* left, std::uint64_t serial) {
   LMSB_CO_TRY(KeptSandbox * sandbox, left->hold->sandbox());
   const sandbox::Limits before = sandbox->info.limits;
   sandbox::Limits limits = within(heirs.caps, before);
-  Status changed = co_await heirs.fleet.change_limits(serial, limits);
-  if (!changed.ok() && changed.error().slug() == "limit_in_use" && limits.memory < before.memory) {
-    heirs.log.log(LogLevel::warning, "sandbox.memory_kept", {{"id", left->id}, {"error", changed.error().message()}});
+  auto memory = co_await heirs.fleet.change_limits(serial, limits);
+  if (!memory.ok() && memory.error().slug() == "limit_in_use" && limits.memory < before.memory) {
+    heirs.log.log(LogLevel::warning, "sandbox.memory_kept", {{"id", left->id}, {"error", memory.error().message()}});
     limits.memory = before.memory;
-    changed = co_await heirs.fleet.change_limits(serial, limits);
+    memory = co_await heirs.fleet.change_limits(serial, limits);
   }
-  LMSB_CO_CHECK(std::move(changed));
+  LMSB_CO_TRY(limits.memory, std::move(memory));
   LMSB_CO_TRY(sandbox, left->hold->sandbox());
   if (limits == before) co_return Status();
   (void)heirs.admission.resize(sandbox->handle->room, limits, sandbox::Lifetime::kept);  // less than it has

@@ -44,22 +44,21 @@ store::VolumeRow row_of(const VolumeInfo& info, const std::string& owner) {
   return {info.id, owner, info.name, info.created_at, info.labels, info.size.count()};
 }
 
-// While it lives nobody else changes the volume.
+// While it lives nobody else changes the volume, whose `change` it sets; that may be gone before it.
 class Changing {
  public:
-  Changing(std::shared_ptr<Move>& change, boost::asio::io_context& loop) : change_(change) {
-    change_ = std::make_shared<Move>(loop);
+  Changing(std::weak_ptr<Move>& change, boost::asio::io_context& loop) : move_(std::make_shared<Move>(loop)) {
+    change = move_;
   }
   ~Changing() {
-    const auto over = std::exchange(change_, nullptr);
-    over->is_over = true;
-    over->ended.notify_all();
+    move_->is_over = true;
+    move_->ended.notify_all();
   }
   Changing(const Changing&) = delete;
   Changing& operator=(const Changing&) = delete;
 
  private:
-  std::shared_ptr<Move>& change_;
+  std::shared_ptr<Move> move_;
 };
 
 }  // namespace
@@ -296,7 +295,11 @@ io::Task<VolumeInfo> Volumes::update_now(Principal who, std::string id, UpdateVo
   if (found == kept_.end() || !found->second.is_there) co_return not_found(id);
   const VolumeUse meanwhile = found->second.use;  // it is not removed
   Kept& kept = found->second;
-  while (const auto other = kept.change) LMSB_CO_CHECK(co_await other->ended.wait());
+  for (;;) {
+    const auto other = kept.change.lock();
+    if (!other || other->is_over) break;
+    LMSB_CO_CHECK(co_await other->ended.wait());
+  }
   const Changing changing(kept.change, loop_);
   VolumeInfo changed = kept.info;
   LMSB_CO_CHECK(change_labels(changed.labels, std::move(changes.labels)));

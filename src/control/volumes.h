@@ -69,8 +69,8 @@ class Volumes final : public VolumeService {
     VolumeInfo info;
     std::string owner;
     VolumeUse use = std::make_shared<int>();
-    std::shared_ptr<Move> change;  // set while its size and labels are being changed: who wants to as well waits
-    bool is_there = true;          // else it is being made, or removed
+    std::weak_ptr<Move> change;  // there while its size and labels are being changed: who wants to as well waits
+    bool is_there = true;        // else it is being made, or removed
     bool is_used() const { return use.use_count() > 1; }
   };
   using Entry = std::map<std::string, Kept>::value_type;

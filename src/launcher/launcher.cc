@@ -238,9 +238,9 @@ Status Launcher::begin_change(const sandbox::LimitRequest& request) {
   if (!sandbox.is_kept || !sandbox::check_bounds(limits).ok()) return Error::from_errno(EINVAL, "check the limits");
   if (sandbox.change || changes_ >= sandbox::kMaxLimitChanges) return Error::from_errno(EAGAIN, "change limits");
   if (has_limits(branch, to))
-    return answer({request.header.request, LauncherStep::none, 0, 0, request.serial}), Status();
+    return answer({request.header.request, LauncherStep::none, 0, 0, to.memory_bytes}), Status();
   LMSB_TRY(GuestProcess changer, start_limit_changer(branch, to));
-  sandbox.change = LimitChange{request.header.request, false, std::move(changer)};
+  sandbox.change = LimitChange{request.header.request, to.memory_bytes, false, std::move(changer)};
   ++changes_;
   epoll_event event{};
   event.events = EPOLLIN;
@@ -263,7 +263,8 @@ void Launcher::handle_changed(std::uint64_t serial) {
   --changes_;
   const int error = sandbox.released ? ENOENT : *ended;
   const LauncherStep step = sandbox.released ? LauncherStep::not_found : LauncherStep::limits;
-  if (!change.is_answered) answer({change.request, error == 0 ? LauncherStep::none : step, error, 0, serial});
+  const std::uint64_t told = error == 0 ? change.memory_bytes : serial;
+  if (!change.is_answered) answer({change.request, error == 0 ? LauncherStep::none : step, error, 0, told});
   if (sandbox.reaped && (sandbox.released || !daemon_)) give_back(serial);
 }
 

@@ -65,6 +65,7 @@ class Launcher {
  private:
   struct LimitChange {
     std::uint32_t request = 0;
+    std::uint64_t memory_bytes = 0;
     bool is_answered = false;
     GuestProcess changer;
   };

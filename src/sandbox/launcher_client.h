@@ -64,7 +64,8 @@ class LauncherClient {
   Result<std::uint32_t> send_sweep_disks();
   // The same for a sandbox that was started on an existing disk, and stands: from now on the disk has its own limit.
   Result<std::uint32_t> send_settle_disk(const std::string& id);
-  // The same for a change of limits; `disk` stays what it is. The answer is an Error with the errno, or the serial.
+  // The same for a change of limits; `disk` stays what it is. The answer is an Error with the errno; or its `serial`,
+  // the limit of memory that it has then.
   Result<std::uint32_t> send_limits(std::uint64_t serial, const Limits& limits);
   // The same for what a disk holds: the answer's `serial`.
   Result<std::uint32_t> send_weigh_disk(const std::string& id);

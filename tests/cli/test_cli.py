@@ -460,6 +460,20 @@ class Copy(CliTest):
         self.assertEqual(done.returncode, 1)
         self.assertEqual(list(outside.iterdir()), [])
 
+    def test_a_pipe_is_written_to_where_the_user_named_it_and_not_where_a_copy_may_have_led(self):
+        pipe = self.here / "pipe"
+        os.mkfifo(pipe)
+        self.sh("echo piped > /tmp/f")
+        with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+            self.assert_ends(self.cp("copies:/tmp/f", "pipe"), 0)
+            self.assertEqual(reader.stdout.read(), b"piped\n")
+        self.assertTrue(pipe.is_fifo())
+        (self.here / "d").mkdir()
+        (self.here / "d/f").symlink_to(pipe)
+        self.assert_ends(self.cp("copies:/tmp/f", "d"), 0)
+        self.assertEqual((self.here / "d/f").read_text(), "piped\n")
+        self.assertTrue((self.here / "d/f").is_file() and not (self.here / "d/f").is_symlink())
+
     def test_a_tar_archive_goes_through_stdin_and_stdout(self):
         self.sh("mkdir -p /tmp/s; echo streamed > /tmp/s/f")
         archive = self.cp("copies:/tmp/s", "-")

@@ -106,7 +106,9 @@ constexpr std::uint64_t kMemory = 64U << 20U;
 TEST_F(Limited, KeptSandboxesGetOthersWithinThePolicyAlone) {
   const std::uint64_t kept = launched(sandbox::Lifetime::kept);
   const std::string guest = this->guest();
-  EXPECT_EQ(limit(kept, Bytes::GiB(30).count(), 64'000, 8).failed_step, LauncherStep::none);
+  const sandbox::LauncherAnswer cut = limit(kept, Bytes::GiB(30).count(), 64'000, 8);
+  EXPECT_EQ(cut.failed_step, LauncherStep::none);
+  EXPECT_EQ(cut.serial, Bytes::GiB(2).count()) << "it tells what is in force";
   EXPECT_EQ(memory_of(guest), std::to_string(Bytes::GiB(2).count()));
   EXPECT_EQ(limit_of(guest, "cpu", "cpu.cfs_quota_us", "cpu.max").substr(0, 5), "50000");
   EXPECT_EQ(limit_of(guest, "pids", "pids.max", "pids.max"), "8");

@@ -404,6 +404,19 @@ class Interrupted(FileTest):
             self.export(taken)
             self.assertEqual(self.daemon.request("DELETE", "/v1/snapshots/" + taken).status, 204)
 
+    def test_what_cannot_be_exported_breaks_off_and_leaves_nothing(self):
+        sandbox = self.create()
+        self.output(sandbox, "cd; for i in $(seq 17); do d=$(printf %0250d $i); mkdir $d; cd $d; done")
+        taken = self.snapshot(sandbox)["id"]
+        connection = http.client.HTTPConnection(self.daemon.host, self.daemon.port, timeout=60)
+        connection.request("GET", f"/v1/snapshots/{taken}/export")
+        answer = connection.getresponse()
+        self.assertEqual(answer.status, 200)
+        with self.assertRaises((http.client.IncompleteRead, ConnectionError, ValueError)):
+            answer.read()
+        connection.close()
+        lmsb.wait_until(lambda: self.daemon.request("DELETE", "/v1/snapshots/" + taken).status == 204, "nobody to read it")
+
     def test_who_leaves_an_import_leaves_nothing(self):
         self.begin_import(self.forged(*[member(b"disk/upper/f%d" % i, content=os.urandom(MIB)) for i in range(8)])).close()
         self.settled()

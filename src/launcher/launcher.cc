@@ -408,7 +408,8 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
   setup.cpu_count = std::clamp((plan.cpu_millis + 999) / 1000, 1U, cpu_count_);
   LMSB_TRY(const UniqueFd userns, user_namespace_of(sandbox.guest.pid));
   LMSB_TRY(UniqueFd dev, tree_->clone_dev());
-  LMSB_TRY(UniqueFd shared, tree_->clone_private(userns.get()));
+  const bool is_host = plan.root == RootKind::host_tree;
+  LMSB_TRY(UniqueFd shared, is_host ? tree_->clone_host(userns.get()) : tree_->clone_private(userns.get()));
   LMSB_TRY(UniqueFd own_cgroup, tree_->clone_cgroup(cgroups_->v2_path() + "/" + sandbox.id));
   setup.dev_fd = fds.add(std::move(dev));
   setup.private_fd = fds.add(std::move(shared));
@@ -416,7 +417,7 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
   setup.filter_fd = fds.borrow(filter_.get());
   if (sandbox.disk_lock) setup.disk_lock_fd = fds.borrow(sandbox.disk_lock.get());
   if (sandbox.listener) setup.listener_fd = fds.borrow(sandbox.listener.get());
-  if (plan.root == RootKind::host_tree) {
+  if (is_host) {
     // Root's files are root's; those that users of the machine have there are nobody's, not the command's.
     LMSB_TRY(const int mapping, mapping_of(usr_userns_, {0, sandbox.id_base, 1}));
     LMSB_TRY(UniqueFd usr, tree_->clone_usr(mapping));

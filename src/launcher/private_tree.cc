@@ -105,8 +105,8 @@ Status make_dev_template(const std::string& dev) {
   return set_attributes(mount, sys::kMountRdonly, false);
 }
 
-// The links of a directory, nothing else of it. There are hundreds of them, and the daemon's start waits: by
-// descriptors and without looking at each this takes less than std::filesystem::copy does.
+// The links of a directory, nothing else of it. There are hundreds of them, and a start waits: by descriptors and
+// without looking at each this takes less than std::filesystem::copy does.
 void copy_links(const char* from, const std::string& to) {
   const UniqueFd source(::open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!source || ::mkdir(to.c_str(), 0755) < 0) return;
@@ -137,15 +137,27 @@ void copy_etc(const std::string& to) {
   fs::copy_file("/etc/ssl/certs/ca-certificates.crt", to + "/ssl/certs/ca-certificates.crt", ignored);
 }
 
-Status make_private_template(const std::string& path) {
-  LMSB_TRY(const UniqueFd mount, make_mount("tmpfs", {{"size", "16m"}, {"mode", "755"}}, kPlain | sys::kMountNoexec));
+// Of a template: what hides other things. It can be written to yet.
+Result<UniqueFd> make_masks(const std::string& path) {
+  LMSB_TRY(UniqueFd mount, make_mount("tmpfs", {{"size", "16m"}, {"mode", "755"}}, kPlain | sys::kMountNoexec));
   LMSB_CHECK(attach(mount, path));
-  LMSB_CHECK(make_directories(path, {"void", "etc"}));
-  UniqueFd empty(::open((path + "/empty").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0444));
+  LMSB_CHECK(make_directories(path, {"void"}));
+  const UniqueFd empty(::open((path + "/empty").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0444));
   if (!empty) return mount_error(path + "/empty");
-  empty.reset();  // open for writing it would keep the mount from becoming read-only
-  copy_etc(path + "/etc");
+  return mount;
+}
+
+Status make_private_template(const std::string& path) {
+  LMSB_TRY(const UniqueFd mount, make_masks(path));
   return set_attributes(mount, sys::kMountRdonly, false);
+}
+
+// tmpfs maps ids from kernel 6.3 on; before, these files show as nobody's, which hurts nothing.
+Result<UniqueFd> clone_template(const std::string& path, int userns) {
+  LMSB_TRY(UniqueFd tree, clone_tree(AT_FDCWD, path, false));
+  if (auto mapped = set_attributes(tree, 0, false, userns); !mapped.ok() && mapped.error().sys_errno() != EINVAL)
+    return std::move(mapped).error();
+  return tree;
 }
 
 // The mount namespace that this process is in now.
@@ -165,8 +177,8 @@ Status build(const std::string& root, const std::string& image_root, const std::
              const UniqueFd& store) {
   LMSB_TRY(const UniqueFd mount, make_mount("tmpfs", {{"size", "1m"}, {"mode", "755"}}, kPlain));
   LMSB_CHECK(attach(mount, root));
-  LMSB_CHECK(
-      make_directories(root, {"root", "proc", "cgroup", "usr", "images", "store", "dev", "private", "lower", "work"}));
+  LMSB_CHECK(make_directories(
+      root, {"root", "proc", "cgroup", "usr", "images", "store", "dev", "private", "host", "lower", "work"}));
   LMSB_TRY(const UniqueFd proc, make_mount("proc", {}, kPlain | sys::kMountNoexec));
   LMSB_CHECK(attach(proc, root + "/proc"));
   LMSB_CHECK(bind(cgroup_v2_mount, root + "/cgroup", kPlain | sys::kMountNoexec));
@@ -178,6 +190,23 @@ Status build(const std::string& root, const std::string& image_root, const std::
 }
 
 }  // namespace
+
+// While it lives this process is in the machine's mount namespace. It never goes on with the machine's files in reach.
+class PrivateTree::Outside {
+ public:
+  explicit Outside(const PrivateTree& tree)
+      : own_(tree.own_namespace_), is_there_(::setns(tree.outer_namespace_.get(), CLONE_NEWNS) == 0) {}
+  ~Outside() {
+    if (is_there_) LMSB_ASSERT(::setns(own_.get(), CLONE_NEWNS) == 0);
+  }
+  Outside(const Outside&) = delete;
+  Outside& operator=(const Outside&) = delete;
+  bool is_there() const { return is_there_; }
+
+ private:
+  const UniqueFd& own_;
+  bool is_there_;
+};
 
 Result<PrivateTree> PrivateTree::enter(const std::string& scratch, const std::string& image_root,
                                        const std::string& cgroup_v2_mount, const UniqueFd& store) {
@@ -196,12 +225,24 @@ Result<PrivateTree> PrivateTree::enter(const std::string& scratch, const std::st
 
 Result<UniqueFd> PrivateTree::clone_dev() const { return clone_tree(AT_FDCWD, "/dev", true); }
 
-Result<UniqueFd> PrivateTree::clone_private(int userns) const {
-  LMSB_TRY(UniqueFd tree, clone_tree(AT_FDCWD, "/private", false));
-  // tmpfs maps ids from kernel 6.3 on; before, these files show as nobody's, which hurts nothing.
-  if (auto mapped = set_attributes(tree, 0, false, userns); !mapped.ok() && mapped.error().sys_errno() != EINVAL)
-    return std::move(mapped).error();
-  return tree;
+Result<UniqueFd> PrivateTree::clone_private(int userns) const { return clone_template("/private", userns); }
+
+Result<UniqueFd> PrivateTree::clone_host(int userns) {
+  if (!has_host_template_) LMSB_CHECK(make_host_template());
+  has_host_template_ = true;
+  return clone_template("/host", userns);
+}
+
+// The mount is reached through its descriptor from outside, where no path leads to it.
+Status PrivateTree::make_host_template() const {
+  (void)::umount2("/host", MNT_DETACH);  // one that did not become whole
+  LMSB_TRY(const UniqueFd mount, make_masks("/host"));
+  {
+    const Outside outside(*this);
+    if (!outside.is_there()) return mount_error("enter the machine's mount namespace");
+    copy_etc("/proc/self/fd/" + std::to_string(mount.get()) + "/etc");
+  }
+  return set_attributes(mount, sys::kMountRdonly, false);
 }
 
 Result<UniqueFd> PrivateTree::clone_usr(int userns) const {
@@ -216,10 +257,12 @@ Result<UniqueFd> PrivateTree::clone_cgroup(const std::string& path) const {
 }
 
 Result<UniqueFd> PrivateTree::clone_passed(int source, bool read_only, int userns) const {
-  if (::setns(outer_namespace_.get(), CLONE_NEWNS) < 0) return mount_error("enter the machine's mount namespace");
-  auto cloned = clone_tree(source, "", false);
-  LMSB_ASSERT(::setns(own_namespace_.get(), CLONE_NEWNS) == 0);  // never go on with the machine's files in reach
-  LMSB_TRY(UniqueFd tree, std::move(cloned));
+  UniqueFd tree;
+  {
+    const Outside outside(*this);
+    if (!outside.is_there()) return mount_error("enter the machine's mount namespace");
+    LMSB_TRY(tree, clone_tree(source, "", false));
+  }
   if (auto mapped = set_attributes(tree, kPlain | (read_only ? sys::kMountRdonly : 0), false, userns); !mapped.ok())
     return std::move(mapped).error().with_hint(
         "its file system cannot map ids on this kernel (tmpfs can from Linux 6.3 on)");

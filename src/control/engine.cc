@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "control/command_stream.h"
+#include "control/goodbye.h"
 #include "control/ledger_check.h"
 #include "control/machine.h"
 #include "control/outlive.h"
@@ -424,7 +425,16 @@ HealthReport Engine::health() { return {ready_, {{"sandboxes", ready_}}}; }
 
 io::Always<void> Engine::drain() {
   ready_ = false;
-  for (auto& [id, sandbox] : registry_.take_all()) {
+  auto sandboxes = registry_.take_all();
+  std::vector<std::shared_ptr<SandboxHandle>> busy;
+  for (const auto& [id, sandbox] : sandboxes) {
+    const bool runs = sandbox.handle && !sandbox.handle->stays() && sandbox.state() == SandboxState::running;
+    if (!runs || !sandbox.handle->has_work()) continue;
+    sandbox.processes->hang_up();
+    busy.push_back(sandbox.handle);
+  }
+  co_await say_goodbye(loop_, std::move(busy));
+  for (auto& [id, sandbox] : sandboxes) {
     if (!sandbox.handle) continue;
     if (sandbox.handle->stays()) {
       sandbox.handle->leave();

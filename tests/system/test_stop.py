@@ -180,5 +180,17 @@ class Grace(StopTest):
         self.assertEqual(self.state(box), "stopped")
 
 
+class Goodbye(StopTest):
+    def test_those_that_end_with_the_daemon_are_asked_to_end_and_one_that_does_not_keeps_it_for_seconds_alone(self):
+        self.daemon.flags += ("--stop-sandboxes",)
+        self.again(lambda daemon: daemon.stop())
+        box, stubborn = self.create(), self.create()
+        self.ready(box, "trap 'sleep 0.3; echo saved >/workspace/left; exit' TERM; echo ready; while :; do sleep 0.02; done")
+        self.ready(stubborn, "trap '' TERM; echo ready; while :; do sleep 0.02; done")
+        self.again(lambda daemon: daemon.stop())
+        self.move(box, "start", "running")
+        self.assertEqual(self.output(box, "cat /workspace/left"), "saved\n")
+
+
 if __name__ == "__main__":
     lmsb.main()

@@ -408,9 +408,15 @@ def measure_p7():
         wall / bound if bound else None, wall <= bound if bound else None)
 
 
-def available_kib():
+def held_kib():
+    """What the kernel says that processes and it itself hold, without caches, which are let go for this. MemAvailable is no
+    measure here: a virtual machine's balloon has moved it by more than hundreds of sandboxes do."""
+    os.sync()
+    pathlib.Path("/proc/sys/vm/drop_caches").write_text("3")
     lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    kib = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+    stacks = max(kib["KernelStack"], kib["VmallocUsed"])  # with CONFIG_VMAP_STACK the second has the first in it
+    return stacks + sum(kib[name] for name in ("AnonPages", "Shmem", "Slab", "PageTables", "Percpu"))
 
 
 JUDGED_COUNT = 5000  # that the target of P14 is about
@@ -423,17 +429,16 @@ def measure_p8_and_p14():
     results["P14"] = {}
     with daemon({"LM_SANDBOX_POOL__KEPT_SIZE": "2", "LM_SANDBOX_LIMITS__MEMORY_OVERCOMMIT": "100000"}) as ours:
         time.sleep(2)
-        before = available_kib()
+        before = held_kib()
         alive = []
         for count in counts:
             while len(alive) < count:
                 alive.append(created(ours, idle_ms=0))
             time.sleep(3)  # what the kernel gives back later
             if count >= 100:
-                each = (before - available_kib()) / count
+                each = (held_kib() - before) / count
                 results.setdefault("P8", {})[count] = each
-                row("P8", f"idle kept sandbox, MemAvailable difference / {count}", each, None, "KiB", "<= 600 KiB", each / 600,
-                    each <= 600)
+                row("P8", f"idle kept sandbox: memory held more / {count}", each, None, "KiB", "<= 600 KiB", each / 600, each <= 600)
             warm = median([load(ours.port, 1, 20, [CREATE, DELETE]) for _ in range(options.rounds)])["steps"][0]
             live = median([load(ours.port, 1, 0, [(step[0], step[1].format(id=alive[0]), step[2])]) for _ in range(options.rounds)])
             results["P14"][count] = {"P4": warm, "P5": live}

@@ -446,6 +446,7 @@ io::Always<void> Engine::drain() {
     const auto end = sandbox.info.keeps_disk ? SandboxEvent::Kind::stopped : SandboxEvent::Kind::removed;
     lifecycle_.tell(end, sandbox, "daemon");
   }
+  sandboxes.clear();  // their handles go, which the fleet waits for
   co_await models_->drain();
   co_await fleet_.drain();
   co_await ledger_.settle();

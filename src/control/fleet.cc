@@ -486,7 +486,10 @@ io::Always<void> Fleet::drain() {
   const io::Deadline deadline = io::Deadline::in(std::chrono::seconds(5));
   while ((destroying_ > 0 || in_flight_ > 1 || !held_.empty()) && !launcher_gone_) {
     const Status changed = co_await changed_.wait(deadline);
-    if (!changed.ok()) break;
+    if (changed.ok()) continue;
+    const std::string count = std::to_string(held_.size() + destroying_);
+    log_.log(LogLevel::warning, "daemon.not_drained", {{"sandboxes", count}});
+    break;
   }
 }
 

@@ -191,6 +191,15 @@ class Goodbye(StopTest):
         self.move(box, "start", "running")
         self.assertEqual(self.output(box, "cat /workspace/left"), "saved\n")
 
+    def test_the_daemons_end_waits_for_no_sandbox_in_which_nothing_runs(self):
+        self.daemon.flags += ("--stop-sandboxes",)
+        self.again(lambda daemon: daemon.stop())
+        self.create()
+        self.again(lambda daemon: daemon.stop())
+        log = (self.daemon.dir / "log").read_text()
+        self.assertIn("daemon.stopped", log)
+        self.assertNotIn("daemon.not_drained", log)
+
 
 if __name__ == "__main__":
     lmsb.main()

@@ -203,7 +203,8 @@ def processes(wanted):
 
 
 def sandbox_processes(named=b""):
-    """Processes whose user belongs to a sandbox's range, and whose command line has `named` in it."""
+    """Processes whose user belongs to a sandbox's range, and whose command line has `named` in it. A process that is in the
+    middle of an exec has none: who waits for `exec sleep 1000` asks for b"sleep\\0" + b"1000"."""
     return processes(lambda entry: entry.stat().st_uid >= FIRST_SANDBOX_ID + 2 * 65536
                      and named in (entry / "cmdline").read_bytes())
 

@@ -175,7 +175,7 @@ class Processes(StayingTest):
         kept = self.detach(sandbox, "exec sleep 1001")
         waiting = threading.Thread(target=self.wait_in_vain, args=(sandbox,))
         waiting.start()
-        lmsb.wait_until(lambda: lmsb.sandbox_processes(b"1002"), "the command")
+        lmsb.wait_until(lambda: lmsb.sandbox_processes(b"sleep\0" + b"1002"), "the command")
         self.again(kill_daemon)
         waiting.join(60)
         lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"1002"), "its end")
@@ -439,8 +439,8 @@ class Sandboxes(StayingTest):
     def test_keep_their_ids_and_their_lives_when_other_daemons_start(self):
         sandbox = self.create()
         self.detach(sandbox, "exec sleep 1010")
-        lmsb.wait_until(lambda: lmsb.sandbox_processes(b"1010"), "the process")
-        base = os.stat(f"/proc/{lmsb.sandbox_processes(b'1010')[0]}").st_uid // 65536
+        lmsb.wait_until(lambda: lmsb.sandbox_processes(b"sleep\0" + b"1010"), "the process")
+        base = os.stat(f"/proc/{lmsb.guest_of(sandbox)}").st_uid // 65536
         kill_all_of_ours(self.daemon)
         with lmsb.Daemon("--disks", "memory") as other:
             self.assertEqual(other.run("true")["exit_code"], 0)
@@ -469,7 +469,7 @@ class Sandboxes(StayingTest):
     def test_keep_their_disks_from_a_daemon_that_cannot_find_them(self):
         sandbox = self.create()
         self.detach(sandbox, "exec sleep 1012")
-        lmsb.wait_until(lambda: lmsb.sandbox_processes(b"1012"), "the process")
+        lmsb.wait_until(lambda: lmsb.sandbox_processes(b"sleep\0" + b"1012"), "the process")
         kill_all_of_ours(self.daemon)
         with lmsb.Daemon(data_dir=self.daemon.data_dir, is_private=False) as other:
             path = "/v1/sandboxes/" + sandbox
@@ -512,7 +512,7 @@ class Sandboxes(StayingTest):
         """Returns its sandbox, and lets it say something."""
         sandbox = self.create()
         self.detach(sandbox, "exec sleep 1014")
-        lmsb.wait_until(lambda: lmsb.sandbox_processes(b"1014"), "the process")
+        lmsb.wait_until(lambda: lmsb.sandbox_processes(b"sleep\0" + b"1014"), "the process")
         kill_all_of_ours(self.daemon)
         guest = lmsb.guest_of(sandbox)
         os.kill(guest, signal.SIGSTOP)

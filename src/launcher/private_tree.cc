@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 #include <vector>
 
 #include <climits>
@@ -233,14 +234,18 @@ Result<UniqueFd> PrivateTree::clone_host(int userns) {
   return clone_template("/host", userns);
 }
 
-// The mount is reached through its descriptor from outside, where no path leads to it.
+// The mount is reached through its descriptor from outside, where no path leads to it. What the machine lacks of /etc
+// is left out; a place that cannot be reached is an error.
 Status PrivateTree::make_host_template() const {
   (void)::umount2("/host", MNT_DETACH);  // one that did not become whole
   LMSB_TRY(const UniqueFd mount, make_masks("/host"));
+  LMSB_CHECK(make_directories("/host", {"etc"}));
+  const std::string etc = "/proc/self/fd/" + std::to_string(mount.get()) + "/etc";
   {
     const Outside outside(*this);
     if (!outside.is_there()) return mount_error("enter the machine's mount namespace");
-    copy_etc("/proc/self/fd/" + std::to_string(mount.get()) + "/etc");
+    if (::access(etc.c_str(), F_OK) < 0) return mount_error("reach " + etc + " by the machine's /proc");
+    copy_etc(etc);
   }
   return set_attributes(mount, sys::kMountRdonly, false);
 }

@@ -141,10 +141,10 @@ struct LauncherAnswer {
   LauncherStep failed_step = LauncherStep::none;  // none = success
   std::int32_t error = 0;                         // errno of the failed step
   std::uint32_t id_base = 0;                      // of the leased range
-  std::uint64_t serial = 0;                       // names the sandbox to this launcher
-  std::uint32_t has_disk = 0;                     // of a launch: 1 = what is written there may outlive the sandbox
-  std::uint32_t can_stay = 0;                     // of a launch: 1 = its guest can outlive this channel (Stay)
-  DiskName disk{};                                // of next_disk and next_left
+  std::uint64_t serial = 0;    // names the sandbox to this launcher; of limit: its memory's limit now
+  std::uint32_t has_disk = 0;  // of a launch: 1 = what is written there may outlive the sandbox
+  std::uint32_t can_stay = 0;  // of a launch: 1 = its guest can outlive this channel (Stay)
+  DiskName disk{};             // of next_disk and next_left
 };
 
 }  // namespace lmsb::sandbox

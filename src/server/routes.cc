@@ -26,6 +26,14 @@ bool looks_like(std::string_view path, std::string_view pattern) {
   return path.empty() && pattern.empty();
 }
 
+RouteRow make_row(std::string method, std::string pattern, Handler handler) {
+  RouteRow row;
+  row.method = std::move(method);
+  row.pattern = std::move(pattern);
+  row.handler = std::move(handler);
+  return row;
+}
+
 }  // namespace
 
 void RouteTable::add_row(RouteRow row) {
@@ -34,37 +42,24 @@ void RouteTable::add_row(RouteRow row) {
 }
 
 void RouteTable::add(std::string method, std::string pattern, Handler handler) {
-  RouteRow row;
-  row.method = std::move(method);
-  row.pattern = std::move(pattern);
-  row.handler = std::move(handler);
-  add_row(std::move(row));
+  add_row(make_row(std::move(method), std::move(pattern), std::move(handler)));
 }
 
 void RouteTable::add_public(std::string method, std::string pattern, Handler handler) {
-  RouteRow row;
-  row.method = std::move(method);
-  row.pattern = std::move(pattern);
-  row.handler = std::move(handler);
+  RouteRow row = make_row(std::move(method), std::move(pattern), std::move(handler));
   row.is_public = true;
   row.is_early = true;
   add_row(std::move(row));
 }
 
 void RouteTable::add_early(std::string method, std::string pattern, Handler handler) {
-  RouteRow row;
-  row.method = std::move(method);
-  row.pattern = std::move(pattern);
-  row.handler = std::move(handler);
+  RouteRow row = make_row(std::move(method), std::move(pattern), std::move(handler));
   row.is_early = true;
   add_row(std::move(row));
 }
 
 void RouteTable::add_streamed(std::string method, std::string pattern, Bytes limit, Handler handler) {
-  RouteRow row;
-  row.method = std::move(method);
-  row.pattern = std::move(pattern);
-  row.handler = std::move(handler);
+  RouteRow row = make_row(std::move(method), std::move(pattern), std::move(handler));
   row.streamed_body = limit;
   streamed_.push_back(rows_.size());
   add_row(std::move(row));

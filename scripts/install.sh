@@ -6,7 +6,7 @@ source "$(dirname "$0")/lib.sh"
 
 prefix=${DESTDIR:-}${PREFIX:-/usr/local}
 profiles=${DESTDIR:-}/etc/apparmor.d
-programs=(lm-sandbox lm-sandbox-launcher lm-sandbox-guest lm-sandbox-archiver lm-sandbox-tool)
+programs=(lm-sandbox lm-sandbox-launcher lm-sandbox-guest lm-sandbox-archiver lm-sandbox-gate lm-sandbox-tool)
 # Where each shell looks in any session. fish reads /usr/local/share only where XDG_DATA_DIRS names it.
 declare -A completion=([bash]=$prefix/share/bash-completion/completions/lm-sandbox
                        [zsh]=$prefix/share/zsh/site-functions/_lm-sandbox

@@ -1,5 +1,6 @@
 #include "base/error.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -63,6 +64,12 @@ Error&& Error::with_hint(std::string hint) && {
 
 Error&& Error::with_slug(std::string slug) && {
   slug_ = std::move(slug);
+  return std::move(*this);
+}
+
+Error&& Error::with_wait(std::chrono::seconds wait) && {
+  constexpr std::chrono::seconds kLongest{24 * 3600};
+  wait_s_ = static_cast<std::uint32_t>(std::clamp(wait, std::chrono::seconds(0), kLongest).count());
   return std::move(*this);
 }
 

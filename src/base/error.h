@@ -4,6 +4,7 @@
 //
 // Message form, outermost step first: `create sandbox s7f3...: mount overlay on /: Operation not permitted`.
 // A value type: copyable, thread-compatible, never blocks.
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -43,6 +44,8 @@ class [[nodiscard]] Error {
   const std::string& message() const { return message_; }
   // What the user can do about it ("sysctl -w ..."); empty when there is nothing to say.
   const std::string& hint() const { return hint_; }
+  // How long the same request is refused at least; 0: that is not known.
+  std::chrono::seconds wait() const { return std::chrono::seconds(wait_s_); }
   // The stable name that clients switch on, for example "sandbox_not_found"; the category's name by default.
   std::string_view slug() const { return slug_.empty() ? to_string(code_) : std::string_view(slug_); }
 
@@ -50,10 +53,12 @@ class [[nodiscard]] Error {
   Error&& with_context(std::string_view step) &&;
   Error&& with_hint(std::string hint) &&;
   Error&& with_slug(std::string slug) &&;
+  Error&& with_wait(std::chrono::seconds wait) &&;  // a day at most
 
  private:
   ErrorCode code_;
   int errno_ = 0;
+  std::uint32_t wait_s_ = 0;
   std::string message_;
   std::string hint_;
   std::string slug_;

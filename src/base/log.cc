@@ -28,9 +28,15 @@ std::string json_string(std::string_view text) {
   return out;
 }
 
+bool has_controls(std::string_view text) {
+  for (std::size_t i = 0; i < text.size(); ++i)
+    if (control_size(text, i) > 0) return true;
+  return false;
+}
+
 bool is_plain(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxValue && text.find_first_of(" \"=\\\n\r\t") == std::string_view::npos &&
-         is_utf8(text);
+  return !text.empty() && text.size() <= kMaxValue && text.find_first_of(" \"=\\") == std::string_view::npos &&
+         is_utf8(text) && !has_controls(text);
 }
 
 }  // namespace

@@ -41,6 +41,29 @@ TEST(Logger, LetsNoValueBreakTheLine) {
   EXPECT_TRUE(has(line, "cmd=\"a\\x0afake.event k=v \\x22q\\x22\"")) << line;
 }
 
+// A log is read on a terminal: what others have chosen must not move its cursor, nor set its title.
+TEST(Logger, LetsNoValueSteerATerminal) {
+  for (const LogFormat format : {LogFormat::text, LogFormat::json}) {
+    const std::string line = line_of(format, {{"path", "/\x1b[2J"},
+                                              {"c1",
+                                               "\xc2\x9b"
+                                               "2J"},
+                                              {"del", "\x7f"},
+                                              {"e", "é"}});
+    EXPECT_EQ(line.find_first_of("\x1b\x7f"), std::string::npos) << line;
+    EXPECT_EQ(line.find('\x9b'), std::string::npos) << line;
+    EXPECT_TRUE(has(line, "é")) << line;
+  }
+  EXPECT_TRUE(has(line_of(LogFormat::text, {{"c1",
+                                             "\xc2\x9b"
+                                             "2J"}}),
+                  R"(c1="\x9b2J")"));
+  EXPECT_TRUE(has(line_of(LogFormat::json, {{"c1",
+                                             "\xc2\x9b"
+                                             "2J"}}),
+                  R"("c1":"\u009b2J")"));
+}
+
 TEST(Logger, WritesJsonWithTypedValues) {
   const std::string line = line_of(LogFormat::json, {{"cmd", "a\n\\"}, {"ms", 3}, {"ok", true}});
   EXPECT_TRUE(has(line, R"("event":"sandbox.created","cmd":"a\u000a\u005c","ms":3,"ok":true})")) << line;

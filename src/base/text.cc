@@ -80,16 +80,25 @@ std::optional<std::string> base64_decode(std::string_view text) {
   return out;
 }
 
+std::size_t control_size(std::string_view text, std::size_t i) {
+  const unsigned char byte = at(text, i);
+  if (byte < 0x20 || byte == 0x7F) return 1;
+  const bool is_c1 = byte == 0xC2 && i + 1 < text.size() && at(text, i + 1) >= 0x80 && at(text, i + 1) < 0xA0;
+  return is_c1 ? 2 : 0;
+}
+
 std::string quoted(std::string_view text, std::size_t max) {
   std::string out = "\"";
-  for (const char c : to_utf8(text.substr(0, max))) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7F || c == '"' || c == '\\') {
+  const std::string shown = to_utf8(text.substr(0, max));
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    const std::size_t control = control_size(shown, i);
+    if (control == 2) ++i;  // known by its second octet
+    if (control > 0 || shown[i] == '"' || shown[i] == '\\') {
       std::array<char, 5> escape{};
-      std::snprintf(escape.data(), escape.size(), "\\x%02x", byte);
+      std::snprintf(escape.data(), escape.size(), "\\x%02x", at(shown, i));
       out += escape.data();
     } else {
-      out += c;
+      out += shown[i];
     }
   }
   return out + (text.size() > max ? "...\"" : "\"");

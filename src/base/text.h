@@ -24,6 +24,10 @@ std::string base64_encode(std::string_view bytes);
 // Nothing when `text` is not base64 with correct padding.
 std::optional<std::string> base64_decode(std::string_view text);
 
+// How many octets the control character has that stands at `i` of UTF-8 text: 1 (also of DEL), 2 (U+0080 to U+009F,
+// which terminals obey, too), or 0, it is none.
+std::size_t control_size(std::string_view text, std::size_t i);
+
 // `text` for a message: quoted, control characters escaped, cut to `max` bytes with "...".
 std::string quoted(std::string_view text, std::size_t max = 80);
 

@@ -1,5 +1,8 @@
 // lm-sandbox-guest: PID 1 of every sandbox. Started by the launcher with its channel as descriptor 3; static, and run
 // from a sealed memfd, so that nothing of the image is ever loaded by it.
+#include <array>
+#include <cstddef>
+#include <new>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -20,9 +23,11 @@ void send_failed(lmsb::guest_protocol::Step step, int error) {
 
 int main() {
   using namespace lmsb::guest;
+  using lmsb::guest_protocol::Setup;
   using lmsb::guest_protocol::Step;
   ::prctl(PR_SET_DUMPABLE, 0);
-  static lmsb::guest_protocol::Setup setup;
+  alignas(Setup) static std::array<std::byte, sizeof(Setup)> room;  // in the program's file it would take 8 KiB
+  Setup& setup = *new (room.data()) Setup;
   static lmsb::ReceivedFds fds;
   const ssize_t size = lmsb::receive_message(kChannelFd, &setup, sizeof setup, fds);
   if (size != static_cast<ssize_t>(sizeof setup) || setup.magic != lmsb::guest_protocol::kSetupMagic ||

@@ -56,6 +56,8 @@ int main(int argc, char** argv) {
       options.guest_program = value;
     else if (name == "--archiver")
       options.archiver_program = value;
+    else if (name == "--gate")
+      options.gate_program = value;
     else if (name == "--daemon-uid")
       options.daemon_uid = static_cast<std::uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
     else if (name == "--daemon-gid")
@@ -75,8 +77,8 @@ int main(int argc, char** argv) {
   }
   for (++i; i < argc; ++i) options.daemon_argv.emplace_back(argv[i]);
   if (options.data_dir.empty() || options.run_dir.empty() || options.guest_program.empty() ||
-      options.archiver_program.empty() || options.daemon_argv.empty())
-    return usage("--data-dir, --run-dir, --guest, --archiver and a daemon are needed");
+      options.archiver_program.empty() || options.gate_program.empty() || options.daemon_argv.empty())
+    return usage("--data-dir, --run-dir, --guest, --archiver, --gate and a daemon are needed");
   if (options.handed_files.size() > lmsb::launcher::kMaxHandedFiles) return usage("too many files to hand over");
   if (options.daemon_uid == 0) return usage("the daemon may not be root");
   if (::geteuid() != 0) return usage("root is needed");

@@ -11,60 +11,12 @@
 
 #include "base/result.h"
 #include "base/units.h"
+#include "cli/command_parts.h"
 #include "cli/copy_place.h"
 #include "cli/flag_set.h"
 #include "cli/values.h"
 
 namespace lmsb::cli {
-
-// Which daemon is meant, and how it is answered. Empty strings mean: not said.
-struct Target {
-  std::string host;      // --host: http://..., https://..., unix:/path
-  std::string data_dir;  // --data-dir of a private daemon
-  bool json = false;     // --json instead of tables and text
-};
-
-// How much of the machine: run, create, update.
-struct LimitFlags {
-  std::optional<Bytes> memory;
-  std::optional<Bytes> disk;
-  std::optional<std::uint32_t> cpu_millis;
-  std::optional<std::uint32_t> processes;
-  bool is_something() const { return memory || disk || cpu_millis || processes; }
-};
-
-// What sandbox is to be made: run, create. What is not said is left to the daemon.
-struct SandboxFlags {
-  std::string name;
-  std::string image;
-  std::vector<MountFlag> mounts;
-  Variables labels;
-  LimitFlags limits;
-};
-
-// How long it lives: create, update. What is not said is left to the daemon.
-struct LifeFlags {
-  std::optional<std::chrono::milliseconds> timeout;  // 0 = no limit, as idle
-  std::optional<std::chrono::milliseconds> idle;
-  std::string on_timeout;
-  std::string on_idle;
-};
-
-// What is to be started in it: run, exec.
-struct ProcessFlags {
-  Words command;  // program and arguments; empty = a login shell (shell only)
-  std::string cwd;
-  std::string user;
-  bool interactive = false;  // pass on stdin
-  std::optional<std::chrono::milliseconds> timeout;
-  std::map<std::string, std::uint64_t> limits;  // of each process, by their names in the API; of exec alone
-};
-
-// -e and --env-file as written: what they mean depends on the caller's environment (values.h).
-struct EnvFlags {
-  Words variables;
-  Words files;
-};
 
 struct RunCommand {
   Target target;
@@ -182,11 +134,34 @@ struct VolumeRemoveCommand {
   Words volumes;
   bool force = false;  // one that is not there is no error
 };
+struct KeyCreateCommand {
+  Target target;
+  std::string name;  // "" = none
+  Words scopes;      // none = as the daemon has it
+  Variables labels;
+  std::optional<std::chrono::seconds> life;  // nothing: for ever
+  // The quota: of all its sandboxes together.
+  std::optional<std::uint32_t> requests_per_minute;
+  std::optional<std::uint32_t> sandboxes;
+  std::optional<Bytes> memory;
+  std::optional<std::uint32_t> cpu_millis;
+  std::optional<Bytes> disk;
+};
+struct KeyListCommand {
+  Target target;
+  bool quiet = false;  // ids only
+};
+struct KeyRemoveCommand {
+  Target target;
+  Words keys;
+  bool force = false;  // one that is not there is no error
+};
 struct UpdateCommand {
   Target target;
   std::string sandbox;
   LifeFlags life;
   LimitFlags limits;
+  std::optional<NetworkFlag> network;
   Variables labels;
   Words gone_labels;
 };
@@ -278,10 +253,10 @@ using AnyCommand =
                  RunCommand, ExecCommand, LogsCommand, TopCommand, KillCommand, CopyCommand, CreateCommand,
                  StateCommand, SnapshotCommand, SnapshotListCommand, SnapshotRemoveCommand, SnapshotExportCommand,
                  SnapshotImportCommand, ForkCommand, RollbackCommand, VolumeCreateCommand, VolumeListCommand,
-                 VolumeInspectCommand, VolumeUpdateCommand, VolumeRemoveCommand, UpdateCommand, StatsCommand,
-                 EventsCommand, PortCommand, ListCommand, RemoveCommand, ImageListCommand, ToolCommand,
-                 ModelListCommand, ModelPullCommand, ChatCommand, DoctorCommand, VerifyCommand, BenchCommand,
-                 ConfigCommand>;
+                 VolumeInspectCommand, VolumeUpdateCommand, VolumeRemoveCommand, KeyCreateCommand, KeyListCommand,
+                 KeyRemoveCommand, UpdateCommand, StatsCommand, EventsCommand, PortCommand, ListCommand, RemoveCommand,
+                 ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand, ChatCommand, DoctorCommand,
+                 VerifyCommand, BenchCommand, ConfigCommand>;
 
 // `words` are the arguments without the program's name. Of `serve` only the help is known here: its own main sees it
 // first. Errors (invalid_argument, unsupported) name the command and hint at its help.

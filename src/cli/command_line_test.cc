@@ -66,7 +66,6 @@ TEST(CommandLine, SaysNotYetForWhatDockerHasAndWeWillHave) {
                                  {"run", "-d", "base", "sh"},
                                  {"run", "-p", "80:80", "base", "sh"},
                                  {"run", "--gpus", "all", "base", "sh"},
-                                 {"run", "--network", "open", "base", "sh"},
                                  {"run", "--root", "base", "sh"},
                                  {"run", "--shm-size", "1g", "base", "sh"},
                                  {"run", "--name", "box", "base", "sh"},
@@ -130,6 +129,30 @@ TEST(CommandLine, KnowsVolumes) {
   EXPECT_TRUE(parsed<VolumeRemoveCommand>({"volume", "rm", "-f", "data"}).force);
   EXPECT_FALSE(parse_command_line({"volume", "update", "data"}).ok());
   EXPECT_FALSE(parse_command_line({"volume", "rm"}).ok());
+}
+
+TEST(CommandLine, KnowsKeys) {
+  const auto create =
+      parsed<KeyCreateCommand>({"key",    "create",    "--scope", "read",       "--scope", "models",      "--label",
+                                "team=a", "--expires", "30d",     "--requests", "600",     "--sandboxes", "5",
+                                "-m",     "8g",        "--cpus",  "2.5",        "--disk",  "20g",         "ci"});
+  EXPECT_EQ(create.name, "ci");
+  EXPECT_EQ(create.scopes, (Words{"read", "models"}));
+  EXPECT_EQ(create.labels.at("team"), "a");
+  EXPECT_EQ(create.life, std::chrono::hours(30 * 24));
+  EXPECT_EQ(create.requests_per_minute, 600U);
+  EXPECT_EQ(create.sandboxes, 5U);
+  EXPECT_EQ(create.memory, Bytes::GiB(8));
+  EXPECT_EQ(create.cpu_millis, 2500U);
+  EXPECT_EQ(create.disk, Bytes::GiB(20));
+  EXPECT_EQ(parsed<KeyCreateCommand>({"key", "create", "--expires", "none"}).life, std::nullopt);
+  EXPECT_EQ(parsed<KeyCreateCommand>({"key", "create", "--expires", "1"}).life, std::chrono::seconds(1));
+  for (const char* no_time : {"0", "0s", "0d", ""})
+    EXPECT_FALSE(parse_command_line({"key", "create", "--expires", no_time}).ok()) << no_time;
+  EXPECT_TRUE(parsed<KeyListCommand>({"key", "ls", "-q"}).quiet);
+  EXPECT_EQ(parsed<KeyRemoveCommand>({"key", "rm", "-f", "a", "b"}).keys, (Words{"a", "b"}));
+  EXPECT_FALSE(parse_command_line({"key", "rm"}).ok());
+  EXPECT_FALSE(parse_command_line({"key", "create", "--requests", "0"}).ok());
 }
 
 TEST(CommandLine, ChangesLimits) {

@@ -26,7 +26,10 @@ void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
                "Show your directory SRC as DST inside, or the volume of that name");
   add_limit_flags(flags, texts.limits);
   flags.value("--disk", "SIZE", texts.disk, "Limit of what may be written");
-  flags.value("--network", "none", texts.network, "Network of the sandbox: none today, which is the default");
+  flags.value(
+      "--network", "none|open|HOST,...", texts.network,
+      "What the sandbox may reach: nothing (the default), all but private addresses, or these hosts, addresses\n"
+      "and ranges, each perhaps with :PORT");
   flags.value("--runtime", "native", texts.runtime, "Runtime of the sandbox: native today, which is the default");
   flags.flag("--json", texts.json, "Print the daemon's answer as JSON");
   for (const char* names : {"-p,--publish", "--gpus", "--shm-size", "--model", "--pull"}) flags.not_yet(names, true);
@@ -44,10 +47,6 @@ void refuse_name_and_labels(FlagSet& flags) {
 }
 
 Status refuse_later_values(const SandboxTexts& texts) {
-  if (texts.network.value_or("none") != "none") {
-    return Error(ErrorCode::unsupported, "not yet: --network " + *texts.network)
-        .with_hint("sandboxes have no network today");
-  }
   if (texts.runtime.value_or("native") != "native") {
     return Error(ErrorCode::unsupported, "not yet: --runtime " + *texts.runtime)
         .with_hint("the runtime today is native");
@@ -66,6 +65,7 @@ Result<SandboxFlags> sandbox_flags(const SandboxTexts& texts) {
   }
   for (const std::string& text : texts.labels) LMSB_CHECK(add_label(sandbox.labels, text));
   LMSB_TRY(sandbox.limits, limit_flags(texts.limits));
+  LMSB_CHECK(convert("--network", texts.network, parse_network, sandbox.network));
   LMSB_CHECK(convert("--disk", texts.disk, parse_size, sandbox.limits.disk));
   return sandbox;
 }

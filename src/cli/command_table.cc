@@ -7,7 +7,7 @@
 namespace lmsb::cli {
 namespace {
 
-constexpr std::array<CommandEntry, 49> kCommands{{
+constexpr std::array<CommandEntry, 52> kCommands{{
     {"run", "Sandboxes", "Run a command in a fresh sandbox", parse_run},
     {"create", "Sandboxes", "Create a sandbox that is kept", parse_create},
     {"exec", "Sandboxes", "Run a command in a sandbox that exists", parse_exec},
@@ -47,6 +47,9 @@ constexpr std::array<CommandEntry, 49> kCommands{{
     {"model ls", "Images and models", "List models", parse_model_list},
     {"chat", "Images and models", "Talk to a model", parse_chat},
     {"serve", "Daemon", "Serve the HTTP API", parse_serve},
+    {"key create", "Daemon", "Make an API key", parse_key_create},
+    {"key ls", "Daemon", "List API keys", parse_key_list},
+    {"key rm", "Daemon", "Revoke API keys", parse_key_remove},
     {"doctor", "Daemon", "Say what works here and how to mend the rest", parse_doctor},
     {"verify", "Daemon", "Send the original's three requests", parse_verify},
     {"bench", "Daemon", "Measure this machine", parse_bench},

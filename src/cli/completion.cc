@@ -43,6 +43,7 @@ void offer_kind(Completion& completion, const std::string& kind, const std::stri
   if (kind == "PROCESS") ask(Names::processes);
   if (kind == "SNAPSHOT") ask(Names::snapshots);
   if (kind == "VOLUME") ask(Names::volumes);
+  if (kind == "KEY") ask(Names::keys);
   if (kind == "PAGE") offer_pages(completion, typed);
   if (kind.starts_with("SRC:") && !has_colon) {  // of -v, which takes volumes, too
     ask(Names::volumes);

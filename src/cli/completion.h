@@ -15,7 +15,7 @@ struct Candidate {
 };
 
 // Names that only a daemon knows.
-enum class Names : std::uint8_t { none, sandboxes, images, models, processes, snapshots, volumes };
+enum class Names : std::uint8_t { none, sandboxes, images, models, processes, snapshots, volumes, keys };
 
 struct Completion {
   std::vector<Candidate> candidates;  // they begin as the word does

@@ -35,6 +35,7 @@ std::string path_of(const Completion& completion) {
     case Names::snapshots:
       return completion.sandbox.empty() ? "/v1/snapshots" : "/v1/snapshots?sandbox=" + url_segment(completion.sandbox);
     case Names::volumes: return "/v1/volumes";
+    case Names::keys: return "/v1/keys";
     case Names::none: break;
   }
   return "";

@@ -55,14 +55,17 @@ Result<AnyCommand> parse_start(const Words& words) {
 }
 
 Result<AnyCommand> parse_update(const Words& words) {
-  FlagSet flags("update", {"update [OPTIONS] SANDBOX"}, "Change labels of a sandbox, how long it lives, and its limits",
-                Order::anywhere);
+  FlagSet flags("update", {"update [OPTIONS] SANDBOX"},
+                "Change labels of a sandbox, how long it lives, its limits and its network", Order::anywhere);
   LifeTexts life;
   LimitTexts limits;
+  std::optional<std::string> network;
   Words labels;
   UpdateCommand command;
   add_life_flags(flags, life);
   add_limit_flags(flags, limits);
+  flags.value("--network", "none|open|HOST,...", network,
+              "What it may reach from now on; connections that this does not allow end");
   flags.values("--label", "KEY=VALUE", labels, "Set a label");
   flags.values("--no-label", "KEY", command.gone_labels, "Take a label away");
   LMSB_TRY(const auto sandbox, parse_sandboxes(flags, "update", {1, 1, "needs a sandbox"}, command.target, words));
@@ -71,8 +74,10 @@ Result<AnyCommand> parse_update(const Words& words) {
   for (const std::string& name : command.gone_labels) command.labels.erase(name);
   LMSB_TRY(command.life, life_flags(life));
   LMSB_TRY(command.limits, limit_flags(limits));
+  LMSB_CHECK(convert("--network", network, parse_network, command.network));
   const bool says_life = life.timeout || life.idle || life.on_timeout || life.on_idle;
-  if (!says_life && !command.limits.is_something() && command.labels.empty() && command.gone_labels.empty())
+  if (!says_life && !command.limits.is_something() && !command.network && command.labels.empty() &&
+      command.gone_labels.empty())
     return usage_error("update", "nothing to change");
   command.sandbox = sandbox->front();
   return command;

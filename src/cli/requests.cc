@@ -57,6 +57,13 @@ void add_octets(json::Writer& writer, std::string_view key, const std::string& d
   }
 }
 
+void add_network(json::Writer& writer, const std::optional<NetworkFlag>& network) {
+  if (!network) return;
+  writer.key("egress").begin_object().key("mode").string(network->mode);
+  if (!network->allow.empty()) add_texts(writer, "allow", network->allow);
+  writer.end_object();
+}
+
 void add_mounts(json::Writer& writer, const std::vector<OfferedMount>& mounts) {
   if (mounts.empty()) return;
   writer.key("mounts").begin_array();
@@ -90,6 +97,7 @@ void add_sandbox(json::Writer& writer, const SandboxFlags& sandbox, const Inputs
   add_text(writer, "name", sandbox.name);
   add_variables(writer, "labels", sandbox.labels);
   add_limits(writer, sandbox.limits);
+  add_network(writer, sandbox.network);
   add_mounts(writer, inputs.mounts);
   add_volumes(writer, inputs.volumes);
 }
@@ -138,6 +146,7 @@ std::string update_body(const UpdateCommand& command) {
   writer.begin_object();
   add_life(writer, command.life);
   add_limits(writer, command.limits);
+  add_network(writer, command.network);
   add_label_changes(writer, command.labels, command.gone_labels);
   return std::move(writer.end_object()).str();
 }
@@ -157,6 +166,26 @@ std::string volume_update_body(const VolumeUpdateCommand& command) {
   add_number(writer, "size_bytes", octets_of(command.size));
   add_label_changes(writer, command.labels, command.gone_labels);
   return std::move(writer.end_object()).str();
+}
+
+std::string key_body(const KeyCreateCommand& command) {
+  json::Writer writer;
+  writer.begin_object();
+  add_text(writer, "name", command.name);
+  if (!command.scopes.empty()) {
+    writer.key("scopes").begin_array();
+    for (const std::string& scope : command.scopes) writer.string(scope);
+    writer.end_array();
+  }
+  add_variables(writer, "labels", command.labels);
+  if (command.life) writer.key("expires_in_s").integer(command.life->count());
+  writer.key("quota").begin_object();
+  add_number(writer, "requests_per_minute", command.requests_per_minute);
+  add_number(writer, "sandboxes", command.sandboxes);
+  add_number(writer, "memory_bytes", octets_of(command.memory));
+  if (command.cpu_millis) writer.key("cpus").number(*command.cpu_millis / 1000.0);
+  add_number(writer, "disk_bytes", octets_of(command.disk));
+  return std::move(writer.end_object().end_object()).str();
 }
 
 // What is made by hand stays until it is removed by hand, unless something else is said.

@@ -29,6 +29,7 @@ std::string exec_body(const ExecCommand& command, const Inputs& inputs, WindowSi
 std::string run_body(const RunCommand& command, const Inputs& inputs);
 std::string volume_body(const VolumeCreateCommand& command);
 std::string volume_update_body(const VolumeUpdateCommand& command);
+std::string key_body(const KeyCreateCommand& command);
 
 // Prints a note for everything about a command's end that its exit status does not tell.
 void note_end(json::Value result, Console& console);

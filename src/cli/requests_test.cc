@@ -26,6 +26,20 @@ TEST(RunBody, CarriesEveryFlag) {
       R"("cmd":["cat"],"cwd":"/w","user":"user","stdin":"in","timeout_ms":30000,"env":{"A":"1"},"dry_run":true})");
 }
 
+TEST(KeyBody, CarriesWhatWasSaid) {
+  KeyCreateCommand command;
+  EXPECT_EQ(key_body(command), R"({"quota":{}})");
+  command.name = "ci";
+  command.scopes = {"read"};
+  command.labels = {{"team", "a"}};
+  command.life = std::chrono::hours(1);
+  command.requests_per_minute = 60;
+  command.cpu_millis = 1500;
+  command.memory = Bytes::GiB(1);
+  EXPECT_EQ(key_body(command), R"({"name":"ci","scopes":["read"],"labels":{"team":"a"},"expires_in_s":3600,)"
+                               R"("quota":{"requests_per_minute":60,"memory_bytes":1073741824,"cpus":1.500}})");
+}
+
 TEST(VolumeBody, CarriesWhatWasSaid) {
   VolumeCreateCommand command;
   EXPECT_EQ(volume_body(command), "{}");

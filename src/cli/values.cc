@@ -195,4 +195,19 @@ Status add_label(Variables& labels, std::string_view text) {
 
 std::string url_segment(std::string_view text) { return http::percent_encode(text); }
 
+Result<NetworkFlag> parse_network(std::string_view text) {
+  if (text == "none" || text == "open") return NetworkFlag{std::string(text), {}};
+  NetworkFlag network{"allowlist", {}};
+  while (!text.empty()) {
+    const std::string_view entry = text.substr(0, text.find(','));
+    text.remove_prefix(entry.size());
+    if (entry.empty() || text == ",")
+      return Error(ErrorCode::invalid_argument, "a host is missing at a comma").with_hint("--network HOST,HOST:PORT");
+    network.allow.emplace_back(entry);
+    if (!text.empty()) text.remove_prefix(1);
+  }
+  if (!network.allow.empty()) return network;
+  return Error(ErrorCode::invalid_argument, "needs none, open, or hosts").with_hint("--network HOST,HOST:PORT");
+}
+
 }  // namespace lmsb::cli

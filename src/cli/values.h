@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/result.h"
 #include "base/units.h"
@@ -46,6 +47,14 @@ struct MountFlag {
   bool is_volume() const { return source.find('/') == std::string::npos && source != "." && source != ".."; }
 };
 Result<MountFlag> parse_mount_flag(std::string_view text);
+
+// What a sandbox may reach, in the API's words, of "none", "open" or "HOST,...". What a host is the daemon says.
+struct NetworkFlag {
+  std::string mode;
+  std::vector<std::string> allow;
+  bool operator==(const NetworkFlag&) const = default;
+};
+Result<NetworkFlag> parse_network(std::string_view text);
 
 using Variables = std::map<std::string, std::string>;
 // The value of a variable of the CLI's own environment; nothing when it is not set.

@@ -51,7 +51,18 @@ struct Config {
     Bytes disk = Bytes::GiB(64);
     std::chrono::milliseconds timeout_ms{86'400'000};
     std::uint32_t max_snapshots = 1000;  // of one owner
+    std::string network = "open";        // none, allowlist or open
+    bool refuse_weaker = false;
   } policy;
+
+  struct Network {
+    std::vector<std::string> resolvers;          // ADDRESS or ADDRESS:PORT; none: the machine's
+    std::vector<std::string> reachable_private;  // ranges
+    std::vector<std::string> unreachable;        // ranges
+    std::uint32_t max_connections = 256;         // of one sandbox
+    std::uint32_t connections_per_second = 50;   // of one sandbox
+    Bytes bytes_per_second;                      // of one sandbox; 0: no limit
+  } network;
 
   struct Disks {
     std::string kind = "auto";  // auto, store or memory

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "control/machine.h"
+#include "guest_protocol/gate.h"
 
 namespace lmsb::control {
 namespace {
@@ -72,6 +73,11 @@ Capacity::Options for_sandboxes(const AdmissionOptions& options, Metrics& metric
 }
 
 }  // namespace
+
+sandbox::Limits with_gate(sandbox::Limits limits, bool has_network) {
+  if (has_network) limits.memory = Bytes(limits.memory.count() + guest_protocol::kGateMemory);
+  return limits;
+}
 
 Admission::Admission(boost::asio::io_context& loop, const AdmissionOptions& options, Metrics& metrics)
     : options_(options),

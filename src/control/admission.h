@@ -4,11 +4,11 @@
 //
 // Memory. Each sandbox that lives holds a share of the budget, from before it is launched or taken from the pool until
 // the launcher has given back what it had: running or paused, but not stopped. Prepared ones hold none: they use next
-// to nothing. A one-shot's share is its memory limit, so that those which were admitted can all use what they may. What
-// stays, a created sandbox or a model's runner, counts for its limit divided by `memory_overcommit`: its limit is far
-// above what it uses most of the time, and counted in full the idle ones would soon keep everybody else out. So beside
-// those the memory of all may run out, unless that is 1: then nothing is ever killed for want of memory within its own
-// limit.
+// to nothing. One with a network counts for the memory of its gate as well. A one-shot's share is its memory limit, so
+// that those which were admitted can all use what they may. What stays, a created sandbox or a model's runner, counts
+// for its limit divided by `memory_overcommit`: its limit is far above what it uses most of the time, and counted in
+// full the idle ones would soon keep everybody else out. So beside those the memory of all may run out, unless that is
+// 1: then nothing is ever killed for want of memory within its own limit.
 //
 // CPU. Not counted by default. CPUs can be shared by more than they were made for: the kernel gives each its part, all
 // become slower and none fails, and how many compute at once is bounded by the number of commands. Who wants a bound on
@@ -34,6 +34,9 @@ struct AdmissionOptions {
   double memory_overcommit = 64;  // of what stays, from 1
   double cpu_overcommit = 0;      // so many times the machine's CPUs; 0 = not counted
 };
+
+// What a sandbox counts for: with a network also for its gate.
+sandbox::Limits with_gate(sandbox::Limits limits, bool has_network);
 
 class Admission {
  public:

@@ -50,6 +50,15 @@ TEST_F(AdmissionTest, CountsOneShotsInFullAndWhatStaysForAPart) {
   EXPECT_THAT(metrics_.text(), testing::HasSubstr("lmsb_memory_budget_bytes 1073741824"));
 }
 
+TEST_F(AdmissionTest, CountsTheGateOfOneWithANetwork) {
+  const sandbox::Limits limits = with_memory(Bytes::MiB(512));
+  const auto without = admission().try_room(with_gate(limits, false), Lifetime::one_shot);
+  EXPECT_EQ(admission().sandboxes().held().memory, Bytes::MiB(512).count());
+  EXPECT_FALSE(admission().try_room(with_gate(limits, true), Lifetime::one_shot));
+  const auto kept = admission().try_room(with_gate(limits, true), Lifetime::kept);
+  EXPECT_EQ(admission().sandboxes().held().memory, Bytes::MiB(512 + 128 + 16).count());
+}
+
 TEST_F(AdmissionTest, SaysWhatToDoToWhomThereIsNoMemoryFor) {
   const auto all = try_room(Bytes::GiB(1), Lifetime::one_shot);
   const auto late = io::run_on(loop_, admission().take_room("a", with_memory(Bytes::GiB(1)), Lifetime::one_shot));

@@ -14,11 +14,13 @@
 #include "control/exec.h"
 #include "control/life.h"
 #include "control/limit_changes.h"
+#include "control/network_log.h"
 #include "control/network_usage.h"
 #include "control/principal.h"
 #include "control/sandbox_state.h"
 #include "control/sandbox_usage.h"
 #include "io/task.h"
+#include "network/egress.h"
 
 namespace lmsb::http {
 class BodyReader;  // http/body.h
@@ -38,7 +40,8 @@ struct CreateSandbox {
   std::vector<MountRequest> mounts;
   std::vector<VolumeRequest> volumes;
   std::string snapshot;  // the id of one that it begins as; "" = as its image
-  LifeChanges life;      // of what it begins with: idle for an hour stops or pauses it; one with a name lives on
+  network::Egress egress;
+  LifeChanges life;  // of what it begins with: idle for an hour stops or pauses it; one with a name lives on
 };
 
 // Changes to a kept sandbox; nothing = as it is.
@@ -47,6 +50,7 @@ struct UpdateSandbox {
   std::map<std::string, std::optional<std::string>> labels;  // nothing: the label goes
   LifeChanges life;                                          // the timeout is from now on
   LimitChanges limits;
+  std::optional<network::Egress> egress;
 };
 
 // A volume that a sandbox has.
@@ -70,7 +74,7 @@ struct SandboxInfo {
   std::map<std::string, std::string> labels;
   Limits limits;
   std::vector<MountedVolume> volumes;
-  std::string egress_mode = "none";
+  network::Egress egress;
   std::string profile = "user";
   bool keeps_disk = false;             // it can be stopped and, without mounts, started again with what it wrote
   std::vector<std::string> isolation;  // the layers in force: "user_namespace", "seccomp", "landlock:7", ...
@@ -83,6 +87,14 @@ struct SandboxStats {
   SandboxUsage usage;
   NetworkUsage network;
   std::optional<std::uint64_t> disk_bytes;  // what its disk holds, as its limit counts; nothing: it lies in memory
+};
+
+// What a sandbox may reach, and what it has reached since it was started or taken over.
+struct NetworkReport {
+  network::Egress egress;
+  bool is_denied = false;  // the operator's policy does not allow it any more: nothing is reached
+  NetworkCounts counts;
+  std::vector<NetworkEvent> events;  // the newest, oldest first
 };
 
 struct SandboxPage {
@@ -196,8 +208,10 @@ class VolumeService;    // control/volume_service.h
 class CommandStream;    // control/process_service.h
 class Files;            // control/files.h
 class PortService;      // control/port_service.h
+class KeyService;       // control/key_service.h
 
-// The interface that server/ programs against; EngineControl (control/engine.h) is the real one.
+// The interface that server/ programs against. Engine (control/engine.h) is the real one; behind a Guard (guard.h),
+// which asks whether `who` may.
 class Control {
  public:
   virtual ~Control() = default;
@@ -228,6 +242,7 @@ class Control {
   virtual io::Task<SandboxInfo> start(Principal who, std::string id_or_name) = 0;
   virtual io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes) = 0;
   virtual io::Task<SandboxStats> stats(Principal who, std::string id_or_name) = 0;
+  virtual Result<NetworkReport> network(const Principal& who, const std::string& id_or_name) = 0;
   // What happens to the sandboxes that `who` may see, to `sandbox` alone unless it is "": after the event of id
   // `after`, or from now on. Lives no longer than this. Errors: sandbox_not_found, too_many_followers.
   virtual Result<std::unique_ptr<EventStream>> events(Principal who, std::string sandbox,
@@ -238,6 +253,9 @@ class Control {
   virtual VolumeService& volumes() = 0;
   // Commands that are not waited for, and such whose output is followed.
   virtual ProcessService& processes() = 0;
+
+  // API keys, and who comes in by them.
+  virtual KeyService& keys() = 0;
 
   virtual Result<std::vector<ImageInfo>> images() = 0;
   virtual io::Task<std::vector<ModelInfo>> models() = 0;

@@ -12,12 +12,15 @@
 #include "control/event_log.h"
 #include "control/fleet.h"
 #include "control/image_catalog.h"
+#include "control/keys.h"
 #include "control/ledger.h"
 #include "control/lifecycle.h"
 #include "control/model_service.h"
+#include "control/networks.h"
 #include "control/policy.h"
 #include "control/ports.h"
 #include "control/processes.h"
+#include "control/quotas.h"
 #include "control/registry.h"
 #include "control/sandbox_files.h"
 #include "control/snapshots.h"
@@ -30,8 +33,10 @@ struct EngineOptions {
   std::size_t pool_size = 8;       // prepared one-shot sandboxes of the default image
   std::size_t kept_pool_size = 2;  // prepared sandboxes for create
   PolicyCaps policy;
-  std::string audit_log;  // "" = none
-  std::string ledger;     // the database of sandboxes that outlive the daemon; "" = none do
+  NetworkOptions network;
+  std::string audit_log;        // "" = none
+  bool refuses_weaker = false;  // prepare() fails where a layer of containment is missing
+  std::string ledger;           // the database of sandboxes that outlive the daemon; "" = none do
 };
 
 // What the engine works with.
@@ -67,11 +72,13 @@ class Engine final : public Control {
   io::Task<SandboxInfo> start(Principal who, std::string id_or_name) override;
   io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes) override;
   io::Task<SandboxStats> stats(Principal who, std::string id_or_name) override;
+  Result<NetworkReport> network(const Principal& who, const std::string& id_or_name) override;
   Result<std::unique_ptr<EventStream>> events(Principal who, std::string sandbox,
                                               std::optional<std::string> after) override;
   ProcessService& processes() override { return processes_; }
   SnapshotService& snapshots() override { return snapshots_; }
   VolumeService& volumes() override { return volumes_; }
+  Keys& keys() override { return keys_; }
   Result<std::vector<ImageInfo>> images() override;
   io::Task<std::vector<ModelInfo>> models() override;
   io::Task<ModelInfo> pull_model(Principal who, PullModel request) override;
@@ -97,18 +104,21 @@ class Engine final : public Control {
   struct OneShotPlace {
     ImageDefaults image;
     VolumeUses volumes;
+    Quotas::Held quota;
     Admission::Slot slot;
     Fleet::Handle sandbox;
   };
-  io::Task<OneShotPlace> place_once(const Principal& who, const OneShot& request);
+  io::Task<OneShotPlace> place_once(const Principal& who, OneShot& request);
   Status check_limits(const Limits& limits) const;
+  Status check_egress(const network::Egress& egress) const;
+  io::Task<void> change_network(std::shared_ptr<SandboxHandle> sandbox, network::Egress egress);
   Result<sandbox::SandboxSpec> spec_of(const std::string& image, const Limits& limits,
                                        sandbox::Lifetime lifetime) const;
-  io::Task<Fleet::Handle> obtain(sandbox::SandboxSpec spec, Admission::Share room);
+  io::Task<Fleet::Handle> obtain(sandbox::SandboxSpec spec, network::Egress egress, Admission::Share room);
   Status check_creation(const CreateSandbox& request) const;
   // Takes one that is there out of the registry; the task is what is left to do, and must be carried out.
   io::Task<void> take_away(const std::string& id, const std::string& by);
-  io::Task<void> end_of(KeptSandbox sandbox);
+  io::Task<void> end_of(KeptSandbox sandbox, Quotas::Held quota);
   static io::Always<void> end_and_tell(Engine* self, std::string id, io::Task<void> end);
   io::Task<Fleet::Handle> launch_again(SandboxInfo sandbox, Admission::Share room);
   // Those of a sandbox that lives, and what it counts for.
@@ -120,8 +130,9 @@ class Engine final : public Control {
   Status check_image(const std::string& image, const std::string& digest);
   Limits within_policy(Limits limits) const;
   io::Task<Fleet::Handle> launch_on_copy(sandbox::SandboxSpec spec, std::string origin);
-  static io::Always<void> forget(Engine* self, std::string id);
-  io::Task<SandboxInfo> create_on_copy(Principal who, CreateSandbox request, Origin origin);
+  static io::Always<void> forget(Engine* self, std::string id, Quotas::Held quota);
+  // `quota` counts for it until it is known.
+  io::Task<SandboxInfo> create_on_copy(Principal who, CreateSandbox request, Origin origin, Quotas::Held quota);
   struct Standing {
     Standing(Fleet::Handle h, Origin o, HeldVolumes v)
         : handle(std::move(h)), origin(std::move(o)), volumes(std::move(v)) {}
@@ -144,18 +155,19 @@ class Engine final : public Control {
   Registry registry_;
   EventLog events_;
   Ledger ledger_;
+  Keys keys_;
+  Networks networks_;
   Lifecycle lifecycle_;
   Processes processes_;
   Volumes volumes_;
+  Quotas quotas_;
   Snapshots snapshots_;
   SandboxFiles files_;
   Ports ports_;
   Limits kept_limits_;
-  int landlock_abi_ = 0;
+  Status refuse_if_weaker() const;
+  Layers layers_;  // of every sandbox here, once the first stands
   bool ready_ = false;
 };
-
-// The layers in force in every sandbox: "user_namespace", "seccomp", "landlock:7", ...
-std::vector<std::string> isolation_layers(int landlock_abi);
 
 }  // namespace lmsb::control

@@ -29,18 +29,11 @@ Status check_place(const CreateSandbox& request) {
 
 }  // namespace
 
-std::vector<std::string> isolation_layers(int landlock_abi) {
-  std::vector<std::string> layers = {"user_namespace", "pid_namespace", "mount_namespace",  "network_namespace",
-                                     "ipc_namespace",  "uts_namespace", "cgroup_namespace", "cgroup_limits",
-                                     "seccomp",        "no_new_privs",  "no_capabilities"};
-  if (landlock_abi > 0) layers.push_back("landlock:" + std::to_string(landlock_abi));
-  return layers;
-}
-
 Status Engine::check_creation(const CreateSandbox& request) const {
   LMSB_CHECK(check_name(request.name));
   LMSB_CHECK(check_place(request));
   LMSB_CHECK(check_label_count(request.labels.size()));
+  LMSB_CHECK(check_egress(request.egress));
   LMSB_CHECK(Lifecycle::check(with(Lifecycle::default_limits(request.name, false), request.life)));
   if (!registry_.has_name(request.name)) return {};
   return Error(ErrorCode::already_exists, "a sandbox named " + quoted(request.name) + " exists")
@@ -54,19 +47,22 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   Origin origin;
   origin.image = image.name;
   origin.defaults = std::move(image.defaults);
-  origin.limits = with(kept_limits_, request.limits);
+  origin.limits = with(within_policy(kept_limits_), request.limits);
   LMSB_CO_TRY(auto spec, spec_of(origin.image, origin.limits, Lifetime::kept));
   LMSB_CO_CHECK(add_directories(spec, request.mounts));
   LMSB_CO_TRY(auto volumes, volumes_.hold(who, request.volumes));
   add_volumes(spec, volumes.mounts);
-  LMSB_CO_TRY(auto room, co_await admission_.take_room(who.name, origin.limits, Lifetime::kept));
-  LMSB_CO_TRY(auto handle, co_await obtain(std::move(spec), std::move(room)));
+  const bool has_network = request.egress.mode != network::Mode::none;
+  LMSB_CO_TRY(const auto quota, quotas_.take(who.name, begun(origin.limits, has_network)));  // until it is entered
+  const Limits counted = with_gate(origin.limits, has_network);
+  LMSB_CO_TRY(auto room, co_await admission_.take_room(who.name, counted, Lifetime::kept));
+  LMSB_CO_TRY(auto handle, co_await obtain(std::move(spec), request.egress, std::move(room)));
   Standing standing(std::move(handle), std::move(origin), std::move(volumes));
   co_return co_await enter(std::move(who), std::move(request), std::move(standing));
 }
 
 // The copy is nobody's until enter() claims it: if this is cut short, the next start removes it.
-io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox request, Origin origin) {
+io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox request, Origin origin, Quotas::Held quota) {
   LMSB_CO_CHECK(check_creation(request));
   origin.limits = with(origin.limits, request.limits);
   LMSB_CO_TRY(auto spec, spec_on_disk(origin.image, origin.defaults.digest, origin.limits));
@@ -75,17 +71,25 @@ io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox reques
         .with_slug("mounts_not_kept");
   LMSB_CO_TRY(auto volumes, volumes_.hold(who, request.volumes));
   add_volumes(spec, volumes.mounts);
-  LMSB_CO_TRY(auto room, co_await admission_.take_room(who.name, origin.limits, Lifetime::kept));
+  const Limits counted = with_gate(origin.limits, request.egress.mode != network::Mode::none);
+  LMSB_CO_TRY(auto room, co_await admission_.take_room(who.name, counted, Lifetime::kept));
   spec.disk = guest_protocol::Disk::copied;
+  spec.has_way_out = request.egress.mode != network::Mode::none;
   const std::string id = spec.id.str();
   auto handle = co_await launch_on_copy(std::move(spec), origin.disk);
+  Status opened;
+  if (handle.ok() && request.egress.mode != network::Mode::none)
+    opened = co_await networks_.open(handle->get(), request.egress);
+  if (!opened.ok()) handle = std::move(opened).error();
   if (!handle.ok()) {
-    io::spawn(loop_, forget(this, id));
+    io::spawn(loop_, forget(this, id, std::move(quota)));
     co_return std::move(handle).error();
   }
   (*handle)->room = std::move(room);
   Standing standing(*std::move(handle), std::move(origin), std::move(volumes));
-  co_return co_await enter(std::move(who), std::move(request), std::move(standing));
+  auto entered = co_await enter(std::move(who), std::move(request), std::move(standing));
+  quota.reset();
+  co_return entered;
 }
 
 io::Task<Fleet::Handle> Engine::launch_on_copy(sandbox::SandboxSpec spec, std::string origin) {
@@ -96,8 +100,10 @@ io::Task<Fleet::Handle> Engine::launch_on_copy(sandbox::SandboxSpec spec, std::s
   co_return co_await fleet_.launch(std::move(spec));
 }
 
-// Of a sandbox that did not come to be. What it leaves all the same the next start removes.
-io::Always<void> Engine::forget(Engine* self, std::string id) {
+// Of a sandbox that did not come to be; what it left counts until it is gone. What it leaves all the same the next
+// start removes.
+io::Always<void> Engine::forget(Engine* self, std::string id, Quotas::Held quota) {
+  const auto counts = std::move(quota);
   const Status erased = co_await self->ledger_.erase(id);
   if (!erased.ok() && erased.error().code() != ErrorCode::cancelled)
     self->log_.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", erased.error().message()}});
@@ -117,7 +123,8 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Standi
   kept.info.labels = std::move(request.labels);
   kept.info.limits = origin.limits;
   kept.made_with = origin.limits;
-  kept.info.isolation = isolation_layers(kept.handle->landlock_abi);
+  kept.info.egress = request.egress;
+  kept.info.isolation = layers_in_force(kept.handle->layers());
   kept.info.volumes = std::move(standing.volumes.mounts);
   kept.volume_uses = std::move(standing.volumes.uses);
   kept.owner = who.name;
@@ -142,7 +149,7 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Standi
   }
   auto entered = written.ok() ? registry_.add(std::move(kept)) : Result<KeptSandbox*>(std::move(written).error());
   if (!entered.ok()) {  // who asked has gone, or somebody else's has that name since it was checked
-    if (keeps_disk) io::spawn(loop_, forget(this, id));
+    if (keeps_disk) io::spawn(loop_, forget(this, id, quotas_.hold(who.name, disk_of(origin.limits))));
     co_return std::move(entered).error();
   }
   const KeptSandbox* added = *entered;
@@ -175,6 +182,7 @@ Limits Engine::within_policy(Limits limits) const {
 
 Status Engine::can_start(const KeptSandbox& sandbox) {
   if (sandbox.has_mounts) return mounts_not_kept(sandbox.info.id);
+  LMSB_CHECK(check_egress(sandbox.info.egress));
   const auto volumes = volumes_.hold_again(sandbox.info.volumes);
   if (!volumes.ok()) return volumes.error();
   const auto spec = spec_on_disk(sandbox.info.image, sandbox.info.image_digest, sandbox.info.limits);
@@ -185,14 +193,23 @@ io::Task<Fleet::Handle> Engine::launch_again(SandboxInfo sandbox, Admission::Sha
   LMSB_CO_TRY(auto spec, spec_on_disk(sandbox.image, sandbox.image_digest, sandbox.limits));
   LMSB_CO_TRY(const auto volumes, volumes_.hold_again(sandbox.volumes));
   add_volumes(spec, volumes.mounts);
-  LMSB_CO_CHECK(admission_.resize(room, sandbox.limits, Lifetime::kept));  // they may have changed while it waited
+  const bool has_way_out = spec.has_way_out = sandbox.egress.mode != network::Mode::none;
+  const Limits counted = with_gate(sandbox.limits, has_way_out);
+  LMSB_CO_CHECK(admission_.resize(room, counted, Lifetime::kept));  // they may have changed while it waited
   const auto id = SandboxId::parse(sandbox.id);
   if (!id) co_return Error(ErrorCode::internal, "a sandbox's id is malformed");
   spec.id = *id;
   spec.disk = guest_protocol::Disk::existing;
+  LMSB_CO_CHECK(check_egress(sandbox.egress));  // the operator may allow less by now
   LMSB_CO_TRY(auto handle, co_await fleet_.launch(std::move(spec)));
   handle->room = std::move(room);
-  co_return handle;
+  if (!has_way_out) co_return handle;
+  Status opened = co_await networks_.open(handle.get(), sandbox.egress);
+  if (opened.ok()) co_return handle;
+  const std::uint64_t serial = handle->serial();
+  handle.reset();
+  LMSB_CO_CHECK(co_await fleet_.wait_destroyed(serial));  // its disk is free when this is told
+  co_return std::move(opened).error();
 }
 
 }  // namespace lmsb::control

@@ -60,7 +60,7 @@ void EventLog::add(SandboxEvent event) {
   event.number = ++last_;
   event.id = id_of(last_);
   event.time = rfc3339_now();
-  write_audit(event);
+  write_audit(line_of(event));
   if (events_.size() == kKept) events_.pop_front();
   events_.push_back(std::move(event));
   came_.notify_all();
@@ -81,9 +81,18 @@ std::optional<std::uint64_t> EventLog::number_of(const std::string& id) const {
   return number;
 }
 
-void EventLog::write_audit(const SandboxEvent& event) {
+void EventLog::note(std::string_view event,
+                    std::initializer_list<std::pair<std::string_view, std::string_view>> fields) {
+  json::Writer out;
+  out.begin_object().key("time").string(rfc3339_now()).key("event").string(event);
+  for (const auto& [name, value] : fields) out.key(name).string(value);
+  out.end_object();
+  write_audit(std::move(out).str() + "\n");
+}
+
+void EventLog::write_audit(const std::string& line) {
   if (audit_path_.empty()) return;
-  const Status written = append(line_of(event));
+  const Status written = append(line);
   if (!written.ok() && !has_complained_)
     log_.log(LogLevel::error, "audit.failed", {{"path", audit_path_}, {"error", written.error().message()}});
   has_complained_ = !written.ok();
@@ -142,8 +151,8 @@ class EventLog::Followed final : public EventStream {
 
  private:
   bool is_for_him(const SandboxEvent& event) const {
-    const bool may_see = who_.admin || event.owner == who_.name;
-    return may_see && (sandbox_.empty() || event.sandbox == sandbox_ || event.name == sandbox_);
+    return who_.sees(event.owner, event.labels) &&
+           (sandbox_.empty() || event.sandbox == sandbox_ || event.name == sandbox_);
   }
 
   EventLog& log_;

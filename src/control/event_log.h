@@ -6,10 +6,13 @@
 // event is told all the same, and the log says so once.
 #include <cstdint>
 #include <deque>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include <boost/asio/io_context.hpp>
 
@@ -31,6 +34,8 @@ class EventLog {
 
   // `id` and `time` are set here.
   void add(SandboxEvent event);
+  // Something else that the audit log is to have: "key.created", and names with their values. Nobody follows it.
+  void note(std::string_view event, std::initializer_list<std::pair<std::string_view, std::string_view>> fields);
   // What `who` may see of `sandbox` (an id or a name; "": of all): after the event of id `after`, or from now on. After
   // one of another daemon's life, all that is known of this one's. The log outlives the stream. Error:
   // too_many_followers.
@@ -47,7 +52,7 @@ class EventLog {
   const SandboxEvent* after(std::uint64_t number) const;
   // The other way round; nothing for an id of another daemon's life, or of none.
   std::optional<std::uint64_t> number_of(const std::string& id) const;
-  void write_audit(const SandboxEvent& event);
+  void write_audit(const std::string& line);
   Status append(const std::string& line);
 
   std::string audit_path_;

@@ -1,6 +1,7 @@
 #pragma once
 // What is told of kept sandboxes.
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,9 +30,10 @@ struct SandboxEvent {
   std::string id;            // "4f1c02ab-17": the daemon's life, and the number
   std::string time;          // RFC 3339 UTC
   std::string sandbox;
-  std::string name;   // "" = none
-  std::string owner;  // who may see it
-  std::string by;     // who did it; "timeout", "idle": a limit of its life; "daemon": its own end; "guest": it ended
+  std::string name;                           // "" = none
+  std::string owner;                          // who may see it
+  std::map<std::string, std::string> labels;  // of the sandbox, for who sees by them
+  std::string by;  // who did it; "timeout", "idle": a limit of its life; "daemon": its own end; "guest": it ended
 };
 std::string_view to_string(SandboxEvent::Kind kind);
 

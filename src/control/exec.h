@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "base/units.h"
+#include "control/limit_changes.h"
+#include "network/egress.h"
 #include "sandbox/limits.h"
 
 namespace lmsb::control {
@@ -48,6 +50,7 @@ struct Command {
   std::string user;                        // "" = the profile's user
   std::string stdin_data;
   std::chrono::milliseconds timeout{120'000};  // wall time
+  bool asks_for_timeout = false;               // else the policy cuts it down to what it allows
   CommandLimits limits;
   Bytes output_cap = Bytes::MiB(1);  // of each stream: more is counted, head and tail are kept
 };
@@ -104,11 +107,12 @@ struct VolumeRequest {
 
 struct OneShot {
   Command command;
-  std::string image;  // "" = the default image
-  Limits limits;
+  std::string image;        // "" = the default image
+  LimitChanges limits;      // of the defaults, which the policy cuts down to what it allows
   std::vector<File> files;  // written before the command starts; relative to the working directory
   std::vector<MountRequest> mounts;
   std::vector<VolumeRequest> volumes;
+  network::Egress egress;
   std::vector<std::string> collect;  // read after it ended
 };
 

@@ -219,7 +219,7 @@ io::Task<Fleet::Handle> Fleet::stand(std::uint32_t request, sandbox::SandboxSpec
     LMSB_CO_CHECK(co_await wait_destroyed(serial));  // its disk is free when this is told
     co_return ready.error();
   }
-  handle->landlock_abi = ready->landlock_abi;
+  handle->ready = *ready;
   co_return handle;
 }
 
@@ -340,7 +340,7 @@ io::Task<NetworkUsage> Fleet::network_usage(std::string id) {
   const auto answer = co_await answer_to(request);
   if (!answer.ok() && answer.error().sys_errno() == ENOENT) co_return NetworkUsage();
   if (!answer.ok()) co_return answer.error();
-  co_return read_network_counters(answer->network);
+  co_return read_network_counters(answer->only);
 }
 
 Fleet::Share::~Share() {
@@ -383,6 +383,16 @@ io::Task<void> Fleet::copy_disk(const DiskPlace&, std::string from, std::string 
 io::Task<void> Fleet::sync_disks(const DiskPlace&) {
   auto request = client_.send_sync();
   co_return co_await disk_job(std::move(request));
+}
+
+// The kernel counts what is written once it is on the disk.
+io::Task<void> Fleet::check_holds(const DiskPlace& place, std::string id, Bytes most) {
+  LMSB_CO_CHECK(co_await sync_disks(place));
+  LMSB_CO_TRY(const std::uint64_t held, co_await weigh_disk(id));
+  if (held <= most.count()) co_return Status();
+  co_return Error(ErrorCode::failed_precondition, id + " holds more than " + format_bytes(most))
+      .with_slug("limit_in_use")
+      .with_hint("ask for " + format_bytes(Bytes(held)) + " at least");
 }
 
 io::Task<std::string> Fleet::next(SendNext send_next, std::string after) {

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "control/archiver.h"
+#include "control/gate.h"
 #include "control/network_usage.h"
 #include "control/sandbox_handle.h"
 #include "io/event.h"
@@ -115,9 +116,14 @@ class Fleet {
   io::Task<void> copy_disk(const DiskPlace& place, std::string from, std::string to, Replaces replaces);
   // What was written to disks so far is there: copying takes less time afterwards.
   io::Task<void> sync_disks(const DiskPlace& place);
+  // Whether a disk, snapshot or volume holds no more than that, with what was written to it so far. Errors, beside
+  // those of weigh_disk() and of copying: limit_in_use.
+  io::Task<void> check_holds(const DiskPlace& place, std::string id, Bytes most);
   // Starts what reads a snapshot as a stream, or makes one of `most` octets at most, which is fresh until it is
   // claimed. Errors: snapshot_not_found, sandbox_busy (too many at once), store_full, and those of a launch.
   io::Task<std::unique_ptr<Archiver>> archive(std::string snapshot, guest_protocol::ArchiveWay way, Bytes most);
+  // Starts what serves the network of a sandbox. Errors: those of a launch.
+  io::Task<std::unique_ptr<Gate>> open_gate();
   // The ids of all claimed disks, whoever's they are; of snapshots or volumes with their prefix.
   io::Task<std::set<std::string>> list_disks(std::string prefix = "");
   // Drops what is prepared of an image: it was rebuilt or removed.

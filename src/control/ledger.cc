@@ -35,6 +35,19 @@ std::vector<MountedVolume> volumes_of(const std::map<std::string, std::string>& 
   return mounts;
 }
 
+// What a later version wrote, and this one does not know, is no network.
+network::Egress egress_of(std::string_view kept) {
+  network::Egress egress;
+  const auto next_word = [&kept] {
+    const std::string_view word = kept.substr(0, kept.find(' '));
+    kept.remove_prefix(std::min(kept.size(), word.size() + 1));
+    return word;
+  };
+  egress.mode = network::parse_mode(next_word()).value_or(network::Mode::none);
+  while (!kept.empty()) egress.allow.emplace_back(next_word());
+  return network::rules_of(egress).ok() ? egress : network::Egress();
+}
+
 LifeLimits life_of(const store::SandboxRow& row) {
   LifeLimits life;
   life.timeout = milliseconds(row.timeout_ms);
@@ -72,6 +85,8 @@ store::SandboxRow row_of(const KeptSandbox& sandbox) {
   row.processes_at_start = sandbox.made_with.processes;
   for (const MountedVolume& mount : info.volumes)
     row.volumes[mount.target] = mount.id + std::string(mount.read_only ? kReadOnly : "");
+  row.egress = network::to_string(info.egress.mode);
+  for (const std::string& entry : info.egress.allow) row.egress += " " + entry;
   return row;
 }
 
@@ -89,6 +104,7 @@ KeptSandbox sandbox_of(store::SandboxRow row) {
   info.life = life_of(row);
   info.keeps_disk = true;
   info.volumes = volumes_of(row.volumes);
+  info.egress = egress_of(row.egress);
   sandbox.made_with = info.limits;
   sandbox.made_with.processes = std::max(row.processes_at_start, info.limits.processes);
   sandbox.owner = std::move(row.owner);
@@ -118,6 +134,7 @@ io::Task<Ledger::Found> Ledger::load() {
     LMSB_TRY(loaded.found.rows, loaded.records->sandboxes().all());
     LMSB_TRY(loaded.found.snapshots, loaded.records->snapshots().all());
     LMSB_TRY(loaded.found.volumes, loaded.records->volumes().all());
+    LMSB_TRY(loaded.found.keys, loaded.records->keys().all());
     return loaded;
   };
   auto job = thread_.run(std::move(open));
@@ -174,6 +191,20 @@ io::Task<void> Ledger::put(store::VolumeRow row) {
 
 io::Task<void> Ledger::erase_volume(std::string id) {
   return with_records([id = std::move(id)](store::Records& records) { return records.volumes().erase(id); });
+}
+
+io::Task<void> Ledger::put(store::KeyRow row) {
+  return with_records([row = std::move(row)](store::Records& records) { return records.keys().put(row); });
+}
+
+io::Task<void> Ledger::erase_key(std::string id) {
+  return with_records([id = std::move(id)](store::Records& records) { return records.keys().erase(id); });
+}
+
+io::Task<void> Ledger::note_key_use(std::string id, std::string used_at) {
+  return with_records([id = std::move(id), used_at = std::move(used_at)](store::Records& records) {
+    return records.keys().note_use(id, used_at);
+  });
 }
 
 void Ledger::put_later(const KeptSandbox& sandbox) {

@@ -31,6 +31,7 @@ class Ledger {
     std::vector<store::SandboxRow> rows;
     std::vector<store::SnapshotRow> snapshots;
     std::vector<store::VolumeRow> volumes;
+    std::vector<store::KeyRow> keys;
   };
   // Opens the database. Once, before everything else.
   io::Task<Found> load();
@@ -48,6 +49,11 @@ class Ledger {
   io::Task<void> erase_snapshot(std::string id);
   io::Task<void> put(store::VolumeRow row);
   io::Task<void> erase_volume(std::string id);
+  io::Task<void> put(store::KeyRow row);
+  io::Task<void> erase_key(std::string id);
+  io::Task<void> note_key_use(std::string id, std::string used_at);
+  // Whether there is a database.
+  bool keeps_anything() const { return !path_.empty(); }
   // Does not wait; what goes wrong is logged.
   void put_later(const KeptSandbox& sandbox);
   // Until all that was asked for is written.

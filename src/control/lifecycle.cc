@@ -141,6 +141,7 @@ void Lifecycle::tell(SandboxEvent::Kind kind, const KeptSandbox& sandbox, const 
   event.sandbox = sandbox.info.id;
   event.name = sandbox.info.name;
   event.owner = sandbox.owner;
+  event.labels = sandbox.info.labels;
   event.by = by;
   parts_.events.add(std::move(event));
 }
@@ -150,19 +151,21 @@ void Lifecycle::note_change(SandboxEvent::Kind kind, const KeptSandbox& sandbox,
   tell(kind, sandbox, by);
 }
 
-Status Lifecycle::check(const KeptSandbox& sandbox, const UpdateSandbox& changes) {
+Status Lifecycle::check(const KeptSandbox& sandbox, const UpdateSandbox& changes) const {
   const LifeLimits life = with(sandbox.life->limits(), changes.life);
   LMSB_CHECK(check(life));
   LMSB_CHECK(check_disk(life, sandbox.info.keeps_disk));
   auto labels = sandbox.info.labels;
   LMSB_CHECK(change_labels(labels, changes.labels));
+  if (changes.egress) LMSB_CHECK(parts_.check_egress(*changes.egress));
   if (!changes.limits.is_something()) return {};
   LMSB_CHECK(changed(sandbox.made_with, sandbox.info.limits, changes.limits));
   return sandbox.state() == SandboxState::failed ? Status(not_running(sandbox)) : Status();
 }
 
 Status Lifecycle::apply(KeptSandbox& sandbox, UpdateSandbox changes, const std::string& by) {
-  const bool says_something = !changes.labels.empty() || changes.life.is_something() || changes.limits.is_something();
+  const bool says_something = !changes.labels.empty() || changes.life.is_something() || changes.limits.is_something() ||
+                              changes.egress.has_value();
   if (!says_something) return {};
   LMSB_CHECK(change_labels(sandbox.info.labels, std::move(changes.labels)));
   if (changes.life.is_something()) {
@@ -178,7 +181,7 @@ io::Task<SandboxInfo> Lifecycle::update(Principal who, std::string id_or_name, U
   LMSB_CO_TRY(KeptSandbox * sandbox, parts_.registry.find(who, id_or_name));
   const std::string id = sandbox->info.id;
   LMSB_CO_CHECK(check(*sandbox, changes));
-  if (!changes.limits.is_something()) {
+  if (!changes.limits.is_something() && !changes.egress) {
     LMSB_CO_CHECK(apply(*sandbox, std::move(changes), who.name));
     co_return sandbox->describe();
   }
@@ -189,24 +192,57 @@ io::Task<SandboxInfo> Lifecycle::update(Principal who, std::string id_or_name, U
 }
 
 // A task of its own: the launcher changes the limits whether the client waits for it or not. What was checked before is
-// checked again: others may have changed the sandbox meanwhile.
+// checked again: others may have changed the sandbox meanwhile. How much more it will have is known only once nobody
+// else changes it, and counts until it has it.
 io::Task<void> Lifecycle::limit_now(std::string id, UpdateSandbox changes, std::string by) {
   const Principal daemon{"daemon", true};
   LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(daemon, id));
   LMSB_CO_CHECK(check(*sandbox, changes));
   LMSB_CO_TRY(const sandbox::Limits limits, changed(sandbox->made_with, sandbox->info.limits, changes.limits));
-  Status limited;
-  {
-    const Hold hold(*this, *sandbox);
-    if (sandbox->handle) limited = co_await parts_.limit(sandbox->handle, sandbox->info.limits, limits);
-    LMSB_CO_TRY(sandbox, hold.sandbox());
-  }
-  if (!limited.ok()) co_return limited;
-  sandbox->info.limits = limits;
-  parts_.save(*sandbox);
+  const Hold hold(*this, *sandbox);
+  const auto handle = sandbox->handle;
+  // One that has no network yet is given it before all else: that may be impossible.
+  const bool begins = handle && !handle->network && changes.egress && changes.egress->mode != network::Mode::none;
+  if (begins) LMSB_CO_CHECK(co_await parts_.change_network(handle, *changes.egress));
+  Status done;
+  if (changes.limits.is_something()) done = co_await set_limits(hold, limits);
+  const bool is_limited = done.ok() && changes.limits.is_something();
+  if (done.ok() && changes.egress) done = co_await write_egress(hold, *changes.egress);
+  if (!done.ok() && begins) handle->drop_network();
+  const bool is_written = done.ok() && changes.egress;
+  if (is_written && handle && !begins) done = co_await parts_.change_network(handle, *changes.egress);
+  LMSB_CO_TRY(sandbox, hold.sandbox());
+  if (is_limited) parts_.save(*sandbox);
+  if (!done.ok() && is_limited) note_change(SandboxEvent::Kind::updated, *sandbox, by);
+  if (!done.ok() && !is_written) co_return done;
   Status applied = apply(*sandbox, std::move(changes), by);
   if (!applied.ok()) note_change(SandboxEvent::Kind::updated, *sandbox, by);  // its limits have changed
+  if (!done.ok()) co_return done;                                             // it will be in force
   co_return applied;
+}
+
+// What it will have more counts for its owner until it has it.
+io::Task<void> Lifecycle::set_limits(const Hold& hold, sandbox::Limits limits) {
+  LMSB_CO_TRY(KeptSandbox * sandbox, hold.sandbox());
+  LMSB_CO_TRY(const auto growth, parts_.take_quota(*sandbox, limits));
+  const auto handle = sandbox->handle;
+  if (handle) LMSB_CO_CHECK(co_await parts_.limit(handle, sandbox->info.limits, limits));
+  LMSB_CO_TRY(sandbox, hold.sandbox());
+  sandbox->info.limits = limits;
+  co_return Status();
+}
+
+// The policy is what a later daemon gives the sandbox, from before it is in force: what was taken away does not come
+// back, whenever this one ends. What cannot be written is not changed.
+io::Task<void> Lifecycle::write_egress(const Hold& hold, network::Egress egress) {
+  LMSB_CO_TRY(KeptSandbox * sandbox, hold.sandbox());
+  network::Egress before = std::exchange(sandbox->info.egress, std::move(egress));
+  Status written = co_await parts_.write(*sandbox);
+  LMSB_CO_TRY(sandbox, hold.sandbox());
+  if (written.ok()) co_return written;
+  sandbox->info.egress = std::move(before);
+  parts_.save(*sandbox);  // other changes may have been written meanwhile, and the policy with them
+  co_return written;
 }
 
 // ---- What comes due

@@ -27,15 +27,24 @@ class Lifecycle {
     Registry& registry;
     EventLog& events;
     std::function<void(const std::string& id, const std::string& by)> remove;  // does not wait for the end of it
+    // What the sandbox will have more than it has counts for its owner while what it gives is held: quota_exceeded.
+    std::function<Result<std::shared_ptr<const void>>(const KeptSandbox& sandbox, const sandbox::Limits& limits)>
+        take_quota;
+    // Quotas::take_running().
+    std::function<Result<std::shared_ptr<const void>>(KeptSandbox& sandbox)> take_running;
     // Fleet::change_limits(). Error, beside its own: no_memory.
     std::function<io::Task<void>(std::shared_ptr<SandboxHandle> sandbox, sandbox::Limits before,
                                  sandbox::Limits limits)>
         limit;
+    std::function<Status(const network::Egress& egress)> check_egress;  // whether a sandbox may have it now
+    // Networks::change(). Error, beside its own: no_memory.
+    std::function<io::Task<void>(std::shared_ptr<SandboxHandle> sandbox, network::Egress egress)> change_network;
     std::function<io::Task<Capacity::Share>(const KeptSandbox& sandbox)> take_room;  // Admission::take_room()
     // Starts one again, on its disk. Errors, beside those of a launch: image_changed, image_not_found, disk_lost.
-    std::function<io::Task<std::unique_ptr<SandboxHandle>>(const SandboxInfo& sandbox, Capacity::Share room)> launch;
+    std::function<io::Task<std::unique_ptr<SandboxHandle>>(const KeptSandbox& sandbox, Capacity::Share room)> launch;
     std::function<io::Task<void>(std::uint64_t serial)> wait_destroyed;  // Fleet::wait_destroyed()
     std::function<void(const KeptSandbox& sandbox)> save;                // what is to outlive the daemon of it
+    std::function<io::Task<void>(const KeptSandbox& sandbox)> write;     // the same, and returns when it is written
   };
   // All references outlive it and its tasks.
   Lifecycle(boost::asio::io_context& loop, Parts parts, Logger& log);
@@ -56,13 +65,14 @@ class Lifecycle {
   io::Task<SandboxInfo> resume(Principal who, std::string id_or_name);
   // Both go on when who waits for them goes away, up to 16 of one caller for a sandbox (sandbox_busy). A stopped, or a
   // running one is left alone. Errors of stop(), beside those of find(): disk_not_kept, sandbox_not_running. Of
-  // start(): those of Parts::launch and take_room, mounts_not_kept, sandbox_not_running (a paused one). `room`: for who
-  // has it already. What runs in one that is stopped has `grace` to end by itself, or what is left of an earlier stop's
-  // if that is less; in a paused one it has none.
+  // start(): those of Parts::launch, take_room and take_running, mounts_not_kept, sandbox_not_running (a paused one).
+  // `room`: for who has it already. What runs in one that is stopped has `grace` to end by itself, or what is left of
+  // an earlier stop's if that is less; in a paused one it has none.
   io::Task<SandboxInfo> stop(Principal who, std::string id_or_name, std::chrono::milliseconds grace);
   io::Task<SandboxInfo> start(Principal who, std::string id_or_name, Capacity::Share room = {});
-  // Errors: invalid_life, too_many_labels, limit_fixed, limit_out_of_bounds, limit_in_use, sandbox_not_running (limits
-  // of a failed one); nothing has been changed then.
+  // Errors: invalid_life, too_many_labels, limit_fixed, limit_out_of_bounds, limit_in_use, quota_exceeded,
+  // sandbox_not_running (limits of a failed one), network_fixed; nothing has been changed then. And of a network: those
+  // of the ledger, its policy is what it was; gate_lost or sandbox_lost, it is what was asked for.
   io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes);
   // Of one that has run on since an earlier daemon.
   // `is_paused`: as its last daemon left it. Errors: sandbox_lost (its guest has ended meanwhile).
@@ -98,11 +108,14 @@ class Lifecycle {
   void tell(SandboxEvent::Kind kind, const KeptSandbox& sandbox, const std::string& by);
 
  private:
-  static Status check(const KeptSandbox& sandbox, const UpdateSandbox& changes);
+  Status check(const KeptSandbox& sandbox, const UpdateSandbox& changes) const;
   // `changes` have been checked, but others may have added labels meanwhile. Of their limits it only tells.
   Status apply(KeptSandbox& sandbox, UpdateSandbox changes, const std::string& by);
-  // An update with limits, which takes a while.
+  // An update with limits or of the network, which takes a while.
   io::Task<void> limit_now(std::string id, UpdateSandbox changes, std::string by);
+  // `hold` outlives the task.
+  io::Task<void> set_limits(const Hold& hold, sandbox::Limits limits);
+  io::Task<void> write_egress(const Hold& hold, network::Egress egress);
   using Clock = Life::Clock;
   using MoveTo = std::function<io::Task<void>(std::string id, std::string by)>;
   io::Task<SandboxInfo> changed_by(MoveTo move, Principal who, std::string id_or_name);

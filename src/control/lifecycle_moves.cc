@@ -164,7 +164,7 @@ io::Task<void> Lifecycle::wind_down(const Hold& hold, std::string by, millisecon
 }
 
 // Once nothing runs in it any more, or is to be killed, the state says `stopped`, so that nothing starts meanwhile.
-// Whoever waits in it lets go of it soon.
+// Whoever waits in it lets go of it soon. It counts for its owner until what it had is given back.
 io::Task<void> Lifecycle::stop_now(std::string id, std::string by, milliseconds grace) {
   LMSB_CO_TRY(KeptSandbox * sandbox, parts_.registry.find(daemon_itself(), id));
   if (sandbox->is_stopping) sandbox->handle->hurry(io::Deadline::in(grace));
@@ -177,6 +177,7 @@ io::Task<void> Lifecycle::stop_now(std::string id, std::string by, milliseconds 
     LMSB_CO_CHECK(co_await wind_down(hold, by, grace));
     LMSB_CO_TRY(sandbox, hold.sandbox());
   }
+  LMSB_CO_TRY(const auto counts, parts_.take_running(*sandbox));
   sandbox->move_to(SandboxState::stopped);
   sandbox->life->suspend();
   watch_over(*sandbox);
@@ -193,14 +194,20 @@ io::Task<void> Lifecycle::stop_now(std::string id, std::string by, milliseconds 
   co_return Status();
 }
 
-// Whoever waits for memory does not hold the sandbox: it can be deleted meanwhile.
+// Whoever waits for memory does not hold the sandbox: it can be deleted meanwhile. It counts for its owner from before
+// he waits: what he may not have he is refused at once.
 io::Task<void> Lifecycle::start_now(std::string id, std::string by, Capacity::Share room) {
   LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(daemon_itself(), id));
   if (sandbox->state() == SandboxState::failed) {
     LMSB_CO_CHECK(co_await stop_now(id, by, milliseconds(0)));
     LMSB_CO_TRY(sandbox, co_await settled(daemon_itself(), id));
   }
-  if (sandbox->state() == SandboxState::stopped && !sandbox->has_mounts && !room.is_something()) {
+  const bool may_start = sandbox->state() == SandboxState::stopped && !sandbox->has_mounts;
+  std::shared_ptr<const void> counts;
+  if (may_start) {
+    LMSB_CO_TRY(counts, parts_.take_running(*sandbox));
+  }
+  if (may_start && !room.is_something()) {
     LMSB_CO_TRY(room, co_await parts_.take_room(*sandbox));
     LMSB_CO_TRY(sandbox, co_await settled(daemon_itself(), id));
   }
@@ -208,7 +215,7 @@ io::Task<void> Lifecycle::start_now(std::string id, std::string by, Capacity::Sh
   if (sandbox->state() != SandboxState::stopped) co_return not_running(*sandbox);
   if (sandbox->has_mounts) co_return mounts_not_kept(id);
   const Hold hold(*this, *sandbox);
-  auto handle = co_await parts_.launch(sandbox->info, std::move(room));
+  auto handle = co_await parts_.launch(*sandbox, std::move(room));
   auto found = hold.sandbox();
   if (!found.ok()) {  // it was removed meanwhile: who removes it waits for this, and then removes its disk
     if (!handle.ok()) co_return std::move(found).error();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+
 namespace lmsb::control {
 
 sandbox::Limits within(const PolicyCaps& caps, sandbox::Limits limits) {
@@ -17,13 +19,23 @@ Error above_policy(const std::string& what, const std::string& cap) {
       .with_hint("ask for less, or raise [policy] in the configuration");
 }
 
+Status check_egress(const PolicyCaps& caps, const network::Egress& egress) {
+  if (egress.mode > caps.network) return above_policy("egress.mode", network::to_string(caps.network));
+  if (caps.network == network::Mode::open) return {};
+  LMSB_TRY(const auto rules, network::rules_of(egress));
+  const auto wide = network::wide_entry(rules);
+  if (!wide) return {};
+  return above_policy("egress.allow: " + quoted(*wide), "names, *.NAME with a dot in NAME, ranges from /8");
+}
+
 Status check_label_count(std::size_t count) {
   if (count <= 64) return {};
   return Error(ErrorCode::invalid_argument, "more than 64 labels").with_slug("too_many_labels");
 }
 
-Status check_timeout(std::chrono::milliseconds asked, std::chrono::milliseconds cap) {
-  if (asked > cap) return above_policy("timeout_ms", std::to_string(cap.count()));
+Status settle_timeout(Command& command, std::chrono::milliseconds cap) {
+  if (!command.asks_for_timeout) command.timeout = std::min(command.timeout, cap);
+  if (command.timeout > cap) return above_policy("timeout_ms", std::to_string(cap.count()));
   return {};
 }
 

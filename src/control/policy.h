@@ -6,6 +6,8 @@
 
 #include "base/result.h"
 #include "base/units.h"
+#include "control/exec.h"
+#include "network/egress.h"
 #include "sandbox/limits.h"
 
 namespace lmsb::control {
@@ -17,14 +19,18 @@ struct PolicyCaps {
   Bytes disk = Bytes::GiB(64);
   std::chrono::milliseconds timeout{24 * 3600 * 1000};
   std::size_t snapshots = 1000;  // of one owner
+  network::Mode network = network::Mode::open;
 };
 
 // What of `limits` it allows; the disk stays as it is.
 sandbox::Limits within(const PolicyCaps& caps, sandbox::Limits limits);
 // policy_denied: `what` is above `cap`.
 Error above_policy(const std::string& what, const std::string& cap);
+// Where not all modes are allowed a list has to be one (network::wide_entry()). Errors: policy_denied, invalid_egress.
+Status check_egress(const PolicyCaps& caps, const network::Egress& egress);
 // Of a kept sandbox: 64 at most. Error: too_many_labels.
 Status check_label_count(std::size_t count);
-Status check_timeout(std::chrono::milliseconds asked, std::chrono::milliseconds cap);
+// The time limit of a command: what it asks for, or no more than the cap of what it does not. Error: policy_denied.
+Status settle_timeout(Command& command, std::chrono::milliseconds cap);
 
 }  // namespace lmsb::control

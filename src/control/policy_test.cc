@@ -17,5 +17,36 @@ TEST(Policy, CutsDownWhatIsAboveItButForTheDisk) {
   EXPECT_EQ(within(caps, less), less);
 }
 
+TEST(Policy, RefusesATimeThatIsAskedForAndCutsDownOneThatIsNot) {
+  using std::chrono::milliseconds;
+  Command command;
+  ASSERT_TRUE(settle_timeout(command, milliseconds(60'000)).ok());
+  EXPECT_EQ(command.timeout, milliseconds(60'000));
+  command.asks_for_timeout = true;
+  command.timeout = milliseconds(60'001);
+  EXPECT_EQ(settle_timeout(command, milliseconds(60'000)).error().slug(), "policy_denied");
+  command.timeout = milliseconds(10);
+  ASSERT_TRUE(settle_timeout(command, milliseconds(60'000)).ok());
+  EXPECT_EQ(command.timeout, milliseconds(10));
+}
+
+TEST(Policy, TakesNoListForOneThatListsNothing) {
+  using network::Mode;
+  PolicyCaps caps;
+  const network::Egress wide{Mode::allowlist, {"good.test", "0.0.0.0/1:443"}};
+  const network::Egress top{Mode::allowlist, {"*.com"}};
+  for (const network::Egress& egress : {wide, top, network::Egress{Mode::open, {}}}) {
+    caps.network = Mode::open;
+    EXPECT_TRUE(check_egress(caps, egress).ok());
+    caps.network = Mode::allowlist;
+    EXPECT_EQ(check_egress(caps, egress).error().slug(), "policy_denied");
+  }
+  EXPECT_TRUE(check_egress(caps, {Mode::allowlist, {"good.test", "*.x.org", "11.0.0.0/8:5432"}}).ok());
+  EXPECT_TRUE(check_egress(caps, {}).ok());
+  caps.network = Mode::none;
+  EXPECT_FALSE(check_egress(caps, {Mode::allowlist, {"good.test"}}).ok());
+  EXPECT_TRUE(check_egress(caps, {}).ok());
+}
+
 }  // namespace
 }  // namespace lmsb::control

@@ -27,6 +27,9 @@ class PortService {
   // sandbox_busy, invalid_port, too_many_port_connections, port_not_listening (the hint says what listens),
   // port_timeout, port_no_answer, deadline_exceeded (its guest does not answer), cancelled.
   virtual io::Task<io::HeldSocket> connect(Principal who, std::string sandbox, std::uint16_t port) = 0;
+  // The id of a sandbox to which `who` may connect; whether it could be done is not asked. Errors: sandbox_not_found,
+  // sandbox_ambiguous.
+  virtual Result<std::string> may_connect(const Principal& who, const std::string& sandbox) = 0;
   // What listens, ordered by port. Errors, beside those of the sandbox and of starting a command in it:
   // too_many_port_connections, port_list_failed, deadline_exceeded.
   virtual io::Task<std::vector<ListeningPort>> list(Principal who, std::string sandbox) = 0;

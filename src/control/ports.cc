@@ -133,6 +133,11 @@ io::Task<std::string> Ports::describe(std::shared_ptr<SandboxHandle> sandbox) {
   co_return text + (named > kMaxDescribed ? ", and more" : "");
 }
 
+Result<std::string> Ports::may_connect(const Principal& who, const std::string& sandbox) {
+  LMSB_TRY(const KeptSandbox* found, registry_.find(who, sandbox));
+  return found->info.id;
+}
+
 io::Task<std::vector<ListeningPort>> Ports::list(Principal who, std::string sandbox) {
   LMSB_CO_TRY(auto visit, registry_.visit(who, sandbox));
   LMSB_CO_TRY(const auto place, take_place(who, visit.sandbox->id()));

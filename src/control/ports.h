@@ -22,6 +22,7 @@ class Ports final : public PortService {
   Ports(boost::asio::io_context& loop, Registry& registry);
 
   io::Task<io::HeldSocket> connect(Principal who, std::string sandbox, std::uint16_t port) override;
+  Result<std::string> may_connect(const Principal& who, const std::string& sandbox) override;
   io::Task<std::vector<ListeningPort>> list(Principal who, std::string sandbox) override;
 
  private:

@@ -243,7 +243,7 @@ Processes::Processes(boost::asio::io_context& loop, Parts parts, Logger& log)
 io::Task<ProcessInfo> Processes::start(Principal who, std::string sandbox, StartProcess request) {
   LMSB_CO_CHECK(check_command(request.command));
   if (request.command.timeout.count() == 0) request.command.timeout = parts_.timeout_cap();
-  LMSB_CO_CHECK(check_timeout(request.command.timeout, parts_.timeout_cap()));
+  LMSB_CO_CHECK(settle_timeout(request.command, parts_.timeout_cap()));
   LMSB_CO_TRY(auto visit, parts_.registry.visit(who, sandbox));
   const auto handle = visit.sandbox;
   const auto table = visit.processes;
@@ -354,7 +354,7 @@ io::Always<void> Processes::follow(Processes* self, std::shared_ptr<ProcessRecor
 io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::string sandbox, Command command,
                                                         std::shared_ptr<io::PipeRelay> relay) {
   LMSB_CO_CHECK(check_command(command));
-  LMSB_CO_CHECK(check_timeout(command.timeout, parts_.timeout_cap()));
+  LMSB_CO_CHECK(settle_timeout(command, parts_.timeout_cap()));
   LMSB_CO_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
   const std::string id = kept->info.id;  // it may be removed, or paused, while the command waits
   const Life::Use waiting(kept->life);
@@ -362,7 +362,7 @@ io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::stri
   place.on_verdict = parts_.count;
   place.relay = std::move(relay);
   LMSB_CO_TRY(place.slot, co_await parts_.admission.enter(who.name));
-  LMSB_CO_TRY(auto visit, parts_.registry.come_back(id));
+  LMSB_CO_TRY(auto visit, parts_.registry.come_back(who, id));
   place.sandbox = std::move(visit.sandbox);
   place.image = *visit.defaults;
   place.use = std::move(visit.use);
@@ -393,8 +393,8 @@ class SessionInMaking {
 }  // namespace
 
 // The session of that name: the one there is, or a new one. Whoever comes while it is being made waits for it.
-io::Task<std::shared_ptr<ShellSession>> Processes::session_of(std::shared_ptr<ProcessTable> table, std::string name,
-                                                              std::shared_ptr<SandboxHandle> sandbox,
+io::Task<std::shared_ptr<ShellSession>> Processes::session_of(Principal who, std::shared_ptr<ProcessTable> table,
+                                                              std::string name, std::shared_ptr<SandboxHandle> sandbox,
                                                               ImageDefaults image) {
   for (auto found = table->sessions.find(name); found != table->sessions.end(); found = table->sessions.find(name)) {
     if (found->second && !found->second->is_over()) co_return found->second;
@@ -403,7 +403,7 @@ io::Task<std::shared_ptr<ShellSession>> Processes::session_of(std::shared_ptr<Pr
       continue;
     }
     LMSB_CO_CHECK(co_await table->session_made.wait());
-    LMSB_CO_TRY(const auto visit, parts_.registry.come_back(sandbox->id()));
+    LMSB_CO_TRY(const auto visit, parts_.registry.come_back(who, sandbox->id()));
   }
   std::erase_if(table->sessions, [](const auto& entry) { return entry.second && entry.second->is_over(); });
   if (table->sessions.size() >= kMaxSessions) co_return too_many_sessions();
@@ -416,14 +416,14 @@ io::Task<std::shared_ptr<ShellSession>> Processes::session_of(std::shared_ptr<Pr
 io::Task<ExecResult> Processes::run_in_session(Principal who, std::string sandbox, std::string session,
                                                Command command) {
   LMSB_CO_CHECK(check_session_command(session, command));
-  LMSB_CO_CHECK(check_timeout(command.timeout, parts_.timeout_cap()));
+  LMSB_CO_CHECK(settle_timeout(command, parts_.timeout_cap()));
   LMSB_CO_TRY(auto visit, parts_.registry.visit(who, sandbox));
   const std::string id = visit.sandbox->id();
   ImageDefaults defaults = *visit.defaults;
-  LMSB_CO_TRY(auto shell, co_await session_of(std::move(visit.processes), std::move(session), std::move(visit.sandbox),
-                                              std::move(defaults)));
-  ShellSession::Entrance entrance{parts_.admission, who.name, [this, id]() -> Status {
-                                    LMSB_TRY(const auto again, parts_.registry.come_back(id));
+  LMSB_CO_TRY(auto shell, co_await session_of(who, std::move(visit.processes), std::move(session),
+                                              std::move(visit.sandbox), std::move(defaults)));
+  ShellSession::Entrance entrance{parts_.admission, who.name, [this, who, id]() -> Status {
+                                    LMSB_TRY(const auto again, parts_.registry.come_back(who, id));
                                     return {};
                                   }};
   auto result = co_await ShellSession::run(std::move(shell), std::move(command), std::move(entrance));

@@ -119,8 +119,9 @@ class Processes final : public ProcessService {
  private:
   Result<std::shared_ptr<ProcessRecord>> find(const Principal& who, const std::string& sandbox,
                                               const std::string& process);
-  io::Task<std::shared_ptr<ShellSession>> session_of(std::shared_ptr<ProcessTable> table, std::string name,
-                                                     std::shared_ptr<SandboxHandle> sandbox, ImageDefaults image);
+  io::Task<std::shared_ptr<ShellSession>> session_of(Principal who, std::shared_ptr<ProcessTable> table,
+                                                     std::string name, std::shared_ptr<SandboxHandle> sandbox,
+                                                     ImageDefaults image);
   void take_up_process(const KeptSandbox& sandbox, guest_client::HeldProcess held, ProcessNote note);
   io::Task<void> wait_begun(std::shared_ptr<ProcessRecord> record, std::weak_ptr<SandboxHandle> sandbox);
   static io::Always<void> follow(Processes* self, std::shared_ptr<ProcessRecord> record,

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kMinPrefix = 3;
 
-bool may_see(const Principal& who, const KeptSandbox& sandbox) { return who.admin || sandbox.owner == who.name; }
+bool may_see(const Principal& who, const KeptSandbox& sandbox) { return who.sees(sandbox.owner, sandbox.info.labels); }
 
 Error not_found(const std::string& id_or_name) {
   return Error(ErrorCode::not_found, "no sandbox " + quoted(id_or_name))
@@ -103,9 +103,8 @@ Result<Visit> Registry::visit(const Principal& who, const std::string& id_or_nam
   return sandbox->visit();
 }
 
-Result<Visit> Registry::come_back(const std::string& id) {
-  const auto found = by_id_.find(id);
-  if (found != by_id_.end()) return found->second.visit();
+Result<Visit> Registry::come_back(const Principal& who, const std::string& id) {
+  if (by_id_.contains(id)) return visit(who, id);
   return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
 }
 

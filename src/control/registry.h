@@ -50,6 +50,9 @@ struct KeptSandbox {
   // Set while it is being paused, stopped or started, its limits are being changed, or its disk is being copied or put
   // back: who wants to do one of these as well waits for it, and looks again.
   std::shared_ptr<Move> moving;
+  // While somebody has it the sandbox counts for its owner as one that lives (Quotas::take_running()): while it is
+  // about to be started, and until what it had is given back.
+  std::weak_ptr<const void> counts_as_running;
   bool is_stopping = false;  // what runs in it has been asked to end; it says `running` until it has
 
   // The state that it is in: its guest may have ended.
@@ -74,8 +77,9 @@ class Registry {
   Result<KeptSandbox*> find(const Principal& who, const std::string& id_or_name);
   // The same for who is about to start something in it. Errors, beside those: those of KeptSandbox::visit().
   Result<Visit> visit(const Principal& who, const std::string& id_or_name);
-  // The same for who might do so before he waited. Errors: sandbox_lost, and those of KeptSandbox::visit().
-  Result<Visit> come_back(const std::string& id);
+  // The same for who might do so before he waited. Errors: sandbox_lost (it is gone), sandbox_not_found (he sees it no
+  // more), and those of KeptSandbox::visit().
+  Result<Visit> come_back(const Principal& who, const std::string& id);
   Result<SandboxPage> list(const Principal& who, std::optional<SandboxState> state,
                            const std::map<std::string, std::string>& labels, std::size_t limit,
                            const std::string& cursor) const;

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "control/sandbox_network.h"
 #include "io/spawn.h"
 #include "io/wait_fd.h"
 #include "os/files.h"
@@ -80,6 +81,7 @@ SandboxHandle::SandboxHandle(boost::asio::io_context& loop, const sandbox::Sandb
 }
 
 SandboxHandle::~SandboxHandle() {
+  close_network();
   if (oom_watch_) {
     oom_watch_->kill = -1;
     oom_watch_->watch.cancel();
@@ -89,8 +91,18 @@ SandboxHandle::~SandboxHandle() {
 
 void SandboxHandle::kill_commands() { (void)!::write(launched_.kill.get(), "1", 1); }
 
+void SandboxHandle::close_network() {
+  if (network) network->close();
+}
+
+void SandboxHandle::drop_network() {
+  close_network();
+  network.reset();
+}
+
 void SandboxHandle::end() {
   is_removed_ = true;
+  close_network();
   kill_commands();
   channel_.close();
   if (state_watch_) state_watch_->cancel();
@@ -98,6 +110,7 @@ void SandboxHandle::end() {
 
 void SandboxHandle::leave() {
   is_removed_ = true;
+  close_network();
   disk_.reset();
   channel_.close();
   if (state_watch_) state_watch_->cancel();

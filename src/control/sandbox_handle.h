@@ -10,6 +10,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "control/capacity.h"
+#include "control/layers.h"
 #include "control/sandbox_usage.h"
 #include "guest_client/channel.h"
 #include "io/wait_fd.h"
@@ -17,6 +18,8 @@
 #include "sandbox/launcher_client.h"
 
 namespace lmsb::control {
+
+class SandboxNetwork;  // control/sandbox_network.h
 
 class SandboxHandle {
  public:
@@ -81,10 +84,17 @@ class SandboxHandle {
 
   SandboxUsage usage() const;  // of a kept one
 
-  int landlock_abi = 0;  // as the guest reported
+  Layers layers() const {
+    return {ready.landlock_abi,         launched_.has_device_list, launched_.has_own_nodes,
+            launched_.has_socket_limit, ready.packet_times,        ready.has_netlink_door == 1};
+  }
+  guest_protocol::Ready ready{};  // as the guest reported
   // Called when a command is ended because it keeps a pipe's lock; `times`: how often that was in vain before.
   std::function<void(int times)> on_eviction;
-  Capacity::Share room;  // of the memory that there is for sandboxes; none as long as nobody uses it
+  // It has no network any more: what it had is closed.
+  void drop_network();
+  std::shared_ptr<SandboxNetwork> network;  // null: it has none; closed before its sandbox goes
+  Capacity::Share room;                     // of the memory that there is for sandboxes; none as long as nobody uses it
   // A number that no other of its commands got.
   std::uint32_t next_number() { return ++last_number_; }
 
@@ -93,6 +103,7 @@ class SandboxHandle {
   std::optional<bool> stands_still() const;  // nothing: its cgroup is gone
   bool is_empty() const;                     // nothing runs in it, or its cgroup is gone
   io::FdWatch& state_watch();
+  void close_network();
 
   boost::asio::io_context& loop_;
   std::string id_;

@@ -32,8 +32,8 @@ class SnapshotService {
   // of the ledger.
   virtual io::Task<SnapshotInfo> take(Principal who, std::string sandbox, std::string name) = 0;
   // At most `limit` (1..1000) a page, ordered by creation; of one sandbox unless `sandbox`, an id, is "".
-  virtual SnapshotPage list(const Principal& who, const std::string& sandbox, std::size_t limit,
-                            const std::string& cursor) const = 0;
+  virtual Result<SnapshotPage> list(const Principal& who, const std::string& sandbox, std::size_t limit,
+                                    const std::string& cursor) const = 0;
   // Errors, of remove() too: snapshot_not_found.
   virtual Result<SnapshotInfo> get(const Principal& who, const std::string& id) const = 0;
   virtual io::Task<void> remove(Principal who, std::string id) = 0;
@@ -44,9 +44,9 @@ class SnapshotService {
   // Its disk is again what it was in the snapshot, which must be one of its own. Its processes end; it is started
   // again if it ran or was paused, and where that fails it is `stopped`, and the log says why. Cut short, the disk is
   // as before or as in the snapshot. Errors, beside sandbox_not_found and sandbox_ambiguous: snapshot_not_found,
-  // snapshot_of_another, image_changed, disk_not_kept, disk_lost, and of one that is to run again mounts_not_kept,
-  // volume_lost and image_not_found, before anything has ended; store_full, deadline_exceeded, sandbox_not_running
-  // (somebody else started it meanwhile).
+  // snapshot_of_another, image_changed, limit_in_use (an imported one holds more than its limit of disk),
+  // disk_not_kept, disk_lost, and of one that is to run again mounts_not_kept, volume_lost and image_not_found, before
+  // anything has ended; store_full, deadline_exceeded, sandbox_not_running (somebody else started it meanwhile).
   virtual io::Task<SandboxInfo> roll_back(Principal who, std::string sandbox, std::string snapshot) = 0;
 
   // The snapshot as one file (docs/adr/0036), while it is read. Its first octets are there. Errors: snapshot_not_found,

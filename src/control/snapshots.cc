@@ -112,7 +112,7 @@ void Snapshots::enter(store::SnapshotRow row) {
 
 Result<const Snapshots::Kept*> Snapshots::find(const Principal& who, const std::string& id) const {
   const auto found = kept_.find(id);
-  if (found == kept_.end() || (!who.admin && found->second.owner != who.name)) return not_found(id);
+  if (found == kept_.end() || !who.sees(found->second.owner)) return not_found(id);
   return &found->second;
 }
 
@@ -121,12 +121,11 @@ Result<SnapshotInfo> Snapshots::get(const Principal& who, const std::string& id)
   return kept->info;
 }
 
-SnapshotPage Snapshots::list(const Principal& who, const std::string& sandbox, std::size_t limit,
-                             const std::string& cursor) const {
+Result<SnapshotPage> Snapshots::list(const Principal& who, const std::string& sandbox, std::size_t limit,
+                                     const std::string& cursor) const {
   std::vector<const SnapshotInfo*> matching;
   for (const auto& [id, kept] : kept_)
-    if ((who.admin || kept.owner == who.name) && (sandbox.empty() || kept.info.sandbox_id == sandbox) &&
-        order_key(kept.info) > cursor)
+    if (who.sees(kept.owner) && (sandbox.empty() || kept.info.sandbox_id == sandbox) && order_key(kept.info) > cursor)
       matching.push_back(&kept.info);
   const auto self = [](const SnapshotInfo& info) -> const SnapshotInfo& { return info; };
   return first_page<SnapshotPage>(std::move(matching), limit, self, self);
@@ -160,6 +159,13 @@ io::Task<SnapshotInfo> Snapshots::take(Principal who, std::string sandbox, std::
   std::string by = who.name;
   co_return co_await on_their_way_.carry_out(std::move(by),
                                              take_now(std::move(who), std::move(sandbox), std::move(name)));
+}
+
+std::uint64_t Snapshots::bytes_of(const std::string& owner) const {
+  std::uint64_t bytes = 0;
+  for (const auto& [id, kept] : kept_)
+    if (kept.owner == owner) bytes += kept.origin.limits.disk.count();
+  return bytes;
 }
 
 Status Snapshots::check_count(const std::string& owner) const {
@@ -199,6 +205,7 @@ io::Task<SnapshotInfo> Snapshots::take_of(const Lifecycle::Hold& hold, Principal
   kept.owner = who.name;
   kept.origin = origin_of(*of, kept.info.id);
   SnapshotInfo info = kept.info;
+  LMSB_CO_TRY(const auto quota, parts_.quotas.take(who.name, disk_of(kept.origin.limits)));
   LMSB_CO_TRY(const microseconds stood, co_await copy(hold, info.id));
   LMSB_CO_CHECK(co_await write_down(std::move(kept)));
   info.frozen = stood;
@@ -230,11 +237,13 @@ io::Task<void> Snapshots::remove(Principal who, std::string id) {
   co_return co_await on_their_way_.carry_out(std::move(by), remove_now(std::move(who), std::move(id)));
 }
 
-// Nobody can use it meanwhile; if it cannot be removed it is there as before.
+// Nobody can use it meanwhile, and it counts for its owner until it is gone; if it cannot be removed it is there as
+// before.
 io::Task<void> Snapshots::remove_now(Principal who, std::string id) {
   const auto found = kept_.find(id);
   if (found == kept_.end()) co_return not_found(id);
   if (found->second.exports.use_count() > 1) co_return being_exported(id);
+  const auto counts = parts_.quotas.hold(found->second.owner, disk_of(found->second.origin.limits));
   auto taken = kept_.extract(found);
   Status removed = co_await parts_.fleet.remove_disk(id);
   if (!removed.ok()) {
@@ -257,7 +266,21 @@ io::Task<SandboxInfo> Snapshots::create_from(Principal who, CreateSandbox reques
         .with_slug("image_changed")
         .with_hint("leave image out");
   Origin origin = kept->origin;
-  co_return co_await parts_.create(std::move(who), std::move(request), std::move(origin));
+  const Limits limits = with(origin.limits, request.limits);
+  LMSB_CO_TRY(auto quota, parts_.quotas.take(who.name, begun(limits, request.egress.mode != network::Mode::none)));
+  LMSB_CO_CHECK(check_fits(request.snapshot, limits.disk));
+  co_return co_await parts_.create(std::move(who), std::move(request), std::move(origin), std::move(quota));
+}
+
+// What a copy shares counts for nobody or for its origin, so what it holds is not known: that no more than the origin's
+// limit is.
+Status Snapshots::check_fits(const std::string& snapshot, Bytes disk) const {
+  const auto found = kept_.find(snapshot);
+  if (found == kept_.end() || found->second.origin.limits.disk <= disk) return {};
+  const std::string least = format_bytes(found->second.origin.limits.disk);
+  return Error(ErrorCode::failed_precondition, "snapshot " + snapshot + " may hold " + least)
+      .with_slug("limit_in_use")
+      .with_hint("ask for a disk of " + least + " at least");
 }
 
 io::Task<std::vector<SandboxInfo>> Snapshots::fork(Principal who, std::string sandbox, std::size_t count) {
@@ -265,11 +288,14 @@ io::Task<std::vector<SandboxInfo>> Snapshots::fork(Principal who, std::string sa
   return on_their_way_.carry_out(std::move(by), fork_now(std::move(who), std::move(sandbox), count));
 }
 
-// All from one copy that was never claimed: if this is cut short, the next start removes it.
+// All from one copy that was never claimed: if this is cut short, the next start removes it. All of them count before
+// anything is copied, and so does the copy; none counts twice.
 io::Task<std::vector<SandboxInfo>> Snapshots::fork_now(Principal who, std::string sandbox, std::size_t count) {
   const std::string moment = create_prefixed_id(sandbox::kSnapshotPrefix);
   Origin origin;
   KeptSandbox like;
+  Quotas::Held of_moment;
+  std::vector<Quotas::Held> quotas(count);
   {
     LMSB_CO_TRY(const auto hold, co_await parts_.lifecycle.hold(who, std::move(sandbox)));
     LMSB_CO_TRY(const KeptSandbox* of, hold->sandbox());
@@ -279,29 +305,35 @@ io::Task<std::vector<SandboxInfo>> Snapshots::fork_now(Principal who, std::strin
     like.info.labels = of->info.labels;
     like.info.volumes = of->info.volumes;
     like.info.life = of->life->limits();
+    for (Quotas::Held& quota : quotas) {
+      LMSB_CO_TRY(quota, parts_.quotas.take(who.name, begun(origin.limits, false)));
+    }
+    LMSB_CO_TRY(of_moment, parts_.quotas.take(who.name, disk_of(origin.limits)));
     LMSB_CO_TRY(const microseconds stood, co_await copy(*hold, moment));
     log_.log(LogLevel::info, "sandbox.forked",
              {{"id", id}, {"count", std::uint64_t{count}}, {"frozen_us", std::uint64_t(stood.count())}});
   }
-  auto made = co_await create_all(std::move(who), std::move(origin), like, count);
+  auto made = co_await create_all(std::move(who), std::move(origin), like, std::move(quotas));
   const Status removed = co_await parts_.fleet.remove_disk(moment);
+  of_moment.reset();
   if (!removed.ok())
     log_.log(LogLevel::warning, "snapshot.remove_failed", {{"id", moment}, {"error", removed.error().message()}});
   co_return made;
 }
 
 io::Task<std::vector<SandboxInfo>> Snapshots::create_all(Principal who, Origin origin, const KeptSandbox& like,
-                                                         std::size_t count) {
+                                                         std::vector<Quotas::Held> quotas) {
   std::vector<SandboxInfo> made;
   std::optional<Error> failed;
-  while (!failed && made.size() < count) {
+  while (!failed && made.size() < quotas.size()) {
     CreateSandbox request;
     request.labels = like.info.labels;
     for (const MountedVolume& volume : like.info.volumes)
       request.volumes.push_back({volume.id, volume.target, volume.read_only});
     const LifeLimits& life = like.info.life;
     request.life = {life.timeout, life.idle, life.at_timeout, life.at_idle};
-    auto one = co_await parts_.create(who, std::move(request), origin);
+    auto quota = std::move(quotas[made.size()]);
+    auto one = co_await parts_.create(who, std::move(request), origin, std::move(quota));
     if (one.ok()) {
       made.push_back(*std::move(one));
     } else {
@@ -332,21 +364,26 @@ io::Task<SandboxInfo> Snapshots::roll_back(Principal who, std::string sandbox, s
     co_return Error(ErrorCode::failed_precondition, "snapshot " + snapshot + " lies on another image than the sandbox")
         .with_slug("image_changed")
         .with_hint("create a sandbox from it");
+  LMSB_CO_CHECK(check_fits(snapshot, of->info.limits.disk));
   LMSB_CO_CHECK(co_await on_their_way_.carry_out(who.name, roll_back_now(who, id, std::move(snapshot))));
   LMSB_CO_TRY(of, parts_.registry.find(who, id));
   co_return of->describe();
 }
 
 // The copy takes the place of what was in one step: cut short, the sandbox is as before or as in the snapshot. What
-// could keep it from running again is asked before anything is ended; what keeps it from that all the same is logged,
-// and it says itself that it is stopped.
+// could keep it from running again is asked before anything is ended, and what it counts for nobody else gets; what
+// keeps it from that all the same is logged, and it says itself that it is stopped.
 io::Task<void> Snapshots::roll_back_now(Principal who, std::string sandbox, std::string snapshot) {
-  LMSB_CO_TRY(const KeptSandbox* of, parts_.registry.find(who, sandbox));
+  LMSB_CO_TRY(KeptSandbox * of, parts_.registry.find(who, sandbox));
   LMSB_CO_CHECK(check_copy(*of));
   const bool runs = of->state() == SandboxState::running || of->state() == SandboxState::paused;
   if (runs) LMSB_CO_CHECK(parts_.can_start(*of));
   Capacity::Share room;  // it is to run again, whoever else waits for memory
-  if (runs) room = std::move(of->handle->room);
+  Quotas::Held counts;   // and whatever its owner begins meanwhile
+  if (runs) {
+    LMSB_CO_TRY(counts, parts_.quotas.take_running(*of));
+    room = std::move(of->handle->room);
+  }
   const std::weak_ptr<SandboxHandle> ran = of->handle;
   const auto stopped = co_await parts_.lifecycle.stop(who, sandbox, std::chrono::milliseconds(0));
   if (!stopped.ok()) {

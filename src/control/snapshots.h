@@ -18,6 +18,7 @@
 #include "control/ledger.h"
 #include "control/lifecycle.h"
 #include "control/on_their_way.h"
+#include "control/quotas.h"
 #include "control/registry.h"
 #include "control/snapshot_manifest.h"
 #include "control/snapshot_service.h"
@@ -40,8 +41,9 @@ class Snapshots final : public SnapshotService {
     Registry& registry;
     Ledger& ledger;
     Lifecycle& lifecycle;
-    // Makes a sandbox on a copy of the origin's disk.
-    std::function<io::Task<SandboxInfo>(Principal who, CreateSandbox request, Origin origin)> create;
+    // Makes a sandbox on a copy of the origin's disk, for which the quota has been taken.
+    std::function<io::Task<SandboxInfo>(Principal who, CreateSandbox request, Origin origin, Quotas::Held quota)>
+        create;
     std::function<io::Task<void>(Principal who, std::string id)> remove;  // a sandbox
     // Whether one could be started on its disk, if it were stopped. Errors: mounts_not_kept, volume_lost,
     // image_changed, ...
@@ -51,6 +53,7 @@ class Snapshots final : public SnapshotService {
     std::function<Limits(Limits limits)> within;
     // Whether a disk that lies on that image could be used here. Errors: image_not_found, image_changed.
     std::function<Status(const Origin& origin)> check_image;
+    Quotas& quotas;
     io::BlockingPool& pool;  // for compressing
   };
   // All references outlive it and its tasks; it outlives the streams that it gave out.
@@ -59,17 +62,20 @@ class Snapshots final : public SnapshotService {
   // What an earlier daemon had. A row without a copy stays, as the store may be back the next time: nothing can be made
   // from it (snapshot_not_found). A copy without a row stays, without an owner.
   io::Task<void> take_over(std::vector<store::SnapshotRow> rows);
+  // What the snapshots of that owner may hold.
+  std::uint64_t bytes_of(const std::string& owner) const;
 
   // Of all of them, whoever's they are.
   std::set<std::string> ids() const;
 
   // A sandbox on a copy of the disk in the snapshot that the request names. Errors: snapshot_not_found, disk_lost
-  // (nothing but its copy is known), image_changed, mounts_not_kept, sandbox_busy, and those of creating.
+  // (nothing but its copy is known), image_changed, limit_in_use (it holds more than the disk is to), mounts_not_kept,
+  // sandbox_busy, and those of creating.
   io::Task<SandboxInfo> create_from(Principal who, CreateSandbox request);
 
   io::Task<SnapshotInfo> take(Principal who, std::string sandbox, std::string name) override;
-  SnapshotPage list(const Principal& who, const std::string& sandbox, std::size_t limit,
-                    const std::string& cursor) const override;
+  Result<SnapshotPage> list(const Principal& who, const std::string& sandbox, std::size_t limit,
+                            const std::string& cursor) const override;
   Result<SnapshotInfo> get(const Principal& who, const std::string& id) const override;
   io::Task<void> remove(Principal who, std::string id) override;
   io::Task<std::vector<SandboxInfo>> fork(Principal who, std::string sandbox, std::size_t count) override;
@@ -98,8 +104,11 @@ class Snapshots final : public SnapshotService {
   io::Task<SnapshotInfo> take_now(Principal who, std::string sandbox, std::string name);
   io::Task<SnapshotInfo> take_of(const Lifecycle::Hold& hold, Principal who, std::string name);
   io::Task<std::vector<SandboxInfo>> fork_now(Principal who, std::string sandbox, std::size_t count);
+  // One for each of `quotas`.
   io::Task<std::vector<SandboxInfo>> create_all(Principal who, Origin origin, const KeptSandbox& like,
-                                                std::size_t count);
+                                                std::vector<Quotas::Held> quotas);
+  // Whether a disk of that size holds whatever may be in the snapshot. Error: limit_in_use.
+  Status check_fits(const std::string& snapshot, Bytes disk) const;
   io::Task<void> remove_now(Principal who, std::string id);
   void enter(store::SnapshotRow row);
   // Of one whose copy is there, and fresh: from here on it stays. Else there is nothing of it.
@@ -107,7 +116,8 @@ class Snapshots final : public SnapshotService {
   Result<std::shared_ptr<Transfer>> begin_transfer(const std::string& by);
   std::string sandbox_of(const SnapshotManifest& manifest, const std::string& owner) const;
   Result<Kept> imported(const Principal& who, const ImportSnapshot& request, const SnapshotManifest& manifest) const;
-  io::Task<SnapshotInfo> enter_imported(Principal who, Kept kept, std::unique_ptr<Archiver> archiver);
+  io::Task<SnapshotInfo> enter_imported(Principal who, Kept kept, std::unique_ptr<Archiver> archiver,
+                                        Quotas::Held quota);
   // Its disk becomes a copy of the snapshot; it is stopped.
   io::Task<void> replace(Principal who, std::string sandbox, std::string snapshot);
   io::Task<void> roll_back_now(Principal who, std::string sandbox, std::string snapshot);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "control/layers.h"
 #include "io/event.h"
 #include "io/spawn.h"
 
@@ -85,14 +86,31 @@ io::Task<void> end(Heirs heirs, std::shared_ptr<SandboxHandle> handle) {
   co_return co_await heirs.fleet.wait_destroyed(serial);
 }
 
+// What the operator does not allow any more it has no more, until its policy is another one.
+void give_network(Heirs& heirs, const KeptSandbox& sandbox, SandboxHandle& handle) {
+  const network::Egress& egress = sandbox.info.egress;
+  if (egress.mode == network::Mode::none) return;
+  Status allowed = heirs.networks.check(egress);
+  if (allowed.ok()) allowed = check_egress(heirs.caps, egress);
+  if (allowed.ok()) return heirs.networks.open_later(handle, egress);
+  heirs.log.log(LogLevel::warning, "network.not_allowed",
+                {{"id", sandbox.info.id}, {"error", allowed.error().message()}});
+}
+
+sandbox::Limits counted(const KeptSandbox& sandbox, const sandbox::Limits& limits) {
+  return with_gate(limits, sandbox.info.egress.mode != network::Mode::none);
+}
+
 Status give(Heirs& heirs, const Left& left, const std::shared_ptr<SandboxHandle>& handle,
             Result<std::vector<guest_client::HeldProcess>> held) {
   LMSB_TRY(KeptSandbox * sandbox, left.hold->sandbox());  // Error: it was removed meanwhile
   if (!held.ok()) return std::move(held).error();
   const std::string count = std::to_string(held->size());
-  handle->room = heirs.admission.hold_room(sandbox->info.limits, sandbox::Lifetime::kept);
+  handle->room = heirs.admission.hold_room(counted(*sandbox, sandbox->info.limits), sandbox::Lifetime::kept);
   LMSB_CHECK(heirs.lifecycle.take_up(*sandbox, handle, left.was_paused));
+  sandbox->info.isolation = layers_in_force(handle->layers());
   heirs.processes.take_up(*sandbox, *std::move(held));
+  give_network(heirs, *sandbox, *handle);
   heirs.log.log(LogLevel::info, "sandbox.taken_up", {{"id", left.id}, {"processes", count}});
   return {};
 }
@@ -112,7 +130,7 @@ io::Task<void> set_limits(Heirs heirs, const Left* left, std::uint64_t serial) {
   LMSB_CO_TRY(limits.memory, std::move(memory));
   LMSB_CO_TRY(sandbox, left->hold->sandbox());
   if (limits == before) co_return Status();
-  (void)heirs.admission.resize(sandbox->handle->room, limits, sandbox::Lifetime::kept);  // less than it has
+  (void)heirs.admission.resize(sandbox->handle->room, counted(*sandbox, limits), sandbox::Lifetime::kept);  // less
   heirs.lifecycle.note_limits(*sandbox, limits);
   co_return Status();
 }
@@ -190,6 +208,7 @@ io::Task<void> take_up_all(boost::asio::io_context& loop, Heirs heirs, std::shar
 
 io::Task<void> take_over_sandboxes(boost::asio::io_context& loop, Heirs heirs) {
   LMSB_CO_TRY(auto found, co_await heirs.ledger.load());
+  heirs.keys.take_over(std::move(found.keys));
   LMSB_CO_CHECK(co_await heirs.volumes.take_over(std::move(found.volumes)));
   LMSB_CO_TRY(auto disks, co_await heirs.fleet.list_disks());
   LMSB_CO_TRY(auto left, co_await heirs.fleet.list_left());

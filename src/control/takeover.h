@@ -6,8 +6,10 @@
 #include "base/log.h"
 #include "control/admission.h"
 #include "control/fleet.h"
+#include "control/keys.h"
 #include "control/ledger.h"
 #include "control/lifecycle.h"
+#include "control/networks.h"
 #include "control/policy.h"
 #include "control/processes.h"
 #include "control/registry.h"
@@ -20,12 +22,14 @@ namespace lmsb::control {
 struct Heirs {
   Fleet& fleet;
   Registry& registry;
+  Keys& keys;
   Ledger& ledger;
   Lifecycle& lifecycle;
   Processes& processes;
   Snapshots& snapshots;
   Volumes& volumes;
   Admission& admission;
+  Networks& networks;
   PolicyCaps caps;
   Logger& log;
 };

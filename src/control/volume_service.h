@@ -32,7 +32,7 @@ struct CreateVolume {
 
 struct UpdateVolume {
   UpdateVolume() = default;
-  std::optional<Bytes> size;                                 // what it holds already stays
+  std::optional<Bytes> size;                                 // no less than it holds
   std::map<std::string, std::optional<std::string>> labels;  // nothing: the label goes
 };
 
@@ -52,12 +52,13 @@ class VolumeService {
   // disk_not_kept (this machine has no store), store_full.
   virtual io::Task<VolumeInfo> create(Principal who, CreateVolume request) = 0;
   // At most `limit` (1..1000) a page, ordered by creation; those that have all of `labels`.
-  virtual VolumePage list(const Principal& who, const std::map<std::string, std::string>& labels, std::size_t limit,
-                          const std::string& cursor) const = 0;
+  virtual Result<VolumePage> list(const Principal& who, const std::map<std::string, std::string>& labels,
+                                  std::size_t limit, const std::string& cursor) const = 0;
   virtual Result<VolumeInfo> get(const Principal& who, const std::string& id_or_name) const = 0;
   // What it holds, as its limit counts; half a minute old at most. Error: volume_lost.
   virtual io::Task<std::uint64_t> held_bytes(Principal who, std::string id_or_name) = 0;
-  // Errors: too_many_labels, policy_denied, limit_out_of_bounds, volume_lost.
+  // Errors: too_many_labels, policy_denied, limit_out_of_bounds, limit_in_use (it holds more), quota_exceeded,
+  // sandbox_busy, deadline_exceeded (what was written to it is not on the disk after two minutes), volume_lost.
   virtual io::Task<VolumeInfo> update(Principal who, std::string id_or_name, UpdateVolume changes) = 0;
   // With all that is in it. Error: volume_in_use (a sandbox has it, be it a stopped one).
   virtual io::Task<void> remove(Principal who, std::string id_or_name) = 0;

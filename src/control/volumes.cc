@@ -113,6 +113,13 @@ void Volumes::enter(store::VolumeRow row, bool is_lost) {
   kept_.emplace(row.id, std::move(kept));
 }
 
+std::uint64_t Volumes::bytes_of(const std::string& owner) const {
+  std::uint64_t bytes = 0;
+  for (const auto& [id, kept] : kept_)
+    if (kept.owner == owner) bytes += kept.info.size.count();
+  return bytes;
+}
+
 std::set<std::string> Volumes::ids() const {
   std::set<std::string> ids;
   for (const auto& [id, kept] : kept_)
@@ -120,12 +127,15 @@ std::set<std::string> Volumes::ids() const {
   return ids;
 }
 
+bool Volumes::may_see(const Principal& who, const Kept& kept) { return who.sees(kept.owner, kept.info.labels); }
+
 Result<const Volumes::Entry*> Volumes::find(const Principal& who, const std::string& id_or_name) const {
   const auto exact = kept_.find(id_or_name);
   const auto is_it = [&](const Entry& entry) {
-    return entry.second.is_there && entry.second.owner == who.name && entry.second.info.name == id_or_name;
+    return entry.second.is_there && entry.second.owner == who.name && entry.second.info.name == id_or_name &&
+           may_see(who, entry.second);
   };
-  if (exact != kept_.end() && exact->second.is_there && (who.admin || exact->second.owner == who.name)) return &*exact;
+  if (exact != kept_.end() && exact->second.is_there && may_see(who, exact->second)) return &*exact;
   const auto named = id_or_name.empty() ? kept_.end() : std::find_if(kept_.begin(), kept_.end(), is_it);
   if (named == kept_.end()) return not_found(id_or_name);
   return &*named;
@@ -134,7 +144,7 @@ Result<const Volumes::Entry*> Volumes::find(const Principal& who, const std::str
 Volumes::Users Volumes::users(const Principal& who) const {
   Users users;
   for (const auto& [id, sandbox] : parts_.registry.all()) {
-    if (!who.admin && sandbox.owner != who.name) continue;
+    if (!who.sees(sandbox.owner, sandbox.info.labels)) continue;
     std::set<std::string> volumes;  // one may be in several places
     for (const MountedVolume& mount : sandbox.info.volumes) volumes.insert(mount.id);
     for (const std::string& volume : volumes) users.emplace(volume, id);
@@ -226,6 +236,7 @@ io::Task<VolumeInfo> Volumes::create_now(Principal who, CreateVolume request) {
   LMSB_CO_CHECK(check_new(who, request));
   const std::string id = create_prefixed_id(sandbox::kVolumePrefix);
   const Bytes size = request.size.value_or(std::min(kDefaultSize, parts_.cap()));
+  LMSB_CO_CHECK(parts_.check_quota(who.name, size));
   Kept kept;
   kept.info = {id, std::move(request.name), rfc3339_now(), std::move(request.labels), size, false, {}};
   kept.owner = who.name;
@@ -253,12 +264,11 @@ io::Task<void> Volumes::make(std::string id) {
   co_return co_await parts_.fleet.claim_disk(claiming, id);
 }
 
-VolumePage Volumes::list(const Principal& who, const std::map<std::string, std::string>& labels, std::size_t limit,
-                         const std::string& cursor) const {
+Result<VolumePage> Volumes::list(const Principal& who, const std::map<std::string, std::string>& labels,
+                                 std::size_t limit, const std::string& cursor) const {
   std::vector<const Kept*> matching;
   for (const auto& [id, kept] : kept_)
-    if (kept.is_there && (who.admin || kept.owner == who.name) && has_labels(kept.info.labels, labels) &&
-        order_key(kept.info) > cursor)
+    if (kept.is_there && may_see(who, kept) && has_labels(kept.info.labels, labels) && order_key(kept.info) > cursor)
       matching.push_back(&kept);
   const Users having = users(who);
   const auto info = [](const Kept& kept) -> const VolumeInfo& { return kept.info; };
@@ -289,7 +299,18 @@ io::Task<VolumeInfo> Volumes::update(Principal who, std::string id_or_name, Upda
   co_return co_await on_their_way_.carry_out(std::move(by), update_now(std::move(who), id, std::move(changes)));
 }
 
-// Written down first: what the kernel did not get any more, the next start gives it.
+// It counts for its owner by its size, so that is never less than what it holds: nothing more comes once it has the new
+// limit.
+io::Task<void> Volumes::shrink(std::string id, Bytes from, Bytes to) {
+  LMSB_CO_TRY(const auto place, co_await parts_.fleet.disk_place());
+  LMSB_CO_CHECK(co_await parts_.fleet.limit_volume(id, to));
+  Status fits = co_await parts_.fleet.check_holds(*place, id, to);
+  if (!fits.ok()) (void)co_await parts_.fleet.limit_volume(id, from);  // else the next start, as its row says
+  co_return fits;
+}
+
+// A larger size is written down first: what the kernel did not get any more, the next start gives it. A smaller one is
+// written down, and counts, once it holds no more.
 io::Task<VolumeInfo> Volumes::update_now(Principal who, std::string id, UpdateVolume changes) {
   const auto found = kept_.find(id);
   if (found == kept_.end() || !found->second.is_there) co_return not_found(id);
@@ -304,14 +325,23 @@ io::Task<VolumeInfo> Volumes::update_now(Principal who, std::string id, UpdateVo
   VolumeInfo changed = kept.info;
   LMSB_CO_CHECK(change_labels(changed.labels, std::move(changes.labels)));
   changed.size = changes.size.value_or(changed.size);
+  if (changed.size > kept.info.size)
+    LMSB_CO_CHECK(parts_.check_quota(kept.owner, Bytes(changed.size.count() - kept.info.size.count())));
+  const bool shrinks = changed.size < kept.info.size;
+  Status done;
+  if (shrinks) done = co_await shrink(id, kept.info.size, changed.size);
+  if (!done.ok()) co_return of_volume(std::move(done).error(), id);
   const VolumeInfo before = std::exchange(kept.info, changed);
-  Status done = co_await parts_.ledger.put(row_of(changed, kept.owner));
-  if (done.ok() && changes.size) done = co_await parts_.fleet.limit_volume(id, *changes.size);
+  kept.info.size = std::max(before.size, changed.size);  // that counts until all is done
+  done = co_await parts_.ledger.put(row_of(changed, kept.owner));
+  if (done.ok() && changes.size && !shrinks) done = co_await parts_.fleet.limit_volume(id, *changes.size);
   if (!done.ok()) {
     kept.info = before;
     (void)co_await parts_.ledger.put(row_of(before, kept.owner));
+    if (shrinks) (void)co_await parts_.fleet.limit_volume(id, before.size);  // else the next start
     co_return of_volume(std::move(done).error(), id);
   }
+  kept.info.size = changed.size;
   co_return describe(kept, users(who));
 }
 

@@ -37,6 +37,8 @@ class Volumes final : public VolumeService {
     Registry& registry;
     Ledger& ledger;
     std::function<Bytes()> cap;  // the largest that the operator allows
+    // Whether an owner may have so much more disk. Error: quota_exceeded.
+    std::function<Status(const std::string& owner, Bytes more)> check_quota;
   };
   // All references outlive it and its tasks.
   Volumes(boost::asio::io_context& loop, Parts parts, Logger& log);
@@ -48,6 +50,9 @@ class Volumes final : public VolumeService {
   // Of all of them, whoever's they are.
   std::set<std::string> ids() const;
 
+  // What the volumes of that owner may hold.
+  std::uint64_t bytes_of(const std::string& owner) const;
+
   // For a sandbox that is to be made. Errors: volume_not_found, volume_lost, limit_out_of_bounds (more than a plan
   // holds).
   Result<HeldVolumes> hold(const Principal& who, const std::vector<VolumeRequest>& requests) const;
@@ -57,8 +62,8 @@ class Volumes final : public VolumeService {
   VolumeUses take_part(std::vector<MountedVolume>& mounts) const;
 
   io::Task<VolumeInfo> create(Principal who, CreateVolume request) override;
-  VolumePage list(const Principal& who, const std::map<std::string, std::string>& labels, std::size_t limit,
-                  const std::string& cursor) const override;
+  Result<VolumePage> list(const Principal& who, const std::map<std::string, std::string>& labels, std::size_t limit,
+                          const std::string& cursor) const override;
   Result<VolumeInfo> get(const Principal& who, const std::string& id_or_name) const override;
   io::Task<std::uint64_t> held_bytes(Principal who, std::string id_or_name) override;
   io::Task<VolumeInfo> update(Principal who, std::string id_or_name, UpdateVolume changes) override;
@@ -74,6 +79,7 @@ class Volumes final : public VolumeService {
     bool is_used() const { return use.use_count() > 1; }
   };
   using Entry = std::map<std::string, Kept>::value_type;
+  static bool may_see(const Principal& who, const Kept& kept);
   Result<const Entry*> find(const Principal& who, const std::string& id_or_name) const;
   // Sandboxes that `who` may see, by the ids of the volumes that they have.
   using Users = std::multimap<std::string, std::string>;
@@ -86,6 +92,8 @@ class Volumes final : public VolumeService {
   io::Task<VolumeInfo> create_now(Principal who, CreateVolume request);
   io::Task<void> make(std::string id);
   io::Task<VolumeInfo> update_now(Principal who, std::string id, UpdateVolume changes);
+  // The kernel's limit of it, unless it holds more than that.
+  io::Task<void> shrink(std::string id, Bytes from, Bytes to);
   io::Task<void> remove_now(Principal who, std::string id);
   io::Always<void> mark_removed(std::string id);
   io::Task<void> end_removal(std::string id);

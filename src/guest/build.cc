@@ -24,6 +24,10 @@ using guest_protocol::Step;
 
 constexpr long kProcSuperMagic = 0x9fa0;
 
+// 0: when a packet was sent is told only to who does not want the packet, too, which is a setting of the socket, and
+// the filter lets nobody make it. Before Linux 6.13 this is the machine's, and stands in no other network namespace.
+constexpr const char* kPacketTimes = "sys/net/core/tstamp_allow_data";
+
 std::uint64_t now_us() {
   timespec t{};
   ::clock_gettime(CLOCK_MONOTONIC, &t);
@@ -87,7 +91,7 @@ bool Builder::build() {
                                                     {Step::dev, &Builder::mount_dev},
                                                     {Step::masks, &Builder::mask_proc},
                                                     {Step::user_max, &Builder::write_user_max},
-                                                    {Step::network, &Builder::bring_loopback_up},
+                                                    {Step::network, &Builder::make_network},
                                                     {Step::hostname, &Builder::set_hostname},
                                                     {Step::rlimits, &Builder::set_rlimits},
                                                     {Step::landlock, &Builder::make_landlock},
@@ -230,6 +234,7 @@ int Builder::mask_proc() {
   const int limits = open_beneath(proc_.get(), "sys/user", O_PATH | O_DIRECTORY);
   if (limits < 0) return -limits;
   user_limits_.reset(limits);
+  if (const int error = forbid_packet_times(); error != 0) return error;
   for (const char* name : guest_protocol::kMaskedProc) {
     struct stat target {};
     if (::fstatat(proc_.get(), name, &target, AT_SYMLINK_NOFOLLOW) < 0) {
@@ -252,7 +257,39 @@ int Builder::mask_proc() {
     if (sys::mount_setattr(tree.get(), "", AT_EMPTY_PATH, attr) < 0) return errno;
     if (sys::move_mount(tree.get(), "", proc_.get(), name, sys::kMoveMountFEmptyPath) < 0) return errno;
   }
+  return cover_boot_id();
+}
+
+// What the machine keeps from a sandbox's root is reported, shown by inspect, and refused where the daemon is to.
+int Builder::forbid_packet_times() {
+  const int error = write_existing(proc_.get(), kPacketTimes, "0");
+  if (error != 0 && error != ENOENT && error != EACCES && error != EPERM && error != EROFS) return error;
+  using guest_protocol::PacketTimes;
+  packet_times_ = error == 0 ? PacketTimes::forbidden : PacketTimes::refused;
+  if (error == ENOENT) packet_times_ = PacketTimes::no_such_setting;
   return 0;
+}
+
+// By a number of the sandbox's own: a file in its /dev/shm, which nobody has a name for once it is mounted.
+int Builder::cover_boot_id() {
+  constexpr const char* kFile = "dev/shm/boot_id";
+  const int opened = open_beneath(proc_.get(), "sys/kernel/random/uuid", O_RDONLY);
+  if (opened < 0) return -opened;
+  const UniqueFd random(opened);
+  std::array<char, 64> number{};
+  const ssize_t size = ::read(random.get(), number.data(), number.size());
+  if (size <= 0) return size < 0 ? errno : ENODATA;
+  if (const int error = write_new_file(root_.get(), kFile, {number.data(), static_cast<std::size_t>(size)}, 0444);
+      error != 0)
+    return error;
+  const UniqueFd boot_id(sys::open_tree(root_.get(), kFile, sys::kOpenTreeClone | O_CLOEXEC));
+  if (!boot_id) return errno;
+  sys::MountAttr attr;
+  attr.set = sys::kMountRdonly;
+  if (sys::mount_setattr(boot_id.get(), "", AT_EMPTY_PATH, attr) < 0) return errno;
+  if (sys::move_mount(boot_id.get(), "", proc_.get(), guest_protocol::kBootId, sys::kMoveMountFEmptyPath) < 0)
+    return errno;
+  return ::unlinkat(root_.get(), kFile, 0) < 0 ? errno : 0;
 }
 
 // After the last mount: even a detached one counts as a mount namespace. Through the directory below the read-only one.
@@ -266,13 +303,15 @@ int Builder::write_user_max() {
   return 0;
 }
 
-int Builder::bring_loopback_up() {
+// With a way out only where there is to be one: without, the kernel itself says that nothing is reachable.
+int Builder::make_network() {
   const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket) return errno;
   ifreq request{};
   std::memcpy(request.ifr_name, "lo", 3);
   request.ifr_flags = IFF_UP;
-  return ::ioctl(socket.get(), SIOCSIFFLAGS, &request) < 0 ? errno : 0;
+  if (::ioctl(socket.get(), SIOCSIFFLAGS, &request) < 0) return errno;
+  return setup_.has_way_out != 0 ? way_out_.open() : 0;
 }
 
 int Builder::set_hostname() {
@@ -300,6 +339,6 @@ int Builder::drop_capabilities() { return become_guest_capabilities(); }
 
 int Builder::set_no_new_privs() { return no_new_privs(); }
 
-int Builder::install_filter() { return install_seccomp_from(fd(setup_.filter_fd)); }
+int Builder::install_filter() { return netlink_door_.install_filter_from(fd(setup_.filter_fd)); }
 
 }  // namespace lmsb::guest

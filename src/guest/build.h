@@ -7,6 +7,8 @@
 #include <array>
 #include <cstdint>
 
+#include "guest/netlink_door.h"
+#include "guest/way_out.h"
 #include "guest_protocol/messages.h"
 #include "os/message_socket.h"
 
@@ -36,6 +38,11 @@ class Builder {
   int cgroup() const { return fd(setup_.cgroup_fd); }
   // Where a later daemon's launcher comes; -1: the sandbox ends with its channel.
   int listener() const { return fd(setup_.listener_fd); }
+  // What its gate is served with; not open: the sandbox has no network.
+  const WayOut& way_out() const { return way_out_; }
+  // Who asks for a socket of netlink is answered there.
+  NetlinkDoor& netlink_door() { return netlink_door_; }
+  guest_protocol::PacketTimes packet_times() const { return packet_times_; }
   bool has_disk() const { return setup_.disk != guest_protocol::Disk::none; }
 
  private:
@@ -50,8 +57,10 @@ class Builder {
   int mount_all();
   int mount_dev();
   int mask_proc();
+  int forbid_packet_times();
+  int cover_boot_id();
   int write_user_max();
-  int bring_loopback_up();
+  int make_network();
   int set_hostname();
   int set_rlimits();
   int make_landlock();
@@ -67,7 +76,10 @@ class Builder {
   UniqueFd root_;         // detached, then /
   UniqueFd user_limits_;  // /proc/sys/user, still writable
   UniqueFd landlock_;
+  WayOut way_out_;
+  NetlinkDoor netlink_door_;
   int landlock_abi_ = 0;
+  guest_protocol::PacketTimes packet_times_ = guest_protocol::PacketTimes::no_such_setting;
   Failure failure_{};
   std::array<std::uint32_t, guest_protocol::kLaunchSteps> step_us_{};
 };

@@ -26,6 +26,8 @@ namespace {
 constexpr int kMaxCapability = 63;
 constexpr std::size_t kMaxFilter = 4096;  // BPF_MAXINSNS
 
+constexpr unsigned kWaitKillable = 1U << 5U;  // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV of newer headers
+
 constexpr unsigned long kSecurebits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
                                       SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
                                       SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
@@ -40,9 +42,26 @@ int set_capabilities(std::uint64_t mask) {
   return ::syscall(SYS_capset, &header, data.data()) < 0 ? errno : 0;
 }
 
-int install_filter(const sock_filter* program, std::size_t count) {
+// Returns what seccomp(2) does: a descriptor with SECCOMP_FILTER_FLAG_NEW_LISTENER, else 0; or -errno.
+int install_filter(const sock_filter* program, std::size_t count, unsigned flags = 0) {
   const sock_fprog filter{static_cast<unsigned short>(count), const_cast<sock_filter*>(program)};  // NOLINT: C API
-  return sys::seccomp(SECCOMP_SET_MODE_FILTER, 0, &filter) < 0 ? errno : 0;
+  const int installed = sys::seccomp(SECCOMP_SET_MODE_FILTER, flags, &filter);
+  return installed < 0 ? -errno : installed;
+}
+
+// Installs `first` and, behind it, the program in the file.
+int install_from(std::span<const sock_filter> first, int fd, unsigned flags) {
+  static std::array<sock_filter, kMaxFilter> program;
+  std::copy(first.begin(), first.end(), program.begin());
+  const std::span<sock_filter> rest = std::span(program).subspan(first.size());
+  struct stat info {};
+  if (::fstat(fd, &info) < 0) return -errno;
+  const auto size = static_cast<std::size_t>(info.st_size);
+  if (size == 0 || size % sizeof(sock_filter) != 0) return -ENOEXEC;
+  if (size > rest.size_bytes()) return -E2BIG;
+  const ssize_t got = ::pread(fd, rest.data(), size, 0);
+  if (got != static_cast<ssize_t>(size)) return got < 0 ? -errno : -EIO;
+  return install_filter(program.data(), first.size() + size / sizeof(sock_filter), flags);
 }
 
 constexpr std::uint64_t kReadRights =
@@ -95,6 +114,8 @@ int become_guest_capabilities() {
   return keep_capabilities(mask);
 }
 
+int drop_all_capabilities() { return set_capabilities(0); }
+
 int no_new_privs() { return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? errno : 0; }
 
 int limit_open_files(OpenFiles whose) {
@@ -123,12 +144,14 @@ int unshare_namespaces() {
 
 int leave_session_keyring() { return sys::join_session_keyring() < 0 && errno != ENOSYS ? errno : 0; }
 
-int install_seccomp_from(int fd) {
-  static std::array<sock_filter, kMaxFilter> program;
-  const ssize_t size = ::pread(fd, program.data(), sizeof program, 0);
-  if (size < 0) return errno;
-  if (size == 0 || size % static_cast<ssize_t>(sizeof(sock_filter)) != 0) return EINVAL;
-  return install_filter(program.data(), static_cast<std::size_t>(size) / sizeof(sock_filter));
+int install_seccomp_from(int fd) { return -install_from({}, fd, 0); }
+
+int install_seccomp_behind(std::span<const sock_filter> first, int fd, UniqueFd& listener) {
+  int made = install_from(first, fd, SECCOMP_FILTER_FLAG_NEW_LISTENER | kWaitKillable);
+  if (made == -EINVAL) made = install_from(first, fd, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+  if (made < 0) return -made;
+  listener.reset(made);
+  return 0;
 }
 
 int make_landlock_ruleset(int root, const guest_protocol::Setup& setup, int& abi) {
@@ -166,7 +189,7 @@ int restrict_command(int landlock_ruleset) {
       {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS},
       {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
   }};
-  return install_filter(kNoClone3.data(), kNoClone3.size());
+  return -install_filter(kNoClone3.data(), kNoClone3.size());
 }
 
 int become_command_user() {

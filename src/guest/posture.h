@@ -1,6 +1,10 @@
 #pragma once
 // Posture: what a process in a sandbox may do. Two rows, and no other way to end up: "guest" (PID 1) and "command"
 // (everything it starts). Each function returns 0 or an errno and is allocation-free.
+#include <linux/filter.h>
+#include <span>
+
+#include "base/unique_fd.h"
 #include "guest_protocol/setup.h"
 
 namespace lmsb::guest {
@@ -8,6 +12,8 @@ namespace lmsb::guest {
 // Guest: bounding, inheritable and ambient sets empty, permitted = effective = kGuestCapabilities, securebits locked.
 // Children inherit all of it, so a command only has to give up the rest.
 int become_guest_capabilities();
+// For good: what is permitted now, all of it.
+int drop_all_capabilities();
 // The same with other capabilities: bit N of `mask` is capability N. For an archiver.
 int keep_capabilities(std::uint64_t mask);
 int no_new_privs();
@@ -17,6 +23,10 @@ enum class OpenFiles : std::uint8_t { of_guest, of_command };
 int limit_open_files(OpenFiles whose);
 // Installs the filter program read from a sealed memfd (an array of sock_filter).
 int install_seccomp_from(int fd);
+// The same behind `first`, whose questions (SECCOMP_RET_USER_NOTIF) come to `listener`. Who asks waits for the answer
+// through all signals but those that end it, where the kernel can have that (5.19). EINVAL: the kernel has no such
+// questions; EBUSY: somebody else gets them already. Then nothing is installed.
+int install_seccomp_behind(std::span<const sock_filter> first, int fd, UniqueFd& listener);
 // Never above what is allowed already.
 int limit_resource(int resource, std::uint64_t soft, std::uint64_t hard);
 // New namespaces of all kinds that a first process does not have yet; its mounts are its own.

@@ -135,7 +135,7 @@ bool is_disk_full(bool has_quota) {
 
 }  // namespace
 
-Server::Server(int channel, const Builder& builder, bool keep_standby)
+Server::Server(int channel, Builder& builder, bool keep_standby)
     : channel_(channel), builder_(builder), keep_standby_(keep_standby), kept_(channel), ports_(channel) {}
 
 int Server::prepare(Step& failed) {
@@ -156,22 +156,26 @@ bool Server::send_ready() {
   guest_protocol::Ready ready{};
   ready.header = {Kind::ready, 0};
   ready.landlock_abi = builder_.landlock_abi();
+  ready.packet_times = builder_.packet_times();
+  ready.has_netlink_door = builder_.netlink_door().is_open() ? 1 : 0;
   ready.step_us = builder_.step_us();
   return send(channel_, ready);
 }
 
 void Server::run() {
-  std::array<pollfd, 6> waits = {{{channel_, POLLIN, 0},
+  std::array<pollfd, 7> waits = {{{channel_, POLLIN, 0},
                                   {children_.get(), POLLIN, 0},
                                   {timer_.get(), POLLIN, 0},
                                   {-1, POLLIN, 0},
                                   {-1, POLLIN, 0},
-                                  {builder_.listener(), POLLIN, 0}}};
+                                  {builder_.listener(), POLLIN, 0},
+                                  {-1, POLLIN, 0}}};
   while (!is_asked_to_end_) {
     if (is_away_ && life_end_ms_ != 0 && now_ms() >= life_end_ms_) return;
     waits[0].fd = is_away_ ? -1 : channel_;
     waits[3].fd = kept_.events();
     waits[4].fd = ports_.events();
+    waits[6].fd = builder_.netlink_door().events();
     if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) return;
     if ((waits[1].revents & POLLIN) != 0) handle_children();
     if ((waits[2].revents & POLLIN) != 0) handle_deadlines();
@@ -179,6 +183,7 @@ void Server::run() {
     if ((waits[4].revents & POLLIN) != 0) ports_.handle_events();
     if ((waits[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && !handle_message()) return;
     if ((waits[5].revents & POLLIN) != 0) take_channel();
+    if ((waits[6].revents & POLLIN) != 0) builder_.netlink_door().serve();
     if (keep_standby_ && standby_.pid < 0) make_standby();
   }
 }
@@ -191,6 +196,7 @@ void Server::lose_channel() {
     if (command.pid >= 0 && !command.is_kept) kill_tree(command.cgroup.get());
   kept_.lose_channel();
   ports_.lose_channel();
+  builder_.way_out().close_listener();
   arm_timer();
 }
 
@@ -237,6 +243,7 @@ bool Server::handle_message() {
     case Kind::connect_port:
       return with_message<guest_protocol::ConnectPort>(size, [&](const auto& r) { handle_connect(r); });
     case Kind::forget: return handle_forget(header.sequence), true;
+    case Kind::take_network: return handle_take_network(header.sequence);
     case Kind::keep_note: return handle_note(size);
     case Kind::stay: return with_message<guest_protocol::Stay>(size, [&](const auto& r) { handle_stay(r); });
     default: return false;
@@ -264,6 +271,14 @@ bool Server::handle_note(std::size_t size) {
   if (size != sizeof request + request.size) return false;
   (void)kept_.keep_note(request.header.sequence, message.data() + sizeof request, request.size);
   return true;
+}
+
+bool Server::handle_take_network(std::uint32_t sequence) {
+  const WayOut& way_out = builder_.way_out();
+  way_out.close_listener();
+  const std::array<int, 2> sockets = {way_out.listener(), way_out.names()};
+  const guest_protocol::Header answer{Kind::network, sequence};
+  return send(channel_, answer, sockets.data(), way_out.is_open() ? sockets.size() : 0) || stays_;
 }
 
 void Server::handle_stay(const guest_protocol::Stay& request) {
@@ -383,6 +398,7 @@ void Server::handle_children() {
     rusage usage{};
     const pid_t pid = ::wait4(-1, &status, WNOHANG, &usage);  // PID 1 is everybody's parent in the end
     if (pid <= 0) break;
+    if (builder_.netlink_door().note_end(pid)) continue;
     if (pid == standby_.pid) {
       remove_command_cgroup(builder_.cgroup(), standby_.cgroup_number);
       standby_ = Standby{};

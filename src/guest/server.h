@@ -1,11 +1,11 @@
 #pragma once
 // Server: PID 1's life once its sandbox stands. Starts commands from standbys, reaps everything, reports exits, kills
-// on request and at spare deadlines. Ends, and with it the sandbox, when the channel closes; or, if it was told to
-// stay, ends what only that channel's daemon could have heard of, and goes on with what it keeps until a later daemon's
-// launcher comes to its listener, or the sandbox's life is over.
+// on request and at spare deadlines, gives out sockets of netlink. Ends, and with it the sandbox, when the channel
+// closes; or, if it was told to stay, ends what only that channel's daemon could have heard of, and goes on with what
+// it keeps until a later daemon's launcher comes to its listener, or the sandbox's life is over.
 //
-// Single-threaded; waits in poll(2) on the channel, SIGCHLD and one timer. Requests come from the daemon, which is
-// trusted with this sandbox; a malformed one ends the guest, because it can only be our bug.
+// Single-threaded; waits in poll(2) on the channel, SIGCHLD, one timer, and what its parts wait for. Requests come from
+// the daemon, which is trusted with this sandbox; a malformed one ends the guest, because it can only be our bug.
 #include <array>
 #include <sys/resource.h>
 
@@ -22,7 +22,7 @@ class Server {
  public:
   // `channel` and `builder` outlive the server. `keep_standby`: have one ready at all times (kept sandboxes); else
   // only the first is made ahead.
-  Server(int channel, const Builder& builder, bool keep_standby);
+  Server(int channel, Builder& builder, bool keep_standby);
 
   // Makes the timer, the signal descriptor and the first standby. Returns 0 or an errno; `failed` says at which step.
   int prepare(guest_protocol::Step& failed);
@@ -59,6 +59,7 @@ class Server {
   void handle_forget(std::uint32_t sequence);
   bool handle_note(std::size_t size);
   void handle_stay(const guest_protocol::Stay& request);
+  bool handle_take_network(std::uint32_t sequence);
   void handle_connect(const guest_protocol::ConnectPort& request);
   void handle_children();
   void make_standby();
@@ -78,7 +79,7 @@ class Server {
   bool is_asked_to_end_ = false;
   std::uint64_t life_end_ms_ = 0;  // CLOCK_BOOTTIME; 0 = none
   std::uint32_t last_sequence_ = 0;
-  const Builder& builder_;
+  Builder& builder_;
   bool keep_standby_;
   std::uint32_t next_cgroup_ = 1;
   Standby standby_;

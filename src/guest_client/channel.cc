@@ -97,6 +97,9 @@ bool is_of_a_target(const guest_protocol::Failed& failed) {
 
 Error launch_failed(const guest_protocol::Failed& failed) {
   Error error = Error::from_errno(failed.error, std::string("launch: ") + guest_protocol::to_string(failed.step));
+  if (failed.step == guest_protocol::Step::network)
+    return std::move(error).with_hint(
+        "networks need nftables with transparent proxies in the kernel: modprobe nft_tproxy");
   if (!is_of_a_target(failed)) return error;
   return Error(ErrorCode::failed_precondition, error.message())
       .with_slug("invalid_mount_target")
@@ -187,6 +190,7 @@ bool ChannelState::dispatch(const char* message, std::size_t size, ReceivedFds& 
     case Kind::output_grew: return take_kept(header.kind, message, size);
     case Kind::held: return take_held(message, size);
     case Kind::port_connected: return size == sizeof header && take_port(header.sequence, fds);
+    case Kind::network: return size == sizeof header && take_network(header.sequence, fds);
     case Kind::port_failed: {
       guest_protocol::PortFailed value{};
       return read_as(value, message, size) && take_port_failure(value);

@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "guest_client/network_sockets.h"
 #include "guest_client/port_socket.h"
 #include "guest_protocol/messages.h"
 #include "io/deadline.h"
@@ -120,6 +121,10 @@ class Channel {
   // not accept), port_no_answer (it fails else), resource_exhausted (too many are being made at once, or the guest has
   // no room), unavailable (the guest is gone), deadline_exceeded (it does not answer), cancelled.
   io::Task<PortSocket> connect_port(std::uint16_t port);
+  // What its gate is to serve; what was taken before is no good any more: nothing listens there. Errors: network_fixed
+  // (it was launched without a way out), resource_exhausted, unavailable (the guest is gone), deadline_exceeded,
+  // cancelled.
+  io::Task<NetworkSockets> take_network();
   // Ends the conversation: whoever waits for something of it gets `lost` or unavailable. For a sandbox that is to end,
   // whatever its guest does. More than once is well.
   void close();

@@ -60,6 +60,14 @@ struct Connecting {
   io::Event answered;
 };
 
+// The sockets of its network that somebody waits for.
+struct Taking {
+  explicit Taking(boost::asio::io_context& loop) : answered(loop) {}
+  bool is_answered = false;
+  std::optional<NetworkSockets> sockets;  // nothing: it has none
+  io::Event answered;
+};
+
 struct ChannelState : std::enable_shared_from_this<ChannelState> {
   ChannelState(boost::asio::io_context& l, UniqueFd s)
       : loop(l), socket(std::move(s)), watch(l.get_executor(), socket), changed(l) {}
@@ -77,6 +85,7 @@ struct ChannelState : std::enable_shared_from_this<ChannelState> {
   std::uint32_t next_sequence = 1;
   std::map<std::uint32_t, std::weak_ptr<ProcessState>> processes;
   std::map<std::uint32_t, Connecting*> connecting;  // each of whoever waits for it
+  std::map<std::uint32_t, Taking*> taking;          // the same
   std::vector<HeldProcess> held;                    // told so far
   bool has_told_all = true;                         // a fresh one keeps nothing
   std::set<int> port_sockets;                       // of the PortSockets that live, which own them
@@ -116,6 +125,7 @@ struct ChannelState : std::enable_shared_from_this<ChannelState> {
  private:
   void end_ports();
   // Both false for what no guest of ours sends.
+  bool take_network(std::uint32_t sequence, ReceivedFds& fds);
   bool take_port(std::uint32_t sequence, ReceivedFds& fds);
   bool take_port_failure(const guest_protocol::PortFailed& told);
   static io::Always<void> watch_room(std::shared_ptr<ChannelState> self);

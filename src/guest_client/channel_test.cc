@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <functional>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -335,6 +336,19 @@ TEST_F(GuestChannel, IgnoresWhatIsSaidOfCommandsThatAreNotThere) {
   exited.header = {Kind::exited, 99};
   say(exited);
   EXPECT_FALSE(channel_->is_closed());
+}
+
+TEST_F(GuestChannel, TakesForANetworkWhatAGateCanServe) {
+  const auto make = [](int type, int protocol) { return UniqueFd(::socket(AF_INET, type | SOCK_CLOEXEC, protocol)); };
+  const UniqueFd listener = make(SOCK_STREAM, 0);
+  const UniqueFd names = make(SOCK_DGRAM, 0);
+  const Header network{Kind::network, 1};
+  say(network, {listener.get(), names.get()});
+  EXPECT_FALSE(channel_->is_closed());
+  const UniqueFd other = make(SOCK_DGRAM, IPPROTO_UDPLITE);
+  if (!other) GTEST_SKIP() << "the kernel has no UDP-Lite";
+  say(network, {listener.get(), other.get()});
+  EXPECT_TRUE(channel_->is_closed());
 }
 
 // What no guest of ours sends: each closes the channel, and the command is lost.

@@ -23,13 +23,14 @@ enum class Kind : std::uint32_t {
   start = 1,  // StartRequest + body; descriptor 0, if any, is the command's stdin
   kill = 2,   // KillRequest
   // ... of a command with Output::kept, by its sequence, until it is forgotten
-  write_stdin = 3,   // WriteStdin + data
-  read_output = 4,   // ReadOutput
-  resize = 6,        // Resize: of a command with a terminal
-  forget = 5,        // Header only: its output is not wanted any more; killed if it is alive
-  connect_port = 7,  // ConnectPort
-  stay = 8,          // Stay: the guest outlives this channel
-  keep_note = 9,     // KeepNote + note: in place of the one that a kept command began with
+  write_stdin = 3,    // WriteStdin + data
+  read_output = 4,    // ReadOutput
+  resize = 6,         // Resize: of a command with a terminal
+  forget = 5,         // Header only: its output is not wanted any more; killed if it is alive
+  connect_port = 7,   // ConnectPort
+  stay = 8,           // Stay: the guest outlives this channel
+  take_network = 10,  // Header only: for a gate; of what has been taken before nothing listens any more
+  keep_note = 9,      // KeepNote + note: in place of the one that a kept command began with
   // guest → daemon
   ready = 64,           // Ready: the sandbox stands
   failed = 65,          // Failed: the launch failed; the guest ends
@@ -41,6 +42,7 @@ enum class Kind : std::uint32_t {
   output_grew = 71,     // OutputGrew: there is more where a read found nothing
   port_connected = 72,  // Header only; descriptor: the connection
   port_failed = 73,     // PortFailed
+  network = 75,         // Header only: the answer to take_network; descriptors: TCP and UDP socket; none: no network
   held = 74,            // Held + note: on a later channel, behind `ready`, for each kept command; then for none
 };
 
@@ -118,9 +120,18 @@ struct KillRequest {
   std::uint32_t whole_tree;  // 1: every process of the command; 0: the leader
 };
 
+// Whether the kernel keeps for nobody in the sandbox when packets were sent.
+enum class PacketTimes : std::uint32_t {
+  no_such_setting,  // before Linux 6.13: it is the whole machine's
+  forbidden,
+  refused,  // the machine does not let a sandbox's root have it so
+};
+
 struct Ready {
   Header header;
   std::int32_t landlock_abi;  // 0 = not in force
+  PacketTimes packet_times;
+  std::uint32_t has_netlink_door;  // 1: programs can list network interfaces; 0: they are told that there is no list
   std::array<std::uint32_t, kLaunchSteps> step_us;
 };
 

@@ -23,19 +23,22 @@ inline constexpr std::array<unsigned, 4> kGuestCapabilities = {0 /* CHOWN */, 5 
 // failure ends the launch.
 // clang-format off
 inline constexpr std::array kMaskedProc = {
-    "acpi",              "asound",      "bootconfig",    "buddyinfo",   "cmdline",     "config.gz",
-    "diskstats",         "dma",         "driver",        "interrupts",  "iomem",       "ioports",
-    "kallsyms",          "kcore",       "key-users",     "keys",        "kmsg",        "kpagecgroup",
-    "kpagecount",        "kpageflags",  "latency_stats", "locks",       "mdstat",      "modules",
-    "pagetypeinfo",      "partitions",  "pressure",      "sched_debug", "schedstat",   "scsi",
-    "slabinfo",          "softirqs",    "swaps",         "timer_list",  "timer_stats", "tty",
-    "version_signature", "vmallocinfo", "zoneinfo"};
+    "acpi", "asound", "bootconfig", "buddyinfo", "bus", "cmdline",
+    "config.gz", "diskstats", "dma", "driver", "fs", "interrupts",
+    "iomem", "ioports", "irq", "kallsyms", "kcore", "key-users",
+    "keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags", "latency_stats",
+    "locks", "mdstat", "modules", "pagetypeinfo", "partitions", "pressure",
+    "sched_debug", "schedstat", "scsi", "slabinfo", "softirqs", "swaps",
+    "timer_list", "timer_stats", "tty", "version_signature", "vmallocinfo", "zoneinfo"};
 // clang-format on
 
 // Parts of /proc that can be read but not written.
-inline constexpr std::array kReadOnlyProc = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
+inline constexpr std::array kReadOnlyProc = {"sys", "sysrq-trigger"};
 
-// Device nodes: bind mounts of the machine's own, checked to be these characters devices.
+// A number of the machine's present boot, the same in all its sandboxes: another stands in its place.
+inline constexpr const char* kBootId = "sys/kernel/random/boot_id";
+
+// Device nodes: made by the launcher; where it may not, bind mounts of the machine's own, checked to be these devices.
 struct DeviceNode {
   const char* name;
   unsigned major;

@@ -11,8 +11,10 @@
 namespace lmsb::guest_protocol {
 
 constexpr std::uint32_t kSetupMagic = 0x4C4D5342;  // "LMSB"
-constexpr std::uint32_t kVersion = 4;              // of setup and messages; the guest refuses another
-constexpr int kChannelFd = 3;                      // where the guest finds its channel after exec
+// Of setup, messages and the posture that a guest builds: the guest refuses another, and a later daemon does not take
+// up a sandbox of another.
+constexpr std::uint32_t kVersion = 6;
+constexpr int kChannelFd = 3;  // where the guest finds its channel after exec
 constexpr std::size_t kMaxMounts = 16;
 
 // Which file system stands at /.
@@ -50,6 +52,8 @@ struct Setup {
   std::uint32_t keep_standby = 0;     // 1: always have a process ready to become the next command
   std::uint32_t cpu_count = 1;        // what /sys/devices/system/cpu says
   Disk disk = Disk::none;
+  std::uint32_t has_way_out = 0;  // 1: a gate will serve its network (gate.h)
+  std::uint32_t unused = 0;
   // Indexes into the message's descriptors; -1 = absent.
   std::int32_t root_fd = -1;
   std::int32_t disk_fd = -1;       // detached tree: a directory that the sandbox's root owns

@@ -221,6 +221,8 @@ io::Always<void> Connection::wait_input() {
 io::Always<bool> Connection::answer() {
   Request request = std::move(parser_.request());
   request.peer = peer();
+  on_behalf_of_->clear();
+  request.on_behalf_of = on_behalf_of_;
   const bool with_body = request.method != "HEAD";
   if (parser_.is_streamed()) request.incoming = open_body();
   no_deadline();

@@ -45,6 +45,8 @@ class Connection {
   bool is_idle() const { return phase_ == Phase::idle; }
   // What it sends ends with its client alone; so does what is spoken instead of HTTP.
   bool is_endless() const { return phase_ == Phase::handing_over || (phase_ == Phase::streaming && is_endless_); }
+  // Whether what it does now is done for `name`.
+  bool is_for(const std::string& name) const { return !is_idle() && *on_behalf_of_ == name; }
   // The deadline has passed: ends the wait in progress.
   void expire();
   // Ends it now, cancelling what it serves.
@@ -130,7 +132,8 @@ class Connection {
   std::unique_ptr<EndWatch> end_watch_;  // once the inbox was full while a request is served
   Phase phase_ = Phase::idle;
   Clock::time_point deadline_ = Clock::time_point::max();
-  std::shared_ptr<BodyLink> body_;  // of a request whose body is streamed
+  std::shared_ptr<std::string> on_behalf_of_ = std::make_shared<std::string>();  // of the present request
+  std::shared_ptr<BodyLink> body_;                                               // of a request whose body is streamed
   std::uint64_t accounted_body_ = 0;
   bool is_endless_ = false;       // of the answer being sent
   unsigned served_in_a_row_ = 0;  // without a wait in between

@@ -206,6 +206,7 @@ io::Always<Response> read_all(Seen* seen, std::shared_ptr<BodyReader> body) {
 
 io::Always<Response> handle(Seen* seen, Request request) {
   ++seen->requests;
+  if (request.headers.find("X-For")) *request.on_behalf_of = *request.headers.find("X-For");
   if (!request.incoming) co_return answer_with_source(seen, request.path);
   EXPECT_EQ(request.body, "");
   if (request.path == "/in/early") co_return Response::text(409, "early");
@@ -412,6 +413,16 @@ TEST_F(StreamsTest, CancelsASilentSourceWhenTheClientGoesAway) {
   client.hang_up();
   EXPECT_TRUE(soon([this] { return seen_.cancelled == 1 && seen_.destroyed == 1; }));
   EXPECT_TRUE(soon([this] { return open_connections() == 0; }));
+}
+
+TEST_F(StreamsTest, EndsASilentSourceThatIsForSomebody) {
+  start();
+  RawClient client = connect();
+  EXPECT_TRUE(has(client.say(get("/silent", "X-For: ann\r\n")).hear_until("hello"), "200 OK"));
+  on_loop([this] { return server_->close_of("ann"), 0; });
+  const std::string rest = client.hear_all();
+  EXPECT_FALSE(has(rest, "(timeout)") || has(rest, "0\r\n")) << "cut off, and to be seen as that: " << rest;
+  EXPECT_TRUE(soon([this] { return seen_.cancelled == 1 && seen_.destroyed == 1; }));
 }
 
 TEST_F(StreamsTest, SeesTheClientGoThoughItHasSentMoreThanIsReadAhead) {
@@ -679,6 +690,17 @@ TEST_F(StreamsTest, GivesAConnectionAwayWithWhatWasReadAhead) {
   EXPECT_EQ(open_connections(), 1U);
   client.hang_up();
   EXPECT_TRUE(soon([this] { return open_connections() == 0; }));
+}
+
+TEST_F(StreamsTest, EndsAConnectionThatWasGivenAwayForSomebody) {
+  start();
+  RawClient client = connect();
+  EXPECT_TRUE(has(client.say(get("/upgrade", "X-For: ann\r\n")).hear_until("]"), "101"));
+  on_loop([this] { return server_->close_of("bob"), 0; });
+  EXPECT_EQ(client.say("x").hear_until("]"), "[x]");
+  on_loop([this] { return server_->close_of("ann"), 0; });
+  EXPECT_TRUE(client.is_closed());
+  EXPECT_TRUE(soon([this] { return seen_.cancelled == 1; }));
 }
 
 TEST_F(StreamsTest, CancelsWhoeverHasTakenAConnectionOverWhenItShutsDown) {

@@ -53,6 +53,8 @@ struct Request {
   std::string body;                      // empty when `incoming` is there
   std::shared_ptr<BodyReader> incoming;  // of a route that reads its body as it comes; else null
   Peer peer;
+  // Whoever knows it writes here for whom this is done: Server::close_of() ends it. Null where no server is.
+  std::shared_ptr<std::string> on_behalf_of;
 };
 
 struct Response {

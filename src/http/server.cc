@@ -98,6 +98,12 @@ void ServerState::close_idle() {
   }
 }
 
+void ServerState::close_of(const std::string& name) {
+  for (Connection* connection : connections) {
+    if (!name.empty() && connection->is_for(name)) connection->close();
+  }
+}
+
 void ServerState::cancel_all() {
   for (Connection* connection : connections) connection->close();
 }
@@ -164,6 +170,8 @@ io::Always<void> Server::shutdown(std::chrono::milliseconds grace) {
   state->cancel_all();
   co_await state->wait_until_empty(io::Deadline::in(kEndAfterCancel));
 }
+
+void Server::close_of(const std::string& name) { state_->close_of(name); }
 
 std::size_t Server::open_connections() const { return state_->connections.size(); }
 

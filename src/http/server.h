@@ -75,6 +75,10 @@ class Server {
   // a bug).
   io::Always<void> shutdown(std::chrono::milliseconds grace);
 
+  // Ends the connections whose present request, or what they have been given away for, is done for `name`
+  // (Request::on_behalf_of): what runs is cancelled, and the rest of a body is not sent.
+  void close_of(const std::string& name);
+
   std::size_t open_connections() const;
 
  private:

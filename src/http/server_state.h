@@ -33,6 +33,7 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
   void close_longest_idle();
   // Closes those that wait for a request, send an answer that has no end, or have been given away.
   void close_idle();
+  void close_of(const std::string& name);
   void cancel_all();
 
   boost::asio::io_context& loop;

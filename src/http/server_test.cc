@@ -27,6 +27,7 @@ struct Seen {
 
 io::Always<Response> handle(Seen* seen, Request request) {
   ++seen->requests;
+  if (request.headers.find("X-For")) *request.on_behalf_of = *request.headers.find("X-For");
   if (request.path == "/wait") {
     const Status slept = co_await io::sleep_until(io::Deadline::in(std::chrono::seconds(30)));
     if (!slept.ok()) ++seen->cancelled;
@@ -465,6 +466,24 @@ TEST_F(ServerTest, CancelsWhatStillRunsAfterTheGrace) {
   io::spawn(loop_, server_->shutdown(milliseconds(50)));
   client.hear_all();
   EXPECT_TRUE(soon([this] { return seen_.cancelled == 1; }));
+}
+
+TEST_F(ServerTest, EndsWhatIsDoneForSomebodyAndNothingElse) {
+  start();
+  RawClient ann = connect();
+  RawClient bob = connect();
+  RawClient idle = connect();
+  EXPECT_TRUE(has(idle.say(get("/x", "X-For: ann\r\n")).hear_until("[]"), "200"));
+  ann.say(get("/wait", "X-For: ann\r\n"));
+  bob.say(get("/wait", "X-For: bob\r\n"));
+  EXPECT_TRUE(soon([this] { return seen_.requests == 3; }));
+  on_loop([this] { return server_->close_of("ann"), 0; });
+  EXPECT_FALSE(has(ann.hear_all(), "(timeout)"));
+  EXPECT_TRUE(soon([this] { return seen_.cancelled == 1; }));
+  EXPECT_EQ(open_connections(), 2U);
+  EXPECT_TRUE(has(idle.say(get("/x")).hear_until("[]"), "200")) << "what it did before is done";
+  on_loop([this] { return server_->close_of(""), 0; });
+  EXPECT_EQ(seen_.cancelled, 1) << "nobody has no name";
 }
 
 TEST_F(ServerTest, GoesAwayWithItsLoopWhileConnectionsAreOpen) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "os/files.h"
@@ -16,9 +17,12 @@ namespace {
 
 constexpr const char* kMemory = "memory.limit_in_bytes";
 constexpr const char* kMemoryAndSwap = "memory.memsw.limit_in_bytes";
+constexpr const char* kSockets = "memory.kmem.tcp.limit_in_bytes";
+constexpr const char* kTcpMemory = "/proc/sys/net/ipv4/tcp_mem";
 constexpr std::uint64_t kLeastRoom = 4U << 20U;
 constexpr std::uint64_t kPage = 4096;
 constexpr int kTriesBack = 20;
+constexpr std::uint64_t kSocketShare = 8;
 
 bool is_there(int directory, const char* name) { return ::faccessat(directory, name, W_OK, 0) == 0; }
 
@@ -56,8 +60,15 @@ Status check_room(const BranchDirectories& branch, std::uint64_t bytes) {
   return Error::from_errno(EBUSY, "cgroup: lower the memory limit");
 }
 
+// What sockets of TCP and UDP hold is no memory to v1, but a number of its own, and without a limit not even that: one
+// sandbox could fill up what the whole machine has for sockets.
+Status limit_sockets_v1(int directory, std::uint64_t memory_bytes, CgroupUse use = CgroupUse::programs) {
+  if (!is_there(directory, kSockets)) return {};
+  return os::write_text_at(directory, kSockets, std::to_string(bytes_for_sockets(memory_bytes, use)));
+}
+
 // The kernel keeps memory <= memory and swap at each step.
-Status change_memory_v1(int directory, std::uint64_t from, std::uint64_t to) {
+Status change_memory_and_swap(int directory, std::uint64_t from, std::uint64_t to) {
   const std::string limit = std::to_string(to);
   if (!is_there(directory, kMemoryAndSwap)) return os::write_text_at(directory, kMemory, limit);
   const bool raises = to > from;
@@ -65,6 +76,15 @@ Status change_memory_v1(int directory, std::uint64_t from, std::uint64_t to) {
   Status second = os::write_text_at(directory, raises ? kMemory : kMemoryAndSwap, limit);
   if (!second.ok()) (void)write_back(directory, raises ? kMemoryAndSwap : kMemory, std::to_string(from));
   return second;
+}
+
+Status change_memory_v1(int directory, std::uint64_t from, std::uint64_t to) {
+  // Sockets that hold more than that at the moment keep the bound that they have: the kernel takes nothing from them.
+  Status sockets = limit_sockets_v1(directory, to);
+  if (!sockets.ok() && sockets.error().sys_errno() != EBUSY) return sockets;
+  Status changed = change_memory_and_swap(directory, from, to);
+  if (!changed.ok()) (void)limit_sockets_v1(directory, from);
+  return changed;
 }
 
 // memory.max kills when it is not enough to give back what can be: memory.high has that done first, without. The kernel
@@ -108,9 +128,43 @@ Status limit_cpu(const BranchDirectories& branch, std::uint32_t millis) {
 
 }  // namespace
 
-Status limit_memory_v1(int directory, std::uint64_t bytes) {
+// The second number is where the kernel begins to be careful with everybody's connections, in pages.
+std::uint64_t bytes_for_sockets(std::uint64_t memory_bytes, std::string_view tcp_mem, std::uint64_t machine_bytes,
+                                CgroupUse use) {
+  constexpr std::uint64_t kMachineShare = 32;  // as its kernel sets that itself, and half of it
+  const std::uint64_t share = use == CgroupUse::gate ? memory_bytes : memory_bytes / kSocketShare;
+  const std::size_t gap = std::min(tcp_mem.find_first_of(" \t"), tcp_mem.size());
+  const std::size_t second = std::min(tcp_mem.find_first_not_of(" \t", gap), tcp_mem.size());
+  std::uint64_t pages = 0;
+  if (std::from_chars(tcp_mem.data() + second, tcp_mem.data() + tcp_mem.size(), pages).ec != std::errc())
+    return std::min(share, machine_bytes / kMachineShare);
+  return std::min(share, pages / 2 * kPage);
+}
+
+std::uint64_t bytes_for_sockets(std::uint64_t memory_bytes, CgroupUse use) {
+  struct sysinfo info {};
+  (void)::sysinfo(&info);  // cannot fail
+  const std::uint64_t machine_bytes = std::uint64_t{info.totalram} * info.mem_unit;
+  return bytes_for_sockets(memory_bytes, os::read_text(kTcpMemory), machine_bytes, use);
+}
+
+bool counts_kernel_memory(std::string_view command_line) {
+  constexpr std::string_view kOption = "cgroup.memory=";
+  for (std::size_t at = 0; (at = command_line.find(kOption, at)) != std::string_view::npos; ++at) {
+    const std::string_view value = command_line.substr(at, command_line.find_first_of(" \n", at) - at);
+    if (value.find("nosocket") != value.npos || value.find("nokmem") != value.npos) return false;
+  }
+  return true;
+}
+
+bool counts_kernel_memory() { return counts_kernel_memory(os::read_text("/proc/cmdline")); }
+
+bool limits_sockets_v1(int directory) { return is_there(directory, kSockets); }
+
+Status limit_memory_v1(int directory, std::uint64_t bytes, CgroupUse use) {
   const std::string limit = std::to_string(bytes);
   LMSB_CHECK(os::write_text_at(directory, kMemory, limit));
+  LMSB_CHECK(limit_sockets_v1(directory, bytes, use));
   if (!is_there(directory, kMemoryAndSwap)) return {};
   return os::write_text_at(directory, kMemoryAndSwap, limit);
 }

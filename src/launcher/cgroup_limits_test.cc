@@ -75,6 +75,41 @@ TEST_F(CgroupLimits, OfMemoryAndSwapAreOne) {
   EXPECT_EQ(read("memory.memsw.limit_in_bytes").substr(0, 9), "104857600");
 }
 
+TEST_F(CgroupLimits, GiveSocketsAnEighthOfMemoryWhereTheyAreCountedApart) {
+  make_v1(kMiB);
+  write("memory.kmem.tcp.limit_in_bytes", "9223372036854771712");
+  ASSERT_TRUE(limit_memory_v1(branch_.memory.get(), 512 * kMiB).ok());
+  const std::string most = std::to_string(bytes_for_sockets(512 * kMiB));
+  EXPECT_EQ(read("memory.kmem.tcp.limit_in_bytes").substr(0, most.size()), most);
+  ASSERT_TRUE(change({8 * kMiB, 1000, 64}).ok());
+  EXPECT_EQ(read("memory.kmem.tcp.limit_in_bytes").substr(0, 7), "1048576");
+}
+
+TEST_F(CgroupLimits, GiveTheSocketsOfAGateAsMuchAsItHas) {
+  make_v1(kMiB);
+  write("memory.kmem.tcp.limit_in_bytes", "9223372036854771712");
+  ASSERT_TRUE(limit_memory_v1(branch_.memory.get(), 8 * kMiB, CgroupUse::gate).ok());
+  EXPECT_EQ(read("memory.kmem.tcp.limit_in_bytes").substr(0, 7), "8388608");
+  EXPECT_EQ(bytes_for_sockets(512 * kMiB, "1000\t2048\t4000\n", 16384 * kMiB, CgroupUse::gate), 4 * kMiB)
+      << "the machine's half";
+}
+
+TEST_F(CgroupLimits, GiveSocketsNoMoreThanHalfOfWhatTheMachineHasForThem) {
+  constexpr std::uint64_t kMachine = 1024 * kMiB;
+  EXPECT_EQ(bytes_for_sockets(512 * kMiB, "287898\t383867\t575796\n", kMachine), 64 * kMiB);
+  EXPECT_EQ(bytes_for_sockets(512 * kMiB, "1000\t2048\t4000\n", kMachine), 4 * kMiB);
+  EXPECT_EQ(bytes_for_sockets(8 * kMiB, "", kMachine), kMiB) << "it does not say";
+  EXPECT_EQ(bytes_for_sockets(512 * kMiB, "", kMachine), 32 * kMiB);
+  EXPECT_EQ(bytes_for_sockets(512 * kMiB, "1000\n", kMachine), 32 * kMiB);
+}
+
+TEST_F(CgroupLimits, OfSocketsAreNoneWhereTheKernelIsToldNotToCount) {
+  EXPECT_TRUE(counts_kernel_memory("root=/dev/vda nosocket quiet\n"));
+  EXPECT_TRUE(counts_kernel_memory("cgroup.memory=nobpf\n"));
+  EXPECT_FALSE(counts_kernel_memory("quiet cgroup.memory=nosocket\n"));
+  EXPECT_FALSE(counts_kernel_memory("cgroup.memory=nobpf cgroup.memory=nobpf,nokmem quiet\n"));
+}
+
 TEST_F(CgroupLimits, OfAChangeThatWasKilledMidwayAreMadeWholeByTheNext) {
   make_v1(kMiB);
   write("memory.memsw.limit_in_bytes", "999999488");

@@ -16,6 +16,7 @@
 
 #include "launcher/cgroup_host.h"
 #include "launcher/cgroup_limits.h"
+#include "launcher/device_list.h"
 #include "os/files.h"
 
 namespace lmsb::launcher {
@@ -152,13 +153,22 @@ std::uint64_t read_number(const char* path, std::uint64_t otherwise) {
   return text.empty() ? otherwise : std::strtoull(text.c_str(), nullptr, 10);
 }
 
+bool counts_sockets_apart() {
+  const auto hierarchies = find_hierarchies();
+  return std::any_of(hierarchies.begin(), hierarchies.end(), [](const Hierarchy& hierarchy) {
+    const auto& names = hierarchy.controllers;
+    return !hierarchy.is_v2 && std::find(names.begin(), names.end(), "memory") != names.end();
+  });
+}
+
 }  // namespace
 
 TreeLimits limits_of_all() {
   struct sysinfo info {};
   (void)::sysinfo(&info);  // cannot fail
   const std::uint64_t memory = std::uint64_t{info.totalram} * info.mem_unit;
-  const std::uint64_t reserve = std::max<std::uint64_t>(256U << 20U, memory / 20);
+  const std::uint64_t sockets = counts_sockets_apart() ? bytes_for_sockets(memory) : 0;
+  const std::uint64_t reserve = std::max<std::uint64_t>(256U << 20U, memory / 20) + sockets;
   const std::uint64_t processes =
       std::min(read_number("/proc/sys/kernel/pid_max", 32768), read_number("/proc/sys/kernel/threads-max", 32768));
   return {memory - std::min(reserve, memory / 2), processes / 2};
@@ -193,13 +203,21 @@ Result<CgroupTree> CgroupTree::open(const std::string& name, const TreeLimits& a
   LMSB_TRY(tree.ours_, make_and_open_private(tree.v2_parent_.get(), tree.name_));
   if (is_locked_by_a_living_launcher(tree.ours_.get()))
     return Error(ErrorCode::already_exists, "cgroup " + tree.name_ + " belongs to a running launcher");
+  const Status listed = list_devices_v2(tree.ours_.get());
+  tree.has_device_list_ = listed.ok();
   for (std::size_t i = 0; i < tree.v1_controllers_.size(); ++i) {
     LMSB_TRY(UniqueFd ours, make_and_open_private(tree.v1_parents_[i].get(), tree.name_));
     // What runs there must not find them denied for a moment.
     const bool is_listed = !subdirectories(tree.ours_.get()).empty();
     if (tree.v1_controllers_[i] == "devices" && !is_listed) LMSB_CHECK(allow_only_our_devices(ours.get()));
+    tree.has_device_list_ = tree.has_device_list_ || tree.v1_controllers_[i] == "devices";
+    if (tree.v1_controllers_[i] == "memory") tree.limits_sockets_ = limits_sockets_v1(ours.get());
     tree.v1_.push_back({tree.v1_controllers_[i], std::move(ours)});
   }
+  tree.limits_sockets_ = tree.limits_sockets_ && counts_kernel_memory();
+  if (!tree.has_device_list_)
+    std::fprintf(stderr, "lm-sandbox: warning: sandboxes have no list of devices: %s\n",
+                 listed.error().message().c_str());
   if (!tree.is_hybrid()) {
     for (const int directory : {tree.v2_parent_.get(), tree.ours_.get()})
       LMSB_CHECK(enable_controllers(directory, "+memory +pids +cpu"));
@@ -226,7 +244,7 @@ Status CgroupTree::limit_all(const TreeLimits& all) const {
   return limit_processes(ours_.get(), all.processes);
 }
 
-Result<SandboxCgroup> CgroupTree::create(const sandbox::LaunchPlan& plan, std::uint32_t guest_uid) {
+Result<SandboxCgroup> CgroupTree::create(const sandbox::LaunchPlan& plan, std::uint32_t guest_uid, CgroupUse use) {
   SandboxCgroup branch;
   branch.id = plan.id.data();
   // One that is started again has the name that it had, maybe in the tree that a killed launcher left.
@@ -238,7 +256,7 @@ Result<SandboxCgroup> CgroupTree::create(const sandbox::LaunchPlan& plan, std::u
     for (const char* path : {"cgroup.procs", "work"})  // the guest enters commands below work, from its own place
       if (::fchownat(branch.v2.get(), path, guest_uid, guest_uid, 0) < 0) return cgroup_error("give work away");
     LMSB_CHECK(open_kills(branch));
-    LMSB_CHECK(limit(plan, branch));
+    LMSB_CHECK(limit(plan, use, branch));
     return plan.lifetime == sandbox::Lifetime::kept ? open_for_kept(branch) : Status();
   };
   if (auto filled = fill(); !filled.ok()) {
@@ -315,21 +333,22 @@ void CgroupTree::end(const std::vector<std::string>& ids) {
   end_all(v2_parent_.get(), v1_parents_, paths);
 }
 
-Status CgroupTree::limit(const sandbox::LaunchPlan& plan, SandboxCgroup& branch) {
+Status CgroupTree::limit(const sandbox::LaunchPlan& plan, CgroupUse use, SandboxCgroup& branch) {
   branch.oom_event.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!branch.oom_event) return cgroup_error("eventfd");
-  for (const V1& hierarchy : v1_) LMSB_CHECK(limit_v1(plan, branch, hierarchy));
+  for (const V1& hierarchy : v1_) LMSB_CHECK(limit_v1(plan, use, branch, hierarchy));
   return is_hybrid() ? Status() : limit_v2(plan, branch);
 }
 
-Status CgroupTree::limit_v1(const sandbox::LaunchPlan& plan, SandboxCgroup& branch, const V1& hierarchy) {
+Status CgroupTree::limit_v1(const sandbox::LaunchPlan& plan, CgroupUse use, SandboxCgroup& branch,
+                            const V1& hierarchy) {
   if (hierarchy.controller == "devices") {  // one list for all sandboxes
     branch.join.emplace_back(::openat(hierarchy.ours.get(), "tasks", O_WRONLY | O_CLOEXEC));
     return branch.join.back() ? Status() : cgroup_error("open devices/tasks");
   }
   LMSB_TRY(const UniqueFd directory, make_and_open(hierarchy.ours.get(), branch.id));
   if (hierarchy.controller == "memory") {
-    LMSB_CHECK(limit_memory_v1(directory.get(), plan.memory_bytes));
+    LMSB_CHECK(limit_memory_v1(directory.get(), plan.memory_bytes, use));
     LMSB_CHECK(watch_memory_v1(branch, directory.get()));
   } else if (hierarchy.controller == "pids") {
     LMSB_CHECK(limit_processes(directory.get(), plan.processes));

@@ -54,7 +54,8 @@ struct TreeLimits {
   std::uint64_t memory_bytes;
   std::uint64_t processes;
 };
-// All of the machine's memory but max(256 MiB, 5 %), and half of the processes that its kernel can have.
+// All of the machine's memory but max(256 MiB, 5 %) and, where that is counted apart (v1), what their sockets may hold;
+// and half of the processes that its kernel can have.
 TreeLimits limits_of_all();
 
 class CgroupTree {
@@ -63,7 +64,8 @@ class CgroupTree {
   static Result<CgroupTree> open(const std::string& name, const TreeLimits& all);
 
   // Makes the branch with the plan's limits; the v2 part that the guest may write belongs to `guest_uid` (outside).
-  Result<SandboxCgroup> create(const sandbox::LaunchPlan& plan, std::uint32_t guest_uid);
+  Result<SandboxCgroup> create(const sandbox::LaunchPlan& plan, std::uint32_t guest_uid,
+                               CgroupUse use = CgroupUse::programs);
   // The sandbox of that branch stays when this launcher ends. Errors: unsupported (cgroups keep no attributes here).
   Status let_stay(const std::string& id, const Staying& staying) const;
   // The branches that are there: at the start those that stayed when an earlier launcher of this name ended, and
@@ -93,6 +95,11 @@ class CgroupTree {
   const std::string& v2_mount() const { return v2_mount_; }
   const std::string& v2_path() const { return v2_path_; }  // ours, below the v2 mount
   bool is_hybrid() const { return !v1_.empty(); }
+  // Whether the kernel refuses what runs there all devices but a sandbox's own.
+  bool has_device_list() const { return has_device_list_; }
+  // Whether what is in sockets has a limit: as memory on v2, by one of its own on v1, where the kernel has that and its
+  // command line does not take it away.
+  bool limits_sockets() const { return limits_sockets_; }
 
  private:
   // One v1 hierarchy that we use.
@@ -103,8 +110,8 @@ class CgroupTree {
   CgroupTree() = default;
   Status open_parents();
   Status limit_all(const TreeLimits& all) const;
-  Status limit(const sandbox::LaunchPlan& plan, SandboxCgroup& branch);
-  Status limit_v1(const sandbox::LaunchPlan& plan, SandboxCgroup& branch, const V1& hierarchy);
+  Status limit(const sandbox::LaunchPlan& plan, CgroupUse use, SandboxCgroup& branch);
+  Status limit_v1(const sandbox::LaunchPlan& plan, CgroupUse use, SandboxCgroup& branch, const V1& hierarchy);
   static Status open_kills(SandboxCgroup& branch);
   static Status open_counters_v2(SandboxCgroup& branch);
   Status limit_v2(const sandbox::LaunchPlan& plan, SandboxCgroup& branch);
@@ -117,6 +124,8 @@ class CgroupTree {
   std::string v2_path_;
   UniqueFd v2_parent_;
   UniqueFd ours_;  // locked
+  bool has_device_list_ = false;
+  bool limits_sockets_ = true;
   std::vector<V1> v1_;
   std::vector<std::string> v1_controllers_;
   std::vector<UniqueFd> v1_parents_;  // of each

@@ -224,7 +224,7 @@ Status DiskStore::make(const std::string& id, std::uint64_t bytes) {
   LMSB_CHECK(check_room());
   LMSB_CHECK(btrfs::make_subvolume(fresh_.get(), id.c_str()));
   LMSB_TRY(const UniqueFd disk, open_disk(id));
-  LMSB_CHECK(btrfs::limit_subvolume(disk.get(), bytes));
+  LMSB_CHECK(btrfs::limit_subvolume(disk.get(), disks_.get(), bytes));
   const std::uint32_t owner = kImageRangeBase + (sandbox::is_volume_id(id) ? guest_protocol::kCommandUid : 0);
   if (::fchown(disk.get(), owner, owner) < 0) return Error::from_errno(errno, "own the disk");
   return {};
@@ -247,7 +247,7 @@ Result<UniqueFd> DiskStore::open_disk(const std::string& id) const {
 
 Status DiskStore::limit(const std::string& id, std::uint64_t bytes) {
   LMSB_TRY(const UniqueFd disk, open_disk(id));
-  return btrfs::limit_subvolume(disk.get(), bytes);
+  return btrfs::limit_subvolume(disk.get(), disks_.get(), bytes);
 }
 
 Result<std::uint64_t> DiskStore::held_bytes(const std::string& id) const {

@@ -122,7 +122,30 @@ constexpr std::array kArchiverArguments = {
     SeccompArgument{"mknodat", 2, 0170000, Test::refuse_unless_equal, kNodeTypes, EPERM},
     SeccompArgument{"mknodat", 3, kAll, Test::refuse_unless_equal, kNoDevice, EPERM}};
 
+// Of a gate: no file is opened, no process made, no memory executable.
+// clang-format off
+constexpr std::array kGateCalls = {
+    allowed("read"), allowed("write"), allowed("close"), allowed("socket"), allowed("bind"), allowed("connect"),
+    allowed("listen"), allowed("accept4"), allowed("getsockname"), allowed("getsockopt"), allowed("setsockopt"),
+    allowed("shutdown"), allowed("sendto"), allowed("sendmsg"), allowed("recvfrom"), allowed("recvmsg"),
+    allowed("epoll_ctl"), allowed("epoll_wait"), allowed("epoll_pwait"), allowed("epoll_create1"), allowed("fcntl"),
+    allowed("brk"), allowed("mmap"), allowed("munmap"), allowed("mremap"), allowed("madvise"), allowed("getrandom"),
+    allowed("clock_gettime"), allowed("futex"), allowed("restart_syscall"), allowed("rt_sigreturn"), allowed("exit"),
+    allowed("exit_group")};
+// clang-format on
+constexpr std::array<std::uint32_t, 2> kInternet = {2 /* INET */, 10 /* INET6 */};
+constexpr std::array<std::uint32_t, 2> kStreamOrDatagram = {1 /* STREAM */, 2 /* DGRAM */};
+constexpr std::array<std::uint32_t, 1> kExecutable = {4 /* PROT_EXEC */};
+constexpr std::array<std::uint32_t, 1> kNothing = {0};
+constexpr std::array kGateArguments = {
+    SeccompArgument{"socket", 0, kAll, Test::refuse_unless_equal, kInternet, EAFNOSUPPORT},
+    SeccompArgument{"socket", 1, 0xf, Test::refuse_unless_equal, kStreamOrDatagram, EPERM},
+    SeccompArgument{"socket", 2, kAll, Test::refuse_unless_equal, kNothing, EPROTONOSUPPORT},
+    SeccompArgument{"mmap", 2, kExecutable[0], Test::refuse_if_equal, kExecutable, EPERM}};
+
 }  // namespace
+
+SeccompTables gate_filter() { return {kGateCalls, kGateArguments, EPERM, kDaemonHighestKnown}; }
 
 SeccompTables archiver_filter() { return {kArchiverCalls, kArchiverArguments, EPERM, kDaemonHighestKnown}; }
 

@@ -1,6 +1,6 @@
 #pragma once
-// The system-call filters of launcher, daemon and archivers (launch.md, "Processes and power"). Those of sandboxes are
-// in sandbox/seccomp_table.h.
+// The system-call filters of launcher, daemon, archivers and gates (launch.md, "Processes and power"). Those of
+// sandboxes are in sandbox/seccomp_table.h.
 #include "os/seccomp_compiler.h"
 
 namespace lmsb::launcher {
@@ -16,5 +16,7 @@ SeccompTables daemon_filter();
 
 // An allow-list, for an archiver once it is in its disk: what reading or writing a tree by descriptors needs.
 SeccompTables archiver_filter();
+// The same for a gate: sockets of the internet, and nothing that has a name in a file system.
+SeccompTables gate_filter();
 
 }  // namespace lmsb::launcher

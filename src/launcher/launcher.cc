@@ -176,6 +176,8 @@ void Launcher::serve_daemon() {
     handle_volume(*volume);
   } else if (const auto* archive = std::get_if<sandbox::ArchiveRequest>(&request)) {
     handle_archive(*archive);
+  } else if (const auto* gate = std::get_if<sandbox::GateRequest>(&request)) {
+    handle_gate(*gate);
   } else {
     answer({std::get<sandbox::UnknownRequest>(request).request, LauncherStep::validate, EINVAL, 0, 0});
   }
@@ -200,6 +202,9 @@ void Launcher::answer_launch(std::uint32_t request, const Launched& launched) {
   sandbox::LauncherAnswer launch{request, LauncherStep::none, 0, launched.id_base, launched.serial};
   launch.has_disk = launched.has_disk ? 1 : 0;
   launch.can_stay = launched.can_stay ? 1 : 0;
+  launch.has_device_list = cgroups_->has_device_list() ? 1 : 0;
+  launch.has_own_nodes = tree_->has_own_nodes() ? 1 : 0;
+  launch.has_socket_limit = cgroups_->limits_sockets() ? 1 : 0;
   const auto is_kept = static_cast<bool>(launched.fds.back());
   answer(launch, fds.data(), is_kept ? fds.size() : sandbox::kOneShotFds);
 }
@@ -404,6 +409,7 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
   setup.root_inodes = plan.root_inodes;
   setup.file_size_bytes = plan.disk_bytes;
   setup.processes = plan.processes;
+  setup.has_way_out = plan.has_way_out;
   setup.keep_standby = plan.lifetime == sandbox::Lifetime::kept ? 1 : 0;
   setup.cpu_count = std::clamp((plan.cpu_millis + 999) / 1000, 1U, cpu_count_);
   LMSB_TRY(const UniqueFd userns, user_namespace_of(sandbox.guest.pid));

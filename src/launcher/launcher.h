@@ -39,6 +39,8 @@ class Launcher {
 
   // What reads and writes snapshots as streams, a sealed memfd. Without it there are no such.
   Status use_archiver(UniqueFd program);
+  // What serves the networks of sandboxes, the same. Without it none has one.
+  Status use_gate(UniqueFd program);
 
   // Serves until the daemon's socket closes or `stop` (a descriptor) becomes readable; then ends all sandboxes.
   void run(int stop);
@@ -103,6 +105,8 @@ class Launcher {
   void handle_copy(const sandbox::CopyRequest& request);
   void handle_volume(const sandbox::VolumeRequest& request);
   void handle_archive(const sandbox::ArchiveRequest& request);
+  void handle_gate(const sandbox::GateRequest& request);
+  Status begin_gate(Sandbox& sandbox, std::uint64_t serial, UniqueFd& channel);
   // The daemon's ends.
   struct ArchiveEnds {
     UniqueFd channel;
@@ -175,6 +179,8 @@ class Launcher {
   UniqueFd filter_;  // sealed memfd with the seccomp program
   UniqueFd archiver_program_;
   UniqueFd archiver_filter_;
+  UniqueFd gate_program_;
+  UniqueFd gate_filter_;
   UniqueFd daemon_;
   UniqueFd epoll_;
   std::optional<DiskStore> store_;

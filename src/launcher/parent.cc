@@ -134,6 +134,7 @@ void raise_limits() {
 struct Programs {
   UniqueFd guest;
   UniqueFd archiver;
+  UniqueFd gate;
 };
 
 int launcher_body(const Policy& policy, Programs programs, UniqueFd daemon, UniqueFd ready) {
@@ -151,7 +152,8 @@ int launcher_body(const Policy& policy, Programs programs, UniqueFd daemon, Uniq
   raise_limits();
   auto launcher = Launcher::create(policy, std::move(programs.guest), std::move(daemon));
   if (!launcher.ok()) return report(launcher.error());
-  const Status armed = (*launcher)->use_archiver(std::move(programs.archiver));
+  Status armed = (*launcher)->use_archiver(std::move(programs.archiver));
+  if (armed.ok()) armed = (*launcher)->use_gate(std::move(programs.gate));
   if (!armed.ok()) return report(armed.error());
   if (::write(ready.get(), "1", 1) != 1) return 1;
   ready.reset();
@@ -251,6 +253,7 @@ Result<int> run_parent(const ParentOptions& options) {
   Programs programs;
   LMSB_TRY(programs.guest, os::make_sealed_copy("lm-sandbox-guest", options.guest_program));
   LMSB_TRY(programs.archiver, os::make_sealed_copy("lm-sandbox-archiver", options.archiver_program));
+  LMSB_TRY(programs.gate, os::make_sealed_copy("lm-sandbox-gate", options.gate_program));
   sigset_t set;
   ::sigemptyset(&set);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&set, signal);

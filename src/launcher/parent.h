@@ -18,6 +18,7 @@ struct ParentOptions {
   std::string run_dir;        // made when missing; locked: one daemon a run directory
   std::string guest_program;  // path
   std::string archiver_program;
+  std::string gate_program;
   std::uint32_t daemon_uid = kDaemonId;
   std::uint32_t daemon_gid = kDaemonId;
   std::uint32_t socket_gid = 0;          // of --socket-group: the daemon's only other group; 0 = there is none

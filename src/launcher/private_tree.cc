@@ -14,7 +14,6 @@
 
 #include "guest_protocol/profile.h"
 #include "launcher/id_pool.h"
-#include "os/files.h"
 #include "os/name_list.h"
 #include "os/sys.h"
 
@@ -77,6 +76,15 @@ Status make_directories(const std::string& root, std::initializer_list<const cha
   return {};
 }
 
+// In a container nodes may be refused, or made and not opened. A terminal that is not there is no refusal.
+bool make_node(const std::string& path, const guest_protocol::DeviceNode& node) {
+  if (::mknod(path.c_str(), S_IFCHR | 0666, ::makedev(node.major, node.minor)) < 0) return false;
+  const UniqueFd opened(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  if ((opened || errno == ENXIO) && ::chmod(path.c_str(), 0666) == 0) return true;
+  (void)::unlink(path.c_str());
+  return false;
+}
+
 Status bind_device(const std::string& dev, const guest_protocol::DeviceNode& node) {
   const std::string source = std::string("/dev/") + node.name;
   const std::string target = dev + "/" + node.name;
@@ -90,12 +98,20 @@ Status bind_device(const std::string& dev, const guest_protocol::DeviceNode& nod
   return attach(tree, target);
 }
 
-Status make_dev_template(const std::string& dev) {
+// Returns whether all nodes are our own.
+Result<bool> make_dev_template(const std::string& dev) {
   LMSB_TRY(const UniqueFd mount, make_mount("tmpfs", {{"size", "64k"}, {"nr_inodes", "64"}, {"mode", "755"}},
                                             sys::kMountNosuid | sys::kMountNoexec));
   LMSB_CHECK(attach(mount, dev));
   LMSB_CHECK(make_directories(dev, {"pts", "shm"}));
-  for (const guest_protocol::DeviceNode& node : guest_protocol::kDevices) LMSB_CHECK(bind_device(dev, node));
+  // Nodes of our own, where that is possible: whoever watches the machine's (inotify) sees what the machine does with
+  // its devices, and a lock on one is in the way of everybody.
+  bool are_ours = true;
+  for (const guest_protocol::DeviceNode& node : guest_protocol::kDevices) {
+    if (make_node(dev + "/" + node.name, node)) continue;
+    LMSB_CHECK(bind_device(dev, node));
+    are_ours = false;
+  }
   constexpr std::array<std::array<const char*, 2>, 5> kLinks = {{{"/proc/self/fd", "fd"},
                                                                  {"/proc/self/fd/0", "stdin"},
                                                                  {"/proc/self/fd/1", "stdout"},
@@ -103,7 +119,8 @@ Status make_dev_template(const std::string& dev) {
                                                                  {"pts/ptmx", "ptmx"}}};
   for (const auto& [target, name] : kLinks)
     if (::symlink(target, (dev + "/" + name).c_str()) < 0) return mount_error(dev + "/" + name);
-  return set_attributes(mount, sys::kMountRdonly, false);
+  LMSB_CHECK(set_attributes(mount, sys::kMountRdonly, false));
+  return are_ours;
 }
 
 // The links of a directory, nothing else of it. There are hundreds of them, and a start waits: by descriptors and
@@ -174,8 +191,9 @@ Status bind(const std::string& source, const std::string& target, std::uint64_t 
   return attach(tree, target);
 }
 
-Status build(const std::string& root, const std::string& image_root, const std::string& cgroup_v2_mount,
-             const UniqueFd& store) {
+// Returns whether the nodes of /dev are our own.
+Result<bool> build(const std::string& root, const std::string& image_root, const std::string& cgroup_v2_mount,
+                   const UniqueFd& store) {
   LMSB_TRY(const UniqueFd mount, make_mount("tmpfs", {{"size", "1m"}, {"mode", "755"}}, kPlain));
   LMSB_CHECK(attach(mount, root));
   LMSB_CHECK(make_directories(
@@ -186,8 +204,9 @@ Status build(const std::string& root, const std::string& image_root, const std::
   LMSB_CHECK(bind("/usr", root + "/usr", kPlain | sys::kMountRdonly));
   LMSB_CHECK(bind(image_root, root + "/images", kPlain));
   if (store) LMSB_CHECK(attach(store, root + "/store"));
-  LMSB_CHECK(make_dev_template(root + "/dev"));
-  return make_private_template(root + "/private");
+  LMSB_TRY(const bool has_own_nodes, make_dev_template(root + "/dev"));
+  LMSB_CHECK(make_private_template(root + "/private"));
+  return has_own_nodes;
 }
 
 }  // namespace
@@ -216,7 +235,7 @@ Result<PrivateTree> PrivateTree::enter(const std::string& scratch, const std::st
   if (::unshare(CLONE_NEWNS) < 0) return mount_error("unshare the mount namespace");
   LMSB_TRY(tree.own_namespace_, open_namespace());
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) return mount_error("make mounts private");
-  LMSB_CHECK(build(scratch, image_root, cgroup_v2_mount, store));
+  LMSB_TRY(tree.has_own_nodes_, build(scratch, image_root, cgroup_v2_mount, store));
   if (::chdir(scratch.c_str()) < 0) return mount_error("enter " + scratch);
   if (sys::pivot_root(".", ".") < 0) return mount_error("pivot into " + scratch);
   if (::umount2(".", MNT_DETACH) < 0) return mount_error("let the machine's tree go");

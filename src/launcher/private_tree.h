@@ -27,6 +27,9 @@ class PrivateTree {
   static Result<PrivateTree> enter(const std::string& scratch, const std::string& image_root,
                                    const std::string& cgroup_v2_mount, const UniqueFd& store);
 
+  // Whether the nodes in /dev are not the machine's (where it lets nobody make any, they are).
+  bool has_own_nodes() const { return has_own_nodes_; }
+
   // Detached trees for one sandbox. `userns` maps ids on the disk to those of its range.
   Result<UniqueFd> clone_dev() const;
   Result<UniqueFd> clone_private(int userns) const;
@@ -50,6 +53,7 @@ class PrivateTree {
   class Outside;
   Status make_host_template() const;
   bool has_host_template_ = false;
+  bool has_own_nodes_ = false;
   UniqueFd outer_namespace_;
   UniqueFd own_namespace_;
 };

@@ -46,6 +46,13 @@ std::string text_of(const unsigned char* uuid) {
   return text;
 }
 
+Result<std::uint64_t> id_of(int subvolume) {
+  btrfs_ioctl_ino_lookup_args own{};
+  own.objectid = BTRFS_FIRST_FREE_OBJECTID;  // its top directory: the answer is the subvolume's id
+  if (::ioctl(subvolume, BTRFS_IOC_INO_LOOKUP, &own) < 0) return Error::from_errno(errno, "ask for the subvolume's id");
+  return own.treeid;
+}
+
 }  // namespace
 
 Status enable_quota(int directory) {
@@ -57,22 +64,21 @@ Status make_subvolume(int parent, const char* name) {
   return request(parent, BTRFS_IOC_SUBVOL_CREATE_V2, name, "make the subvolume");
 }
 
-Status limit_subvolume(int subvolume, std::uint64_t bytes) {
-  btrfs_ioctl_qgroup_limit_args args{};  // qgroup 0: that of the subvolume itself
+Status limit_subvolume(int subvolume, int beside, std::uint64_t bytes) {
+  btrfs_ioctl_qgroup_limit_args args{};
+  LMSB_TRY(args.qgroupid, id_of(subvolume));
   args.lim.flags = BTRFS_QGROUP_LIMIT_MAX_RFER;
   args.lim.max_rfer = bytes;
-  if (::ioctl(subvolume, BTRFS_IOC_QGROUP_LIMIT, &args) < 0) return Error::from_errno(errno, "limit the subvolume");
+  if (::ioctl(beside, BTRFS_IOC_QGROUP_LIMIT, &args) < 0) return Error::from_errno(errno, "limit the subvolume");
   return {};
 }
 
 Result<std::uint64_t> held_bytes(int subvolume) {
-  btrfs_ioctl_ino_lookup_args own{};
-  own.objectid = BTRFS_FIRST_FREE_OBJECTID;  // its top directory: the answer is the subvolume's id
-  if (::ioctl(subvolume, BTRFS_IOC_INO_LOOKUP, &own) < 0) return Error::from_errno(errno, "ask for the subvolume's id");
+  LMSB_TRY(const std::uint64_t id, id_of(subvolume));
   btrfs_ioctl_search_args search{};
   search.key.tree_id = BTRFS_QUOTA_TREE_OBJECTID;
   search.key.min_type = search.key.max_type = BTRFS_QGROUP_INFO_KEY;
-  search.key.min_offset = search.key.max_offset = own.treeid;
+  search.key.min_offset = search.key.max_offset = id;
   search.key.max_transid = ~0ULL;
   search.key.nr_items = 1;
   if (::ioctl(subvolume, BTRFS_IOC_TREE_SEARCH, &search) < 0) return Error::from_errno(errno, "ask what it holds");

@@ -13,8 +13,9 @@ Status enable_quota(int directory);
 
 // Makes the empty subvolume `name` in `parent`, a directory of the file system.
 Status make_subvolume(int parent, const char* name);
-// What the subvolume may hold, metadata included: more is EDQUOT.
-Status limit_subvolume(int subvolume, std::uint64_t bytes);
+// What the subvolume may hold, metadata included: more is EDQUOT. `beside`: a directory of the file system outside of
+// it. Asked from within one that holds more than its limit the kernel refuses this change, too.
+Status limit_subvolume(int subvolume, int beside, std::uint64_t bytes);
 // What the subvolume held, as its limit counts, at the file system's last commit: they come 30 s apart, or sooner.
 Result<std::uint64_t> held_bytes(int subvolume);
 // A copy of the subvolume `from`, as it is at this moment, named `name` in `parent`. It shares what both have: with

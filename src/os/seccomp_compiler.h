@@ -37,7 +37,7 @@ struct SeccompArgument {
   std::uint32_t mask;
   Test test;
   std::span<const std::uint32_t> values;
-  int error;
+  int error;  // 0: what is refused seems to succeed, and does nothing
   // Only when (argument `when_index`, low 32 bits) & `when_mask` equals `when_value`; when_index 6 = always.
   unsigned when_index = 6;
   std::uint32_t when_value = 0;

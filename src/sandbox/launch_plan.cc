@@ -137,6 +137,7 @@ Result<LaunchPlan> plan(const SandboxSpec& spec) {
   p.root_inodes = layer.inodes;
   p.cpu_millis = spec.limits.cpu_millis;
   p.processes = spec.limits.processes;
+  p.has_way_out = spec.has_way_out ? 1 : 0;
   if (spec.mounts.size() > kMaxPlanMounts) return out_of_bounds("the number of mounts", "at most 8");
   for (const MountSpec& mount : spec.mounts) {
     LMSB_TRY(p.mounts[p.mount_count], plan_mount(mount));
@@ -158,6 +159,7 @@ Status validate(const LaunchPlan& p) {
   if (!is_terminated(p.id) || !SandboxId::parse(p.id.data())) return bad("malformed id");
   if (!is_terminated(p.image)) return bad("malformed image name");
   if (p.root == RootKind::mounted && !is_image(p.image.data())) return bad("malformed image name");
+  if (p.has_way_out > 1) return bad("unknown network");
   if (p.mount_count > kMaxPlanMounts) return bad("too many mounts");
   for (std::uint32_t i = 0; i < p.mount_count; ++i) {
     const PlanMount& mount = p.mounts[i];
@@ -210,7 +212,9 @@ std::string to_text(const LaunchPlan& p) {
   for (const UserMax& u : kUserMax) line(fmt::format("limit user.{} {}", u.name, u.value));
   for (const char* name : kMaskedProc) line(fmt::format("mask /proc/{}", name));
   for (const char* name : kReadOnlyProc) line(fmt::format("read-only /proc/{}", name));
-  line("network none: loopback only");
+  line(fmt::format("mask /proc/{} with another", kBootId));
+  line(p.has_way_out != 0 ? "network loopback; connections to the outside and questions for names end at a gate"
+                          : "network none: loopback only");
   line(fmt::format("hostname {}", p.id.data()));
   for (const ResourceLimit& r : kResourceLimits) line(fmt::format("rlimit {} {} {}", r.name, r.soft, r.hard));
   line(fmt::format("rlimit nproc {0} {0}", p.processes));

@@ -39,9 +39,10 @@ struct SandboxSpec {
   Lifetime lifetime = Lifetime::one_shot;
   std::vector<MountSpec> mounts;
   guest_protocol::Disk disk = guest_protocol::Disk::none;  // of a kept one
+  bool has_way_out = false;                                // a gate serves its network; else it has none
 };
 
-constexpr std::uint32_t kPlanVersion = 3;
+constexpr std::uint32_t kPlanVersion = 4;
 constexpr std::size_t kMaxPlanMounts = 8;
 
 // An id of what the store has (disk_id.h), or of what a listing of it begins with.
@@ -70,6 +71,8 @@ struct LaunchPlan {
   std::uint32_t cpu_millis = 0;
   std::uint32_t processes = 0;
   std::uint32_t mount_count = 0;
+  std::uint32_t has_way_out = 0;  // 1: its connections end at a gate (guest_protocol/gate.h)
+  std::uint32_t unused = 0;
   std::array<PlanMount, kMaxPlanMounts> mounts{};
 };
 

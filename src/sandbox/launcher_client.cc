@@ -141,6 +141,14 @@ Result<std::uint32_t> LauncherClient::send_open_network(const std::string& id) {
   return send_disk(LauncherOperation::open_network, id);
 }
 
+Result<std::uint32_t> LauncherClient::send_open_gate(const std::string& id) {
+  LMSB_CHECK(check_room());
+  GateRequest request{{LauncherOperation::open_gate, next_request_++}};
+  LMSB_CHECK(set_name(request.id, id));
+  LMSB_CHECK(send(&request, sizeof request));
+  return request.header.request;
+}
+
 Result<std::uint32_t> LauncherClient::send_next_left(const std::string& after) {
   return send_disk(LauncherOperation::next_left, after);
 }
@@ -218,6 +226,9 @@ Result<std::optional<LauncherClient::Answer>> LauncherClient::receive() {
   launched.id_base = answer.id_base;
   launched.has_disk = answer.has_disk == 1;
   launched.can_stay = answer.can_stay == 1;
+  launched.has_device_list = answer.has_device_list == 1;
+  launched.has_own_nodes = answer.has_own_nodes == 1;
+  launched.has_socket_limit = answer.has_socket_limit == 1;
   if (answer.disk.back() == '\0') launched.disk = answer.disk.data();
   const auto take = [&fds](SandboxFd which) { return std::move(fds.fds[static_cast<std::size_t>(which)]); };
   const bool is_kept = fds.count == static_cast<std::size_t>(SandboxFd::count);
@@ -236,7 +247,7 @@ Result<std::optional<LauncherClient::Answer>> LauncherClient::receive() {
     launched.processes_now = take(SandboxFd::processes_now);
     launched.processor = take(SandboxFd::processor);
   }
-  if (fds.count == kNetworkFds) launched.network = std::move(fds.fds[0]);
+  if (fds.count == kNetworkFds) launched.only = std::move(fds.fds[0]);
   if (fds.count == kArchiveFds) {
     launched.channel = std::move(fds.fds[0]);
     launched.stream = std::move(fds.fds[1]);

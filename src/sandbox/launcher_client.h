@@ -21,9 +21,12 @@ namespace lmsb::sandbox {
 struct LaunchedSandbox {
   std::uint64_t serial = 0;
   std::uint32_t id_base = 0;
-  bool has_disk = false;  // a kept one's, which may outlive it
-  bool can_stay = false;  // the same of its guest
-  std::string disk;       // of send_next_disk() and send_next_left(): an id, or ""
+  bool has_disk = false;          // a kept one's, which may outlive it
+  bool can_stay = false;          // the same of its guest
+  bool has_device_list = false;   // the kernel looks at which devices it opens
+  bool has_own_nodes = false;     // the nodes in its /dev are not the machine's
+  bool has_socket_limit = false;  // what is in its sockets has a limit
+  std::string disk;               // of send_next_disk() and send_next_left(): an id, or ""
   UniqueFd channel;
   UniqueFd kill;
   UniqueFd memory_peak;
@@ -36,8 +39,8 @@ struct LaunchedSandbox {
   UniqueFd memory_now;
   UniqueFd processes_now;
   UniqueFd processor;
-  // Of send_open_network() alone:
-  UniqueFd network;
+  // Of send_open_network() and send_open_gate() alone: the counters, the channel.
+  UniqueFd only;
   // Of an archiver, beside the channel:
   UniqueFd stream;
 };
@@ -86,9 +89,11 @@ class LauncherClient {
   Result<std::uint32_t> send_take_up(const std::string& id);
   // The same for the first behind `after` of the cgroups that belong to nothing.
   Result<std::uint32_t> send_next_stray(const std::string& after);
-  // The same for the counters of a kept sandbox's network interfaces (`network` of the answer), to be read and closed
+  // The same for the counters of a kept sandbox's network interfaces (`only` of the answer), to be read and closed
   // at once.
   Result<std::uint32_t> send_open_network(const std::string& id);
+  // The same for a gate, which gets `id`: answered with `serial` and its channel (`only`). It ends by send_destroy().
+  Result<std::uint32_t> send_open_gate(const std::string& id);
   bool has_unsent() const { return !unsent_.empty(); }
   // Sends what the socket takes now. An Error means the launcher is gone.
   Status flush();

@@ -31,6 +31,7 @@ enum class LauncherOperation : std::uint32_t {
   open_network = 17,  // DiskRequest: a kept sandbox that runs; answered with one descriptor: what has gone through its
                       // network interfaces, as in /proc/net/dev. As long as it is open the network stays: not for long
   archive_disk = 18,  // ArchiveRequest: starts a process that reads or writes a snapshot as a stream; `destroy` ends it
+  open_gate = 19,     // GateRequest: starts a process that serves a sandbox's network; answered with its channel
 };
 
 struct LauncherHeader {
@@ -86,7 +87,12 @@ struct ArchiveRequest {
   std::uint32_t unused = 0;
   std::uint64_t disk_bytes = 0;  // what may come in; cut down to the cap, as in a plan
 };
-constexpr std::size_t kNetworkFds = 1;  // of an answer to open_network
+
+struct GateRequest {
+  LauncherHeader header;
+  DiskName id{};  // an id like a sandbox's, which nothing has
+};
+constexpr std::size_t kNetworkFds = 1;  // of an answer to open_network; of open_gate, too
 constexpr std::size_t kArchiveFds = 2;  // of an answer: channel, stream
 
 // Changes of limits at a time, of all sandboxes: each may keep a processor busy. More are answered with EAGAIN.
@@ -141,10 +147,14 @@ struct LauncherAnswer {
   LauncherStep failed_step = LauncherStep::none;  // none = success
   std::int32_t error = 0;                         // errno of the failed step
   std::uint32_t id_base = 0;                      // of the leased range
-  std::uint64_t serial = 0;    // names the sandbox to this launcher; of limit: its memory's limit now
-  std::uint32_t has_disk = 0;  // of a launch: 1 = what is written there may outlive the sandbox
-  std::uint32_t can_stay = 0;  // of a launch: 1 = its guest can outlive this channel (Stay)
-  DiskName disk{};             // of next_disk and next_left
+  std::uint64_t serial = 0;            // names the sandbox to this launcher; of limit: its memory's limit now
+  std::uint32_t has_disk = 0;          // of a launch: 1 = what is written there may outlive the sandbox
+  std::uint32_t can_stay = 0;          // of a launch: 1 = its guest can outlive this channel (Stay)
+  std::uint32_t has_device_list = 0;   // of a launch: 1 = the kernel looks at which devices it opens
+  std::uint32_t has_own_nodes = 0;     // of a launch: 1 = the nodes in /dev are not the machine's
+  std::uint32_t has_socket_limit = 0;  // of a launch: 1 = what is in sockets has a limit
+  std::uint32_t unused = 0;
+  DiskName disk{};  // of next_disk and next_left
 };
 
 }  // namespace lmsb::sandbox

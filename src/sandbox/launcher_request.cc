@@ -47,6 +47,7 @@ LauncherRequest parse_launcher_request(const void* message, ssize_t size) {
   if (VolumeRequest volume; is_of_volumes && read_as(volume, message, size)) return volume;
   if (ArchiveRequest archive; header.operation == LauncherOperation::archive_disk && read_as(archive, message, size))
     return archive;
+  if (GateRequest gate; header.operation == LauncherOperation::open_gate && read_as(gate, message, size)) return gate;
   if (DiskRequest disk; is_of_a_disk(header.operation) && read_as(disk, message, size)) return disk;
   return UnknownRequest{header.request};
 }

@@ -16,7 +16,7 @@ struct UnknownRequest {
   std::uint32_t request = 0;
 };
 using LauncherRequest = std::variant<UnknownRequest, LaunchRequest, DestroyRequest, LimitRequest, DiskRequest,
-                                     CopyRequest, VolumeRequest, ArchiveRequest>;
+                                     CopyRequest, VolumeRequest, ArchiveRequest, GateRequest>;
 
 // `size` as receiving returned it: negative for a message that did not fit.
 LauncherRequest parse_launcher_request(const void* message, ssize_t size);

@@ -1,11 +1,14 @@
 #include "serve/checks.h"
 
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <unistd.h>
 
+#include "control/networks.h"
 #include "http/address.h"
 #include "image/store.h"
+#include "network/egress.h"
 
 namespace lmsb::serve {
 namespace {
@@ -30,6 +33,15 @@ Result<bool> all_loopback(const std::vector<std::string>& addresses) {
   return true;
 }
 
+constexpr std::array kNeverReachable = {network::Range{0x7F000000, 8},    // loopback
+                                        network::Range{0xA9FE0000, 16}};  // link-local
+
+Result<network::Range> parse_range_of(const char* setting, const std::string& text) {
+  auto parsed = network::parse_range(text);
+  if (parsed.ok()) return parsed;
+  return std::move(parsed).error().with_context(setting).with_hint("for example 10.1.0.0/16");
+}
+
 }  // namespace
 
 Status check_power(bool is_root, const os::ReadFile& read_file) {
@@ -49,6 +61,34 @@ Status check_data_directory(const std::string& path) {
   std::filesystem::create_directories(path, error);
   if (error) return unusable(path, error.value());
   if (::access(path.c_str(), W_OK) < 0) return unusable(path, errno);  // a read-only mount is so for root, too
+  return {};
+}
+
+Status check_network(const config::Config& config) {
+  for (const std::string& text : config.network.resolvers) {
+    auto parsed = control::parse_resolver(text);
+    if (!parsed.ok())
+      return std::move(parsed)
+          .error()
+          .with_context("network.resolvers")
+          .with_hint("ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT");
+  }
+  for (const std::string& text : config.network.reachable_private) {
+    LMSB_TRY(const network::Range range, parse_range_of("network.reachable_private", text));
+    for (const network::Range& closed : kNeverReachable)
+      if (network::overlap(range, closed))
+        return Error(ErrorCode::invalid_argument, "network.reachable_private: " + text + " has part of " +
+                                                      network::to_string(closed) + ", which stays closed")
+            .with_hint(
+                "name the parts that sandboxes need; loopback is the machine's own, and link-local addresses "
+                "tell a cloud's secrets");
+  }
+  for (const std::string& text : config.network.unreachable) LMSB_CHECK(parse_range_of("network.unreachable", text));
+  if (config.network.resolvers.size() > guest_protocol::kMaxResolvers ||
+      config.network.reachable_private.size() > guest_protocol::kMaxReachable ||
+      config.network.unreachable.size() > guest_protocol::kMaxUnreachable)
+    return Error(ErrorCode::invalid_argument,
+                 "[network]: at most 3 resolvers, and 16 ranges in each of reachable_private and unreachable");
   return {};
 }
 

@@ -27,6 +27,20 @@ config::Config listening_on(const std::string& address, bool has_key) {
   return config;
 }
 
+TEST(CheckNetwork, KeepsLoopbackAndLinkLocalAddressesClosed) {
+  for (const char* range : {"127.0.0.53", "0.0.0.0/1", "169.254.169.254/32", "0.0.0.0/0", "10.0.0.1/8"}) {
+    config::Config config;
+    config.network.reachable_private = {"10.1.0.0/16", range};
+    EXPECT_THAT(check_network(config).error().message(), HasSubstr(range));
+  }
+  config::Config config;
+  config.network.reachable_private = {"10.0.0.0/8", "192.168.0.0/16", "100.64.0.0/10"};
+  config.network.unreachable = {"45.67.0.0/24"};
+  EXPECT_TRUE(check_network(config).ok());
+  config.network.unreachable = {"45.67.0.1/24"};
+  EXPECT_THAT(check_network(config).error().message(), HasSubstr("network.unreachable"));
+}
+
 TEST(CheckPower, IsContentWithRootWhereUserNamespacesAre) {
   EXPECT_TRUE(check_power(true, machine({})).ok());
   EXPECT_TRUE(check_power(true, machine({{"/proc/sys/kernel/unprivileged_userns_clone", "0\n"}})).ok());

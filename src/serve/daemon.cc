@@ -17,6 +17,7 @@
 #include "base/metrics.h"
 #include "control/engine.h"
 #include "control/fleet.h"
+#include "control/guard.h"
 #include "control/models.h"
 #include "http/address.h"
 #include "http/server.h"
@@ -74,9 +75,12 @@ class Daemon {
         fleet_(loop_, sandbox::LauncherClient(std::move(fds_.launcher)), {}, metrics_, log_),
         engine_(loop_, {admission_, fleet_, image::Store(config.data_dir), make_models(), pool_},
                 engine_options(config), metrics_, log_),
-        app_(engine_, metrics_, log_, app_options(config)),
+        guard_(engine_),
+        app_(guard_, metrics_, log_, app_options(config)),
         server_(loop_, {}, app_.serve(), app_.streamed_body(), &server::App::refuse),
-        settings_watch_(loop_.get_executor(), settings_.socket()) {}
+        settings_watch_(loop_.get_executor(), settings_.socket()) {
+    engine_.keys().when_over([this](const std::string& principal) { server_.close_of(principal); });
+  }
 
   Status run() {
     io::spawn(loop_, serve(this));
@@ -192,7 +196,7 @@ class Daemon {
     for (const std::string& key : fresh.keys_for_a_restart)
       log_.log(LogLevel::warning, "settings.need_restart", {{"key", key}});
     log_.log(LogLevel::info, "settings.reloaded", {{"api_keys", std::uint64_t{fresh.doors.keys.size()}}});
-    app_.set_doors(std::move(fresh.doors));
+    for (const std::string& gone : app_.set_doors(std::move(fresh.doors))) server_.close_of(gone);
     engine_.set_policy(policy_caps(fresh.config));
   }
 
@@ -236,6 +240,7 @@ class Daemon {
   control::Admission admission_;
   control::Fleet fleet_;
   control::Engine engine_;
+  control::Guard guard_;
   server::App app_;
   http::Server server_;
   io::FdWatch settings_watch_;

@@ -39,12 +39,12 @@ std::string host_of(const std::string& listen) {
 // Keys are known by their digest, not by their line: what a key has made stays its own when lines are removed.
 std::vector<server::ApiKey> api_keys(const config::Config::Auth& auth) {
   std::vector<server::ApiKey> keys;
-  const auto add = [&keys](const server::Sha256& digest) {
-    keys.push_back({"sha256-" + server::to_hex(digest).substr(0, 8), digest, true});
+  const auto add = [&keys](const Sha256& digest) {
+    keys.push_back({"sha256-" + to_hex(digest).substr(0, 8), digest, true});
   };
-  for (const Secret& key : auth.keys) add(server::sha256(key.reveal()));
+  for (const Secret& key : auth.keys) add(sha256(key.reveal()));
   for (const std::string& hex : auth.key_sha256)
-    if (const auto digest = server::parse_sha256(hex)) add(*digest);
+    if (const auto digest = parse_sha256(hex)) add(*digest);
   return keys;
 }
 
@@ -73,6 +73,7 @@ control::PolicyCaps policy_caps(const config::Config& config) {
   caps.disk = config.policy.disk;
   caps.timeout = config.policy.timeout_ms;
   caps.snapshots = config.policy.max_snapshots;
+  caps.network = network::parse_mode(config.policy.network).value_or(network::Mode::none);
   return caps;
 }
 
@@ -94,6 +95,14 @@ control::EngineOptions engine_options(const config::Config& config) {
   options.pool_size = config.pool.size;
   options.kept_pool_size = config.pool.kept_size;
   options.policy = policy_caps(config);
+  options.network.resolvers = config.network.resolvers;
+  options.network.reachable = config.network.reachable_private;
+  options.network.unreachable = config.network.unreachable;
+  options.network.max_connections = config.network.max_connections;
+  options.network.connections_per_second = config.network.connections_per_second;
+  options.network.bytes_per_second = config.network.bytes_per_second.count();
+  options.network.is_offline = config.offline;
+  options.refuses_weaker = config.policy.refuse_weaker;
   options.audit_log = config.data_dir + "/audit/audit.log";
   if (config.disks.kind != "memory") options.ledger = config.data_dir + "/state/sandboxes.db";
   return options;

@@ -80,6 +80,7 @@ Result<std::string> settle_default_image(const config::Config& config, bool is_p
 Result<Prepared> prepare(const ServeArguments& parsed, config::Config config) {
   if (parsed.is_socket_only) config.listen.clear();
   LMSB_CHECK(check_data_directory(config.data_dir));
+  LMSB_CHECK(check_network(config));
   Prepared prepared;
   LMSB_TRY(prepared.default_image, settle_default_image(config, parsed.die_with_parent));
   LMSB_TRY(prepared.listening, open_listeners(config.listen));
@@ -97,12 +98,14 @@ Result<Words> launcher_words(const ServeArguments& parsed, const config::Loaded&
   LMSB_TRY(const std::string launcher_program, find_program("lm-sandbox-launcher"));
   LMSB_TRY(const std::string guest_program, find_program("lm-sandbox-guest"));
   LMSB_TRY(const std::string archiver_program, find_program("lm-sandbox-archiver"));
+  LMSB_TRY(const std::string gate_program, find_program("lm-sandbox-gate"));
   const passwd* user = ::getpwnam(kDaemonUser);
   Words words = {launcher_program};
   add(words, "--data-dir", config.data_dir);
   add(words, "--run-dir", config.run_dir);
   add(words, "--guest", guest_program);
   add(words, "--archiver", archiver_program);
+  add(words, "--gate", gate_program);
   add(words, "--daemon-uid", std::to_string(user != nullptr ? user->pw_uid : launcher::kDaemonId));
   add(words, "--daemon-gid", std::to_string(user != nullptr ? user->pw_gid : launcher::kDaemonId));
   if (const group* socket_group = ::getgrnam(config.socket_group.c_str()); socket_group != nullptr)

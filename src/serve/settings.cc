@@ -36,7 +36,8 @@ Result<std::string> content_of(const HandedFile& file, const std::string& path) 
 
 // Settings that SIGHUP takes up: whole sections, and keys outside of them.
 bool is_reloaded(const std::string& key) {
-  return key.starts_with("auth.") || key.starts_with("policy.") || key == "allow_host" || key == "allow_origin";
+  const bool is_of_policy = key.starts_with("policy.") && key != "policy.refuse_weaker";
+  return key.starts_with("auth.") || is_of_policy || key == "allow_host" || key == "allow_origin";
 }
 
 // 0 is all of the machine's.
@@ -51,6 +52,7 @@ config::Config::Policy within_start(const config::Config::Policy& start, config:
   if (is_above(fresh.cpus, start.cpus)) fresh.cpus = start.cpus;
   if (is_above(fresh.processes, start.processes)) fresh.processes = start.processes;
   if (is_above(fresh.disk, start.disk)) fresh.disk = start.disk;
+  fresh.refuse_weaker = start.refuse_weaker;
   return fresh;
 }
 

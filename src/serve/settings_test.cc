@@ -83,6 +83,7 @@ TEST(Reload, TakesUpKeysDoorsAndPolicyAndNothingElse) {
   EXPECT_THAT(keys_for_a_restart(running, fresh), IsEmpty());
   fresh.listen = {"0.0.0.0:1"};
   fresh.pool.size = 1;
+  fresh.policy.refuse_weaker = true;  // asked at the start alone
   const config::Config result = reloaded(running, fresh);
   EXPECT_TRUE(result.auth.required);
   EXPECT_EQ(result.auth.keys.size(), 1U);
@@ -92,7 +93,8 @@ TEST(Reload, TakesUpKeysDoorsAndPolicyAndNothingElse) {
   EXPECT_THAT(result.allow_origin, ElementsAre("https://a.lan"));
   EXPECT_EQ(result.listen, running.listen);
   EXPECT_EQ(result.pool.size, running.pool.size);
-  EXPECT_THAT(keys_for_a_restart(running, fresh), ElementsAre("listen", "pool.size"));
+  EXPECT_FALSE(result.policy.refuse_weaker);
+  EXPECT_THAT(keys_for_a_restart(running, fresh), ElementsAre("listen", "pool.size", "policy.refuse_weaker"));
 }
 
 // The launcher keeps to the caps of the start, whatever the daemon says.

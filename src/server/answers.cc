@@ -61,8 +61,9 @@ std::string sentence_of(const json::Faults& faults) {
   return sentence;
 }
 
-void add_common_fields(http::Response& response) {
-  if (response.status == 429 || response.status == 503) response.headers.set("Retry-After", "1");
+void add_common_fields(http::Response& response, std::chrono::seconds wait = {}) {
+  if (response.status == 429 || response.status == 503)
+    response.headers.set("Retry-After", std::to_string(std::max<std::int64_t>(wait.count(), 1)));
   if (response.status == 401) response.headers.set("WWW-Authenticate", "Bearer");
 }
 
@@ -101,11 +102,15 @@ http::Response error_answer(Dialect dialect, const Error& error) {
 }
 
 http::Response error_answer(Dialect dialect, int status, const Error& error) {
-  if (dialect == Dialect::seed) return detail_answer(status, with_hint(error));
+  if (dialect == Dialect::seed) {
+    http::Response refused = detail_answer(status, with_hint(error));
+    add_common_fields(refused, error.wait());
+    return refused;
+  }
   const bool is_openai = dialect == Dialect::openai;
   http::Response response =
       http::Response::json(status, is_openai ? openai_body(status, error) : error_body(error, nullptr));
-  add_common_fields(response);
+  add_common_fields(response, error.wait());
   // Its clients send again after any 409 and 5xx that does not say this. What took too long will do so again.
   const bool is_worth_it = is_retryable(error.code()) && error.code() != ErrorCode::deadline_exceeded;
   if (is_openai && !is_worth_it) response.headers.set("x-should-retry", "false");

@@ -50,6 +50,10 @@ TEST(Answers, AreNullWhereAnErrorSaysNoMore) {
 TEST(Answers, SayWhenToComeBackAndHowToSignIn) {
   EXPECT_TRUE(error_answer(Dialect::v1, Error(ErrorCode::resource_exhausted, "x")).headers.find("Retry-After"));
   EXPECT_TRUE(error_answer(Dialect::seed, Error(ErrorCode::unavailable, "x")).headers.find("Retry-After"));
+  for (const Dialect dialect : {Dialect::v1, Dialect::openai, Dialect::seed}) {
+    const Error error = Error(ErrorCode::resource_exhausted, "x").with_wait(std::chrono::seconds(42));
+    EXPECT_EQ(error_answer(dialect, error).headers.find("Retry-After"), "42");
+  }
   EXPECT_TRUE(error_answer(Dialect::v1, Error(ErrorCode::unauthenticated, "x")).headers.find("WWW-Authenticate"));
 }
 

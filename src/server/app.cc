@@ -24,6 +24,7 @@ RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAns
   add_lifecycle_routes(table, control);
   add_snapshot_routes(table, control, answers);
   add_volume_routes(table, control, answers);
+  add_key_routes(table, control);
   add_event_routes(table, control);
   add_exec_routes(table, control);
   add_process_routes(table, control);
@@ -106,7 +107,7 @@ struct Asked {
 struct App::State {
   State(control::Control& c, Metrics& metrics, Logger& logger, const AppOptions& options)
       : control(c),
-        doors(options.doors),
+        doors(options.doors, &control.keys()),
         previews(control, doors),
         table(make_table(control, metrics, answers, doors, previews, options)),
         counts(metrics, table),
@@ -147,6 +148,7 @@ std::optional<http::Response> App::State::receive(const http::Request& request, 
     auto principal = doors.authenticate(request);
     if (!principal.ok()) return refused(request, {http_status(principal.error().code()), principal.error()});
     who = *std::move(principal);
+    if (request.on_behalf_of) *request.on_behalf_of = who.name;
   }
   if (match.row == nullptr) {
     return match.allowed_methods.empty() ? no_such_path(request) : wrong_method(request, match.allowed_methods);
@@ -213,6 +215,7 @@ io::Always<http::Response> App::State::answer_preview(PreviewHost place, http::R
   } else if (!control.is_ready()) {
     response = error_answer(Dialect::v1, not_ready());
   } else {
+    if (request.on_behalf_of) *request.on_behalf_of = entry.on_behalf_of;
     auto result = co_await previews.answer(std::move(place), std::move(entry), std::move(request));
     response = result.ok() ? *std::move(result) : error_answer(Dialect::v1, result.error());
   }
@@ -260,7 +263,10 @@ http::Response App::refuse(const std::string& path, int status, const std::strin
   return error_answer(dialect_of(path), refusal.status, refusal.error);
 }
 
-void App::set_doors(DoorPolicy policy) { state_->doors = Doors(std::move(policy)); }
+std::vector<std::string> App::set_doors(DoorPolicy policy) {
+  const Doors before = std::exchange(state_->doors, Doors(std::move(policy), &state_->control.keys()));
+  return before.principals_not_of(state_->doors);
+}
 
 void App::set_listening_port(std::uint16_t port) { state_->previews.set_listening_port(port); }
 

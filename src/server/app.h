@@ -7,6 +7,8 @@
 //
 // Lives on the event loop's thread; nothing here blocks.
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "base/metrics.h"
@@ -35,8 +37,8 @@ class App {
   http::StreamedBody streamed_body() const;
   // Words what it answers by itself.
   static http::Response refuse(const std::string& path, int status, const std::string& why);
-  // From the next request on (SIGHUP).
-  void set_doors(DoorPolicy policy);
+  // From the next request on (SIGHUP). The principals whose keys are no longer there: what they have open is to end.
+  std::vector<std::string> set_doors(DoorPolicy policy);
   // Where browsers reach it, once that is known; 0: nowhere.
   void set_listening_port(std::uint16_t port);
   const RouteTable& routes() const;

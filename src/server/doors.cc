@@ -8,6 +8,10 @@
 namespace lmsb::server {
 namespace {
 
+constexpr std::string_view kKeyPrincipal = "key:";
+
+std::string principal_of(const ApiKey& key) { return std::string(kKeyPrincipal) + key.name; }
+
 // Of an Authorization whose parts are looked at.
 constexpr unsigned kMaxKeyParts = 256;
 constexpr std::size_t kMaxKeySize = 1024;
@@ -19,6 +23,17 @@ std::optional<std::string> decode_leniently(std::string_view word) {
   std::replace(text.begin(), text.end(), '_', '/');
   while (text.size() % 4 != 0) text += '=';
   return base64_decode(text);
+}
+
+// A field's value, and what its words say that are Base64, as a password is sent.
+std::vector<std::string> readings_of(std::string_view value) {
+  std::vector<std::string> readings{std::string(value)};
+  for (value = trim(value); !value.empty(); value = trim(value)) {
+    const std::string_view word = value.substr(0, value.find_first_of(" \t"));
+    value.remove_prefix(word.size());
+    if (auto decoded = decode_leniently(word)) readings.push_back(*std::move(decoded));
+  }
+  return readings;
 }
 
 std::string lower(std::string_view text) {
@@ -112,14 +127,33 @@ std::optional<Refusal> check_host_field(const http::Request& request) {
   return refuse_host("the request's target names another server than its Host");
 }
 
+std::string_view bearer_of(std::string_view authorization) {
+  const std::string_view value = trim(authorization);
+  const std::size_t space = value.find(' ');
+  if (space == std::string_view::npos || lower(value.substr(0, space)) != "bearer") return {};
+  return trim(value.substr(space));
+}
+
+// The texts of all fields that carry a key; "" of one that carries something else.
+std::vector<std::string_view> presented_texts(const http::Headers& headers) {
+  std::vector<std::string_view> texts;
+  for (const auto& [name, value] : headers.fields()) {
+    const std::string field = lower(name);
+    if (field == "x-api-key") texts.push_back(trim(value));
+    if (field == "authorization") texts.push_back(bearer_of(value));
+  }
+  return texts;
+}
+
 // The key's text of the one field that carries it; nothing when there is none, or two.
 std::optional<std::string_view> presented_key(const http::Headers& headers) {
-  if (headers.count("Authorization") + headers.count("X-API-Key") != 1) return std::nullopt;
-  if (auto key = headers.find("X-API-Key")) return trim(*key);
-  std::string_view value = trim(*headers.find("Authorization"));
-  std::size_t space = value.find(' ');
-  if (space == std::string_view::npos || lower(value.substr(0, space)) != "bearer") return std::nullopt;
-  return trim(value.substr(space));
+  const auto texts = presented_texts(headers);
+  if (texts.size() != 1 || texts.front().empty()) return std::nullopt;
+  return texts.front();
+}
+
+Error unknown_key() {
+  return Error(ErrorCode::unauthenticated, "the API key is not known here (or two were sent)").with_slug("key_unknown");
 }
 
 // Names below .localhost do not say which server of this machine is meant: the port does.
@@ -137,7 +171,7 @@ ApiKey ApiKey::from_secret(std::string name, const Secret& secret, bool admin) {
   return ApiKey{std::move(name), sha256(secret.reveal()), admin};
 }
 
-Doors::Doors(DoorPolicy policy) : policy_(std::move(policy)) {
+Doors::Doors(DoorPolicy policy, control::KeyService* keys) : policy_(std::move(policy)), keys_(keys) {
   for (std::string& host : policy_.own_hosts) host = as_host(host);
   for (std::string& host : policy_.allow_hosts) host = lower(host);
   for (std::string& origin : policy_.allow_origins) origin = lower(origin);
@@ -201,6 +235,20 @@ bool Doors::is_listed_origin(std::string_view origin) const {
   return contains(policy_.allow_origins, lower(origin)) && lower(origin) != "null";
 }
 
+bool Doors::is_valid(const std::string& principal) const {
+  if (!is_of_key(principal)) return true;
+  const auto is_it = [&principal](const ApiKey& key) { return principal_of(key) == principal; };
+  return std::any_of(policy_.keys.begin(), policy_.keys.end(), is_it) ||
+         (keys_ != nullptr && keys_->is_valid(principal));
+}
+
+std::vector<std::string> Doors::principals_not_of(const Doors& others) const {
+  std::vector<std::string> gone;
+  for (const ApiKey& key : policy_.keys)
+    if (!others.is_valid(principal_of(key))) gone.push_back(principal_of(key));
+  return gone;
+}
+
 const ApiKey* Doors::find_key(std::string_view text) const {
   if (text.empty()) return nullptr;
   const Sha256 digest = sha256(text);
@@ -211,12 +259,16 @@ const ApiKey* Doors::find_key(std::string_view text) const {
   return found;
 }
 
+bool Doors::is_one_of_ours(std::string_view text) const {
+  return find_key(text) != nullptr || (keys_ != nullptr && keys_->knows(text));
+}
+
 // As a whole, what stands behind any of its separators, and each part between two.
 bool Doors::has_key_in(std::string_view text) const {
   constexpr std::string_view kSeparators = " \t:,;=\"'";
-  const auto is_key = [this](std::string_view part) { return part.size() <= kMaxKeySize && find_key(part) != nullptr; };
+  const auto is_key = [this](std::string_view part) { return part.size() <= kMaxKeySize && is_one_of_ours(part); };
   text = trim(text);
-  if (find_key(text) != nullptr) return true;
+  if (is_one_of_ours(text)) return true;
   for (unsigned parts = 0; !text.empty() && parts < kMaxKeyParts; ++parts) {
     const std::size_t end = text.find_first_of(kSeparators);
     if (is_key(text.substr(0, end))) return true;
@@ -229,24 +281,38 @@ bool Doors::has_key_in(std::string_view text) const {
 
 bool Doors::may_pass_on_authorization(const http::Headers& headers) const {
   if (headers.count("Authorization") > 1 || headers.find("X-API-Key")) return false;
-  if (policy_.keys.empty()) return true;
-  std::string_view value = headers.find("Authorization").value_or("");
-  if (has_key_in(value)) return false;
-  for (value = trim(value); !value.empty(); value = trim(value)) {  // "Basic" and the like
-    const std::string_view word = value.substr(0, value.find_first_of(" \t"));
-    value.remove_prefix(word.size());
-    const auto decoded = decode_leniently(word);
-    if (decoded && has_key_in(*decoded)) return false;
-  }
-  return true;
+  if (policy_.keys.empty() && (keys_ == nullptr || keys_->is_empty())) return true;
+  const auto readings = readings_of(headers.find("Authorization").value_or(""));
+  return std::none_of(readings.begin(), readings.end(), [this](const auto& text) { return has_key_in(text); });
 }
 
-std::optional<control::Principal> Doors::by_key(const http::Request& request) const {
+Result<control::Principal> Doors::by_key(const http::Request& request) const {
+  const bool given = request.headers.find("Authorization") || request.headers.find("X-API-Key");
+  if (!given) return Error(ErrorCode::unauthenticated, "this request needs an API key").with_slug("key_required");
   std::optional<std::string_view> presented = presented_key(request.headers);
-  if (!presented) return std::nullopt;
-  const ApiKey* found = find_key(*presented);
-  if (found == nullptr) return std::nullopt;
-  return control::Principal{"key:" + found->name, found->admin};
+  if (!presented) return unknown_key();
+  if (const ApiKey* found = find_key(*presented)) return control::Principal{principal_of(*found), found->admin};
+  if (keys_ == nullptr) return unknown_key();
+  return keys_->enter(*presented);
+}
+
+Result<control::Principal> Doors::enter_as(const std::string& principal) const {
+  for (const ApiKey& key : policy_.keys)
+    if (principal_of(key) == principal) return control::Principal{principal, key.admin};
+  if (keys_ == nullptr) return unknown_key();
+  return keys_->enter_as(principal);
+}
+
+bool Doors::may_be_ignored(const http::Headers& headers) const {
+  if (keys_ == nullptr) return true;
+  const auto has_ours = [this](const std::string& text) { return keys_->has_ours_in(text); };
+  for (const auto& [name, value] : headers.fields()) {
+    const std::string field = lower(name);
+    if (field != "x-api-key" && field != "authorization") continue;
+    const auto readings = readings_of(value);
+    if (std::any_of(readings.begin(), readings.end(), has_ours)) return false;
+  }
+  return true;
 }
 
 std::optional<control::Principal> Doors::by_uid(const http::Peer& peer) const {
@@ -256,10 +322,8 @@ std::optional<control::Principal> Doors::by_uid(const http::Peer& peer) const {
   return control::Principal{"local:" + std::to_string(*peer.uid), access == LocalAccess::admin};
 }
 
-Error Doors::unauthenticated(const http::Request& request) const {
-  bool given = request.headers.find("Authorization") || request.headers.find("X-API-Key");
-  Error error(ErrorCode::unauthenticated,
-              given ? "the API key is not known here (or two were sent)" : "this request needs an API key");
+Error Doors::unauthenticated(const http::Request& request, const Error& about_key) const {
+  Error error = about_key;
   std::string hint = "send `Authorization: Bearer KEY` or `X-API-Key: KEY`";
   if (is_local(request.peer) && !policy_.auth_required) {
     hint += "; without a key this machine's root, the daemon's own user and members of the socket's group are served";
@@ -269,15 +333,16 @@ Error Doors::unauthenticated(const http::Request& request) const {
           ". Who you are could not be found out: does this kernel have tcp_diag? (lm-sandbox doctor); the unix socket "
           "works";
   }
-  return std::move(error).with_slug(given ? "key_unknown" : "key_required").with_hint(std::move(hint));
+  return std::move(error).with_hint(std::move(hint));
 }
 
 Result<control::Principal> Doors::authenticate(const http::Request& request) const {
-  if (auto principal = by_key(request)) return *std::move(principal);
-  if (!was_forwarded(request.headers)) {
+  auto with_key = by_key(request);
+  if (with_key.ok() || with_key.error().code() != ErrorCode::unauthenticated) return with_key;
+  if (!was_forwarded(request.headers) && may_be_ignored(request.headers)) {
     if (auto principal = by_uid(request.peer)) return *std::move(principal);
   }
-  return unauthenticated(request);
+  return unauthenticated(request, with_key.error());
 }
 
 std::optional<Refusal> Doors::check_body(const http::Request& request) const {

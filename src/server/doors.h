@@ -12,11 +12,12 @@
 #include <string>
 #include <vector>
 
+#include "base/digest.h"
 #include "base/result.h"
 #include "base/secret.h"
 #include "control/control.h"
+#include "control/key_service.h"
 #include "http/message.h"
-#include "server/digest.h"
 #include "server/preview_host.h"
 
 namespace lmsb::server {
@@ -56,7 +57,8 @@ struct Refusal {
 
 class Doors {
  public:
-  explicit Doors(DoorPolicy policy);
+  // `keys`, where there are any beside those of the policy, outlive it.
+  explicit Doors(DoorPolicy policy, control::KeyService* keys = nullptr);
 
   // Whether the request comes from where it may: Host (421), Origin and fetch metadata (403).
   std::optional<Refusal> check_source(const http::Request& request) const;
@@ -69,8 +71,13 @@ class Doors {
   // one of our keys anywhere in it.
   bool may_pass_on_authorization(const http::Headers& headers) const;
   // Who asks; an Error `unauthenticated` says what to do. A valid key decides; else the peer's uid, where that is
-  // enough; a key that is not needed is ignored. `X-Access-Token` opens nothing here.
+  // enough; a key that is not needed is ignored, unless it is one of ours that may not come in (key_expired,
+  // rate_limited, not_ready), or anything in what was sent for one reads as ours, whatever it was sent as: nobody
+  // becomes somebody else when his key ends. `X-Access-Token` opens nothing here. Counts as one request of the key's.
   Result<control::Principal> authenticate(const http::Request& request) const;
+  // The principal of a key, for who has from it what stands in for it. Counts as a request of that key's. Errors:
+  // key_unknown, key_expired, rate_limited.
+  Result<control::Principal> enter_as(const std::string& principal) const;
   // Whether a request's body is declared as JSON and not compressed (415). No body: no declaration needed.
   std::optional<Refusal> check_body(const http::Request& request) const;
   // The same where the body is read as it comes, and may be of any kind that keeps other sites' pages out (415): what a
@@ -79,17 +86,26 @@ class Doors {
   std::optional<Refusal> check_streamed_body(const http::Request& request) const;
   // Whether `origin` may read answers from a page of its own (CORS): the listed ones, nothing else.
   bool is_listed_origin(std::string_view origin) const;
+  // Whether it is the principal of a key, one that is or was.
+  static bool is_of_key(std::string_view principal) { return principal.starts_with("key:"); }
+  // Whether who came in by that name still could: a key that is gone may not.
+  bool is_valid(const std::string& principal) const;
+  // The principals of configured keys that `others` have not.
+  std::vector<std::string> principals_not_of(const Doors& others) const;
 
  private:
   bool host_is_ours(std::string_view host) const;
   std::optional<Refusal> check_fetch_metadata(const http::Request& request) const;
   const ApiKey* find_key(std::string_view text) const;
   bool has_key_in(std::string_view text) const;
-  std::optional<control::Principal> by_key(const http::Request& request) const;
+  bool is_one_of_ours(std::string_view text) const;
+  bool may_be_ignored(const http::Headers& headers) const;
+  Result<control::Principal> by_key(const http::Request& request) const;
   std::optional<control::Principal> by_uid(const http::Peer& peer) const;
-  Error unauthenticated(const http::Request& request) const;
+  Error unauthenticated(const http::Request& request, const Error& about_key) const;
 
   DoorPolicy policy_;
+  control::KeyService* keys_;
   bool any_address_ = false;  // listening on a wildcard address
 };
 

@@ -241,6 +241,107 @@ TEST(Doors, RefuseTwoKeysAtOnce) {
   EXPECT_EQ(entering(with_key(), request), "");
 }
 
+TEST(Doors, LetInByAKeyThatWasMade) {
+  FakeKeys keys;
+  keys.known["lmsb_made"] = control::Principal{"key:key_a", false};
+  const Doors doors(with_key(), &keys);
+  http::Request request = remote_request();
+  request.headers.set("Authorization", "Bearer lmsb_made");
+  EXPECT_EQ(doors.authenticate(request)->name, "key:key_a");
+  EXPECT_EQ(keys.entries, 1) << "counted once";
+  request.headers.add("Authorization", "Bearer lmsb_made");
+  EXPECT_EQ(doors.authenticate(request).error().slug(), "key_unknown") << "two of them";
+  request = remote_request();
+  request.headers.set("Authorization", "Bearer lmsb_made, Bearer lmsb_made");
+  EXPECT_FALSE(doors.authenticate(request).ok());
+  for (const char* name : {"Cookie", "X-Access-Token", "Proxy-Authorization", "X-Auth", "Referer"}) {
+    request = remote_request();
+    request.headers.set(name, "lmsb_made");
+    EXPECT_EQ(doors.authenticate(request).error().slug(), "key_required") << name;
+  }
+  request = remote_request();
+  for (const char* name : {"key", "api_key", "X-API-Key", "Authorization", "access_token", "token"})
+    request.query[name] = "lmsb_made";
+  request.target = "/v1/info?api_key=lmsb_made";
+  EXPECT_EQ(doors.authenticate(request).error().slug(), "key_required") << "never in a URL: those are written down";
+  EXPECT_EQ(keys.entries, 1);
+}
+
+// Else whoever is at the machine would get round what the key that he uses is held to.
+TEST(Doors, DoNotTakeAKeyThatHasToWaitForNone) {
+  FakeKeys keys;
+  keys.known["lmsb_made"] = control::Principal{"key:key_a", false};
+  const Doors doors(local_policy(), &keys);
+  http::Request request = local_request("GET", "/v1/info");
+  request.headers.set("X-API-Key", "lmsb_made");
+  keys.entry_error = Error(ErrorCode::resource_exhausted, "too many").with_slug("rate_limited");
+  EXPECT_EQ(doors.authenticate(request).error().slug(), "rate_limited");
+  keys.entry_error = Error(ErrorCode::unauthenticated, "expired").with_slug("key_expired");
+  EXPECT_EQ(doors.authenticate(request).error().slug(), "key_expired");
+  request.peer.uid = kStranger;
+  EXPECT_EQ(doors.authenticate(request).error().slug(), "key_expired");
+}
+
+// Who comes with a key that is gone would be an administrator where he asks from the machine itself.
+TEST(Doors, MakeNobodyOfThisMachineOfWhoSendsAKeyThatIsGone) {
+  FakeKeys keys;
+  const Doors doors(local_policy(), &keys);
+  for (const auto& [name, value] :
+       std::vector<std::pair<std::string, std::string>>{{"X-API-Key", "lmsb_gone"},
+                                                        {"Authorization", "Bearer lmsb_gone"},
+                                                        {"authorization", "bearer  lmsb_gone "}}) {
+    http::Request request = local_request("GET", "/v1/info");
+    request.headers.set(name, value);
+    EXPECT_EQ(doors.authenticate(request).error().slug(), "key_unknown") << name;
+    request.headers.add("X-API-Key", "sk-anything");
+    EXPECT_EQ(doors.authenticate(request).error().slug(), "key_unknown") << "nor of two: " << name;
+  }
+  for (const char* value : {"sk-anything", "lmsb", "Token e2b_gone"}) {
+    http::Request request = local_request("GET", "/v1/info");
+    request.headers.set("Authorization", value);
+    EXPECT_EQ(doors.authenticate(request)->name, "local:1000") << value << " is no key at all";
+  }
+}
+
+TEST(Doors, MakeNobodyOfThisMachineOfWhoSendsAKeyInAnotherForm) {
+  FakeKeys keys;
+  keys.known["lmsb_made"] = control::Principal{"key:key_a", false};
+  const Doors doors(local_policy(), &keys);
+  for (const std::string& key : {std::string("lmsb_gone"), std::string("lmsb_made")})
+    for (const auto& [name, value] :
+         std::vector<std::pair<std::string, std::string>>{{"Authorization", key},
+                                                          {"Authorization", "Token " + key},
+                                                          {"Authorization", "Token token=\"" + key + "\""},
+                                                          {"Authorization", "Basic " + key},
+                                                          {"authorization", "Basic " + base64_encode("user:" + key)},
+                                                          {"Authorization", "Basic " + base64_encode(key + ":")},
+                                                          {"X-API-Key", "Bearer " + key},
+                                                          {"x-api-key", base64_encode(key)}}) {
+      http::Request request = local_request("GET", "/v1/info");
+      request.headers.set(name, value);
+      EXPECT_EQ(doors.authenticate(request).error().slug(), "key_unknown") << name << ": " << value;
+    }
+}
+
+TEST(Doors, LetInAsAKeyWhoHasATokenOfIt) {
+  FakeKeys keys;
+  keys.known["lmsb_made"] = control::Principal{"key:key_a", false};
+  const Doors doors(with_key(), &keys);
+  EXPECT_EQ(doors.enter_as("key:key_a")->name, "key:key_a");
+  EXPECT_EQ(doors.enter_as("key:ci")->name, "key:ci");
+  for (const char* gone : {"key:key_b", "local:0", ""}) EXPECT_EQ(doors.enter_as(gone).error().slug(), "key_unknown");
+}
+
+TEST(Doors, KnowWhoseKeyIsGone) {
+  FakeKeys keys;
+  keys.known["lmsb_made"] = control::Principal{"key:key_a", false};
+  const Doors doors(with_key(), &keys);
+  for (const char* principal : {"key:key_a", "key:ci", "local:0", "run-bash"}) EXPECT_TRUE(doors.is_valid(principal));
+  for (const char* principal : {"key:key_b", "key:", "key:c"}) EXPECT_FALSE(doors.is_valid(principal));
+  EXPECT_EQ(doors.principals_not_of(Doors(local_policy(), &keys)), (std::vector<std::string>{"key:ci", "key:boss"}));
+  EXPECT_TRUE(doors.principals_not_of(doors).empty());
+}
+
 TEST(Doors, IgnoreAKeyThatIsNotNeeded) {
   http::Request request = local_request("GET", "/v1/info");
   request.headers.set("Authorization", "Bearer sk-anything");
@@ -334,6 +435,17 @@ TEST(Digest, ReadsWhatItIsGivenInHexadecimal) {
   EXPECT_FALSE(parse_sha256("e3"));
   EXPECT_FALSE(parse_sha256(std::string(64, 'g')));
   EXPECT_EQ(to_hex(sha256("x")), "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881");
+}
+
+TEST(Doors, PassOnNoAuthorizationThatHoldsAKeyThatWasMade) {
+  FakeKeys keys;
+  keys.known["lmsb_made"] = control::Principal{"key:key_a", false};
+  const Doors doors(local_policy(), &keys);
+  for (const std::string& value : {std::string("Bearer lmsb_made"), "Basic " + base64_encode("x:lmsb_made")}) {
+    http::Headers headers;
+    headers.set("Authorization", value);
+    EXPECT_FALSE(doors.may_pass_on_authorization(headers)) << value;
+  }
 }
 
 TEST(Doors, PassOnNoAuthorizationThatHoldsAKey) {

@@ -18,7 +18,8 @@ Result<IdempotentAnswers::Begun> begin(IdempotentAnswers& answers, const Call& c
   if (key->empty() || key->size() > kMaxKey)
     return Error(ErrorCode::invalid_argument, "an Idempotency-Key has 1 to 255 characters")
         .with_slug("invalid_idempotency_key");
-  return answers.begin(call.who.name + "\n" + std::string(*key), sha256(call.request.path + "\n" + call.request.body));
+  LMSB_CHECK(control::check_may(call.who, control::Operation::write));  // who may not has nothing to remember
+  return answers.begin(call.who.name, std::string(*key), sha256(call.request.path + "\n" + call.request.body));
 }
 
 http::Response replayed(std::string body) {

@@ -29,17 +29,18 @@ class OnceTest : public testing::Test {
     co_return http::Response::json(201, std::to_string(made_));
   }
 
-  static io::Always<void> ask(const Handler* handler, Answer* answer, std::string key) {
+  static io::Always<void> ask(const Handler* handler, Answer* answer, std::string key, control::Principal who) {
     Call call;
-    call.who.name = "me";
+    call.who = std::move(who);
     call.request = local_request("POST", "/v1/sandboxes", "{}");
     call.request.headers.set("Idempotency-Key", key);
     *answer = co_await (*handler)(std::move(call));
   }
 
   // Asks, as a client that goes away when `canceller` is used.
-  void send(Answer& answer, io::Canceller canceller = {}, std::string key = "key") {
-    io::spawn(loop_, ask(&handler_, &answer, std::move(key)), std::move(canceller));
+  void send(Answer& answer, io::Canceller canceller = {}, std::string key = "key",
+            control::Principal who = {"me", false}) {
+    io::spawn(loop_, ask(&handler_, &answer, std::move(key), std::move(who)), std::move(canceller));
     loop_.restart();
     loop_.poll();
   }
@@ -114,6 +115,17 @@ TEST_F(OnceTest, OnlySomeGoOnWithoutTheirClients) {
   ASSERT_TRUE(next.has_value() && next->ok());
 }
 
+TEST_F(OnceTest, RemembersNothingForWhomItIsNotAllowed) {
+  auto grant = std::make_shared<control::Grant>();
+  grant->may_read = true;
+  const control::Principal reader{"key:key_a", false, std::move(grant)};
+  Answer refused;
+  send(refused, {}, "key", reader);
+  ASSERT_TRUE(refused.has_value());
+  EXPECT_EQ(refused->error().slug(), "scope_missing");
+  EXPECT_EQ(answers_.size(), 0U);
+}
+
 TEST_F(OnceTest, ABugIsAnErrorOfItsRequestAlone) {
   may_go_on_ = true;
   throws_ = true;
@@ -129,7 +141,7 @@ TEST_F(OnceTest, ABugIsAnErrorOfItsRequestAlone) {
 
 TEST(Once, WhatNeverEndsMayBeDroppedAfterTheTable) {
   auto answers = std::make_unique<IdempotentAnswers>();
-  auto begun = answers->begin("key", sha256("{}"));
+  auto begun = answers->begin("me", "key", sha256("{}"));
   ASSERT_TRUE(begun.ok() && begun->turn);
   answers.reset();
   begun->turn->finish("late");

@@ -1,8 +1,8 @@
 #include "server/ops_routes.h"
 
+#include "base/digest.h"
 #include "base/text.h"
 #include "json/writer.h"
-#include "server/digest.h"
 #include "server/embedded.h"
 
 namespace lmsb::server {

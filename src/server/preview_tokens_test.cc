@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "server/digest.h"
+#include "base/digest.h"
 
 namespace lmsb::server {
 namespace {
@@ -15,34 +15,44 @@ const Clock::time_point kNow{seconds(1'767'225'600)};
 
 TEST(PreviewTokens, OpenTheirPlaceUntilTheyEnd) {
   const PreviewTokens tokens;
-  const std::string token = tokens.make(kPlace, kNow + seconds(60));
-  EXPECT_EQ(tokens.life_left(token, kPlace, kNow), seconds(60));
-  EXPECT_EQ(tokens.life_left(token, kPlace, kNow + seconds(59)), seconds(1));
-  EXPECT_LE(tokens.life_left(token, kPlace, kNow + seconds(60)), seconds(0));
+  const std::string token = tokens.make(kPlace, "key:key_a", kNow + seconds(60));
+  EXPECT_EQ(tokens.read(token, kPlace, kNow).left, seconds(60));
+  EXPECT_EQ(tokens.read(token, kPlace, kNow + seconds(59)).left, seconds(1));
+  EXPECT_LE(tokens.read(token, kPlace, kNow + seconds(60)).left, seconds(0));
+  EXPECT_EQ(tokens.read(token, kPlace, kNow).by, "key:key_a");
+}
+
+TEST(PreviewTokens, SayNothingOfAMakerWithoutAKey) {
+  const PreviewTokens tokens;
+  const std::string token = tokens.make(kPlace, "", kNow + seconds(60));
+  EXPECT_EQ(token.find('.'), token.rfind('.'));
+  EXPECT_EQ(tokens.read(token, kPlace, kNow).left, seconds(60));
+  EXPECT_EQ(tokens.read(token, kPlace, kNow).by, "");
 }
 
 TEST(PreviewTokens, OpenNoOtherPlace) {
   const PreviewTokens tokens;
-  const std::string token = tokens.make(kPlace, kNow + seconds(60));
-  EXPECT_LE(tokens.life_left(token, {3001, kPlace.sandbox}, kNow), seconds(0));
-  EXPECT_LE(tokens.life_left(token, {300, kPlace.sandbox}, kNow), seconds(0));
-  EXPECT_LE(tokens.life_left(token, {3000, "a3u9d2m5q7x1c4v8b6n0"}, kNow), seconds(0));
+  const std::string token = tokens.make(kPlace, "key:key_a", kNow + seconds(60));
+  EXPECT_LE(tokens.read(token, {3001, kPlace.sandbox}, kNow).left, seconds(0));
+  EXPECT_LE(tokens.read(token, {300, kPlace.sandbox}, kNow).left, seconds(0));
+  EXPECT_LE(tokens.read(token, {3000, "a3u9d2m5q7x1c4v8b6n0"}, kNow).left, seconds(0));
 }
 
 TEST(PreviewTokens, OfAnotherDaemonOpenNothing) {
-  EXPECT_LE(PreviewTokens().life_left(PreviewTokens().make(kPlace, kNow + seconds(60)), kPlace, kNow), seconds(0));
+  EXPECT_LE(PreviewTokens().read(PreviewTokens().make(kPlace, "key:key_a", kNow + seconds(60)), kPlace, kNow).left,
+            seconds(0));
 }
 
 TEST(PreviewTokens, AreWorthNothingWhenAnyOctetIsAnother) {
   const PreviewTokens tokens;
-  const std::string token = tokens.make(kPlace, kNow + seconds(60));
+  const std::string token = tokens.make(kPlace, "key:key_a", kNow + seconds(60));
   for (std::size_t i = 0; i < token.size(); ++i) {
     std::string other = token;
     other[i] = other[i] == '1' ? '2' : '1';
-    EXPECT_LE(tokens.life_left(other, kPlace, kNow), seconds(0)) << i;
-    EXPECT_LE(tokens.life_left(token.substr(0, i), kPlace, kNow), seconds(0)) << i;
+    EXPECT_LE(tokens.read(other, kPlace, kNow).left, seconds(0)) << i;
+    EXPECT_LE(tokens.read(token.substr(0, i), kPlace, kNow).left, seconds(0)) << i;
   }
-  EXPECT_LE(tokens.life_left(token + "0", kPlace, kNow), seconds(0));
+  EXPECT_LE(tokens.read(token + "0", kPlace, kNow).left, seconds(0));
 }
 
 // RFC 4231, test case 2.

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/clock.h"
+#include "control/port_service.h"
 #include "http/forward.h"
 #include "server/answers.h"
 #include "server/authority.h"
@@ -51,7 +52,7 @@ Refusal no_longer_valid() {
 
 }  // namespace
 
-Result<Previews::Link> Previews::make(const PreviewHost& place, std::chrono::seconds life,
+Result<Previews::Link> Previews::make(const PreviewHost& place, const control::Principal& by, std::chrono::seconds life,
                                       const http::Request& request) const {
   const auto host = Authority::parse(request.headers.find("Host").value_or(""));
   const bool says_port = host && host->is_loopback() && !request.peer.is_unix;
@@ -61,11 +62,18 @@ Result<Previews::Link> Previews::make(const PreviewHost& place, std::chrono::sec
         .with_slug("no_preview_address")
         .with_hint("start it with --listen 127.0.0.1:8000");
   Link link;
-  link.token = tokens_.make(place, PreviewTokens::Clock::now() + life);
+  link.token = tokens_.make(place, Doors::is_of_key(by.name) ? by.name : "", PreviewTokens::Clock::now() + life);
   link.expires_at = rfc3339_in(life);
   link.url = "http://" + place.name() + (port.empty() ? "" : ":" + port) + "/?" + std::string(kPreviewToken) + "=" +
              link.token;
   return link;
+}
+
+Status Previews::check_maker(const std::string& by, const PreviewHost& place) const {
+  if (by.empty()) return {};
+  LMSB_TRY(const auto maker, doors_.enter_as(by));
+  const auto sandbox = control_.ports().may_connect(maker, place.sandbox);
+  return sandbox.ok() ? Status() : Status(Error(sandbox.error()));
 }
 
 Previews::Entry Previews::receive(const PreviewHost& place, const http::Request& request) const {
@@ -79,8 +87,15 @@ Previews::Entry Previews::receive(const PreviewHost& place, const http::Request&
   for (const std::string& token : given) {
     if (token.empty()) continue;
     is_given = true;
-    const auto left = tokens_.life_left(token, place);
+    const auto [left, by] = tokens_.read(token, place);
     if (left.count() <= 0) continue;
+    const Status may = check_maker(by, place);
+    if (!may.ok() && may.error().code() == ErrorCode::resource_exhausted) {
+      entry.refusal = Refusal{http_status(may.error().code()), may.error()};
+      return entry;
+    }
+    if (!may.ok()) continue;
+    entry.on_behalf_of = by;
     entry.who = control::Principal{"preview:" + place.sandbox, true};  // for this one place
     if (token == in_query && opens_a_page(request))
       entry.cookie = std::string(kPreviewToken) + "=" + token +
@@ -90,6 +105,7 @@ Previews::Entry Previews::receive(const PreviewHost& place, const http::Request&
   auto principal = doors_.authenticate(request);
   if (principal.ok()) {
     entry.who = *std::move(principal);
+    entry.on_behalf_of = entry.who.name;
   } else {
     entry.refusal = is_given ? no_longer_valid() : Refusal{http_status(principal.error().code()), principal.error()};
   }

@@ -30,20 +30,28 @@ class Previews {
     std::string token;
     std::string expires_at;  // RFC 3339 UTC
   };
-  // Made for who sent `request`. Error: no_preview_address (the daemon listens on no TCP port).
-  Result<Link> make(const PreviewHost& place, std::chrono::seconds life, const http::Request& request) const;
+  // Made for `by`, who sent `request`. Where he is a key it is worth nothing while that could not come in, or may not
+  // connect to the sandbox; each request counts as one of his. Error: no_preview_address (the daemon listens on no TCP
+  // port).
+  Result<Link> make(const PreviewHost& place, const control::Principal& by, std::chrono::seconds life,
+                    const http::Request& request) const;
 
   // Whether a request may come in, and what for.
   struct Entry {
     std::optional<Refusal> refusal;
     control::Principal who;
-    std::string cookie;  // "" = none; else the browser is sent to the same URL without token, with this
+    std::string on_behalf_of;  // who let him in
+    std::string cookie;        // "" = none; else the browser is sent to the same URL without token, with this
   };
   Entry receive(const PreviewHost& place, const http::Request& request) const;
   // What the port says to a request that may come in.
   io::Task<http::Response> answer(PreviewHost place, Entry entry, http::Request request);
 
  private:
+  // Whether who made a token could come in himself. Errors, beside those of PortService::may_connect(): key_unknown,
+  // key_expired, rate_limited.
+  Status check_maker(const std::string& by, const PreviewHost& place) const;
+
   control::Control& control_;
   const Doors& doors_;
   PreviewTokens tokens_;

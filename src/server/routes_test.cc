@@ -66,6 +66,20 @@ TEST(RoutesAndDocument, CallTheSamePathsPublic) {
   }
 }
 
+// Whoever comes with a key may have made as many requests as it may.
+TEST(RoutesAndDocument, SayWhereAKeyMayHaveToWait) {
+  const Fixture fixture;
+  const json::Document parsed = document();
+  for (const RouteRow& row : fixture.app.routes().rows()) {
+    if (row.is_alias || row.is_public) continue;
+    std::string method = row.method;
+    for (char& c : method) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    const auto responses =
+        parsed.root().find("paths")->find(documented_path(row.pattern))->find(method)->find("responses");
+    EXPECT_TRUE(responses->find("429").has_value()) << row.method << " " << row.pattern;
+  }
+}
+
 TEST(RouteTable, ServesAPathWithAndWithoutItsLastSlash) {
   RouteTable table;
   table.add_with_and_without_slash("POST", "/a/", {});

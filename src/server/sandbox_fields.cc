@@ -45,11 +45,16 @@ void write_sandbox(json::Writer& out, const control::SandboxInfo& info) {
   out.key("volumes").begin_array();
   for (const control::MountedVolume& volume : info.volumes) write_mounted(out, volume);
   out.end_array();
-  out.key("egress").begin_object().key("mode").string(info.egress_mode);
-  out.key("allow").begin_array().end_array().end_object();
+  write_egress(out.key("egress"), info.egress);
   out.key("profile").string(info.profile);
   out.key("keeps_disk").boolean(info.keeps_disk);
   write_texts(out.key("isolation"), info.isolation);
+  out.end_object();
+}
+
+void write_egress(json::Writer& out, const network::Egress& egress) {
+  out.begin_object().key("mode").string(network::to_string(egress.mode));
+  write_texts(out.key("allow"), egress.allow);
   out.end_object();
 }
 

@@ -30,24 +30,27 @@ http::Response run_bash_answer(control::ExecResult result) {
 }
 
 // Who owns the shared sandbox: nobody who can ask for one, so that no user puts one of their own in its place.
-control::Principal run_bash_owner() {
+// What a key may do it may do here, too; by which labels it sees does not matter, since the sandbox is everybody's.
+control::Principal run_bash_owner(const control::Principal& who) {
   control::Principal owner;
   owner.name = "run-bash";
+  if (!who.grant || who.admin) return owner;
+  auto grant = std::make_shared<control::Grant>(*who.grant);
+  grant->labels.clear();
+  owner.grant = std::move(grant);
   return owner;
 }
 
 // Makes the shared sandbox unless it is there. Whoever is second to make it finds it made.
-io::Task<void> provide_sandbox(Control& control, std::string name) {
-  const auto found = control.get(run_bash_owner(), name);
+io::Task<void> provide_sandbox(Control& control, control::Principal owner, std::string name) {
+  const auto found = control.get(owner, name);
   if (found.ok() && found->state == control::SandboxState::paused) {
-    control::Principal owner = run_bash_owner();
     LMSB_CO_TRY(const auto resumed, co_await control.resume(std::move(owner), std::move(name)));
     co_return Status();
   }
   const bool has_ended =
       found.ok() && (found->state == control::SandboxState::stopped || found->state == control::SandboxState::failed);
   if (has_ended && found->keeps_disk) {
-    control::Principal owner = run_bash_owner();
     LMSB_CO_TRY(const auto started, co_await control.start(std::move(owner), std::move(name)));
     co_return Status();
   }
@@ -55,21 +58,19 @@ io::Task<void> provide_sandbox(Control& control, std::string name) {
   if (!found.ok() && found.error().code() != ErrorCode::not_found) co_return found.error();
   if (found.ok()) {
     std::string id = found->id;
-    control::Principal owner = run_bash_owner();
-    const Status removed = co_await control.remove(std::move(owner), std::move(id));
+    const Status removed = co_await control.remove(owner, std::move(id));
     if (!removed.ok() && removed.error().code() != ErrorCode::not_found) co_return removed.error();
   }
   control::CreateSandbox request;
   request.name = std::move(name);
-  control::Principal owner = run_bash_owner();
   const auto made = co_await control.create(std::move(owner), std::move(request));
   if (!made.ok() && made.error().code() != ErrorCode::already_exists) co_return made.error();
   co_return Status();
 }
 
-io::Task<control::ExecResult> run_in_shared(Control& control, std::string name, control::Command command) {
-  LMSB_CO_CHECK(co_await provide_sandbox(control, name));
-  control::Principal owner = run_bash_owner();
+io::Task<control::ExecResult> run_in_shared(Control& control, control::Principal owner, std::string name,
+                                            control::Command command) {
+  LMSB_CO_CHECK(co_await provide_sandbox(control, owner, name));
   auto result = co_await control.exec(std::move(owner), name, std::move(command));
   if (result.ok() || result.error().code() != ErrorCode::not_found) co_return result;
   co_return Error(ErrorCode::already_exists, "somebody else's sandbox is named " + quoted(name))
@@ -84,7 +85,7 @@ io::Task<http::Response> run_bash(Control& control, const std::string& sandbox, 
   if (!sandbox.empty()) {
     control::Command command;
     command.cmd = std::get<std::string>(std::move(cmd));
-    LMSB_CO_TRY(auto kept, co_await run_in_shared(control, sandbox, std::move(command)));
+    LMSB_CO_TRY(auto kept, co_await run_in_shared(control, run_bash_owner(call.who), sandbox, std::move(command)));
     co_return run_bash_answer(std::move(kept));
   }
   control::OneShot one_shot;

@@ -25,8 +25,8 @@ class FakeSnapshots final : public control::SnapshotService {
     if (error) co_return *error;
     co_return snapshot;
   }
-  control::SnapshotPage list(const control::Principal&, const std::string& sandbox, std::size_t limit,
-                             const std::string&) const override {
+  Result<control::SnapshotPage> list(const control::Principal&, const std::string& sandbox, std::size_t limit,
+                                     const std::string&) const override {
     control::SnapshotPage page;
     if (sandbox.empty() || sandbox == snapshot.sandbox_id) page.data.push_back(snapshot);
     if (limit == 1) page.next_cursor = "more";

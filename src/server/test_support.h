@@ -8,6 +8,7 @@
 #include "io/run_blocking.h"
 #include "server/app.h"
 #include "server/test_files.h"
+#include "server/test_keys.h"
 #include "server/test_ports.h"
 #include "server/test_processes.h"
 #include "server/test_snapshots.h"
@@ -68,6 +69,11 @@ class FakeControl final : public control::Control {
     command = std::move(asked);
     if (error) co_return *error;
     co_return one_shot_result.exec;
+  }
+  Result<control::NetworkReport> network(const Principal&, const std::string& id_or_name) override {
+    named = id_or_name;
+    if (error) return *error;
+    return network_report;
   }
   io::Task<control::SandboxInfo> pause(Principal, std::string id_or_name) override {
     named = std::move(id_or_name);
@@ -147,6 +153,8 @@ class FakeControl final : public control::Control {
   control::SnapshotService& snapshots() override { return fake_snapshots; }
   FakeSnapshots fake_snapshots;
   control::VolumeService& volumes() override { return fake_volumes; }
+  control::KeyService& keys() override { return fake_keys; }
+  FakeKeys fake_keys;
   FakeVolumes fake_volumes;
   Result<std::string> plan_text(const control::Principal&, const control::OneShot& request) override {
     one_shot = request;
@@ -186,6 +194,7 @@ class FakeControl final : public control::Control {
   std::optional<Error> error;
   bool is_missing = false;  // there is no sandbox, until one is created
   control::OneShotResult one_shot_result;
+  control::NetworkReport network_report;
   control::SandboxInfo sandbox;
   control::SandboxStats sandbox_stats;
   control::SandboxEvent sandbox_event;

@@ -25,8 +25,8 @@ class FakeVolumes final : public control::VolumeService {
     if (error) co_return *error;
     co_return volume;
   }
-  control::VolumePage list(const control::Principal&, const std::map<std::string, std::string>& labels,
-                           std::size_t limit, const std::string&) const override {
+  Result<control::VolumePage> list(const control::Principal&, const std::map<std::string, std::string>& labels,
+                                   std::size_t limit, const std::string&) const override {
     control::VolumePage page;
     if (labels.empty()) page.data.push_back(volume);
     if (limit == 1) page.next_cursor = "more";

@@ -92,7 +92,9 @@ void read_command(json::ObjectReader& reader, control::Command& out, NoTimeout n
   }
   std::int64_t timeout = 0;
   const std::int64_t least = no_timeout == NoTimeout::allowed ? 0 : 1;
-  if (reader.integer("timeout_ms", timeout, least, kMaxTimeoutMs)) out.timeout = std::chrono::milliseconds(timeout);
+  if (!reader.integer("timeout_ms", timeout, least, kMaxTimeoutMs)) return;
+  out.timeout = std::chrono::milliseconds(timeout);
+  out.asks_for_timeout = true;
 }
 
 void read_terminal(json::ObjectReader& reader, std::optional<control::TerminalSize>& out) {
@@ -109,34 +111,34 @@ void read_terminal_size(json::ObjectReader& reader, control::TerminalSize& out) 
   }
 }
 
-void read_runtime_and_egress(json::ObjectReader& reader) {
+void read_runtime(json::ObjectReader& reader) {
   std::string runtime;
   if (reader.string("runtime", runtime) && runtime != "native")
     reader.refuse("runtime", "not yet: " + quoted(runtime) + "; the runtime today is native");
-  reader.object("egress", [](json::ObjectReader& egress) {
+}
+
+bool read_egress(json::ObjectReader& reader, network::Egress& out) {
+  bool found = false;
+  reader.object("egress", [&](json::ObjectReader& fields) {
+    found = true;
+    out = {};
     std::string mode;
-    std::vector<std::string> allow;
-    if (egress.string("mode", mode) && mode != "none")
-      egress.refuse("mode", "not yet: " + quoted(mode) + "; the mode today is none");
-    if (egress.strings("allow", allow) && !allow.empty())
-      egress.refuse("allow", "not yet: sandboxes have no network today");
-    egress.refuse_others();
+    const bool has_mode = fields.string("mode", mode);
+    fields.strings("allow", out.allow);
+    out.mode = out.allow.empty() ? network::Mode::none : network::Mode::allowlist;
+    if (has_mode) {
+      const auto parsed = network::parse_mode(mode);
+      if (!parsed) fields.refuse("mode", "must be none, allowlist or open");
+      out.mode = parsed.value_or(network::Mode::none);
+    }
+    if (const auto rules = network::rules_of(out); !rules.ok()) fields.refuse("allow", rules.error().message());
+    fields.refuse_others();
   });
+  return found;
 }
 
 void refuse_for_now(json::ObjectReader& reader, std::string_view name, std::string_view instead) {
   if (reader.raw(name)) reader.refuse(name, "not yet: " + std::string(instead));
-}
-
-bool read_limits(json::ObjectReader& reader, control::Limits& out) {
-  bool found = false;
-  control::LimitChanges named;
-  reader.object("limits", [&](json::ObjectReader& fields) {
-    found = true;
-    read_limit_fields(fields, named);
-  });
-  out = with(out, named);
-  return found;
 }
 
 void read_limits(json::ObjectReader& reader, control::LimitChanges& out) {

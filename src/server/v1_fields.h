@@ -12,6 +12,7 @@
 #include "http/message.h"
 #include "json/reader.h"
 #include "json/writer.h"
+#include "network/egress.h"
 
 namespace lmsb::server {
 
@@ -23,14 +24,15 @@ void read_command(json::ObjectReader& reader, control::Command& out, NoTimeout n
 void read_terminal(json::ObjectReader& reader, std::optional<control::TerminalSize>& out);
 // Its two fields; what is not said stays.
 void read_terminal_size(json::ObjectReader& reader, control::TerminalSize& out);
-// runtime and egress: what there is may be asked for, what is still to come is a fault that says so.
-void read_runtime_and_egress(json::ObjectReader& reader);
+// runtime: what there is may be asked for, what is still to come is a fault that says so.
+void read_runtime(json::ObjectReader& reader);
+// `egress`: {"mode","allow"}; a list without a mode is an allowlist. Whether the field was there.
+bool read_egress(json::ObjectReader& reader, network::Egress& out);
 // A fault "not yet" when the field is there.
 void refuse_for_now(json::ObjectReader& reader, std::string_view name, std::string_view instead);
 // A size in octets, from 1 to what every JSON reader keeps exactly.
 void read_bytes(json::ObjectReader& reader, std::string_view name, std::optional<Bytes>& out);
-// `limits`; what is left out stays as it is in `out`. Whether the field was there.
-bool read_limits(json::ObjectReader& reader, control::Limits& out);
+// `limits`: what is named.
 void read_limits(json::ObjectReader& reader, control::LimitChanges& out);
 // `limits` of a command: cpu_ms, memory_bytes, file_bytes, open_files.
 void read_command_limits(json::ObjectReader& reader, control::CommandLimits& out);

@@ -1,4 +1,4 @@
-// PATCH /v1/sandboxes/{id}, POST .../pause, .../resume, .../stop, .../start, GET .../stats.
+// PATCH /v1/sandboxes/{id}, POST .../pause, .../resume, .../stop, .../start, GET .../stats, .../egress.
 #include <array>
 #include <utility>
 
@@ -17,7 +17,8 @@ io::Task<http::Response> update(Control& control, Call call) {
     read_label_changes(reader, changes.labels);
     read_life(reader, changes.life);
     read_limits(reader, changes.limits);
-    refuse_for_now(reader, "egress", "sandboxes have no network today");
+    network::Egress egress;
+    if (read_egress(reader, egress)) changes.egress = std::move(egress);
   });
   if (refusal) co_return *std::move(refusal);
   std::string id = call.request.params["id"];
@@ -69,6 +70,36 @@ io::Task<http::Response> stats(Control& control, Call call) {
   co_return http::Response::json(200, std::move(out).str());
 }
 
+void write_event(json::Writer& out, const control::NetworkEvent& event) {
+  out.begin_object().key("time").string(event.time).key("kind").string(event.is_query ? "name" : "connection");
+  out.key("verdict").string(event.verdict);
+  const auto text_or_null = [&out](const char* key, const std::string& text) {
+    out.key(key);
+    text.empty() ? out.null() : out.string(text);
+  };
+  text_or_null("name", event.name);
+  text_or_null("address", event.address);
+  out.key("port");
+  event.port == 0 ? out.null() : out.unsigned_integer(event.port);
+  out.end_object();
+}
+
+io::Task<http::Response> egress(Control& control, Call call) {
+  LMSB_CO_TRY(const auto report, control.network(call.who, call.request.params["id"]));
+  json::Writer out;
+  write_egress(out.begin_object().key("egress"), report.egress);
+  out.key("denied_by_policy").boolean(report.is_denied);
+  out.key("allowed").unsigned_integer(report.counts.allowed);
+  out.key("refused").unsigned_integer(report.counts.refused);
+  out.key("sent_bytes").unsigned_integer(report.counts.sent_bytes);
+  out.key("received_bytes").unsigned_integer(report.counts.received_bytes);
+  out.key("events_lost").unsigned_integer(report.counts.unsaid);
+  out.key("events").begin_array();
+  for (const control::NetworkEvent& event : report.events) write_event(out, event);
+  out.end_array().end_object();
+  co_return http::Response::json(200, std::move(out).str());
+}
+
 }  // namespace
 
 void add_lifecycle_routes(RouteTable& table, Control& control) {
@@ -80,6 +111,7 @@ void add_lifecycle_routes(RouteTable& table, Control& control) {
     const auto answer = [&control, move_to = to](Call call) { return move(control, move_to, std::move(call)); };
     table.add("POST", "/v1/sandboxes/{id}/" + std::string(name), answer);
   }
+  table.add("GET", "/v1/sandboxes/{id}/egress", [&control](Call call) { return egress(control, std::move(call)); });
   table.add("GET", "/v1/sandboxes/{id}/stats", [&control](Call call) { return stats(control, std::move(call)); });
 }
 

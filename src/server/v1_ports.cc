@@ -100,9 +100,9 @@ io::Task<http::Response> preview(Control& control, const Previews& previews, Cal
     reader.integer("expires_in_s", life, PreviewTokens::kMinLife.count(), PreviewTokens::kMaxLife.count());
   });
   if (refusal) co_return *std::move(refusal);
-  LMSB_CO_TRY(const auto sandbox, control.get(call.who, call.request.params["id"]));
-  const PreviewHost place{static_cast<std::uint16_t>(port), sandbox.id};
-  LMSB_CO_TRY(const auto link, previews.make(place, std::chrono::seconds(life), call.request));
+  LMSB_CO_TRY(const auto sandbox, control.ports().may_connect(call.who, call.request.params["id"]));
+  const PreviewHost place{static_cast<std::uint16_t>(port), sandbox};
+  LMSB_CO_TRY(const auto link, previews.make(place, call.who, std::chrono::seconds(life), call.request));
   json::Writer out;
   out.begin_object().key("url").string(link.url).key("token").string(link.token);
   out.key("port").integer(port).key("expires_at").string(link.expires_at).end_object();

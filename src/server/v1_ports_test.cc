@@ -182,7 +182,7 @@ std::string text_between(const std::string& text, const std::string& begin, cons
 
 class PreviewUrls : public testing::Test {
  protected:
-  PreviewUrls() { f.control.sandbox.id = kId; }
+  PreviewUrls() { f.control.fake_ports.id = kId; }
   // Of port 3000.
   std::string token(std::string body = R"({"port":3000})") {
     return text_between(f.send("POST", "/v1/sandboxes/box/previews", std::move(body)).body, R"("token":")", "\"");
@@ -217,6 +217,39 @@ TEST_F(PreviewUrls, OpenThatPortToAnybody) {
   auto other = stranger("/x", "3001-" + kId + ".localhost:8000");
   other.headers.set("X-Preview-Token", token());
   EXPECT_EQ(f.send(std::move(other)).status, 403);
+}
+
+TEST_F(PreviewUrls, OpenNothingOnceTheKeyThatMadeThemIsGone) {
+  FakeKeys& keys = f.control.fake_keys;
+  keys.known["lmsb_made"] = control::Principal{"key:key_a", false};
+  auto asking = local_request("POST", "/v1/sandboxes/box/previews", R"({"port":3000})");
+  asking.headers.set("X-API-Key", "lmsb_made");
+  const std::string made = text_between(f.send(std::move(asking)).body, R"("token":")", "\"");
+  auto request = stranger("/x");
+  request.headers.set("X-Preview-Token", made);
+  request.on_behalf_of = std::make_shared<std::string>();
+  EXPECT_EQ(f.send(request).status, 200);
+  EXPECT_EQ(*request.on_behalf_of, "key:key_a") << "what it opens ends with the key";
+  keys.known.clear();
+  EXPECT_EQ(f.send(request).status, 403);
+}
+
+TEST_F(PreviewUrls, OpenNothingThatTheKeyWhichMadeThemSeesNoMore) {
+  FakeKeys& keys = f.control.fake_keys;
+  keys.known["lmsb_made"] = control::Principal{"key:key_a", false};
+  auto asking = local_request("POST", "/v1/sandboxes/box/previews", R"({"port":3000})");
+  asking.headers.set("X-API-Key", "lmsb_made");
+  auto request = stranger("/x");
+  request.headers.set("X-Preview-Token", text_between(f.send(std::move(asking)).body, R"("token":")", "\""));
+  const int entries = keys.entries;
+  EXPECT_EQ(f.send(request).status, 200);
+  EXPECT_EQ(f.control.fake_ports.preview_asker.name, "key:key_a");
+  EXPECT_EQ(keys.entries, entries + 1) << "it counts as a request of the key's";
+  keys.entry_error = Error(ErrorCode::resource_exhausted, "too many").with_slug("rate_limited");
+  EXPECT_EQ(f.send(request).status, 429);
+  keys.entry_error.reset();
+  f.control.fake_ports.error = Error(ErrorCode::not_found, "no sandbox").with_slug("sandbox_not_found");
+  EXPECT_THAT(f.send(request).body, HasSubstr("preview_token_invalid"));
 }
 
 TEST_F(PreviewUrls, OpenNothingOfTheApi) {

@@ -21,7 +21,8 @@ void read_run(json::ObjectReader& reader, RunRequest& out) {
   read_command(reader, out.one_shot.command);
   reader.string("image", out.one_shot.image);
   read_limits(reader, out.one_shot.limits);
-  read_runtime_and_egress(reader);
+  read_runtime(reader);
+  read_egress(reader, out.one_shot.egress);
   read_mounts(reader, out.one_shot.mounts);
   read_volumes(reader, out.one_shot.volumes);
   read_files(reader, out.one_shot.files);

@@ -22,7 +22,8 @@ void read_create(json::ObjectReader& reader, control::CreateSandbox& out) {
   reader.string("user", out.user);
   reader.string_map("env", out.env);
   reader.string_map("labels", out.labels);
-  read_runtime_and_egress(reader);
+  read_runtime(reader);
+  read_egress(reader, out.egress);
   read_limits(reader, out.limits);
   read_mounts(reader, out.mounts);
   read_volumes(reader, out.volumes);

@@ -91,7 +91,7 @@ io::Task<http::Response> list(Control& control, Call call) {
     if (!found.ok() && found.error().code() != ErrorCode::not_found) co_return found.error();
     if (found.ok()) sandbox = found->id;
   }
-  const auto page = control.snapshots().list(call.who, sandbox, limit, query["cursor"]);
+  LMSB_CO_TRY(const auto page, control.snapshots().list(call.who, sandbox, limit, query["cursor"]));
   json::Writer out;
   out.begin_object().key("data").begin_array();
   for (const SnapshotInfo& info : page.data) write_snapshot(out, info);

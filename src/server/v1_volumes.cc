@@ -54,7 +54,7 @@ io::Task<http::Response> list(Control& control, Call call) {
   LMSB_CO_CHECK(check_names(query, {"label", "limit", "cursor"}));
   LMSB_CO_TRY(const std::size_t limit, page_limit(query));
   LMSB_CO_TRY(const auto labels, parse_labels(query["label"]));
-  const auto page = control.volumes().list(call.who, labels, limit, query["cursor"]);
+  LMSB_CO_TRY(const auto page, control.volumes().list(call.who, labels, limit, query["cursor"]));
   json::Writer out;
   out.begin_object().key("data").begin_array();
   for (const VolumeInfo& info : page.data) write_volume(out, info);

@@ -27,7 +27,14 @@ constexpr std::array kMigrations = {
     "CREATE TABLE volumes ("
     " id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, created_at TEXT NOT NULL, labels BLOB NOT NULL,"
     " size_bytes INTEGER NOT NULL, is_removed INTEGER NOT NULL) WITHOUT ROWID;"
-    "ALTER TABLE sandboxes ADD COLUMN volumes BLOB NOT NULL DEFAULT x'';"};
+    "ALTER TABLE sandboxes ADD COLUMN volumes BLOB NOT NULL DEFAULT x'';",
+    // 5: keys
+    "CREATE TABLE keys ("
+    " id TEXT PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL, created_at TEXT NOT NULL,"
+    " created_by TEXT NOT NULL, scopes TEXT NOT NULL, labels BLOB NOT NULL, quota BLOB NOT NULL,"
+    " expires_at TEXT NOT NULL, expires_at_ms INTEGER NOT NULL, used_at TEXT NOT NULL) WITHOUT ROWID;",
+    // 6: networks
+    "ALTER TABLE sandboxes ADD COLUMN egress TEXT NOT NULL DEFAULT 'none';"};
 
 }  // namespace
 

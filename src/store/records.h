@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "store/database.h"
+#include "store/key_table.h"
 #include "store/sandbox_table.h"
 #include "store/snapshot_table.h"
 #include "store/volume_table.h"
@@ -23,15 +24,21 @@ class Records {
   SandboxTable& sandboxes() { return sandboxes_; }
   SnapshotTable& snapshots() { return snapshots_; }
   VolumeTable& volumes() { return volumes_; }
+  KeyTable& keys() { return keys_; }
 
  private:
   explicit Records(Database database)
-      : database_(std::move(database)), sandboxes_(database_), snapshots_(database_), volumes_(database_) {}
+      : database_(std::move(database)),
+        sandboxes_(database_),
+        snapshots_(database_),
+        volumes_(database_),
+        keys_(database_) {}
 
   Database database_;
   SandboxTable sandboxes_;
   SnapshotTable snapshots_;
   VolumeTable volumes_;
+  KeyTable keys_;
 };
 
 }  // namespace lmsb::store

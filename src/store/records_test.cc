@@ -207,6 +207,39 @@ TEST_F(RecordsTest, VolumesAreKeptAndSandboxesNameTheirs) {
   EXPECT_TRUE((*records)->volumes().all()->empty());
 }
 
+TEST_F(RecordsTest, KeysAreKeptAndOneThatIsGoneIsNotUsedAgain) {
+  KeyRow row;
+  row.id = "key_aaaaaaaaaaaaaaaaaaaa";
+  row.name = "ci";
+  row.digest = std::string(64, 'a');
+  row.scopes = "write,models";
+  row.labels = {{"team", "a"}};
+  row.quota = {{"sandboxes", "10"}};
+  row.expires_at = "2026-01-31T23:59:59.123Z";
+  row.expires_at_ms = 1'800'000'000'000;
+  {
+    auto records = Records::open(path_);
+    ASSERT_TRUE(records.ok());
+    ASSERT_TRUE((*records)->keys().put(row).ok());
+    ASSERT_TRUE((*records)->keys().note_use(row.id, "2026-01-02T00:00:00.000Z").ok());
+  }
+  auto records = Records::open(path_);
+  ASSERT_TRUE(records.ok());
+  const auto all = (*records)->keys().all();
+  ASSERT_EQ(all->size(), 1U);
+  const KeyRow& found = all->front();
+  EXPECT_EQ(found.digest, row.digest);
+  EXPECT_EQ(found.scopes, row.scopes);
+  EXPECT_EQ(found.labels, row.labels);
+  EXPECT_EQ(found.quota, row.quota);
+  EXPECT_EQ(found.expires_at, row.expires_at);
+  EXPECT_EQ(found.expires_at_ms, row.expires_at_ms);
+  EXPECT_EQ(found.used_at, "2026-01-02T00:00:00.000Z");
+  ASSERT_TRUE((*records)->keys().erase(row.id).ok());
+  ASSERT_TRUE((*records)->keys().note_use(row.id, "2026-01-03T00:00:00.000Z").ok());
+  EXPECT_TRUE((*records)->keys().all()->empty()) << "a use that is written late makes no key";
+}
+
 // What an upgrade gives the rows that were there.
 TEST_F(RecordsTest, AnEmptyDefaultIsAnEmptyMap) {
   constexpr std::array kTable = {
@@ -221,13 +254,34 @@ TEST_F(RecordsTest, AnEmptyDefaultIsAnEmptyMap) {
   EXPECT_TRUE(map->empty());
 }
 
+// Before its sixth step the database knew nothing of networks.
+TEST_F(RecordsTest, ASandboxOfAnEarlierVersionHasNoNetworkAndALaterOneTheNetworkThatItWasGiven) {
+  SandboxRow row = some_row("aaaaaaaaaaaaaaaaaaaa");
+  row.egress = "allowlist good.test";
+  {
+    auto records = Records::open(path_);
+    ASSERT_TRUE((*records)->sandboxes().put(row).ok());
+    EXPECT_EQ((*records)->sandboxes().all()->front().egress, row.egress);
+  }
+  {
+    auto database = Database::open(path_, std::array<const char*, 6>{"", "", "", "", "", ""});
+    ASSERT_TRUE(database->run("ALTER TABLE sandboxes DROP COLUMN egress; PRAGMA user_version = 5").ok());
+  }
+  auto records = Records::open(path_);
+  ASSERT_TRUE(records.ok());
+  const auto all = (*records)->sandboxes().all();
+  ASSERT_TRUE(all.ok());
+  EXPECT_EQ(all->front().id, row.id);
+  EXPECT_EQ(all->front().egress, "none");
+}
+
 TEST_F(RecordsTest, WhatIsNoMapIsSaidToBeDamaged) {
   {
     auto records = Records::open(path_);
     ASSERT_TRUE((*records)->sandboxes().put(some_row("aaaaaaaaaaaaaaaaaaaa")).ok());
   }
   {
-    auto database = Database::open(path_, std::array<const char*, 4>{"", "", "", ""});
+    auto database = Database::open(path_, std::array<const char*, 6>{"", "", "", "", "", ""});
     ASSERT_TRUE(database->run("UPDATE sandboxes SET env = 'x'").ok());
   }
   auto records = Records::open(path_);

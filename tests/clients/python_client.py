@@ -210,7 +210,7 @@ class Sandboxes(ClientTest):
             box.resume()
             box.update(labels={"a": "1", "b": None}, timeout=0, idle=60)
             self.assertEqual((dict(box.info.labels), box.info.expires_at, box.info.idle_ms), ({"a": "1"}, None, 60_000))
-            box.update(limits={"memory_bytes": 128 << 20, "cpus": 0.5})
+            box.update(limits={"memory_bytes": 128 << 20, "cpus": 0.5}, egress={"mode": "none"})
             self.assertEqual((box.info.limits.memory_bytes, box.info.limits.cpus), (128 << 20, 0.5))
             stats = box.stats()
             self.assertEqual(stats.state, "running")

@@ -30,7 +30,7 @@ for program in lm-sandbox lm-sandbox-launcher lm-sandbox-tool; do
   fi
 done
 
-for program in lm-sandbox-guest lm-sandbox-archiver; do
+for program in lm-sandbox-guest lm-sandbox-archiver lm-sandbox-gate; do
   if readelf -lW "$bin/$program" | grep -qE 'INTERP|DYNAMIC'; then complain "$program is not static"; fi
   size=$(stat -c %s "$bin/$program")
   [ "$size" -lt "$most_bytes" ] || complain "$program has $size bytes; less than $most_bytes allowed"

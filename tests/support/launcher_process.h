@@ -53,10 +53,12 @@ class LauncherTest : public testing::Test {
     policy.mounts_socket = directory_ + "/mounts.sock";
     auto guest = os::make_sealed_copy("guest", LMSB_GUEST);
     auto archiver = os::make_sealed_copy("archiver", LMSB_ARCHIVER);
-    if (!guest.ok() || !archiver.ok()) ::_exit(11);
+    auto gate = os::make_sealed_copy("gate", LMSB_GATE);
+    if (!guest.ok() || !archiver.ok() || !gate.ok()) ::_exit(11);
     auto launcher = launcher::Launcher::create(policy, *std::move(guest), std::move(socket));
     if (!launcher.ok()) ::_exit(12);
     if (!(*launcher)->use_archiver(*std::move(archiver)).ok()) ::_exit(13);
+    if (!(*launcher)->use_gate(*std::move(gate)).ok()) ::_exit(13);
     (*launcher)->run(-1);
     launcher->reset();
     ::_exit(0);

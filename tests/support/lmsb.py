@@ -69,6 +69,7 @@ class Daemon:
     end with them, too, unless they are to outlive them (`sandboxes_stay`)."""
 
     shares_disks = False  # with daemons before and after it
+    programs = BIN
 
     def __init__(self, *flags, data_dir=None, env=None, is_private=True, sandboxes_stay=False):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lmsb-test-"))
@@ -84,7 +85,7 @@ class Daemon:
     def start(self):
         self.forget_disks()
         read, write = os.pipe()
-        command = [BIN / "lm-sandbox", "serve", "--listen", "127.0.0.1:0", "--ssh-listen", "off", "--data-dir", self.data_dir,
+        command = [self.programs / "lm-sandbox", "serve", "--listen", "127.0.0.1:0", "--ssh-listen", "off", "--data-dir", self.data_dir,
                    "--run-dir", self.run_dir, "--ready-fd", str(write), *self.flags]
         self.log = open(self.dir / "log", "ab")
         self.process = subprocess.Popen([str(c) for c in command], pass_fds=[write], stderr=self.log,
@@ -296,6 +297,15 @@ def new_since(before):
     """What is on the machine that was not there before. What was, and has gone, was another daemon's."""
     now = leftovers()
     return {what: new for what in now if (new := [item for item in now[what] if item not in before[what]])}
+
+
+def is_over(pid):
+    """Whether a process has ended. Its number may stay until the machine's first process has taken note of that."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return stat.rsplit(")", 1)[1].split()[0] in "ZX"
 
 
 def wait_until_clean(before):

@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "guest_protocol/gate.h"
 #include "launcher/power.h"
 #include "support/launcher_process.h"
 
@@ -225,8 +226,37 @@ class WithAStore : public LauncherTest {
     return answer_.error;
   }
 
+  int ask_gate(std::string_view id, ReceivedFds& fds) {
+    sandbox::GateRequest request{{LauncherOperation::open_gate, 7}};
+    std::copy_n(id.begin(), std::min(id.size(), request.id.size()), request.id.begin());
+    send_raw(&request, sizeof request);
+    answer_ = receive(fds);
+    EXPECT_EQ(answer_.request, 7U);
+    return answer_.error;
+  }
+
   std::string listed_;
 };
+
+TEST_F(WithAStore, OpensGatesThatAreNobodyAndHaveNothing) {
+  ReceivedFds fds;
+  for (const std::string_view id : {"", "../../../../etc/aaaaa", "snp_aaaaaaaaaaaaaaaaaaaa", "AAAAAAAAAAAAAAAAAAAA",
+                                    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"})
+    EXPECT_EQ(ask_gate(id, fds), EINVAL) << id;
+  ASSERT_EQ(ask_gate("aaaaaaaaaaaaaaaaaaaa", fds), 0);
+  ASSERT_EQ(fds.count, 1U);
+  const std::uint64_t serial = answer_.serial;
+  EXPECT_GE(answer_.id_base, launcher::kFirstBase);
+  ReceivedFds none;
+  EXPECT_EQ(ask_gate("aaaaaaaaaaaaaaaaaaaa", none), EEXIST);
+  EXPECT_EQ(none.count, 0U);
+  const guest_protocol::GatePolicy without_sockets;
+  const iovec part{const_cast<guest_protocol::GatePolicy*>(&without_sockets), sizeof without_sockets};
+  ASSERT_TRUE(send_message(fds.fds[0].get(), &part, 1));
+  char octet = 0;
+  EXPECT_LE(receive_message(fds.fds[0].get(), &octet, 1, none), 0) << "it ends, having nothing to serve";
+  EXPECT_EQ(destroy(serial, 0), 0);
+}
 
 constexpr std::array kOfDisks = {LauncherOperation::remove_disk, LauncherOperation::next_disk,
                                  LauncherOperation::settle_disk, LauncherOperation::claim_disk,

@@ -160,6 +160,7 @@ class OpenAi(ChatTest):
             events = self.stream(daemon, user("again"))
             json.loads(next(events))
             self.assertNotIn(self.runner(), (None, first))
+            self.doCleanups()  # closes the connections: the daemon waits for answers that are being read
 
     def test_a_client_that_goes_away_ends_its_stream_and_not_the_runner(self):
         with lmsb.Daemon(data_dir=self.data, env=LONG) as daemon:

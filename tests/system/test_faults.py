@@ -83,7 +83,7 @@ class Faults(unittest.TestCase):
     def test_without_root_it_says_what_to_do(self):
         with tempfile.TemporaryDirectory(prefix="lmsb-bin-", dir="/var/tmp") as directory:
             os.chmod(directory, 0o755)
-            for name in ("lm-sandbox", "lm-sandbox-launcher", "lm-sandbox-guest", "lm-sandbox-archiver"):
+            for name in ("lm-sandbox", "lm-sandbox-launcher", "lm-sandbox-guest", "lm-sandbox-archiver", "lm-sandbox-gate"):
                 os.link(lmsb.BIN / name, f"{directory}/{name}") if same_device(lmsb.BIN, directory) else copy(lmsb.BIN / name, directory)
             said = self.refusal("setpriv", "--reuid=65534", "--clear-groups", f"{directory}/lm-sandbox", "serve")
             self.assertIn("sudo lm-sandbox serve", said)

@@ -79,8 +79,8 @@ class Injected(StayingTest, FileTest):
 
     # ---- what is done while something fails
 
-    def make(self):
-        return self.daemon.post("/v1/sandboxes", {"image": self.image, "name": "made"})
+    def make(self, **fields):
+        return self.daemon.post("/v1/sandboxes", {"image": self.image, "name": "made", **fields})
 
     def prepared(self):
         """A sandbox to do something with; made again when the last thing has ended it."""
@@ -94,6 +94,7 @@ class Injected(StayingTest, FileTest):
 
     OPERATIONS = {
         "create": lambda self: self.make(),
+        "network": lambda self: self.make(egress={"allow": ["name.test"]}),
         "exec": lambda self: self.do("box", "exec", {"cmd": "echo said", "timeout_ms": 5000}),
         "detach": lambda self: self.do("box", "exec", {"cmd": "echo said", "detach": True}),
         "write": lambda self: self.daemon.request("PUT", "/v1/sandboxes/box/files?path=/tmp/file", b"octets",
@@ -126,7 +127,7 @@ class Injected(StayingTest, FileTest):
     def ready_for(self, operation):
         if operation == "removal" and not any(one["name"] == "kept" for one in self.volumes()):
             self.assertEqual(self.daemon.post("/v1/volumes", {"name": "kept"}).status, 201)
-        if operation in ("create", "volume", "removal", "import"):
+        if operation in ("create", "network", "volume", "removal", "import"):
             return
         self.prepared()
         if operation in ("export", "rollback"):
@@ -160,14 +161,22 @@ class Injected(StayingTest, FileTest):
         listed = self.daemon.request("GET", "/v1/sandboxes?limit=1000").json()["data"]
         snapshots = self.daemon.request("GET", "/v1/snapshots?limit=1000").json()["data"]
         live = sorted(one["id"] for one in listed if one["state"] in ("running", "paused", "failed"))
-        return {"cgroups": live, "meeting places": live, "disks": sorted(one["id"] for one in listed), "fresh": [],
+        networks = [one for one in listed if one["id"] in live and one["egress"]["mode"] != "none"]
+        return {"gates": len(networks), "cgroups": live, "meeting places": live, "disks": sorted(one["id"] for one in listed), "fresh": [],
                 "snapshots": sorted(one["id"] for one in snapshots), "volumes": sorted(one["id"] for one in self.volumes())}
 
     def kernel(self):
         store = pathlib.Path(f"/proc/{launcher_of(self.daemon)}/root/store")
-        cgroups = {pathlib.Path(path).name for path in lmsb.our_cgroups()} - {"work"}
-        return {"cgroups": sorted(cgroups), "meeting places": sorted(os.listdir(self.daemon.run_dir / "sandboxes")),
+        gates = {self.cgroup_of(pid) for pid in lmsb.sandbox_processes(b"lm-sandbox-gate")}
+        cgroups = {pathlib.Path(path).name for path in lmsb.our_cgroups()} - {"work"} - gates
+        return {"gates": len(gates), "cgroups": sorted(cgroups), "meeting places": sorted(os.listdir(self.daemon.run_dir / "sandboxes")),
                 **{place: sorted(os.listdir(store / place)) for place in ("disks", "fresh", "snapshots", "volumes")}}
+
+    @staticmethod
+    def cgroup_of(pid):
+        """A gate is alone in one, which has no sandbox's name."""
+        lines = pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        return next(path.split("/")[-1] for line in lines if "/lmsb-" in (path := line.split(":", 2)[2]))
 
     def check(self, operation):
         self.wait_quiet()
@@ -265,16 +274,16 @@ ERRORS = ("error=ENOSPC", "error=EMFILE", "error=EIO")
 
 class Launcher(Injected):
     def test_errors(self):
-        self.go_through("launcher", ("create", "fork", "start", "delete", "volume", "import"), 15, *ERRORS)
+        self.go_through("launcher", ("create", "network", "fork", "start", "delete", "volume", "import"), 15, *ERRORS)
 
     def test_kills(self):
-        self.go_through("launcher", ("create", "snapshot", "fork", "stop", "start", "delete", "volume", "removal", "import"), 8,
+        self.go_through("launcher", ("create", "network", "snapshot", "fork", "stop", "start", "delete", "volume", "removal", "import"), 8,
                         "signal=KILL")
 
 
 class Daemon(Injected):
     def test_errors(self):
-        self.go_through("daemon", ("create", "exec", "detach", "snapshot", "stop", "delete", "volume", "import", "export"), 10,
+        self.go_through("daemon", ("create", "network", "exec", "detach", "snapshot", "stop", "delete", "volume", "import", "export"), 10,
                         *ERRORS)
 
     def test_kills(self):

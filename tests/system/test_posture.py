@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """What a running command and its guest may do, seen from the machine and compared with the golden rows of launch.md."""
+import contextlib
 import http.client
 import json
 import os
@@ -20,22 +21,22 @@ def listed_in_profile(name):
     return set(re.findall(r'"([^"]+)"', re.search(name + r" = \{(.*?)\}", header, re.S)[1]))
 
 
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+NODES = ("null", "zero", "full", "random", "urandom", "tty")
 MASKED, READ_ONLY = listed_in_profile("kMaskedProc"), listed_in_profile("kReadOnlyProc")
 
 
 def by_point(mounts):
-    """Mount point -> type and options. Not ours to say: what file system the machine's /usr and devices lie on, whether
-    its /dev is nosuid, whether its kernel maps the ids of a tmpfs (6.3), and whether it can have a store for disks: then
-    that of a kept sandbox of image host is at /."""
+    """Mount point -> type and options. Not ours to say: what file system the machine's /usr lies on, whether it lets us
+    make device nodes (else its own are mounted), whether its kernel maps the ids of a tmpfs (6.3), and whether it can
+    have a store for disks: then that of a kept sandbox of image host is at /."""
     points = {}
     for mount in mounts:
         point, kind, options = mount.split(" ", 2)
         if (point, kind) == ("/", "btrfs"):
             kind, options = "tmpfs", options.removesuffix(",idmapped")
         options = options.removesuffix(",idmapped") if kind == "tmpfs" else options
-        if point.startswith("/dev/") and kind in ("devtmpfs", "tmpfs") and point != "/dev/shm":
-            points[point] = ",".join(o for o in options.split(",") if o not in ("nosuid", "noexec"))
-        else:
+        if point.removeprefix("/dev/") not in NODES:
             points[point] = options if point.startswith("/usr") else f"{kind} {options}"
     return points
 
@@ -100,13 +101,14 @@ def collect(pid):
 class Posture(lmsb.SystemTest):
     data_dir = lmsb.TEST_DATA
 
-    def processes_of(self, image):
-        created = self.daemon.post("/v1/sandboxes", {"image": image}).json()
+    def processes_of(self, image, **fields):
+        created = self.daemon.post("/v1/sandboxes", {"image": image, **fields}).json()
         path = "/v1/sandboxes/" + created["id"]
         self.daemon.post(path + "/exec", {"cmd": "sleep 300 </dev/null >/dev/null 2>&1 & echo"})
         self.addCleanup(self.daemon.request, "DELETE", path)
         branch = [pathlib.Path(c) for c in lmsb.our_cgroups() if c.endswith(created["id"]) and (pathlib.Path(c) / "work").exists()][0]
         guest = int((branch / "cgroup.procs").read_text().split()[0])
+        self.branch, self.path = branch, path
 
         def commands():
             pids = [int(p) for f in branch.glob("work/c-*/cgroup.procs") for p in f.read_text().split()]
@@ -192,6 +194,40 @@ class Posture(lmsb.SystemTest):
         lmsb.require_image("base")
         self.check("base")
 
+    def test_a_sandbox_with_a_network_has_the_posture_of_others(self):
+        golden = json.loads(GOLDEN.read_text())["host"]
+        pids = self.processes_of("host", egress={"allow": ["name.test"]})
+        for who, pid in zip(("guest", "command"), pids):
+            seen = collect(pid)
+            for key, value in golden[who].items():
+                if key == "mounts":
+                    self.assertEqual(mount_faults(seen[key], expected_mounts(value)), [], f"{who} mounts")
+                elif who == "guest" and key == "fds":
+                    self.assertLessEqual(set(seen[key]) - set(value), {"socket"}, "its ways out")
+                else:
+                    self.assertEqual(seen[key], value, f"{who} {key}")
+
+    def test_who_gives_sockets_of_netlink_has_no_capability_and_holds_nothing_else(self):
+        guest, _ = self.processes_of("host")
+        asks = "import socket, time\nwhile True: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0).close(); time.sleep(0.02)"
+        self.daemon.post(self.path + "/exec", {"cmd": ["python3", "-c", asks], "detach": True})
+        found = []
+
+        def look():
+            with contextlib.suppress(FileNotFoundError):  # it may have ended, or closed something, just now
+                pids = [int(pid) for pid in (self.branch / "cgroup.procs").read_text().split() if int(pid) != guest]
+                found.extend(collect(pid) for pid in pids)
+            return found
+
+        lmsb.wait_until(look, "the process that answers")
+        seen, golden = found[0], json.loads(GOLDEN.read_text())["host"]["guest"]
+        self.assertEqual(seen["fds"]["3"], "anon_inode:seccomp notify")
+        self.assertLessEqual(len(seen["fds"]), 5, "and the socket that it gives, or the list that it reads")
+        for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+            self.assertEqual(int(seen["capabilities"][kind], 16), 0, kind)
+        for key in ("uid", "gid", "groups", "no_new_privs", "seccomp", "seccomp_filters", "new_namespaces", "limits"):
+            self.assertEqual(seen[key], golden[key], key)
+
     def test_a_mount_that_is_missing_beyond_or_weaker_is_a_fault(self):
         golden = json.loads(GOLDEN.read_text())["host"]["command"]["mounts"]
         points = by_point(golden)
@@ -207,12 +243,17 @@ class Posture(lmsb.SystemTest):
         expected = expected_mounts(golden, has=lambda path: path in ("/proc/keys", "/proc/kcore", "/proc/sysrq-trigger"))
         self.assertEqual({p: k for p, k in expected.items() if p.startswith("/proc/")},
                          {"/proc/keys": by_point(golden)["/proc/keys"], "/proc/kcore": by_point(golden)["/proc/keys"],
-                          "/proc/sysrq-trigger": by_point(golden)["/proc/sys"]})
+                          "/proc/sysrq-trigger": by_point(golden)["/proc/sys"], BOOT_ID: by_point(golden)[BOOT_ID]})
         self.assertEqual(expected["/usr"], by_point(golden)["/usr"])
 
     def test_nothing_inside_can_make_a_file_that_would_be_setuid_outside(self):
         script = "import os\nfor mode in (0o4755, 0o2755):\n for make in (lambda: os.open('/tmp/f', os.O_CREAT | os.O_WRONLY, mode), lambda: os.chmod('/tmp', mode)):\n  try: make(); print('made')\n  except PermissionError: print('refused')"
         self.assertEqual(self.daemon.run(["python3", "-c", script])["stdout"], "refused\n" * 4)
+
+    def test_each_sandbox_has_a_number_of_its_own_for_the_boot_of_the_machine(self):
+        numbers = {self.daemon.run(f"cat {BOOT_ID}; ls -A /dev/shm", image="host")["stdout"] for _ in range(3)}
+        numbers.add(pathlib.Path(BOOT_ID).read_text())
+        self.assertEqual(sorted(map(len, numbers)), [37] * 4)
 
     def test_a_command_cannot_lower_its_oom_score(self):
         result = self.daemon.run("echo 0 > /proc/self/oom_score_adj; cat /proc/self/oom_score_adj")

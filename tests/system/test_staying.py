@@ -41,7 +41,7 @@ def kill_all_of_ours(daemon):
     for pid in ours:
         kill(pid)
     daemon.process.wait(60)
-    lmsb.wait_until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in ours), "the end of what was killed")
+    lmsb.wait_until(lambda: all(lmsb.is_over(pid) for pid in ours), "the end of what was killed")
 
 
 def end(daemon):
@@ -480,69 +480,73 @@ class Sandboxes(StayingTest):
         self.daemon.start()
         self.assertEqual(self.state(sandbox), "running")
 
-    def test_are_waited_for_by_a_daemon_that_says_it_is_not_ready(self):
+    def test_that_are_slow_to_answer_are_waited_for_and_outlive_who_waits_and_leave_nothing_when_deleted_meanwhile(self):
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.daemon.flags += ("--listen", f"127.0.0.1:{port}")
-        starting = threading.Thread(target=self.restart_with_a_guest_that_says_nothing)
-
-        def ask(path):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-            try:
-                connection.request("GET", path)
-                answer = connection.getresponse()
-                return answer.status, answer.headers, answer.read()
-            except ConnectionError:
-                return 0, None, None
-            finally:
-                connection.close()
-
+        (kept, its_guest), (deleted, other_guest) = self.stop_guests(2)
+        starting = threading.Thread(target=self.daemon.start)
         starting.start()
-        lmsb.wait_until(lambda: ask("/readyz")[0] == 503, "the listener")
-        self.assertFalse(json.loads(ask("/readyz")[2])["ready"])
-        self.assertEqual(ask("/healthz")[0], 200)
-        status, headers, body = ask("/v1/sandboxes")
-        self.assertEqual((status, json.loads(body)["error"]["code"]), (503, "not_ready"))
-        self.assertIn("Retry-After", headers)
+        self.see_that_it_is_not_ready(port)
         starting.join(60)
-        self.assertEqual(ask("/readyz")[0], 200)
-        self.assertEqual(ask("/v1/sandboxes")[0], 200)
-
-    def restart_with_a_guest_that_says_nothing(self):
-        """Returns its sandbox, and lets it say something."""
-        sandbox = self.create()
-        self.detach(sandbox, "exec sleep 1014")
-        lmsb.wait_until(lambda: lmsb.sandbox_processes(b"sleep\0" + b"1014"), "the process")
-        kill_all_of_ours(self.daemon)
-        guest = lmsb.guest_of(sandbox)
-        os.kill(guest, signal.SIGSTOP)
-        self.addCleanup(self.let_go_on, guest)
-        self.daemon.log.close()
-        self.daemon.start()
-        self.assertEqual(self.state(sandbox), "stopped")
-        return sandbox, lambda: self.let_go_on(guest)
-
-    def test_that_are_slow_to_answer_are_waited_for_and_outlive_who_waits(self):
-        sandbox, let_go_on = self.restart_with_a_guest_that_says_nothing()
+        self.assertEqual(self.ask(port, "/readyz")[0], 200)
+        self.assertEqual(self.ask(port, "/v1/sandboxes")[0], 200)
+        self.assertEqual([self.state(kept), self.state(deleted)], ["stopped", "stopped"])
+        self.delete_before_it_answers(deleted, other_guest)
         end(self.daemon)  # while it waits
         self.daemon.log.close()
-        self.daemon.start()
-        let_go_on()
-        lmsb.wait_until(lambda: self.state(sandbox) == "running", "its answer")
-        self.assertTrue(lmsb.sandbox_processes(b"1014"))
+        starting = threading.Thread(target=self.daemon.start)
+        starting.start()
+        lmsb.wait_until(lambda: self.ask(port, "/readyz")[0] == 503, "the listener")
+        self.let_go_on(its_guest)
+        starting.join(60)
+        lmsb.wait_until(lambda: self.state(kept) == "running", "its answer")
+        self.assertEqual(len(lmsb.sandbox_processes(b"sleep\0" + b"1014")), 1)
 
-    def test_that_are_deleted_before_they_answer_leave_nothing(self):
-        sandbox, let_go_on = self.restart_with_a_guest_that_says_nothing()
+    def ask(self, port, path):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        except ConnectionError:
+            return 0, None, None
+        finally:
+            connection.close()
+
+    def see_that_it_is_not_ready(self, port):
+        lmsb.wait_until(lambda: self.ask(port, "/readyz")[0] == 503, "the listener")
+        self.assertFalse(json.loads(self.ask(port, "/readyz")[2])["ready"])
+        self.assertEqual(self.ask(port, "/healthz")[0], 200)
+        status, headers, body = self.ask(port, "/v1/sandboxes")
+        self.assertEqual((status, json.loads(body)["error"]["code"]), (503, "not_ready"))
+        self.assertIn("Retry-After", headers)
+
+    def stop_guests(self, count):
+        """Sandboxes whose guests say nothing, and those; the daemon is gone."""
+        sandboxes = [self.create() for _ in range(count)]
+        for sandbox in sandboxes:
+            self.detach(sandbox, "exec sleep 1014")
+        lmsb.wait_until(lambda: len(lmsb.sandbox_processes(b"sleep\0" + b"1014")) == count, "the processes")
+        kill_all_of_ours(self.daemon)
+        self.daemon.log.close()
+        guests = [lmsb.guest_of(sandbox) for sandbox in sandboxes]
+        for guest in guests:
+            os.kill(guest, signal.SIGSTOP)
+            self.addCleanup(self.let_go_on, guest)
+        return list(zip(sandboxes, guests))
+
+    def delete_before_it_answers(self, sandbox, guest):
         answers = []
         deleting = threading.Thread(target=lambda: answers.append(self.daemon.request("DELETE", "/v1/sandboxes/" + sandbox)))
         deleting.start()
         lmsb.wait_until(lambda: self.state(sandbox) == 404, "that nobody reaches it")
-        let_go_on()
+        self.let_go_on(guest)
         deleting.join(60)
         self.assertEqual([answer.status for answer in answers], [204])
-        self.assertFalse(lmsb.sandbox_processes(b"1014"))
-        self.assertTrue(self.daemon.request("GET", "/v1/ledger").json()["agrees"])
-        self.assertEqual(self.daemon.request("GET", "/v1/ledger").json()["disks"], 0)
+        self.assertEqual(len(lmsb.sandbox_processes(b"sleep\0" + b"1014")), 1, "that of the other one")
+        ledger = self.daemon.request("GET", "/v1/ledger").json()
+        self.assertEqual((ledger["agrees"], ledger["disks"]), (True, 1))
 
     def let_go_on(self, guest):
         with contextlib.suppress(ProcessLookupError):

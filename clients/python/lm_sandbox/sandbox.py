@@ -191,11 +191,11 @@ class Sandbox:
 
     def update(self, *, labels: Mapping[str, str | None] | None = None, timeout: float | None = None,
                idle: float | None = None, on_timeout: str | None = None, on_idle: str | None = None,
-               limits: f.LimitsLike | None = None) -> None:
+               limits: f.LimitsLike | None = None, egress: Mapping[str, Any] | None = None) -> None:
         """Changes what is said: labels (None takes one away), the limits of its life (create()), `timeout` from now
-        on, and what it may use: memory no lower than what it uses (limit_in_use), processes no higher than at its
+        on, what it may reach (network_fixed where it was started without a network), and what it may use: memory no lower than what it uses (limit_in_use), processes no higher than at its
         beginning."""
-        asked = f.given(labels=None if labels is None else dict(labels), limits=f.limits(limits),
+        asked = f.given(labels=None if labels is None else dict(labels), limits=f.limits(limits), egress=egress,
                         **_life(timeout, idle, on_timeout, on_idle))
         self.info = SandboxInfo.of(self._client.call("PATCH", self._path, asked))
 

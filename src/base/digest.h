@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace lmsb::server {
+namespace lmsb {
 
 using Sha256 = std::array<std::uint8_t, 32>;
 
@@ -20,4 +20,4 @@ std::string to_hex(const Sha256& digest);
 // 64 hexadecimal digits; nothing for anything else.
 std::optional<Sha256> parse_sha256(std::string_view hex);
 
-}  // namespace lmsb::server
+}  // namespace lmsb

@@ -1,4 +1,4 @@
-#include "server/digest.h"
+#include "base/digest.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -7,7 +7,7 @@
 
 #include "base/assert.h"
 
-namespace lmsb::server {
+namespace lmsb {
 namespace {
 
 int hex_value(char c) {
@@ -57,4 +57,4 @@ std::optional<Sha256> parse_sha256(std::string_view hex) {
   return out;
 }
 
-}  // namespace lmsb::server
+}  // namespace lmsb

@@ -1,0 +1,147 @@
+#include "control/sandbox_network.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "io/spawn.h"
+
+namespace lmsb::control {
+namespace {
+
+constexpr std::chrono::seconds kAnswer{5};  // of a gate, to a policy
+constexpr std::chrono::seconds kEnd{10};    // of a gate, once the launcher has been told
+// Before the next gate: twice as long each time, until one has served for a while.
+constexpr std::chrono::seconds kShortestPause{1};
+constexpr std::chrono::seconds kLongestPause{32};
+constexpr std::chrono::seconds kWhile{60};
+
+std::uint64_t now_ms() {
+  const auto now = io::Deadline::Clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+}
+
+Error not_ended() {
+  return Error(ErrorCode::unavailable, "the process that served the sandbox's network has not ended yet")
+      .with_slug("gate_lost")
+      .with_hint("it is being ended; try again in a moment");
+}
+
+Error gone() { return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost"); }
+
+}  // namespace
+
+SandboxNetwork::SandboxNetwork(boost::asio::io_context& loop, std::string id, guest_client::Channel& channel,
+                               network::Egress egress, Parts parts, Logger& log)
+    : loop_(loop),
+      id_(std::move(id)),
+      channel_(&channel),
+      egress_(std::move(egress)),
+      parts_(std::move(parts)),
+      log_(log),
+      changed_(loop) {}
+
+io::Task<void> SandboxNetwork::open(std::shared_ptr<SandboxNetwork> self) {
+  if (self->channel_ == nullptr) co_return gone();
+  LMSB_CO_CHECK(co_await wait_ended(self));
+  if (self->channel_ == nullptr) co_return gone();
+  LMSB_CO_TRY(auto gate, co_await self->parts_.open_gate());
+  if (self->channel_ == nullptr) co_return gone();
+  LMSB_CO_TRY(const auto sockets, co_await self->channel_->take_network());
+  if (self->channel_ == nullptr) co_return gone();
+  guest_protocol::GatePolicy policy = self->parts_.policy_of(self->egress_);
+  policy.generation = ++self->generation_;
+  LMSB_CO_CHECK(gate->give(policy, &sockets));
+  self->events_.begin_anew();
+  self->gate_ = std::move(gate);
+  self->since_ = io::Deadline::Clock::now();
+  // Before it has said so a connection would be refused.
+  const io::Deadline deadline = io::Deadline::in(kAnswer);
+  while (self->gate_ && self->generation_in_force_ != self->generation_)
+    LMSB_CO_CHECK(co_await self->hear_gate(deadline));
+  co_return Status();
+}
+
+// One note. Its end is the gate's.
+io::Task<void> SandboxNetwork::hear_gate(io::Deadline deadline) {
+  const std::shared_ptr<Gate> gate = gate_;
+  auto note = co_await gate->next(deadline);
+  if (gate != gate_) co_return Status();
+  std::optional<NetworkEvent> event;
+  if (!note.ok() || !events_.take(*note, now_ms(), event)) {
+    lose_gate();
+    co_return Error(ErrorCode::unavailable, "the gate is gone").with_slug("gate_lost");
+  }
+  generation_in_force_ = note->generation;
+  changed_.notify_all();
+  if (event) parts_.hear(*event);
+  co_return Status();
+}
+
+// One that does not answer may have connections until it has ended.
+void SandboxNetwork::lose_gate() {
+  if (gate_) {
+    ending_ = gate_->serial();
+    gate_->cancel();
+  }
+  gate_.reset();
+  changed_.notify_all();
+}
+
+io::Task<void> SandboxNetwork::wait_ended(std::shared_ptr<SandboxNetwork> self) {
+  const io::Deadline deadline = io::Deadline::in(kEnd);
+  while (const std::uint64_t serial = self->ending_) {
+    Status ended = co_await self->parts_.wait_ended(serial, deadline);
+    if (!ended.ok() && ended.error().code() == ErrorCode::deadline_exceeded) co_return not_ended();
+    if (!ended.ok()) co_return ended;
+    if (self->ending_ == serial) self->ending_ = 0;
+  }
+  co_return Status();
+}
+
+io::Always<void> SandboxNetwork::keep(std::shared_ptr<SandboxNetwork> self) {
+  std::chrono::seconds pause = kShortestPause;
+  while (self->channel_ != nullptr && !self->channel_->is_closed()) {
+    if (self->gate_) {
+      (void)co_await self->hear_gate(io::Deadline::never());  // without a gate: see below
+      if (self->gate_ || self->channel_ == nullptr) continue;
+      self->log_.log(LogLevel::warning, "network.gate_lost", {{"id", self->id_}});
+      if (io::Deadline::Clock::now() - self->since_ > kWhile) pause = kShortestPause;
+    } else {
+      const Status opened = co_await open(self);
+      if (opened.ok() || self->channel_ == nullptr) continue;
+      self->lose_gate();
+      self->log_.log(LogLevel::warning, "network.not_served", {{"id", self->id_}, {"error", opened.error().message()}});
+      if (opened.error().slug() == "network_fixed") co_return;  // it was started without
+    }
+    (void)co_await io::sleep_until(io::Deadline::in(pause));  // never cancelled
+    pause = std::min(2 * pause, kLongestPause);
+  }
+}
+
+io::Task<void> SandboxNetwork::change(std::shared_ptr<SandboxNetwork> self, network::Egress egress) {
+  if (self->channel_ == nullptr) co_return gone();
+  self->egress_ = std::move(egress);
+  const io::Deadline deadline = io::Deadline::in(kAnswer);
+  // Without a gate the next one begins with it, and nothing is reached once nothing is left of the last.
+  if (!self->gate_) co_return co_await wait_ended(self);
+  guest_protocol::GatePolicy policy = self->parts_.policy_of(self->egress_);
+  const std::uint32_t generation = policy.generation = ++self->generation_;
+  if (!self->gate_->give(policy, nullptr).ok()) self->lose_gate();
+  const auto is_in_force = [&self, generation] {
+    return !self->gate_ || self->generation_ != generation || self->generation_in_force_ == generation;
+  };
+  while (!is_in_force()) {
+    Status changed = co_await self->changed_.wait(deadline);
+    if (changed.ok()) continue;
+    if (changed.error().code() != ErrorCode::deadline_exceeded) co_return changed;
+    self->lose_gate();  // it does not answer: what it lets through ends with it
+  }
+  co_return co_await wait_ended(self);
+}
+
+void SandboxNetwork::close() {
+  channel_ = nullptr;
+  lose_gate();
+}
+
+}  // namespace lmsb::control

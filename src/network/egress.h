@@ -1,0 +1,53 @@
+#pragma once
+// Egress: what a sandbox may reach outside, as its user says it, and the rules that its gate keeps to. Pure.
+//
+// An entry is a host name ("pypi.org"), the names below one ("*.pypi.org", which pypi.org is not), an IPv4 address or
+// range ("203.0.113.0/24"), each with a port behind it or else for 80 and 443, or a group of names ("@npm").
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "guest_protocol/gate.h"
+
+namespace lmsb::network {
+
+struct Egress {
+  guest_protocol::GateMode mode = guest_protocol::GateMode::none;
+  std::vector<std::string> allow;  // entries, with GateMode::allowlist
+  bool operator==(const Egress&) const = default;
+};
+
+using Mode = guest_protocol::GateMode;
+using Range = guest_protocol::GateRange;
+using Rule = guest_protocol::GateRule;
+
+const char* to_string(Mode mode);
+std::optional<Mode> parse_mode(std::string_view text);
+
+// The rules of a policy. Errors (invalid_egress) name the entry: malformed, more than kMaxGateRules rules in all, or
+// entries in another mode than allowlist, which needs one at least.
+Result<std::vector<Rule>> rules_of(const Egress& egress);
+
+// An entry that is little less than mode open: a range shorter than /8, or all names below a last label ("*.com").
+// Nothing: there is none.
+std::optional<std::string> wide_entry(std::span<const Rule> rules);
+
+// "203.0.113.0/24" or an address; all addresses ("0.0.0.0/0") are no range. Error: invalid_egress.
+Result<Range> parse_range(const std::string& text);
+std::string to_string(const Range& range);
+bool contains(const Range& range, std::uint32_t address);
+bool overlap(const Range& a, const Range& b);
+
+// What no policy reaches: this machine and its neighbours, other special-purpose ranges (RFC 6890), addresses at which
+// clouds tell secrets. `reachable`: parts of it that the operator has opened.
+bool is_always_denied(std::uint32_t address, std::span<const Range> reachable);
+
+// Whether a rule allows it; of a name also whether some rule does for any port (port 0).
+bool allows_name(std::span<const Rule> rules, std::string_view name, std::uint32_t port);
+bool allows_address(std::span<const Rule> rules, std::uint32_t address, std::uint32_t port);
+
+}  // namespace lmsb::network

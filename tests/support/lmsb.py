@@ -275,8 +275,48 @@ def loop_files():
     return sorted(found)
 
 
+def is_over(pid):
+    """Whether a process has ended, and is no more to anybody than a number that the machine's first process, whose child it
+    has become, may take a second to give back."""
+    try:
+        state, parent = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[:2]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state in "ZX" and parent == "1"
+
+
+def spare_images(data_dir):
+    return data_dir.parent.parent / f"lmsb-test-images-{os.getpid()}"
+
+
+def lend_images(data_dir):
+    """The built images in a data directory of a test's own: links, no copies. Even those take a second or two, so they are
+    lent to one test after another: take_images_back()."""
+    spare, ours, built = spare_images(data_dir), data_dir / "images", TEST_DATA / "images"
+    if spare.exists():
+        spare.rename(ours)
+        for described in ours.glob("*/image.json"):  # which a test may have changed
+            described.unlink()
+            subprocess.run(["cp", "-a", built / described.parent.name / "image.json", described], check=True)
+        return
+    atexit.register(shutil.rmtree, spare, ignore_errors=True)
+    linked = subprocess.run(["cp", "-al", built, data_dir], capture_output=True, check=False)
+    if linked.returncode != 0:  # of another file system
+        shutil.rmtree(ours, ignore_errors=True)
+        subprocess.run(["cp", "-a", built, data_dir], check=True)
+
+
+def take_images_back(data_dir):
+    """When nothing uses them any more. A test that took images away takes what it left along."""
+    if not (data_dir / "images").is_dir():
+        return  # a daemon that did not start again took all along
+    if {image.name for image in (data_dir / "images").iterdir()} == {image.name for image in (TEST_DATA / "images").iterdir()}:
+        (data_dir / "images").rename(spare_images(data_dir))
+
+
 def leftovers():
-    return {"loop devices": loop_files(), "cgroups": our_cgroups(below_instances=False), "processes": sandbox_processes(),
+    return {"loop devices": loop_files(), "cgroups": our_cgroups(below_instances=False),
+            "processes": [pid for pid in sandbox_processes() if not is_over(pid)],
             "network namespaces": sorted(network_namespaces()), "mounts": sorted(mounts_of_ours())}
 
 
@@ -297,15 +337,6 @@ def new_since(before):
     """What is on the machine that was not there before. What was, and has gone, was another daemon's."""
     now = leftovers()
     return {what: new for what in now if (new := [item for item in now[what] if item not in before[what]])}
-
-
-def is_over(pid):
-    """Whether a process has ended. Its number may stay until the machine's first process has taken note of that."""
-    try:
-        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return stat.rsplit(")", 1)[1].split()[0] in "ZX"
 
 
 def wait_until_clean(before):

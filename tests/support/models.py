@@ -18,9 +18,9 @@ def make_model(path, *flags):
 
 
 def image_data(directory):
-    """A data directory of its own that shares the built images (hard links, no copies)."""
+    """A data directory of its own that shares the built images."""
     (directory / "data").mkdir()
-    subprocess.run(["cp", "-al", lmsb.TEST_DATA / "images", directory / "data/images"], check=True)
+    lmsb.lend_images(directory / "data")
     return directory / "data"
 
 
@@ -82,6 +82,8 @@ class ModelTest(unittest.TestCase):
         self.data = image_data(self.directory) if self.image else self.directory / "data"
 
     def tearDown(self):
+        if self.image:
+            lmsb.take_images_back(self.data)
         shutil.rmtree(self.directory)
         lmsb.wait_until_clean(self.before)
 

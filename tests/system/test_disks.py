@@ -44,10 +44,12 @@ def commit_and_clean(daemon):
 def kill_everything(daemon):
     """Guests too, all at once."""
     launcher = launcher_of(daemon)
-    for pid in [daemon.process.pid, *children_of(daemon.process.pid), *children_of(launcher)]:
+    ours = [daemon.process.pid, *children_of(daemon.process.pid), *children_of(launcher)]
+    for pid in ours:
         with contextlib.suppress(ProcessLookupError):  # it went with the one before
             os.kill(pid, signal.SIGKILL)
     daemon.stop()
+    lmsb.wait_until(lambda: all(lmsb.is_over(pid) for pid in ours), "the end of what was killed")
 
 
 class DiskTest(unittest.TestCase):
@@ -64,12 +66,12 @@ class DiskTest(unittest.TestCase):
         self.before = lmsb.leftovers()
         self.daemon = lmsb.Daemon(*self.flags, is_private=self.is_private, sandboxes_stay=True)
         self.daemon.data_dir.mkdir()
-        linked = subprocess.run(["cp", "-al", lmsb.TEST_DATA / "images", self.daemon.data_dir], capture_output=True, check=False)
-        if linked.returncode != 0:  # of another file system
-            subprocess.run(["cp", "-a", lmsb.TEST_DATA / "images", self.daemon.data_dir], check=True)
+        lmsb.lend_images(self.daemon.data_dir)
         self.daemon.start()
         self.addCleanup(lmsb.wait_until_clean, self.before)
         self.addCleanup(self.daemon.__exit__)
+        self.addCleanup(lmsb.take_images_back, self.daemon.data_dir)
+        self.addCleanup(self.daemon.stop)
         missing = [line for line in self.daemon.log_text().splitlines() if "disks cannot be kept here" in line]
         if missing:
             self.skipTest(missing[0])

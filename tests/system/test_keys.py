@@ -271,7 +271,7 @@ class Revoked(KeyTest):
         started = self.by(self.key, "POST", f"/v1/sandboxes/{self.sandbox}/exec", {"cmd": "sleep 7777", "detach": True})
         self.assertEqual(started.status, 201)
         self.revoke(self.id)
-        self.assertTrue(lmsb.sandbox_processes(b"7777"))
+        lmsb.wait_until(lambda: lmsb.sandbox_processes(b"7777"), "the command")
         self.assertIn(self.sandbox, self.listed())
         _, other = self.make(name="next")
         self.assertEqual(self.listed(other), set(), "no key takes the place of one that is gone")

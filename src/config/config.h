@@ -57,6 +57,7 @@ struct Config {
 
   struct Network {
     std::vector<std::string> resolvers;          // ADDRESS or ADDRESS:PORT; none: the machine's
+    std::vector<std::string> groups;             // NAME=ENTRY ENTRY
     std::vector<std::string> reachable_private;  // ranges
     std::vector<std::string> unreachable;        // ranges
     std::uint32_t max_connections = 256;         // of one sandbox

@@ -140,6 +140,10 @@ constexpr Setting kSettings[] = {
      .about = "Name servers that sandboxes' names are asked of, ADDRESS or ADDRESS:PORT; none is those of "
               "/etc/resolv.conf.",
      .form = Form::filled},
+    {.key = "network.groups",
+     .field = in<&C::network, &C::Network::groups>,
+     .about = "Names for several entries of a sandbox's list, each \"NAME=ENTRY ENTRY\": @NAME stands for them.",
+     .form = Form::filled},
     {.key = "network.reachable_private",
      .field = in<&C::network, &C::Network::reachable_private>,
      .about = "Parts of private and other special IPv4 ranges that sandboxes with a network may reach, which are "

@@ -189,8 +189,8 @@ Status Engine::check_limits(const Limits& limits) const {
 }
 
 Status Engine::check_egress(const network::Egress& egress) const {
-  LMSB_CHECK(networks_.check(egress));
-  return control::check_egress(options_.policy, egress);
+  LMSB_TRY(const auto rules, networks_.rules_of(egress));
+  return control::check_egress(options_.policy, egress.mode, rules);
 }
 
 Result<sandbox::SandboxSpec> Engine::spec_of(const std::string& image, const Limits& limits, Lifetime lifetime) const {

@@ -45,7 +45,7 @@ network::Egress egress_of(std::string_view kept) {
   };
   egress.mode = network::parse_mode(next_word()).value_or(network::Mode::none);
   while (!kept.empty()) egress.allow.emplace_back(next_word());
-  return network::rules_of(egress).ok() ? egress : network::Egress();
+  return network::check_form(egress).ok() ? egress : network::Egress();
 }
 
 LifeLimits life_of(const store::SandboxRow& row) {

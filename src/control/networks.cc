@@ -53,9 +53,9 @@ Networks::Networks(boost::asio::io_context& loop, Fleet& fleet, NetworkOptions o
           metrics.counter("lmsb_network_refused_total", "Connections and names that policies refused, or that failed")),
       log_(log) {}
 
-Status Networks::check(const network::Egress& egress) const {
-  LMSB_TRY(const auto rules, network::rules_of(egress));
-  if (egress.mode == network::Mode::none || !options_.is_offline) return {};
+Result<std::vector<network::Rule>> Networks::rules_of(const network::Egress& egress) const {
+  LMSB_TRY(auto rules, network::rules_of(egress, options_.groups));
+  if (egress.mode == network::Mode::none || !options_.is_offline) return rules;
   return Error(ErrorCode::permission_denied, "this daemon is offline: no sandbox has a network")
       .with_slug("offline")
       .with_hint("start it without --offline, or leave egress out");
@@ -136,7 +136,7 @@ void Networks::hear(const std::string& id, const NetworkEvent& event) {
 
 GatePolicy Networks::policy_of(const network::Egress& egress) const {
   GatePolicy policy;
-  const auto rules = network::rules_of(egress);
+  const auto rules = network::rules_of(egress, options_.groups);
   if (!rules.ok()) return policy;  // checked before: nothing is reached
   policy.mode = egress.mode;
   policy.rule_count = static_cast<std::uint32_t>(rules->size());

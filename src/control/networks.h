@@ -19,6 +19,7 @@ struct NetworkOptions {
   // Name servers, "ADDRESS" or "ADDRESS:PORT" (IPv6: "[ADDRESS]:PORT"); none: those of /etc/resolv.conf, whenever a
   // gate gets a policy.
   std::vector<std::string> resolvers;
+  network::Groups groups;                     // names that stand for several entries
   std::vector<std::string> reachable;         // parts of the ranges that are always denied, opened by the operator
   std::vector<std::string> unreachable;       // ranges that no sandbox reaches, beside those
   std::uint32_t max_connections = 256;        // of one sandbox, at once
@@ -35,8 +36,8 @@ class Networks {
   // All references outlive it.
   Networks(boost::asio::io_context& loop, Fleet& fleet, NetworkOptions options, Metrics& metrics, Logger& log);
 
-  // Whether a request may ask for it. Errors: invalid_egress, offline.
-  Status check(const network::Egress& egress) const;
+  // What a sandbox may have of it on this machine, by its groups. Errors: invalid_egress, offline.
+  Result<std::vector<network::Rule>> rules_of(const network::Egress& egress) const;
   // Of a sandbox that was launched with a way out, and of which nobody knows yet; returns when it has its network.
   // `handle` outlives the task. Errors: those of a launch, network_fixed.
   io::Task<void> open(SandboxHandle* handle, network::Egress egress);

@@ -19,10 +19,9 @@ Error above_policy(const std::string& what, const std::string& cap) {
       .with_hint("ask for less, or raise [policy] in the configuration");
 }
 
-Status check_egress(const PolicyCaps& caps, const network::Egress& egress) {
-  if (egress.mode > caps.network) return above_policy("egress.mode", network::to_string(caps.network));
+Status check_egress(const PolicyCaps& caps, network::Mode mode, std::span<const network::Rule> rules) {
+  if (mode > caps.network) return above_policy("egress.mode", network::to_string(caps.network));
   if (caps.network == network::Mode::open) return {};
-  LMSB_TRY(const auto rules, network::rules_of(egress));
   const auto wide = network::wide_entry(rules);
   if (!wide) return {};
   return above_policy("egress.allow: " + quoted(*wide), "names, *.NAME with a dot in NAME, ranges from /8");

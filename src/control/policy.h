@@ -2,6 +2,7 @@
 // What any request may ask for at most, whatever the dialect (interfaces.md, Doors).
 #include <chrono>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "base/result.h"
@@ -26,8 +27,9 @@ struct PolicyCaps {
 sandbox::Limits within(const PolicyCaps& caps, sandbox::Limits limits);
 // policy_denied: `what` is above `cap`.
 Error above_policy(const std::string& what, const std::string& cap);
-// Where not all modes are allowed a list has to be one (network::wide_entry()). Errors: policy_denied, invalid_egress.
-Status check_egress(const PolicyCaps& caps, const network::Egress& egress);
+// `rules`: of that mode. Where not all modes are allowed a list has to be one (network::wide_entry()). Error:
+// policy_denied.
+Status check_egress(const PolicyCaps& caps, network::Mode mode, std::span<const network::Rule> rules);
 // Of a kept sandbox: 64 at most. Error: too_many_labels.
 Status check_label_count(std::size_t count);
 // The time limit of a command: what it asks for, or no more than the cap of what it does not. Error: policy_denied.

@@ -90,8 +90,8 @@ io::Task<void> end(Heirs heirs, std::shared_ptr<SandboxHandle> handle) {
 void give_network(Heirs& heirs, const KeptSandbox& sandbox, SandboxHandle& handle) {
   const network::Egress& egress = sandbox.info.egress;
   if (egress.mode == network::Mode::none) return;
-  Status allowed = heirs.networks.check(egress);
-  if (allowed.ok()) allowed = check_egress(heirs.caps, egress);
+  const auto rules = heirs.networks.rules_of(egress);
+  const Status allowed = rules.ok() ? check_egress(heirs.caps, egress.mode, *rules) : Status(Error(rules.error()));
   if (allowed.ok()) return heirs.networks.open_later(handle, egress);
   heirs.log.log(LogLevel::warning, "network.not_allowed",
                 {{"id", sandbox.info.id}, {"error", allowed.error().message()}});

@@ -12,14 +12,6 @@ namespace {
 
 using Kind = Rule::Kind;
 
-struct Group {
-  std::string_view name;
-  std::array<std::string_view, 2> entries;
-};
-constexpr std::array kGroups = {Group{"@npm", {"registry.npmjs.org", ""}},
-                                Group{"@pypi", {"pypi.org", "files.pythonhosted.org"}},
-                                Group{"@debian", {"deb.debian.org", "security.debian.org"}}};
-
 constexpr std::uint32_t at(std::uint32_t a, std::uint32_t b, std::uint32_t c, std::uint32_t d) {
   return a << 24U | b << 16U | c << 8U | d;
 }
@@ -46,8 +38,8 @@ Error invalid(const std::string& entry, const std::string& why) {
   return Error(ErrorCode::invalid_argument, "egress: " + quoted(entry) + " " + why)
       .with_slug("invalid_egress")
       .with_hint(
-          "an entry is a name, *.NAME, an IPv4 address or range, each perhaps with :PORT, or one of @npm, @pypi, "
-          "@debian");
+          "an entry is a name, *.NAME, an IPv4 address or range, each perhaps with :PORT, or @GROUP, one of [network] "
+          "groups");
 }
 
 // From 1.
@@ -91,20 +83,46 @@ Result<Rule> parse_entry(const std::string& entry) {
   return rule;
 }
 
-Status add_entry(std::vector<Rule>& rules, const std::string& entry) {
+bool is_group_name(std::string_view name) {
+  return !name.empty() && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
+}
+
+// Without `groups` a group counts as one rule, of nothing.
+Status add_entry(std::vector<Rule>& rules, const std::string& entry, const Groups* groups) {
   if (!entry.starts_with('@')) {
     LMSB_TRY(Rule rule, parse_entry(entry));
     rules.push_back(rule);
     return {};
   }
-  const auto* group = std::find_if(kGroups.begin(), kGroups.end(), [&](const Group& g) { return g.name == entry; });
-  if (group == kGroups.end()) return invalid(entry, "is no group");
-  for (const std::string_view name : group->entries) {
-    if (name.empty()) continue;
-    LMSB_TRY(Rule rule, parse_entry(std::string(name)));
+  if (!is_group_name(std::string_view(entry).substr(1))) return invalid(entry, "is no name of a group");
+  if (groups == nullptr) {
+    rules.emplace_back();
+    return {};
+  }
+  const auto group = groups->find(entry);
+  if (group == groups->end()) return invalid(entry, "is no group of this machine");
+  for (const std::string& one : group->second) {
+    LMSB_TRY(Rule rule, parse_entry(one));
     rules.push_back(rule);
   }
   return {};
+}
+
+Result<std::vector<Rule>> read(const Egress& egress, const Groups* groups) {
+  std::vector<Rule> rules;
+  for (const std::string& entry : egress.allow) {
+    LMSB_CHECK(add_entry(rules, entry, groups));
+    if (rules.size() > guest_protocol::kMaxGateRules)
+      return Error(ErrorCode::invalid_argument, "egress: more than 128 entries").with_slug("invalid_egress");
+  }
+  if (egress.mode != Mode::allowlist && !rules.empty())
+    return Error(ErrorCode::invalid_argument, "egress: entries of allow are for mode allowlist")
+        .with_slug("invalid_egress");
+  if (egress.mode == Mode::allowlist && rules.empty())
+    return Error(ErrorCode::invalid_argument, "egress: mode allowlist needs an entry in allow")
+        .with_slug("invalid_egress")
+        .with_hint("for no network at all: mode none");
+  return rules;
 }
 
 bool is_port_of(const Rule& rule, std::uint32_t port) {
@@ -142,21 +160,26 @@ std::optional<Mode> parse_mode(std::string_view text) {
 
 std::string to_string(const Range& range) { return ipv4_text(range.address) + "/" + std::to_string(range.prefix); }
 
-Result<std::vector<Rule>> rules_of(const Egress& egress) {
-  std::vector<Rule> rules;
-  for (const std::string& entry : egress.allow) {
-    LMSB_CHECK(add_entry(rules, entry));
-    if (rules.size() > guest_protocol::kMaxGateRules)
-      return Error(ErrorCode::invalid_argument, "egress: more than 128 entries").with_slug("invalid_egress");
+Result<Groups> parse_groups(const std::vector<std::string>& texts) {
+  Groups groups;
+  for (const std::string& text : texts) {
+    const std::size_t equals = std::min(text.find('='), text.size());
+    const std::string name = text.substr(0, equals);
+    if (!is_group_name(name) || equals == text.size()) return invalid(text, "is not NAME=ENTRY ENTRY");
+    std::vector<std::string> entries;
+    for (std::size_t at = equals; at < text.size(); at = std::min(text.find(' ', at + 1), text.size()))
+      entries.push_back(text.substr(at + 1, text.find(' ', at + 1) - at - 1));
+    LMSB_CHECK(rules_of({Mode::allowlist, entries}, {}));
+    if (!groups.emplace("@" + name, std::move(entries)).second) return invalid(text, "is there twice");
   }
-  if (egress.mode != Mode::allowlist && !rules.empty())
-    return Error(ErrorCode::invalid_argument, "egress: entries of allow are for mode allowlist")
-        .with_slug("invalid_egress");
-  if (egress.mode == Mode::allowlist && rules.empty())
-    return Error(ErrorCode::invalid_argument, "egress: mode allowlist needs an entry in allow")
-        .with_slug("invalid_egress")
-        .with_hint("for no network at all: mode none");
-  return rules;
+  return groups;
+}
+
+Result<std::vector<Rule>> rules_of(const Egress& egress, const Groups& groups) { return read(egress, &groups); }
+
+Status check_form(const Egress& egress) {
+  LMSB_CHECK(read(egress, nullptr));
+  return {};
 }
 
 std::optional<std::string> wide_entry(std::span<const Rule> rules) {

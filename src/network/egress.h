@@ -1,9 +1,11 @@
 #pragma once
 // Egress: what a sandbox may reach outside, as its user says it, and the rules that its gate keeps to. Pure.
 //
-// An entry is a host name ("pypi.org"), the names below one ("*.pypi.org", which pypi.org is not), an IPv4 address or
-// range ("203.0.113.0/24"), each with a port behind it or else for 80 and 443, or a group of names ("@npm").
+// An entry is a host name ("example.com"), the names below one ("*.example.com", which example.com is not), an IPv4
+// address or range ("203.0.113.0/24"), each with a port behind it or else for 80 and 443, or a group of such entries
+// that the operator has named ("@packages").
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -28,9 +30,17 @@ using Rule = guest_protocol::GateRule;
 const char* to_string(Mode mode);
 std::optional<Mode> parse_mode(std::string_view text);
 
-// The rules of a policy. Errors (invalid_egress) name the entry: malformed, more than kMaxGateRules rules in all, or
-// entries in another mode than allowlist, which needs one at least.
-Result<std::vector<Rule>> rules_of(const Egress& egress);
+using Groups = std::map<std::string, std::vector<std::string>>;  // entries by the group's name, with its "@"
+
+// Groups of the configuration, each "NAME=ENTRY ENTRY"; a name is of a-z, 0-9 and '-', and no group has another one in
+// it. Errors (invalid_egress) name what is malformed or there twice.
+Result<Groups> parse_groups(const std::vector<std::string>& texts);
+
+// The rules of a policy. Errors (invalid_egress) name the entry: malformed, a group that there is not, more than
+// kMaxGateRules rules in all, or entries in another mode than allowlist, which needs one at least.
+Result<std::vector<Rule>> rules_of(const Egress& egress, const Groups& groups);
+// The same of its form alone: which groups there are is not asked.
+Status check_form(const Egress& egress);
 
 // An entry that is little less than mode open: a range shorter than /8, or all names below a last label ("*.com").
 // Nothing: there is none.

@@ -10,8 +10,10 @@ namespace {
 
 using testing::HasSubstr;
 
+const Groups kGroups = {{"@packages", {"packages.example.org:8443", "files.example.org"}}};
+
 std::vector<Rule> rules(std::vector<std::string> allow) {
-  auto made = rules_of({Mode::allowlist, std::move(allow)});
+  auto made = rules_of({Mode::allowlist, std::move(allow)}, kGroups);
   EXPECT_TRUE(made.ok()) << made.error().message();
   return made.ok() ? *made : std::vector<Rule>();
 }
@@ -19,10 +21,10 @@ std::vector<Rule> rules(std::vector<std::string> allow) {
 std::uint32_t ip(std::string_view text) { return parse_ipv4(text).value(); }
 
 TEST(Egress, AllowsANameAtTheTwoPortsOfTheWebOrAtTheOneThatIsNamed) {
-  const auto allowed = rules({"PyPI.org", "db.example.com:5432"});
-  EXPECT_TRUE(allows_name(allowed, "pypi.org", 80));
-  EXPECT_TRUE(allows_name(allowed, "pypi.org", 443));
-  EXPECT_FALSE(allows_name(allowed, "pypi.org", 22));
+  const auto allowed = rules({"Example.org", "db.example.com:5432"});
+  EXPECT_TRUE(allows_name(allowed, "example.org", 80));
+  EXPECT_TRUE(allows_name(allowed, "example.org", 443));
+  EXPECT_FALSE(allows_name(allowed, "example.org", 22));
   EXPECT_TRUE(allows_name(allowed, "db.example.com", 5432));
   EXPECT_FALSE(allows_name(allowed, "db.example.com", 443));
   EXPECT_TRUE(allows_name(allowed, "db.example.com", 0)) << "some port";
@@ -47,9 +49,29 @@ TEST(Egress, AllowsAddressesOfARange) {
   EXPECT_FALSE(allows_name(allowed, "203.0.113.1", 5432)) << "no name is an address";
 }
 
-TEST(Egress, KnowsGroups) {
-  EXPECT_TRUE(allows_name(rules({"@pypi"}), "files.pythonhosted.org", 443));
-  EXPECT_TRUE(allows_name(rules({"@npm"}), "registry.npmjs.org", 443));
+TEST(Egress, KnowsTheGroupsOfTheConfiguration) {
+  EXPECT_TRUE(allows_name(rules({"@packages"}), "files.example.org", 443));
+  EXPECT_TRUE(allows_name(rules({"@packages"}), "packages.example.org", 8443));
+  EXPECT_FALSE(allows_name(rules({"@packages"}), "packages.example.org", 443));
+  EXPECT_FALSE(rules_of({Mode::allowlist, {"@packages"}}, {}).ok());
+}
+
+TEST(Egress, AsksOfAFormWhetherItNamesAGroupAndNotWhichThereAre) {
+  EXPECT_TRUE(check_form({Mode::allowlist, {"@nobody"}}).ok());
+  EXPECT_FALSE(check_form({Mode::allowlist, {"@"}}).ok());
+  EXPECT_FALSE(check_form({Mode::allowlist, {"@a b"}}).ok());
+  EXPECT_FALSE(check_form({Mode::open, {"@nobody"}}).ok());
+  EXPECT_FALSE(check_form({Mode::allowlist, std::vector<std::string>(129, "@nobody")}).ok());
+}
+
+TEST(Egress, ReadsGroupsOfTheConfiguration) {
+  const auto groups = parse_groups({"a=x.org", "b-2=*.y.org:22 203.0.113.0/24 z.org"});
+  ASSERT_TRUE(groups.ok()) << groups.error().message();
+  const Groups expected = {{"@a", {"x.org"}}, {"@b-2", {"*.y.org:22", "203.0.113.0/24", "z.org"}}};
+  EXPECT_EQ(*groups, expected);
+  for (const char* text : {"", "a", "=x.org", "A=x.org", "a b=x.org", "a=", "a=x.org ", "a= x.org", "a=@a", "a=x,y"})
+    EXPECT_EQ(parse_groups({text}).error().slug(), "invalid_egress") << text;
+  EXPECT_THAT(parse_groups({"a=x.org", "a=y.org"}).error().message(), HasSubstr("twice"));
 }
 
 TEST(Egress, RefusesWhatIsNoEntryAndNamesIt) {
@@ -85,17 +107,17 @@ TEST(Egress, RefusesWhatIsNoEntryAndNamesIt) {
                             "x..org",
                             "127.1",
                             "0x7f.1:80"}) {
-    const auto made = rules_of({Mode::allowlist, {entry}});
+    const auto made = rules_of({Mode::allowlist, {entry}}, kGroups);
     ASSERT_FALSE(made.ok()) << entry;
     EXPECT_EQ(made.error().slug(), "invalid_egress") << entry;
   }
-  EXPECT_THAT(rules_of({Mode::allowlist, {"good.test", "a b"}}).error().message(), HasSubstr("\"a b\""));
-  EXPECT_FALSE(rules_of({Mode::allowlist, {}}).ok());
-  EXPECT_FALSE(rules_of({Mode::open, {"x.org"}}).ok());
-  EXPECT_FALSE(rules_of({Mode::none, {"x.org"}}).ok());
-  EXPECT_TRUE(rules_of({Mode::none, {}}).ok());
-  EXPECT_FALSE(rules_of({Mode::allowlist, std::vector<std::string>(129, "x.org")}).ok());
-  EXPECT_TRUE(rules_of({Mode::allowlist, std::vector<std::string>(128, "x.org")}).ok());
+  EXPECT_THAT(rules_of({Mode::allowlist, {"good.test", "a b"}}, kGroups).error().message(), HasSubstr("\"a b\""));
+  EXPECT_FALSE(rules_of({Mode::allowlist, {}}, kGroups).ok());
+  EXPECT_FALSE(rules_of({Mode::open, {"x.org"}}, kGroups).ok());
+  EXPECT_FALSE(rules_of({Mode::none, {"x.org"}}, kGroups).ok());
+  EXPECT_TRUE(rules_of({Mode::none, {}}, kGroups).ok());
+  EXPECT_FALSE(rules_of({Mode::allowlist, std::vector<std::string>(129, "x.org")}, kGroups).ok());
+  EXPECT_TRUE(rules_of({Mode::allowlist, std::vector<std::string>(128, "x.org")}, kGroups).ok());
 }
 
 TEST(Egress, KnowsEntriesThatListNothing) {
@@ -104,7 +126,7 @@ TEST(Egress, KnowsEntriesThatListNothing) {
     ASSERT_TRUE(wide) << entry;
     EXPECT_EQ(*wide, std::string(entry).substr(0, std::string_view(entry).find(':')));
   }
-  EXPECT_FALSE(wide_entry(rules({"11.0.0.0/8", "1.2.3.4", "*.x.org", "localhost", "@npm"})));
+  EXPECT_FALSE(wide_entry(rules({"11.0.0.0/8", "1.2.3.4", "*.x.org", "localhost", "@packages"})));
 }
 
 TEST(Egress, AlwaysDeniesThisMachineItsNeighboursAndClouds) {

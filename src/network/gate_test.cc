@@ -136,7 +136,7 @@ TEST_F(GateTest, AsksNobodyForNamesOfTheMachinesOwnNetworkInModeOpen) {
   EXPECT_EQ(::recv(server_.get(), question.data(), question.size(), 0), -1);
   ASSERT_EQ(::fcntl(server_.get(), F_SETFL, 0), 0);
   wait_no_longer_than(server_, {10, 0});
-  ask(connected_to(names_, SOCK_DGRAM), "pypi.org");
+  ask(connected_to(names_, SOCK_DGRAM), "example.org");
   EXPECT_GT(::recv(server_.get(), question.data(), question.size(), 0), 0);
 }
 

@@ -73,6 +73,7 @@ Status check_network(const config::Config& config) {
           .with_context("network.resolvers")
           .with_hint("ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT");
   }
+  LMSB_CHECK(network::parse_groups(config.network.groups));
   for (const std::string& text : config.network.reachable_private) {
     LMSB_TRY(const network::Range range, parse_range_of("network.reachable_private", text));
     for (const network::Range& closed : kNeverReachable)

@@ -96,6 +96,8 @@ control::EngineOptions engine_options(const config::Config& config) {
   options.kept_pool_size = config.pool.kept_size;
   options.policy = policy_caps(config);
   options.network.resolvers = config.network.resolvers;
+  if (auto groups = network::parse_groups(config.network.groups); groups.ok())  // checked at the start
+    options.network.groups = *std::move(groups);
   options.network.reachable = config.network.reachable_private;
   options.network.unreachable = config.network.unreachable;
   options.network.max_connections = config.network.max_connections;

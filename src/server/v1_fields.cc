@@ -131,7 +131,7 @@ bool read_egress(json::ObjectReader& reader, network::Egress& out) {
       if (!parsed) fields.refuse("mode", "must be none, allowlist or open");
       out.mode = parsed.value_or(network::Mode::none);
     }
-    if (const auto rules = network::rules_of(out); !rules.ok()) fields.refuse("allow", rules.error().message());
+    if (const Status form = network::check_form(out); !form.ok()) fields.refuse("allow", form.error().message());
     fields.refuse_others();
   });
   return found;

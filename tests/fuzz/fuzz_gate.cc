@@ -17,7 +17,7 @@ using namespace lmsb::network;  // NOLINT(google-build-using-namespace): all of 
 void names(std::string_view text) {
   if (const auto name = normal_host_name(text)) LMSB_ASSERT(normal_host_name(*name) == name);
   if (const auto address = parse_ipv4(text)) LMSB_ASSERT(ipv4_text(*address) == text);
-  const auto rules = rules_of({Mode::allowlist, {std::string(text)}});
+  const auto rules = rules_of({Mode::allowlist, {std::string(text)}}, {});
   if (!rules.ok()) return;
   for (const Rule& rule : *rules) LMSB_ASSERT(rule.name.back() == '\0' && rule.range.prefix <= 32);
 }

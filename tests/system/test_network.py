@@ -655,6 +655,15 @@ class OperatorTest(unittest.TestCase):
             daemon.request("DELETE", f"/v1/sandboxes/{sandbox}")
             daemon.request("DELETE", f"/v1/snapshots/{snapshot}")
 
+    def test_a_group_of_the_configuration_stands_for_its_entries(self):
+        with self.daemon(network_groups="web=good.test other.test:8080") as daemon:
+            self.assertEqual(daemon.run("curl -sS http://good.test/a", egress={"allow": ["@web"]})["stdout"], f"{GOOD} good.test /a")
+            for path in ("/v1/run", "/v1/sandboxes"):
+                answer = daemon.post(path, {"egress": {"allow": ["@nobody"]}, **({"cmd": "true"} if path == "/v1/run" else {})})
+                self.assertEqual((answer.status, answer.json()["error"]["code"]), (400, "invalid_egress"), answer.body)
+        with self.assertRaisesRegex(RuntimeError, "NAME=ENTRY ENTRY"):
+            self.daemon(network_groups="web").start()
+
     def test_an_offline_daemon_gives_no_network(self):
         with self.daemon("--offline") as daemon:
             answer = daemon.post("/v1/run", {"cmd": "true", "egress": {"mode": "open"}})

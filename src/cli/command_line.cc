@@ -32,12 +32,13 @@ Result<AnyCommand> parse_named(Words words) {
   return entry->parse(words);
 }
 
-// Sets the host of a command that has a target and none of its own.
-void set_default_host(AnyCommand& command, const std::string& host) {
+// Sets what a command that has a target does not say of it itself.
+void set_default_host(AnyCommand& command, const HostFlags& before) {
   std::visit(
-      [&host](auto& value) {
+      [&before](auto& value) {
         if constexpr (requires { value.target; }) {
-          if (value.target.host.empty()) value.target.host = host;
+          if (value.target.host.empty()) value.target.host = before.host.value_or("");
+          if (value.target.ca.empty()) value.target.ca = before.ca.value_or("");
         }
       },
       command);
@@ -56,14 +57,14 @@ Result<AnyCommand> parse_command_line(const Words& words) {
     parsed.words.emplace_back("--help");
   }
   LMSB_TRY(auto command, parse_named(std::move(parsed.words)));
-  set_default_host(command, program.host.value_or(""));
+  set_default_host(command, program.host);
   return command;
 }
 
 bool ends_as_a_command_does(const Words& words) {
-  // Only --host may stand before the command.
+  // Only --host and --ca may stand before the command.
   for (std::size_t i = 0; i < words.size(); ++i) {
-    if (words[i] == "--host") {
+    if (words[i] == "--host" || words[i] == "--ca") {
       ++i;
     } else if (!words[i].starts_with("-")) {
       return words[i] == "run" || words[i] == "exec" || words[i] == "shell" || words[i] == "attach";

@@ -215,6 +215,8 @@ TEST(CommandLine, TheHostMayStandBeforeOrBehindTheCommand) {
   EXPECT_EQ(parsed<ListCommand>({"--host", "unix:/a", "ls"}).target.host, "unix:/a");
   EXPECT_EQ(parsed<ListCommand>({"ls", "--host", "unix:/b"}).target.host, "unix:/b");
   EXPECT_EQ(parsed<ListCommand>({"--host", "unix:/a", "ps", "--host=unix:/b"}).target.host, "unix:/b");
+  EXPECT_EQ(parsed<ListCommand>({"--ca", "/a.pem", "ls", "--host", "https://a"}).target.ca, "/a.pem");
+  EXPECT_EQ(parsed<ListCommand>({"--ca", "/a.pem", "ls", "--ca=/b.pem"}).target.ca, "/b.pem");
 }
 
 TEST(CommandLine, HandsImagesToTheToolUnread) {
@@ -272,6 +274,7 @@ TEST(CommandLine, WithoutACommandShowsThem) {
 TEST(CommandLine, KnowsWhichCommandsEndAsAnotherDoes) {
   EXPECT_TRUE(ends_as_a_command_does({"run", "x"}));
   EXPECT_TRUE(ends_as_a_command_does({"--host", "ls", "exec"}));
+  EXPECT_TRUE(ends_as_a_command_does({"--ca", "ls", "exec"}));
   EXPECT_FALSE(ends_as_a_command_does({"ls", "run"}));
   EXPECT_FALSE(ends_as_a_command_does({}));
 }

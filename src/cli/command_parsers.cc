@@ -11,7 +11,8 @@ using Order = FlagSet::Order;
 
 // Flags whose text is parsed after all have been read.
 struct SandboxTexts {
-  std::optional<std::string> host, data_dir, name, disk, network, runtime, image;
+  HostFlags host;
+  std::optional<std::string> data_dir, name, disk, network, runtime, image;
   LimitTexts limits;
   Words mounts, labels;
   EnvFlags env;
@@ -75,7 +76,7 @@ template <class Command>
 Result<AnyCommand> parse_plain(const std::string& name, const std::string& summary, const Words& words,
                                bool private_daemon) {
   FlagSet flags(name, {name + " [OPTIONS]"}, summary, Order::anywhere);
-  std::optional<std::string> host;
+  HostFlags host;
   std::optional<std::string> data_dir;
   Command command;
   add_target(flags, host);
@@ -84,7 +85,7 @@ Result<AnyCommand> parse_plain(const std::string& name, const std::string& summa
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
   if (!parsed.words.empty()) return usage_error(name, "takes no words");
-  command.target.host = host.value_or("");
+  host.apply(command.target);
   command.target.data_dir = data_dir.value_or("");
   return command;
 }
@@ -193,7 +194,7 @@ Result<AnyCommand> parse_copy(const Words& words) {
                 "Copy a file or a directory. In an existing directory it keeps its name; SRC/. is what is in SRC.\n"
                 "'-' is a tar archive on stdin or stdout.",
                 Order::anywhere);
-  std::optional<std::string> host;
+  HostFlags host;
   CopyCommand command;
   add_target(flags, host);
   LMSB_TRY(auto parsed, flags.parse(words));
@@ -203,13 +204,13 @@ Result<AnyCommand> parse_copy(const Words& words) {
   LMSB_TRY(command.to, parse_copy_place(parsed.words[1]));
   if (command.from.sandbox.empty() == command.to.sandbox.empty())
     return usage_error("cp", "exactly one side is SANDBOX:PATH");
-  command.target.host = host.value_or("");
+  host.apply(command.target);
   return command;
 }
 
 Result<AnyCommand> parse_list(const Words& words) {
   FlagSet flags("ls", {"ls [OPTIONS]"}, "List sandboxes (also: ps)", Order::anywhere);
-  std::optional<std::string> host;
+  HostFlags host;
   ListCommand command;
   add_target(flags, host);
   flags.values("--label", "KEY=VALUE", command.labels, "Only sandboxes with this label");
@@ -218,7 +219,7 @@ Result<AnyCommand> parse_list(const Words& words) {
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
   if (!parsed.words.empty()) return usage_error("ls", "takes no words");
-  command.target.host = host.value_or("");
+  host.apply(command.target);
   return command;
 }
 
@@ -246,7 +247,7 @@ Result<AnyCommand> parse_doctor(const Words& words) {
                 "Try what works on this machine, and say how to mend what does not.\n"
                 "Exit status 0 if sandboxes work, 1 if not. 'weaker' and optional parts do not fail.",
                 Order::anywhere);
-  std::optional<std::string> host;
+  HostFlags host;
   std::optional<std::string> data_dir;
   DoctorCommand command;
   add_private_target(flags, host, data_dir);
@@ -257,7 +258,7 @@ Result<AnyCommand> parse_doctor(const Words& words) {
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
   if (!parsed.words.empty()) return usage_error("doctor", "takes no words");
-  command.target.host = host.value_or("");
+  host.apply(command.target);
   command.target.data_dir = data_dir.value_or("");
   return command;
 }
@@ -270,7 +271,7 @@ Result<AnyCommand> parse_verify(const Words& words) {
 
 Result<AnyCommand> parse_model_pull(const Words& words) {
   FlagSet flags("model pull", {"model pull [OPTIONS] FILE|URL"}, "Take a GGUF model into the store", Order::anywhere);
-  std::optional<std::string> host;
+  HostFlags host;
   std::optional<std::string> data_dir;
   std::optional<std::string> name;
   ModelPullCommand command;
@@ -290,7 +291,7 @@ Result<AnyCommand> parse_chat(const Words& words) {
   FlagSet flags("chat", {"chat [OPTIONS] [MODEL [QUESTION...]]"},
                 "Talk to a model: at a terminal until /bye, else one question, from the words or from stdin",
                 Order::anywhere);
-  std::optional<std::string> host;
+  HostFlags host;
   std::optional<std::string> data_dir;
   std::optional<std::string> system;
   ChatCommand command;
@@ -364,6 +365,8 @@ Result<AnyCommand> parse_serve(const Words& words) {
   flags.value("--default-image", "IMAGE", text,
               "Image for those who name none (default: what the first start chose: base if made, else host)");
   flags.value("--config", "FILE", text, "Configuration (default /etc/lm-sandbox/config.toml)");
+  flags.value("--tls-cert", "FILE", text, "Certificate, PEM: HTTPS is served with it; with --tls-key");
+  flags.value("--tls-key", "FILE", text, "Its private key, PEM, for root alone");
   flags.value("--allow-host", "NAME", text, "Another Host that requests may name; may be given again");
   flags.value("--allow-origin", "ORIGIN", text, "An Origin that browsers may come from; may be given again");
   flags.value("--llama-server", "FILE", text, "The llama-server to use");

@@ -16,8 +16,16 @@ namespace lmsb::cli {
 // Which daemon is meant, and how it is answered. Empty strings mean: not said.
 struct Target {
   std::string host;      // --host: http://..., https://..., unix:/path
+  std::string ca;        // --ca: a file of authorities, for https
   std::string data_dir;  // --data-dir of a private daemon
   bool json = false;     // --json instead of tables and text
+};
+
+// Its first two, as written: of the commands, and before one.
+struct HostFlags {
+  std::optional<std::string> host;
+  std::optional<std::string> ca;
+  void apply(Target& target) const;
 };
 
 // How much of the machine: run, create, update.

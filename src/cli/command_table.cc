@@ -3,6 +3,7 @@
 #include <array>
 
 #include "cli/command_parsers.h"
+#include "cli/parser_parts.h"
 
 namespace lmsb::cli {
 namespace {
@@ -65,9 +66,9 @@ constexpr std::array<CommandEntry, 52> kCommands{{
 }  // namespace
 
 ProgramFlags::ProgramFlags()
-    : set("", {"[--host URL] COMMAND"}, "Isolated Linux sandboxes and local language models behind one API",
+    : set("", {"[--host URL] [--ca FILE] COMMAND"}, "Isolated Linux sandboxes and local language models behind one API",
           FlagSet::Order::first) {
-  set.value("--host", "URL", host, "Daemon to ask: http://ADDR:PORT or unix:/PATH (also LM_SANDBOX_HOST)");
+  add_target(set, host);
   set.flag("--version", version, "Print the version");
 }
 

@@ -32,7 +32,7 @@ Manual manual_of(const CommandEntry& entry);
 // The flags before a command.
 struct ProgramFlags {
   ProgramFlags();
-  std::optional<std::string> host;
+  HostFlags host;
   bool version = false;
   FlagSet set;
 };

@@ -87,6 +87,7 @@ struct Reading {
   const FlagHelp* flag = nullptr;  // whose value is typed
   bool dashes = false;
   std::string host;
+  std::string ca;
 };
 
 // From the first word on, all of run's and exec's belong to the command inside.
@@ -99,6 +100,7 @@ bool flags_may_follow(const Reading& reading, const Manual& manual) {
 void read_word(Reading& reading, const Manual& manual, const std::string& word) {
   if (reading.flag != nullptr) {
     if (reading.flag->long_name == "--host") reading.host = word;
+    if (reading.flag->long_name == "--ca") reading.ca = word;
     reading.flag = nullptr;
   } else if (!flags_may_follow(reading, manual)) {
     reading.positionals.push_back(word);
@@ -108,6 +110,8 @@ void read_word(Reading& reading, const Manual& manual, const std::string& word) 
     reading.positionals.push_back(word);
   } else if (word.starts_with("--host=")) {
     reading.host = word.substr(word.find('=') + 1);
+  } else if (word.starts_with("--ca=")) {
+    reading.ca = word.substr(word.find('=') + 1);
   } else {
     const FlagHelp* flag = find_flag(manual, word);
     if (flag != nullptr && !flag->value_name.empty()) reading.flag = flag;
@@ -144,6 +148,7 @@ Completion complete_command(const Manual& manual, const Words& before, const std
   Reading reading;
   for (const std::string& word : before) read_word(reading, manual, word);
   completion.host = reading.host;
+  completion.ca = reading.ca;
   if (reading.flag != nullptr) {
     offer_kind(completion, reading.flag->value_name, typed);
   } else if (typed.starts_with('-') && flags_may_follow(reading, manual)) {
@@ -198,6 +203,7 @@ Completion complete(const Words& words) {
     for (Candidate& second : complete_name({std::string(entry->name)}, typed).candidates)
       completion.candidates.push_back(std::move(second));
   if (completion.host.empty()) completion.host = reading.host;
+  if (completion.ca.empty()) completion.ca = reading.ca;
   return completion;
 }
 

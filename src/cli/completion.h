@@ -24,6 +24,7 @@ struct Completion {
   std::string sandbox;                // whose processes, or snapshots; "" = of all
   std::string behind;                 // what follows each name: ":" where a path of the sandbox does
   std::string host;                   // --host, if it is on the line
+  std::string ca;                     // --ca, the same
   bool files = false;                 // and files, which the shell knows
   bool directories = false;
 };

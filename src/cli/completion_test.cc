@@ -101,6 +101,8 @@ TEST(Completion, AsksTheDaemonThatTheLineNames) {
   EXPECT_EQ(complete({"--host", "unix:/a", "rm", ""}).host, "unix:/a");
   EXPECT_EQ(complete({"rm", "--host=unix:/b", ""}).host, "unix:/b");
   EXPECT_EQ(complete({"rm", "--host", "unix:/c", ""}).host, "unix:/c");
+  EXPECT_EQ(complete({"--ca", "/a.pem", "rm", ""}).ca, "/a.pem");
+  EXPECT_EQ(complete({"rm", "--ca=/b.pem", ""}).ca, "/b.pem");
 }
 
 TEST(Completion, BearsAnyLine) {

@@ -135,12 +135,20 @@ class HttpConnection final : public Connection {
     return answer;
   }
   Error unreachable(Error error) const {
+    if (error.slug() == "certificate_not_trusted") {
+      const bool has_ca = !endpoint_.ca_file.empty();
+      return std::move(error).with_hint(has_ca ? "is " + endpoint_.ca_file +
+                                                     " of the authority that made it, and the address one of its names?"
+                                               : "where its authority is your own: --ca FILE, or LM_SANDBOX_CA");
+    }
     if (error.code() != ErrorCode::unavailable || !error.hint().empty()) return error;
     const bool is_unix = endpoint_.kind == http::Endpoint::Kind::unix_socket;
     if (is_unix && ::access(endpoint_.path.c_str(), W_OK) < 0 && errno == EACCES) {
       return std::move(error).with_hint(kJoinGroup);
     }
-    return std::move(error).with_hint("is the daemon running? lm-sandbox serve starts one");
+    const bool is_tls = endpoint_.kind == http::Endpoint::Kind::tls;
+    return std::move(error).with_hint(is_tls ? "is a daemon with [tls] running there? without, its address is http://"
+                                             : "is the daemon running? lm-sandbox serve starts one");
   }
 
   http::Endpoint endpoint_;
@@ -150,9 +158,24 @@ class HttpConnection final : public Connection {
   std::unique_ptr<PrivateDaemon> private_daemon_;
 };
 
-Result<std::unique_ptr<HttpConnection>> connection_to(const std::string& url, const std::string& name) {
+// Whose certificates are trusted: what the command says, else what the environment does.
+Status choose_authorities(const std::string& ca_flag, http::Endpoint& endpoint) {
+  if (endpoint.kind != http::Endpoint::Kind::tls) {
+    if (ca_flag.empty()) return {};
+    return Error(ErrorCode::invalid_argument,
+                 "--ca " + ca_flag + " has no meaning here: the daemon is not asked by https")
+        .with_hint("give its address with --host https://HOST:PORT");
+  }
+  const char* variable = std::getenv("LM_SANDBOX_CA");
+  endpoint.ca_file = !ca_flag.empty() ? ca_flag : variable != nullptr ? variable : "";
+  return {};
+}
+
+Result<std::unique_ptr<HttpConnection>> connection_to(const std::string& url, const std::string& name,
+                                                      const std::string& ca_flag = {}) {
   std::string base_path;
   LMSB_TRY(auto endpoint, http::Endpoint::parse(url, &base_path));
+  LMSB_CHECK(choose_authorities(ca_flag, endpoint));
   if (base_path == "/") base_path.clear();
   return std::make_unique<HttpConnection>(std::move(endpoint), std::move(base_path), name);
 }
@@ -174,7 +197,7 @@ Result<std::unique_ptr<Connection>> Connection::open(const Target& target, Priva
     LMSB_TRY(auto connection, private_connection(target.data_dir, console));
     return std::unique_ptr<Connection>(std::move(connection));
   }
-  LMSB_TRY(auto connection, connection_to(*url, *url));
+  LMSB_TRY(auto connection, connection_to(*url, *url, target.ca));
   return std::unique_ptr<Connection>(std::move(connection));
 }
 

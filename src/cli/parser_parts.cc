@@ -9,17 +9,29 @@ Error usage_error(const std::string& command, std::string message) {
       .with_hint("see lm-sandbox " + command + " --help");
 }
 
-void add_target(FlagSet& flags, std::optional<std::string>& host) {
-  flags.value("--host", "URL", host, "Daemon to ask: http://ADDR:PORT or unix:/PATH (also LM_SANDBOX_HOST)");
+void HostFlags::apply(Target& target) const {
+  target.host = host.value_or("");
+  target.ca = ca.value_or("");
 }
 
-void add_private_target(FlagSet& flags, std::optional<std::string>& host, std::optional<std::string>& data_dir) {
+void add_target(FlagSet& flags, HostFlags& host) {
+  flags.value("--host", "URL", host.host,
+              "Daemon to ask: https://HOST:PORT, http://ADDR:PORT or unix:/PATH (also LM_SANDBOX_HOST)");
+  flags.value("--ca", "FILE", host.ca,
+              "Trust the authorities in FILE instead of the system's, for https (also LM_SANDBOX_CA)");
+}
+
+void add_private_target(FlagSet& flags, HostFlags& host, std::optional<std::string>& data_dir) {
   add_target(flags, host);
   flags.value("--data-dir", "DIR", data_dir, "Data directory of a private daemon, where none runs");
 }
 
-Target target_of(const std::optional<std::string>& host, bool json, const std::optional<std::string>& data_dir) {
-  return {host.value_or(""), data_dir.value_or(""), json};
+Target target_of(const HostFlags& host, bool json, const std::optional<std::string>& data_dir) {
+  Target target;
+  host.apply(target);
+  target.data_dir = data_dir.value_or("");
+  target.json = json;
+  return target;
 }
 
 void add_place(FlagSet& flags, std::optional<std::string>& cwd, std::optional<std::string>& user) {
@@ -33,14 +45,14 @@ bool any_empty(const Words& words) {
 
 Result<std::optional<Words>> parse_sandboxes(FlagSet& flags, const std::string& command, const SandboxWords& wanted,
                                              Target& target, const Words& words) {
-  std::optional<std::string> host;
+  HostFlags host;
   add_target(flags, host);
   flags.flag("--json", target.json, "Print JSON");
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return std::optional<Words>();
   if (parsed.words.size() < wanted.least || parsed.words.size() > wanted.most || any_empty(parsed.words))
     return usage_error(command, wanted.need);
-  target.host = host.value_or("");
+  host.apply(target);
   return std::optional<Words>(std::move(parsed.words));
 }
 

@@ -12,10 +12,10 @@ namespace lmsb::cli {
 // invalid_argument that names the command and its help.
 Error usage_error(const std::string& command, std::string message);
 
-void add_target(FlagSet& flags, std::optional<std::string>& host);
+void add_target(FlagSet& flags, HostFlags& host);
 // The same of a command that starts a private daemon where none runs.
-void add_private_target(FlagSet& flags, std::optional<std::string>& host, std::optional<std::string>& data_dir);
-Target target_of(const std::optional<std::string>& host, bool json, const std::optional<std::string>& data_dir = {});
+void add_private_target(FlagSet& flags, HostFlags& host, std::optional<std::string>& data_dir);
+Target target_of(const HostFlags& host, bool json, const std::optional<std::string>& data_dir = {});
 void add_place(FlagSet& flags, std::optional<std::string>& cwd, std::optional<std::string>& user);
 
 // Whether one of them is no word.

@@ -9,12 +9,12 @@ using Order = FlagSet::Order;
 
 // logs and attach: a sandbox and a process.
 Result<AnyCommand> parse_output(const std::string& name, FlagSet& flags, LogsCommand command, const Words& words) {
-  std::optional<std::string> host;
+  HostFlags host;
   add_target(flags, host);
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
   if (parsed.words.size() != 2 || any_empty(parsed.words)) return usage_error(name, "needs a sandbox and a process");
-  command.target.host = host.value_or("");
+  host.apply(command.target);
   command.sandbox = parsed.words[0];
   command.process = parsed.words[1];
   return command;
@@ -27,7 +27,7 @@ Result<AnyCommand> parse_exec(const Words& words) {
                 "Run a command in a sandbox that exists.\n"
                 "Exit status: the command's own; 124 time limit, 125 our failure, 126 not executable, 127 not found.",
                 Order::first);
-  std::optional<std::string> host;
+  HostFlags host;
   ProcessTexts process;
   ExecCommand command;
   Words limits;
@@ -65,7 +65,7 @@ Result<AnyCommand> parse_shell(const Words& words) {
   FlagSet flags("shell", {"shell [OPTIONS] SANDBOX"},
                 "Open a login shell in a sandbox that exists; it goes on when the connection is lost (see attach)",
                 Order::anywhere);
-  std::optional<std::string> host;
+  HostFlags host;
   ExecCommand command;
   ProcessTexts process;
   command.terminal = true;
@@ -75,7 +75,7 @@ Result<AnyCommand> parse_shell(const Words& words) {
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
   if (parsed.words.size() != 1 || any_empty(parsed.words)) return usage_error("shell", "needs a sandbox");
-  command.target.host = host.value_or("");
+  host.apply(command.target);
   command.sandbox = parsed.words[0];
   LMSB_TRY(command.process, process_flags(process, {}));
   return command;
@@ -115,7 +115,7 @@ Result<AnyCommand> parse_attach(const Words& words) {
 Result<AnyCommand> parse_kill(const Words& words) {
   FlagSet flags("kill", {"kill [OPTIONS] SANDBOX PROCESS [PROCESS...]"},
                 "Send a signal to detached processes and everything they started", Order::anywhere);
-  std::optional<std::string> host;
+  HostFlags host;
   std::optional<std::string> signal;
   KillCommand command;
   add_target(flags, host);
@@ -124,7 +124,7 @@ Result<AnyCommand> parse_kill(const Words& words) {
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
   if (parsed.words.size() < 2 || any_empty(parsed.words)) return usage_error("kill", "needs a sandbox and a process");
-  command.target.host = host.value_or("");
+  host.apply(command.target);
   command.sandbox = parsed.words.front();
   command.processes.assign(parsed.words.begin() + 1, parsed.words.end());
   if (signal) command.signal = *signal;

@@ -18,8 +18,9 @@ namespace {
 constexpr Bytes kMostOfAFile = Bytes::MiB(1);
 constexpr std::string_view kPrefix = "LM_SANDBOX_";
 // Variables of ours that are no settings of the daemon.
-constexpr std::array<std::string_view, 5> kOtherVariables = {
-    "LM_SANDBOX_HOST", "LM_SANDBOX_API_KEY", "LM_SANDBOX_LAUNCHER_FD", "LM_SANDBOX_MODEL", "LM_SANDBOX_CONFIG"};
+constexpr std::array<std::string_view, 6> kOtherVariables = {"LM_SANDBOX_HOST",    "LM_SANDBOX_CA",
+                                                             "LM_SANDBOX_API_KEY", "LM_SANDBOX_LAUNCHER_FD",
+                                                             "LM_SANDBOX_MODEL",   "LM_SANDBOX_CONFIG"};
 
 // What has been read so far, lowest source first.
 struct Loader {
@@ -165,6 +166,17 @@ Result<std::string> read_secret_file(Loader& loader, const std::string& key, con
   return *std::move(text);
 }
 
+// A private key is its owner's alone, or also that of root's group.
+void warn_of_open_key(Loader& loader, const std::string& path) {
+  struct stat info = {};
+  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return;
+  const bool others_read = (info.st_mode & S_IROTH) != 0;
+  const bool group_reads = (info.st_mode & S_IRGRP) != 0 && info.st_gid != 0;
+  if (!others_read && !group_reads) return;
+  loader.out.warnings.push_back("tls.key_file: " + std::string(others_read ? "everyone" : "a group") +
+                                " on this machine can read " + path + "; chmod 600 it");
+}
+
 std::string without_newline(std::string text) {
   if (text.ends_with('\n')) text.pop_back();
   if (text.ends_with('\r')) text.pop_back();
@@ -223,6 +235,31 @@ Status read_keys(Loader& loader) {
   return Error(ErrorCode::invalid_argument, "auth.key_file: " + auth.key_file + " holds no key");
 }
 
+Result<std::string> read_pem(Loader& loader, const std::string& key, const std::string& path) {
+  auto text = read(loader, path);
+  if (!text.ok())
+    return std::move(text).error().with_context(key).with_hint("name a file that is there and that root can read");
+  return *std::move(text);
+}
+
+// What is in the files is looked at by who serves with it.
+Status read_tls(Loader& loader) {
+  Config::Tls& tls = loader.out.config.tls;
+  if (tls.cert_file.empty() != tls.key_file.empty()) {
+    const bool has_certificate = !tls.cert_file.empty();
+    const std::string given = has_certificate ? "tls.cert_file" : "tls.key_file";
+    const std::string missing = has_certificate ? "tls.key_file" : "tls.cert_file";
+    return Error(ErrorCode::invalid_argument, given + " (" + loader.out.origin[given] + ") is given without " + missing)
+        .with_hint("HTTPS needs both: set " + missing + " too, or neither");
+  }
+  if (!tls.is_on()) return {};
+  LMSB_TRY(tls.certificates, read_pem(loader, "tls.cert_file", tls.cert_file));
+  LMSB_TRY(std::string key, read_pem(loader, "tls.key_file", tls.key_file));
+  tls.key = Secret(std::move(key));
+  warn_of_open_key(loader, tls.key_file);
+  return {};
+}
+
 // ---- What is still to come
 
 // A service that is not there yet is no reason to serve nothing; who set its address is told.
@@ -254,6 +291,7 @@ Result<Loaded> load(const Sources& sources) {
   LMSB_CHECK(apply_flags(loader, sources.flags));
   LMSB_CHECK(resolve_secrets(loader));
   LMSB_CHECK(read_keys(loader));
+  LMSB_CHECK(read_tls(loader));
   warn_of_ssh(loader);
   return std::move(loader.out);
 }

@@ -77,6 +77,14 @@ struct Config {
     std::vector<Secret> keys;             // the lines of key_file; no key of its own
   } auth;
 
+  struct Tls {
+    std::string cert_file;     // empty: none
+    std::string key_file;      // both or none
+    std::string certificates;  // what is in cert_file; no key of its own
+    Secret key;                // what is in key_file; no key of its own
+    bool is_on() const { return !cert_file.empty(); }
+  } tls;
+
   struct RunBash {
     std::string sandbox;  // empty: a fresh sandbox for each request
   } run_bash;
@@ -133,7 +141,8 @@ struct Loaded {
 // contains a secret. A missing file is passed over unless it is marked.
 Result<Loaded> load(const Sources& sources);
 
-// The keys, in the order of the example, whose values differ. Of auth.key_file only the name counts, not its lines.
+// The keys, in the order of the example, whose values differ. Of auth.key_file, tls.cert_file and tls.key_file only the
+// name counts, not what is in it.
 std::vector<std::string> differing_keys(const Config& a, const Config& b);
 
 // A complete file: every key with what it means, commented out at its default.

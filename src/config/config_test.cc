@@ -263,6 +263,38 @@ TEST_F(ConfigSecrets, AreReadAsKeysOneALine) {
   EXPECT_THAT(refusal("[auth]\nkey_file = '" + file("empty", "\n# none\n") + "'\n"), HasSubstr("holds no key"));
 }
 
+TEST_F(ConfigSecrets, OfTlsAreACertificateAndItsKeyOrNeither) {
+  const std::string cert = file("cert", "c\n");
+  const std::string key = file("key", "k\n");
+  ::chmod(key.c_str(), 0600);
+  const auto loaded = load({.flags = {{"tls.cert_file", cert}, {"tls.key_file", key}}});
+  ASSERT_TRUE(loaded.ok()) << loaded.error().message();
+  EXPECT_TRUE(loaded->config.tls.is_on());
+  EXPECT_EQ(loaded->config.tls.certificates, "c\n");
+  EXPECT_EQ(loaded->config.tls.key.reveal(), "k\n");
+  EXPECT_THAT(loaded->files, ElementsAre(cert, key));
+  EXPECT_THAT(loaded->warnings, IsEmpty());
+  EXPECT_THAT(refusal("[tls]\ncert_file = '" + cert + "'\n"), HasSubstr("is given without tls.key_file"));
+  EXPECT_THAT(refusal("[tls]\nkey_file = '" + key + "'\n"), HasSubstr("is given without tls.cert_file"));
+  EXPECT_THAT(refusal("[tls]\ncert_file = '" + cert + "'\nkey_file = '/no/such'\n"),
+              HasSubstr("tls.key_file: open /no/such"));
+}
+
+TEST_F(ConfigSecrets, OfTlsThatOthersCanReadAreWarnedOf) {
+  const std::string key = file("key", "k\n");
+  const Sources sources{.flags = {{"tls.cert_file", key}, {"tls.key_file", key}}};
+  ::chmod(key.c_str(), 0604);
+  EXPECT_THAT(load(sources)->warnings, ElementsAre(HasSubstr("everyone on this machine can read")));
+  ::chmod(key.c_str(), 0640);
+  struct stat info = {};
+  ASSERT_EQ(::stat(key.c_str(), &info), 0);
+  if (info.st_gid == 0) {
+    EXPECT_THAT(load(sources)->warnings, IsEmpty());
+  } else {
+    EXPECT_THAT(load(sources)->warnings, ElementsAre(HasSubstr("a group on this machine can read")));
+  }
+}
+
 TEST_F(ConfigSecrets, ThatEveryoneCanReadAreWarnedOf) {
   const std::string keys = file("keys", "k1\n");
   ::chmod(keys.c_str(), 0644);

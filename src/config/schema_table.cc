@@ -194,6 +194,16 @@ constexpr Setting kSettings[] = {
      .about = "File of keys that are accepted, one a line.",
      .form = Form::absolute_path},
 
+    {.key = "tls.cert_file",
+     .field = in<&C::tls, &C::Tls::cert_file>,
+     .about = "File of the certificate that HTTPS is served with on every address of `listen`, and of those between it "
+              "and an authority, PEM; with tls.key_file.",
+     .form = Form::absolute_path},
+    {.key = "tls.key_file",
+     .field = in<&C::tls, &C::Tls::key_file>,
+     .about = "File of that certificate's private key, PEM, without a passphrase; for root alone.",
+     .form = Form::absolute_path},
+
     {.key = "run_bash.sandbox",
      .field = in<&C::run_bash, &C::RunBash::sandbox>,
      .about = "Kept sandbox that all of /run-bash/ shares, made when it is missing; empty is a fresh one a request.",

@@ -40,6 +40,17 @@ bool Address::is_loopback() const {
   return is_unix();
 }
 
+bool Address::is_same_site(const Address& other) const {
+  if (storage.ss_family != other.storage.ss_family) return false;
+  if (storage.ss_family == AF_INET) return to_v4(storage).sin_addr.s_addr == to_v4(other.storage).sin_addr.s_addr;
+  if (storage.ss_family != AF_INET6) return true;
+  const in6_addr ours = to_v6(storage).sin6_addr;
+  const in6_addr theirs = to_v6(other.storage).sin6_addr;
+  constexpr std::size_t kNetwork = 8;  // octets
+  const bool is_mapped = IN6_IS_ADDR_V4MAPPED(&ours) != 0;
+  return std::memcmp(&ours, &theirs, is_mapped ? sizeof ours : kNetwork) == 0;
+}
+
 std::uint16_t Address::port() const {
   if (storage.ss_family == AF_INET) return ntohs(to_v4(storage).sin_port);
   if (storage.ss_family == AF_INET6) return ntohs(to_v6(storage).sin6_port);

@@ -16,6 +16,8 @@ struct Address {
   sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
   bool is_unix() const { return storage.ss_family == AF_UNIX; }
   bool is_loopback() const;  // 127.0.0.0/8, ::1, a unix socket
+  // The same IPv4 address, or the same /64 of IPv6, of which one client has all: for bounds.
+  bool is_same_site(const Address& other) const;
   std::uint16_t port() const;
   std::string str() const;  // "127.0.0.1:8000", "[::1]:8000", "unix"
 };

@@ -29,7 +29,8 @@ struct Endpoint {
   Kind kind = Kind::tcp;
   std::string host;  // also the Host field
   std::uint16_t port = 0;
-  std::string path;  // of the unix socket
+  std::string path;     // of the unix socket
+  std::string ca_file;  // of tls: whose certificates are trusted (PEM); "": those of the system
 
   // "http://host:port", "https://host", "unix:/path"; the URL's path is returned in `base_path` ("/v1" of an upstream).
   static Result<Endpoint> parse(const std::string& url, std::string* base_path = nullptr);
@@ -52,8 +53,9 @@ struct ClientRequest {
   Bytes max_body = Bytes::MiB(64);       // a larger answer is an Error
 };
 
-// One request on a fresh connection. Errors: unavailable (cannot connect, connection lost), deadline_exceeded,
-// resource_exhausted (answer too large), invalid_argument (not HTTP); messages name the endpoint.
+// One request on a fresh connection. Errors: unavailable (cannot connect, connection lost; certificate_not_trusted),
+// deadline_exceeded, resource_exhausted (answer too large), invalid_argument (not HTTP, `ca_file`); messages name the
+// endpoint.
 io::Task<Response> fetch(Endpoint endpoint, ClientRequest request);
 
 // An answer whose body is read as it comes: in chunks, with a length, or until the connection ends.
@@ -73,7 +75,7 @@ struct UpgradeOpening {
   std::optional<io::TunnelEnd> connection;
   Response refusal;
 };
-// Asks to speak `request.upgrade` on the connection. Errors: as fetch(); unsupported for https://.
+// Asks to speak `request.upgrade` on the connection. Errors: as fetch().
 io::Task<UpgradeOpening> open_upgrade(Endpoint endpoint, ClientRequest request);
 
 // The octets of a request for `host`. Errors: invalid_argument (a control character where none may be).

@@ -17,12 +17,10 @@
 
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 
 #include "http/listener.h"
+#include "http/tls_test_support.h"
 #include "io/run_blocking.h"
 
 namespace lmsb::http {
@@ -71,8 +69,6 @@ OneShotServer::Act answer_with(std::string text, std::string* request = nullptr)
     (void)!::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
   };
 }
-
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 TEST(Client, ReadsAnAnswer) {
   std::string request;
@@ -305,35 +301,7 @@ TEST(Endpoint, IsRefusedWhenMalformed) {
 
 // ---- TLS, against OpenSSL's own server side, with a certificate made for this test
 
-struct Certificate {
-  Certificate() : key(EVP_EC_gen("P-256")), x509(X509_new()) {
-    X509_set_version(x509, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(x509), 1);
-    X509_gmtime_adj(X509_getm_notBefore(x509), -60);
-    X509_gmtime_adj(X509_getm_notAfter(x509), 600);
-    X509_set_pubkey(x509, key);
-    X509_EXTENSION* name = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:localhost");
-    X509_add_ext(x509, name, -1);
-    X509_EXTENSION_free(name);
-    X509_sign(x509, key, EVP_sha256());
-    const int fd = ::mkstemp(path.data());
-    std::FILE* file = ::fdopen(fd, "w");
-    PEM_write_X509(file, x509);
-    std::fclose(file);
-  }
-  ~Certificate() {
-    ::unlink(path.c_str());
-    X509_free(x509);
-    EVP_PKEY_free(key);
-  }
-  Certificate(const Certificate&) = delete;
-  Certificate& operator=(const Certificate&) = delete;
-  EVP_PKEY* key;
-  X509* x509;
-  std::string path = "/tmp/lmsb-tls-XXXXXX";
-};
-
-OneShotServer::Act answer_over_tls(const Certificate& certificate) {
+OneShotServer::Act answer_over_tls(const TestCertificate& certificate) {
   return [&certificate](int fd) {
     SSL_CTX* context = SSL_CTX_new(TLS_server_method());
     SSL_CTX_use_certificate(context, certificate.x509);
@@ -353,7 +321,7 @@ OneShotServer::Act answer_over_tls(const Certificate& certificate) {
 }
 
 TEST(ClientTls, TrustsACertificateOfTheStoreForItsName) {
-  const Certificate certificate;
+  const TestCertificate certificate;
   ::setenv("SSL_CERT_FILE", certificate.path.c_str(), 1);
   const OneShotServer server(answer_over_tls(certificate));
   const auto response = fetch_blocking(*Endpoint::parse("https://localhost:" + server.port()), ClientRequest());
@@ -363,17 +331,70 @@ TEST(ClientTls, TrustsACertificateOfTheStoreForItsName) {
 }
 
 TEST(ClientTls, RefusesACertificateOfAnotherName) {
-  const Certificate certificate;
+  const TestCertificate certificate;
   ::setenv("SSL_CERT_FILE", certificate.path.c_str(), 1);
   const OneShotServer server(answer_over_tls(certificate));
   const auto response = fetch_blocking(*Endpoint::parse("https://127.0.0.1:" + server.port()), ClientRequest());
   ::unsetenv("SSL_CERT_FILE");
   ASSERT_FALSE(response.ok());
-  EXPECT_TRUE(has(response.error().message(), "TLS handshake")) << response.error().message();
+  EXPECT_EQ(response.error().slug(), "certificate_not_trusted");
+  EXPECT_TRUE(has(response.error().message(), "IP address mismatch")) << response.error().message();
+}
+
+TEST(ClientTls, TrustsTheAuthoritiesOfAFileAndNoOthersThen) {
+  const TestCertificate certificate;
+  const TestCertificate other;
+  const OneShotServer server(answer_over_tls(certificate));
+  Endpoint endpoint = *Endpoint::parse("https://localhost:" + server.port());
+  endpoint.ca_file = certificate.path;
+  const auto response = fetch_blocking(endpoint, ClientRequest());
+  ASSERT_TRUE(response.ok()) << response.error().message();
+
+  const OneShotServer again(answer_over_tls(certificate));
+  ::setenv("SSL_CERT_FILE", certificate.path.c_str(), 1);
+  Endpoint elsewhere = *Endpoint::parse("https://localhost:" + again.port());
+  elsewhere.ca_file = other.path;
+  const auto refused = fetch_blocking(elsewhere, ClientRequest());
+  ::unsetenv("SSL_CERT_FILE");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().slug(), "certificate_not_trusted");
+}
+
+TEST(ClientTls, SaysOfAFileWithoutCertificatesThatItHasNone) {
+  Endpoint endpoint = *Endpoint::parse("https://localhost:1");
+  endpoint.ca_file = "/dev/null";
+  const OneShotServer server([](int) {});
+  endpoint.port = static_cast<std::uint16_t>(std::stoi(server.port()));
+  const auto response = fetch_blocking(endpoint, ClientRequest());
+  ASSERT_FALSE(response.ok());
+  EXPECT_EQ(response.error().code(), ErrorCode::invalid_argument);
+  EXPECT_TRUE(has(response.error().message(), "/dev/null")) << response.error().message();
+}
+
+TEST(ClientTls, AnAnswerThatIsCutOffIsAnErrorThoughItEndsWithTheConnection) {
+  const TestCertificate certificate;
+  const OneShotServer server([&certificate](int fd) {
+    SSL_CTX* context = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_use_certificate(context, certificate.x509);
+    SSL_CTX_use_PrivateKey(context, certificate.key);
+    SSL* ssl = SSL_new(context);
+    SSL_set_fd(ssl, fd);
+    if (SSL_accept(ssl) == 1) {
+      std::array<char, 4096> request{};
+      SSL_read(ssl, request.data(), static_cast<int>(request.size()));
+      constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\n\r\npart";
+      SSL_write(ssl, kAnswer.data(), static_cast<int>(kAnswer.size()));  // and no goodbye
+    }
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+  });
+  Endpoint endpoint = *Endpoint::parse("https://localhost:" + server.port());
+  endpoint.ca_file = certificate.path;
+  EXPECT_FALSE(fetch_blocking(endpoint, ClientRequest()).ok());
 }
 
 TEST(ClientTls, RefusesACertificateThatNobodyVouchesFor) {
-  const Certificate certificate;
+  const TestCertificate certificate;
   const OneShotServer server(answer_over_tls(certificate));
   EXPECT_FALSE(fetch_blocking(*Endpoint::parse("https://localhost:" + server.port()), ClientRequest()).ok());
 }

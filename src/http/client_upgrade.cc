@@ -28,9 +28,7 @@ io::Task<UpgradeOpening> ask(const Endpoint& endpoint, const ClientRequest& requ
   while (!reader.has_head()) LMSB_CO_CHECK(co_await read_more(wire, reader));
   UpgradeOpening opening;
   if (reader.response().status == 101) {
-    boost::system::error_code failed;
-    UniqueFd socket(wire.release().release(failed));
-    if (failed) co_return Error(ErrorCode::internal, "take the connection over: " + failed.message());
+    LMSB_CO_TRY(UniqueFd socket, wire.release());
     opening.connection.emplace(io::HeldSocket(std::move(socket)), reader.rest());
     co_return opening;
   }
@@ -42,10 +40,6 @@ io::Task<UpgradeOpening> ask(const Endpoint& endpoint, const ClientRequest& requ
 }  // namespace
 
 io::Task<UpgradeOpening> open_upgrade(Endpoint endpoint, ClientRequest request) {
-  if (endpoint.kind == Endpoint::Kind::tls) {
-    co_return Error(ErrorCode::unsupported, "changing the protocol by https is not supported")
-        .with_hint("use the daemon's http address or its unix socket, by an SSH tunnel if need be");
-  }
   const auto loop = co_await asio::this_coro::executor;
   ClientWire wire(loop);
   std::function<void()> stop = [&wire] { wire.give_up(); };

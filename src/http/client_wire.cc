@@ -3,11 +3,10 @@
 #include <array>
 #include <string>
 #include <sys/socket.h>
-#include <tuple>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
@@ -45,10 +44,7 @@ std::string host_field(const Endpoint& endpoint) {
 
 io::Task<void> ClientWire::open(const Endpoint& endpoint) {
   LMSB_CO_CHECK(co_await connect(endpoint));
-  if (endpoint.kind != Endpoint::Kind::tls) co_return Status();
-  LMSB_CO_CHECK(prepare_tls(endpoint));
-  const auto [error] = co_await tls_->async_handshake(TlsStream::client, kAwait);
-  if (error) co_return Error(ErrorCode::unavailable, "TLS handshake: " + error.message());
+  if (endpoint.kind == Endpoint::Kind::tls) co_return co_await open_tls(endpoint);
   co_return Status();
 }
 
@@ -90,47 +86,44 @@ io::Task<void> ClientWire::connect_to(asio::generic::stream_protocol::endpoint a
   co_return Status();
 }
 
-Status ClientWire::prepare_tls(const Endpoint& endpoint) {
-  boost::system::error_code error;
-  context_ = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_client);
-  context_->set_default_verify_paths(error);
-  if (!error) context_->set_verify_mode(asio::ssl::verify_peer, error);
-  tls_ = std::make_unique<TlsStream>(socket_, *context_);
-  if (!error) tls_->set_verify_callback(asio::ssl::host_name_verification(endpoint.host), error);
-  // The macro of this name casts in C's way. Addresses are not names: nothing is sent for them (RFC 6066 section 3).
-  HostPort host_port;
-  host_port.host = endpoint.host;
-  if (!to_address(host_port).ok() || endpoint.host == "localhost") {
-    std::string name = endpoint.host;  // copied by it
-    SSL_ctrl(tls_->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data());
-  }
-  if (error) return Error(ErrorCode::internal, "prepare TLS: " + error.message());
-  return Status();
+io::Task<void> ClientWire::open_tls(const Endpoint& endpoint) {
+  LMSB_CO_TRY(const auto context, TlsContext::of_client(endpoint.ca_file));
+  boost::system::error_code failed;
+  UniqueFd socket(socket_.release(failed));
+  if (failed) co_return Error(ErrorCode::internal, "take the connection over: " + failed.message());
+  LMSB_CO_TRY(auto session, TlsSession::of_client(*context, socket, endpoint.host));
+  tls_ = std::make_shared<TlsStream>(loop_, std::move(socket), std::move(session));
+  if (gave_up_) tls_->end();
+  co_return co_await tls_->shake_hands();
 }
 
 io::Task<void> ClientWire::write(std::string_view head, std::string_view body) {
-  const std::array<asio::const_buffer, 2> parts = {asio::buffer(head), asio::buffer(body)};
-  boost::system::error_code error;
   if (tls_) {
-    std::tie(error, std::ignore) = co_await asio::async_write(*tls_, parts, kAwait);
-  } else {
-    std::tie(error, std::ignore) = co_await asio::async_write(socket_, parts, kAwait);
+    LMSB_CO_CHECK(co_await tls_->write_all(head));
+    co_return co_await tls_->write_all(body);
   }
+  const std::array<asio::const_buffer, 2> parts = {asio::buffer(head), asio::buffer(body)};
+  const auto [error, count] = co_await asio::async_write(socket_, parts, kAwait);
   if (error) co_return io::to_error(error, "send the request");
   co_return Status();
 }
 
 io::Task<std::size_t> ClientWire::read_some(std::span<char> room) {
-  const auto buffer = asio::buffer(room.data(), room.size());
-  boost::system::error_code error;
-  std::size_t count = 0;
-  if (tls_) {
-    std::tie(error, count) = co_await tls_->async_read_some(buffer, kAwait);
-  } else {
-    std::tie(error, count) = co_await socket_.async_read_some(buffer, kAwait);
-  }
+  if (tls_) co_return co_await tls_->read_some(room.data(), room.size());
+  const auto [error, count] = co_await socket_.async_read_some(asio::buffer(room.data(), room.size()), kAwait);
   if (error && error != asio::error::eof) co_return io::to_error(error, "read the answer");
   co_return count;
+}
+
+Result<UniqueFd> ClientWire::release() {
+  if (tls_) {
+    auto& loop = static_cast<asio::io_context&>(asio::query(loop_, asio::execution::context));
+    return socket_to(loop, std::move(tls_));
+  }
+  boost::system::error_code failed;
+  UniqueFd socket(socket_.release(failed));
+  if (failed) return Error(ErrorCode::internal, "take the connection over: " + failed.message());
+  return socket;
 }
 
 void ClientWire::give_up() {
@@ -138,6 +131,7 @@ void ClientWire::give_up() {
   boost::system::error_code ignored;
   resolver_.cancel();
   socket_.close(ignored);
+  if (tls_) tls_->end();
 }
 
 }  // namespace lmsb::http

@@ -7,9 +7,9 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/stream.hpp>
 
 #include "http/client.h"
+#include "http/tls_stream.h"
 #include "io/task.h"
 
 namespace lmsb::http {
@@ -24,9 +24,10 @@ class ClientWire {
  public:
   using Socket = boost::asio::generic::stream_protocol::socket;
 
-  explicit ClientWire(const boost::asio::any_io_executor& loop) : socket_(loop), resolver_(loop) {}
+  explicit ClientWire(const boost::asio::any_io_executor& loop) : loop_(loop), socket_(loop), resolver_(loop) {}
 
-  // Connects, with TLS where the endpoint wants it. `endpoint` outlives the task. Errors: unavailable, internal.
+  // Connects, with TLS where the endpoint wants it. `endpoint` outlives the task. Errors: unavailable, and those of
+  // TlsContext::of_client().
   io::Task<void> open(const Endpoint& endpoint);
   // Sends both. They outlive the task. Errors: with the errno of EPIPE or ECONNRESET when the server has closed.
   io::Task<void> write(std::string_view head, std::string_view body);
@@ -35,21 +36,19 @@ class ClientWire {
   // Ends all of that, and closes.
   void give_up();
   bool gave_up() const { return gave_up_; }
-  // Gives the connection away, which is none by TLS.
-  Socket release() { return std::move(socket_); }
+  // Gives the connection away, as a socket; by TLS, as one that somebody on the loop carries to and fro.
+  Result<UniqueFd> release();
 
  private:
-  using TlsStream = boost::asio::ssl::stream<Socket&>;
-
   io::Task<void> connect(const Endpoint& endpoint);
   io::Task<void> connect_by_name(const Endpoint& endpoint);
   io::Task<void> connect_to(boost::asio::generic::stream_protocol::endpoint address);
-  Status prepare_tls(const Endpoint& endpoint);
+  io::Task<void> open_tls(const Endpoint& endpoint);
 
+  const boost::asio::any_io_executor loop_;
   Socket socket_;
   boost::asio::ip::tcp::resolver resolver_;
-  std::unique_ptr<boost::asio::ssl::context> context_;
-  std::unique_ptr<TlsStream> tls_;  // null: none. After what it refers to.
+  std::shared_ptr<TlsStream> tls_;  // null: none. Has the socket, else.
   bool gave_up_ = false;
 };
 

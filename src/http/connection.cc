@@ -50,13 +50,17 @@ bool Connection::Inbox::has_room(std::size_t wanted_size) {
   return end < buffer.size();
 }
 
-Connection::Connection(std::shared_ptr<ServerState> state, UniqueFd fd, Address peer, io::Canceller canceller)
+Connection::Connection(std::shared_ptr<ServerState> state, UniqueFd fd, Address peer, io::Canceller canceller,
+                       const TlsContext* tls)
     : state_(std::move(state)),
       canceller_(std::move(canceller)),
       socket_(state_->loop.get_executor()),
+      tls_(tls != nullptr ? TlsSession::of_server(*tls, fd) : nullptr),
+      is_tls_(tls != nullptr),
       address_(peer),
       parser_(parser_limits(state_->limits), &state_->streamed_body),
-      inbox_(std::make_unique<Inbox>()) {
+      inbox_(std::make_unique<Inbox>()),
+      phase_(is_tls_ ? Phase::greeting : Phase::idle) {
   boost::system::error_code failed;
   socket_.assign(asio::generic::stream_protocol(peer.storage.ss_family, 0), fd.get(), failed);
   if (failed) {
@@ -77,6 +81,14 @@ Connection::~Connection() {
 io::Always<void> Connection::run(std::unique_ptr<Connection> connection) { co_await connection->serve_all(); }
 
 io::Always<void> Connection::serve_all() {
+  if (tls_) {
+    const Greeting greeting = co_await greet();
+    if (greeting == Greeting::plain) {
+      Refusal refusal{400, "this port speaks HTTPS: its address begins with https://"};
+      co_await refuse(std::move(refusal));
+    }
+    if (greeting != Greeting::done) co_return co_await leave();
+  }
   while (true) {
     const Got got = co_await read_request();
     if (got == Got::end) break;
@@ -157,6 +169,7 @@ void Connection::send_continue() {
   continued_ = true;
   static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
   // A client whose socket is too full for 25 octets sends its body unasked after a while.
+  if (tls_) return tls_->send_aside(kContinue);
   (void)::send(socket_.native_handle(), kContinue.data(), kContinue.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
@@ -165,6 +178,7 @@ void Connection::start_read() {
   if (!inbox_ || input_ended_) return;
   if (!inbox_->has_room(wanted)) return watch_end();
   in_flight_ = inbox_.get();
+  if (tls_) return start_read_by_tls(std::move(inbox_));
   const auto room =
       asio::buffer(in_flight_->buffer.data() + in_flight_->end, in_flight_->buffer.size() - in_flight_->end);
   socket_.async_read_some(
@@ -279,7 +293,7 @@ io::Always<bool> Connection::send(Response response, bool keep_alive, bool with_
   Gather out;
   out.add(head_);
   if (body_follows && !response.source) out.add(response.body);
-  const Gather::Sent sent = out.send_now(BorrowedFd(socket_.native_handle()));
+  const Gather::Sent sent = send_now(out);
   if (sent == Gather::Sent::failed) co_return false;
   if (sent == Gather::Sent::full) {
     const bool finished = co_await finish(out);
@@ -293,12 +307,17 @@ io::Always<bool> Connection::send(Response response, bool keep_alive, bool with_
   co_return true;
 }
 
+Gather::Sent Connection::send_now(Gather& out, Gather::Then then) {
+  if (tls_) return tls_->send_now(out);
+  return out.send_now(BorrowedFd(socket_.native_handle()), then);
+}
+
 // Sends the rest as the client takes it. What `out` refers to is the caller's.
 io::Always<bool> Connection::finish(Gather out) {
   while (true) {
     const bool writable = co_await wait_writable();
     if (!writable) co_return false;
-    const Gather::Sent sent = out.send_now(BorrowedFd(socket_.native_handle()));
+    const Gather::Sent sent = send_now(out);
     if (sent == Gather::Sent::failed) co_return false;
     if (sent == Gather::Sent::all) co_return true;
   }
@@ -319,6 +338,8 @@ io::Always<void> Connection::leave() {
   phase_ = Phase::leaving;
   end_watch_.reset();
   if (!socket_.is_open()) co_return;
+  if (tls_ && !cut_off_) tls_->say_goodbye();
+  tls_.reset();  // what still comes is not read
   if (cut_off_) {
     reset_on_close(socket_.native_handle());
     expired_ = true;  // nothing to wait for
@@ -362,6 +383,7 @@ const Peer& Connection::peer() {
   Address ours;
   ::getsockname(socket_.native_handle(), ours.get(), &ours.size);
   peer_->is_unix = ours.is_unix();
+  peer_->is_tls = is_tls_;
   peer_->is_loopback = !peer_->is_unix && address_.is_loopback();
   peer_->listener_is_loopback = ours.is_loopback();
   peer_->address = peer_->is_unix ? "unix" : address_.str();

@@ -5,7 +5,9 @@
 // is noticed, and what comes early is kept for the next request. Its completion wakes the coroutine if that waits for
 // input. Nothing is re-armed or allocated for an ordinary request besides the message itself.
 //
-// Bodies that are not whole, and connections that are given away, are in connection_streams.cc.
+// By TLS it is the same connection: what it reads and sends goes through a TlsSession, where there is one. That, and
+// what comes before the first request then, is in connection_tls.cc. Bodies that are not whole, and connections that
+// are given away, are in connection_streams.cc.
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +25,8 @@
 #include "http/gather.h"
 #include "http/parser.h"
 #include "http/server_state.h"
+#include "http/tls.h"
+#include "http/upgrade.h"
 #include "io/event.h"
 #include "io/spawn.h"
 
@@ -32,8 +36,10 @@ class Connection {
  public:
   using Clock = ServerState::Clock;
 
-  // `peer` is who connected, as far as accept() told; `canceller` that of the task that will be run().
-  Connection(std::shared_ptr<ServerState> state, UniqueFd fd, Address peer, io::Canceller canceller);
+  // `peer` is who connected, as far as accept() told; `canceller` that of the task that will be run(). `tls`: what is
+  // shown, null for plain HTTP.
+  Connection(std::shared_ptr<ServerState> state, UniqueFd fd, Address peer, io::Canceller canceller,
+             const TlsContext* tls = nullptr);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -42,7 +48,12 @@ class Connection {
   static io::Always<void> run(std::unique_ptr<Connection> connection);
 
   Clock::time_point deadline() const { return deadline_; }
-  bool is_idle() const { return phase_ == Phase::idle; }
+  // Waits for a request, or for a handshake's end.
+  bool is_idle() const { return phase_ == Phase::idle || phase_ == Phase::greeting; }
+  // Its handshake is not over, and it comes from where `other` does.
+  bool is_greeting_from(const Address& other) const {
+    return phase_ == Phase::greeting && !expired_ && address_.is_same_site(other);
+  }
   // What it sends ends with its client alone; so does what is spoken instead of HTTP.
   bool is_endless() const { return phase_ == Phase::handing_over || (phase_ == Phase::streaming && is_endless_); }
   // Whether what it does now is done for `name`.
@@ -53,8 +64,9 @@ class Connection {
   void close();
 
  private:
-  enum class Phase : std::uint8_t { idle, reading, serving, writing, streaming, handing_over, leaving };
+  enum class Phase : std::uint8_t { greeting, idle, reading, serving, writing, streaming, handing_over, leaving };
   enum class Got : std::uint8_t { request, refusal, end };
+  enum class Greeting : std::uint8_t { done, plain, failed };  // plain: the client does not speak TLS
   using Wake = boost::asio::async_result<boost::asio::use_awaitable_t<>, void()>::handler_type;
   using Socket =
       boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol, boost::asio::io_context::executor_type>;
@@ -73,6 +85,7 @@ class Connection {
   };
 
   class Incoming;
+  struct Crossing;  // what carries a connection by TLS that has been given away
   // Between a connection and who reads its request's body; the reader may keep it longer.
   struct BodyLink {
     explicit BodyLink(boost::asio::io_context& loop) : arrived(loop) {}
@@ -81,6 +94,8 @@ class Connection {
   };
 
   io::Always<void> serve_all();
+  io::Always<Greeting> greet();
+  io::Always<bool> wait_for(TlsSession::Step step);
   io::Always<Got> read_request();
   std::optional<Got> take_input(Stage& before);
   Got on_input_end();
@@ -92,6 +107,7 @@ class Connection {
   io::Always<void> refuse(Refusal refusal);
   bool may_keep_alive(const Response& response) const;
   io::Always<bool> send(Response response, bool keep_alive, bool with_body);
+  Gather::Sent send_now(Gather& out, Gather::Then then = Gather::Then::nothing);
   io::Always<bool> finish(Gather out);
   io::Always<bool> wait_writable();
   io::Always<bool> send_all(Gather out, Gather::Then then = Gather::Then::nothing);
@@ -103,12 +119,18 @@ class Connection {
   io::Always<bool> stream(std::shared_ptr<BodySource> source, std::optional<std::uint64_t> size, bool http10);
   io::Always<bool> send_piece(BodyPiece piece, bool chunked);
   io::Always<bool> send_relayed(std::shared_ptr<io::PipeRelay> relay);
+  io::Always<bool> send_read_out(std::shared_ptr<io::PipeRelay> relay);
   io::Always<void> hand_over(Response response);
+  std::shared_ptr<Crossing> give_socket(TakenOver& taken);
+  io::Always<void> end_crossing(std::shared_ptr<Crossing> crossing);
 
   io::Always<void> leave();
 
   Inbox& inbox() { return inbox_ ? *inbox_ : *in_flight_; }
   void start_read();
+  void start_read_by_tls(std::unique_ptr<Inbox> inbox);
+  void wait_to_read(std::unique_ptr<Inbox> inbox, bool until_writable);
+  void read_by_tls(const boost::system::error_code& error, std::unique_ptr<Inbox> inbox);
   void watch_end();
   void on_end_of_input();
   void on_read(const boost::system::error_code& error, std::size_t count);
@@ -120,6 +142,8 @@ class Connection {
   std::shared_ptr<ServerState> state_;
   io::Canceller canceller_;
   Socket socket_;
+  std::unique_ptr<TlsSession> tls_;  // null: plain. On the socket.
+  const bool is_tls_;
   Address address_;
   std::optional<Peer> peer_;
   RequestParser parser_;

@@ -136,7 +136,7 @@ io::Always<bool> Connection::stream(std::shared_ptr<BodySource> source, std::opt
 }
 
 io::Always<bool> Connection::send_all(Gather out, Gather::Then then) {
-  const Gather::Sent sent = out.send_now(BorrowedFd(socket_.native_handle()), then);
+  const Gather::Sent sent = send_now(out, then);
   if (sent == Gather::Sent::full) co_return co_await finish(out);
   co_return sent == Gather::Sent::all;
 }
@@ -159,6 +159,7 @@ io::Always<bool> Connection::send_piece(BodyPiece piece, bool chunked) {
 
 // All that it holds.
 io::Always<bool> Connection::send_relayed(std::shared_ptr<io::PipeRelay> relay) {
+  if (tls_) co_return co_await send_read_out(std::move(relay));
   if (!socket_.native_non_blocking()) socket_.native_non_blocking(true);
   while (relay->held() > 0) {
     const ssize_t sent = relay->give_now(BorrowedFd(socket_.native_handle()));
@@ -182,13 +183,21 @@ io::Always<void> Connection::hand_over(Response response) {
   TakenOver taken;
   append_head(taken.head, response, Framing());
   taken.read_ahead = std::string(inbox().data());
-  taken.socket.reset(socket_.release(ignored));
-  const std::shared_ptr<Upgrade> upgrade = std::move(response.upgrade);
+  std::shared_ptr<Crossing> crossing;
+  if (tls_) {
+    crossing = give_socket(taken);
+    if (!crossing) co_return;
+  } else {
+    taken.socket.reset(socket_.release(ignored));
+  }
+  std::shared_ptr<Upgrade> upgrade = std::move(response.upgrade);
   try {
     co_await upgrade->run(std::move(taken));
   } catch (const std::exception&) {
     // A bug of the upgrade's; the connection ends by it.
   }
+  upgrade.reset();  // with what it still holds of the socket
+  if (crossing) co_await end_crossing(std::move(crossing));
 }
 
 }  // namespace lmsb::http

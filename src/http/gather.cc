@@ -1,6 +1,8 @@
 #include "http/gather.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <sys/socket.h>
 
 #include "base/assert.h"
@@ -29,6 +31,16 @@ Gather::Sent Gather::send_now(BorrowedFd socket, Then then) {
     }
   }
   return Sent::all;
+}
+
+std::size_t Gather::copy_to(char* room, std::size_t size) const {
+  std::size_t copied = 0;
+  for (std::size_t i = begin_; i < end_ && copied < size; ++i) {
+    const std::size_t count = std::min(parts_[i].iov_len, size - copied);
+    std::memcpy(room + copied, parts_[i].iov_base, count);
+    copied += count;
+  }
+  return copied;
 }
 
 void Gather::took(std::size_t count) {

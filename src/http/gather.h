@@ -20,9 +20,12 @@ class Gather {
   enum class Then : std::uint8_t { nothing, more };
   Sent send_now(BorrowedFd socket, Then then = Then::nothing);
 
- private:
+  // For who sends it by other means (TLS): copies the first octets of what is left, at most `size`; how many.
+  std::size_t copy_to(char* room, std::size_t size) const;
+  // So many of what is left are sent.
   void took(std::size_t count);
 
+ private:
   std::array<iovec, 4> parts_{};
   std::size_t begin_ = 0;
   std::size_t end_ = 0;

@@ -37,6 +37,7 @@ class Headers {
 // Who is at the other end, asked of the kernel once per connection.
 struct Peer {
   bool is_unix = false;               // came by the unix socket
+  bool is_tls = false;                // came by TLS
   bool is_loopback = false;           // TCP from 127.0.0.0/8 or ::1
   std::optional<std::uint32_t> uid;   // of the peer process; nothing when it cannot be known (not on this machine)
   std::string address;                // "127.0.0.1:4711" or "unix", for logs

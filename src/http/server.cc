@@ -25,7 +25,9 @@ bool accept_waiting(const std::shared_ptr<ServerState>& state, const Door& door)
     if (fd) {
       if (door.listener.is_unix) peer.storage.ss_family = AF_UNIX;  // clients rarely have a name
       io::Canceller canceller;
-      auto connection = std::make_unique<Connection>(state, std::move(fd), peer, canceller);
+      const TlsContext* tls = door.listener.is_unix ? nullptr : state->tls.get();
+      if (tls != nullptr) state->make_way_for_handshake(peer);
+      auto connection = std::make_unique<Connection>(state, std::move(fd), peer, canceller, tls);
       io::spawn(state->loop, Connection::run(std::move(connection)), std::move(canceller));
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
       return false;
@@ -108,6 +110,18 @@ void ServerState::cancel_all() {
   for (Connection* connection : connections) connection->close();
 }
 
+// The list is in the order in which they came.
+void ServerState::make_way_for_handshake(const Address& from) {
+  Connection* longest = nullptr;
+  std::uint32_t count = 0;
+  for (Connection* connection : connections) {
+    if (!connection->is_greeting_from(from)) continue;
+    if (longest == nullptr) longest = connection;
+    ++count;
+  }
+  if (count >= limits.handshakes) longest->close();
+}
+
 // ---- Server
 
 struct Server::State : ServerState {
@@ -161,6 +175,8 @@ Result<std::string> Server::listen_on(UniqueFd listening) {
   LMSB_TRY(Listener listener, adopt_listener(std::move(listening)));
   return state_->open(std::move(listener));
 }
+
+void Server::use_tls(std::shared_ptr<const TlsContext> context) { state_->tls = std::move(context); }
 
 io::Always<void> Server::shutdown(std::chrono::milliseconds grace) {
   const auto state = state_;  // the Server may be destroyed meanwhile

@@ -26,6 +26,7 @@
 #include "base/units.h"
 #include "http/body.h"
 #include "http/message.h"
+#include "http/tls.h"
 #include "io/task.h"
 
 namespace boost::asio {
@@ -35,11 +36,13 @@ class io_context;
 namespace lmsb::http {
 
 struct ServerLimits {
-  Bytes header = Bytes::KiB(32);                     // request line and fields; beyond: 431
-  Bytes body = Bytes::MiB(64);                       // beyond: 413
-  Bytes bodies = Bytes::MiB(512);                    // of all requests in progress together; beyond: 503
-  std::uint32_t connections = 2048;                  // beyond: the longest idle makes way, else the listen queue waits
-  std::chrono::milliseconds header_timeout{10'000};  // from the first octet to the end of the header: 408
+  Bytes header = Bytes::KiB(32);     // request line and fields; beyond: 431
+  Bytes body = Bytes::MiB(64);       // beyond: 413
+  Bytes bodies = Bytes::MiB(512);    // of all requests in progress together; beyond: 503
+  std::uint32_t connections = 2048;  // beyond: the longest idle makes way, else the listen queue waits
+  std::uint32_t handshakes = 64;     // of TLS, not over, from one address (IPv6: /64); beyond: the longest makes way
+  std::chrono::milliseconds handshake_timeout{10'000};  // of TLS: closed
+  std::chrono::milliseconds header_timeout{10'000};     // from the first octet to the end of the header: 408
   std::chrono::milliseconds body_timeout{60'000};   // for the whole body: 408; for any progress of one that is streamed
   std::chrono::milliseconds idle_timeout{75'000};   // between requests: closed
   std::chrono::milliseconds write_timeout{60'000};  // for a client that takes nothing of what is sent: closed
@@ -69,6 +72,10 @@ class Server {
   Status listen_unix(const std::string& path, unsigned mode);
   // Takes over a socket that listens already, TCP or unix; returns its address.
   Result<std::string> listen_on(UniqueFd listening);
+
+  // TCP connections that come from now on speak TLS (http/tls.h); those that are open go on as they are, and the unix
+  // socket stays plain. Who speaks plain HTTP there gets 400.
+  void use_tls(std::shared_ptr<const TlsContext> context);
 
   // Stops accepting, ends what has no end of its own, lets running answers finish until `grace` has passed, then
   // cancels what runs and closes. Ends when all are gone, or 5 s after cancelling (a handler that does not end then is

@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "http/address.h"
 #include "http/listener.h"
 #include "http/server.h"
 #include "http/wire.h"
@@ -35,14 +36,17 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
   void close_idle();
   void close_of(const std::string& name);
   void cancel_all();
+  // Makes sure that one more may begin a handshake from there: the one that takes longest makes way.
+  void make_way_for_handshake(const Address& from);
 
   boost::asio::io_context& loop;
   const ServerLimits limits;
   const Serve serve;
   const StreamedBody streamed_body;
   Refuse refuse = [](const std::string&, int status, const std::string& why) { return refusal_answer(status, why); };
-  std::list<Connection*> connections;  // each in its own coroutine's frame; they take themselves out
-  std::uint64_t body_octets = 0;       // of requests being read or served
+  std::shared_ptr<const TlsContext> tls;  // of TCP connections that come from now on; null: they are plain
+  std::list<Connection*> connections;     // each in its own coroutine's frame; they take themselves out
+  std::uint64_t body_octets = 0;          // of requests being read or served
   bool stopping = false;
   io::Event changed;  // a connection ended
 

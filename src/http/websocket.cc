@@ -68,6 +68,18 @@ Error to_error(const boost::system::error_code& error, Bytes max_message) {
   return Error(ErrorCode::unavailable, "WebSocket: " + error.message());
 }
 
+Result<Socket> socket_on(const asio::any_io_executor& loop, UniqueFd fd) {
+  int family = 0;
+  socklen_t size = sizeof family;
+  ::getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &family, &size);
+  Socket socket(loop);
+  boost::system::error_code failed;
+  socket.assign(asio::generic::stream_protocol(family, 0), fd.get(), failed);
+  if (failed) return io::to_error(failed, "take the connection over");
+  (void)fd.release();
+  return socket;
+}
+
 bool is_key(std::string_view key) {
   constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   return key.size() == kKeySize && key.ends_with("==") &&
@@ -213,12 +225,10 @@ class Acceptance final : public Upgrade {
       : key_(std::move(key)), session_(std::move(session)), options_(std::move(options)) {}
 
   io::Always<void> run(TakenOver taken) override {
-    Socket socket(co_await asio::this_coro::executor);
-    boost::system::error_code error;
-    socket.assign(asio::generic::stream_protocol(family_of(taken.socket), 0), taken.socket.get(), error);
-    if (error) co_return;
-    (void)taken.socket.release();
-    const auto state = std::make_shared<WebSocket::State>(std::move(socket), options_);
+    const auto loop = co_await asio::this_coro::executor;
+    auto socket = socket_on(loop, std::move(taken.socket));
+    if (!socket.ok()) co_return;
+    const auto state = std::make_shared<WebSocket::State>(*std::move(socket), options_);
     const Status accepted = co_await accept(state, std::move(taken.read_ahead));
     if (!accepted.ok()) co_return;
     const AtEnd at_end(*state);
@@ -235,13 +245,6 @@ class Acceptance final : public Upgrade {
     AtEnd& operator=(const AtEnd&) = delete;
     WebSocket::State& state;
   };
-
-  static int family_of(const UniqueFd& socket) {
-    int family = 0;
-    socklen_t size = sizeof family;
-    ::getsockopt(socket.get(), SOL_SOCKET, SO_DOMAIN, &family, &size);
-    return family;
-  }
 
   // What came ahead must fit Beast's buffer of 1.5 KiB; a client that keeps to the protocol sends nothing ahead.
   io::Task<void> accept(std::shared_ptr<WebSocket::State> state, std::string read_ahead) {
@@ -323,10 +326,6 @@ Response to_response(const websocket::response_type& from) {
 class Opening {
  public:
   static io::Task<WebSocketOpening> run(Endpoint endpoint, ClientRequest request, WebSocketOptions options) {
-    if (endpoint.kind == Endpoint::Kind::tls) {
-      co_return Error(ErrorCode::unsupported, "WebSocket by https is not supported")
-          .with_hint("use the daemon's http address or its unix socket, by an SSH tunnel if need be");
-    }
     const std::string step = "WebSocket " + quoted(request.target) + " of " + describe(endpoint);
     const auto loop = co_await asio::this_coro::executor;
     Opening self(loop);
@@ -350,7 +349,10 @@ class Opening {
   io::Task<WebSocketOpening> open(const Endpoint& endpoint, const ClientRequest& request, WebSocketOptions options) {
     LMSB_CO_CHECK(to_octets(request, host_field(endpoint)).ok() ? Status() : bad_request());
     LMSB_CO_CHECK(co_await wire_.open(endpoint));
-    state_ = std::make_shared<WebSocket::State>(wire_.release(), std::move(options));
+    LMSB_CO_TRY(UniqueFd released, wire_.release());
+    const auto loop = co_await asio::this_coro::executor;
+    LMSB_CO_TRY(Socket socket, socket_on(loop, std::move(released)));
+    state_ = std::make_shared<WebSocket::State>(std::move(socket), std::move(options));
     auto add_fields = [fields = request.headers.fields()](websocket::request_type& out) {
       for (const auto& [name, value] : fields) out.set(name, value);
     };

@@ -97,8 +97,7 @@ struct WebSocketOpening {
   std::optional<WebSocket> socket;
   Response refusal;
 };
-// Opens one at an http:// or unix: endpoint; of `request`: target, headers, timeout. Errors: as fetch(); unsupported
-// for https://.
+// Of `request`: target, headers, timeout. Errors: as fetch().
 io::Task<WebSocketOpening> open_web_socket(Endpoint endpoint, ClientRequest request,
                                            WebSocketOptions options = WebSocketOptions());
 

@@ -44,4 +44,12 @@ ssize_t PipeRelay::give_now(BorrowedFd socket) {
   return moved;
 }
 
+ssize_t PipeRelay::read_now(char* buffer, std::size_t size) {
+  ssize_t count = 0;
+  do count = ::read(read_.get(), buffer, std::min(size, held_));
+  while (count < 0 && errno == EINTR);
+  if (count > 0) held_ -= static_cast<std::size_t>(count);
+  return count;
+}
+
 }  // namespace lmsb::io

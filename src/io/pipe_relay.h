@@ -26,6 +26,8 @@ class PipeRelay {
   // Gives what is held to `socket`, which is non-blocking, as far as it takes it. -1 with EAGAIN means that it takes
   // nothing now.
   ssize_t give_now(BorrowedFd socket);
+  // Takes out what is held, at most `size` octets, for who sends more than octets as they are.
+  ssize_t read_now(char* buffer, std::size_t size);
   std::size_t held() const { return held_; }
 
  private:

@@ -5,8 +5,10 @@
 // An end that only stops sending is passed on as that (a half-closed connection); the rest may go on as long as
 // something is carried every kHalfOpen. Any other end, of either connection, ends both.
 #include <chrono>
+#include <memory>
 #include <string>
 
+#include "io/duplex.h"
 #include "io/held_socket.h"
 #include "io/task.h"
 
@@ -23,5 +25,8 @@ constexpr std::chrono::minutes kHalfOpen{10};
 
 // Ends when both directions have; cancelling the task ends both connections.
 Always<void> carry(TunnelEnd left, TunnelEnd right, std::chrono::milliseconds half_open = kHalfOpen);
+
+// The same between a connection that is not plain octets on a socket, and a socket.
+Always<void> carry(std::shared_ptr<Duplex> left, HeldSocket right, std::chrono::milliseconds half_open = kHalfOpen);
 
 }  // namespace lmsb::io

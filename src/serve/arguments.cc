@@ -14,7 +14,7 @@ struct FlagKey {
   const char* key;
   bool is_switch;
 };
-constexpr std::array<FlagKey, 16> kFlags = {{{"--listen", "listen", false},
+constexpr std::array<FlagKey, 18> kFlags = {{{"--listen", "listen", false},
                                              {"--ssh-listen", "ssh_listen", false},
                                              {"--data-dir", "data_dir", false},
                                              {"--run-dir", "run_dir", false},
@@ -24,6 +24,8 @@ constexpr std::array<FlagKey, 16> kFlags = {{{"--listen", "listen", false},
                                              {"--default-image", "default_image", false},
                                              {"--allow-host", "allow_host", false},
                                              {"--allow-origin", "allow_origin", false},
+                                             {"--tls-cert", "tls.cert_file", false},
+                                             {"--tls-key", "tls.key_file", false},
                                              {"--log-level", "log_level", false},
                                              {"--log-format", "log_format", false},
                                              {"--llama-server", "model.llama_server", false},

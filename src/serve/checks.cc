@@ -106,4 +106,21 @@ Status check_binding(const config::Config& config, const std::string& default_im
   return {};
 }
 
+std::string warning_of_binding(const config::Config& config) {
+  const auto is_local = all_loopback(config.listen);
+  if (config.tls.is_on() || !is_local.ok() || *is_local) return {};
+  return "HTTP is served beyond loopback without TLS: who is on the way reads API keys and all that is said; set [tls] "
+         "cert_file and key_file, or let only a proxy with TLS reach it";
+}
+
+Result<std::shared_ptr<const http::TlsContext>> make_tls(const config::Config& config) {
+  if (!config.tls.is_on() || config.listen.empty()) return std::shared_ptr<const http::TlsContext>();
+  http::TlsIdentity identity;
+  identity.certificates = config.tls.certificates;
+  identity.certificates_name = "tls.cert_file: " + config.tls.cert_file;
+  identity.key = config.tls.key;
+  identity.key_name = "tls.key_file: " + config.tls.key_file;
+  return http::TlsContext::of_server(identity);
+}
+
 }  // namespace lmsb::serve

@@ -86,6 +86,29 @@ TEST(CheckBinding, TakesNoNameForLoopbackThatOnlyLooksLikeOne) {
   EXPECT_FALSE(check_binding(listening_on("localhost.evil.example:80", true), "base").ok());
 }
 
+TEST(WarningOfBinding, IsForThoseBeyondLoopbackWithoutTls) {
+  EXPECT_THAT(warning_of_binding(listening_on("0.0.0.0:0", true)), HasSubstr("without TLS"));
+  EXPECT_EQ(warning_of_binding(listening_on("[::1]:0", true)), "");
+  config::Config config = listening_on("0.0.0.0:0", true);
+  config.tls.cert_file = "/c";
+  config.tls.key_file = "/k";
+  EXPECT_EQ(warning_of_binding(config), "");
+}
+
+TEST(MakeTls, NamesTheSettingAndTheFile) {
+  config::Config config;
+  const auto nothing = make_tls(config);
+  ASSERT_TRUE(nothing.ok());
+  EXPECT_EQ(*nothing, nullptr);
+  config.tls.cert_file = "/c";
+  config.tls.key_file = "/k";
+  config.tls.certificates = "x";
+  EXPECT_THAT(make_tls(config).error().message(), HasSubstr("tls.cert_file: /c: there is no certificate in it"));
+  EXPECT_THAT(make_tls(config).error().hint(), HasSubstr("docs/user/tls.md"));
+  config.listen.clear();  // of a daemon that has its unix socket alone
+  EXPECT_TRUE(make_tls(config).ok());
+}
+
 TEST(CheckDataDirectory, MakesWhatIsMissingAndNamesWhatCannotBeMade) {
   std::string name = testing::TempDir() + "lmsb-data-XXXXXX";
   const std::string dir = ::mkdtemp(name.data());

@@ -13,6 +13,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "control/engine.h"
@@ -35,6 +36,7 @@ namespace {
 constexpr std::chrono::milliseconds kAnswerGrace{10'000};  // for answers in progress when the daemon is asked to end
 constexpr const char* kReloadHint =
     "the settings before stay in force; a file that they did not name, and that root alone may read, needs a restart";
+constexpr std::chrono::hours kExpiresSoon{14 * 24};
 constexpr std::size_t kPoolThreads = 4;
 constexpr std::size_t kPoolQueue = 256;
 
@@ -59,6 +61,7 @@ std::uint16_t port_for_browsers(const std::vector<std::string>& addresses) {
 struct Fresh {
   config::Config config;
   server::DoorPolicy doors;
+  std::shared_ptr<const http::TlsContext> tls;
   std::vector<std::string> keys_for_a_restart;
 };
 
@@ -135,13 +138,27 @@ class Daemon {
     co_return Status();
   }
 
+  // From the next connection on.
+  void use_tls(const std::shared_ptr<const http::TlsContext>& tls, const config::Config& config) {
+    if (!tls) return;
+    server_.use_tls(tls);
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(tls->expires_at() - std::chrono::system_clock::now());
+    const std::string& file = config.tls.cert_file;
+    log_.log(LogLevel::info, "tls.certificate", {{"file", file}, {"expires_at", rfc3339_in(left)}});
+    if (left < kExpiresSoon)
+      log_.log(LogLevel::warning, "tls.expires_soon", {{"file", file}, {"expires_at", rfc3339_in(left)}});
+  }
+
   Result<std::vector<std::string>> listen() {
     std::vector<std::string> addresses;
+    LMSB_TRY(const auto tls, make_tls(config_));
+    use_tls(tls, config_);
     for (const int fd : fds_.listening) {
       LMSB_TRY(std::string bound, server_.listen_on(UniqueFd(fd)));
       addresses.push_back(std::move(bound));
     }
-    app_.set_listening_port(port_for_browsers(addresses));
+    app_.set_listening_port(port_for_browsers(addresses), config_.tls.is_on());
     const group* socket_group = ::getgrnam(config_.socket_group.c_str());
     const std::string socket = config_.run_dir + "/daemon/api.sock";
     LMSB_CHECK(server_.listen_unix(socket, socket_group != nullptr ? 0660 : 0600));
@@ -164,7 +181,9 @@ class Daemon {
         .integer(::getpid())
         .end_object();
     const std::string text = std::move(line).str() + "\n";
-    for (const std::string& address : addresses) log_.log(LogLevel::info, "daemon.listening", {{"address", address}});
+    const std::string scheme = config_.tls.is_on() ? "https://" : "http://";
+    for (const std::string& address : addresses)
+      log_.log(LogLevel::info, "daemon.listening", {{"address", address}, {"url", scheme + address}});
     if (!fds_.ready) return;
     (void)!::write(fds_.ready.get(), text.data(), text.size());  // who asked for it may have gone
     fds_.ready.reset();
@@ -188,6 +207,7 @@ class Daemon {
     fresh.config = reloaded(config_, read);
     fresh.keys_for_a_restart = keys_for_a_restart(config_, read);
     LMSB_CHECK(check_binding(fresh.config, config_.default_image));
+    LMSB_TRY(fresh.tls, make_tls(fresh.config));
     fresh.doors = door_policy(fresh.config);
     return fresh;
   }
@@ -196,6 +216,7 @@ class Daemon {
     for (const std::string& key : fresh.keys_for_a_restart)
       log_.log(LogLevel::warning, "settings.need_restart", {{"key", key}});
     log_.log(LogLevel::info, "settings.reloaded", {{"api_keys", std::uint64_t{fresh.doors.keys.size()}}});
+    use_tls(fresh.tls, fresh.config);
     for (const std::string& gone : app_.set_doors(std::move(fresh.doors))) server_.close_of(gone);
     engine_.set_policy(policy_caps(fresh.config));
   }

@@ -79,8 +79,11 @@ Result<std::string> settle_default_image(const config::Config& config, bool is_p
 
 Result<Prepared> prepare(const ServeArguments& parsed, config::Config config) {
   if (parsed.is_socket_only) config.listen.clear();
+  const std::string warning = warning_of_binding(config);
+  if (!warning.empty()) std::fprintf(stderr, "lm-sandbox: warning: %s\n", warning.c_str());
   LMSB_CHECK(check_data_directory(config.data_dir));
   LMSB_CHECK(check_network(config));
+  LMSB_CHECK(make_tls(config));  // to find out whether it can be
   Prepared prepared;
   LMSB_TRY(prepared.default_image, settle_default_image(config, parsed.die_with_parent));
   LMSB_TRY(prepared.listening, open_listeners(config.listen));

@@ -37,7 +37,8 @@ Result<std::string> content_of(const HandedFile& file, const std::string& path) 
 // Settings that SIGHUP takes up: whole sections, and keys outside of them.
 bool is_reloaded(const std::string& key) {
   const bool is_of_policy = key.starts_with("policy.") && key != "policy.refuse_weaker";
-  return key.starts_with("auth.") || is_of_policy || key == "allow_host" || key == "allow_origin";
+  return key.starts_with("auth.") || key.starts_with("tls.") || is_of_policy || key == "allow_host" ||
+         key == "allow_origin";
 }
 
 // 0 is all of the machine's.
@@ -86,6 +87,7 @@ void Settings::ask() { launcher::ask_for_files(files_.get()); }
 config::Config reloaded(const config::Config& running, const config::Config& fresh) {
   config::Config config = running;
   config.auth = fresh.auth;
+  if (running.tls.is_on() == fresh.tls.is_on()) config.tls = fresh.tls;
   config.policy = within_start(running.policy, fresh.policy);
   config.allow_host = fresh.allow_host;
   config.allow_origin = fresh.allow_origin;
@@ -94,8 +96,12 @@ config::Config reloaded(const config::Config& running, const config::Config& fre
 
 std::vector<std::string> keys_for_a_restart(const config::Config& running, const config::Config& fresh) {
   std::vector<std::string> keys;
-  for (const std::string& key : config::differing_keys(running, fresh))
-    if (!is_reloaded(key) || is_raised(key, running.policy, fresh.policy)) keys.push_back(key);
+  // Who connects expects what was spoken before.
+  const bool is_tls_switched = running.tls.is_on() != fresh.tls.is_on();
+  for (const std::string& key : config::differing_keys(running, fresh)) {
+    const bool is_switch = is_tls_switched && key.starts_with("tls.");
+    if (!is_reloaded(key) || is_switch || is_raised(key, running.policy, fresh.policy)) keys.push_back(key);
+  }
   return keys;
 }
 

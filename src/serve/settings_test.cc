@@ -97,6 +97,22 @@ TEST(Reload, TakesUpKeysDoorsAndPolicyAndNothingElse) {
   EXPECT_THAT(keys_for_a_restart(running, fresh), ElementsAre("listen", "pool.size", "policy.refuse_weaker"));
 }
 
+TEST(Reload, TakesUpANewCertificateAndLeavesTheSwitchToARestart) {
+  config::Config plain;
+  config::Config running;
+  running.tls.cert_file = "/a";
+  running.tls.key_file = "/k";
+  config::Config fresh = running;
+  fresh.tls.cert_file = "/b";
+  fresh.tls.certificates = "c";
+  EXPECT_THAT(keys_for_a_restart(running, fresh), IsEmpty());
+  EXPECT_EQ(reloaded(running, fresh).tls.certificates, "c");
+  EXPECT_THAT(keys_for_a_restart(plain, fresh), ElementsAre("tls.cert_file", "tls.key_file"));
+  EXPECT_FALSE(reloaded(plain, fresh).tls.is_on());
+  EXPECT_THAT(keys_for_a_restart(running, plain), ElementsAre("tls.cert_file", "tls.key_file"));
+  EXPECT_TRUE(reloaded(running, plain).tls.is_on());
+}
+
 // The launcher keeps to the caps of the start, whatever the daemon says.
 TEST(Reload, RaisesNoCapAboveWhatItWasAtTheStart) {
   config::Config running;

@@ -268,7 +268,7 @@ std::vector<std::string> App::set_doors(DoorPolicy policy) {
   return before.principals_not_of(state_->doors);
 }
 
-void App::set_listening_port(std::uint16_t port) { state_->previews.set_listening_port(port); }
+void App::set_listening_port(std::uint16_t port, bool is_tls) { state_->previews.set_listening_port(port, is_tls); }
 
 const RouteTable& App::routes() const { return state_->table; }
 

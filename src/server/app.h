@@ -39,8 +39,8 @@ class App {
   static http::Response refuse(const std::string& path, int status, const std::string& why);
   // From the next request on (SIGHUP). The principals whose keys are no longer there: what they have open is to end.
   std::vector<std::string> set_doors(DoorPolicy policy);
-  // Where browsers reach it, once that is known; 0: nowhere.
-  void set_listening_port(std::uint16_t port);
+  // Where browsers reach it, once that is known, and whether by https; 0: nowhere.
+  void set_listening_port(std::uint16_t port, bool is_tls = false);
   const RouteTable& routes() const;
 
  private:

@@ -83,7 +83,7 @@ void edit_for_any_form(http::Headers& headers, const PortVisit& visit) {
   clean_referer(headers);
   headers.set("X-Forwarded-For", visit.client);
   headers.set("X-Forwarded-Host", visit.host);
-  headers.set("X-Forwarded-Proto", "http");
+  headers.set("X-Forwarded-Proto", visit.is_tls ? "https" : "http");
 }
 
 }  // namespace
@@ -93,6 +93,7 @@ PortVisit PortVisit::of(const http::Request& request, std::uint16_t port) {
   visit.client = without_port(request.peer.address);
   visit.host = std::string(request.headers.find("Host").value_or(""));
   visit.port = port;
+  visit.is_tls = request.peer.is_tls;
   return visit;
 }
 

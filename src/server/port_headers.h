@@ -14,6 +14,7 @@ struct PortVisit {
   std::string client;  // address of the peer, without its port
   std::string host;    // the Host that it named
   std::uint16_t port = 0;
+  bool is_tls = false;
 
   static PortVisit of(const http::Request& request, std::uint16_t port);
 };

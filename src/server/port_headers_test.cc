@@ -122,6 +122,14 @@ TEST(PortTargets, LoseOneFieldOfTheirQuery) {
   EXPECT_EQ(without_query_field("/a?a%5fb=1&a+b=2&%zz=3", "a_b"), "/a?a+b=2&%zz=3");
 }
 
+TEST(PortVisit, SaysWhetherItCameByHttps) {
+  http::Request request;
+  request.peer.is_tls = true;
+  http::Headers headers;
+  edit_for_host_form(headers, PortVisit::of(request, 80), false);
+  EXPECT_EQ(headers.find("X-Forwarded-Proto"), "https");
+}
+
 TEST(PortVisit, KnowsWhoAsksWithoutItsPort) {
   http::Request request;
   for (const auto& [address, client] : {std::pair<const char*, const char*>{"127.0.0.1:4711", "127.0.0.1"},

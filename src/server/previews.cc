@@ -64,8 +64,9 @@ Result<Previews::Link> Previews::make(const PreviewHost& place, const control::P
   Link link;
   link.token = tokens_.make(place, Doors::is_of_key(by.name) ? by.name : "", PreviewTokens::Clock::now() + life);
   link.expires_at = rfc3339_in(life);
-  link.url = "http://" + place.name() + (port.empty() ? "" : ":" + port) + "/?" + std::string(kPreviewToken) + "=" +
-             link.token;
+  const bool is_tls = says_port ? request.peer.is_tls : is_listening_by_tls_;
+  link.url = (is_tls ? "https://" : "http://") + place.name() + (port.empty() ? "" : ":" + port) + "/?" +
+             std::string(kPreviewToken) + "=" + link.token;
   return link;
 }
 
@@ -99,7 +100,8 @@ Previews::Entry Previews::receive(const PreviewHost& place, const http::Request&
     entry.who = control::Principal{"preview:" + place.sandbox, true};  // for this one place
     if (token == in_query && opens_a_page(request))
       entry.cookie = std::string(kPreviewToken) + "=" + token +
-                     "; Path=/; HttpOnly; SameSite=Lax; Max-Age=" + std::to_string(left.count());
+                     "; Path=/; HttpOnly; SameSite=Lax; Max-Age=" + std::to_string(left.count()) +
+                     (request.peer.is_tls ? "; Secure" : "");
     return entry;
   }
   auto principal = doors_.authenticate(request);

@@ -22,8 +22,11 @@ class Previews {
   // Both outlive it.
   Previews(control::Control& control, const Doors& doors) : control_(control), doors_(doors) {}
 
-  // The port that browsers are sent to when their request does not say; 0: none.
-  void set_listening_port(std::uint16_t port) { listening_port_ = port; }
+  // The port that browsers are sent to when their request does not say, and whether by https; 0: none.
+  void set_listening_port(std::uint16_t port, bool is_tls) {
+    listening_port_ = port;
+    is_listening_by_tls_ = is_tls;
+  }
 
   struct Link {
     std::string url;
@@ -56,6 +59,7 @@ class Previews {
   const Doors& doors_;
   PreviewTokens tokens_;
   std::uint16_t listening_port_ = 0;
+  bool is_listening_by_tls_ = false;
 };
 
 }  // namespace lmsb::server

@@ -208,6 +208,26 @@ TEST_F(PreviewUrls, LeadToThePortAtTheAddressThatWasAsked) {
   EXPECT_THAT(f.send(by_socket).body, HasSubstr(".localhost:4711/?"));
 }
 
+TEST_F(PreviewUrls, BeginWithHttpsWhereThatIsSpoken) {
+  auto by_tls = local_request("POST", "/v1/sandboxes/box/previews", R"({"port":3000})");
+  by_tls.peer.is_tls = true;
+  EXPECT_THAT(f.send(by_tls).body, HasSubstr(R"({"url":"https://)" + kHost + "/?lmsb_preview="));
+  auto by_socket = local_request("POST", "/v1/sandboxes/box/previews", R"({"port":3000})");
+  by_socket.headers.set("Host", "localhost");
+  by_socket.peer.is_unix = true;
+  f.app.set_listening_port(4711, true);
+  EXPECT_THAT(f.send(by_socket).body, testing::ContainsRegex(R"("url":"https://3000-[a-z0-9]+\.localhost:4711/)"));
+}
+
+TEST_F(PreviewUrls, GiveCookiesThatOnlyHttpsCarriesWhereThatIsSpoken) {
+  auto request = stranger("/x?lmsb_preview=" + token());
+  request.headers.set("Sec-Fetch-Mode", "navigate");
+  request.peer.is_tls = true;
+  const auto response = f.send(std::move(request));
+  EXPECT_THAT(std::string(*response.headers.find("Set-Cookie")), HasSubstr("; Secure"));
+  EXPECT_FALSE(response.headers.find("Strict-Transport-Security"));
+}
+
 TEST_F(PreviewUrls, OpenThatPortToAnybody) {
   auto request = stranger("/x");
   request.headers.set("X-Preview-Token", token());

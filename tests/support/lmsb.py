@@ -129,8 +129,11 @@ class Daemon:
         shutil.rmtree(self.dir, ignore_errors=True)
         self.forget_disks()
 
+    def connection(self, timeout):
+        return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+
     def request(self, method, path, body=None, headers=None, timeout=150):
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+        connection = self.connection(timeout)
         fields = {} if body is None else {"Content-Type": "application/json"}
         fields.update(headers or {})
         if body is not None and not isinstance(body, (str, bytes)):

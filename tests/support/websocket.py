@@ -17,8 +17,11 @@ class Refused(Exception):
 
 
 class WebSocket:
-    def __init__(self, host, port, target, headers=None, timeout=60):
+    def __init__(self, host, port, target, headers=None, timeout=60, tls=None):
+        """`tls`: an SSLContext, for a server that speaks it."""
         self.socket = socket.create_connection((host, port), timeout=timeout)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=host)
         self.close_code = None
         key = base64.b64encode(os.urandom(16)).decode()
         fields = {"Host": f"{host}:{port}", "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": key,

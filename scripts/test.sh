@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # make test: everything from nothing - packages, one Debug build, the default images - then all tests. Skipped tests
 # are named with their reason; CTest's summary closes.
+# BESIDE=COMMAND: runs while the tests do, at the lowest priority, and has to end well too. Tests mostly wait.
 source "$(dirname "$0")/lib.sh"
 
 # Prints "name: reason" for each skipped test of a JUnit file, and "name: part: reason" for what was skipped within one
@@ -27,6 +28,14 @@ for folder in clients/typescript tests/clients/openai; do
   scripts/setup-npm.sh "$folder" || say "the test of $folder will be skipped"
 done
 
+beside_command=${BESIDE:-} beside=
+unset BESIDE
+if [ -n "$beside_command" ]; then
+  nice -n 19 bash -c "$beside_command" >build/dev/beside.log 2>&1 &
+  beside=$!
+  trap 'kill "$beside" 2>/dev/null || true' EXIT
+fi
+
 say "tests"
 log=build/dev/tests.log status=0
 # Of tests that passed, too, all output is kept: what was skipped in them stands at its end.
@@ -34,9 +43,13 @@ as_root ctest --test-dir build/dev --output-on-failure --no-tests=error --timeou
   --test-output-size-passed 1000000 |
   tee "$log" || status=$?
 [ "$(id -u)" = 0 ] || as_root chown -R "$(id -u):$(id -g)" build/dev
-skipped=$(skips build/dev/tests.xml)
-if [ -n "$skipped" ]; then
-  printf '\nSkipped on this machine:\n%s\n' "$skipped"
-  sed -n '/% tests passed/,$p' "$log"
+if [ -n "$beside" ]; then
+  say "beside the tests: $beside_command"
+  wait "$beside" || { status=$?; printf 'FAILED: %s\n' "$beside_command" >>"$log"; }
+  trap - EXIT
+  cat build/dev/beside.log
 fi
+skipped=$(skips build/dev/tests.xml)
+[ -z "$skipped" ] || printf '\nSkipped on this machine:\n%s\n' "$skipped"
+[ -z "$skipped$beside" ] || sed -n '/% tests passed/,$p' "$log"
 exit $status

@@ -24,6 +24,7 @@ scripts/setup-build.sh build image test
 build dev
 make_images build/dev/bin
 scripts/fuzz.sh build
+scripts/vm.sh --fetch
 for folder in clients/typescript tests/clients/openai; do
   scripts/setup-npm.sh "$folder" || say "the test of $folder will be skipped"
 done

@@ -3,6 +3,7 @@
 # this Debian release ships, without a network. Runs after make test, which builds them and makes the images.
 #
 #   vm.sh            all of them
+#   vm.sh --fetch    what they need from elsewhere: packages, a kernel
 #   vm.sh NAME...    only these: commands, posture, cli, hostile_daemon ...
 #   vm.sh bench      P3 of the bench (docs/benchmarks.md), where cgroup v2 is all there is; of the Debug build, after
 #                    ninja -C build/dev bench-programs
@@ -46,13 +47,14 @@ all_tests() {
     path=${path#tests/system/test_}
     echo "${path%.py}"
   done
-  printf '%s\n' cli "${programs[@]}"
+  printf '%s\n' escape cli "${programs[@]}"
 }
 
 run_test() {
   local python=(python3 -W ignore::ResourceWarning)
   case $1 in
     cli) set -- "${python[@]}" tests/cli/test_cli.py ;;
+    escape) set -- "${python[@]}" -B tests/escape/test_escape.py ;;
     bench) set -- "${python[@]}" bench/run.py --build build/dev --only P3 --rounds 3 --seconds 10 --name vm ;;
     *)
       if [[ " ${programs[*]} " == *" $1 "* ]]; then
@@ -190,7 +192,7 @@ is_system_disk_new() {
 }
 
 libraries() {  # ldd fails for those that are static
-  { ldd build/dev/bin/* build/dev/bench/bench-* build/dev/tests/*_test /usr/sbin/mkfs.btrfs 2>/dev/null || true; } |
+  { ldd build/dev/bin/* build/dev/weakened/* build/dev/bench/bench-* build/dev/tests/*_test /usr/sbin/mkfs.btrfs 2>/dev/null || true; } |
     awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u
 }
 
@@ -200,7 +202,7 @@ make_project_disk() {
   rm -rf "$tree"
   mkdir -p "$tree/lib" "$tree/sbin"
   cp /usr/sbin/mkfs.btrfs "$tree/sbin/"
-  cp -a --parents build/dev/bin build/dev/tests/*_test api bench scripts src tests "$tree"
+  cp -a --parents build/dev/bin build/dev/weakened build/dev/tests/*_test api bench scripts src tests "$tree"
   [ ! -x build/dev/bench/bench-load ] || cp -a --parents build/dev/bench/bench-* "$tree"
   libraries | xargs cp -t "$tree/lib"
   make_disk "$tree" "$dir/project.ext4" 2G
@@ -234,12 +236,14 @@ boot() {
 
 if [ "$(. /etc/os-release && echo "$ID $(uname -m)")" != 'debian x86_64' ]; then
   printf "skipped: only Debian's kernel for x86-64 is known here\n" >&2
+  [ "${1:-}" = --fetch ] && exit
   exit 77
 fi
-[ -x build/dev/bin/lm-sandbox ] || die "nothing is built: make test"
 scripts/setup-build.sh vm
 mkdir -p "$dir"
 fetch_packages
+[ "${1:-}" != --fetch ] || exit 0
+[ -x build/dev/bin/lm-sandbox ] || die "nothing is built: make test"
 is_system_disk_new || { say "making the machine's disk" && as_root "$PWD/scripts/vm.sh" --system-disk; }
 make_project_disk
 

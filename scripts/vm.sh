@@ -4,7 +4,7 @@
 #
 #   vm.sh            all of them
 #   vm.sh --fetch    what they need from elsewhere: packages, a kernel
-#   vm.sh NAME...    only these: commands, posture, cli, hostile_daemon ...
+#   vm.sh NAME...    only these: commands, posture, cli, hostile_daemon, escape, escape/NAME_OF_TEST ...
 #   vm.sh bench      P3 of the bench (docs/benchmarks.md), where cgroup v2 is all there is; of the Debug build, after
 #                    ninja -C build/dev bench-programs
 #
@@ -54,7 +54,8 @@ run_test() {
   local python=(python3 -W ignore::ResourceWarning)
   case $1 in
     cli) set -- "${python[@]}" tests/cli/test_cli.py ;;
-    escape) set -- "${python[@]}" -B tests/escape/test_escape.py ;;
+    escape) set -- "${python[@]}" -B tests/escape/test_escape.py Escape ;;
+    escape/*) set -- "${python[@]}" -B tests/escape/test_escape.py "Escape.${1#escape/}" ;;
     bench) set -- "${python[@]}" bench/run.py --build build/dev --only P3 --rounds 3 --seconds 10 --name vm ;;
     *)
       if [[ " ${programs[*]} " == *" $1 "* ]]; then

@@ -38,7 +38,7 @@ void set_default_host(AnyCommand& command, const HostFlags& before) {
       [&before](auto& value) {
         if constexpr (requires { value.target; }) {
           if (value.target.host.empty()) value.target.host = before.host.value_or("");
-          if (value.target.ca.empty()) value.target.ca = before.ca.value_or("");
+          if (!value.target.ca) value.target.ca = before.ca;
         }
       },
       command);

@@ -15,10 +15,10 @@ namespace lmsb::cli {
 
 // Which daemon is meant, and how it is answered. Empty strings mean: not said.
 struct Target {
-  std::string host;      // --host: http://..., https://..., unix:/path
-  std::string ca;        // --ca: a file of authorities, for https
-  std::string data_dir;  // --data-dir of a private daemon
-  bool json = false;     // --json instead of tables and text
+  std::string host;               // --host: http://..., https://..., unix:/path
+  std::optional<std::string> ca;  // --ca: a file of authorities, for https
+  std::string data_dir;           // --data-dir of a private daemon
+  bool json = false;              // --json instead of tables and text
 };
 
 // Its first two, as written: of the commands, and before one.

@@ -78,7 +78,7 @@ Status print_names(const Completion& completion, Console& console) {
   SilentConsole silence;
   Target target;
   target.host = completion.host;
-  target.ca = completion.ca;
+  if (!completion.ca.empty()) target.ca = completion.ca;
   LMSB_TRY(const auto connection, Connection::open(target, PrivateDaemonUse::senseless, silence));
   Call call("GET", path_of(completion));
   call.timeout = kPatience;

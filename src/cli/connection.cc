@@ -159,20 +159,22 @@ class HttpConnection final : public Connection {
 };
 
 // Whose certificates are trusted: what the command says, else what the environment does.
-Status choose_authorities(const std::string& ca_flag, http::Endpoint& endpoint) {
+// An empty --ca is a mistake of whoever meant to trust few: it does not mean to trust all.
+Status choose_authorities(const std::optional<std::string>& ca_flag, http::Endpoint& endpoint) {
+  if (ca_flag && ca_flag->empty()) return Error(ErrorCode::invalid_argument, "--ca: it needs the name of a file");
   if (endpoint.kind != http::Endpoint::Kind::tls) {
-    if (ca_flag.empty()) return {};
+    if (!ca_flag) return {};
     return Error(ErrorCode::invalid_argument,
-                 "--ca " + ca_flag + " has no meaning here: the daemon is not asked by https")
+                 "--ca " + *ca_flag + " has no meaning here: the daemon is not asked by https")
         .with_hint("give its address with --host https://HOST:PORT");
   }
   const char* variable = std::getenv("LM_SANDBOX_CA");
-  endpoint.ca_file = !ca_flag.empty() ? ca_flag : variable != nullptr ? variable : "";
+  endpoint.ca_file = ca_flag ? *ca_flag : variable != nullptr ? variable : "";
   return {};
 }
 
 Result<std::unique_ptr<HttpConnection>> connection_to(const std::string& url, const std::string& name,
-                                                      const std::string& ca_flag = {}) {
+                                                      const std::optional<std::string>& ca_flag = {}) {
   std::string base_path;
   LMSB_TRY(auto endpoint, http::Endpoint::parse(url, &base_path));
   LMSB_CHECK(choose_authorities(ca_flag, endpoint));

@@ -11,7 +11,7 @@ Error usage_error(const std::string& command, std::string message) {
 
 void HostFlags::apply(Target& target) const {
   target.host = host.value_or("");
-  target.ca = ca.value_or("");
+  target.ca = ca;
 }
 
 void add_target(FlagSet& flags, HostFlags& host) {

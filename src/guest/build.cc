@@ -13,6 +13,7 @@
 #include "guest/files.h"
 #include "guest/host_tree.h"
 #include "guest/posture.h"
+#include "os/name_list.h"
 #include "os/sys.h"
 
 namespace lmsb::guest {
@@ -27,6 +28,14 @@ constexpr long kProcSuperMagic = 0x9fa0;
 // 0: when a packet was sent is told only to who does not want the packet, too, which is a setting of the socket, and
 // the filter lets nobody make it. Before Linux 6.13 this is the machine's, and stands in no other network namespace.
 constexpr const char* kPacketTimes = "sys/net/core/tstamp_allow_data";
+
+// Of a name at the top of /proc.
+bool is_shown(const char* name) {
+  if (name[0] >= '0' && name[0] <= '9') return true;  // a process
+  for (const char* shown : guest_protocol::kShownProc)
+    if (std::strcmp(shown, name) == 0) return true;
+  return false;
+}
 
 std::uint64_t now_us() {
   timespec t{};
@@ -226,6 +235,15 @@ int Builder::mount_dev() {
   return attach(shm.get(), root_.get(), "dev/shm");
 }
 
+int Builder::mask_name(const char* name) {
+  struct stat target {};
+  if (::fstatat(proc_.get(), name, &target, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? 0 : errno;
+  const char* source = S_ISDIR(target.st_mode) ? "run/lm-sandbox/void" : "run/lm-sandbox/empty";
+  const UniqueFd mask(sys::open_tree(root_.get(), source, sys::kOpenTreeClone | O_CLOEXEC));
+  if (!mask) return errno;
+  return sys::move_mount(mask.get(), "", proc_.get(), name, sys::kMoveMountFEmptyPath) < 0 ? errno : 0;
+}
+
 // Masks come from the launcher's own empty file and directory, by descriptor, onto a procfs checked to be one.
 int Builder::mask_proc() {
   struct statfs kind {};
@@ -235,16 +253,14 @@ int Builder::mask_proc() {
   if (limits < 0) return -limits;
   user_limits_.reset(limits);
   if (const int error = forbid_packet_times(); error != 0) return error;
-  for (const char* name : guest_protocol::kMaskedProc) {
-    struct stat target {};
-    if (::fstatat(proc_.get(), name, &target, AT_SYMLINK_NOFOLLOW) < 0) {
-      if (errno == ENOENT) continue;
-      return errno;
-    }
-    const char* source = S_ISDIR(target.st_mode) ? "run/lm-sandbox/void" : "run/lm-sandbox/empty";
-    const UniqueFd mask(sys::open_tree(root_.get(), source, sys::kOpenTreeClone | O_CLOEXEC));
-    if (!mask) return errno;
-    if (sys::move_mount(mask.get(), "", proc_.get(), name, sys::kMoveMountFEmptyPath) < 0) return errno;
+  const int names_fd = open_beneath(proc_.get(), ".", O_RDONLY | O_DIRECTORY);
+  if (names_fd < 0) return -names_fd;
+  const UniqueFd directory(names_fd);
+  os::NameList names;
+  if (const int error = names.load(directory.get()); error != 0) return error;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (is_shown(names[i])) continue;
+    if (const int error = mask_name(names[i]); error != 0) return error;
   }
   for (const char* name : guest_protocol::kReadOnlyProc) {
     const UniqueFd tree(sys::open_tree(proc_.get(), name, sys::kOpenTreeClone | O_CLOEXEC));

@@ -57,6 +57,7 @@ class Builder {
   int mount_all();
   int mount_dev();
   int mask_proc();
+  int mask_name(const char* name);
   int forbid_packet_times();
   int cover_boot_id();
   int write_user_max();

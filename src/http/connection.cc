@@ -338,7 +338,7 @@ io::Always<void> Connection::leave() {
   phase_ = Phase::leaving;
   end_watch_.reset();
   if (!socket_.is_open()) co_return;
-  if (tls_ && !cut_off_) tls_->say_goodbye();
+  if (tls_ && !cut_off_) co_await say_goodbye();
   tls_.reset();  // what still comes is not read
   if (cut_off_) {
     reset_on_close(socket_.native_handle());
@@ -362,6 +362,11 @@ io::Always<void> Connection::leave() {
 void Connection::set_deadline(std::chrono::milliseconds from_now) {
   deadline_ = Clock::now() + from_now;
   state_->watch(deadline_);
+}
+
+Connection::Clock::time_point Connection::idle_since() const {
+  if (deadline_ == Clock::time_point::max()) return deadline_;  // has just come, or goes
+  return deadline_ - (phase_ == Phase::greeting ? state_->limits.handshake_timeout : state_->limits.idle_timeout);
 }
 
 void Connection::expire() {

@@ -50,6 +50,8 @@ class Connection {
   Clock::time_point deadline() const { return deadline_; }
   // Waits for a request, or for a handshake's end.
   bool is_idle() const { return phase_ == Phase::idle || phase_ == Phase::greeting; }
+  // Since when, of one that is idle.
+  Clock::time_point idle_since() const;
   // Its handshake is not over, and it comes from where `other` does.
   bool is_greeting_from(const Address& other) const {
     return phase_ == Phase::greeting && !expired_ && address_.is_same_site(other);
@@ -124,6 +126,7 @@ class Connection {
   std::shared_ptr<Crossing> give_socket(TakenOver& taken);
   io::Always<void> end_crossing(std::shared_ptr<Crossing> crossing);
 
+  io::Always<void> say_goodbye();
   io::Always<void> leave();
 
   Inbox& inbox() { return inbox_ ? *inbox_ : *in_flight_; }

@@ -1,4 +1,5 @@
 // Connection: what is different by TLS.
+#include <algorithm>
 #include <cerrno>
 #include <optional>
 #include <sys/socket.h>
@@ -19,6 +20,7 @@ using Step = TlsSession::Step;
 
 constexpr unsigned char kHandshake = 22;  // the first octet of whoever speaks TLS (RFC 8446 section 5.1)
 constexpr std::size_t kPiece = std::size_t{64} << 10U;
+constexpr std::chrono::milliseconds kGoodbye{1000};
 
 // Whether the first octet that waits to be read is that of a handshake. Nothing: none has come yet.
 std::optional<bool> begins_handshake(int socket) {
@@ -98,8 +100,9 @@ void Connection::read_by_tls(const boost::system::error_code& error, std::unique
 
 // What a relay holds must be encrypted, so it comes through here.
 io::Always<bool> Connection::send_read_out(std::shared_ptr<io::PipeRelay> relay) {
-  std::string piece(kPiece, '\0');
+  std::string piece;
   while (relay->held() > 0) {
+    piece.resize(std::min<std::size_t>(relay->held(), kPiece));
     const ssize_t count = relay->read_now(piece.data(), piece.size());
     if (count <= 0) co_return false;
     Gather out;
@@ -108,6 +111,19 @@ io::Always<bool> Connection::send_read_out(std::shared_ptr<io::PipeRelay> relay)
     if (!sent) co_return false;
   }
   co_return true;
+}
+
+// ---- The end
+
+// Also to a client that has still to take the last octets of an answer: else it would seem to be cut off.
+io::Always<void> Connection::say_goodbye() {
+  Step step = tls_->say_goodbye();
+  if (step == Step::wants_write && !expired_) set_deadline(kGoodbye);
+  while (step == Step::wants_write && !expired_) {
+    const bool is_ready = co_await wait_for(step);
+    if (!is_ready) co_return;
+    step = tls_->say_goodbye();
+  }
 }
 
 // ---- A connection that is given away
@@ -134,10 +150,10 @@ std::shared_ptr<Connection::Crossing> Connection::give_socket(TakenOver& taken) 
   return crossing;
 }
 
-// What was said last still has to reach the client.
+// What was said last still has to reach the client, who has less time for it when we end the connection.
 io::Always<void> Connection::end_crossing(std::shared_ptr<Crossing> crossing) {
   co_await io::forget_cancellation();
-  const io::Deadline deadline = io::Deadline::in(state_->limits.write_timeout);
+  const io::Deadline deadline = io::Deadline::in(expired_ ? kGoodbye : state_->limits.write_timeout);
   while (!crossing->is_over) {
     const Status changed = co_await crossing->changed.wait(deadline);
     if (changed.ok()) continue;

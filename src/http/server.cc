@@ -89,7 +89,7 @@ void ServerState::close_longest_idle() {
   Connection* longest = nullptr;
   for (Connection* connection : connections) {
     if (!connection->is_idle()) continue;
-    if (longest == nullptr || connection->deadline() < longest->deadline()) longest = connection;
+    if (longest == nullptr || connection->idle_since() < longest->idle_since()) longest = connection;
   }
   if (longest != nullptr) longest->close();
 }

@@ -57,7 +57,9 @@ class TlsContext {
   std::chrono::system_clock::time_point expires_at_;
 };
 
-// One end of a connection. Owned by who owns the socket, which stays open as long as this lives. One thread.
+// One end of a connection. Owned by who owns the socket, which stays open as long as this lives. One thread. A call
+// reads little: the other end may send what is not for us (KeyUpdate), as much as it likes. The socket can be read
+// still when it returns wants_read then, so a wait for that gives others their turn and goes on.
 class TlsSession {
  public:
   // wants_read, wants_write: the same call again, once the socket can be read or written. ended: the other end has said
@@ -81,9 +83,8 @@ class TlsSession {
   Gather::Sent send_now(Gather& out);
   // Sends a few octets between two Gathers, now or before the next one; nothing while one is half sent.
   void send_aside(std::string_view text);
-  // Says that nothing more will be sent (close_notify), as far as that can be said at once. Not behind something half
-  // sent: that is no orderly end.
-  void say_goodbye();
+  // Says that nothing more will be sent (close_notify). Not behind something half sent: that is no orderly end.
+  Step say_goodbye();
 
   // Why the last step failed, as an Error `unavailable`: with the errno where a system call did, and the slug
   // certificate_not_trusted where the other end's certificate is not.
@@ -91,6 +92,7 @@ class TlsSession {
 
  private:
   TlsSession(const TlsContext& context, BorrowedFd socket);
+  void begin_step();
   Step step_of(int result);
   Gather::Sent write(Gather& out);
 
@@ -99,6 +101,7 @@ class TlsSession {
   std::string aside_;          // of send_aside(), not taken yet
   bool is_half_sent_ = false;  // OpenSSL has a record that the socket has not taken
   bool is_broken_ = false;
+  bool is_read_only_ = false;  // the other end takes nothing more; what it has said can be read
   bool is_established_ = false;
   unsigned long reason_ = 0;  // OpenSSL's
 };

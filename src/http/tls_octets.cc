@@ -25,8 +25,15 @@ int result_of(BIO* bio, ssize_t count, int retry) {
 }
 
 int read_octets(BIO* bio, char* room, int size) {
+  TlsOctets& octets = octets_of(bio);
   const auto wanted = static_cast<std::size_t>(size);
-  return result_of(bio, ::recv(octets_of(bio).socket.get(), room, wanted, MSG_DONTWAIT), BIO_FLAGS_READ);
+  ssize_t count = -1;
+  errno = EAGAIN;
+  if (octets.reads_left > 0) {
+    --octets.reads_left;
+    count = ::recv(octets.socket.get(), room, wanted, MSG_DONTWAIT);
+  }
+  return result_of(bio, count, BIO_FLAGS_READ);
 }
 
 int write_octets(BIO* bio, const char* data, int size) {

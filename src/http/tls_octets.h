@@ -9,7 +9,8 @@ namespace lmsb::http {
 
 struct TlsOctets {
   BorrowedFd socket;
-  int error = 0;  // errno of the last call that failed for good
+  int error = 0;            // errno of the last call that failed for good
+  unsigned reads_left = 0;  // then it is as if nothing were there
 };
 
 // For SSL_set_bio(), which takes it over. `octets` outlives it.

@@ -14,7 +14,9 @@
 namespace lmsb::http {
 namespace {
 
-constexpr std::size_t kRecord = 16384;  // octets of one at most: so much is encrypted and sent at once
+constexpr std::size_t kRecord = 16384;   // octets of one at most: so much is encrypted and sent at once
+constexpr unsigned kRecordsInARow = 16;  // before others have their turn; the other end may want them small
+constexpr unsigned kReadsInAStep = 64;   // from the socket: a record is two of them
 
 bool is_address(const std::string& host) {
   HostPort host_port;
@@ -56,6 +58,11 @@ Result<std::unique_ptr<TlsSession>> TlsSession::of_client(const TlsContext& cont
   return session;
 }
 
+void TlsSession::begin_step() {
+  ERR_clear_error();
+  octets_->reads_left = kReadsInAStep;
+}
+
 // What OpenSSL made of the last call.
 TlsSession::Step TlsSession::step_of(int result) {
   if (result == 1) return Step::done;
@@ -65,23 +72,25 @@ TlsSession::Step TlsSession::step_of(int result) {
     case SSL_ERROR_ZERO_RETURN: return Step::ended;
     default: break;
   }
-  is_broken_ = true;
   reason_ = ERR_peek_last_error();
   return Step::failed;
 }
 
 TlsSession::Step TlsSession::shake_hands() {
-  ERR_clear_error();
+  begin_step();
   const Step step = step_of(SSL_do_handshake(ssl_));
   if (step == Step::done) is_established_ = true;
+  if (step == Step::failed) is_broken_ = true;
   return step;
 }
 
 TlsSession::Step TlsSession::read(char* room, std::size_t size, std::size_t& count) {
   count = 0;
   if (is_broken_) return Step::failed;
-  ERR_clear_error();
-  return step_of(SSL_read_ex(ssl_, room, size, &count));
+  begin_step();
+  const Step step = step_of(SSL_read_ex(ssl_, room, size, &count));
+  if (step == Step::failed) is_broken_ = true;
+  return step;
 }
 
 bool TlsSession::has_read_ahead() const { return SSL_has_pending(ssl_) == 1; }
@@ -101,15 +110,18 @@ Gather::Sent TlsSession::send_now(Gather& out) {
 // still, since it is told of none before.
 Gather::Sent TlsSession::write(Gather& out) {
   std::array<char, kRecord> record;  // NOLINT: what is used of it is filled
-  while (!is_broken_) {
-    const std::size_t size = out.copy_to(record.data(), record.size());
+  std::size_t piece = record.size();
+  for (unsigned records = 0; !is_broken_ && !is_read_only_; ++records) {
+    const std::size_t size = out.copy_to(record.data(), piece);
     if (size == 0) return Gather::Sent::all;
-    ERR_clear_error();
+    if (records == kRecordsInARow) return Gather::Sent::full;
+    begin_step();
     std::size_t sent = 0;
     const Step step = step_of(SSL_write_ex(ssl_, record.data(), size, &sent));
     is_half_sent_ = step == Step::wants_write;
     if (is_half_sent_) return Gather::Sent::full;
-    if (step != Step::done) is_broken_ = true;
+    if (step != Step::done) is_read_only_ = true;
+    if (sent > 0) piece = sent;
     out.took(sent);
   }
   return Gather::Sent::failed;
@@ -123,10 +135,11 @@ void TlsSession::send_aside(std::string_view text) {
   if (write(first) != Gather::Sent::full) aside_.clear();
 }
 
-void TlsSession::say_goodbye() {
-  if (!is_established_ || is_broken_ || is_half_sent_) return;
-  ERR_clear_error();
-  (void)SSL_shutdown(ssl_);
+TlsSession::Step TlsSession::say_goodbye() {
+  if (!is_established_ || is_broken_ || is_read_only_ || is_half_sent_) return Step::failed;
+  begin_step();
+  const int result = SSL_shutdown(ssl_);
+  return result < 0 ? step_of(result) : Step::done;  // 0: the other end has not said so yet, and need not
 }
 
 Error TlsSession::failure(std::string_view what) const {

@@ -42,15 +42,15 @@ io::Task<void> TlsStream::shake_hands() {
   while (!is_over_) {
     const Step step = session_->shake_hands();
     if (step == Step::done) co_return Status();
-    if (step == Step::wants_read) {
-      LMSB_CO_CHECK(co_await watch_.readable());
-    } else if (step == Step::wants_write) {
-      LMSB_CO_CHECK(co_await watch_.writable());
-    } else {
-      co_return session_->failure("TLS handshake");
-    }
+    if (step == Step::ended || step == Step::failed) co_return session_->failure("TLS handshake");
+    LMSB_CO_CHECK(co_await wait_for(step));
   }
   co_return over("TLS handshake");
+}
+
+io::Task<void> TlsStream::wait_for(Step step) {
+  if (step == Step::wants_write) co_return co_await watch_.writable();
+  co_return co_await watch_.readable();
 }
 
 io::Task<std::size_t> TlsStream::read_some(char* buffer, std::size_t size) {
@@ -63,10 +63,9 @@ io::Task<std::size_t> TlsStream::read_some(char* buffer, std::size_t size) {
     const Step step = session_->read(buffer, size, count);
     if (step == Step::done) co_return count;
     if (step == Step::ended) co_return std::size_t{0};
-    // It would write only to change keys, and not while the other end takes nothing.
-    if (step != Step::wants_read) co_return session_->failure("read from the connection");
+    if (step == Step::failed) co_return session_->failure("read from the connection");
     reads_in_a_row_ = 0;
-    LMSB_CO_CHECK(co_await watch_.readable());
+    LMSB_CO_CHECK(co_await wait_for(step));
   }
   co_return over("read from the connection");
 }
@@ -88,8 +87,12 @@ bool TlsStream::is_hung_up() const {
   return ::poll(&look, 1, 0) == 1 && (look.revents & (POLLHUP | POLLERR)) != 0;
 }
 
-void TlsStream::end_writing() {
-  session_->say_goodbye();
+io::Always<void> TlsStream::end_writing() {
+  const io::Deadline deadline = io::Deadline::in(kLinger);
+  while (!is_over_ && session_->say_goodbye() == Step::wants_write) {
+    const Status writable = co_await watch_.writable(deadline);
+    if (!writable.ok()) break;
+  }
   (void)::shutdown(socket_.get(), SHUT_WR);
 }
 
@@ -101,10 +104,10 @@ void TlsStream::end() {
 io::Always<void> TlsStream::linger(io::Deadline deadline) {
   (void)::shutdown(socket_.get(), SHUT_WR);
   std::array<char, 4096> sink{};
-  while (true) {
+  for (unsigned reads = 1;; ++reads) {
     const ssize_t count = ::recv(socket_.get(), sink.data(), sink.size(), MSG_DONTWAIT);
     if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR) || deadline.passed()) co_return;
-    if (count > 0) continue;
+    if (count > 0 && reads % kReadsInARow != 0) continue;
     const Status readable = co_await watch_.readable(deadline);
     if (!readable.ok()) co_return;
   }

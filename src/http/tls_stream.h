@@ -29,12 +29,14 @@ class TlsStream final : public io::Duplex {
   io::Task<std::size_t> read_some(char* buffer, std::size_t size) override;
   io::Task<void> write_all(std::string_view data) override;
   bool is_hung_up() const override;
-  void end_writing() override;
+  io::Always<void> end_writing() override;
   void end() override;
   // After all of that: lets the other end read what was sent last, as closing with unread input would reset it.
   io::Always<void> linger(io::Deadline deadline);
 
  private:
+  io::Task<void> wait_for(TlsSession::Step step);
+
   UniqueFd socket_;
   std::unique_ptr<TlsSession> session_;
   io::FdWatch watch_;  // after the socket: ends before it

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <memory>
 #include <optional>
+#include <poll.h>
 #include <string>
 #include <sys/socket.h>
 #include <thread>
@@ -22,6 +23,7 @@
 #include "http/upgrade.h"
 #include "http/websocket.h"
 #include "io/run_blocking.h"
+#include "io/spawn.h"
 #include "io/stream.h"
 
 namespace lmsb::http {
@@ -190,10 +192,86 @@ TEST(TlsSession, SaysNoGoodbyeBehindWhatIsHalfSent) {
   Gather much;
   much.add(body);
   EXPECT_EQ(pair.server->send_now(much), Gather::Sent::full);
-  pair.server->say_goodbye();
+  pair.hear();  // there is room for a goodbye then
+  EXPECT_EQ(pair.server->say_goodbye(), TlsSession::Step::failed);
   pair.left.reset();
   pair.hear();
   EXPECT_EQ(pair.last, TlsSession::Step::failed);
+}
+
+TEST(TlsSession, SaysItsGoodbyeLaterToASocketThatIsFull) {
+  Pair pair;
+  const std::string filler(1000, 'f');
+  std::size_t filled = 0;
+  for (ssize_t sent = 0; (sent = ::send(pair.left.get(), filler.data(), filler.size(), MSG_DONTWAIT)) > 0;)
+    filled += static_cast<std::size_t>(sent);
+  EXPECT_EQ(pair.server->say_goodbye(), TlsSession::Step::wants_write);
+  std::string drained(filled, '\0');
+  EXPECT_EQ(::recv(pair.right.get(), drained.data(), drained.size(), MSG_WAITALL), static_cast<ssize_t>(filled));
+  EXPECT_EQ(pair.server->say_goodbye(), TlsSession::Step::done);
+  pair.hear();
+  EXPECT_EQ(pair.last, TlsSession::Step::ended);
+}
+
+TEST(TlsSession, ReadsWhatWasSaidBeforeTheOtherEndTookNothingMore) {
+  Pair pair;
+  Gather last;
+  last.add("last words");
+  EXPECT_EQ(pair.server->send_now(last), Gather::Sent::all);
+  ::shutdown(pair.right.get(), SHUT_WR);  // as if the socket were broken
+  Gather more;
+  more.add("more");
+  EXPECT_EQ(pair.client->send_now(more), Gather::Sent::failed);
+  EXPECT_EQ(pair.hear(), "last words");
+}
+
+// A client of OpenSSL's own at one end of a pair of sockets.
+struct Restless {
+  Restless() : context(SSL_CTX_new(TLS_client_method())), ssl(SSL_new(context)) {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()), 0);
+    left.reset(ends[0]);
+    right.reset(ends[1]);
+    server = TlsSession::of_server(*certificate.context(), left);
+    SSL_set_fd(ssl, right.get());
+    SSL_set_connect_state(ssl);
+    for (int i = 0; i < 8; ++i) {
+      (void)SSL_do_handshake(ssl);
+      (void)server->shake_hands();
+    }
+  }
+  ~Restless() {
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+  }
+  Restless(const Restless&) = delete;
+  Restless& operator=(const Restless&) = delete;
+  // False: the socket is full.
+  bool change_keys() {
+    ERR_clear_error();
+    return SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1;
+  }
+
+  const TestCertificate certificate;
+  UniqueFd left, right;
+  std::unique_ptr<TlsSession> server;
+  SSL_CTX* context;
+  SSL* ssl;
+};
+
+TEST(TlsSession, IsNotHeldByWhoChangesKeysWithoutEnd) {
+  Restless client;
+  int changes = 0;
+  while (changes < 200 && client.change_keys()) ++changes;
+  ASSERT_GT(changes, 60);
+  std::array<char, 100> room{};
+  std::size_t count = 0;
+  pollfd rest{client.left.get(), POLLIN, 0};
+  EXPECT_EQ(client.server->read(room.data(), room.size(), count), TlsSession::Step::wants_read);
+  EXPECT_EQ(::poll(&rest, 1, 0), 1) << "one call has read all of them";
+  for (int i = 0; i < changes && ::poll(&rest, 1, 0) == 1; ++i)
+    EXPECT_EQ(client.server->read(room.data(), room.size(), count), TlsSession::Step::wants_read);
+  EXPECT_EQ(::poll(&rest, 1, 0), 0);
 }
 
 // ---- The server
@@ -267,6 +345,17 @@ class Bracketing final : public Upgrade {
   }
 };
 
+// Writes as long as somebody takes it.
+class Flooding final : public Upgrade {
+ public:
+  io::Always<void> run(TakenOver taken) override {
+    const auto loop = co_await boost::asio::this_coro::executor;
+    io::FdStream stream(loop, std::move(taken.socket));
+    const std::string much(100'000, 'f');
+    for (Status said = co_await stream.write_all(taken.head); said.ok();) said = co_await stream.write_all(much);
+  }
+};
+
 class Shouting final : public WebSocketSession {
  public:
   io::Always<void> run(WebSocket socket) override {
@@ -297,6 +386,13 @@ io::Always<Response> serve(Request request) {
     response.status = 101;
     response.headers.set("Upgrade", "brackets");
     response.upgrade = std::make_shared<Bracketing>();
+    co_return response;
+  }
+  if (request.path == "/flood") {
+    Response response;
+    response.status = 101;
+    response.headers.set("Upgrade", "flood");
+    response.upgrade = std::make_shared<Flooding>();
     co_return response;
   }
   if (request.path == "/shout") {
@@ -464,6 +560,16 @@ TEST_F(TlsServer, AConnectionThatWasGivenAwayEndsWithItsClient) {
   EXPECT_TRUE(soon([this] { return open_connections() == 0; }));
 }
 
+TEST_F(TlsServer, EndsAConnectionThatWasGivenAwayAlthoughItsClientTakesNothing) {
+  TlsClient client(bound_);
+  client.say("GET /flood HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: flood\r\n\r\n").hear_until("ff");
+  on_loop([this] {
+    io::spawn(loop_, server_->shutdown(60s));  // those that were given away are told at once
+    return true;
+  });
+  EXPECT_TRUE(soon([this] { return open_connections() == 0; }));
+}
+
 // ---- Our own client against it
 
 io::Task<std::string> shout(Endpoint endpoint) {
@@ -529,6 +635,30 @@ TEST_F(HastyTlsServer, WaitsForAHandshakeNoLongerThanItsLimit) {
   RawClient slow = connect();
   slow.say("\x16\x03\x01");
   EXPECT_TRUE(slow.is_closed());
+}
+
+class SmallTlsServer : public TlsServer {
+ protected:
+  SmallTlsServer() : TlsServer(limits()) {}
+  static ServerLimits limits() {
+    ServerLimits limits;
+    limits.connections = 4;
+    return limits;
+  }
+};
+
+TEST_F(SmallTlsServer, WhoHasBeenIdleLongestMakesWayAndNotWhoShakesHands) {
+  TlsClient first(bound_);
+  TlsClient second(bound_);
+  TlsClient third(bound_);
+  ASSERT_TRUE(first.is_connected() && second.is_connected() && third.is_connected());
+  RawClient greeting = connect();
+  greeting.say("\x16\x03\x01");
+  EXPECT_TRUE(soon([this] { return open_connections() == 4; }));
+  EXPECT_TRUE(has(TlsClient(bound_).say(get("/a", kClose)).hear_all(), "/a by TLS"));
+  EXPECT_EQ(first.hear_all(), "");
+  char octet = 0;
+  EXPECT_EQ(::recv(greeting.fd(), &octet, 1, MSG_DONTWAIT), -1) << "it was closed";
 }
 
 class NarrowTlsServer : public TlsServer {

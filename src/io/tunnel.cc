@@ -19,7 +19,10 @@ class SocketDuplex final : public Duplex {
   Task<std::size_t> read_some(char* buffer, std::size_t size) override { return stream_.read_some(buffer, size); }
   Task<void> write_all(std::string_view data) override { return stream_.write_all(data); }
   bool is_hung_up() const override { return stream_.is_hung_up(); }
-  void end_writing() override { stream_.end_writing(); }
+  Always<void> end_writing() override {
+    stream_.end_writing();
+    co_return;
+  }
   void end() override { stream_.end(); }
 
  private:
@@ -53,7 +56,7 @@ Task<void> copy(Tunnel& tunnel, Duplex& from, Duplex& to, std::string piece) {
     LMSB_CO_CHECK(co_await to.write_all(std::string_view(piece).substr(0, count)));
     ++tunnel.pieces;
   }
-  to.end_writing();
+  co_await to.end_writing();
   if (from.is_hung_up()) co_return Error(ErrorCode::unavailable, "the connection was ended");  // not one half alone
   co_return Status();
 }

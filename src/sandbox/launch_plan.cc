@@ -210,7 +210,8 @@ std::string to_text(const LaunchPlan& p) {
   line("mount /dev/pts new instance nosuid,noexec");
   line(fmt::format("mount /dev/shm tmpfs size={} nosuid,nodev,noexec", kShmBytes));
   for (const UserMax& u : kUserMax) line(fmt::format("limit user.{} {}", u.name, u.value));
-  for (const char* name : kMaskedProc) line(fmt::format("mask /proc/{}", name));
+  for (const char* name : kShownProc) line(fmt::format("show /proc/{}", name));
+  line("mask all else of /proc but processes");
   for (const char* name : kReadOnlyProc) line(fmt::format("read-only /proc/{}", name));
   line(fmt::format("mask /proc/{} with another", kBootId));
   line(p.has_way_out != 0 ? "network loopback; connections to the outside and questions for names end at a gate"

@@ -37,6 +37,7 @@ constexpr std::chrono::milliseconds kAnswerGrace{10'000};  // for answers in pro
 constexpr const char* kReloadHint =
     "the settings before stay in force; a file that they did not name, and that root alone may read, needs a restart";
 constexpr std::chrono::hours kExpiresSoon{14 * 24};
+constexpr std::chrono::hours kCertificateLook{24};
 constexpr std::size_t kPoolThreads = 4;
 constexpr std::size_t kPoolQueue = 256;
 
@@ -61,7 +62,7 @@ std::uint16_t port_for_browsers(const std::vector<std::string>& addresses) {
 struct Fresh {
   config::Config config;
   server::DoorPolicy doors;
-  std::shared_ptr<const http::TlsContext> tls;
+  Result<std::shared_ptr<const http::TlsContext>> tls = std::shared_ptr<const http::TlsContext>();
   std::vector<std::string> keys_for_a_restart;
 };
 
@@ -115,6 +116,7 @@ class Daemon {
     if (started.ok()) {
       io::spawn(self->loop_, watch_launcher(self));
       io::spawn(self->loop_, watch_settings(self));
+      if (self->tls_) io::spawn(self->loop_, watch_certificate(self));
       co_await self->wait_signal();
       self->settings_watch_.stop();
     }
@@ -139,15 +141,30 @@ class Daemon {
   }
 
   // From the next connection on.
-  void use_tls(const std::shared_ptr<const http::TlsContext>& tls, const config::Config& config) {
+  void use_tls(std::shared_ptr<const http::TlsContext> tls, const config::Config& config) {
     if (!tls) return;
     server_.use_tls(tls);
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(tls->expires_at() - std::chrono::system_clock::now());
-    const std::string& file = config.tls.cert_file;
-    log_.log(LogLevel::info, "tls.certificate", {{"file", file}, {"expires_at", rfc3339_in(left)}});
+    tls_ = std::move(tls);
+    log_.log(LogLevel::info, "tls.certificate",
+             {{"file", config.tls.cert_file}, {"expires_at", rfc3339_in(left_of_certificate())}});
+    warn_of_certificate();
+  }
+  std::chrono::milliseconds left_of_certificate() const {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(tls_->expires_at() - std::chrono::system_clock::now());
+  }
+  void warn_of_certificate() {
+    const auto left = left_of_certificate();
     if (left < kExpiresSoon)
-      log_.log(LogLevel::warning, "tls.expires_soon", {{"file", file}, {"expires_at", rfc3339_in(left)}});
+      log_.log(LogLevel::warning, "tls.expires_soon",
+               {{"file", config_.tls.cert_file}, {"expires_at", rfc3339_in(left)}});
+  }
+  // A daemon may run longer than its certificate.
+  static io::Always<void> watch_certificate(Daemon* self) {
+    while (true) {
+      const Status slept = co_await io::sleep_until(io::Deadline::in(kCertificateLook));
+      if (!slept.ok()) co_return;
+      self->warn_of_certificate();
+    }
   }
 
   Result<std::vector<std::string>> listen() {
@@ -207,7 +224,7 @@ class Daemon {
     fresh.config = reloaded(config_, read);
     fresh.keys_for_a_restart = keys_for_a_restart(config_, read);
     LMSB_CHECK(check_binding(fresh.config, config_.default_image));
-    LMSB_TRY(fresh.tls, make_tls(fresh.config));
+    fresh.tls = make_tls(fresh.config);
     fresh.doors = door_policy(fresh.config);
     return fresh;
   }
@@ -216,7 +233,13 @@ class Daemon {
     for (const std::string& key : fresh.keys_for_a_restart)
       log_.log(LogLevel::warning, "settings.need_restart", {{"key", key}});
     log_.log(LogLevel::info, "settings.reloaded", {{"api_keys", std::uint64_t{fresh.doors.keys.size()}}});
-    use_tls(fresh.tls, fresh.config);
+    if (fresh.tls.ok()) {
+      use_tls(*fresh.tls, fresh.config);
+    } else {  // a certificate that is over must not keep a key from being taken back
+      const Error& error = fresh.tls.error();
+      log_.log(LogLevel::error, "tls.reload_failed",
+               {{"error", error.message()}, {"hint", "the certificate before is still shown; " + error.hint()}});
+    }
     for (const std::string& gone : app_.set_doors(std::move(fresh.doors))) server_.close_of(gone);
     engine_.set_policy(policy_caps(fresh.config));
   }
@@ -263,6 +286,7 @@ class Daemon {
   control::Engine engine_;
   control::Guard guard_;
   server::App app_;
+  std::shared_ptr<const http::TlsContext> tls_;  // what is shown; null: nothing
   http::Server server_;
   io::FdWatch settings_watch_;
   Status ended_;

@@ -12,7 +12,7 @@ LAYERS = {
     "landlock": "Landlock: reading and executing everywhere, writing in the writable places alone",
     "no_new_privs": "no program gives more power than its caller has",
     "nosuid": "no mount has setuid programs",
-    "masks": "parts of /proc lie behind an empty file or directory",
+    "masks": "all of /proc but what is listed lies behind an empty file or directory",
     "read_only_proc": "/proc/sys and others are mounted read-only",
     "hidepid": "a command sees its own user's processes alone",
     "network": "a network namespace with nothing but lo",
@@ -66,6 +66,7 @@ that sandboxes need is not stopped by it.
   has `net.core.bpf_jit_limit`. Some ten thousand large ones, by as many processes, use it up; until they end no sandbox
   starts. (Those on sockets are refused, KS-13.)
 - **What stands in /proc for all**: `stat`, `meminfo`, `cpuinfo`, `loadavg`, `uptime`, `vmstat`, `version` are the machine's.
+  What a module of the kernel adds at the top of /proc while a sandbox runs is not hidden in that one.
 - **Image `host`** shows the machine's /usr: whoever may read a file there can be told (inotify) when anybody uses it. It is
   for a machine's own users; a daemon that is bound beyond loopback does not take it by default.
 - **Sandboxes of one daemon** share the nodes in /dev and the files that hide parts of /proc, so that two that want to can

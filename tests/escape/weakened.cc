@@ -8,6 +8,7 @@
 #include <cstdarg>
 #include <cstring>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <net/if.h>
@@ -16,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "guest_protocol/profile.h"
@@ -43,6 +45,13 @@ bool lists(const List& list, const char* name) {
   for (const char* one : list)
     if (std::strcmp(one, name) == 0) return true;
   return false;
+}
+
+// Whether what is mounted there hides a part of /proc.
+bool is_mask(int directory, const char* name) {
+  struct statfs kind {};
+  return ::fstatfs(directory, &kind) == 0 && kind.f_type == PROC_SUPER_MAGIC && std::strchr(name, '/') == nullptr &&
+         !lists(guest_protocol::kShownProc, name);
 }
 
 constexpr bool kIsLauncher = LMSB_IS_LAUNCHER;
@@ -102,7 +111,7 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
       break;
     case SYS_move_mount:
       if (kIsLauncher) break;
-      if (is_left_out("masks") && lists(guest_protocol::kMaskedProc, text(d))) return 0;
+      if (is_left_out("masks") && is_mask(static_cast<int>(c), text(d))) return 0;
       if (std::strcmp(text(d), guest_protocol::kBootId) == 0 && (is_left_out("masks") || is_left_out("read_only_proc")))
         return 0;
       if (is_left_out("read_only_proc") && lists(guest_protocol::kReadOnlyProc, text(d))) return 0;

@@ -23,7 +23,7 @@ def listed_in_profile(name):
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 NODES = ("null", "zero", "full", "random", "urandom", "tty")
-MASKED, READ_ONLY = listed_in_profile("kMaskedProc"), listed_in_profile("kReadOnlyProc")
+SHOWN, READ_ONLY = listed_in_profile("kShownProc"), listed_in_profile("kReadOnlyProc")
 
 
 def by_point(mounts):
@@ -41,12 +41,18 @@ def by_point(mounts):
     return points
 
 
-def expected_mounts(golden, has=os.path.exists):
+def names_of_proc():
+    return [name for name in os.listdir("/proc") if not name.isdigit()]
+
+
+def expected_mounts(golden, names=None):
     """The golden's, with the masks and read-only parts that a /proc with other files gets."""
     points = by_point(golden)
-    kinds = {name: points["/proc/keys"] for name in MASKED} | {name: points["/proc/sys"] for name in READ_ONLY}
-    elsewhere = {point: what for point, what in points.items() if point.removeprefix("/proc/") not in kinds}
-    return elsewhere | {"/proc/" + name: what for name, what in kinds.items() if has("/proc/" + name)}
+    elsewhere = {point: what for point, what in points.items() if not re.fullmatch("/proc/[^/]+", point)}
+    for name in names_of_proc() if names is None else names:
+        if name not in SHOWN or name in READ_ONLY:
+            elsewhere["/proc/" + name] = points["/proc/sys" if name in READ_ONLY else "/proc/keys"]
+    return elsewhere
 
 
 def mount_faults(seen, expected):
@@ -231,7 +237,7 @@ class Posture(lmsb.SystemTest):
     def test_a_mount_that_is_missing_beyond_or_weaker_is_a_fault(self):
         golden = json.loads(GOLDEN.read_text())["host"]["command"]["mounts"]
         points = by_point(golden)
-        expected = expected_mounts(golden, has=points.__contains__)
+        expected = expected_mounts(golden, [point.removeprefix("/proc/") for point in points if re.fullmatch("/proc/[^/]+", point)])
         self.assertEqual(mount_faults(golden, expected), [])
         for change in (lambda m: m.replace("/usr ", "/usr-other "), lambda m: re.sub(r"^(/usr \S+ )ro", r"\1rw", m),
                        lambda m: m.replace("/proc/keys ", "/proc/secret "), lambda m: re.sub(r"^(/proc/keys \S+ )ro", r"\1rw", m),
@@ -240,9 +246,9 @@ class Posture(lmsb.SystemTest):
 
     def test_a_kernel_with_more_or_less_in_proc_changes_what_is_expected_there_alone(self):
         golden = json.loads(GOLDEN.read_text())["host"]["command"]["mounts"]
-        expected = expected_mounts(golden, has=lambda path: path in ("/proc/keys", "/proc/kcore", "/proc/sysrq-trigger"))
+        expected = expected_mounts(golden, ["keys", "of_tomorrow", "stat", "sysrq-trigger"])
         self.assertEqual({p: k for p, k in expected.items() if p.startswith("/proc/")},
-                         {"/proc/keys": by_point(golden)["/proc/keys"], "/proc/kcore": by_point(golden)["/proc/keys"],
+                         {"/proc/keys": by_point(golden)["/proc/keys"], "/proc/of_tomorrow": by_point(golden)["/proc/keys"],
                           "/proc/sysrq-trigger": by_point(golden)["/proc/sys"], BOOT_ID: by_point(golden)[BOOT_ID]})
         self.assertEqual(expected["/usr"], by_point(golden)["/usr"])
 

@@ -1,8 +1,8 @@
 # Thin on purpose: the work is in scripts/ and the CMake presets. `make help` lists the targets.
 # YES=1: ask nothing.  MIRROR=URL: Debian packages from there.  PREFIX=/usr/local, DESTDIR=: for install.
 .DEFAULT_GOAL := build
-.PHONY: build test test-all demo bench lint format serve image tiny-model install uninstall clean help
-export YES MIRROR PREFIX DESTDIR MODEL
+.PHONY: build test test-all chaos demo bench lint format serve image tiny-model install uninstall clean help
+export YES MIRROR PREFIX DESTDIR MODEL MINUTES SEED
 
 build:      ## Install what is missing and build; the programs are in build/bin
 	@scripts/build.sh
@@ -12,6 +12,8 @@ test:       ## Everything from nothing: install, build, images, all tests
 	@scripts/test.sh
 test-all:   ## The long ones: sanitizers, a second compiler, long fuzzing, lint of all files
 	@scripts/test-all.sh
+chaos:      ## Everything at random and everything killed, for MINUTES=10: tests/system/test_chaos.py; SEED=N
+	@scripts/chaos.sh "$${MINUTES:-10}" "$${SEED:-}"
 lint:       ## Layout, layers, coroutine rules, sizes, clang-tidy
 	@scripts/lint.sh
 format:     ## Lay out the sources as lint wants them

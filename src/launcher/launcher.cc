@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -518,6 +519,8 @@ void Launcher::give_back(std::uint64_t serial) {
   if (sandbox.change) return;  // handle_changed()
   sandbox.kill_all.reset();
   if (!cgroups_->remove(sandbox.id)) return;  // retry_removals()
+  // To close it is not enough: a copy of this process that has not run yet still has it (keep_only() in spawn.cc).
+  if (sandbox.disk_lock) (void)::flock(sandbox.disk_lock.get(), LOCK_UN);
   const std::string& disk = sandbox.archived.empty() ? sandbox.id : sandbox.archived;
   if (sandbox.has_disk && !sandbox.keeps_disk) (void)store_->remove(disk);  // else it is found by the next start
   if (sandbox.has_disk && !sandbox.keeps_disk) sweep();

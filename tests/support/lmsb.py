@@ -15,6 +15,8 @@ import tempfile
 import time
 import unittest
 
+import capture
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("LMSB_BIN", ROOT / "build/dev/bin"))
 TEST_DATA = pathlib.Path(os.environ.get("LMSB_TEST_DATA", "/var/cache/lm-sandbox-test"))
@@ -409,10 +411,23 @@ class SystemTest(unittest.TestCase):
         wait_until_clean(cls.before)
 
 
-def main():
-    """Runs the tests of the calling program. What was skipped is named with its reason as scripts/test.sh reads it; where
-    that was everything, CTest is told so (SKIP_RETURN_CODE)."""
-    result = unittest.main(verbosity=2, exit=False).result
+def run_captured():
+    """Runs the tests of the calling program on a machine of its own, and fails if anything was sent from there."""
+    try:
+        with capture.of_whole_run():
+            result = unittest.main(verbosity=2, exit=False).result
+    except AssertionError as left:
+        sys.exit(str(left))
+    print("captured: nothing left the machine", file=sys.stderr)
+    return result
+
+
+def main(is_captured=bool(os.environ.get("LMSB_CAPTURE"))):
+    """Runs the tests of the calling program, on a machine of their own that nothing may leave if LMSB_CAPTURE is set
+    (capture.py). What was skipped is named with its reason as scripts/test.sh reads it; where that was everything, CTest is
+    told so (SKIP_RETURN_CODE)."""
+    is_captured = is_captured and os.geteuid() == 0  # else all is skipped, and says why
+    result = run_captured() if is_captured else unittest.main(verbosity=2, exit=False).result
     for test, reason in result.skipped:
         print(f"{test.id()}: Skipped\n{' '.join(reason.split())}", flush=True)
     if not result.wasSuccessful():

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import unittest
 
 MACHINE = "45.67.0.1"
 GOOD, OTHER = "45.67.0.2", "45.67.0.3"
@@ -30,6 +31,8 @@ class World:
     """Makes the calling process live on a machine of its own, next to that internet. Once in a process, before threads."""
 
     def __init__(self):
+        if os.environ.get("LMSB_CAPTURE"):
+            raise unittest.SkipTest("its packets are meant to leave: it captures what it must by itself")
         clone_newnet = 0x40000000
         if ctypes.CDLL(None, use_errno=True).unshare(clone_newnet) != 0:
             raise OSError(ctypes.get_errno(), "unshare")

@@ -18,7 +18,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import lmsb
-from test_disks import launcher_of
+from test_disks import children_of, launcher_of
+from test_lifecycle import InBackground
 from test_snapshot_files import FileTest, member
 from test_staying import COUNT, StayingTest, kill
 
@@ -288,6 +289,24 @@ class Daemon(Injected):
 
     def test_kills(self):
         self.go_through("daemon", tuple(self.OPERATIONS), 5, "signal=KILL")
+
+
+class Copies(Injected):
+    """Of the launcher, which copies itself for each guest: one that has not run yet holds all that the launcher held."""
+
+    def test_keep_no_disk_from_its_sandbox(self):
+        self.prepared()
+        guest = lmsb.guest_of(self.daemon.request("GET", "/v1/sandboxes/box").json()["id"])
+        launcher = launcher_of(self.daemon)
+        before = set(children_of(launcher))
+        with Tracer(launcher, "-o", "/dev/null", "-e", "trace=close_range", "-e", "inject=close_range:delay_enter=1500000"):
+            making = InBackground(self.make)
+            lmsb.wait_until(lambda: set(children_of(launcher)) - before, "a copy")
+            kill(guest)
+            lmsb.wait_until(lambda: self.state("box") == "failed", "its end")
+            started = self.do("box", "start")
+            self.assertEqual(started.status, 200, started.body)
+            self.assertEqual(making.result().status, 201)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,109 @@
+#!/usr/bin/python3
+"""Bombs (support/bombs.py) in one sandbox: each meets its own limit, its neighbour is answered meanwhile and rightly, the daemon
+does not grow, and afterwards everything is as it was. How fast the neighbour is answered: docs/reliability.md."""
+import os
+import pathlib
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import bombs
+import lmsb
+
+SECONDS = float(os.environ.get("LMSB_BOMB", "0.5"))  # that each has once it was refused something
+ALLOWED_GROWTH = 16 << 20  # of the daemon: two of its buffers for what a command writes, and some
+
+
+class Neighbour(threading.Thread):
+    """Asks a sandbox one thing after the other until it is told to end; keeps what was wrong."""
+
+    def __init__(self, exec_in, sandbox):
+        super().__init__()
+        self.exec_in, self.sandbox, self.wrong, self.answers = exec_in, sandbox, [], 0
+        self.is_ending = threading.Event()
+
+    def run(self):
+        while not self.is_ending.wait(0.02):
+            result = self.exec_in(self.sandbox, f"echo {self.answers}")
+            if (result["outcome"], result["stdout"]) != ("exited", f"{self.answers}\n"):
+                self.wrong.append(result)
+            self.answers += 1
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.is_ending.set()
+        self.join()
+
+
+class Bombs(lmsb.SystemTest):
+    def create(self, **fields):
+        made = self.daemon.post("/v1/sandboxes", {"image": "host", **fields})
+        self.assertEqual(made.status, 201, made.body)
+        sandbox = made.json()["id"]
+        self.addCleanup(lambda: self.daemon.request("DELETE", f"/v1/sandboxes/{sandbox}"))
+        return sandbox
+
+    def exec(self, sandbox, cmd, **fields):
+        answer = self.daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": cmd, **fields})
+        self.assertEqual(answer.status, 200, answer.body)
+        return answer.json()
+
+    def start(self, sandbox, name):
+        started = self.daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": bombs.command(name), "detach": True})
+        self.assertEqual(started.status, 201, started.body)
+        return f"/v1/sandboxes/{sandbox}/processes/{started.json()['id']}"
+
+    def refusal(self, process):
+        """What it was refused with, once it was; the end of memory is the end of all of it sometimes."""
+        ended = self.daemon.request("GET", process).json()["result"]
+        refused = bombs.refusal(self.daemon.request("GET", process + "/output?stream=stderr").json()["text"])
+        return refused and refused["refused"] or ended and {"oom_killed": "SIGKILL"}.get(ended["outcome"], str(ended))
+
+    def set_off(self, name, target):
+        process = self.start(target, name)
+        if bombs.REFUSED[name] is not None:
+            lmsb.wait_until(lambda: self.refusal(process), "a refusal", seconds=120)
+            self.assertIn(self.refusal(process), bombs.REFUSED[name])
+        time.sleep(SECONDS)
+        self.assertEqual(self.daemon.request("DELETE", process).status, 204)
+
+    def test_each_meets_its_limit_and_its_neighbour_is_answered(self):
+        for name in bombs.REFUSED:
+            with self.subTest(name):
+                target, neighbour = self.create(limits=bombs.LIMITS), self.create()
+                self.exec(neighbour, "true")
+                with lmsb.stays_small(self.daemon.daemon_pid(), ALLOWED_GROWTH):
+                    with Neighbour(self.exec, neighbour) as asked:
+                        self.set_off(name, target)
+                self.assertEqual(asked.wrong, [])
+                self.assertGreater(asked.answers, 0)
+                # Nothing of it goes on, and there is room again for who comes next.
+                self.assertEqual(self.exec(target, "echo after; rm -rf /workspace/* /dev/shm/bomb /dev/shm/inodes")["stdout"], "after\n")
+                lmsb.wait_until(lambda: len(lmsb.processes_of(target)) == 2, "the guest and its next command's process alone")
+
+    def test_one_of_output_ends_with_its_time_and_the_daemon_keeps_what_it_may(self):
+        with lmsb.stays_small(self.daemon.daemon_pid(), ALLOWED_GROWTH):
+            result = self.exec(self.create(limits=bombs.LIMITS), bombs.command("output"), timeout_ms=1500)
+        self.assertEqual(result["outcome"], "timed_out")
+        self.assertLess(len(result["stdout"]), (1 << 20) + 100)
+        self.assertGreater(result["truncated"]["stdout_bytes"], 0)
+
+    def test_all_of_them_at_once_end_with_their_sandboxes(self):
+        targets, neighbour = {name: self.create(limits=bombs.LIMITS) for name in bombs.REFUSED}, self.create()
+        with lmsb.stays_small(self.daemon.daemon_pid(), ALLOWED_GROWTH), Neighbour(self.exec, neighbour) as asked:
+            for name, target in targets.items():
+                self.start(target, name)
+            before = asked.answers
+            lmsb.wait_until(lambda: asked.answers > before + 20, "answers meanwhile", seconds=60)
+            for target in targets.values():
+                self.assertEqual(self.daemon.request("DELETE", f"/v1/sandboxes/{target}").status, 204)
+        self.assertEqual(asked.wrong, [])
+        self.assertEqual(self.daemon.request("GET", "/v1/ledger").json()["findings"], [])
+
+
+if __name__ == "__main__":
+    lmsb.main()

@@ -1,8 +1,8 @@
 # Thin on purpose: the work is in scripts/ and the CMake presets. `make help` lists the targets.
 # YES=1: ask nothing.  MIRROR=URL: Debian packages from there.  PREFIX=/usr/local, DESTDIR=: for install.
 .DEFAULT_GOAL := build
-.PHONY: build test test-all chaos demo bench lint format serve image tiny-model install uninstall clean help
-export YES MIRROR PREFIX DESTDIR MODEL MINUTES SEED
+.PHONY: build test test-all test-faults chaos demo bench lint format serve image tiny-model install uninstall clean help
+export YES MIRROR PREFIX DESTDIR MODEL MINUTES SEED ONLY SECONDS_EACH
 
 build:      ## Install what is missing and build; the programs are in build/bin
 	@scripts/build.sh
@@ -14,6 +14,8 @@ test-all:   ## The long ones: sanitizers, a second compiler, long fuzzing, lint 
 	@scripts/test-all.sh
 chaos:      ## Everything at random and everything killed, for MINUTES=10: tests/system/test_chaos.py; SEED=N
 	@scripts/chaos.sh "$${MINUTES:-10}" "$${SEED:-}"
+test-faults: ## A fault at every system call of every operation (hours; goes on where it was; ONLY=create,stop SECONDS_EACH=600)
+	@scripts/test-faults.sh
 lint:       ## Layout, layers, coroutine rules, sizes, clang-tidy
 	@scripts/lint.sh
 format:     ## Lay out the sources as lint wants them

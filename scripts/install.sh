@@ -1,16 +1,43 @@
 #!/usr/bin/env bash
 # install.sh install     the programs below $PREFIX, which must be built, their manual pages and completion for shells;
-#                        AppArmor's profile where the system uses it
+#                        AppArmor's profile and systemd's unit where the system uses these
 # install.sh uninstall   removes exactly that, and nothing that was made since (/var/lib/lm-sandbox stays)
 source "$(dirname "$0")/lib.sh"
 
 prefix=${DESTDIR:-}${PREFIX:-/usr/local}
 profiles=${DESTDIR:-}/etc/apparmor.d
+units=${DESTDIR:-}/etc/systemd/system
 programs=(lm-sandbox lm-sandbox-launcher lm-sandbox-guest lm-sandbox-archiver lm-sandbox-gate lm-sandbox-tool)
 # Where each shell looks in any session. fish reads /usr/local/share only where XDG_DATA_DIRS names it.
 declare -A completion=([bash]=$prefix/share/bash-completion/completions/lm-sandbox
                        [zsh]=$prefix/share/zsh/site-functions/_lm-sandbox
                        [fish]=${DESTDIR:-}/etc/fish/completions/lm-sandbox.fish)
+
+# The unit, which is not enabled: `systemctl enable --now lm-sandbox` does that.
+install_unit() {
+  local file to version
+  version=$(systemctl --version | awk 'NR == 1 { print int($2) }')
+  for file in lm-sandbox.service older.conf; do
+    to=$units/$file
+    [ "$file" = lm-sandbox.service ] || to=$units/lm-sandbox.service.d/$file
+    if [ "$file" = older.conf ] && [ "$version" -ge 254 ]; then
+      as_root rm -f "$to"
+      continue
+    fi
+    sed "s|/usr/local/bin|${PREFIX:-/usr/local}/bin|" "packaging/systemd/$file" | as_root install -D -m 644 /dev/stdin "$to"
+  done
+  reload_units
+}
+
+remove_unit() {
+  [ -n "${DESTDIR:-}" ] || [ ! -d /run/systemd/system ] || as_root systemctl disable --now lm-sandbox || true
+  as_root rm -f "$units/lm-sandbox.service" "$units/lm-sandbox.service.d/older.conf"
+  [ ! -d "$units/lm-sandbox.service.d" ] || as_root rmdir --ignore-fail-on-non-empty "$units/lm-sandbox.service.d"
+  reload_units
+}
+
+# Where systemd runs, and is not only installed.
+reload_units() { [ -n "${DESTDIR:-}" ] || [ ! -d /run/systemd/system ] || as_root systemctl daemon-reload; }
 
 case "${1:-}" in
   install)
@@ -29,9 +56,11 @@ case "${1:-}" in
       as_root install -D -m 644 packaging/apparmor/lm-sandbox "$profiles/lm-sandbox"
       [ -n "${DESTDIR:-}" ] || as_root apparmor_parser -r "$profiles/lm-sandbox"
     fi
+    [ -z "$(command -v systemctl)" ] || install_unit
     printf 'installed: %s/bin/lm-sandbox\n' "$prefix"
     ;;
   uninstall)
+    [ ! -e "$units/lm-sandbox.service" ] || remove_unit
     if [ -e "$profiles/lm-sandbox" ]; then
       [ -n "${DESTDIR:-}" ] || as_root apparmor_parser -R "$profiles/lm-sandbox" || true
       as_root rm -f "$profiles/lm-sandbox"

@@ -9,8 +9,10 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 #include <vector>
 
+#include "image/build_line.h"
 #include "image/builder.h"
 #include "image/image_json.h"
 #include "image/store.h"
@@ -83,17 +85,22 @@ Status build(const Arguments& arguments) {
   request.mirror = arguments.mirror;
   request.verbose = arguments.verbose;
   request.cancelled = &g_stopped;
-  request.progress = [](std::string_view line) {
-    std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
-  };
-  LMSB_TRY(const Image image, lmsb::image::build(request));
+  auto image = [&request] {
+    const bool is_live = ::isatty(STDERR_FILENO) == 1 && !request.verbose;  // else the tools' words are there, too
+    const auto write = [](std::string_view text) { (void)std::fwrite(text.data(), 1, text.size(), stderr); };
+    lmsb::image::BuildLine line(write, is_live);
+    request.progress = [&line](std::string_view step) { line.step(step); };
+    request.tick = [&line](lmsb::Bytes come) { line.tick(come); };
+    return lmsb::image::build(request);
+  }();
+  if (!image.ok()) return std::move(image).error();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   if (arguments.json) {
-    std::printf("%s", lmsb::image::format_image(image).c_str());
+    std::printf("%s", lmsb::image::format_image(*image).c_str());
     return {};
   }
-  std::printf("image %s: %s, %s, in %.1f s\n", image.name.c_str(), image.digest.c_str(), mebibytes(image.size).c_str(),
-              took.count());
+  std::printf("image %s: %s, %s, in %.1f s\n", image->name.c_str(), image->digest.c_str(),
+              mebibytes(image->size).c_str(), took.count());
   return {};
 }
 

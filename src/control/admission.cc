@@ -6,6 +6,7 @@
 
 #include "control/machine.h"
 #include "guest_protocol/gate.h"
+#include "sandbox/launcher_protocol.h"
 
 namespace lmsb::control {
 namespace {
@@ -14,6 +15,10 @@ using sandbox::Lifetime;
 using Refusal = Capacity::Refusal;
 
 constexpr Amount kOneCommand{1, 0, 0};
+
+// It needs some megabytes, and more for a tree with many links; what else it has are pages of the disk.
+constexpr std::uint64_t kLeastForArchiver = 64ULL << 20U;
+constexpr std::uint64_t kPartForArchiver = 8;  // of the budget: the few that there may be at once leave half of it
 
 Error refuse_command(Refusal why) {
   return Error(ErrorCode::resource_exhausted, why == Refusal::waited_too_long
@@ -102,6 +107,14 @@ std::optional<Admission::Share> Admission::try_room(const sandbox::Limits& limit
 
 io::Task<Admission::Share> Admission::take_room(std::string caller, sandbox::Limits limits, Lifetime lifetime) {
   return sandboxes_.take(std::move(caller), room_of(limits, lifetime), stay_of(lifetime));
+}
+
+io::Task<Admission::Share> Admission::take_archiver_room(std::string caller) {
+  sandbox::Limits limits;
+  limits.memory =
+      Bytes(std::clamp(sandboxes_.total().memory / kPartForArchiver, kLeastForArchiver, sandbox::kMaxArchiverMemory));
+  limits.cpu_millis = sandbox::kArchiverCpuMillis;
+  return take_room(std::move(caller), limits, Lifetime::one_shot);
 }
 
 Admission::Share Admission::hold_room(const sandbox::Limits& limits, Lifetime lifetime) {

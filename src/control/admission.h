@@ -4,11 +4,12 @@
 //
 // Memory. Each sandbox that lives holds a share of the budget, from before it is launched or taken from the pool until
 // the launcher has given back what it had: running or paused, but not stopped. Prepared ones hold none: they use next
-// to nothing. One with a network counts for the memory of its gate as well. A one-shot's share is its memory limit, so
-// that those which were admitted can all use what they may. What stays, a created sandbox or a model's runner, counts
-// for its limit divided by `memory_overcommit`: its limit is far above what it uses most of the time, and counted in
-// full the idle ones would soon keep everybody else out. So beside those the memory of all may run out, unless that is
-// 1: then nothing is ever killed for want of memory within its own limit.
+// to nothing. One with a network counts for the memory of its gate as well, and exports and imports for their
+// processes. A one-shot's share is its memory limit, so that those which were admitted can all use what they may. What
+// stays, a created sandbox or a model's runner, counts for its limit divided by `memory_overcommit`: its limit is far
+// above what it uses most of the time, and counted in full the idle ones would soon keep everybody else out. So beside
+// those the memory of all may run out, unless that is 1: then nothing is ever killed for want of memory within its own
+// limit.
 //
 // CPU. Not counted by default. CPUs can be shared by more than they were made for: the kernel gives each its part, all
 // become slower and none fails, and how many compute at once is bounded by the number of commands. Who wants a bound on
@@ -53,6 +54,9 @@ class Admission {
   io::Task<Share> take_room(std::string caller, sandbox::Limits limits, sandbox::Lifetime lifetime);
   // Of one that lives already, whether there is room for it or not.
   Share hold_room(const sandbox::Limits& limits, sandbox::Lifetime lifetime);
+  // For a process that exports or imports a snapshot (archiver.h): counted in full, and what it may use. Errors as of
+  // take_room().
+  io::Task<Share> take_archiver_room(std::string caller);
   // For other limits. Error: no_memory, there is not so much more at the moment.
   Status resize(Share& share, const sandbox::Limits& limits, sandbox::Lifetime lifetime) const;
   // Whether there can ever be room for it: policy_denied. Only of a budget that was set: nothing needs more than all.

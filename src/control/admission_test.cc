@@ -1,5 +1,7 @@
 #include "control/admission.h"
 
+#include <array>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -57,6 +59,24 @@ TEST_F(AdmissionTest, CountsTheGateOfOneWithANetwork) {
   EXPECT_FALSE(admission().try_room(with_gate(limits, true), Lifetime::one_shot));
   const auto kept = admission().try_room(with_gate(limits, true), Lifetime::kept);
   EXPECT_EQ(admission().sandboxes().held().memory, Bytes::MiB(512 + 128 + 16).count());
+}
+
+TEST_F(AdmissionTest, CountsAnArchiverForAPartOfTheBudget) {
+  const std::array<std::array<std::uint64_t, 2>, 4> cases = {{{32, 32}, {256, 64}, {1024, 128}, {16384, 512}}};  // MiB
+  for (const auto& [budget, part] : cases) {
+    options_.all_memory = Bytes::MiB(budget);
+    admission_.reset();
+    const auto room = io::run_on(loop_, admission().take_archiver_room("a"));
+    ASSERT_TRUE(room.ok());
+    EXPECT_EQ(room->amount().memory, Bytes::MiB(part).count());
+    EXPECT_EQ(admission().sandboxes().held().memory, Bytes::MiB(part).count());
+  }
+}
+
+TEST_F(AdmissionTest, LetsAnArchiverWaitForMemoryAsAnythingElse) {
+  const auto most = try_room(Bytes::MiB(1000), Lifetime::one_shot);
+  const auto late = io::run_on(loop_, admission().take_archiver_room("a"));
+  EXPECT_EQ(late.error().slug(), "no_memory");
 }
 
 TEST_F(AdmissionTest, SaysWhatToDoToWhomThereIsNoMemoryFor) {

@@ -29,8 +29,9 @@ Error of_wait(const Error& error) {
 
 }  // namespace
 
-Archiver::Archiver(boost::asio::io_context& loop, sandbox::LaunchedSandbox launched, Release release)
-    : process_(std::make_shared<Process>(launched.serial, std::move(release))),
+Archiver::Archiver(boost::asio::io_context& loop, sandbox::LaunchedSandbox launched, Capacity::Share room,
+                   Release release)
+    : process_(std::make_shared<Process>(launched.serial, std::move(room), std::move(release))),
       channel_(std::move(launched.channel)),
       watch_(loop.get_executor(), channel_),
       stream_(loop, std::move(launched.stream), [process = process_](int) {
@@ -38,7 +39,7 @@ Archiver::Archiver(boost::asio::io_context& loop, sandbox::LaunchedSandbox launc
       }) {}
 
 void Archiver::Process::end() {
-  if (const Release once = std::exchange(release, nullptr)) once(serial, disk);
+  if (const Release once = std::exchange(release, nullptr)) once(serial, disk, std::move(room));
 }
 
 io::Task<std::string> Archiver::read() {

@@ -1,6 +1,7 @@
 #pragma once
 // Archiver: the daemon's end of a process of the launcher's that reads a snapshot as a stream, or makes one from it
-// (docs/adr/0036). Destroying it ends that; what it was making goes, unless keep() was said. One loop, one thread.
+// (docs/adr/0036). Destroying it ends that; what it was making goes, unless keep() was said. It holds the room that it
+// counts for (admission.h) up to its end. One loop, one thread.
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -8,6 +9,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "control/capacity.h"
 #include "guest_protocol/archive.h"
 #include "io/foreign_pipe.h"
 #include "io/task.h"
@@ -18,9 +20,9 @@ namespace lmsb::control {
 
 class Archiver {
  public:
-  // Called once, when it is to end.
-  using Release = std::function<void(std::uint64_t serial, sandbox::LauncherClient::Disk disk)>;
-  Archiver(boost::asio::io_context& loop, sandbox::LaunchedSandbox launched, Release release);
+  // Called once, when it is to end; the room is given back when it has.
+  using Release = std::function<void(std::uint64_t serial, sandbox::LauncherClient::Disk disk, Capacity::Share room)>;
+  Archiver(boost::asio::io_context& loop, sandbox::LaunchedSandbox launched, Capacity::Share room, Release release);
   ~Archiver() { process_->end(); }
   Archiver(const Archiver&) = delete;
   Archiver& operator=(const Archiver&) = delete;
@@ -40,9 +42,10 @@ class Archiver {
  private:
   // Its pipe may have it ended, too.
   struct Process {
-    Process(std::uint64_t s, Release r) : serial(s), release(std::move(r)) {}
+    Process(std::uint64_t s, Capacity::Share r, Release to) : serial(s), room(std::move(r)), release(std::move(to)) {}
     void end();
     const std::uint64_t serial;
+    Capacity::Share room;
     Release release;  // once
     sandbox::LauncherClient::Disk disk = sandbox::LauncherClient::Disk::remove;
     bool has_reported = false;  // what it has made may be kept: only its Archiver ends it now

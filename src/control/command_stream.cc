@@ -42,18 +42,23 @@ struct Lane {
 // What the stream and its tasks share.
 struct State {
   State(boost::asio::io_context& loop, StreamPlace p, guest_client::Process started)
-      : place(std::move(p)), process(std::move(started)), changed(loop) {}
+      : place(std::move(p)), process(std::move(started)), changed(loop), over(loop) {
+    queue_ms = place.slot.waited_ms();
+  }
   StreamPlace place;
   guest_client::Process process;
   Attempt attempt;
   std::uint64_t oom_kills_before = 0;
+  double queue_ms = 0;
   Clock::time_point began;
+  std::optional<Clock::time_point> given;        // when the reader left with an event; nothing: he waits for one
   std::optional<ExecResult> verdict;             // once the command itself has ended; the sandbox is let go of then
   io::Deadline drained = io::Deadline::never();  // set with the verdict: what is written later does not count
   std::array<std::unique_ptr<Lane>, guest_protocol::kStreams> lanes;
   bool stopped = false;
   bool freed = false;  // what the command left kept a pipe locked, and was ended for that
   io::Event changed;
+  io::Event over;  // of the command, or of the stream
 
   bool is_drained() const { return lanes[0]->ended && lanes[1]->ended; }
   // Whether nothing of the command itself can be in a pipe any more: it is gone, and each pipe has been found empty
@@ -126,12 +131,25 @@ io::Always<void> wait_end(std::shared_ptr<State> state, io::Deadline deadline) {
   }
   state->verdict = verdict_of(course, state->attempt, state->place.sandbox.get());
   state->verdict->usage.wall_ms = std::chrono::duration<double, std::milli>(Clock::now() - state->began).count();
-  state->verdict->usage.queue_ms = state->place.slot.waited_ms();
+  state->verdict->usage.queue_ms = state->queue_ms;
   state->place.on_verdict(*state->verdict);
   state->place.sandbox.reset();
   state->place.slot = Admission::Slot();
   state->place.use = Life::Use();
   state->changed.notify_all();
+  state->over.notify_all();
+}
+
+// A command whose output nobody takes stands still sooner or later: it must not keep others from running.
+io::Always<void> leave_place_when_stalled(std::shared_ptr<State> state) {
+  while (!state->stopped && !state->verdict) {
+    const auto patience = io::Deadline::at(state->given.value_or(Clock::now()) + kReaderPatience);
+    if (patience.passed()) {
+      state->place.slot = Admission::Slot();
+      co_return;
+    }
+    (void)co_await state->over.wait(patience);
+  }
 }
 
 class PipedStream final : public CommandStream {
@@ -139,6 +157,7 @@ class PipedStream final : public CommandStream {
   explicit PipedStream(std::shared_ptr<State> state) : state_(std::move(state)) {}
   ~PipedStream() override {
     state_->stopped = true;
+    state_->over.notify_all();
     if (!state_->verdict) state_->process.kill_tree();
     for (const auto& lane : state_->lanes) {
       lane->pipe.cancel();
@@ -148,6 +167,15 @@ class PipedStream final : public CommandStream {
 
   io::Task<std::optional<CommandEvent>> next(io::Deadline deadline) override {
     const auto state = state_;
+    state->given.reset();
+    auto event = next_of(state, deadline);
+    auto given = co_await std::move(event);
+    state->given = Clock::now();
+    co_return given;
+  }
+
+ private:
+  io::Task<std::optional<CommandEvent>> next_of(std::shared_ptr<State> state, io::Deadline deadline) {
     if (!std::exchange(has_begun_, true)) co_return started(*state);
     take_back(*state);
     while (!is_over_) {
@@ -167,8 +195,6 @@ class PipedStream final : public CommandStream {
     }
     co_return std::optional<CommandEvent>();
   }
-
- private:
   static std::optional<CommandEvent> started(const State& state) {
     CommandEvent event;
     event.pid = state.process.pid();
@@ -243,11 +269,13 @@ io::Task<std::shared_ptr<CommandStream>> open_command_stream(boost::asio::io_con
   state->attempt = attempt_of(spec, state->place.image);
   state->oom_kills_before = oom_kills;
   state->began = Clock::now();
+  state->given = state->began;  // until he asks for the first
   state->lanes[0] = std::make_unique<Lane>(loop, state->process.take_stdout());
   state->lanes[1] = std::make_unique<Lane>(loop, state->process.take_stderr());
   state->lanes[0]->relay = state->place.relay;
   for (const auto& lane : state->lanes) io::spawn(loop, read_lane(state, lane.get()));
   io::spawn(loop, wait_end(state, io::Deadline::in(command.timeout)));
+  io::spawn(loop, leave_place_when_stalled(state));
   std::shared_ptr<CommandStream> stream = std::make_shared<PipedStream>(state);
   co_return stream;
 }

@@ -14,13 +14,17 @@
 
 namespace lmsb::control {
 
+constexpr std::chrono::seconds kReaderPatience{5};
+
 // What a followed command runs in and with.
 struct StreamPlace {
   std::shared_ptr<SandboxHandle> sandbox;
   ImageDefaults image;
   bool one_shot = false;  // the sandbox ends with the command
   Life::Use use;          // of a kept sandbox, as long as the slot
-  Admission::Slot slot;   // held until the command has ended, whether or not its output has been taken
+  // Held until the command has ended, whether or not its output has been taken; or until nobody has asked for more of
+  // that for kReaderPatience. The command goes on then as a detached one does, and its reader need not hurry.
+  Admission::Slot slot;
   std::function<void(const ExecResult&)> on_verdict;
   std::shared_ptr<io::PipeRelay> relay;  // of stdout; null: it comes as events
 };

@@ -38,6 +38,8 @@ void add_hint(ExecResult& result, network::Mode mode) {
     }
 }
 
+constexpr std::chrono::seconds kLookAtStore{5};
+
 io::Task<void> nothing_to_write() { co_return Status(); }
 
 }  // namespace
@@ -102,7 +104,7 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                [this](const std::string& owner) { return volumes_.bytes_of(owner) + snapshots_.bytes_of(owner); }}),
       snapshots_(
           loop,
-          {fleet_, registry_, ledger_, lifecycle_,
+          {fleet_, registry_, ledger_, lifecycle_, admission_,
            [this](Principal who, CreateSandbox request, Origin origin, Quotas::Held quota) {
              return create_on_copy(std::move(who), std::move(request), std::move(origin), std::move(quota));
            },
@@ -118,7 +120,8 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                return FileHome{std::move(visit.sandbox), visit.defaults->workdir, std::move(visit.use)};
              }),
       ports_(loop, registry_),
-      kept_limits_(created_defaults()) {
+      kept_limits_(created_defaults()),
+      ending_(loop) {
   set_policy(options_.policy);
 }
 
@@ -171,6 +174,7 @@ io::Task<void> Engine::prepare() {
   for (auto& [id, sandbox] : registry_.all())
     sandbox.info.isolation = layers_in_force(sandbox.handle ? sandbox.handle->layers() : layers_);
   ready_ = true;
+  io::spawn(loop_, watch_store(this));
   PoolKind kept = one_shot;
   kept.limits = within_policy(kept_limits_);
   kept.lifetime = Lifetime::kept;
@@ -513,10 +517,25 @@ io::Task<LedgerReport> Engine::ledger(Principal) {
   co_return co_await check_ledger(compared);
 }
 
-HealthReport Engine::health() { return {ready_, {{"sandboxes", ready_}}}; }
+// One-shots need no store: without it the daemon is as ready as one that never had it.
+HealthReport Engine::health() { return {ready_, {{"sandboxes", ready_}, {"store", store_works_}}}; }
+
+// The kernel ends all writing when it finds the store damaged, and nobody is told. drain() ends this.
+io::Always<void> Engine::watch_store(Engine* engine) {
+  while (engine->ready_ && engine->store_works_) {
+    (void)co_await engine->ending_.wait(io::Deadline::in(kLookAtStore));
+    if (!engine->ready_) co_return;
+    const Status looked = co_await engine->fleet_.check_store();
+    if (looked.ok() || looked.error().slug() != "store_failed") continue;
+    engine->store_works_ = false;
+    engine->log_.log(LogLevel::error, "store.failed",
+                     {{"error", looked.error().message()}, {"hint", looked.error().hint()}});
+  }
+}
 
 io::Always<void> Engine::drain() {
   ready_ = false;
+  ending_.notify_all();
   auto sandboxes = registry_.take_all();
   std::vector<std::shared_ptr<SandboxHandle>> busy;
   for (const auto& [id, sandbox] : sandboxes) {

@@ -25,6 +25,7 @@
 #include "control/sandbox_files.h"
 #include "control/snapshots.h"
 #include "control/volumes.h"
+#include "io/event.h"
 
 namespace lmsb::control {
 
@@ -166,8 +167,11 @@ class Engine final : public Control {
   Ports ports_;
   Limits kept_limits_;
   Status refuse_if_weaker() const;
+  static io::Always<void> watch_store(Engine* engine);
   Layers layers_;  // of every sandbox here, once the first stands
   bool ready_ = false;
+  bool store_works_ = true;
+  io::Event ending_;
 };
 
 }  // namespace lmsb::control

@@ -324,6 +324,8 @@ io::Task<void> Fleet::limit_volume(std::string id, Bytes size) { return tell(cli
 
 io::Task<void> Fleet::claim_disk(const Claiming&, std::string id) { return tell(client_.send_claim_disk(id)); }
 
+io::Task<void> Fleet::check_store() { return tell(client_.send_check_store()); }
+
 io::Task<void> Fleet::sweep_disks() { return tell(client_.send_sweep_disks()); }
 
 io::Task<std::uint64_t> Fleet::weigh_disk(std::string id) {

@@ -92,6 +92,8 @@ class Fleet {
   // What was made fresh, by a launch or a copy, stays. Errors: disk_lost (nothing fresh has that id), cancelled,
   // launcher_lost.
   io::Task<void> claim_disk(const Claiming& claiming, std::string id);
+  // Errors: store_failed (nothing can be written to disks any more), cancelled, launcher_lost.
+  io::Task<void> check_store();
   // What was never claimed goes, but for what a sandbox uses now.
   io::Task<void> sweep_disks();
   // What a disk holds, as its limit counts; half a minute old at most. Errors: disk_lost, cancelled, launcher_lost.
@@ -120,8 +122,10 @@ class Fleet {
   // those of weigh_disk() and of copying: limit_in_use.
   io::Task<void> check_holds(const DiskPlace& place, std::string id, Bytes most);
   // Starts what reads a snapshot as a stream, or makes one of `most` octets at most, which is fresh until it is
-  // claimed. Errors: snapshot_not_found, sandbox_busy (too many at once), store_full, and those of a launch.
-  io::Task<std::unique_ptr<Archiver>> archive(std::string snapshot, guest_protocol::ArchiveWay way, Bytes most);
+  // claimed. It may use as much memory as `room` holds. Errors: snapshot_not_found, sandbox_busy (too many at once),
+  // store_full, and those of a launch.
+  io::Task<std::unique_ptr<Archiver>> archive(std::string snapshot, guest_protocol::ArchiveWay way, Bytes most,
+                                              Capacity::Share room);
   // Starts what serves the network of a sandbox. Errors: those of a launch.
   io::Task<std::unique_ptr<Gate>> open_gate();
   // The ids of all claimed disks, whoever's they are; of snapshots or volumes with their prefix.

@@ -18,11 +18,12 @@ Error of_archive(const Error& error, const std::string& snapshot) {
 
 }  // namespace
 
-io::Task<std::unique_ptr<Archiver>> Fleet::archive(std::string snapshot, guest_protocol::ArchiveWay way, Bytes most) {
+io::Task<std::unique_ptr<Archiver>> Fleet::archive(std::string snapshot, guest_protocol::ArchiveWay way, Bytes most,
+                                                   Capacity::Share room) {
   if (draining_) co_return daemon_ends();
   if (launcher_gone_) co_return launcher_gone();
   const std::string job = SandboxId::create().str();
-  LMSB_CO_TRY(const std::uint32_t request, client_.send_archive(job, snapshot, way, most.count()));
+  LMSB_CO_TRY(const std::uint32_t request, client_.send_archive(job, snapshot, way, most, Bytes(room.amount().memory)));
   send_rest();
   ++in_flight_;
   const io::Deadline deadline = io::Deadline::in(options_.launch_timeout);
@@ -31,10 +32,11 @@ io::Task<std::unique_ptr<Archiver>> Fleet::archive(std::string snapshot, guest_p
   changed_.notify_all();
   if (!answer.ok()) co_return of_archive(answer.error(), snapshot);
   sandbox::LaunchedSandbox launched = *std::move(answer);
-  Archiver::Release release = [weak = std::weak_ptr<Fleet*>(self_)](std::uint64_t serial, auto disk) {
-    if (const auto fleet = weak.lock()) (*fleet)->release(serial, disk);
+  Archiver::Release release = [weak = std::weak_ptr<Fleet*>(self_)](std::uint64_t serial, auto disk,
+                                                                    Capacity::Share room) {
+    if (const auto fleet = weak.lock()) (*fleet)->release(serial, disk, std::move(room));
   };
-  co_return std::make_unique<Archiver>(loop_, std::move(launched), std::move(release));
+  co_return std::make_unique<Archiver>(loop_, std::move(launched), std::move(room), std::move(release));
 }
 
 }  // namespace lmsb::control

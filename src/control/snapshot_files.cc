@@ -194,7 +194,8 @@ io::Task<std::unique_ptr<FileStream>> Snapshots::export_file(Principal who, std:
   std::string head = format_manifest(manifest);
   std::shared_ptr<const bool> part = kept->exports;
   LMSB_CO_TRY(auto transfer, begin_transfer(who.name));
-  LMSB_CO_TRY(auto archiver, co_await parts_.fleet.archive(id, ArchiveWay::out, kSmallestDisk));
+  LMSB_CO_TRY(auto room, co_await parts_.admission.take_archiver_room(who.name));
+  LMSB_CO_TRY(auto archiver, co_await parts_.fleet.archive(id, ArchiveWay::out, kSmallestDisk, std::move(room)));
   const std::uint64_t serial = archiver->serial();
   auto disk = std::make_unique<DiskStream>(std::move(archiver));
   Status begun = co_await disk->read_ahead();
@@ -255,7 +256,9 @@ io::Task<SnapshotInfo> Snapshots::import_file(Principal who, ImportSnapshot requ
   LMSB_CO_TRY(Kept kept, imported(who, request, beginning.manifest));
   LMSB_CO_TRY(auto quota, parts_.quotas.take(who.name, disk_of(kept.origin.limits)));
   const std::string id = kept.info.id;
-  LMSB_CO_TRY(auto archiver, co_await parts_.fleet.archive(id, ArchiveWay::in, kept.origin.limits.disk));
+  LMSB_CO_TRY(auto room, co_await parts_.admission.take_archiver_room(who.name));
+  LMSB_CO_TRY(auto archiver,
+              co_await parts_.fleet.archive(id, ArchiveWay::in, kept.origin.limits.disk, std::move(room)));
   auto report = co_await feed(*archiver, std::move(beginning.rest), *body, pace);
   if (!report.ok() || report->error != 0) {
     const std::uint64_t serial = archiver->serial();

@@ -13,6 +13,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "base/log.h"
+#include "control/admission.h"
 #include "control/control.h"
 #include "control/fleet.h"
 #include "control/ledger.h"
@@ -41,6 +42,7 @@ class Snapshots final : public SnapshotService {
     Registry& registry;
     Ledger& ledger;
     Lifecycle& lifecycle;
+    Admission& admission;
     // Makes a sandbox on a copy of the origin's disk, for which the quota has been taken.
     std::function<io::Task<SandboxInfo>(Principal who, CreateSandbox request, Origin origin, Quotas::Held quota)>
         create;

@@ -22,9 +22,9 @@ inline constexpr std::array<unsigned, 4> kGuestCapabilities = {0 /* CHOWN */, 5 
 // What is shown at the top of /proc, beside the sandbox's own processes: tests/escape/proc_names.txt says why. All else
 // is hidden behind an empty file or directory, also what only the kernel of tomorrow has.
 inline constexpr std::array kShownProc = {
-    "cgroups", "consoles",    "cpuinfo", "crypto",      "devices", "execdomains", "filesystems", "loadavg",
-    "meminfo", "misc",        "mounts",  "mtrr",        "net",     "self",        "stat",        "sys",
-    "sysvipc", "thread-self", "uptime",  "version",     "vmstat",  "sysrq-trigger"};
+    "cgroups", "consoles",    "cpuinfo", "crypto",  "devices", "execdomains",  "filesystems", "loadavg",
+    "meminfo", "misc",        "mounts",  "mtrr",    "net",     "self",         "stat",        "sys",
+    "sysvipc", "thread-self", "uptime",  "version", "vmstat",  "sysrq-trigger"};
 
 // Parts of /proc that can be read but not written.
 inline constexpr std::array kReadOnlyProc = {"sys", "sysrq-trigger"};

@@ -169,7 +169,8 @@ Result<StreamFacts> make_rootfs(const Work& work, const Definition& definition) 
   made.writer.reset();
   LMSB_TRY(auto unpacker, start_unpacker(work, unpacked.reader));
   unpacked.reader.reset();
-  auto facts = pump(std::move(made.reader), std::move(unpacked.writer), work.deadline, work.request.cancelled);
+  auto facts = pump(std::move(made.reader), std::move(unpacked.writer),
+                    {work.deadline, work.request.cancelled, work.request.tick});
   if (!facts.ok() && facts.error().sys_errno() != EPIPE) return facts;
   if (!facts.ok()) LMSB_CHECK(require_success(unpacker, work, "tar"));
   LMSB_CHECK(require_success(maker, work, "mmdebstrap"));

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "base/units.h"
 #include "image/store.h"
 
 namespace lmsb::image {
@@ -23,7 +24,8 @@ struct BuildRequest {
   std::string mirror;    // a URL; empty: the one in the machine's apt configuration
   bool verbose = false;  // the tools' own words go to standard error
   std::function<void(std::string_view)> progress = [](std::string_view) {};  // one line a step, called in between
-  const std::atomic<bool>* cancelled = nullptr;  // becomes true (from a signal handler, say): the build gives up
+  std::function<void(Bytes)> tick = [](Bytes) {};  // some times a second meanwhile: so much has come
+  const std::atomic<bool>* cancelled = nullptr;    // becomes true (from a signal handler, say): the build gives up
 };
 
 Result<Image> build(const BuildRequest& request);

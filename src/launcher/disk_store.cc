@@ -215,7 +215,15 @@ Result<DiskStore> DiskStore::open(const std::string& directory, std::uint64_t si
   return store;
 }
 
+Status DiskStore::check() const {
+  struct statvfs fs {};
+  if (::fstatvfs(fresh_.get(), &fs) < 0) return Error::from_errno(errno, "look at the store");
+  if ((fs.f_flag & ST_RDONLY) != 0) return Error::from_errno(EROFS, "the store cannot be written to any more");
+  return {};
+}
+
 Status DiskStore::check_room() const {
+  LMSB_CHECK(check());
   if (std::min(free_bytes(directory_.get()), free_bytes(mount_.get())) >= kFloor) return {};
   return Error::from_errno(ENOSPC, "the store has less than 1 GiB left");
 }

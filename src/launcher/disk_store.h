@@ -39,6 +39,9 @@ class DiskStore {
   // The mount, to be attached in the launcher's own tree.
   const UniqueFd& mount() const { return mount_; }
 
+  // Errors: EROFS, the kernel has found the file system, or what is beneath it, damaged: until it is mounted again
+  // nothing of it changes.
+  Status check() const;
   // An empty disk or volume, fresh. Errors: ENOSPC when the machine has less than kFloor left, EEXIST.
   Status make(const std::string& id, std::uint64_t bytes);
   // Held by whoever uses a sandbox's disk, its guest above all, as long as any copy of the descriptor is open: who has

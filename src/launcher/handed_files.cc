@@ -42,9 +42,11 @@ void hand_files(int socket, const std::vector<std::string>& paths) {
   (void)send_message(socket, &part, 1, fds.data(), fds.size());
 }
 
-bool take_request(int socket) {
-  char byte = 0;
-  return receive_without_descriptors(socket, &byte, 1, MSG_DONTWAIT) == 1;
+std::optional<DaemonWord> take_word(int socket) {
+  std::uint8_t octet = 0;
+  if (receive_without_descriptors(socket, &octet, 1, MSG_DONTWAIT) != 1) return std::nullopt;
+  const auto word = static_cast<DaemonWord>(octet);
+  return word == DaemonWord::files || word == DaemonWord::ready ? std::optional(word) : std::nullopt;
 }
 
 Result<std::optional<std::vector<HandedFile>>> receive_files(int socket) {
@@ -63,9 +65,8 @@ Result<std::optional<std::vector<HandedFile>>> receive_files(int socket) {
   return std::optional(std::move(files));
 }
 
-void ask_for_files(int socket) {
-  const char byte = 1;
-  const iovec part{const_cast<char*>(&byte), 1};  // NOLINT(cppcoreguidelines-pro-type-const-cast): C interface
+void say(int socket, DaemonWord word) {
+  const iovec part{&word, sizeof word};
   (void)send_message(socket, &part, 1);
 }
 

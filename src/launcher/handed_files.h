@@ -4,6 +4,9 @@
 // The parent opens the names that it was started with, and no others, and sends the descriptors: once before the
 // daemon starts, again at every SIGHUP, and again whenever the daemon asks for it. It reads none of them. One message
 // is all of the files, in the order of the names.
+//
+// On the same socket the daemon says when it serves, for the parent to pass on (os/service_manager.h).
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,12 +26,17 @@ struct HandedFile {
 // The parent's side. Sends what is at `paths` now, at most kMaxHandedFiles. A daemon that is gone is no error; one that
 // has not read earlier messages gets no further one.
 void hand_files(int socket, const std::vector<std::string>& paths);
-// Reads one request of the daemon. False when there is none, or its end is closed.
-bool take_request(int socket);
+// What the daemon says.
+enum class DaemonWord : std::uint8_t {
+  files = 1,  // it wants the files as they are now
+  ready = 2,  // it serves, with the newest files or in spite of them
+};
+// Reads one. Nothing when there is none, or its end is closed, or it is no word.
+std::optional<DaemonWord> take_word(int socket);
 
 // The daemon's side; never blocks. Nothing when no message waits. Errors: cancelled (the parent is gone).
 Result<std::optional<std::vector<HandedFile>>> receive_files(int socket);
-// Asks for the files as they are now: they come as a further message.
-void ask_for_files(int socket);
+// After `files` they come as a further message.
+void say(int socket, DaemonWord word);
 
 }  // namespace lmsb::launcher

@@ -62,11 +62,15 @@ TEST_F(HandedFiles, CannotBeWrittenByWhoGetsThem) {
   EXPECT_EQ(::write((**files)[0].fd.get(), "x", 1), -1);
 }
 
-TEST_F(HandedFiles, AreAskedForByOneByte) {
-  EXPECT_FALSE(take_request(parent_.get()));
-  ask_for_files(daemon_.get());
-  EXPECT_TRUE(take_request(parent_.get()));
-  EXPECT_FALSE(take_request(parent_.get()));
+TEST_F(HandedFiles, AreAskedForByAWord) {
+  EXPECT_EQ(take_word(parent_.get()), std::nullopt);
+  say(daemon_.get(), DaemonWord::files);
+  say(daemon_.get(), DaemonWord::ready);
+  say(daemon_.get(), static_cast<DaemonWord>(3));
+  EXPECT_EQ(take_word(parent_.get()), DaemonWord::files);
+  EXPECT_EQ(take_word(parent_.get()), DaemonWord::ready);
+  EXPECT_EQ(take_word(parent_.get()), std::nullopt) << "no word";
+  EXPECT_EQ(take_word(parent_.get()), std::nullopt) << "nothing";
 }
 
 TEST_F(HandedFiles, HoldNobodyUpWhenNobodyReadsThem) {
@@ -78,7 +82,7 @@ TEST_F(HandedFiles, HoldNobodyUpWhenNobodyReadsThem) {
 TEST_F(HandedFiles, EndWithTheirParent) {
   parent_.reset();
   EXPECT_EQ(receive_files(daemon_.get()).error().code(), ErrorCode::cancelled);
-  ask_for_files(daemon_.get());  // neither a signal nor an error
+  say(daemon_.get(), DaemonWord::files);  // neither a signal nor an error
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <set>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -125,6 +126,21 @@ TEST_F(IdPoolTest, LeasesTheRangeOfASandboxThatStayedOnceItsGuestIsGone) {
   IdPool later = make();
   for (const std::uint32_t nonsense : {0U, 1U, ~0U}) EXPECT_FALSE(later.take_up(nonsense));
   EXPECT_EQ(later.lease(), kFirstBase);
+}
+
+// As after a boot that left the file: the guest's number and start time are now another process's.
+TEST_F(IdPoolTest, LeasesTheRangeOfASandboxOfAnotherBoot) {
+  constexpr std::streamoff kBootOfAMark = kFirstBase / kIdRange * 32 + 16;
+  {
+    IdPool ended = make();
+    EXPECT_EQ(ended.lease(), kFirstBase);
+    EXPECT_TRUE(ended.let_stay(kFirstBase, ::getpid()).ok());
+  }
+  EXPECT_EQ(make().lease(), kFirstBase + kIdRange);
+  std::fstream file(directory_ + "/locks", std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(kBootOfAMark);
+  EXPECT_TRUE(file.write("00000000-0000-00", 16).flush().good());
+  EXPECT_EQ(make().lease(), kFirstBase);
 }
 
 }  // namespace

@@ -19,8 +19,6 @@ using guest_protocol::ArchiveWay;
 using sandbox::LauncherStep;
 
 constexpr const char* kName = "lm-sandbox-archiver";
-constexpr std::uint64_t kMemory = 512ULL << 20U;  // pages of the disk among it, which the kernel takes back
-constexpr std::uint32_t kCpuMillis = 1000;
 constexpr std::uint32_t kProcesses = 4;
 // An empty file takes some 400 octets of a disk's limit: no disk can hold more members than this allows.
 constexpr std::uint64_t kBytesOfMember = 256;
@@ -33,18 +31,18 @@ std::string text_of(const sandbox::DiskName& octets) {
 Status check(const sandbox::ArchiveRequest& request) {
   const bool is_named = SandboxId::parse(text_of(request.job)) && sandbox::is_snapshot_id(text_of(request.disk));
   sandbox::Limits limits;
+  limits.memory = Bytes(request.memory_bytes);
   if (request.way == ArchiveWay::in) limits.disk = Bytes(request.disk_bytes);
   if (is_named && request.way <= ArchiveWay::in && sandbox::check_bounds(limits).ok()) return {};
   return Error::from_errno(EINVAL, "check the request");
 }
 
-// What its cgroup is made of. Admission does not count it: all of them together have kMaxArchivers times kMemory, 2
-// GiB, at most.
-sandbox::LaunchPlan plan_of(const std::string& job, const Caps& caps) {
+// What its cgroup is made of. Pages of the disk are among its memory.
+sandbox::LaunchPlan plan_of(const sandbox::ArchiveRequest& request, const Caps& caps) {
   sandbox::LaunchPlan plan;
-  (void)job.copy(plan.id.data(), plan.id.size() - 1);
-  plan.memory_bytes = std::min(kMemory, caps.memory_bytes);
-  plan.cpu_millis = std::min(kCpuMillis, caps.cpu_millis);
+  (void)text_of(request.job).copy(plan.id.data(), plan.id.size() - 1);
+  plan.memory_bytes = std::min({request.memory_bytes, sandbox::kMaxArchiverMemory, caps.memory_bytes});
+  plan.cpu_millis = std::min(sandbox::kArchiverCpuMillis, caps.cpu_millis);
   plan.processes = kProcesses;
   return plan;
 }
@@ -104,7 +102,7 @@ Status Launcher::begin_archive(const sandbox::ArchiveRequest& request, Sandbox& 
     live_ids_[sandbox.archived] = serial;
     LMSB_CHECK(store_->make(sandbox.archived, sandbox.disk_bytes + DiskStore::kRoomToStart));  // claim_disk() ends that
   }
-  LMSB_TRY(SandboxCgroup cgroup, cgroups_->create(plan_of(sandbox.id, policy_.caps), sandbox.id_base));
+  LMSB_TRY(SandboxCgroup cgroup, cgroups_->create(plan_of(request, policy_.caps), sandbox.id_base));
   sandbox.kill_all = std::move(cgroup.kill_all);
   UniqueFd theirs;
   if (!message_socket_pair(ends.channel, theirs)) return Error::from_errno(errno, "socketpair");

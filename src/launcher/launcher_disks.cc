@@ -91,6 +91,8 @@ Status Launcher::claim_disk(const std::string& id) {
 }
 
 void Launcher::refuse(std::uint32_t request, LauncherStep step, int error) {
+  // What fails for a disk that has failed says so in one way.
+  if (step == LauncherStep::disk && error == EIO && store_ && !store_->check().ok()) error = EROFS;
   answer({request, step, error == 0 ? EIO : error});
 }
 
@@ -111,6 +113,7 @@ void Launcher::handle_disk(const sandbox::DiskRequest& request) {
     case Operation::next_stray: return tell_next_stray(number, *name);
     case Operation::take_up: return handle_take_up(number, *name);
     case Operation::open_network: return open_network(number, *name);
+    case Operation::check_store: return tell(store_ ? store_->check() : Status());
     case Operation::sweep_disks:
       if (store_)
         store_->remove_fresh([this](const std::string& id) { return live_ids_.contains(id) || is_archived(id); });

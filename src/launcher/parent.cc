@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <fcntl.h>
 #include <functional>
 #include <grp.h>
@@ -21,6 +22,7 @@
 #include "os/files.h"
 #include "os/memfd.h"
 #include "os/message_socket.h"
+#include "os/service_manager.h"
 #include "os/sys.h"
 #include "sandbox/image_directory.h"
 
@@ -203,18 +205,38 @@ struct Watched {
   const Child& daemon;
   const Child& launcher;
   int signals;       // a signalfd
-  int files_socket;  // the daemon's requests for the files
+  int files_socket;  // the daemon's words
   const std::vector<std::string>& files;
+  const os::ServiceManager& manager;
 };
+
+// What follows from when a manager asked for it, by the same clock.
+std::string reloading() {
+  timespec now{};
+  (void)::clock_gettime(CLOCK_MONOTONIC, &now);
+  return "RELOADING=1\nMONOTONIC_USEC=" + std::to_string(std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000);
+}
 
 void handle_signal(const Watched& w) {
   signalfd_siginfo info{};
   if (::read(w.signals, &info, sizeof info) != static_cast<ssize_t>(sizeof info)) return;
-  if (info.ssi_signo == SIGHUP) return hand_files(w.files_socket, w.files);
+  if (info.ssi_signo == SIGHUP) {
+    w.manager.tell(reloading());
+    return hand_files(w.files_socket, w.files);
+  }
+  w.manager.tell("STOPPING=1");
   (void)sys::pidfd_send_signal(w.daemon.pidfd.get(), static_cast<int>(info.ssi_signo));
 }
 
-// Until daemon or launcher ends: pass signals and files on.
+// False: the daemon has said all that it will.
+bool handle_word(const Watched& w) {
+  const auto word = take_word(w.files_socket);
+  if (word == DaemonWord::files) hand_files(w.files_socket, w.files);
+  if (word == DaemonWord::ready) w.manager.tell("READY=1");
+  return word.has_value();
+}
+
+// Until daemon or launcher ends: pass signals, files and words on.
 void supervise(const Watched& w) {
   std::array<pollfd, 4> waits = {{{w.daemon.pidfd.get(), POLLIN, 0},
                                   {w.launcher.pidfd.get(), POLLIN, 0},
@@ -226,11 +248,7 @@ void supervise(const Watched& w) {
       return;
     }
     if ((waits[2].revents & POLLIN) != 0) handle_signal(w);
-    if ((waits[3].revents & POLLIN) != 0 && take_request(w.files_socket)) {
-      hand_files(w.files_socket, w.files);
-    } else if (waits[3].revents != 0) {
-      waits[3].fd = -1;  // the daemon has closed its end
-    }
+    if (waits[3].revents != 0 && !handle_word(w)) waits[3].fd = -1;  // the daemon has closed its end
     if (((waits[0].revents | waits[1].revents) & POLLIN) != 0) return;
   }
 }
@@ -245,7 +263,9 @@ void close_daemon_fds(const ParentOptions& o) {
 Result<int> run_parent(const ParentOptions& options) {
   ::umask(022);
   LMSB_CHECK(close_all_but(options.daemon_fds));
-  (void)lower_oom_score(kOomScore);  // daemon and launcher have it from here
+  os::ServiceManager manager = os::ServiceManager::from_environment();
+  if (options.die_with_parent) manager = {};  // a command's own daemon is no service
+  (void)lower_oom_score(kOomScore);           // daemon and launcher have it from here
   LMSB_CHECK(adopt_orphans());
   LMSB_CHECK(make_parents(options.run_dir));
   LMSB_TRY(const UniqueFd lock, lock_run_dir(options.run_dir));
@@ -298,7 +318,7 @@ Result<int> run_parent(const ParentOptions& options) {
   close_daemon_fds(options);
   char byte = 0;
   const bool started = ::read(ready_read.get(), &byte, 1) == 1;
-  if (started) supervise({daemon, launcher, signals.get(), files_end.get(), options.handed_files});
+  if (started) supervise({daemon, launcher, signals.get(), files_end.get(), options.handed_files, manager});
   (void)sys::pidfd_send_signal(daemon.pidfd.get(), SIGTERM);
   const int status = wait_for(daemon, kLauncherPatienceMs);  // its end closes the launcher's socket
   const int launcher_status = wait_for(launcher, kLauncherPatienceMs);

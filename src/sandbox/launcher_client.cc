@@ -35,6 +35,13 @@ Error launch_error(const LauncherAnswer& answer) {
     return Error(ErrorCode::resource_exhausted, "there is no room for another disk")
         .with_slug("store_full")
         .with_hint("delete sandboxes, snapshots or volumes, or make room on the file system of the data directory");
+  if (answer.failed_step == LauncherStep::disk && answer.error == EROFS)
+    return Error(ErrorCode::unavailable, "the file system of sandboxes' disks has failed, and can only be read")
+        .with_slug("store_failed")
+        .with_hint(
+            "its disk had an error, or no room: the kernel's log says which (dmesg). Mend that, stop all kept "
+            "sandboxes, "
+            "and start lm-sandbox again; what needs no disk of its own still runs");
   if (answer.failed_step == LauncherStep::disk && answer.error == EBUSY)
     return Error(ErrorCode::failed_precondition, "the sandbox's disk is in use")
         .with_slug("disk_in_use")
@@ -129,6 +136,8 @@ Result<std::uint32_t> LauncherClient::send_claim_disk(const std::string& id) {
 
 Result<std::uint32_t> LauncherClient::send_sweep_disks() { return send_disk(LauncherOperation::sweep_disks, ""); }
 
+Result<std::uint32_t> LauncherClient::send_check_store() { return send_disk(LauncherOperation::check_store, ""); }
+
 Result<std::uint32_t> LauncherClient::send_settle_disk(const std::string& id) {
   return send_disk(LauncherOperation::settle_disk, id);
 }
@@ -172,13 +181,14 @@ Result<std::uint32_t> LauncherClient::send_copy(const std::string& from, const s
 }
 
 Result<std::uint32_t> LauncherClient::send_archive(const std::string& job, const std::string& snapshot,
-                                                   guest_protocol::ArchiveWay way, std::uint64_t bytes) {
+                                                   guest_protocol::ArchiveWay way, Bytes most, Bytes memory) {
   LMSB_CHECK(check_room());
   ArchiveRequest request{{LauncherOperation::archive_disk, next_request_++}};
   LMSB_CHECK(set_name(request.job, job));
   LMSB_CHECK(set_name(request.disk, snapshot));
   request.way = way;
-  request.disk_bytes = bytes;
+  request.disk_bytes = most.count();
+  request.memory_bytes = memory.count();
   LMSB_CHECK(send(&request, sizeof request));
   return request.header.request;
 }

@@ -65,6 +65,8 @@ class LauncherClient {
   Result<std::uint32_t> send_claim_disk(const std::string& id);
   // The same for all that was never claimed and is not used.
   Result<std::uint32_t> send_sweep_disks();
+  // The same for whether the disks can be written to; without a store they can. Error: store_failed.
+  Result<std::uint32_t> send_check_store();
   // The same for a sandbox that was started on an existing disk, and stands: from now on the disk has its own limit.
   Result<std::uint32_t> send_settle_disk(const std::string& id);
   // The same for a change of limits; `disk` stays what it is. The answer is an Error with the errno; or its `serial`,
@@ -77,10 +79,11 @@ class LauncherClient {
   // The same for an empty volume, fresh as what a launch makes, and for what one may hold.
   Result<std::uint32_t> send_make_volume(const std::string& id, Bytes size);
   Result<std::uint32_t> send_limit_volume(const std::string& id, Bytes size);
-  // The same for a process that reads a snapshot as a stream, or makes one of `bytes` at most: answered with `serial`,
-  // `channel` and `stream`. It ends by send_destroy(), which keeps what was made, or removes it.
+  // The same for a process with so much memory that reads a snapshot as a stream, or makes one of `most` at most:
+  // answered with `serial`, `channel` and `stream`. It ends by send_destroy(), which keeps what was made, or removes
+  // it.
   Result<std::uint32_t> send_archive(const std::string& job, const std::string& snapshot,
-                                     guest_protocol::ArchiveWay way, std::uint64_t bytes);
+                                     guest_protocol::ArchiveWay way, Bytes most, Bytes memory);
   // The same for what was written to any disk: it is there when the answer comes.
   Result<std::uint32_t> send_sync();
   // The same for the first behind `after` of the sandboxes that an earlier launcher has left, and for having one of

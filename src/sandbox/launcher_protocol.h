@@ -32,6 +32,7 @@ enum class LauncherOperation : std::uint32_t {
                       // network interfaces, as in /proc/net/dev. As long as it is open the network stays: not for long
   archive_disk = 18,  // ArchiveRequest: starts a process that reads or writes a snapshot as a stream; `destroy` ends it
   open_gate = 19,     // GateRequest: starts a process that serves a sandbox's network; answered with its channel
+  check_store = 20,   // DiskRequest without an id; EROFS: nothing can be written to the disks any more
 };
 
 struct LauncherHeader {
@@ -76,6 +77,8 @@ struct VolumeRequest {
 
 // Archivers at a time; more are answered with EAGAIN.
 constexpr std::size_t kMaxArchivers = 4;
+constexpr std::uint64_t kMaxArchiverMemory = 512ULL << 20U;  // of each
+constexpr std::uint32_t kArchiverCpuMillis = 1000;
 
 // Answered as soon as it runs, with its channel and the other end of its stream. What comes in is fresh, as a launch's
 // disk is, and destroying its archiver keeps it or not.
@@ -85,7 +88,8 @@ struct ArchiveRequest {
   DiskName disk{};  // of a snapshot: one that is there to be read, or one that is to be made
   guest_protocol::ArchiveWay way = guest_protocol::ArchiveWay::out;
   std::uint32_t unused = 0;
-  std::uint64_t disk_bytes = 0;  // what may come in; cut down to the cap, as in a plan
+  std::uint64_t disk_bytes = 0;    // what may come in; cut down to the cap, as in a plan
+  std::uint64_t memory_bytes = 0;  // for its process; cut down to kMaxArchiverMemory, and to the cap
 };
 
 struct GateRequest {

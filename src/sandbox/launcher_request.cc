@@ -25,6 +25,7 @@ bool is_of_a_disk(LauncherOperation operation) {
     case LauncherOperation::next_left:
     case LauncherOperation::take_up:
     case LauncherOperation::next_stray:
+    case LauncherOperation::check_store:
     case LauncherOperation::open_network: return true;
     default: return false;
   }

@@ -31,12 +31,12 @@ TEST(LauncherRequest, OfAnotherSizeOrOperationIsRefusedByItsNumber) {
   EXPECT_EQ(number_of_unknown(parse_launcher_request(&odd, sizeof odd - 1)), 9U);
 }
 
-TEST(LauncherRequest, AboutOneSandboxOrDiskIsOneOfEleven) {
+TEST(LauncherRequest, AboutOneSandboxOrDiskIsOneOfTwelve) {
   for (const auto operation :
        {LauncherOperation::remove_disk, LauncherOperation::next_disk, LauncherOperation::settle_disk,
         LauncherOperation::sync_disks, LauncherOperation::claim_disk, LauncherOperation::sweep_disks,
         LauncherOperation::weigh_disk, LauncherOperation::next_left, LauncherOperation::take_up,
-        LauncherOperation::next_stray, LauncherOperation::open_network}) {
+        LauncherOperation::next_stray, LauncherOperation::open_network, LauncherOperation::check_store}) {
     const DiskRequest request{{operation, 5}};
     EXPECT_TRUE(std::holds_alternative<DiskRequest>(parse_launcher_request(&request, sizeof request)));
   }

@@ -201,6 +201,7 @@ class Daemon {
     const std::string scheme = config_.tls.is_on() ? "https://" : "http://";
     for (const std::string& address : addresses)
       log_.log(LogLevel::info, "daemon.listening", {{"address", address}, {"url", scheme + address}});
+    settings_.say_ready();
     if (!fds_.ready) return;
     (void)!::write(fds_.ready.get(), text.data(), text.size());  // who asked for it may have gone
     fds_.ready.reset();
@@ -261,6 +262,7 @@ class Daemon {
         self->log_.log(LogLevel::error, "settings.reload_failed",
                        {{"error", fresh.error().message()}, {"hint", hint.empty() ? kReloadHint : hint}});
       }
+      self->settings_.say_ready();
     }
   }
 

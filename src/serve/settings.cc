@@ -82,7 +82,9 @@ Result<config::Config> Settings::read() {
   return std::move(loaded.config);
 }
 
-void Settings::ask() { launcher::ask_for_files(files_.get()); }
+void Settings::ask() { launcher::say(files_.get(), launcher::DaemonWord::files); }
+
+void Settings::say_ready() { launcher::say(files_.get(), launcher::DaemonWord::ready); }
 
 config::Config reloaded(const config::Config& running, const config::Config& fresh) {
   config::Config config = running;

@@ -2,7 +2,7 @@
 // Settings: what stage 2, the daemon, reads its configuration from: its arguments and environment, which do not change,
 // and the files that the parent hands over, at start and again at SIGHUP (launcher/handed_files.h).
 //
-// read() blocks, and is for one thread at a time; ask() does neither.
+// read() blocks, and is for one thread at a time; ask() and say_ready() do neither.
 #include <string>
 #include <vector>
 
@@ -23,6 +23,8 @@ class Settings {
   Result<config::Config> read();
   // Asks the parent to hand the files over again: socket() becomes readable.
   void ask();
+  // Tells the parent that the daemon serves, with what was read last or in spite of it.
+  void say_ready();
   BorrowedFd socket() const { return files_; }
 
  private:

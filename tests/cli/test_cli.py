@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -257,6 +259,38 @@ class Images(CliTest):
         done = cli("image", "build", "--help")
         self.assert_ends(done, 0, err=b"")
         self.assertIn(b"--mirror URL", done.stdout)
+
+    def build(self, stderr):
+        """With something in mmdebstrap's place that needs no network, takes a second, and has little to give."""
+        tree = self.data / "tree"
+        (tree / "etc").mkdir(parents=True)
+        (tree / "etc/large").write_bytes(bytes(3 << 20))
+        maker = self.data / "maker"
+        maker.write_text(f"#!/bin/sh\nsleep 1\ntar -C '{tree}' -cf - .\nsleep 1\n")
+        maker.chmod(0o755)
+        if not os.path.exists("/usr/bin/mmdebstrap"):
+            self.skipTest("mmdebstrap is not installed")
+        line = 'mount --bind "$0" /usr/bin/mmdebstrap && exec "$@"'
+        return subprocess.run(["unshare", "--mount", "sh", "-c", line, maker, lmsb.BIN / "lm-sandbox", "image", "build", "base", "--mirror",
+                               "http://127.0.0.1:9", "--data-dir", self.data], stdout=subprocess.PIPE, stderr=stderr, timeout=60)
+
+    def test_a_build_is_drawn_where_it_can_be_seen(self):
+        seen, terminal = pty.openpty()
+        self.addCleanup(os.close, seen)
+        done = self.build(terminal)
+        os.close(terminal)
+        self.assertEqual(done.returncode, 0)
+        os.set_blocking(seen, False)
+        shown = os.read(seen, 65536).decode().replace("\r\n", "\n")
+        self.assertIn("\n\r\x1b[K  0 s\r\x1b[K", shown)
+        self.assertIn("\r\x1b[K  1 s  3 MiB\r\x1b[K", shown)
+        left = re.sub(r"\r\x1b\[K[^\r\n]*(?=\r)|\r\x1b\[K", "", shown)
+        self.assertRegex(left, r"\Ainstalling Debian \S+ from http://127.0.0.1:9\nunpacked 3 MiB; [a-z ]+\n\Z")
+
+    def test_a_build_elsewhere_says_its_steps(self):
+        done = self.build(subprocess.PIPE)
+        self.assertEqual((done.returncode, done.stderr.count(b"\n"), done.stderr.count(b"\r")), (0, 2, 0), done.stderr)
+        self.assertIn(b"image base: sha256:", done.stdout)
 
     def test_a_removal_is_told_as_json(self):
         lmsb.require_image("base")

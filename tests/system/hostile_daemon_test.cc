@@ -220,6 +220,7 @@ class WithAStore : public LauncherTest {
     std::copy_n(disk.begin(), std::min(disk.size(), request.disk.size()), request.disk.begin());
     request.way = way;
     request.disk_bytes = bytes;
+    request.memory_bytes = archiver_memory_;
     send_raw(&request, sizeof request);
     answer_ = receive(fds);
     EXPECT_EQ(answer_.request, 6U);
@@ -236,6 +237,7 @@ class WithAStore : public LauncherTest {
   }
 
   std::string listed_;
+  std::uint64_t archiver_memory_ = 64ULL << 20U;
 };
 
 TEST_F(WithAStore, OpensGatesThatAreNobodyAndHaveNothing) {
@@ -299,6 +301,10 @@ TEST_F(WithAStore, ArchivesSnapshotsAloneAndWithinBounds) {
   EXPECT_EQ(ask_archive(kJob, kSnapshot, kIn, ~std::uint64_t{0}, fds), EINVAL);
   EXPECT_EQ(ask_archive(kJob, kSnapshot, static_cast<guest_protocol::ArchiveWay>(2), kBytes, fds), EINVAL);
   EXPECT_EQ(ask_archive(kJob, kSnapshot, kOut, 0, fds), ENOENT) << "nothing is there to be read";
+  for (const std::uint64_t memory : {std::uint64_t{0}, ~std::uint64_t{0}}) {
+    archiver_memory_ = memory;
+    EXPECT_EQ(ask_archive(kJob, kSnapshot, kIn, kBytes, fds), EINVAL);
+  }
   EXPECT_EQ(fds.count, 0U);
 }
 

@@ -2,8 +2,10 @@
 """What does not fit into the memory for sandboxes waits its turn, for so long, or is told to come again."""
 import asyncio
 import hashlib
+import http.client
 import json
 import pathlib
+import socket
 import sys
 import threading
 
@@ -204,6 +206,31 @@ class Kept(lmsb.SystemTest):
         self.assertEqual(self.daemon.post(box + "/start", None).status, 200)
         self.assertEqual(self.held(), 768)
 
+    def test_exports_and_imports_count_as_long_as_their_processes_live(self):
+        box = self.made(64)
+        if not self.daemon.request("GET", box).json()["keeps_disk"]:
+            self.skipTest("needs a store of disks")
+        filled = self.daemon.post(box + "/exec", {"cmd": "head -c 20M /dev/urandom >/tmp/a"}).json()  # more than pipes hold
+        self.assertEqual(filled["exit_code"], 0, filled)
+        snapshot = "/v1/snapshots/" + self.daemon.post(box + "/snapshot", {}).json()["id"]
+        self.addCleanup(self.daemon.request, "DELETE", snapshot)
+        reader = http.client.HTTPConnection(self.daemon.host, self.daemon.port, timeout=60)
+        reader.request("GET", snapshot + "/export")
+        answer = reader.getresponse()
+        self.assertEqual((answer.status, self.held()), (200, 64 + 128))  # an eighth of the budget
+        file = answer.read()
+        reader.close()
+        lmsb.wait_until(lambda: self.held() == 64, "the end of the export's process")
+        other = self.made(900)  # leaves less than an eighth
+        self.assert_no_memory(self.daemon.request("GET", snapshot + "/export"))
+        octets = {"Content-Type": "application/octet-stream"}
+        self.assert_no_memory(self.daemon.request("POST", "/v1/snapshots/import", file, octets))
+        self.assertEqual(self.daemon.request("DELETE", other).status, 204)
+        imported = self.daemon.request("POST", "/v1/snapshots/import", file, octets)
+        self.assertEqual(imported.status, 201, imported.body)
+        self.daemon.request("DELETE", "/v1/snapshots/" + imported.json()["id"])
+        self.assertEqual(self.held(), 64)
+
     def test_one_that_is_rolled_back_keeps_its_memory(self):
         box = self.made(768)
         if not self.daemon.request("GET", box).json()["keeps_disk"]:
@@ -247,6 +274,60 @@ class Kept(lmsb.SystemTest):
             return self.daemon.request("GET", "/v1/info").json()["waiting"]
 
         asyncio.run(ask_and_go())
+
+
+class Little(lmsb.SystemTest):
+    """Memory for little."""
+
+    env = {"LM_SANDBOX_LIMITS__MEMORY": "256m"}
+
+    def test_a_large_disk_goes_out_and_comes_in(self):
+        box = "/v1/sandboxes/" + self.daemon.post("/v1/sandboxes", {"limits": {"memory_bytes": 128 * MIB}}).json()["id"]
+        self.addCleanup(self.daemon.request, "DELETE", box)
+        if not self.daemon.request("GET", box).json()["keeps_disk"]:
+            self.skipTest("needs a store of disks")
+        filled = self.daemon.post(box + "/exec", {"cmd": "head -c 200M /dev/urandom >/tmp/a"}).json()
+        self.assertEqual(filled["exit_code"], 0, filled)
+        snapshot = "/v1/snapshots/" + self.daemon.post(box + "/snapshot", {}).json()["id"]
+        self.addCleanup(self.daemon.request, "DELETE", snapshot)
+        file = self.daemon.request("GET", snapshot + "/export")
+        self.assertEqual(file.status, 200, file.body[:500])
+        imported = self.daemon.request("POST", "/v1/snapshots/import", file.body, {"Content-Type": "application/octet-stream"})
+        self.assertEqual(imported.status, 201, imported.body)
+        self.daemon.request("DELETE", "/v1/snapshots/" + imported.json()["id"])
+
+
+class Stalled(lmsb.SystemTest):
+    """Two places for commands, for which nobody waits longer than fifteen seconds."""
+
+    env = {"LM_SANDBOX_LIMITS__MAX_RUNNING": "2", "LM_SANDBOX_LIMITS__MAX_WAIT_MS": "15000"}
+    LAST = 3_000_000
+
+    def begin(self, path, accept, fields=()):
+        """A request whose answer nobody reads, and which fills whatever lies on its way."""
+        asking = socket.socket()
+        asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        asking.connect((self.daemon.host, self.daemon.port))
+        self.addCleanup(asking.close)
+        body = json.dumps({"cmd": f"seq {self.LAST}", "timeout_ms": 120_000, **dict(fields)}).encode()
+        asking.sendall(b"POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept: %s\r\nContent-Type: application/json\r\n"
+                       b"Content-Length: %d\r\n\r\n%s" % (path.encode(), accept.encode(), len(body), body))
+        return asking
+
+    def test_readers_who_take_nothing_keep_nobody_from_running(self):
+        box = "/v1/sandboxes/" + self.daemon.post("/v1/sandboxes", {"limits": {"memory_bytes": 64 * MIB}}).json()["id"]
+        self.addCleanup(self.daemon.request, "DELETE", box)
+        once = {"limits": {"memory_bytes": 64 * MIB}}
+        octets = self.begin(box + "/exec", "application/octet-stream")
+        self.begin(box + "/exec", "text/event-stream")
+        self.begin("/v1/run", "text/event-stream", once.items())
+        self.begin("/v1/run", "application/x-ndjson", once.items())
+        lmsb.wait_until(lambda: len(lmsb.sandbox_processes(b"seq\0")) == 4, "more of them than places", seconds=30)
+        self.assertEqual(self.daemon.run("echo in", **once)["stdout"], "in\n")
+        response = http.client.HTTPResponse(octets)
+        response.begin()
+        text = response.read()  # whoever reads on has it all
+        self.assertEqual([int(n) for n in text.split()], list(range(1, self.LAST + 1)))
 
 
 class Overcommitted(lmsb.SystemTest):

@@ -67,6 +67,7 @@ class DiskTest(unittest.TestCase):
         self.daemon = lmsb.Daemon(*self.flags, is_private=self.is_private, sandboxes_stay=True)
         self.daemon.data_dir.mkdir()
         lmsb.lend_images(self.daemon.data_dir)
+        self.prepare_data()
         self.daemon.start()
         self.addCleanup(lmsb.wait_until_clean, self.before)
         self.addCleanup(self.daemon.__exit__)
@@ -75,6 +76,9 @@ class DiskTest(unittest.TestCase):
         missing = [line for line in self.daemon.log_text().splitlines() if "disks cannot be kept here" in line]
         if missing:
             self.skipTest(missing[0])
+
+    def prepare_data(self):
+        """Before the first start."""
 
     def restart(self, how=signal.SIGTERM):
         self.daemon.stop(how)

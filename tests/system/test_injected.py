@@ -3,7 +3,10 @@
 is killed, while sandboxes are made, used, copied, stopped, started and deleted. Afterwards the kernel has what the daemon
 says, the same request succeeds, and a sandbox that nobody touched has lost no output.
 
-Of the calls of each operation some are chosen, spread over all of them; LMSB_INJECT=all goes through every one (hours).
+Of the calls of each operation some are chosen, spread over all of them; LMSB_INJECT=all goes through every one of all operations
+(hours). That can be done in pieces: LMSB_INJECT_ONLY=create,stop are the operations, LMSB_INJECT_LOG=FILE is a line for each fault
+that has been there, which a later run with the same file leaves out, and after LMSB_INJECT_SECONDS a test begins nothing
+new, says so and is skipped.
 """
 import collections
 import contextlib
@@ -24,6 +27,10 @@ from test_snapshot_files import FileTest, member
 from test_staying import COUNT, StayingTest, kill
 
 WHOLE = os.environ.get("LMSB_INJECT") == "all"
+ONLY = set(filter(None, os.environ.get("LMSB_INJECT_ONLY", "").split(",")))
+LOG = pathlib.Path(os.environ.get("LMSB_INJECT_LOG", os.devnull))
+ROUNDS = 16
+UNTIL = time.monotonic() + float(os.environ.get("LMSB_INJECT_SECONDS", "inf"))
 # What cannot fail (the kernel closes a descriptor whatever it says), and the end of a process.
 LEFT_OUT = {"exit", "exit_group", "restart_syscall", "rt_sigreturn", "getppid", "getpid", "close", "munmap", "brk"}
 
@@ -246,13 +253,44 @@ class Injected(StayingTest, FileTest):
         count = len(every) if WHOLE else min(count, len(every))
         return [every[i * len(every) // count] for i in range(count)]
 
+    def faults(self, which, operations, count, whats):
+        """What is to be done, each as an operation, a kind of call, which time that is made, and what happens then."""
+        if not WHOLE:
+            for operation in operations:
+                for at, place in enumerate(self.places(which, operation, count)):
+                    yield operation, *place, whats[at % len(whats)]
+            return
+        places = {operation: self.places(which, operation, count) for operation in operations}
+        for round in range(ROUNDS):  # each is spread over everything, so that a run that is cut short has seen something of all
+            for operation in operations:
+                for place in places[operation][round::ROUNDS]:
+                    for what in whats:
+                        yield operation, *place, what
+
     def go_through(self, which, operations, count, *whats):
-        for operation in operations:
-            for at, (call, n) in enumerate(self.places(which, operation, count)):
-                for what in whats if WHOLE else whats[at % len(whats):][:1]:
-                    with self.subTest(operation, process=which, call=call, time=n, what=what):
-                        self.fail_once(which, operation, call, n, what)
-        self.assertGreater(self.felt, len(operations))
+        seen = set(line.rsplit(" ", 1)[0] for line in LOG.read_text().splitlines()) if LOG.is_file() else set()
+        chosen = [one for one in (self.OPERATIONS if WHOLE else operations) if not ONLY or one in ONLY]
+        faults = list(self.faults(which, chosen, count, whats))
+        for at, (operation, call, n, what) in enumerate(faults):
+            fault = f"{which} {operation} {call} {n} {what}"
+            if fault in seen:
+                continue
+            if time.monotonic() > UNTIL:
+                self.skipTest(f"the time is over at {at} of {len(faults)}: {fault}")
+            with self.subTest(operation, process=which, call=call, time=n, what=what), self.written_down(fault):
+                self.fail_once(which, operation, call, n, what)
+        if not seen and not ONLY:
+            self.assertGreater(self.felt, len(operations))
+
+    @contextlib.contextmanager
+    def written_down(self, fault):
+        verdict = "FAILED"
+        try:
+            yield
+            verdict = "passed"
+        finally:
+            with open(LOG, "a") as log:
+                log.write(f"{fault} {verdict}\n")
 
     def fail_once(self, which, operation, call, n, what):
         if not self.are_there():  # the last one has failed

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import sqlite3
@@ -15,7 +16,7 @@ import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import lmsb
-from test_disks import DiskTest, children_of, launcher_of
+from test_disks import DiskTest, children_of, disks_of, kill_everything, launcher_of
 from websocket import WebSocket
 
 COUNT = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.005; done"
@@ -580,6 +581,60 @@ class Sandboxes(StayingTest):
         self.again()
         self.assertEqual({self.state(one) for one in all_of_them}, {"running"})
         self.assertEqual(self.output(all_of_them[-1], "echo here"), "here\n")
+
+
+class Reboot(StayingTest):
+    """All that runs is gone, with what lies in /run; another boot has begun, whose id the kernel is made to say."""
+
+    def boot(self):
+        kill_everything(self.daemon)
+        lmsb.wait_until(lambda: not lmsb.sandbox_processes(), "the end of all processes")
+        lmsb.wait_until(self.remove_cgroups, "cgroups without processes")
+        shutil.rmtree(self.daemon.run_dir)
+        said = self.daemon.dir / "boot_id"
+        said.write_text("00000000-0000-4000-8000-000000000000\n")
+        programs = self.daemon.dir / "programs"
+        programs.mkdir(exist_ok=True)
+        (programs / "lm-sandbox").write_text(
+            "#!/bin/sh\nexec unshare --mount sh -c 'mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"' "
+            f'"{said}" "{lmsb.BIN}/lm-sandbox" "$@"\n')
+        (programs / "lm-sandbox").chmod(0o755)
+        self.daemon.programs = programs
+        self.daemon.log.close()
+        self.daemon.start()
+
+    @staticmethod
+    def remove_cgroups():
+        for top in map(pathlib.Path, lmsb.our_cgroups()):
+            for path in sorted([top, *(p for p in top.rglob("*") if p.is_dir())], reverse=True):
+                with contextlib.suppress(OSError):  # not yet, or by another name already
+                    path.rmdir()
+        return not lmsb.our_cgroups()
+
+    def test_leaves_disks_and_nothing_else(self):
+        running, paused, stopped, volatile = (self.create(name=name) for name in ("running", "paused", "stopped", "volatile"))
+        for one in (running, paused, stopped):
+            self.output(one, "echo kept >~/a; echo lost >/dev/shm/a; sync")
+        counting = self.detach(running, COUNT)
+        self.numbers(running, counting, 10)
+        snapshot = self.do(running, "snapshot", {}).json()["id"]
+        self.move(paused, "pause", "paused")
+        self.move(stopped, "stop", "stopped")
+        self.daemon.request("DELETE", "/v1/sandboxes/" + volatile)
+        held = self.daemon.request("GET", "/v1/info").json()["memory"]["held_bytes"]
+        self.boot()
+        self.assertEqual([self.state(one) for one in (running, paused, stopped)], ["stopped"] * 3)
+        self.assertLess(self.daemon.request("GET", "/v1/info").json()["memory"]["held_bytes"], held)
+        self.assertEqual(self.processes(running), [])
+        self.assertEqual(disks_of(self.daemon), sorted([running, paused, stopped]))
+        told = self.daemon.request("GET", "/v1/ledger").json()
+        self.assertEqual((told["agrees"], told["disks"], told["snapshots"]), (True, 3, 1), told)
+        for one in (running, paused, stopped):
+            self.move(one, "start", "running")
+            self.assertEqual(self.output(one, "cat ~/a; cat /dev/shm/a 2>/dev/null || echo none"), "kept\nnone\n")
+        made = self.daemon.post("/v1/sandboxes", {"snapshot": snapshot})
+        self.assertEqual(made.status, 201, made.body)
+        self.assertTrue(self.daemon.request("GET", "/v1/ledger").json()["agrees"])
 
 
 if __name__ == "__main__":

@@ -61,6 +61,7 @@ std::uint16_t port_for_browsers(const std::vector<std::string>& addresses) {
 struct Fresh {
   config::Config config;
   server::DoorPolicy doors;
+  control::CredentialSettings credentials;
   std::shared_ptr<const http::TlsContext> tls;
   std::vector<std::string> keys_for_a_restart;
 };
@@ -127,6 +128,8 @@ class Daemon {
 
   // Until it is ready it answers that it is not.
   io::Task<void> start() {
+    LMSB_CO_TRY(auto credentials, credential_settings(config_));
+    engine_.use_credentials(std::move(credentials));
     LMSB_CO_TRY(const auto addresses, listen());
     auto prepared = co_await engine_.prepare();
     if (!prepared.ok())
@@ -208,6 +211,8 @@ class Daemon {
     fresh.keys_for_a_restart = keys_for_a_restart(config_, read);
     LMSB_CHECK(check_binding(fresh.config, config_.default_image));
     LMSB_TRY(fresh.tls, make_tls(fresh.config));
+    LMSB_CHECK(check_network(fresh.config));
+    LMSB_TRY(fresh.credentials, credential_settings(fresh.config));
     fresh.doors = door_policy(fresh.config);
     return fresh;
   }
@@ -218,6 +223,7 @@ class Daemon {
     log_.log(LogLevel::info, "settings.reloaded", {{"api_keys", std::uint64_t{fresh.doors.keys.size()}}});
     use_tls(fresh.tls, fresh.config);
     for (const std::string& gone : app_.set_doors(std::move(fresh.doors))) server_.close_of(gone);
+    engine_.use_credentials(std::move(fresh.credentials));
     engine_.set_policy(policy_caps(fresh.config));
   }
 

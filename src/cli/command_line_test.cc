@@ -76,6 +76,19 @@ TEST(CommandLine, SaysNotYetForWhatDockerHasAndWeWillHave) {
   EXPECT_EQ(parsed<RunCommand>({"run", "--network", "none", "--runtime=native", "base", "sh"}).sandbox.image, "base");
 }
 
+TEST(CommandLine, RunTakesCredentialsBesideANetworkOrInPlaceOfOne) {
+  const NetworkFlag alone{"allowlist", {"credential:api", "credential:b"}};
+  EXPECT_EQ(parsed<RunCommand>({"run", "--credential", "api", "--credential", "b", "base", "sh"}).sandbox.network,
+            alone);
+  EXPECT_EQ(
+      parsed<RunCommand>({"run", "--network=none", "--credential=api", "--credential=b", "base", "sh"}).sandbox.network,
+      alone);
+  const NetworkFlag open{"open", {"credential:api"}};
+  EXPECT_EQ(parsed<CreateCommand>({"create", "--network", "open", "--credential", "api"}).sandbox.network, open);
+  const NetworkFlag list{"allowlist", {"a.test", "credential:api"}};
+  EXPECT_EQ(parsed<CreateCommand>({"create", "--network", "a.test", "--credential", "api"}).sandbox.network, list);
+}
+
 TEST(CommandLine, ExecTakesATerminalOrGoesOnByItself) {
   EXPECT_TRUE(parsed<ExecCommand>({"exec", "-it", "box", "sh"}).terminal);
   EXPECT_TRUE(parsed<ExecCommand>({"exec", "-d", "box", "sh"}).detach);

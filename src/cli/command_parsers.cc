@@ -14,7 +14,7 @@ struct SandboxTexts {
   HostFlags host;
   std::optional<std::string> data_dir, name, disk, network, runtime, image;
   LimitTexts limits;
-  Words mounts, labels;
+  Words mounts, labels, credentials;
   EnvFlags env;
   bool json = false;
 };
@@ -31,6 +31,8 @@ void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
       "--network", "none|open|HOST,...", texts.network,
       "What the sandbox may reach: nothing (the default), all but private addresses, or these hosts, addresses\n"
       "and ranges, each perhaps with :PORT");
+  flags.values("--credential", "NAME", texts.credentials,
+               "Let it ask the host of the operator's credential NAME at http://NAME.internal");
   flags.value("--runtime", "native", texts.runtime, "Runtime of the sandbox: native today, which is the default");
   flags.flag("--json", texts.json, "Print the daemon's answer as JSON");
   for (const char* names : {"-p,--publish", "--gpus", "--shm-size", "--model", "--pull"}) flags.not_yet(names, true);
@@ -67,6 +69,7 @@ Result<SandboxFlags> sandbox_flags(const SandboxTexts& texts) {
   for (const std::string& text : texts.labels) LMSB_CHECK(add_label(sandbox.labels, text));
   LMSB_TRY(sandbox.limits, limit_flags(texts.limits));
   LMSB_CHECK(convert("--network", texts.network, parse_network, sandbox.network));
+  for (const std::string& name : texts.credentials) add_credential(sandbox.network, name);
   LMSB_CHECK(convert("--disk", texts.disk, parse_size, sandbox.limits.disk));
   return sandbox;
 }

@@ -195,6 +195,11 @@ Status add_label(Variables& labels, std::string_view text) {
 
 std::string url_segment(std::string_view text) { return http::percent_encode(text); }
 
+void add_credential(std::optional<NetworkFlag>& network, const std::string& name) {
+  if (!network || network->mode == "none") network = NetworkFlag{"allowlist", {}};
+  network->allow.push_back("credential:" + name);
+}
+
 Result<NetworkFlag> parse_network(std::string_view text) {
   if (text == "none" || text == "open") return NetworkFlag{std::string(text), {}};
   NetworkFlag network{"allowlist", {}};

@@ -55,6 +55,8 @@ struct NetworkFlag {
   bool operator==(const NetworkFlag&) const = default;
 };
 Result<NetworkFlag> parse_network(std::string_view text);
+// Beside what it may reach, or for that alone.
+void add_credential(std::optional<NetworkFlag>& network, const std::string& name);
 
 using Variables = std::map<std::string, std::string>;
 // The value of a variable of the CLI's own environment; nothing when it is not set.

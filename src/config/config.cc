@@ -260,6 +260,27 @@ Status read_tls(Loader& loader) {
   return {};
 }
 
+// Without the file there is no credential, and all else goes on. Its form is checked by who reads the rest of it.
+void read_credentials(Loader& loader) {
+  auto& network = loader.out.config.network;
+  for (const std::string& text : network.credentials) {
+    const std::size_t at = text.rfind("@/");
+    if (at == std::string::npos) continue;
+    const std::string path = text.substr(at + 1);
+    Config::Network::SecretFile file;
+    auto read = read_secret_file(loader, "network.credentials", path);
+    if (read.ok()) {
+      file.secret = Secret(without_newline(*std::move(read)));
+      if (file.secret.empty()) file.fault = path + " is empty";
+    } else {
+      file.fault = read.error().message();
+    }
+    if (!file.fault.empty())
+      loader.out.warnings.push_back(file.fault + "; requests that need this credential are refused");
+    network.credential_files.insert_or_assign(path, std::move(file));
+  }
+}
+
 // ---- What is still to come
 
 // A service that is not there yet is no reason to serve nothing; who set its address is told.
@@ -291,6 +312,7 @@ Result<Loaded> load(const Sources& sources) {
   LMSB_CHECK(apply_flags(loader, sources.flags));
   LMSB_CHECK(resolve_secrets(loader));
   LMSB_CHECK(read_keys(loader));
+  read_credentials(loader);
   LMSB_CHECK(read_tls(loader));
   warn_of_ssh(loader);
   return std::move(loader.out);

@@ -50,8 +50,9 @@ struct Config {
     std::uint32_t processes = 32768;
     Bytes disk = Bytes::GiB(64);
     std::chrono::milliseconds timeout_ms{86'400'000};
-    std::uint32_t max_snapshots = 1000;  // of one owner
-    std::string network = "open";        // none, allowlist or open
+    std::uint32_t max_snapshots = 1000;    // of one owner
+    std::string network = "open";          // none, allowlist or open
+    std::vector<std::string> credentials;  // names of those that everybody may give sandboxes
     bool refuse_weaker = false;
   } policy;
 
@@ -60,9 +61,16 @@ struct Config {
     std::vector<std::string> groups;             // NAME=ENTRY ENTRY
     std::vector<std::string> reachable_private;  // ranges
     std::vector<std::string> unreachable;        // ranges
-    std::uint32_t max_connections = 256;         // of one sandbox
-    std::uint32_t connections_per_second = 50;   // of one sandbox
-    Bytes bytes_per_second;                      // of one sandbox; 0: no limit
+    std::vector<std::string> credentials;        // NAME=https://HOST HEADER: [TEXT ]@FILE
+    std::string credential_ca_file;              // empty: the system's authorities
+    struct SecretFile {
+      Secret secret;
+      std::string fault;  // why it could not be read: requests are refused for it, and nothing else
+    };
+    std::map<std::string, SecretFile> credential_files;  // what is in those of `credentials`; no key of its own
+    std::uint32_t max_connections = 256;                 // of one sandbox
+    std::uint32_t connections_per_second = 50;           // of one sandbox
+    Bytes bytes_per_second;                              // of one sandbox; 0: no limit
   } network;
 
   struct Disks {

@@ -263,6 +263,23 @@ TEST_F(ConfigSecrets, AreReadAsKeysOneALine) {
   EXPECT_THAT(refusal("[auth]\nkey_file = '" + file("empty", "\n# none\n") + "'\n"), HasSubstr("holds no key"));
 }
 
+TEST_F(ConfigSecrets, OfCredentialsAreReadAndNoneOfThemEndsTheStart) {
+  const std::string token = file("token", "s3cret\n");
+  ::chmod(token.c_str(), 0600);
+  const std::string config = "[network]\ncredentials = ['a=https://a.test X: @" + token +
+                             "', 'b=https://b.test X: @/no/such', 'c=https://c.test X: @" + file("empty", "\n") +
+                             "']\n";
+  const auto loaded = load({.files = {file("a.toml", config)}});
+  ASSERT_TRUE(loaded.ok()) << loaded.error().message();
+  const auto& files = loaded->config.network.credential_files;
+  EXPECT_EQ(files.at(token).secret.reveal(), "s3cret");
+  EXPECT_EQ(files.at(token).fault, "");
+  EXPECT_THAT(files.at("/no/such").fault, HasSubstr("open /no/such"));
+  EXPECT_THAT(loaded->files, testing::Contains(token));
+  EXPECT_THAT(loaded->warnings, testing::Contains(HasSubstr("open /no/such")));
+  EXPECT_THAT(show(*loaded, true), testing::Not(HasSubstr("s3cret")));
+}
+
 TEST_F(ConfigSecrets, OfTlsAreACertificateAndItsKeyOrNeither) {
   const std::string cert = file("cert", "c\n");
   const std::string key = file("key", "k\n");

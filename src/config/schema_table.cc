@@ -134,6 +134,11 @@ constexpr Setting kSettings[] = {
      .about = "The most of a network that a sandbox may ask for: none, names and ranges that it lists, or open.",
      .form = Form::choice,
      .choices = "none, allowlist, open"},
+    {.key = "policy.credentials",
+     .field = in<&C::policy, &C::Policy::credentials>,
+     .about = "Names of [network] credentials that everybody who may make sandboxes may give them; the others are for "
+              "administrators.",
+     .form = Form::filled},
 
     {.key = "network.resolvers",
      .field = in<&C::network, &C::Network::resolvers>,
@@ -154,6 +159,17 @@ constexpr Setting kSettings[] = {
      .about = "IPv4 ranges that no sandbox reaches, whatever it lists, beside private and other special ones: this "
               "machine's neighbours at public addresses, and the address that they see it at.",
      .form = Form::filled},
+    {.key = "network.credentials",
+     .field = in<&C::network, &C::Network::credentials>,
+     .about = "Headers that the daemon puts into requests of sandboxes, each \"NAME=https://HOST[:PORT][/PATH] HEADER: "
+              "[TEXT ]@FILE\": sandboxes that list credential:NAME reach that host at http://NAME.internal, and never "
+              "see what is in the file.",
+     .form = Form::filled},
+    {.key = "network.credential_ca_file",
+     .field = in<&C::network, &C::Network::credential_ca_file>,
+     .about = "File of the authorities (PEM) that those hosts' certificates are from, which the daemon can read; empty "
+              "is the system's.",
+     .form = Form::absolute_path},
     {.key = "network.max_connections",
      .field = in<&C::network, &C::Network::max_connections>,
      .about = "Connections to the outside that one sandbox may have at once; its gate has room for 256.",

@@ -231,6 +231,7 @@ io::Task<Engine::OneShotPlace> Engine::place_once(const Principal& who, OneShot&
   LMSB_CO_CHECK(settle_timeout(request.command, options_.policy.timeout));
   LMSB_CO_CHECK(check_paths(request.collect));
   LMSB_CO_CHECK(check_egress(request.egress));
+  LMSB_CO_CHECK(check_credentials(options_.policy, who, request.egress));
   LMSB_CO_TRY(auto image, images_.find(request.image));
   LMSB_CO_TRY(auto spec, spec_of(image.name, with(within_policy(Limits()), request.limits), Lifetime::one_shot));
   LMSB_CO_CHECK(add_directories(spec, request.mounts));
@@ -395,6 +396,10 @@ io::Task<SandboxInfo> Engine::update(Principal who, std::string id_or_name, Upda
   const Limits nothing{Bytes(0), 0, 0, Bytes(0)};
   LMSB_CO_CHECK(check_limits(with(nothing, changes.limits)));
   LMSB_CO_CHECK(admission_.check(with(nothing, changes.limits), Lifetime::kept));
+  if (changes.egress) {
+    LMSB_CO_TRY(const KeptSandbox* sandbox, registry_.find(who, id_or_name));
+    LMSB_CO_CHECK(check_credentials(options_.policy, who, *changes.egress, sandbox->info.egress));
+  }
   co_return co_await lifecycle_.update(std::move(who), std::move(id_or_name), std::move(changes));
 }
 
@@ -484,6 +489,7 @@ io::Task<Control::UpstreamAnswer> Engine::ask_upstream(Principal, std::string pr
 
 Result<std::string> Engine::plan_text(const Principal& who, const OneShot& request) {
   LMSB_CHECK(check_egress(request.egress));
+  LMSB_CHECK(check_credentials(options_.policy, who, request.egress));
   LMSB_TRY(const auto image, images_.find(request.image));
   LMSB_TRY(auto spec, spec_of(image.name, with(within_policy(Limits()), request.limits), Lifetime::one_shot));
   LMSB_CHECK(add_directories(spec, request.mounts));

@@ -98,6 +98,8 @@ class Engine final : public Control {
   io::Task<void> prepare();
   // From the next request on (SIGHUP).
   void set_policy(PolicyCaps caps);
+  // The same of [network] credentials; set_policy() is to follow. Before prepare() for those that run on.
+  void use_credentials(CredentialSettings settings) { networks_.use_credentials(std::move(settings)); }
   // Ends everything: kept sandboxes, runners, the pool.
   io::Always<void> drain();
 

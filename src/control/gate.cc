@@ -36,6 +36,12 @@ Status Gate::give(const guest_protocol::GatePolicy& policy, const guest_client::
   return lost();
 }
 
+Status Gate::give(const guest_protocol::GateStreams& streams, std::span<const int> fds) {
+  const iovec part{const_cast<guest_protocol::GateStreams*>(&streams), sizeof streams};  // NOLINT: C interface
+  if (send_message(channel_.get(), &part, 1, fds.data(), fds.size())) return {};
+  return lost();
+}
+
 io::Task<guest_protocol::GateNote> Gate::next(io::Deadline deadline) {
   guest_protocol::GateNote note;
   for (;;) {

@@ -3,6 +3,7 @@
 // Destroying it ends that, and with it every connection. One loop, one thread.
 #include <cstdint>
 #include <functional>
+#include <span>
 
 #include <boost/asio/io_context.hpp>
 
@@ -27,6 +28,8 @@ class Gate {
   std::uint64_t serial() const { return serial_; }
   // Sends a policy, the first one with what it is to serve. Never blocks. Error: gate_lost.
   Status give(const guest_protocol::GatePolicy& policy, const guest_client::NetworkSockets* sockets);
+  // Answers what it has asked for (GateNote::asking). Never blocks. Error: gate_lost, also where it does not keep up.
+  Status give(const guest_protocol::GateStreams& streams, std::span<const int> fds);
   // What it tells next. Errors: gate_lost (it has ended, or is not ours any more), cancelled.
   io::Task<guest_protocol::GateNote> next(io::Deadline deadline);
   // Ends the wait in next().

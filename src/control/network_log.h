@@ -11,11 +11,12 @@
 namespace lmsb::control {
 
 struct NetworkEvent {
-  std::string time;       // RFC 3339 UTC
-  std::string verdict;    // "allowed", "not_listed", ... (network_log.cc)
-  bool is_query = false;  // a name was asked for; else a connection
-  std::string name;       // "" = none
-  std::string address;    // "" = none
+  std::string time;     // RFC 3339 UTC
+  std::string verdict;  // "allowed", "not_listed", ... (network_log.cc)
+  guest_protocol::GateSubject subject = guest_protocol::GateSubject::connection;  // name: one was asked for
+  std::string name;                                                               // "" = none
+  std::string address;                                                            // "" = none
+  std::string credential;                                                         // that it was for; "" = none
   std::uint32_t port = 0;
 };
 
@@ -34,6 +35,8 @@ class NetworkLog {
 
   // False for what no gate of ours tells, or not so much of. `event`: the one that it told, if any.
   bool take(const guest_protocol::GateNote& note, std::uint64_t now_ms, std::optional<NetworkEvent>& event);
+  // What the daemon itself has refused.
+  void add(NetworkEvent event);
   // Another gate follows, whose counts begin anew.
   void begin_anew();
   NetworkCounts counts() const;

@@ -30,6 +30,14 @@ void add_ranges(const std::vector<std::string>& texts, std::array<guest_protocol
     if (const auto range = network::parse_range(text); range.ok() && count < kMost) ranges[count++] = *range;
 }
 
+void add_credential(GatePolicy& policy, const network::Credential& credential) {
+  if (policy.credential_count == policy.credentials.size()) return;  // checked before
+  guest_protocol::GateCredential& added = policy.credentials[policy.credential_count++];
+  (void)credential.name.copy(added.name.data(), added.name.size() - 1);
+  (void)credential.host.copy(added.host.data(), added.host.size() - 1);
+  added.port = credential.port;
+}
+
 io::Always<void> change_and_tell(std::shared_ptr<SandboxNetwork> network, network::Egress egress, std::string id,
                                  Logger* log) {
   const Status changed = co_await SandboxNetwork::change(network, std::move(egress));
@@ -48,6 +56,7 @@ Networks::Networks(boost::asio::io_context& loop, Fleet& fleet, NetworkOptions o
     : loop_(loop),
       fleet_(fleet),
       options_(std::move(options)),
+      desk_(loop),
       allowed_(metrics.counter("lmsb_network_allowed_total", "Connections of sandboxes to the outside")),
       refused_(
           metrics.counter("lmsb_network_refused_total", "Connections and names that policies refused, or that failed")),
@@ -55,10 +64,22 @@ Networks::Networks(boost::asio::io_context& loop, Fleet& fleet, NetworkOptions o
 
 Result<std::vector<network::Rule>> Networks::rules_of(const network::Egress& egress) const {
   LMSB_TRY(auto rules, network::rules_of(egress, options_.groups));
+  for (const std::string& name : network::credentials_of(egress))
+    if (desk_.find(name) == nullptr)
+      return Error(ErrorCode::invalid_argument, "egress: " + quoted(name) + " is no credential of this machine")
+          .with_slug("invalid_egress")
+          .with_hint("the operator names them: [network] credentials");
   if (egress.mode == network::Mode::none || !options_.is_offline) return rules;
   return Error(ErrorCode::permission_denied, "this daemon is offline: no sandbox has a network")
       .with_slug("offline")
       .with_hint("start it without --offline, or leave egress out");
+}
+
+void Networks::use_credentials(CredentialSettings settings) {
+  for (const auto& [name, kept] : settings.credentials)
+    if (!kept.fault.empty())
+      log_.log(LogLevel::warning, "network.no_secret", {{"credential", name}, {"error", kept.fault}});
+  desk_.use(std::move(settings));
 }
 
 io::Task<void> Networks::open(SandboxHandle* handle, network::Egress egress) {
@@ -79,7 +100,8 @@ void Networks::allow(const std::shared_ptr<SandboxHandle>& handle, const network
   network::Egress now = allowed.ok() ? egress : network::Egress();
   if (!handle->network && now.mode == network::Mode::none) return;
   if (!handle->network) return open_later(*handle, std::move(now));
-  if (handle->network->egress() == now) return;
+  // A credential may lead to another host by now.
+  if (handle->network->egress() == now && network::credentials_of(now).empty()) return;
   if (!allowed.ok())
     log_.log(LogLevel::warning, "network.not_allowed", {{"id", handle->id()}, {"error", allowed.error().message()}});
   io::spawn(loop_, change_and_tell(handle->network, std::move(now), handle->id(), &log_));
@@ -112,6 +134,11 @@ std::shared_ptr<SandboxNetwork> Networks::make(SandboxHandle& handle, network::E
     if (!self) return;
     (*self)->hear(id, event);
   };
+  parts.serve_credential = [weak = std::weak_ptr<Networks*>(self_)](CredentialDesk::Order order) {
+    const auto self = weak.lock();
+    if (self) return (*self)->desk_.serve(std::move(order));
+    return Result<CredentialDesk::Streams>(Error(ErrorCode::cancelled, "the daemon ends"));
+  };
   return std::make_shared<SandboxNetwork>(loop_, handle.id(), handle.channel(), std::move(egress), std::move(parts),
                                           log_);
 }
@@ -120,17 +147,25 @@ void Networks::hear(const std::string& id, const NetworkEvent& event) {
   const auto port = static_cast<std::uint64_t>(event.port);
   if (event.verdict == "allowed") {
     allowed_.increment();
-    log_.log(
-        LogLevel::debug, "network.allowed",
-        {{"id", id}, {"verdict", event.verdict}, {"name", event.name}, {"address", event.address}, {"port", port}});
+    log_.log(LogLevel::debug, "network.allowed",
+             {{"id", id},
+              {"verdict", event.verdict},
+              {"name", event.name},
+              {"address", event.address},
+              {"port", port},
+              {"credential", event.credential}});
   } else {
     refused_.increment();
     if (!lines_left_.take(now_ms())) return void(++not_logged_);
     if (not_logged_ > 0) log_.log(LogLevel::info, "network.refused_too_fast", {{"count", not_logged_}});
     not_logged_ = 0;
-    log_.log(
-        LogLevel::info, "network.refused",
-        {{"id", id}, {"verdict", event.verdict}, {"name", event.name}, {"address", event.address}, {"port", port}});
+    log_.log(LogLevel::info, "network.refused",
+             {{"id", id},
+              {"verdict", event.verdict},
+              {"name", event.name},
+              {"address", event.address},
+              {"port", port},
+              {"credential", event.credential}});
   }
 }
 
@@ -141,6 +176,8 @@ GatePolicy Networks::policy_of(const network::Egress& egress) const {
   policy.mode = egress.mode;
   policy.rule_count = static_cast<std::uint32_t>(rules->size());
   std::copy(rules->begin(), rules->end(), policy.rules.begin());
+  for (const std::string& name : network::credentials_of(egress))
+    if (const KeptCredential* kept = desk_.find(name); kept != nullptr) add_credential(policy, kept->credential);
   std::vector<GateResolver> resolvers;
   for (const std::string& text : options_.resolvers)
     if (const auto resolver = parse_resolver(text); resolver.ok()) resolvers.push_back(*resolver);

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "control/credential_desk.h"
 #include "control/fleet.h"
 #include "control/sandbox_network.h"
 #include "network/egress.h"
@@ -38,6 +39,8 @@ class Networks {
 
   // What a sandbox may have of it on this machine, by its groups. Errors: invalid_egress, offline.
   Result<std::vector<network::Rule>> rules_of(const network::Egress& egress) const;
+  // From now on. Says of which there is no secret. Call allow() of all afterwards.
+  void use_credentials(CredentialSettings settings);
   // Of a sandbox that was launched with a way out, and of which nobody knows yet; returns when it has its network.
   // `handle` outlives the task. Errors: those of a launch, network_fixed.
   io::Task<void> open(SandboxHandle* handle, network::Egress egress);
@@ -57,6 +60,7 @@ class Networks {
   boost::asio::io_context& loop_;
   Fleet& fleet_;
   NetworkOptions options_;
+  CredentialDesk desk_;
   Counter& allowed_;
   Counter& refused_;
   Logger& log_;

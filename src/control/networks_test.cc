@@ -84,6 +84,32 @@ TEST(NetworkLog, TakesNothingThatNoGateOfOursTells) {
   GateNote verdict = note_of("a.test");
   verdict.verdict = guest_protocol::GateVerdict::count;
   EXPECT_FALSE(log.take(verdict, 1, event));
+  GateNote subject = note_of("a.test");
+  subject.subject = guest_protocol::GateSubject::count;
+  EXPECT_FALSE(log.take(subject, 1, event));
+  GateNote credential = note_of("a.test");
+  credential.credential = {"A b"};
+  EXPECT_FALSE(log.take(credential, 1, event));
+  credential.credential.fill('a');
+  EXPECT_FALSE(log.take(credential, 1, event));
+  credential.is_event = 0;
+  EXPECT_FALSE(log.take(credential, 1, event)) << "what it asks for has an end, too";
+}
+
+TEST(NetworkLog, KeepsWhatTheDaemonRefusesBesideIt) {
+  NetworkLog log;
+  std::optional<NetworkEvent> event;
+  GateNote note = note_of("api.example");
+  note.subject = guest_protocol::GateSubject::credential;
+  note.credential = {"api"};
+  ASSERT_TRUE(log.take(note, 1, event));
+  EXPECT_EQ(event->credential, "api");
+  EXPECT_EQ(event->subject, guest_protocol::GateSubject::credential);
+  NetworkEvent own;
+  own.verdict = "no_secret";
+  log.add(own);
+  EXPECT_EQ(log.events().back().verdict, "no_secret");
+  EXPECT_EQ(log.counts().refused, 4U);
 }
 
 }  // namespace

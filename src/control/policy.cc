@@ -27,6 +27,22 @@ Status check_egress(const PolicyCaps& caps, network::Mode mode, std::span<const 
   return above_policy("egress.allow: " + quoted(*wide), "names, *.NAME with a dot in NAME, ranges from /8");
 }
 
+Status check_credentials(const PolicyCaps& caps, const Principal& who, const network::Egress& egress,
+                         const network::Egress& before) {
+  if (who.is_unbounded()) return {};
+  const auto has = [](const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  const std::vector<std::string> kept = network::credentials_of(before);
+  for (const std::string& name : network::credentials_of(egress))
+    if (!has(caps.credentials, name) && !has(kept, name))
+      return Error(ErrorCode::permission_denied,
+                   "egress.allow: credential " + quoted(name) + " is administrators' to give")
+          .with_slug("credential_denied")
+          .with_hint("ask one, or have the operator list it in [policy] credentials");
+  return {};
+}
+
 Status check_label_count(std::size_t count) {
   if (count <= 64) return {};
   return Error(ErrorCode::invalid_argument, "more than 64 labels").with_slug("too_many_labels");

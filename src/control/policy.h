@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/units.h"
 #include "control/exec.h"
+#include "control/principal.h"
 #include "network/egress.h"
 #include "sandbox/limits.h"
 
@@ -21,6 +23,7 @@ struct PolicyCaps {
   std::chrono::milliseconds timeout{24 * 3600 * 1000};
   std::size_t snapshots = 1000;  // of one owner
   network::Mode network = network::Mode::open;
+  std::vector<std::string> credentials;  // that everybody may give sandboxes; others are administrators' alone
 };
 
 // What of `limits` it allows; the disk stays as it is.
@@ -30,6 +33,9 @@ Error above_policy(const std::string& what, const std::string& cap);
 // `rules`: of that mode. Where not all modes are allowed a list has to be one (network::wide_entry()). Error:
 // policy_denied.
 Status check_egress(const PolicyCaps& caps, network::Mode mode, std::span<const network::Rule> rules);
+// Whether `who` may give a sandbox what `egress` names; what it has of `before` it keeps. Error: credential_denied.
+Status check_credentials(const PolicyCaps& caps, const Principal& who, const network::Egress& egress,
+                         const network::Egress& before = {});
 // Of a kept sandbox: 64 at most. Error: too_many_labels.
 Status check_label_count(std::size_t count);
 // The time limit of a command: what it asks for, or no more than the cap of what it does not. Error: policy_denied.

@@ -54,5 +54,24 @@ TEST(Policy, TakesNoListForOneThatListsNothing) {
   EXPECT_TRUE(check(caps, {}).ok());
 }
 
+TEST(Policy, LeavesCredentialsToAdministratorsUnlessItListsThem) {
+  PolicyCaps caps;
+  const network::Egress egress{network::Mode::allowlist, {"good.test", "credential:github", "credential:shop"}};
+  const Principal user{"local:1000", false};
+  EXPECT_TRUE(check_credentials(caps, {"root", true}, egress).ok());
+  EXPECT_EQ(check_credentials(caps, user, egress).error().slug(), "credential_denied");
+  EXPECT_TRUE(check_credentials(caps, user, {network::Mode::allowlist, {"good.test"}}).ok());
+  caps.credentials = {"github"};
+  EXPECT_EQ(check_credentials(caps, user, egress).error().slug(), "credential_denied");
+  EXPECT_TRUE(check_credentials(caps, user, egress, egress).ok()) << "an administrator gave them";
+  caps.credentials = {"shop", "github"};
+  EXPECT_TRUE(check_credentials(caps, user, egress).ok());
+  Principal bounded{"key:key_1", true};
+  Grant grant;
+  grant.labels = {{"team", "a"}};
+  bounded.grant = std::make_shared<const Grant>(grant);
+  EXPECT_FALSE(check_credentials({}, bounded, egress).ok());
+}
+
 }  // namespace
 }  // namespace lmsb::control

@@ -1,9 +1,12 @@
 #include "control/sandbox_network.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
+#include "base/clock.h"
 #include "io/spawn.h"
+#include "network/credential.h"
 
 namespace lmsb::control {
 namespace {
@@ -74,7 +77,44 @@ io::Task<void> SandboxNetwork::hear_gate(io::Deadline deadline) {
   generation_in_force_ = note->generation;
   changed_.notify_all();
   if (event) parts_.hear(*event);
+  if (note->asking != 0) serve_credential(*note);
   co_return Status();
+}
+
+// Who takes a gate over can ask for what the sandbox has been given, and for nothing else.
+void SandboxNetwork::serve_credential(const guest_protocol::GateNote& note) {
+  CredentialDesk::Order order;
+  order.credential = note.credential.data();
+  order.place = request_;
+  order.tell = [weak = weak_from_this(), name = order.credential](const std::string& verdict) {
+    if (const auto self = weak.lock()) self->refuse_credential(name, verdict);
+  };
+  guest_protocol::GateStreams streams;
+  streams.flow = note.asking;
+  order.cut = [gate = std::weak_ptr<Gate>(gate_), streams] {
+    if (const auto there = gate.lock()) (void)there->give(streams, {});  // who does not keep up ends it by its time
+  };
+  const auto given = network::credentials_of(egress_);
+  const bool may = std::find(given.begin(), given.end(), order.credential) != given.end() &&
+                   static_cast<std::size_t>(request_.use_count()) <= kMostRequests + 1;
+  auto served = may ? parts_.serve_credential(std::move(order))
+                    : Result<CredentialDesk::Streams>(Error(ErrorCode::permission_denied, "it was not given"));
+  std::array<int, 2> fds{};
+  std::size_t count = 0;
+  if (served.ok()) fds[count++] = served->sandbox.get();
+  if (served.ok() && served->host) fds[count++] = served->host.get();
+  (void)gate_->give(streams, std::span(fds).first(count));  // else it ends by its time
+}
+
+void SandboxNetwork::refuse_credential(const std::string& name, const std::string& verdict) {
+  NetworkEvent event;
+  event.time = rfc3339_now();
+  event.verdict = verdict;
+  event.subject = guest_protocol::GateSubject::credential;
+  event.name = name + std::string(network::kInsideSuffix);
+  event.credential = name;
+  events_.add(event);
+  parts_.hear(event);
 }
 
 // One that does not answer may have connections until it has ended.

@@ -10,6 +10,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "base/log.h"
+#include "control/credential_desk.h"
 #include "control/gate.h"
 #include "control/network_log.h"
 #include "guest_client/channel.h"
@@ -18,14 +19,17 @@
 
 namespace lmsb::control {
 
-class SandboxNetwork {
+class SandboxNetwork : public std::enable_shared_from_this<SandboxNetwork> {
  public:
+  static constexpr std::size_t kMostRequests = 256;  // with a credential, at once
+
   struct Parts {
     std::function<io::Task<std::unique_ptr<Gate>>()> open_gate;
     // Of a gate that has been let go of: Fleet::wait_destroyed().
     std::function<io::Task<void>(std::uint64_t serial, io::Deadline deadline)> wait_ended;
     std::function<guest_protocol::GatePolicy(const network::Egress& egress)> policy_of;
     std::function<void(const NetworkEvent& event)> hear;  // each that its gate tells
+    std::function<Result<CredentialDesk::Streams>(CredentialDesk::Order order)> serve_credential;
   };
   // `loop` and `log` outlive it; `channel` until close().
   SandboxNetwork(boost::asio::io_context& loop, std::string id, guest_client::Channel& channel, network::Egress egress,
@@ -49,6 +53,9 @@ class SandboxNetwork {
   // Nothing is left of the gate that was lost last. Errors: gate_lost, cancelled.
   static io::Task<void> wait_ended(std::shared_ptr<SandboxNetwork> self);
   void lose_gate();
+  // What the gate has asked for: a request of the sandbox's is to get a credential.
+  void serve_credential(const guest_protocol::GateNote& note);
+  void refuse_credential(const std::string& name, const std::string& verdict);
 
   boost::asio::io_context& loop_;
   std::string id_;
@@ -63,6 +70,7 @@ class SandboxNetwork {
   std::uint32_t generation_ = 0;           // of the policy that was sent last
   std::uint32_t generation_in_force_ = 0;  // as the gate says
   io::Event changed_;
+  std::shared_ptr<const char> request_ = std::make_shared<const char>('\0');  // shared by all with a credential
 };
 
 }  // namespace lmsb::control

@@ -16,7 +16,7 @@
 
 namespace lmsb::launcher {
 
-constexpr std::size_t kMaxHandedFiles = 16;
+constexpr std::size_t kMaxHandedFiles = 32;
 
 struct HandedFile {
   UniqueFd fd;    // read-only

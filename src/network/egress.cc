@@ -5,12 +5,15 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "network/credential.h"
 #include "network/host_name.h"
 
 namespace lmsb::network {
 namespace {
 
 using Kind = Rule::Kind;
+
+constexpr std::string_view kCredential = "credential:";
 
 constexpr std::uint32_t at(std::uint32_t a, std::uint32_t b, std::uint32_t c, std::uint32_t d) {
   return a << 24U | b << 16U | c << 8U | d;
@@ -39,7 +42,7 @@ Error invalid(const std::string& entry, const std::string& why) {
       .with_slug("invalid_egress")
       .with_hint(
           "an entry is a name, *.NAME, an IPv4 address or range, each perhaps with :PORT, or @GROUP, one of [network] "
-          "groups");
+          "groups, or credential:NAME, one of [network] credentials");
 }
 
 // From 1.
@@ -110,15 +113,24 @@ Status add_entry(std::vector<Rule>& rules, const std::string& entry, const Group
 
 Result<std::vector<Rule>> read(const Egress& egress, const Groups* groups) {
   std::vector<Rule> rules;
+  const std::vector<std::string> credentials = credentials_of(egress);
+  for (const std::string& name : credentials)
+    if (!is_credential_name(name)) return invalid(std::string(kCredential) + name, "is no name of a credential");
+  if (credentials.size() > guest_protocol::kMaxGateCredentials)
+    return Error(ErrorCode::invalid_argument, "egress: more than 16 credentials").with_slug("invalid_egress");
   for (const std::string& entry : egress.allow) {
+    if (entry.starts_with(kCredential)) continue;
     LMSB_CHECK(add_entry(rules, entry, groups));
     if (rules.size() > guest_protocol::kMaxGateRules)
       return Error(ErrorCode::invalid_argument, "egress: more than 128 entries").with_slug("invalid_egress");
   }
+  if (egress.mode == Mode::none && !credentials.empty())
+    return Error(ErrorCode::invalid_argument, "egress: credentials are for modes allowlist and open")
+        .with_slug("invalid_egress");
   if (egress.mode != Mode::allowlist && !rules.empty())
     return Error(ErrorCode::invalid_argument, "egress: entries of allow are for mode allowlist")
         .with_slug("invalid_egress");
-  if (egress.mode == Mode::allowlist && rules.empty())
+  if (egress.mode == Mode::allowlist && rules.empty() && credentials.empty())
     return Error(ErrorCode::invalid_argument, "egress: mode allowlist needs an entry in allow")
         .with_slug("invalid_egress")
         .with_hint("for no network at all: mode none");
@@ -169,6 +181,8 @@ Result<Groups> parse_groups(const std::vector<std::string>& texts) {
     std::vector<std::string> entries;
     for (std::size_t at = equals; at < text.size(); at = std::min(text.find(' ', at + 1), text.size()))
       entries.push_back(text.substr(at + 1, text.find(' ', at + 1) - at - 1));
+    for (const std::string& entry : entries)
+      if (entry.starts_with(kCredential)) return invalid(text, "has a credential: groups are of hosts");
     LMSB_CHECK(rules_of({Mode::allowlist, entries}, {}));
     if (!groups.emplace("@" + name, std::move(entries)).second) return invalid(text, "is there twice");
   }
@@ -176,6 +190,16 @@ Result<Groups> parse_groups(const std::vector<std::string>& texts) {
 }
 
 Result<std::vector<Rule>> rules_of(const Egress& egress, const Groups& groups) { return read(egress, &groups); }
+
+std::vector<std::string> credentials_of(const Egress& egress) {
+  std::vector<std::string> names;
+  for (const std::string& entry : egress.allow) {
+    const std::string name = entry.starts_with(kCredential) ? entry.substr(kCredential.size()) : "";
+    const bool is_new = std::find(names.begin(), names.end(), name) == names.end();
+    if (entry.starts_with(kCredential) && is_new) names.push_back(name);
+  }
+  return names;
+}
 
 Status check_form(const Egress& egress) {
   LMSB_CHECK(read(egress, nullptr));

@@ -3,7 +3,8 @@
 //
 // An entry is a host name ("example.com"), the names below one ("*.example.com", which example.com is not), an IPv4
 // address or range ("203.0.113.0/24"), each with a port behind it or else for 80 and 443, or a group of such entries
-// that the operator has named ("@packages").
+// that the operator has named ("@packages"); or a credential of the
+// operator's ("credential:github"), which goes with mode open, too.
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -39,6 +40,8 @@ Result<Groups> parse_groups(const std::vector<std::string>& texts);
 // The rules of a policy. Errors (invalid_egress) name the entry: malformed, a group that there is not, more than
 // kMaxGateRules rules in all, or entries in another mode than allowlist, which needs one at least.
 Result<std::vector<Rule>> rules_of(const Egress& egress, const Groups& groups);
+// The names of its credentials, each once. Which there are is not asked.
+std::vector<std::string> credentials_of(const Egress& egress);
 // The same of its form alone: which groups there are is not asked.
 Status check_form(const Egress& egress);
 

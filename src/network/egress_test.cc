@@ -149,6 +149,23 @@ TEST(Egress, OpensThePartsThatTheOperatorNames) {
   EXPECT_TRUE(is_always_denied(ip("10.2.0.0"), reachable));
 }
 
+TEST(Egress, NamesCredentialsBesideWhatIsReached) {
+  const std::vector<std::string> both = {"credential:github", "good.test", "credential:shop-2", "credential:github"};
+  const Egress egress{Mode::allowlist, both};
+  EXPECT_EQ(rules_of(egress, {})->size(), 1U);
+  EXPECT_EQ(credentials_of(egress), (std::vector<std::string>{"github", "shop-2"}));
+  EXPECT_TRUE(check_form({Mode::allowlist, {"credential:github"}}).ok());
+  EXPECT_TRUE(check_form({Mode::open, {"credential:github"}}).ok());
+  EXPECT_FALSE(check_form({Mode::none, {"credential:github"}}).ok());
+  EXPECT_FALSE(check_form({Mode::open, {"credential:github", "good.test"}}).ok());
+  for (const char* entry : {"credential:", "credential:GitHub", "credential:a.b", "credential:*", "credential"})
+    EXPECT_EQ(check_form({Mode::allowlist, {entry}}).ok(), std::string(entry) == "credential") << entry;
+  std::vector<std::string> many;
+  for (int i = 0; i < 17; ++i) many.push_back("credential:c" + std::to_string(i));
+  EXPECT_FALSE(check_form({Mode::allowlist, many}).ok());
+  EXPECT_FALSE(parse_groups({"g=good.test credential:github"}).ok());
+}
+
 TEST(Ranges, OverlapWhereOneContainsTheOther) {
   const Range loopback = *parse_range("127.0.0.0/8");
   for (const char* range : {"127.0.0.0/8", "127.0.0.53", "0.0.0.0/1", "126.0.0.0/7"})

@@ -14,6 +14,7 @@ namespace lmsb::network {
 struct Flow {
   enum class State : std::uint8_t {
     head,        // the client has not said yet whom it wants
+    asking,      // the daemon for streams
     resolving,   // `name` is being asked for
     connecting,  // to addresses[next - 1]
     relaying,
@@ -30,8 +31,10 @@ struct Flow {
   std::vector<std::uint32_t> addresses;  // to be tried
   std::size_t next = 0;
   std::uint64_t deadline_ms = 0;
-  std::string up;    // to the server, not taken yet; of State::head all that has come
-  std::string down;  // to the client
+  std::string up;             // to the server, not taken yet; of State::head all that has come
+  std::string down;           // to the client
+  std::string credential;     // that it is for, or carries; "": none
+  bool is_to_daemon = false;  // its server is the daemon, which puts the header in
   bool is_http = false;
   RequestBody body;           // of a flow that is_http
   bool client_ended = false;  // nothing more is wanted of it

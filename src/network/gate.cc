@@ -1,4 +1,5 @@
-// The gate's loop, its policy, and what it tells the daemon. Connections: gate_flows.cc; names: gate_names.cc.
+// The gate's loop, its policy, and what it tells the daemon. Connections: gate_flows.cc; names: gate_names.cc;
+// credentials: gate_credentials.cc.
 #include "network/gate.h"
 
 #include <algorithm>
@@ -9,13 +10,13 @@
 #include <time.h>
 
 #include "network/gate_tags.h"
-#include "os/message_socket.h"
 
 namespace lmsb::network {
 namespace {
 
 using guest_protocol::GateNote;
 using guest_protocol::GatePolicy;
+using guest_protocol::GateStreams;
 
 constexpr std::uint64_t kCountsMs = 1000;  // between two notes that bring counts alone
 
@@ -29,7 +30,10 @@ bool is_whole(const GatePolicy& policy) {
   return policy.magic == guest_protocol::kGateMagic && policy.mode <= Mode::open &&
          policy.rule_count <= policy.rules.size() && policy.resolver_count <= policy.resolvers.size() &&
          policy.reachable_count <= policy.reachable.size() && policy.unreachable_count <= policy.unreachable.size() &&
-         std::all_of(policy.rules.begin(), policy.rules.end(), [](const Rule& r) { return r.name.back() == '\0'; });
+         policy.credential_count <= policy.credentials.size() &&
+         std::all_of(policy.rules.begin(), policy.rules.end(), [](const Rule& r) { return r.name.back() == '\0'; }) &&
+         std::all_of(policy.credentials.begin(), policy.credentials.end(),
+                     [](const auto& c) { return c.name.back() == '\0' && c.host.back() == '\0'; });
 }
 
 }  // namespace
@@ -49,7 +53,7 @@ int Gate::run() {
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       const bool is_channel = kind_of(event.data.u64) == TagKind::channel;
-      if (is_channel && !take_policy()) return errno;
+      if (is_channel && !take_message()) return errno;
       if (!is_channel) handle(event.data.u64, event.events);
     }
     handle_deadlines();
@@ -57,14 +61,22 @@ int Gate::run() {
   }
 }
 
-// False, with errno 0 at the end of the channel.
-bool Gate::take_policy() {
+bool Gate::take_message() {
   static GatePolicy fresh;
+  GateStreams streams;
   ReceivedFds fds;
   const ssize_t size = receive_message(channel_, &fresh, sizeof fresh, fds, MSG_DONTWAIT);
   if (size < 0 && errno == EAGAIN) return true;
   if (size == 0 || (size < 0 && errno == ECONNRESET)) return errno = 0, false;
-  if (size != static_cast<ssize_t>(sizeof fresh) || !is_whole(fresh)) return errno = EPROTO, false;
+  if (size == static_cast<ssize_t>(sizeof fresh) && is_whole(fresh)) return take_policy(fresh, fds);
+  std::memcpy(&streams, &fresh, sizeof streams);
+  if (size != static_cast<ssize_t>(sizeof streams) || streams.magic != guest_protocol::kGateStreamsMagic)
+    return errno = EPROTO, false;
+  take_streams(streams, fds);
+  return true;
+}
+
+bool Gate::take_policy(const GatePolicy& fresh, ReceivedFds& fds) {
   const bool is_first = !listener_;
   if (fds.count != (is_first ? 2U : 0U)) return errno = EPROTO, false;
   policy_ = fresh;
@@ -81,7 +93,7 @@ bool Gate::take_policy() {
   for (Flow* flow : not_allowed) refuse(*flow, Verdict::changed);
   counts_.generation = policy_.generation;
   GateNote counts = counts_;
-  send_note(counts);
+  (void)send_note(counts);
   return true;
 }
 
@@ -130,6 +142,8 @@ void Gate::handle_deadlines() {
   for (Flow* flow : late) {
     if (flow->state == Flow::State::head)
       refuse(*flow, Verdict::no_name);
+    else if (flow->state == Flow::State::asking)
+      refuse(*flow, Verdict::unreachable);
     else if (flow->state == Flow::State::resolving)
       refuse(*flow, Verdict::unresolved);
     else if (flow->state == Flow::State::connecting)
@@ -143,22 +157,30 @@ void Gate::handle_deadlines() {
   }
   if (!counts_changed_ || counts_due_ > now_) return;
   GateNote counts = counts_;
-  send_note(counts);
+  (void)send_note(counts);
 }
 
-void Gate::note(Verdict verdict, const std::string& name, std::uint32_t address, std::uint32_t port, bool is_query) {
+void Gate::note(Verdict verdict, const std::string& name, std::uint32_t address, std::uint32_t port,
+                guest_protocol::GateSubject subject, const std::string& credential) {
   ++(verdict == Verdict::allowed ? counts_.allowed : counts_.refused);
   change_counts();
   if (!(verdict == Verdict::allowed ? allowed_left_ : refused_left_).take(now_)) return void(++counts_.unsaid);
   GateNote event = counts_;
   event.is_event = 1;
   event.verdict = verdict;
-  event.is_query = is_query ? 1 : 0;
+  event.subject = subject;
+  (void)credential.copy(event.credential.data(), event.credential.size() - 1);
   // Where a name leads to inside is nothing that a sandbox, or who made it, could learn of itself.
   event.address = verdict == Verdict::denied_range && !name.empty() ? 0 : address;
   event.port = port;
   (void)name.copy(event.name.data(), event.name.size() - 1);
-  send_note(event);
+  (void)send_note(event);
+}
+
+void Gate::note(Verdict verdict, const Flow& flow) {
+  using guest_protocol::GateSubject;
+  const GateSubject subject = flow.credential.empty() ? GateSubject::connection : GateSubject::credential;
+  note(verdict, flow.name, flow.address, flow.port, subject, flow.credential);
 }
 
 void Gate::change_counts() {
@@ -166,13 +188,14 @@ void Gate::change_counts() {
   counts_changed_ = true;
 }
 
-void Gate::send_note(GateNote& note) {
+bool Gate::send_note(GateNote& note) {
   note.connections = static_cast<std::uint32_t>(flows_.size());
   // What it says beside an event is said again, if the daemon does not keep up.
   counts_changed_ = ::send(channel_, &note, sizeof note, MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof note;
-  if (!counts_changed_) return;
+  if (!counts_changed_) return true;
   if (note.is_event != 0) ++counts_.unsaid;
   counts_due_ = now_ + kCountsMs;
+  return false;
 }
 
 }  // namespace lmsb::network

@@ -18,6 +18,7 @@
 #include "network/name_addresses.h"
 #include "network/resolver.h"
 #include "network/token_bucket.h"
+#include "os/message_socket.h"
 
 namespace lmsb::network {
 
@@ -32,6 +33,8 @@ class Gate {
   // Told one by one: the daemon logs them. Who tries much that is refused does not hide what is allowed.
   static constexpr std::uint32_t kAllowedPerSecond = 20;
   static constexpr std::uint32_t kRefusedPerSecond = 10;
+  // For streams, of the daemon. It ends who says far more than all of these together (control/network_log.h).
+  static constexpr std::uint32_t kAsksPerSecond = 50;
   static constexpr std::uint64_t kHeadMs = 15'000;
   static constexpr std::uint64_t kConnectMs = 10'000;
   static constexpr std::uint64_t kIdleMs = 3'600'000;
@@ -49,7 +52,9 @@ class Gate {
     in_addr to{};
   };
 
-  bool take_policy();
+  // Both false: the channel has ended, with errno 0, or brought what no daemon of ours sends.
+  bool take_message();
+  bool take_policy(const guest_protocol::GatePolicy& fresh, ReceivedFds& fds);
   bool begin(UniqueFd listener, UniqueFd names);
   void handle(std::uint64_t tag, std::uint32_t events);
   int wait_ms(std::uint64_t now);
@@ -64,6 +69,13 @@ class Gate {
   void send_answer(const Query& query, const std::string& answer);
   void handle_resolved(const std::string& name);
 
+  // Credentials. nullptr: that name is none's.
+  const guest_protocol::GateCredential* credential_inside(std::string_view host) const;
+  const guest_protocol::GateCredential* find_credential(std::string_view name) const;
+  void ask(Flow& flow, const guest_protocol::GateCredential& credential);
+  void take_streams(const guest_protocol::GateStreams& streams, ReceivedFds& fds);
+  void carry_to_host(const std::string& credential, UniqueFd stream);
+
   // Connections.
   void settle_listener();
   void accept_flows();
@@ -77,7 +89,8 @@ class Gate {
   void relay(Flow& flow);
   static bool is_over(const Flow& flow);
   static bool flush(int socket, std::string& waiting);
-  ssize_t receive(int socket, std::string& waiting, std::uint64_t& count);
+  // `count`: null for what does not leave the machine there.
+  ssize_t receive(int socket, std::string& waiting, std::uint64_t* count);
   // Both false: an end of it is gone, or malformed.
   bool move_up(Flow& flow);
   bool move_down(Flow& flow);
@@ -90,8 +103,11 @@ class Gate {
   // Of a destination, whatever the policy says.
   bool is_denied(std::uint32_t address) const;
 
-  void note(Verdict verdict, const std::string& name, std::uint32_t address, std::uint32_t port, bool is_query);
-  void send_note(guest_protocol::GateNote& note);
+  void note(Verdict verdict, const std::string& name, std::uint32_t address, std::uint32_t port,
+            guest_protocol::GateSubject subject, const std::string& credential = "");
+  void note(Verdict verdict, const Flow& flow);
+  // False: the daemon does not keep up.
+  bool send_note(guest_protocol::GateNote& note);
   void change_counts();
   bool may_spend() { return bytes_.wait_ms(now_) == 0; }
 
@@ -116,6 +132,7 @@ class Gate {
   TokenBucket queries_left_{kQueriesPerSecond};
   TokenBucket allowed_left_{kAllowedPerSecond};
   TokenBucket refused_left_{kRefusedPerSecond};
+  TokenBucket asks_left_{kAsksPerSecond};
   guest_protocol::GateNote counts_;
   bool counts_changed_ = false;
   std::uint64_t counts_due_ = 0;

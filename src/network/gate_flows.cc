@@ -8,6 +8,7 @@
 
 #include "network/client_hello.h"
 #include "network/gate.h"
+#include "network/gate_sockets.h"
 #include "network/gate_tags.h"
 
 namespace lmsb::network {
@@ -36,17 +37,6 @@ bool is_own(std::uint32_t address) {
   const sockaddr_in own = socket_address(address, 0);
   if (!socket) return true;
   return ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) == 0 || errno != EADDRNOTAVAIL;
-}
-
-void set_option(int socket, int level, int name, int value = 1) {
-  (void)::setsockopt(socket, level, name, &value, sizeof value);
-}
-
-// What the kernel keeps for a connection, which is this process's memory, does not grow beyond that (twice as much, as
-// it counts).
-void limit_buffers(int socket, std::size_t octets) {
-  set_option(socket, SOL_SOCKET, SO_RCVBUF, static_cast<int>(octets));
-  set_option(socket, SOL_SOCKET, SO_SNDBUF, static_cast<int>(octets));
 }
 
 // A connection's window keeps to the buffer that its listener has, unless it is said otherwise.
@@ -91,6 +81,11 @@ bool Gate::is_denied(std::uint32_t address) const {
 }
 
 bool Gate::is_allowed(const Flow& flow) const {
+  if (!flow.credential.empty()) {
+    const auto* credential = find_credential(flow.credential);
+    if (credential == nullptr || flow.is_to_daemon) return credential != nullptr;
+    return flow.name == credential->host.data() && flow.port == credential->port;
+  }
   if (policy_.mode == Mode::open) return flow.name.empty() || may_ask(flow.name);
   if (policy_.mode != Mode::allowlist) return false;
   // In mode open nobody looked at who it is for.
@@ -130,7 +125,9 @@ void Gate::admit(Flow& flow) {
   const bool is_given = NameAddresses::is_one(flow.address);
   const std::string given = is_given ? addresses_.name_of(flow.address).value_or("") : "";
   if (is_given && given.empty()) return refuse(flow, Verdict::not_listed);
-  if (policy_.mode == Mode::open || (!is_given && allows_address(rules_, flow.address, flow.port))) {
+  const bool is_of_credential = credential_inside(given) != nullptr;
+  if (!is_of_credential &&
+      (policy_.mode == Mode::open || (!is_given && allows_address(rules_, flow.address, flow.port)))) {
     if (is_given) return go_to_name(flow, given);
     flow.addresses = {flow.address};
     return is_denied(flow.address) ? refuse(flow, Verdict::denied_range) : connect_next(flow);
@@ -169,7 +166,8 @@ void Gate::read_head(Flow& flow) {
   flow.up.shrink_to_fit();
   flow.client_ended = flow.body.has_ended();
   if (flow.body.is_bad()) return refuse(flow, Verdict::no_name);
-  go_to_name(flow, std::move(head.host));
+  const auto* credential = credential_inside(head.host);
+  credential != nullptr ? ask(flow, *credential) : go_to_name(flow, std::move(head.host));
 }
 
 void Gate::go_to_name(Flow& flow, std::string name) {
@@ -234,7 +232,7 @@ void Gate::handle_server(Flow& flow, std::uint32_t events) {
   if (::getsockopt(flow.server.get(), SOL_SOCKET, SO_ERROR, &error, &size) < 0 || error != 0) return connect_next(flow);
   set_option(flow.client.get(), IPPROTO_TCP, TCP_NODELAY);
   flow.state = State::relaying;
-  note(Verdict::allowed, flow.name, flow.address, flow.port, false);
+  note(Verdict::allowed, flow);
   relay(flow);
 }
 
@@ -262,8 +260,8 @@ bool Gate::flush(int socket, std::string& waiting) {
 }
 
 // The next octets, into `waiting`. 0 is the end, -1 with errno.
-ssize_t Gate::receive(int socket, std::string& waiting, std::uint64_t& count) {
-  if (!may_spend()) {
+ssize_t Gate::receive(int socket, std::string& waiting, std::uint64_t* count) {
+  if (count != nullptr && !may_spend()) {
     is_paused_ = true;
     return errno = EAGAIN, -1;
   }
@@ -271,8 +269,9 @@ ssize_t Gate::receive(int socket, std::string& waiting, std::uint64_t& count) {
   const ssize_t size = ::recv(socket, buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (size <= 0) return size;
   waiting.assign(buffer.data(), static_cast<std::size_t>(size));
+  if (count == nullptr) return size;
   bytes_.spend(static_cast<std::uint64_t>(size), now_);
-  count += static_cast<std::uint64_t>(size);
+  *count += static_cast<std::uint64_t>(size);
   change_counts();
   return size;
 }
@@ -284,7 +283,7 @@ bool Gate::move_up(Flow& flow) {
     if (flow.ends_server) (void)::shutdown(flow.server.get(), SHUT_WR);
     flow.ends_server = false;
     if (flow.client_ended) return true;
-    const ssize_t size = receive(flow.client.get(), flow.up, counts_.sent_bytes);
+    const ssize_t size = receive(flow.client.get(), flow.up, flow.is_to_daemon ? nullptr : &counts_.sent_bytes);
     if (size < 0) return errno == EAGAIN;
     if (size == 0) flow.client_ended = flow.client_left = flow.ends_server = true;
     if (!flow.is_http) continue;
@@ -299,7 +298,7 @@ bool Gate::move_down(Flow& flow) {
   for (int round = 0; round < kRounds; ++round) {
     if (!flush(flow.client.get(), flow.down)) return false;
     if (!flow.down.empty() || flow.server_ended) return true;
-    const ssize_t size = receive(flow.server.get(), flow.down, counts_.received_bytes);
+    const ssize_t size = receive(flow.server.get(), flow.down, flow.is_to_daemon ? nullptr : &counts_.received_bytes);
     if (size < 0) return errno == EAGAIN;
     if (size > 0) continue;
     flow.server_ended = true;
@@ -342,7 +341,7 @@ void Gate::set_events(int fd, std::uint32_t& now, std::uint32_t wanted, std::uin
 }
 
 void Gate::refuse(Flow& flow, Verdict verdict) {
-  note(verdict, flow.name, flow.address, flow.port, false);
+  note(verdict, flow);
   end(flow, Flow::End::abrupt);
 }
 

@@ -10,6 +10,8 @@
 namespace lmsb::network {
 namespace {
 
+using guest_protocol::GateSubject;
+
 constexpr std::uint32_t kTtlSeconds = 60;
 constexpr std::size_t kMostTold = 8;
 constexpr int kAtOnce = 16;
@@ -59,8 +61,13 @@ void Gate::take_query(Query query) {
   const std::string& name = query.query.name;
   if (policy_.mode == Mode::none) return send_answer(query, dns_answer(query.query, DnsCode::refused, {}, 0));
   if (name.empty()) return send_answer(query, dns_answer(query.query, DnsCode::no_such_name, {}, 0));
+  if (credential_inside(name) != nullptr) {
+    std::vector<std::uint32_t> addresses;
+    if (query.query.type == kTypeA) addresses = {addresses_.address_of(name)};
+    return send_answer(query, dns_answer(query.query, DnsCode::ok, addresses, kTtlSeconds));
+  }
   if (!may_ask(name)) {
-    note(Verdict::not_listed, name, 0, 0, true);
+    note(Verdict::not_listed, name, 0, 0, GateSubject::name);
     return send_answer(query, dns_answer(query.query, DnsCode::no_such_name, {}, 0));
   }
   // Other records would go by the policy: there are none.
@@ -74,11 +81,11 @@ void Gate::take_query(Query query) {
 void Gate::answer_query(const Query& query, const Resolution& resolution) {
   const std::string& name = query.query.name;
   DnsCode code = may_ask(name) ? resolution.code : DnsCode::no_such_name;
-  if (code == DnsCode::failure) note(Verdict::unresolved, name, 0, 0, true);
+  if (code == DnsCode::failure) note(Verdict::unresolved, name, 0, 0, GateSubject::name);
   std::vector<std::uint32_t> addresses;
   if (code == DnsCode::ok) addresses = resolution.addresses;
   if (std::any_of(addresses.begin(), addresses.end(), [this](auto a) { return is_denied(a); })) {
-    note(Verdict::denied_range, name, 0, 0, true);
+    note(Verdict::denied_range, name, 0, 0, GateSubject::name);
     code = DnsCode::no_such_name;
     addresses.clear();
   }

@@ -140,5 +140,24 @@ TEST_F(GateTest, AsksNobodyForNamesOfTheMachinesOwnNetworkInModeOpen) {
   EXPECT_GT(::recv(server_.get(), question.data(), question.size(), 0), 0);
 }
 
+TEST_F(GateTest, GivesACredentialsHostAnAddressOfItsOwnAndAsksNobodyForIt) {
+  policy_.mode = Mode::allowlist;
+  policy_.credential_count = 1;
+  (void)std::string_view("api").copy(policy_.credentials[0].name.data(), 31);
+  (void)std::string_view("api.example").copy(policy_.credentials[0].host.data(), 31);
+  give_policy();
+  const auto answer = answer_to("api.internal");
+  ASSERT_TRUE(answer);
+  ASSERT_EQ(answer->addresses.size(), 1U);
+  EXPECT_TRUE(NameAddresses::is_one(answer->addresses[0]));
+  for (const char* name : {"other.internal", "api.example", "api", "x.api.internal"}) {
+    const auto other = answer_to(name);
+    ASSERT_TRUE(other) << name;
+    EXPECT_EQ(other->code, DnsCode::no_such_name) << name;
+  }
+  std::array<char, 512> question{};
+  EXPECT_EQ(::recv(server_.get(), question.data(), question.size(), 0), -1);
+}
+
 }  // namespace
 }  // namespace lmsb::network

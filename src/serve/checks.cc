@@ -5,10 +5,12 @@
 #include <filesystem>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "control/networks.h"
 #include "http/address.h"
 #include "image/store.h"
 #include "network/egress.h"
+#include "serve/options.h"
 
 namespace lmsb::serve {
 namespace {
@@ -74,6 +76,11 @@ Status check_network(const config::Config& config) {
           .with_hint("ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT");
   }
   LMSB_CHECK(network::parse_groups(config.network.groups));
+  LMSB_TRY(const auto settings, credential_settings(config));
+  for (const std::string& name : config.policy.credentials)
+    if (!settings.credentials.contains(name))
+      return Error(ErrorCode::invalid_argument,
+                   "policy.credentials: " + lmsb::quoted(name) + " is none of [network] credentials");
   for (const std::string& text : config.network.reachable_private) {
     LMSB_TRY(const network::Range range, parse_range_of("network.reachable_private", text));
     for (const network::Range& closed : kNeverReachable)

@@ -62,6 +62,7 @@ std::uint16_t port_for_browsers(const std::vector<std::string>& addresses) {
 struct Fresh {
   config::Config config;
   server::DoorPolicy doors;
+  control::CredentialSettings credentials;
   Result<std::shared_ptr<const http::TlsContext>> tls = std::shared_ptr<const http::TlsContext>();
   std::vector<std::string> keys_for_a_restart;
 };
@@ -129,6 +130,8 @@ class Daemon {
 
   // Until it is ready it answers that it is not.
   io::Task<void> start() {
+    LMSB_CO_TRY(auto credentials, credential_settings(config_));
+    engine_.use_credentials(std::move(credentials));
     LMSB_CO_TRY(const auto addresses, listen());
     auto prepared = co_await engine_.prepare();
     if (!prepared.ok())
@@ -226,6 +229,8 @@ class Daemon {
     fresh.keys_for_a_restart = keys_for_a_restart(config_, read);
     LMSB_CHECK(check_binding(fresh.config, config_.default_image));
     fresh.tls = make_tls(fresh.config);
+    LMSB_CHECK(check_network(fresh.config));
+    LMSB_TRY(fresh.credentials, credential_settings(fresh.config));
     fresh.doors = door_policy(fresh.config);
     return fresh;
   }
@@ -242,6 +247,7 @@ class Daemon {
                {{"error", error.message()}, {"hint", "the certificate before is still shown; " + error.hint()}});
     }
     for (const std::string& gone : app_.set_doors(std::move(fresh.doors))) server_.close_of(gone);
+    engine_.use_credentials(std::move(fresh.credentials));
     engine_.set_policy(policy_caps(fresh.config));
   }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "launcher/cgroup_tree.h"
+#include "network/credential_request.h"
 
 namespace lmsb::serve {
 namespace {
@@ -55,6 +56,12 @@ Bytes memory_of_all(const config::Config::Pool& pool) {
   return Bytes(all - std::min(prepared, all / 2));
 }
 
+bool is_secret_of_a_header(const std::string& secret) {
+  constexpr std::size_t kMost = 8192;
+  return !secret.empty() && secret.size() <= kMost && network::is_header_value(secret) && secret.front() != ' ' &&
+         secret.back() != ' ';
+}
+
 // What a user whom the doors do not know can do without a key. Members are asked for at start and at SIGHUP.
 std::string local_help(const std::string& group, bool is_there) {
   if (group.empty()) return "use sudo";
@@ -73,6 +80,7 @@ control::PolicyCaps policy_caps(const config::Config& config) {
   caps.disk = config.policy.disk;
   caps.timeout = config.policy.timeout_ms;
   caps.snapshots = config.policy.max_snapshots;
+  caps.credentials = config.policy.credentials;
   caps.network = network::parse_mode(config.policy.network).value_or(network::Mode::none);
   return caps;
 }
@@ -108,6 +116,29 @@ control::EngineOptions engine_options(const config::Config& config) {
   options.audit_log = config.data_dir + "/audit/audit.log";
   if (config.disks.kind != "memory") options.ledger = config.data_dir + "/state/sandboxes.db";
   return options;
+}
+
+Result<control::CredentialSettings> credential_settings(const config::Config& config) {
+  control::CredentialSettings settings;
+  auto parsed = network::parse_credentials(config.network.credentials);
+  if (!parsed.ok()) return std::move(parsed).error().with_context("network.credentials");
+  for (auto& [name, credential] : *parsed) {
+    control::KeptCredential kept;
+    const auto file = config.network.credential_files.find(credential.file);
+    if (file != config.network.credential_files.end()) {
+      kept.secret = file->second.secret;
+      kept.fault = file->second.fault;
+    }
+    if (kept.fault.empty() && !is_secret_of_a_header(kept.secret.reveal()))
+      kept.fault = credential.file + " holds more than one line of visible text, or more than 8 KiB";
+    kept.credential = std::move(credential);
+    settings.credentials.emplace(name, std::move(kept));
+  }
+  if (settings.credentials.empty()) return settings;
+  auto trust = http::TlsContext::of_client(config.network.credential_ca_file);
+  if (!trust.ok()) return std::move(trust).error().with_context("network.credential_ca_file");
+  settings.trust = *std::move(trust);
+  return settings;
 }
 
 control::ModelOptions model_options(const config::Config& config) {

@@ -1,5 +1,5 @@
 #pragma once
-// options: the settings as the daemon's parts want them. Pure, but for door_policy().
+// options: the settings as the daemon's parts want them. Pure, but for credential_settings() and door_policy().
 #include <string>
 
 #include "config/config.h"
@@ -13,6 +13,9 @@ namespace lmsb::serve {
 control::AdmissionOptions admission_options(const config::Config& config);
 control::EngineOptions engine_options(const config::Config& config);
 control::PolicyCaps policy_caps(const config::Config& config);
+// What [network] says of credentials, with their secrets. Errors: as network::parse_credentials(), and those of
+// TlsContext::of_client(). Blocks, small.
+Result<control::CredentialSettings> credential_settings(const config::Config& config);
 control::ModelOptions model_options(const config::Config& config);
 // What downloads of models keep to: `offline` reaches loopback alone. (An upstream is always one that was named.)
 fetch::DownloadLimits download_limits(const config::Config& config);

@@ -56,5 +56,25 @@ TEST(Options, LetRootAndTheDaemonsOwnUserInAndTellOthersWhatToDo) {
   EXPECT_THAT(door_policy(config).local_help, testing::HasSubstr("usermod -aG root $USER and send the daemon SIGHUP"));
 }
 
+TEST(Options, HaveACredentialWithoutSecretWhereItsFileHasNone) {
+  config::Config config;
+  config.network.credentials = {"a=https://a.test X-Key: @/a", "b=https://b.test X-Key: @/b",
+                                "c=https://c.test X-Key: @/c"};
+  config.network.credential_files["/a"].secret = Secret("s3cret");
+  config.network.credential_files["/b"].secret = Secret("two\nlines");
+  config.network.credential_files["/c"].fault = "open /c: Permission denied";
+  const auto settings = credential_settings(config);
+  ASSERT_TRUE(settings.ok()) << settings.error().message();
+  EXPECT_EQ(settings->credentials.at("a").fault, "");
+  EXPECT_EQ(settings->credentials.at("a").secret.reveal(), "s3cret");
+  EXPECT_THAT(settings->credentials.at("b").fault, testing::HasSubstr("more than one line"));
+  EXPECT_THAT(settings->credentials.at("c").fault, testing::HasSubstr("Permission denied"));
+  EXPECT_TRUE(settings->trust);
+  config.network.credential_ca_file = "/no/such";
+  EXPECT_THAT(credential_settings(config).error().message(), testing::HasSubstr("network.credential_ca_file"));
+  config.network.credentials = {"a=http://a.test X-Key: @/a"};
+  EXPECT_THAT(credential_settings(config).error().message(), testing::HasSubstr("network.credentials"));
+}
+
 }  // namespace
 }  // namespace lmsb::serve

@@ -154,7 +154,7 @@ Status become_launcher(const Words& arguments) {
         .with_hint("lm-sandbox serve --help lists the flags");
   LMSB_TRY(const config::Loaded loaded, config::load(parsed.sources));
   if (loaded.files.size() > launcher::kMaxHandedFiles)
-    return Error(ErrorCode::invalid_argument, "the settings come from more than 16 files").with_hint("join some");
+    return Error(ErrorCode::invalid_argument, "the settings come from more than 32 files").with_hint("join some");
   for (const std::string& warning : loaded.warnings) std::fprintf(stderr, "lm-sandbox: warning: %s\n", warning.c_str());
   raise_descriptor_limit();
   LMSB_TRY(const Prepared prepared, prepare(parsed, loaded.config));

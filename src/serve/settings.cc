@@ -37,8 +37,9 @@ Result<std::string> content_of(const HandedFile& file, const std::string& path) 
 // Settings that SIGHUP takes up: whole sections, and keys outside of them.
 bool is_reloaded(const std::string& key) {
   const bool is_of_policy = key.starts_with("policy.") && key != "policy.refuse_weaker";
-  return key.starts_with("auth.") || key.starts_with("tls.") || is_of_policy || key == "allow_host" ||
-         key == "allow_origin";
+  const bool is_of_credentials = key.starts_with("network.credential");
+  return is_of_credentials || key.starts_with("auth.") || key.starts_with("tls.") || is_of_policy ||
+         key == "allow_host" || key == "allow_origin";
 }
 
 // 0 is all of the machine's.
@@ -91,6 +92,9 @@ config::Config reloaded(const config::Config& running, const config::Config& fre
   config.auth = fresh.auth;
   if (running.tls.is_on() == fresh.tls.is_on()) config.tls = fresh.tls;
   config.policy = within_start(running.policy, fresh.policy);
+  config.network.credentials = fresh.network.credentials;
+  config.network.credential_files = fresh.network.credential_files;
+  config.network.credential_ca_file = fresh.network.credential_ca_file;
   config.allow_host = fresh.allow_host;
   config.allow_origin = fresh.allow_origin;
   return config;

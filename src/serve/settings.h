@@ -32,9 +32,9 @@ class Settings {
   UniqueFd files_;
 };
 
-// What SIGHUP changes in a running daemon: keys and doors, hosts, origins, the certificate, the policy's caps, which
-// cannot rise above those of the start (`running`), as the launcher keeps to these. The rest of `running` stays as it
-// is.
+// What SIGHUP changes in a running daemon: keys and doors, hosts, origins, the certificate, credentials, the policy's
+// caps, which cannot rise above those of the start (`running`), as the launcher keeps to these. The rest of `running`
+// stays as it is.
 config::Config reloaded(const config::Config& running, const config::Config& fresh);
 
 // The keys that differ in `fresh` and that only a start takes up.

@@ -97,6 +97,21 @@ TEST(Reload, TakesUpKeysDoorsAndPolicyAndNothingElse) {
   EXPECT_THAT(keys_for_a_restart(running, fresh), ElementsAre("listen", "pool.size", "policy.refuse_weaker"));
 }
 
+TEST(Reload, TakesUpCredentialsAndTheirSecrets) {
+  const config::Config running;
+  config::Config fresh;
+  fresh.network.credentials = {"a=https://a.test X: @/f"};
+  fresh.network.credential_files["/f"].secret = Secret("s");
+  fresh.policy.credentials = {"a"};
+  fresh.network.groups = {"g=good.test"};
+  EXPECT_THAT(keys_for_a_restart(running, fresh), ElementsAre("network.groups"));
+  const config::Config now = reloaded(running, fresh);
+  EXPECT_EQ(now.network.credentials, fresh.network.credentials);
+  EXPECT_EQ(now.network.credential_files.at("/f").secret.reveal(), "s");
+  EXPECT_EQ(now.policy.credentials, fresh.policy.credentials);
+  EXPECT_THAT(now.network.groups, IsEmpty());
+}
+
 TEST(Reload, TakesUpANewCertificateAndLeavesTheSwitchToARestart) {
   config::Config plain;
   config::Config running;

@@ -71,7 +71,9 @@ io::Task<http::Response> stats(Control& control, Call call) {
 }
 
 void write_event(json::Writer& out, const control::NetworkEvent& event) {
-  out.begin_object().key("time").string(event.time).key("kind").string(event.is_query ? "name" : "connection");
+  constexpr std::array<const char*, 3> kKinds = {"connection", "name", "credential"};
+  out.begin_object().key("time").string(event.time);
+  out.key("kind").string(kKinds.at(static_cast<std::size_t>(event.subject)));
   out.key("verdict").string(event.verdict);
   const auto text_or_null = [&out](const char* key, const std::string& text) {
     out.key(key);
@@ -79,6 +81,7 @@ void write_event(json::Writer& out, const control::NetworkEvent& event) {
   };
   text_or_null("name", event.name);
   text_or_null("address", event.address);
+  text_or_null("credential", event.credential);
   out.key("port");
   event.port == 0 ? out.null() : out.unsigned_integer(event.port);
   out.end_object();

@@ -40,7 +40,7 @@ class World:
         self.log = pathlib.Path(self.dir.name) / "log"
         self.certificate = pathlib.Path(self.dir.name) / "both.pem"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
-                        "2", "-subj", "/CN=good.test", "-keyout", self.certificate, "-out", self.certificate.with_suffix(".crt")],
+                        "2", "-subj", "/CN=good.test", "-addext", "subjectAltName=DNS:good.test", "-keyout", self.certificate, "-out", self.certificate.with_suffix(".crt")],
                        check=True, stderr=subprocess.DEVNULL)
         with open(self.certificate, "ab") as both:
             both.write(self.certificate.with_suffix(".crt").read_bytes())
@@ -121,8 +121,18 @@ class Http(socketserver.StreamRequestHandler):
             note(kind=self.kind, address=here, host=fields.get("host", ""), request=line.decode().strip(), body=body.decode(),
                  fields=fields)
             if line.split()[1] == b"/never":
-                if not self.rfile.read(1):
+                try:
+                    has_left = not self.rfile.read(1)
+                except OSError:
+                    has_left = True  # reset
+                if has_left:
                     note(kind="left")
+                return
+            if line.split()[1].startswith(b"/to/"):
+                self.wfile.write(b"HTTP/1.1 302 Found\r\nLocation: http://" + line.split()[1][4:] + b"/\r\nContent-Length: 0\r\n\r\n")
+                return
+            if line.split()[1] == b"/part":  # of an answer that does not say where it ends
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\nhalf")
                 return
             size = int(line.split()[1][1:]) if line.split()[1][1:].isdigit() else 0
             text = b"x" * size or f"{here} {fields.get('host', '')} {line.decode().split()[1]}".encode()

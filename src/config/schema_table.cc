@@ -134,6 +134,9 @@ constexpr Setting kSettings[] = {
      .about = "The most of a network that a sandbox may ask for: none, names and ranges that it lists, or open.",
      .form = Form::choice,
      .choices = "none, allowlist, open"},
+    {.key = "policy.root",
+     .field = in<&C::policy, &C::Policy::root>,
+     .about = "Whether a sandbox may be asked for in which commands are root: of the sandbox, of nothing else."},
 
     {.key = "network.resolvers",
      .field = in<&C::network, &C::Network::resolvers>,

@@ -257,7 +257,9 @@ TEST_F(SeccompTable, OfRootIsTheOneOfTheGuestsVersion) {
   using guest_protocol::Profile;
   const std::string text =
       text_of(seccomp_tables(Profile::root)) + text_of(seccomp_tables(Profile::root, SetIdFiles::allowed));
-  EXPECT_EQ(std::to_string(guest_protocol::kVersion) + " " + to_hex(sha256(text)), "7 9ec10c04b9b244c440308de84cd6e8949b9a70a481d57e62395330c8e6ac21d8") << "as above";
+  EXPECT_EQ(std::to_string(guest_protocol::kVersion) + " " + to_hex(sha256(text)),
+            "7 9ec10c04b9b244c440308de84cd6e8949b9a70a481d57e62395330c8e6ac21d8")
+      << "as above";
 }
 
 TEST_F(SeccompTable, LeavesNoCallWithRulesUnlisted) {

@@ -42,6 +42,10 @@ int main(int argc, char** argv) {
       options.die_with_parent = true;
       continue;
     }
+    if (name == "--no-root") {
+      options.caps.allows_root = false;
+      continue;
+    }
     if (name == "--stop-sandboxes") {
       options.sandboxes_stay = false;
       continue;

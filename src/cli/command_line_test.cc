@@ -66,7 +66,6 @@ TEST(CommandLine, SaysNotYetForWhatDockerHasAndWeWillHave) {
                                  {"run", "-d", "base", "sh"},
                                  {"run", "-p", "80:80", "base", "sh"},
                                  {"run", "--gpus", "all", "base", "sh"},
-                                 {"run", "--root", "base", "sh"},
                                  {"run", "--shm-size", "1g", "base", "sh"},
                                  {"run", "--name", "box", "base", "sh"},
                                  {"run", "--label", "k=v", "base", "sh"},

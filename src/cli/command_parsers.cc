@@ -16,6 +16,7 @@ struct SandboxTexts {
   LimitTexts limits;
   Words mounts, labels, credentials;
   EnvFlags env;
+  bool root = false;
   bool json = false;
 };
 
@@ -33,10 +34,10 @@ void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
       "and ranges, each perhaps with :PORT");
   flags.values("--credential", "NAME", texts.credentials,
                "Let it ask the host of the operator's credential NAME at http://NAME.internal");
+  flags.flag("--root", texts.root, "Commands are root inside, of the sandbox alone, and may install packages");
   flags.value("--runtime", "native", texts.runtime, "Runtime of the sandbox: native today, which is the default");
   flags.flag("--json", texts.json, "Print the daemon's answer as JSON");
   for (const char* names : {"-p,--publish", "--gpus", "--shm-size", "--model", "--pull"}) flags.not_yet(names, true);
-  flags.not_yet("--root", false);
 }
 
 // What tells a kept sandbox from the others. One that is gone afterwards, and that nobody can list, has neither.
@@ -62,6 +63,7 @@ Result<SandboxFlags> sandbox_flags(const SandboxTexts& texts) {
   SandboxFlags sandbox;
   sandbox.name = texts.name.value_or("");
   sandbox.image = texts.image.value_or("");
+  sandbox.root = texts.root;
   for (const std::string& text : texts.mounts) {
     LMSB_TRY(auto mount, parse_mount_flag(text));
     sandbox.mounts.push_back(std::move(mount));

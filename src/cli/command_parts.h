@@ -45,6 +45,7 @@ struct SandboxFlags {
   Variables labels;
   LimitFlags limits;
   std::optional<NetworkFlag> network;
+  bool root = false;
 };
 
 // How long it lives: create, update. What is not said is left to the daemon.

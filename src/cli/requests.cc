@@ -98,6 +98,7 @@ void add_sandbox(json::Writer& writer, const SandboxFlags& sandbox, const Inputs
   add_variables(writer, "labels", sandbox.labels);
   add_limits(writer, sandbox.limits);
   add_network(writer, sandbox.network);
+  if (sandbox.root) writer.key("profile").string("root");
   add_mounts(writer, inputs.mounts);
   add_volumes(writer, inputs.volumes);
 }

@@ -53,6 +53,7 @@ struct Config {
     std::uint32_t max_snapshots = 1000;    // of one owner
     std::string network = "open";          // none, allowlist or open
     std::vector<std::string> credentials;  // names of those that everybody may give sandboxes
+    bool root = true;                      // sandboxes whose commands are root inside
     bool refuse_weaker = false;
   } policy;
 

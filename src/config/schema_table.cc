@@ -139,6 +139,9 @@ constexpr Setting kSettings[] = {
      .about = "Names of [network] credentials that everybody who may make sandboxes may give them; the others are for "
               "administrators.",
      .form = Form::filled},
+    {.key = "policy.root",
+     .field = in<&C::policy, &C::Policy::root>,
+     .about = "Whether a sandbox may be asked for in which commands are root: of the sandbox, of nothing else."},
 
     {.key = "network.resolvers",
      .field = in<&C::network, &C::Network::resolvers>,

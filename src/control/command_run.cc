@@ -83,7 +83,7 @@ io::Always<void> drain(Outputs* outputs, io::Deadline drained) {
 io::Task<ExecResult> run_command(boost::asio::io_context& loop, SandboxHandle& sandbox, ImageDefaults image,
                                  Command command, bool one_shot) {
   LMSB_CO_CHECK(check_command(command));
-  StartSpec spec = start_spec(image, command);
+  LMSB_CO_TRY(StartSpec spec, start_spec(image, command));
   spec.deadline_ms = static_cast<std::uint64_t>(command.timeout.count()) + kSpareMs;
   LMSB_CO_TRY(const UniqueFd input, stdin_file(command.stdin_data));
   Course course;

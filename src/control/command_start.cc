@@ -1,5 +1,6 @@
 #include "control/command_start.h"
 
+#include <string_view>
 #include <vector>
 
 #include "base/text.h"
@@ -11,11 +12,16 @@ using guest_protocol::Program;
 
 namespace {
 
+bool is_user(std::string_view name) { return name == "user" || name == "1000"; }
+bool is_root(std::string_view name) { return name == "root" || name == "0"; }
+
 std::vector<std::string> environment(const ImageDefaults& image, const Command& command, const std::string& cwd) {
+  const bool as_root = image.profile == Profile::root && !is_user(command.user);
+  const char* name_of_user = as_root ? "root" : "user";
   std::map<std::string, std::string> all = {{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-                                            {"HOME", "/home/user"},
-                                            {"USER", "user"},
-                                            {"LOGNAME", "user"},
+                                            {"HOME", as_root ? "/root" : "/home/user"},
+                                            {"USER", name_of_user},
+                                            {"LOGNAME", name_of_user},
                                             {"SHELL", "/bin/bash"},
                                             {"LANG", "C.UTF-8"},
                                             {"PWD", cwd}};
@@ -38,8 +44,10 @@ guest_protocol::ProcessLimits process_limits(const CommandLimits& limits) {
 
 }  // namespace
 
-StartSpec start_spec(const ImageDefaults& image, const Command& command) {
+Result<StartSpec> start_spec(const ImageDefaults& image, const Command& command) {
+  LMSB_CHECK(check_user(image.profile, command.user));
   StartSpec spec;
+  spec.as_user = image.profile == Profile::root && is_user(command.user);
   spec.cwd = command.cwd.empty() ? image.workdir : command.cwd;
   spec.env = environment(image, command, spec.cwd);
   if (const auto* argv = std::get_if<Argv>(&command.cmd)) {
@@ -80,11 +88,15 @@ Status check_command(const Command& command) {
     LMSB_CHECK(check(name));
     LMSB_CHECK(check(value));
   }
-  if (!command.user.empty() && command.user != "user" && command.user != "1000")
-    return Error(ErrorCode::permission_denied, "user " + quoted(command.user) + " is not allowed in this sandbox")
-        .with_slug("user_not_allowed")
-        .with_hint("leave `user` out: commands run as user (uid 1000)");
-  return {};
+  return check_user(Profile::root, command.user);  // whether the sandbox has root is not known yet
+}
+
+Status check_user(Profile profile, const std::string& user) {
+  if (user.empty() || is_user(user) || (profile == Profile::root && is_root(user))) return {};
+  return Error(ErrorCode::permission_denied, "user " + quoted(user) + " is not allowed in this sandbox")
+      .with_slug("user_not_allowed")
+      .with_hint(is_root(user) ? "make a sandbox with the profile root (--root)"
+                               : "leave `user` out, or name user (uid 1000) or, with the profile root, root");
 }
 
 }  // namespace lmsb::control

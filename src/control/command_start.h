@@ -16,6 +16,7 @@ struct ImageDefaults {
   std::string digest;
   std::map<std::string, std::string> env;
   std::string workdir = "/workspace";
+  Profile profile = Profile::user;  // the sandbox's
 };
 
 constexpr std::chrono::milliseconds kStartLimit{30'000};  // from the request to the guest's word that it has begun
@@ -26,8 +27,10 @@ constexpr std::size_t kMaxArgument = 131071;
 
 // Errors when the command can never run: too long, a NUL inside, an unknown user.
 Status check_command(const Command& command);
+// `user`: "" is the profile's own. Error: user_not_allowed.
+Status check_user(Profile profile, const std::string& user);
 
-// Without a deadline.
-guest_client::StartSpec start_spec(const ImageDefaults& image, const Command& command);
+// Without a deadline. Error: that of check_user().
+Result<guest_client::StartSpec> start_spec(const ImageDefaults& image, const Command& command);
 
 }  // namespace lmsb::control

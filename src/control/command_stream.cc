@@ -260,7 +260,7 @@ io::Task<std::shared_ptr<CommandStream>> open_command_stream(boost::asio::io_con
   if (!command.stdin_data.empty()) {
     LMSB_CO_TRY(input, os::make_sealed_memfd("stdin", command.stdin_data));
   }
-  guest_client::StartSpec spec = start_spec(place.image, command);
+  LMSB_CO_TRY(guest_client::StartSpec spec, start_spec(place.image, command));
   spec.deadline_ms = static_cast<std::uint64_t>(command.timeout.count()) + kSpareMs;
   const std::uint64_t oom_kills = place.sandbox->oom_kills();
   LMSB_CO_TRY(auto process, place.sandbox->channel().start(spec, input.get()));

@@ -41,6 +41,7 @@ struct CreateSandbox {
   std::vector<VolumeRequest> volumes;
   std::string snapshot;  // the id of one that it begins as; "" = as its image
   network::Egress egress;
+  Profile profile = Profile::user;
   LifeChanges life;  // of what it begins with: idle for an hour stops or pauses it; one with a name lives on
 };
 
@@ -75,7 +76,7 @@ struct SandboxInfo {
   Limits limits;
   std::vector<MountedVolume> volumes;
   network::Egress egress;
-  std::string profile = "user";
+  Profile profile = Profile::user;
   bool keeps_disk = false;             // it can be stopped and, without mounts, started again with what it wrote
   std::vector<std::string> isolation;  // the layers in force: "user_namespace", "seccomp", "landlock:7", ...
 };

@@ -197,13 +197,16 @@ Status Engine::check_egress(const network::Egress& egress) const {
   return control::check_egress(options_.policy, egress.mode, rules);
 }
 
-Result<sandbox::SandboxSpec> Engine::spec_of(const std::string& image, const Limits& limits, Lifetime lifetime) const {
+Result<sandbox::SandboxSpec> Engine::spec_of(const std::string& image, const Limits& limits, Lifetime lifetime,
+                                             Profile profile) const {
   LMSB_CHECK(check_limits(limits));
+  LMSB_CHECK(check_profile(options_.policy, profile));
   LMSB_CHECK(admission_.check(limits, lifetime));
   sandbox::SandboxSpec spec;
   spec.image = image;
   spec.limits = limits;
   spec.lifetime = lifetime;
+  spec.profile = profile;
   if (lifetime == Lifetime::kept) spec.disk = guest_protocol::Disk::fresh;
   return spec;
 }
@@ -212,7 +215,7 @@ Result<sandbox::SandboxSpec> Engine::spec_of(const std::string& image, const Lim
 // more, the room is free at once: nothing ever runs in what may come of it.
 io::Task<Fleet::Handle> Engine::obtain(sandbox::SandboxSpec spec, network::Egress egress, Admission::Share room) {
   const bool has_way_out = spec.has_way_out = egress.mode != network::Mode::none;
-  const bool is_like_others = spec.mounts.empty() && !has_way_out;
+  const bool is_like_others = spec.mounts.empty() && !has_way_out && spec.profile == Profile::user;
   PoolKind kind;
   kind.image = spec.image;
   kind.limits = spec.limits;
@@ -233,7 +236,9 @@ io::Task<Engine::OneShotPlace> Engine::place_once(const Principal& who, OneShot&
   LMSB_CO_CHECK(check_egress(request.egress));
   LMSB_CO_CHECK(check_credentials(options_.policy, who, request.egress));
   LMSB_CO_TRY(auto image, images_.find(request.image));
-  LMSB_CO_TRY(auto spec, spec_of(image.name, with(within_policy(Limits()), request.limits), Lifetime::one_shot));
+  LMSB_CO_CHECK(check_user(request.profile, request.command.user));
+  const Limits limits = with(within_policy(Limits()), request.limits);
+  LMSB_CO_TRY(auto spec, spec_of(image.name, limits, Lifetime::one_shot, request.profile));
   LMSB_CO_CHECK(add_directories(spec, request.mounts));
   LMSB_CO_TRY(auto volumes, volumes_.hold(who, request.volumes));
   add_volumes(spec, volumes.mounts);
@@ -244,6 +249,7 @@ io::Task<Engine::OneShotPlace> Engine::place_once(const Principal& who, OneShot&
   LMSB_CO_TRY(place.quota, quotas_.take(who.name, one));
   place.volumes = std::move(volumes.uses);
   place.image = std::move(image.defaults);
+  place.image.profile = request.profile;
   const Limits counted = with_gate(spec.limits, has_network);
   auto room = admission_.try_room(counted, spec.lifetime);
   if (!room) {
@@ -491,7 +497,8 @@ Result<std::string> Engine::plan_text(const Principal& who, const OneShot& reque
   LMSB_CHECK(check_egress(request.egress));
   LMSB_CHECK(check_credentials(options_.policy, who, request.egress));
   LMSB_TRY(const auto image, images_.find(request.image));
-  LMSB_TRY(auto spec, spec_of(image.name, with(within_policy(Limits()), request.limits), Lifetime::one_shot));
+  const Limits limits = with(within_policy(Limits()), request.limits);
+  LMSB_TRY(auto spec, spec_of(image.name, limits, Lifetime::one_shot, request.profile));
   LMSB_CHECK(add_directories(spec, request.mounts));
   LMSB_TRY(const auto volumes, volumes_.hold(who, request.volumes));
   add_volumes(spec, volumes.mounts);

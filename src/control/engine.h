@@ -115,8 +115,9 @@ class Engine final : public Control {
   Status check_limits(const Limits& limits) const;
   Status check_egress(const network::Egress& egress) const;
   io::Task<void> change_network(std::shared_ptr<SandboxHandle> sandbox, network::Egress egress);
-  Result<sandbox::SandboxSpec> spec_of(const std::string& image, const Limits& limits,
-                                       sandbox::Lifetime lifetime) const;
+  // Errors: what the operator does not allow, or this machine has no room for.
+  Result<sandbox::SandboxSpec> spec_of(const std::string& image, const Limits& limits, sandbox::Lifetime lifetime,
+                                       Profile profile) const;
   io::Task<Fleet::Handle> obtain(sandbox::SandboxSpec spec, network::Egress egress, Admission::Share room);
   Status check_creation(const CreateSandbox& request) const;
   // Takes one that is there out of the registry; the task is what is left to do, and must be carried out.
@@ -127,7 +128,8 @@ class Engine final : public Control {
   // Those of a sandbox that lives, and what it counts for.
   io::Task<void> change_limits(std::shared_ptr<SandboxHandle> sandbox, Limits before, Limits limits);
   // What they rest on is the image that they were made from, or it is an Error: image_changed, image_not_found.
-  Result<sandbox::SandboxSpec> spec_on_disk(const std::string& image, const std::string& digest, const Limits& limits);
+  Result<sandbox::SandboxSpec> spec_on_disk(const std::string& image, const std::string& digest, const Limits& limits,
+                                            Profile profile);
   Status can_start(const KeptSandbox& sandbox);
   // Whether a disk that lies on that image could be used here. Errors: image_changed, image_not_found.
   Status check_image(const std::string& image, const std::string& digest);

@@ -15,6 +15,15 @@ using sandbox::Lifetime;
 
 namespace {
 
+// Commands that name nobody are the profile's user's; each may name somebody else.
+Status check_default_user(Profile profile, const std::string& user) {
+  LMSB_CHECK(check_user(profile, user));
+  if (profile == Profile::user || !check_user(Profile::user, user).ok() || user.empty()) return {};
+  return Error(ErrorCode::permission_denied, "commands of a sandbox with the profile root that name no user are root's")
+      .with_slug("user_not_allowed")
+      .with_hint("leave `user` out here, and name user with each command that is to run as uid 1000");
+}
+
 // What commands of a sandbox that is to be made would start with, checked as theirs is.
 Status check_place(const CreateSandbox& request) {
   Command command;
@@ -22,6 +31,7 @@ Status check_place(const CreateSandbox& request) {
   command.user = request.user;
   command.env = request.env;
   LMSB_CHECK(check_command(command));
+  LMSB_CHECK(check_default_user(request.profile, request.user));
   if (request.cwd.empty() || request.cwd.starts_with('/')) return {};
   return Error(ErrorCode::invalid_argument, "working directory " + quoted(request.cwd) + " is not an absolute path")
       .with_slug("invalid_cwd");
@@ -34,6 +44,7 @@ Status Engine::check_creation(const CreateSandbox& request) const {
   LMSB_CHECK(check_place(request));
   LMSB_CHECK(check_label_count(request.labels.size()));
   LMSB_CHECK(check_egress(request.egress));
+  LMSB_CHECK(check_profile(options_.policy, request.profile));
   LMSB_CHECK(Lifecycle::check(with(Lifecycle::default_limits(request.name, false), request.life)));
   if (!registry_.has_name(request.name)) return {};
   return Error(ErrorCode::already_exists, "a sandbox named " + quoted(request.name) + " exists")
@@ -49,7 +60,7 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   origin.image = image.name;
   origin.defaults = std::move(image.defaults);
   origin.limits = with(within_policy(kept_limits_), request.limits);
-  LMSB_CO_TRY(auto spec, spec_of(origin.image, origin.limits, Lifetime::kept));
+  LMSB_CO_TRY(auto spec, spec_of(origin.image, origin.limits, Lifetime::kept, request.profile));
   LMSB_CO_CHECK(add_directories(spec, request.mounts));
   LMSB_CO_TRY(auto volumes, volumes_.hold(who, request.volumes));
   add_volumes(spec, volumes.mounts);
@@ -66,7 +77,7 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
 io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox request, Origin origin, Quotas::Held quota) {
   LMSB_CO_CHECK(check_creation(request));
   origin.limits = with(origin.limits, request.limits);
-  LMSB_CO_TRY(auto spec, spec_on_disk(origin.image, origin.defaults.digest, origin.limits));
+  LMSB_CO_TRY(auto spec, spec_on_disk(origin.image, origin.defaults.digest, origin.limits, request.profile));
   if (!request.mounts.empty())
     co_return Error(ErrorCode::failed_precondition, "a sandbox from a snapshot has no directories of the machine")
         .with_slug("mounts_not_kept");
@@ -125,6 +136,7 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Standi
   kept.info.limits = origin.limits;
   kept.made_with = origin.limits;
   kept.info.egress = request.egress;
+  kept.info.profile = request.profile;
   kept.info.isolation = layers_in_force(kept.handle->layers());
   kept.info.volumes = std::move(standing.volumes.mounts);
   kept.volume_uses = std::move(standing.volumes.uses);
@@ -132,6 +144,7 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Standi
   ImageDefaults defaults = std::move(origin.defaults);
   if (!request.cwd.empty()) defaults.workdir = std::move(request.cwd);
   for (auto& [name, value] : request.env) defaults.env[name] = std::move(value);
+  defaults.profile = request.profile;
   kept.defaults = std::make_shared<const ImageDefaults>(std::move(defaults));
   kept.processes = std::make_shared<ProcessTable>(loop_);
   kept.info.keeps_disk = kept.handle->has_disk() && !options_.ledger.empty();
@@ -156,15 +169,17 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Standi
   const KeptSandbox* added = *entered;
   if (keeps_disk) added->handle->keep_disk();
   Lifecycle::let_stay(*added);
-  log_.log(LogLevel::info, "sandbox.created", {{"id", added->info.id}, {"image", added->info.image}, {"by", who.name}});
+  const std::string profile(to_string(added->info.profile));
+  log_.log(LogLevel::info, "sandbox.created",
+           {{"id", added->info.id}, {"image", added->info.image}, {"profile", profile}, {"by", who.name}});
   lifecycle_.tell(SandboxEvent::Kind::created, *added, who.name);
   co_return added->describe();
 }
 
 Result<sandbox::SandboxSpec> Engine::spec_on_disk(const std::string& image, const std::string& digest,
-                                                  const Limits& limits) {
+                                                  const Limits& limits, Profile profile) {
   LMSB_CHECK(check_image(image, digest));
-  return spec_of(image, limits, Lifetime::kept);
+  return spec_of(image, limits, Lifetime::kept, profile);
 }
 
 Status Engine::check_image(const std::string& image, const std::string& digest) {
@@ -186,12 +201,13 @@ Status Engine::can_start(const KeptSandbox& sandbox) {
   LMSB_CHECK(check_egress(sandbox.info.egress));
   const auto volumes = volumes_.hold_again(sandbox.info.volumes);
   if (!volumes.ok()) return volumes.error();
-  const auto spec = spec_on_disk(sandbox.info.image, sandbox.info.image_digest, sandbox.info.limits);
+  const SandboxInfo& info = sandbox.info;
+  const auto spec = spec_on_disk(info.image, info.image_digest, info.limits, info.profile);
   return spec.ok() ? Status() : Status(Error(spec.error()));
 }
 
 io::Task<Fleet::Handle> Engine::launch_again(SandboxInfo sandbox, Admission::Share room) {
-  LMSB_CO_TRY(auto spec, spec_on_disk(sandbox.image, sandbox.image_digest, sandbox.limits));
+  LMSB_CO_TRY(auto spec, spec_on_disk(sandbox.image, sandbox.image_digest, sandbox.limits, sandbox.profile));
   LMSB_CO_TRY(const auto volumes, volumes_.hold_again(sandbox.volumes));
   add_volumes(spec, volumes.mounts);
   const bool has_way_out = spec.has_way_out = sandbox.egress.mode != network::Mode::none;

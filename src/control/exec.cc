@@ -16,4 +16,12 @@ std::string_view to_string(Outcome outcome) {
   return "lost";
 }
 
+std::string_view to_string(Profile profile) { return profile == Profile::root ? "root" : "user"; }
+
+std::optional<Profile> parse_profile(std::string_view text) {
+  for (const Profile profile : {Profile::user, Profile::root})
+    if (text == to_string(profile)) return profile;
+  return std::nullopt;
+}
+
 }  // namespace lmsb::control

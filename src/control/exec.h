@@ -11,6 +11,7 @@
 
 #include "base/units.h"
 #include "control/limit_changes.h"
+#include "guest_protocol/profile.h"
 #include "network/egress.h"
 #include "sandbox/limits.h"
 
@@ -29,7 +30,12 @@ enum class Outcome : std::uint8_t {
 };
 std::string_view to_string(Outcome outcome);
 
+using guest_protocol::Profile;
 using sandbox::Limits;
+
+// "user", "root"; nothing: neither.
+std::string_view to_string(Profile profile);
+std::optional<Profile> parse_profile(std::string_view text);
 
 using Argv = std::vector<std::string>;
 
@@ -113,6 +119,7 @@ struct OneShot {
   std::vector<MountRequest> mounts;
   std::vector<VolumeRequest> volumes;
   network::Egress egress;
+  Profile profile = Profile::user;
   std::vector<std::string> collect;  // read after it ended
 };
 

@@ -55,6 +55,8 @@ Fleet::Fleet(boost::asio::io_context& loop, sandbox::LauncherClient client, Opti
       log_(log),
       launches_(metrics.counter("lmsb_sandbox_launches_total", "Sandboxes launched")),
       launch_failures_(metrics.counter("lmsb_sandbox_launch_failures_total", "Launches that failed")),
+      root_launches_(
+          metrics.counter("lmsb_sandbox_root_launches_total", "Sandboxes launched in which commands are root")),
       pool_hits_(metrics.counter("lmsb_pool_hits_total", "Sandboxes taken from the pool")),
       pool_misses_(metrics.counter("lmsb_pool_misses_total", "Sandboxes that had to be launched on request")),
       evictions_(metrics.counter("lmsb_pipe_evictions_total", "Commands killed because they kept a pipe's lock")),
@@ -154,9 +156,11 @@ void Fleet::forget(std::uint64_t serial) {
 io::Task<Fleet::Handle> Fleet::launch(sandbox::SandboxSpec spec) {
   ++in_flight_;
   const sandbox::Lifetime lifetime = spec.lifetime;
+  const bool has_root = spec.profile == guest_protocol::Profile::root;
   auto launched = co_await launch_and_wait(std::move(spec));
   --in_flight_;
   (launched.ok() ? launches_ : launch_failures_).increment();
+  if (launched.ok() && has_root) root_launches_.increment();
   for (const auto& pool : pools_)
     if (launched.ok() && pool->kind.lifetime == lifetime) pool->failures_in_a_row = 0;
   changed_.notify_all();

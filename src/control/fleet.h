@@ -198,6 +198,7 @@ class Fleet {
   Logger& log_;
   Counter& launches_;
   Counter& launch_failures_;
+  Counter& root_launches_;
   Counter& pool_hits_;
   Counter& pool_misses_;
   Counter& evictions_;

@@ -85,6 +85,7 @@ store::SandboxRow row_of(const KeptSandbox& sandbox) {
   row.processes_at_start = sandbox.made_with.processes;
   for (const MountedVolume& mount : info.volumes)
     row.volumes[mount.target] = mount.id + std::string(mount.read_only ? kReadOnly : "");
+  row.profile = to_string(info.profile);
   row.egress = network::to_string(info.egress.mode);
   for (const std::string& entry : info.egress.allow) row.egress += " " + entry;
   return row;
@@ -105,12 +106,13 @@ KeptSandbox sandbox_of(store::SandboxRow row) {
   info.keeps_disk = true;
   info.volumes = volumes_of(row.volumes);
   info.egress = egress_of(row.egress);
+  info.profile = parse_profile(row.profile).value_or(Profile::user);  // a later version's is less here, not more
   sandbox.made_with = info.limits;
   sandbox.made_with.processes = std::max(row.processes_at_start, info.limits.processes);
   sandbox.owner = std::move(row.owner);
   sandbox.has_mounts = row.has_mounts;
   sandbox.defaults = std::make_shared<const ImageDefaults>(
-      ImageDefaults{std::move(row.image_digest), std::move(row.env), std::move(row.workdir)});
+      ImageDefaults{std::move(row.image_digest), std::move(row.env), std::move(row.workdir), info.profile});
   sandbox.life = std::make_shared<Life>(info.life);
   sandbox.life->suspend();
   if (row.ends_at_ms) sandbox.life->set_end(moment_of(*row.ends_at_ms));

@@ -43,6 +43,13 @@ Status check_credentials(const PolicyCaps& caps, const Principal& who, const net
   return {};
 }
 
+Status check_profile(const PolicyCaps& caps, guest_protocol::Profile profile) {
+  if (profile != guest_protocol::Profile::root || caps.root) return {};
+  return Error(ErrorCode::permission_denied, "profile: root is above what the operator allows")
+      .with_slug("policy_denied")
+      .with_hint("leave it out, or set root = true under [policy] in the configuration");
+}
+
 Status check_label_count(std::size_t count) {
   if (count <= 64) return {};
   return Error(ErrorCode::invalid_argument, "more than 64 labels").with_slug("too_many_labels");

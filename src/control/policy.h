@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "control/exec.h"
 #include "control/principal.h"
+#include "guest_protocol/profile.h"
 #include "network/egress.h"
 #include "sandbox/limits.h"
 
@@ -24,6 +25,7 @@ struct PolicyCaps {
   std::size_t snapshots = 1000;  // of one owner
   network::Mode network = network::Mode::open;
   std::vector<std::string> credentials;  // that everybody may give sandboxes; others are administrators' alone
+  bool root = true;  // sandboxes with Profile::root
 };
 
 // What of `limits` it allows; the disk stays as it is.
@@ -36,6 +38,8 @@ Status check_egress(const PolicyCaps& caps, network::Mode mode, std::span<const 
 // Whether `who` may give a sandbox what `egress` names; what it has of `before` it keeps. Error: credential_denied.
 Status check_credentials(const PolicyCaps& caps, const Principal& who, const network::Egress& egress,
                          const network::Egress& before = {});
+// Error: policy_denied.
+Status check_profile(const PolicyCaps& caps, guest_protocol::Profile profile);
 // Of a kept sandbox: 64 at most. Error: too_many_labels.
 Status check_label_count(std::size_t count);
 // The time limit of a command: what it asks for, or no more than the cap of what it does not. Error: policy_denied.

@@ -73,5 +73,13 @@ TEST(Policy, LeavesCredentialsToAdministratorsUnlessItListsThem) {
   EXPECT_FALSE(check_credentials({}, bounded, egress).ok());
 }
 
+TEST(Policy, RefusesRootWhereTheOperatorDoes) {
+  PolicyCaps caps;
+  EXPECT_TRUE(check_profile(caps, Profile::root).ok());
+  caps.root = false;
+  EXPECT_EQ(check_profile(caps, Profile::root).error().slug(), "policy_denied");
+  EXPECT_TRUE(check_profile(caps, Profile::user).ok());
+}
+
 }  // namespace
 }  // namespace lmsb::control

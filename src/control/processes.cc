@@ -111,10 +111,10 @@ std::chrono::steady_clock::time_point moment_of(std::uint64_t boottime) {
   return std::chrono::steady_clock::now() - std::chrono::milliseconds(now - std::min(now, boottime));
 }
 
-guest_client::StartSpec kept_spec(const ImageDefaults& image, const StartProcess& request) {
+Result<guest_client::StartSpec> kept_spec(const ImageDefaults& image, const StartProcess& request) {
   Command command = request.command;
   if (request.terminal && !command.env.contains("TERM")) command.env["TERM"] = "xterm-256color";
-  guest_client::StartSpec spec = start_spec(image, command);
+  LMSB_TRY(guest_client::StartSpec spec, start_spec(image, command));
   spec.deadline_ms = static_cast<std::uint64_t>(command.timeout.count());
   spec.keep_stdin = request.keep_stdin || !command.stdin_data.empty();
   if (!request.terminal) return spec;
@@ -248,7 +248,7 @@ io::Task<ProcessInfo> Processes::start(Principal who, std::string sandbox, Start
   const auto handle = visit.sandbox;
   const auto table = visit.processes;
   const ImageDefaults& defaults = *visit.defaults;
-  guest_client::StartSpec spec = kept_spec(defaults, request);
+  LMSB_CO_TRY(guest_client::StartSpec spec, kept_spec(defaults, request));
   if (!table->make_room(guest_protocol::kMaxKept)) co_return too_many();
   ProcessNote note = note_of(request, spec, defaults);
   note.oom_kills_before = handle->oom_kills();

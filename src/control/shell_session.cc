@@ -95,7 +95,7 @@ io::Task<std::shared_ptr<ShellSession>> ShellSession::start(boost::asio::io_cont
                                                             std::string name) {
   Command command;
   command.cmd = Argv{"/bin/bash", "--noprofile", "--norc", "-c", kLoop};
-  guest_client::StartSpec spec = start_spec(image, command);
+  LMSB_CO_TRY(guest_client::StartSpec spec, start_spec(image, command));
   spec.keep_stdin = true;
   ProcessNote note;
   note.session = std::move(name);

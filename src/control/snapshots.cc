@@ -305,6 +305,7 @@ io::Task<std::vector<SandboxInfo>> Snapshots::fork_now(Principal who, std::strin
     like.info.labels = of->info.labels;
     like.info.volumes = of->info.volumes;
     like.info.life = of->life->limits();
+    like.info.profile = of->info.profile;
     for (Quotas::Held& quota : quotas) {
       LMSB_CO_TRY(quota, parts_.quotas.take(who.name, begun(origin.limits, false)));
     }
@@ -330,6 +331,7 @@ io::Task<std::vector<SandboxInfo>> Snapshots::create_all(Principal who, Origin o
     request.labels = like.info.labels;
     for (const MountedVolume& volume : like.info.volumes)
       request.volumes.push_back({volume.id, volume.target, volume.read_only});
+    request.profile = like.info.profile;
     const LifeLimits& life = like.info.life;
     request.life = {life.timeout, life.idle, life.at_timeout, life.at_idle};
     auto quota = std::move(quotas[made.size()]);

@@ -144,6 +144,7 @@ bool parse_start(char* buffer, std::size_t size, ParsedStart& parsed) {
   parsed.program = header.program;
   parsed.has_terminal = header.columns != 0;
   parsed.limits = header.limits;
+  parsed.as_user = header.as_user != 0;
   char* at = buffer + sizeof header;
   if (header.note_size > header.body_size) return false;
   char* const end = buffer + size - header.note_size;
@@ -155,20 +156,21 @@ bool parse_start(char* buffer, std::size_t size, ParsedStart& parsed) {
   return at == end;
 }
 
-int raise_oom_score() {
-  const UniqueFd file(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+int raise_oom_score(int proc) {
+  const UniqueFd file(::openat(proc, "self/oom_score_adj", O_WRONLY | O_CLOEXEC));
   if (!file) return errno;
   return ::write(file.get(), "500", 3) == 3 ? 0 : errno;
 }
 
-void become_command(int socket) {
+void become_command(int socket, guest_protocol::Profile profile) {
   ReceivedFds fds;
   const ssize_t size = receive_message(socket, request.data(), request.size(), fds);
   if (size <= 0) ::_exit(0);  // the guest is done with this standby
   static ParsedStart parsed;
   if (!parse_start(request.data(), static_cast<std::size_t>(size), parsed)) give_up(socket, Step::command_exec, EINVAL);
   if (const int error = take_stdin(fds, parsed.has_terminal); error != 0) give_up(socket, Step::command_stdio, error);
-  if (const int error = become_command_user(); error != 0) give_up(socket, Step::command_ids, error);
+  if (const int error = become_command_user(profile, parsed.as_user); error != 0)
+    give_up(socket, Step::command_ids, error);
   // The socket stays until exec, which closes it: that is how success is told.
   if (::dup3(socket, kSocketFd, O_CLOEXEC) < 0 && socket != kSocketFd) give_up(socket, Step::command_stdio, errno);
   if (sys::close_range(kSocketFd + 1, ~0U, 0) < 0) give_up(kSocketFd, Step::command_stdio, errno);

@@ -16,16 +16,17 @@ struct ParsedStart {
   std::array<char*, 2049> envp{};  // NULL-terminated
   char* cwd = nullptr;
   guest_protocol::ProcessLimits limits;
+  bool as_user = false;
 };
 
 // Takes the message in `buffer` apart. False when sizes or counts do not add up.
 bool parse_start(char* buffer, std::size_t size, ParsedStart& parsed);
 
 // Commands are killed before anything of ours when the sandbox is out of memory.
-int raise_oom_score();
+int raise_oom_score(int proc);
 
 // Waits for the request on `socket`, then takes the command's user and runs it. Never returns.
-[[noreturn]] void become_command(int socket);
+[[noreturn]] void become_command(int socket, guest_protocol::Profile profile);
 
 // The programs that are not in the image (become them after the posture is complete). Each returns an exit status.
 int run_put();

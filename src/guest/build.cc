@@ -14,6 +14,7 @@
 #include "guest/host_tree.h"
 #include "guest/posture.h"
 #include "os/name_list.h"
+#include "guest/users.h"
 #include "os/sys.h"
 
 namespace lmsb::guest {
@@ -28,6 +29,8 @@ constexpr long kProcSuperMagic = 0x9fa0;
 // 0: when a packet was sent is told only to who does not want the packet, too, which is a setting of the socket, and
 // the filter lets nobody make it. Before Linux 6.13 this is the machine's, and stands in no other network namespace.
 constexpr const char* kPacketTimes = "sys/net/core/tstamp_allow_data";
+// The network belongs to the guest's user namespace, in which root of the commands' has no capability.
+constexpr const char* kFirstFreePort = "sys/net/ipv4/ip_unprivileged_port_start";
 
 // Of a name at the top of /proc.
 bool is_shown(const char* name) {
@@ -91,7 +94,7 @@ bool Builder::build() {
     Step step;
     int (Builder::*run)();
   };
-  static constexpr std::array<Entry, 16> kSteps = {{{Step::unshare, &Builder::enter_namespaces},
+  static constexpr std::array<Entry, 17> kSteps = {{{Step::unshare, &Builder::enter_namespaces},
                                                     {Step::session_keyring, &Builder::join_session_keyring},
                                                     {Step::proc, &Builder::open_proc},
                                                     {Step::root, &Builder::open_root},
@@ -99,10 +102,11 @@ bool Builder::build() {
                                                     {Step::mounts, &Builder::mount_all},
                                                     {Step::dev, &Builder::mount_dev},
                                                     {Step::masks, &Builder::mask_proc},
-                                                    {Step::user_max, &Builder::write_user_max},
                                                     {Step::network, &Builder::make_network},
                                                     {Step::hostname, &Builder::set_hostname},
                                                     {Step::rlimits, &Builder::set_rlimits},
+                                                    {Step::users, &Builder::make_users_namespace},
+                                                    {Step::user_max, &Builder::write_user_max},
                                                     {Step::landlock, &Builder::make_landlock},
                                                     {Step::capabilities, &Builder::drop_capabilities},
                                                     {Step::no_new_privs, &Builder::set_no_new_privs},
@@ -252,7 +256,12 @@ int Builder::mask_proc() {
   const int limits = open_beneath(proc_.get(), "sys/user", O_PATH | O_DIRECTORY);
   if (limits < 0) return -limits;
   user_limits_.reset(limits);
+  if (setup_.profile == guest_protocol::Profile::root) {
+    own_proc_.reset(sys::open_tree(proc_.get(), "", sys::kOpenTreeClone | AT_EMPTY_PATH | O_CLOEXEC));
+    if (!own_proc_) return errno;
+  }
   if (const int error = forbid_packet_times(); error != 0) return error;
+  if (const int error = allow_low_ports(); error != 0) return error;
   const int names_fd = open_beneath(proc_.get(), ".", O_RDONLY | O_DIRECTORY);
   if (names_fd < 0) return -names_fd;
   const UniqueFd directory(names_fd);
@@ -286,6 +295,13 @@ int Builder::forbid_packet_times() {
   return 0;
 }
 
+// Where the machine keeps this from a sandbox's root, ports below 1024 are nobody's.
+int Builder::allow_low_ports() {
+  if (setup_.profile != guest_protocol::Profile::root) return 0;
+  const int error = write_existing(proc_.get(), kFirstFreePort, "0");
+  return error == ENOENT || error == EACCES || error == EPERM || error == EROFS ? 0 : error;
+}
+
 // By a number of the sandbox's own: a file in its /dev/shm, which nobody has a name for once it is mounted.
 int Builder::cover_boot_id() {
   constexpr const char* kFile = "dev/shm/boot_id";
@@ -309,14 +325,14 @@ int Builder::cover_boot_id() {
 }
 
 // After the last mount: even a detached one counts as a mount namespace. Through the directory below the read-only one.
+// The files of processes are their user's: root could change its oom score there, where Landlock lets it write
+// everywhere.
 int Builder::write_user_max() {
-  for (const guest_protocol::UserMax& limit : guest_protocol::kUserMax) {
-    std::array<char, 16> value{};
-    const int size = std::snprintf(value.data(), value.size(), "%u", limit.value);
-    const int error = write_existing(user_limits_.get(), limit.name, {value.data(), static_cast<std::size_t>(size)});
-    if (error != 0 && error != ENOENT) return error;
-  }
-  return 0;
+  if (const int error = write_user_limits(user_limits_.get()); error != 0) return error;
+  if (setup_.profile != guest_protocol::Profile::root) return 0;
+  sys::MountAttr attr;
+  attr.set = sys::kMountRdonly;
+  return sys::mount_setattr(proc_.get(), "", AT_EMPTY_PATH, attr) < 0 ? errno : 0;
 }
 
 // With a way out only where there is to be one: without, the kernel itself says that nothing is reachable.
@@ -343,6 +359,13 @@ int Builder::set_rlimits() {
   return limit_resource(RLIMIT_FSIZE, setup_.file_size_bytes, setup_.file_size_bytes);
 }
 
+// After the resource limits: those that are counted by user hold then for all ids of the namespace together, so that
+// root, who may become any of them, gains nothing by it.
+int Builder::make_users_namespace() {
+  if (setup_.profile != guest_protocol::Profile::root) return 0;
+  return make_users(proc_.get(), user_limits_.get(), users_);
+}
+
 int Builder::make_landlock() {
   const int ruleset = make_landlock_ruleset(root_.get(), setup_, landlock_abi_);
   if (ruleset == -ENOSYS || ruleset == -EOPNOTSUPP) return 0;  // reported as landlock_abi 0, shown by inspect
@@ -351,7 +374,7 @@ int Builder::make_landlock() {
   return 0;
 }
 
-int Builder::drop_capabilities() { return become_guest_capabilities(); }
+int Builder::drop_capabilities() { return become_guest(setup_.profile); }
 
 int Builder::set_no_new_privs() { return no_new_privs(); }
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 
+#include "guest/command.h"
 #include "guest/netlink_door.h"
 #include "guest/way_out.h"
 #include "guest_protocol/messages.h"
@@ -32,8 +33,10 @@ class Builder {
   // Microseconds that each step took.
   const std::array<std::uint32_t, guest_protocol::kLaunchSteps>& step_us() const { return step_us_; }
   int landlock_abi() const { return landlock_abi_; }
-  // The ruleset that every command restricts itself with; -1 when the kernel has no Landlock.
-  int landlock_ruleset() const { return landlock_.get(); }
+  // What every command is put into.
+  Confinement confinement() const {
+    return {setup_.profile, landlock_.get(), users_.get(), own_proc_ ? own_proc_.get() : proc_.get()};
+  }
   // The sandbox's own cgroup directory (a detached mount: nothing above it can be reached).
   int cgroup() const { return fd(setup_.cgroup_fd); }
   // Where a later daemon's launcher comes; -1: the sandbox ends with its channel.
@@ -59,11 +62,13 @@ class Builder {
   int mask_proc();
   int mask_name(const char* name);
   int forbid_packet_times();
+  int allow_low_ports();
   int cover_boot_id();
   int write_user_max();
   int make_network();
   int set_hostname();
   int set_rlimits();
+  int make_users_namespace();
   int make_landlock();
   int drop_capabilities();
   int set_no_new_privs();
@@ -74,8 +79,10 @@ class Builder {
   const guest_protocol::Setup& setup_;
   ReceivedFds& fds_;
   UniqueFd proc_;         // detached, then mounted at /proc
+  UniqueFd own_proc_;     // with Profile::root: the same, detached and writable
   UniqueFd root_;         // detached, then /
   UniqueFd user_limits_;  // /proc/sys/user, still writable
+  UniqueFd users_;        // with Profile::root: the user namespace of commands
   UniqueFd landlock_;
   WayOut way_out_;
   NetlinkDoor netlink_door_;

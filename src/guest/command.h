@@ -29,10 +29,21 @@ struct Standby {
   std::uint32_t cgroup_number = 0;
 };
 
+// What the commands of a sandbox are put into. Descriptors of the Builder's.
+struct Confinement {
+  guest_protocol::Profile profile = guest_protocol::Profile::user;
+  int landlock_ruleset = -1;  // -1: the kernel has no Landlock
+  int users = -1;             // with Profile::root: their user namespace
+  int proc = -1;              // /proc, writable
+};
+
 // Forks a standby into the new cgroup work/c-<number> below `cgroup`. Returns 0 or an errno; `failed` says at which
 // step. The child never returns from this call.
-int fork_standby(int cgroup, std::uint32_t number, int landlock_ruleset, Standby& standby,
+int fork_standby(int cgroup, std::uint32_t number, const Confinement& confinement, Standby& standby,
                  guest_protocol::Step& failed);
+
+// Lets the command be kCommandUid's, which may then open its own output by name. Returns 0 or an errno.
+int give_output_to_user(const Standby& standby);
 
 // The cgroup of a command, for openat(2) below it.
 UniqueFd open_command_cgroup(int cgroup, std::uint32_t number);

@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "guest/terminal.h"
-#include "guest_protocol/profile.h"
 #include "os/message_socket.h"
 
 namespace lmsb::guest {
@@ -52,20 +51,21 @@ int Kept::make_record(std::uint32_t sequence, Record*& record) {
   return record->sources[0].log.prepare();
 }
 
-int Kept::begin(std::uint32_t sequence, bool keep_stdin, UniqueFd& stdin_read) {
+int Kept::begin(std::uint32_t sequence, std::uint32_t user, bool keep_stdin, UniqueFd& stdin_read) {
   Record* record = nullptr;
   int error = make_record(sequence, record);
   if (error == 0) error = record->sources[1].log.prepare();
-  if (error == 0 && keep_stdin) error = make_stdin(*record, stdin_read);
+  if (error == 0 && keep_stdin) error = make_stdin(*record, user, stdin_read);
   if (error != 0) forget(sequence);
   return error;
 }
 
-int Kept::begin_terminal(std::uint32_t sequence, std::uint16_t columns, std::uint16_t rows, UniqueFd& command_end) {
+int Kept::begin_terminal(std::uint32_t sequence, std::uint32_t user, std::uint16_t columns, std::uint16_t rows,
+                         UniqueFd& command_end) {
   Record* record = nullptr;
   Terminal terminal;
   int error = make_record(sequence, record);
-  if (error == 0) error = open_terminal(columns, rows, terminal);
+  if (error == 0) error = open_terminal(columns, rows, user, terminal);
   if (error == 0) {
     record->has_terminal = true;
     record->stdin_write.reset(::fcntl(terminal.master.get(), F_DUPFD_CLOEXEC, 0));
@@ -83,14 +83,14 @@ void Kept::resize(const guest_protocol::Resize& request) {
     (void)resize_terminal(record->stdin_write.get(), request.columns, request.rows);
 }
 
-int Kept::make_stdin(Record& record, UniqueFd& stdin_read) {
+int Kept::make_stdin(Record& record, std::uint32_t user, UniqueFd& stdin_read) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) < 0) return errno;
   stdin_read.reset(ends[0]);
   record.stdin_write.reset(ends[1]);
   if (!set_nonblocking(ends[1])) return errno;
   // The command may open its input by name (/dev/stdin), so the pipe must be its own.
-  return ::fchown(ends[0], guest_protocol::kCommandUid, guest_protocol::kCommandGid) < 0 ? errno : 0;
+  return ::fchown(ends[0], user, user) < 0 ? errno : 0;
 }
 
 int Kept::keep_note(std::uint32_t sequence, const char* note, std::uint32_t size) {

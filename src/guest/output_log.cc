@@ -10,11 +10,14 @@
 namespace lmsb::guest {
 namespace {
 
-// A file without a name, which nobody but us can open. Overlays know O_TMPFILE since Linux 6.1; before that one is made
-// in /tmp, where only its owner may touch it, and its name removed.
+// A file without a name, which nobody but us can open; in /tmp where / is root's, and the guest is not. Overlays know
+// O_TMPFILE since Linux 6.1; before that one is made in /tmp, where only its owner may touch it, and its name removed.
 UniqueFd make_nameless_file() {
-  UniqueFd file(::open("/", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  if (file) return file;
+  UniqueFd file;
+  for (const char* place : {"/", "/tmp"}) {
+    file.reset(::open(place, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    if (file) return file;
+  }
   constexpr const char* kName = "/tmp/.lm-sandbox-output";
   file.reset(::open(kName, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC, 0600));
   if (file) (void)::unlink(kName);

@@ -32,6 +32,35 @@ constexpr unsigned long kSecurebits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SEC
                                       SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
                                       SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
 
+// Of root: who has uid 0 has what it may, who becomes somebody else loses it.
+constexpr unsigned long kRootSecurebits = SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED |
+                                          SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
+                                          SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+
+template <std::size_t N>
+constexpr std::uint64_t mask_of(const std::array<unsigned, N>& capabilities) {
+  std::uint64_t mask = 0;
+  for (const unsigned capability : capabilities) mask |= std::uint64_t{1} << capability;
+  return mask;
+}
+
+// For whoever is run, now and later: bit N of `bounding` is capability N.
+int bound_capabilities(std::uint64_t bounding, unsigned long securebits) {
+  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) return errno;
+  for (int capability = 0; capability <= kMaxCapability; ++capability) {
+    if ((bounding >> capability & 1U) != 0 || ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0) continue;
+    if (errno != EINVAL) return errno;
+    break;  // past the last that this kernel knows
+  }
+  return ::prctl(PR_SET_SECUREBITS, securebits, 0, 0, 0) < 0 ? errno : 0;
+}
+
+int set_ids(std::uint32_t id) {
+  if (::setresgid(id, id, id) < 0 || ::setresuid(id, id, id) < 0) return errno;
+  // What its memory holds is the guest's until it runs something else.
+  return ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? errno : 0;
+}
+
 int set_capabilities(std::uint64_t mask) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   std::array<__user_cap_data_struct, 2> data{};
@@ -98,20 +127,15 @@ int allow(int ruleset, int root, const char* path, std::uint64_t rights) {
 }  // namespace
 
 int keep_capabilities(std::uint64_t mask) {
-  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) return errno;
-  for (int capability = 0; capability <= kMaxCapability; ++capability) {
-    if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0) continue;
-    if (errno != EINVAL) return errno;
-    break;  // past the last that this kernel knows
-  }
-  if (::prctl(PR_SET_SECUREBITS, kSecurebits, 0, 0, 0) < 0) return errno;
+  if (const int error = bound_capabilities(0, kSecurebits); error != 0) return error;
   return set_capabilities(mask);
 }
 
-int become_guest_capabilities() {
-  std::uint64_t mask = 0;
-  for (const unsigned capability : guest_protocol::kGuestCapabilities) mask |= std::uint64_t{1} << capability;
-  return keep_capabilities(mask);
+// Its id last: the securebits let it keep what it has.
+int become_guest(guest_protocol::Profile profile) {
+  if (const int error = keep_capabilities(mask_of(guest_protocol::kGuestCapabilities)); error != 0) return error;
+  const std::uint32_t id = guest_protocol::guest_id(profile);
+  return id == 0 ? 0 : set_ids(id);
 }
 
 int drop_all_capabilities() { return set_capabilities(0); }
@@ -167,8 +191,9 @@ int make_landlock_ruleset(int root, const guest_protocol::Setup& setup, int& abi
   const std::uint64_t write = (kReadRights | kWriteRights) & handled;
   const std::uint64_t device =
       (kReadRights | LANDLOCK_ACCESS_FS_WRITE_FILE | sys::kLandlockTruncate | sys::kLandlockIoctlDev) & handled;
-  int error = allow(ruleset, root, "", kReadRights);
-  // Not proc: a command could lower its oom score below the guest's.
+  const bool has_root = setup.profile == guest_protocol::Profile::root;
+  int error = allow(ruleset, root, "", has_root ? write : kReadRights);
+  // Not proc: a command could lower its oom score below the guest's. With root it is mounted read-only.
   if (error == 0) error = allow(ruleset, root, "dev", device);
   for (const char* path : {"workspace", "tmp", "home", "var/tmp", "dev/shm"})
     if (error == 0) error = allow(ruleset, root, path, write);
@@ -183,22 +208,25 @@ int make_landlock_ruleset(int root, const guest_protocol::Setup& setup, int& abi
 
 int restrict_command(int landlock_ruleset) {
   if (landlock_ruleset >= 0 && sys::landlock_restrict_self(landlock_ruleset) < 0) return errno;
-  constexpr std::array<sock_filter, 4> kNoClone3 = {{
+  constexpr std::array<sock_filter, 6> kGuestsAlone = {{
       {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
-      {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_clone3},
+      {BPF_JMP | BPF_JEQ | BPF_K, 2, 0, SYS_clone3},
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 2, SYS_setns},
+      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EPERM},
       {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS},
       {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
   }};
-  return -install_filter(kNoClone3.data(), kNoClone3.size());
+  return -install_filter(kGuestsAlone.data(), kGuestsAlone.size());
 }
 
-int become_command_user() {
+int become_command_user(guest_protocol::Profile profile, bool as_user) {
+  const bool is_root = profile == guest_protocol::Profile::root && !as_user;
+  const std::uint64_t kept = is_root ? mask_of(guest_protocol::kRootCapabilities) : 0;
+  if (profile == guest_protocol::Profile::root)  // its capabilities there are new
+    if (const int error = bound_capabilities(kept, is_root ? kRootSecurebits : kSecurebits); error != 0) return error;
   if (::setgroups(0, nullptr) < 0) return errno;
-  if (::setresgid(guest_protocol::kCommandGid, guest_protocol::kCommandGid, guest_protocol::kCommandGid) < 0)
-    return errno;
-  if (::setresuid(guest_protocol::kCommandUid, guest_protocol::kCommandUid, guest_protocol::kCommandUid) < 0)
-    return errno;
-  return set_capabilities(0);
+  if (const int error = set_ids(is_root ? 0 : guest_protocol::kCommandUid); error != 0) return error;
+  return set_capabilities(kept);
 }
 
 }  // namespace lmsb::guest

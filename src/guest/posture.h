@@ -1,6 +1,6 @@
 #pragma once
-// Posture: what a process in a sandbox may do. Two rows, and no other way to end up: "guest" (PID 1) and "command"
-// (everything it starts). Each function returns 0 or an errno and is allocation-free.
+// Posture: what a process in a sandbox may do. Two rows for each profile, and no other way to end up: "guest" (PID 1)
+// and "command" (everything it starts). Each function returns 0 or an errno and is allocation-free.
 #include <linux/filter.h>
 #include <span>
 
@@ -9,9 +9,9 @@
 
 namespace lmsb::guest {
 
-// Guest: bounding, inheritable and ambient sets empty, permitted = effective = kGuestCapabilities, securebits locked.
-// Children inherit all of it, so a command only has to give up the rest.
-int become_guest_capabilities();
+// Guest: bounding, inheritable and ambient sets empty, permitted = effective = kGuestCapabilities, securebits locked;
+// with Profile::root another id. Children inherit all of it, so a command only has to give up the rest.
+int become_guest(guest_protocol::Profile profile);
 // For good: what is permitted now, all of it.
 int drop_all_capabilities();
 // The same with other capabilities: bit N of `mask` is capability N. For an archiver.
@@ -34,14 +34,15 @@ int unshare_namespaces();
 // Without it the launcher's keyring would be readable from inside.
 int leave_session_keyring();
 
-// A Landlock ruleset: read and execute everywhere, write below the writable trees only. Returns its descriptor and
-// sets `abi`, or -errno (-ENOSYS, -EOPNOTSUPP: the kernel has none).
+// A Landlock ruleset: read and execute everywhere, write below the writable trees only, with Profile::root everywhere;
+// device nodes nowhere. Returns its descriptor and sets `abi`, or -errno (-ENOSYS, -EOPNOTSUPP: the kernel has none).
 int make_landlock_ruleset(int root, const guest_protocol::Setup& setup, int& abi);
 
 // Command, part one, before the command is known: Landlock, and one more filter that takes clone3 away (its flags lie
-// in memory, where no filter can see them).
+// in memory, where no filter can see them), and setns.
 int restrict_command(int landlock_ruleset);
-// Command, part two, last before exec: the command's ids and no capability at all.
-int become_command_user();
+// Command, part two, last before exec: kCommandUid without any capability, or root of the users' namespace (users.h)
+// with kRootCapabilities. With Profile::root the process is there already, with all capabilities.
+int become_command_user(guest_protocol::Profile profile, bool as_user);
 
 }  // namespace lmsb::guest

@@ -126,11 +126,16 @@ bool is_disk_full(bool has_quota) {
   if (::statfs("/", &fs) < 0) return false;
   if (fs.f_blocks > 0 && (fs.f_bavail == 0 || (fs.f_files > 0 && fs.f_ffree == 0))) return true;
   if (!has_quota) return false;
-  const UniqueFd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  os::AtomicFile probe(root.get());
-  if (const int error = probe.open(0600); error != 0) return error == EDQUOT || error == ENOSPC;
-  constexpr off_t kOfAWrite = 256L * 1024;  // programs write as much at once, and are refused all of it
-  return ::fallocate(probe.fd(), 0, 0, kOfAWrite) < 0 && (errno == EDQUOT || errno == ENOSPC);
+  for (const char* place : {"/", "/tmp"}) {  // with Profile::root / is not the guest's
+    const UniqueFd directory(::open(place, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    os::AtomicFile probe(directory.get());
+    const int error = probe.open(0600);
+    if (error == EACCES) continue;
+    if (error != 0) return error == EDQUOT || error == ENOSPC;
+    constexpr off_t kOfAWrite = 256L * 1024;  // programs write as much at once, and are refused all of it
+    return ::fallocate(probe.fd(), 0, 0, kOfAWrite) < 0 && (errno == EDQUOT || errno == ENOSPC);
+  }
+  return false;
 }
 
 }  // namespace
@@ -149,7 +154,7 @@ int Server::prepare(Step& failed) {
   children_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   timer_.reset(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!children_ || !timer_) return errno;
-  return fork_standby(builder_.cgroup(), next_cgroup_++, builder_.landlock_ruleset(), standby_, failed);
+  return fork_standby(builder_.cgroup(), next_cgroup_++, builder_.confinement(), standby_, failed);
 }
 
 bool Server::send_ready() {
@@ -218,7 +223,7 @@ void Server::take_channel() {
 void Server::make_standby() {
   Step failed{};
   Standby fresh;  // out of processes is no reason to end: the next start tries again
-  if (fork_standby(builder_.cgroup(), next_cgroup_, builder_.landlock_ruleset(), fresh, failed) == 0)
+  if (fork_standby(builder_.cgroup(), next_cgroup_, builder_.confinement(), fresh, failed) == 0)
     standby_ = std::move(fresh);
   ++next_cgroup_;
 }
@@ -302,8 +307,10 @@ bool Server::handle_start(std::size_t size, ReceivedFds& fds) {
   int stdin_fd = fds.count > 0 ? fds.fds[0].get() : -1;
   if (request.output != Output::kept) return start_command(request, size, stdin_fd);
   UniqueFd input;
-  int error = request.columns != 0 ? kept_.begin_terminal(sequence, request.columns, request.rows, input)
-                                   : kept_.begin(sequence, request.keep_stdin != 0, input);
+  const guest_protocol::Profile profile = builder_.confinement().profile;
+  const std::uint32_t user = request.as_user != 0 ? guest_protocol::kCommandUid : guest_protocol::command_id(profile);
+  int error = request.columns != 0 ? kept_.begin_terminal(sequence, user, request.columns, request.rows, input)
+                                   : kept_.begin(sequence, user, request.keep_stdin != 0, input);
   if (error == 0) error = kept_.keep_note(sequence, message.data() + size - request.note_size, request.note_size);
   if (error != 0) kept_.forget(sequence);
   if (error != 0) return send_start_failed(sequence, Step::command_stdio, error), true;
@@ -317,9 +324,14 @@ bool Server::start_command(const guest_protocol::StartRequest& request, std::siz
   Running* slot = running_.find_free([](const Running& command) { return command.pid < 0; });
   Step failed = Step::command_fork;
   int error = slot == nullptr ? EAGAIN : 0;
-  if (error == 0 && standby_.pid < 0)
-    error = fork_standby(builder_.cgroup(), next_cgroup_++, builder_.landlock_ruleset(), standby_, failed);
-  if (error == 0) error = hand_over(size, stdin_fd);
+  for (int tries = 0; tries < 2; ++tries) {  // the one that stands by may have been killed a moment ago, by root inside
+    if (error == 0 && standby_.pid < 0)
+      error = fork_standby(builder_.cgroup(), next_cgroup_++, builder_.confinement(), standby_, failed);
+    if (error == 0 && request.as_user != 0) error = give_output_to_user(standby_);
+    if (error == 0) error = hand_over(size, stdin_fd);
+    if (error != EPIPE || tries > 0) break;
+    error = 0;
+  }
   if (error != 0) {
     kept_.forget(sequence);
     return send_start_failed(sequence, failed, error), true;

@@ -5,11 +5,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "guest_protocol/profile.h"
-
 namespace lmsb::guest {
 
-int open_terminal(std::uint16_t columns, std::uint16_t rows, Terminal& terminal) {
+int open_terminal(std::uint16_t columns, std::uint16_t rows, std::uint32_t user, Terminal& terminal) {
   terminal.master.reset(::open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
   if (!terminal.master) return errno;
   const int locked = 0;
@@ -18,7 +16,7 @@ int open_terminal(std::uint16_t columns, std::uint16_t rows, Terminal& terminal)
   terminal.command.reset(::ioctl(terminal.master.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
   if (!terminal.command) return errno;
   // The group stays tty's: programs that write to terminals expect it.
-  if (::fchown(terminal.command.get(), guest_protocol::kCommandUid, static_cast<gid_t>(-1)) < 0) return errno;
+  if (::fchown(terminal.command.get(), user, static_cast<gid_t>(-1)) < 0) return errno;
   return resize_terminal(terminal.master.get(), columns, rows);
 }
 

@@ -11,7 +11,8 @@ struct Terminal {
   UniqueFd master;   // does not block
   UniqueFd command;  // the command's end, which belongs to its user
 };
-int open_terminal(std::uint16_t columns, std::uint16_t rows, Terminal& terminal);
+// `user`: whose the command is.
+int open_terminal(std::uint16_t columns, std::uint16_t rows, std::uint32_t user, Terminal& terminal);
 int resize_terminal(int master, std::uint16_t columns, std::uint16_t rows);
 
 // In the command's process, a session leader: makes `fd` its controlling terminal and its stdin, stdout and stderr.

@@ -33,7 +33,8 @@ struct StartSpec {
   std::uint16_t columns = 0;      // of a kept process: not 0 = it gets a terminal of that size
   std::uint16_t rows = 0;
   guest_protocol::ProcessLimits limits;
-  std::string note;  // of a kept process: what a later daemon finds of it; at most guest_protocol::kMaxNote
+  bool as_user = false;  // as uid 1000 where others are root
+  std::string note;      // of a kept process: what a later daemon finds of it; at most guest_protocol::kMaxNote
 };
 
 // How a command ended.

@@ -98,6 +98,9 @@ struct StartRequest {
   std::uint16_t rows = 0;
   std::uint32_t note_size = 0;  // of body_size; at most kMaxNote
   ProcessLimits limits;
+  // 1: as kCommandUid, without any capability, where others are root.
+  std::uint32_t as_user = 0;
+  std::uint32_t unused = 0;
 };
 
 // When the channel closes the guest ends what has Output::direct, and waits on its listener for the next one.

@@ -9,13 +9,36 @@ namespace lmsb::guest_protocol {
 
 enum class Profile : std::uint32_t {
   user = 0,  // commands run as uid 1000 without any capability
+  root = 1,  // commands run as root of a user namespace of their own, with a few capabilities in it
 };
 
 constexpr std::uint32_t kCommandUid = 1000;
 constexpr std::uint32_t kCommandGid = 1000;
 constexpr std::uint32_t kIdRangeSize = 65536;  // ids of a sandbox: 0..65535, mapped to one leased range
 
-// Capabilities (capability numbers of linux/capability.h) that PID 1 keeps; commands have none.
+// With Profile::root the guest has the last id, and stays in the user namespace that owns all others of the sandbox.
+// Commands are in one below it, where that id does not exist: no command can become who the guest is.
+constexpr std::uint32_t kOuterGuestId = kIdRangeSize - 1;
+constexpr std::uint32_t kInnerIds = kIdRangeSize - 1;  // of commands then: 0..65534
+
+// Whose commands are that do not say it, user and group.
+constexpr std::uint32_t command_id(Profile profile) { return profile == Profile::root ? 0 : kCommandUid; }
+// Who PID 1 is.
+constexpr std::uint32_t guest_id(Profile profile) { return profile == Profile::root ? kOuterGuestId : 0; }
+
+// What root's commands may do to what belongs to their own ids (containment.md 3.1). NET_BIND_SERVICE means nothing
+// where the network is not of their user namespace: there ports below 1024 are everybody's.
+inline constexpr std::array<unsigned, 9> kRootCapabilities = {0 /* CHOWN */,
+                                                              1 /* DAC_OVERRIDE */,
+                                                              3 /* FOWNER */,
+                                                              4 /* FSETID */,
+                                                              5 /* KILL */,
+                                                              6 /* SETGID */,
+                                                              7 /* SETUID */,
+                                                              10 /* NET_BIND_SERVICE */,
+                                                              18 /* SYS_CHROOT */};
+
+// Capabilities (capability numbers of linux/capability.h) that PID 1 keeps; commands of Profile::user have none.
 inline constexpr std::array<unsigned, 4> kGuestCapabilities = {0 /* CHOWN */, 5 /* KILL */, 6 /* SETGID */,
                                                                7 /* SETUID */};
 

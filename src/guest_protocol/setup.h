@@ -13,7 +13,7 @@ namespace lmsb::guest_protocol {
 constexpr std::uint32_t kSetupMagic = 0x4C4D5342;  // "LMSB"
 // Of setup, messages and the posture that a guest builds: the guest refuses another, and a later daemon does not take
 // up a sandbox of another.
-constexpr std::uint32_t kVersion = 6;
+constexpr std::uint32_t kVersion = 7;
 constexpr int kChannelFd = 3;  // where the guest finds its channel after exec
 constexpr std::size_t kMaxMounts = 16;
 
@@ -83,6 +83,7 @@ enum class Step : std::uint32_t {
   network,
   hostname,
   rlimits,
+  users,
   landlock,
   capabilities,
   no_new_privs,
@@ -100,13 +101,13 @@ enum class Step : std::uint32_t {
 };
 
 inline const char* to_string(Step step) {
-  constexpr std::array kNames = {"receive-setup",  "unshare",       "session-keyring", "proc",
-                                 "root",           "pivot",         "mounts",          "dev",
-                                 "masks",          "user-max",      "network",         "hostname",
-                                 "rlimits",        "landlock",      "capabilities",    "no-new-privs",
-                                 "seccomp",        "standby",       "ready",           "command-cgroup",
-                                 "command-fork",   "command-stdio", "command-ids",     "command-cwd",
-                                 "command-limits", "command-exec"};
+  constexpr std::array kNames = {"receive-setup",  "unshare",        "session-keyring", "proc",
+                                 "root",           "pivot",          "mounts",          "dev",
+                                 "masks",          "user-max",       "network",         "hostname",
+                                 "rlimits",        "users",          "landlock",        "capabilities",
+                                 "no-new-privs",   "seccomp",        "standby",         "ready",
+                                 "command-cgroup", "command-fork",   "command-stdio",   "command-ids",
+                                 "command-cwd",    "command-limits", "command-exec"};
   const auto index = static_cast<std::size_t>(step);
   return index < kNames.size() ? kNames[index] : "unknown";
 }

@@ -39,8 +39,8 @@ std::string one_range(std::uint32_t inside, std::uint32_t outside, std::uint32_t
   return std::to_string(inside) + " " + std::to_string(outside) + " " + std::to_string(count) + "\n";
 }
 
-Result<UniqueFd> make_filter() {
-  LMSB_TRY(const auto program, compile_seccomp(sandbox::seccomp_tables(guest_protocol::Profile::user)));
+Result<UniqueFd> make_filter(guest_protocol::Profile profile, sandbox::SetIdFiles set_id_files) {
+  LMSB_TRY(const auto program, compile_seccomp(sandbox::seccomp_tables(profile, set_id_files)));
   const std::string_view bytes(reinterpret_cast<const char*>(program.data()), program.size() * sizeof(program[0]));
   return os::make_sealed_memfd("lm-sandbox-filter", bytes);
 }
@@ -94,7 +94,7 @@ Result<std::unique_ptr<Launcher>> Launcher::create(const Policy& policy, UniqueF
   (void)refuse_descriptors(launcher->daemon_.get());  // where the kernel can: see there
   launcher->cpu_count_ = static_cast<std::uint32_t>(std::max(1, ::get_nprocs()));
   LMSB_TRY(launcher->policy_.caps, resolve(policy.caps));
-  LMSB_TRY(launcher->filter_, make_filter());
+  LMSB_CHECK(launcher->make_filters());
   LMSB_TRY(launcher->ids_, open_ids(policy));
   if (!policy.mounts_socket.empty()) {
     LMSB_TRY(launcher->mounts_, MountDesk::open(policy.mounts_socket, policy.daemon_uid));
@@ -111,6 +111,20 @@ Result<std::unique_ptr<Launcher>> Launcher::create(const Policy& policy, UniqueF
   launcher->resets_oom_score_ = os::read_text("/proc/self/oom_score_adj").starts_with('-');
   LMSB_CHECK(give_up_launcher_power());
   return launcher;
+}
+
+Status Launcher::make_filters() {
+  using guest_protocol::Profile;
+  using sandbox::SetIdFiles;
+  LMSB_TRY(filter_, make_filter(Profile::user, SetIdFiles::refused));
+  LMSB_TRY(root_filter_, make_filter(Profile::root, SetIdFiles::refused));
+  LMSB_TRY(set_id_filter_, make_filter(Profile::root, SetIdFiles::allowed));
+  return {};
+}
+
+int Launcher::filter_of(const sandbox::LaunchPlan& plan) const {
+  if (plan.profile == guest_protocol::Profile::user) return filter_.get();
+  return sandbox::set_id_files(plan) == sandbox::SetIdFiles::allowed ? set_id_filter_.get() : root_filter_.get();
 }
 
 Launcher::~Launcher() {
@@ -278,6 +292,8 @@ void Launcher::handle_changed(std::uint64_t serial) {
 Result<sandbox::LaunchPlan> Launcher::check_policy(const sandbox::LaunchPlan& asked) const {
   LMSB_CHECK(sandbox::validate(asked));
   if (!mounts_ && sandbox::has_directories(asked)) return Error(ErrorCode::permission_denied, "mounts are off");
+  if (!policy_.caps.allows_root && asked.profile == guest_protocol::Profile::root)
+    return Error(ErrorCode::permission_denied, "root is off");
   const sandbox::LaunchPlan plan = within(policy_.caps, asked);
   LMSB_CHECK(sandbox::validate(plan));
   return plan;
@@ -312,7 +328,7 @@ std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& as
   UniqueFd guest_end;
   UniqueFd daemon_end;
   LauncherStep step = LauncherStep::cgroups;
-  auto cgroup = cgroups_->create(plan, *base);
+  auto cgroup = cgroups_->create(plan, *base + guest_protocol::guest_id(plan.profile));
   Status built = cgroup.ok() ? Status() : Status(Error(cgroup.error()));
   if (built.ok() && !message_socket_pair(daemon_end, guest_end)) built = Error::from_errno(errno, "socketpair");
   if (built.ok()) {
@@ -421,7 +437,7 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
   setup.dev_fd = fds.add(std::move(dev));
   setup.private_fd = fds.add(std::move(shared));
   setup.cgroup_fd = fds.add(std::move(own_cgroup));
-  setup.filter_fd = fds.borrow(filter_.get());
+  setup.filter_fd = fds.borrow(filter_of(plan));
   if (sandbox.disk_lock) setup.disk_lock_fd = fds.borrow(sandbox.disk_lock.get());
   if (sandbox.listener) setup.listener_fd = fds.borrow(sandbox.listener.get());
   if (is_host) {
@@ -446,7 +462,7 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
   }
   for (std::uint32_t i = 0; i < plan.mount_count; ++i) {
     const sandbox::PlanMount& wanted = plan.mounts[i];
-    LMSB_TRY(UniqueFd tree, source_of(wanted, sandbox.id_base));
+    LMSB_TRY(UniqueFd tree, source_of(wanted, sandbox.id_base, guest_protocol::command_id(plan.profile)));
     add_mount(setup, fds.add(std::move(tree)), wanted.target.data(), true, wanted.read_only != 0);
   }
   const iovec part{&setup, sizeof setup};
@@ -456,7 +472,7 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
 }
 
 // A detached tree of a volume, or of what was handed over for a token.
-Result<UniqueFd> Launcher::source_of(const sandbox::PlanMount& mount, std::uint32_t id_base) {
+Result<UniqueFd> Launcher::source_of(const sandbox::PlanMount& mount, std::uint32_t id_base, std::uint32_t user) {
   const bool read_only = mount.read_only != 0;
   if (mount.volume[0] != '\0') {
     if (!store_ || !store_->has(mount.volume.data())) return Error::from_errno(ENODEV, "no such volume");
@@ -467,8 +483,7 @@ Result<UniqueFd> Launcher::source_of(const sandbox::PlanMount& mount, std::uint3
   const auto handed = mounts_->take(mount.token);
   if (!handed) return Error::from_errno(ENOENT, "no directory was handed over for this token");
   LMSB_TRY(const UniqueFd mapping,
-           make_user_namespace(one_range(handed->uid, id_base + guest_protocol::kCommandUid, 1),
-                               one_range(handed->gid, id_base + guest_protocol::kCommandGid, 1)));
+           make_user_namespace(one_range(handed->uid, id_base + user, 1), one_range(handed->gid, id_base + user, 1)));
   return tree_->clone_passed(handed->source.get(), read_only, mapping.get());
 }
 

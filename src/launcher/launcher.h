@@ -96,6 +96,8 @@ class Launcher {
   };
 
   Launcher() = default;
+  Status make_filters();
+  int filter_of(const sandbox::LaunchPlan& plan) const;
   void serve_daemon();
   void answer(const sandbox::LauncherAnswer& answer, const int* fds = nullptr, std::size_t count = 0);
   void handle_launch(const sandbox::LaunchRequest& request);
@@ -171,12 +173,16 @@ class Launcher {
   void tell_next(std::uint32_t request, const std::string& after);
   void tell_weight(std::uint32_t request, const std::string& id);
   void sweep();
-  Result<UniqueFd> source_of(const sandbox::PlanMount& mount, std::uint32_t id_base);
+  // `user`: whose, inside, the files of a directory are.
+  Result<UniqueFd> source_of(const sandbox::PlanMount& mount, std::uint32_t id_base, std::uint32_t user);
   static Result<int> mapping_of(std::map<std::uint32_t, UniqueFd>& made, const IdMap& map);
 
   Policy policy_;
   UniqueFd guest_program_;
-  UniqueFd filter_;  // sealed memfd with the seccomp program
+  // Sealed memfds with the seccomp programs.
+  UniqueFd filter_;
+  UniqueFd root_filter_;    // of Profile::root
+  UniqueFd set_id_filter_;  // the same, and setuid files may be made
   UniqueFd archiver_program_;
   UniqueFd archiver_filter_;
   UniqueFd gate_program_;

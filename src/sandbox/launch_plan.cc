@@ -97,13 +97,13 @@ Status check_place(const LaunchPlan& p, std::uint32_t number) {
   return {};
 }
 
-std::string mount_line(const PlanMount& mount) {
+std::string mount_line(const PlanMount& mount, guest_protocol::Profile profile) {
   const char* access = mount.read_only != 0 ? "read-only" : "read-write";
   if (mount.volume[0] != '\0')
     return fmt::format("mount /{} {},nosuid,nodev (volume {}, ids mapped)", mount.target.data(), access,
                        mount.volume.data());
-  return fmt::format("mount /{} {},nosuid,nodev (of its caller -> {}:{})", mount.target.data(), access,
-                     guest_protocol::kCommandUid, guest_protocol::kCommandGid);
+  return fmt::format("mount /{0} {1},nosuid,nodev (of its caller -> {2}:{2})", mount.target.data(), access,
+                     guest_protocol::command_id(profile));
 }
 
 Status check_limits(const LaunchPlan& p) {
@@ -127,6 +127,7 @@ Result<LaunchPlan> plan(const SandboxSpec& spec) {
   LaunchPlan p;
   p.lifetime = spec.lifetime;
   p.disk = spec.disk;
+  p.profile = spec.profile;
   p.root = spec.image == "host" ? RootKind::host_tree : RootKind::mounted;
   LMSB_CHECK(copy_text(p.id, spec.id.str(), "sandbox id"));
   if (p.root == RootKind::mounted) LMSB_CHECK(copy_text(p.image, spec.image, "image name"));
@@ -150,7 +151,7 @@ Result<LaunchPlan> plan(const SandboxSpec& spec) {
 Status validate(const LaunchPlan& p) {
   const auto bad = [](const std::string& what) { return Error(ErrorCode::invalid_argument, "launch plan: " + what); };
   if (p.version != kPlanVersion) return bad("unknown version");
-  if (p.profile != guest_protocol::Profile::user) return bad("unknown profile");
+  if (p.profile > guest_protocol::Profile::root) return bad("unknown profile");
   if (p.root > RootKind::mounted) return bad("unknown kind of root");
   if (p.lifetime > Lifetime::kept) return bad("unknown lifetime");
   if (p.disk > guest_protocol::Disk::copied) return bad("unknown kind of disk");
@@ -177,13 +178,22 @@ bool has_directories(const LaunchPlan& p) {
   return std::any_of(p.mounts.begin(), end, [](const PlanMount& mount) { return mount.volume[0] == '\0'; });
 }
 
+SetIdFiles set_id_files(const LaunchPlan& p) {
+  const bool is_harmless = p.profile == guest_protocol::Profile::root && !has_directories(p);
+  return is_harmless ? SetIdFiles::allowed : SetIdFiles::refused;
+}
+
 std::string to_text(const LaunchPlan& p) {
   using namespace guest_protocol;
   std::string t;
   const auto line = [&t](const std::string& text) { t += text + '\n'; };
-  line("profile user");
+  const bool has_root = p.profile == Profile::root;
+  line(has_root ? "profile root" : "profile user");
   line(fmt::format("lifetime {}", p.lifetime == Lifetime::kept ? "kept" : "one-shot"));
-  line(fmt::format("ids 0..{} -> a leased range; commands run as {}:{}", kIdRangeSize - 1, kCommandUid, kCommandGid));
+  line(fmt::format("ids 0..{0} -> a leased range; commands run as {1}:{1}", kIdRangeSize - 1, command_id(p.profile)));
+  if (has_root)
+    line(fmt::format("user namespace of commands within, ids 0..{}; the guest is {} outside of it", kInnerIds - 1,
+                     kOuterGuestId));
   line(fmt::format("cgroup memory.max {} swap 0", p.memory_bytes));
   line(fmt::format("cgroup cpu.max {} 100000", std::uint64_t{p.cpu_millis} * 100));
   line(fmt::format("cgroup pids.max {}", p.processes));
@@ -202,9 +212,9 @@ std::string to_text(const LaunchPlan& p) {
                            p.image.data(), p.root_bytes, p.root_inodes));
   if (p.root == RootKind::host_tree)
     line("mount /usr of the machine read-only,nosuid,nodev (root's id mapped, others nobody's)");
-  for (std::uint32_t i = 0; i < p.mount_count; ++i) line(mount_line(p.mounts[i]));
+  for (std::uint32_t i = 0; i < p.mount_count; ++i) line(mount_line(p.mounts[i], p.profile));
   line("mount /run/lm-sandbox read-only,nosuid,nodev,noexec");
-  line("mount /proc nosuid,nodev,noexec,hidepid=invisible");
+  line(fmt::format("mount /proc {}nosuid,nodev,noexec,hidepid=invisible", has_root ? "read-only," : ""));
   line("mount /dev read-only,nosuid,noexec");
   for (const DeviceNode& d : kDevices) line(fmt::format("device /dev/{} c {}:{}", d.name, d.major, d.minor));
   line("mount /dev/pts new instance nosuid,noexec");
@@ -220,12 +230,19 @@ std::string to_text(const LaunchPlan& p) {
   for (const ResourceLimit& r : kResourceLimits) line(fmt::format("rlimit {} {} {}", r.name, r.soft, r.hard));
   line(fmt::format("rlimit nproc {0} {0}", p.processes));
   line(fmt::format("rlimit fsize {0} {0}", p.disk_bytes));
-  line("landlock read /, write /workspace /tmp /home /var/tmp /dev/shm and read-write mounts");
-  line("capabilities guest CHOWN KILL SETGID SETUID; commands none; bounding none; securebits locked");
+  line(has_root ? "landlock read and write /; no device nodes"
+                : "landlock read /, write /workspace /tmp /home /var/tmp /dev/shm and read-write mounts");
+  line(has_root ? "capabilities guest CHOWN KILL SETGID SETUID, bounding none; commands, permitted and bounding, in "
+                  "their user namespace CHOWN DAC_OVERRIDE FOWNER FSETID KILL NET_BIND_SERVICE SETGID SETUID "
+                  "SYS_CHROOT; securebits locked"
+                : "capabilities guest CHOWN KILL SETGID SETUID; commands none; bounding none; securebits locked");
   line("no_new_privs");
-  const SeccompTables tables = seccomp_tables(p.profile);
-  line(fmt::format("seccomp allow-list of {} calls, {} argument rules; commands without clone3", tables.calls.size(),
-                   tables.arguments.size()));
+  const SeccompTables tables = seccomp_tables(p.profile, set_id_files(p));
+  line(fmt::format("seccomp allow-list of {} calls, {} argument rules; commands without clone3{}", tables.calls.size(),
+                   tables.arguments.size(), has_root ? " and setns" : ""));
+  if (has_root)
+    line(set_id_files(p) == SetIdFiles::allowed ? "setuid and setgid files can be made: without effect"
+                                                : "setuid and setgid files cannot be made");
   return t;
 }
 

@@ -13,6 +13,7 @@
 #include "guest_protocol/setup.h"
 #include "sandbox/limits.h"
 #include "sandbox/mount_token.h"
+#include "sandbox/seccomp_table.h"
 
 namespace lmsb::sandbox {
 
@@ -40,9 +41,10 @@ struct SandboxSpec {
   std::vector<MountSpec> mounts;
   guest_protocol::Disk disk = guest_protocol::Disk::none;  // of a kept one
   bool has_way_out = false;                                // a gate serves its network; else it has none
+  guest_protocol::Profile profile = guest_protocol::Profile::user;
 };
 
-constexpr std::uint32_t kPlanVersion = 4;
+constexpr std::uint32_t kPlanVersion = 5;
 constexpr std::size_t kMaxPlanMounts = 8;
 
 // An id of what the store has (disk_id.h), or of what a listing of it begins with.
@@ -92,6 +94,9 @@ Status validate(const LaunchPlan& plan);
 
 // Whether it names directories of the machine.
 bool has_directories(const LaunchPlan& plan);
+
+// Which filter it gets. No plan says so: it follows from the profile and from what is mounted.
+SetIdFiles set_id_files(const LaunchPlan& plan);
 
 // The plan and everything that follows from its profile, one fact a line, in the order of the launch. Golden tests
 // hold it; `run --dry-run` prints it.

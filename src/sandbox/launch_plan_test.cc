@@ -36,6 +36,23 @@ TEST(LaunchPlan, OfAStoredImageWithAMountIsTheGoldenOne) {
   expect_golden("launch_plan_image", to_text(*plan(spec)));
 }
 
+TEST(LaunchPlan, OfRootIsTheGoldenOne) {
+  auto spec = example("base");
+  spec.profile = guest_protocol::Profile::root;
+  expect_golden("launch_plan_root", to_text(*plan(spec)));
+}
+
+TEST(LaunchPlan, LetsNobodyMakeSetIdFilesButRootWhereNoDirectoryOfTheMachineIs) {
+  auto spec = example("base");
+  EXPECT_EQ(set_id_files(*plan(spec)), SetIdFiles::refused);
+  spec.profile = guest_protocol::Profile::root;
+  EXPECT_EQ(set_id_files(*plan(spec)), SetIdFiles::allowed);
+  spec.mounts.push_back({"/data", true, {}, "vol_aaaaaaaaaaaaaaaaaaaa"});
+  EXPECT_EQ(set_id_files(*plan(spec)), SetIdFiles::allowed) << "a volume's are inside as well";
+  spec.mounts.push_back({"/dir", true, {}, ""});
+  EXPECT_EQ(set_id_files(*plan(spec)), SetIdFiles::refused);
+}
+
 TEST(LaunchPlan, OfAKeptSandboxOnItsDiskSaysWhatThatMayHold) {
   SandboxSpec spec = example("base");
   spec.lifetime = Lifetime::kept;

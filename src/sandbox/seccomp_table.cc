@@ -2,6 +2,8 @@
 
 #include <array>
 #include <cerrno>
+#include <span>
+#include <vector>
 
 namespace lmsb::sandbox {
 namespace {
@@ -428,8 +430,32 @@ constexpr SeccompArgument kArguments[] = {
     {"ioprio_set", 2, 0xe000, Test::refuse_if_equal, kRealTimeIo, EPERM},
 };
 
+// With Profile::root, beside: another root directory, which is no way out of the mounts, and the user namespace of
+// commands. That is for the guest alone: they get one more filter, which refuses it (guest/posture.h).
+constexpr SeccompCall kRootCalls[] = {{"chroot", 0, 0}, {"setns", 0, 0}};  // NOLINT(modernize-avoid-c-arrays)
+constexpr std::array<std::uint32_t, 1> kUserNamespace = {0x10000000 /* CLONE_NEWUSER */};
+constexpr SeccompArgument kRootArguments[] = {  // NOLINT(modernize-avoid-c-arrays)
+    {"setns", 1, kAll, Test::refuse_unless_equal, kUserNamespace, EPERM}};
+
+template <class Row>
+std::vector<Row> joined(std::span<const Row> first, std::span<const Row> second) {
+  std::vector<Row> rows(first.begin(), first.end());
+  rows.insert(rows.end(), second.begin(), second.end());
+  return rows;
+}
+
 }  // namespace
 
-SeccompTables seccomp_tables(guest_protocol::Profile) { return {kCalls, kArguments, EPERM, kHighestKnown}; }
+SeccompTables seccomp_tables(guest_protocol::Profile profile, SetIdFiles set_id_files) {
+  if (profile != guest_protocol::Profile::root) return {kCalls, kArguments, EPERM, kHighestKnown};
+  static const auto calls = joined<SeccompCall>(kCalls, kRootCalls);
+  static const auto arguments = joined<SeccompArgument>(kArguments, kRootArguments);
+  static const auto without_set_id = [] {
+    auto rules = arguments;
+    std::erase_if(rules, [](const SeccompArgument& rule) { return rule.mask == kSetId; });
+    return rules;
+  }();
+  return {calls, set_id_files == SetIdFiles::allowed ? without_set_id : arguments, EPERM, kHighestKnown};
+}
 
 }  // namespace lmsb::sandbox

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -203,9 +204,62 @@ std::string text_of(const SeccompTables& tables) {
 TEST_F(SeccompTable, IsTheOneOfTheGuestsVersion) {
   const SeccompTables tables = seccomp_tables(guest_protocol::Profile::user);
   EXPECT_EQ(std::to_string(guest_protocol::kVersion) + " " + to_hex(sha256(text_of(tables))),
-            "6 00bcf916c64e4b31aeaca67f1403c2f707f6db92ccf981ed9a337a823f777d8d")
+            "7 00bcf916c64e4b31aeaca67f1403c2f707f6db92ccf981ed9a337a823f777d8d")
       << "a later daemon takes up sandboxes of the same version, with the filter that they have: raise kVersion "
          "(guest_protocol/setup.h) if a release has this one, then write both here";
+}
+
+std::uint32_t answer_to_root(SetIdFiles set_id_files, int number, const std::vector<std::uint64_t>& args = {}) {
+  static const auto refusing = *compile_seccomp(seccomp_tables(guest_protocol::Profile::root, SetIdFiles::refused));
+  static const auto allowing = *compile_seccomp(seccomp_tables(guest_protocol::Profile::root, SetIdFiles::allowed));
+  const auto& program = set_id_files == SetIdFiles::allowed ? allowing : refusing;
+  return evaluate_seccomp(program, number, args, AUDIT_ARCH_X86_64);
+}
+
+TEST_F(SeccompTable, OfRootDiffersInAnotherRootDirectoryTheUsersNamespaceAndSetIdFilesAlone) {
+  constexpr int kLast = 470;
+  for (const SetIdFiles set_id_files : {SetIdFiles::refused, SetIdFiles::allowed})
+    for (int number = 0; number <= kLast; ++number)
+      if (number != SYS_chroot && number != SYS_setns) {
+        EXPECT_EQ(answer_to_root(set_id_files, number), answer(number)) << number;
+      }
+  EXPECT_EQ(answer_to_root(SetIdFiles::refused, SYS_chroot), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(answer(SYS_chroot), refused(EPERM));
+  EXPECT_EQ(answer_to_root(SetIdFiles::refused, SYS_setns, {3, CLONE_NEWUSER}), SECCOMP_RET_ALLOW) << "the guest's";
+  for (const std::uint64_t others : {0, CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWUSER | CLONE_NEWNS})
+    EXPECT_EQ(answer_to_root(SetIdFiles::refused, SYS_setns, {3, others}), refused(EPERM)) << others;
+}
+
+TEST_F(SeccompTable, LetsRootMakeSetIdFilesOnlyWhereItIsSaid) {
+  struct Way {
+    int number;
+    std::vector<std::uint64_t> args;
+  };
+  for (const Way& way : std::vector<Way>{{SYS_chmod, {0, 04755}},
+                                         {SYS_fchmod, {3, 02755}},
+                                         {SYS_fchmodat, {3, 0, 06755}},
+                                         {SYS_openat, {3, 0, O_CREAT, 04755}},
+                                         {SYS_openat, {3, 0, O_TMPFILE, 02755}},
+                                         {SYS_open, {0, O_CREAT, 04755}},
+                                         {SYS_creat, {0, 04755}},
+                                         {SYS_mkdir, {0, 02755}},
+                                         {SYS_mkdirat, {3, 0, 02755}},
+                                         {SYS_mknod, {0, 0100000 | 04755}},
+                                         {SYS_mknodat, {3, 0, 0100000 | 04755}}}) {
+    EXPECT_EQ(answer(way.number, way.args), refused(EPERM)) << way.number;
+    EXPECT_EQ(answer_to_root(SetIdFiles::refused, way.number, way.args), refused(EPERM)) << way.number;
+    EXPECT_EQ(answer_to_root(SetIdFiles::allowed, way.number, way.args), SECCOMP_RET_ALLOW) << way.number;
+  }
+  EXPECT_EQ(answer_to_root(SetIdFiles::allowed, SYS_mknod, {0, 0020000}), refused(EPERM)) << "a device";
+}
+
+TEST_F(SeccompTable, OfRootIsTheOneOfTheGuestsVersion) {
+  using guest_protocol::Profile;
+  const std::string text =
+      text_of(seccomp_tables(Profile::root)) + text_of(seccomp_tables(Profile::root, SetIdFiles::allowed));
+  EXPECT_EQ(std::to_string(guest_protocol::kVersion) + " " + to_hex(sha256(text)),
+            "7 9ec10c04b9b244c440308de84cd6e8949b9a70a481d57e62395330c8e6ac21d8")
+      << "as above";
 }
 
 TEST_F(SeccompTable, LeavesNoCallWithRulesUnlisted) {

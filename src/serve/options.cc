@@ -82,6 +82,7 @@ control::PolicyCaps policy_caps(const config::Config& config) {
   caps.snapshots = config.policy.max_snapshots;
   caps.credentials = config.policy.credentials;
   caps.network = network::parse_mode(config.policy.network).value_or(network::Mode::none);
+  caps.root = config.policy.root;
   return caps;
 }
 

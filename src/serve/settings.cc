@@ -54,6 +54,7 @@ config::Config::Policy within_start(const config::Config::Policy& start, config:
   if (is_above(fresh.cpus, start.cpus)) fresh.cpus = start.cpus;
   if (is_above(fresh.processes, start.processes)) fresh.processes = start.processes;
   if (is_above(fresh.disk, start.disk)) fresh.disk = start.disk;
+  fresh.root = fresh.root && start.root;
   fresh.refuse_weaker = start.refuse_weaker;
   return fresh;
 }
@@ -63,7 +64,8 @@ bool is_raised(const std::string& key, const config::Config::Policy& start, cons
   return (key == "policy.memory" && is_above(fresh.memory, start.memory)) ||
          (key == "policy.cpus" && is_above(fresh.cpus, start.cpus)) ||
          (key == "policy.processes" && is_above(fresh.processes, start.processes)) ||
-         (key == "policy.disk" && is_above(fresh.disk, start.disk));
+         (key == "policy.disk" && is_above(fresh.disk, start.disk)) ||
+         (key == "policy.root" && fresh.root && !start.root);
 }
 
 }  // namespace

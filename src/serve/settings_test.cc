@@ -143,5 +143,15 @@ TEST(Reload, RaisesNoCapAboveWhatItWasAtTheStart) {
   EXPECT_EQ(result.policy.processes, running.policy.processes);
 }
 
+TEST(Reload, TakesRootAwayAndGivesItToNobodyWhoHadNoneAtTheStart) {
+  config::Config with_root;
+  config::Config without = with_root;
+  without.policy.root = false;
+  EXPECT_FALSE(reloaded(with_root, without).policy.root);
+  EXPECT_THAT(keys_for_a_restart(with_root, without), IsEmpty());
+  EXPECT_FALSE(reloaded(without, with_root).policy.root);
+  EXPECT_THAT(keys_for_a_restart(without, with_root), ElementsAre("policy.root"));
+}
+
 }  // namespace
 }  // namespace lmsb::serve

@@ -46,7 +46,7 @@ void write_sandbox(json::Writer& out, const control::SandboxInfo& info) {
   for (const control::MountedVolume& volume : info.volumes) write_mounted(out, volume);
   out.end_array();
   write_egress(out.key("egress"), info.egress);
-  out.key("profile").string(info.profile);
+  out.key("profile").string(control::to_string(info.profile));
   out.key("keeps_disk").boolean(info.keeps_disk);
   write_texts(out.key("isolation"), info.isolation);
   out.end_object();

@@ -137,6 +137,14 @@ bool read_egress(json::ObjectReader& reader, network::Egress& out) {
   return found;
 }
 
+void read_profile(json::ObjectReader& reader, control::Profile& out) {
+  std::string text;
+  if (!reader.string("profile", text)) return;
+  const auto parsed = control::parse_profile(text);
+  if (!parsed) return reader.refuse("profile", "must be user or root");
+  out = *parsed;
+}
+
 void refuse_for_now(json::ObjectReader& reader, std::string_view name, std::string_view instead) {
   if (reader.raw(name)) reader.refuse(name, "not yet: " + std::string(instead));
 }

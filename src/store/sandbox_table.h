@@ -38,6 +38,7 @@ struct SandboxRow {
   std::map<std::string, std::string>
       volumes;                  // by where they are inside: their ids, and ":ro" behind those not written
   std::string egress = "none";  // its mode, and what it allows, each behind a space
+  std::string profile = "user";
 };
 
 class SandboxTable {

@@ -1,15 +1,19 @@
 """docs/internals/containment.md, made from the table of probes."""
 import pathlib
 
+import probes
+
 PATH = pathlib.Path(__file__).resolve().parents[2] / "docs/internals/containment.md"
 
 # What stands in the way of a probe; the suite leaves each out by this name.
 LAYERS = {
     "seccomp": "the filter of guest and commands: an allow-list with rules for arguments (src/sandbox/seccomp_table.cc)",
     "launcher_filter": "the launcher's filter, which a guest inherits (src/launcher/filters.cc)",
-    "capabilities": "a command is uid 1000 without any capability, not root of its user namespace",
+    "capabilities": "a command is uid 1000 without any capability, not root of its user namespace; with the profile root it is root of one "
+                    "below, in which it has a few, and to which nothing else of the sandbox belongs",
     "user_max": "the user namespace may hold no further namespaces (`/proc/sys/user`)",
-    "landlock": "Landlock: reading and executing everywhere, writing in the writable places alone",
+    "landlock": "Landlock: reading and executing everywhere, writing in the writable places alone (with the profile root everywhere), "
+                "device nodes nowhere",
     "no_new_privs": "no program gives more power than its caller has",
     "nosuid": "no mount has setuid programs",
     "masks": "all of /proc but what is listed lies behind an empty file or directory",
@@ -53,6 +57,10 @@ Severities: Escape (out of the sandbox, or closer to the kernel than it should b
 Exfil (reaches a network), Lateral (reaches another sandbox), HostDoS, PeerDoS (takes from the machine, or from others);
 InternalEsc, Integrity (within one sandbox).
 
+Each probe also runs in a sandbox with the profile root (docs/user/root.md), by every way to start a command. What stands under
+"with root" is by what it is refused there, or that it is root's to do: in the sandbox, and without any effect outside. Where nothing
+stands it is refused as in every other.
+
 All this is one level, `native`: namespaces and filters on the machine's own kernel. A fault in that kernel behind a call
 that sandboxes need is not stopped by it.
 
@@ -86,6 +94,13 @@ that sandboxes need is not stopped by it.
 """
 
 
+def with_root(one):
+    """In a sandbox with the profile root."""
+    if one.root is probes.AS_OTHERS:
+        return ""
+    return "root may" if one.root is None else one.root
+
+
 def words(layers):
     return ", then ".join(f"{name} ({error})" for name, error in layers.items())
 
@@ -95,6 +110,6 @@ def text(cases, classes):
     parts += [f"| {name} | {what} |\n" for name, what in LAYERS.items()]
     for prefix, title in classes.items():
         mine = [one for one in cases.values() if one.id.startswith(prefix)]
-        parts.append(f"\n## {prefix}: {title}\n\n| case | severity | the probe tries to | stopped by | verdict |\n|---|---|---|---|---|\n")
-        parts += [f"| {one.id} | {one.severity} | {one.what} | {words(one.layers)} | CONTAINED |\n" for one in mine]
+        parts.append(f"\n## {prefix}: {title}\n\n| case | severity | the probe tries to | stopped by | verdict | with root |\n|---|---|---|---|---|---|\n")
+        parts += [f"| {one.id} | {one.severity} | {one.what} | {words(one.layers)} | CONTAINED | {with_root(one)} |\n" for one in mine]
     return "".join(parts)

@@ -52,9 +52,13 @@ class Missing(Exception):
     """The probe cannot be tried on this machine."""
 
 
+AS_OTHERS = object()
+
+
 class Case:
-    def __init__(self, probe, ident, severity, layers, alone):
+    def __init__(self, probe, ident, severity, layers, alone, root):
         self.probe, self.id, self.severity, self.layers, self.alone = probe, ident, severity, layers, alone
+        self.root = root  # the error in a sandbox with the profile root, None: it is root's to do there
         self.what = probe.__doc__
 
     def arms(self, without=()):
@@ -71,10 +75,10 @@ class Case:
         return [(others[name], self.layers[name]) for name in names if self.layers[name] != self.layers.get("outside")]
 
 
-def case(ident, severity, alone=False, **layers):
+def case(ident, severity, alone=False, root=AS_OTHERS, **layers):
     def add(probe):
         assert ident not in CASES and ident[:2] in CLASSES, ident
-        CASES[ident] = Case(probe, ident, severity, layers, alone)
+        CASES[ident] = Case(probe, ident, severity, layers, alone, root)
         return probe
 
     return add
@@ -137,7 +141,7 @@ def host_file():
     return first_of([lambda way=way: read(way) for way in ways])
 
 
-@case("FS-02", "Escape", seccomp="EPERM", capabilities="EPERM", outside="ENOENT")
+@case("FS-02", "Escape", root="ENOENT", seccomp="EPERM", capabilities="EPERM", outside="ENOENT")
 def chroot_escape():
     """leave the root directory by a second chroot with a descriptor from before it"""
     old = os.open("/", os.O_RDONLY)
@@ -187,7 +191,7 @@ def make_writable():
     return "a writable /proc/sys"
 
 
-@case("FS-08", "Integrity", capabilities="EACCES", landlock="EACCES")
+@case("FS-08", "Integrity", root=None, capabilities="EACCES", landlock="EACCES")
 def write_to_root():
     """write beside the places that are for writing, as root of the user namespace, too"""
     os.mkdir("/lmsb-probe")
@@ -204,7 +208,7 @@ def write_to_usr():
     return "a directory in /usr"
 
 
-@case("FS-10", "Escape", seccomp="EPERM")
+@case("FS-10", "Escape", root=None, seccomp="EPERM")
 def setuid_file():
     """make a setuid file, which would work where a directory of the machine is mounted"""
     path = "/tmp/lmsb-setuid"
@@ -345,7 +349,7 @@ def limit_guest():
     return f"limits {struct.unpack('2Q', old.raw)}"
 
 
-@case("PR-09", "InternalEsc", landlock="EACCES")
+@case("PR-09", "InternalEsc", root="EROFS", landlock="EACCES")
 def survive_out_of_memory():
     """lower its score, so that something else is killed when memory runs out"""
     with open("/proc/self/oom_score_adj", "r+") as file:
@@ -386,7 +390,7 @@ def host_environment():
 # --- NC: namespaces, ids, capabilities
 
 
-@case("NC-01", "Escape", capabilities="EPERM")
+@case("NC-01", "Escape", root=None, capabilities="EPERM")
 def have_capabilities():
     """have a capability in any set of any thread, at once or after setuid(0)"""
     seen = []
@@ -423,7 +427,7 @@ def setuid_program():
     return refuse(errno.EPERM) if b"AT_EUID" in shown else f"{program} as another user"
 
 
-@case("NC-04", "Escape", capabilities="EPERM")
+@case("NC-04", "Escape", root=None, capabilities="EPERM")
 def become_root():
     """become root of the user namespace"""
     os.setuid(0)

@@ -34,6 +34,9 @@ TIGHT = {"processes": 100, "memory_bytes": 256 << 20, "disk_bytes": 64 << 20}
 WIDE = {"processes": 512, "memory_bytes": 1 << 30, "disk_bytes": 1 << 30}
 # uretprobe and uprobe: the kernel lets them past every filter, and kills who calls them without a probe.
 UNFILTERED = (335, 336)
+# chroot, for commands of root, and setns, for their guest alone: one more filter takes it from them.
+OF_ROOT = {161}
+OF_ITS_GUEST = {308}
 # What a machine may not have; each says what. No other probe may say that it cannot be tried.
 MAY_BE_MISSING = {"NC-03", "SY-02", "DV-06", "NT-02", "NT-03", "XS-03", "RX-04", "RX-07", "RX-09"}
 # Where an image is not the machine's /usr, other refusals stand in the way of these.
@@ -50,10 +53,11 @@ def allowed_calls():
     return {int(line.split()[0]) for line in ALLOWED.read_text().splitlines()}
 
 
-def listed_calls():
-    """The numbers of the calls that src/sandbox/seccomp_table.cc allows."""
+def listed_calls(of_root=False):
+    """The numbers of the calls that src/sandbox/seccomp_table.cc allows; `of_root`: that it allows beside, there."""
     numbers = dict(re.findall(r"#define __NR_(\w+) (\d+)", NUMBERS.read_text()))
-    table = (lmsb.ROOT / "src/sandbox/seccomp_table.cc").read_text()
+    table = (lmsb.ROOT / "src/sandbox/seccomp_table.cc").read_text().split("kRootCalls[]")
+    table = table[1] if of_root else table[0]
     names = re.findall(r'\{"(\w+)", 0, 0\}', table)
     return {int(numbers[name]) for name in names} | {int(n) for n in re.findall(r"\{nullptr, (\d+)[^,]*, 0\}", table)}
 
@@ -142,10 +146,10 @@ class Canaries:
         ctypes.memmove(address, self.token.encode(), len(self.token))
         self.undo.callback(probes.libc.shmctl, segment, 0, None)  # IPC_RMID
 
-    def parameters(self, daemon, is_outside):
+    def parameters(self, daemon, is_outside, profile):
         """What a probe is told: where to look, and nothing of what is there."""
         interfaces = sorted(name for _, name in socket.if_nameindex())
-        allowed = allowed_calls()
+        allowed = allowed_calls() | (OF_ROOT if profile == "root" else set())
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         nodes = {name: [info.st_dev, info.st_ino] for name in ("null", "zero", "full", "random", "urandom", "tty")
                  for info in [os.stat("/dev/" + name)]}
@@ -276,7 +280,8 @@ def lines_of(text):
 class Arm:
     """One state of the defence, and the cases that are tried against it."""
 
-    def __init__(self, left_out, canaries):
+    def __init__(self, left_out, canaries, profile="user"):
+        self.profile = profile
         self.is_outside = "outside" in left_out
         self.limits = WIDE if "limits" in left_out else TIGHT
         self.left_out = set(left_out) - {"limits"}
@@ -300,13 +305,13 @@ class Arm:
         return daemon
 
     def command(self, daemon, idents):
-        return ["python3", "-c", SOURCE.read_text(), json.dumps(self.canaries.parameters(daemon, self.is_outside)), *idents]
+        return ["python3", "-c", SOURCE.read_text(), json.dumps(self.canaries.parameters(daemon, self.is_outside, self.profile)), *idents]
 
     def run_in(self, daemon, idents):
         together = [i for i in idents if not probes.CASES[i].alone]
         found = {}
         for group in [together] * bool(together) + [[i] for i in idents if probes.CASES[i].alone]:
-            result = daemon.run(self.command(daemon, group), image="host", limits=self.limits)
+            result = daemon.run(self.command(daemon, group), image="host", limits=self.limits, profile=self.profile)
             found |= lines_of(result["stdout"])
             if result["outcome"] == "oom_killed":
                 found[group[-1]] = {"refused": "oom_killed"}
@@ -422,8 +427,32 @@ class Escape(unittest.TestCase):
     def test_nothing_gets_out_of_a_kept_sandbox_that_has_a_network(self):
         self.check_kept("host", OTHERWISE_WITH_A_NETWORK, {"egress": {"allow": ["name.test"]}})
 
+    def with_root(self):
+        """What the table says of sandboxes with root."""
+        return {ident: one.root for ident, one in probes.CASES.items() if one.root is not probes.AS_OTHERS}
+
+    def test_nothing_gets_out_of_a_sandbox_in_which_commands_are_root(self):
+        before = machine()
+        expected = {ident: one.arms(without=self.missing)[0][1] for ident, one in probes.CASES.items()
+                    if not set(one.layers) <= self.missing} | self.with_root()
+        found = Arm(frozenset(), self.canaries, profile="root").run(list(expected))
+        self.assertEqual(self.faults("with root", expected, found), [])
+        self.assertNotIn(self.canaries.token, json.dumps(found))
+        self.assertEqual(machine(), before)
+
+    def test_nothing_gets_out_of_a_kept_sandbox_in_which_commands_are_root(self):
+        self.check_kept("host", self.with_root(), {"profile": "root"})
+
+    def test_nothing_gets_out_of_a_kept_sandbox_of_an_image_in_which_commands_are_root(self):
+        lmsb.require_image("base")
+        # There /usr is the sandbox's own: what root writes to it is nobody else's.
+        self.check_kept("base", {**OTHERWISE_IN_AN_IMAGE, **self.with_root(), "FS-09": None}, {"profile": "root"}, data_dir=lmsb.TEST_DATA)
+
+    def test_nothing_gets_out_of_a_kept_sandbox_with_a_network_in_which_commands_are_root(self):
+        self.check_kept("host", {**OTHERWISE_WITH_A_NETWORK, **self.with_root()}, {"profile": "root", "egress": {"allow": ["name.test"]}})
+
     def check_kept(self, image, otherwise=None, more=None, **options):
-        arm = Arm(frozenset(), self.canaries)
+        arm = Arm(frozenset(), self.canaries, profile=(more or {}).get("profile", "user"))
         idents = [ident for ident, one in probes.CASES.items() if not one.alone]
         with arm.daemon(lmsb.BIN, **options) as daemon:
             path = "/v1/sandboxes/" + daemon.post("/v1/sandboxes", {"image": image, "limits": TIGHT, **(more or {})}).json()["id"]
@@ -453,6 +482,7 @@ class Table(unittest.TestCase):
 
     def test_the_filter_allows_the_calls_on_the_probes_list_and_no_other(self):
         self.assertEqual(sorted(listed_calls()), sorted(allowed_calls()), "is the change meant? then change allowed_calls.txt")
+        self.assertEqual(listed_calls(of_root=True), OF_ROOT | OF_ITS_GUEST)
 
     def test_what_is_shown_of_proc_is_what_the_list_of_its_names_says(self):
         self.assertEqual(shown_names(), sorted(names_in_profile()), "is the change meant? then change proc_names.txt")

@@ -19,6 +19,7 @@ processes = 64
 disk = "128m"
 timeout_ms = 60000
 max_snapshots = 1
+root = false
 """
 WITHIN = {"memory_bytes": 256 * MIB, "cpus": 0.5, "processes": 64, "disk_bytes": 128 * MIB}
 # What is asked for, and how the command line says it.
@@ -77,6 +78,23 @@ class Ceilings(StayingTest):
         self.denied(self.ask("POST", "/v1/volumes", {"size_bytes": 128 * MIB + 1}))
         volume = self.ask("POST", "/v1/volumes", {"size_bytes": 128 * MIB}).json()["id"]
         self.denied(self.ask("PATCH", f"/v1/volumes/{volume}", {"size_bytes": 128 * MIB + 1}))
+
+    def test_of_root_hold_for_all_that_makes_a_sandbox(self):
+        box = self.box()
+        shot = self.ask("POST", f"/v1/sandboxes/{box}/snapshot", {})
+        shots = self.ask("GET", "/v1/snapshots", None).json()["data"]  # one there may be, of this test or another
+        self.assertTrue(shots, shot.body)
+        ways = {"run": ("/v1/run", {"cmd": "true", "limits": WITHIN}), "create": ("/v1/sandboxes", {"limits": WITHIN}),
+                "run, its plan": ("/v1/run", {"cmd": "true", "limits": WITHIN, "dry_run": True}),
+                "create, from a snapshot": ("/v1/sandboxes", {"snapshot": shots[0]["id"], "limits": WITHIN})}
+        for way, (path, body) in ways.items():
+            with self.subTest(way):
+                self.denied(self.ask("POST", path, {**body, "profile": "root"}))
+                self.assertIn(self.ask("POST", path, {**body, "profile": "user"}).status, (200, 201))
+        followed = self.daemon.request("POST", "/v1/run", {"cmd": "true", "profile": "root"}, headers={"Accept": "application/x-ndjson"})
+        self.denied(followed)
+        for words in (("run", "--root", *FLAGS, "--", "true"), ("create", "--root", *FLAGS)):
+            self.assertIn("above what the operator allows", self.cli(*words).stderr, words)
 
     def test_of_limits_hold_for_the_command_line(self):
         for words in (("run", *FLAGS), ("create", *FLAGS)):

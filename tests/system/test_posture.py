@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What a running command and its guest may do, seen from the machine and compared with the golden rows of launch.md."""
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -124,25 +125,31 @@ class Posture(lmsb.SystemTest):
         lmsb.wait_until(commands, "the sleeping command")
         return guest, commands()[0]
 
-    def check(self, image):
-        guest, command = self.processes_of(image)
+    def check(self, image, row=None, **fields):
+        guest, command = self.processes_of(image, **fields)
+        row = row or image
         seen = {"guest": collect(guest), "command": collect(command)}
         self.assertEqual(len({os.readlink(f"/proc/{guest}/ns/{n}") for n in NAMESPACES}), len(NAMESPACES))
         if os.environ.get("LMSB_TEST_ACCEPT") == "1":
             goldens = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
-            goldens[image] = seen
+            goldens[row] = seen
             GOLDEN.write_text(json.dumps(goldens, indent=1, sort_keys=True) + "\n")
-        golden = json.loads(GOLDEN.read_text())[image]
+        golden = json.loads(GOLDEN.read_text())[row]
         for who in ("guest", "command"):
             for key, value in golden[who].items():
                 if key == "mounts":
-                    self.assertEqual(mount_faults(seen[who][key], expected_mounts(value)), [], f"{image} {who} mounts")
+                    self.assertEqual(mount_faults(seen[who][key], expected_mounts(value)), [], f"{row} {who} mounts")
                 else:
-                    self.assertEqual(seen[who][key], value, f"{image} {who} {key}")
+                    self.assertEqual(seen[who][key], value, f"{row} {who} {key}")
+        return guest, command
 
     def test_every_way_to_start_a_command_ends_in_the_golden_posture(self):
-        golden = json.loads(GOLDEN.read_text())["host"]["command"]
-        path = "/v1/sandboxes/" + self.daemon.post("/v1/sandboxes", {"image": "host"}).json()["id"]
+        for row, fields in (("host", {}), ("host, root", {"profile": "root"})):
+            with self.subTest(row):
+                self.check_ways(json.loads(GOLDEN.read_text())[row]["command"], fields)
+
+    def check_ways(self, golden, fields):
+        path = "/v1/sandboxes/" + self.daemon.post("/v1/sandboxes", {"image": "host", **fields}).json()["id"]
         self.addCleanup(self.daemon.request, "DELETE", path)
         followed = http.client.HTTPConnection(self.daemon.host, self.daemon.port, timeout=60)
         self.addCleanup(followed.close)
@@ -157,7 +164,7 @@ class Posture(lmsb.SystemTest):
                 "POST", path + "/exec", json.dumps({"cmd": f"exec {cmd} {closed}"}),
                 {"Content-Type": "application/json", "Accept": "application/x-ndjson"}),
         }
-        for number, (way, start) in enumerate(ways.items(), 2001):
+        for number, (way, start) in enumerate(ways.items(), 3001 if fields else 2001):
             start(f"sleep {number}")
             named = f"sleep\0{number}\0".encode()
 
@@ -174,14 +181,19 @@ class Posture(lmsb.SystemTest):
                     self.assertEqual(seen[key], value, f"{way}: {key}")
 
     def test_a_file_operation_has_the_posture_of_a_command(self):
-        golden = json.loads(GOLDEN.read_text())["host"]["command"]
-        path = "/v1/sandboxes/" + self.daemon.post("/v1/sandboxes", {"image": "host"}).json()["id"]
+        for row, fields in (("host", {}), ("host, root", {"profile": "root"})):
+            with self.subTest(row):
+                self.check_file_operation(json.loads(GOLDEN.read_text())[row]["command"], fields)
+
+    def check_file_operation(self, golden, fields):
+        path = "/v1/sandboxes/" + self.daemon.post("/v1/sandboxes", {"image": "host", **fields}).json()["id"]
         self.addCleanup(self.daemon.request, "DELETE", path)
         watching = http.client.HTTPConnection(self.daemon.host, self.daemon.port, timeout=60)
         self.addCleanup(watching.close)
         watching.request("GET", path + "/files/watch?path=/tmp")
         self.assertEqual(watching.getresponse().status, 200)
-        seen = collect(lmsb.watching_processes()[0])
+        mine = set(lmsb.processes_of(path.rsplit("/", 1)[1]))
+        seen = collect(next(pid for pid in lmsb.watching_processes() if pid in mine))
         self.assertEqual(sorted(seen["fds"].items()),
                          [("0", "/dev/null"), ("1", "pipe"), ("2", "pipe"), ("3", "anon_inode:inotify")])
         # It may have as many descriptors as it is allowed at most, and no more than a command could have.
@@ -199,6 +211,27 @@ class Posture(lmsb.SystemTest):
     def test_commands_of_image_base_have_the_golden_posture(self):
         lmsb.require_image("base")
         self.check("base")
+
+    def test_commands_of_root_have_a_golden_posture_of_their_own_below_their_guest(self):
+        guest, command = self.check("host", "host, root", profile="root")
+
+        def space(pid, kind, of=None):
+            """Which one; `of`: 0xb701 its owner, 0xb702 its parent."""
+            with open(f"/proc/{pid}/ns/{kind}") as opened:
+                if of is None:
+                    return os.fstat(opened.fileno()).st_ino
+                other = fcntl.ioctl(opened, of)
+                try:
+                    return os.fstat(other).st_ino
+                finally:
+                    os.close(other)
+
+        self.assertEqual(space(command, "user", of=0xb702), space(guest, "user"))
+        for kind in set(NAMESPACES) - {"user"}:
+            self.assertEqual(space(command, kind), space(guest, kind), kind)
+            self.assertEqual(space(command, kind, of=0xb701), space(guest, "user"), kind)
+        setting = pathlib.Path(f"/proc/{command}/setgroups").read_text()
+        self.assertEqual(setting, "allow\n")
 
     def test_a_sandbox_with_a_network_has_the_posture_of_others(self):
         golden = json.loads(GOLDEN.read_text())["host"]

@@ -1,0 +1,62 @@
+#include "control/command_start.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace lmsb::control {
+namespace {
+
+using testing::Contains;
+using testing::Not;
+
+ImageDefaults of(Profile profile) {
+  ImageDefaults defaults;
+  defaults.profile = profile;
+  return defaults;
+}
+
+Command by(const std::string& user) {
+  Command command;
+  command.cmd = std::string("id");
+  command.user = user;
+  return command;
+}
+
+TEST(CommandStart, IsTheProfilesUserUnlessAnotherIsNamed) {
+  for (const char* user : {"", "root", "0"}) {
+    const auto spec = start_spec(of(Profile::root), by(user));
+    ASSERT_TRUE(spec.ok()) << user;
+    EXPECT_FALSE(spec->as_user) << user;
+    EXPECT_THAT(spec->env, Contains("HOME=/root"));
+    EXPECT_THAT(spec->env, Contains("USER=root"));
+  }
+  for (const char* user : {"user", "1000"}) {
+    const auto spec = start_spec(of(Profile::root), by(user));
+    ASSERT_TRUE(spec.ok()) << user;
+    EXPECT_TRUE(spec->as_user) << user;
+    EXPECT_THAT(spec->env, Contains("HOME=/home/user"));
+  }
+  const auto spec = start_spec(of(Profile::user), by(""));
+  ASSERT_TRUE(spec.ok());
+  EXPECT_FALSE(spec->as_user);
+  EXPECT_THAT(spec->env, Not(Contains("HOME=/root")));
+}
+
+TEST(CommandStart, MakesNobodyRootWhereTheSandboxHasNone) {
+  for (const char* user : {"root", "0"}) {
+    EXPECT_EQ(start_spec(of(Profile::user), by(user)).error().slug(), "user_not_allowed");
+    EXPECT_TRUE(check_command(by(user)).ok()) << "whether it may is not known before the sandbox is";
+  }
+  for (const Profile profile : {Profile::user, Profile::root})
+    EXPECT_EQ(start_spec(of(profile), by("daemon")).error().slug(), "user_not_allowed");
+  EXPECT_EQ(check_command(by("daemon")).error().slug(), "user_not_allowed");
+}
+
+TEST(CommandStart, KnowsProfilesByTheirNames) {
+  for (const Profile profile : {Profile::user, Profile::root}) EXPECT_EQ(parse_profile(to_string(profile)), profile);
+  EXPECT_FALSE(parse_profile("Root"));
+  EXPECT_FALSE(parse_profile(""));
+}
+
+}  // namespace
+}  // namespace lmsb::control

@@ -1,0 +1,310 @@
+#!/usr/bin/python3
+"""Sandboxes with the profile root: commands are root inside, of the sandbox and of nothing else; least of all of its
+first process."""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import lmsb
+from test_staying import StayingTest, kill_all_of_ours
+
+CAPABILITIES = "00000000000404fb"  # CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID NET_BIND_SERVICE SYS_CHROOT
+STATUS = "id -u; id -g; id -G; grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status"
+AS_ROOT = (f"0\n0\n0\nCapInh:\t{'0' * 16}\nCapPrm:\t{CAPABILITIES}\nCapEff:\t{CAPABILITIES}\nCapBnd:\t{CAPABILITIES}\n"
+           f"CapAmb:\t{'0' * 16}\nNoNewPrivs:\t1\nSeccomp:\t2\n")
+AS_USER = "1000\n1000\n1000\n" + "".join(f"Cap{kind}:\t{'0' * 16}\n" for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")) + "NoNewPrivs:\t1\nSeccomp:\t2\n"
+
+# Each prints its name and why it was refused. `open` first, so that what the filter refuses is not all there is.
+ON_FIRST_PROCESS = r"""
+import ctypes, errno, os, resource, signal, struct
+libc = ctypes.CDLL(None, use_errno=True)
+def call(number, *args):
+    if libc.syscall(ctypes.c_long(number), *[ctypes.c_long(a) if isinstance(a, int) else a for a in args]) < 0:
+        raise OSError(ctypes.get_errno(), "")
+def pidfd(): signal.pidfd_send_signal(os.pidfd_open(1), signal.SIGTERM)
+limits = struct.pack("2Q", 64, 64)
+attempts = {
+ "kill": lambda: os.kill(1, 0), "SIGTERM": lambda: os.kill(1, signal.SIGTERM), "SIGKILL": lambda: os.kill(1, signal.SIGKILL),
+ "SIGSTOP": lambda: os.kill(1, signal.SIGSTOP), "pidfd": pidfd,
+ "tgkill": lambda: call(234, 1, 1, 15), "queue": lambda: call(129, 1, 15, bytes(128)),
+ "limits": lambda: call(302, 1, 7, None, ctypes.create_string_buffer(16)), "limit": lambda: call(302, 1, 7, limits, None),
+ "affinity": lambda: os.sched_setaffinity(1, {0}), "scheduler": lambda: os.sched_setscheduler(1, os.SCHED_IDLE, os.sched_param(0)),
+ "priority": lambda: os.setpriority(os.PRIO_PROCESS, 1, 19), "io priority": lambda: call(251, 1, 1, 3 << 13),
+ "group": lambda: os.setpgid(1, 1),
+ "trace": lambda: call(101, 0x4206, 1, 0, 0), "memory": lambda: call(310, 1, 0, 0, 0, 0, 0),
+ "descriptor": lambda: call(438, os.pidfd_open(1), 3, 0), "namespace": lambda: call(308, os.pidfd_open(1), 0x10000000),
+ "keyring": lambda: call(250, 0, -3, 0)}
+for name in ("", "status", "mem", "environ", "maps", "cmdline", "stat", "root", "exe", "fd", "ns/user", "oom_score_adj", "comm", "task", "cgroup", "limits"):
+    attempts["/proc/1/" + name] = lambda name=name: os.close(os.open("/proc/1/" + name, os.O_RDONLY))
+for name in ("oom_score_adj", "comm", "mem", "uid_map", "loginuid"):
+    attempts["write /proc/1/" + name] = lambda name=name: os.close(os.open("/proc/1/" + name, os.O_WRONLY))
+for name, attempt in attempts.items():
+    try:
+        attempt()
+        print(name, "DONE")
+    except OSError as e:
+        print(name, errno.errorcode[e.errno])
+print("listed", "1" in os.listdir("/proc"))
+"""
+
+IDS = r"""
+import errno, os
+def refused(what):
+    try: what()
+    except OSError as e: return errno.errorcode[e.errno]
+    return "DONE"
+open("/tmp/f", "w").close()
+for number in (65534, 65535, 65536, 1 << 30, 1073741824):
+    pid = os.fork()
+    if pid == 0:
+        print(number, refused(lambda: os.chown("/tmp/f", number, number)), refused(lambda: os.setresgid(number, number, number)),
+              refused(lambda: os.setresuid(number, number, number)), flush=True)
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""
+
+DROP = r"""
+import os
+os.setgroups([33, 44]); os.setgid(33); os.setuid(33)
+print(os.getresuid(), os.getresgid(), os.getgroups())
+print([line.split()[1] for line in open("/proc/self/status") if line.startswith(("CapPrm", "CapEff"))])
+for back in (lambda: os.setuid(0), lambda: os.setgroups([0]), lambda: open("/root/secret")):
+    try: back(); print("back")
+    except PermissionError: print("refused")
+"""
+
+# A package with files of several owners, one of them setuid, and a script; and a root for dpkg where the image has none.
+PACKAGE = r"""
+set -e
+mkdir -p /tmp/p/DEBIAN /tmp/p/opt/tool /var/lib/dpkg/info /var/lib/dpkg/updates
+touch /var/lib/dpkg/status
+printf 'Package: lmsb-tool\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@localhost>\nDescription: a tool\n' > /tmp/p/DEBIAN/control
+printf '#!/bin/sh\nset -e\nchown 33:33 /opt/tool/data\nmkdir -p /opt/tool/state\nchown 7:9 /opt/tool/state\nchmod 2770 /opt/tool/state\necho configured\n' > /tmp/p/DEBIAN/postinst
+chmod 755 /tmp/p/DEBIAN/postinst
+cp /bin/true /tmp/p/opt/tool/su; chmod 4755 /tmp/p/opt/tool/su
+echo data > /tmp/p/opt/tool/data
+echo spool > /tmp/p/opt/tool/spool; chown 1000:8 /tmp/p/opt/tool/spool; chmod 2644 /tmp/p/opt/tool/spool
+dpkg-deb --build /tmp/p /tmp/lmsb-tool.deb >/dev/null
+dpkg -i /tmp/lmsb-tool.deb 2>&1 | tail -n 1
+dpkg-query -W -f '${Status}\n' lmsb-tool
+stat -c '%n %u:%g %a' /opt/tool/*
+"""
+
+
+class Commands(lmsb.SystemTest):
+    def run_root(self, cmd, **fields):
+        return self.daemon.run(cmd, profile="root", image="host", **fields)
+
+    def box(self, **fields):
+        made = self.daemon.post("/v1/sandboxes", {"image": "host", "profile": "root", **fields})
+        self.assertEqual(made.status, 201, made.body)
+        path = "/v1/sandboxes/" + made.json()["id"]
+        self.addCleanup(self.daemon.request, "DELETE", path)
+        return path, made.json()
+
+    def output(self, path, cmd, **fields):
+        done = self.daemon.post(path + "/exec", {"cmd": cmd, **fields})
+        self.assertEqual(done.status, 200, done.body)
+        self.assertEqual(done.json()["exit_code"], 0, done.body)
+        return done.json()["stdout"]
+
+    def test_are_root_with_a_few_capabilities_and_in_others_nobody_is(self):
+        self.assertEqual(self.run_root(STATUS)["stdout"], AS_ROOT)
+        self.assertEqual(self.run_root("echo $HOME $USER $LOGNAME; id -un")["stdout"], "/root root root\nroot\n")
+        self.assertEqual(self.daemon.run(STATUS)["stdout"], AS_USER)
+        path, made = self.box()
+        self.assertEqual(made["profile"], "root")
+        self.assertEqual(self.daemon.request("GET", path).json()["profile"], "root")
+        self.assertIn("root", [one["profile"] for one in self.daemon.request("GET", "/v1/sandboxes").json()["data"]])
+        self.assertEqual(self.output(path, STATUS), AS_ROOT)
+        self.assertEqual(self.output(path, STATUS, session="s"), AS_ROOT)
+        metrics = self.daemon.request("GET", "/metrics").body.decode()
+        self.assertRegex(metrics, r"lmsb_sandbox_root_launches_total [1-9]")
+
+    def test_of_a_root_sandbox_may_be_users_but_not_the_other_way(self):
+        path, _ = self.box()
+        for user in ("user", "1000"):
+            self.assertEqual(self.output(path, STATUS, user=user), AS_USER)
+            self.assertEqual(self.output(path, "echo $HOME $USER; echo said > /dev/stdout", user=user), "/home/user user\nsaid\n")
+            self.assertEqual(self.run_root(STATUS, user=user)["stdout"], AS_USER)
+        for user in ("root", "0"):
+            self.assertEqual(self.output(path, STATUS, user=user), AS_ROOT)
+            refused = self.daemon.post("/v1/run", {"cmd": "id", "user": user})
+            self.assertEqual((refused.status, refused.json()["error"]["code"]), (403, "user_not_allowed"))
+        for body in ({"user": "root"}, {"profile": "root", "user": "user"}, {"profile": "root", "user": "daemon"}):
+            refused = self.daemon.post("/v1/sandboxes", {"image": "host", **body})
+            self.assertEqual((refused.status, refused.json()["error"]["code"]), (403, "user_not_allowed"), body)
+        self.assertEqual(self.daemon.post("/v1/sandboxes", {"profile": "admin"}).status, 400)
+        write = self.daemon.post(path + "/exec", {"cmd": "echo x > /etc/x; kill -0 1; cat /root/.x", "user": "user"}).json()
+        self.assertEqual(write["stderr"].count("ermitted") + write["stderr"].count("denied"), 3, write)
+
+    def test_by_every_way_to_start_one_are_root(self):
+        path, _ = self.box()
+        for more in ({}, {"pty": {"cols": 200, "rows": 20}}):
+            started = self.daemon.post(path + "/exec", {"cmd": STATUS, "detach": True, **more}).json()
+            process = f"{path}/processes/{started['id']}"
+            self.daemon.request("GET", process + "?wait_ms=30000")
+            text = self.daemon.request("GET", process + "/output?stream=stdout").json()["text"]
+            self.assertEqual(text.replace("\r\n", "\n"), AS_ROOT, more)
+        self.assertEqual(self.daemon.request("PUT", path + "/files?path=/etc/made-by-api", "text",
+                                             {"Content-Type": "application/octet-stream"}).status // 100, 2)
+        self.assertEqual(self.output(path, "stat -c %u:%g /etc/made-by-api; cat /etc/made-by-api; echo x > /dev/stdout"), "0:0\ntextx\n")
+
+    def test_cannot_disturb_or_look_into_the_first_process(self):
+        path, _ = self.box()
+        said = self.output(path, ["python3", "-c", ON_FIRST_PROCESS]).splitlines()
+        answers = dict(line.rsplit(" ", 1) for line in said)
+        self.assertEqual(answers.pop("listed"), "False")
+        for name, answer in answers.items():
+            wanted = {"ENOENT"} if "/proc/1/" in name else {"ENOSYS"} if name == "keyring" else {"EPERM", "ESRCH"}
+            self.assertIn(answer, wanted, name)
+        guest = lmsb.guest_of(path.rsplit("/", 1)[1])
+        status = pathlib.Path(f"/proc/{guest}/status").read_text()
+        self.assertIn("State:\tS", status)
+        self.assertEqual(os.getpriority(os.PRIO_PROCESS, guest), 0)
+        self.assertEqual(len(os.sched_getaffinity(guest)), os.cpu_count())
+        self.assertEqual(self.output(path, "echo on"), "on\n")
+
+    def test_cannot_become_who_the_first_process_is(self):
+        self.assertEqual(self.run_root(["python3", "-c", IDS])["stdout"], "65534 DONE DONE DONE\n" + "".join(
+            f"{number} EINVAL EINVAL EINVAL\n" for number in (65535, 65536, 1 << 30, 1073741824)))
+
+    def test_that_kill_everything_they_may_leave_the_sandbox_usable(self):
+        path, _ = self.box()
+        for _ in range(5):
+            self.daemon.post(path + "/exec", {"cmd": ["python3", "-c", "import os; os.kill(-1, 9)"]})
+            self.assertEqual(self.output(path, "id -u"), "0\n")
+
+    def test_may_become_other_users_for_good(self):
+        made = self.run_root("echo x > /root/secret; chmod 600 /root/secret; python3 -c '" + DROP.replace("'", '"') + "'")
+        self.assertEqual(made["stdout"], f"(33, 33, 33) (33, 33, 33) [33, 44]\n['{'0' * 16}', '{'0' * 16}']\n" + "refused\n" * 3, made)
+
+    def test_may_serve_on_low_ports_change_their_root_and_own_what_they_like(self):
+        script = ("import os, socket\ns = socket.socket(); s.bind(('127.0.0.1', 80)); s.listen(); print('port 80')\n"
+                  "os.makedirs('/tmp/cage/in'); os.chroot('/tmp/cage'); os.chdir('/'); print(os.listdir('/'))")
+        self.assertEqual(self.run_root(["python3", "-c", script])["stdout"], "port 80\n['in']\n")
+        self.assertEqual(self.run_root("echo x > /f; chown 5:6 /f; chmod 0 /f; cat /f; mkdir -p /srv/new; stat -c %u:%g /f")["stdout"], "x\n5:6\n")
+
+    def test_cannot_write_where_the_machine_begins(self):
+        tried = self.run_root("for f in /proc/self/oom_score_adj /proc/sys/kernel/hostname /proc/sys/net/core/tstamp_allow_data"
+                              " /proc/sys/user/max_user_namespaces /proc/sysrq-trigger /usr/f /run/lm-sandbox/f /dev/f /proc/1/comm;"
+                              " do (echo 0 > $f) 2>/dev/null && echo wrote $f; done; cat /proc/self/oom_score_adj; mknod /tmp/n c 1 3; mount -t tmpfs t /tmp")
+        self.assertEqual(tried["stdout"], "500\n", tried)
+        self.assertEqual(tried["stderr"].count("ermitted") + tried["stderr"].count("denied"), 2, tried)
+        with tempfile.TemporaryDirectory(prefix="lmsb-test-", dir="/usr/local") as directory:
+            os.chmod(directory, 0o755)
+            secret = pathlib.Path(directory, "secret")
+            secret.write_text("of user 1000")
+            secret.chmod(0o600)
+            os.chown(secret, 1000, 1000)
+            self.assertIn("ermission denied", self.run_root(f"cat {secret}")["stderr"])
+
+    def test_of_all_ids_together_have_what_one_has(self):
+        """Counted by user: pending signals, locked memory, message queues, inotify. root may be any of 65535."""
+        script = ("import ctypes, mmap, os, signal, sys\nheld = 0\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+                  "r, w = os.pipe()\n"
+                  "for number in range(2000, 2012):\n"
+                  " pid = os.fork()\n"
+                  " if pid == 0:\n"
+                  "  os.setresuid(number, number, number)\n"
+                  "  made = 0\n"
+                  "  while libc.inotify_init() >= 0: made += 1\n"
+                  "  os.write(w, bytes([made])); signal.pause()\n"
+                  "print(sum(os.read(r, 1)[0] for _ in range(12)), flush=True)\n"
+                  "os.kill(-1, 9)")
+        self.assertEqual(self.run_root(["python3", "-c", script])["stdout"], "64\n")
+
+    def test_install_packages_with_files_of_several_owners_and_of_set_id(self):
+        done = self.run_root(PACKAGE)
+        self.assertEqual(done["exit_code"], 0, done)
+        self.assertEqual(done["stdout"], "configured\ninstall ok installed\n/opt/tool/data 33:33 644\n/opt/tool/spool 1000:8 2644\n"
+                                         "/opt/tool/state 7:9 2770\n/opt/tool/su 0:0 4755\n", done)
+
+    def test_make_set_id_files_where_no_directory_of_the_machine_is_mounted_and_nowhere_else(self):
+        script = "for mode in 4755 2755; do touch /workspace/f /tmp/f; chmod $mode /workspace/f /tmp/f && echo made; done; stat -c '%u %a' /workspace/f"
+        self.assertEqual(self.run_root(script)["stdout"], "made\nmade\n0 2755\n")
+        with tempfile.TemporaryDirectory(prefix="lmsb-test-", dir="/var/tmp") as directory:
+            done = subprocess.run([lmsb.BIN / "lm-sandbox", "--host", "unix:" + self.daemon.ready["socket"], "run", "--root", "-v",
+                                   f"{directory}:/workspace", "host", "sh", "-c", script + "; chown 33 /workspace/f; chown 33 /tmp/f && echo owned"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 0, done)
+            made = pathlib.Path(directory, "f").stat()
+        self.assertEqual(done.stdout.splitlines()[-1], "owned", done)
+        self.assertIn("0 644", done.stdout, done)
+        self.assertNotIn("made", done.stdout)
+        self.assertEqual(oct(made.st_mode & 0o7777), "0o644")
+        self.assertEqual(made.st_uid, os.getuid(), "whoever handed the directory over")
+
+    def test_say_in_the_plan_what_they_are(self):
+        plan = self.daemon.run("true", profile="root", image="host", dry_run=True)["plan"]
+        for line in ("profile root", "the guest is 65535 outside of it", "setuid and setgid files can be made"):
+            self.assertIn(line, plan)
+
+
+class Kept(StayingTest):
+    def see(self, sandbox, profile="root"):
+        told = self.daemon.request("GET", f"/v1/sandboxes/{sandbox}").json()
+        self.assertEqual(told["profile"], profile)
+        self.assertEqual(self.output(sandbox, STATUS), AS_ROOT if profile == "root" else AS_USER)
+
+    def test_sandboxes_keep_their_profile_and_what_root_has_done(self):
+        sandbox = self.create(profile="root")
+        self.output(sandbox, "echo kept > /etc/kept; chown 7:9 /etc/kept; cp /bin/true /usr/local/bin/su2; chmod 4755 /usr/local/bin/su2")
+        look = "cat /etc/kept; stat -c '%u:%g %a' /etc/kept /usr/local/bin/su2"
+        kept = "kept\n7:9 644\n0:0 4755\n"
+        sleeping = self.detach(sandbox, "sleep 600")
+        self.again(kill_all_of_ours)
+        self.see(sandbox)
+        self.assertEqual(self.daemon.request("GET", f"/v1/sandboxes/{sandbox}/processes/{sleeping['id']}").json()["result"], None)
+        self.move(sandbox, "stop", "stopped")
+        self.move(sandbox, "start", "running")
+        self.see(sandbox)
+        self.assertEqual(self.output(sandbox, look), kept)
+        self.daemon.stop()
+        self.daemon.start()
+        self.see(sandbox)
+        shot = self.do(sandbox, "snapshot", {}).json()["id"]
+        as_user = self.create(snapshot=shot, image="")
+        self.see(as_user, "user")
+        self.assertEqual(self.output(as_user, "echo $HOME; " + look), "/home/user\n" + kept)
+        as_root = self.create(snapshot=shot, image="", profile="root")
+        self.see(as_root)
+        fork = self.do(sandbox, "fork", {"count": 1}).json()["data"][0]["id"]
+        self.see(fork)
+        self.assertEqual(self.output(fork, look), kept)
+
+    def test_sandboxes_of_root_are_not_started_again_where_the_operator_has_come_to_refuse_it(self):
+        sandbox = self.create(profile="root")
+        self.move(sandbox, "stop", "stopped")
+        self.daemon.stop()
+        self.daemon.env["LM_SANDBOX_POLICY__ROOT"] = "false"
+        self.daemon.start()
+        refused = self.do(sandbox, "start")
+        self.assertEqual((refused.status, refused.json()["error"]["code"]), (403, "policy_denied"), refused.body)
+
+    def test_packages_are_installed_in_an_image_of_its_own(self):
+        sandbox = self.create(profile="root")
+        if self.exec(sandbox, "command -v dpkg-deb dpkg")["exit_code"] != 0:
+            self.skipTest("the image has no dpkg")
+        self.assertIn("install ok installed\n", self.output(sandbox, PACKAGE))
+        self.assertEqual(self.output(sandbox, "stat -c %a /opt/tool/su"), "4755\n")
+
+    def test_what_root_leaves_in_a_volume_or_copies_out_gives_nobody_power_outside(self):
+        volume = self.daemon.post("/v1/volumes", {}).json()["id"]
+        sandbox = self.create(profile="root", volumes=[{"volume": volume, "target": "/data"}])
+        self.output(sandbox, "cp /bin/true /data/su; chmod 4755 /data/su; mkdir /tmp/d; cp /data/su /tmp/d; chmod 4755 /tmp/d/su")
+        other = self.create(volumes=[{"volume": volume, "target": "/data"}])
+        self.assertEqual(self.output(other, "stat -c '%u %a' /data/su; grep ' /data ' /proc/self/mounts | grep -c nosuid"), "0 4755\n1\n")
+        with tempfile.TemporaryDirectory(prefix="lmsb-test-") as directory:
+            done = subprocess.run([lmsb.BIN / "lm-sandbox", "--host", f"http://{self.daemon.host}:{self.daemon.port}", "cp",
+                                   f"{sandbox}:/tmp/d", directory + "/d"], stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(oct(os.stat(directory + "/d/su").st_mode & 0o7000), "0o0")
+
+
+if __name__ == "__main__":
+    lmsb.main()

@@ -37,6 +37,9 @@ struct SandboxFlags {
   Variables labels;
   LimitFlags limits;
   std::optional<NetworkFlag> network;
+  Words models;  // that it has; none = none
+  std::optional<std::uint32_t> model_tokens;
+  std::optional<std::uint32_t> model_requests;  // a minute
 };
 
 // How long it lives: create, update. What is not said is left to the daemon.

@@ -52,6 +52,7 @@ struct Config {
     std::chrono::milliseconds timeout_ms{86'400'000};
     std::uint32_t max_snapshots = 1000;  // of one owner
     std::string network = "open";        // none, allowlist or open
+    bool models = true;                  // sandboxes may have some
     bool refuse_weaker = false;
   } policy;
 

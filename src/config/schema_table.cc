@@ -134,6 +134,9 @@ constexpr Setting kSettings[] = {
      .about = "The most of a network that a sandbox may ask for: none, names and ranges that it lists, or open.",
      .form = Form::choice,
      .choices = "none, allowlist, open"},
+    {.key = "policy.models",
+     .field = in<&C::policy, &C::Policy::models>,
+     .about = "Sandboxes may be given local models to ask."},
 
     {.key = "network.resolvers",
      .field = in<&C::network, &C::Network::resolvers>,

@@ -11,6 +11,7 @@
 
 #include "base/units.h"
 #include "control/limit_changes.h"
+#include "control/model_access.h"
 #include "network/egress.h"
 #include "sandbox/limits.h"
 
@@ -113,6 +114,7 @@ struct OneShot {
   std::vector<MountRequest> mounts;
   std::vector<VolumeRequest> volumes;
   network::Egress egress;
+  ModelAccess models;
   std::vector<std::string> collect;  // read after it ended
 };
 

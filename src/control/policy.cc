@@ -27,6 +27,13 @@ Status check_egress(const PolicyCaps& caps, network::Mode mode, std::span<const 
   return above_policy("egress.allow: " + quoted(*wide), "names, *.NAME with a dot in NAME, ranges from /8");
 }
 
+Status check_models(const PolicyCaps& caps, const ModelAccess& access) {
+  if (caps.models || !access.is_something()) return {};
+  return Error(ErrorCode::permission_denied, "the operator allows sandboxes no models")
+      .with_slug("policy_denied")
+      .with_hint("leave models out, or set models = true in [policy] of the configuration");
+}
+
 Status check_label_count(std::size_t count) {
   if (count <= 64) return {};
   return Error(ErrorCode::invalid_argument, "more than 64 labels").with_slug("too_many_labels");

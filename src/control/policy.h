@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "base/units.h"
 #include "control/exec.h"
+#include "control/model_access.h"
 #include "network/egress.h"
 #include "sandbox/limits.h"
 
@@ -21,6 +22,7 @@ struct PolicyCaps {
   std::chrono::milliseconds timeout{24 * 3600 * 1000};
   std::size_t snapshots = 1000;  // of one owner
   network::Mode network = network::Mode::open;
+  bool models = true;  // sandboxes may have some
 };
 
 // What of `limits` it allows; the disk stays as it is.
@@ -30,6 +32,8 @@ Error above_policy(const std::string& what, const std::string& cap);
 // `rules`: of that mode. Where not all modes are allowed a list has to be one (network::wide_entry()). Error:
 // policy_denied.
 Status check_egress(const PolicyCaps& caps, network::Mode mode, std::span<const network::Rule> rules);
+// Whether sandboxes may have models: asked when one is to get them, and for each of its requests. Error: policy_denied.
+Status check_models(const PolicyCaps& caps, const ModelAccess& access);
 // Of a kept sandbox: 64 at most. Error: too_many_labels.
 Status check_label_count(std::size_t count);
 // The time limit of a command: what it asks for, or no more than the cap of what it does not. Error: policy_denied.

@@ -35,14 +35,25 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
   void close_idle();
   void close_of(const std::string& name);
   void cancel_all();
+  // A body in progress has grown, or is over.
+  void count_body(std::uint64_t before, std::uint64_t after) {
+    body_octets += after - before;
+    if (shared_bodies) shared_bodies->octets += after - before;
+  }
+  bool has_too_many_bodies() const {
+    return body_octets > limits.bodies.count() ||
+           (shared_bodies && shared_bodies->octets > shared_bodies->most.count());
+  }
 
   boost::asio::io_context& loop;
   const ServerLimits limits;
   const Serve serve;
   const StreamedBody streamed_body;
   Refuse refuse = [](const std::string&, int status, const std::string& why) { return refusal_answer(status, why); };
-  std::list<Connection*> connections;  // each in its own coroutine's frame; they take themselves out
-  std::uint64_t body_octets = 0;       // of requests being read or served
+  std::list<Connection*> connections;                   // each in its own coroutine's frame; they take themselves out
+  std::uint64_t body_octets = 0;                        // of requests being read or served
+  std::shared_ptr<Server::SharedBodies> shared_bodies;  // null: they count here alone
+  bool is_foreign = false;                              // a sandbox listens: who connects is a program in it
   bool stopping = false;
   io::Event changed;  // a connection ended
 

@@ -73,6 +73,7 @@ control::PolicyCaps policy_caps(const config::Config& config) {
   caps.disk = config.policy.disk;
   caps.timeout = config.policy.timeout_ms;
   caps.snapshots = config.policy.max_snapshots;
+  caps.models = config.policy.models;
   caps.network = network::parse_mode(config.policy.network).value_or(network::Mode::none);
   return caps;
 }

@@ -264,8 +264,11 @@ TEST_F(RecordsTest, ASandboxOfAnEarlierVersionHasNoNetworkAndALaterOneTheNetwork
     EXPECT_EQ((*records)->sandboxes().all()->front().egress, row.egress);
   }
   {
-    auto database = Database::open(path_, std::array<const char*, 6>{"", "", "", "", "", ""});
-    ASSERT_TRUE(database->run("ALTER TABLE sandboxes DROP COLUMN egress; PRAGMA user_version = 5").ok());
+    auto database = Database::open(path_, std::array<const char*, 7>{"", "", "", "", "", "", ""});
+    ASSERT_TRUE(database
+                    ->run("ALTER TABLE sandboxes DROP COLUMN egress; ALTER TABLE sandboxes DROP COLUMN models;"
+                          "PRAGMA user_version = 5")
+                    .ok());
   }
   auto records = Records::open(path_);
   ASSERT_TRUE(records.ok());
@@ -275,13 +278,21 @@ TEST_F(RecordsTest, ASandboxOfAnEarlierVersionHasNoNetworkAndALaterOneTheNetwork
   EXPECT_EQ(all->front().egress, "none");
 }
 
+TEST_F(RecordsTest, ASandboxHasItsModelsAgain) {
+  SandboxRow row = some_row("aaaaaaaaaaaaaaaaaaaa");
+  row.models = {{"names", "tiny other"}, {"prompt_tokens", "12"}};
+  auto records = Records::open(path_);
+  ASSERT_TRUE((*records)->sandboxes().put(row).ok());
+  EXPECT_EQ((*records)->sandboxes().all()->front().models, row.models);
+}
+
 TEST_F(RecordsTest, WhatIsNoMapIsSaidToBeDamaged) {
   {
     auto records = Records::open(path_);
     ASSERT_TRUE((*records)->sandboxes().put(some_row("aaaaaaaaaaaaaaaaaaaa")).ok());
   }
   {
-    auto database = Database::open(path_, std::array<const char*, 6>{"", "", "", "", "", ""});
+    auto database = Database::open(path_, std::array<const char*, 7>{"", "", "", "", "", "", ""});
     ASSERT_TRUE(database->run("UPDATE sandboxes SET env = 'x'").ok());
   }
   auto records = Records::open(path_);

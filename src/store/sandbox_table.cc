@@ -9,7 +9,7 @@ namespace {
 
 // As many parameters as the table has columns.
 constexpr const char* kPut =
-    "INSERT OR REPLACE INTO sandboxes VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+    "INSERT OR REPLACE INTO sandboxes VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
 std::int64_t signed_of(std::uint64_t number) { return static_cast<std::int64_t>(number); }
 
@@ -38,6 +38,7 @@ Result<SandboxRow> read_row(Statement& from) {
   row.processes_at_start = small();
   LMSB_TRY(row.volumes, from.map());
   row.egress = from.text();
+  LMSB_TRY(row.models, from.map());
   return row;
 }
 
@@ -55,6 +56,7 @@ Status SandboxTable::put(const SandboxRow& row) {
   row.ends_at_ms ? put.bind(*row.ends_at_ms) : put.bind_null();
   put.bind(std::int64_t{row.has_mounts}).bind(std::int64_t{row.is_removed});
   put.bind(row.state).bind(row.processes_at_start).bind(pack(row.volumes)).bind(row.egress);
+  put.bind(pack(row.models));
   return put.finish();
 }
 

@@ -36,8 +36,9 @@ struct SandboxRow {
   std::string state = "stopped";           // that it was last in
   std::uint32_t processes_at_start = 0;    // their limit when it was last started
   std::map<std::string, std::string>
-      volumes;                  // by where they are inside: their ids, and ":ro" behind those not written
-  std::string egress = "none";  // its mode, and what it allows, each behind a space
+      volumes;                                // by where they are inside: their ids, and ":ro" behind those not written
+  std::string egress = "none";                // its mode, and what it allows, each behind a space
+  std::map<std::string, std::string> models;  // which, how much of them, and what it has used; none = it has none
 };
 
 class SandboxTable {

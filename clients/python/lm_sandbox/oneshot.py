@@ -14,7 +14,8 @@ def run(cmd: f.Cmd, *, files: Mapping[str, f.FileData] | None = None, outputs: I
         limits: f.LimitsLike | None = None, stdin: f.Data | None = None, cwd: str | None = None,
         shell: str | None = None, user: str | None = None, mounts: Sequence[Mapping[str, Any]] | None = None,
         volumes: Mapping[str, str] | None = None,
-        runtime: str | None = None, egress: Mapping[str, Any] | None = None, client: Client | None = None) -> Result:
+        runtime: str | None = None, egress: Mapping[str, Any] | None = None, models: Sequence[str] | None = None,
+        model_limits: Mapping[str, int] | None = None, client: Client | None = None) -> Result:
     """Runs a command in a fresh sandbox and returns how it ended, however that is; `.check()` raises unless well.
 
     `cmd` is a text for the shell or a list of arguments. `files` are written before it starts, {path: text, octets, or
@@ -23,13 +24,14 @@ def run(cmd: f.Cmd, *, files: Mapping[str, f.FileData] | None = None, outputs: I
     `left_out`. `timeout` is in seconds (default 120): at its end the whole tree of the command is killed and
     the result says timed_out. `env` comes on top of the image's variables. `limits` are Limits(memory_bytes=, cpus=,
     processes=, disk_bytes=), by default 1 GiB, 1 CPU, 256 and 1 GiB. `volumes` are {"/data": "name or id"}, with ":ro"
-    behind one that is only to be read.
+    behind one that is only to be read. `models` are names of local models that programs in it may ask, within
+    `model_limits`, {"tokens": ..., "requests_per_minute": ...}.
 
     Never sent twice after the daemon may have got it: a connection that breaks raises ConnectionFailed.
     """
     asked = request(cmd, files=files, outputs=outputs, timeout=timeout, env=env, image=image, limits=limits,
                     stdin=stdin, cwd=cwd, shell=shell, user=user, mounts=mounts, volumes=volumes, runtime=runtime,
-                    egress=egress)
+                    egress=egress, models=models, model_limits=model_limits)
     return send(client or default_client(), asked)
 
 
@@ -47,11 +49,13 @@ def plan(cmd: f.Cmd, *, client: Client | None = None, **fields: Any) -> str:
 def request(cmd: f.Cmd, *, files: Mapping[str, f.FileData] | None = None, outputs: Iterable[str] | None = None,
             image: str | None = None, limits: f.LimitsLike | None = None,
             mounts: Sequence[Mapping[str, Any]] | None = None, volumes: Mapping[str, str] | None = None,
-            runtime: str | None = None, egress: Mapping[str, Any] | None = None, **command: Any) -> dict[str, Any]:
+            runtime: str | None = None, egress: Mapping[str, Any] | None = None, models: Sequence[str] | None = None,
+            model_limits: Mapping[str, int] | None = None, **command: Any) -> dict[str, Any]:
     """The body of POST /v1/run."""
     return {**f.command(cmd, **command),
             **f.given(files=f.files(files), collect=f.texts(outputs), image=image, limits=f.limits(limits),
-                      mounts=mounts, volumes=f.volumes(volumes), runtime=runtime, egress=egress)}
+                      mounts=mounts, volumes=f.volumes(volumes), runtime=runtime, egress=egress,
+                      models=f.texts(models), model_limits=model_limits)}
 
 
 def send(client: Client, asked: Mapping[str, Any]) -> Result:

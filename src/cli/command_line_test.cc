@@ -88,6 +88,13 @@ TEST(CommandLine, RunTakesCredentialsBesideANetworkOrInPlaceOfOne) {
   EXPECT_EQ(parsed<CreateCommand>({"create", "--network", "a.test", "--credential", "api"}).sandbox.network, list);
 }
 
+TEST(CommandLine, TakesTheModelsOfASandboxOneByOne) {
+  const auto run = parsed<RunCommand>({"run", "--model", "a", "--model", "b", "--model-tokens", "100", "base", "sh"});
+  EXPECT_EQ(run.sandbox.models, (Words{"a", "b"}));
+  EXPECT_EQ(run.sandbox.model_tokens, 100U);
+  EXPECT_EQ(parsed<CreateCommand>({"create", "--model-requests=5"}).sandbox.model_requests, 5U);
+}
+
 TEST(CommandLine, ExecTakesATerminalOrGoesOnByItself) {
   EXPECT_TRUE(parsed<ExecCommand>({"exec", "-it", "box", "sh"}).terminal);
   EXPECT_TRUE(parsed<ExecCommand>({"exec", "-d", "box", "sh"}).detach);

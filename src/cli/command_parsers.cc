@@ -14,7 +14,8 @@ struct SandboxTexts {
   HostFlags host;
   std::optional<std::string> data_dir, name, disk, network, runtime, image;
   LimitTexts limits;
-  Words mounts, labels, credentials;
+  Words mounts, labels, credentials, models;
+  std::optional<std::string> model_tokens, model_requests;
   EnvFlags env;
   bool root = false;
   bool json = false;
@@ -37,7 +38,11 @@ void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
   flags.flag("--root", texts.root, "Commands are root inside, of the sandbox alone, and may install packages");
   flags.value("--runtime", "native", texts.runtime, "Runtime of the sandbox: native today, which is the default");
   flags.flag("--json", texts.json, "Print the daemon's answer as JSON");
-  for (const char* names : {"-p,--publish", "--gpus", "--shm-size", "--model", "--pull"}) flags.not_yet(names, true);
+  flags.values("--model", "MODEL", texts.models,
+               "Let programs in it ask this local model, at 127.0.0.1:11434, without a network; may be given again");
+  flags.value("--model-tokens", "NUMBER", texts.model_tokens, "Tokens of models that it may use in all");
+  flags.value("--model-requests", "NUMBER", texts.model_requests, "Requests to models that it may make a minute");
+  for (const char* names : {"-p,--publish", "--gpus", "--shm-size", "--pull"}) flags.not_yet(names, true);
 }
 
 // What tells a kept sandbox from the others. One that is gone afterwards, and that nobody can list, has neither.
@@ -73,6 +78,9 @@ Result<SandboxFlags> sandbox_flags(const SandboxTexts& texts) {
   LMSB_CHECK(convert("--network", texts.network, parse_network, sandbox.network));
   for (const std::string& name : texts.credentials) add_credential(sandbox.network, name);
   LMSB_CHECK(convert("--disk", texts.disk, parse_size, sandbox.limits.disk));
+  sandbox.models = texts.models;
+  LMSB_CHECK(convert("--model-tokens", texts.model_tokens, parse_count, sandbox.model_tokens));
+  LMSB_CHECK(convert("--model-requests", texts.model_requests, parse_count, sandbox.model_requests));
   return sandbox;
 }
 

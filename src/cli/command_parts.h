@@ -46,6 +46,9 @@ struct SandboxFlags {
   LimitFlags limits;
   std::optional<NetworkFlag> network;
   bool root = false;
+  Words models;  // that it has; none = none
+  std::optional<std::uint32_t> model_tokens;
+  std::optional<std::uint32_t> model_requests;  // a minute
 };
 
 // How long it lives: create, update. What is not said is left to the daemon.

@@ -24,6 +24,14 @@ std::string network_of(json::Value stats) {
          human_size(number_field(*network, "sent_bytes").value_or(0));
 }
 
+// Tokens of models; of one that has none, or an older daemon's: nothing to say.
+std::string models_of(json::Value stats) {
+  const auto models = stats.find("models");
+  if (!models || models->kind() != json::Kind::object) return "-";
+  return fmt::format("{:.0f}", number_field(*models, "prompt_tokens").value_or(0) +
+                                   number_field(*models, "completion_tokens").value_or(0));
+}
+
 Row stats_row(const std::string& sandbox, json::Value stats) {
   const auto number = [stats](std::string_view name) { return number_field(stats, name).value_or(0); };
   return {sandbox,
@@ -34,7 +42,8 @@ Row stats_row(const std::string& sandbox, json::Value stats) {
           network_of(stats),
           fmt::format("{:.0f} / {:.0f}", number("processes"), limit_of(stats, "processes")),
           fmt::format("{:.1f} s", number("cpu_ms") / 1000),
-          fmt::format("{:.0f}", number("oom_kills"))};
+          fmt::format("{:.0f}", number("oom_kills")),
+          models_of(stats)};
 }
 
 std::string event_line(json::Value event) {
@@ -97,8 +106,8 @@ Result<int> execute(const StatsCommand& command, Console& console) {
     }
   }
   if (!command.target.json)
-    console.out(
-        format_table({"SANDBOX", "STATE", "MEMORY", "DISK", "NET I/O", "PROCESSES", "CPU TIME", "OOM KILLS"}, rows));
+    console.out(format_table(
+        {"SANDBOX", "STATE", "MEMORY", "DISK", "NET I/O", "PROCESSES", "CPU TIME", "OOM KILLS", "TOKENS"}, rows));
   return status;
 }
 

@@ -64,6 +64,15 @@ void add_network(json::Writer& writer, const std::optional<NetworkFlag>& network
   writer.end_object();
 }
 
+void add_models(json::Writer& writer, const SandboxFlags& sandbox) {
+  add_texts(writer, "models", sandbox.models);
+  if (!sandbox.model_tokens && !sandbox.model_requests) return;
+  writer.key("model_limits").begin_object();
+  add_number(writer, "tokens", sandbox.model_tokens);
+  add_number(writer, "requests_per_minute", sandbox.model_requests);
+  writer.end_object();
+}
+
 void add_mounts(json::Writer& writer, const std::vector<OfferedMount>& mounts) {
   if (mounts.empty()) return;
   writer.key("mounts").begin_array();
@@ -99,6 +108,7 @@ void add_sandbox(json::Writer& writer, const SandboxFlags& sandbox, const Inputs
   add_limits(writer, sandbox.limits);
   add_network(writer, sandbox.network);
   if (sandbox.root) writer.key("profile").string("root");
+  add_models(writer, sandbox);
   add_mounts(writer, inputs.mounts);
   add_volumes(writer, inputs.volumes);
 }

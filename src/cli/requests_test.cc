@@ -62,6 +62,16 @@ TEST(CreateBody, CarriesWhereItsCommandsStart) {
   EXPECT_EQ(create_body(command, {}), R"({"name":"box","idle_ms":0,"cwd":"/w","user":"user"})");
 }
 
+TEST(CreateBody, CarriesTheModelsThatItIsToHave) {
+  CreateCommand command;
+  command.sandbox.models = {"tiny", "other"};
+  EXPECT_EQ(create_body(command, {}), R"({"models":["tiny","other"],"idle_ms":0})");
+  command.sandbox.model_tokens = 1000;
+  command.sandbox.model_requests = 60;
+  EXPECT_EQ(create_body(command, {}), R"({"models":["tiny","other"],)"
+                                      R"("model_limits":{"tokens":1000,"requests_per_minute":60},"idle_ms":0})");
+}
+
 TEST(CreateBody, CarriesTheLimitsOfALife) {
   CreateCommand command;
   command.life.timeout = std::chrono::hours(1);

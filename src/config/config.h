@@ -54,6 +54,7 @@ struct Config {
     std::string network = "open";          // none, allowlist or open
     std::vector<std::string> credentials;  // names of those that everybody may give sandboxes
     bool root = true;                      // sandboxes whose commands are root inside
+    bool models = true;                    // sandboxes may have some
     bool refuse_weaker = false;
   } policy;
 

@@ -142,6 +142,9 @@ constexpr Setting kSettings[] = {
     {.key = "policy.root",
      .field = in<&C::policy, &C::Policy::root>,
      .about = "Whether a sandbox may be asked for in which commands are root: of the sandbox, of nothing else."},
+    {.key = "policy.models",
+     .field = in<&C::policy, &C::Policy::models>,
+     .about = "Sandboxes may be given local models to ask."},
 
     {.key = "network.resolvers",
      .field = in<&C::network, &C::Network::resolvers>,

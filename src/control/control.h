@@ -14,6 +14,7 @@
 #include "control/exec.h"
 #include "control/life.h"
 #include "control/limit_changes.h"
+#include "control/model_access.h"
 #include "control/network_log.h"
 #include "control/network_usage.h"
 #include "control/principal.h"
@@ -42,6 +43,7 @@ struct CreateSandbox {
   std::string snapshot;  // the id of one that it begins as; "" = as its image
   network::Egress egress;
   Profile profile = Profile::user;
+  ModelAccess models;
   LifeChanges life;  // of what it begins with: idle for an hour stops or pauses it; one with a name lives on
 };
 
@@ -77,6 +79,7 @@ struct SandboxInfo {
   std::vector<MountedVolume> volumes;
   network::Egress egress;
   Profile profile = Profile::user;
+  ModelAccess models;
   bool keeps_disk = false;             // it can be stopped and, without mounts, started again with what it wrote
   std::vector<std::string> isolation;  // the layers in force: "user_namespace", "seccomp", "landlock:7", ...
 };
@@ -87,6 +90,7 @@ struct SandboxStats {
   Limits limits;
   SandboxUsage usage;
   NetworkUsage network;
+  std::optional<ModelUsage> models;         // nothing: it has none
   std::optional<std::uint64_t> disk_bytes;  // what its disk holds, as its limit counts; nothing: it lies in memory
 };
 
@@ -259,15 +263,16 @@ class Control {
   virtual KeyService& keys() = 0;
 
   virtual Result<std::vector<ImageInfo>> images() = 0;
-  virtual io::Task<std::vector<ModelInfo>> models() = 0;
+  // Those that `who` may ask.
+  virtual io::Task<std::vector<ModelInfo>> models(Principal who) = 0;
   virtual io::Task<ModelInfo> pull_model(Principal who, PullModel request) = 0;
 
   // The completion of `prompt` by the local model that is the default (chat template if it has one, else raw), 512
   // tokens.
   virtual io::Task<Completion> complete(Principal who, std::string prompt) = 0;
   // Ends when the answer is there, of a streamed one when its events begin; loads the model first where it is not.
-  // Errors: model_not_found, model_ambiguous, models_busy, those of loading, of the answer's events, and of a request
-  // that the server does not take (prompt_refused, context_length_exceeded, model_unable).
+  // Errors: model_not_found, model_ambiguous, models_busy, those of loading, of the answer's events, of ask_within()
+  // for a sandbox, and where the server refuses (prompt_refused, context_length_exceeded, model_unable).
   virtual io::Task<ModelAnswer> ask_model(Principal who, ModelRequest request) = 0;
   // The upstream's own JSON answer to one user message, and its status (passed through).
   struct UpstreamAnswer {

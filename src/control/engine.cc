@@ -15,6 +15,7 @@
 #include "control/goodbye.h"
 #include "control/ledger_check.h"
 #include "control/machine.h"
+#include "control/metered_answer.h"
 #include "control/outlive.h"
 #include "control/sandbox_mounts.h"
 #include "control/takeover.h"
@@ -58,6 +59,7 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
       ledger_(loop, options_.ledger, log),
       keys_(loop, ledger_, events_, log),
       networks_(loop, fleet_, options_.network, metrics, log),
+      model_channels_(loop, log),
       lifecycle_(loop,
                  {registry_, events_,
                   [this](const std::string& id, const std::string& by) {
@@ -80,7 +82,7 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                                                 Lifetime::kept);
                   },
                   [this](const KeptSandbox& sandbox, Admission::Share room) {
-                    return launch_again(sandbox.info, std::move(room));
+                    return launch_again(sandbox.info, sandbox.models, std::move(room));
                   },
                   [this](std::uint64_t serial) { return fleet_.wait_destroyed(serial); },
                   [this](const KeptSandbox& sandbox) {
@@ -155,8 +157,20 @@ Status Engine::refuse_if_weaker() const {
 
 io::Task<void> Engine::prepare() {
   if (!options_.ledger.empty()) {
-    const Heirs heirs{fleet_,     registry_, keys_,      ledger_,   lifecycle_,      processes_,
-                      snapshots_, volumes_,  admission_, networks_, options_.policy, log_};
+    const Heirs heirs{fleet_,
+                      registry_,
+                      keys_,
+                      ledger_,
+                      lifecycle_,
+                      processes_,
+                      snapshots_,
+                      volumes_,
+                      admission_,
+                      networks_,
+                      model_channels_,
+                      options_.policy,
+                      [this](const KeptSandbox& sandbox) { keep_models(sandbox); },
+                      log_};
     LMSB_CO_CHECK(co_await take_over_sandboxes(loop_, heirs));
   }
   lifecycle_.watch_lives();
@@ -213,8 +227,8 @@ Result<sandbox::SandboxSpec> Engine::spec_of(const std::string& image, const Lim
 
 // Prepared if it is of a kind that the pool keeps, else launched. Of a launch that fails, or that nobody waits for any
 // more, the room is free at once: nothing ever runs in what may come of it.
-io::Task<Fleet::Handle> Engine::obtain(sandbox::SandboxSpec spec, network::Egress egress, Admission::Share room) {
-  const bool has_way_out = spec.has_way_out = egress.mode != network::Mode::none;
+io::Task<Fleet::Handle> Engine::obtain(sandbox::SandboxSpec spec, Ways ways, Admission::Share room) {
+  const bool has_way_out = spec.has_way_out = ways.egress.mode != network::Mode::none;
   const bool is_like_others = spec.mounts.empty() && !has_way_out && spec.profile == Profile::user;
   PoolKind kind;
   kind.image = spec.image;
@@ -223,7 +237,8 @@ io::Task<Fleet::Handle> Engine::obtain(sandbox::SandboxSpec spec, network::Egres
   auto obtaining = is_like_others ? fleet_.take(std::move(kind)) : fleet_.launch(std::move(spec));
   LMSB_CO_TRY(auto handle, co_await std::move(obtaining));
   handle->room = std::move(room);
-  if (has_way_out) LMSB_CO_CHECK(co_await networks_.open(handle.get(), std::move(egress)));
+  if (has_way_out) LMSB_CO_CHECK(co_await networks_.open(handle.get(), std::move(ways.egress)));
+  LMSB_CO_CHECK(co_await model_channels_.open(handle.get(), std::move(ways.models)));
   co_return handle;
 }
 
@@ -235,6 +250,7 @@ io::Task<Engine::OneShotPlace> Engine::place_once(const Principal& who, OneShot&
   LMSB_CO_CHECK(check_paths(request.collect));
   LMSB_CO_CHECK(check_egress(request.egress));
   LMSB_CO_CHECK(check_credentials(options_.policy, who, request.egress));
+  LMSB_CO_CHECK(co_await check_models(request.models));
   LMSB_CO_TRY(auto image, images_.find(request.image));
   LMSB_CO_CHECK(check_user(request.profile, request.command.user));
   const Limits limits = with(within_policy(Limits()), request.limits);
@@ -250,6 +266,7 @@ io::Task<Engine::OneShotPlace> Engine::place_once(const Principal& who, OneShot&
   place.volumes = std::move(volumes.uses);
   place.image = std::move(image.defaults);
   place.image.profile = request.profile;
+  for (const auto& [name, value] : model_variables(request.models)) place.image.env[name] = value;
   const Limits counted = with_gate(spec.limits, has_network);
   auto room = admission_.try_room(counted, spec.lifetime);
   if (!room) {
@@ -257,7 +274,8 @@ io::Task<Engine::OneShotPlace> Engine::place_once(const Principal& who, OneShot&
   }
   LMSB_CO_TRY(place.slot, co_await admission_.enter(who.name));
   place.slot.add_wait(room->waited_ms());
-  LMSB_CO_TRY(place.sandbox, co_await obtain(std::move(spec), request.egress, *std::move(room)));
+  Ways ways(request.egress, allowance_of(request.models));
+  LMSB_CO_TRY(place.sandbox, co_await obtain(std::move(spec), std::move(ways), *std::move(room)));
   co_return place;
 }
 
@@ -411,9 +429,10 @@ io::Task<SandboxInfo> Engine::update(Principal who, std::string id_or_name, Upda
 
 io::Task<SandboxStats> Engine::stats(Principal who, std::string id_or_name) {
   LMSB_CO_TRY(const KeptSandbox* sandbox, registry_.find(who, id_or_name));
-  SandboxStats stats{sandbox->state(), sandbox->info.limits, {}, {}, {}};
+  SandboxStats stats{sandbox->state(), sandbox->info.limits, {}, {}, {}, {}};
   const bool has_disk = sandbox->info.keeps_disk && stats.state != SandboxState::lost;
   const std::string id = sandbox->info.id;  // it may be gone by the end
+  if (sandbox->models) stats.models = sandbox->models->usage();
   if (sandbox->handle) {
     stats.usage = sandbox->handle->usage();
     const std::shared_ptr<SandboxNetwork> network = sandbox->handle->network;
@@ -475,7 +494,50 @@ void Engine::count(const ExecResult& result) {
 }
 
 Result<std::vector<ImageInfo>> Engine::images() { return images_.list(); }
-io::Task<std::vector<ModelInfo>> Engine::models() { return models_->list(); }
+
+io::Task<std::vector<ModelInfo>> Engine::models(Principal who) {
+  constexpr std::chrono::seconds kMoment{1};
+  const auto now = std::chrono::steady_clock::now();
+  if (!who.models) co_return co_await models_->list();
+  if (!recent_models_ || now - recent_models_->at > kMoment) {
+    LMSB_CO_TRY(auto listed, co_await models_->list());
+    RecentModels recent{now, std::move(listed)};
+    recent_models_ = std::move(recent);
+  }
+  std::vector<ModelInfo> models = recent_models_->models;
+  std::erase_if(models, [&who](const ModelInfo& model) { return !who.models->has(model.id); });
+  for (ModelInfo& model : models) model.is_default = model.id == who.models->access().names.front();
+  co_return models;
+}
+
+// Nobody is to learn in the sandbox that it has none.
+io::Task<void> Engine::check_models(ModelAccess access) {
+  LMSB_CO_CHECK(check_form(access));
+  LMSB_CO_CHECK(control::check_models(options_.policy, access));
+  if (!access.is_something()) co_return Status();
+  LMSB_CO_TRY(const auto there, co_await models_->list());
+  for (const std::string& name : access.names) {
+    const bool is_there =
+        std::any_of(there.begin(), there.end(), [&name](const ModelInfo& model) { return model.id == name; });
+    if (is_there) continue;
+    co_return Error(ErrorCode::not_found, "no model is named " + quoted(name))
+        .with_slug("model_not_found")
+        .with_hint("GET /v1/models lists them; lm-sandbox model pull adds one");
+  }
+  co_return Status();
+}
+
+std::shared_ptr<ModelAllowance> Engine::allowance_of(const ModelAccess& access) {
+  return access.is_something() ? std::make_shared<ModelAllowance>(loop_, access) : nullptr;
+}
+
+void Engine::keep_models(const KeptSandbox& sandbox) {
+  if (!sandbox.models || !sandbox.info.keeps_disk) return;
+  sandbox.models->on_change([this, id = sandbox.info.id] {
+    const auto found = registry_.find({"daemon", true}, id);
+    if (found.ok()) ledger_.put_later(**found);
+  });
+}
 
 io::Task<ModelInfo> Engine::pull_model(Principal, PullModel request) {
   co_return co_await models_->pull(std::move(request));
@@ -485,8 +547,21 @@ io::Task<Completion> Engine::complete(Principal, std::string prompt) {
   co_return co_await models_->complete(std::move(prompt));
 }
 
-io::Task<ModelAnswer> Engine::ask_model(Principal, ModelRequest request) {
-  co_return co_await models_->ask(std::move(request));
+// For a sandbox: within what it may, and counted.
+io::Task<ModelAnswer> Engine::ask_model(Principal who, ModelRequest request) {
+  if (!who.models) co_return co_await models_->ask(std::move(request));
+  LMSB_CO_CHECK(control::check_models(options_.policy, who.models->access()));
+  const auto tokens = [this](const char* kind, std::uint64_t count) {
+    metrics_.counter("lmsb_sandbox_model_tokens_total", "Tokens of models that sandboxes have used", {{"kind", kind}})
+        .increment(static_cast<double>(count));
+  };
+  CountTokens counted = [tokens](const TokenCount& count) {
+    tokens("prompt", count.prompt);
+    tokens("completion", count.completion);
+  };
+  AskModel ask = [this](ModelRequest allowed) { return models_->ask(std::move(allowed)); };
+  auto asking = ask_within(who.models, std::move(request), std::move(ask), std::move(counted));
+  co_return co_await std::move(asking);
 }
 
 io::Task<Control::UpstreamAnswer> Engine::ask_upstream(Principal, std::string prompt) {
@@ -496,6 +571,8 @@ io::Task<Control::UpstreamAnswer> Engine::ask_upstream(Principal, std::string pr
 Result<std::string> Engine::plan_text(const Principal& who, const OneShot& request) {
   LMSB_CHECK(check_egress(request.egress));
   LMSB_CHECK(check_credentials(options_.policy, who, request.egress));
+  LMSB_CHECK(check_form(request.models));
+  LMSB_CHECK(control::check_models(options_.policy, request.models));
   LMSB_TRY(const auto image, images_.find(request.image));
   const Limits limits = with(within_policy(Limits()), request.limits);
   LMSB_TRY(auto spec, spec_of(image.name, limits, Lifetime::one_shot, request.profile));
@@ -559,6 +636,7 @@ io::Always<void> Engine::drain() {
   }
   co_await say_goodbye(loop_, std::move(busy));
   for (auto& [id, sandbox] : sandboxes) {
+    if (sandbox.models && sandbox.info.keeps_disk) ledger_.put_later(sandbox);  // what it has used until now
     if (!sandbox.handle) continue;
     if (sandbox.handle->stays()) {
       sandbox.handle->leave();

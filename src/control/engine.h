@@ -15,6 +15,7 @@
 #include "control/keys.h"
 #include "control/ledger.h"
 #include "control/lifecycle.h"
+#include "control/model_channels.h"
 #include "control/model_service.h"
 #include "control/networks.h"
 #include "control/policy.h"
@@ -81,7 +82,7 @@ class Engine final : public Control {
   VolumeService& volumes() override { return volumes_; }
   Keys& keys() override { return keys_; }
   Result<std::vector<ImageInfo>> images() override;
-  io::Task<std::vector<ModelInfo>> models() override;
+  io::Task<std::vector<ModelInfo>> models(Principal who) override;
   io::Task<ModelInfo> pull_model(Principal who, PullModel request) override;
   io::Task<Completion> complete(Principal who, std::string prompt) override;
   io::Task<ModelAnswer> ask_model(Principal who, ModelRequest request) override;
@@ -94,6 +95,8 @@ class Engine final : public Control {
   HealthReport health() override;
   io::Task<LedgerReport> ledger(Principal who) override;
 
+  // What answers programs in sandboxes that ask for models. Before prepare(); outlives the engine's tasks.
+  void serve_models_by(ModelDoors& doors) { model_channels_.serve_by(doors); }
   // Starts filling the pools. Ends when the first sandbox stands or could not be made (the Error says why).
   io::Task<void> prepare();
   // From the next request on (SIGHUP).
@@ -118,13 +121,30 @@ class Engine final : public Control {
   // Errors: what the operator does not allow, or this machine has no room for.
   Result<sandbox::SandboxSpec> spec_of(const std::string& image, const Limits& limits, sandbox::Lifetime lifetime,
                                        Profile profile) const;
-  io::Task<Fleet::Handle> obtain(sandbox::SandboxSpec spec, network::Egress egress, Admission::Share room);
+  // What a sandbox is to have beside its spec.
+  struct Ways {
+    Ways(network::Egress e, std::shared_ptr<ModelAllowance> m) : egress(std::move(e)), models(std::move(m)) {}
+    network::Egress egress;
+    std::shared_ptr<ModelAllowance> models;
+  };
+  io::Task<Fleet::Handle> obtain(sandbox::SandboxSpec spec, Ways ways, Admission::Share room);
+  // Whether a sandbox may get these models. Errors: invalid_models, policy_denied, model_not_found.
+  io::Task<void> check_models(ModelAccess access);
+  std::shared_ptr<ModelAllowance> allowance_of(const ModelAccess& access);
+  // What it uses of its models is written down from now on.
+  void keep_models(const KeptSandbox& sandbox);
+  // For sandboxes, which may ask as often as they like: no older than a moment.
+  struct RecentModels {
+    std::chrono::steady_clock::time_point at;
+    std::vector<ModelInfo> models;
+  };
   Status check_creation(const CreateSandbox& request) const;
   // Takes one that is there out of the registry; the task is what is left to do, and must be carried out.
   io::Task<void> take_away(const std::string& id, const std::string& by);
   io::Task<void> end_of(KeptSandbox sandbox, Quotas::Held quota);
   static io::Always<void> end_and_tell(Engine* self, std::string id, io::Task<void> end);
-  io::Task<Fleet::Handle> launch_again(SandboxInfo sandbox, Admission::Share room);
+  io::Task<Fleet::Handle> launch_again(SandboxInfo sandbox, std::shared_ptr<ModelAllowance> models,
+                                       Admission::Share room);
   // Those of a sandbox that lives, and what it counts for.
   io::Task<void> change_limits(std::shared_ptr<SandboxHandle> sandbox, Limits before, Limits limits);
   // What they rest on is the image that they were made from, or it is an Error: image_changed, image_not_found.
@@ -139,11 +159,12 @@ class Engine final : public Control {
   // `quota` counts for it until it is known.
   io::Task<SandboxInfo> create_on_copy(Principal who, CreateSandbox request, Origin origin, Quotas::Held quota);
   struct Standing {
-    Standing(Fleet::Handle h, Origin o, HeldVolumes v)
-        : handle(std::move(h)), origin(std::move(o)), volumes(std::move(v)) {}
+    Standing(Fleet::Handle h, Origin o, HeldVolumes v, std::shared_ptr<ModelAllowance> m)
+        : handle(std::move(h)), origin(std::move(o)), volumes(std::move(v)), models(std::move(m)) {}
     Fleet::Handle handle;
     Origin origin;
     HeldVolumes volumes;
+    std::shared_ptr<ModelAllowance> models;
   };
   // A sandbox that stands becomes one that is known.
   io::Task<SandboxInfo> enter(Principal who, CreateSandbox request, Standing standing);
@@ -162,6 +183,8 @@ class Engine final : public Control {
   Ledger ledger_;
   Keys keys_;
   Networks networks_;
+  ModelChannels model_channels_;
+  std::optional<RecentModels> recent_models_;
   Lifecycle lifecycle_;
   Processes processes_;
   Volumes volumes_;

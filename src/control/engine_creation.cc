@@ -54,6 +54,7 @@ Status Engine::check_creation(const CreateSandbox& request) const {
 io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   LMSB_CO_CHECK(check_creation(request));
   LMSB_CO_CHECK(check_credentials(options_.policy, who, request.egress));
+  LMSB_CO_CHECK(co_await check_models(request.models));
   if (!request.snapshot.empty()) co_return co_await snapshots_.create_from(std::move(who), std::move(request));
   LMSB_CO_TRY(auto image, images_.find(request.image));
   Origin origin;
@@ -68,8 +69,10 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   LMSB_CO_TRY(const auto quota, quotas_.take(who.name, begun(origin.limits, has_network)));  // until it is entered
   const Limits counted = with_gate(origin.limits, has_network);
   LMSB_CO_TRY(auto room, co_await admission_.take_room(who.name, counted, Lifetime::kept));
-  LMSB_CO_TRY(auto handle, co_await obtain(std::move(spec), request.egress, std::move(room)));
-  Standing standing(std::move(handle), std::move(origin), std::move(volumes));
+  auto models = allowance_of(request.models);
+  Ways ways(request.egress, models);
+  LMSB_CO_TRY(auto handle, co_await obtain(std::move(spec), std::move(ways), std::move(room)));
+  Standing standing(std::move(handle), std::move(origin), std::move(volumes), std::move(models));
   co_return co_await enter(std::move(who), std::move(request), std::move(standing));
 }
 
@@ -92,13 +95,15 @@ io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox reques
   Status opened;
   if (handle.ok() && request.egress.mode != network::Mode::none)
     opened = co_await networks_.open(handle->get(), request.egress);
+  auto models = allowance_of(request.models);
+  if (handle.ok() && opened.ok()) opened = co_await model_channels_.open(handle->get(), models);
   if (!opened.ok()) handle = std::move(opened).error();
   if (!handle.ok()) {
     io::spawn(loop_, forget(this, id, std::move(quota)));
     co_return std::move(handle).error();
   }
   (*handle)->room = std::move(room);
-  Standing standing(*std::move(handle), std::move(origin), std::move(volumes));
+  Standing standing(*std::move(handle), std::move(origin), std::move(volumes), std::move(models));
   auto entered = co_await enter(std::move(who), std::move(request), std::move(standing));
   quota.reset();
   co_return entered;
@@ -137,12 +142,15 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Standi
   kept.made_with = origin.limits;
   kept.info.egress = request.egress;
   kept.info.profile = request.profile;
+  kept.info.models = std::move(request.models);
+  kept.models = std::move(standing.models);
   kept.info.isolation = layers_in_force(kept.handle->layers());
   kept.info.volumes = std::move(standing.volumes.mounts);
   kept.volume_uses = std::move(standing.volumes.uses);
   kept.owner = who.name;
   ImageDefaults defaults = std::move(origin.defaults);
   if (!request.cwd.empty()) defaults.workdir = std::move(request.cwd);
+  for (auto& [name, value] : model_variables(kept.info.models)) defaults.env[name] = value;
   for (auto& [name, value] : request.env) defaults.env[name] = std::move(value);
   defaults.profile = request.profile;
   kept.defaults = std::make_shared<const ImageDefaults>(std::move(defaults));
@@ -167,6 +175,7 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Standi
     co_return std::move(entered).error();
   }
   const KeptSandbox* added = *entered;
+  keep_models(*added);
   if (keeps_disk) added->handle->keep_disk();
   Lifecycle::let_stay(*added);
   const std::string profile(to_string(added->info.profile));
@@ -206,7 +215,8 @@ Status Engine::can_start(const KeptSandbox& sandbox) {
   return spec.ok() ? Status() : Status(Error(spec.error()));
 }
 
-io::Task<Fleet::Handle> Engine::launch_again(SandboxInfo sandbox, Admission::Share room) {
+io::Task<Fleet::Handle> Engine::launch_again(SandboxInfo sandbox, std::shared_ptr<ModelAllowance> models,
+                                             Admission::Share room) {
   LMSB_CO_TRY(auto spec, spec_on_disk(sandbox.image, sandbox.image_digest, sandbox.limits, sandbox.profile));
   LMSB_CO_TRY(const auto volumes, volumes_.hold_again(sandbox.volumes));
   add_volumes(spec, volumes.mounts);
@@ -220,8 +230,9 @@ io::Task<Fleet::Handle> Engine::launch_again(SandboxInfo sandbox, Admission::Sha
   LMSB_CO_CHECK(check_egress(sandbox.egress));  // the operator may allow less by now
   LMSB_CO_TRY(auto handle, co_await fleet_.launch(std::move(spec)));
   handle->room = std::move(room);
-  if (!has_way_out) co_return handle;
-  Status opened = co_await networks_.open(handle.get(), sandbox.egress);
+  Status opened;
+  if (has_way_out) opened = co_await networks_.open(handle.get(), sandbox.egress);
+  if (opened.ok()) opened = co_await model_channels_.open(handle.get(), std::move(models));
   if (opened.ok()) co_return handle;
   const std::uint64_t serial = handle->serial();
   handle.reset();

@@ -11,6 +11,7 @@
 
 #include "base/units.h"
 #include "control/limit_changes.h"
+#include "control/model_access.h"
 #include "guest_protocol/profile.h"
 #include "network/egress.h"
 #include "sandbox/limits.h"
@@ -120,6 +121,7 @@ struct OneShot {
   std::vector<VolumeRequest> volumes;
   network::Egress egress;
   Profile profile = Profile::user;
+  ModelAccess models;
   std::vector<std::string> collect;  // read after it ended
 };
 

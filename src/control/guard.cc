@@ -22,6 +22,16 @@ io::Task<T> refused(Error error) {
   co_return error;
 }
 
+// Who makes a sandbox with models asks them by its programs.
+Status check_models(const Principal& who, const ModelAccess& models) {
+  return models.is_something() ? check_may(who, kModels) : Status();
+}
+
+// What is asked without a name is not for a sandbox, which is bound to names.
+Error only_its_models() {
+  return Error(ErrorCode::permission_denied, "a sandbox asks its own models, by name").with_slug("permission_denied");
+}
+
 // inner.use(who, args...), where `who` may.
 template <class Inner, class T, class... Args>
 io::Task<T> pass(Operation operation, Inner& inner, io::Task<T> (Inner::*use)(Principal, Args...), Principal who,
@@ -269,15 +279,20 @@ PortService& Guard::ports() { return services_->ports; }
 KeyService& Guard::keys() { return inner_.keys(); }  // it asks itself: it is also who lets in
 
 io::Task<OneShotResult> Guard::run_once(Principal who, OneShot request) {
+  if (Status allowed = check_models(who, request.models); !allowed.ok())
+    return refused<OneShotResult>(std::move(allowed).error());
   return pass(kWrite, inner_, &Control::run_once, std::move(who), std::move(request));
 }
 
 io::Task<std::shared_ptr<CommandStream>> Guard::follow_once(Principal who, OneShot request) {
+  if (Status allowed = check_models(who, request.models); !allowed.ok())
+    return refused<std::shared_ptr<CommandStream>>(std::move(allowed).error());
   return pass(kWrite, inner_, &Control::follow_once, std::move(who), std::move(request));
 }
 
 io::Task<SandboxInfo> Guard::create(Principal who, CreateSandbox request) {
   Status labelled = add_own_labels(who, request.labels);
+  if (labelled.ok()) labelled = check_models(who, request.models);
   if (!labelled.ok()) return refused<SandboxInfo>(std::move(labelled).error());
   return pass(kWrite, inner_, &Control::create, std::move(who), std::move(request));
 }
@@ -341,7 +356,7 @@ Result<std::unique_ptr<EventStream>> Guard::events(Principal who, std::string sa
 
 // What there is to choose from is everybody's to know.
 Result<std::vector<ImageInfo>> Guard::images() { return inner_.images(); }
-io::Task<std::vector<ModelInfo>> Guard::models() { return inner_.models(); }
+io::Task<std::vector<ModelInfo>> Guard::models(Principal who) { return inner_.models(std::move(who)); }
 Info Guard::info() { return inner_.info(); }
 bool Guard::is_ready() const { return inner_.is_ready(); }
 HealthReport Guard::health() { return inner_.health(); }
@@ -351,6 +366,7 @@ io::Task<ModelInfo> Guard::pull_model(Principal who, PullModel request) {
 }
 
 io::Task<Completion> Guard::complete(Principal who, std::string prompt) {
+  if (who.models) return refused<Completion>(only_its_models());
   return pass(kModels, inner_, &Control::complete, std::move(who), std::move(prompt));
 }
 
@@ -359,6 +375,7 @@ io::Task<ModelAnswer> Guard::ask_model(Principal who, ModelRequest request) {
 }
 
 io::Task<Control::UpstreamAnswer> Guard::ask_upstream(Principal who, std::string prompt) {
+  if (who.models) return refused<UpstreamAnswer>(only_its_models());
   return pass(kModels, inner_, &Control::ask_upstream, std::move(who), std::move(prompt));
 }
 

@@ -39,7 +39,7 @@ class Guard final : public Control {
   ProcessService& processes() override;
   KeyService& keys() override;
   Result<std::vector<ImageInfo>> images() override;
-  io::Task<std::vector<ModelInfo>> models() override;
+  io::Task<std::vector<ModelInfo>> models(Principal who) override;
   io::Task<ModelInfo> pull_model(Principal who, PullModel request) override;
   io::Task<Completion> complete(Principal who, std::string prompt) override;
   io::Task<ModelAnswer> ask_model(Principal who, ModelRequest request) override;

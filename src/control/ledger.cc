@@ -88,10 +88,11 @@ store::SandboxRow row_of(const KeptSandbox& sandbox) {
   row.profile = to_string(info.profile);
   row.egress = network::to_string(info.egress.mode);
   for (const std::string& entry : info.egress.allow) row.egress += " " + entry;
+  if (sandbox.models) row.models = texts_of(info.models, sandbox.models->usage());
   return row;
 }
 
-KeptSandbox sandbox_of(store::SandboxRow row) {
+KeptSandbox sandbox_of(boost::asio::io_context& loop, store::SandboxRow row) {
   KeptSandbox sandbox;
   SandboxInfo& info = sandbox.info;
   info.id = std::move(row.id);
@@ -107,6 +108,9 @@ KeptSandbox sandbox_of(store::SandboxRow row) {
   info.volumes = volumes_of(row.volumes);
   info.egress = egress_of(row.egress);
   info.profile = parse_profile(row.profile).value_or(Profile::user);  // a later version's is less here, not more
+  ModelUsage used;
+  read_texts(row.models, info.models, used);
+  if (info.models.is_something()) sandbox.models = std::make_shared<ModelAllowance>(loop, info.models, used);
   sandbox.made_with = info.limits;
   sandbox.made_with.processes = std::max(row.processes_at_start, info.limits.processes);
   sandbox.owner = std::move(row.owner);

@@ -73,6 +73,6 @@ class Ledger {
 
 store::SandboxRow row_of(const KeptSandbox& sandbox);
 // A sandbox that is stopped.
-KeptSandbox sandbox_of(store::SandboxRow row);
+KeptSandbox sandbox_of(boost::asio::io_context& loop, store::SandboxRow row);
 
 }  // namespace lmsb::control

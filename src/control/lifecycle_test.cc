@@ -27,7 +27,7 @@ class LifecycleTest : public testing::Test {
     row.cpu_millis = limits.cpu_millis;
     row.processes = limits.processes;
     row.egress = "allowlist good.test";
-    EXPECT_TRUE(registry_.add(sandbox_of(std::move(row))).ok());
+    EXPECT_TRUE(registry_.add(sandbox_of(loop_, std::move(row))).ok());
   }
   Lifecycle::Parts parts() {
     return {registry_,

@@ -50,6 +50,13 @@ Status check_profile(const PolicyCaps& caps, guest_protocol::Profile profile) {
       .with_hint("leave it out, or set root = true under [policy] in the configuration");
 }
 
+Status check_models(const PolicyCaps& caps, const ModelAccess& access) {
+  if (caps.models || !access.is_something()) return {};
+  return Error(ErrorCode::permission_denied, "the operator allows sandboxes no models")
+      .with_slug("policy_denied")
+      .with_hint("leave models out, or set models = true in [policy] of the configuration");
+}
+
 Status check_label_count(std::size_t count) {
   if (count <= 64) return {};
   return Error(ErrorCode::invalid_argument, "more than 64 labels").with_slug("too_many_labels");

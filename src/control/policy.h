@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "base/units.h"
 #include "control/exec.h"
+#include "control/model_access.h"
 #include "control/principal.h"
 #include "guest_protocol/profile.h"
 #include "network/egress.h"
@@ -26,6 +27,7 @@ struct PolicyCaps {
   network::Mode network = network::Mode::open;
   std::vector<std::string> credentials;  // that everybody may give sandboxes; others are administrators' alone
   bool root = true;  // sandboxes with Profile::root
+  bool models = true;  // sandboxes may have some
 };
 
 // What of `limits` it allows; the disk stays as it is.
@@ -40,6 +42,8 @@ Status check_credentials(const PolicyCaps& caps, const Principal& who, const net
                          const network::Egress& before = {});
 // Error: policy_denied.
 Status check_profile(const PolicyCaps& caps, guest_protocol::Profile profile);
+// Whether sandboxes may have models: asked when one is to get them, and for each of its requests. Error: policy_denied.
+Status check_models(const PolicyCaps& caps, const ModelAccess& access);
 // Of a kept sandbox: 64 at most. Error: too_many_labels.
 Status check_label_count(std::size_t count);
 // The time limit of a command: what it asks for, or no more than the cap of what it does not. Error: policy_denied.

@@ -11,6 +11,8 @@
 
 namespace lmsb::control {
 
+class ModelAllowance;  // control/model_allowance.h
+
 // What a use case needs. docs/user/keys.md says which needs what.
 enum class Operation : std::uint8_t {
   read,    // look at sandboxes and at what is in them
@@ -31,9 +33,10 @@ struct Grant {
 };
 
 struct Principal {
-  std::string name;  // "local:1000", "key:key_9f..."
+  std::string name;  // "local:1000", "key:key_9f...", "sandbox:ID"
   bool admin = false;
-  std::shared_ptr<const Grant> grant = {};  // null: everything that `admin` allows
+  std::shared_ptr<const Grant> grant = {};      // null: everything that `admin` allows
+  std::shared_ptr<ModelAllowance> models = {};  // of a sandbox: the local models that it has; null: all
 
   // An administrator of everything: of what is everybody's, and of what has no labels.
   bool is_unbounded() const { return admin && (!grant || grant->labels.empty()); }

@@ -9,6 +9,7 @@
 #include "control/command_run.h"
 #include "control/control.h"
 #include "control/life.h"
+#include "control/model_allowance.h"
 #include "control/sandbox_handle.h"
 #include "io/event.h"
 
@@ -45,6 +46,7 @@ struct KeptSandbox {
   std::shared_ptr<ProcessTable> processes;
   // What every command in it begins with: the image's and the sandbox's variables and directory.
   std::shared_ptr<const ImageDefaults> defaults;
+  std::shared_ptr<ModelAllowance> models;  // of info.models; null: it has none
   std::shared_ptr<Life> life;
   std::optional<Life::Clock::time_point> told_end;  // what info.expires_at says
   // Set while it is being paused, stopped or started, its limits are being changed, or its disk is being copied or put

@@ -81,7 +81,7 @@ SandboxHandle::SandboxHandle(boost::asio::io_context& loop, const sandbox::Sandb
 }
 
 SandboxHandle::~SandboxHandle() {
-  close_network();
+  close_doors();
   if (oom_watch_) {
     oom_watch_->kill = -1;
     oom_watch_->watch.cancel();
@@ -91,18 +91,19 @@ SandboxHandle::~SandboxHandle() {
 
 void SandboxHandle::kill_commands() { (void)!::write(launched_.kill.get(), "1", 1); }
 
-void SandboxHandle::close_network() {
+void SandboxHandle::close_doors() {
   if (network) network->close();
+  model_door.reset();
 }
 
 void SandboxHandle::drop_network() {
-  close_network();
+  if (network) network->close();
   network.reset();
 }
 
 void SandboxHandle::end() {
   is_removed_ = true;
-  close_network();
+  close_doors();
   kill_commands();
   channel_.close();
   if (state_watch_) state_watch_->cancel();
@@ -110,7 +111,7 @@ void SandboxHandle::end() {
 
 void SandboxHandle::leave() {
   is_removed_ = true;
-  close_network();
+  close_doors();
   disk_.reset();
   channel_.close();
   if (state_watch_) state_watch_->cancel();

@@ -94,6 +94,7 @@ class SandboxHandle {
   // It has no network any more: what it had is closed.
   void drop_network();
   std::shared_ptr<SandboxNetwork> network;  // null: it has none; closed before its sandbox goes
+  std::shared_ptr<void> model_door;         // what serves its models to it, while it lives; null: it has none
   Capacity::Share room;                     // of the memory that there is for sandboxes; none as long as nobody uses it
   // A number that no other of its commands got.
   std::uint32_t next_number() { return ++last_number_; }
@@ -103,7 +104,7 @@ class SandboxHandle {
   std::optional<bool> stands_still() const;  // nothing: its cgroup is gone
   bool is_empty() const;                     // nothing runs in it, or its cgroup is gone
   io::FdWatch& state_watch();
-  void close_network();
+  void close_doors();
 
   boost::asio::io_context& loop_;
   std::string id_;

@@ -40,7 +40,12 @@ Error being_exported(const std::string& id) {
 }
 
 Origin origin_of(const KeptSandbox& sandbox, std::string disk) {
-  return {std::move(disk), sandbox.info.image, *sandbox.defaults, sandbox.info.limits};
+  ImageDefaults defaults = *sandbox.defaults;
+  for (const auto& [name, value] : model_variables(sandbox.info.models)) {  // what leads outside is not copied
+    const auto variable = defaults.env.find(name);
+    if (variable != defaults.env.end() && variable->second == value) defaults.env.erase(variable);
+  }
+  return {std::move(disk), sandbox.info.image, std::move(defaults), sandbox.info.limits};
 }
 
 store::SnapshotRow row_of(const SnapshotInfo& info, const std::string& owner, const Origin& origin) {

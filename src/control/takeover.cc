@@ -27,6 +27,7 @@ void enter(boost::asio::io_context& loop, const Heirs& heirs, KeptSandbox sandbo
   }
   sandbox.processes = std::make_shared<ProcessTable>(loop);
   sandbox.volume_uses = heirs.volumes.take_part(sandbox.info.volumes);
+  heirs.keep_models(sandbox);
   heirs.lifecycle.watch_over(sandbox);
   const auto entered = heirs.registry.add(std::move(sandbox));
   if (!entered.ok())
@@ -34,11 +35,11 @@ void enter(boost::asio::io_context& loop, const Heirs& heirs, KeptSandbox sandbo
 }
 
 // Nothing but its disk is known: it can be deleted, by an administrator.
-KeptSandbox unknown_sandbox(const std::string& id) {
+KeptSandbox unknown_sandbox(boost::asio::io_context& loop, const std::string& id) {
   store::SandboxRow row;
   row.id = id;
   row.created_at = rfc3339_now();
-  KeptSandbox sandbox = sandbox_of(std::move(row));
+  KeptSandbox sandbox = sandbox_of(loop, std::move(row));
   sandbox.info.state = SandboxState::lost;
   return sandbox;
 }
@@ -111,6 +112,7 @@ Status give(Heirs& heirs, const Left& left, const std::shared_ptr<SandboxHandle>
   sandbox->info.isolation = layers_in_force(handle->layers());
   heirs.processes.take_up(*sandbox, *std::move(held));
   give_network(heirs, *sandbox, *handle);
+  heirs.models.open_later(handle, sandbox->models);
   heirs.log.log(LogLevel::info, "sandbox.taken_up", {{"id", left.id}, {"processes", count}});
   return {};
 }
@@ -227,7 +229,7 @@ io::Task<void> take_over_sandboxes(boost::asio::io_context& loop, Heirs heirs) {
         heirs.log.log(LogLevel::warning, "sandbox.remove_failed", {{"id", id}, {"error", ended.error().message()}});
     }
     if (row.is_removed) continue;
-    enter(loop, heirs, sandbox_of(std::move(row)));
+    enter(loop, heirs, sandbox_of(loop, std::move(row)));
     if (!has_disk) LMSB_CO_CHECK(co_await find_disk(heirs, id));
     const auto sandbox = heirs.registry.all().find(id);
     if (sandbox == heirs.registry.all().end()) continue;
@@ -240,7 +242,7 @@ io::Task<void> take_over_sandboxes(boost::asio::io_context& loop, Heirs heirs) {
   }
   for (const std::string& id : left) take_ups->waiting.push_back({id, false, false, nullptr});
   for (const std::string& id : disks) {
-    enter(loop, heirs, unknown_sandbox(id));
+    enter(loop, heirs, unknown_sandbox(loop, id));
     heirs.log.log(LogLevel::warning, "sandbox.unknown_disk", {{"id", id}});
   }
   LMSB_CO_CHECK(co_await take_up_all(loop, heirs, take_ups));

@@ -1,6 +1,8 @@
 #pragma once
 // Takeover: what an earlier daemon of this data directory left is this one's: its sandboxes, those that have gone on
 // without it and the others stopped, and their disks.
+#include <functional>
+
 #include <boost/asio/io_context.hpp>
 
 #include "base/log.h"
@@ -9,6 +11,7 @@
 #include "control/keys.h"
 #include "control/ledger.h"
 #include "control/lifecycle.h"
+#include "control/model_channels.h"
 #include "control/networks.h"
 #include "control/policy.h"
 #include "control/processes.h"
@@ -30,7 +33,9 @@ struct Heirs {
   Volumes& volumes;
   Admission& admission;
   Networks& networks;
+  ModelChannels& models;
   PolicyCaps caps;
+  std::function<void(const KeptSandbox& sandbox)> keep_models;  // what it uses of them is to be written down
   Logger& log;
 };
 

@@ -202,6 +202,7 @@ void Server::lose_channel() {
   kept_.lose_channel();
   ports_.lose_channel();
   builder_.way_out().close_listener();
+  model_door_.close();
   arm_timer();
 }
 
@@ -249,6 +250,7 @@ bool Server::handle_message() {
       return with_message<guest_protocol::ConnectPort>(size, [&](const auto& r) { handle_connect(r); });
     case Kind::forget: return handle_forget(header.sequence), true;
     case Kind::take_network: return handle_take_network(header.sequence);
+    case Kind::take_models: return handle_take_models(header.sequence);
     case Kind::keep_note: return handle_note(size);
     case Kind::stay: return with_message<guest_protocol::Stay>(size, [&](const auto& r) { handle_stay(r); });
     default: return false;
@@ -284,6 +286,13 @@ bool Server::handle_take_network(std::uint32_t sequence) {
   const std::array<int, 2> sockets = {way_out.listener(), way_out.names()};
   const guest_protocol::Header answer{Kind::network, sequence};
   return send(channel_, answer, sockets.data(), way_out.is_open() ? sockets.size() : 0) || stays_;
+}
+
+bool Server::handle_take_models(std::uint32_t sequence) {
+  model_door_.close();
+  const guest_protocol::Models answer{{Kind::models, sequence}, model_door_.open()};
+  const int socket = model_door_.socket();
+  return send(channel_, answer, &socket, answer.error == 0 ? 1 : 0) || stays_;
 }
 
 void Server::handle_stay(const guest_protocol::Stay& request) {

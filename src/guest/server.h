@@ -13,6 +13,7 @@
 #include "guest/build.h"
 #include "guest/command.h"
 #include "guest/kept.h"
+#include "guest/model_door.h"
 #include "guest/ports.h"
 #include "guest/slots.h"
 
@@ -60,6 +61,7 @@ class Server {
   bool handle_note(std::size_t size);
   void handle_stay(const guest_protocol::Stay& request);
   bool handle_take_network(std::uint32_t sequence);
+  bool handle_take_models(std::uint32_t sequence);
   void handle_connect(const guest_protocol::ConnectPort& request);
   void handle_children();
   void make_standby();
@@ -88,6 +90,7 @@ class Server {
   Slots<Running, guest_protocol::kMaxProcesses> running_;
   Kept kept_;
   Ports ports_;
+  ModelDoor model_door_;
   struct Lingering {
     std::uint32_t sequence;
     std::uint32_t cgroup_number;

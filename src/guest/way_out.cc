@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "guest/listening.h"
 #include "guest_protocol/gate.h"
 
 namespace lmsb::guest {
@@ -335,12 +336,6 @@ int WayOut::open() {
   return make_names(names_);
 }
 
-void WayOut::close_listener() const {
-  int listens = 0;
-  socklen_t size = sizeof listens;
-  if (!listener_ || ::getsockopt(listener_.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0) return;
-  // One that does not listen would stay shut down, and with it whatever it accepts later.
-  if (listens != 0) (void)::shutdown(listener_.get(), SHUT_RDWR);
-}
+void WayOut::close_listener() const { stop_listening(listener_.get()); }
 
 }  // namespace lmsb::guest

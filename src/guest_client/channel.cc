@@ -191,6 +191,10 @@ bool ChannelState::dispatch(const char* message, std::size_t size, ReceivedFds& 
     case Kind::held: return take_held(message, size);
     case Kind::port_connected: return size == sizeof header && take_port(header.sequence, fds);
     case Kind::network: return size == sizeof header && take_network(header.sequence, fds);
+    case Kind::models: {
+      guest_protocol::Models value{};
+      return read_as(value, message, size) && take_models(value, fds);
+    }
     case Kind::port_failed: {
       guest_protocol::PortFailed value{};
       return read_as(value, message, size) && take_port_failure(value);

@@ -126,6 +126,11 @@ class Channel {
   // (it was launched without a way out), resource_exhausted, unavailable (the guest is gone), deadline_exceeded,
   // cancelled.
   io::Task<NetworkSockets> take_network();
+  // What programs in the sandbox reach their models by: a TCP socket of the sandbox's, bound to kModelPort of
+  // 127.0.0.1, that does not listen; what was taken before does not any more. The guest keeps it as well: how it
+  // behaves is its matter, too. Errors: model_port_taken (a program of the sandbox has the port), resource_exhausted,
+  // unavailable (the guest is gone), deadline_exceeded, cancelled.
+  io::Task<UniqueFd> take_models();
   // Ends the conversation: whoever waits for something of it gets `lost` or unavailable. For a sandbox that is to end,
   // whatever its guest does. More than once is well.
   void close();

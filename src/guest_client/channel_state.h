@@ -68,6 +68,15 @@ struct Taking {
   io::Event answered;
 };
 
+// The socket for its models that somebody waits for.
+struct TakingModels {
+  explicit TakingModels(boost::asio::io_context& loop) : answered(loop) {}
+  bool is_answered() const { return socket || error != 0; }
+  UniqueFd socket;
+  std::int32_t error = 0;
+  io::Event answered;
+};
+
 struct ChannelState : std::enable_shared_from_this<ChannelState> {
   ChannelState(boost::asio::io_context& l, UniqueFd s)
       : loop(l), socket(std::move(s)), watch(l.get_executor(), socket), changed(l) {}
@@ -86,10 +95,11 @@ struct ChannelState : std::enable_shared_from_this<ChannelState> {
   std::map<std::uint32_t, std::weak_ptr<ProcessState>> processes;
   std::map<std::uint32_t, Connecting*> connecting;  // each of whoever waits for it
   std::map<std::uint32_t, Taking*> taking;          // the same
-  std::vector<HeldProcess> held;                    // told so far
-  bool has_told_all = true;                         // a fresh one keeps nothing
-  std::set<int> port_sockets;                       // of the PortSockets that live, which own them
-  std::deque<std::string> owed;                     // messages that wait for room: a few of each process at most
+  std::map<std::uint32_t, TakingModels*> taking_models;
+  std::vector<HeldProcess> held;  // told so far
+  bool has_told_all = true;       // a fresh one keeps nothing
+  std::set<int> port_sockets;     // of the PortSockets that live, which own them
+  std::deque<std::string> owed;   // messages that wait for room: a few of each process at most
 
   void close();
   // Takes one message of the guest's. False for what no guest of ours sends.
@@ -124,8 +134,9 @@ struct ChannelState : std::enable_shared_from_this<ChannelState> {
 
  private:
   void end_ports();
-  // Both false for what no guest of ours sends.
+  // All false for what no guest of ours sends.
   bool take_network(std::uint32_t sequence, ReceivedFds& fds);
+  bool take_models(const guest_protocol::Models& told, ReceivedFds& fds);
   bool take_port(std::uint32_t sequence, ReceivedFds& fds);
   bool take_port_failure(const guest_protocol::PortFailed& told);
   static io::Always<void> watch_room(std::shared_ptr<ChannelState> self);

@@ -26,6 +26,7 @@ void ChannelState::end_ports() {
   for (const int fd : port_sockets) (void)::shutdown(fd, SHUT_RDWR);
   for (const auto& [sequence, waiting] : connecting) waiting->answered.notify_all();
   for (const auto& [sequence, waiting] : taking) waiting->answered.notify_all();
+  for (const auto& [sequence, waiting] : taking_models) waiting->answered.notify_all();
 }
 
 // A connection that nobody waits for any more is closed.

@@ -17,6 +17,7 @@ constexpr std::uint32_t kMaxKept = 256;         // of them, and of ended ones, t
 constexpr std::uint32_t kMaxConnecting = 64;    // connections to ports that are being made at once
 constexpr std::uint32_t kMaxPiece = 64 * 1024;  // octets of output or input in one message
 constexpr std::uint32_t kMaxNote = 16 * 1024;   // octets that the daemon has kept with a command
+constexpr std::uint16_t kModelPort = 11434;     // of 127.0.0.1 in a sandbox that has models
 
 enum class Kind : std::uint32_t {
   // daemon → guest
@@ -31,6 +32,7 @@ enum class Kind : std::uint32_t {
   stay = 8,           // Stay: the guest outlives this channel
   take_network = 10,  // Header only: for a gate; of what has been taken before nothing listens any more
   keep_note = 9,      // KeepNote + note: in place of the one that a kept command began with
+  take_models = 11,   // Header only: for requests to models; what has been taken before does not listen any more
   // guest → daemon
   ready = 64,           // Ready: the sandbox stands
   failed = 65,          // Failed: the launch failed; the guest ends
@@ -44,6 +46,8 @@ enum class Kind : std::uint32_t {
   port_failed = 73,     // PortFailed
   network = 75,         // Header only: the answer to take_network; descriptors: TCP and UDP socket; none: no network
   held = 74,            // Held + note: on a later channel, behind `ready`, for each kept command; then for none
+  models = 76,          // Models: the answer to take_models; descriptor, unless it says why not: a TCP socket that is
+                        // bound to kModelPort and does not listen
 };
 
 // Where what a command writes goes.
@@ -203,6 +207,11 @@ struct ConnectPort {
 struct PortFailed {
   Header header;
   std::int32_t error;  // ECONNREFUSED: nothing listens; ETIMEDOUT: it does not accept; EAGAIN: too many at once
+};
+
+struct Models {
+  Header header;
+  std::int32_t error;  // errno; EADDRINUSE: a program of the sandbox has the port
 };
 
 struct StartFailed {

@@ -73,7 +73,7 @@ Connection::Connection(std::shared_ptr<ServerState> state, UniqueFd fd, Address 
 
 Connection::~Connection() {
   if (body_) body_->owner = nullptr;
-  state_->body_octets -= accounted_body_;
+  state_->count_body(accounted_body_, 0);
   state_->connections.erase(self_);
   state_->changed.notify_all();
 }
@@ -128,7 +128,7 @@ std::optional<Connection::Got> Connection::take_input(Stage& before) {
   if (in.begin == in.end) return std::nullopt;
   in.begin += parser_.feed(in.data());
   account_body();
-  if (state_->body_octets > state_->limits.bodies.count()) {
+  if (state_->has_too_many_bodies()) {
     parser_.refuse({503, "too many large requests at once; try again in a moment"});
   } else if (inbox_ && !inbox_->has_room(kSmallBuffer)) {
     parser_.refuse({400, "malformed request: a line of the body is too long"});
@@ -161,7 +161,7 @@ Connection::Got Connection::on_input_end() {
 
 void Connection::account_body() {
   const std::uint64_t size = parser_.request().body.size();
-  state_->body_octets += size - accounted_body_;
+  state_->count_body(accounted_body_, size);
   accounted_body_ = size;
 }
 
@@ -243,7 +243,7 @@ io::Always<bool> Connection::answer() {
   phase_ = Phase::serving;
   start_read();
   Response response = co_await call_handler(std::move(request));
-  state_->body_octets -= std::exchange(accounted_body_, 0);
+  state_->count_body(std::exchange(accounted_body_, 0), 0);
   if (body_ && !response.source) close_body();  // a source may still read it
   if (response.upgrade) {
     co_await hand_over(std::move(response));
@@ -385,6 +385,10 @@ void Connection::close() {
 const Peer& Connection::peer() {
   if (peer_) return *peer_;
   peer_.emplace();
+  if (state_->is_foreign) {  // its addresses are of another network namespace than those that we could ask about
+    peer_->address = "sandbox";
+    return *peer_;
+  }
   Address ours;
   ::getsockname(socket_.native_handle(), ours.get(), &ours.size);
   peer_->is_unix = ours.is_unix();

@@ -25,6 +25,11 @@ Result<Listener> make_unix_listener(const std::string& path, unsigned mode);
 // Takes over a socket that listens already (from a service manager).
 Result<Listener> adopt_listener(UniqueFd fd);
 
+// Listens on a TCP socket that is bound already, and that a sandbox has as well: `backlog` at most wait to be accepted.
+// What each connection may keep in the kernel is fixed here. It belongs to both: nothing that is set on it stays so for
+// sure, and it may stop listening at any time.
+Result<Listener> listen_on_foreign(UniqueFd bound, int backlog);
+
 // Stops listening; removes the socket file unless somebody else listens there by now.
 void close_listener(Listener& listener);
 

@@ -8,6 +8,7 @@
 #include "http/connection.h"
 #include "http/server_state.h"
 #include "io/spawn.h"
+#include "os/tcp_socket.h"
 
 namespace lmsb::http {
 namespace {
@@ -16,13 +17,33 @@ using Door = ServerState::Door;
 
 constexpr std::chrono::milliseconds kOutOfDescriptors{100};
 constexpr std::chrono::milliseconds kEndAfterCancel{5000};
+// A sandbox may come and go as fast as it likes: 200 connections a second are taken of it, a few at a time.
+constexpr std::chrono::milliseconds kForeignPause{20};
+constexpr int kForeignAtOnce = 4;
 
-// Accepts what waits. False when the process is out of descriptors or memory.
-bool accept_waiting(const std::shared_ptr<ServerState>& state, const Door& door) {
-  while (!state->stopping && !state->is_full()) {
+enum class Accepted : std::uint8_t {
+  all,      // nobody waits any more
+  no_room,  // the process is out of descriptors or memory
+  over,     // it does not listen any more: it is somebody else's, too
+};
+
+// A sandbox has a part in what is set on its listener, and none in what was accepted there: closing that does not wait,
+// and what the kernel remembers of it keeps nobody from listening there again.
+void make_own(int fd) {
+  const linger none{0, 0};
+  const int yes = 1;
+  (void)::setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+  (void)::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+}
+
+// Accepts what waits.
+Accepted accept_waiting(const std::shared_ptr<ServerState>& state, const Door& door) {
+  for (int taken = 0; !state->stopping && !state->is_full(); ++taken) {
+    if (state->is_foreign && taken >= kForeignAtOnce) break;
     Address peer;
     UniqueFd fd(::accept4(door.listener.fd.get(), peer.get(), &peer.size, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (fd) {
+      if (state->is_foreign) make_own(fd.get());
       if (door.listener.is_unix) peer.storage.ss_family = AF_UNIX;  // clients rarely have a name
       io::Canceller canceller;
       const TlsContext* tls = door.listener.is_unix ? nullptr : state->tls.get();
@@ -30,12 +51,14 @@ bool accept_waiting(const std::shared_ptr<ServerState>& state, const Door& door)
       auto connection = std::make_unique<Connection>(state, std::move(fd), peer, canceller, tls);
       io::spawn(state->loop, Connection::run(std::move(connection)), std::move(canceller));
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      return false;
+      return Accepted::no_room;
+    } else if (errno == EINVAL) {
+      return Accepted::over;
     } else if (errno != EINTR && errno != ECONNABORTED) {
-      return true;  // nobody waits
+      return Accepted::all;
     }
   }
-  return true;
+  return Accepted::all;
 }
 
 // `door` belongs to the state.
@@ -48,8 +71,13 @@ io::Always<void> accept_all(std::shared_ptr<ServerState> state, Door* door) {
       const Status changed = co_await state->changed.wait();
       if (!changed.ok()) co_return;
     }
-    const bool fine = accept_waiting(state, *door);
-    if (!fine) {
+    const Accepted accepted = accept_waiting(state, *door);
+    if (accepted == Accepted::over) co_return;
+    if (state->is_foreign) {
+      const Status paused = co_await io::sleep_until(io::Deadline::in(kForeignPause));
+      if (!paused.ok()) co_return;
+    }
+    if (accepted == Accepted::no_room) {
       state->close_longest_idle();
       const Status slept = co_await io::sleep_until(io::Deadline::in(kOutOfDescriptors));
       if (!slept.ok()) co_return;
@@ -137,6 +165,7 @@ struct Server::State : ServerState {
     stopping = true;
     for (const auto& door : doors) {
       door->watch.stop();
+      if (is_foreign && door->listener.fd) os::close_at_once(std::move(door->listener.fd));
       close_listener(door->listener);
     }
     changed.notify_all();
@@ -177,6 +206,14 @@ Result<std::string> Server::listen_on(UniqueFd listening) {
 }
 
 void Server::use_tls(std::shared_ptr<const TlsContext> context) { state_->tls = std::move(context); }
+Status Server::listen_on_foreign(UniqueFd bound, int backlog) {
+  LMSB_TRY(Listener listener, http::listen_on_foreign(std::move(bound), backlog));
+  state_->is_foreign = true;
+  state_->open(std::move(listener));
+  return Status();
+}
+
+void Server::share_bodies(std::shared_ptr<SharedBodies> shared) { state_->shared_bodies = std::move(shared); }
 
 io::Always<void> Server::shutdown(std::chrono::milliseconds grace) {
   const auto state = state_;  // the Server may be destroyed meanwhile

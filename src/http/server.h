@@ -77,6 +77,18 @@ class Server {
   // socket stays plain. Who speaks plain HTTP there gets 400.
   void use_tls(std::shared_ptr<const TlsContext> context);
 
+  // Listens on a sandbox's own socket, which is bound already, and keeps accepting for as long as it listens. Nothing
+  // is asked of the kernel about who connects: Peer says no more than that it is a sandbox. Such a server has no other
+  // listeners.
+  Status listen_on_foreign(UniqueFd bound, int backlog);
+  // What the bodies of requests in progress add up to in all servers that share it; beyond `most`: 503.
+  struct SharedBodies {
+    explicit SharedBodies(Bytes limit) : most(limit) {}
+    const Bytes most;
+    std::uint64_t octets = 0;
+  };
+  void share_bodies(std::shared_ptr<SharedBodies> shared);
+
   // Stops accepting, ends what has no end of its own, lets running answers finish until `grace` has passed, then
   // cancels what runs and closes. Ends when all are gone, or 5 s after cancelling (a handler that does not end then is
   // a bug).

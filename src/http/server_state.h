@@ -38,6 +38,15 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
   void cancel_all();
   // Makes sure that one more may begin a handshake from there: the one that takes longest makes way.
   void make_way_for_handshake(const Address& from);
+  // A body in progress has grown, or is over.
+  void count_body(std::uint64_t before, std::uint64_t after) {
+    body_octets += after - before;
+    if (shared_bodies) shared_bodies->octets += after - before;
+  }
+  bool has_too_many_bodies() const {
+    return body_octets > limits.bodies.count() ||
+           (shared_bodies && shared_bodies->octets > shared_bodies->most.count());
+  }
 
   boost::asio::io_context& loop;
   const ServerLimits limits;
@@ -47,6 +56,8 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
   std::shared_ptr<const TlsContext> tls;  // of TCP connections that come from now on; null: they are plain
   std::list<Connection*> connections;     // each in its own coroutine's frame; they take themselves out
   std::uint64_t body_octets = 0;          // of requests being read or served
+  std::shared_ptr<Server::SharedBodies> shared_bodies;  // null: they count here alone
+  bool is_foreign = false;                              // a sandbox listens: who connects is a program in it
   bool stopping = false;
   io::Event changed;  // a connection ended
 

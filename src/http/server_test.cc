@@ -499,5 +499,104 @@ TEST_F(ServerTest, GoesAwayWithItsLoopWhileConnectionsAreOpen) {
   server_.reset();  // the loop is destroyed with the test, without running again: nothing may leak
 }
 
+// A socket of a sandbox's, that is somebody else's as well.
+class ForeignServer : public ServerFixture {
+ protected:
+  void start(ServerLimits limits = ServerLimits(), std::shared_ptr<Server::SharedBodies> bodies = nullptr) {
+    server_ =
+        std::make_unique<Server>(loop_, limits, [this](Request request) { return handle(&seen_, std::move(request)); });
+    if (bodies) server_->share_bodies(std::move(bodies));
+    UniqueFd bound;
+    Address address;
+    for (int tries = 0; tries < 100 && !bound; ++tries) {  // of a number that is named: the kernel takes back its own
+      bound.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      address = free_address();
+      if (::bind(bound.get(), address.get(), address.size) != 0) bound.reset();
+    }
+    ASSERT_TRUE(bound);
+    bound_ = address.str();
+    other_.reset(::dup(bound.get()));
+    const linger long_time{1, 600};
+    EXPECT_EQ(::setsockopt(other_.get(), SOL_SOCKET, SO_LINGER, &long_time, sizeof long_time), 0);
+    ASSERT_TRUE(server_->listen_on_foreign(std::move(bound), 4).ok());
+    thread_ = std::thread([this] { loop_.run(); });
+  }
+  static Address free_address() {
+    const UniqueFd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    Address address = *to_address(*parse_host_port("127.0.0.1:0"));
+    EXPECT_EQ(::bind(probe.get(), address.get(), address.size), 0);
+    EXPECT_EQ(::getsockname(probe.get(), address.get(), &address.size), 0);
+    return address;
+  }
+  Seen seen_;
+  UniqueFd other_;
+};
+
+TEST_F(ForeignServer, AnswersAndAsksNobodyWhoTheOtherIs) {
+  start();
+  const std::string answer = ask(get("/peer", kClose));
+  EXPECT_TRUE(has(answer, "\r\n\r\nunknown tcp elsewhere")) << answer;
+}
+
+TEST_F(ForeignServer, IsOverWhenTheOtherOwnerStopsListening) {
+  start();
+  RawClient before = connect();
+  before.say(get("/a"));
+  EXPECT_TRUE(has(before.hear_until("[]"), "GET /a"));
+  ASSERT_EQ(::shutdown(other_.get(), SHUT_RDWR), 0);
+  before.say(get("/b"));
+  EXPECT_TRUE(has(before.hear_until("[]"), "GET /b")) << "who was there stays";
+  const Address address = *to_address(*parse_host_port(bound_));
+  const UniqueFd later(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_NE(::connect(later.get(), address.get(), address.size), 0);
+  EXPECT_EQ(on_loop([] { return 1; }), 1) << "and the loop is free";
+}
+
+// As after a daemon that has ended: what it has served is not forgotten by the kernel for a minute.
+TEST_F(ForeignServer, ListensAgainWhereAnotherHasServed) {
+  start();
+  EXPECT_TRUE(has_status(ask(get("/a", kClose)), 200));
+  on_loop([this] {
+    server_.reset();
+    return 1;
+  });
+  ASSERT_EQ(::shutdown(other_.get(), SHUT_RDWR), 0);  // as the guest does
+  const Address address = *to_address(*parse_host_port(bound_));
+  const int yes = 1;
+  const UniqueFd rival(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::setsockopt(rival.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes), 0);
+  EXPECT_NE(::bind(rival.get(), address.get(), address.size), 0) << "nobody has its place meanwhile";
+  const Status again = on_loop([this] {
+    server_ = std::make_unique<Server>(loop_, ServerLimits(),
+                                       [this](Request request) { return handle(&seen_, std::move(request)); });
+    return server_->listen_on_foreign(UniqueFd(::dup(other_.get())), 4);
+  });
+  ASSERT_TRUE(again.ok()) << again.error().message();
+  EXPECT_TRUE(has_status(ask(get("/b", kClose)), 200));
+}
+
+TEST_F(ForeignServer, DoesNotLingerOverWhatASandboxDoesNotRead) {
+  start();
+  std::vector<RawClient> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(connect());
+    clients.back().say(get("/large"));
+  }
+  EXPECT_TRUE(soon([this] { return seen_.requests == 3; }));
+  boost::asio::post(loop_, [this] { server_.reset(); });
+  thread_.join();  // ten minutes are asked for, each time
+  clients.clear();
+}
+
+TEST_F(ForeignServer, SharesABoundOfBodiesWithOthers) {
+  const auto bodies = std::make_shared<Server::SharedBodies>(Bytes(1000));
+  bodies->octets = 900;  // another one's
+  start(ServerLimits(), bodies);
+  const std::string head = "POST /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: ";
+  EXPECT_TRUE(has_status(ask(head + "200\r\n\r\n" + std::string(200, 'x')), 503));
+  EXPECT_TRUE(has_status(ask(head + "50\r\n\r\n" + std::string(50, 'x')), 200));
+  EXPECT_TRUE(soon([&] { return on_loop([&] { return bodies->octets; }) == 900; })) << "what is over is given back";
+}
+
 }  // namespace
 }  // namespace lmsb::http

@@ -29,6 +29,7 @@
 #include "serve/checks.h"
 #include "serve/options.h"
 #include "server/app.h"
+#include "server/model_doors.h"
 
 namespace lmsb::serve {
 namespace {
@@ -81,9 +82,11 @@ class Daemon {
         engine_(loop_, {admission_, fleet_, image::Store(config.data_dir), make_models(), pool_},
                 engine_options(config), metrics_, log_),
         guard_(engine_),
+        model_doors_(loop_, guard_, metrics_),
         app_(guard_, metrics_, log_, app_options(config)),
         server_(loop_, {}, app_.serve(), app_.streamed_body(), &server::App::refuse),
         settings_watch_(loop_.get_executor(), settings_.socket()) {
+    engine_.serve_models_by(model_doors_);
     engine_.keys().when_over([this](const std::string& principal) { server_.close_of(principal); });
   }
 
@@ -293,6 +296,7 @@ class Daemon {
   control::Fleet fleet_;
   control::Engine engine_;
   control::Guard guard_;
+  server::ModelDoors model_doors_;
   server::App app_;
   std::shared_ptr<const http::TlsContext> tls_;  // what is shown; null: nothing
   http::Server server_;

@@ -21,6 +21,17 @@ void read_at_limit(json::ObjectReader& reader, std::string_view name, std::optio
   if (!out) reader.refuse(name, "must be delete, pause or stop");
 }
 
+void write_bound(json::Writer& out, std::uint64_t bound) {
+  bound == 0 ? void(out.null()) : void(out.unsigned_integer(bound));
+}
+
+void write_model_limits(json::Writer& out, const control::ModelAccess& models) {
+  out.begin_object();
+  write_bound(out.key("tokens"), models.tokens);
+  write_bound(out.key("requests_per_minute"), models.requests_per_minute);
+  out.end_object();
+}
+
 void write_mounted(json::Writer& out, const control::MountedVolume& volume) {
   out.begin_object().key("volume").string(volume.id);
   string_or_null(out.key("name"), volume.name);
@@ -46,6 +57,8 @@ void write_sandbox(json::Writer& out, const control::SandboxInfo& info) {
   for (const control::MountedVolume& volume : info.volumes) write_mounted(out, volume);
   out.end_array();
   write_egress(out.key("egress"), info.egress);
+  write_texts(out.key("models"), info.models.names);
+  write_model_limits(out.key("model_limits"), info.models);
   out.key("profile").string(control::to_string(info.profile));
   out.key("keeps_disk").boolean(info.keeps_disk);
   write_texts(out.key("isolation"), info.isolation);

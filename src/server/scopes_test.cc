@@ -231,6 +231,23 @@ TEST(Scopes, OfTheSharedSandboxAreTheCallers) {
   EXPECT_EQ(std::get<std::string>(control.command.cmd), "") << "but run nothing";
 }
 
+TEST(Scopes, OfASandboxWithModelsAreThoseOfItAndOfThem) {
+  for (const char* route : {"POST /v1/sandboxes", "POST /v1/run"}) {
+    Keyring ring;
+    const Needs needs{route, {}, R"({"models":["tiny"])" + std::string(route[9] == 'r' ? R"(,"cmd":"x"})" : "}"), {}};
+    for (const std::string& key : ring.keys) {
+      const auto answer = ring.send(needs, key);
+      if (key == "lmsb_all" || key == "lmsb_part") {
+        EXPECT_NE(answer.status, 403) << route << key << answer.body;
+      } else {
+        EXPECT_EQ(answer.status, 403) << route << " by " << key;
+        EXPECT_THAT(answer.body, HasSubstr("scope_missing"));
+      }
+    }
+    EXPECT_EQ(ring.control.creation.models.names.size() + ring.control.one_shot.models.names.size(), 1U);
+  }
+}
+
 TEST(Labels, OfAKeyAreOnAllThatItMakes) {
   Keyring ring;
   ring.send({"POST /v1/sandboxes", {}, R"({"labels":{"x":"1"}})", {}}, "lmsb_part");

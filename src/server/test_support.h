@@ -122,7 +122,8 @@ class FakeControl final : public control::Control {
   Result<std::vector<control::ImageInfo>> images() override {
     return std::vector<control::ImageInfo>{{"host", "sha256:00", 7, "2026-01-01T00:00:00Z", true}};
   }
-  io::Task<std::vector<control::ModelInfo>> models() override {
+  io::Task<std::vector<control::ModelInfo>> models(Principal who) override {
+    asker = std::move(who);
     std::vector<control::ModelInfo> all(1, {"tiny", 5, "/secret/tiny.gguf", true, false});
     co_return all;
   }
@@ -138,7 +139,8 @@ class FakeControl final : public control::Control {
     if (error) co_return *error;
     co_return completion;
   }
-  io::Task<control::ModelAnswer> ask_model(Principal, control::ModelRequest request) override {
+  io::Task<control::ModelAnswer> ask_model(Principal who, control::ModelRequest request) override {
+    asker = std::move(who);
     model_request = std::move(request);
     if (error) co_return *error;
     co_return std::move(model_answer);

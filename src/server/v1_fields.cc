@@ -145,6 +145,17 @@ void read_profile(json::ObjectReader& reader, control::Profile& out) {
   out = *parsed;
 }
 
+void read_models(json::ObjectReader& reader, control::ModelAccess& out) {
+  reader.strings("models", out.names);
+  reader.object("model_limits", [&out](json::ObjectReader& fields) {
+    std::int64_t value = 0;
+    if (fields.integer("tokens", value, 1, kMaxWhole)) out.tokens = static_cast<std::uint64_t>(value);
+    if (fields.integer("requests_per_minute", value, 1, 1'000'000))
+      out.requests_per_minute = static_cast<std::uint32_t>(value);
+    fields.refuse_others();
+  });
+}
+
 void refuse_for_now(json::ObjectReader& reader, std::string_view name, std::string_view instead) {
   if (reader.raw(name)) reader.refuse(name, "not yet: " + std::string(instead));
 }

@@ -30,6 +30,8 @@ void read_runtime(json::ObjectReader& reader);
 bool read_egress(json::ObjectReader& reader, network::Egress& out);
 // profile: "user" or "root".
 void read_profile(json::ObjectReader& reader, control::Profile& out);
+// `models`: a list of names; `model_limits`: {"tokens","requests_per_minute"}.
+void read_models(json::ObjectReader& reader, control::ModelAccess& out);
 // A fault "not yet" when the field is there.
 void refuse_for_now(json::ObjectReader& reader, std::string_view name, std::string_view instead);
 // A size in octets, from 1 to what every JSON reader keeps exactly.

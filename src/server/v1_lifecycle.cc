@@ -48,6 +48,14 @@ io::Task<http::Response> move(Control& control, Move to, Call call) {
   co_return http::Response::json(200, sandbox_text(info));
 }
 
+void write_models(json::Writer& out, const std::optional<control::ModelUsage>& models) {
+  if (!models) return void(out.null());
+  out.begin_object().key("requests").unsigned_integer(models->requests);
+  out.key("refused").unsigned_integer(models->refused);
+  out.key("prompt_tokens").unsigned_integer(models->prompt_tokens);
+  out.key("completion_tokens").unsigned_integer(models->completion_tokens).end_object();
+}
+
 io::Task<http::Response> stats(Control& control, Call call) {
   std::string id = call.request.params["id"];
   LMSB_CO_TRY(const auto stats, co_await control.stats(std::move(call.who), std::move(id)));
@@ -63,6 +71,7 @@ io::Task<http::Response> stats(Control& control, Call call) {
   out.key("received_packets").unsigned_integer(stats.network.received_packets);
   out.key("sent_bytes").unsigned_integer(stats.network.sent_bytes);
   out.key("sent_packets").unsigned_integer(stats.network.sent_packets).end_object();
+  write_models(out.key("models"), stats.models);
   out.key("disk_bytes");
   stats.disk_bytes ? out.unsigned_integer(*stats.disk_bytes) : out.null();
   write_limits(out.key("limits"), stats.limits);

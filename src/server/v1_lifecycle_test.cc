@@ -86,8 +86,12 @@ TEST(LifecycleRoutes, SayWhatASandboxUses) {
   const auto answer = fixture.send("GET", "/v1/sandboxes/box/stats");
   EXPECT_TRUE(answer.body.starts_with(R"({"state":"running","memory_bytes":10,"max_memory_bytes":20,"processes":3,)"
                                       R"("cpu_ms":4,"oom_kills":1,"network":{"received_bytes":5,"received_packets":6,)"
-                                      R"("sent_bytes":7,"sent_packets":8},"disk_bytes":null,"limits":{)"))
+                                      R"("sent_bytes":7,"sent_packets":8},"models":null,"disk_bytes":null,"limits":{)"))
       << answer.body;
+  fixture.control.sandbox_stats.models = control::ModelUsage{1, 2, 30, 40};
+  EXPECT_NE(fixture.send("GET", "/v1/sandboxes/box/stats")
+                .body.find(R"("models":{"requests":1,"refused":2,"prompt_tokens":30,"completion_tokens":40},)"),
+            std::string::npos);
   fixture.control.sandbox_stats.disk_bytes = 77;
   EXPECT_NE(fixture.send("GET", "/v1/sandboxes/box/stats").body.find(R"("disk_bytes":77,)"), std::string::npos);
 }

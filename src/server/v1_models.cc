@@ -20,8 +20,8 @@ void write_model(json::Writer& out, const control::ModelInfo& model) {
   out.key("demonstration").boolean(model.is_demonstration).end_object();
 }
 
-io::Task<http::Response> list(Control& control, Call) {
-  LMSB_CO_TRY(const auto models, co_await control.models());
+io::Task<http::Response> list(Control& control, Call call) {
+  LMSB_CO_TRY(const auto models, co_await control.models(std::move(call.who)));
   json::Writer out;
   out.begin_object().key("object").string("list").key("data").begin_array();
   for (const control::ModelInfo& model : models) write_model(out, model);
@@ -31,7 +31,7 @@ io::Task<http::Response> list(Control& control, Call) {
 
 io::Task<http::Response> get(Control& control, Call call) {
   const std::string& id = call.request.params.at("id");
-  LMSB_CO_TRY(const auto models, co_await control.models());
+  LMSB_CO_TRY(const auto models, co_await control.models(std::move(call.who)));
   const auto model = std::find_if(models.begin(), models.end(), [&id](const auto& each) { return each.id == id; });
   if (model == models.end())
     co_return Error(ErrorCode::not_found, "no model is named " + quoted(id))
@@ -58,9 +58,13 @@ io::Task<http::Response> pull(Control& control, Call call) {
 
 }  // namespace
 
-void add_model_routes(RouteTable& table, Control& control) {
+void add_model_list_routes(RouteTable& table, Control& control) {
   table.add("GET", "/v1/models", [&control](Call call) { return list(control, std::move(call)); });
   table.add("GET", "/v1/models/{id}", [&control](Call call) { return get(control, std::move(call)); });
+}
+
+void add_model_routes(RouteTable& table, Control& control) {
+  add_model_list_routes(table, control);
   table.add("POST", "/v1/models/pull", [&control](Call call) { return pull(control, std::move(call)); });
 }
 

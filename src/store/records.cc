@@ -36,7 +36,9 @@ constexpr std::array kMigrations = {
     // 6: networks
     "ALTER TABLE sandboxes ADD COLUMN egress TEXT NOT NULL DEFAULT 'none';",
     // 7: profiles
-    "ALTER TABLE sandboxes ADD COLUMN profile TEXT NOT NULL DEFAULT 'user';"};
+    "ALTER TABLE sandboxes ADD COLUMN profile TEXT NOT NULL DEFAULT 'user';",
+    // 8: models of sandboxes
+    "ALTER TABLE sandboxes ADD COLUMN models BLOB NOT NULL DEFAULT x'';"};
 
 }  // namespace
 

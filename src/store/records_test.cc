@@ -266,7 +266,8 @@ TEST_F(RecordsTest, ASandboxOfAnEarlierVersionHasNoNetworkAndALaterOneTheNetwork
   {
     auto database = Database::open(path_, std::array<const char*, 7>{"", "", "", "", "", "", ""});
     ASSERT_TRUE(database
-                    ->run("ALTER TABLE sandboxes DROP COLUMN profile; ALTER TABLE sandboxes DROP COLUMN egress;"
+                    ->run("ALTER TABLE sandboxes DROP COLUMN models; ALTER TABLE sandboxes DROP COLUMN profile;"
+                          "ALTER TABLE sandboxes DROP COLUMN egress;"
                           "PRAGMA user_version = 5")
                     .ok());
   }
@@ -288,11 +289,19 @@ TEST_F(RecordsTest, ASandboxOfAnEarlierVersionHasTheProfileOfUsersAndALaterOneIt
   }
   {
     auto database = Database::open(path_, std::array<const char*, 7>{"", "", "", "", "", "", ""});
-    ASSERT_TRUE(database->run("ALTER TABLE sandboxes DROP COLUMN profile; PRAGMA user_version = 6").ok());
+    ASSERT_TRUE(database->run("ALTER TABLE sandboxes DROP COLUMN models; ALTER TABLE sandboxes DROP COLUMN profile; PRAGMA user_version = 6").ok());
   }
   auto records = Records::open(path_);
   ASSERT_TRUE(records.ok());
   EXPECT_EQ((*records)->sandboxes().all()->front().profile, "user");
+}
+
+TEST_F(RecordsTest, ASandboxHasItsModelsAgain) {
+  SandboxRow row = some_row("aaaaaaaaaaaaaaaaaaaa");
+  row.models = {{"names", "tiny other"}, {"prompt_tokens", "12"}};
+  auto records = Records::open(path_);
+  ASSERT_TRUE((*records)->sandboxes().put(row).ok());
+  EXPECT_EQ((*records)->sandboxes().all()->front().models, row.models);
 }
 
 TEST_F(RecordsTest, WhatIsNoMapIsSaidToBeDamaged) {

@@ -39,6 +39,7 @@ Result<SandboxRow> read_row(Statement& from) {
   LMSB_TRY(row.volumes, from.map());
   row.egress = from.text();
   row.profile = from.text();
+  LMSB_TRY(row.models, from.map());
   return row;
 }
 
@@ -56,6 +57,7 @@ Status SandboxTable::put(const SandboxRow& row) {
   row.ends_at_ms ? put.bind(*row.ends_at_ms) : put.bind_null();
   put.bind(std::int64_t{row.has_mounts}).bind(std::int64_t{row.is_removed});
   put.bind(row.state).bind(row.processes_at_start).bind(pack(row.volumes)).bind(row.egress).bind(row.profile);
+  put.bind(pack(row.models));
   return put.finish();
 }
 

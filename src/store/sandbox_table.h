@@ -39,6 +39,7 @@ struct SandboxRow {
       volumes;                  // by where they are inside: their ids, and ":ro" behind those not written
   std::string egress = "none";  // its mode, and what it allows, each behind a space
   std::string profile = "user";
+  std::map<std::string, std::string> models;  // which, how much of them, and what it has used; none = it has none
 };
 
 class SandboxTable {

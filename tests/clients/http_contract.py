@@ -321,6 +321,29 @@ def _(c):
         c.send("DELETE", path)
 
 
+@check("a sandbox may be given models, within limits")
+def _(c):
+    model = c.send("GET", "/v1/models").json["data"][0]["id"]
+    made = c.post("/v1/sandboxes", {"models": [model], "model_limits": {"tokens": 1000, "requests_per_minute": 60}})
+    equal((made.status, made.json["models"]), (201, [model]))
+    equal(made.json["model_limits"], {"tokens": 1000, "requests_per_minute": 60})
+    path = "/v1/sandboxes/" + made.json["id"]
+    try:
+        equal(c.post(path + "/exec", {"cmd": "echo $LM_SANDBOX_MODEL $OPENAI_BASE_URL"}).json["stdout"],
+              f"{model} http://127.0.0.1:11434/v1\n")
+        equal(c.send("GET", path + "/stats").json["models"],
+              {"requests": 0, "refused": 0, "prompt_tokens": 0, "completion_tokens": 0})
+    finally:
+        c.send("DELETE", path)
+    for body, status, code in (({"models": ["there-is-no-such-model"]}, 404, "model_not_found"),
+                               ({"models": [model, model]}, 400, "invalid_models"),
+                               ({"model_limits": {"tokens": 1}}, 400, "invalid_models")):
+        refused = c.post("/v1/sandboxes", body)
+        equal((refused.status, refused.json["error"]["code"]), (status, code))
+        refused = c.post("/v1/run", {"cmd": "true", **body})
+        equal((refused.status, refused.json["error"]["code"]), (status, code))
+
+
 @check("a sandbox is paused, resumed, changed and measured")
 def _(c):
     made = c.post("/v1/sandboxes", {"timeout_ms": 3_600_000, "on_timeout": "pause"})

@@ -201,6 +201,14 @@ class Sandboxes(ClientTest):
             self.refused(Conflict, "name_taken", Sandbox.create, name="all", client=self.client)
         self.refused(NotFound, "sandbox_not_found", box.refresh)
 
+    def test_one_has_the_models_that_it_is_given(self):
+        with Sandbox.create(models=["demonstration"], model_limits={"tokens": 100}, client=self.client) as box:
+            self.assertEqual((box.info.models, box.info.model_limits["tokens"]), (["demonstration"], 100))
+            self.assertEqual(box.exec("echo $LM_SANDBOX_MODEL").stdout, "demonstration\n")
+            self.assertEqual(box.stats().models["requests"], 0)
+        told = lm_sandbox.run("echo $OLLAMA_HOST", models=["demonstration"], client=self.client)
+        self.assertEqual(told.stdout, "127.0.0.1:11434\n")
+
     def test_one_is_paused_resumed_changed_and_measured(self):
         with Sandbox.create(timeout=3600, on_timeout="pause", client=self.client) as box:
             self.assertEqual((box.info.timeout_ms, box.info.on_timeout), (3_600_000, "pause"))
@@ -210,6 +218,7 @@ class Sandboxes(ClientTest):
             box.resume()
             box.update(labels={"a": "1", "b": None}, timeout=0, idle=60)
             self.assertEqual((dict(box.info.labels), box.info.expires_at, box.info.idle_ms), ({"a": "1"}, None, 60_000))
+            self.assertIsNone(box.stats().models)
             box.update(limits={"memory_bytes": 128 << 20, "cpus": 0.5}, egress={"mode": "none"})
             self.assertEqual((box.info.limits.memory_bytes, box.info.limits.cpus), (128 << 20, 0.5))
             stats = box.stats()

@@ -47,6 +47,8 @@ class SandboxInfo:
     labels: Mapping[str, str] = field(default_factory=dict)
     limits: f.Limits = field(default_factory=f.Limits)
     egress: Mapping[str, Any] = field(default_factory=dict)
+    models: Sequence[str] = ()
+    model_limits: Mapping[str, Any] = field(default_factory=dict)
     profile: str = ""
     isolation: Sequence[str] = ()
     keeps_disk: bool = False
@@ -78,6 +80,7 @@ class Stats:
     cpu_ms: int = 0
     oom_kills: int = 0
     network: NetworkUsage = field(default_factory=NetworkUsage)
+    models: Mapping[str, int] | None = None
     disk_bytes: int | None = None
     limits: f.Limits = field(default_factory=f.Limits)
 
@@ -110,6 +113,7 @@ class Sandbox:
                limits: f.LimitsLike | None = None, cwd: str | None = None, user: str | None = None,
                env: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None,
                runtime: str | None = None, egress: Mapping[str, Any] | None = None, profile: str | None = None,
+               models: Sequence[str] | None = None, model_limits: Mapping[str, int] | None = None,
                mounts: Sequence[Mapping[str, Any]] | None = None, volumes: Mapping[str, str] | None = None,
                timeout: float | None = None, idle: float | None = None, on_timeout: str | None = None, on_idle: str | None = None,
                client: Client | None = None) -> Sandbox:
@@ -117,6 +121,8 @@ class Sandbox:
         commands together, by default 4 GiB (at most half the memory), all CPUs, 1024 and 10 GiB. `volumes` are
         {"/data": "name or id"}, with ":ro" behind one that is only to be read. With `profile` "root" commands are root
         inside, and may install packages.
+        `models` are names of local models that programs in it may ask, within `model_limits`, {"tokens": ...,
+        "requests_per_minute": ...}.
 
         `timeout` is how many seconds it lives, `idle` how many it may stand unused; 0 is no limit. Then it is deleted
         (`on_timeout`: or "stop", or "pause") or stopped (`on_idle`: or "pause", or "delete"). By default one without a
@@ -127,7 +133,7 @@ class Sandbox:
         asked = f.given(name=name, image=image, snapshot=snapshot, limits=f.limits(limits), cwd=cwd, user=user,
                         runtime=runtime, env=None if env is None else dict(env),
                         labels=None if labels is None else dict(labels), egress=egress, mounts=mounts,
-                        volumes=f.volumes(volumes), profile=profile,
+                        volumes=f.volumes(volumes), profile=profile, models=f.texts(models), model_limits=model_limits,
                         **_life(timeout, idle, on_timeout, on_idle))
         client = client or default_client()
         return cls(SandboxInfo.of(_create(client, asked)), client, deletes=True)

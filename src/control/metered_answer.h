@@ -1,0 +1,54 @@
+#pragma once
+// Metered answers: what an answer of a model's server has cost, counted where it passes.
+//
+// The server says it itself: `usage` of a whole answer, and of a stream where the request asks for it; else `timings`
+// of a stream's last event. Of an answer that ends without either (who asked has gone, or the server has died) what has
+// been seen counts: an event is a token, and so are four octets of the request.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "control/control.h"
+#include "control/model_allowance.h"
+
+namespace lmsb::control {
+
+struct TokenCount {
+  std::uint64_t prompt = 0;
+  std::uint64_t completion = 0;
+  bool operator==(const TokenCount&) const = default;
+};
+
+// What one JSON object of a model's server says that it has cost; nothing: it says nothing. The server may be in the
+// hands of a hostile model: what no answer can cost is no number.
+std::optional<TokenCount> tokens_in(std::string_view object);
+// What a request of that many octets counts for where nobody says.
+std::uint64_t estimated_prompt(std::size_t octets);
+
+// Counts for a stream.
+class StreamMeter {
+ public:
+  explicit StreamMeter(std::size_t request_octets) : seen_{estimated_prompt(request_octets), 0} {}
+  // The next octets of the stream, split anywhere.
+  void add(std::string_view octets);
+  TokenCount count() const { return said_.value_or(seen_); }
+
+ private:
+  void look_at(std::string_view line);
+
+  std::string line_;     // that has begun; no longer than kMaxLine
+  bool is_cut_ = false;  // its line is longer, and not looked at
+  TokenCount seen_;
+  std::optional<TokenCount> said_;
+};
+
+// Asks a model for `allowance`, as `ask` does it: within what it may, and counted. Errors, beside those of `ask`:
+// model_not_found, model_tokens_used, model_rate_limited.
+using AskModel = std::function<io::Task<ModelAnswer>(ModelRequest request)>;
+using CountTokens = std::function<void(const TokenCount& tokens)>;
+io::Task<ModelAnswer> ask_within(std::shared_ptr<ModelAllowance> allowance, ModelRequest request, AskModel ask,
+                                 CountTokens counted);
+
+}  // namespace lmsb::control

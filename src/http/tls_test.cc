@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <fcntl.h>
 #include <memory>
 #include <optional>
@@ -416,6 +417,7 @@ std::ptrdiff_t body_octets(const std::string& answer, char octet) {
 class TlsServer : public ServerFixture {
  protected:
   explicit TlsServer(ServerLimits limits = {}) {
+    ::signal(SIGPIPE, SIG_IGN);  // as the program does
     start_with(limits, serve, streams);
     use(certificate_);
   }

@@ -75,7 +75,10 @@ io::Task<void> Lifecycle::pause_now(std::string id, std::string by) {
   }
   sandbox->life->suspend();
   watch_over(*sandbox);
-  parts_.save(*sandbox);
+  // Who was told that it stands still finds it so, also when the daemon is killed the moment after.
+  const Status written = co_await parts_.write(*sandbox);
+  LMSB_CO_TRY(sandbox, hold.sandbox());
+  if (!written.ok()) parts_.save(*sandbox);
   note_change(SandboxEvent::Kind::paused, *sandbox, by);
   co_return Status();
 }

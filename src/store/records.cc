@@ -34,7 +34,9 @@ constexpr std::array kMigrations = {
     " created_by TEXT NOT NULL, scopes TEXT NOT NULL, labels BLOB NOT NULL, quota BLOB NOT NULL,"
     " expires_at TEXT NOT NULL, expires_at_ms INTEGER NOT NULL, used_at TEXT NOT NULL) WITHOUT ROWID;",
     // 6: networks
-    "ALTER TABLE sandboxes ADD COLUMN egress TEXT NOT NULL DEFAULT 'none';"};
+    "ALTER TABLE sandboxes ADD COLUMN egress TEXT NOT NULL DEFAULT 'none';",
+    // 7: removals of snapshots that are cut short
+    "ALTER TABLE snapshots ADD COLUMN is_removed INTEGER NOT NULL DEFAULT 0;"};
 
 }  // namespace
 

@@ -173,6 +173,10 @@ TEST_F(RecordsTest, SnapshotsAreKeptBesideTheSandboxes) {
   EXPECT_EQ(all->front().env, row.env);
   EXPECT_EQ(all->front().disk_bytes, row.disk_bytes);
   EXPECT_EQ(all->front().processes, 7U);
+  EXPECT_FALSE(all->front().is_removed);
+  row.is_removed = true;
+  ASSERT_TRUE((*records)->snapshots().put(row).ok());
+  EXPECT_TRUE((*records)->snapshots().all()->front().is_removed);
   EXPECT_TRUE((*records)->sandboxes().all()->empty());
   ASSERT_TRUE((*records)->snapshots().erase(row.id).ok());
   EXPECT_TRUE((*records)->snapshots().all()->empty());
@@ -264,8 +268,11 @@ TEST_F(RecordsTest, ASandboxOfAnEarlierVersionHasNoNetworkAndALaterOneTheNetwork
     EXPECT_EQ((*records)->sandboxes().all()->front().egress, row.egress);
   }
   {
-    auto database = Database::open(path_, std::array<const char*, 6>{"", "", "", "", "", ""});
-    ASSERT_TRUE(database->run("ALTER TABLE sandboxes DROP COLUMN egress; PRAGMA user_version = 5").ok());
+    auto database = Database::open(path_, std::array<const char*, 7>{"", "", "", "", "", "", ""});
+    ASSERT_TRUE(database
+                    ->run("ALTER TABLE sandboxes DROP COLUMN egress; ALTER TABLE snapshots DROP COLUMN is_removed;"
+                          "PRAGMA user_version = 5")
+                    .ok());
   }
   auto records = Records::open(path_);
   ASSERT_TRUE(records.ok());
@@ -281,7 +288,7 @@ TEST_F(RecordsTest, WhatIsNoMapIsSaidToBeDamaged) {
     ASSERT_TRUE((*records)->sandboxes().put(some_row("aaaaaaaaaaaaaaaaaaaa")).ok());
   }
   {
-    auto database = Database::open(path_, std::array<const char*, 6>{"", "", "", "", "", ""});
+    auto database = Database::open(path_, std::array<const char*, 7>{"", "", "", "", "", "", ""});
     ASSERT_TRUE(database->run("UPDATE sandboxes SET env = 'x'").ok());
   }
   auto records = Records::open(path_);

@@ -99,8 +99,8 @@ class Daemon:
         if not line:
             self.process.wait()
             said = self.log_text()
-            self.__exit__()
-            raise RuntimeError("the daemon did not start: " + said)
+            self.log.close()  # its directory stays until the test has ended: it may start another one, to end what stayed
+            raise RuntimeError("the daemon did not start: " + "\n".join(said.split("\n")[-40:]))
         self.ready = json.loads(line)
         host, port = self.ready["http"][0].rsplit(":", 1)
         self.host, self.port = host, int(port)

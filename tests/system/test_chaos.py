@@ -108,13 +108,14 @@ class Caller(threading.Thread):
 
     def look_again(self):
         """After the daemon went away: what is there, and as what. What was answered must be."""
-        while True:
+        told = None
+        while not told:
             try:
                 self.test.is_up.wait(60)
                 _, told = self.ask("GET", "/v1/sandboxes?limit=1000&label=caller%3D" + str(self.number))
-                break
             except Interrupted:
-                continue
+                if self.is_ending:  # no daemon comes any more
+                    return
         there = {one["id"]: one["state"] for one in told["data"] if one["labels"].get("caller") == str(self.number)}
         for box in list(self.boxes.values()):
             if box.id in there:

@@ -346,6 +346,16 @@ class Copies(Injected):
             self.assertEqual(started.status, 200, started.body)
             self.assertEqual(making.result().status, 201)
 
+    def test_keep_nobody_from_starting_again_when_all_is_killed(self):
+        launcher = launcher_of(self.daemon)
+        before = set(children_of(launcher))
+        with Tracer(launcher, "-o", "/dev/null", "-e", "trace=close_range", "-e", "inject=close_range:delay_enter=1000000"):
+            making = InBackground(self.attempt, "create")
+            lmsb.wait_until(lambda: set(children_of(launcher)) - before, "a copy")
+            self.again(kill_all_of_ours)
+        self.assertIsNone(making.result())
+        self.read_on()
+
 
 class Answers(Injected):
     """What was answered holds, also when all of ours is killed the moment after: here the database takes its time."""

@@ -6,12 +6,9 @@
 // in a path is the id of the round's first answer. EXPECT is what the body of a round's first answer must contain ("" =
 // anything). Paced rounds count from the moment they were due. One thread, one epoll: what it costs is printed too.
 // Prints JSON: milliseconds of a round and of each step, rounds a second, failures with the first one's answer.
-#include <arpa/inet.h>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <netinet/tcp.h>
 #include <string>
 #include <string_view>
 #include <sys/epoll.h>
@@ -21,6 +18,7 @@
 
 #include <fmt/format.h>
 
+#include "http_load.h"
 #include "samples.h"
 
 namespace lmsb::bench {
@@ -49,21 +47,6 @@ struct Connection {
   std::string input;
 };
 
-[[noreturn]] void fail(const std::string& what) {
-  fmt::print(stderr, "load: {}: {}\n", what, std::strerror(errno));
-  std::exit(1);
-}
-
-// The whole answer's size once its header is there, else 0.
-std::size_t answer_size(std::string_view input) {
-  const std::size_t head = input.find("\r\n\r\n");
-  if (head == std::string_view::npos) return 0;
-  for (const char* name : {"content-length: ", "Content-Length: "})
-    if (const std::size_t at = input.find(name); at < head)
-      return head + 4 + std::strtoul(input.data() + at + 16, nullptr, 10);
-  return head + 4;
-}
-
 std::string_view id_in(std::string_view body) {
   constexpr std::string_view kKey = "\"id\":\"";
   const std::size_t at = body.find(kKey);
@@ -77,17 +60,16 @@ class Load {
   explicit Load(Options options)
       : options_(std::move(options)), connections_(options_.connections), steps_(options_.steps.size()) {
     epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
-    for (std::size_t i = 0; i < connections_.size(); ++i) open(i);
+    for (std::size_t i = 0; i < connections_.size(); ++i) connections_[i].fd = connect_to(options_.port, epoll_, i);
   }
 
   void run() {
     begin_ = now_ms();
-    next_due_ = begin_;
-    end_ = begin_ + options_.seconds * 1e3;
+    pace_ = {options_.rate, begin_ + options_.seconds * 1e3, begin_};
     start_rounds();
-    while (busy_ > 0 || now_ms() < end_) {
+    while (busy_ > 0 || now_ms() < pace_.end) {
       std::array<epoll_event, 64> events{};
-      const int count = wait(events);
+      const int count = wait(epoll_, events, pace_, busy_ > 0, busy_ < connections_.size());
       for (int i = 0; i < count; ++i) on_input(connections_[events[static_cast<std::size_t>(i)].data.u64]);
       start_rounds();
     }
@@ -104,46 +86,18 @@ class Load {
   }
 
  private:
-  void open(std::size_t index) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(options_.port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) fail("connect");
-    const int on = 1;
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.u64 = index;
-    ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
-    connections_[index].fd = fd;
-  }
-
-  // Until an answer, the next due round, or the end.
-  int wait(std::array<epoll_event, 64>& events) {
-    double until = busy_ > 0 ? now_ms() + 30'000 : end_;
-    const bool has_free = busy_ < connections_.size();
-    if (options_.rate > 0 && has_free && next_due_ < end_) until = next_due_;
-    const double left = std::max(0.0, until - now_ms());
-    const timespec timeout{static_cast<time_t>(left / 1e3), static_cast<long>(std::fmod(left, 1e3) * 1e6)};
-    const int count = ::epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &timeout, nullptr);
-    if (count == 0 && busy_ > 0 && left > 29'000) fail("no answer for 30 s");
-    return count;
-  }
-
   void start_rounds() {
     for (Connection& c : connections_) {
       const double now = now_ms();
       if (c.busy) continue;
-      if (now >= end_ || (options_.rate > 0 && next_due_ > now)) return;
+      if (now >= pace_.end || (pace_.rate > 0 && pace_.next_due > now)) return;
       c.busy = true;
       ++busy_;
       c.step = 0;
       c.id.clear();
       // A late timer of this program is not the server's fault; a busy connection is.
-      c.round_begin = options_.rate > 0 && now - next_due_ > 1 ? next_due_ : now;
-      if (options_.rate > 0) next_due_ += 1e3 / options_.rate;
+      c.round_begin = pace_.rate > 0 && now - pace_.next_due > 1 ? pace_.next_due : now;
+      if (pace_.rate > 0) pace_.next_due += 1e3 / pace_.rate;
       send(c);
     }
   }
@@ -195,7 +149,8 @@ class Load {
   std::size_t busy_ = 0;
   std::size_t failures_ = 0;
   std::string first_failure_;
-  double begin_ = 0, end_ = 0, next_due_ = 0, wall_ms_ = 0;
+  Pace pace_;
+  double begin_ = 0, wall_ms_ = 0;
 };
 
 int run(int argc, char** argv) {

@@ -6,12 +6,9 @@
 // server keeps them; `new`: each on one of its own. RATE is requests a second over all connections, 0 = as fast as
 // answers come. A request counts from the moment it was due. One thread, one epoll. Prints JSON: milliseconds of an
 // answer, answers a second, those with another status, connections that were made, CPU of this program.
-#include <arpa/inet.h>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <netinet/tcp.h>
 #include <string>
 #include <string_view>
 #include <sys/epoll.h>
@@ -21,6 +18,7 @@
 
 #include <fmt/format.h>
 
+#include "http_load.h"
 #include "samples.h"
 
 namespace lmsb::bench {
@@ -48,21 +46,6 @@ struct Connection {
   std::string input;
 };
 
-[[noreturn]] void fail(const std::string& what) {
-  fmt::print(stderr, "refused: {}: {}\n", what, std::strerror(errno));
-  std::exit(1);
-}
-
-// The whole answer's size once its head is there, else 0.
-std::size_t answer_size(std::string_view input) {
-  const std::size_t head = input.find("\r\n\r\n");
-  if (head == std::string_view::npos) return 0;
-  for (const std::string_view name : {"content-length: ", "Content-Length: "})
-    if (const std::size_t at = input.find(name); at < head)
-      return head + 4 + std::strtoul(input.data() + at + name.size(), nullptr, 10);
-  return head + 4;
-}
-
 class Load {
  public:
   explicit Load(Options options) : options_(std::move(options)), connections_(options_.connections) {
@@ -71,12 +54,11 @@ class Load {
 
   void run() {
     begin_ = now_ms();
-    next_due_ = begin_;
-    end_ = begin_ + options_.seconds * 1e3;
+    pace_ = {options_.rate, begin_ + options_.seconds * 1e3, begin_};
     start();
-    while (busy_ > 0 || now_ms() < end_) {
+    while (busy_ > 0 || now_ms() < pace_.end) {
       std::array<epoll_event, 64> events{};
-      const int count = wait(events);
+      const int count = wait(epoll_, events, pace_, busy_ > 0, busy_ < connections_.size());
       for (int i = 0; i < count; ++i) on_input(events[static_cast<std::size_t>(i)].data.u64);
       start();
     }
@@ -92,21 +74,10 @@ class Load {
 
  private:
   void open(std::size_t index) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(options_.port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) fail("connect");
-    const int on = 1;
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    const int fd = connect_to(options_.port, epoll_, index);
     // Ports are not kept for a minute for what has ended: thousands a second would use them up.
     const linger at_once{1, 0};
     ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.u64 = index;
-    ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
     connections_[index].fd = fd;
     connections_[index].input.clear();
     ++made_;
@@ -117,25 +88,14 @@ class Load {
     c.fd = -1;
   }
 
-  // Until an answer, the next request that is due, or the end.
-  int wait(std::array<epoll_event, 64>& events) {
-    double until = busy_ > 0 ? now_ms() + 30'000 : end_;
-    if (options_.rate > 0 && busy_ < connections_.size() && next_due_ < end_) until = next_due_;
-    const double left = std::max(0.0, until - now_ms());
-    const timespec timeout{static_cast<time_t>(left / 1e3), static_cast<long>(std::fmod(left, 1e3) * 1e6)};
-    const int count = ::epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &timeout, nullptr);
-    if (count == 0 && busy_ > 0 && left > 29'000) fail("no answer for 30 s");
-    return count;
-  }
-
   void start() {
     for (std::size_t i = 0; i < connections_.size(); ++i) {
       Connection& c = connections_[i];
       if (c.is_busy) continue;
       const double now = now_ms();
-      if (now >= end_ || (options_.rate > 0 && next_due_ > now)) return;
-      c.due = options_.rate > 0 ? next_due_ : now;
-      if (options_.rate > 0) next_due_ += 1e3 / options_.rate;
+      if (now >= pace_.end || (pace_.rate > 0 && pace_.next_due > now)) return;
+      c.due = pace_.rate > 0 ? pace_.next_due : now;
+      if (pace_.rate > 0) pace_.next_due += 1e3 / pace_.rate;
       c.kind = next_kind_++ % options_.kinds.size();
       c.is_busy = true;
       ++busy_;
@@ -185,7 +145,8 @@ class Load {
   int epoll_ = -1;
   std::size_t busy_ = 0, next_kind_ = 0, wrong_ = 0, made_ = 0;
   std::string first_wrong_;
-  double begin_ = 0, end_ = 0, next_due_ = 0, wall_ms_ = 0;
+  Pace pace_;
+  double begin_ = 0, wall_ms_ = 0;
 };
 
 int run(int argc, char** argv) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # make test: everything from nothing - packages, one Debug build, the default images - then all tests. Skipped tests
 # are named with their reason; CTest's summary closes.
-# BESIDE=COMMAND: runs while the tests do, at the lowest priority, and has to end well too. Tests mostly wait.
+# BESIDE=COMMAND: runs while the tests do, when nothing else wants a processor, and has to end well too. Tests mostly wait.
 source "$(dirname "$0")/lib.sh"
 
 # Prints "name: reason" for each skipped test of a JUnit file, and "name: part: reason" for what was skipped within one
@@ -32,7 +32,7 @@ done
 beside_command=${BESIDE:-} beside=
 unset BESIDE
 if [ -n "$beside_command" ]; then
-  nice -n 19 bash -c "$beside_command" >build/dev/beside.log 2>&1 &
+  chrt --idle 0 nice -n 19 bash -c "$beside_command" >build/dev/beside.log 2>&1 &
   beside=$!
   trap 'kill "$beside" 2>/dev/null || true' EXIT
 fi

@@ -610,12 +610,14 @@ io::Task<LedgerReport> Engine::ledger(Principal) {
 // One-shots need no store: without it the daemon is as ready as one that never had it.
 HealthReport Engine::health() { return {ready_, {{"sandboxes", ready_}, {"store", store_works_}}}; }
 
-// The kernel ends all writing when it finds the store damaged, and nobody is told. drain() ends this.
+// The kernel ends all writing when it finds the store damaged, and nobody is told. drain() ends this, or that there is
+// no store.
 io::Always<void> Engine::watch_store(Engine* engine) {
   while (engine->ready_ && engine->store_works_) {
     (void)co_await engine->ending_.wait(io::Deadline::in(kLookAtStore));
     if (!engine->ready_) co_return;
     const Status looked = co_await engine->fleet_.check_store();
+    if (!looked.ok() && looked.error().sys_errno() == ENODEV) co_return;
     if (looked.ok() || looked.error().slug() != "store_failed") continue;
     engine->store_works_ = false;
     engine->log_.log(LogLevel::error, "store.failed",

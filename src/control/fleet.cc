@@ -39,11 +39,7 @@ sandbox::SandboxSpec spec_of(const PoolKind& kind) {
 
 }  // namespace
 
-Error Fleet::launcher_gone() {
-  return Error(ErrorCode::unavailable, "the launcher is gone")
-      .with_slug("launcher_lost")
-      .with_hint("the daemon is ending; start it again");
-}
+Error Fleet::launcher_gone() { return sandbox::launcher_gone(); }
 
 Error Fleet::daemon_ends() { return Error(ErrorCode::cancelled, "the daemon ends"); }
 

@@ -92,7 +92,8 @@ class Fleet {
   // What was made fresh, by a launch or a copy, stays. Errors: disk_lost (nothing fresh has that id), cancelled,
   // launcher_lost.
   io::Task<void> claim_disk(const Claiming& claiming, std::string id);
-  // Errors: store_failed (nothing can be written to disks any more), cancelled, launcher_lost.
+  // Errors: store_failed (nothing can be written to disks any more), one with the errno ENODEV (there is no store),
+  // cancelled, launcher_lost.
   io::Task<void> check_store();
   // What was never claimed goes, but for what a sandbox uses now.
   io::Task<void> sweep_disks();

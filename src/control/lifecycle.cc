@@ -172,7 +172,6 @@ Status Lifecycle::apply(KeptSandbox& sandbox, UpdateSandbox changes, const std::
     sandbox.life->set(with(sandbox.life->limits(), changes.life), changes.life.timeout.has_value());
     watch_over(sandbox);
   }
-  parts_.save(sandbox);
   note_change(SandboxEvent::Kind::updated, sandbox, by);
   return {};
 }
@@ -183,6 +182,9 @@ io::Task<SandboxInfo> Lifecycle::update(Principal who, std::string id_or_name, U
   LMSB_CO_CHECK(check(*sandbox, changes));
   if (!changes.limits.is_something() && !changes.egress) {
     LMSB_CO_CHECK(apply(*sandbox, std::move(changes), who.name));
+    const Status written = co_await parts_.write(*sandbox);
+    LMSB_CO_TRY(sandbox, parts_.registry.find(who, id));
+    if (!written.ok()) parts_.save(*sandbox);
     co_return sandbox->describe();
   }
   auto limiting = limit_now(id, std::move(changes), who.name);
@@ -212,10 +214,13 @@ io::Task<void> Lifecycle::limit_now(std::string id, UpdateSandbox changes, std::
   const bool is_written = done.ok() && changes.egress;
   if (is_written && handle && !begins) done = co_await parts_.change_network(handle, *changes.egress);
   LMSB_CO_TRY(sandbox, hold.sandbox());
-  if (is_limited) parts_.save(*sandbox);
   if (!done.ok() && is_limited) note_change(SandboxEvent::Kind::updated, *sandbox, by);
-  if (!done.ok() && !is_written) co_return done;
+  if (!done.ok() && !is_written) {
+    if (is_limited) LMSB_CO_CHECK(co_await written(hold));
+    co_return done;
+  }
   Status applied = apply(*sandbox, std::move(changes), by);
+  LMSB_CO_TRY(sandbox, co_await written(hold));
   if (!applied.ok()) note_change(SandboxEvent::Kind::updated, *sandbox, by);  // its limits have changed
   if (!done.ok()) co_return done;                                             // it will be in force
   co_return applied;

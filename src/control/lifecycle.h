@@ -122,6 +122,7 @@ class Lifecycle {
   void hear(const KeptSandbox& sandbox);  // when its guest ends
   // Once nobody else is changing its state.
   io::Task<KeptSandbox*> settled(Principal who, std::string id_or_name);
+  io::Task<KeptSandbox*> written(const Hold& hold);
   io::Task<void> pause_now(std::string id, std::string by);
   io::Task<void> stop_now(std::string id, std::string by, std::chrono::milliseconds grace);
   // `hold` outlives the task.

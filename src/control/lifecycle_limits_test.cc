@@ -88,8 +88,12 @@ class LimitsTest : public testing::Test {
             [this](const KeptSandbox&) {
               if (on_save_) on_save_();
             },
-            {}};
+            [this](const KeptSandbox&) {
+              if (on_save_) on_save_();
+              return written();
+            }};
   }
+  static io::Task<void> written() { co_return Status(); }
 
   boost::asio::io_context loop_;
   UniqueFd guest_;

@@ -60,6 +60,16 @@ io::Task<KeptSandbox*> Lifecycle::settled(Principal who, std::string id_or_name)
 }
 
 // The state says `paused` from the beginning, so that nothing starts meanwhile; it is running again if it fails.
+// Who was told of a change finds it so, also when the daemon is killed the moment after. What cannot be written now is
+// tried once more, and the log says so.
+io::Task<KeptSandbox*> Lifecycle::written(const Hold& hold) {
+  LMSB_CO_TRY(KeptSandbox * sandbox, hold.sandbox());
+  const Status done = co_await parts_.write(*sandbox);
+  LMSB_CO_TRY(sandbox, hold.sandbox());
+  if (!done.ok()) parts_.save(*sandbox);
+  co_return sandbox;
+}
+
 io::Task<void> Lifecycle::pause_now(std::string id, std::string by) {
   const Principal daemon{"daemon", true};
   LMSB_CO_TRY(KeptSandbox * sandbox, parts_.registry.find(daemon, id));
@@ -75,7 +85,7 @@ io::Task<void> Lifecycle::pause_now(std::string id, std::string by) {
   }
   sandbox->life->suspend();
   watch_over(*sandbox);
-  parts_.save(*sandbox);
+  LMSB_CO_TRY(sandbox, co_await written(hold));
   note_change(SandboxEvent::Kind::paused, *sandbox, by);
   co_return Status();
 }
@@ -88,16 +98,24 @@ io::Task<SandboxInfo> Lifecycle::pause(Principal who, std::string id_or_name) {
   co_return sandbox->describe();
 }
 
+// It is written down before it goes on: a daemon that finds it running has it go on, whatever it finds standing still.
 io::Task<SandboxInfo> Lifecycle::resume(Principal who, std::string id_or_name) {
   LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(who, std::move(id_or_name)));
   const SandboxState state = sandbox->state();
   if (state == SandboxState::running) co_return sandbox->describe();
   if (state != SandboxState::paused) co_return not_running(*sandbox);
-  LMSB_CO_CHECK(sandbox->handle->resume());
+  const Hold hold(*this, *sandbox);
   sandbox->move_to(SandboxState::running);
+  LMSB_CO_TRY(sandbox, co_await written(hold));
+  if (sandbox->state() != SandboxState::running) co_return not_running(*sandbox);  // its guest has ended meanwhile
+  Status resumed = sandbox->handle->resume();
+  if (!resumed.ok()) {
+    sandbox->move_to(SandboxState::paused);
+    parts_.save(*sandbox);
+    co_return std::move(resumed).error();
+  }
   sandbox->life->resume();
   watch_over(*sandbox);
-  parts_.save(*sandbox);
   note_change(SandboxEvent::Kind::resumed, *sandbox, who.name);
   co_return sandbox->describe();
 }
@@ -189,7 +207,7 @@ io::Task<void> Lifecycle::stop_now(std::string id, std::string by, milliseconds 
   const Status gone = co_await parts_.wait_destroyed(serial);
   LMSB_CO_TRY(sandbox, hold.sandbox());
   if (!gone.ok()) co_return gone;
-  parts_.save(*sandbox);
+  LMSB_CO_TRY(sandbox, co_await written(hold));
   note_change(SandboxEvent::Kind::stopped, *sandbox, by);
   co_return Status();
 }
@@ -236,7 +254,7 @@ io::Task<void> Lifecycle::start_now(std::string id, std::string by, Capacity::Sh
   sandbox->move_to(SandboxState::running);
   sandbox->life->resume();
   watch_over(*sandbox);
-  parts_.save(*sandbox);
+  LMSB_CO_TRY(sandbox, co_await written(hold));
   note_change(SandboxEvent::Kind::started, *sandbox, by);
   co_return Status();
 }

@@ -82,8 +82,13 @@ io::Task<void> Snapshots::take_over(std::vector<store::SnapshotRow> rows) {
   const Fleet::Claiming claiming(parts_.fleet);
   for (store::SnapshotRow& row : rows) {
     const std::string id = row.id;
+    const bool is_claimed = there.erase(id) > 0;
+    if (row.is_removed) {
+      (void)co_await end_removal(id);
+      continue;
+    }
     Status claimed;
-    if (there.erase(id) == 0) claimed = co_await parts_.fleet.claim_disk(claiming, id);
+    if (!is_claimed) claimed = co_await parts_.fleet.claim_disk(claiming, id);
     if (!claimed.ok() && claimed.error().slug() != "disk_lost") co_return claimed;
     if (!claimed.ok()) log_.log(LogLevel::warning, "snapshot.lost", {{"id", id}});
     enter(std::move(row));
@@ -96,6 +101,15 @@ io::Task<void> Snapshots::take_over(std::vector<store::SnapshotRow> rows) {
     log_.log(LogLevel::warning, "snapshot.unknown", {{"id", id}});
   }
   co_return Status();
+}
+
+// One that cannot be removed does not keep the others from being had: its row says that it is to go, at the next start.
+io::Task<void> Snapshots::end_removal(std::string id) {
+  Status gone = co_await parts_.fleet.remove_disk(id);
+  if (gone.ok()) gone = co_await parts_.ledger.erase_snapshot(id);
+  if (!gone.ok())
+    log_.log(LogLevel::warning, "snapshot.remove_failed", {{"id", id}, {"error", gone.error().message()}});
+  co_return gone;
 }
 
 std::set<std::string> Snapshots::ids() const {
@@ -243,15 +257,22 @@ io::Task<void> Snapshots::remove(Principal who, std::string id) {
 }
 
 // Nobody can use it meanwhile, and it counts for its owner until it is gone; if it cannot be removed it is there as
-// before.
+// before. The row says that it is to go, so that the next daemon ends what this one could not; but a database without
+// room does not keep a snapshot, which may be what takes it.
 io::Task<void> Snapshots::remove_now(Principal who, std::string id) {
   const auto found = kept_.find(id);
   if (found == kept_.end()) co_return not_found(id);
   if (found->second.exports.use_count() > 1) co_return being_exported(id);
   const auto counts = parts_.quotas.hold(found->second.owner, disk_of(found->second.origin.limits));
   auto taken = kept_.extract(found);
+  store::SnapshotRow row = row_of(taken.mapped().info, taken.mapped().owner, taken.mapped().origin);
+  row.is_removed = true;
+  const Status marked = co_await parts_.ledger.put(row);
+  if (!marked.ok()) log_.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", marked.error().message()}});
   Status removed = co_await parts_.fleet.remove_disk(id);
   if (!removed.ok()) {
+    row.is_removed = false;
+    (void)co_await parts_.ledger.put(std::move(row));
     kept_.insert(std::move(taken));
     if (removed.error().slug() == "disk_in_use") co_return being_exported(id);  // one that has just been broken off
     co_return removed;

@@ -98,6 +98,7 @@ class Snapshots final : public SnapshotService {
   using Transfer = OnTheirWay::Place;
   class Export;
   using Ended = std::function<io::Task<void>()>;
+  io::Task<void> end_removal(std::string id);
   io::Task<void> gone(std::uint64_t archiver);  // waits until it is, for a moment
   Result<const Kept*> find(const Principal& who, const std::string& id) const;
   Status check_count(const std::string& owner) const;  // with those that are being made: too_many_snapshots

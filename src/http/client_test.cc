@@ -301,8 +301,12 @@ TEST(Endpoint, IsRefusedWhenMalformed) {
 
 // ---- TLS, against OpenSSL's own server side, with a certificate made for this test
 
-OneShotServer::Act answer_over_tls(const TestCertificate& certificate) {
-  return [&certificate](int fd) {
+constexpr std::string_view kWhole = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+// Without `goodbye` it only closes.
+OneShotServer::Act answer_over_tls(const TestCertificate& certificate, std::string_view answer = kWhole,
+                                   bool goodbye = true) {
+  return [&certificate, answer, goodbye](int fd) {
     SSL_CTX* context = SSL_CTX_new(TLS_server_method());
     SSL_CTX_use_certificate(context, certificate.x509);
     SSL_CTX_use_PrivateKey(context, certificate.key);
@@ -311,9 +315,8 @@ OneShotServer::Act answer_over_tls(const TestCertificate& certificate) {
     if (SSL_accept(ssl) == 1) {
       std::array<char, 4096> request{};
       SSL_read(ssl, request.data(), static_cast<int>(request.size()));
-      constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-      SSL_write(ssl, kAnswer.data(), static_cast<int>(kAnswer.size()));
-      SSL_shutdown(ssl);
+      SSL_write(ssl, answer.data(), static_cast<int>(answer.size()));
+      if (goodbye) SSL_shutdown(ssl);
     }
     SSL_free(ssl);
     SSL_CTX_free(context);
@@ -373,21 +376,7 @@ TEST(ClientTls, SaysOfAFileWithoutCertificatesThatItHasNone) {
 
 TEST(ClientTls, AnAnswerThatIsCutOffIsAnErrorThoughItEndsWithTheConnection) {
   const TestCertificate certificate;
-  const OneShotServer server([&certificate](int fd) {
-    SSL_CTX* context = SSL_CTX_new(TLS_server_method());
-    SSL_CTX_use_certificate(context, certificate.x509);
-    SSL_CTX_use_PrivateKey(context, certificate.key);
-    SSL* ssl = SSL_new(context);
-    SSL_set_fd(ssl, fd);
-    if (SSL_accept(ssl) == 1) {
-      std::array<char, 4096> request{};
-      SSL_read(ssl, request.data(), static_cast<int>(request.size()));
-      constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\n\r\npart";
-      SSL_write(ssl, kAnswer.data(), static_cast<int>(kAnswer.size()));  // and no goodbye
-    }
-    SSL_free(ssl);
-    SSL_CTX_free(context);
-  });
+  const OneShotServer server(answer_over_tls(certificate, "HTTP/1.1 200 OK\r\n\r\npart", false));
   Endpoint endpoint = *Endpoint::parse("https://localhost:" + server.port());
   endpoint.ca_file = certificate.path;
   EXPECT_FALSE(fetch_blocking(endpoint, ClientRequest()).ok());

@@ -7,6 +7,7 @@
 
 #include <boost/asio/this_coro.hpp>
 
+#include "http/test_bracketing.h"
 #include "http/test_support.h"
 #include "http/upgrade.h"
 #include "io/spawn.h"
@@ -117,27 +118,6 @@ class EchoSource : public BodySource {
   std::shared_ptr<BodyReader> from_;
 };
 
-// Speaks a language of its own: what it hears, in brackets.
-class Bracketing : public Upgrade {
- public:
-  explicit Bracketing(Seen* seen) : seen_(seen) {}
-  io::Always<void> run(TakenOver taken) override {
-    const auto loop = co_await boost::asio::this_coro::executor;
-    io::FdStream stream(loop, std::move(taken.socket));
-    Status said = co_await stream.write_all(taken.head + "[" + taken.read_ahead + "]");
-    std::string heard(100, '\0');
-    while (said.ok()) {
-      const Result<std::size_t> count = co_await stream.read_some(heard.data(), heard.size());
-      if (!count.ok()) ++seen_->cancelled;
-      if (!count.ok() || *count == 0) break;
-      said = co_await stream.write_all("[" + heard.substr(0, *count) + "]");
-    }
-  }
-
- private:
-  Seen* seen_;
-};
-
 Response streamed(std::shared_ptr<BodySource> source, std::optional<std::uint64_t> size = std::nullopt) {
   Response response = Response::text(200, "not sent");
   response.source = std::move(source);
@@ -177,7 +157,7 @@ Response answer_with_source(Seen* seen, const std::string& path) {
     Response response;
     response.status = 101;
     response.headers.set("Upgrade", "brackets");
-    response.upgrade = std::make_shared<Bracketing>(seen);
+    response.upgrade = std::make_shared<Bracketing>([seen] { ++seen->cancelled; });
     return response;
   }
   if (path == "/nothing") {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <fcntl.h>
 #include <memory>
 #include <optional>
@@ -17,6 +18,7 @@
 #include <gtest/gtest.h>
 
 #include "http/client.h"
+#include "http/test_bracketing.h"
 #include "http/test_support.h"
 #include "http/tls_test_support.h"
 #include "http/tunnel_answer.h"
@@ -328,23 +330,6 @@ class Echo final : public BodySource {
   std::shared_ptr<BodyReader> from_;
 };
 
-// What it hears, in brackets, until it hears "q".
-class Bracketing final : public Upgrade {
- public:
-  io::Always<void> run(TakenOver taken) override {
-    const auto loop = co_await boost::asio::this_coro::executor;
-    io::FdStream stream(loop, std::move(taken.socket));
-    Status said = co_await stream.write_all(taken.head + "[" + taken.read_ahead + "]");
-    std::string heard(100, '\0');
-    while (said.ok()) {
-      const Result<std::size_t> count = co_await stream.read_some(heard.data(), heard.size());
-      if (!count.ok() || *count == 0 || heard[0] == 'q') break;
-      said = co_await stream.write_all("[" + heard.substr(0, *count) + "]");
-    }
-    (void)co_await stream.write_all("bye");
-  }
-};
-
 // Writes as long as somebody takes it.
 class Flooding final : public Upgrade {
  public:
@@ -416,6 +401,7 @@ std::ptrdiff_t body_octets(const std::string& answer, char octet) {
 class TlsServer : public ServerFixture {
  protected:
   explicit TlsServer(ServerLimits limits = {}) {
+    ::signal(SIGPIPE, SIG_IGN);  // as the program does
     start_with(limits, serve, streams);
     use(certificate_);
   }

@@ -17,7 +17,7 @@ class Duplex {
   virtual Task<void> write_all(std::string_view data) = 0;
   // Whether it is over in both directions, as far as this end knows.
   virtual bool is_hung_up() const = 0;
-  // Nothing more will be written. Waits at most as long as it takes to say that.
+  // Nothing more will be written. Where that has to be said it may wait for room to say it, a second at most.
   virtual Always<void> end_writing() = 0;
   // Ends it in both directions, and every wait: those with `cancelled`.
   virtual void end() = 0;

@@ -17,6 +17,7 @@
 #include "launcher/cgroup_host.h"
 #include "launcher/cgroup_limits.h"
 #include "launcher/device_list.h"
+#include "os/file_lock.h"
 #include "os/files.h"
 
 namespace lmsb::launcher {
@@ -201,8 +202,10 @@ Result<CgroupTree> CgroupTree::open(const std::string& name, const TreeLimits& a
   LMSB_CHECK(tree.open_parents());
   sweep_dead_instances(tree.v2_parent_.get(), tree.v1_parents_);
   LMSB_TRY(tree.ours_, make_and_open_private(tree.v2_parent_.get(), tree.name_));
-  if (is_locked_by_a_living_launcher(tree.ours_.get()))
-    return Error(ErrorCode::already_exists, "cgroup " + tree.name_ + " belongs to a running launcher");
+  // Another one that starts takes it for a moment, too, to see whether we live.
+  if (!os::lock_file(tree.ours_.get()))
+    return Error(ErrorCode::already_exists, "cgroup " + tree.name_ + " belongs to a running launcher")
+        .with_hint("stop it, or choose another directory with --run-dir");
   const Status listed = list_devices_v2(tree.ours_.get());
   tree.has_device_list_ = listed.ok();
   for (std::size_t i = 0; i < tree.v1_controllers_.size(); ++i) {

@@ -20,6 +20,7 @@
 #include "launcher/helper_process.h"
 #include "launcher/id_pool.h"
 #include "os/btrfs.h"
+#include "os/file_lock.h"
 #include "os/loop_device.h"
 #include "os/sys.h"
 #include "sandbox/disk_id.h"
@@ -168,7 +169,7 @@ Result<DiskStore> DiskStore::open(const std::string& directory, std::uint64_t si
   if (!store.directory_) return Error::from_errno(errno, "open " + directory);
   store.lock_.reset(::openat(store.directory_.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!store.lock_) return Error::from_errno(errno, "open " + directory + "/lock");
-  if (::flock(store.lock_.get(), LOCK_EX | LOCK_NB) < 0)
+  if (!os::lock_file(store.lock_.get()))
     return Error(ErrorCode::already_exists, "another lm-sandbox keeps its sandboxes in " + directory)
         .with_hint("stop it, or choose another directory with --data-dir");
   LMSB_TRY(store.disk_locks_, open_within(store.directory_.get(), "locks"));

@@ -113,7 +113,8 @@ void Launcher::handle_disk(const sandbox::DiskRequest& request) {
     case Operation::next_stray: return tell_next_stray(number, *name);
     case Operation::take_up: return handle_take_up(number, *name);
     case Operation::open_network: return open_network(number, *name);
-    case Operation::check_store: return tell(store_ ? store_->check() : Status());
+    case Operation::check_store:
+      return tell(store_ ? store_->check() : Status(Error::from_errno(ENODEV, "there is no store")));
     case Operation::sweep_disks:
       if (store_)
         store_->remove_fresh([this](const std::string& id) { return live_ids_.contains(id) || is_archived(id); });

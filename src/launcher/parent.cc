@@ -9,7 +9,6 @@
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -19,6 +18,7 @@
 #include "launcher/handed_files.h"
 #include "launcher/orphans.h"
 #include "launcher/power.h"
+#include "os/file_lock.h"
 #include "os/files.h"
 #include "os/memfd.h"
 #include "os/message_socket.h"
@@ -70,7 +70,7 @@ Result<UniqueFd> lock_run_dir(const std::string& run_dir) {
   for (int tries = 0; tries < 8; ++tries) {
     UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!lock) return Error::from_errno(errno, "open " + path);
-    if (::flock(lock.get(), LOCK_EX | LOCK_NB) < 0) break;
+    if (!os::lock_file(lock.get())) break;
     if (is_file_at(lock.get(), path)) return lock;
   }
   return Error(ErrorCode::already_exists, "another lm-sandbox serves from " + run_dir)

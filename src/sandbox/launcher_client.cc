@@ -14,11 +14,6 @@ Error out_of_descriptors() {
       .with_hint("delete sandboxes, or start the daemon with a higher limit of open files (ulimit -n)");
 }
 
-Error gone() {
-  return Error(ErrorCode::unavailable, "the launcher is gone")
-      .with_hint("look at the log of `lm-sandbox serve` and start it again");
-}
-
 Status set_name(DiskName& name, const std::string& id) {
   if (id.size() >= name.size()) return Error(ErrorCode::invalid_argument, "no id of a disk: " + id);
   (void)id.copy(name.data(), id.size());
@@ -58,6 +53,12 @@ Error launch_error(const LauncherAnswer& answer) {
 
 }  // namespace
 
+Error launcher_gone() {
+  return Error(ErrorCode::unavailable, "the launcher is gone")
+      .with_slug("launcher_lost")
+      .with_hint("the daemon is ending; start it again, and look at its log");
+}
+
 const char* to_string(LauncherStep step) {
   switch (step) {
     case LauncherStep::none: return "none";
@@ -89,7 +90,7 @@ Status LauncherClient::flush() {
     if (send_message(socket_.get(), &part, 1)) continue;
     if (errno == EAGAIN) return {};
     unsent_.clear();
-    return gone();
+    return launcher_gone();
   }
   return {};
 }
@@ -228,7 +229,7 @@ Result<std::optional<LauncherClient::Answer>> LauncherClient::receive() {
   // The message is there, and its descriptors are not: this process has as many as it may.
   if (size < 0 && errno == EMSGSIZE && answer.serial > 0)
     return std::optional<Answer>(Answer{answer.request, out_of_descriptors(), answer.serial});
-  if (size != static_cast<ssize_t>(sizeof answer)) return gone();
+  if (size != static_cast<ssize_t>(sizeof answer)) return launcher_gone();
   if (answer.failed_step != LauncherStep::none)
     return std::optional<Answer>(Answer{answer.request, launch_error(answer)});
   LaunchedSandbox launched;

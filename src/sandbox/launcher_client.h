@@ -45,6 +45,9 @@ struct LaunchedSandbox {
   UniqueFd stream;
 };
 
+// What is answered for want of a launcher: launcher_lost.
+Error launcher_gone();
+
 class LauncherClient {
  public:
   explicit LauncherClient(UniqueFd socket);
@@ -65,7 +68,7 @@ class LauncherClient {
   Result<std::uint32_t> send_claim_disk(const std::string& id);
   // The same for all that was never claimed and is not used.
   Result<std::uint32_t> send_sweep_disks();
-  // The same for whether the disks can be written to; without a store they can. Error: store_failed.
+  // The same for whether the disks can be written to. Errors: store_failed; with the errno ENODEV, there is no store.
   Result<std::uint32_t> send_check_store();
   // The same for a sandbox that was started on an existing disk, and stands: from now on the disk has its own limit.
   Result<std::uint32_t> send_settle_disk(const std::string& id);

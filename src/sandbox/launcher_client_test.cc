@@ -67,6 +67,7 @@ TEST_F(LauncherClientTest, NamesALauncherThatIsGone) {
   const auto request = client_.send_launch({});
   ASSERT_FALSE(request.ok());
   EXPECT_EQ(request.error().code(), ErrorCode::unavailable);
+  EXPECT_EQ(request.error().slug(), "launcher_lost");
 }
 
 // Lowers how many descriptors this process may have to what it has.

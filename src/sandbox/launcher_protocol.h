@@ -32,7 +32,7 @@ enum class LauncherOperation : std::uint32_t {
                       // network interfaces, as in /proc/net/dev. As long as it is open the network stays: not for long
   archive_disk = 18,  // ArchiveRequest: starts a process that reads or writes a snapshot as a stream; `destroy` ends it
   open_gate = 19,     // GateRequest: starts a process that serves a sandbox's network; answered with its channel
-  check_store = 20,   // DiskRequest without an id; EROFS: nothing can be written to the disks any more
+  check_store = 20,  // DiskRequest without an id; EROFS: nothing can be written to the disks any more; ENODEV: no store
 };
 
 struct LauncherHeader {

@@ -151,8 +151,9 @@ class Daemon {
     if (!tls) return;
     server_.use_tls(tls);
     tls_ = std::move(tls);
+    tls_file_ = config.tls.cert_file;
     log_.log(LogLevel::info, "tls.certificate",
-             {{"file", config.tls.cert_file}, {"expires_at", rfc3339_in(left_of_certificate())}});
+             {{"file", tls_file_}, {"expires_at", rfc3339_in(left_of_certificate())}});
     warn_of_certificate();
   }
   std::chrono::milliseconds left_of_certificate() const {
@@ -161,8 +162,7 @@ class Daemon {
   void warn_of_certificate() {
     const auto left = left_of_certificate();
     if (left < kExpiresSoon)
-      log_.log(LogLevel::warning, "tls.expires_soon",
-               {{"file", config_.tls.cert_file}, {"expires_at", rfc3339_in(left)}});
+      log_.log(LogLevel::warning, "tls.expires_soon", {{"file", tls_file_}, {"expires_at", rfc3339_in(left)}});
   }
   // A daemon may run longer than its certificate.
   static io::Always<void> watch_certificate(Daemon* self) {
@@ -299,6 +299,7 @@ class Daemon {
   server::ModelDoors model_doors_;
   server::App app_;
   std::shared_ptr<const http::TlsContext> tls_;  // what is shown; null: nothing
+  std::string tls_file_;                         // that it is of
   http::Server server_;
   io::FdWatch settings_watch_;
   Status ended_;

@@ -35,9 +35,11 @@ constexpr std::array kMigrations = {
     " expires_at TEXT NOT NULL, expires_at_ms INTEGER NOT NULL, used_at TEXT NOT NULL) WITHOUT ROWID;",
     // 6: networks
     "ALTER TABLE sandboxes ADD COLUMN egress TEXT NOT NULL DEFAULT 'none';",
-    // 7: profiles
+    // 7: removals of snapshots that are cut short
+    "ALTER TABLE snapshots ADD COLUMN is_removed INTEGER NOT NULL DEFAULT 0;",
+    // 8: profiles
     "ALTER TABLE sandboxes ADD COLUMN profile TEXT NOT NULL DEFAULT 'user';",
-    // 8: models of sandboxes
+    // 9: models of sandboxes
     "ALTER TABLE sandboxes ADD COLUMN models BLOB NOT NULL DEFAULT x'';"};
 
 }  // namespace

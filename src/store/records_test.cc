@@ -173,6 +173,10 @@ TEST_F(RecordsTest, SnapshotsAreKeptBesideTheSandboxes) {
   EXPECT_EQ(all->front().env, row.env);
   EXPECT_EQ(all->front().disk_bytes, row.disk_bytes);
   EXPECT_EQ(all->front().processes, 7U);
+  EXPECT_FALSE(all->front().is_removed);
+  row.is_removed = true;
+  ASSERT_TRUE((*records)->snapshots().put(row).ok());
+  EXPECT_TRUE((*records)->snapshots().all()->front().is_removed);
   EXPECT_TRUE((*records)->sandboxes().all()->empty());
   ASSERT_TRUE((*records)->snapshots().erase(row.id).ok());
   EXPECT_TRUE((*records)->snapshots().all()->empty());
@@ -254,6 +258,9 @@ TEST_F(RecordsTest, AnEmptyDefaultIsAnEmptyMap) {
   EXPECT_TRUE(map->empty());
 }
 
+// To open a database of this version without its steps.
+constexpr std::array<const char*, 9> kAllApplied{};
+
 // Before its sixth step the database knew nothing of networks.
 TEST_F(RecordsTest, ASandboxOfAnEarlierVersionHasNoNetworkAndALaterOneTheNetworkThatItWasGiven) {
   SandboxRow row = some_row("aaaaaaaaaaaaaaaaaaaa");
@@ -264,10 +271,10 @@ TEST_F(RecordsTest, ASandboxOfAnEarlierVersionHasNoNetworkAndALaterOneTheNetwork
     EXPECT_EQ((*records)->sandboxes().all()->front().egress, row.egress);
   }
   {
-    auto database = Database::open(path_, std::array<const char*, 7>{"", "", "", "", "", "", ""});
+    auto database = Database::open(path_, kAllApplied);
     ASSERT_TRUE(database
                     ->run("ALTER TABLE sandboxes DROP COLUMN models; ALTER TABLE sandboxes DROP COLUMN profile;"
-                          "ALTER TABLE sandboxes DROP COLUMN egress;"
+                          "ALTER TABLE sandboxes DROP COLUMN egress; ALTER TABLE snapshots DROP COLUMN is_removed;"
                           "PRAGMA user_version = 5")
                     .ok());
   }
@@ -288,8 +295,11 @@ TEST_F(RecordsTest, ASandboxOfAnEarlierVersionHasTheProfileOfUsersAndALaterOneIt
     EXPECT_EQ((*records)->sandboxes().all()->front().profile, "root");
   }
   {
-    auto database = Database::open(path_, std::array<const char*, 7>{"", "", "", "", "", "", ""});
-    ASSERT_TRUE(database->run("ALTER TABLE sandboxes DROP COLUMN models; ALTER TABLE sandboxes DROP COLUMN profile; PRAGMA user_version = 6").ok());
+    auto database = Database::open(path_, kAllApplied);
+    ASSERT_TRUE(database
+                    ->run("ALTER TABLE sandboxes DROP COLUMN models; ALTER TABLE sandboxes DROP COLUMN profile;"
+                          "PRAGMA user_version = 7")
+                    .ok());
   }
   auto records = Records::open(path_);
   ASSERT_TRUE(records.ok());
@@ -310,7 +320,7 @@ TEST_F(RecordsTest, WhatIsNoMapIsSaidToBeDamaged) {
     ASSERT_TRUE((*records)->sandboxes().put(some_row("aaaaaaaaaaaaaaaaaaaa")).ok());
   }
   {
-    auto database = Database::open(path_, std::array<const char*, 7>{"", "", "", "", "", "", ""});
+    auto database = Database::open(path_, kAllApplied);
     ASSERT_TRUE(database->run("UPDATE sandboxes SET env = 'x'").ok());
   }
   auto records = Records::open(path_);

@@ -8,7 +8,7 @@ namespace lmsb::store {
 namespace {
 
 // As many parameters as the table has columns.
-constexpr const char* kPut = "INSERT OR REPLACE INTO snapshots VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)";
+constexpr const char* kPut = "INSERT OR REPLACE INTO snapshots VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
 Result<SnapshotRow> read_row(Statement& from) {
   SnapshotRow row;
@@ -20,6 +20,7 @@ Result<SnapshotRow> read_row(Statement& from) {
   row.disk_bytes = static_cast<std::uint64_t>(from.number());
   row.cpu_millis = static_cast<std::uint32_t>(from.number());
   row.processes = static_cast<std::uint32_t>(from.number());
+  row.is_removed = from.number() != 0;
   return row;
 }
 
@@ -32,7 +33,7 @@ Status SnapshotTable::put(const SnapshotRow& row) {
     put.bind(*text);
   put.bind(pack(row.env));
   put.bind(static_cast<std::int64_t>(row.memory_bytes)).bind(static_cast<std::int64_t>(row.disk_bytes));
-  put.bind(row.cpu_millis).bind(row.processes);
+  put.bind(row.cpu_millis).bind(row.processes).bind(std::int64_t{row.is_removed});
   return put.finish();
 }
 

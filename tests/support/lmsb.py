@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -98,8 +99,8 @@ class Daemon:
         if not line:
             self.process.wait()
             said = self.log_text()
-            self.__exit__()
-            raise RuntimeError("the daemon did not start: " + said)
+            self.log.close()  # its directory stays until the test has ended: it may start another one, to end what stayed
+            raise RuntimeError("the daemon did not start: " + "\n".join(said.split("\n")[-40:]))
         self.ready = json.loads(line)
         host, port = self.ready["http"][0].rsplit(":", 1)
         self.host, self.port = host, int(port)
@@ -215,10 +216,23 @@ def sandbox_processes(named=b""):
                      and named in (entry / "cmdline").read_bytes())
 
 
+def gates(of=None):
+    """The processes that serve sandboxes' networks; those that the launcher `of` has started."""
+    def is_gate(entry):
+        return (entry / "cmdline").read_bytes().startswith(b"lm-sandbox-gate") and (
+            of is None or f"\nPPid:\t{of}\n" in (entry / "status").read_text())
+
+    return list(processes(is_gate))
+
+
 def guest_of(sandbox):
-    """The sandbox's first process, seen from the machine; it does not end before the sandbox."""
-    return next(int(pids[0]) for path in map(pathlib.Path, our_cgroups())
-                if path.name == sandbox and (pids := (path / "cgroup.procs").read_text().split()))
+    """The sandbox's first process, seen from the machine; it does not end before the sandbox. Others of its cgroup (who gives
+    sockets of netlink) may have lower numbers: those of the machine begin again from below."""
+    def is_first(pid):
+        return re.search(r"^NSpid:.*\t1$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
+
+    return next(int(pid) for path in map(pathlib.Path, our_cgroups()) if path.name == sandbox
+                for pid in (path / "cgroup.procs").read_text().split() if is_first(pid))
 
 
 def processes_of(sandbox, state=""):
@@ -409,6 +423,20 @@ class SystemTest(unittest.TestCase):
     def tearDownClass(cls):
         cls.daemon.__exit__()
         wait_until_clean(cls.before)
+
+    def make_sandbox(self, **fields):
+        """Its id; it goes with the test."""
+        made = self.daemon.post("/v1/sandboxes", fields)
+        self.assertEqual(made.status, 201, made.body)
+        sandbox = made.json()["id"]
+        self.addCleanup(lambda: self.daemon.request("DELETE", f"/v1/sandboxes/{sandbox}"))
+        return sandbox
+
+    def exec_in(self, sandbox, cmd, **fields):
+        """The verdict of a command."""
+        done = self.daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": cmd, **fields})
+        self.assertEqual(done.status, 200, done.body)
+        return done.json()
 
 
 def run_captured():

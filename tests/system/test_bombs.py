@@ -4,53 +4,20 @@ does not grow, and afterwards everything is as it was. How fast the neighbour is
 import os
 import pathlib
 import sys
-import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import bombs
 import lmsb
+from neighbour import Neighbour
 
 SECONDS = float(os.environ.get("LMSB_BOMB", "0.5"))  # that each has once it was refused something
 ALLOWED_GROWTH = 16 << 20  # of the daemon: two of its buffers for what a command writes, and some
 
 
-class Neighbour(threading.Thread):
-    """Asks a sandbox one thing after the other until it is told to end; keeps what was wrong."""
-
-    def __init__(self, exec_in, sandbox):
-        super().__init__()
-        self.exec_in, self.sandbox, self.wrong, self.answers = exec_in, sandbox, [], 0
-        self.is_ending = threading.Event()
-
-    def run(self):
-        while not self.is_ending.wait(0.02):
-            result = self.exec_in(self.sandbox, f"echo {self.answers}")
-            if (result["outcome"], result["stdout"]) != ("exited", f"{self.answers}\n"):
-                self.wrong.append(result)
-            self.answers += 1
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.is_ending.set()
-        self.join()
-
-
 class Bombs(lmsb.SystemTest):
     def create(self, **fields):
-        made = self.daemon.post("/v1/sandboxes", {"image": "host", **fields})
-        self.assertEqual(made.status, 201, made.body)
-        sandbox = made.json()["id"]
-        self.addCleanup(lambda: self.daemon.request("DELETE", f"/v1/sandboxes/{sandbox}"))
-        return sandbox
-
-    def exec(self, sandbox, cmd, **fields):
-        answer = self.daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": cmd, **fields})
-        self.assertEqual(answer.status, 200, answer.body)
-        return answer.json()
+        return self.make_sandbox(image="host", **fields)
 
     def start(self, sandbox, name):
         started = self.daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": bombs.command(name), "detach": True})
@@ -75,26 +42,26 @@ class Bombs(lmsb.SystemTest):
         for name in bombs.REFUSED:
             with self.subTest(name):
                 target, neighbour = self.create(limits=bombs.LIMITS), self.create()
-                self.exec(neighbour, "true")
+                self.exec_in(neighbour, "true")
                 with lmsb.stays_small(self.daemon.daemon_pid(), ALLOWED_GROWTH):
-                    with Neighbour(self.exec, neighbour) as asked:
+                    with Neighbour(self.exec_in, neighbour) as asked:
                         self.set_off(name, target)
                 self.assertEqual(asked.wrong, [])
                 self.assertGreater(asked.answers, 0)
                 # Nothing of it goes on, and there is room again for who comes next.
-                self.assertEqual(self.exec(target, "echo after; rm -rf /workspace/* /dev/shm/bomb /dev/shm/inodes")["stdout"], "after\n")
+                self.assertEqual(self.exec_in(target, "echo after; rm -rf /workspace/* /dev/shm/bomb /dev/shm/inodes")["stdout"], "after\n")
                 lmsb.wait_until(lambda: len(lmsb.processes_of(target)) == 2, "the guest and its next command's process alone")
 
     def test_one_of_output_ends_with_its_time_and_the_daemon_keeps_what_it_may(self):
         with lmsb.stays_small(self.daemon.daemon_pid(), ALLOWED_GROWTH):
-            result = self.exec(self.create(limits=bombs.LIMITS), bombs.command("output"), timeout_ms=1500)
+            result = self.exec_in(self.create(limits=bombs.LIMITS), bombs.command("output"), timeout_ms=1500)
         self.assertEqual(result["outcome"], "timed_out")
         self.assertLess(len(result["stdout"]), (1 << 20) + 100)
         self.assertGreater(result["truncated"]["stdout_bytes"], 0)
 
     def test_all_of_them_at_once_end_with_their_sandboxes(self):
         targets, neighbour = {name: self.create(limits=bombs.LIMITS) for name in bombs.REFUSED}, self.create()
-        with lmsb.stays_small(self.daemon.daemon_pid(), ALLOWED_GROWTH), Neighbour(self.exec, neighbour) as asked:
+        with lmsb.stays_small(self.daemon.daemon_pid(), ALLOWED_GROWTH), Neighbour(self.exec_in, neighbour) as asked:
             for name, target in targets.items():
                 self.start(target, name)
             before = asked.answers

@@ -16,7 +16,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import lmsb
-from test_disks import children_of, launcher_of
+from test_disks import launcher_of
 from test_staying import COUNT, StayingTest, kill_all_of_ours, kill_daemon, kill_launcher, kill
 
 SECONDS = float(os.environ.get("LMSB_CHAOS", "25"))
@@ -24,7 +24,8 @@ SEED = int(os.environ.get("LMSB_SEED", str(random.SystemRandom().randrange(1 << 
 CALLERS = 3
 SANDBOXES = 3  # of each caller, at most
 ROUND = 12  # seconds, after which all stand still and are looked at
-MAY_COME_LATER = {"not_ready", "sandbox_busy", "busy", "no_memory", "queue_full", "gate_lost", "shutting_down", "launcher_lost"}
+MAY_COME_LATER = {"not_ready", "sandbox_busy", "busy", "no_memory", "gate_lost"}
+GOES_AWAY = {"launcher_lost", "cancelled"}  # so says a daemon that ends
 DOWN = ("failed", "stopped")
 LIMITS = {"memory_bytes": 64 << 20, "processes": 40, "disk_bytes": 32 << 20}
 
@@ -92,6 +93,8 @@ class Caller(threading.Thread):
             if answer.status in fine:
                 return answer.status, told
             code = told["error"]["code"]
+            if code in GOES_AWAY:
+                raise Interrupted
             if code not in MAY_COME_LATER:
                 raise AssertionError(f"{method} {path} {str(body)[:200]}: {answer.status} {told['error']}")
             if self.is_ending and code != "not_ready":
@@ -105,13 +108,14 @@ class Caller(threading.Thread):
 
     def look_again(self):
         """After the daemon went away: what is there, and as what. What was answered must be."""
-        while True:
+        told = None
+        while not told:
             try:
                 self.test.is_up.wait(60)
                 _, told = self.ask("GET", "/v1/sandboxes?limit=1000&label=caller%3D" + str(self.number))
-                break
             except Interrupted:
-                continue
+                if self.is_ending:  # no daemon comes any more
+                    return
         there = {one["id"]: one["state"] for one in told["data"] if one["labels"].get("caller") == str(self.number)}
         for box in list(self.boxes.values()):
             if box.id in there:
@@ -304,16 +308,12 @@ class Chaos(StayingTest):
         self.is_up = threading.Event()
         self.is_up.set()
 
-    def gates(self):
-        ours = children_of(launcher_of(self.daemon))
-        return [pid for pid in ours if pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"lm-sandbox-gate")]
-
     def kill_something(self, chance):
         """Of what is ours: by pids that this daemon has now."""
         what = chance.choice(["gate", "gate", "daemon", "launcher", "all", "asked"])
         self.killed[what] = self.killed.get(what, 0) + 1
         if what == "gate":
-            for gate in self.gates()[:1]:
+            for gate in lmsb.gates(of=launcher_of(self.daemon))[:1]:
                 kill(gate)
             return
         self.is_up.clear()

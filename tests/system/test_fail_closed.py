@@ -17,7 +17,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import capture
 import lmsb
 import world
-from test_network import gates
 from test_staying import StayingTest, kill_all_of_ours, kill_daemon, kill_launcher
 
 GOOD, OTHER = world.GOOD, world.OTHER
@@ -146,7 +145,7 @@ class FailClosed(StayingTest):
         return int(text.split()[-1]) if text.split() else 0
 
     def kill_gate(self, _):
-        for gate in gates():
+        for gate in lmsb.gates():
             os.kill(int(gate), signal.SIGKILL)
 
     def kill_in_turns(self, boxes, seconds):
@@ -157,7 +156,7 @@ class FailClosed(StayingTest):
                 time.sleep(0.2)
                 how(self.daemon)
                 if how == self.kill_gate:
-                    lmsb.wait_until(lambda: len(gates()) == len(boxes), "the next gates")
+                    lmsb.wait_until(lambda: len(lmsb.gates()) == len(boxes), "the next gates")
                     continue
                 self.daemon.log.close()
                 self.daemon.start()

@@ -10,10 +10,9 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import floods
 import lmsb
-from test_bombs import Neighbour
+from neighbour import Neighbour
 
 SLOW = 1000
 REFUSALS = 2000  # of each kind, on connections that are kept; a tenth of it on new ones
@@ -23,24 +22,15 @@ ALLOWED_GROWTH = 48 << 20  # of the daemon: 32 KiB for each head that is coming,
 class Floods(lmsb.SystemTest):
     def setUp(self):
         lmsb.wait_full_pool(self.daemon)
-        made = self.daemon.post("/v1/sandboxes", {"image": "host"})
-        self.assertEqual(made.status, 201, made.body)
-        self.sandbox = made.json()["id"]
-        self.addCleanup(lambda: self.daemon.request("DELETE", f"/v1/sandboxes/{self.sandbox}"))
+        self.sandbox = self.make_sandbox(image="host")
         lmsb.wait_full_pool(self.daemon)  # which has descriptors, too
-
-    def exec(self, sandbox, cmd):
-        """On a connection of its own, which has to be let in, too."""
-        answer = self.daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": cmd})
-        self.assertEqual(answer.status, 200, answer.body)
-        return answer.json()
 
     def descriptors(self):
         return lmsb.held_by(self.daemon.daemon_pid())["descriptors"]
 
     def test_connections_whose_heads_hardly_come_end_by_the_time_limit_and_hold_up_nobody(self):
         before = self.descriptors()
-        with lmsb.stays_small(self.daemon.daemon_pid(), ALLOWED_GROWTH), Neighbour(self.exec, self.sandbox) as asked:
+        with lmsb.stays_small(self.daemon.daemon_pid(), ALLOWED_GROWTH), Neighbour(self.exec_in, self.sandbox) as asked:
             slow = floods.SlowConnections(self.daemon, head=SLOW)
             self.addCleanup(slow.close)
             lmsb.wait_until(lambda: self.descriptors() >= before + SLOW, "all of them at once")
@@ -79,7 +69,7 @@ class Floods(lmsb.SystemTest):
 
     def test_thousands_of_refused_requests_get_each_its_answer_and_hold_up_nobody(self):
         counts, before, log = [collections.Counter() for _ in range(8)], self.descriptors(), len(self.daemon.log_text())
-        with lmsb.stays_small(self.daemon.daemon_pid(), ALLOWED_GROWTH), Neighbour(self.exec, self.sandbox) as asked:
+        with lmsb.stays_small(self.daemon.daemon_pid(), ALLOWED_GROWTH), Neighbour(self.exec_in, self.sandbox) as asked:
             shares = [(REFUSALS // 7, False)] * 7 + [(REFUSALS // 10, True)]
             asking = [threading.Thread(target=self.ask, args=(*share, counted)) for share, counted in zip(shares, counts)]
             for one in asking:

@@ -21,10 +21,10 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import lmsb
-from test_disks import children_of, launcher_of
+from test_disks import children_of, disks_of, launcher_of
 from test_lifecycle import InBackground
 from test_snapshot_files import FileTest, member
-from test_staying import COUNT, StayingTest, kill
+from test_staying import COUNT, StayingTest, kill, kill_all_of_ours
 
 WHOLE = os.environ.get("LMSB_INJECT") == "all"
 ONLY = set(filter(None, os.environ.get("LMSB_INJECT_ONLY", "").split(",")))
@@ -345,6 +345,56 @@ class Copies(Injected):
             started = self.do("box", "start")
             self.assertEqual(started.status, 200, started.body)
             self.assertEqual(making.result().status, 201)
+
+    def test_keep_nobody_from_starting_again_when_all_is_killed(self):
+        launcher = launcher_of(self.daemon)
+        before = set(children_of(launcher))
+        with Tracer(launcher, "-o", "/dev/null", "-e", "trace=close_range", "-e", "inject=close_range:delay_enter=1000000"):
+            making = InBackground(self.attempt, "create")
+            lmsb.wait_until(lambda: set(children_of(launcher)) - before, "a copy")
+            self.again(kill_all_of_ours)
+        self.assertIsNone(making.result())
+        self.read_on()
+
+
+class Answers(Injected):
+    """What was answered holds, also when all of ours is killed the moment after: here the database takes its time."""
+
+    def slowly(self, *actions):
+        """Each action, answered while the daemon writes slowly; then all of ours is killed, and begins again."""
+        daemon = self.daemon.daemon_pid()
+        with Tracer(daemon, "-o", "/dev/null", "-e", "trace=pwrite64", "-e", "inject=pwrite64:delay_enter=150000"):
+            for action in actions:
+                done = action()
+                self.assertEqual(done.status, 200, done.body)
+            kill_all_of_ours(self.daemon)
+        self.daemon.log.close()
+        self.daemon.start()
+        return self.daemon.request("GET", "/v1/sandboxes/box").json()
+
+    def test_a_snapshot_whose_removal_was_cut_short_is_removed_by_the_next_daemon(self):
+        """Its copy has gone, and nobody has written that down."""
+        self.prepared()
+        snapshot = self.kept_snapshot()
+        with Tracer(self.daemon.daemon_pid(), "-o", "/dev/null", "-e", "trace=pwrite64", "-e", "inject=pwrite64:delay_enter=400000"):
+            removing = InBackground(lambda: self.daemon.request("DELETE", f"/v1/snapshots/{snapshot}"))
+            lmsb.wait_until(lambda: snapshot not in disks_of(self.daemon, "snapshots"), "the end of its copy")
+            kill_all_of_ours(self.daemon)
+            with contextlib.suppress(Exception):
+                removing.result()
+        self.daemon.log.close()
+        self.daemon.start()
+        self.assertEqual(self.daemon.request("GET", "/v1/ledger").json()["findings"], [])
+        self.assertEqual(self.daemon.request("GET", f"/v1/snapshots/{snapshot}").status, 404)
+
+    def test_are_written_down_first(self):
+        self.prepared()
+        self.assertEqual(self.slowly(lambda: self.do("box", "pause"))["state"], "paused")
+        self.assertEqual(self.slowly(lambda: self.do("box", "resume"))["state"], "running")
+        self.assertEqual(self.do("box", "exec", {"cmd": "echo on"}).json()["stdout"], "on\n")
+        changes = [{"labels": {"a": "b"}}, {"limits": {"memory_bytes": 200 << 20}}]
+        changed = self.slowly(*(lambda one=one: self.daemon.request("PATCH", "/v1/sandboxes/box", one) for one in changes))
+        self.assertEqual((changed["labels"], changed["limits"]["memory_bytes"]), ({"a": "b"}, 200 << 20))
 
 
 if __name__ == "__main__":

@@ -55,10 +55,6 @@ def tearDownModule():
     WORLD.end()
 
 
-def gates():
-    return list(lmsb.processes(lambda entry: (entry / "cmdline").read_bytes().startswith(b"lm-sandbox-gate")))
-
-
 def python(program):
     return "python3 -c " + shlex.quote(program)
 
@@ -87,16 +83,7 @@ class NetworkTest(lmsb.SystemTest):
         return json.loads(result["stdout"])
 
     def create(self, egress=None, **fields):
-        answer = self.daemon.post("/v1/sandboxes", {**fields, **({"egress": egress} if egress else {})})
-        self.assertEqual(answer.status, 201, answer.body)
-        sandbox = answer.json()["id"]
-        self.addCleanup(lambda: self.daemon.request("DELETE", f"/v1/sandboxes/{sandbox}"))
-        return sandbox
-
-    def exec(self, sandbox, cmd, **fields):
-        answer = self.daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": cmd, **fields})
-        self.assertEqual(answer.status, 200, answer.body)
-        return answer.json()
+        return self.make_sandbox(**fields, **({"egress": egress} if egress else {}))
 
     def patch(self, sandbox, egress, status=200):
         answer = self.daemon.request("PATCH", f"/v1/sandboxes/{sandbox}", {"egress": egress})
@@ -321,7 +308,7 @@ except OSError as error: print("cut", flush=True)
         return process
 
     def fetch(self, sandbox):
-        return self.exec(sandbox, "curl -sS -m 8 http://good.test/a")["stdout"]
+        return self.exec_in(sandbox, "curl -sS -m 8 http://good.test/a")["stdout"]
 
     def test_a_change_cuts_what_it_does_not_allow_and_nothing_else(self):
         raw = f"raw.test:{world.RAW}"
@@ -341,7 +328,7 @@ except OSError as error: print("cut", flush=True)
     def test_what_nobody_looked_at_is_cut_when_a_list_comes(self):
         raw = f"raw.test:{world.RAW}"
         sandbox = self.create({"allow": ["good.test", raw]})
-        given = self.exec(sandbox, "getent ahostsv4 good.test")["stdout"].split()[0]
+        given = self.exec_in(sandbox, "getent ahostsv4 good.test")["stdout"].split()[0]
         self.assertRegex(given, r"198\.1[89]\.")
         self.patch(sandbox, {"mode": "open"})
         front = self.held_connection(sandbox, given, 80, "GET /a HTTP/1.1\r\nHost: other.test\r\n\r\n")
@@ -363,7 +350,7 @@ import socket, time
 s = socket.create_connection(("late.test", {world.LATE}), timeout=10)
 {talk}
 """
-        result = self.exec(sandbox, python(program))
+        result = self.exec_in(sandbox, python(program))
         self.assertEqual(result["exit_code"], 0, result["stderr"])
 
     def test_what_has_ended_leaves_nothing_that_the_kernel_goes_on_sending(self):
@@ -373,10 +360,10 @@ s = socket.create_connection(("late.test", {world.LATE}), timeout=10)
             with self.subTest(end=end):
                 self.talk_to_late(sandbox, "s.recv(100); s.sendall(b'n' * 300000)  # which its server does not take")
                 self.assertEqual(len(self.sockets_to(world.LATE)), 1)
-                gate, = gates()
+                gate, = lmsb.gates()
                 if end == "gate":
                     os.kill(int(gate), signal.SIGKILL)
-                    lmsb.wait_until(lambda: gates() and gates() != [gate], "another gate")
+                    lmsb.wait_until(lambda: lmsb.gates() and lmsb.gates() != [gate], "another gate")
                 else:
                     self.patch(sandbox, {"mode": "none"})
                 self.assertEqual(self.sockets_to(world.LATE), [])
@@ -404,7 +391,7 @@ s.close()  # with octets that it has not read: a reset
 
     def test_where_names_lead_to_inside_is_not_told(self):
         sandbox = self.create({"allow": ["inner.test", "good.test"]})
-        self.exec(sandbox, "getent hosts inner.test; curl -sS -m5 -H 'Host: inner.test' http://45.67.0.2/")
+        self.exec_in(sandbox, "getent hosts inner.test; curl -sS -m5 -H 'Host: inner.test' http://45.67.0.2/")
 
         def denied():
             events = self.daemon.request("GET", f"/v1/sandboxes/{sandbox}/egress").json()["events"]
@@ -426,31 +413,31 @@ s.close()  # with octets that it has not read: a reset
     def test_without_its_gate_nothing_is_reached_and_another_one_comes(self):
         sandbox = self.create({"allow": ["good.test", f"raw.test:{world.RAW}"]})
         held = self.held_connection(sandbox)
-        gate, = gates()
+        gate, = lmsb.gates()
         os.kill(int(gate), signal.SIGKILL)
         lmsb.wait_until(lambda: "cut" in self.output(sandbox, held), "the end of the connection")
-        lmsb.wait_until(lambda: gates() and gates() != [gate], "another gate")
+        lmsb.wait_until(lambda: lmsb.gates() and lmsb.gates() != [gate], "another gate")
         lmsb.wait_until(lambda: self.fetch(sandbox) == f"{GOOD} good.test /a", "the network")
-        said = self.exec(sandbox, "curl -sS -m5 http://other.test/; curl -sS -m5 http://45.67.0.3/")
+        said = self.exec_in(sandbox, "curl -sS -m5 http://other.test/; curl -sS -m5 http://45.67.0.3/")
         self.assertEqual(said["stdout"], "")
         self.assertEqual(WORLD.heard(address=OTHER), [])
 
     def test_a_gate_that_stands_still_lets_nothing_through(self):
         sandbox = self.create({"allow": ["good.test"]})
-        gate, = gates()
+        gate, = lmsb.gates()
         os.kill(int(gate), signal.SIGSTOP)
         WORLD.forget()
-        said = self.exec(sandbox, "curl -sS -m2 http://good.test/; curl -sS -m2 http://45.67.0.2/")
+        said = self.exec_in(sandbox, "curl -sS -m2 http://good.test/; curl -sS -m2 http://45.67.0.2/")
         self.assertEqual(said["stdout"], "")
         self.assertEqual(WORLD.heard(), [])
         self.patch(sandbox, {"allow": ["other.test"]})  # it does not answer: it is ended
-        lmsb.wait_until(lambda: gates() and gates() != [gate], "another gate")
-        lmsb.wait_until(lambda: "other.test" in self.exec(sandbox, "curl -sS -m8 http://other.test/")["stdout"], "the network")
+        lmsb.wait_until(lambda: lmsb.gates() and lmsb.gates() != [gate], "another gate")
+        lmsb.wait_until(lambda: "other.test" in self.exec_in(sandbox, "curl -sS -m8 http://other.test/")["stdout"], "the network")
         self.assertEqual(self.fetch(sandbox), "")
 
     def test_a_policy_is_not_said_to_be_in_force_while_the_gate_of_another_one_is_there(self):
         sandbox = self.create({"allow": ["good.test"]})
-        gate, = gates()
+        gate, = lmsb.gates()
         launcher = int(launcher_of(self.daemon))
         os.kill(int(gate), signal.SIGSTOP)  # it does not answer
         os.kill(launcher, signal.SIGSTOP)  # and is not ended
@@ -460,13 +447,13 @@ s.close()  # with octets that it has not read: a reset
             os.kill(launcher, signal.SIGCONT)
         self.assertEqual((answer.status, answer.json()["error"]["code"]), (503, "gate_lost"))
         self.patch(sandbox, {"allow": ["other.test"]})
-        self.assertNotIn(gate, gates())
-        lmsb.wait_until(lambda: "other.test" in self.exec(sandbox, "curl -sS -m8 http://other.test/")["stdout"], "the network")
+        self.assertNotIn(gate, lmsb.gates())
+        lmsb.wait_until(lambda: "other.test" in self.exec_in(sandbox, "curl -sS -m8 http://other.test/")["stdout"], "the network")
         self.assertEqual(self.fetch(sandbox), "")
 
     def test_the_server_hears_that_whoever_asked_has_gone(self):
         sandbox = self.create({"allow": ["good.test"]})
-        self.exec(sandbox, "curl -sS -m1 http://good.test/never")
+        self.exec_in(sandbox, "curl -sS -m1 http://good.test/never")
         lmsb.wait_until(lambda: WORLD.heard(kind="left"), "the end of the connection")
         self.assertEqual(self.fetch(sandbox), f"{GOOD} good.test /a")
 
@@ -482,7 +469,7 @@ s.close()  # with octets that it has not read: a reset
 
     def test_a_gate_has_no_power_and_little_of_the_machine(self):
         self.create({"allow": ["good.test"]})
-        gate, = gates()
+        gate, = lmsb.gates()
         status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{gate}/status").read_text().splitlines() if ":\t" in line)
         self.assertGreaterEqual(int(status["Uid"].split()[0]), 1073741824)
         for kind in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"):
@@ -495,7 +482,7 @@ s.close()  # with octets that it has not read: a reset
 
     def test_what_was_allowed_and_refused_is_told_by_sandbox(self):
         sandbox = self.create({"allow": ["good.test"]})
-        self.exec(sandbox, "curl -sS http://good.test/100000 >/dev/null; curl -sS http://other.test/; curl -sS -m5 http://45.67.0.3:8080/")
+        self.exec_in(sandbox, "curl -sS http://good.test/100000 >/dev/null; curl -sS http://other.test/; curl -sS -m5 http://45.67.0.3:8080/")
 
         def report():
             answer = self.daemon.request("GET", f"/v1/sandboxes/{sandbox}/egress")
@@ -538,7 +525,7 @@ for i in range(3000):
     socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"\\0\\1\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\4evil\\4test\\0\\0\\1\\0\\1", ("8.8.8.8", 53))
 """
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            flooding = pool.submit(self.exec, flood, ["python3", "-c", program])
+            flooding = pool.submit(self.exec_in, flood, ["python3", "-c", program])
             for _ in range(3):
                 self.assertEqual(self.fetch(calm), f"{GOOD} good.test /a")
             result = flooding.result()
@@ -664,6 +651,26 @@ class OperatorTest(unittest.TestCase):
         with self.assertRaisesRegex(RuntimeError, "NAME=ENTRY ENTRY"):
             self.daemon(network_groups="web").start()
 
+    def test_a_group_that_is_no_longer_there_leaves_its_sandbox_without_a_network_until_it_is_again(self):
+        def said():
+            return daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": "curl -sS -m5 http://good.test/a"}).json()["stdout"]
+
+        with_group = {**RESOLVERS, "LM_SANDBOX_NETWORK__GROUPS": "web=good.test"}
+        with lmsb.Daemon(env=with_group, is_private=False, sandboxes_stay=True) as daemon:
+            sandbox = daemon.post("/v1/sandboxes", {"egress": {"allow": ["@web"]}}).json()["id"]
+            for env, is_denied in ((RESOLVERS, True), (with_group, False)):
+                daemon.stop()
+                daemon.log.close()
+                daemon.env = env
+                daemon.start()
+                report = daemon.request("GET", f"/v1/sandboxes/{sandbox}/egress").json()
+                self.assertEqual((report["egress"]["allow"], report["denied_by_policy"]), (["@web"], is_denied))
+                if is_denied:
+                    self.assertEqual(said(), "")
+                else:
+                    lmsb.wait_until(lambda: said() == f"{GOOD} good.test /a", "its network")
+            daemon.request("DELETE", f"/v1/sandboxes/{sandbox}")
+
     def test_an_offline_daemon_gives_no_network(self):
         with self.daemon("--offline") as daemon:
             answer = daemon.post("/v1/run", {"cmd": "true", "egress": {"mode": "open"}})
@@ -724,14 +731,14 @@ time.sleep(1000)
 """
         with self.daemon(network_connections_per_second="1000") as daemon:
             sandbox = daemon.post("/v1/sandboxes", {"egress": {"allow": ["good.test", f"raw.test:{world.RAW}"]}}).json()["id"]
-            gate, = gates()
+            gate, = lmsb.gates()
             path = f"/v1/sandboxes/{sandbox}"
             process = daemon.post(f"{path}/exec", {"cmd": ["python3", "-c", program], "detach": True}).json()["id"]
             output = lambda: daemon.request("GET", f"{path}/processes/{process}/output").body.decode()
             lmsb.wait_until(lambda: "stalled" in output(), "connections that stand still", 120)
             fetched = daemon.post(f"{path}/exec", {"cmd": "curl -sS -m 30 http://good.test/1000000 | wc -c"}).json()
             self.assertEqual(fetched["stdout"].strip(), "1000000", fetched["stderr"])
-            self.assertEqual(gates(), [gate])
+            self.assertEqual(lmsb.gates(), [gate])
             peak, failures = memory_of(gate)
             self.assertLess(peak, 64 << 20)
             self.assertEqual(failures, 0)
@@ -761,7 +768,7 @@ time.sleep(1000)
             os.kill(first.daemon_pid(), signal.SIGKILL)
             first.process.wait(60)
             first.log.close()
-            lmsb.wait_until(lambda: not gates(), "the gate's end")
+            lmsb.wait_until(lambda: not lmsb.gates(), "the gate's end")
             WORLD.forget()
             first.start()
             lmsb.wait_until(lambda: "good.test" in first.post(f"/v1/sandboxes/{sandbox}/exec", fetch).json()["stdout"], "the network")

@@ -114,7 +114,7 @@ class Posture(lmsb.SystemTest):
         self.daemon.post(path + "/exec", {"cmd": "sleep 300 </dev/null >/dev/null 2>&1 & echo"})
         self.addCleanup(self.daemon.request, "DELETE", path)
         branch = [pathlib.Path(c) for c in lmsb.our_cgroups() if c.endswith(created["id"]) and (pathlib.Path(c) / "work").exists()][0]
-        guest = int((branch / "cgroup.procs").read_text().split()[0])
+        guest = lmsb.guest_of(created["id"])
         self.branch, self.path = branch, path
 
         def commands():

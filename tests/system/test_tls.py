@@ -71,6 +71,14 @@ class TlsTest(unittest.TestCase):
         self.assertEqual(done.returncode, status, done)
         return done.stderr.decode() if status else done.stdout
 
+    def serve_inside(self):
+        """At port 8000 of the sandbox."""
+        started = self.daemon.post(f"/v1/sandboxes/{self.sandbox}/exec",
+                                   {"cmd": ["python3", "-", "web", "8000"], "stdin": SERVERS, "detach": True})
+        self.assertLess(started.status, 300, started.body)
+        ports = f"/v1/sandboxes/{self.sandbox}/ports"
+        lmsb.wait_until(lambda: any(p["port"] == 8000 for p in self.daemon.request("GET", ports).json()["data"]), "the server")
+
     def reload(self, event="settings.reloaded"):
         before = self.daemon.log_text().count(event)
         os.kill(self.daemon.process.pid, signal.SIGHUP)
@@ -139,11 +147,7 @@ class Routes(TlsTest):
         self.assertEqual(terminal.close_code, 1000)
 
     def test_leads_to_ports_and_previews(self):
-        started = self.daemon.post(f"/v1/sandboxes/{self.sandbox}/exec",
-                                   {"cmd": ["python3", "-", "web", "8000"], "stdin": SERVERS, "detach": True})
-        self.assertLess(started.status, 300, started.body)
-        ports = f"/v1/sandboxes/{self.sandbox}/ports"
-        lmsb.wait_until(lambda: any(p["port"] == 8000 for p in self.daemon.request("GET", ports).json()["data"]), "the server")
+        self.serve_inside()
         self.assertIn(b"X-Forwarded-Proto: https", self.curl(self.of_sandbox("/ports/8000/x")))
 
         name = f"8000-{self.sandbox}.localhost"
@@ -211,11 +215,7 @@ class CommandLine(TlsTest):
         os.close(near)
 
     def test_leads_ports_here(self):
-        started = self.daemon.post(f"/v1/sandboxes/{self.sandbox}/exec",
-                                   {"cmd": ["python3", "-", "web", "8000"], "stdin": SERVERS, "detach": True})
-        self.assertLess(started.status, 300, started.body)
-        ports = f"/v1/sandboxes/{self.sandbox}/ports"
-        lmsb.wait_until(lambda: any(p["port"] == 8000 for p in self.daemon.request("GET", ports).json()["data"]), "the server")
+        self.serve_inside()
         env = {**os.environ, "LM_SANDBOX_HOST": f"https://localhost:{self.daemon.port}", "LM_SANDBOX_CA": str(self.authority.pem)}
         with subprocess.Popen([lmsb.BIN / "lm-sandbox", "port", "box", "0:8000"], stdout=subprocess.PIPE, env=env) as forward:
             try:

@@ -1,0 +1,15 @@
+#pragma once
+// Locks on whole files and directories (flock(2)), which the kernel lets go of when the last copy of the open file is
+// closed. A process that was cloned has such copies until it has closed them: who is killed may still hold a lock for a
+// moment through a child that has not run yet.
+#include <chrono>
+
+namespace lmsb::os {
+
+constexpr std::chrono::milliseconds kLockPatience{3'000};
+
+// Takes the exclusive lock of the open file `fd`; waits at most `patience` for it, looking again every few
+// milliseconds (flock(2) has no deadline). False with errno set: EWOULDBLOCK when somebody else keeps it.
+bool lock_file(int fd, std::chrono::milliseconds patience = kLockPatience);
+
+}  // namespace lmsb::os

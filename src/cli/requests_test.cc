@@ -15,8 +15,15 @@ TEST(RunBody, NamesOnlyWhatWasSaid) {
 
 TEST(RunBody, CarriesEveryFlag) {
   RunCommand command;
-  command.sandbox = {"box", "base", {}, {{"k", "v"}}, Bytes::MiB(512), Bytes::GiB(1), 1500, 64};
-  command.process = {{"cat"}, "/w", "user", true, std::chrono::milliseconds(30'000)};
+  command.sandbox.name = "box";
+  command.sandbox.image = "base";
+  command.sandbox.labels = {{"k", "v"}};
+  command.sandbox.limits = {Bytes::MiB(512), Bytes::GiB(1), 1500, 64};
+  command.process.command = {"cat"};
+  command.process.cwd = "/w";
+  command.process.user = "user";
+  command.process.interactive = true;
+  command.process.timeout = std::chrono::milliseconds(30'000);
   command.dry_run = true;
   EXPECT_EQ(
       run_body(command, {{{"A", "1"}}, "in", {{"tok", "/x", true}}, {{"data", "/d", false}}}),
@@ -96,7 +103,7 @@ TEST(UpdateBody, SaysOnlyWhatChanges) {
 TEST(ExecBody, SendsOctetsThatAreNoTextAsBase64) {
   ExecCommand command;
   command.process.command = {"cat"};
-  EXPECT_EQ(exec_body(command, {{}, "\xff\x01", {}}), R"({"cmd":["cat"],"stdin":{"base64":"/wE="}})");
+  EXPECT_EQ(exec_body(command, {{}, "\xff\x01", {}, {}}), R"({"cmd":["cat"],"stdin":{"base64":"/wE="}})");
   command.detach = true;
   EXPECT_EQ(exec_body(command, {}), R"({"cmd":["cat"],"detach":true})");
 }

@@ -281,10 +281,8 @@ class Control {
   };
   virtual io::Task<UpstreamAnswer> ask_upstream(Principal who, std::string prompt) = 0;
 
-  // The files of kept sandboxes. Lives as long as this.
+  // The files of kept sandboxes, and what listens in them. They live as long as this.
   virtual Files& files() = 0;
-
-  // What listens in kept sandboxes. Lives as long as this.
   virtual PortService& ports() = 0;
 
   // The launch plan of a one-shot, printed; nothing is started.

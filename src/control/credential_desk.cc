@@ -202,7 +202,7 @@ io::Task<void> CredentialDesk::Errand::copy_request() {
   }
   if (is_answered) co_return Status();
   if (sandbox.is_hung_up()) co_return gone();
-  host->end_writing();
+  co_await host->end_writing();
   co_return Status();
 }
 

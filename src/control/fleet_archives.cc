@@ -33,8 +33,8 @@ io::Task<std::unique_ptr<Archiver>> Fleet::archive(std::string snapshot, guest_p
   if (!answer.ok()) co_return of_archive(answer.error(), snapshot);
   sandbox::LaunchedSandbox launched = *std::move(answer);
   Archiver::Release release = [weak = std::weak_ptr<Fleet*>(self_)](std::uint64_t serial, auto disk,
-                                                                    Capacity::Share room) {
-    if (const auto fleet = weak.lock()) (*fleet)->release(serial, disk, std::move(room));
+                                                                    Capacity::Share held) {
+    if (const auto fleet = weak.lock()) (*fleet)->release(serial, disk, std::move(held));
   };
   co_return std::make_unique<Archiver>(loop_, std::move(launched), std::move(room), std::move(release));
 }

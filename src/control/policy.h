@@ -26,8 +26,8 @@ struct PolicyCaps {
   std::size_t snapshots = 1000;  // of one owner
   network::Mode network = network::Mode::open;
   std::vector<std::string> credentials;  // that everybody may give sandboxes; others are administrators' alone
-  bool root = true;  // sandboxes with Profile::root
-  bool models = true;  // sandboxes may have some
+  bool root = true;                      // sandboxes with Profile::root
+  bool models = true;                    // sandboxes may have some
 };
 
 // What of `limits` it allows; the disk stays as it is.

@@ -13,8 +13,8 @@
 #include "guest/files.h"
 #include "guest/host_tree.h"
 #include "guest/posture.h"
-#include "os/name_list.h"
 #include "guest/users.h"
+#include "os/name_list.h"
 #include "os/sys.h"
 
 namespace lmsb::guest {

@@ -69,7 +69,7 @@ bool Gate::take_message() {
   if (size < 0 && errno == EAGAIN) return true;
   if (size == 0 || (size < 0 && errno == ECONNRESET)) return errno = 0, false;
   if (size == static_cast<ssize_t>(sizeof fresh) && is_whole(fresh)) return take_policy(fresh, fds);
-  std::memcpy(&streams, &fresh, sizeof streams);
+  std::memcpy(&streams, static_cast<const void*>(&fresh), sizeof streams);
   if (size != static_cast<ssize_t>(sizeof streams) || streams.magic != guest_protocol::kGateStreamsMagic)
     return errno = EPROTO, false;
   take_streams(streams, fds);

@@ -156,6 +156,15 @@ Status Engine::refuse_if_weaker() const {
 }
 
 io::Task<void> Engine::prepare() {
+  LMSB_CO_TRY(const auto image, images_.find(""));
+  PoolKind one_shot;
+  one_shot.image = image.name;
+  one_shot.limits = within_policy(one_shot.limits);
+  {  // before others are taken up: what an operator refuses to run they must not run on in
+    LMSB_CO_TRY(const auto first, co_await fleet_.take(one_shot));
+    layers_ = first->layers();
+    LMSB_CO_CHECK(refuse_if_weaker());
+  }
   if (!options_.ledger.empty()) {
     const Heirs heirs{fleet_,
                       registry_,
@@ -175,15 +184,6 @@ io::Task<void> Engine::prepare() {
   }
   lifecycle_.watch_lives();
   keys_.watch();
-  LMSB_CO_TRY(const auto image, images_.find(""));
-  PoolKind one_shot;
-  one_shot.image = image.name;
-  one_shot.limits = within_policy(one_shot.limits);
-  {
-    LMSB_CO_TRY(const auto first, co_await fleet_.take(one_shot));
-    layers_ = first->layers();
-    LMSB_CO_CHECK(refuse_if_weaker());
-  }
   // Of those that run on their guests have said it.
   for (auto& [id, sandbox] : registry_.all())
     sandbox.info.isolation = layers_in_force(sandbox.handle ? sandbox.handle->layers() : layers_);

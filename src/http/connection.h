@@ -97,6 +97,8 @@ class Connection {
 
   io::Always<void> serve_all();
   io::Always<Greeting> greet();
+  io::Always<Greeting> shake_hands();
+  void tell_why_it_failed() const;
   io::Always<bool> wait_for(TlsSession::Step step);
   io::Always<Got> read_request();
   std::optional<Got> take_input(Stage& before);

@@ -35,6 +35,18 @@ std::optional<bool> begins_handshake(int socket) {
 // ---- Before the first request
 
 io::Always<Connection::Greeting> Connection::greet() {
+  const Greeting greeting = co_await shake_hands();
+  if (greeting == Greeting::failed) tell_why_it_failed();
+  co_return greeting;
+}
+
+void Connection::tell_why_it_failed() const {
+  if (!state_->handshake_failed || state_->stopping) return;
+  state_->handshake_failed(expired_ ? Error(ErrorCode::deadline_exceeded, "TLS handshake: it takes too long")
+                                    : tls_->failure("TLS handshake"));
+}
+
+io::Always<Connection::Greeting> Connection::shake_hands() {
   set_deadline(state_->limits.handshake_timeout);
   std::optional<bool> speaks_tls;
   while (!speaks_tls) {

@@ -206,6 +206,9 @@ Result<std::string> Server::listen_on(UniqueFd listening) {
 }
 
 void Server::use_tls(std::shared_ptr<const TlsContext> context) { state_->tls = std::move(context); }
+void Server::when_handshake_fails(std::function<void(const Error&)> told) {
+  state_->handshake_failed = std::move(told);
+}
 Status Server::listen_on_foreign(UniqueFd bound, int backlog) {
   LMSB_TRY(Listener listener, http::listen_on_foreign(std::move(bound), backlog));
   state_->is_foreign = true;

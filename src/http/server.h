@@ -76,6 +76,9 @@ class Server {
   // TCP connections that come from now on speak TLS (http/tls.h); those that are open go on as they are, and the unix
   // socket stays plain. Who speaks plain HTTP there gets 400.
   void use_tls(std::shared_ptr<const TlsContext> context);
+  // `told` hears why a handshake came to no good end: the client does not trust our certificate, speaks something
+  // else, or takes too long.
+  void when_handshake_fails(std::function<void(const Error&)> told);
 
   // Listens on a sandbox's own socket, which is bound already, and keeps accepting for as long as it listens. Nothing
   // is asked of the kernel about who connects: Peer says no more than that it is a sandbox. Such a server has no other

@@ -1,6 +1,7 @@
 #pragma once
 // What a server's connections share: its limits, its bounds in use, and the one clock that watches all deadlines.
 #include <chrono>
+#include <functional>
 #include <list>
 #include <memory>
 #include <vector>
@@ -54,8 +55,9 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
   const StreamedBody streamed_body;
   Refuse refuse = [](const std::string&, int status, const std::string& why) { return refusal_answer(status, why); };
   std::shared_ptr<const TlsContext> tls;  // of TCP connections that come from now on; null: they are plain
-  std::list<Connection*> connections;     // each in its own coroutine's frame; they take themselves out
-  std::uint64_t body_octets = 0;          // of requests being read or served
+  std::function<void(const Error&)> handshake_failed;
+  std::list<Connection*> connections;                   // each in its own coroutine's frame; they take themselves out
+  std::uint64_t body_octets = 0;                        // of requests being read or served
   std::shared_ptr<Server::SharedBodies> shared_bodies;  // null: they count here alone
   bool is_foreign = false;                              // a sandbox listens: who connects is a program in it
   bool stopping = false;

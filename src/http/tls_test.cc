@@ -5,6 +5,7 @@
 #include <csignal>
 #include <fcntl.h>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <poll.h>
 #include <string>
@@ -601,6 +602,26 @@ TEST_F(TlsServer, AnswersOurClientWhatIsLarge) {
   const auto response = fetch_blocking(endpoint(), request);
   ASSERT_TRUE(response.ok()) << response.error().message();
   EXPECT_EQ(response->body.size(), 3'000'000 + std::string("/x by TLS ").size());
+}
+
+TEST_F(TlsServer, TellsWhyAHandshakeFailed) {
+  std::mutex mutex;
+  std::vector<std::string> told;
+  on_loop([&] {
+    server_->when_handshake_fails([&](const Error& why) {
+      const std::lock_guard lock(mutex);
+      told.push_back(why.message());
+    });
+    return true;
+  });
+  EXPECT_FALSE(TlsClient(bound_, TLS1_1_VERSION).is_connected());
+  EXPECT_TRUE(has(TlsClient(bound_).say(get("/a", kClose)).hear_all(), "/a by TLS"));
+  EXPECT_TRUE(soon([&] {
+    const std::lock_guard lock(mutex);
+    return !told.empty();
+  }));
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(told, std::vector<std::string>{"TLS handshake: unsupported protocol"});
 }
 
 // ---- Bounds

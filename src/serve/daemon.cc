@@ -27,6 +27,7 @@
 #include "io/wait_fd.h"
 #include "json/writer.h"
 #include "serve/checks.h"
+#include "serve/failed_handshakes.h"
 #include "serve/options.h"
 #include "server/app.h"
 #include "server/model_doors.h"
@@ -85,7 +86,9 @@ class Daemon {
         model_doors_(loop_, guard_, metrics_),
         app_(guard_, metrics_, log_, app_options(config)),
         server_(loop_, {}, app_.serve(), app_.streamed_body(), &server::App::refuse),
+        failed_handshakes_(metrics_, log_),
         settings_watch_(loop_.get_executor(), settings_.socket()) {
+    server_.when_handshake_fails([this](const Error& why) { failed_handshakes_.note(why); });
     engine_.serve_models_by(model_doors_);
     engine_.keys().when_over([this](const std::string& principal) { server_.close_of(principal); });
   }
@@ -301,6 +304,7 @@ class Daemon {
   std::shared_ptr<const http::TlsContext> tls_;  // what is shown; null: nothing
   std::string tls_file_;                         // that it is of
   http::Server server_;
+  FailedHandshakes failed_handshakes_;
   io::FdWatch settings_watch_;
   Status ended_;
 };

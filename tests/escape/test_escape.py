@@ -417,6 +417,22 @@ class Escape(unittest.TestCase):
             with self.assertRaisesRegex(RuntimeError, "refuse_weaker allows: the kernel has no Landlock"):
                 refusing.start()
 
+    def test_a_daemon_that_refuses_what_is_weaker_leaves_what_runs_on_as_it_is(self):
+        with lmsb.Daemon(is_private=False, sandboxes_stay=True) as daemon:
+            sandbox = daemon.post("/v1/sandboxes", {"image": "host"}).json()["id"]
+            guest = lmsb.guest_of(sandbox)
+            daemon.stop()
+            daemon.env["LM_SANDBOX_POLICY__REFUSE_WEAKER"] = "true"
+            with WeakenedPrograms({"landlock"}) as daemon.programs, self.assertRaisesRegex(RuntimeError, "no Landlock"):
+                daemon.start()
+            del daemon.programs, daemon.env["LM_SANDBOX_POLICY__REFUSE_WEAKER"]
+            self.assertNotIn("sandbox.taken_up", daemon.log_text())
+            daemon.start()
+            self.assertEqual(lmsb.guest_of(sandbox), guest)
+            done = daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": "echo here"}).json()
+            self.assertEqual(done["stdout"], "here\n")
+            self.assertEqual(daemon.request("DELETE", f"/v1/sandboxes/{sandbox}").status, 204)
+
     def test_nothing_gets_out_of_a_kept_sandbox_by_any_way_to_start_a_command(self):
         self.check_kept("host")
 

@@ -41,7 +41,7 @@ sandbox::SandboxSpec spec_of(const PoolKind& kind) {
 
 Error Fleet::launcher_gone() { return sandbox::launcher_gone(); }
 
-Error Fleet::daemon_ends() { return Error(ErrorCode::cancelled, "the daemon ends"); }
+Error Fleet::daemon_ends() { return Error(ErrorCode::cancelled, "the daemon ends").with_slug("daemon_ends"); }
 
 Fleet::Fleet(boost::asio::io_context& loop, sandbox::LauncherClient client, Options options, Metrics& metrics,
              Logger& log)

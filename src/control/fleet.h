@@ -142,6 +142,9 @@ class Fleet {
   io::Always<void> drain();
 
   std::size_t prepared() const;  // sandboxes ready in the pool
+
+  // For whoever waits for something while the daemon ends: `cancelled`, which is answered 503 daemon_ends.
+  static Error daemon_ends();
   // Whether disks of kept sandboxes may outlive them here; nothing: none has been launched yet.
   std::optional<bool> keeps_disks() const { return keeps_disks_; }
   bool is_draining() const { return draining_; }
@@ -165,7 +168,6 @@ class Fleet {
   };
 
   static Error launcher_gone();
-  static Error daemon_ends();
   io::Always<void> read_answers();
   void send_rest();
   static io::Always<void> flush(Fleet* fleet);

@@ -134,7 +134,7 @@ Lifecycle::Hold::~Hold() {
 
 Result<KeptSandbox*> Lifecycle::Hold::sandbox() const {
   const auto lifecycle = lifecycle_.lock();
-  if (!lifecycle) return Error(ErrorCode::cancelled, "the daemon ends");
+  if (!lifecycle) return Fleet::daemon_ends();
   return (*lifecycle)->parts_.registry.find(daemon_itself(), id_);
 }
 

@@ -19,7 +19,7 @@ namespace {
 
 template <class T>
 io::Task<T> daemon_ends() {
-  co_return Error(ErrorCode::cancelled, "the daemon ends");
+  co_return Fleet::daemon_ends();
 }
 
 // They were checked before.
@@ -137,7 +137,7 @@ std::shared_ptr<SandboxNetwork> Networks::make(SandboxHandle& handle, network::E
   parts.serve_credential = [weak = std::weak_ptr<Networks*>(self_)](CredentialDesk::Order order) {
     const auto self = weak.lock();
     if (self) return (*self)->desk_.serve(std::move(order));
-    return Result<CredentialDesk::Streams>(Error(ErrorCode::cancelled, "the daemon ends"));
+    return Result<CredentialDesk::Streams>(Fleet::daemon_ends());
   };
   return std::make_shared<SandboxNetwork>(loop_, handle.id(), handle.channel(), std::move(egress), std::move(parts),
                                           log_);

@@ -98,7 +98,8 @@ bool is_retryable(ErrorCode code) {
 }
 
 http::Response error_answer(Dialect dialect, const Error& error) {
-  return error_answer(dialect, http_status(error.code()), error);
+  const bool has_reader = error.slug() == "daemon_ends";  // the client has not gone: we go
+  return error_answer(dialect, has_reader ? 503 : http_status(error.code()), error);
 }
 
 http::Response error_answer(Dialect dialect, int status, const Error& error) {

@@ -31,6 +31,13 @@ TEST(Answers, MapEveryErrorCodeToOneStatus) {
   }
 }
 
+TEST(Answers, TellWhoeverWaitsWhileTheDaemonEndsToComeAgain) {
+  const Error error = Error(ErrorCode::cancelled, "the daemon ends").with_slug("daemon_ends");
+  const http::Response answer = error_answer(Dialect::v1, error);
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_TRUE(answer.headers.find("Retry-After"));
+}
+
 TEST(Answers, ShowAnErrorWithItsCauseAndWhatToDo) {
   const Error error = Error(ErrorCode::not_found, "exec in a: there is no sandbox a")
                           .with_slug("sandbox_not_found")

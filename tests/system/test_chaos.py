@@ -25,7 +25,7 @@ CALLERS = 3
 SANDBOXES = 3  # of each caller, at most
 ROUND = 12  # seconds, after which all stand still and are looked at
 MAY_COME_LATER = {"not_ready", "sandbox_busy", "busy", "no_memory", "gate_lost"}
-GOES_AWAY = {"launcher_lost", "cancelled"}  # so says a daemon that ends
+GOES_AWAY = {"launcher_lost", "daemon_ends", "cancelled"}  # so says a daemon that ends
 DOWN = ("failed", "stopped")
 LIMITS = {"memory_bytes": 64 << 20, "processes": 40, "disk_bytes": 32 << 20}
 

@@ -412,6 +412,12 @@ class Kept(StayingTest):
         refused = self.do(sandbox, "start")
         self.assertEqual((refused.status, refused.json()["error"]["code"]), (403, "policy_denied"), refused.body)
 
+    def test_a_stop_does_not_wait_for_who_stands_by_and_was_stopped(self):
+        sandbox = self.create(profile="root")
+        self.assertEqual(self.do(sandbox, "exec", {"cmd": ["python3", "-c", STOP_WHO_STANDS_BY]}).json()["exit_code"], 0)
+        stopped = self.daemon.request("POST", f"/v1/sandboxes/{sandbox}/stop", {"grace_ms": 600_000}, timeout=60)
+        self.assertEqual(stopped.json()["state"], "stopped", stopped.body)
+
     def test_packages_are_installed_in_an_image_of_its_own(self):
         sandbox = self.create(profile="root")
         if self.exec(sandbox, "command -v dpkg-deb dpkg")["exit_code"] != 0:

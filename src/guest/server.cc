@@ -130,8 +130,8 @@ bool is_disk_full(bool has_quota) {
   if (::statfs("/", &fs) < 0) return false;
   if (fs.f_blocks > 0 && (fs.f_bavail == 0 || (fs.f_files > 0 && fs.f_ffree == 0))) return true;
   if (!has_quota) return false;
-  for (const char* place :
-       {"/", "/tmp"}) {  // with Profile::root / is not the guest's, and /tmp may be a link of root's
+  // With Profile::root / is not the guest's, and /tmp may be a link that root has made.
+  for (const char* place : {"/", "/tmp"}) {
     const UniqueFd directory(::open(place, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!directory) break;
     os::AtomicFile probe(directory.get());

@@ -437,8 +437,7 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
   int shared_ids = userns.get();
   if (is_host || plan.profile == guest_protocol::Profile::root) {
     // Of what is the machine's or all sandboxes', root's files are the guest's; those that users of the machine have in
-    // its /usr are nobody's. No command owns any of it: who does reads past modes, and keeps others from files
-    // (leases).
+    // its /usr are nobody's. No command of root's owns any: it would read past modes, and hold others up by leases.
     const std::uint32_t guest = sandbox.id_base + guest_protocol::guest_id(plan.profile);
     LMSB_TRY(shared_ids, mapping_of(shared_userns_, {0, guest, 1}));
   }

@@ -42,8 +42,8 @@ int main(int argc, char** argv) {
       options.die_with_parent = true;
       continue;
     }
-    if (name == "--no-root") {
-      options.caps.allows_root = false;
+    if (name == "--allow-root") {
+      options.caps.allows_root = true;
       continue;
     }
     if (name == "--stop-sandboxes") {

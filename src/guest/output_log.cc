@@ -12,15 +12,18 @@ namespace {
 
 // A file without a name, which nobody but us can open; in /tmp where / is root's, and the guest is not. Overlays know
 // O_TMPFILE since Linux 6.1; before that one is made in /tmp, where only its owner may touch it, and its name removed.
+// Not where a link leads that root has put there: to what only the guest has, or to what never answers.
 UniqueFd make_nameless_file() {
-  UniqueFd file;
+  UniqueFd directory;
   for (const char* place : {"/", "/tmp"}) {
-    file.reset(::open(place, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    directory.reset(::open(place, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!directory) return {};
+    UniqueFd file(::openat(directory.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
     if (file) return file;
   }
-  constexpr const char* kName = "/tmp/.lm-sandbox-output";
-  file.reset(::open(kName, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC, 0600));
-  if (file) (void)::unlink(kName);
+  constexpr const char* kName = ".lm-sandbox-output";
+  UniqueFd file(::openat(directory.get(), kName, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC, 0600));
+  if (file) (void)::unlinkat(directory.get(), kName, 0);
   return file;
 }
 

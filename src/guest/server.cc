@@ -1,5 +1,6 @@
 #include "guest/server.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -25,6 +26,9 @@ using guest_protocol::Output;
 using guest_protocol::Step;
 
 std::array<char, sizeof(guest_protocol::StartRequest) + guest_protocol::kMaxBody> message;
+// Root inside can kill whoever stands by. Each costs the machine a control group, which all of it waits for.
+constexpr std::uint64_t kFirstPauseMs = 100;
+constexpr std::uint64_t kLongestPauseMs = 5000;
 constexpr int kBuffer = 212992;  // doubled by the kernel: of a channel, as the launcher makes it
 
 // Calls `handle` with the message of that kind. False when its size is another.
@@ -126,8 +130,10 @@ bool is_disk_full(bool has_quota) {
   if (::statfs("/", &fs) < 0) return false;
   if (fs.f_blocks > 0 && (fs.f_bavail == 0 || (fs.f_files > 0 && fs.f_ffree == 0))) return true;
   if (!has_quota) return false;
-  for (const char* place : {"/", "/tmp"}) {  // with Profile::root / is not the guest's
-    const UniqueFd directory(::open(place, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  // With Profile::root / is not the guest's, and /tmp may be a link that root has made.
+  for (const char* place : {"/", "/tmp"}) {
+    const UniqueFd directory(::open(place, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!directory) break;
     os::AtomicFile probe(directory.get());
     const int error = probe.open(0600);
     if (error == EACCES) continue;
@@ -189,7 +195,7 @@ void Server::run() {
     if ((waits[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && !handle_message()) return;
     if ((waits[5].revents & POLLIN) != 0) take_channel();
     if ((waits[6].revents & POLLIN) != 0) builder_.netlink_door().serve();
-    if (keep_standby_ && standby_.pid < 0) make_standby();
+    if (wants_standby()) make_standby();
   }
 }
 
@@ -221,12 +227,30 @@ void Server::take_channel() {
   if (send_ready()) kept_.tell_all(last_sequence_);
 }
 
+bool Server::wants_standby() const {
+  return keep_standby_ && standby_.pid < 0 && (next_standby_ms_ == 0 || now_ms() >= next_standby_ms_);
+}
+
 void Server::make_standby() {
   Step failed{};
   Standby fresh;  // out of processes is no reason to end: the next start tries again
-  if (fork_standby(builder_.cgroup(), next_cgroup_, builder_.confinement(), fresh, failed) == 0)
-    standby_ = std::move(fresh);
-  ++next_cgroup_;
+  next_standby_ms_ = 0;
+  if (fork_standby(builder_.cgroup(), next_cgroup_++, builder_.confinement(), fresh, failed) != 0)
+    return pause_standbys();
+  standby_ = std::move(fresh);
+}
+
+void Server::end_standby() {
+  if (standby_.pid < 0) return;
+  linger(0, standby_.cgroup_number);
+  (void)sys::pidfd_send_signal(standby_.pidfd.get(), SIGKILL);  // closed it would exit, unless somebody has stopped it
+  standby_ = Standby{};
+}
+
+void Server::pause_standbys() {
+  standby_pause_ms_ = std::clamp(2 * standby_pause_ms_, kFirstPauseMs, kLongestPauseMs);
+  next_standby_ms_ = now_ms() + standby_pause_ms_;
+  arm_timer();
 }
 
 bool Server::handle_message() {
@@ -355,17 +379,18 @@ bool Server::start_command(const guest_protocol::StartRequest& request, std::siz
   slot->socket = std::move(standby_.socket);
   slot->cgroup = std::move(standby_.cgroup);
   standby_ = Standby{};
+  standby_pause_ms_ = next_standby_ms_ = 0;
   if (slot->deadline_ms != 0) arm_timer();
   return sent || stays_;  // the next message is the channel's end then
 }
 
-// Passes the request in `message` on to the standby. Returns 0 or an errno.
+// Passes the request in `message` on to the standby, which root inside may have stopped. Returns 0 or an errno.
 int Server::hand_over(std::size_t size, int stdin_fd) {
+  (void)sys::pidfd_send_signal(standby_.pidfd.get(), SIGCONT);
   const iovec part{message.data(), size};
   if (send_message(standby_.socket.get(), &part, 1, &stdin_fd, stdin_fd >= 0 ? 1 : 0)) return 0;
   const int error = errno;
-  linger(0, standby_.cgroup_number);
-  standby_ = Standby{};  // closed, it exits, and is reaped like any other child
+  end_standby();
   return error;
 }
 
@@ -385,8 +410,7 @@ void Server::end_left_behind(int signal) {
     if (const UniqueFd cgroup = open_command_cgroup(builder_.cgroup(), lingering_[i].cgroup_number))
       signal_tree(cgroup.get(), signal);
   keep_standby_ = false;
-  if (standby_.pid >= 0) linger(0, standby_.cgroup_number);
-  standby_ = Standby{};  // closed, it exits
+  end_standby();
 }
 
 void Server::handle_kill(const guest_protocol::KillRequest& request) {
@@ -423,6 +447,7 @@ void Server::handle_children() {
     if (pid == standby_.pid) {
       remove_command_cgroup(builder_.cgroup(), standby_.cgroup_number);
       standby_ = Standby{};
+      pause_standbys();
       continue;
     }
     for (Running& command : running_)
@@ -490,6 +515,8 @@ void Server::handle_deadlines() {
 void Server::arm_timer() {
   std::uint64_t first = ports_.first_deadline_ms();
   if (is_away_ && life_end_ms_ != 0 && (first == 0 || life_end_ms_ < first)) first = life_end_ms_;
+  const bool waits = keep_standby_ && standby_.pid < 0 && next_standby_ms_ != 0;
+  if (waits && (first == 0 || next_standby_ms_ < first)) first = next_standby_ms_;
   for (const Running& command : running_)
     if (command.pid >= 0 && command.deadline_ms != 0 && (first == 0 || command.deadline_ms < first))
       first = command.deadline_ms;

@@ -64,7 +64,12 @@ class Server {
   bool handle_take_models(std::uint32_t sequence);
   void handle_connect(const guest_protocol::ConnectPort& request);
   void handle_children();
+  bool wants_standby() const;
   void make_standby();
+  // The one that stood by is not wanted, or lost: it ends, whatever state it is in, and is reaped like any other child.
+  void end_standby();
+  // It died before anybody asked for anything, or could not be made: the next one waits.
+  void pause_standbys();
   void handle_deadlines();
   void finish(Running& command, int status, const rusage& usage);
   bool report_from_standby(Running& command);
@@ -85,7 +90,9 @@ class Server {
   bool keep_standby_;
   std::uint32_t next_cgroup_ = 1;
   Standby standby_;
-  UniqueFd children_;  // signalfd of SIGCHLD
+  std::uint64_t standby_pause_ms_ = 0;  // before the next one
+  std::uint64_t next_standby_ms_ = 0;   // CLOCK_BOOTTIME; 0 = at once
+  UniqueFd children_;                   // signalfd of SIGCHLD
   UniqueFd timer_;
   Slots<Running, guest_protocol::kMaxProcesses> running_;
   Kept kept_;

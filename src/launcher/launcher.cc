@@ -434,7 +434,14 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
   LMSB_TRY(const UniqueFd userns, user_namespace_of(sandbox.guest.pid));
   LMSB_TRY(UniqueFd dev, tree_->clone_dev());
   const bool is_host = plan.root == RootKind::host_tree;
-  LMSB_TRY(UniqueFd shared, is_host ? tree_->clone_host(userns.get()) : tree_->clone_private(userns.get()));
+  int shared_ids = userns.get();
+  if (is_host || plan.profile == guest_protocol::Profile::root) {
+    // Of what is the machine's or all sandboxes', root's files are the guest's; those that users of the machine have in
+    // its /usr are nobody's. No command of root's owns any: it would read past modes, and hold others up by leases.
+    const std::uint32_t guest = sandbox.id_base + guest_protocol::guest_id(plan.profile);
+    LMSB_TRY(shared_ids, mapping_of(shared_userns_, {0, guest, 1}));
+  }
+  LMSB_TRY(UniqueFd shared, is_host ? tree_->clone_host(shared_ids) : tree_->clone_private(shared_ids));
   LMSB_TRY(UniqueFd own_cgroup, tree_->clone_cgroup(cgroups_->v2_path() + "/" + sandbox.id));
   setup.dev_fd = fds.add(std::move(dev));
   setup.private_fd = fds.add(std::move(shared));
@@ -443,9 +450,7 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
   if (sandbox.disk_lock) setup.disk_lock_fd = fds.borrow(sandbox.disk_lock.get());
   if (sandbox.listener) setup.listener_fd = fds.borrow(sandbox.listener.get());
   if (is_host) {
-    // Root's files are root's; those that users of the machine have there are nobody's, not the command's.
-    LMSB_TRY(const int mapping, mapping_of(usr_userns_, {0, sandbox.id_base, 1}));
-    LMSB_TRY(UniqueFd usr, tree_->clone_usr(mapping));
+    LMSB_TRY(UniqueFd usr, tree_->clone_usr(shared_ids));
     add_mount(setup, fds.add(std::move(usr)), "usr", false, true);
   }
   setup.disk = plan.disk;

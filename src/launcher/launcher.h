@@ -200,8 +200,8 @@ class Launcher {
   std::map<std::string, Left> left_;
   std::vector<std::string> unremoved_;  // branches of what an earlier launcher left, in which something died too slowly
   UniqueFd meetings_;                   // directory of the guests' listeners
-  std::map<std::uint32_t, UniqueFd> image_userns_;  // by range: ranges come around, and making one costs a process
-  std::map<std::uint32_t, UniqueFd> usr_userns_;    // the same for image `host`
+  std::map<std::uint32_t, UniqueFd> image_userns_;   // by range: ranges come around, and making one costs a process
+  std::map<std::uint32_t, UniqueFd> shared_userns_;  // of the machine's /usr, and of what all sandboxes see
   struct DiskJob {
     std::uint32_t request = 0;  // to be answered
     GuestProcess helper;

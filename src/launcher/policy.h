@@ -17,7 +17,7 @@ struct Caps {
   std::uint32_t cpu_millis = 0;    // 0 = all CPUs
   std::uint32_t processes = 32768;
   std::uint64_t disk_bytes = 0;  // 0 = no cap
-  bool allows_root = true;       // Profile::root: a plan that asks for it otherwise is refused
+  bool allows_root = false;      // Profile::root: a plan that asks for it otherwise is refused
 };
 
 struct Policy {

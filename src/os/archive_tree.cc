@@ -13,6 +13,10 @@ namespace {
 
 std::array<char, 64 * 1024> block;  // one thread
 
+// Of a mode. Not the set-id bits: who takes an archive apart as root would have programs of root's from it, with what
+// the sandbox has put there.
+constexpr mode_t kArchivedBits = 01777;
+
 // Opens a file to be read, without waiting for anybody. -errno; -ENOTSUP for what is no regular file.
 int open_regular(int dir, const char* name) {
   UniqueFd file(::openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
@@ -50,7 +54,7 @@ class TreeWriter final : public TreeWalk {
   Next visit(const Found& found) override {
     ArchiveMember member;
     member.path = found.path;
-    member.mode = found.status.st_mode & 07777U;
+    member.mode = found.status.st_mode & kArchivedBits;
     member.mtime = found.status.st_mtim.tv_sec;
     if (S_ISREG(found.status.st_mode)) return file(found);
     if (S_ISDIR(found.status.st_mode)) {
@@ -213,7 +217,7 @@ void write_file(int file, std::string_view name, ArchiveWriter& writer, ArchiveE
   if (::fstat(file, &status) < 0) return fail(outcome, name, errno);
   ArchiveMember member;
   member.path = name;
-  member.mode = status.st_mode & 07777U;
+  member.mode = status.st_mode & kArchivedBits;
   member.mtime = status.st_mtim.tv_sec;
   member.size = static_cast<std::uint64_t>(status.st_size);
   ++outcome.members;

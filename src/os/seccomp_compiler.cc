@@ -1,8 +1,10 @@
 #include "os/seccomp_compiler.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <iterator>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <memory>
@@ -83,14 +85,16 @@ Status add_group(Program& program, std::span<const SeccompArgument> rules, std::
   return {};
 }
 
+// A call's rules may stand apart: a group that came later would not be reached any more.
 Status add_rules(Program& program, std::span<const SeccompArgument> rules) {
   std::vector<std::size_t> ends;
-  while (!rules.empty()) {
-    const std::string_view call = rules.front().call;
-    std::size_t count = 1;
-    while (count < rules.size() && call == rules[count].call) ++count;
-    LMSB_CHECK(add_group(program, rules.first(count), ends));
-    rules = rules.subspan(count);
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    const auto is_of_call = [call = std::string_view(rules[i].call)](const auto& rule) { return call == rule.call; };
+    const auto before = rules.first(i);
+    if (std::any_of(before.begin(), before.end(), is_of_call)) continue;  // of a group that is there
+    std::vector<SeccompArgument> group;
+    std::copy_if(rules.begin(), rules.end(), std::back_inserter(group), is_of_call);
+    LMSB_CHECK(add_group(program, group, ends));
   }
   for (const std::size_t end : ends) program[end].k = static_cast<std::uint32_t>(program.size() - end - 1);
   return {};

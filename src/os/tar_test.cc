@@ -262,6 +262,28 @@ TEST_F(TarTree, GoesThereAndBack) {
   EXPECT_EQ(status.st_mode & 0777U, 0640U);
 }
 
+TEST_F(TarTree, WhatIsArchivedHasNoSetIdBits) {
+  write("/in/su", "#!");
+  ASSERT_EQ(::chmod((top_ + "/in/su").c_str(), 06755), 0);
+  ASSERT_EQ(::mkdir((top_ + "/in/d").c_str(), 0700), 0);
+  ASSERT_EQ(::chmod((top_ + "/in/d").c_str(), 03777), 0);
+  Text out;
+  TarWriter writer(out);
+  ArchiveOutcome outcome;
+  write_tree(open("/in").get(), writer, *this, outcome);
+  const UniqueFd alone(::open((top_ + "/in/su").c_str(), O_RDONLY | O_CLOEXEC));
+  write_file(alone.get(), "su", writer, *this, outcome);
+  ASSERT_EQ(outcome.error, 0);
+  ASSERT_EQ(writer.finish(), 0);
+  Pieces source(out.all);
+  TarReader reader(source);
+  ArchiveMember member;
+  std::vector<std::uint32_t> modes;
+  while (reader.next(member) > 0) modes.push_back(member.mode);
+  std::sort(modes.begin(), modes.end());
+  EXPECT_EQ(modes, (std::vector<std::uint32_t>{0755, 0755, 01777}));
+}
+
 TEST_F(TarTree, AnArchiveDoesNotLeaveItsDirectory) {
   write("/secret", "old");
   EXPECT_EQ(extract(block_of("../secret", '0', "0")).error, EXDEV);

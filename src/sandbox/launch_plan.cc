@@ -211,7 +211,8 @@ std::string to_text(const LaunchPlan& p) {
              : fmt::format("root overlay of image {} (ids mapped) under tmpfs size={} inodes={} nosuid,nodev",
                            p.image.data(), p.root_bytes, p.root_inodes));
   if (p.root == RootKind::host_tree)
-    line("mount /usr of the machine read-only,nosuid,nodev (root's id mapped, others nobody's)");
+    line(fmt::format("mount /usr of the machine read-only,nosuid,nodev (root's id {}, others nobody's)",
+                     has_root ? "the guest's" : "mapped"));
   for (std::uint32_t i = 0; i < p.mount_count; ++i) line(mount_line(p.mounts[i], p.profile));
   line("mount /run/lm-sandbox read-only,nosuid,nodev,noexec");
   line(fmt::format("mount /proc {}nosuid,nodev,noexec,hidepid=invisible", has_root ? "read-only," : ""));

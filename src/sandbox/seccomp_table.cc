@@ -368,6 +368,10 @@ constexpr std::array<std::uint32_t, 2> kNodeTypes = {0x2000 /* S_IFCHR */, 0x600
 constexpr std::array<std::uint32_t, 3> kRealTime = {1 /* FIFO */, 2 /* RR */, 6 /* DEADLINE */};
 constexpr std::array<std::uint32_t, 1> kRealTimeIo = {1U << 13U /* IOPRIO_CLASS_RT */};
 
+// Who owns a file can have everybody wait who opens it, for fs.lease-break-time: also where it lies on a file system
+// that is the machine's or other sandboxes', too. The answer is that of a file system that has no leases.
+constexpr std::array<std::uint32_t, 2> kLeases = {1024 /* F_SETLEASE */, 1040 /* F_SETDELEG, Linux 6.19 */};
+
 constexpr std::uint32_t kSetId = 06000;          // S_ISUID, S_ISGID
 constexpr std::uint32_t kCreate = 0100;          // O_CREAT
 constexpr std::uint32_t kTemporary = 020000000;  // __O_TMPFILE
@@ -379,17 +383,6 @@ constexpr SeccompArgument kArguments[] = {
     // NOLINT(modernize-avoid-c-arrays)
     // Huge pages come from the machine's reserve, which no memory limit counts.
     {"mmap", 3, 0x40000 /* MAP_HUGETLB */, Test::refuse_if_any_bit, {}, ENOMEM},
-    // A setuid file would work outside, where a directory of the machine is mounted (run -v).
-    {"openat", 3, kSetId, Test::refuse_if_any_bit, {}, EPERM, 2, kCreate, kCreate},
-    {"openat", 3, kSetId, Test::refuse_if_any_bit, {}, EPERM, 2, kTemporary, kTemporary},
-    {"open", 2, kSetId, Test::refuse_if_any_bit, {}, EPERM, 1, kCreate, kCreate},
-    {"open", 2, kSetId, Test::refuse_if_any_bit, {}, EPERM, 1, kTemporary, kTemporary},
-    {"creat", 1, kSetId, Test::refuse_if_any_bit, {}, EPERM},
-    {"chmod", 1, kSetId, Test::refuse_if_any_bit, {}, EPERM},
-    {"fchmod", 1, kSetId, Test::refuse_if_any_bit, {}, EPERM},
-    {"fchmodat", 2, kSetId, Test::refuse_if_any_bit, {}, EPERM},
-    {"mkdir", 1, kSetId, Test::refuse_if_any_bit, {}, EPERM},
-    {"mkdirat", 2, kSetId, Test::refuse_if_any_bit, {}, EPERM},
     {"memfd_create", 1, 4 /* MFD_HUGETLB */, Test::refuse_if_any_bit, {}, ENOMEM},
     {"shmget", 2, 04000 /* SHM_HUGETLB */, Test::refuse_if_any_bit, {}, ENOMEM},
     // The soft limit 1 keeps the kernel from starting the machine's core dump program (profile.h): it may not change.
@@ -423,11 +416,27 @@ constexpr SeccompArgument kArguments[] = {
     {"prctl", 0, kAll, Test::refuse_if_equal, kPrctls, EPERM},
     {"seccomp", 1, 8 /* NEW_LISTENER */, Test::refuse_if_any_bit, {}, EPERM},
     {"mknod", 1, 0xf000, Test::refuse_if_equal, kNodeTypes, EPERM},
-    {"mknod", 1, kSetId, Test::refuse_if_any_bit, {}, EPERM},
     {"mknodat", 2, 0xf000, Test::refuse_if_equal, kNodeTypes, EPERM},
-    {"mknodat", 2, kSetId, Test::refuse_if_any_bit, {}, EPERM},
     {"sched_setscheduler", 1, 0x3fffffff, Test::refuse_if_equal, kRealTime, EPERM},
     {"ioprio_set", 2, 0xe000, Test::refuse_if_equal, kRealTimeIo, EPERM},
+    {"fcntl", 1, kAll, Test::refuse_if_equal, kLeases, EINVAL},
+};
+
+// A setuid file would work outside, where a directory of the machine is mounted (run -v).
+constexpr SeccompArgument kSetIdArguments[] = {
+    // NOLINT(modernize-avoid-c-arrays)
+    {"openat", 3, kSetId, Test::refuse_if_any_bit, {}, EPERM, 2, kCreate, kCreate},
+    {"openat", 3, kSetId, Test::refuse_if_any_bit, {}, EPERM, 2, kTemporary, kTemporary},
+    {"open", 2, kSetId, Test::refuse_if_any_bit, {}, EPERM, 1, kCreate, kCreate},
+    {"open", 2, kSetId, Test::refuse_if_any_bit, {}, EPERM, 1, kTemporary, kTemporary},
+    {"creat", 1, kSetId, Test::refuse_if_any_bit, {}, EPERM},
+    {"chmod", 1, kSetId, Test::refuse_if_any_bit, {}, EPERM},
+    {"fchmod", 1, kSetId, Test::refuse_if_any_bit, {}, EPERM},
+    {"fchmodat", 2, kSetId, Test::refuse_if_any_bit, {}, EPERM},
+    {"mkdir", 1, kSetId, Test::refuse_if_any_bit, {}, EPERM},
+    {"mkdirat", 2, kSetId, Test::refuse_if_any_bit, {}, EPERM},
+    {"mknod", 1, kSetId, Test::refuse_if_any_bit, {}, EPERM},
+    {"mknodat", 2, kSetId, Test::refuse_if_any_bit, {}, EPERM},
 };
 
 // With Profile::root, beside: another root directory, which is no way out of the mounts, and the user namespace of
@@ -447,15 +456,12 @@ std::vector<Row> joined(std::span<const Row> first, std::span<const Row> second)
 }  // namespace
 
 SeccompTables seccomp_tables(guest_protocol::Profile profile, SetIdFiles set_id_files) {
-  if (profile != guest_protocol::Profile::root) return {kCalls, kArguments, EPERM, kHighestKnown};
-  static const auto calls = joined<SeccompCall>(kCalls, kRootCalls);
-  static const auto arguments = joined<SeccompArgument>(kArguments, kRootArguments);
-  static const auto without_set_id = [] {
-    auto rules = arguments;
-    std::erase_if(rules, [](const SeccompArgument& rule) { return rule.mask == kSetId; });
-    return rules;
-  }();
-  return {calls, set_id_files == SetIdFiles::allowed ? without_set_id : arguments, EPERM, kHighestKnown};
+  static const auto arguments = joined<SeccompArgument>(kSetIdArguments, kArguments);
+  if (profile != guest_protocol::Profile::root) return {kCalls, arguments, EPERM, kHighestKnown};
+  static const auto root_calls = joined<SeccompCall>(kCalls, kRootCalls);
+  static const auto with_set_id = joined<SeccompArgument>(kArguments, kRootArguments);
+  static const auto without_set_id = joined<SeccompArgument>(kSetIdArguments, with_set_id);
+  return {root_calls, set_id_files == SetIdFiles::allowed ? with_set_id : without_set_id, EPERM, kHighestKnown};
 }
 
 }  // namespace lmsb::sandbox

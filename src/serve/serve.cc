@@ -117,7 +117,7 @@ Result<Words> launcher_words(const ServeArguments& parsed, const config::Loaded&
   add(words, "--max-cpu-millis", std::to_string(static_cast<std::uint32_t>(config.policy.cpus * 1000)));
   add(words, "--max-processes", std::to_string(config.policy.processes));
   add(words, "--max-disk", std::to_string(config.policy.disk.count()));
-  if (!config.policy.root) words.emplace_back("--no-root");
+  if (config.policy.root) words.emplace_back("--allow-root");
   add(words, "--disks", config.disks.kind);
   add(words, "--store-bytes", std::to_string(config.disks.store_size.count()));
   if (parsed.die_with_parent) words.emplace_back("--die-with-parent");

@@ -10,7 +10,8 @@ LAYERS = {
     "seccomp": "the filter of guest and commands: an allow-list with rules for arguments (src/sandbox/seccomp_table.cc)",
     "launcher_filter": "the launcher's filter, which a guest inherits (src/launcher/filters.cc)",
     "capabilities": "a command is uid 1000 without any capability, not root of its user namespace; with the profile root it is root of one "
-                    "below, in which it has a few, and to which nothing else of the sandbox belongs",
+                    "below, in which it has a few, and to which nothing else of the sandbox belongs, and nothing of what it shares with the "
+                    "machine or other sandboxes",
     "user_max": "the user namespace may hold no further namespaces (`/proc/sys/user`)",
     "landlock": "Landlock: reading and executing everywhere, writing in the writable places alone (with the profile root everywhere), "
                 "device nodes nowhere",
@@ -59,7 +60,9 @@ InternalEsc, Integrity (within one sandbox).
 
 Each probe also runs in a sandbox with the profile root (docs/user/root.md), by every way to start a command. What stands under
 "with root" is by what it is refused there, or that it is root's to do: in the sandbox, and without any effect outside. Where nothing
-stands it is refused as in every other.
+stands the answer is the one of every other. The layers behind the first are those of the profile user: with root, capabilities are
+others, Landlock lets it write everywhere, and settings of its network are its own by their owner, so that mounts alone keep them from
+it, of /proc and in it (PR-04, NC-10). There the suite leaves out one layer at a time, and what has several must still be refused.
 
 All this is one level, `native`: namespaces and filters on the machine's own kernel. A fault in that kernel behind a call
 that sandboxes need is not stopped by it.
@@ -78,7 +81,11 @@ that sandboxes need is not stopped by it.
 - **Image `host`** shows the machine's /usr: whoever may read a file there can be told (inotify) when anybody uses it. It is
   for a machine's own users; a daemon that is bound beyond loopback does not take it by default.
 - **Sandboxes of one daemon** share the nodes in /dev and the files that hide parts of /proc, so that two that want to can
-  signal to each other by locks on them.
+  signal to each other by locks on them. None can keep another from them (leases are refused, RX-13).
+- **Counted by id alone** are descriptors on their way through unix sockets (16384), pages of pipes, and what epoll watches:
+  with the profile root, which may be any of 65535 ids, each has as much. Their memory is the sandbox's; but before Linux 6.10 all
+  who send descriptors on the machine wait for a search that takes longer the more of them are on their way. What else is counted by
+  user all ids of a sandbox share. Locked pages of shared memory are no more than the sandbox's memory.
 - **Netlink sockets of routes**, by which programs list network interfaces, hold answers of the kernel in memory that it
   counts for nobody, each at most twice `net.core.rmem_max`. A sandbox may have as many as hold 32 MiB together, but no more
   than 32 (13 MiB, where nobody has raised that setting) and no less than four. A message on its way to the kernel is not

@@ -256,6 +256,13 @@ def file_by_handle():
     return f"a descriptor, {call('open_by_handle_at', directory, handle, os.O_RDONLY)}"
 
 
+@case("FS-15", "HostLeak", capabilities="EACCES")
+def file_of_root():
+    """read in the machine's /usr what its root alone may: a file, and the names in a directory"""
+    closed = PARAMETERS["closed"]
+    return first_of([lambda: read(closed + "/secret"), lambda: str(os.listdir(closed + "/directory"))])
+
+
 # --- PR: proc
 
 
@@ -942,6 +949,18 @@ def many_groups():
         of_v6 = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         asked += [(of_v6, 41, option) for option in (20, 27, 42, 43, 46, 48)]
     return first_of([lambda one=one: reach(errno.ENODEV, 54, one[0].fileno(), one[1], one[2], 0, 4) for one in asked])
+
+
+@case("RX-13", "PeerDoS", seccomp="EINVAL", capabilities="EACCES")
+def lease():
+    """take a lease on a file of the machine's /usr, or of those that hide parts of /proc in all sandboxes: who opens it waits"""
+    def take(path):
+        file = os.open(path, os.O_RDONLY)
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        os.close(file)
+        return f"a lease on {path}"
+
+    return first_of([lambda path=path: take(path) for path in (os.path.realpath(sys.executable), "/run/lm-sandbox/empty")])
 
 
 # --- KL: life and time

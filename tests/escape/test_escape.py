@@ -40,7 +40,7 @@ OF_ITS_GUEST = {308}
 # What a machine may not have; each says what. No other probe may say that it cannot be tried.
 MAY_BE_MISSING = {"NC-03", "SY-02", "DV-06", "NT-02", "NT-03", "XS-03", "RX-04", "RX-07", "RX-09"}
 # Where an image is not the machine's /usr, other refusals stand in the way of these.
-OTHERWISE_IN_AN_IMAGE = {"FS-09": "EACCES", "DV-06": "ENOENT"}
+OTHERWISE_IN_AN_IMAGE = {"FS-09": "EACCES", "DV-06": "ENOENT", "FS-15": "ENOENT"}
 # Where a gate serves the network there is a route, to the gate alone; what it lets through is system.network's.
 OTHERWISE_WITH_A_NETWORK = {"NT-02": None}
 # The kernel takes neither a filter nor Landlock's rules from who could still gain power, and settings of the network from
@@ -96,6 +96,8 @@ class Canaries:
         self.undo.callback(self.posix_shm.unlink)
         self.port = self.serve(socket.socket(), ("127.0.0.1", 0)).getsockname()[1]
         self.serve(socket.socket(socket.AF_UNIX), "\0" + self.name)
+        self.closed = self.make_directory_in_usr()
+        self.close(self.closed)
         self.node = self.make_node()
         self.put_in_keyring()
         self.put_in_shared_memory()
@@ -105,12 +107,22 @@ class Canaries:
         path.chmod(0o644)
         return path
 
-    def make_node(self):
-        """Of a device that no machine has (60 is for experiments, and given to no driver), where image `host` shows it."""
+    def make_directory_in_usr(self):
+        """Where image `host` shows it."""
         directory = tempfile.mkdtemp(prefix="lmsb-test-", dir="/usr/local")
         self.undo.callback(shutil.rmtree, directory)
         os.chmod(directory, 0o755)
-        node = os.path.join(directory, "node")
+        return directory
+
+    def close(self, directory):
+        """To all but root of the machine."""
+        self.write(pathlib.Path(directory, "secret")).chmod(0o600)
+        os.mkdir(directory + "/directory", 0o700)
+        self.write(pathlib.Path(directory, "directory", self.token))
+
+    def make_node(self):
+        """Of a device that no machine has (60 is for experiments, and given to no driver)."""
+        node = os.path.join(self.make_directory_in_usr(), "node")
         try:
             os.mknod(node, 0o020666, os.makedev(60, 7))
         except PermissionError:
@@ -153,7 +165,7 @@ class Canaries:
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         nodes = {name: [info.st_dev, info.st_ino] for name in ("null", "zero", "full", "random", "urandom", "tty")
                  for info in [os.stat("/dev/" + name)]}
-        return {"node": self.node, "has_i386": has_i386(), "boot_id": pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(), "nodes": nodes,
+        return {"node": self.node, "closed": self.closed, "has_i386": has_i386(), "boot_id": pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(), "nodes": nodes,
                 "sockets_are_apart": "memory" in v1_controllers(),
                 "first": daemon.daemon_pid() if is_outside else 1, "descriptors_of_machine": descriptors, "file": str(self.file), "port": self.port, "abstract": self.name, "key": self.name, "shm": self.shm,
                 "posix_shm": self.name, "socket": daemon.ready["socket"], "pid": daemon.daemon_pid(),
@@ -455,6 +467,17 @@ class Escape(unittest.TestCase):
         self.assertEqual(self.faults("with root", expected, found), [])
         self.assertNotIn(self.canaries.token, json.dumps(found))
         self.assertEqual(machine(), before)
+
+    def test_no_layer_stands_alone_before_root_where_the_table_has_more(self):
+        for layer in ("seccomp", "landlock", "read_only_proc", "masks", "hidepid", "user_max", "nosuid", "no_new_privs", "launcher_filter"):
+            arm = Arm({layer}, self.canaries, profile="root")
+            gone = arm.left_out | self.missing | ({"masks"} if layer == "read_only_proc" else set())  # the cover of PR-10 is of both
+            idents = [ident for ident, one in probes.CASES.items() if not one.alone and one.root is not None and not set(one.layers) <= gone]
+            found = arm.run(idents)
+            for ident in idents:
+                self.assertTrue({"refused", "missing"} & set(found[ident]), f"{ident} with root, without {layer}: {found[ident]}")
+            if layer == "seccomp":
+                self.assertEqual(found["RX-13"], {"refused": "EACCES"}, "not even without the filter is a lease root's to take")
 
     def test_nothing_gets_out_of_a_kept_sandbox_in_which_commands_are_root(self):
         self.check_kept("host", self.with_root(), {"profile": "root"})

@@ -24,7 +24,7 @@ class HostileDaemon : public LauncherTest {
  protected:
   launcher::Policy changed_policy() const override {
     launcher::Policy policy;
-    policy.caps = {Bytes::GiB(2).count(), 500, 64, Bytes::MiB(64).count(), false};
+    policy.caps = {Bytes::GiB(2).count(), 500, 64, Bytes::MiB(64).count()};
     return policy;
   }
 };
@@ -37,7 +37,7 @@ TEST_F(HostileDaemon, IsRefusedEveryPlanOutOfBounds) {
   };
   EXPECT_TRUE(refused([](auto& p) { p.version = 0; }));
   EXPECT_TRUE(refused([](auto& p) { p.profile = static_cast<guest_protocol::Profile>(2); }));
-  EXPECT_TRUE(refused([](auto& p) { p.profile = guest_protocol::Profile::root; })) << "the policy has none";
+  EXPECT_TRUE(refused([](auto& p) { p.profile = guest_protocol::Profile::root; })) << "nobody has allowed it";
   EXPECT_TRUE(refused([](auto& p) { p.memory_bytes = ~0ULL; }));
   EXPECT_TRUE(refused([](auto& p) { p.id.fill('/'); }));
   EXPECT_TRUE(refused([](auto& p) { std::strcpy(p.id.data(), "../../../cgroup/esca"); }));

@@ -1,11 +1,15 @@
 #!/usr/bin/python3
 """Sandboxes with the profile root: commands are root inside, of the sandbox and of nothing else; least of all of its
 first process."""
+import io
 import os
 import pathlib
+import re
 import subprocess
 import sys
+import tarfile
 import tempfile
+import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -75,6 +79,70 @@ print([line.split()[1] for line in open("/proc/self/status") if line.startswith(
 for back in (lambda: os.setuid(0), lambda: os.setgroups([0]), lambda: open("/root/secret")):
     try: back(); print("back")
     except PermissionError: print("refused")
+"""
+
+# What one user has of it, and what twelve have together.
+COUNTED = r"""
+import ctypes, os, signal, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def inotify(n): return libc.inotify_init() >= 0
+def signals(n):
+    if n == 0: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGRTMIN})
+    return libc.sigqueue(os.getpid(), int(signal.SIGRTMIN), None) == 0
+def timers(n): return libc.timer_create(1, None, ctypes.byref(ctypes.c_void_p())) == 0
+def processes(n):
+    try: pid = os.fork()
+    except BlockingIOError: return False
+    if pid == 0: signal.pause()
+    return True
+def count(kind, numbers):
+    read, write = os.pipe()
+    for number in numbers:
+        if os.fork() == 0:
+            os.setresuid(number, number, number)
+            made = 0
+            while made < 10000 and kind(made): made += 1
+            os.write(write, b"%8d" % made)
+            signal.pause()
+    total = sum(int(os.read(read, 8)) for _ in numbers)
+    while True:
+        try: os.kill(-1, signal.SIGKILL)
+        except ProcessLookupError: break
+        try:
+            while os.waitpid(-1, 0): pass
+        except ChildProcessError: pass
+    return total
+for kind in (inotify, signals, timers):
+    print(kind.__name__, count(kind, [2000]), count(kind, range(3000, 3012)), flush=True)
+print("processes", count(processes, [2000]), count(processes, range(3000, 3006)), flush=True)
+"""
+
+STOP_WHO_STANDS_BY = r"""
+import os, signal
+stopped = 0
+while not stopped:
+    for pid in set(range(2, 400)) - {os.getpid()}:
+        try: os.kill(pid, signal.SIGSTOP)
+        except OSError: continue
+        stopped += 1
+"""
+
+KILL_FOR_TWO_SECONDS = r"""
+import os, time
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    try: os.kill(-1, 9)
+    except OSError: pass
+"""
+
+LEASES = r"""
+import errno, fcntl, os
+for path in ("/usr/bin/env", "/run/lm-sandbox/empty", "/etc/hosts"):
+    file = os.open(path, os.O_RDONLY)
+    for command in (fcntl.F_SETLEASE, 1040):
+        for kind in (fcntl.F_RDLCK, fcntl.F_WRLCK):
+            try: print(fcntl.fcntl(file, command, kind))
+            except OSError as e: print(errno.errorcode[e.errno])
 """
 
 # A package with files of several owners, one of them setuid, and a script; and a root for dpkg where the image has none.
@@ -163,8 +231,8 @@ class Commands(lmsb.SystemTest):
             wanted = {"ENOENT"} if "/proc/1/" in name else {"ENOSYS"} if name == "keyring" else {"EPERM", "ESRCH"}
             self.assertIn(answer, wanted, name)
         guest = lmsb.guest_of(path.rsplit("/", 1)[1])
-        status = pathlib.Path(f"/proc/{guest}/status").read_text()
-        self.assertIn("State:\tS", status)
+        status = pathlib.Path(f"/proc/{guest}/status")
+        lmsb.wait_until(lambda: "State:\tS" in status.read_text(), "the first process to wait for work")
         self.assertEqual(os.getpriority(os.PRIO_PROCESS, guest), 0)
         self.assertEqual(len(os.sched_getaffinity(guest)), os.cpu_count())
         self.assertEqual(self.output(path, "echo on"), "on\n")
@@ -178,6 +246,64 @@ class Commands(lmsb.SystemTest):
         for _ in range(5):
             self.daemon.post(path + "/exec", {"cmd": ["python3", "-c", "import os; os.kill(-1, 9)"]})
             self.assertEqual(self.output(path, "id -u"), "0\n")
+
+    def test_that_kill_who_stands_by_again_and_again_make_no_work_for_the_machine(self):
+        path, _ = self.box()
+
+        def number():
+            """Of the control group that the newest command has: each that was made has one more."""
+            return int(re.search(r"/c-(\d+)$", self.output(path, "cat /proc/self/cgroup"), re.M)[1])
+
+        before = number()
+        self.output(path, ["python3", "-c", KILL_FOR_TWO_SECONDS])
+        self.assertLess(number() - before, 30)
+        self.assertEqual(self.output(path, "id -u"), "0\n", "who is asked for is made at once")
+
+    def test_that_stop_who_stands_by_do_not_stop_the_next_command(self):
+        path, _ = self.box()
+        for _ in range(3):
+            self.output(path, ["python3", "-c", STOP_WHO_STANDS_BY])
+            self.assertEqual(self.output(path, "id -u", timeout_ms=20000), "0\n")
+        self.output(path, ["python3", "-c", STOP_WHO_STANDS_BY])
+        self.assertEqual(self.daemon.request("PUT", path + "/files?path=/f", "x", {"Content-Type": "application/octet-stream"}).status // 100, 2)
+
+    def test_cannot_lead_the_first_process_elsewhere_by_a_link_for_tmp(self):
+        path, _ = self.box()
+        guest = lmsb.guest_of(path.rsplit("/", 1)[1])
+
+        def places():
+            """Of the files in which the first process keeps output that is much."""
+            links = [os.readlink(entry) for entry in pathlib.Path(f"/proc/{guest}/fd").iterdir()]
+            return {re.sub("/#.*", "", link) for link in links if "/#" in link}
+
+        def flood():
+            started = self.daemon.post(path + "/exec", {"cmd": "yes | head -c 3000000", "detach": True}).json()
+            told = self.daemon.request("GET", f"{path}/processes/{started['id']}?wait_ms=30000").json()
+            self.assertEqual(told["result"]["exit_code"], 0, told)
+
+        self.output(path, "mkdir -m 1777 /elsewhere; mv /tmp /t; ln -s /elsewhere /tmp")
+        flood()
+        self.assertEqual(places(), set())
+        self.output(path, "rm /tmp; mv /t /tmp; mv /elsewhere /t")
+        flood()
+        self.assertEqual(places(), {"/tmp"})
+        self.assertEqual(self.output(path, "echo on; ls -A /t"), "on\n")
+
+    def test_take_no_leases_on_files_that_others_open(self):
+        self.assertEqual(self.run_root(["python3", "-c", LEASES])["stdout"], "EINVAL\n" * 12)
+
+    def test_leave_with_an_archive_as_files_without_set_id_bits(self):
+        path, _ = self.box()
+        self.output(path, "mkdir /workspace/d; cp /bin/true /workspace/su; cp /bin/true /workspace/d/su; chmod 6755 /workspace/su /workspace/d/su;"
+                          " chmod 2775 /workspace/d; stat -c %a /workspace/su")
+        packed = {form: io.BytesIO(self.daemon.request("GET", f"{path}/archive?path=/workspace&format={form}").body) for form in ("tar", "zip")}
+        with tarfile.open(fileobj=packed["tar"]) as archive:
+            modes = {member.name.rstrip("/"): member.mode for member in archive}
+        with zipfile.ZipFile(packed["zip"]) as archive:
+            zipped = {member.filename.rstrip("/"): (member.external_attr >> 16) & 0o7777 for member in archive.infolist()}
+        for found in (modes, zipped):
+            self.assertEqual({found[name] for name in ("su", "d/su")}, {0o755}, found)
+            self.assertEqual(found["d"], 0o775)
 
     def test_may_become_other_users_for_good(self):
         made = self.run_root("echo x > /root/secret; chmod 600 /root/secret; python3 -c '" + DROP.replace("'", '"') + "'")
@@ -201,22 +327,22 @@ class Commands(lmsb.SystemTest):
             secret.write_text("of user 1000")
             secret.chmod(0o600)
             os.chown(secret, 1000, 1000)
-            self.assertIn("ermission denied", self.run_root(f"cat {secret}")["stderr"])
+            of_root = pathlib.Path(directory, "of-root")
+            of_root.write_text("of the machine's root")
+            of_root.chmod(0o600)
+            os.mkdir(directory + "/closed", 0o700)
+            for command in (f"cat {secret}", f"cat {of_root}", f"ls {directory}/closed"):
+                self.assertIn("ermission denied", self.run_root(command)["stderr"], command)
+            self.assertEqual(self.run_root(f"stat -c %u {of_root}")["stdout"], "65534\n", "nobody's, and no command is that one")
 
     def test_of_all_ids_together_have_what_one_has(self):
-        """Counted by user: pending signals, locked memory, message queues, inotify. root may be any of 65535."""
-        script = ("import ctypes, mmap, os, signal, sys\nheld = 0\nlibc = ctypes.CDLL(None, use_errno=True)\n"
-                  "r, w = os.pipe()\n"
-                  "for number in range(2000, 2012):\n"
-                  " pid = os.fork()\n"
-                  " if pid == 0:\n"
-                  "  os.setresuid(number, number, number)\n"
-                  "  made = 0\n"
-                  "  while libc.inotify_init() >= 0: made += 1\n"
-                  "  os.write(w, bytes([made])); signal.pause()\n"
-                  "print(sum(os.read(r, 1)[0] for _ in range(12)), flush=True)\n"
-                  "os.kill(-1, 9)")
-        self.assertEqual(self.run_root(["python3", "-c", script])["stdout"], "64\n")
+        """Counted by user: inotify, pending signals and those of timers, processes. root may be any of 65535."""
+        done = self.run_root(["python3", "-c", COUNTED], limits={"processes": 100})
+        counted = {line.split()[0]: tuple(map(int, line.split()[1:])) for line in done["stdout"].splitlines()}
+        self.assertEqual(sorted(counted), ["inotify", "processes", "signals", "timers"], done)
+        for kind, (of_one, of_all) in counted.items():
+            self.assertGreater(of_one, 0, counted)
+            self.assertLessEqual(of_all, of_one, f"{kind} {counted}")
 
     def test_install_packages_with_files_of_several_owners_and_of_set_id(self):
         done = self.run_root(PACKAGE)
@@ -241,7 +367,7 @@ class Commands(lmsb.SystemTest):
 
     def test_say_in_the_plan_what_they_are(self):
         plan = self.daemon.run("true", profile="root", image="host", dry_run=True)["plan"]
-        for line in ("profile root", "the guest is 65535 outside of it", "setuid and setgid files can be made"):
+        for line in ("profile root", "the guest is 65535 outside of it", "(root's id the guest's, others nobody's)", "setuid and setgid files can be made"):
             self.assertIn(line, plan)
 
 
@@ -285,6 +411,12 @@ class Kept(StayingTest):
         self.daemon.start()
         refused = self.do(sandbox, "start")
         self.assertEqual((refused.status, refused.json()["error"]["code"]), (403, "policy_denied"), refused.body)
+
+    def test_a_stop_does_not_wait_for_who_stands_by_and_was_stopped(self):
+        sandbox = self.create(profile="root")
+        self.assertEqual(self.do(sandbox, "exec", {"cmd": ["python3", "-c", STOP_WHO_STANDS_BY]}).json()["exit_code"], 0)
+        stopped = self.daemon.request("POST", f"/v1/sandboxes/{sandbox}/stop", {"grace_ms": 600_000}, timeout=60)
+        self.assertEqual(stopped.json()["state"], "stopped", stopped.body)
 
     def test_packages_are_installed_in_an_image_of_its_own(self):
         sandbox = self.create(profile="root")

@@ -1,6 +1,7 @@
 // The moves between the states of a kept sandbox: pausing, resuming, stopping, starting (sandbox_state.h).
 #include <utility>
 
+#include "control/fleet.h"
 #include "control/lifecycle.h"
 #include "control/processes.h"
 

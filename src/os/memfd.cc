@@ -5,17 +5,14 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <thread>
 
 #include "os/files.h"
 
 namespace lmsb::os {
 namespace {
 
-Result<UniqueFd> seal(UniqueFd file) {
-  if (::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-    return Error::from_errno(errno, "seal a memory file");
-  return file;
-}
+constexpr std::chrono::milliseconds kSealPatience{5'000};
 
 Result<UniqueFd> create(const char* name) {
   UniqueFd file(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
@@ -23,13 +20,29 @@ Result<UniqueFd> create(const char* name) {
   return file;
 }
 
+Result<UniqueFd> sealed(UniqueFd file) {
+  LMSB_CHECK(seal_memfd(file.get(), kSealPatience));
+  return file;
+}
+
 }  // namespace
+
+Status seal_memfd(int file, std::chrono::milliseconds patience) {
+  constexpr std::chrono::milliseconds kTurn{5};
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (::fcntl(file, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0) {
+    if (errno != EBUSY || std::chrono::steady_clock::now() >= end)
+      return Error::from_errno(errno, "seal a memory file");
+    std::this_thread::sleep_for(kTurn);
+  }
+  return {};
+}
 
 Result<UniqueFd> make_sealed_memfd(const char* name, std::string_view content) {
   LMSB_TRY(UniqueFd file, create(name));
   if (!write_all(file.get(), content)) return Error::from_errno(errno, "write a memory file");
   if (::lseek(file.get(), 0, SEEK_SET) < 0) return Error::from_errno(errno, "rewind a memory file");
-  return seal(std::move(file));
+  return sealed(std::move(file));
 }
 
 Result<UniqueFd> make_sealed_copy(const char* name, const std::string& path) {
@@ -43,7 +56,7 @@ Result<UniqueFd> make_sealed_copy(const char* name, const std::string& path) {
     if (n <= 0) return Error::from_errno(errno, "copy " + path);
     left -= n;
   }
-  return seal(std::move(file));
+  return sealed(std::move(file));
 }
 
 }  // namespace lmsb::os

@@ -40,6 +40,7 @@ void add_hint(ExecResult& result, network::Mode mode) {
 }
 
 constexpr std::chrono::seconds kLookAtStore{5};
+constexpr std::chrono::seconds kAsksEnd{5};  // of requests to models that have been cancelled
 
 io::Task<void> nothing_to_write() { co_return Status(); }
 
@@ -60,6 +61,8 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
       keys_(loop, ledger_, events_, log),
       networks_(loop, fleet_, options_.network, metrics, log),
       model_channels_(loop, log),
+      model_turns_(loop),
+      sandbox_asks_(loop),
       lifecycle_(loop,
                  {registry_, events_,
                   [this](const std::string& id, const std::string& by) {
@@ -555,13 +558,21 @@ io::Task<ModelAnswer> Engine::ask_model(Principal who, ModelRequest request) {
     metrics_.counter("lmsb_sandbox_model_tokens_total", "Tokens of models that sandboxes have used", {{"kind", kind}})
         .increment(static_cast<double>(count));
   };
-  CountTokens counted = [tokens](const TokenCount& count) {
+  CountTokens counted = [tokens, asking = sandbox_asks_.begin()](const TokenCount& count) {
     tokens("prompt", count.prompt);
     tokens("completion", count.completion);
   };
-  AskModel ask = [this](ModelRequest allowed) { return models_->ask(std::move(allowed)); };
+  AskModel ask = [this, name = who.name](ModelRequest allowed) { return ask_in_turn(this, name, std::move(allowed)); };
   auto asking = ask_within(who.models, std::move(request), std::move(ask), std::move(counted));
   co_return co_await std::move(asking);
+}
+
+io::Task<ModelAnswer> Engine::ask_in_turn(Engine* self, std::string who, ModelRequest request) {
+  LMSB_CO_TRY(auto turn, co_await self->model_turns_.take(request.model, std::move(who)));
+  auto asking = self->models_->ask(std::move(request));
+  auto answer = co_await std::move(asking);
+  if (answer.ok()) answer->place = std::move(turn);
+  co_return answer;
 }
 
 io::Task<Control::UpstreamAnswer> Engine::ask_upstream(Principal, std::string prompt) {
@@ -629,6 +640,10 @@ io::Always<void> Engine::drain() {
   ready_ = false;
   ending_.notify_all();
   auto sandboxes = registry_.take_all();
+  for (const auto& [id, sandbox] : sandboxes) {
+    if (sandbox.handle) sandbox.handle->model_door.reset();
+  }
+  co_await sandbox_asks_.wait_none(io::Deadline::in(kAsksEnd));  // what they have cost is counted then
   std::vector<std::shared_ptr<SandboxHandle>> busy;
   for (const auto& [id, sandbox] : sandboxes) {
     const bool runs = sandbox.handle && !sandbox.handle->stays() && sandbox.state() == SandboxState::running;

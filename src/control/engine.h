@@ -12,11 +12,13 @@
 #include "control/event_log.h"
 #include "control/fleet.h"
 #include "control/image_catalog.h"
+#include "control/in_progress.h"
 #include "control/keys.h"
 #include "control/ledger.h"
 #include "control/lifecycle.h"
 #include "control/model_channels.h"
 #include "control/model_service.h"
+#include "control/model_turns.h"
 #include "control/networks.h"
 #include "control/policy.h"
 #include "control/ports.h"
@@ -133,6 +135,8 @@ class Engine final : public Control {
   std::shared_ptr<ModelAllowance> allowance_of(const ModelAccess& access);
   // What it uses of its models is written down from now on.
   void keep_models(const KeptSandbox& sandbox);
+  // For a sandbox: when it is its turn.
+  static io::Task<ModelAnswer> ask_in_turn(Engine* self, std::string who, ModelRequest request);
   // For sandboxes, which may ask as often as they like: no older than a moment.
   struct RecentModels {
     std::chrono::steady_clock::time_point at;
@@ -185,6 +189,8 @@ class Engine final : public Control {
   Networks networks_;
   ModelChannels model_channels_;
   std::optional<RecentModels> recent_models_;
+  ModelTurns model_turns_;
+  InProgress sandbox_asks_;  // their requests to models
   Lifecycle lifecycle_;
   Processes processes_;
   Volumes volumes_;

@@ -50,7 +50,6 @@ Result<std::string> ModelAllowance::choose(const std::string& wanted) {
   if (wanted.empty()) return access_.names.front();
   if (has(wanted)) return wanted;
   ++usage_.refused;
-  change();
   return Error(ErrorCode::not_found, "this sandbox has no model " + quoted(wanted))
       .with_slug("model_not_found")
       .with_hint("it has " + list_of(access_.names));
@@ -59,7 +58,6 @@ Result<std::string> ModelAllowance::choose(const std::string& wanted) {
 Status ModelAllowance::check_tokens() {
   if (access_.tokens == 0 || usage_.tokens() < access_.tokens) return {};
   ++usage_.refused;
-  change();
   return Error(ErrorCode::permission_denied, "this sandbox has used its " + std::to_string(access_.tokens) +
                                                  " tokens of models (" + std::to_string(usage_.tokens()) + ")")
       .with_slug("model_tokens_used")
@@ -78,7 +76,6 @@ Status ModelAllowance::take_rate(Clock::time_point now) {
     return {};
   }
   ++usage_.refused;
-  change();
   const auto wait = static_cast<int>(std::ceil((1 - rate_left_) / most * 60));
   return Error(ErrorCode::resource_exhausted,
                "this sandbox may ask models " + std::to_string(access_.requests_per_minute) + " times a minute")

@@ -5,9 +5,9 @@
 
 #include "http/server.h"
 #include "io/spawn.h"
-#include "network/token_bucket.h"
 #include "server/answers.h"
 #include "server/openai_routes.h"
+#include "server/request_pace.h"
 #include "server/unread_request.h"
 #include "server/v1_routes.h"
 
@@ -15,7 +15,6 @@ namespace lmsb::server {
 namespace {
 
 constexpr int kBacklog = static_cast<int>(ModelDoors::kConnections);
-constexpr std::chrono::milliseconds kPause{20};  // of a request that comes too soon
 
 std::uint64_t now_ms() {
   const auto now = io::Deadline::Clock::now().time_since_epoch();
@@ -81,7 +80,7 @@ struct ModelDoors::State {
 struct ModelDoors::Visitor {
   explicit Visitor(control::Principal w) : who(std::move(w)) {}
   const control::Principal who;
-  network::TokenBucket pace{kRequestsPerSecond};
+  RequestPace pace;
 };
 
 ModelDoors::ModelDoors(boost::asio::io_context& loop, control::Control& control, Metrics& metrics)
@@ -110,8 +109,9 @@ io::Always<http::Response> ModelDoors::answer(control::Principal who, http::Requ
 // Who asks faster than that waits: nothing is refused for it.
 io::Always<http::Response> ModelDoors::answer_in_turn(std::shared_ptr<State> state, std::shared_ptr<Visitor> visitor,
                                                       http::Request request) {
-  while (!visitor->pace.take(now_ms())) {
-    const Status slept = co_await io::sleep_until(io::Deadline::in(kPause));
+  const std::size_t size = request.body.size();
+  for (auto wait = visitor->pace.wait_ms(size, now_ms()); wait > 0; wait = visitor->pace.wait_ms(size, now_ms())) {
+    const Status slept = co_await io::sleep_until(io::Deadline::in(std::chrono::milliseconds(wait)));
     if (!slept.ok()) co_return error_answer(dialect_of(request.path), slept.error());  // the client has gone
   }
   co_return co_await answer_with(std::move(state), visitor->who, std::move(request));

@@ -15,7 +15,6 @@ import uuid
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import lmsb
 import world
-from test_network import gates
 
 SECRET = "s3cret-" + uuid.uuid4().hex
 RESOLVERS = {"LM_SANDBOX_NETWORK__RESOLVERS": world.GOOD}
@@ -107,7 +106,7 @@ class What(CredentialTest):
             info = daemon.request("GET", f"/v1/sandboxes/{sandbox}").body
             whole = daemon.log_text() + info.decode() + json.dumps(self.report(daemon, sandbox))
             self.assertNotIn(SECRET, whole)
-            gate, = gates()
+            gate, = lmsb.gates()
             self.assertNotIn(SECRET.encode(), memory_of(gate))
 
     def test_without_it_in_the_list_there_is_none(self):

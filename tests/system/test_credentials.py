@@ -239,9 +239,10 @@ for _ in range(20):
     s = socket.create_connection(("api.internal", 80), 10)
     s.sendall(b"GET /part HTTP/1.1\\r\\nHost: api.internal\\r\\n\\r\\n")
     s.shutdown(socket.SHUT_WR)
+    got = b""
     try:
-        while s.recv(4096): pass
-        print("that was all")
+        while part := s.recv(4096): got += part
+        print("that was all of", got)
     except OSError as error: print(type(error).__name__)
 """
             said = daemon.run("python3 -c " + shlex.quote(program), egress={"allow": ["credential:api"]})

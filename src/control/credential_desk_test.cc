@@ -27,7 +27,6 @@ class Host {
  public:
   Host(const http::TestCertificate& certificate, UniqueFd socket)
       : socket_(std::move(socket)), context_(SSL_CTX_new(TLS_server_method())) {
-    (void)::fcntl(socket_.get(), F_SETFL, 0);
     SSL_CTX_use_certificate(context_, certificate.x509);
     SSL_CTX_use_PrivateKey(context_, certificate.key);
     ssl_ = SSL_new(context_);
@@ -93,7 +92,12 @@ class CredentialDeskTest : public testing::Test {
     auto streams = desk_.serve(std::move(order));
     EXPECT_TRUE(streams.ok());
     cut_ = streams->sandbox.get();
-    (void)::fcntl(cut_, F_SETFL, 0);
+    const timeval kLong{20, 0};  // what never comes fails a test, and does not hold it up
+    for (const UniqueFd* end : {&streams->sandbox, &streams->host}) {
+      if (!*end) continue;
+      (void)::fcntl(end->get(), F_SETFL, 0);
+      (void)::setsockopt(end->get(), SOL_SOCKET, SO_RCVTIMEO, &kLong, sizeof kLong);
+    }
     thread_ = std::thread([this] { loop_.run(); });
     return *std::move(streams);
   }
@@ -330,7 +334,6 @@ TEST_F(CredentialDeskTest, EndsTheHandshakeWhenTheSandboxIsGone) {
   CredentialDesk::Streams streams = begin();
   say(streams.sandbox, kGet);
   std::string hello(1, '\0');
-  (void)::fcntl(streams.host.get(), F_SETFL, 0);
   EXPECT_EQ(::recv(streams.host.get(), hello.data(), 1, 0), 1);  // and the host never answers
   streams.sandbox.reset();
   pollfd look{streams.host.get(), 0, 0};

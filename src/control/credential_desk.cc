@@ -154,8 +154,8 @@ Result<CredentialDesk::Streams> CredentialDesk::serve(Order order) {
   const auto all = running();
   const auto of_one = std::count_if(all.begin(), all.end(),
                                     [&order](const auto& errand) { return errand->order.sandbox == order.sandbox; });
-  const std::size_t most = all.size() < kMost / 2 ? kMostOfOne : kFairPart;
-  if (all.size() >= kMost || static_cast<std::size_t>(of_one) >= most)
+  const std::size_t most = (kMost - all.size() + kPartOfWhatIsLeft - 1) / kPartOfWhatIsLeft;  // 0: none is left
+  if (static_cast<std::size_t>(of_one) >= most)
     return Error(ErrorCode::resource_exhausted, "too many requests with credentials at once");
   Streams streams;
   LMSB_TRY(auto sandbox, stream_pair());

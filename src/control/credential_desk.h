@@ -34,9 +34,10 @@ struct CredentialSettings {
 
 class CredentialDesk {
  public:
-  static constexpr std::size_t kMost = 1024;            // requests at once, of all sandboxes
-  static constexpr std::size_t kMostOfOne = 256;        // of one
-  static constexpr std::size_t kFairPart = kMost / 16;  // of one, while half of all are taken
+  static constexpr std::size_t kMost = 1024;  // requests at once, of all sandboxes
+  // One has as many as this part of the places that are left at most: however many want all, there is one for who comes
+  // next.
+  static constexpr std::size_t kPartOfWhatIsLeft = 4;
 
   // What one request asks for. All of it is kept as long as that is served.
   struct Order {

@@ -315,10 +315,10 @@ TEST_F(CredentialDeskTest, LeavesPlacesToOthers) {
     }
     return count;
   };
-  for (const char* sandbox : {"a", "b"}) EXPECT_EQ(take(sandbox, 300), CredentialDesk::kMostOfOne);
-  EXPECT_EQ(take("c", 300), CredentialDesk::kFairPart);
+  EXPECT_GT(take("a", CredentialDesk::kMost), 128U) << "as many as its gate can ask for";
+  for (const char* sandbox : {"b", "c", "d", "e", "f", "g", "h"}) take(sandbox, CredentialDesk::kMost);
   EXPECT_EQ(take("a", 1), 0U);
-  EXPECT_EQ(take("d", 1), 1U);
+  EXPECT_GT(take("i", CredentialDesk::kMost), 16U);
 }
 
 TEST_F(CredentialDeskTest, TakesAHeadThatAGateHasMadeLonger) {

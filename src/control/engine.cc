@@ -211,7 +211,7 @@ Status Engine::check_limits(const Limits& limits) const {
 
 Status Engine::check_egress(const network::Egress& egress) const {
   LMSB_TRY(const auto rules, networks_.rules_of(egress));
-  return control::check_egress(options_.policy, egress.mode, rules);
+  return control::check_egress(options_.policy, egress, rules);
 }
 
 Result<sandbox::SandboxSpec> Engine::spec_of(const std::string& image, const Limits& limits, Lifetime lifetime,
@@ -251,8 +251,8 @@ io::Task<Engine::OneShotPlace> Engine::place_once(const Principal& who, OneShot&
   LMSB_CO_CHECK(check_command(request.command));
   LMSB_CO_CHECK(settle_timeout(request.command, options_.policy.timeout));
   LMSB_CO_CHECK(check_paths(request.collect));
+  note_given(who, request.egress);
   LMSB_CO_CHECK(check_egress(request.egress));
-  LMSB_CO_CHECK(check_credentials(options_.policy, who, request.egress));
   LMSB_CO_CHECK(co_await check_models(request.models));
   LMSB_CO_TRY(auto image, images_.find(request.image));
   LMSB_CO_CHECK(check_user(request.profile, request.command.user));
@@ -423,10 +423,6 @@ io::Task<SandboxInfo> Engine::update(Principal who, std::string id_or_name, Upda
   const Limits nothing{Bytes(0), 0, 0, Bytes(0)};
   LMSB_CO_CHECK(check_limits(with(nothing, changes.limits)));
   LMSB_CO_CHECK(admission_.check(with(nothing, changes.limits), Lifetime::kept));
-  if (changes.egress) {
-    LMSB_CO_TRY(const KeptSandbox* sandbox, registry_.find(who, id_or_name));
-    LMSB_CO_CHECK(check_credentials(options_.policy, who, *changes.egress, sandbox->info.egress));
-  }
   co_return co_await lifecycle_.update(std::move(who), std::move(id_or_name), std::move(changes));
 }
 
@@ -580,8 +576,9 @@ io::Task<Control::UpstreamAnswer> Engine::ask_upstream(Principal, std::string pr
 }
 
 Result<std::string> Engine::plan_text(const Principal& who, const OneShot& request) {
-  LMSB_CHECK(check_egress(request.egress));
-  LMSB_CHECK(check_credentials(options_.policy, who, request.egress));
+  network::Egress egress = request.egress;
+  note_given(who, egress);
+  LMSB_CHECK(check_egress(egress));
   LMSB_CHECK(check_form(request.models));
   LMSB_CHECK(control::check_models(options_.policy, request.models));
   LMSB_TRY(const auto image, images_.find(request.image));

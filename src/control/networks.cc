@@ -56,7 +56,7 @@ Networks::Networks(boost::asio::io_context& loop, Fleet& fleet, NetworkOptions o
     : loop_(loop),
       fleet_(fleet),
       options_(std::move(options)),
-      desk_(loop),
+      desk_(loop, metrics),
       allowed_(metrics.counter("lmsb_network_allowed_total", "Connections of sandboxes to the outside")),
       refused_(
           metrics.counter("lmsb_network_refused_total", "Connections and names that policies refused, or that failed")),
@@ -138,6 +138,9 @@ std::shared_ptr<SandboxNetwork> Networks::make(SandboxHandle& handle, network::E
     const auto self = weak.lock();
     if (self) return (*self)->desk_.serve(std::move(order));
     return Result<CredentialDesk::Streams>(Fleet::daemon_ends());
+  };
+  parts.keep_credentials = [weak = std::weak_ptr<Networks*>(self_), id = handle.id()](const auto& credentials) {
+    if (const auto self = weak.lock()) (*self)->desk_.keep(id, credentials);
   };
   return std::make_shared<SandboxNetwork>(loop_, handle.id(), handle.channel(), std::move(egress), std::move(parts),
                                           log_);

@@ -133,6 +133,9 @@ class Http(socketserver.StreamRequestHandler):
                 return
             if line.split()[1] == b"/part":  # of an answer that does not say where it ends
                 self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+                self.connection.shutdown(socket.SHUT_WR)  # of TLS without its goodbye
+                while self.connection.recv(4096):  # to close before would take back what was sent
+                    pass
                 return
             size = int(line.split()[1][1:]) if line.split()[1][1:].isdigit() else 0
             text = b"x" * size or f"{here} {fields.get('host', '')} {line.decode().split()[1]}".encode()

@@ -4,11 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include "base/assert.h"
 #include "http/body.h"
 #include "io/event.h"
-#include "io/run_blocking.h"
-#include "io/spawn.h"
+#include "io/test_run_soon.h"
 
 namespace lmsb::control {
 namespace {
@@ -112,17 +110,6 @@ class Pieces final : public http::BodyReader {
   std::deque<std::string> pieces_;
 };
 
-// Whatever else is on the loop may wait for good.
-template <class T>
-T run_soon(boost::asio::io_context& loop, io::Always<T> task) {
-  std::optional<T> result;
-  io::spawn(loop, io::detail::keep(std::move(task), &result));
-  loop.restart();
-  loop.poll();
-  LMSB_ASSERT(result.has_value());
-  return *std::move(result);
-}
-
 class AskWithin : public testing::Test {
  protected:
   AskWithin() {
@@ -140,7 +127,7 @@ class AskWithin : public testing::Test {
     return ask_within(allowance_, std::move(request), std::move(asked), std::move(counted));
   }
   Result<ModelAnswer> ask(const std::string& model = "", const std::string& body = "{}") {
-    return run_soon(loop_, asking(model, body));
+    return io::run_soon(loop_, asking(model, body));
   }
   static io::Always<void> ask_later(AskWithin* self, std::optional<Result<ModelAnswer>>* answer) {
     auto asked = self->asking("", "{}");
@@ -175,8 +162,8 @@ TEST_F(AskWithin, CountsAStreamWhenItIsLetGoOf) {
   auto answer = ask("tiny", std::string(40, ' '));
   answer_.events.reset();
   ASSERT_TRUE(answer.ok());
-  EXPECT_EQ(*run_soon(loop_, answer->events->read()), "data: {}\n\n");
-  (void)run_soon(loop_, answer->events->read());
+  EXPECT_EQ(*io::run_soon(loop_, answer->events->read()), "data: {}\n\n");
+  (void)io::run_soon(loop_, answer->events->read());
   EXPECT_EQ(allowance_->usage().tokens(), 0U);
   answer->events.reset();
   loop_.restart();

@@ -4,10 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include "base/assert.h"
 #include "io/event.h"
-#include "io/run_blocking.h"
-#include "io/spawn.h"
+#include "io/test_run_soon.h"
 
 namespace lmsb::control {
 namespace {
@@ -36,17 +34,6 @@ class Source final : public http::BodyReader {
   bool* is_there_;
 };
 
-// Whatever else is on the loop may wait for good.
-template <class T>
-T run_soon(boost::asio::io_context& loop, io::Always<T> task) {
-  std::optional<T> result;
-  io::spawn(loop, io::detail::keep(std::move(task), &result));
-  loop.restart();
-  loop.poll();
-  LMSB_ASSERT(result.has_value());
-  return *std::move(result);
-}
-
 class ReadAhead : public testing::Test {
  protected:
   void start(int pieces, bool ends, Bytes most = kMostReadAhead) {
@@ -61,7 +48,7 @@ class ReadAhead : public testing::Test {
   std::string rest() {
     std::string all;
     while (true) {
-      auto piece = run_soon(loop_, ahead_->read());
+      auto piece = io::run_soon(loop_, ahead_->read());
       if (!piece.ok()) return all + "!" + std::string(piece.error().slug());
       if (piece->empty()) return all;
       all += *piece;

@@ -35,8 +35,8 @@ struct CredentialSettings {
 class CredentialDesk {
  public:
   static constexpr std::size_t kMost = 1024;  // requests at once, of all sandboxes
-  // One has as many as this part of the places that are left at most: however many want all, there is one for who comes
-  // next.
+  // One has as many as this part of the places that are left at most: a few that want all do not get it; some thirty
+  // do.
   static constexpr std::size_t kPartOfWhatIsLeft = 4;
 
   // What one request asks for. All of it is kept as long as that is served.

@@ -136,10 +136,19 @@ void Engine::set_policy(PolicyCaps caps) {
   if (caps.memory.count() == 0) caps.memory = machine_memory();
   if (caps.cpu_millis == 0) caps.cpu_millis = machine_cpus() * 1000;
   options_.policy = caps;
-  for (const auto& [id, sandbox] : registry_.all()) {
-    if (!sandbox.handle || sandbox.info.egress.mode == network::Mode::none) continue;
-    networks_.allow(sandbox.handle, sandbox.info.egress, check_egress(sandbox.info.egress));
-  }
+  for (const auto& [id, sandbox] : registry_.all()) keep_to_policy(sandbox);
+}
+
+void Engine::keep_to_policy(const KeptSandbox& sandbox) {
+  if (!sandbox.handle || sandbox.info.egress.mode == network::Mode::none) return;
+  networks_.allow(sandbox.handle, sandbox.info.egress, check_egress(sandbox.info.egress));
+}
+
+io::Task<void> Engine::open_network(SandboxHandle* sandbox, network::Egress egress) {
+  LMSB_CO_CHECK(check_egress(egress));
+  Status opened = co_await networks_.open(sandbox, egress);
+  if (opened.ok()) opened = check_egress(egress);
+  co_return opened;
 }
 
 Limits Engine::created_defaults() {
@@ -240,7 +249,7 @@ io::Task<Fleet::Handle> Engine::obtain(sandbox::SandboxSpec spec, Ways ways, Adm
   auto obtaining = is_like_others ? fleet_.take(std::move(kind)) : fleet_.launch(std::move(spec));
   LMSB_CO_TRY(auto handle, co_await std::move(obtaining));
   handle->room = std::move(room);
-  if (has_way_out) LMSB_CO_CHECK(co_await networks_.open(handle.get(), std::move(ways.egress)));
+  if (has_way_out) LMSB_CO_CHECK(co_await open_network(handle.get(), std::move(ways.egress)));
   LMSB_CO_CHECK(co_await model_channels_.open(handle.get(), std::move(ways.models)));
   co_return handle;
 }

@@ -119,6 +119,10 @@ class Engine final : public Control {
   io::Task<OneShotPlace> place_once(const Principal& who, OneShot& request);
   Status check_limits(const Limits& limits) const;
   Status check_egress(const network::Egress& egress) const;
+  // Its network, unless the operator allows less by now: also when that came while the gate started.
+  io::Task<void> open_network(SandboxHandle* sandbox, network::Egress egress);
+  // What runs gets the network that it may have by now.
+  void keep_to_policy(const KeptSandbox& sandbox);
   io::Task<void> change_network(std::shared_ptr<SandboxHandle> sandbox, network::Egress egress);
   // Errors: what the operator does not allow, or this machine has no room for.
   Result<sandbox::SandboxSpec> spec_of(const std::string& image, const Limits& limits, sandbox::Lifetime lifetime,

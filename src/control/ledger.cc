@@ -35,7 +35,8 @@ std::vector<MountedVolume> volumes_of(const std::map<std::string, std::string>& 
   return mounts;
 }
 
-constexpr std::string_view kGiven = "given:";  // before the name of a credential that an administrator gave
+constexpr std::string_view kGiven =
+    "given=";  // before the name of a credential that an administrator gave; no entry of a list has a "="
 
 // What a later version wrote, and this one does not know, is no network.
 network::Egress egress_of(std::string_view kept) {

@@ -13,7 +13,7 @@ namespace {
 using network::Mode;
 
 constexpr const char* kId = "aaaaaaaaaaaaaaaaaaaa";
-constexpr const char* kRow = "allowlist good.test credential:api given:api";
+constexpr const char* kRow = "allowlist given:443 credential:api given=api";
 
 // A stopped sandbox.
 class LifecycleTest : public testing::Test {
@@ -83,7 +83,7 @@ TEST_F(LifecycleTest, DoesNotSayThatAPolicyIsInForceWhichIsNotWritten) {
   const auto updated = update({Mode::none, {}});
   ASSERT_FALSE(updated.ok());
   EXPECT_EQ(updated.error().slug(), "disk_not_kept");
-  const network::Egress before{Mode::allowlist, {"good.test", "credential:api"}, {"api"}};
+  const network::Egress before{Mode::allowlist, {"given:443", "credential:api"}, {"api"}};
   EXPECT_EQ(egress(), before);
   ASSERT_FALSE(saved_.empty());
   EXPECT_EQ(saved_.back(), before);

@@ -34,6 +34,14 @@ bool is_of_another_target(std::string_view name) {
 
 std::string_view name_of(std::string_view line) { return line.substr(0, line.find(':')); }
 
+// Of the list behind a field's name.
+std::string_view last_coding(std::string_view line) {
+  line.remove_prefix(line.find_last_of(":,") + 1);
+  while (line.starts_with(' ') || line.starts_with('\t')) line.remove_prefix(1);
+  while (line.ends_with(' ') || line.ends_with('\t')) line.remove_suffix(1);
+  return line;
+}
+
 Status check_first(const Credential& credential, std::string_view first) {
   const std::string_view method = first.substr(0, first.find(' '));
   for (const std::string_view telling : {"TRACE", "TRACK"})
@@ -114,9 +122,17 @@ void AnswerFraming::read_head(std::string_view head) {
   if (status.starts_with('1')) return;  // another one follows
   is_read_ = true;
   is_said_ = status == "204" || status == "304";
+  bool is_coded = false;  // then its length says nothing, and with another coding at the end it lasts until the
+                          // connection's end (RFC 9112 section 6.3)
   while (!head.empty()) {
-    const std::string_view name = name_of(take_line(head));
-    if (is_same_header(name, "content-length") || is_same_header(name, "transfer-encoding")) is_said_ = true;
+    const std::string_view line = take_line(head);
+    const std::string_view name = name_of(line);
+    if (is_same_header(name, "transfer-encoding")) {
+      is_coded = true;
+      is_said_ = is_same_header(last_coding(line), "chunked");
+    } else if (is_same_header(name, "content-length") && !is_coded) {
+      is_said_ = true;
+    }
   }
 }
 

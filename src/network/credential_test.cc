@@ -128,6 +128,9 @@ TEST(AnswerFraming, SaysWhetherWhoGetsAPartKnowsIt) {
     EXPECT_TRUE(is_said("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", piece));
     EXPECT_TRUE(is_said("HTTP/1.1 204 No Content\r\n\r\n", piece));
     EXPECT_TRUE(is_said("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", piece));
+    EXPECT_TRUE(is_said("HTTP/1.1 200 OK\r\nTransfer-Encoding:gzip, Chunked \r\nContent-Length: 5\r\n\r\n", piece));
+    EXPECT_FALSE(is_said("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: gzip\r\n\r\n", piece));
+    EXPECT_FALSE(is_said("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 5\r\n\r\n", piece));
     EXPECT_FALSE(is_said("HTTP/1.1 200 OK\r\nContent-Type: x\r\n\r\nContent-Length: 5\r\n\r\n", piece));
     EXPECT_FALSE(is_said("HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\n", piece));
     EXPECT_FALSE(is_said("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", piece)) << "its head has not ended";

@@ -12,4 +12,8 @@ constexpr std::chrono::milliseconds kLockPatience{3'000};
 // milliseconds (flock(2) has no deadline). False with errno set: EWOULDBLOCK when somebody else keeps it.
 bool lock_file(int fd, std::chrono::milliseconds patience = kLockPatience);
 
+// Whether the open file is still the one of that name below `directory` (AT_FDCWD, say): who had its lock may have
+// removed it, and then a lock on it keeps nobody out.
+bool is_still_named(int fd, int directory, const char* name);
+
 }  // namespace lmsb::os

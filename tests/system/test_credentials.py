@@ -13,11 +13,14 @@ import unittest
 import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import lmsb
 import world
+from test_lifecycle import InBackground
 
 SECRET = "s3cret-" + uuid.uuid4().hex
 RESOLVERS = {"LM_SANDBOX_NETWORK__RESOLVERS": world.GOOD}
+FULL_AT_640_MIB = {"LM_SANDBOX_LIMITS__MEMORY": str(640 << 20), "LM_SANDBOX_LIMITS__MEMORY_OVERCOMMIT": "1"}
 WORLD = None
 
 
@@ -352,6 +355,23 @@ class Operator(CredentialTest):
             self.say(entry, more=listed)
             self.reload(daemon)
             lmsb.wait_until(lambda: "good.test /a" in self.exec(daemon, own, "curl -sS -m 8 http://api.internal/a")["stdout"], "the network")
+
+    def test_what_the_policy_lists_no_more_is_not_given_to_who_waited_meanwhile(self):
+        entry = [f"api=https://good.test Authorization: Bearer @{self.token}"]
+        self.say(entry, more="[policy]\ncredentials = ['api']\n")
+        with lmsb.Daemon("--config", self.config, env=RESOLVERS | FULL_AT_640_MIB) as daemon:
+            headers = {"X-API-Key": daemon.post("/v1/keys", {"name": "k", "scopes": ["read", "write"]}).json()["key"]}
+            full = daemon.post("/v1/sandboxes", {"limits": {"memory_bytes": 640 << 20}}).json()["id"]
+            with_it = {"egress": {"allow": ["credential:api"]}, "limits": {"memory_bytes": 64 << 20}}
+            waiting = [InBackground(lambda path=path: daemon.post(path, {**with_it, **more}, headers=headers))
+                       for path, more in (("/v1/sandboxes", {}), ("/v1/run", {"cmd": "true"}))]
+            lmsb.wait_until(lambda: daemon.request("GET", "/v1/info").json()["waiting"] == 2, "those that wait")
+            self.say(entry)
+            self.reload(daemon)
+            self.assertEqual(daemon.request("DELETE", f"/v1/sandboxes/{full}").status, 204)
+            for one in waiting:
+                answer = one.result()
+                self.assertEqual((answer.status, answer.json()["error"]["code"]), (403, "credential_denied"))
 
     def test_settings_that_are_none_end_the_start(self):
         for credentials, more, word in ((["api=http://good.test X: @/f"], "", "https"), ([], "[policy]\ncredentials = ['x']\n", '"x"'),

@@ -559,17 +559,22 @@ io::Task<Completion> Engine::complete(Principal, std::string prompt) {
 io::Task<ModelAnswer> Engine::ask_model(Principal who, ModelRequest request) {
   if (!who.models) co_return co_await models_->ask(std::move(request));
   LMSB_CO_CHECK(control::check_models(options_.policy, who.models->access()));
-  const auto tokens = [this](const char* kind, std::uint64_t count) {
-    metrics_.counter("lmsb_sandbox_model_tokens_total", "Tokens of models that sandboxes have used", {{"kind", kind}})
-        .increment(static_cast<double>(count));
-  };
-  CountTokens counted = [tokens, asking = sandbox_asks_.begin()](const TokenCount& count) {
-    tokens("prompt", count.prompt);
-    tokens("completion", count.completion);
+  // It may outlive this, where it goes on for longer than drain() waits, which waits for `asking`.
+  CountTokens counted = [weak = std::weak_ptr<Engine*>(self_), asking = sandbox_asks_.begin()](const TokenCount& used) {
+    if (const auto self = weak.lock()) (*self)->count(used);
   };
   AskModel ask = [this, name = who.name](ModelRequest allowed) { return ask_in_turn(this, name, std::move(allowed)); };
   auto asking = ask_within(who.models, std::move(request), std::move(ask), std::move(counted));
   co_return co_await std::move(asking);
+}
+
+void Engine::count(const TokenCount& used) {
+  const auto tokens = [this](const char* kind, std::uint64_t number) {
+    metrics_.counter("lmsb_sandbox_model_tokens_total", "Tokens of models that sandboxes have used", {{"kind", kind}})
+        .increment(static_cast<double>(number));
+  };
+  tokens("prompt", used.prompt);
+  tokens("completion", used.completion);
 }
 
 io::Task<ModelAnswer> Engine::ask_in_turn(Engine* self, std::string who, ModelRequest request) {

@@ -32,6 +32,8 @@
 
 namespace lmsb::control {
 
+struct TokenCount;  // metered_answer.h
+
 struct EngineOptions {
   std::string default_image;       // "" = base if it is stored, else host
   std::size_t pool_size = 8;       // prepared one-shot sandboxes of the default image
@@ -177,6 +179,7 @@ class Engine final : public Control {
   // A sandbox that stands becomes one that is known.
   io::Task<SandboxInfo> enter(Principal who, CreateSandbox request, Standing standing);
   void count(const ExecResult& result);
+  void count(const TokenCount& used);
 
   boost::asio::io_context& loop_;
   Fleet& fleet_;
@@ -209,6 +212,8 @@ class Engine final : public Control {
   bool ready_ = false;
   bool store_works_ = true;
   io::Event ending_;
+  // Null for what outlives it: the last member.
+  const std::shared_ptr<Engine*> self_ = std::make_shared<Engine*>(this);
 };
 
 }  // namespace lmsb::control

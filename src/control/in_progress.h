@@ -17,6 +17,9 @@ class InProgress {
 
   // Something that goes on, as long as it lives.
   std::shared_ptr<const void> begin() { return std::make_shared<const One>(all_); }
+  std::size_t count() const { return all_->count; }
+  // Waits until something of it ends. Error: cancelled.
+  io::Task<void> wait_end() { return next_end(all_, io::Deadline::never()); }
   // Returns when nothing does, or at the deadline.
   io::Always<void> wait_none(io::Deadline deadline) { return none_of(all_, deadline); }
 
@@ -41,9 +44,12 @@ class InProgress {
   };
   static io::Always<void> none_of(std::shared_ptr<All> all, io::Deadline deadline) {
     while (all->count > 0) {
-      const Status ended = co_await all->ended.wait(deadline);
+      const Status ended = co_await next_end(all, deadline);
       if (!ended.ok()) co_return;
     }
+  }
+  static io::Task<void> next_end(std::shared_ptr<All> all, io::Deadline deadline) {
+    co_return co_await all->ended.wait(deadline);
   }
 
   const std::shared_ptr<All> all_;

@@ -222,6 +222,9 @@ io::Task<void> Lifecycle::limit_now(std::string id, UpdateSandbox changes, Princ
   }
   Status applied = apply(*sandbox, std::move(changes), who.name);
   LMSB_CO_TRY(sandbox, co_await written(hold));
+  // The operator may have come to allow less while its first network was written down.
+  if (begins && handle && !parts_.check_egress(sandbox->info.egress).ok())
+    LMSB_CO_CHECK(co_await parts_.change_network(handle, network::Egress()));
   if (!applied.ok()) note_change(SandboxEvent::Kind::updated, *sandbox, who.name);  // its limits have changed
   if (!done.ok()) co_return done;                                                   // it will be in force
   co_return applied;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "control/ledger.h"
 #include "control/policy.h"
+#include "control/test_handle.h"
 #include "io/run_blocking.h"
 
 namespace lmsb::control {
@@ -38,13 +39,17 @@ class LifecycleTest : public testing::Test {
             [](const KeptSandbox&, const sandbox::Limits&) { return std::shared_ptr<const void>(); },
             {},
             {},
-            [](const network::Egress& egress) { return check_egress(PolicyCaps(), egress, {}); },
-            {},
+            [this](const network::Egress& egress) { return check_egress(caps_, egress, {}); },
+            [this](std::shared_ptr<SandboxHandle>, network::Egress egress) { return give(this, std::move(egress)); },
             {},
             {},
             {},
             [this](const KeptSandbox& sandbox) { saved_.push_back(sandbox.info.egress); },
             [this](const KeptSandbox& sandbox) { return write(sandbox); }};
+  }
+  static io::Task<void> give(LifecycleTest* test, network::Egress egress) {
+    test->given_.push_back(std::move(egress));
+    co_return Status();
   }
   io::Task<void> write(const KeptSandbox& sandbox) {
     if (is_kept_) return fine(this);
@@ -76,6 +81,9 @@ class LifecycleTest : public testing::Test {
   bool is_slow_ = false;
   io::Event faster_{loop_};
   std::vector<network::Egress> saved_;
+  std::vector<network::Egress> given_;  // what it has, one after the other
+  PolicyCaps caps_;
+  UniqueFd guest_;
   Lifecycle lifecycle_;
 };
 
@@ -127,6 +135,26 @@ TEST_F(LifecycleTest, ChangesAPolicyOnceItIsWritten) {
   ASSERT_TRUE(updated.ok()) << updated.error().message();
   EXPECT_EQ(updated->egress.mode, Mode::none);
   EXPECT_EQ(egress().mode, Mode::none);
+}
+
+TEST_F(LifecycleTest, GivesNoFirstNetworkThatTheOperatorWithdrewWhileItWasWrittenDown) {
+  KeptSandbox& sandbox = registry_.all().at(kId);
+  sandbox.info.egress = {};
+  sandbox.handle = silent_handle(loop_, guest_);
+  sandbox.move_to(SandboxState::running);
+  caps_.credentials = {"api"};
+  is_kept_ = is_slow_ = true;
+  std::optional<Result<SandboxInfo>> updated;
+  io::spawn(loop_, note(updating(kAnn, {Mode::allowlist, {"credential:api"}}), &updated));
+  loop_.poll();
+  ASSERT_EQ(given_.size(), 1U);
+  caps_.credentials = {};
+  is_slow_ = false;
+  faster_.notify_all();
+  loop_.poll();
+  ASSERT_TRUE(updated.has_value());
+  ASSERT_EQ(given_.size(), 2U);
+  EXPECT_EQ(given_.back(), network::Egress());
 }
 
 }  // namespace

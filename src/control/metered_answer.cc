@@ -118,14 +118,25 @@ void StreamMeter::add(std::string_view octets) {
   while (!octets.empty()) {
     const std::size_t end = octets.find('\n');
     const std::string_view part = octets.substr(0, end);
-    if (line_.size() + part.size() > kMaxLine) is_cut_ = true;
-    if (!is_cut_) line_ += part;
+    if (is_cut_ || line_.size() + part.size() > kMaxLine) {
+      count_unread(part);
+    } else {
+      line_ += part;
+    }
     if (end == std::string_view::npos) return;
     if (!is_cut_) look_at(line_);
     line_.clear();
     is_cut_ = false;
     octets.remove_prefix(end + 1);
   }
+}
+
+// Who gets it has it all the same.
+void StreamMeter::count_unread(std::string_view part) {
+  Answer& answer = answers_[kMostAnswers];
+  if (!std::exchange(is_cut_, true)) ++answer.events;
+  answer.octets += line_.size() + part.size();
+  line_.clear();
 }
 
 void StreamMeter::look_at(std::string_view line) {

@@ -44,9 +44,10 @@ class StreamMeter {
     std::optional<TokenCount> said;
   };
   void look_at(std::string_view line);
+  void count_unread(std::string_view part);
 
   std::string line_;     // that has begun; no longer than kMaxLine
-  bool is_cut_ = false;  // its line is longer, and not looked at
+  bool is_cut_ = false;  // its line is longer: it is not looked at, and its octets count as text
   const std::uint64_t prompt_;
   std::map<std::int64_t, Answer> answers_;  // the last one stands for all that are too many
   std::uint64_t closings_ = 0;              // events that say what an answer has cost, and not which

@@ -84,12 +84,14 @@ TEST(StreamMeter, TellsNoMoreAnswersApartThanItHasRoomFor) {
   EXPECT_EQ(meter.count(), (TokenCount{65 * 7, 65 * 3}));
 }
 
-TEST(StreamMeter, KeepsNoLineThatDoesNotEnd) {
+TEST(StreamMeter, KeepsNoLineThatDoesNotEndAndCountsItsOctets) {
   StreamMeter meter(0);
+  constexpr std::uint64_t kOctets = 64 * 64 * 1024 + 6;
   meter.add("data: ");
   for (int i = 0; i < 64; ++i) meter.add(std::string(64 * 1024, 'x'));
+  EXPECT_EQ(meter.count(), (TokenCount{0, (kOctets + 3) / 4})) << "also where its end does not come";
   meter.add("\n\ndata: {}\n\n");
-  EXPECT_EQ(meter.count(), (TokenCount{0, 1}));
+  EXPECT_EQ(meter.count(), (TokenCount{0, (kOctets + 3) / 4 + 1}));
 }
 
 class Pieces final : public http::BodyReader {

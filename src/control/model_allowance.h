@@ -11,8 +11,8 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "control/in_progress.h"
 #include "control/model_access.h"
-#include "io/event.h"
 #include "io/task.h"
 
 namespace lmsb::control {
@@ -45,7 +45,6 @@ class ModelAllowance : public std::enable_shared_from_this<ModelAllowance> {
   void on_change(std::function<void()> told) { told_ = std::move(told); }
 
  private:
-  class Turn;
   Status take_rate(Clock::time_point now);
   void change();
 
@@ -54,10 +53,9 @@ class ModelAllowance : public std::enable_shared_from_this<ModelAllowance> {
   ModelUsage usage_;
   double rate_left_;
   Clock::time_point rate_counted_;
-  std::uint32_t asking_ = 0;
+  InProgress asking_;
   bool is_telling_ = false;
   std::function<void()> told_;
-  io::Event left_;  // a request has ended
 };
 
 }  // namespace lmsb::control

@@ -148,27 +148,24 @@ std::shared_ptr<SandboxNetwork> Networks::make(SandboxHandle& handle, network::E
 
 void Networks::hear(const std::string& id, const NetworkEvent& event) {
   const auto port = static_cast<std::uint64_t>(event.port);
-  if (event.verdict == "allowed") {
-    allowed_.increment();
-    log_.log(LogLevel::debug, "network.allowed",
+  const auto log = [&](LogLevel level, std::string_view what) {
+    log_.log(level, what,
              {{"id", id},
               {"verdict", event.verdict},
               {"name", event.name},
               {"address", event.address},
               {"port", port},
               {"credential", event.credential}});
+  };
+  if (event.verdict == "allowed") {
+    allowed_.increment();
+    log(LogLevel::debug, "network.allowed");
   } else {
     refused_.increment();
     if (!lines_left_.take(now_ms())) return void(++not_logged_);
     if (not_logged_ > 0) log_.log(LogLevel::info, "network.refused_too_fast", {{"count", not_logged_}});
     not_logged_ = 0;
-    log_.log(LogLevel::info, "network.refused",
-             {{"id", id},
-              {"verdict", event.verdict},
-              {"name", event.name},
-              {"address", event.address},
-              {"port", port},
-              {"credential", event.credential}});
+    log(LogLevel::info, "network.refused");
   }
 }
 

@@ -202,7 +202,8 @@ Result<UniqueFd> lock_own(int parent, const std::string& name) {
   constexpr std::chrono::milliseconds kSweeps{15'000};
   for (int tries = 0; tries < 8; ++tries) {
     LMSB_TRY(UniqueFd ours, make_and_open_private(parent, name));
-    if (!os::lock_file(ours.get(), kSweeps)) break;
+    LMSB_TRY(const bool is_locked, os::lock_file(ours.get(), kSweeps));
+    if (!is_locked) break;
     if (os::is_still_named(ours.get(), parent, name.c_str())) return ours;
   }
   return Error(ErrorCode::already_exists, "cgroup " + name + " belongs to a running launcher")

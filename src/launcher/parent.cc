@@ -62,7 +62,8 @@ Result<UniqueFd> lock_run_dir(const std::string& run_dir) {
   for (int tries = 0; tries < 8; ++tries) {
     UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!lock) return Error::from_errno(errno, "open " + path);
-    if (!os::lock_file(lock.get())) break;
+    LMSB_TRY(const bool is_ours, os::lock_file(lock.get()));
+    if (!is_ours) break;
     if (os::is_still_named(lock.get(), AT_FDCWD, path.c_str())) return lock;  // an ending parent removes it
   }
   return Error(ErrorCode::already_exists, "another lm-sandbox serves from " + run_dir)

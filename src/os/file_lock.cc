@@ -8,11 +8,13 @@
 
 namespace lmsb::os {
 
-bool lock_file(int fd, std::chrono::milliseconds patience) {
+Result<bool> lock_file(int fd, std::chrono::milliseconds patience) {
   constexpr std::chrono::milliseconds kTurn{5};
   const auto end = std::chrono::steady_clock::now() + patience;
   while (::flock(fd, LOCK_EX | LOCK_NB) < 0) {
-    if (errno != EWOULDBLOCK || std::chrono::steady_clock::now() >= end) return false;
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) return Error::from_errno(errno, "lock a file");
+    if (std::chrono::steady_clock::now() >= end) return false;
     std::this_thread::sleep_for(kTurn);
   }
   return true;

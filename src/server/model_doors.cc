@@ -29,26 +29,10 @@ http::ServerLimits limits_of_one() {
   return limits;
 }
 
-http::Response not_here(const http::Request& request, const std::vector<std::string>& allowed) {
-  Error error =
-      Error(ErrorCode::not_found, "nothing is at this path")
-          .with_slug("path_not_found")
-          .with_hint("a sandbox asks its models here: GET /v1/models, POST /v1/chat/completions and the like");
-  if (allowed.empty()) return error_answer(dialect_of(request.path), error);
-  std::string methods;
-  for (const std::string& method : allowed) methods += (methods.empty() ? "" : ", ") + method;
-  error = Error(ErrorCode::invalid_argument, "this path does not know the method")
-              .with_slug("method_not_allowed")
-              .with_hint("allowed here: " + methods);
-  http::Response response = error_answer(dialect_of(request.path), 405, error);
-  response.headers.set("Allow", methods);
-  return response;
-}
-
-Error not_ready() {
-  return Error(ErrorCode::unavailable, "the daemon is starting, or ending")
-      .with_slug("not_ready")
-      .with_hint("try again in a moment");
+http::Response not_here(Dialect dialect, const std::vector<std::string>& allowed) {
+  if (!allowed.empty()) return wrong_method(dialect, allowed);
+  return no_such_path(dialect,
+                      "a sandbox asks its models here: GET /v1/models, POST /v1/chat/completions and the like");
 }
 
 http::Response refuse(const std::string& path, int status, const std::string& why) {
@@ -123,8 +107,8 @@ io::Always<http::Response> ModelDoors::answer_with(std::shared_ptr<State> state,
   if (const auto refusal = state->doors.check_source(request))
     co_return state->counted(error_answer(dialect, refusal->status, refusal->error));
   RouteTable::Match match = state->table.match(request.method, request.path);
-  if (match.row == nullptr) co_return state->counted(not_here(request, match.allowed_methods));
-  if (!state->control.is_ready()) co_return state->counted(error_answer(dialect, not_ready()));
+  if (match.row == nullptr) co_return state->counted(not_here(dialect, match.allowed_methods));
+  if (!state->control.is_ready()) co_return state->counted(error_answer(dialect, not_ready("try again in a moment")));
   if (const auto refusal = state->doors.check_body(request))
     co_return state->counted(error_answer(dialect, refusal->status, refusal->error));
   Call call;

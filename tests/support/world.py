@@ -16,6 +16,8 @@ import threading
 import time
 import unittest
 
+import lmsb
+
 MACHINE = "45.67.0.1"
 GOOD, OTHER = "45.67.0.2", "45.67.0.3"
 PRIVATE, METADATA, SHARED, DOCUMENTATION = "10.9.9.9", "169.254.169.254", "100.100.100.200", "203.0.113.7"
@@ -70,6 +72,22 @@ class World:
 
     def forget(self):
         self.log.write_text("")
+
+
+class OfTheModule:
+    """One for all tests of a module: `WORLD = OfTheModule()`, `setUpModule, tearDownModule = WORLD.begin, WORLD.end`."""
+
+    def begin(self):
+        lmsb.require_root()
+        self.world = World()
+
+    def __getattr__(self, name):
+        if name == "world":
+            raise AttributeError("the world has not begun")
+        return getattr(self.world, name)
+
+    def end(self):
+        self.world.end()
 
 
 def ip(*arguments):

@@ -21,17 +21,8 @@ from test_lifecycle import InBackground
 SECRET = "s3cret-" + uuid.uuid4().hex
 RESOLVERS = {"LM_SANDBOX_NETWORK__RESOLVERS": world.GOOD}
 FULL_AT_640_MIB = {"LM_SANDBOX_LIMITS__MEMORY": str(640 << 20), "LM_SANDBOX_LIMITS__MEMORY_OVERCOMMIT": "1"}
-WORLD = None
-
-
-def setUpModule():
-    global WORLD  # pylint: disable=global-statement
-    lmsb.require_root()
-    WORLD = world.World()
-
-
-def tearDownModule():
-    WORLD.end()
+WORLD = world.OfTheModule()
+setUpModule, tearDownModule = WORLD.begin, WORLD.end
 
 
 class CredentialTest(unittest.TestCase):

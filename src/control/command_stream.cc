@@ -133,6 +133,7 @@ io::Always<void> wait_end(std::shared_ptr<State> state, io::Deadline deadline) {
   state->verdict->usage.wall_ms = std::chrono::duration<double, std::milli>(Clock::now() - state->began).count();
   state->verdict->usage.queue_ms = state->queue_ms;
   state->place.on_verdict(*state->verdict);
+  if (state->place.input) state->place.input->end();
   state->place.sandbox.reset();
   state->place.slot = Admission::Slot();
   state->place.use = Life::Use();
@@ -152,11 +153,17 @@ io::Always<void> leave_place_when_stalled(std::shared_ptr<State> state) {
   }
 }
 
+// Before all that is written to it later, since it comes first.
+io::Always<void> write_first(std::shared_ptr<CommandInput> input, std::string octets) {
+  (void)co_await CommandInput::write(std::move(input), std::move(octets), false);  // it may read nothing at all
+}
+
 class PipedStream final : public CommandStream {
  public:
   explicit PipedStream(std::shared_ptr<State> state) : state_(std::move(state)) {}
   ~PipedStream() override {
     state_->stopped = true;
+    if (state_->place.input) state_->place.input->end();
     state_->over.notify_all();
     if (!state_->verdict) state_->process.kill_tree();
     for (const auto& lane : state_->lanes) {
@@ -198,6 +205,7 @@ class PipedStream final : public CommandStream {
   static std::optional<CommandEvent> started(const State& state) {
     CommandEvent event;
     event.pid = state.process.pid();
+    event.process = state.place.process;
     return event;
   }
   // What was lent with the last event has been taken.
@@ -257,13 +265,16 @@ class PipedStream final : public CommandStream {
 io::Task<std::shared_ptr<CommandStream>> open_command_stream(boost::asio::io_context& loop, StreamPlace place,
                                                              Command command) {
   UniqueFd input;
-  if (!command.stdin_data.empty()) {
+  if (place.input) {
+    LMSB_CO_TRY(input, place.input->make());
+  } else if (!command.stdin_data.empty()) {
     LMSB_CO_TRY(input, os::make_sealed_memfd("stdin", command.stdin_data));
   }
   LMSB_CO_TRY(guest_client::StartSpec spec, start_spec(place.image, command));
   spec.deadline_ms = static_cast<std::uint64_t>(command.timeout.count()) + kSpareMs;
   const std::uint64_t oom_kills = place.sandbox->oom_kills();
   LMSB_CO_TRY(auto process, place.sandbox->channel().start(spec, input.get()));
+  input.reset();
   LMSB_CO_CHECK(co_await process.wait_started(io::Deadline::in(kStartLimit)));
   const auto state = std::make_shared<State>(loop, std::move(place), std::move(process));
   state->attempt = attempt_of(spec, state->place.image);
@@ -276,6 +287,10 @@ io::Task<std::shared_ptr<CommandStream>> open_command_stream(boost::asio::io_con
   for (const auto& lane : state->lanes) io::spawn(loop, read_lane(state, lane.get()));
   io::spawn(loop, wait_end(state, io::Deadline::in(command.timeout)));
   io::spawn(loop, leave_place_when_stalled(state));
+  if (state->place.input) {
+    state->place.input->begin(state->process.eviction());
+    io::spawn(loop, write_first(state->place.input, std::move(command.stdin_data)));
+  }
   std::shared_ptr<CommandStream> stream = std::make_shared<PipedStream>(state);
   co_return stream;
 }

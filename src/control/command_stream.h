@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "control/admission.h"
+#include "control/command_input.h"
 #include "control/command_start.h"
 #include "control/life.h"
 #include "control/process_service.h"
@@ -27,6 +28,8 @@ struct StreamPlace {
   Admission::Slot slot;
   std::function<void(const ExecResult&)> on_verdict;
   std::shared_ptr<io::PipeRelay> relay;  // of stdout; null: it comes as events
+  std::shared_ptr<CommandInput> input;   // null: the command's own stdin_data is all
+  std::string process;                   // id of a command with such an input
 };
 
 // Starts `command`; ends when it has begun. Errors: those of a command that cannot be started. `loop` outlives the

@@ -119,10 +119,8 @@ class GuardedProcesses final : public ProcessService {
   io::Task<ProcessInfo> start(Principal who, std::string sandbox, StartProcess request) override {
     return pass(kWrite, inner_, &ProcessService::start, std::move(who), std::move(sandbox), std::move(request));
   }
-  io::Task<std::shared_ptr<CommandStream>> run(Principal who, std::string sandbox, Command command,
-                                               std::shared_ptr<io::PipeRelay> relay) override {
-    return pass(kWrite, inner_, &ProcessService::run, std::move(who), std::move(sandbox), std::move(command),
-                std::move(relay));
+  io::Task<std::shared_ptr<CommandStream>> run(Principal who, std::string sandbox, FollowCommand request) override {
+    return pass(kWrite, inner_, &ProcessService::run, std::move(who), std::move(sandbox), std::move(request));
   }
   io::Task<ExecResult> run_in_session(Principal who, std::string sandbox, std::string session,
                                       Command command) override {

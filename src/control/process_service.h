@@ -51,6 +51,13 @@ struct OutputPiece {
   bool ended = false;     // nothing will come after `end`
 };
 
+// A command that somebody follows as it runs.
+struct FollowCommand {
+  Command command;
+  bool takes_input = false;              // write_stdin() reaches it; else `stdin_data` is all that it gets
+  std::shared_ptr<io::PipeRelay> relay;  // what it writes to stdout comes by it; null: it comes as events
+};
+
 // Whoever has taken a terminal over, until the next one does.
 struct TerminalHolder {
   std::uint64_t number = 0;
@@ -71,6 +78,7 @@ struct CommandEvent {
   std::string data;
   std::size_t relayed = 0;           // of output: so many octets are in the relay instead
   int pid = 0;                       // of started
+  std::string process;               // of started: its id, where it takes input
   std::optional<ExecResult> result;  // of result; without output
 };
 
@@ -91,11 +99,9 @@ class ProcessService {
   // Ends when it has begun. Errors: those of a command that cannot be started; too_many_processes.
   virtual io::Task<ProcessInfo> start(Principal who, std::string sandbox, StartProcess request) = 0;
   // The same as exec(), event by event, from `started` on. A reader that is slow slows the command down; dropping the
-  // stream before its end kills it.
-  // Where there is a `relay`, what the command writes to stdout comes by it, and stays there until the next event is
-  // asked for: the caller has taken it by then.
-  virtual io::Task<std::shared_ptr<CommandStream>> run(Principal who, std::string sandbox, Command command,
-                                                       std::shared_ptr<io::PipeRelay> relay) = 0;
+  // stream before its end kills it. What comes by a relay stays there until the next event is asked for: the caller has
+  // taken it by then. One that takes input has an id for write_stdin() alone.
+  virtual io::Task<std::shared_ptr<CommandStream>> run(Principal who, std::string sandbox, FollowCommand request) = 0;
 
   // Runs a command of text in the shell session of that name, which is made on first use: what commands change is there
   // for the next one of the session. Errors: invalid_session, no_bash, too_many_sessions, session_busy, session_over.
@@ -116,7 +122,8 @@ class ProcessService {
   // goes meanwhile. Dropping the stream leaves the process alone.
   virtual Result<std::shared_ptr<CommandStream>> follow(const Principal& who, const std::string& sandbox,
                                                         const std::string& process, FollowFrom from) = 0;
-  // Waits until the process has read it, but for what a pipe holds. Errors: input_closed, deadline_exceeded (30 s).
+  // Waits until the process has read it, but for what a pipe holds: 30 s, and of a command that is followed as long as
+  // it runs. Errors: input_closed, deadline_exceeded, cancelled.
   virtual io::Task<void> write_stdin(Principal who, std::string sandbox, std::string process, std::string data,
                                      bool close) = 0;
   // To the command itself or to every process of its tree. Errors: process_ended.

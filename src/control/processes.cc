@@ -351,22 +351,22 @@ io::Always<void> Processes::follow(Processes* self, std::shared_ptr<ProcessRecor
   if (!record->told) self->parts_.count(*record->info.result);
 }
 
-io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::string sandbox, Command command,
-                                                        std::shared_ptr<io::PipeRelay> relay) {
-  LMSB_CO_CHECK(check_command(command));
-  LMSB_CO_CHECK(settle_timeout(command, parts_.timeout_cap()));
+io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::string sandbox, FollowCommand request) {
+  LMSB_CO_CHECK(check_command(request.command));
+  LMSB_CO_CHECK(settle_timeout(request.command, parts_.timeout_cap()));
   LMSB_CO_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
   const std::string id = kept->info.id;  // it may be removed, or paused, while the command waits
   const Life::Use waiting(kept->life);
   StreamPlace place;
   place.on_verdict = parts_.count;
-  place.relay = std::move(relay);
+  place.relay = std::move(request.relay);
   LMSB_CO_TRY(place.slot, co_await parts_.admission.enter(who.name));
   LMSB_CO_TRY(auto visit, parts_.registry.come_back(who, id));
   place.sandbox = std::move(visit.sandbox);
   place.image = *visit.defaults;
   place.use = std::move(visit.use);
-  co_return co_await open_command_stream(loop_, std::move(place), std::move(command));
+  if (request.takes_input) place.input = visit.processes->take_input(loop_, place.process);
+  co_return co_await open_command_stream(loop_, std::move(place), std::move(request.command));
 }
 
 namespace {
@@ -499,6 +499,8 @@ io::Task<void> Processes::write_stdin(Principal who, std::string sandbox, std::s
                                       bool close) {
   LMSB_CO_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
   LMSB_CO_TRY(const auto visit, kept->visit_to_talk());
+  if (auto input = kept->processes->input_of(process))
+    co_return co_await CommandInput::write(std::move(input), std::move(data), close);
   LMSB_CO_TRY(const auto record, find(who, sandbox, process));
   if (close) record->info.has_stdin = false;
   co_return co_await record->process.write_stdin(std::move(data), close, io::Deadline::in(kInputLimit));

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "control/admission.h"
+#include "control/command_input.h"
 #include "control/process_note.h"
 #include "control/process_service.h"
 #include "control/registry.h"
@@ -61,6 +62,10 @@ class ProcessTable {
   // nullptr: none of that id.
   std::shared_ptr<ProcessRecord> find(const std::string& id) const;
   void remove(const std::string& id);
+  // Of a command that is followed; `id` is made for it.
+  std::shared_ptr<CommandInput> take_input(boost::asio::io_context& loop, std::string& id);
+  // nullptr: no such command, or it has ended.
+  std::shared_ptr<CommandInput> input_of(const std::string& id) const;
   // Drops the ones that ended first until fewer than `limit` are left. False: all of them still run.
   bool make_room(std::size_t limit);
   const std::vector<std::shared_ptr<ProcessRecord>>& all() const { return records_; }
@@ -75,6 +80,7 @@ class ProcessTable {
 
  private:
   std::vector<std::shared_ptr<ProcessRecord>> records_;
+  std::map<std::string, std::weak_ptr<CommandInput>> inputs_;  // by the ids of their commands
 };
 
 class Processes final : public ProcessService {
@@ -93,8 +99,7 @@ class Processes final : public ProcessService {
   void take_up(KeptSandbox& sandbox, std::vector<guest_client::HeldProcess> held);
 
   io::Task<ProcessInfo> start(Principal who, std::string sandbox, StartProcess request) override;
-  io::Task<std::shared_ptr<CommandStream>> run(Principal who, std::string sandbox, Command command,
-                                               std::shared_ptr<io::PipeRelay> relay) override;
+  io::Task<std::shared_ptr<CommandStream>> run(Principal who, std::string sandbox, FollowCommand request) override;
   io::Task<ExecResult> run_in_session(Principal who, std::string sandbox, std::string session,
                                       Command command) override;
   Status end_session(const Principal& who, const std::string& sandbox, const std::string& session) override;

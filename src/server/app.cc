@@ -30,6 +30,7 @@ RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAns
   add_event_routes(table, control);
   add_exec_routes(table, control);
   add_process_routes(table, control);
+  add_log_routes(table, control);
   add_pty_routes(table, control);
   add_port_routes(table, control, doors, previews);
   add_file_routes(table, control);

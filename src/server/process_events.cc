@@ -86,7 +86,9 @@ std::optional<StreamEvent> CommandEvents::take(control::CommandEvent event) {
   }
   json::Writer out;
   out.begin_object().key("type").string("started").key("process");
-  out.begin_object().key("pid").integer(event.pid).end_object().end_object();
+  out.begin_object().key("pid").integer(event.pid);
+  if (!event.process.empty()) out.key("id").string(event.process);
+  out.end_object().end_object();
   return StreamEvent{std::move(out).str(), "started", {}};
 }
 

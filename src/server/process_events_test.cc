@@ -119,6 +119,7 @@ TEST_F(ProcessRoutes, StartADetachedProcessWithoutATimeLimit) {
 TEST_F(ProcessRoutes, RefuseInputForACommandThatIsWaitedForAndNoTimeLimitForIt) {
   EXPECT_EQ(send("POST", "/v1/sandboxes/box/exec", R"({"cmd":"cat","keep_stdin":true})").status, 400);
   EXPECT_EQ(send("POST", "/v1/sandboxes/box/exec", R"({"cmd":"cat","timeout_ms":0})").status, 400);
+  EXPECT_EQ(send("POST", "/v1/sandboxes/box/exec", R"({"cmd":"cat","session":"s","keep_stdin":true})").status, 400);
 }
 
 TEST_F(ProcessRoutes, ReadOnePieceAndSayWhereToGoOn) {

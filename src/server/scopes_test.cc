@@ -87,6 +87,7 @@ const std::vector<Needs> kTable = {
     {"POST /v1/sandboxes/{id}/processes/{process}/signal", kWrite, R"({"signal":"TERM"})", {}},
     {"POST /v1/sandboxes/{id}/processes/{process}/resize", kWrite, R"({"pty":{"cols":80,"rows":24}})", {}},
     {"GET /v1/sandboxes/{id}/processes/{process}/output", kRead, "", {}},
+    {"GET /v1/sandboxes/{id}/logs", kRead, "", {}},
     {"GET /v1/sandboxes/{id}/pty", kWrite, "", {}},
     {"GET /v1/sandboxes/{id}/files", kRead, "", kPath},
     {"HEAD /v1/sandboxes/{id}/files", kRead, "", kPath},

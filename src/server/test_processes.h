@@ -35,11 +35,12 @@ class FakeProcesses final : public control::ProcessService {
     if (error) co_return *error;
     co_return info;
   }
-  io::Task<std::shared_ptr<control::CommandStream>> run(Principal, std::string sandbox, control::Command command,
-                                                        std::shared_ptr<io::PipeRelay> to) override {
+  io::Task<std::shared_ptr<control::CommandStream>> run(Principal, std::string sandbox,
+                                                        control::FollowCommand request) override {
     named = std::move(sandbox);
-    relay = std::move(to);
-    started.command = std::move(command);
+    relay = std::move(request.relay);
+    started.command = std::move(request.command);
+    started.keep_stdin = request.takes_input;
     if (error) co_return *error;
     std::shared_ptr<control::CommandStream> stream = std::make_shared<Events>(events);
     co_return stream;

@@ -24,18 +24,20 @@ struct ExecRequest {
   std::string session;
 };
 
-void read_exec(json::ObjectReader& reader, ExecRequest& out) {
+// `is_followed`: its events are wanted as they come.
+void read_exec(json::ObjectReader& reader, bool is_followed, ExecRequest& out) {
   reader.boolean("detach", out.detach);
   // Nobody waits for a detached one, so it has no time limit of its own unless it asks for one.
   if (out.detach) out.command.timeout = std::chrono::milliseconds(0);
   read_command(reader, out.command, out.detach ? NoTimeout::allowed : NoTimeout::refused);
-  if (reader.boolean("keep_stdin", out.keep_stdin) && out.keep_stdin && !out.detach)
-    reader.refuse("keep_stdin", "only with detach: who waits for a command cannot write to it");
+  if (reader.boolean("keep_stdin", out.keep_stdin) && out.keep_stdin && !out.detach && !is_followed)
+    reader.refuse("keep_stdin", "only with detach, or with events: who waits for the result cannot write to it");
   read_terminal(reader, out.terminal);
   if (out.terminal && !out.detach)
     reader.refuse("pty", "only with detach: GET /v1/sandboxes/{id}/pty is the terminal that one can talk to");
   if (reader.string("session", out.session) && out.detach)
     reader.refuse("session", "its commands are waited for: leave detach out");
+  if (!out.session.empty() && out.keep_stdin) reader.refuse("keep_stdin", "a session's commands have no stdin");
   read_command_limits(reader, out.command.limits);
   if (out.command.limits.is_something() && !out.session.empty())
     reader.refuse("limits", "a session's commands run in one shell: set its limits there, by ulimit");
@@ -65,25 +67,30 @@ io::Task<http::Response> detach(Control& control, Call call, ExecRequest request
 
 io::Task<http::Response> follow(Control& control, Call call, ExecRequest request, AnswerFormat format) {
   std::string id = call.request.params["id"];
-  LMSB_CO_TRY(auto stream, co_await control.processes().run(std::move(call.who), std::move(id),
-                                                            std::move(request.command), nullptr));
+  control::FollowCommand followed;
+  followed.command = std::move(request.command);
+  followed.takes_input = request.keep_stdin;
+  LMSB_CO_TRY(auto stream, co_await control.processes().run(std::move(call.who), std::move(id), std::move(followed)));
   co_return event_answer(std::make_unique<CommandEvents>(std::move(stream)), format);
 }
 
 // What it writes to stdout and nothing else.
 io::Task<http::Response> follow_octets(Control& control, Call call, ExecRequest request) {
   std::string id = call.request.params["id"];
-  std::shared_ptr<io::PipeRelay> relay;
-  if (auto made = io::PipeRelay::make(); made.ok()) relay = *std::move(made);  // else it is copied
-  LMSB_CO_TRY(auto stream,
-              co_await control.processes().run(std::move(call.who), std::move(id), std::move(request.command), relay));
+  control::FollowCommand followed;
+  followed.command = std::move(request.command);
+  if (auto made = io::PipeRelay::make(); made.ok()) followed.relay = *std::move(made);  // else it is copied
+  const auto relay = followed.relay;
+  LMSB_CO_TRY(auto stream, co_await control.processes().run(std::move(call.who), std::move(id), std::move(followed)));
   co_return octets_answer(
       std::make_shared<CommandOctets>(std::move(stream), control::Stream::out, 0, std::move(relay)));
 }
 
 io::Task<http::Response> exec(Control& control, Call call) {
   ExecRequest request;
-  const auto read = [&request](json::ObjectReader& reader) { read_exec(reader, request); };
+  const http::Headers& headers = call.request.headers;
+  const bool is_followed = !wants_octets(headers) && wanted_format(headers, AnswerFormat::json) != AnswerFormat::json;
+  const auto read = [&](json::ObjectReader& reader) { read_exec(reader, is_followed, request); };
   auto refusal = read_body(std::exchange(call.request.body, {}), read);
   if (refusal) co_return *std::move(refusal);
   if (request.detach) co_return co_await detach(control, std::move(call), std::move(request));

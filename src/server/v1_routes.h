@@ -20,6 +20,7 @@ void add_key_routes(RouteTable& table, control::Control& control);      // v1_ke
 void add_event_routes(RouteTable& table, control::Control& control);    // v1_events.cc: GET /v1/events
 void add_exec_routes(RouteTable& table, control::Control& control);     // v1_exec.cc: POST /v1/sandboxes/{id}/exec
 void add_process_routes(RouteTable& table, control::Control& control);  // v1_processes.cc
+void add_log_routes(RouteTable& table, control::Control& control);      // v1_logs.cc: of all its processes
 void add_pty_routes(RouteTable& table, control::Control& control);      // v1_pty.cc: a terminal
 // v1_ports.cc: what listens, by path and as octets; URLs for browsers.
 void add_port_routes(RouteTable& table, control::Control& control, const Doors& doors, const Previews& previews);

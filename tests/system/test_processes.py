@@ -246,6 +246,48 @@ class Output(ProcessTest):
         self.assertEqual("".join(e["text"] for e in texts), "€€€")
 
 
+class Logs(ProcessTest):
+    """What all detached processes of a sandbox have written."""
+
+    def setUp(self):
+        self.sandbox = self.daemon.post("/v1/sandboxes", {}).json()["id"]
+        self.addCleanup(lambda: self.daemon.request("DELETE", f"/v1/sandboxes/{self.sandbox}"))
+
+    def at(self, path):
+        return f"/v1/sandboxes/{self.sandbox}{path}"
+
+    def begin(self, cmd, **fields):
+        return self.daemon.post(self.at("/exec"), {"cmd": cmd, "detach": True, **fields}).json()
+
+    def tails(self):
+        return self.daemon.request("GET", self.at("/logs")).json()["data"]
+
+    def test_hold_the_end_of_each_stream(self):
+        self.assertEqual(self.tails(), [])
+        small = self.begin("echo out; echo err >&2")
+        large = self.begin("printf '€%.0s' $(seq 5000)")
+        for process in (small, large):
+            self.daemon.request("GET", self.at(f"/processes/{process['id']}?wait_ms=30000"))
+        *first, last = self.tails()
+        self.assertEqual(first, [{"process": small["id"], "stream": "stdout", "offset": 0, "text": "out\n"},
+                                 {"process": small["id"], "stream": "stderr", "offset": 0, "text": "err\n"}])
+        self.assertEqual((last["process"], last["text"]), (large["id"], "€" * 2730))
+        self.assertEqual(last["offset"] + len(last["text"].encode()), 15_000)
+
+    def test_are_followed_to_the_end_of_the_last(self):
+        first = self.begin("read line; echo $line; exit 3", keep_stdin=True)
+        second = self.begin("echo now; read line; exit 4", keep_stdin=True)
+        so_far = list(self.follow("GET", "/logs", sandbox=self.sandbox))
+        events = self.follow("GET", "/logs?follow=true", sandbox=self.sandbox)
+        self.assertEqual(next(events), {"process": second["id"], "type": "stdout", "offset": 0, "text": "now\n"})
+        self.assertIn(so_far, ([], [{"process": second["id"], "type": "stdout", "offset": 0, "text": "now\n"}]))
+        self.daemon.post(self.at(f"/processes/{first['id']}/stdin"), {"data": "then\n"})
+        self.assertEqual(next(events), {"process": first["id"], "type": "stdout", "offset": 0, "text": "then\n"})
+        self.assertEqual((lambda e: (e["process"], e["exit_code"]))(next(events)), (first["id"], 3))
+        self.daemon.post(self.at(f"/processes/{second['id']}/stdin"), {"data": "x\n"})
+        self.assertEqual([(e["process"], e["exit_code"]) for e in events], [(second["id"], 4)])
+
+
 class Input(ProcessTest):
     def test_is_written_bit_by_bit_and_closed(self):
         process = self.start("cat; echo end", keep_stdin=True)
@@ -317,6 +359,40 @@ class Signals(ProcessTest):
 
 class Followed(ProcessTest):
     """POST exec with Accept: the command's life, event by event."""
+
+    def test_takes_input_while_it_is_followed(self):
+        events = self.follow("POST", "/exec", {"cmd": "head -c 3; cat /dev/stdin; exit 4", "stdin": "abc", "keep_stdin": True})
+        process = next(events)["process"]
+        self.assertEqual(next(events)["text"], "abc")
+        self.assertEqual(self.stdin(process, data="d\n").status, 204)
+        self.assertEqual(next(events)["text"], "d\n")
+        self.assertEqual(self.stdin(process, data={"base64": "ZQ=="}, close=True).status, 204)
+        self.assertEqual(next(events)["text"], "e")
+        self.assertEqual(next(events)["exit_code"], 4)
+        self.assertNotIn(process["id"], {p["id"] for p in self.daemon.request("GET", self.at("/processes")).json()["data"]})
+
+    def test_takes_more_than_a_pipe_holds_and_is_waited_for(self):
+        events = self.follow("POST", "/exec", {"cmd": "read line; sleep 1; wc -c", "keep_stdin": True})
+        process = next(events)["process"]
+        self.assertEqual(self.stdin(process, data="go\n" + "x" * 300_000).status, 204)
+        self.stdin(process, close=True)
+        self.assertEqual(next(events)["text"], "300000\n")
+
+    def test_hears_who_writes_that_nobody_reads(self):
+        events = self.follow("POST", "/exec", {"cmd": "exec <&-; echo closed; sleep 1016", "keep_stdin": True})
+        process = next(events)["process"]
+        next(events)
+        refused = self.stdin(process, data="x")
+        self.assertEqual((refused.status, refused.json()["error"]["code"]), (409, "input_closed"))
+        self.doCleanups()  # closes the connection
+        lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"sleep\0" + b"1016"), "its end")
+        lmsb.wait_until(lambda: self.stdin(process, data="x").status == 404, "nothing of it")
+
+    def test_a_write_that_waits_ends_with_the_command(self):
+        events = self.follow("POST", "/exec", {"cmd": "read line; echo read; sleep 1017", "keep_stdin": True, "timeout_ms": 2000})
+        process = next(events)["process"]
+        self.assertNotEqual(self.stdin(process, data="go\n" + "x" * 1_000_000).status, 204)
+        self.assertEqual([e.get("outcome") for e in events][-1], "timed_out")
 
     def test_tells_the_start_the_output_and_the_verdict(self):
         events = list(self.follow("POST", "/exec", {"cmd": "echo out; echo err >&2; exit 3"}))

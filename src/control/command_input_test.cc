@@ -1,0 +1,92 @@
+#include "control/command_input.h"
+
+#include <chrono>
+#include <csignal>
+#include <fcntl.h>
+#include <memory>
+#include <optional>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "io/spawn.h"
+
+namespace lmsb::control {
+namespace {
+
+class Inputs : public ::testing::Test {
+ protected:
+  Inputs() {
+    ::signal(SIGPIPE, SIG_IGN);
+    auto made = input_->make();
+    EXPECT_TRUE(made.ok());
+    read_ = *std::move(made);
+    EXPECT_EQ(::fcntl(read_.get(), F_SETFL, O_NONBLOCK), 0);
+    input_->begin({});
+  }
+
+  struct Written {
+    std::optional<Status> status;
+  };
+  std::shared_ptr<Written> write(std::string octets, bool close) {
+    static constexpr auto kNote = [](io::Task<void> task, std::shared_ptr<Written> out) -> io::Always<void> {
+      out->status = co_await std::move(task);
+    };
+    auto written = std::make_shared<Written>();
+    io::spawn(loop_, kNote(CommandInput::write(input_, std::move(octets), close), written));
+    loop_.restart();
+    loop_.poll();
+    return written;
+  }
+  // A step of the loop, for which it waits.
+  void go_on() {
+    loop_.restart();
+    loop_.run_one_for(std::chrono::seconds(10));
+  }
+  Status end_of(const std::shared_ptr<Written>& written) {
+    while (!written->status) go_on();
+    return *written->status;
+  }
+  std::string read(std::size_t size) {
+    std::string octets;
+    while (octets.size() < size) {
+      std::string piece(size - octets.size(), '\0');
+      const ssize_t n = ::read(read_.get(), piece.data(), piece.size());
+      if (n == 0) break;
+      if (n < 0) go_on();
+      if (n > 0) octets.append(piece, 0, static_cast<std::size_t>(n));
+    }
+    return octets;
+  }
+
+  boost::asio::io_context loop_{1};
+  std::shared_ptr<CommandInput> input_ = std::make_shared<CommandInput>(loop_);
+  UniqueFd read_;
+};
+
+TEST_F(Inputs, GiveWhatIsWrittenInItsOrderAndThenTheEnd) {
+  const std::string large(200'000, 'x');
+  const auto first = write(large, false);
+  const auto second = write("y", true);
+  EXPECT_FALSE(first->status) << "a pipe does not hold so much";
+  EXPECT_EQ(read(large.size() + 2), large + "y");
+  EXPECT_TRUE(end_of(first).ok());
+  EXPECT_TRUE(end_of(second).ok());
+  EXPECT_EQ(end_of(write("z", false)).error().slug(), "input_closed");
+}
+
+TEST_F(Inputs, SayThatNobodyReads) {
+  read_.reset();
+  EXPECT_EQ(end_of(write("x", false)).error().slug(), "input_closed");
+}
+
+TEST_F(Inputs, LetGoOfWhoWaitsWhenTheCommandHasEnded) {
+  const auto first = write(std::string(200'000, 'x'), false);
+  const auto second = write("y", false);
+  input_->end();
+  EXPECT_EQ(end_of(first).error().code(), ErrorCode::cancelled);
+  EXPECT_EQ(end_of(second).error().slug(), "input_closed");
+}
+
+}  // namespace
+}  // namespace lmsb::control

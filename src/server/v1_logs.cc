@@ -1,0 +1,95 @@
+// GET /v1/sandboxes/{id}/logs: what the detached processes of a sandbox have written, and write.
+#include <algorithm>
+#include <string_view>
+
+#include "base/text.h"
+#include "control/process_service.h"
+#include "server/log_events.h"
+#include "server/process_events.h"
+#include "server/query_fields.h"
+#include "server/v1_routes.h"
+
+namespace lmsb::server {
+namespace {
+
+using control::Control;
+using control::Stream;
+
+constexpr std::uint64_t kTail = 8192;  // of each stream in a whole answer: there may be 256 processes
+constexpr std::chrono::milliseconds kNow{0};
+
+// What is left in front of a character that began earlier.
+std::size_t torn_begin(std::string_view text) {
+  std::size_t size = 0;
+  while (size < std::min<std::size_t>(text.size(), 3) && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80U)
+    ++size;
+  return size;
+}
+
+// The end of one stream.
+void write_tail(json::Writer& out, const std::string& process, Stream stream, control::OutputPiece piece) {
+  const std::size_t torn = piece.offset == 0 ? 0 : torn_begin(piece.data);
+  piece.data.erase(0, torn);
+  piece.data.resize(piece.data.size() - incomplete_utf8_end(piece.data));
+  piece.offset += torn;
+  out.begin_object().key("process").string(process);
+  out.key("stream").string(stream == Stream::err ? "stderr" : "stdout").key("offset").unsigned_integer(piece.offset);
+  if (is_utf8(piece.data)) {
+    out.key("text").string(piece.data);
+  } else {
+    out.key("base64").string(base64_encode(piece.data));
+  }
+  out.end_object();
+}
+
+io::Task<http::Response> tails(Control& control, control::Principal who, std::string sandbox,
+                               std::vector<control::ProcessInfo> processes) {
+  json::Writer out;
+  out.begin_object().key("data").begin_array();
+  for (const control::ProcessInfo& process : processes) {
+    for (const Stream stream : {Stream::out, Stream::err}) {
+      auto piece = co_await control.processes().output(who, sandbox, process.id, stream, 0, kNow);
+      if (piece.ok() && piece->end > kTail)
+        piece = co_await control.processes().output(who, sandbox, process.id, stream, piece->end - kTail, kNow);
+      if (!piece.ok() || piece->end == 0) continue;  // it has been forgotten meanwhile, or has written nothing
+      write_tail(out, process.id, stream, *std::move(piece));
+    }
+  }
+  out.end_array().key("next_cursor").null().end_object();
+  co_return http::Response::json(200, std::move(out).str());
+}
+
+Result<std::vector<LogSource>> sources_of(Control& control, const Call& call,
+                                          const std::vector<control::ProcessInfo>& processes, bool wait) {
+  std::vector<LogSource> sources;
+  for (const control::ProcessInfo& process : processes) {
+    control::FollowFrom from;
+    from.wait = wait;
+    from.offsets.fill(0);
+    LMSB_TRY(auto stream, control.processes().follow(call.who, call.request.params.at("id"), process.id, from));
+    sources.push_back({process.id, std::make_unique<CommandEvents>(std::move(stream))});
+  }
+  return sources;
+}
+
+io::Task<http::Response> logs(Control& control, Call call) {
+  LMSB_CO_CHECK(check_names(call.request.query, {"follow"}));
+  LMSB_CO_TRY(const bool follow, flag_of(call.request.query, "follow", false));
+  std::string id = call.request.params["id"];
+  LMSB_CO_TRY(auto processes, control.processes().list(call.who, id));
+  const AnswerFormat format = wanted_format(call.request.headers, follow ? AnswerFormat::ndjson : AnswerFormat::json);
+  if (format == AnswerFormat::json && follow)
+    co_return invalid_query("follow needs Accept: application/x-ndjson or text/event-stream");
+  if (format == AnswerFormat::json)
+    co_return co_await tails(control, std::move(call.who), std::move(id), std::move(processes));
+  LMSB_CO_TRY(auto sources, sources_of(control, call, processes, follow));
+  co_return event_answer(follow ? followed_log(std::move(sources)) : log_so_far(std::move(sources)), format);
+}
+
+}  // namespace
+
+void add_log_routes(RouteTable& table, Control& control) {
+  table.add("GET", "/v1/sandboxes/{id}/logs", [&control](Call call) { return logs(control, std::move(call)); });
+}
+
+}  // namespace lmsb::server

@@ -23,13 +23,18 @@ struct RunCommand {
   SandboxFlags sandbox;
   ProcessFlags process;
   EnvFlags env;
+  std::vector<PortFlag> ports;
+  std::optional<std::chrono::milliseconds> idle;  // of a detached one
   bool dry_run = false;
+  bool detach = false;    // it stays
+  bool terminal = false;  // and it is talked to
 };
 struct ExecCommand {
   Target target;
   std::string sandbox;
   ProcessFlags process;
   EnvFlags env;
+  std::string session;  // that it runs in; "" = none
   bool detach = false;
   bool terminal = false;  // and it is talked to
 };
@@ -37,7 +42,7 @@ struct ExecCommand {
 struct LogsCommand {
   Target target;
   std::string sandbox;
-  std::string process;
+  std::string process;  // "" = the only one
   bool follow = false;
   bool ends_with_it = false;  // attach: the exit status is the process's own
 };
@@ -53,7 +58,7 @@ struct CopyCommand {
 struct KillCommand {
   Target target;
   std::string sandbox;
-  Words processes;
+  Words processes;  // none = all
   std::string signal = "KILL";
   bool only_leader = false;  // not everything that it started
 };
@@ -173,6 +178,11 @@ struct EventsCommand {
   Target target;
   std::string sandbox;  // "" = all
 };
+struct WatchCommand {
+  Target target;
+  std::string sandbox;
+  std::string directory;  // "" = where commands start
+};
 struct PortCommand {
   Target target;
   std::string sandbox;
@@ -184,7 +194,12 @@ struct PortCommand {
 struct ListCommand {
   Target target;
   Words labels;        // --label KEY=VALUE filters
+  std::string state;   // "" = all
   bool quiet = false;  // ids only
+};
+struct InspectCommand {
+  Target target;
+  Words sandboxes;
 };
 struct RemoveCommand {
   Target target;
@@ -254,9 +269,9 @@ using AnyCommand =
                  StateCommand, SnapshotCommand, SnapshotListCommand, SnapshotRemoveCommand, SnapshotExportCommand,
                  SnapshotImportCommand, ForkCommand, RollbackCommand, VolumeCreateCommand, VolumeListCommand,
                  VolumeInspectCommand, VolumeUpdateCommand, VolumeRemoveCommand, KeyCreateCommand, KeyListCommand,
-                 KeyRemoveCommand, UpdateCommand, StatsCommand, EventsCommand, PortCommand, ListCommand, RemoveCommand,
-                 ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand, ChatCommand, DoctorCommand,
-                 VerifyCommand, BenchCommand, ConfigCommand>;
+                 KeyRemoveCommand, UpdateCommand, StatsCommand, EventsCommand, WatchCommand, PortCommand, ListCommand,
+                 InspectCommand, RemoveCommand, ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand,
+                 ChatCommand, DoctorCommand, VerifyCommand, BenchCommand, ConfigCommand>;
 
 // `words` are the arguments without the program's name. Of `serve` only the help is known here: its own main sees it
 // first. Errors (invalid_argument, unsupported) name the command and hint at its help.

@@ -62,17 +62,34 @@ TEST(CommandLine, RunWithoutACommandSaysSo) {
 }
 
 TEST(CommandLine, SaysNotYetForWhatDockerHasAndWeWillHave) {
-  const std::vector<Words> later{{"run", "-t", "base", "sh"},
-                                 {"run", "-d", "base", "sh"},
-                                 {"run", "-p", "80:80", "base", "sh"},
-                                 {"run", "--gpus", "all", "base", "sh"},
+  const std::vector<Words> later{{"run", "--gpus", "all", "base", "sh"},
                                  {"run", "--shm-size", "1g", "base", "sh"},
-                                 {"run", "--name", "box", "base", "sh"},
-                                 {"run", "--label", "k=v", "base", "sh"},
                                  {"create", "--shm-size=1g"},
                                  {"run", "--runtime", "oci", "base", "sh"}};
   for (const Words& words : later) EXPECT_TRUE(error_of_words(words).starts_with("not yet: ")) << words[1];
   EXPECT_EQ(parsed<RunCommand>({"run", "--network", "none", "--runtime=native", "base", "sh"}).sandbox.image, "base");
+}
+
+TEST(CommandLine, RunTakesATerminalAndWhatMakesItsSandboxSeen) {
+  EXPECT_TRUE(parsed<RunCommand>({"run", "-it", "base", "bash"}).terminal);
+  EXPECT_TRUE(parsed<RunCommand>({"run", "-it", "base", "bash"}).process.interactive);
+  const auto run =
+      parsed<RunCommand>({"run", "--name", "box", "--label", "k=v", "-p", "8080:80", "-p", "90", "base", "sh"});
+  EXPECT_EQ(run.sandbox.name, "box");
+  EXPECT_EQ(run.sandbox.labels.at("k"), "v");
+  EXPECT_EQ(run.ports, (std::vector<PortFlag>{{8080, 80}, {90, 90}}));
+  EXPECT_EQ(error_of_words({"run", "-p", "0", "base", "sh"}), "-p: \"0\" is not [HOST:]GUEST, two numbers up to 65535");
+}
+
+TEST(CommandLine, ADetachedRunStaysAndHasNoEndOfItsOwn) {
+  const auto run = parsed<RunCommand>({"run", "-d", "--idle", "5m", "base", "sh"});
+  EXPECT_TRUE(run.detach);
+  EXPECT_EQ(run.idle, std::chrono::minutes(5));
+  for (const Words& words : std::vector<Words>{{"run", "-d", "-t", "base", "sh"},
+                                               {"run", "-d", "--rm", "base", "sh"},
+                                               {"run", "-d", "-p", "80", "base", "sh"},
+                                               {"run", "--idle", "5m", "base", "sh"}})
+    EXPECT_TRUE(error_of_words(words).starts_with("run: ")) << words[1];
 }
 
 TEST(CommandLine, RunTakesCredentialsBesideANetworkOrInPlaceOfOne) {
@@ -111,7 +128,12 @@ TEST(CommandLine, KnowsTheProcessesOfASandbox) {
   const auto kill = parsed<KillCommand>({"kill", "-s", "TERM", "box", "prc_1", "prc_2"});
   EXPECT_EQ(kill.signal, "TERM");
   EXPECT_EQ(kill.processes, (Words{"prc_1", "prc_2"}));
-  EXPECT_TRUE(error_of_words({"logs", "box"}).starts_with("logs: "));
+  EXPECT_EQ(parsed<LogsCommand>({"logs", "box"}).process, "");
+  EXPECT_TRUE(parsed<KillCommand>({"kill", "box"}).processes.empty());
+  EXPECT_TRUE(error_of_words({"logs"}).starts_with("logs: "));
+  EXPECT_EQ(parsed<WatchCommand>({"watch", "box", "/tmp"}).directory, "/tmp");
+  EXPECT_EQ(parsed<ExecCommand>({"exec", "--session", "s", "box", "cd /tmp; ls"}).session, "s");
+  EXPECT_TRUE(error_of_words({"exec", "--session", "s", "box", "ls", "-l"}).starts_with("exec: --session"));
 }
 
 TEST(CommandLine, CreateTakesANameLabelsAndWhereItsCommandsStart) {

@@ -9,81 +9,6 @@ namespace {
 
 using Order = FlagSet::Order;
 
-// Flags whose text is parsed after all have been read.
-struct SandboxTexts {
-  HostFlags host;
-  std::optional<std::string> data_dir, name, disk, network, runtime, image;
-  LimitTexts limits;
-  Words mounts, labels, credentials, models;
-  std::optional<std::string> model_tokens, model_requests;
-  EnvFlags env;
-  bool root = false;
-  bool json = false;
-};
-
-void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
-  add_target(flags, texts.host);
-  flags.values("-e,--env", "KEY=VALUE", texts.env.variables, "Set a variable; KEY alone passes on your own");
-  flags.values("--env-file", "FILE", texts.env.files, "Set the variables that FILE lists, one KEY=VALUE a line");
-  flags.values("-v,--volume", "SRC:DST[:ro]", texts.mounts,
-               "Show your directory SRC as DST inside, or the volume of that name");
-  add_limit_flags(flags, texts.limits);
-  flags.value("--disk", "SIZE", texts.disk, "Limit of what may be written");
-  flags.value(
-      "--network", "none|open|HOST,...", texts.network,
-      "What the sandbox may reach: nothing (the default), all but private addresses, or these hosts, addresses\n"
-      "and ranges, each perhaps with :PORT");
-  flags.values("--credential", "NAME", texts.credentials,
-               "Let it ask the host of the operator's credential NAME at http://NAME.internal");
-  flags.flag("--root", texts.root, "Commands are root inside, of the sandbox alone, and may install packages");
-  flags.value("--runtime", "native", texts.runtime, "Runtime of the sandbox: native today, which is the default");
-  flags.flag("--json", texts.json, "Print the daemon's answer as JSON");
-  flags.values("--model", "MODEL", texts.models,
-               "Let programs in it ask this local model, at 127.0.0.1:11434, without a network; may be given again");
-  flags.value("--model-tokens", "NUMBER", texts.model_tokens, "Tokens of models that it may use in all");
-  flags.value("--model-requests", "NUMBER", texts.model_requests, "Requests to models that it may make a minute");
-  for (const char* names : {"-p,--publish", "--gpus", "--shm-size", "--pull"}) flags.not_yet(names, true);
-}
-
-// What tells a kept sandbox from the others. One that is gone afterwards, and that nobody can list, has neither.
-void add_name_and_labels(FlagSet& flags, SandboxTexts& texts) {
-  flags.value("--name", "NAME", texts.name, "Name of the sandbox");
-  flags.values("--label", "KEY=VALUE", texts.labels, "Label of the sandbox");
-}
-
-void refuse_name_and_labels(FlagSet& flags) {
-  for (const char* names : {"--name", "--label"}) flags.not_yet(names, true);
-}
-
-Status refuse_later_values(const SandboxTexts& texts) {
-  if (texts.runtime.value_or("native") != "native") {
-    return Error(ErrorCode::unsupported, "not yet: --runtime " + *texts.runtime)
-        .with_hint("the runtime today is native");
-  }
-  return {};
-}
-
-Result<SandboxFlags> sandbox_flags(const SandboxTexts& texts) {
-  LMSB_CHECK(refuse_later_values(texts));
-  SandboxFlags sandbox;
-  sandbox.name = texts.name.value_or("");
-  sandbox.image = texts.image.value_or("");
-  sandbox.root = texts.root;
-  for (const std::string& text : texts.mounts) {
-    LMSB_TRY(auto mount, parse_mount_flag(text));
-    sandbox.mounts.push_back(std::move(mount));
-  }
-  for (const std::string& text : texts.labels) LMSB_CHECK(add_label(sandbox.labels, text));
-  LMSB_TRY(sandbox.limits, limit_flags(texts.limits));
-  LMSB_CHECK(convert("--network", texts.network, parse_network, sandbox.network));
-  for (const std::string& name : texts.credentials) add_credential(sandbox.network, name);
-  LMSB_CHECK(convert("--disk", texts.disk, parse_size, sandbox.limits.disk));
-  sandbox.models = texts.models;
-  LMSB_CHECK(convert("--model-tokens", texts.model_tokens, parse_count, sandbox.model_tokens));
-  LMSB_CHECK(convert("--model-requests", texts.model_requests, parse_count, sandbox.model_requests));
-  return sandbox;
-}
-
 // A command with --host and --json and nothing else.
 template <class Command>
 Result<AnyCommand> parse_plain(const std::string& name, const std::string& summary, const Words& words,
@@ -139,69 +64,6 @@ Result<AnyCommand> parse_config(ConfigCommand::What what, const std::string& nam
 
 }  // namespace
 
-Result<AnyCommand> parse_run(const Words& words) {
-  FlagSet flags("run", {"run [OPTIONS] IMAGE COMMAND [ARG...]", "run [OPTIONS] -- COMMAND [ARG...]"},
-                "Run a command in a fresh sandbox that is gone afterwards. After '--' the image is the default one.\n"
-                "Exit status: the command's own; 124 time limit, 125 our failure, 126 not executable, 127 not found.",
-                Order::first);
-  SandboxTexts sandbox;
-  ProcessTexts process;
-  bool remove = true;
-  bool dry_run = false;
-  add_sandbox_flags(flags, sandbox);
-  refuse_name_and_labels(flags);
-  add_process_flags(flags, process);
-  flags.not_yet("--idle", true);
-  flags.not_yet("-t,--tty", false);
-  flags.not_yet("-d,--detach", false);
-  flags.value("--data-dir", "DIR", sandbox.data_dir, "Data directory of a private daemon, where none runs");
-  flags.flag("--rm", remove, "The sandbox is gone afterwards: always so with run");
-  flags.flag("--dry-run", dry_run, "Print the plan of the launch and start nothing");
-  LMSB_TRY(auto parsed, flags.parse(words));
-  if (parsed.help) return HelpCommand{flags.help()};
-  if (!parsed.dashes && !parsed.words.empty()) {
-    sandbox.image = parsed.words.front();
-    parsed.words.erase(parsed.words.begin());
-  }
-  if (parsed.words.empty()) return usage_error("run", "no command given");
-  RunCommand command;
-  command.target = target_of(sandbox.host, sandbox.json, sandbox.data_dir);
-  LMSB_TRY(command.sandbox, sandbox_flags(sandbox));
-  LMSB_TRY(command.process, process_flags(process, std::move(parsed.words)));
-  command.env = std::move(sandbox.env);
-  command.dry_run = dry_run;
-  return command;
-}
-
-Result<AnyCommand> parse_create(const Words& words) {
-  FlagSet flags("create", {"create [OPTIONS] [IMAGE]"}, "Create a sandbox that is kept, and print its id",
-                Order::anywhere);
-  SandboxTexts sandbox;
-  std::optional<std::string> cwd;
-  std::optional<std::string> user;
-  add_sandbox_flags(flags, sandbox);
-  add_name_and_labels(flags, sandbox);
-  LifeTexts life;
-  add_life_flags(flags, life);
-  add_place(flags, cwd, user);
-  std::optional<std::string> snapshot;
-  flags.value("--snapshot", "SNAPSHOT", snapshot,
-              "Begin with the disk in this snapshot; the image is that of the snapshot");
-  LMSB_TRY(auto parsed, flags.parse(words));
-  if (parsed.help) return HelpCommand{flags.help()};
-  if (parsed.words.size() > 1) return usage_error("create", "too many words: give at most one image");
-  if (!parsed.words.empty()) sandbox.image = parsed.words.front();
-  CreateCommand command;
-  command.target = target_of(sandbox.host, sandbox.json);
-  LMSB_TRY(command.sandbox, sandbox_flags(sandbox));
-  LMSB_TRY(command.life, life_flags(life));
-  command.env = std::move(sandbox.env);
-  command.snapshot = snapshot.value_or("");
-  command.cwd = cwd.value_or("");
-  command.user = user.value_or("");
-  return command;
-}
-
 Result<AnyCommand> parse_copy(const Words& words) {
   FlagSet flags("cp", {"cp [OPTIONS] SANDBOX:SRC DEST", "cp [OPTIONS] SRC SANDBOX:DEST"},
                 "Copy a file or a directory. In an existing directory it keeps its name; SRC/. is what is in SRC.\n"
@@ -218,32 +80,6 @@ Result<AnyCommand> parse_copy(const Words& words) {
   if (command.from.sandbox.empty() == command.to.sandbox.empty())
     return usage_error("cp", "exactly one side is SANDBOX:PATH");
   host.apply(command.target);
-  return command;
-}
-
-Result<AnyCommand> parse_list(const Words& words) {
-  FlagSet flags("ls", {"ls [OPTIONS]"}, "List sandboxes (also: ps)", Order::anywhere);
-  HostFlags host;
-  ListCommand command;
-  add_target(flags, host);
-  flags.values("--label", "KEY=VALUE", command.labels, "Only sandboxes with this label");
-  flags.flag("-q,--quiet", command.quiet, "Print ids only");
-  flags.flag("--json", command.target.json, "Print JSON");
-  LMSB_TRY(auto parsed, flags.parse(words));
-  if (parsed.help) return HelpCommand{flags.help()};
-  if (!parsed.words.empty()) return usage_error("ls", "takes no words");
-  host.apply(command.target);
-  return command;
-}
-
-Result<AnyCommand> parse_remove(const Words& words) {
-  FlagSet flags("rm", {"rm [OPTIONS] SANDBOX [SANDBOX...]"}, "End sandboxes and remove all that is theirs",
-                Order::anywhere);
-  RemoveCommand command;
-  flags.flag("-f,--force", command.force, "No error for sandboxes that are not there");
-  LMSB_TRY(auto sandboxes, parse_sandboxes(flags, "rm", {}, command.target, words));
-  if (!sandboxes) return HelpCommand{flags.help()};
-  command.sandboxes = *std::move(sandboxes);
   return command;
 }
 

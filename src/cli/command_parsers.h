@@ -38,9 +38,11 @@ Result<AnyCommand> parse_update(const Words& words);
 Result<AnyCommand> parse_stats(const Words& words);
 Result<AnyCommand> parse_events(const Words& words);
 
+Result<AnyCommand> parse_watch(const Words& words);
 Result<AnyCommand> parse_port(const Words& words);  // port_parsers.cc
 Result<AnyCommand> parse_copy(const Words& words);
 Result<AnyCommand> parse_list(const Words& words);
+Result<AnyCommand> parse_inspect(const Words& words);
 Result<AnyCommand> parse_remove(const Words& words);
 Result<AnyCommand> parse_image_list(const Words& words);
 Result<AnyCommand> parse_model_list(const Words& words);

@@ -8,15 +8,17 @@
 namespace lmsb::cli {
 namespace {
 
-constexpr std::array<CommandEntry, 52> kCommands{{
+constexpr std::array<CommandEntry, 54> kCommands{{
     {"run", "Sandboxes", "Run a command in a fresh sandbox", parse_run},
     {"create", "Sandboxes", "Create a sandbox that is kept", parse_create},
     {"exec", "Sandboxes", "Run a command in a sandbox that exists", parse_exec},
     {"shell", "Sandboxes", "Open a shell in a sandbox that exists", parse_shell},
     {"cp", "Sandboxes", "Copy files into a sandbox, or out of it", parse_copy},
+    {"watch", "Sandboxes", "Follow what happens in a directory of a sandbox", parse_watch},
     {"port", "Sandboxes", "List the ports of a sandbox, or lead one here", parse_port},
     {"ls", "Sandboxes", "List sandboxes", parse_list},
     {"ps", "", "", parse_list},
+    {"inspect", "Sandboxes", "Show all that is known of sandboxes", parse_inspect},
     {"pause", "Sandboxes", "Let the processes of a sandbox stand still", parse_pause},
     {"resume", "Sandboxes", "Let them go on", parse_resume},
     {"stop", "Sandboxes", "End processes, keep disks", parse_stop},
@@ -33,7 +35,7 @@ constexpr std::array<CommandEntry, 52> kCommands{{
     {"volume inspect", "Sandboxes", "Show volumes and who has them", parse_volume_inspect},
     {"volume update", "Sandboxes", "Change the size and the labels of a volume", parse_volume_update},
     {"volume rm", "Sandboxes", "Remove volumes", parse_volume_remove},
-    {"update", "Sandboxes", "Change labels and the limits of its life", parse_update},
+    {"update", "Sandboxes", "Change labels, limits, network and life", parse_update},
     {"stats", "Sandboxes", "Show what sandboxes use", parse_stats},
     {"events", "Sandboxes", "Follow what happens to sandboxes", parse_events},
     {"rm", "Sandboxes", "End and remove sandboxes", parse_remove},

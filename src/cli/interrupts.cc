@@ -38,6 +38,8 @@ Interrupts::~Interrupts() {
   if (fd_) (void)::sigaction(SIGINT, &before_, nullptr);
 }
 
+bool Interrupts::has_come() const { return fd_ && marked != 0; }
+
 void Interrupts::clear() {
   sigset_t interrupt;
   sigset_t before;

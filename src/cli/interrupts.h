@@ -18,6 +18,7 @@ class Interrupts {
 
   // Can be read once there was one, until clear(). Invalid where the kernel gave none: then nothing is caught.
   BorrowedFd fd() const { return fd_; }
+  bool has_come() const;
   // Forgets what there was.
   void clear();
 

@@ -1,4 +1,4 @@
-// pause, resume, update, stats, events: the lives of sandboxes.
+// pause, resume, update, stats, events, watch: the lives of sandboxes.
 #include <fmt/format.h>
 
 #include "cli/commands.h"
@@ -54,6 +54,27 @@ std::string event_line(json::Value event) {
   const auto missed = number_field(event, "missed").value_or(0);
   if (missed > 0) line += fmt::format("  (up to {:.0f} before it are no longer known)", missed);
   return printable(line) + "\n";
+}
+
+std::string change_line(json::Value change) {
+  const std::string what = text_field(change, "path") + text_field(change, "message");  // one of them
+  return printable(text_field(change, "type") + "  " + what) + "\n";
+}
+
+// Prints what `target` tells, a line each, until Ctrl-C or its end.
+Result<int> follow_lines(const Target& daemon, const std::string& target, std::string (*line_of)(json::Value),
+                         Console& console) {
+  LMSB_TRY(const auto connection, Connection::open(daemon, PrivateDaemonUse::senseless, console));
+  const auto print = [&](std::string_view line) -> Status {
+    if (line.empty()) return {};
+    LMSB_TRY(const auto event, parse_json(line, "an event"));
+    if (text_field(event.root(), "type") == "armed") return {};
+    console.out(daemon.json ? event.root().text() + "\n" : line_of(event.root()));
+    return check_reader(console);
+  };
+  LMSB_TRY(const auto answer, connection->send_for_lines(Call("GET", target), print));
+  if (answer.status >= 400) return error_of(answer);
+  return 0;
 }
 
 }  // namespace
@@ -112,18 +133,13 @@ Result<int> execute(const StatsCommand& command, Console& console) {
 }
 
 Result<int> execute(const EventsCommand& command, Console& console) {
-  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
-  const Call call("GET", "/v1/events" + (command.sandbox.empty() ? "" : "?sandbox=" + url_segment(command.sandbox)));
-  const auto print = [&](std::string_view line) -> Status {
-    if (line.empty()) return {};
-    LMSB_TRY(const auto event, parse_json(line, "an event"));
-    if (text_field(event.root(), "type") == "armed") return {};
-    console.out(command.target.json ? event.root().text() + "\n" : event_line(event.root()));
-    return check_reader(console);
-  };
-  LMSB_TRY(const auto answer, connection->send_for_lines(call, print));
-  if (answer.status >= 400) return error_of(answer);
-  return 0;
+  const std::string target = "/v1/events" + (command.sandbox.empty() ? "" : "?sandbox=" + url_segment(command.sandbox));
+  return follow_lines(command.target, target, event_line, console);
+}
+
+Result<int> execute(const WatchCommand& command, Console& console) {
+  const std::string query = command.directory.empty() ? "" : "?path=" + url_segment(command.directory);
+  return follow_lines(command.target, url_of(command.sandbox) + "/files/watch" + query, change_line, console);
 }
 
 }  // namespace lmsb::cli

@@ -1,4 +1,4 @@
-// pause, resume, update, stats, events: words about the lives of sandboxes.
+// pause, resume, update, stats, events, watch: words about the lives of sandboxes.
 #include <cstdint>
 
 #include "cli/command_parsers.h"
@@ -101,6 +101,18 @@ Result<AnyCommand> parse_events(const Words& words) {
   LMSB_TRY(const auto sandbox, parse_sandboxes(flags, "events", {0, 1, "takes one sandbox"}, command.target, words));
   if (!sandbox) return HelpCommand{flags.help()};
   if (!sandbox->empty()) command.sandbox = sandbox->front();
+  return command;
+}
+
+Result<AnyCommand> parse_watch(const Words& words) {
+  FlagSet flags("watch", {"watch [OPTIONS] SANDBOX [DIR]"},
+                "Follow what happens in a directory of a sandbox, and below it, until Ctrl-C", Order::anywhere);
+  WatchCommand command;
+  const SandboxWords wanted{1, 2, "needs a sandbox, and a directory at most"};
+  LMSB_TRY(const auto words_of, parse_sandboxes(flags, "watch", wanted, command.target, words));
+  if (!words_of) return HelpCommand{flags.help()};
+  command.sandbox = words_of->front();
+  if (words_of->size() == 2) command.directory = words_of->back();
   return command;
 }
 

@@ -68,7 +68,8 @@ Result<int> execute(const ListCommand& command, Console& console) {
   Variables wanted;
   for (const std::string& label : command.labels) LMSB_CHECK(add_label(wanted, label));
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
-  LMSB_TRY(const auto all, fetch_all(*connection, "/v1/sandboxes"));
+  const std::string filter = command.state.empty() ? "" : "?state=" + url_segment(command.state);
+  LMSB_TRY(const auto all, fetch_all(*connection, "/v1/sandboxes" + filter));
   std::vector<json::Value> shown;
   for (const json::Value sandbox : all.items) {
     if (has_labels(sandbox, wanted)) shown.push_back(sandbox);

@@ -45,6 +45,20 @@ void print_ids(const std::vector<json::Value>& items, Console& console) {
   for (const json::Value item : items) console.out(text_field(item, "id") + "\n");
 }
 
+int inspect_each(Api& api, const std::string& path, const std::vector<std::string>& names, Console& console) {
+  int status = 0;
+  for (const std::string& name : names) {
+    const auto answer = call_json(api, Call("GET", path + url_segment(name)));
+    if (answer.ok()) {
+      console.out(pretty(answer->root()));
+    } else {
+      report(console, answer.error());
+      status = 1;
+    }
+  }
+  return status;
+}
+
 int remove_each(Api& api, const std::string& path, const std::vector<std::string>& names, bool force, bool json_wanted,
                 Console& console) {
   int status = 0;

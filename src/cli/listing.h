@@ -24,6 +24,10 @@ void print_list(const std::vector<json::Value>& items, bool json_wanted, const R
 // The ids alone, a line each.
 void print_ids(const std::vector<json::Value>& items, Console& console);
 
+// Prints what is below `path` of each of `names`, as JSON. Blocks. Returns the exit status: 1 where one could not be
+// found, which is reported.
+int inspect_each(Api& api, const std::string& path, const std::vector<std::string>& names, Console& console);
+
 // Removes `names` below `path` one by one, and prints those that are gone; what is not there is no error with `force`.
 // Blocks. Returns the exit status: 1 where one could not be removed, which is reported.
 int remove_each(Api& api, const std::string& path, const std::vector<std::string>& names, bool force, bool json_wanted,

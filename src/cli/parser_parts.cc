@@ -89,7 +89,7 @@ Result<LimitFlags> limit_flags(const LimitTexts& texts) {
 
 void add_process_flags(FlagSet& flags, ProcessTexts& texts) {
   add_place(flags, texts.cwd, texts.user);
-  flags.flag("-i,--interactive", texts.interactive, "Pass on stdin (read to its end first)");
+  flags.flag("-i,--interactive", texts.interactive, "Pass on stdin");
   flags.value("--timeout", "DURATION", texts.timeout, "Wall time limit, for example 30s or 5m; then exit status 124");
 }
 

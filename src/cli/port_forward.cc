@@ -1,8 +1,10 @@
 #include "cli/port_forward.h"
 
 #include <cerrno>
+#include <list>
 #include <memory>
 #include <sys/socket.h>
+#include <thread>
 
 #include <boost/asio/io_context.hpp>
 
@@ -11,6 +13,7 @@
 #include "http/client.h"
 #include "http/listener.h"
 #include "io/event.h"
+#include "io/signals_blocked.h"
 #include "io/spawn.h"
 #include "io/tunnel.h"
 #include "io/wait_fd.h"
@@ -27,6 +30,10 @@ Result<http::Listener> listen(std::uint16_t port) {
   if (listener.ok() || listener.error().code() != ErrorCode::already_exists) return listener;
   return Error(ErrorCode::already_exists, listener.error().message())
       .with_hint("take another one, HOST:GUEST, or any that is free, 0:GUEST");
+}
+
+std::string tunnel_to(const std::string& sandbox, std::uint16_t port) {
+  return sandbox_url(sandbox) + "/tunnel?port=" + std::to_string(port);
 }
 
 void say_where(const PortForward& forward, const std::string& address, bool json, Console& console) {
@@ -128,13 +135,43 @@ Status forward_port(const Connection& connection, const PortForward& forward, bo
   LMSB_TRY(const http::Listener listener, listen(forward.host));
   const Interrupts interrupts;
   boost::asio::io_context loop(1);
-  const std::string target = sandbox_url(forward.sandbox) + "/tunnel?port=" + std::to_string(forward.guest);
-  Forwarder forwarder(loop, connection, target, listener.fd, console);
+  Forwarder forwarder(loop, connection, tunnel_to(forward.sandbox, forward.guest), listener.fd, console);
   io::spawn(loop, Forwarder::accept_all(&forwarder));
   io::spawn(loop, stop_when_readable(&loop, interrupts.fd()));
   say_where(forward, listener.address, json, console);
   loop.run();
   return forwarder.end();
+}
+
+struct PortsForwarded::State {
+  StandardConsole console;
+  std::list<http::Listener> listeners;
+  boost::asio::io_context loop{1};
+  std::list<Forwarder> forwarders;
+  std::thread thread;
+};
+
+PortsForwarded::PortsForwarded(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+PortsForwarded::~PortsForwarded() {
+  state_->loop.stop();
+  if (state_->thread.joinable()) state_->thread.join();
+}
+
+Result<std::unique_ptr<PortsForwarded>> PortsForwarded::start(const Connection& connection, const std::string& sandbox,
+                                                              const std::vector<PortFlag>& ports, Console& console) {
+  auto state = std::make_unique<State>();
+  for (const PortFlag& port : ports) {
+    LMSB_TRY(auto listener, listen(port.host));
+    const http::Listener& kept = state->listeners.emplace_back(std::move(listener));
+    if (port.host == 0) note(console, kept.address + " -> " + std::to_string(port.guest));
+    Forwarder& forwarder = state->forwarders.emplace_back(state->loop, connection, tunnel_to(sandbox, port.guest),
+                                                          kept.fd, state->console);
+    io::spawn(state->loop, Forwarder::accept_all(&forwarder));
+  }
+  const io::SignalsBlocked blocked;
+  if (!ports.empty()) state->thread = std::thread([loop = &state->loop] { loop->run(); });
+  return std::unique_ptr<PortsForwarded>(new PortsForwarded(std::move(state)));
 }
 
 }  // namespace lmsb::cli

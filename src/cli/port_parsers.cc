@@ -1,7 +1,4 @@
 // port: its words.
-#include <charconv>
-
-#include "base/text.h"
 #include "cli/command_parsers.h"
 #include "cli/parser_parts.h"
 
@@ -11,22 +8,11 @@ namespace {
 constexpr std::chrono::seconds kShortestPreview{1};
 constexpr std::chrono::hours kLongestPreview{168};
 
-// A number from `least` to 65535.
-std::optional<std::uint16_t> parse_number(std::string_view text, std::uint16_t least) {
-  std::uint16_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number < least) return std::nullopt;
-  return number;
-}
-
-// [HOST:]GUEST; without HOST it is the same.
 Status read_ports(const std::string& text, PortCommand& command) {
-  const std::size_t colon = text.find(':');
-  const auto guest = parse_number(colon == std::string::npos ? text : text.substr(colon + 1), 1);
-  const auto host = colon == std::string::npos ? guest : parse_number(text.substr(0, colon), 0);
-  if (!guest || !host) return usage_error("port", quoted(text) + " is not [HOST:]GUEST, two numbers up to 65535");
-  command.guest = *guest;
-  command.host = *host;
+  const auto ports = parse_port_flag(text);
+  if (!ports.ok()) return usage_error("port", ports.error().message());
+  command.guest = ports->guest;
+  command.host = ports->host;
   return {};
 }
 

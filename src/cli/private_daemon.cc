@@ -18,6 +18,7 @@
 #include "base/unique_fd.h"
 #include "cli/api.h"
 #include "cli/private_directory.h"
+#include "io/signals_blocked.h"
 #include "os/small_file.h"
 #include "os/sys.h"
 
@@ -118,6 +119,7 @@ struct PrivateDaemon::State {
     signal_fd.reset(::signalfd(-1, &signals, SFD_CLOEXEC));
     stop_fd.reset(::eventfd(0, EFD_CLOEXEC));
     if (!signal_fd || !stop_fd) return Error::from_errno(errno, "make a descriptor for signals");
+    const io::SignalsBlocked blocked;  // what else comes is for the main thread
     watcher = std::thread([this] { end_with_a_signal(); });
     return {};
   }

@@ -9,7 +9,7 @@
 namespace lmsb::cli {
 namespace {
 
-std::string processes_of(const std::string& sandbox) { return "/v1/sandboxes/" + url_segment(sandbox) + "/processes"; }
+std::string processes_of(const std::string& sandbox) { return sandbox_url(sandbox) + "/processes"; }
 
 // The command as one line: a text for the shell as it is, words with blanks between.
 std::string command_of(json::Value process) {
@@ -32,6 +32,34 @@ std::string state_of(json::Value process) {
   return outcome == "exited" && code ? outcome + " (" + std::to_string(static_cast<int>(*code)) + ")" : outcome;
 }
 
+Result<json::Document> list_processes(Api& api, const std::string& sandbox) {
+  return call_json(api, Call("GET", processes_of(sandbox)));
+}
+
+// The ids of its processes; with `only_running` of those that have not ended.
+Result<Words> ids_of(Api& api, const std::string& sandbox, bool only_running) {
+  LMSB_TRY(const auto answer, list_processes(api, sandbox));
+  Words ids;
+  const auto data = answer.root().find("data");
+  for (const json::Value process : data ? data->items() : std::vector<json::Value>()) {
+    if (!only_running || text_field(process, "state") == "running") ids.push_back(text_field(process, "id"));
+  }
+  return ids;
+}
+
+Error not_one(const std::string& sandbox, bool none) {
+  return Error(ErrorCode::invalid_argument,
+               "sandbox " + sandbox + " has " + (none ? "no detached process" : "several detached processes"))
+      .with_hint(none ? "exec -d starts one" : "name one: lm-sandbox top " + sandbox);
+}
+
+// What all have written, one after the other, or as they write it.
+Result<int> follow_all(Api& api, const std::string& target, Console& console) {
+  LMSB_TRY(const auto followed, follow(api, Call("GET", target), false, console));
+  (void)followed;  // of each
+  return 0;
+}
+
 Row process_row(json::Value process) {
   return {text_field(process, "id"), std::to_string(static_cast<int>(number_field(process, "pid").value_or(0))),
           state_of(process), text_field(process, "started_at"), command_of(process)};
@@ -41,7 +69,7 @@ Row process_row(json::Value process) {
 
 Result<int> execute(const TopCommand& command, Console& console) {
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
-  LMSB_TRY(const auto answer, call_json(*connection, Call("GET", processes_of(command.sandbox))));
+  LMSB_TRY(const auto answer, list_processes(*connection, command.sandbox));
   if (command.target.json) return console.out(pretty(answer.root())), 0;
   std::vector<Row> rows;
   if (const auto data = answer.root().find("data"))
@@ -52,13 +80,21 @@ Result<int> execute(const TopCommand& command, Console& console) {
 
 Result<int> execute(const LogsCommand& command, Console& console) {
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
-  const std::string process = processes_of(command.sandbox) + "/" + url_segment(command.process);
+  const std::string query = command.follow ? "?follow=true" : "";
+  std::string id = command.process;
+  if (id.empty()) {
+    LMSB_TRY(const Words ids, ids_of(*connection, command.sandbox, false));
+    if (ids.size() > 1 && !command.ends_with_it)
+      return follow_all(*connection, sandbox_url(command.sandbox) + "/logs" + query, console);
+    if (ids.size() != 1) return not_one(command.sandbox, ids.empty());
+    id = ids.front();
+  }
+  const std::string process = processes_of(command.sandbox) + "/" + url_segment(id);
   if (command.ends_with_it && is_on_terminal()) {
     LMSB_TRY(const auto info, call_json(*connection, Call("GET", process)));
-    if (flag_field(info.root(), "pty")) return join_terminal(*connection, command.sandbox, command.process, console);
+    if (flag_field(info.root(), "pty")) return join_terminal(*connection, command.sandbox, id, console);
   }
-  const std::string target = process + "/output";
-  const Call call("GET", command.follow ? target + "?follow=true" : target);
+  const Call call("GET", process + "/output" + query);
   LMSB_TRY(const auto followed, follow(*connection, call, command.ends_with_it, console));
   return command.ends_with_it ? followed.exit_status : 0;
 }
@@ -68,8 +104,12 @@ Result<int> execute(const KillCommand& command, Console& console) {
   json::Writer body;
   body.begin_object().key("signal").string(command.signal).key("tree").boolean(!command.only_leader).end_object();
   const std::string text = std::move(body).str();
+  Words processes = command.processes;
+  if (processes.empty()) {
+    LMSB_TRY(processes, ids_of(*connection, command.sandbox, true));
+  }
   int status = 0;
-  for (const std::string& process : command.processes) {
+  for (const std::string& process : processes) {
     const std::string target = processes_of(command.sandbox) + "/" + url_segment(process) + "/signal";
     const auto sent = call_json(*connection, Call("POST", target, text));
     if (sent.ok()) continue;

@@ -7,16 +7,17 @@ namespace {
 
 using Order = FlagSet::Order;
 
-// logs and attach: a sandbox and a process.
+// logs and attach: a sandbox, and perhaps a process.
 Result<AnyCommand> parse_output(const std::string& name, FlagSet& flags, LogsCommand command, const Words& words) {
   HostFlags host;
   add_target(flags, host);
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
-  if (parsed.words.size() != 2 || any_empty(parsed.words)) return usage_error(name, "needs a sandbox and a process");
+  if (parsed.words.empty() || parsed.words.size() > 2 || any_empty(parsed.words))
+    return usage_error(name, "needs a sandbox, and a process at most");
   host.apply(command.target);
   command.sandbox = parsed.words[0];
-  command.process = parsed.words[1];
+  if (parsed.words.size() == 2) command.process = parsed.words[1];
   return command;
 }
 
@@ -31,11 +32,15 @@ Result<AnyCommand> parse_exec(const Words& words) {
   ProcessTexts process;
   ExecCommand command;
   Words limits;
+  std::optional<std::string> session;
   bool json = false;
   add_target(flags, host);
   add_process_flags(flags, process);
   flags.flag("-d,--detach", command.detach, "Let it go on by itself, and print the id of the process");
   flags.flag("-t,--tty", command.terminal, "Give it a terminal, which is yours until it ends (also -it)");
+  flags.value(
+      "--session", "NAME", session,
+      "Run COMMAND, one word, in the shell of this name, made on first use: what it changes is there for the next");
   flags.values("-e,--env", "KEY=VALUE", command.env.variables, "Set a variable; KEY alone passes on your own");
   flags.values("--env-file", "FILE", command.env.files, "Set the variables that FILE lists, one KEY=VALUE a line");
   flags.values("--ulimit", "NAME=VALUE", limits,
@@ -51,6 +56,10 @@ Result<AnyCommand> parse_exec(const Words& words) {
   if (parsed.words.front() == "--") parsed.words.erase(parsed.words.begin());
   if (parsed.words.empty()) return usage_error("exec", "needs a command behind '--'");
   if (command.terminal && command.detach) return usage_error("exec", "-t and -d do not go together");
+  command.session = session.value_or("");
+  if (session && (session->empty() || parsed.words.size() != 1 || command.terminal || command.detach))
+    return usage_error("exec",
+                       "--session takes a name and one command for its shell ('cd /tmp; ls'), without -t and -d");
   LMSB_TRY(command.process, process_flags(process, std::move(parsed.words)));
   for (const std::string& limit : limits) {
     auto read = parse_ulimit(limit);
@@ -92,8 +101,8 @@ Result<AnyCommand> parse_top(const Words& words) {
 }
 
 Result<AnyCommand> parse_logs(const Words& words) {
-  FlagSet flags("logs", {"logs [OPTIONS] SANDBOX PROCESS"}, "Print what a detached process has written",
-                Order::anywhere);
+  FlagSet flags("logs", {"logs [OPTIONS] SANDBOX [PROCESS]"},
+                "Print what a detached process has written, or all of the sandbox have", Order::anywhere);
   bool follow = false;
   flags.flag("-f,--follow", follow, "Go on until it ends");
   LMSB_TRY(auto command, parse_output("logs", flags, LogsCommand(), words));
@@ -102,7 +111,7 @@ Result<AnyCommand> parse_logs(const Words& words) {
 }
 
 Result<AnyCommand> parse_attach(const Words& words) {
-  FlagSet flags("attach", {"attach [OPTIONS] SANDBOX PROCESS"},
+  FlagSet flags("attach", {"attach [OPTIONS] SANDBOX [PROCESS]"},
                 "Print what a detached process has written and writes, until it ends; Ctrl-C leaves it alone.\n"
                 "Exit status: the process's own; 124 time limit, 125 our failure, 126 not executable, 127 not found.",
                 Order::anywhere);
@@ -113,8 +122,9 @@ Result<AnyCommand> parse_attach(const Words& words) {
 }
 
 Result<AnyCommand> parse_kill(const Words& words) {
-  FlagSet flags("kill", {"kill [OPTIONS] SANDBOX PROCESS [PROCESS...]"},
-                "Send a signal to detached processes and everything they started", Order::anywhere);
+  FlagSet flags("kill", {"kill [OPTIONS] SANDBOX [PROCESS...]"},
+                "Send a signal to detached processes and everything they started: to all, if none is named",
+                Order::anywhere);
   HostFlags host;
   std::optional<std::string> signal;
   KillCommand command;
@@ -123,7 +133,7 @@ Result<AnyCommand> parse_kill(const Words& words) {
   flags.flag("--only-leader", command.only_leader, "Not to what the process started");
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
-  if (parsed.words.size() < 2 || any_empty(parsed.words)) return usage_error("kill", "needs a sandbox and a process");
+  if (parsed.words.empty() || any_empty(parsed.words)) return usage_error("kill", "needs a sandbox");
   host.apply(command.target);
   command.sandbox = parsed.words.front();
   command.processes.assign(parsed.words.begin() + 1, parsed.words.end());

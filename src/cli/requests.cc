@@ -214,21 +214,45 @@ std::string create_body(const CreateCommand& command, const Inputs& inputs) {
   return std::move(writer.end_object()).str();
 }
 
+bool streams_stdin(const ExecCommand& command) {
+  const bool is_followed = !command.terminal && !command.detach && !command.target.json && command.session.empty();
+  return command.process.interactive && is_followed;
+}
+
 std::string exec_body(const ExecCommand& command, const Inputs& inputs, WindowSize window) {
   json::Writer writer;
   writer.begin_object();
-  add_process(writer, command.process, inputs);
-  if (command.process.command.empty()) writer.key("cmd").string("");  // a login shell
+  if (command.session.empty()) {
+    add_process(writer, command.process, inputs);
+    if (command.process.command.empty()) writer.key("cmd").string("");  // a login shell
+  } else {
+    ProcessFlags process = command.process;
+    process.command.clear();
+    add_process(writer, process, inputs);
+    writer.key("cmd").string(command.process.command.front()).key("session").string(command.session);
+  }
   if (command.detach || command.terminal) writer.key("detach").boolean(true);
   if (command.terminal) write_terminal(writer, window);
+  if (streams_stdin(command)) writer.key("keep_stdin").boolean(true);
   add_variables(writer, "env", inputs.env);
+  return std::move(writer.end_object()).str();
+}
+
+std::string stdin_body(const std::string& octets) {
+  json::Writer writer;
+  writer.begin_object();
+  add_octets(writer, "data", octets);
+  if (octets.empty()) writer.key("close").boolean(true);
   return std::move(writer.end_object()).str();
 }
 
 std::string run_body(const RunCommand& command, const Inputs& inputs) {
   json::Writer writer;
+  SandboxFlags sandbox = command.sandbox;
+  sandbox.name.clear();  // nobody could use either
+  sandbox.labels.clear();
   writer.begin_object();
-  add_sandbox(writer, command.sandbox, inputs);
+  add_sandbox(writer, sandbox, inputs);
   add_process(writer, command.process, inputs);
   add_variables(writer, "env", inputs.env);
   if (command.dry_run) writer.key("dry_run").boolean(true);

@@ -24,8 +24,12 @@ struct Inputs {
 // Only what was said on the command line is named; the rest is the daemon's to decide.
 std::string update_body(const UpdateCommand& command);
 std::string create_body(const CreateCommand& command, const Inputs& inputs);
+// Whether what comes on stdin goes to the command as it comes; else the request holds all of it.
+bool streams_stdin(const ExecCommand& command);
 // `window`: of the terminal that it gets, where it gets one.
 std::string exec_body(const ExecCommand& command, const Inputs& inputs, WindowSize window = {});
+// Of a piece of a command's stdin; "" is its end.
+std::string stdin_body(const std::string& octets);
 std::string run_body(const RunCommand& command, const Inputs& inputs);
 std::string volume_body(const VolumeCreateCommand& command);
 std::string volume_update_body(const VolumeUpdateCommand& command);

@@ -27,7 +27,7 @@ TEST(RunBody, CarriesEveryFlag) {
   command.dry_run = true;
   EXPECT_EQ(
       run_body(command, {{{"A", "1"}}, "in", {{"tok", "/x", true}}, {{"data", "/d", false}}}),
-      R"({"image":"base","name":"box","labels":{"k":"v"},)"
+      R"({"image":"base",)"
       R"("limits":{"memory_bytes":536870912,"cpus":1.500,"processes":64,"disk_bytes":1073741824},"mounts":[{"token":"tok","target":"/x","read_only":true}],)"
       R"("volumes":[{"volume":"data","target":"/d","read_only":false}],)"
       R"("cmd":["cat"],"cwd":"/w","user":"user","stdin":"in","timeout_ms":30000,"env":{"A":"1"},"dry_run":true})");

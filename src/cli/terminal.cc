@@ -40,6 +40,10 @@ int wait_for(pid_t child, const sigset_t& signals) {
 
 bool is_on_terminal() { return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1; }
 
+Error no_terminal() {
+  return Error(ErrorCode::failed_precondition, "stdin and stdout are no terminal").with_hint("leave -t out");
+}
+
 WindowSize window_size() {
   winsize size{};
   if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0 || size.ws_row == 0) return {};

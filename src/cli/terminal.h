@@ -15,6 +15,8 @@ struct WindowSize {
 
 // Whether stdin and stdout are terminals.
 bool is_on_terminal();
+// What to say where they are not, and should be.
+Error no_terminal();
 // Of stdout; 80 x 24 where it has none.
 WindowSize window_size();
 

@@ -30,6 +30,13 @@ std::optional<std::uint64_t> take_number(std::string_view& text) {
   return number;
 }
 
+// A number from `least` to 65535.
+std::optional<std::uint16_t> parse_port(std::string_view text, std::uint16_t least) {
+  const auto number = take_number(text);
+  if (!number || !text.empty() || *number < least || *number > UINT16_MAX) return std::nullopt;
+  return static_cast<std::uint16_t>(*number);
+}
+
 struct DurationUnit {
   std::string_view name;
   std::uint64_t ms;
@@ -106,6 +113,14 @@ Result<std::uint32_t> parse_cpus(std::string_view text) {
   }
   if (millis == 0) return bad;
   return millis;
+}
+
+Result<PortFlag> parse_port_flag(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  const auto guest = parse_port(colon == std::string_view::npos ? text : text.substr(colon + 1), 1);
+  const auto host = colon == std::string_view::npos ? guest : parse_port(text.substr(0, colon), 0);
+  if (guest && host) return PortFlag{*host, *guest};
+  return Error(ErrorCode::invalid_argument, quoted(text) + " is not [HOST:]GUEST, two numbers up to 65535");
 }
 
 Result<std::uint32_t> parse_count(std::string_view text) {

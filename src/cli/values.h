@@ -48,6 +48,15 @@ struct MountFlag {
 };
 Result<MountFlag> parse_mount_flag(std::string_view text);
 
+// One -p [HOST:]GUEST: a port of this machine's loopback that leads to one of the sandbox. HOST 0 is any free one;
+// without it it is the same number.
+struct PortFlag {
+  std::uint16_t host = 0;
+  std::uint16_t guest = 0;
+  bool operator==(const PortFlag&) const = default;
+};
+Result<PortFlag> parse_port_flag(std::string_view text);
+
 // What a sandbox may reach, in the API's words, of "none", "open" or "HOST,...". What a host is the daemon says.
 struct NetworkFlag {
   std::string mode;

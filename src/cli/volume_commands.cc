@@ -43,12 +43,7 @@ Result<int> execute(const VolumeListCommand& command, Console& console) {
 
 Result<int> execute(const VolumeInspectCommand& command, Console& console) {
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
-  for (const std::string& volume : command.volumes) {
-    const Call call("GET", volume_url(volume));
-    LMSB_TRY(const auto answer, call_json(*connection, call));
-    console.out(pretty(answer.root()));
-  }
-  return 0;
+  return inspect_each(*connection, "/v1/volumes/", command.volumes, console);
 }
 
 Result<int> execute(const VolumeUpdateCommand& command, Console& console) {

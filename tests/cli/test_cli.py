@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """The program as a user types it: against a running daemon, and without one."""
+import contextlib
 import json
 import os
 import pathlib
@@ -10,7 +11,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import lmsb
@@ -107,9 +110,9 @@ class Run(CliTest):
         self.assertIn(b"67108864", done.stdout)
 
     def test_failures_are_ours_and_take_one_line(self):
-        for words, part in [(["run"], "no command"), (["run", "--frob", "x", "y"], "--frob"), (["run", "-t", "host", "sh"], "not yet: --tty"),
+        for words, part in [(["run"], "no command"), (["run", "--frob", "x", "y"], "--frob"), (["run", "-t", "host", "sh"], "no terminal"),
                             (["run", "--shm-size", "1g", "--", "true"], "not yet: --shm-size"),
-                            (["run", "--name", "x", "--", "true"], "not yet: --name"), (["run", "--label", "a=b", "--", "true"], "not yet: --label"),
+                            (["run", "-d", "--rm", "--", "true"], "--rm"), (["run", "-d", "-p", "80", "--", "true"], "-p"),
                             (["run", "no-such-image", "true"], "no-such-image"), (["run", "-m", "1", "--", "true"], "memory"),
                             (["run", "-v", "/etc/passwd:/x", "--", "true"], "not a directory"),
                             (["run", "-v", "/no/such:/x", "--", "true"], "No such file"), (["exec", "nobody", "true"], "nobody")]:
@@ -186,6 +189,125 @@ class MountsOfAnotherUser(CliTest):
         done = self.cli("run", "-v", f"{self.dir}:/in", "--", "touch", "/in/f", user=self.USER)
         self.assertNotEqual(done.returncode, 0)
         self.assertEqual(list(self.dir.iterdir()), [])
+
+
+class SeenRun(CliTest):
+    """run, where others can see its sandbox while it runs."""
+
+    def begin(self, *words, **more):
+        process = subprocess.Popen([str(lmsb.BIN / "lm-sandbox"), "run", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env={**os.environ, "LM_SANDBOX_HOST": f"unix:{self.daemon.run_dir}/api.sock"}, **more)
+        self.addCleanup(lambda: (process.kill(), process.communicate()))
+        return process
+
+    def wait_for(self, *words):
+        lmsb.wait_until(lambda: self.cli("exec", *words).returncode == 0, "the sandbox")
+
+    def test_a_name_leads_into_it(self):
+        process = self.begin("--name", "seen", "--label", "a=b", "--", "sh", "-c",
+                             "echo $$ >/tmp/there; while ! test -e /tmp/go; do sleep 0.05; done; echo out; exit 7")
+        self.wait_for("seen", "test", "-s", "/tmp/there")
+        self.assertEqual(len(self.cli("ls", "-q", "--label", "a=b").stdout.split()), 1)
+        self.assert_ends(self.cli("exec", "seen", "touch", "/tmp/go"), 0)
+        self.assertEqual((*process.communicate(timeout=60), process.returncode), (b"out\n", b"", 7))
+        self.assert_ends(self.cli("ls", "-q"), 0, b"")
+
+    def test_ctrl_c_ends_it_and_its_sandbox(self):
+        process = self.begin("--name", "seen", "--", "sh", "-c", "echo there; exec sleep 1019")
+        self.assertEqual(process.stdout.readline(), b"there\n")
+        process.send_signal(signal.SIGINT)
+        self.assertEqual((process.wait(timeout=60), process.stderr.read()), (130, b""))
+        self.assert_ends(self.cli("ls", "-q"), 0, b"")
+
+    def test_what_cannot_be_started_leaves_nothing(self):
+        self.assert_ends(self.cli("run", "--name", "seen", "--", "no-such-program"), 127)
+        self.assertEqual(self.cli("run", "--name", "seen", "-m", "1k", "--", "true").returncode, 125)
+        self.assert_ends(self.cli("ls", "-q"), 0, b"")
+
+    def test_what_comes_on_stdin_goes_in_as_it_comes(self):
+        self.assert_ends(self.cli("create", "--name", "kept"), 0)
+        for words in (["run", "-i", "--"], ["exec", "-i", "kept"]):
+            process = subprocess.Popen([str(lmsb.BIN / "lm-sandbox"), *words, "sh", "-c",
+                                        'while read line; do echo "got $line"; done; exit 3'],
+                                       env={**os.environ, "LM_SANDBOX_HOST": f"unix:{self.daemon.run_dir}/api.sock"},
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            for line in (b"one\n", b"two\n"):
+                process.stdin.write(line)
+                process.stdin.flush()
+                self.assertEqual(process.stdout.readline(), b"got " + line)
+            process.stdin.close()
+            self.assertEqual((process.stdout.read(), process.wait(timeout=60)), (b"", 3))
+            process.stdout.close()
+        octets = os.urandom(3_000_000)
+        self.assert_ends(self.cli("exec", "-i", "kept", "cat", stdin=octets), 0, octets)
+        self.assert_ends(self.cli("exec", "-i", "kept", "head", "-c", "5", stdin=octets), 0, octets[:5])
+        self.assert_ends(self.cli("rm", "kept"), 0)
+
+    def test_a_port_leads_there_while_it_runs(self):
+        process = self.begin("-p", "0:8000", "host", "python3", "-m", "http.server", "8000")
+        address = process.stderr.readline().decode().split()[1]
+        self.assertTrue(address.startswith("127.0.0.1:"), address)
+
+        def answers():
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{address}/", timeout=10) as answer:
+                return b"Directory listing" in answer.read()
+        lmsb.wait_until(answers, "the server")
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=60), 130)
+        with self.assertRaises(OSError):
+            urllib.request.urlopen(f"http://{address}/", timeout=10)
+
+    def test_a_detached_one_stays(self):
+        done = self.cli("run", "-d", "--name", "stays", "-e", "A=1", "--", "sh", "-c", "echo said $A; exec sleep 1020")
+        self.assert_ends(done, 0, err=b"")
+        sandbox = done.stdout.decode().strip()
+        self.assertRegex(sandbox, "^[a-z][a-z0-9]{19}$")
+        lmsb.wait_until(lambda: self.cli("logs", "stays").stdout == b"said 1\n", "what it says")
+        self.assert_ends(self.cli("exec", "stays", "sh", "-c", "echo $A"), 0, b"1\n")
+        self.assert_ends(self.cli("kill", "-s", "TERM", "stays"), 0, b"", b"")
+        self.assert_ends(self.cli("attach", "stays"), 143, b"said 1\n")
+        first, = (process["id"] for process in json.loads(self.cli("top", "--json", "stays").stdout)["data"])
+        second = self.cli("exec", "-d", "stays", "echo", "more").stdout.decode().strip()
+        self.assert_ends(self.cli("attach", "stays", second), 0, b"more\n")
+        shown = f"==> {first} <==\nsaid 1\n\n==> {second} <==\nmore\n".encode()
+        self.assert_ends(self.cli("logs", "stays"), 0, shown)
+        self.assertEqual(sorted(self.cli("logs", "-f", "stays").stdout.splitlines()), sorted(shown.splitlines()))
+        self.assert_one_line(self.cli("attach", "stays"), "several", "lm-sandbox top stays")
+        self.assert_ends(self.cli("ls", "-q", "--state", "running"), 0, f"{sandbox}\n".encode())
+        self.assert_ends(self.cli("ls", "-q", "--state", "stopped"), 0, b"")
+        self.assert_ends(self.cli("rm", "stays"), 0)
+
+    def test_what_a_session_changes_is_there_for_its_next_command(self):
+        self.assert_ends(self.cli("create", "--name", "kept"), 0)
+        self.assert_ends(self.cli("exec", "--session", "main", "kept", "cd /tmp; export A=1; echo err >&2"), 0, b"", b"err\n")
+        self.assert_ends(self.cli("exec", "--session", "main", "kept", "echo $PWD $A; (exit 4)"), 4, b"/tmp 1\n")
+        self.assert_ends(self.cli("exec", "--session", "main", "kept", "a", "b"), 125, b"")
+        self.assert_ends(self.cli("rm", "kept"), 0)
+
+    def test_what_happens_in_a_directory_is_told(self):
+        self.assert_ends(self.cli("create", "--name", "kept", "-w", "/tmp"), 0)
+        process = subprocess.Popen([str(lmsb.BIN / "lm-sandbox"), "watch", "kept", "/tmp"], stdout=subprocess.PIPE,
+                                   env={**os.environ, "LM_SANDBOX_HOST": f"unix:{self.daemon.run_dir}/api.sock"})
+        self.addCleanup(lambda: (process.kill(), process.communicate()))
+        lines = []
+        reader = threading.Thread(target=lambda: lines.extend(iter(process.stdout.readline, b"")), daemon=True)
+        reader.start()
+        number = iter(range(1000))
+        lmsb.wait_until(lambda: self.cli("exec", "kept", "touch", f"f{next(number)}") and lines, "an event")  # it is armed by then
+        self.assert_ends(self.cli("exec", "kept", "mv", "f0", "g"), 0)
+        lmsb.wait_until(lambda: any(line.split()[0] == b"created" and line.endswith(b"g\n") for line in lines), "the move")
+        self.assert_ends(self.cli("rm", "kept"), 0)
+
+    def test_all_that_is_known_of_one_is_shown(self):
+        sandbox = self.cli("create", "--name", "known", "-m", "256m").stdout.decode().strip()
+        shown = json.loads(self.cli("inspect", "known").stdout)
+        self.assertEqual((shown["id"], shown["limits"]["memory_bytes"]), (sandbox, 256 << 20))
+        self.assertTrue(shown["isolation"])
+        missing = self.cli("inspect", "nobody", "known")
+        self.assert_ends(missing, 1)
+        self.assertEqual(json.loads(missing.stdout)["id"], sandbox)
+        self.assert_one_line(missing, "nobody")
+        self.assert_ends(self.cli("rm", "known"), 0)
 
 
 class Sandboxes(CliTest):
@@ -343,6 +465,16 @@ class WithoutADaemon(unittest.TestCase):
         done = cli("run", "--data-dir", self.data, "--", "whoami")
         self.assertEqual((done.returncode, done.stdout, done.stderr),
                          (0, b"user\n", b"lm-sandbox: no daemon is running; using a private one\n"))
+
+    def test_a_run_with_a_terminal_has_one_too(self):
+        master, slave = pty.openpty()
+        process = subprocess.Popen([str(lmsb.BIN / "lm-sandbox"), "run", "-it", "--data-dir", self.data, "host", "sh"],
+                                   stdin=slave, stdout=slave, stderr=subprocess.DEVNULL,
+                                   env={k: v for k, v in os.environ.items() if not k.startswith("LM_SANDBOX_")})
+        os.write(master, b"exit 8\n")
+        self.assertEqual(process.wait(timeout=60), 8)
+        os.close(slave)
+        os.close(master)
 
     def test_an_interrupt_ends_command_and_daemon(self):
         process = subprocess.Popen([str(lmsb.BIN / "lm-sandbox"), "run", "--data-dir", self.data, "--", "sleep", "1000"],

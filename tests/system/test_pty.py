@@ -211,6 +211,30 @@ class CommandLine(PtyTest):
         self.assertEqual(process.wait(timeout=30), 4)
         os.close(slave)
 
+    def test_run_is_a_fresh_sandbox_that_is_gone_when_its_shell_ends(self):
+        before = self.sandboxes()
+        process, master, slave = self.start("run", "-it", "-w", "/tmp", "-e", "A=7", "--name", "fresh", "host", "sh")
+        os.write(master, b"tty -s && echo in=$PWD=$A\n")
+        self.read_until(master, "in=/tmp=7\r\n")
+        self.assertEqual(len(self.sandboxes() - before), 1)
+        os.write(master, b"exit 6\n")
+        self.assertEqual(process.wait(timeout=30), 6)
+        self.assertEqual(self.sandboxes(), before)
+        os.close(slave)
+
+    def test_run_leaves_nothing_when_its_terminal_is_closed(self):
+        before = self.sandboxes()
+        process, master, slave = self.start("run", "-it", "host", "sh")
+        os.write(master, b"echo $((40+2))x\n")
+        self.read_until(master, "42x\r\n")
+        os.kill(process.pid, signal.SIGHUP)
+        self.assertEqual(process.wait(timeout=30), 125)
+        self.assertEqual(self.sandboxes(), before)
+        os.close(slave)
+
+    def sandboxes(self):
+        return {sandbox["id"] for sandbox in self.daemon.request("GET", "/v1/sandboxes").json()["data"]}
+
     def test_keys_go_through_raw(self):
         process, master, slave = self.start("exec", "-it", "box", "sh", "-c",
                                             "trap 'echo caught; exit 5' INT; echo ready; while :; do sleep 0.05; done")

@@ -16,7 +16,7 @@
 namespace lmsb::io {
 namespace {
 
-enum class Look : std::uint8_t { nothing, something, ended };  // ended: nobody has the other end, all of it is ours
+enum class Look : std::uint8_t { nothing, something, ended };  // ended: nobody has the other end, and nothing is in it
 
 constexpr std::chrono::milliseconds kLong{100};  // for a piece; one takes microseconds
 
@@ -25,6 +25,7 @@ using SharedFd = std::shared_ptr<UniqueFd>;
 Look look_at(int end, short wanted) {
   pollfd look{end, wanted, 0};
   if (::poll(&look, 1, 0) <= 0) return Look::nothing;
+  if ((look.revents & POLLIN) != 0) return Look::something;
   return (look.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0 ? Look::ended : Look::something;
 }
 
@@ -73,17 +74,17 @@ struct ForeignPipe::State {
   State(boost::asio::io_context& l, UniqueFd e, Evict v)
       : loop(l), hands(PipeHands::of(l)), end(std::make_shared<UniqueFd>(std::move(e))), evict(std::move(v)) {
     const int flags = ::fcntl(end->get(), F_GETFL);
-    const bool is_writer = flags >= 0 && (flags & O_ACCMODE) == O_WRONLY;
+    is_writer = flags >= 0 && (flags & O_ACCMODE) == O_WRONLY;
     if (is_writer) (void)::fcntl(end->get(), F_SETFL, flags | O_NONBLOCK);
   }
   ~State() {
     watch.reset();
-    if (work) hands->give_up(work);
+    if (work && !is_writer) hands->give_up(work);
     piece.reset();
-    // Closing takes the lock as well. Whoever is in the way now is in the way of nobody but a hand that comes last.
-    if (has_ended || look_at(end->get(), 0) == Look::ended) return;
+    // Closing takes the lock as well, and nobody waits for it.
     auto close = [last = std::move(end)]() mutable { last.reset(); };
-    hands->give_up(hands->take(std::move(close), std::move(evict)));
+    const auto closing = hands->take(std::move(close), std::move(evict));
+    if (!is_writer) hands->give_up(closing);
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -93,12 +94,11 @@ struct ForeignPipe::State {
     return *watch;
   }
 
-  // Until `piece` has come: at once, or from a hand. `does` is what it does.
+  // Until `piece` has come from a hand. `does` is what it does.
   using Does = void (Piece::*)();
-  void begin(Look look, std::shared_ptr<Piece> begun, Does does) {
+  void begin(std::shared_ptr<Piece> begun, Does does) {
     piece = std::move(begun);
     piece->end = end;
-    if (look == Look::ended) return ((*piece).*does)();
     work = hands->take([piece = piece, does] { ((*piece).*does)(); }, evict);
   }
   static Task<std::shared_ptr<Piece>> arrive(std::shared_ptr<State> self, Deadline deadline) {
@@ -121,11 +121,13 @@ struct ForeignPipe::State {
       }
       if (!self->piece) {
         const Look look = look_at(self->end->get(), POLLIN);
+        self->has_ended = look == Look::ended;
+        if (self->has_ended) continue;
         if (look == Look::nothing) {
           LMSB_CO_CHECK(co_await self->watched().readable(deadline));
           continue;
         }
-        self->begin(look, wanted, does);
+        self->begin(wanted, does);
       }
       LMSB_CO_TRY(auto came, co_await arrive(self, deadline));
       self->has_ended = came->is_end;
@@ -141,7 +143,9 @@ struct ForeignPipe::State {
   Evict evict;
   std::shared_ptr<Piece> piece;  // on its way, or come and not yet taken
   std::shared_ptr<PipeHands::Work> work;
+  bool is_writer = false;
   bool is_wide = false;
+  bool is_cancelled = false;
   bool has_ended = false;
 };
 
@@ -180,13 +184,14 @@ Task<void> ForeignPipe::write_all(std::string octets, Deadline deadline) {
   const auto rest = std::make_shared<Piece>();
   rest->octets = std::move(octets);
   while (rest->count < rest->octets.size()) {
+    if (self->is_cancelled) co_return Error(ErrorCode::cancelled, "write to a pipe: cancelled");
     const Look look = look_at(self->end->get(), POLLOUT);
     if (look == Look::ended) co_return Error::from_errno(EPIPE, "write to a pipe");
     if (look == Look::nothing) {
       LMSB_CO_CHECK(co_await self->watched().writable(deadline));
       continue;
     }
-    self->begin(look, rest, &Piece::write);
+    self->begin(rest, &Piece::write);
     LMSB_CO_TRY(const auto came, co_await State::arrive(self, deadline));
     if (came->error != 0) co_return Error::from_errno(came->error, "write to a pipe");
   }
@@ -208,6 +213,7 @@ void ForeignPipe::want_back() {
 
 void ForeignPipe::cancel() {
   if (!state_) return;
+  state_->is_cancelled = true;
   if (state_->watch) state_->watch->cancel();
   if (state_->work) state_->work->stop_waiting();
 }

@@ -4,13 +4,14 @@
 // A pipe has a lock, and whoever has either end can keep it: splice(2) and sendfile(2) hold it while they wait for
 // octets that may never come, and a process whom the kernel gives no time holds it where it stands. read(2), write(2),
 // splice(2), FIONREAD, F_SETPIPE_SZ and close(2) then wait for it, also without O_NONBLOCK having a say, and no signal
-// ends that wait. So the loop's thread does none of these as long as anybody has the other end: threads do
-// (io/pipe_hands.h), one piece at a time. poll(2) takes no lock. When it says that nobody has the other end any more,
-// nobody can hold the lock, and what is left is read at once; it holds for pipes whose other end cannot be opened for
-// reading by name (guest/command.cc).
+// ends that wait. So the loop's thread does none of these: threads do (io/pipe_hands.h), one piece at a time. poll(2)
+// takes no lock: the end of what there is to read is what it says of a pipe that is empty and has no writer. That
+// somebody has no end of it now does not mean that he has none a moment later: a descriptor of O_PATH counts for
+// neither end, and leads to both by /proc/self/fd.
 //
 // A pipe whose lock is held is a silent one, and no more than that: a program may well wait like this for octets of the
-// network. `evict` is called only where hands have run out, or nobody wants this pipe any more (see PipeHands).
+// network. `evict` is called only where hands have run out, or where nobody reads a pipe any more (see PipeHands). Who
+// reads what we write is not ended because that was all.
 //
 // One task at a time; a pipe is read or relayed, never both. After write_all() has ended with an Error nothing more may
 // be written. One loop, one thread; the loop outlives it. The program must ignore SIGPIPE. No call waits in the kernel.
@@ -57,7 +58,7 @@ class ForeignPipe {
   bool is_empty() const;
   // Has whoever holds the lock ended.
   void want_back();
-  // Ends the waits in progress with `cancelled`.
+  // Ends the waits in progress with `cancelled`; nothing more can be written.
   void cancel();
 
  private:

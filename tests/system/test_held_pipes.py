@@ -120,6 +120,18 @@ class HeldPipes(lmsb.SystemTest):
             # It is left alone where all that was written had been read when it took the lock.
             self.assertRegex(events[-1]["hint"], "^a background process (that kept the output locked was killed|still runs)$")
 
+    def test_an_output_that_has_ended_and_is_opened_again(self):
+        """By a descriptor that counts for neither end: nobody has one when the daemon looks, and somebody has later."""
+        lines = ("import os, socket, time", "there, said = os.pipe()", "again = os.open('/proc/self/fd/1', os.O_PATH)", "os.close(1)",
+                 "if os.fork():", "    os.close(said); os.read(there, 1); time.sleep(0.5); os._exit(3)",
+                 "time.sleep(0.5)", "out = os.open(f'/proc/self/fd/{again}', os.O_WRONLY)", "a, b = socket.socketpair()",
+                 "os.write(said, b'x')", "os.close(2)", CALLS["splice"].format(fd="out"))
+        leaver = ["python3", "-c", "\n".join(lines)]
+        for headers in (None, {"Accept": "application/x-ndjson"}):
+            answer, = self.while_others_go_on([lambda: self.exec(leaver, headers)])
+            self.assertIn(b'"exit_code":3', answer.body)
+            self.while_others_go_on([lambda: time.sleep(1)])
+
     def test_a_client_that_goes(self):
         def begin():
             connection = http.client.HTTPConnection(self.daemon.host, self.daemon.port, timeout=60)

@@ -80,6 +80,13 @@ struct Config {
     Bytes store_size;           // of a store that is made; 0: three quarters of what is free
   } disks;
 
+  struct Retention {
+    Bytes audit_size = Bytes::MiB(64);  // of one file
+    std::uint32_t audit_files = 1;      // earlier ones
+    std::uint32_t audit_days = 0;       // 0: for as long as there is a place for it
+    Bytes output_size = Bytes::MiB(64);
+  } retention;
+
   struct Auth {
     bool required = false;
     std::vector<std::string> key_sha256;  // 64 lower case hexadecimal digits each

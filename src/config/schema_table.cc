@@ -206,6 +206,28 @@ constexpr Setting kSettings[] = {
               "is free.",
      .max = kMostBytes},
 
+    {.key = "retention.audit_size",
+     .field = in<&C::retention, &C::Retention::audit_size>,
+     .about = "Size of the audit log at which a new one begins.",
+     .min = 4096,
+     .max = kMostBytes},
+    {.key = "retention.audit_files",
+     .field = in<&C::retention, &C::Retention::audit_files>,
+     .about = "Earlier audit logs that are kept.",
+     .max = 1000},
+    {.key = "retention.audit_days",
+     .field = in<&C::retention, &C::Retention::audit_days>,
+     .about = "Days after which an earlier audit log is removed; 0 is never. Else a new one begins each day (UTC), and "
+              "retention.audit_files should be no fewer.",
+     .max = 36'500},
+    {.key = "retention.output_size",
+     .field = in<&C::retention, &C::Retention::output_size>,
+     .about =
+         "Of each stream of a command in a kept sandbox, what is kept in a file of the sandbox where it is larger "
+         "than an answer, or than the 256 KiB that a detached process has in memory; 0 is nothing. It goes with the "
+         "sandbox.",
+     .max = kMostBytes},
+
     {.key = "auth.required", .field = in<&C::auth, &C::Auth::required>, .about = "Ask for a key on loopback too."},
     {.key = "auth.key_sha256",
      .field = in<&C::auth, &C::Auth::key_sha256>,

@@ -31,22 +31,22 @@ struct Spills {
   std::shared_ptr<Spill> err;
 };
 
-Spills make_spills(boost::asio::io_context& loop, SandboxHandle& sandbox, bool one_shot) {
-  if (one_shot) return {};
+Spills make_spills(boost::asio::io_context& loop, SandboxHandle& sandbox, Bytes size) {
+  if (size.count() == 0) return {};
   const std::string path = "/tmp/.lm-sandbox/output-" + std::to_string(sandbox.next_number());
-  return {std::make_shared<Spill>(loop, sandbox, path + ".stdout"),
-          std::make_shared<Spill>(loop, sandbox, path + ".stderr")};
+  return {std::make_shared<Spill>(loop, sandbox, path + ".stdout", size),
+          std::make_shared<Spill>(loop, sandbox, path + ".stderr", size)};
 }
 
-io::Always<void> finish_spills(Spills spills, ExecResult& result) {
+io::Always<void> finish_spills(Spills spills, Bytes size, ExecResult& result) {
   if (!spills.out) co_return;
   const Spill::Kept out = co_await spills.out->finish();
   const Spill::Kept err = co_await spills.err->finish();
   const Spill::Kept& kept = result.out.truncated_bytes > 0 ? out : err;
   result.spill_path = kept.path;
   if (!kept.path.empty() && !kept.is_whole)
-    result.hint =
-        "spill_path holds the beginning of the output: it was larger than 64 MiB or than the room on the disk";
+    result.hint = "spill_path holds the beginning of the output: it was larger than " + format_bytes(size) +
+                  " or than the room on the disk";
 }
 
 Result<UniqueFd> stdin_file(const std::string& data) {
@@ -81,20 +81,20 @@ io::Always<void> drain(Outputs* outputs, io::Deadline drained) {
 }  // namespace
 
 io::Task<ExecResult> run_command(boost::asio::io_context& loop, SandboxHandle& sandbox, ImageDefaults image,
-                                 Command command, bool one_shot) {
+                                 Command command, RunPlace place) {
   LMSB_CO_CHECK(check_command(command));
   LMSB_CO_TRY(StartSpec spec, start_spec(image, command));
   spec.deadline_ms = static_cast<std::uint64_t>(command.timeout.count()) + kSpareMs;
   LMSB_CO_TRY(const UniqueFd input, stdin_file(command.stdin_data));
   Course course;
-  course.one_shot = one_shot;
+  course.one_shot = place.one_shot;
   course.oom_kills_before = sandbox.oom_kills();
   LMSB_CO_TRY(auto process, sandbox.channel().start(spec, input.get()));
   LMSB_CO_CHECK(co_await process.wait_started(io::Deadline::in(kStartLimit)));
   // A busy machine is not the command's fault: its time begins with it.
   const auto begin = Clock::now();
   const io::Deadline deadline = io::Deadline::in(command.timeout);
-  const Spills spills = make_spills(loop, sandbox, one_shot);
+  const Spills spills = make_spills(loop, sandbox, place.spill);
   Outputs outputs{{loop, process.take_stdout(), command.output_cap, spills.out},
                   {loop, process.take_stderr(), command.output_cap, spills.err}};
 
@@ -128,9 +128,10 @@ io::Task<ExecResult> run_command(boost::asio::io_context& loop, SandboxHandle& s
   result.out = outputs.out.take();
   result.err = outputs.err.take();
   if (outputs.were_freed) result.hint = kFreed;
-  co_await finish_spills(spills, result);
+  co_await finish_spills(spills, place.spill, result);
   if (result.background_left)
-    result.hint = one_shot ? "a background process was killed with the sandbox" : "a background process still runs";
+    result.hint =
+        place.one_shot ? "a background process was killed with the sandbox" : "a background process still runs";
   co_return result;
 }
 

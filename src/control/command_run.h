@@ -12,11 +12,15 @@
 
 namespace lmsb::control {
 
+struct RunPlace {
+  bool one_shot = false;  // the sandbox ends with the command, so that killing may kill all
+  Bytes spill;            // of each stream that is larger than its cap, in a file of the sandbox; 0: nothing
+};
+
 // Runs `command` and waits for its end. Errors only when it could not be tried; everything else is a verdict. When the
-// task is cancelled the command's tree is killed. `sandbox` outlives the task. `one_shot`: the sandbox ends with this
-// command, so that killing may kill all.
+// task is cancelled the command's tree is killed. `sandbox` outlives the task.
 io::Task<ExecResult> run_command(boost::asio::io_context& loop, SandboxHandle& sandbox, ImageDefaults image,
-                                 Command command, bool one_shot);
+                                 Command command, RunPlace place);
 
 // Writes files into the sandbox, as its user. Errors name the first file that could not be written.
 io::Task<void> put_files(boost::asio::io_context& loop, SandboxHandle& sandbox, std::string cwd,

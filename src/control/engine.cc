@@ -56,7 +56,7 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
       metrics_(metrics),
       log_(log),
       admission_(parts.admission),
-      events_(loop, options_.audit_log, log),
+      events_(loop, AuditLog(options_.audit_log, options_.audit_retention, log)),
       ledger_(loop, options_.ledger, log),
       keys_(loop, ledger_, events_, log),
       networks_(loop, fleet_, options_.network, metrics, log),
@@ -96,7 +96,7 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                   }},
                  log),
       processes_(loop,
-                 {registry_, admission_, [this] { return options_.policy.timeout; },
+                 {registry_, admission_, options_.spill, [this] { return options_.policy.timeout; },
                   [this](const ExecResult& result) { count(result); }},
                  log),
       volumes_(loop,
@@ -295,7 +295,8 @@ io::Task<OneShotResult> Engine::run_once(Principal who, OneShot request) {
   LMSB_CO_TRY(auto place, co_await place_once(who, request));
   const std::string cwd = request.command.cwd.empty() ? place.image.workdir : request.command.cwd;
   if (!request.files.empty()) LMSB_CO_CHECK(co_await put_files(loop_, *place.sandbox, cwd, std::move(request.files)));
-  LMSB_CO_TRY(auto ran, co_await run_command(loop_, *place.sandbox, place.image, std::move(request.command), true));
+  LMSB_CO_TRY(auto ran,
+              co_await run_command(loop_, *place.sandbox, place.image, std::move(request.command), RunPlace{true, {}}));
   OneShotResult result;
   result.exec = std::move(ran);
   result.exec.usage.queue_ms = place.slot.waited_ms();
@@ -489,7 +490,8 @@ io::Task<ExecResult> Engine::exec(Principal who, std::string id_or_name, Command
   const Life::Use waiting(found->life);
   LMSB_CO_TRY(const auto slot, co_await admission_.enter(who.name));
   LMSB_CO_TRY(const auto visit, registry_.come_back(who, id));
-  LMSB_CO_TRY(auto result, co_await run_command(loop_, *visit.sandbox, *visit.defaults, std::move(command), false));
+  LMSB_CO_TRY(auto result, co_await run_command(loop_, *visit.sandbox, *visit.defaults, std::move(command),
+                                                RunPlace{false, options_.spill}));
   result.usage.queue_ms = slot.waited_ms();
   count(result);
   add_hint(result, network);

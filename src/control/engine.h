@@ -40,9 +40,11 @@ struct EngineOptions {
   std::size_t kept_pool_size = 2;  // prepared sandboxes for create
   PolicyCaps policy;
   NetworkOptions network;
-  std::string audit_log;        // "" = none
-  bool refuses_weaker = false;  // prepare() fails where a layer of containment is missing
-  std::string ledger;           // the database of sandboxes that outlive the daemon; "" = none do
+  std::string audit_log;  // "" = none
+  AuditRetention audit_retention;
+  Bytes spill = Bytes::MiB(64);  // of each stream of a command, in a file of its kept sandbox; 0: nothing
+  bool refuses_weaker = false;   // prepare() fails where a layer of containment is missing
+  std::string ledger;            // the database of sandboxes that outlive the daemon; "" = none do
 };
 
 // What the engine works with.

@@ -1,13 +1,9 @@
 #include "control/event_log.h"
 
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <cstdio>
-#include <fcntl.h>
 #include <random>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "json/writer.h"
@@ -53,14 +49,14 @@ std::string_view to_string(SandboxEvent::Kind kind) {
   return "removed";
 }
 
-EventLog::EventLog(boost::asio::io_context& loop, std::string audit_path, Logger& log)
-    : audit_path_(std::move(audit_path)), log_(log), life_(new_life()), came_(loop) {}
+EventLog::EventLog(boost::asio::io_context& loop, AuditLog audit)
+    : audit_(std::move(audit)), life_(new_life()), came_(loop) {}
 
 void EventLog::add(SandboxEvent event) {
   event.number = ++last_;
   event.id = id_of(last_);
   event.time = rfc3339_now();
-  write_audit(line_of(event));
+  audit_.write(line_of(event));
   if (events_.size() == kKept) events_.pop_front();
   events_.push_back(std::move(event));
   came_.notify_all();
@@ -87,37 +83,7 @@ void EventLog::note(std::string_view event,
   out.begin_object().key("time").string(rfc3339_now()).key("event").string(event);
   for (const auto& [name, value] : fields) out.key(name).string(value);
   out.end_object();
-  write_audit(std::move(out).str() + "\n");
-}
-
-void EventLog::write_audit(const std::string& line) {
-  if (audit_path_.empty()) return;
-  const Status written = append(line);
-  if (!written.ok() && !has_complained_)
-    log_.log(LogLevel::error, "audit.failed", {{"path", audit_path_}, {"error", written.error().message()}});
-  has_complained_ = !written.ok();
-}
-
-Status EventLog::append(const std::string& line) {
-  if (audit_size_ >= kMaxAuditBytes) {
-    audit_.reset();
-    if (::rename(audit_path_.c_str(), (audit_path_ + ".1").c_str()) < 0)
-      return Error::from_errno(errno, "put the audit log away");
-  }
-  if (!audit_) {
-    audit_.reset(::open(audit_path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
-    struct stat info {};
-    if (!audit_ || ::fstat(audit_.get(), &info) < 0) return Error::from_errno(errno, "open the audit log");
-    audit_size_ = static_cast<std::uint64_t>(info.st_size);
-  }
-  const ssize_t size = ::write(audit_.get(), line.data(), line.size());
-  const int error = size < 0 ? errno : ENOSPC;
-  if (size == static_cast<ssize_t>(line.size())) {
-    audit_size_ += line.size();
-    return {};
-  }
-  if (size > 0) (void)!::ftruncate(audit_.get(), static_cast<off_t>(audit_size_));  // no half a line
-  return Error::from_errno(error, "write the audit log");
+  audit_.write(std::move(out).str() + "\n");
 }
 
 class EventLog::Followed final : public EventStream {

@@ -2,8 +2,7 @@
 // EventLog: what happened to kept sandboxes: the last of it in memory, for who follows (GET /v1/events), all of it in
 // the audit log, one JSON object a line.
 //
-// One loop, one thread. Writing the audit log is one write(2) an event and takes as long as that; where it fails, the
-// event is told all the same, and the log says so once.
+// One loop, one thread. An event that the audit log cannot take is told all the same.
 #include <cstdint>
 #include <deque>
 #include <initializer_list>
@@ -16,8 +15,7 @@
 
 #include <boost/asio/io_context.hpp>
 
-#include "base/log.h"
-#include "base/unique_fd.h"
+#include "control/audit_log.h"
 #include "control/events.h"
 #include "control/principal.h"
 #include "io/event.h"
@@ -27,10 +25,9 @@ namespace lmsb::control {
 class EventLog {
  public:
   static constexpr std::size_t kKept = 1000;
-  static constexpr std::uint64_t kMaxAuditBytes = 64U << 20U;  // then it becomes PATH.1, and a new one begins
 
-  // `audit_path`: "" = none. `loop` and `log` outlive it.
-  EventLog(boost::asio::io_context& loop, std::string audit_path, Logger& log);
+  // `loop` outlives it.
+  EventLog(boost::asio::io_context& loop, AuditLog audit);
 
   // `id` and `time` are set here.
   void add(SandboxEvent event);
@@ -52,14 +49,8 @@ class EventLog {
   const SandboxEvent* after(std::uint64_t number) const;
   // The other way round; nothing for an id of another daemon's life, or of none.
   std::optional<std::uint64_t> number_of(const std::string& id) const;
-  void write_audit(const std::string& line);
-  Status append(const std::string& line);
 
-  std::string audit_path_;
-  Logger& log_;
-  UniqueFd audit_;
-  std::uint64_t audit_size_ = 0;
-  bool has_complained_ = false;
+  AuditLog audit_;
   const std::string life_;
   std::deque<SandboxEvent> events_;
   std::uint64_t last_ = 0;                       // of the newest event; 0: there was none

@@ -29,7 +29,7 @@ std::string content_of(const std::string& path) {
 // A daemon's keys, over a database of its own.
 struct Daemon {
   explicit Daemon(const std::string& directory)
-      : events(loop, directory + "/audit.log", log), ledger(loop, directory + "/sandboxes.db", log) {
+      : events(loop, AuditLog(directory + "/audit.log", {}, log)), ledger(loop, directory + "/sandboxes.db", log) {
     keys = std::make_unique<Keys>(loop, ledger, events, log);
     keys->when_over([this](const std::string& principal) { over.push_back(principal); });
   }
@@ -390,7 +390,7 @@ TEST_F(KeysTest, LeaveNoSecretInLogsAndATrailOfWhoDidWhat) {
 TEST(KeysWithoutALedger, AreNotKept) {
   boost::asio::io_context loop;
   Logger log{LogLevel::error, LogFormat::text};
-  EventLog events(loop, "", log);
+  EventLog events(loop, AuditLog("", {}, log));
   Ledger ledger(loop, "", log);
   Keys keys(loop, ledger, events, log);
   std::optional<Result<MadeKey>> made;

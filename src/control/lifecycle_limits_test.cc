@@ -98,7 +98,7 @@ class LimitsTest : public testing::Test {
   boost::asio::io_context loop_;
   UniqueFd guest_;
   Logger log_{LogLevel::error, LogFormat::text};
-  EventLog events_{loop_, "", log_};
+  EventLog events_{loop_, AuditLog("", {}, log_)};
   Launcher launcher_{loop_};
   std::function<void()> on_save_;
   Registry registry_;

@@ -19,7 +19,7 @@ constexpr const char* kRow = "allowlist given:443 credential:api given=api";
 // A stopped sandbox.
 class LifecycleTest : public testing::Test {
  protected:
-  LifecycleTest() : events_(loop_, "", log_), ledger_(loop_, "", log_), lifecycle_(loop_, parts(), log_) {
+  LifecycleTest() : events_(loop_, AuditLog("", {}, log_)), ledger_(loop_, "", log_), lifecycle_(loop_, parts(), log_) {
     store::SandboxRow row;
     row.id = kId;
     row.owner = "ann";

@@ -13,8 +13,8 @@ constexpr std::chrono::milliseconds kFinishLimit{10'000};
 
 }  // namespace
 
-Spill::Spill(boost::asio::io_context& loop, SandboxHandle& sandbox, std::string path)
-    : loop_(loop), sandbox_(sandbox), path_(std::move(path)) {}
+Spill::Spill(boost::asio::io_context& loop, SandboxHandle& sandbox, std::string path, Bytes size)
+    : loop_(loop), sandbox_(sandbox), path_(std::move(path)), size_(size) {}
 
 Status Spill::start() {
   std::array<int, 2> ends{};
@@ -23,7 +23,7 @@ Status Spill::start() {
   UniqueFd write(ends[1]);
   guest_client::StartSpec spec;
   spec.program = guest_protocol::Program::save;
-  spec.argv = {path_, std::to_string(kMaxSpill.count())};
+  spec.argv = {path_, std::to_string(size_.count())};
   LMSB_TRY(auto writer, sandbox_.channel().start(spec, read.get()));
   stream_ = io::ForeignPipe(loop_, std::move(write), writer.eviction());
   writer_.emplace(std::move(writer));

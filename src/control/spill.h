@@ -14,12 +14,10 @@
 
 namespace lmsb::control {
 
-constexpr Bytes kMaxSpill = Bytes::MiB(64);
-
 class Spill {
  public:
-  // Nothing happens before the first write. `loop` and `sandbox` outlive it and its tasks.
-  Spill(boost::asio::io_context& loop, SandboxHandle& sandbox, std::string path);
+  // At most `size` octets. Nothing happens before the first write. `loop` and `sandbox` outlive it and its tasks.
+  Spill(boost::asio::io_context& loop, SandboxHandle& sandbox, std::string path, Bytes size);
 
   // Waits while the sandbox is slower than the output. What cannot be kept is dropped: finish() tells.
   io::Always<void> write(std::string octets);
@@ -37,6 +35,7 @@ class Spill {
   boost::asio::io_context& loop_;
   SandboxHandle& sandbox_;
   std::string path_;
+  const Bytes size_;
   bool has_begun_ = false;
   std::optional<guest_client::Process> writer_;
   io::ForeignPipe stream_;  // to its stdin

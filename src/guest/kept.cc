@@ -38,41 +38,43 @@ char* map_memory(std::size_t size) {
   return memory == MAP_FAILED ? nullptr : static_cast<char*>(memory);
 }
 
+std::uint64_t file_size(const guest_protocol::StartRequest& request) { return std::uint64_t{request.spill_mib} << 20U; }
+
 bool set_nonblocking(int fd) { return ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK) == 0; }
 
 }  // namespace
 
-int Kept::make_record(std::uint32_t sequence, Record*& record) {
+int Kept::make_record(const guest_protocol::StartRequest& request, Record*& record) {
+  const std::uint32_t sequence = request.header.sequence;
   record = records_.find_free([](const Record& r) { return r.sequence == 0; });
   if (sequence == 0 || record == nullptr) return EAGAIN;
   if (!epoll_) epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll_) return errno;
   record->sequence = sequence;
-  return record->sources[0].log.prepare();
+  return record->sources[0].log.prepare(file_size(request));
 }
 
-int Kept::begin(std::uint32_t sequence, std::uint32_t user, bool keep_stdin, UniqueFd& stdin_read) {
+int Kept::begin(const guest_protocol::StartRequest& request, std::uint32_t user, UniqueFd& stdin_read) {
   Record* record = nullptr;
-  int error = make_record(sequence, record);
-  if (error == 0) error = record->sources[1].log.prepare();
-  if (error == 0 && keep_stdin) error = make_stdin(*record, user, stdin_read);
-  if (error != 0) forget(sequence);
+  int error = make_record(request, record);
+  if (error == 0) error = record->sources[1].log.prepare(file_size(request));
+  if (error == 0 && request.keep_stdin != 0) error = make_stdin(*record, user, stdin_read);
+  if (error != 0) forget(request.header.sequence);
   return error;
 }
 
-int Kept::begin_terminal(std::uint32_t sequence, std::uint32_t user, std::uint16_t columns, std::uint16_t rows,
-                         UniqueFd& command_end) {
+int Kept::begin_terminal(const guest_protocol::StartRequest& request, std::uint32_t user, UniqueFd& command_end) {
   Record* record = nullptr;
   Terminal terminal;
-  int error = make_record(sequence, record);
-  if (error == 0) error = open_terminal(columns, rows, user, terminal);
+  int error = make_record(request, record);
+  if (error == 0) error = open_terminal(request.columns, request.rows, user, terminal);
   if (error == 0) {
     record->has_terminal = true;
     record->stdin_write.reset(::fcntl(terminal.master.get(), F_DUPFD_CLOEXEC, 0));
     record->sources[0].pipe = std::move(terminal.master);
     error = record->stdin_write ? watch(record->sources[0].pipe.get(), EPOLLIN, slot_of(*record) * kWhats) : errno;
   }
-  if (error != 0) forget(sequence);
+  if (error != 0) forget(request.header.sequence);
   command_end = std::move(terminal.command);
   return error;
 }

@@ -21,10 +21,9 @@ class Kept {
 
   // Makes the record of a new kept command of that user; `stdin_read` becomes the reading end of its stdin if it keeps
   // one. Returns 0 or an errno, EAGAIN when kMaxKept are kept already.
-  int begin(std::uint32_t sequence, std::uint32_t user, bool keep_stdin, UniqueFd& stdin_read);
+  int begin(const guest_protocol::StartRequest& request, std::uint32_t user, UniqueFd& stdin_read);
   // The same for a command with a terminal; `command_end` becomes the command's end of it.
-  int begin_terminal(std::uint32_t sequence, std::uint32_t user, std::uint16_t columns, std::uint16_t rows,
-                     UniqueFd& command_end);
+  int begin_terminal(const guest_protocol::StartRequest& request, std::uint32_t user, UniqueFd& command_end);
   // Keeps what the daemon wants to find again of it, in place of what it kept before. Returns 0 or an errno.
   int keep_note(std::uint32_t sequence, const char* note, std::uint32_t size);
   // It has started: takes the reading ends of its output. Returns 0 or an errno.
@@ -67,7 +66,7 @@ class Kept {
     guest_protocol::Held held{};
   };
 
-  int make_record(std::uint32_t sequence, Record*& record);
+  int make_record(const guest_protocol::StartRequest& request, Record*& record);
   static int make_stdin(Record& record, std::uint32_t user, UniqueFd& stdin_read);
   Record* find(std::uint32_t sequence);
   std::uint64_t slot_of(const Record& record) { return static_cast<std::uint64_t>(&record - records_.begin()); }

@@ -39,7 +39,8 @@ void OutputLog::clear() {
   file_is_full_ = false;
 }
 
-int OutputLog::prepare() {
+int OutputLog::prepare(std::uint64_t max_file) {
+  max_file_ = max_file;
   void* const memory = ::mmap(nullptr, kRing, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return errno;
   ring_ = static_cast<char*>(memory);
@@ -68,13 +69,13 @@ void OutputLog::copy_in(const char* data, std::size_t size) {
 // Saves the oldest `count` octets of the ring before they are overwritten.
 void OutputLog::spill(std::uint64_t count) {
   if (file_is_full_) return;
-  if (!file_) file_ = make_nameless_file();
+  if (!file_ && max_file_ > 0) file_ = make_nameless_file();
   while (count > 0) {
     const std::uint64_t begin = file_end_;  // the file goes on where it ended as long as it is not full
     const std::size_t at = begin % kRing;
     const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(count, kRing - at));
     const std::uint64_t position = begin - file_begin_;
-    const bool has_room = file_ && position + part <= kMaxFile;
+    const bool has_room = file_ && position + part <= max_file_;
     const ssize_t n = has_room ? ::pwrite(file_.get(), ring_ + at, part, static_cast<off_t>(position)) : -1;
     if (n < 0 && has_room && errno == EINTR) continue;
     if (n <= 0) {

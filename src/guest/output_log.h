@@ -1,6 +1,6 @@
 #pragma once
 // OutputLog: what one stream of a kept command has written: the last kRing octets in memory, those before them in a
-// nameless file on the sandbox's own disk, up to kMaxFile. What fits neither is lost, and reading says where.
+// nameless file on the sandbox's own disk, up to what is asked for. What fits neither is lost, and reading says where.
 //
 //     file_begin ....... file_end      ring_begin ....... end
 //             in the file       (lost)         in memory
@@ -16,15 +16,14 @@ namespace lmsb::guest {
 class OutputLog {
  public:
   static constexpr std::size_t kRing = 256 * 1024;
-  static constexpr std::uint64_t kMaxFile = 64ULL << 20U;
 
   OutputLog() = default;
   ~OutputLog();
   OutputLog(const OutputLog&) = delete;
   OutputLog& operator=(const OutputLog&) = delete;
 
-  // Once, before the first append. Returns 0 or an errno.
-  int prepare();
+  // Once, before the first append; the file takes `max_file` octets. Returns 0 or an errno.
+  int prepare(std::uint64_t max_file);
   // Takes all of it; what has to make room goes to the file.
   void append(const char* data, std::size_t size);
   // Copies what stands at `offset`, or after it where that is lost, in one run: at most `size` octets. Sets `offset`
@@ -44,6 +43,7 @@ class OutputLog {
 
   char* ring_ = nullptr;  // octet i stands at i % kRing
   std::uint64_t end_ = 0;
+  std::uint64_t max_file_ = 0;
   UniqueFd file_;
   std::uint64_t file_begin_ = 0;  // octets [file_begin_, file_end_) are in the file
   std::uint64_t file_end_ = 0;

@@ -9,6 +9,8 @@
 namespace lmsb::guest {
 namespace {
 
+constexpr std::uint64_t kMaxFile = 64U << 20U;
+
 // Octets that say where they stand.
 std::string octets(std::uint64_t offset, std::size_t size) {
   std::string text(size, '\0');
@@ -18,7 +20,7 @@ std::string octets(std::uint64_t offset, std::size_t size) {
 
 class OutputLogTest : public testing::Test {
  protected:
-  void SetUp() override { ASSERT_EQ(log_.prepare(), 0); }
+  void SetUp() override { ASSERT_EQ(log_.prepare(kMaxFile), 0); }
   void append(std::size_t size) {
     const std::string text = octets(log_.end(), size);
     log_.append(text.data(), text.size());
@@ -94,10 +96,17 @@ TEST_F(OutputLogTest, ForgetsWhatIsNotWantedAnyMoreAndHasRoomAgain) {
 TEST_F(OutputLogTest, BeginsAnewWhenItIsCleared) {
   append(OutputLog::kRing * 2);
   log_.clear();
-  ASSERT_EQ(log_.prepare(), 0);
+  ASSERT_EQ(log_.prepare(kMaxFile), 0);
   EXPECT_EQ(log_.end(), 0U);
   append(100);
   EXPECT_EQ(read_all(0, 7), 0U);
+}
+
+TEST_F(OutputLogTest, HasNoFileWhereNoneIsWanted) {
+  log_.clear();
+  ASSERT_EQ(log_.prepare(0), 0);
+  append(OutputLog::kRing * 2);
+  EXPECT_EQ(read_all(0, 65'536), OutputLog::kRing);
 }
 
 }  // namespace

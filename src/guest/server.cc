@@ -346,8 +346,7 @@ bool Server::handle_start(std::size_t size, ReceivedFds& fds) {
   UniqueFd input;
   const guest_protocol::Profile profile = builder_.confinement().profile;
   const std::uint32_t user = request.as_user != 0 ? guest_protocol::kCommandUid : guest_protocol::command_id(profile);
-  int error = request.columns != 0 ? kept_.begin_terminal(sequence, user, request.columns, request.rows, input)
-                                   : kept_.begin(sequence, user, request.keep_stdin != 0, input);
+  int error = request.columns != 0 ? kept_.begin_terminal(request, user, input) : kept_.begin(request, user, input);
   if (error == 0) error = kept_.keep_note(sequence, message.data() + size - request.note_size, request.note_size);
   if (error != 0) kept_.forget(sequence);
   if (error != 0) return send_start_failed(sequence, Step::command_stdio, error), true;

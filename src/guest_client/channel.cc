@@ -446,6 +446,8 @@ Result<std::shared_ptr<ProcessState>> ChannelState::start(const StartSpec& spec,
   request.note_size = static_cast<std::uint32_t>(spec.note.size());
   request.limits = spec.limits;
   request.as_user = spec.as_user ? 1 : 0;
+  const std::uint64_t spill_mib = (spec.spill.count() + Bytes::MiB(1).count() - 1) / Bytes::MiB(1).count();
+  request.spill_mib = static_cast<std::uint32_t>(std::min<std::uint64_t>(spill_mib, UINT32_MAX));
   const std::array<iovec, 2> parts = {{{&request, sizeof request}, {body.data(), body.size()}}};
   if (!send_message(socket.get(), parts.data(), parts.size(), &stdin_fd, stdin_fd >= 0 ? 1 : 0))
     return errno == EAGAIN ? guest_busy() : guest_gone();

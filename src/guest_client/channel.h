@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "base/units.h"
 #include "guest_client/network_sockets.h"
 #include "guest_client/port_socket.h"
 #include "guest_protocol/messages.h"
@@ -33,8 +34,9 @@ struct StartSpec {
   std::uint16_t columns = 0;      // of a kept process: not 0 = it gets a terminal of that size
   std::uint16_t rows = 0;
   guest_protocol::ProcessLimits limits;
-  bool as_user = false;  // as uid 1000 where others are root
-  std::string note;      // of a kept process: what a later daemon finds of it; at most guest_protocol::kMaxNote
+  Bytes spill = Bytes::MiB(64);  // of each stream of a kept process, in a file; what is not whole MiB is rounded up
+  bool as_user = false;          // as uid 1000 where others are root
+  std::string note;              // of a kept process: what a later daemon finds of it; at most guest_protocol::kMaxNote
 };
 
 // How a command ended.

@@ -104,7 +104,7 @@ struct StartRequest {
   ProcessLimits limits;
   // 1: as kCommandUid, without any capability, where others are root.
   std::uint32_t as_user = 0;
-  std::uint32_t unused = 0;
+  std::uint32_t spill_mib = 0;  // of each stream, in a file of the sandbox; only with Output::kept
 };
 
 // When the channel closes the guest ends what has Output::direct, and waits on its listener for the next one.

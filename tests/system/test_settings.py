@@ -54,6 +54,36 @@ class SettingsTest(unittest.TestCase):
         return daemon.request("GET", "/v1/info").json()["default_image"]
 
 
+class Retention(SettingsTest):
+    def test_keeps_of_output_and_audit_what_it_says_and_no_more(self):
+        env = {"LM_SANDBOX_RETENTION__OUTPUT_SIZE": "1m", "LM_SANDBOX_RETENTION__AUDIT_SIZE": "4096",
+               "LM_SANDBOX_RETENTION__AUDIT_FILES": "2"}
+        with lmsb.Daemon(env=env) as daemon:
+            sandbox = daemon.post("/v1/sandboxes", {"name": "box"}).json()["id"]
+            result = daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": "head -c 3000000 /dev/zero"}).json()
+            self.assertIn("1m", result["hint"])
+            size = daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": ["stat", "-c", "%s", result["truncated"]["spill_path"]]})
+            self.assertEqual(size.json()["stdout"], f"{1 << 20}\n")
+            process = daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": "head -c 3000000 /dev/zero", "detach": True}).json()
+            at = f"/v1/sandboxes/{sandbox}/processes/{process['id']}"
+            daemon.request("GET", at + "?wait_ms=30000")
+            piece = daemon.request("GET", f"{at}/output?stream=stdout&offset={1 << 20}").json()
+            self.assertEqual(piece["offset"], 3_000_000 - 262_144, "what lies between is lost")
+            for number in range(60):
+                daemon.request("PATCH", f"/v1/sandboxes/{sandbox}", {"labels": {"n": str(number)}})
+            audit = pathlib.Path(daemon.data_dir) / "audit"
+            self.assertEqual({file.name for file in audit.iterdir()}, {"audit.log", "audit.log.1", "audit.log.2"})
+            self.assertLess(sum(file.stat().st_size for file in audit.iterdir()), 3 * 4096 + 1024)
+
+    def test_keeps_nothing_where_nothing_is_wanted(self):
+        with lmsb.Daemon(env={"LM_SANDBOX_RETENTION__OUTPUT_SIZE": "0"}) as daemon:
+            sandbox = daemon.post("/v1/sandboxes", {"name": "box"}).json()["id"]
+            result = daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": "head -c 3000000 /dev/zero"}).json()
+            self.assertIsNone(result["truncated"]["spill_path"])
+            left = daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": "ls -A /tmp"}).json()["stdout"]
+            self.assertEqual(left, "")
+
+
 class Doors(SettingsTest):
     def test_on_loopback_root_is_served_and_an_ordinary_user_hears_what_to_do(self):
         with lmsb.Daemon() as daemon:

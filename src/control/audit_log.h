@@ -1,0 +1,46 @@
+#pragma once
+// AuditLog: one file of lines that only grows, and earlier ones beside it, as long as they are to be kept: PATH,
+// PATH.1, PATH.2 and so on, the newest first. One thread; a line is one write(2), and takes as long as that.
+#include <cstdint>
+#include <string>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "base/units.h"
+
+namespace lmsb::control {
+
+struct AuditRetention {
+  static constexpr std::uint32_t kMostFiles = 1000;
+  Bytes size = Bytes::MiB(64);  // of a file: then a new one begins
+  std::uint32_t files = 1;      // earlier ones, kMostFiles at most
+  std::uint32_t days =
+      0;  // since an earlier one was last written to; then it goes. 0: never. Else a new one begins each day
+};
+
+class AuditLog {
+ public:
+  // `path` "" = none: nothing is ever written. Removes what is not to be kept any more. `log` outlives it.
+  AuditLog(std::string path, AuditRetention retention, Logger& log);
+  // Appends `line`, which ends in a line break. Where that fails the log says so once, until it works again.
+  void write(const std::string& line);
+
+ private:
+  Status append(const std::string& line);
+  Status open();
+  bool is_full() const;
+  Status put_away();
+  void remove_old() const;
+  std::string earlier(std::uint32_t number) const { return path_ + "." + std::to_string(number); }
+
+  const std::string path_;
+  const AuditRetention retention_;
+  Logger& log_;
+  UniqueFd file_;
+  std::uint64_t size_ = 0;
+  std::int64_t written_ = 0;  // seconds since 1970, of the last line
+  bool has_complained_ = false;
+};
+
+}  // namespace lmsb::control

@@ -16,12 +16,12 @@ namespace lmsb::cli {
 struct Call {
   Call(std::string m, std::string t, std::string b = {})
       : method(std::move(m)), target(std::move(t)), body(std::move(b)) {}
-  std::string method;                             // "POST"
-  std::string target;                             // "/v1/run"
-  std::string body;                               // JSON; empty = none
-  std::chrono::milliseconds timeout{120'000};     // the whole exchange
-  std::chrono::milliseconds silence{0};           // of send_for_lines(): how long no line may come; 0: for ever
-  BorrowedFd stop = BorrowedFd(-1);               // of send_for_lines(): ends it with `cancelled` when this can be read
+  std::string method;                          // "POST"
+  std::string target;                          // "/v1/run"
+  std::string body;                            // JSON; empty = none
+  std::chrono::milliseconds timeout{120'000};  // the whole exchange
+  std::chrono::milliseconds silence{0};        // of send_for_lines(): how long no line may come; 0: for ever
+  BorrowedFd stop = BorrowedFd(-1);  // of send() and send_for_lines(): ends it with `cancelled` when this can be read
   std::function<void(std::size_t octets)> moved;  // of send_octets() and send_for_octets(): told of each piece
 };
 

@@ -181,7 +181,7 @@ struct EventsCommand {
 struct WatchCommand {
   Target target;
   std::string sandbox;
-  std::string directory;  // "" = where commands start
+  std::string directory = ".";  // where commands start
 };
 struct PortCommand {
   Target target;

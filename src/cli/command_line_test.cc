@@ -68,6 +68,7 @@ TEST(CommandLine, SaysNotYetForWhatDockerHasAndWeWillHave) {
                                  {"run", "--runtime", "oci", "base", "sh"}};
   for (const Words& words : later) EXPECT_TRUE(error_of_words(words).starts_with("not yet: ")) << words[1];
   EXPECT_EQ(parsed<RunCommand>({"run", "--network", "none", "--runtime=native", "base", "sh"}).sandbox.image, "base");
+  EXPECT_TRUE(error_of_words({"run", "--network", "host", "base", "sh"}).starts_with("--network: a sandbox never"));
 }
 
 TEST(CommandLine, RunTakesATerminalAndWhatMakesItsSandboxSeen) {

@@ -81,7 +81,8 @@ class HttpConnection final : public Connection {
   void own(std::unique_ptr<PrivateDaemon> daemon) { private_daemon_ = std::move(daemon); }
 
   Result<Answer> send(const Call& call) override {
-    auto response = http::fetch_blocking(endpoint_, request_of(call));
+    auto response = call.stop.get() < 0 ? http::fetch_blocking(endpoint_, request_of(call))
+                                        : io::run_blocking(http::fetch(endpoint_, request_of(call)), call.stop);
     if (!response.ok()) return unreachable(std::move(response).error());
     return Answer{response->status, std::move(response->body)};
   }

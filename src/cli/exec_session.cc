@@ -1,7 +1,11 @@
 #include "cli/exec_session.h"
 
+#include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <memory>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #include "base/text.h"
 #include "cli/follow.h"
@@ -12,17 +16,37 @@
 namespace lmsb::cli {
 namespace {
 
-constexpr std::chrono::milliseconds kUnlimited = std::chrono::hours(24);
+using std::chrono::milliseconds;
 
-// Follows a command that is written to as it runs.
-Result<int> converse(Connection& connection, const Call& call, const std::string& sandbox, Console& console) {
+constexpr milliseconds kUnlimited = std::chrono::hours(24);
+
+// Can be read when one of both can; an invalid one never can.
+UniqueFd either_of(BorrowedFd one, BorrowedFd other) {
+  UniqueFd either(::epoll_create1(EPOLL_CLOEXEC));
+  epoll_event readable{};
+  readable.events = EPOLLIN;
+  for (const int fd : {one.get(), other.get()})
+    if (fd >= 0) (void)::epoll_ctl(either.get(), EPOLL_CTL_ADD, fd, &readable);
+  return either;
+}
+
+// Follows a command that is written to as it runs. Where that fails the exchange is ended, and the command with it.
+Result<int> converse(Connection& connection, Call call, const std::string& sandbox, Console& console) {
+  const UniqueFd failed(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  const UniqueFd either = either_of(call.stop, failed);
+  if (!failed || !either) return Error::from_errno(errno, "pass on stdin");
+  call.stop = either;
   std::unique_ptr<StdinPump> pump;
   const auto started = [&](const std::string& process) {
     const std::string target = sandbox_url(sandbox) + "/processes/" + url_segment(process) + "/stdin";
-    pump = std::make_unique<StdinPump>(connection, target);
+    pump = std::make_unique<StdinPump>(connection, target, failed);
   };
-  LMSB_TRY(const auto followed, follow(connection, call, true, console, started));
-  return followed.exit_status;
+  const auto followed = follow(connection, call, true, console, started);
+  std::uint64_t count = 0;
+  const bool has_failed = !followed.ok() && ::eventfd_read(failed.get(), &count) == 0;
+  if (has_failed) return *pump->failure();
+  LMSB_CHECK(followed);
+  return followed->exit_status;
 }
 
 Result<int> show_detached(Api& api, const Call& call, bool json, Console& console) {
@@ -62,19 +86,21 @@ Result<int> conclude(Api& api, const Call& call, bool json, Console& console) {
   return exit_status_of(result.root());
 }
 
-Result<int> exec_in(const ExecCommand& command, const Inputs& inputs, Connection& connection, BorrowedFd stop,
+Result<int> exec_in(const ExecCommand& command, const Inputs& inputs, Connection& connection, const ExecWay& way,
                     Console& console) {
   ExecCommand limited = command;
   const bool is_followed = !command.detach && !command.terminal;
-  if (is_followed && !command.process.timeout) limited.process.timeout = kUnlimited;  // the API's is for programs
+  const bool is_whole = command.target.json || !command.session.empty();  // the API's limit is for programs
+  if (is_followed && !command.process.timeout) limited.process.timeout = is_whole ? kUnlimited : milliseconds(0);
   Call call("POST", sandbox_url(command.sandbox) + "/exec", exec_body(limited, inputs, window_size()));
   if (command.terminal) {
     LMSB_TRY(const auto process, call_json(connection, call));
-    return join_terminal(connection, command.sandbox, text_field(process.root(), "id"), console);
+    return join_terminal(connection, command.sandbox, text_field(process.root(), "id"), console, way.renewal);
   }
   if (command.detach) return show_detached(connection, call, command.target.json, console);
-  call.timeout = call.silence = *limited.process.timeout + kQueueAllowance;
-  call.stop = stop;
+  call.timeout = (command.process.timeout ? *command.process.timeout : kUnlimited) + kQueueAllowance;
+  if (command.process.timeout) call.silence = call.timeout;
+  call.stop = way.stop;
   if (!command.session.empty() && !command.target.json) return show_result(connection, call, console);
   if (streams_stdin(command)) return converse(connection, call, command.sandbox, console);
   return conclude(connection, call, command.target.json, console);

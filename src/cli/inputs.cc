@@ -53,6 +53,11 @@ Result<Variables> variables_of(const EnvFlags& flags) {
   return variables;
 }
 
+Status check_stdin() {
+  if (::fcntl(STDIN_FILENO, F_GETFD) >= 0) return {};
+  return Error(ErrorCode::failed_precondition, "stdin is closed").with_hint("leave -i out, or give it </dev/null");
+}
+
 bool can_be_read_whole() {
   struct stat what {};
   if (::fstat(STDIN_FILENO, &what) < 0) return true;                // the reading says why

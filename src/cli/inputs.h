@@ -13,6 +13,8 @@ namespace lmsb::cli {
 // -e and --env-file, with what the caller's environment has.
 Result<Variables> variables_of(const EnvFlags& flags);
 
+// Before anything is opened, which could take its place. Error: it is closed.
+Status check_stdin();
 // Whether stdin is a file, or nothing, that a request can hold (16 MiB).
 bool can_be_read_whole();
 // To its end. Error: more than that.

@@ -138,8 +138,8 @@ Result<int> execute(const EventsCommand& command, Console& console) {
 }
 
 Result<int> execute(const WatchCommand& command, Console& console) {
-  const std::string query = command.directory.empty() ? "" : "?path=" + url_segment(command.directory);
-  return follow_lines(command.target, url_of(command.sandbox) + "/files/watch" + query, change_line, console);
+  const std::string target = url_of(command.sandbox) + "/files/watch?path=" + url_segment(command.directory);
+  return follow_lines(command.target, target, change_line, console);
 }
 
 }  // namespace lmsb::cli

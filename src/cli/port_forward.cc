@@ -1,10 +1,13 @@
 #include "cli/port_forward.h"
 
 #include <cerrno>
+#include <csignal>
 #include <list>
 #include <memory>
+#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <thread>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
 
@@ -13,7 +16,6 @@
 #include "http/client.h"
 #include "http/listener.h"
 #include "io/event.h"
-#include "io/signals_blocked.h"
 #include "io/spawn.h"
 #include "io/tunnel.h"
 #include "io/wait_fd.h"
@@ -143,35 +145,48 @@ Status forward_port(const Connection& connection, const PortForward& forward, bo
   return forwarder.end();
 }
 
-struct PortsForwarded::State {
-  StandardConsole console;
-  std::list<http::Listener> listeners;
-  boost::asio::io_context loop{1};
-  std::list<Forwarder> forwarders;
-  std::thread thread;
-};
-
-PortsForwarded::PortsForwarded(std::unique_ptr<State> state) : state_(std::move(state)) {}
-
-PortsForwarded::~PortsForwarded() {
-  state_->loop.stop();
-  if (state_->thread.joinable()) state_->thread.join();
-}
-
-Result<std::unique_ptr<PortsForwarded>> PortsForwarded::start(const Connection& connection, const std::string& sandbox,
-                                                              const std::vector<PortFlag>& ports, Console& console) {
-  auto state = std::make_unique<State>();
+Result<std::unique_ptr<PortsForwarded>> PortsForwarded::bind(const std::vector<PortFlag>& ports, Console& console) {
+  std::unique_ptr<PortsForwarded> bound(new PortsForwarded());
   for (const PortFlag& port : ports) {
     LMSB_TRY(auto listener, listen(port.host));
-    const http::Listener& kept = state->listeners.emplace_back(std::move(listener));
-    if (port.host == 0) note(console, kept.address + " -> " + std::to_string(port.guest));
-    Forwarder& forwarder = state->forwarders.emplace_back(state->loop, connection, tunnel_to(sandbox, port.guest),
-                                                          kept.fd, state->console);
-    io::spawn(state->loop, Forwarder::accept_all(&forwarder));
+    if (port.host == 0) note(console, listener.address + " -> " + std::to_string(port.guest));
+    bound->ports_.push_back({std::move(listener), port.guest});
   }
-  const io::SignalsBlocked blocked;
-  if (!ports.empty()) state->thread = std::thread([loop = &state->loop] { loop->run(); });
-  return std::unique_ptr<PortsForwarded>(new PortsForwarded(std::move(state)));
+  return bound;
+}
+
+Status PortsForwarded::lead_to(const Connection& connection, const std::string& sandbox) {
+  if (ports_.empty()) return {};
+  const pid_t parent = ::getpid();
+  process_ = ::fork();
+  if (process_ < 0) return Error::from_errno(errno, "start what leads ports there");
+  if (process_ > 0) return {};
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  for (const int signal : {SIGINT, SIGQUIT, SIGHUP}) ::signal(signal, SIG_IGN);  // our parent hears of them
+  sigset_t none;
+  sigemptyset(&none);
+  (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (::getppid() == parent) serve(connection, sandbox);
+  ::_exit(0);
+}
+
+// Until the process is ended.
+void PortsForwarded::serve(const Connection& connection, const std::string& sandbox) const {
+  StandardConsole console;
+  boost::asio::io_context loop(1);
+  std::list<Forwarder> forwarders;
+  for (const Port& port : ports_) {
+    forwarders.emplace_back(loop, connection, tunnel_to(sandbox, port.guest), port.listener.fd, console);
+    io::spawn(loop, Forwarder::accept_all(&forwarders.back()));
+  }
+  loop.run();
+}
+
+PortsForwarded::~PortsForwarded() {
+  if (process_ <= 0) return;
+  (void)::kill(process_, SIGTERM);
+  while (::waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
+  }
 }
 
 }  // namespace lmsb::cli

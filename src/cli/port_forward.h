@@ -3,11 +3,13 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 #include "base/result.h"
 #include "cli/connection.h"
 #include "cli/console.h"
+#include "http/listener.h"
 
 namespace lmsb::cli {
 
@@ -22,21 +24,27 @@ struct PortForward {
 // more.
 Status forward_port(const Connection& connection, const PortForward& forward, bool json, Console& console);
 
-// Ports that lead into a sandbox while it lives, by a thread of its own, whose complaints go to stderr.
+// Ports that lead into a sandbox while it lives, by a process of its own, whose complaints go to stderr.
 class PortsForwarded {
  public:
-  // Listens when it returns; an address that was not named is told. `connection` outlives it. Error: a port is taken.
-  static Result<std::unique_ptr<PortsForwarded>> start(const Connection& connection, const std::string& sandbox,
-                                                       const std::vector<PortFlag>& ports, Console& console);
+  // Listens from here on; an address that was not named is told. Error: a port is taken.
+  static Result<std::unique_ptr<PortsForwarded>> bind(const std::vector<PortFlag>& ports, Console& console);
+  // Carries connections there. Error: no process can be started.
+  Status lead_to(const Connection& connection, const std::string& sandbox);
   // Ends all connections.
   ~PortsForwarded();
   PortsForwarded(const PortsForwarded&) = delete;
   PortsForwarded& operator=(const PortsForwarded&) = delete;
 
  private:
-  struct State;
-  explicit PortsForwarded(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  PortsForwarded() = default;
+  struct Port {
+    http::Listener listener;
+    std::uint16_t guest = 0;
+  };
+  void serve(const Connection& connection, const std::string& sandbox) const;
+  std::vector<Port> ports_;
+  pid_t process_ = -1;
 };
 
 }  // namespace lmsb::cli

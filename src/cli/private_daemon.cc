@@ -116,7 +116,7 @@ struct PrivateDaemon::State {
   Status watch_signals() {
     const sigset_t signals = ending_signals();
     ::pthread_sigmask(SIG_BLOCK, &signals, &old_mask);
-    signal_fd.reset(::signalfd(-1, &signals, SFD_CLOEXEC));
+    signal_fd.reset(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
     stop_fd.reset(::eventfd(0, EFD_CLOEXEC));
     if (!signal_fd || !stop_fd) return Error::from_errno(errno, "make a descriptor for signals");
     const io::SignalsBlocked blocked;  // what else comes is for the main thread
@@ -125,11 +125,12 @@ struct PrivateDaemon::State {
   }
 
   void end_with_a_signal() {
-    if (wait_readable({stop_fd.get(), signal_fd.get()}, milliseconds(-1)) != 1) return;
     signalfd_siginfo info{};
-    const ssize_t got = ::read(signal_fd.get(), &info, sizeof info);
+    do {
+      if (wait_readable({stop_fd.get(), signal_fd.get()}, milliseconds(-1)) != 1) return;
+    } while (::read(signal_fd.get(), &info, sizeof info) != sizeof info);  // a session may have taken it (terminal.h)
     end();
-    const int signal = got == sizeof info ? static_cast<int>(info.ssi_signo) : SIGTERM;
+    const int signal = static_cast<int>(info.ssi_signo);
     ::signal(signal, SIG_DFL);
     const sigset_t signals = ending_signals();
     ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);

@@ -112,7 +112,8 @@ Result<int> execute(const KillCommand& command, Console& console) {
   for (const std::string& process : processes) {
     const std::string target = processes_of(command.sandbox) + "/" + url_segment(process) + "/signal";
     const auto sent = call_json(*connection, Call("POST", target, text));
-    if (sent.ok()) continue;
+    const bool has_ended_meanwhile = command.processes.empty() && !sent.ok() && sent.error().slug() == "process_ended";
+    if (sent.ok() || has_ended_meanwhile) continue;
     report(console, sent.error());
     status = 1;
   }

@@ -1,10 +1,12 @@
 // run: a command in a fresh sandbox: a one-shot; or one that can be seen, entered and talked to while it runs.
 #include <chrono>
 #include <memory>
+#include <optional>
 
 #include "cli/commands.h"
 #include "cli/connection.h"
 #include "cli/exec_session.h"
+#include "cli/follow.h"
 #include "cli/inputs.h"
 #include "cli/interrupts.h"
 #include "cli/port_forward.h"
@@ -18,7 +20,10 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kOneShotTimeout{120'000};  // the daemon's own default
+constexpr milliseconds kFirstMoment{300};         // in which one that cannot be started says so
 constexpr int kInterrupted = 130;                 // as a shell says it
+constexpr int kNotExecutable = 126;               // the daemon's verdicts
+constexpr int kNotFound = 127;
 
 Result<int> show_plan(Api& api, const Call& call, bool json, Console& console) {
   LMSB_TRY(const auto answer, call_json(api, call));
@@ -41,7 +46,6 @@ CreateCommand sandbox_of(const RunCommand& command) {
   CreateCommand create;
   create.target = command.target;
   create.sandbox = command.sandbox;
-  create.life.idle = command.idle;
   create.cwd = command.process.cwd;
   create.user = command.process.user;
   return create;
@@ -59,37 +63,50 @@ ExecCommand command_in(const std::string& sandbox, const RunCommand& command) {
   return exec;
 }
 
+// The exit status of a command that cannot be started, of which it says why; nothing: it runs, or has run.
+Result<std::optional<int>> failure_to_start(Connection& connection, const std::string& sandbox, const std::string& id,
+                                            Console& console) {
+  const std::string process = sandbox_url(sandbox) + "/processes/" + url_segment(id);
+  LMSB_TRY(const auto told,
+           call_json(connection, Call("GET", process + "?wait_ms=" + std::to_string(kFirstMoment.count()))));
+  const auto result = told.root().find("result");
+  const double code = result ? number_field(*result, "exit_code").value_or(0) : 0;
+  if (code != kNotExecutable && code != kNotFound) return std::optional<int>();
+  LMSB_TRY(const auto followed, follow(connection, Call("GET", process + "/output?follow=true"), true, console));
+  return std::optional(followed.exit_status);
+}
+
 // Stays, as its command does; prints the sandbox's id.
 Result<int> run_detached(const RunCommand& command, Inputs inputs, Connection& connection, Console& console) {
   if (command.process.interactive) {
     LMSB_TRY(inputs.stdin_data, read_stdin());
   }
-  const Call create("POST", "/v1/sandboxes", create_body(sandbox_of(command), inputs));
-  LMSB_TRY(const auto made, call_json(connection, create));
-  const std::string id = text_field(made.root(), "id");
+  LMSB_TRY(const auto sandbox, TemporarySandbox::create(sandbox_of(command), inputs, false, connection, console));
   inputs.env.clear();
-  const Call start("POST", sandbox_url(id) + "/exec", exec_body(command_in(id, command), inputs));
-  const auto process = call_json(connection, start);
-  if (!process.ok()) {
-    (void)call_json(connection, Call("DELETE", sandbox_url(id)));  // what is wrong with the command is said
-    return process.error();
-  }
-  console.out(command.target.json ? pretty(process->root()) : id + "\n");
+  const Call start("POST", sandbox_url(sandbox->id()) + "/exec", exec_body(command_in(sandbox->id(), command), inputs));
+  LMSB_TRY(const auto process, call_json(connection, start));
+  LMSB_TRY(const auto failed, failure_to_start(connection, sandbox->id(), text_field(process.root(), "id"), console));
+  if (failed) return *failed;
+  LMSB_CHECK(sandbox->keep(command.idle.value_or(milliseconds(0))));
+  console.out(command.target.json ? pretty(process.root()) : sandbox->id() + "\n");
   return 0;
 }
 
 // Until the command ends; Ctrl-C ends it, and the sandbox with it.
 Result<int> run_seen(const RunCommand& command, Inputs inputs, Connection& connection, Console& console) {
-  LMSB_TRY(const auto sandbox, TemporarySandbox::create(sandbox_of(command), inputs, connection, console));
-  LMSB_TRY(const auto ports, PortsForwarded::start(connection, sandbox->id(), command.ports, console));
-  const ExecCommand exec = command_in(sandbox->id(), command);
-  inputs.env.clear();
-  if (command.process.interactive && !command.terminal && !streams_stdin(exec)) {
+  const ExecCommand wanted = command_in("", command);
+  if (command.process.interactive && !command.terminal && !streams_stdin(wanted)) {
     LMSB_TRY(inputs.stdin_data, read_stdin());
   }
-  if (command.terminal) return exec_in(exec, inputs, connection, BorrowedFd(-1), console);
+  LMSB_TRY(const auto ports, PortsForwarded::bind(command.ports, console));
+  const auto sandbox = TemporarySandbox::create(sandbox_of(command), inputs, command.terminal, connection, console);
+  if (!sandbox.ok()) return sandbox.error();
+  LMSB_CHECK(ports->lead_to(connection, (*sandbox)->id()));
+  inputs.env.clear();
+  const ExecCommand exec = command_in((*sandbox)->id(), command);
+  if (command.terminal) return exec_in(exec, inputs, connection, {BorrowedFd(-1), (*sandbox)->renewal()}, console);
   const Interrupts interrupts;
-  auto status = exec_in(exec, inputs, connection, interrupts.fd(), console);
+  auto status = exec_in(exec, inputs, connection, {interrupts.fd(), {}}, console);
   if (!status.ok() && interrupts.has_come()) return kInterrupted;
   return status;
 }
@@ -104,10 +121,13 @@ bool is_one_shot(const RunCommand& command) {
 }  // namespace
 
 Result<int> execute(const RunCommand& command, Console& console) {
-  if (command.terminal && !is_on_terminal()) return no_terminal();
+  if (command.process.interactive) LMSB_CHECK(check_stdin());
+  if (command.terminal && !command.dry_run && !is_on_terminal()) return no_terminal();
+  std::optional<EndingSignalsHeld> held;  // until the sandbox of a session is gone
+  if (command.terminal) held.emplace();
   Inputs inputs;
   LMSB_TRY(inputs.env, variables_of(command.env));
-  const auto use = command.detach ? PrivateDaemonUse::senseless : PrivateDaemonUse::allowed;
+  const auto use = command.detach && !command.dry_run ? PrivateDaemonUse::senseless : PrivateDaemonUse::allowed;
   LMSB_TRY(const auto connection, Connection::open(command.target, use, console));
   const auto missing = command.dry_run ? MissingVolumes::stay : MissingVolumes::are_made;
   LMSB_CHECK(take_mounts(command.sandbox.mounts, missing, *connection, inputs));

@@ -10,6 +10,7 @@
 namespace lmsb::cli {
 
 Result<int> execute(const ExecCommand& command, Console& console) {
+  if (command.process.interactive) LMSB_CHECK(check_stdin());
   if (command.terminal && !is_on_terminal()) return no_terminal();
   Inputs inputs;
   LMSB_TRY(inputs.env, variables_of(command.env));
@@ -17,7 +18,7 @@ Result<int> execute(const ExecCommand& command, Console& console) {
     LMSB_TRY(inputs.stdin_data, read_stdin());
   }
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
-  return exec_in(command, inputs, *connection, BorrowedFd(-1), console);
+  return exec_in(command, inputs, *connection, {}, console);
 }
 
 Result<int> execute(const CreateCommand& command, Console& console) {

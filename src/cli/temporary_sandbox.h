@@ -1,6 +1,9 @@
 #pragma once
 // TemporarySandbox: a kept sandbox that is there for one run of ours, where others can see it meanwhile. Gone with the
-// value; should this program be killed, the daemon removes it when it has stood unused for a minute.
+// value, unless it is kept.
+//
+// Should this program be killed, the daemon removes it: when it has stood unused for a minute, and one with a terminal,
+// whose shell counts as use, ten minutes after its life was last renewed.
 #include <memory>
 #include <string>
 
@@ -9,6 +12,7 @@
 #include "cli/connection.h"
 #include "cli/console.h"
 #include "cli/requests.h"
+#include "cli/terminal_session.h"
 
 namespace lmsb::cli {
 
@@ -16,18 +20,23 @@ class TemporarySandbox {
  public:
   // Makes what `command` describes, but for how long it lives. Blocks. `connection` and `console` outlive it.
   static Result<std::unique_ptr<TemporarySandbox>> create(CreateCommand command, const Inputs& inputs,
-                                                          Connection& connection, Console& console);
+                                                          bool needs_renewal, Connection& connection, Console& console);
   // Removes it; that it could not be is told. Blocks.
   ~TemporarySandbox();
   TemporarySandbox(const TemporarySandbox&) = delete;
   TemporarySandbox& operator=(const TemporarySandbox&) = delete;
 
   const std::string& id() const { return id_; }
+  // What keeps one that needs it.
+  Renewal renewal() const;
+  // It stays, until it has stood unused for so long; 0: for good. Blocks. Error: it goes all the same.
+  Status keep(std::chrono::milliseconds idle);
 
  private:
   TemporarySandbox(std::string id, Connection& connection, Console& console)
       : id_(std::move(id)), connection_(connection), console_(console) {}
   std::string id_;
+  bool stays_ = false;
   Connection& connection_;
   Console& console_;
 };

@@ -50,6 +50,15 @@ WindowSize window_size() {
   return {size.ws_col, size.ws_row};
 }
 
+EndingSignalsHeld::EndingSignalsHeld() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGHUP, SIGINT, SIGQUIT}) ::sigaddset(&signals, signal);
+  (void)::sigprocmask(SIG_BLOCK, &signals, &before_);
+}
+
+EndingSignalsHeld::~EndingSignalsHeld() { (void)::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+
 RawMode::RawMode() : before_(terminal_state()) {
   if (!before_) return;
   termios raw = *before_;

@@ -1,5 +1,6 @@
 #pragma once
 // The caller's own terminal: its size, its raw mode, and somebody who puts it back whatever happens.
+#include <csignal>
 #include <functional>
 #include <optional>
 #include <termios.h>
@@ -30,6 +31,18 @@ class RawMode {
 
  private:
   std::optional<termios> before_;
+};
+
+// While it lives the signals that ask this process to end wait; those that have come are heard afterwards.
+class EndingSignalsHeld {
+ public:
+  EndingSignalsHeld();
+  ~EndingSignalsHeld();
+  EndingSignalsHeld(const EndingSignalsHeld&) = delete;
+  EndingSignalsHeld& operator=(const EndingSignalsHeld&) = delete;
+
+ private:
+  sigset_t before_{};
 };
 
 // Runs `session` in a child process and returns its exit status. However the child ends (also by SIGKILL), the terminal

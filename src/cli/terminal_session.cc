@@ -91,6 +91,14 @@ io::Always<void> heed_signals(std::shared_ptr<Outlet> outlet, BorrowedFd signals
   }
 }
 
+io::Always<void> renew(const Connection* connection, const Renewal* renewal) {
+  while (true) {
+    const Status waited = co_await io::sleep_until(io::Deadline::in(renewal->every));
+    if (!waited.ok()) co_return;
+    (void)co_await http::fetch(connection->endpoint(), connection->request_of(renewal->call));
+  }
+}
+
 // Shows what comes; returns the exit status.
 io::Always<int> show(http::WebSocket socket, Console* console) {
   int status = kOurFailure;
@@ -131,8 +139,12 @@ io::Task<int> converse(boost::asio::io_context* loop, http::Endpoint endpoint, h
 }
 
 // Ends when the conversation has, whatever else still waits for keys.
-Result<int> run_session(const http::Endpoint& endpoint, http::ClientRequest request, int signals, Console& console) {
+Result<int> run_session(const Connection& connection, const Call& call, const std::optional<Renewal>& renewal,
+                        int signals, Console& console) {
   boost::asio::io_context loop(1);
+  const http::Endpoint& endpoint = connection.endpoint();
+  http::ClientRequest request = connection.request_of(call);
+  if (renewal) io::spawn(loop, renew(&connection, &*renewal));
   std::optional<Result<int>> result;
   static constexpr auto kRun = [](boost::asio::io_context* own, io::Task<int> task,
                                   std::optional<Result<int>>* out) -> io::Always<void> {
@@ -145,15 +157,15 @@ Result<int> run_session(const http::Endpoint& endpoint, http::ClientRequest requ
   return *std::move(result);
 }
 
-int run_in_child(const Connection& connection, const std::string& target, Console& console) {
+int run_in_child(const Connection& connection, const std::string& target, const std::optional<Renewal>& renewal,
+                 Console& console) {
   sigset_t heeded;
   ::sigemptyset(&heeded);
   for (const int signal : {SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGQUIT}) ::sigaddset(&heeded, signal);
   ::sigprocmask(SIG_BLOCK, &heeded, nullptr);
   const UniqueFd signals(::signalfd(-1, &heeded, SFD_CLOEXEC | SFD_NONBLOCK));
   const RawMode raw;
-  const auto status =
-      run_session(connection.endpoint(), connection.request_of(Call("GET", target)), signals.get(), console);
+  const auto status = run_session(connection, Call("GET", target), renewal, signals.get(), console);
   if (status.ok()) return *status;
   report(console, status.error());
   return kOurFailure;
@@ -162,11 +174,11 @@ int run_in_child(const Connection& connection, const std::string& target, Consol
 }  // namespace
 
 Result<int> join_terminal(const Connection& connection, const std::string& sandbox, const std::string& process,
-                          Console& console) {
+                          Console& console, const std::optional<Renewal>& renewal) {
   const WindowSize size = window_size();
   const std::string target = "/v1/sandboxes/" + url_segment(sandbox) + "/pty?process=" + url_segment(process) +
                              "&cols=" + std::to_string(size.columns) + "&rows=" + std::to_string(size.rows);
-  return run_guarded([&] { return run_in_child(connection, target, console); });
+  return run_guarded([&] { return run_in_child(connection, target, renewal, console); });
 }
 
 }  // namespace lmsb::cli

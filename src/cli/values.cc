@@ -217,6 +217,9 @@ void add_credential(std::optional<NetworkFlag>& network, const std::string& name
 
 Result<NetworkFlag> parse_network(std::string_view text) {
   if (text == "none" || text == "open") return NetworkFlag{std::string(text), {}};
+  if (text == "host")
+    return Error(ErrorCode::invalid_argument, "a sandbox never has the machine's own network")
+        .with_hint("open is all but private addresses; lm-sandbox port leads from here into it");
   NetworkFlag network{"allowlist", {}};
   while (!text.empty()) {
     const std::string_view entry = text.substr(0, text.find(','));

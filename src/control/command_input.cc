@@ -7,13 +7,29 @@
 #include <unistd.h>
 #include <utility>
 
+#include "base/units.h"
+#include "io/spawn.h"
+
 namespace lmsb::control {
 namespace {
 
 Error input_closed() {
   return Error(ErrorCode::failed_precondition, "the command does not read its stdin")
       .with_slug("input_closed")
-      .with_hint("it has ended, or has closed it");
+      .with_hint("it has ended, or has closed it, or that was said to be all");
+}
+
+Error input_too_large() {
+  return Error(ErrorCode::invalid_argument,
+               "more than " + format_bytes(Bytes(CommandInput::kRoom)) + " are written at once")
+      .with_slug("input_too_large")
+      .with_hint("write it piece by piece");
+}
+
+Error input_full() {
+  return Error(ErrorCode::deadline_exceeded, "the command has not read what was written before")
+      .with_slug("input_full")
+      .with_hint("nothing of this was taken: write it again");
 }
 
 }  // namespace
@@ -22,32 +38,57 @@ Result<UniqueFd> CommandInput::make() {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) < 0) return Error::from_errno(errno, "make a pipe");
   UniqueFd read(ends[0]);
-  end_.reset(ends[1]);
+  pipe_ = io::ForeignPipe(loop_, UniqueFd(ends[1]), [evict = evict_](int times) {
+    if (*evict) (*evict)(times);
+  });
   // The command may open its input by name (/dev/stdin), for reading and no more.
   if (::fchmod(read.get(), 0444) < 0) return Error::from_errno(errno, "make a pipe");
   return read;
 }
 
-void CommandInput::begin(io::ForeignPipe::Evict evict) {
-  pipe_ = io::ForeignPipe(loop_, std::move(end_), std::move(evict));
+void CommandInput::begin(const std::shared_ptr<CommandInput>& input, io::ForeignPipe::Evict evict) {
+  *input->evict_ = std::move(evict);
+  io::spawn(input->loop_, carry(input));
 }
 
-io::Task<void> CommandInput::write(std::shared_ptr<CommandInput> self, std::string octets, bool close) {
-  while (self->is_writing_) LMSB_CO_CHECK(co_await self->free_.wait());
-  if (!self->pipe_) co_return input_closed();
-  self->is_writing_ = true;
-  Status written;
-  if (!octets.empty()) written = co_await self->pipe_.write_all(std::move(octets));
-  self->is_writing_ = false;
-  if (close || !written.ok()) self->end();
-  self->free_.notify_all();
-  if (!written.ok() && written.error().sys_errno() == EPIPE) co_return input_closed();
-  co_return written;
+io::Task<void> CommandInput::write(std::shared_ptr<CommandInput> self, std::string octets, bool close,
+                                   io::Deadline deadline) {
+  if (octets.size() > kRoom) co_return input_too_large();
+  while (!self->takes_no_more() && self->size_ + octets.size() > kRoom) {
+    Status changed = co_await self->changed_.wait(deadline);
+    if (!changed.ok() && changed.error().code() == ErrorCode::deadline_exceeded) co_return input_full();
+    if (!changed.ok()) co_return changed;
+  }
+  if (self->takes_no_more()) co_return input_closed();
+  self->size_ += octets.size();
+  if (!octets.empty()) self->waiting_.push_back(std::move(octets));
+  self->is_closed_ = close;
+  self->changed_.notify_all();
+  co_return Status();
+}
+
+// Until all has been written, or the command reads no more.
+io::Always<void> CommandInput::carry(std::shared_ptr<CommandInput> self) {
+  while (!self->is_over_) {
+    if (self->waiting_.empty()) {
+      if (self->is_closed_) break;
+      (void)co_await self->changed_.wait();
+      continue;
+    }
+    std::string next = self->waiting_.front();
+    const Status written = co_await self->pipe_.write_all(std::move(next));
+    if (!written.ok()) self->is_over_ = true;
+    self->size_ -= self->waiting_.front().size();
+    self->waiting_.pop_front();
+    self->changed_.notify_all();
+  }
+  self->pipe_ = {};
 }
 
 void CommandInput::end() {
+  is_over_ = true;
   pipe_.cancel();
-  if (!is_writing_) pipe_ = {};
+  changed_.notify_all();
 }
 
 }  // namespace lmsb::control

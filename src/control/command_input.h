@@ -1,6 +1,8 @@
 #pragma once
-// CommandInput: the stdin of a command that is followed, written to while it runs. It takes what the command reads, and
-// what a pipe holds besides. Whoever follows the command holds it: with him it is closed. One loop, one thread.
+// CommandInput: the stdin of a command that is followed, written to while it runs. What is written waits here, up to
+// kRoom, until the command reads it. It ends when that was said to be all, or with the command: never because somebody
+// who writes has gone, so what the command takes for complete is complete. One loop, one thread.
+#include <deque>
 #include <memory>
 #include <string>
 
@@ -8,6 +10,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "io/deadline.h"
 #include "io/event.h"
 #include "io/foreign_pipe.h"
 #include "io/task.h"
@@ -16,28 +19,36 @@ namespace lmsb::control {
 
 class CommandInput {
  public:
+  static constexpr std::size_t kRoom = 1U << 20U;
+
   // `loop` outlives it.
-  explicit CommandInput(boost::asio::io_context& loop) : loop_(loop), free_(loop) {}
+  explicit CommandInput(boost::asio::io_context& loop) : loop_(loop), changed_(loop) {}
   CommandInput(const CommandInput&) = delete;
   CommandInput& operator=(const CommandInput&) = delete;
 
   // The end that the command reads, once. Error: the kernel's.
   Result<UniqueFd> make();
-  // From when the command has been started: who keeps the pipe from us is ended by `evict` (io/foreign_pipe.h).
-  void begin(io::ForeignPipe::Evict evict);
-  // Waits until what others write is written, and then until the command has read it, but for what a pipe holds.
-  // Errors: input_closed (it reads no more, or nothing more may be written), cancelled (the command has ended). `self`
-  // by value: who follows it may go.
-  static io::Task<void> write(std::shared_ptr<CommandInput> self, std::string octets, bool close);
-  // Nothing more is written; who waits for that hears it.
+  // From when `input`'s command has been started: `evict` ends it where it keeps the pipe from us (io/foreign_pipe.h).
+  static void begin(const std::shared_ptr<CommandInput>& input, io::ForeignPipe::Evict evict);
+  // Takes all of `octets`, once there is room for them, or nothing. Errors: input_too_large (more than kRoom);
+  // input_full (deadline_exceeded: there was no room by then; write it again); input_closed; cancelled.
+  static io::Task<void> write(std::shared_ptr<CommandInput> self, std::string octets, bool close,
+                              io::Deadline deadline);
+  // The command has ended: nothing more is written.
   void end();
 
  private:
+  static io::Always<void> carry(std::shared_ptr<CommandInput> self);
+  bool takes_no_more() const { return is_over_ || is_closed_; }
+
   boost::asio::io_context& loop_;
-  UniqueFd end_;  // until begin()
   io::ForeignPipe pipe_;
-  bool is_writing_ = false;
-  io::Event free_;
+  std::shared_ptr<io::ForeignPipe::Evict> evict_ = std::make_shared<io::ForeignPipe::Evict>();
+  std::deque<std::string> waiting_;
+  std::size_t size_ = 0;    // of what waits
+  bool is_closed_ = false;  // what waits is all
+  bool is_over_ = false;
+  io::Event changed_;
 };
 
 }  // namespace lmsb::control

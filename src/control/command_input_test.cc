@@ -22,18 +22,18 @@ class Inputs : public ::testing::Test {
     EXPECT_TRUE(made.ok());
     read_ = *std::move(made);
     EXPECT_EQ(::fcntl(read_.get(), F_SETFL, O_NONBLOCK), 0);
-    input_->begin({});
+    CommandInput::begin(input_, {});
   }
 
   struct Written {
     std::optional<Status> status;
   };
-  std::shared_ptr<Written> write(std::string octets, bool close) {
+  std::shared_ptr<Written> write(std::string octets, bool close, io::Deadline deadline = io::Deadline::never()) {
     static constexpr auto kNote = [](io::Task<void> task, std::shared_ptr<Written> out) -> io::Always<void> {
       out->status = co_await std::move(task);
     };
     auto written = std::make_shared<Written>();
-    io::spawn(loop_, kNote(CommandInput::write(input_, std::move(octets), close), written));
+    io::spawn(loop_, kNote(CommandInput::write(input_, std::move(octets), close, deadline), written));
     loop_.restart();
     loop_.poll();
     return written;
@@ -65,27 +65,37 @@ class Inputs : public ::testing::Test {
 };
 
 TEST_F(Inputs, GiveWhatIsWrittenInItsOrderAndThenTheEnd) {
-  const std::string large(200'000, 'x');
-  const auto first = write(large, false);
+  const std::string large(CommandInput::kRoom, 'x');
+  EXPECT_TRUE(end_of(write(large, false)).ok());
   const auto second = write("y", true);
-  EXPECT_FALSE(first->status) << "a pipe does not hold so much";
+  EXPECT_FALSE(second->status) << "there is no room for it yet";
   EXPECT_EQ(read(large.size() + 2), large + "y");
-  EXPECT_TRUE(end_of(first).ok());
   EXPECT_TRUE(end_of(second).ok());
   EXPECT_EQ(end_of(write("z", false)).error().slug(), "input_closed");
 }
 
+TEST_F(Inputs, TakeAllOrNothing) {
+  EXPECT_EQ(end_of(write(std::string(CommandInput::kRoom + 1, 'x'), false)).error().slug(), "input_too_large");
+  EXPECT_TRUE(end_of(write(std::string(CommandInput::kRoom, 'x'), false)).ok());
+  const Status full = end_of(write("y", true, io::Deadline::in(std::chrono::milliseconds(1))));
+  EXPECT_EQ(full.error().slug(), "input_full");
+  EXPECT_EQ(read(CommandInput::kRoom), std::string(CommandInput::kRoom, 'x'));
+  EXPECT_TRUE(end_of(write("z", true)).ok());
+  EXPECT_EQ(read(2), "z");
+}
+
 TEST_F(Inputs, SayThatNobodyReads) {
   read_.reset();
+  EXPECT_TRUE(end_of(write("x", false)).ok()) << "nobody knows yet";
+  for (Status said; said.ok();) said = end_of(write("x", false));
   EXPECT_EQ(end_of(write("x", false)).error().slug(), "input_closed");
 }
 
 TEST_F(Inputs, LetGoOfWhoWaitsWhenTheCommandHasEnded) {
-  const auto first = write(std::string(200'000, 'x'), false);
-  const auto second = write("y", false);
+  EXPECT_TRUE(end_of(write(std::string(CommandInput::kRoom, 'x'), false)).ok());
+  const auto waiting = write("y", false);
   input_->end();
-  EXPECT_EQ(end_of(first).error().code(), ErrorCode::cancelled);
-  EXPECT_EQ(end_of(second).error().slug(), "input_closed");
+  EXPECT_EQ(end_of(waiting).error().slug(), "input_closed");
 }
 
 }  // namespace

@@ -153,17 +153,11 @@ io::Always<void> leave_place_when_stalled(std::shared_ptr<State> state) {
   }
 }
 
-// Before all that is written to it later, since it comes first.
-io::Always<void> write_first(std::shared_ptr<CommandInput> input, std::string octets) {
-  (void)co_await CommandInput::write(std::move(input), std::move(octets), false);  // it may read nothing at all
-}
-
 class PipedStream final : public CommandStream {
  public:
   explicit PipedStream(std::shared_ptr<State> state) : state_(std::move(state)) {}
   ~PipedStream() override {
     state_->stopped = true;
-    if (state_->place.input) state_->place.input->end();
     state_->over.notify_all();
     if (!state_->verdict) state_->process.kill_tree();
     for (const auto& lane : state_->lanes) {
@@ -266,6 +260,7 @@ io::Task<std::shared_ptr<CommandStream>> open_command_stream(boost::asio::io_con
                                                              Command command) {
   UniqueFd input;
   if (place.input) {
+    LMSB_CO_CHECK(co_await CommandInput::write(place.input, std::move(command.stdin_data), false, io::Deadline::never()));
     LMSB_CO_TRY(input, place.input->make());
   } else if (!command.stdin_data.empty()) {
     LMSB_CO_TRY(input, os::make_sealed_memfd("stdin", command.stdin_data));
@@ -288,8 +283,8 @@ io::Task<std::shared_ptr<CommandStream>> open_command_stream(boost::asio::io_con
   io::spawn(loop, wait_end(state, io::Deadline::in(command.timeout)));
   io::spawn(loop, leave_place_when_stalled(state));
   if (state->place.input) {
-    state->place.input->begin(state->process.eviction());
-    io::spawn(loop, write_first(state->place.input, std::move(command.stdin_data)));
+    CommandInput::begin(state->place.input, state->process.eviction());
+    state->place.slot = Admission::Slot();  // it is talked to, perhaps for hours
   }
   std::shared_ptr<CommandStream> stream = std::make_shared<PipedStream>(state);
   co_return stream;

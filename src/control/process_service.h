@@ -122,8 +122,8 @@ class ProcessService {
   // goes meanwhile. Dropping the stream leaves the process alone.
   virtual Result<std::shared_ptr<CommandStream>> follow(const Principal& who, const std::string& sandbox,
                                                         const std::string& process, FollowFrom from) = 0;
-  // Waits until the process has read it, but for what a pipe holds: 30 s, and of a command that is followed as long as
-  // it runs. Errors: input_closed, deadline_exceeded, cancelled.
+  // Waits until the process has read it, but for what a pipe holds; of a command that is followed, until there is room
+  // for it (control/command_input.h). Errors: input_closed, deadline_exceeded (30 s), cancelled.
   virtual io::Task<void> write_stdin(Principal who, std::string sandbox, std::string process, std::string data,
                                      bool close) = 0;
   // To the command itself or to every process of its tree. Errors: process_ended.

@@ -111,11 +111,12 @@ std::chrono::steady_clock::time_point moment_of(std::uint64_t boottime) {
   return std::chrono::steady_clock::now() - std::chrono::milliseconds(now - std::min(now, boottime));
 }
 
-Result<guest_client::StartSpec> kept_spec(const ImageDefaults& image, const StartProcess& request) {
+Result<guest_client::StartSpec> kept_spec(const ImageDefaults& image, const StartProcess& request, Bytes spill) {
   Command command = request.command;
   if (request.terminal && !command.env.contains("TERM")) command.env["TERM"] = "xterm-256color";
   LMSB_TRY(guest_client::StartSpec spec, start_spec(image, command));
   spec.deadline_ms = static_cast<std::uint64_t>(command.timeout.count());
+  spec.spill = spill;
   spec.keep_stdin = request.keep_stdin || !command.stdin_data.empty();
   if (!request.terminal) return spec;
   spec.columns = request.terminal->columns;
@@ -248,7 +249,7 @@ io::Task<ProcessInfo> Processes::start(Principal who, std::string sandbox, Start
   const auto handle = visit.sandbox;
   const auto table = visit.processes;
   const ImageDefaults& defaults = *visit.defaults;
-  LMSB_CO_TRY(guest_client::StartSpec spec, kept_spec(defaults, request));
+  LMSB_CO_TRY(guest_client::StartSpec spec, kept_spec(defaults, request, parts_.spill));
   if (!table->make_room(guest_protocol::kMaxKept)) co_return too_many();
   ProcessNote note = note_of(request, spec, defaults);
   note.oom_kills_before = handle->oom_kills();
@@ -353,6 +354,7 @@ io::Always<void> Processes::follow(Processes* self, std::shared_ptr<ProcessRecor
 
 io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::string sandbox, FollowCommand request) {
   LMSB_CO_CHECK(check_command(request.command));
+  if (request.command.timeout.count() == 0) request.command.timeout = parts_.timeout_cap();
   LMSB_CO_CHECK(settle_timeout(request.command, parts_.timeout_cap()));
   LMSB_CO_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
   const std::string id = kept->info.id;  // it may be removed, or paused, while the command waits
@@ -500,7 +502,7 @@ io::Task<void> Processes::write_stdin(Principal who, std::string sandbox, std::s
   LMSB_CO_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
   LMSB_CO_TRY(const auto visit, kept->visit_to_talk());
   if (auto input = kept->processes->input_of(process))
-    co_return co_await CommandInput::write(std::move(input), std::move(data), close);
+    co_return co_await CommandInput::write(std::move(input), std::move(data), close, io::Deadline::in(kInputLimit));
   LMSB_CO_TRY(const auto record, find(who, sandbox, process));
   if (close) record->info.has_stdin = false;
   co_return co_await record->process.write_stdin(std::move(data), close, io::Deadline::in(kInputLimit));

@@ -88,6 +88,7 @@ class Processes final : public ProcessService {
   struct Parts {
     Registry& registry;
     Admission& admission;
+    Bytes spill;  // of each stream of a process, beside what its guest keeps in memory
     std::function<std::chrono::milliseconds()> timeout_cap;  // the longest that the policy allows at this moment
     std::function<void(const ExecResult&)> count;            // of each command that has ended
   };

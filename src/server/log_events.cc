@@ -8,6 +8,9 @@
 namespace lmsb::server {
 namespace {
 
+// A process that is deleted has nothing more to say.
+bool is_gone(const Error& error) { return error.slug() == "process_not_found"; }
+
 StreamEvent named(StreamEvent event, const std::string& process) {
   event.json.insert(1, "\"process\":\"" + process + "\",");  // behind the brace
   return event;
@@ -19,8 +22,10 @@ class LogSoFar final : public EventSequence {
 
   io::Task<std::optional<StreamEvent>> next(io::Deadline deadline) override {
     for (; at_ < sources_.size(); ++at_) {
-      LMSB_CO_TRY(auto event, co_await sources_[at_].events->next(deadline));
-      if (event) co_return named(*std::move(event), sources_[at_].process);
+      auto event = co_await sources_[at_].events->next(deadline);
+      if (!event.ok() && is_gone(event.error())) continue;
+      if (!event.ok()) co_return std::move(event).error();
+      if (*event) co_return named(**std::move(event), sources_[at_].process);
     }
     co_return std::optional<StreamEvent>();
   }
@@ -32,31 +37,33 @@ class LogSoFar final : public EventSequence {
 
 // What the followed log and the tasks that wait for its sources share.
 struct Lane {
-  explicit Lane(LogSource s) : source(std::move(s)) {}
+  Lane(boost::asio::io_context& loop, LogSource s) : source(std::move(s)), taken(loop) {}
   LogSource source;
   std::optional<StreamEvent> event;  // that waits to be taken
+  std::optional<Error> failure;
   bool is_over = false;
+  io::Event taken;
   io::Canceller canceller;
 };
 
 struct Shared {
-  Shared(boost::asio::io_context& loop, std::vector<LogSource> sources) : arrived(loop), taken(loop) {
-    for (LogSource& source : sources) lanes.push_back(std::make_unique<Lane>(std::move(source)));
+  Shared(boost::asio::io_context& loop, std::vector<LogSource> sources) : arrived(loop) {
+    for (LogSource& source : sources) lanes.push_back(std::make_unique<Lane>(loop, std::move(source)));
   }
   std::vector<std::unique_ptr<Lane>> lanes;
   io::Event arrived;
-  io::Event taken;
 };
 
 // Until its source is over, or the client has gone. `lane` is of what the frame holds.
 io::Always<void> feed(std::shared_ptr<Shared> shared, Lane* lane) {
   while (true) {
     auto event = co_await lane->source.events->next(io::Deadline::never());
-    if (!event.ok() || !*event) break;  // a process that is gone has nothing more to say
+    if (!event.ok() && !is_gone(event.error())) lane->failure = event.error();
+    if (!event.ok() || !*event) break;
     lane->event = **std::move(event);
     shared->arrived.notify_all();
     Status waited;
-    while (lane->event && waited.ok()) waited = co_await shared->taken.wait();
+    while (lane->event && waited.ok()) waited = co_await lane->taken.wait();
     if (!waited.ok()) break;
   }
   lane->is_over = true;
@@ -65,17 +72,24 @@ io::Always<void> feed(std::shared_ptr<Shared> shared, Lane* lane) {
 
 class FollowedLog final : public EventSequence {
  public:
-  explicit FollowedLog(std::vector<LogSource> sources) : sources_(std::move(sources)) {}
+  FollowedLog(std::vector<LogSource> ended, std::vector<LogSource> running)
+      : ended_(std::move(ended)), sources_(std::move(running)) {}
   ~FollowedLog() override {
     if (!shared_) return;
     for (const auto& lane : shared_->lanes) lane->canceller.cancel();
   }
 
   io::Task<std::optional<StreamEvent>> next(io::Deadline deadline) override {
-    if (!shared_) begin(*co_await io::this_loop());
+    if (!shared_) {
+      LMSB_CO_TRY(auto event, co_await ended_.next(deadline));
+      if (event) co_return event;
+      begin(*co_await io::this_loop());
+    }
     const auto shared = shared_;
     while (true) {
       if (auto event = take(*shared)) co_return event;
+      for (const auto& lane : shared->lanes)
+        if (lane->failure) co_return *lane->failure;
       if (is_over(*shared)) co_return std::optional<StreamEvent>();
       LMSB_CO_CHECK(co_await shared->arrived.wait(deadline));
     }
@@ -93,7 +107,7 @@ class FollowedLog final : public EventSequence {
       Lane& lane = *shared.lanes[turn_];
       if (!lane.event) continue;
       auto event = named(*std::exchange(lane.event, std::nullopt), lane.source.process);
-      shared.taken.notify_all();
+      lane.taken.notify_all();
       return event;
     }
     return std::nullopt;
@@ -104,7 +118,8 @@ class FollowedLog final : public EventSequence {
     return true;
   }
 
-  std::vector<LogSource> sources_;  // until it begins
+  LogSoFar ended_;
+  std::vector<LogSource> sources_;  // until they begin
   std::shared_ptr<Shared> shared_;
   std::size_t turn_ = 0;
 };
@@ -115,8 +130,8 @@ std::unique_ptr<EventSequence> log_so_far(std::vector<LogSource> sources) {
   return std::make_unique<LogSoFar>(std::move(sources));
 }
 
-std::unique_ptr<EventSequence> followed_log(std::vector<LogSource> sources) {
-  return std::make_unique<FollowedLog>(std::move(sources));
+std::unique_ptr<EventSequence> followed_log(std::vector<LogSource> ended, std::vector<LogSource> running) {
+  return std::make_unique<FollowedLog>(std::move(ended), std::move(running));
 }
 
 }  // namespace lmsb::server

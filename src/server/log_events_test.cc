@@ -52,13 +52,21 @@ TEST(LogSoFar, TellsOneProcessAfterTheOther) {
 }
 
 TEST(FollowedLog, TellsWhatAllWriteAndEndsWithTheLast) {
-  EXPECT_THAT(*io::run_blocking(all_of(followed_log(two()))),
+  EXPECT_THAT(*io::run_blocking(all_of(followed_log({}, two()))),
               UnorderedElementsAre(R"({"process":"prc_a","type":"stdout","offset":0,"text":"1"})",
                                    R"({"process":"prc_a","type":"stdout","offset":1,"text":"2"})",
                                    R"({"process":"prc_b","type":"stdout","offset":0,"text":"3"})"));
 }
 
-TEST(FollowedLog, OfNothingIsOver) { EXPECT_TRUE(io::run_blocking(all_of(followed_log({})))->empty()); }
+TEST(FollowedLog, BeginsWithWhatHasEnded) {
+  std::vector<LogSource> running;
+  running.push_back(source("prc_c", {"4"}));
+  const auto all = *io::run_blocking(all_of(followed_log(two(), std::move(running))));
+  ASSERT_EQ(all.size(), 4U);
+  EXPECT_EQ(all.back(), R"({"process":"prc_c","type":"stdout","offset":0,"text":"4"})");
+}
+
+TEST(FollowedLog, OfNothingIsOver) { EXPECT_TRUE(io::run_blocking(all_of(followed_log({}, {})))->empty()); }
 
 }  // namespace
 }  // namespace lmsb::server

@@ -29,7 +29,7 @@ void read_exec(json::ObjectReader& reader, bool is_followed, ExecRequest& out) {
   reader.boolean("detach", out.detach);
   // Nobody waits for a detached one, so it has no time limit of its own unless it asks for one.
   if (out.detach) out.command.timeout = std::chrono::milliseconds(0);
-  read_command(reader, out.command, out.detach ? NoTimeout::allowed : NoTimeout::refused);
+  read_command(reader, out.command, out.detach || is_followed ? NoTimeout::allowed : NoTimeout::refused);
   if (reader.boolean("keep_stdin", out.keep_stdin) && out.keep_stdin && !out.detach && !is_followed)
     reader.refuse("keep_stdin", "only with detach, or with events: who waits for the result cannot write to it");
   read_terminal(reader, out.terminal);

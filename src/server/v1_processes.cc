@@ -92,7 +92,7 @@ io::Task<http::Response> remove(Control& control, Call call) {
 io::Task<http::Response> write_stdin(Control& control, Call call) {
   std::string data;
   bool close = false;
-  auto refusal = read_body(call.request.body, [&](json::ObjectReader& reader) {
+  auto refusal = read_body(std::exchange(call.request.body, {}), [&](json::ObjectReader& reader) {
     if (const auto value = reader.raw("data"))
       if (auto octets = read_data(*value, reader.at("data"), reader.faults())) data = *std::move(octets);
     reader.boolean("close", close);

@@ -219,8 +219,29 @@ class SeenRun(CliTest):
         self.assertEqual((process.wait(timeout=60), process.stderr.read()), (130, b""))
         self.assert_ends(self.cli("ls", "-q"), 0, b"")
 
+    def test_ctrl_c_ends_what_is_waited_for_as_json_too(self):
+        process = self.begin("--json", "--name", "seen", "--", "sleep", "1023")
+        lmsb.wait_until(lambda: lmsb.sandbox_processes(b"sleep\0" + b"1023"), "the command")
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=60), 130)
+        self.assert_ends(self.cli("ls", "-q"), 0, b"")
+
+    def test_stdin_that_cannot_be_read_is_no_empty_one(self):
+        self.assert_ends(self.cli("create", "--name", "kept"), 0)
+        host = {**os.environ, "LM_SANDBOX_HOST": f"unix:{self.daemon.run_dir}/api.sock"}
+        for what, words in (("<&-", "stdin is closed"), ("</tmp", "stdin")):
+            for command in ("run -i --", "exec -i kept"):
+                done = subprocess.run(["sh", "-c", f"exec {lmsb.BIN}/lm-sandbox {command} wc -c {what}"], env=host, capture_output=True,
+                                      timeout=60, check=False)
+                self.assert_ends(done, 125, b"")
+                self.assert_one_line(done, words)
+        self.assert_ends(self.cli("rm", "kept"), 0)
+
     def test_what_cannot_be_started_leaves_nothing(self):
         self.assert_ends(self.cli("run", "--name", "seen", "--", "no-such-program"), 127)
+        lmsb.wait_until(lambda: self.cli("run", "-d", "--label", "d=1", "--", "no-such-program").returncode == 127, "the refusal")
+        for late in self.cli("ls", "-q", "--label", "d=1").stdout.split():  # it took more than a moment
+            self.cli("rm", late.decode())
         self.assertEqual(self.cli("run", "--name", "seen", "-m", "1k", "--", "true").returncode, 125)
         self.assert_ends(self.cli("ls", "-q"), 0, b"")
 
@@ -286,7 +307,7 @@ class SeenRun(CliTest):
 
     def test_what_happens_in_a_directory_is_told(self):
         self.assert_ends(self.cli("create", "--name", "kept", "-w", "/tmp"), 0)
-        process = subprocess.Popen([str(lmsb.BIN / "lm-sandbox"), "watch", "kept", "/tmp"], stdout=subprocess.PIPE,
+        process = subprocess.Popen([str(lmsb.BIN / "lm-sandbox"), "watch", "kept"], stdout=subprocess.PIPE,
                                    env={**os.environ, "LM_SANDBOX_HOST": f"unix:{self.daemon.run_dir}/api.sock"})
         self.addCleanup(lambda: (process.kill(), process.communicate()))
         lines = []

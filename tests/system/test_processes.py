@@ -372,27 +372,58 @@ class Followed(ProcessTest):
         self.assertNotIn(process["id"], {p["id"] for p in self.daemon.request("GET", self.at("/processes")).json()["data"]})
 
     def test_takes_more_than_a_pipe_holds_and_is_waited_for(self):
-        events = self.follow("POST", "/exec", {"cmd": "read line; sleep 1; wc -c", "keep_stdin": True})
+        events = self.follow("POST", "/exec", {"cmd": "while ! test -e /tmp/read; do sleep 0.02; done; wc -c", "keep_stdin": True})
         process = next(events)["process"]
-        self.assertEqual(self.stdin(process, data="go\n" + "x" * 300_000).status, 204)
-        self.stdin(process, close=True)
-        self.assertEqual(next(events)["text"], "300000\n")
+        for _ in range(2):  # a pipe and what waits before it
+            self.assertEqual(self.stdin(process, data="x" * 500_000).status, 204)
+        refused = self.stdin(process, data="x" * (MIB + 1))
+        self.assertEqual((refused.status, refused.json()["error"]["code"]), (400, "input_too_large"))
+        answers = []
+        waiting = threading.Thread(target=lambda: answers.append(self.stdin(process, data="x" * 600_000, close=True).status))
+        waiting.start()
+        self.assertEqual(answers, [])
+        self.daemon.post(self.at("/exec"), {"cmd": "touch /tmp/read"})
+        waiting.join()
+        self.assertEqual((answers, next(events)["text"]), ([204], "1600000\n"))
 
     def test_hears_who_writes_that_nobody_reads(self):
         events = self.follow("POST", "/exec", {"cmd": "exec <&-; echo closed; sleep 1016", "keep_stdin": True})
         process = next(events)["process"]
         next(events)
-        refused = self.stdin(process, data="x")
-        self.assertEqual((refused.status, refused.json()["error"]["code"]), (409, "input_closed"))
+        lmsb.wait_until(lambda: self.stdin(process, data="x").status == 409, "a refusal")
+        self.assertEqual(self.stdin(process, data="x").json()["error"]["code"], "input_closed")
         self.doCleanups()  # closes the connection
         lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"sleep\0" + b"1016"), "its end")
         lmsb.wait_until(lambda: self.stdin(process, data="x").status == 404, "nothing of it")
 
     def test_a_write_that_waits_ends_with_the_command(self):
-        events = self.follow("POST", "/exec", {"cmd": "read line; echo read; sleep 1017", "keep_stdin": True, "timeout_ms": 2000})
+        events = self.follow("POST", "/exec", {"cmd": "while ! test -e /tmp/over; do sleep 0.02; done; exit 5", "keep_stdin": True})
         process = next(events)["process"]
-        self.assertNotEqual(self.stdin(process, data="go\n" + "x" * 1_000_000).status, 204)
-        self.assertEqual([e.get("outcome") for e in events][-1], "timed_out")
+        for _ in range(2):
+            self.assertEqual(self.stdin(process, data="x" * 500_000).status, 204)
+        answers = []
+        waiting = threading.Thread(target=lambda: answers.append(self.stdin(process, data="x" * 600_000).json()["error"]["code"]))
+        waiting.start()
+        self.daemon.post(self.at("/exec"), {"cmd": "touch /tmp/over"})
+        waiting.join()
+        self.assertIn(answers, (["input_closed"], ["process_not_found"]))
+        self.assertEqual([e.get("exit_code") for e in events][-1], 5)
+
+    def test_who_is_talked_to_takes_no_place_of_others(self):
+        talks = [self.follow("POST", "/exec", {"cmd": "cat", "keep_stdin": True}) for _ in range(12)]
+        for events in talks:
+            next(events)
+        self.assertEqual(self.daemon.post(self.at("/exec"), {"cmd": "echo on"}).json()["stdout"], "on\n")
+
+    def test_input_that_breaks_off_is_never_taken_for_complete(self):
+        cmd = "cat >/tmp/draft; cp /tmp/draft /tmp/whole; sleep 1022"
+        events = self.follow("POST", "/exec", {"cmd": cmd, "keep_stdin": True})
+        process = next(events)["process"]
+        self.assertEqual(self.stdin(process, data="half").status, 204)
+        lmsb.wait_until(lambda: self.daemon.post(self.at("/exec"), {"cmd": "cat /tmp/draft"}).json()["stdout"] == "half", "the input")
+        self.doCleanups()  # closes the connection
+        lmsb.wait_until(lambda: self.stdin(process, data="x").status == 404, "its end")
+        self.assertEqual(self.daemon.post(self.at("/exec"), {"cmd": "test -e /tmp/whole"}).json()["exit_code"], 1)
 
     def test_tells_the_start_the_output_and_the_verdict(self):
         events = list(self.follow("POST", "/exec", {"cmd": "echo out; echo err >&2; exit 3"}))

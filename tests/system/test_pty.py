@@ -227,9 +227,24 @@ class CommandLine(PtyTest):
         process, master, slave = self.start("run", "-it", "host", "sh")
         os.write(master, b"echo $((40+2))x\n")
         self.read_until(master, "42x\r\n")
-        os.kill(process.pid, signal.SIGHUP)
-        self.assertEqual(process.wait(timeout=30), 125)
+        os.close(slave)
+        with open("/dev/null", "rb+") as nothing:
+            os.dup2(nothing.fileno(), master)  # closes it
+        self.assertIn(process.wait(timeout=30), (125, -signal.SIGHUP))
         self.assertEqual(self.sandboxes(), before)
+
+    def test_run_is_given_up_by_the_daemon_when_nobody_is_left_to_remove_it(self):
+        before = self.sandboxes()
+        process, master, slave = self.start("run", "-it", "host", "sh")
+        os.write(master, b"echo $((40+2))x\n")
+        self.read_until(master, "42x\r\n")
+        process.kill()
+        process.wait(timeout=30)
+        left, = self.sandboxes() - before
+        told = self.daemon.request("GET", f"/v1/sandboxes/{left}").json()
+        self.assertEqual(told["on_timeout"], "delete")
+        self.assertIsNotNone(told["expires_at"], "ten minutes, unless it is renewed")
+        self.daemon.request("DELETE", f"/v1/sandboxes/{left}")
         os.close(slave)
 
     def sandboxes(self):

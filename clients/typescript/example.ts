@@ -26,7 +26,7 @@ try {
   if ("outcome" in ran) console.log("ran", ran.outcome, ran.exit_code);
 
   const follow = { params: { path }, headers: { Accept: "application/x-ndjson" }, parseAs: "stream" } as const;
-  const lines = data(await api.POST(EXEC, { ...follow, body: { cmd: "for i in 1 2 3; do echo $i; sleep 0.2; done" } }));
+  const lines = data(await api.POST(EXEC, { ...follow, body: { cmd: "for i in 1 2 3; do echo $i; sleep 1; done" } }));
   for await (const line of createInterface({ input: Readable.fromWeb(lines!) })) {
     const event: components["schemas"]["CommandEvent"] = JSON.parse(line);
     if (event.type === "stdout") console.log("followed", event.offset, event.text?.trimEnd());

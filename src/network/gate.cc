@@ -91,6 +91,9 @@ bool Gate::take_policy(const GatePolicy& fresh, ReceivedFds& fds) {
   for (const auto& [number, flow] : flows_)
     if (flow->state != Flow::State::head && !is_allowed(*flow)) not_allowed.push_back(flow.get());
   for (Flow* flow : not_allowed) refuse(*flow, Verdict::changed);
+  // Nor is a name server asked once more for what is not allowed now.
+  for (const std::string& name : resolver_.give_up([this](const std::string& asked) { return may_ask(asked); }))
+    handle_resolved(name);
   counts_.generation = policy_.generation;
   GateNote counts = counts_;
   (void)send_note(counts);

@@ -74,6 +74,11 @@ class GateTest : public testing::Test {
     const std::array<int, 2> sockets = {listener_.get(), names_.get()};
     ASSERT_TRUE(send_message(daemon_.get(), &part, 1, sockets.data(), sockets.size()));
   }
+  void change_policy() {
+    const iovec part{&policy_, sizeof policy_};
+    ++policy_.generation;
+    ASSERT_TRUE(send_message(daemon_.get(), &part, 1, nullptr, 0));
+  }
   // Until a note says that the policy is in force.
   bool hears_policy() {
     GateNote note;
@@ -88,6 +93,9 @@ class GateTest : public testing::Test {
   std::optional<DnsAnswer> answer_to(const std::string& name) {
     const UniqueFd socket = connected_to(names_, SOCK_DGRAM);
     ask(socket, name);
+    return hears_answer(socket, name);
+  }
+  static std::optional<DnsAnswer> hears_answer(const UniqueFd& socket, const std::string& name) {
     std::array<char, 512> answer{};
     const ssize_t size = ::recv(socket.get(), answer.data(), answer.size(), 0);
     if (size < 0) return std::nullopt;
@@ -138,6 +146,32 @@ TEST_F(GateTest, AsksNobodyForNamesOfTheMachinesOwnNetworkInModeOpen) {
   wait_no_longer_than(server_, {10, 0});
   ask(connected_to(names_, SOCK_DGRAM), "example.org");
   EXPECT_GT(::recv(server_.get(), question.data(), question.size(), 0), 0);
+}
+
+TEST_F(GateTest, AsksNoMoreForANameThatIsNotAllowedAnyMore) {
+  policy_.mode = Mode::allowlist;
+  policy_.rule_count = 2;
+  (void)std::string_view("good.test").copy(policy_.rules[0].name.data(), 31);
+  (void)std::string_view("kept.test").copy(policy_.rules[1].name.data(), 31);
+  give_policy();
+  ASSERT_TRUE(hears_policy());
+  ASSERT_EQ(::fcntl(server_.get(), F_SETFL, 0), 0);
+  wait_no_longer_than(server_, {10, 0});
+  std::array<char, 512> question{};
+  const UniqueFd client = connected_to(names_, SOCK_DGRAM);
+  for (const char* name : {"good.test", "kept.test"}) {
+    ask(client, name);
+    ASSERT_GT(::recv(server_.get(), question.data(), question.size(), 0), 0) << name;
+  }
+  policy_.rules[0] = policy_.rules[1];
+  change_policy();
+  const auto answer = hears_answer(client, "good.test");
+  ASSERT_TRUE(answer) << "who asked is told";
+  EXPECT_EQ(answer->code, DnsCode::no_such_name);
+  while (::recv(server_.get(), question.data(), question.size(), MSG_DONTWAIT) > 0) continue;  // asked before
+  const ssize_t size = ::recv(server_.get(), question.data(), question.size(), 0);
+  ASSERT_GT(size, 0) << "the other one is asked for";
+  EXPECT_NE(std::string_view(question.data(), static_cast<std::size_t>(size)).find("kept"), std::string_view::npos);
 }
 
 TEST_F(GateTest, GivesACredentialsHostAnAddressOfItsOwnAndAsksNobodyForIt) {

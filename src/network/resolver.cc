@@ -121,6 +121,14 @@ std::vector<std::string> Resolver::handle_deadlines(std::uint64_t now_ms) {
   return names;
 }
 
+std::vector<std::string> Resolver::give_up(const std::function<bool(const std::string&)>& is_wanted) {
+  std::vector<std::string> names;
+  for (const auto& [number, lookup] : lookups_)
+    if (!is_wanted(lookup.name)) names.push_back(lookup.name);
+  for (const std::string& name : names) lookups_.erase(by_name_.extract(name).mapped());
+  return names;
+}
+
 std::uint64_t Resolver::first_deadline_ms() const {
   std::uint64_t first = UINT64_MAX;
   for (const auto& [number, lookup] : lookups_) first = std::min(first, lookup.deadline_ms);

@@ -4,6 +4,7 @@
 // machine's: each question, also one that is asked again, is one of so many a second, and waits for its turn. Never
 // blocks; one thread.
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -44,9 +45,11 @@ class Resolver {
   std::optional<std::string> handle(std::uint64_t lookup, std::uint64_t now_ms);
   // Asks again where there was no answer in time. The names that nobody answers for.
   std::vector<std::string> handle_deadlines(std::uint64_t now_ms);
+  // Stops asking for names that are not wanted any more. Those names.
+  std::vector<std::string> give_up(const std::function<bool(const std::string&)>& is_wanted);
   // The earliest of them; UINT64_MAX: none.
   std::uint64_t first_deadline_ms() const;
-  // Of a name that handle() or handle_deadlines() has told of.
+  // Of a name that has been told of: handle(), handle_deadlines() and give_up() do.
   Resolution result(const std::string& name) const;
 
  private:

@@ -171,7 +171,7 @@ class Completion(lmsb.SystemTest):
         with socket.create_server(("127.0.0.1", 0)) as deaf:
             begin = time.monotonic()
             self.assertEqual(self.ask("rm", "", host=f"http://127.0.0.1:{deaf.getsockname()[1]}"), [])
-            self.assertLess(time.monotonic() - begin, 4)
+            self.assertLess(time.monotonic() - begin, 20)
 
 
 class Pages(unittest.TestCase):

@@ -66,6 +66,8 @@ class Browser:
             connection.close()
         self.socket = WebSocket("127.0.0.1", port, urllib.parse.urlsplit(pages[0]["webSocketDebuggerUrl"]).path)
         self.call("Page.enable")
+        while self.evaluate("document.readyState") != "complete":  # or its event is taken for that of the next page
+            time.sleep(0.02)
 
     def call(self, method, **params):
         """What the browser answers; what it tells meanwhile is kept in `events`."""

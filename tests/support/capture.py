@@ -78,7 +78,7 @@ class Packet:
                 self.protocol, at = octets[40], 48 + octets[41] * 8
         if at and self.protocol in (socket.IPPROTO_TCP, socket.IPPROTO_UDP) and len(octets) >= at + 4:
             self.source_port, self.port = struct.unpack(">HH", octets[at:at + 4])
-        self.message = octets[at] if at and self.protocol == 58 and len(octets) > at else None
+        self.message = octets[at] if at and self.protocol in (1, 58) and len(octets) > at else None
 
     def is_the_kernels(self):
         """What it says by itself of addresses on a link: ARP; of IPv6 neighbours and who listens to a group."""

@@ -206,7 +206,8 @@ def our_cgroups(below_instances=True):
                 continue
             if not below_instances:
                 found.append(str(instance))
-            found += [str(d) for d in instance.iterdir() if d.is_dir()]
+            with contextlib.suppress(OSError):  # it has just been removed
+                found += [str(d) for d in instance.iterdir() if d.is_dir()]
     return found
 
 
@@ -241,7 +242,9 @@ def guest_of(sandbox):
     """The sandbox's first process, seen from the machine; it does not end before the sandbox. Others of its cgroup (who gives
     sockets of netlink) may have lower numbers: those of the machine begin again from below."""
     def is_first(pid):
-        return re.search(r"^NSpid:.*\t1$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
+        with contextlib.suppress(OSError):  # it has ended
+            return re.search(r"^NSpid:.*\t1$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
+        return None
 
     return next(int(pid) for path in map(pathlib.Path, our_cgroups()) if path.name == sandbox
                 for pid in (path / "cgroup.procs").read_text().split() if is_first(pid))
@@ -355,12 +358,13 @@ def describe(found):
     return {what: (len(items), items[:3]) if isinstance(items, list) else items for what, items in found.items()}
 
 
-def wait_until(condition, what, seconds=20):
+def wait_until(condition, what, seconds=60):
     """For what the kernel finishes in its own time. Not a timing check: it fails only when it never comes."""
-    end = time.monotonic() + seconds
+    end, is_last = time.monotonic() + seconds, False
     while not condition():
-        if time.monotonic() > end:
+        if is_last:
             raise AssertionError("never came: " + (what() if callable(what) else what))
+        is_last = time.monotonic() > end  # it may have taken long to ask
         time.sleep(0.02)
 
 

@@ -18,6 +18,7 @@ OCTETS = bytes(range(256)) * 256
 class Web(http.server.BaseHTTPRequestHandler):
     """Says what it was asked; some paths do more."""
     protocol_version = "HTTP/1.1"
+    go = threading.Semaphore(0)
 
     def log_message(self, *_):
         pass
@@ -89,8 +90,11 @@ class Web(http.server.BaseHTTPRequestHandler):
             self.begin_chunks("text/event-stream")
             for i in range(3):
                 self.chunk(b"data: %d\n\n" % i)
-                time.sleep(0.3)
+                self.go.acquire()  # it has been read
             self.wfile.write(b"0\r\n\r\n")
+        elif path == "/go":
+            self.go.release()
+            self.answer("")
         elif path == "/for-ever":
             self.begin_chunks("text/event-stream")
             while True:
@@ -213,7 +217,7 @@ def echo(port):
 
 
 def deaf(port):
-    """Listens and never accepts."""
+    """Listens and never accepts; nor does the next port, which says that the queue is full."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
@@ -224,6 +228,7 @@ def deaf(port):
         client.setblocking(False)
         client.connect_ex(("127.0.0.1", port))
         keep.append(client)
+    keep.append(socket.create_server(("127.0.0.1", port + 1)))
     time.sleep(3600)
 
 

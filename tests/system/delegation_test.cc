@@ -35,8 +35,8 @@ class TestCgroup {
   }
   ~TestCgroup() {
     if (path_.empty()) return;
-    ::rmdir((path_ + "/" + launcher::kSupervisorLeaf).c_str());
-    EXPECT_EQ(::rmdir(path_.c_str()), 0) << errno;
+    for (int tries = 1000; !remove() && errno == EBUSY && tries > 0; --tries) ::usleep(5000);
+    EXPECT_NE(::access(path_.c_str(), F_OK), 0);
     if (!was_enabled_) (void)os::write_text(top_ + "/cgroup.subtree_control", "-" + controller_);
   }
   TestCgroup(const TestCgroup&) = delete;
@@ -47,6 +47,12 @@ class TestCgroup {
   std::string read(const std::string& name) const { return os::read_text(path_ + "/" + name); }
 
  private:
+  // Whom it held may leave it a moment after they were waited for.
+  bool remove() const {
+    ::rmdir((path_ + "/" + launcher::kSupervisorLeaf).c_str());
+    return ::rmdir(path_.c_str()) == 0;
+  }
+
   std::string top_;
   std::string controller_;
   std::string path_;

@@ -65,7 +65,7 @@ class Bombs(lmsb.SystemTest):
             for name, target in targets.items():
                 self.start(target, name)
             before = asked.answers
-            lmsb.wait_until(lambda: asked.answers > before + 20, "answers meanwhile", seconds=60)
+            lmsb.wait_until(lambda: asked.answers > before + 20, "answers meanwhile", seconds=200)
             for target in targets.values():
                 self.assertEqual(self.daemon.request("DELETE", f"/v1/sandboxes/{target}").status, 204)
         self.assertEqual(asked.wrong, [])

@@ -168,7 +168,7 @@ class OpenAi(ChatTest):
             events = self.stream(daemon, user("endless"))
             next(events)
             runner = self.runner()
-            self.assertEqual(len(self.carriers(runner)), 1)
+            lmsb.wait_until(lambda: len(self.carriers(runner)) == 1, "what carries the stream, alone")
             self.doCleanups()  # closes the connection
             lmsb.wait_until(lambda: not self.carriers(runner), "the end of what carried the stream")
             lmsb.wait_until(lambda: self.is_idle(runner), "a server that works no more")

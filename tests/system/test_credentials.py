@@ -228,11 +228,11 @@ print(got.count(b"HTTP/1.1 200"))
             said = daemon.run("curl -sS http://api.internal/part; echo $?", egress={"allow": ["credential:api"]})
             self.assertRegex(said["stdout"], r"^(half)?(56|18)\n$")
             program = """
-import socket
+import contextlib, socket
 for _ in range(20):
     s = socket.create_connection(("api.internal", 80), 10)
     s.sendall(b"GET /part HTTP/1.1\\r\\nHost: api.internal\\r\\n\\r\\n")
-    s.shutdown(socket.SHUT_WR)
+    with contextlib.suppress(OSError): s.shutdown(socket.SHUT_WR)  # the reset may be there: recv says so
     got = b""
     try:
         while part := s.recv(4096): got += part
@@ -246,8 +246,8 @@ for _ in range(20):
     def test_the_host_hears_that_whoever_asked_has_gone(self):
         with self.daemon() as daemon:
             sandbox = self.create(daemon)
-            self.exec(daemon, sandbox, "curl -sS -m1 http://api.internal/never")
-            lmsb.wait_until(lambda: WORLD.heard(kind="left"), "the end of the connection")
+            ask = "curl -sS -m1 http://api.internal/never"  # a busy machine may not get to the host in its time
+            lmsb.wait_until(lambda: self.exec(daemon, sandbox, ask) and WORLD.heard(kind="left"), "the end of the connection")
 
 
 class Operator(CredentialTest):

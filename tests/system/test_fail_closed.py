@@ -6,7 +6,6 @@ import os
 import pathlib
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import capture
 import lmsb
 import world
-from test_staying import StayingTest, kill_all_of_ours, kill_daemon, kill_launcher
+from test_staying import StayingTest, kill, kill_all_of_ours, kill_daemon, kill_launcher
 
 GOOD, OTHER = world.GOOD, world.OTHER
 ALLOW = ["good.test", f"raw.test:{world.RAW}"]
@@ -70,6 +69,7 @@ table inet seen {{
     type filter hook prerouting priority -300; policy accept;
     iifname "wan" ip daddr {GOOD} tcp dport {{ {", ".join(map(str, PORTS))} }} counter name allowed accept
     iifname "wan" ip daddr {GOOD} udp dport 53 counter name allowed accept
+    iifname "wan" ip saddr {world.MACHINE} ip daddr {GOOD} icmp type destination-unreachable accept
     iifname "wan" counter name outside
   }}
 }}
@@ -126,6 +126,9 @@ class FailClosed(StayingTest):
         """On the machine's side: what the policy allows, answers to it, and requests to the daemon over loopback."""
         if packet.is_the_kernels():
             return True
+        # So says the kernel when a name server's answer comes for who has been killed.
+        if packet.protocol == 1 and packet.message == 3:
+            return (packet.source, packet.target) == (world.MACHINE, GOOD)
         if packet.interface == "lo":
             return bool({packet.port, packet.source_port} & self.ports) and packet.protocol == 6
         out = (packet.source, packet.target, packet.port), (packet.target, packet.source, packet.source_port)
@@ -134,6 +137,12 @@ class FailClosed(StayingTest):
 
     def nothing(self, packet):
         return packet.is_the_kernels() or (packet.interface == "lo" and self.is_fine(packet))
+
+    def is_quiet(self):
+        """Longer than a name server's answer is waited for."""
+        seen = capture.Capture(is_fine=self.nothing, with_loopback=True)
+        time.sleep(2)
+        return not seen.end()
 
     def begin(self, egress):
         sandbox = self.create(egress=egress, limits={"processes": 30})
@@ -145,8 +154,9 @@ class FailClosed(StayingTest):
         return int(text.split()[-1]) if text.split() else 0
 
     def kill_gate(self, _):
-        for gate in lmsb.gates():
-            os.kill(int(gate), signal.SIGKILL)
+        self.killed = set(lmsb.gates())
+        for gate in self.killed:
+            kill(gate)
 
     def kill_in_turns(self, boxes, seconds):
         """Until the time is over, and each was killed twice. Returns how often."""
@@ -156,7 +166,7 @@ class FailClosed(StayingTest):
                 time.sleep(0.2)
                 how(self.daemon)
                 if how == self.kill_gate:
-                    lmsb.wait_until(lambda: len(lmsb.gates()) == len(boxes), "the next gates")
+                    lmsb.wait_until(lambda: len(set(lmsb.gates()) - self.killed) == len(boxes), "the next gates")
                     continue
                 self.daemon.log.close()
                 self.daemon.start()
@@ -187,6 +197,7 @@ class FailClosed(StayingTest):
             for sandbox, _ in boxes:
                 answer = self.daemon.request("PATCH", f"/v1/sandboxes/{sandbox}", {"egress": {"mode": "none"}})
                 self.assertEqual(answer.status, 200, answer.body)
+            lmsb.wait_until(self.is_quiet, "the end of what was on its way")
             here = capture.Capture(is_fine=self.nothing, with_loopback=True)
             before = counters.packets("allowed"), counters.packets("outside")
             for how in (kill_launcher, kill_daemon, kill_all_of_ours):

@@ -277,7 +277,8 @@ class Revoked(KeyTest):
         self.assertEqual(self.listed(other), set(), "no key takes the place of one that is gone")
 
     def test_one_that_has_expired_is_as_one_that_is_gone(self):
-        self.take_another(expires_in_s=3)
+        self.id, self.key = self.make(expires_in_s=10)
+        self.auth = {"Authorization": f"Bearer {self.key}"}
         connection, response = self.open("GET", "/v1/events")
         self.assertEqual(response.status, 200)
         self.read_to_end(response)

@@ -285,9 +285,10 @@ class Limits(LifecycleTest):
         self.assertEqual(self.exec(box, "echo back").json()["stdout"], "back\n")
 
     def test_one_that_was_paused_for_being_idle_is_deleted_at_its_timeout(self):
-        box = self.create(idle_ms=1000, on_idle="pause", timeout_ms=2500)["id"]
+        box = self.create(idle_ms=1000, on_idle="pause", timeout_ms=3_600_000)["id"]
         self.assertEqual(self.events.until("paused")["by"], "idle")
         self.assertIsNotNone(self.get(box).json()["expires_at"])
+        self.change(box, timeout_ms=1000)
         self.assertEqual(self.events.until("removed")["by"], "timeout")
 
     def test_limits_of_a_paused_one_can_be_changed(self):

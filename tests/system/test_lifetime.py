@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Nothing of a dead sandbox stays on the machine, however the daemon ends."""
+import contextlib
 import pathlib
 import signal
 import subprocess
@@ -25,7 +26,7 @@ class Lifetime(unittest.TestCase):
             callers = [threading.Thread(target=self.ask, args=(daemon,)) for _ in range(4)]
             for caller in callers:
                 caller.start()
-            lmsb.wait_until(lambda: len(lmsb.sandbox_processes()) >= 8, "running commands")
+            lmsb.wait_until(lambda: len(lmsb.sandbox_processes(b"sleep\0" + b"100")) >= 8, "running commands")
             end(daemon)
             for caller in callers:
                 caller.join(60)
@@ -64,7 +65,8 @@ class Lifetime(unittest.TestCase):
             parent = daemon.process.pid
             children = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True).stdout.split()
             for pid in [parent, *map(int, children)]:
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it went with the one before
+                    os.kill(pid, signal.SIGKILL)
             daemon.process.wait(60)
 
         self.with_commands_running(kill_all)
@@ -82,7 +84,8 @@ class Lifetime(unittest.TestCase):
                                           text=True).stdout)
             guests = [int(p) for p in pathlib.Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()]
             for guest in guests:
-                os.kill(guest, signal.SIGSTOP)  # it does not hear that its channel is closed
+                with contextlib.suppress(ProcessLookupError):  # it only made a sandbox's ids
+                    os.kill(guest, signal.SIGSTOP)  # it does not hear that its channel is closed
             os.kill(launcher, signal.SIGKILL)
             daemon.process.wait(60)
             self.assertEqual(lmsb.sandbox_processes(), [])

@@ -52,7 +52,7 @@ socket.create_connection(near.getsockname()).close()
     def test_what_a_sandbox_sends_through_a_daemon_that_is_not_offline_is_seen(self):
         sent = sent_by(f"""
 with lmsb.Daemon(env={{"LM_SANDBOX_NETWORK__RESOLVERS": "{FAR}"}}) as daemon:
-    daemon.run("getent hosts name.test & curl -sS -m1 http://{FAR}:8080/; kill %1", egress={{"allow": ["name.test", "{FAR}:8080"]}})
+    daemon.run("getent hosts name.test & curl -sS -m5 http://{FAR}:8080/; kill %1", egress={{"allow": ["name.test", "{FAR}:8080"]}})
 """)
         self.assertIn(f"-> {FAR}:53, protocol 17", sent)
         self.assertIn(f"-> {FAR}:8080, protocol 6", sent)

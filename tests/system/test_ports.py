@@ -206,12 +206,10 @@ class ByPath(PortsTest):
         connection = http.client.HTTPConnection(self.daemon.host, self.daemon.port, timeout=20)
         connection.request("GET", self.by_path("/events"))
         answer = connection.getresponse()
-        times = []
         for _ in range(3):
             self.assertTrue(answer.readline().startswith(b"data: "))
             answer.readline()
-            times.append(time.monotonic())
-        self.assertGreater(times[2] - times[0], 0.4)
+            self.get("/go")
         self.assertEqual(answer.read(), b"")
         connection.close()
 
@@ -265,6 +263,7 @@ class ByPath(PortsTest):
     def test_gives_up_on_servers_that_never_accept(self):
         sandbox = self.make_sandbox()
         self.serve("deaf", 7007, sandbox)
+        lmsb.wait_until(lambda: 7008 in self.listening(sandbox), "its queue is full")
         self.assert_error(self.daemon.request("GET", self.by_path("/", 7007, sandbox)), 504, "port_timeout")
 
     def test_finds_servers_of_either_family(self):
@@ -421,7 +420,7 @@ class States(PortsTest):
         self.assertEqual(self.daemon.request("GET", self.by_path("/", 8080, sandbox)).status, 200)
 
     def test_keep_a_sandbox_in_use(self):
-        sandbox = self.make_sandbox(idle_ms=1000)
+        sandbox = self.make_sandbox()
         at = f"/v1/sandboxes/{sandbox}"
         self.daemon.request("PUT", f"{at}/files?path=server.py", SOURCE, {"Content-Type": "application/octet-stream"})
         # Left behind by its command: a detached process would be a use by itself.
@@ -429,6 +428,7 @@ class States(PortsTest):
         lmsb.wait_until(lambda: 8080 in self.listening(sandbox), "a server")
         client = WebSocket(self.daemon.host, self.daemon.port, self.by_path("/ws", 8080, sandbox))
         client._read_frame()
+        self.assertEqual(self.daemon.request("PATCH", at, {"idle_ms": 1000}).status, 200)
         state = lambda: self.daemon.request("GET", at).json()["state"]
         time.sleep(2)  # longer than it may be idle
         self.assertEqual(state(), "running")

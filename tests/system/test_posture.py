@@ -79,8 +79,8 @@ def collect(pid):
         mounts.append(f"{where} {after.split()[0]} {options}")
     fds = {}
     for fd in os.listdir(f"/proc/{pid}/fd"):
-        target = os.readlink(f"/proc/{pid}/fd/{fd}")
-        fds[fd] = re.sub(r":\[?\d+\]?$", "", target)
+        with contextlib.suppress(FileNotFoundError):  # the guest has just closed it
+            fds[fd] = re.sub(r":\[?\d+\]?$", "", os.readlink(f"/proc/{pid}/fd/{fd}"))
     if "signalfd" in str(fds):  # the guest's numbers vary with what it does at the moment; what they are does not
         fds = sorted({re.sub(r".*/disks/locks/\w{20}$", "/disks/locks/ID", re.sub(r"/c-\d+", "/c-N", f)) for f in fds.values()})
     limits = {}
@@ -252,9 +252,10 @@ class Posture(lmsb.SystemTest):
         found = []
 
         def look():
-            with contextlib.suppress(FileNotFoundError):  # it may have ended, or closed something, just now
+            with contextlib.suppress(OSError):  # it may have ended, or closed something, just now
                 pids = [int(pid) for pid in (self.branch / "cgroup.procs").read_text().split() if int(pid) != guest]
-                found.extend(collect(pid) for pid in pids)
+                # In poll(2): until then it is what the guest is.
+                found.extend(collect(pid) for pid in pids if pathlib.Path(f"/proc/{pid}/syscall").read_text().startswith("7 "))
             return found
 
         lmsb.wait_until(look, "the process that answers")

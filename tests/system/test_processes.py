@@ -329,8 +329,9 @@ class Signals(ProcessTest):
         self.assertEqual(self.get(process)["result"]["exit_code"], 9)
 
     def test_reach_every_process_of_the_tree(self):
-        process = self.start("sh -c 'trap \"echo child; exit\" TERM; echo ready; while :; do sleep 0.05; done' & "
-                             "trap 'wait; echo parent; exit' TERM; while :; do sleep 0.05; done")
+        process = self.start("trap 'wait; echo parent; exit' TERM; "
+                             "sh -c 'trap \"echo child; exit\" TERM; echo ready; while :; do sleep 0.05; done' & "
+                             "while :; do sleep 0.05; done")
         self.wait_for_output(process)
         self.signal(process, "TERM", tree=True)
         self.get(process)
@@ -572,7 +573,7 @@ class Sessions(ProcessTest):
         self.assertEqual(self.said("g", "false; echo again"), "again\n")
 
     def test_a_time_limit_ends_one_and_all_it_started(self):
-        result = self.run_in("h", "echo before; (setsid sleep 1012 &); sleep 1012", timeout_ms=500)
+        result = self.run_in("h", "echo before; (setsid sleep 1012 &); sleep 1012", timeout_ms=3000)
         self.assertEqual((result["outcome"], result["stdout"]), ("timed_out", "before\n"))
         lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"sleep\0" + b"1012"), "an empty tree")
 

@@ -181,6 +181,7 @@ class CommandLine(PtyTest):
         master, slave = pty.openpty()
         self.addCleanup(os.close, master)
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.before = termios.tcgetattr(slave)
         process = subprocess.Popen([str(lmsb.BIN / "lm-sandbox"), *words], stdin=slave, stdout=slave, stderr=slave,
                                    env={**os.environ, "LM_SANDBOX_HOST": f"unix:{self.daemon.run_dir}/api.sock"},
                                    start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
@@ -197,12 +198,11 @@ class CommandLine(PtyTest):
 
     def test_a_shell_is_as_if_one_sat_there(self):
         process, master, slave = self.start("shell", "box")
-        before = termios.tcgetattr(slave)
         os.write(master, b"stty size; echo home=$HOME\n")
         self.assertIn("33 90", self.read_until(master, "home=/home/user\r\n"))
         os.write(master, b"exit 9\n")
         self.assertEqual(process.wait(timeout=30), 9)
-        self.assertEqual(termios.tcgetattr(slave), before)
+        self.assertEqual(termios.tcgetattr(slave), self.before)
         os.close(slave)
 
     def test_exec_with_a_terminal_ends_as_the_command_does(self):
@@ -282,25 +282,23 @@ class CommandLine(PtyTest):
     def test_the_terminal_is_put_back_whatever_ends_the_session(self):
         for number in (signal.SIGKILL, signal.SIGTERM):
             process, master, slave = self.start("shell", "box")
-            before = termios.tcgetattr(slave)
             os.write(master, b"echo $((40+2))x\n")
             self.read_until(master, "42x\r\n")  # not what this terminal echoes before it is raw
-            self.assertNotEqual(termios.tcgetattr(slave), before, "not raw")
+            self.assertNotEqual(termios.tcgetattr(slave), self.before, "not raw")
             children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
             self.assertEqual(len(children), 1)
             os.kill(int(children[0]), number)
             self.assertEqual(process.wait(timeout=30), 125)
-            self.assertEqual(termios.tcgetattr(slave), before)
+            self.assertEqual(termios.tcgetattr(slave), self.before)
             os.close(slave)
 
     def test_the_terminal_is_put_back_when_nobody_is_left_to_wait_for_the_session(self):
         process, master, slave = self.start("shell", "box")
-        before = termios.tcgetattr(slave)
         os.write(master, b"echo $((40+2))x\n")
         self.read_until(master, "42x\r\n")
         process.kill()
         process.wait(timeout=30)
-        lmsb.wait_until(lambda: termios.tcgetattr(slave) == before, "the terminal as it was")
+        lmsb.wait_until(lambda: termios.tcgetattr(slave) == self.before, "the terminal as it was")
         os.close(slave)
 
     def test_without_a_terminal_it_says_so(self):

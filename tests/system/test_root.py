@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Sandboxes with the profile root: commands are root inside, of the sandbox and of nothing else; least of all of its
 first process."""
+import contextlib
 import io
 import os
 import pathlib
@@ -273,7 +274,10 @@ class Commands(lmsb.SystemTest):
 
         def places():
             """Of the files in which the first process keeps output that is much."""
-            links = [os.readlink(entry) for entry in pathlib.Path(f"/proc/{guest}/fd").iterdir()]
+            links = []
+            for entry in pathlib.Path(f"/proc/{guest}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):  # just closed
+                    links.append(os.readlink(entry))
             return {re.sub("/#.*", "", link) for link in links if "/#" in link}
 
         def flood():

@@ -246,7 +246,7 @@ class HostileRunner(ModelTest):
         act = EVENTS + 'for _ in range(100000):\n    chunk(b"data: {}\\n\\n")\n    time.sleep(0.05)'
         silent = 'time.sleep(1000)'
         act = f'if b"silent" in head:\n    {silent}\n' + act
-        env = {**self.fake(act), "LM_SANDBOX_MODEL__ANSWER_TIMEOUT_MS": "1500"}
+        env = {**self.fake(act), "LM_SANDBOX_MODEL__ANSWER_TIMEOUT_MS": "5000"}
         with lmsb.Daemon(data_dir=self.data, env=env) as daemon:
             self.pull(daemon)
             connection = http.client.HTTPConnection(daemon.host, daemon.port, timeout=60)
@@ -285,10 +285,10 @@ class HostileRunner(ModelTest):
         for what, health in {"says nothing": "time.sleep(1000)", "is busy": 'say(connection, b"HTTP/1.1 503 Busy\\r\\n\\r\\n")',
                              "says nonsense": 'say(connection, b"x")', "floods": "while True: os.write(1, bytes(65536))"}.items():
             with self.subTest(runner=what):
-                env = {**self.fake(health=health), "LM_SANDBOX_MODEL__LOAD_TIMEOUT_MS": "2000"}
+                env = {**self.fake(health=health), "LM_SANDBOX_MODEL__LOAD_TIMEOUT_MS": "5000"}
                 with lmsb.Daemon(data_dir=self.data, env=env) as daemon:
                     self.pull(daemon)
-                    self.assert_detail(self.ask(daemon), (504,), "tiny was not loaded within 2000 ms", "load_timeout_ms")
+                    self.assert_detail(self.ask(daemon), (504,), "tiny was not loaded within 5000 ms", "load_timeout_ms")
 
     def test_one_that_is_too_old_or_cannot_run_says_so(self):
         with lmsb.Daemon(data_dir=self.data, env=self.fake(help="--host HOST  an address")) as daemon:

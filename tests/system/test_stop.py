@@ -137,15 +137,17 @@ class Grace(StopTest):
         self.assertEqual(self.processes(box), [])
 
     def test_a_limit_of_its_life_gives_the_same_grace(self):
-        box = self.create(timeout_ms=1500, on_timeout="stop")
+        box = self.create()
         self.ready(box, "trap 'echo bye >/workspace/bye; exit' TERM; echo ready; while :; do sleep 0.02; done")
+        self.daemon.request("PATCH", "/v1/sandboxes/" + box, {"timeout_ms": 1000, "on_timeout": "stop"})
         lmsb.wait_until(lambda: self.state(box) == "stopped", "the end of its life")
         self.move(box, "start", "running")
         self.assertEqual(self.output(box, "cat /workspace/bye"), "bye\n")
 
     def test_a_limit_of_its_life_cuts_a_longer_one_short(self):
-        box = self.create(timeout_ms=3000, on_timeout="stop")
+        box = self.create()
         self.ready(box, STUBBORN)
+        self.daemon.request("PATCH", "/v1/sandboxes/" + box, {"timeout_ms": 3000, "on_timeout": "stop"})
         begin = time.monotonic()
         self.stop(box, 500_000)
         self.assertLess(time.monotonic() - begin, 40)

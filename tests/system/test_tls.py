@@ -111,10 +111,10 @@ class Routes(TlsTest):
     def test_a_follower_hears_what_happens_while_it_listens(self):
         with subprocess.Popen(["curl", "-sSN", "--cacert", self.authority.pem, "-H", "Accept: application/x-ndjson",
                                self.url("/v1/events")], stdout=subprocess.PIPE) as follower:
-            made = None
             try:
-                while made is None or made.encode() not in follower.stdout.readline():
-                    made = self.daemon.post("/v1/sandboxes", {}).json()["id"]
+                self.assertIn(b'"armed"', follower.stdout.readline())
+                made = self.daemon.post("/v1/sandboxes", {}).json()["id"]
+                self.assertIn(made.encode(), follower.stdout.readline())
             finally:
                 follower.kill()
 

@@ -149,6 +149,7 @@ class Kept(VolumeTest):
         volume = self.make("data")
         sandbox = self.create_with("data:/data")
         self.do(sandbox, "exec", {"cmd": "while :; do date >>/data/log; sleep 0.05; done", "detach": True})
+        lmsb.wait_until(lambda: self.output(sandbox, "cat /data/log || true"), "its first line")
         self.again()
         self.assertEqual(self.volume(volume)["used_by"], [sandbox])
         self.assertEqual(self.refusal_of_removal("data"), "volume_in_use")

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "guest_protocol/sudo.h"
 
 namespace lmsb::control {
 
@@ -26,6 +27,7 @@ std::vector<std::string> environment(const ImageDefaults& image, const Command& 
                                             {"LANG", "C.UTF-8"},
                                             {"PWD", cwd}};
   for (const auto& [name, value] : image.env) all[name] = value;
+  if (image.profile == Profile::root) all["PATH"].insert(0, std::string(guest_protocol::kSudoDirectory) + ":");
   for (const auto& [name, value] : command.env) all[name] = value;
   std::vector<std::string> list;
   list.reserve(all.size());

@@ -56,32 +56,6 @@ const char* find_variable(char* const* envp, const char* name) {
   return nullptr;
 }
 
-// As execvp(3), with the command's own PATH. Returns the errno that explains the failure best.
-int execute(char* const* argv, char* const* envp) {
-  const char* name = argv[0];
-  if (*name == '\0') return ENOENT;
-  if (std::strchr(name, '/') != nullptr) {
-    ::execve(name, argv, envp);
-    return errno;
-  }
-  int error = ENOENT;
-  const char* path = find_variable(envp, "PATH");
-  if (path == nullptr) path = kDefaultPath;
-  std::array<char, 4096> full{};
-  while (*path != '\0') {
-    const std::size_t length = std::strcspn(path, ":");
-    if (length + std::strlen(name) + 2 <= full.size()) {
-      std::memcpy(full.data(), path, length);
-      full[length] = '/';
-      std::strcpy(&full[length + 1], name);  // NOLINT: the bound stands above
-      ::execve(full.data(), argv, envp);
-      if (errno != ENOENT && errno != ENOTDIR) error = errno;
-    }
-    path += length + (path[length] == ':' ? 1 : 0);
-  }
-  return error;
-}
-
 int execute_shell(ParsedStart& parsed) {
   static char bash[] = "/bin/bash";  // NOLINT: execve wants char*
   static char sh[] = "/bin/sh";      // NOLINT
@@ -121,7 +95,8 @@ int limit_process(const guest_protocol::ProcessLimits& limits) {
 
 [[noreturn]] void run_program(ParsedStart& parsed, int socket) {
   switch (parsed.program) {
-    case Program::exec: give_up(socket, Step::command_exec, execute(parsed.argv.data(), parsed.envp.data()));
+    case Program::exec:
+      give_up(socket, Step::command_exec, execute(parsed.argv[0], parsed.argv.data(), parsed.envp.data()));
     case Program::shell: give_up(socket, Step::command_exec, execute_shell(parsed));
     case Program::put: ::_exit(run_put());
     case Program::get: ::_exit(run_get(parsed.argv.data()));
@@ -154,6 +129,30 @@ bool parse_start(char* buffer, std::size_t size, ParsedStart& parsed) {
   if (!take_strings(at, end, 1, rest)) return false;
   parsed.cwd = rest[0];
   return at == end;
+}
+
+int execute(const char* name, char* const* argv, char* const* envp) {
+  if (*name == '\0') return ENOENT;
+  if (std::strchr(name, '/') != nullptr) {
+    ::execve(name, argv, envp);
+    return errno;
+  }
+  int error = ENOENT;
+  const char* path = find_variable(envp, "PATH");
+  if (path == nullptr) path = kDefaultPath;
+  std::array<char, 4096> full{};
+  while (*path != '\0') {
+    const std::size_t length = std::strcspn(path, ":");
+    if (length + std::strlen(name) + 2 <= full.size()) {
+      std::memcpy(full.data(), path, length);
+      full[length] = '/';
+      std::strcpy(&full[length + 1], name);  // NOLINT: the bound stands above
+      ::execve(full.data(), argv, envp);
+      if (errno != ENOENT && errno != ENOTDIR) error = errno;
+    }
+    path += length + (path[length] == ':' ? 1 : 0);
+  }
+  return error;
 }
 
 int raise_oom_score(int proc) {

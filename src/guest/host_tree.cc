@@ -98,6 +98,15 @@ int write_cpu_count(int root, std::uint32_t count) {
   return write_new_file(root, "sys/devices/system/cpu/possible", text, 0444);
 }
 
+// Login shells of most systems set PATH anew, then read what lies there. Where a sandbox's disk has something else of
+// that name, they do not.
+int write_profile(int root) {
+  constexpr const char* kText = "if [ -x /run/lm-sandbox/bin/sudo ]; then PATH=/run/lm-sandbox/bin:$PATH; fi\n";
+  int error = make_directories(root, "etc/profile.d", 0755);
+  if (error == 0) error = write_new_file(root, "etc/profile.d/lm-sandbox-sudo.sh", kText, 0644);
+  return error == ENOTDIR || error == ELOOP || error == EEXIST || error == EISDIR ? 0 : error;
+}
+
 }  // namespace
 
 int fill_host_tree(int root, const guest_protocol::Setup&) {
@@ -123,6 +132,8 @@ int write_identity(int root, const guest_protocol::Setup& setup) {
     return error;
   const char* const resolver = setup.has_way_out != 0 ? kResolver : "# no network in this sandbox\n";
   if (const int error = write_new_file(root, "etc/resolv.conf", resolver, 0644); error != 0) return error;
+  if (setup.profile == guest_protocol::Profile::root)
+    if (const int error = write_profile(root); error != 0) return error;
   if (setup.disk != guest_protocol::Disk::existing)  // else it has one already
     if (const int error = write_machine_id(root); error != 0) return error;
   return write_cpu_count(root, setup.cpu_count);

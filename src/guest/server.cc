@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "guest/posture.h"
+#include "guest_protocol/sudo.h"
 #include "os/atomic_file.h"
 #include "os/sys.h"
 
@@ -160,6 +161,8 @@ int Server::prepare(Step& failed) {
   children_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   timer_.reset(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!children_ || !timer_) return errno;
+  if (builder_.confinement().profile == guest_protocol::Profile::root)
+    if (const int error = sudo_door_.open(); error != 0) return error;
   return fork_standby(builder_.cgroup(), next_cgroup_++, builder_.confinement(), standby_, failed);
 }
 
@@ -174,19 +177,23 @@ bool Server::send_ready() {
 }
 
 void Server::run() {
-  std::array<pollfd, 7> waits = {{{channel_, POLLIN, 0},
+  std::array<pollfd, 9> waits = {{{channel_, POLLIN, 0},
                                   {children_.get(), POLLIN, 0},
                                   {timer_.get(), POLLIN, 0},
                                   {-1, POLLIN, 0},
                                   {-1, POLLIN, 0},
                                   {builder_.listener(), POLLIN, 0},
-                                  {-1, POLLIN, 0}}};
+                                  {-1, POLLIN, 0},
+                                  {-1, POLLIN, 0},
+                                  {-1, 0, 0}}};
   while (!is_asked_to_end_) {
     if (is_away_ && life_end_ms_ != 0 && now_ms() >= life_end_ms_) return;
     waits[0].fd = is_away_ ? -1 : channel_;
     waits[3].fd = kept_.events();
     waits[4].fd = ports_.events();
     waits[6].fd = builder_.netlink_door().events();
+    waits[7].fd = sudo_door_.socket(now_ms(), is_sudo_full());
+    waits[8].fd = sudo_door_.answering();
     if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) return;
     if ((waits[1].revents & POLLIN) != 0) handle_children();
     if ((waits[2].revents & POLLIN) != 0) handle_deadlines();
@@ -195,6 +202,9 @@ void Server::run() {
     if ((waits[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && !handle_message()) return;
     if ((waits[5].revents & POLLIN) != 0) take_channel();
     if ((waits[6].revents & POLLIN) != 0) builder_.netlink_door().serve();
+    if (waits[8].revents != 0) sudo_door_.note_let_in();
+    if ((waits[7].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0) sudo_door_.close();
+    if (waits[7].revents == POLLIN) serve_sudo();
     if (wants_standby()) make_standby();
   }
 }
@@ -356,32 +366,90 @@ bool Server::start_command(const guest_protocol::StartRequest& request, std::siz
   const std::uint32_t sequence = request.header.sequence;
   Running* slot = running_.find_free([](const Running& command) { return command.pid < 0; });
   Step failed = Step::command_fork;
-  int error = slot == nullptr ? EAGAIN : 0;
-  for (int tries = 0; tries < 2; ++tries) {  // the one that stands by may have been killed a moment ago, by root inside
-    if (error == 0 && standby_.pid < 0)
-      error = fork_standby(builder_.cgroup(), next_cgroup_++, builder_.confinement(), standby_, failed);
-    if (error == 0 && request.as_user != 0) error = give_output_to_user(standby_);
-    if (error == 0) error = hand_over(size, stdin_fd);
-    if (error != EPIPE || tries > 0) break;
-    error = 0;
-  }
+  const int error =
+      slot == nullptr ? EAGAIN : use_standby(size, stdin_fd, request.as_user != 0 ? For::user : For::anybody, failed);
   if (error != 0) {
     kept_.forget(sequence);
     return send_start_failed(sequence, failed, error), true;
   }
   const bool sent = send_started(request);
-  slot->pid = standby_.pid;
+  enlist(*slot);
   slot->sequence = sequence;
-  slot->cgroup_number = standby_.cgroup_number;
   slot->is_kept = request.output == Output::kept;
   slot->deadline_ms = request.deadline_ms == 0 ? 0 : now_ms() + request.deadline_ms;
-  slot->pidfd = std::move(standby_.pidfd);
-  slot->socket = std::move(standby_.socket);
-  slot->cgroup = std::move(standby_.cgroup);
-  standby_ = Standby{};
-  standby_pause_ms_ = next_standby_ms_ = 0;
   if (slot->deadline_ms != 0) arm_timer();
   return sent || stays_;  // the next message is the channel's end then
+}
+
+int Server::use_standby(std::size_t size, int stdin_fd, For whom, Step& failed) {
+  for (int tries = 0;; ++tries) {  // the one that stands by may have been killed a moment ago, by root inside
+    int error = 0;
+    if (standby_.pid < 0)
+      error = fork_standby(builder_.cgroup(), next_cgroup_++, builder_.confinement(), standby_, failed);
+    if (error == 0 && whom == For::user) error = give_output_to_user(standby_);
+    if (whom == For::sudo) standby_.err.reset();  // while it is still ours, and nobody can hold the pipe's lock
+    if (error == 0) error = hand_over(size, stdin_fd);
+    if (error != EPIPE || tries > 0) return error;
+  }
+}
+
+void Server::enlist(Running& slot) {
+  slot.pid = standby_.pid;
+  slot.cgroup_number = standby_.cgroup_number;
+  slot.pidfd = std::move(standby_.pidfd);
+  slot.socket = std::move(standby_.socket);
+  slot.cgroup = std::move(standby_.cgroup);
+  standby_ = Standby{};
+  standby_pause_ms_ = next_standby_ms_ = 0;
+}
+
+// Of what its callers leave behind a control group is left, too: half of what can be remembered is enough for them.
+bool Server::is_sudo_full() {
+  if (lingering_count_ >= lingering_.size() / 2) return true;
+  const auto serving = std::count_if(running_.begin(), running_.end(),
+                                     [](const Running& command) { return command.pid >= 0 && command.serves_sudo; });
+  return serving >= static_cast<std::ptrdiff_t>(guest_protocol::kMaxSudo);
+}
+
+// Somebody waits at the door: a command of root lets it in, started as all are.
+void Server::serve_sudo() {
+  guest_protocol::StartRequest request{};
+  const std::array<std::string_view, 3> strings = {guest_protocol::kSudoProgram, guest_protocol::kSudoServe, "/"};
+  std::size_t size = sizeof request;
+  for (const std::string_view text : strings) {
+    std::memcpy(message.data() + size, text.data(), text.size());
+    size += text.size();
+    message[size++] = '\0';
+  }
+  request.header.kind = Kind::start;
+  request.argc = 2;
+  request.body_size = static_cast<std::uint32_t>(size - sizeof request);
+  std::memcpy(message.data(), &request, sizeof request);
+  Running* slot = running_.find_free([](const Running& command) { return command.pid < 0; });
+  Step failed{};
+  if (slot == nullptr || use_standby(size, sudo_door_.listener(), For::sudo, failed) != 0) {
+    sudo_door_.pause(now_ms());
+  } else {
+    sudo_door_.note_start(std::move(standby_.out), now_ms());
+    enlist(*slot);
+    slot->serves_sudo = true;
+    slot->is_kept = true;  // its caller may be
+  }
+  arm_timer();
+}
+
+// What was served and has ended may leave others behind, as every command may; all else is killed with its caller.
+void Server::finish_sudo(Running& command, int status) {
+  const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  if (code != guest_protocol::kSudoServed) kill_tree(command.cgroup.get());
+  if (code == guest_protocol::kSudoNobody || code == 127) sudo_door_.pause(now_ms());
+  if (is_populated(command.cgroup.get())) {
+    linger(0, command.cgroup_number);
+  } else {
+    remove_command_cgroup(builder_.cgroup(), command.cgroup_number);
+  }
+  command = Running{};
+  arm_timer();
 }
 
 // Passes the request in `message` on to the standby, which root inside may have stopped. Returns 0 or an errno.
@@ -450,8 +518,14 @@ void Server::handle_children() {
       pause_standbys();
       continue;
     }
-    for (Running& command : running_)
-      if (command.pid == pid) finish(command, status, usage);
+    for (Running& command : running_) {
+      if (command.pid != pid) continue;
+      if (command.serves_sudo) {
+        finish_sudo(command, status);
+      } else {
+        finish(command, status, usage);
+      }
+    }
   }
   sweep_lingering();
 }
@@ -520,6 +594,8 @@ void Server::arm_timer() {
   for (const Running& command : running_)
     if (command.pid >= 0 && command.deadline_ms != 0 && (first == 0 || command.deadline_ms < first))
       first = command.deadline_ms;
+  const std::uint64_t door = sudo_door_.opens_ms(now_ms());
+  if (door != 0 && (first == 0 || door < first)) first = door;
   itimerspec spec{};
   spec.it_value.tv_sec = static_cast<time_t>(first / 1000U);
   spec.it_value.tv_nsec = static_cast<long>(first % 1000U * 1'000'000U);
@@ -545,7 +621,7 @@ void Server::sweep_lingering() {
 
 Server::Running* Server::find(std::uint32_t sequence) {
   for (Running& command : running_)
-    if (command.pid >= 0 && command.sequence == sequence) return &command;
+    if (command.pid >= 0 && command.sequence == sequence && !command.serves_sudo) return &command;
   return nullptr;
 }
 

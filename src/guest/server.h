@@ -16,6 +16,7 @@
 #include "guest/model_door.h"
 #include "guest/ports.h"
 #include "guest/slots.h"
+#include "guest/sudo_door.h"
 
 namespace lmsb::guest {
 
@@ -41,6 +42,7 @@ class Server {
     std::uint64_t deadline_ms = 0;  // CLOCK_BOOTTIME; 0 = none
     bool timed_out = false;
     bool is_kept = false;
+    bool serves_sudo = false;  // nobody's request: it has no sequence, and no channel hears of it
     UniqueFd pidfd;
     UniqueFd socket;
     UniqueFd cgroup;
@@ -52,6 +54,11 @@ class Server {
   bool handle_start(std::size_t size, ReceivedFds& fds);
   bool start_command(const guest_protocol::StartRequest& request, std::size_t size, int stdin_fd);
   int hand_over(std::size_t size, int stdin_fd);
+  // Makes the standby the command of the request in `message`. Returns 0 or an errno, with `failed`.
+  enum class For : std::uint8_t { anybody, user, sudo };
+  int use_standby(std::size_t size, int stdin_fd, For whom, guest_protocol::Step& failed);
+  // It is the command of the slot from now on; its output's reading ends are left where they are.
+  void enlist(Running& slot);
   bool send_started(const guest_protocol::StartRequest& request);
   void handle_kill(const guest_protocol::KillRequest& request);
   void end_left_behind(int signal);
@@ -71,6 +78,9 @@ class Server {
   // It died before anybody asked for anything, or could not be made: the next one waits.
   void pause_standbys();
   void handle_deadlines();
+  bool is_sudo_full();
+  void serve_sudo();
+  void finish_sudo(Running& command, int status);
   void finish(Running& command, int status, const rusage& usage);
   bool report_from_standby(Running& command);
   void send_start_failed(std::uint32_t sequence, guest_protocol::Step step, int error);
@@ -98,6 +108,7 @@ class Server {
   Kept kept_;
   Ports ports_;
   ModelDoor model_door_;
+  SudoDoor sudo_door_;
   struct Lingering {
     std::uint32_t sequence;
     std::uint32_t cgroup_number;

@@ -32,7 +32,7 @@ done
 beside_command=${BESIDE:-} beside=
 unset BESIDE
 if [ -n "$beside_command" ]; then
-  chrt --idle 0 nice -n 19 bash -c "$beside_command" >build/dev/beside.log 2>&1 &
+  BESIDE_TESTS=1 chrt --idle 0 nice -n 19 bash -c "$beside_command" >build/dev/beside.log 2>&1 &
   beside=$!
   trap 'kill "$beside" 2>/dev/null || true' EXIT
 fi

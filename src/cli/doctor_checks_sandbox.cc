@@ -44,6 +44,10 @@ bool has_btrfs(Machine& machine) {
 
 // What a store is made with (launcher/disk_store.h). Room for one the daemon looks for, and says in its log.
 Finding look_disks(Machine& machine) {
+  const SandboxTrial trial = machine.try_sandbox();
+  if (trial.works && !trial.store_works)
+    return {Outcome::missing, "the disk beneath the store has failed; what needs it is refused (store_failed)",
+            "dmesg says what; mend that, stop all kept sandboxes and start the daemon again"};
   const char* lost = "; what kept sandboxes write lies in memory and ends with their processes";
   const auto is_there = [&machine](const char* path) { return machine.exists(path); };
   constexpr std::array kPrograms = {"/usr/sbin/mkfs.btrfs", "/sbin/mkfs.btrfs", "/usr/bin/mkfs.btrfs"};

@@ -125,6 +125,7 @@ TEST(Doctor, SaysWhyDisksWouldNotOutliveTheirSandboxes) {
        [](FakeMachine& m) { m.files.erase("/lib/modules/6.1.0-18-amd64/modules.dep"); }},
       {"sandbox.disks", Outcome::weaker, "no loop devices", "modprobe loop",
        [](FakeMachine& m) { m.present.erase("/dev/loop-control"); }},
+      {"sandbox.disks", Outcome::missing, "has failed", "dmesg", [](FakeMachine& m) { m.sandbox.store_works = false; }},
   };
   for (const Case& broken : cases) expect_named(broken);
   FakeMachine machine;

@@ -43,6 +43,7 @@ struct SandboxTrial {
   std::string image;                   // the default one
   std::vector<std::string> isolation;  // the layers in force, as GET /v1/info names them
   std::vector<std::string> weaker;     // what the daemon itself found missing, one sentence each
+  bool store_works = true;             // false: the disk beneath the daemon's store has failed
 };
 
 // Methods block, each at most a few seconds (try_sandbox: 60 s). One thread.

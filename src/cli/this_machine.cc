@@ -41,6 +41,9 @@ Result<SandboxTrial> try_with(Connection& connection) {
   trial.image = text_field(info.root(), "default_image");
   trial.isolation = texts(info.root(), "isolation");
   trial.weaker = texts(info.root(), "weaker");
+  LMSB_TRY(const auto ready, call_json(connection, Call("GET", "/readyz")));
+  const auto checks = ready.root().find("checks");
+  trial.store_works = !checks || !checks->find("store") || flag_field(*checks, "store");
   return trial;
 }
 

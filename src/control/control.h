@@ -153,14 +153,16 @@ struct ModelRequest {
   std::string path;          // "/v1/chat/completions"
   std::string body;          // JSON; goes to the model's server as it is
   bool is_streamed = false;  // what it says of that
+  bool is_several = false;   // it asks for several answers at once: a list of prompts, or n above 1
 };
 
 // What the model's server answers to a request that it takes.
 struct ModelAnswer {
   std::string whole;  // one JSON object; "" where events come
   // The octets of a text/event-stream as they come. Dropping it ends the work on the answer. Errors of read():
-  // runner_died, runner_timeout, runner_failed, cancelled.
+  // runner_died, runner_timeout, runner_failed, answer_not_read, cancelled.
   std::shared_ptr<http::BodyReader> events;
+  std::shared_ptr<const void> place;  // of a sandbox's request: kept until its answer has been sent
 };
 
 // Adds a model file or URL to the store.
@@ -267,8 +269,7 @@ class Control {
   virtual io::Task<std::vector<ModelInfo>> models(Principal who) = 0;
   virtual io::Task<ModelInfo> pull_model(Principal who, PullModel request) = 0;
 
-  // The completion of `prompt` by the local model that is the default (chat template if it has one, else raw), 512
-  // tokens.
+  // The completion of `prompt` by the default local model (by its chat template if it has one), 512 tokens at most.
   virtual io::Task<Completion> complete(Principal who, std::string prompt) = 0;
   // Ends when the answer is there, of a streamed one when its events begin; loads the model first where it is not.
   // Errors: model_not_found, model_ambiguous, models_busy, those of loading, of the answer's events, of ask_within()

@@ -8,9 +8,11 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 
+#include "base/metrics.h"
 #include "base/result.h"
 #include "base/secret.h"
 #include "base/unique_fd.h"
@@ -33,13 +35,18 @@ struct CredentialSettings {
 class CredentialDesk {
  public:
   static constexpr std::size_t kMost = 1024;  // requests at once, of all sandboxes
+  // One has as many as this part of the places that are left at most: a few that want all do not get it; some thirty
+  // do.
+  static constexpr std::size_t kPartOfWhatIsLeft = 4;
 
   // What one request asks for. All of it is kept as long as that is served.
   struct Order {
+    std::string sandbox;  // whose it is
     std::string credential;
-    std::shared_ptr<const void> place;                     // counts for its sandbox
     std::function<void(const std::string& verdict)> tell;  // of an event: no_secret, not_trusted, request_refused
-    std::function<void()> cut;                             // the sandbox's connection is to be reset: a part is missing
+    // A part of the answer is missing: the sandbox's connection is to be reset. The stream does not end before that.
+    std::function<void()> cut;
+    std::function<void()> lose;  // it was not, in a minute: whoever carries it is to end
   };
   // For the gate: see GateStreams. Without `host` nothing is wanted of the host.
   struct Streams {
@@ -47,21 +54,29 @@ class CredentialDesk {
     UniqueFd host;
   };
 
-  // The loop outlives it.
-  explicit CredentialDesk(boost::asio::io_context& loop) : loop_(loop) {}
+  // Both outlive it, and what it has begun.
+  CredentialDesk(boost::asio::io_context& loop, Metrics& metrics);
 
-  // From the next request on.
-  void use(CredentialSettings settings) { settings_ = std::move(settings); }
+  // From the next request on. What goes on with a credential that is another one by now, or none, ends; with another
+  // secret alone it goes on.
+  void use(CredentialSettings settings);
+  // What that sandbox has by now: what it asks with others ends.
+  void keep(const std::string& sandbox, const std::vector<std::string>& credentials);
   // nullptr: there is none of that name.
   const KeptCredential* find(const std::string& name) const;
-  // Begins to serve. Errors: not_found, resource_exhausted (too many, or no descriptors left).
+  // Begins to serve. Errors: not_found, resource_exhausted (too many of all or of that sandbox, or no descriptors
+  // left).
   Result<Streams> serve(Order order);
 
  private:
   struct Errand;
+  std::vector<std::shared_ptr<Errand>> running();
+
   boost::asio::io_context& loop_;
+  Counter& requests_;
+  Counter& bytes_;
   CredentialSettings settings_;
-  std::shared_ptr<const char> place_ = std::make_shared<const char>('\0');  // shared by all that are served
+  std::vector<std::weak_ptr<Errand>> errands_;  // also some that have ended
 };
 
 }  // namespace lmsb::control

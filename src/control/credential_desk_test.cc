@@ -2,13 +2,18 @@
 
 #include <csignal>
 #include <fcntl.h>
+#include <functional>
+#include <future>
+#include <poll.h>
 #include <sys/socket.h>
 #include <thread>
 
+#include <boost/asio/post.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "http/tls_test_support.h"
+#include "network/request_head.h"
 
 namespace lmsb::control {
 namespace {
@@ -22,7 +27,6 @@ class Host {
  public:
   Host(const http::TestCertificate& certificate, UniqueFd socket)
       : socket_(std::move(socket)), context_(SSL_CTX_new(TLS_server_method())) {
-    (void)::fcntl(socket_.get(), F_SETFL, 0);
     SSL_CTX_use_certificate(context_, certificate.x509);
     SSL_CTX_use_PrivateKey(context_, certificate.key);
     ssl_ = SSL_new(context_);
@@ -77,16 +81,23 @@ class CredentialDeskTest : public testing::Test {
   // The gate's ends, blocking.
   CredentialDesk::Streams begin() {
     CredentialDesk::Order order;
+    order.sandbox = "box";
     order.credential = "api";
     order.tell = [this](const std::string& verdict) { told_.push_back(verdict); };
     order.cut = [this] {
       is_cut_ = true;
-      (void)::shutdown(cut_, SHUT_RDWR);  // as the gate ends it
+      if (cuts_) (void)::shutdown(cut_, SHUT_RDWR);  // as the gate ends it
     };
+    order.lose = [] { FAIL() << "it was cut in time"; };
     auto streams = desk_.serve(std::move(order));
     EXPECT_TRUE(streams.ok());
     cut_ = streams->sandbox.get();
-    (void)::fcntl(cut_, F_SETFL, 0);
+    const timeval kLong{20, 0};  // what never comes fails a test, and does not hold it up
+    for (const UniqueFd* end : {&streams->sandbox, &streams->host}) {
+      if (!*end) continue;
+      (void)::fcntl(end->get(), F_SETFL, 0);
+      (void)::setsockopt(end->get(), SOL_SOCKET, SO_RCVTIMEO, &kLong, sizeof kLong);
+    }
     thread_ = std::thread([this] { loop_.run(); });
     return *std::move(streams);
   }
@@ -100,6 +111,20 @@ class CredentialDeskTest : public testing::Test {
       all.append(buffer, static_cast<std::size_t>(n));
     return all;
   }
+  // For what another thread runs.
+  void on_the_loop(std::function<void()> what) {
+    std::promise<void> done;
+    boost::asio::post(loop_, [&] {
+      what();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+  // Whether something can be heard, or the end of it, within a moment.
+  static bool is_told_something(const UniqueFd& socket) {
+    pollfd look{socket.get(), POLLIN | POLLRDHUP, 0};
+    return ::poll(&look, 1, 200) != 0;
+  }
   // What was told, once all is over.
   std::vector<std::string> told() {
     work_.reset();
@@ -110,11 +135,13 @@ class CredentialDeskTest : public testing::Test {
   http::TestCertificate certificate_{"DNS:api.example"};
   boost::asio::io_context loop_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{loop_.get_executor()};
-  CredentialDesk desk_{loop_};
+  Metrics metrics_;
+  CredentialDesk desk_{loop_, metrics_};
   std::thread thread_;
   std::vector<std::string> told_;
   bool is_cut_ = false;
-  int cut_ = -1;  // the gate's end
+  bool cuts_ = true;  // when it is asked to
+  int cut_ = -1;      // the gate's end
 };
 
 const std::string kGet = "GET /a HTTP/1.1\r\nHost: api.internal\r\nAuthorization: mine\r\n\r\n";
@@ -195,6 +222,123 @@ TEST_F(CredentialDeskTest, TakesAnEndWithoutGoodbyeForOneOnlyWhereTheAnswerSaidW
     EXPECT_EQ(is_cut_, !is_said);
     loop_.restart();
   }
+}
+
+TEST_F(CredentialDeskTest, EndsNoStreamInOrderWhoseAnswerIsAPart) {
+  cuts_ = false;
+  CredentialDesk::Streams streams = begin();
+  say(streams.sandbox, kGet);
+  (void)::shutdown(streams.sandbox.get(), SHUT_WR);  // the program has said that it says no more
+  {
+    Host host(certificate_, std::move(streams.host));
+    (void)host.hear_until("\r\n\r\n");
+    host.say("HTTP/1.1 200 OK\r\n\r\nhalf");
+  }
+  std::string heard(23, '\0');
+  EXPECT_EQ(::recv(streams.sandbox.get(), heard.data(), heard.size(), MSG_WAITALL), 23);
+  EXPECT_EQ(heard, "HTTP/1.1 200 OK\r\n\r\nhalf");
+  EXPECT_FALSE(is_told_something(streams.sandbox));
+  streams.sandbox.reset();
+  EXPECT_THAT(told(), IsEmpty());
+  EXPECT_TRUE(is_cut_);
+}
+
+TEST_F(CredentialDeskTest, PassesOnWhatAHostSaysThatTakesNoMoreOfTheRequest) {
+  CredentialDesk::Streams streams = begin();
+  say(streams.sandbox, "POST /a HTTP/1.1\r\nHost: api.internal\r\nContent-Length: 1000000\r\n\r\n");
+  std::promise<void> go_on;
+  {
+    Host host(certificate_, std::move(streams.host));
+    EXPECT_THAT(host.hear_until("\r\n\r\n"), HasSubstr("s3cret"));
+    boost::asio::post(loop_, [&go_on] { go_on.get_future().wait(); });
+    say(streams.sandbox, std::string(1000, 'x'));
+    host.say("HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nless");
+  }
+  go_on.set_value();
+  EXPECT_THAT(hear_all(streams.sandbox), testing::EndsWith("\r\n\r\nless"));
+  streams.sandbox.reset();
+  EXPECT_THAT(told(), IsEmpty());
+}
+
+TEST_F(CredentialDeskTest, SaysOfARequestThatMayHaveBeenCarriedOutThatItIsNotToBeRepeated) {
+  CredentialDesk::Streams streams = begin();
+  say(streams.sandbox, kGet);
+  {
+    Host host(certificate_, std::move(streams.host));
+    (void)host.hear_until("\r\n\r\n");
+  }
+  const std::string answer = hear_all(streams.sandbox);
+  EXPECT_THAT(answer, HasSubstr("HTTP/1.1 502 "));
+  EXPECT_THAT(answer, HasSubstr("\"credential_no_answer\""));
+  EXPECT_THAT(answer, HasSubstr("\"retryable\":false"));
+}
+
+TEST_F(CredentialDeskTest, EndsWhatIsTakenBack) {
+  const std::vector<std::function<void()>> changes = {
+      [this] { desk_.use({}); },
+      [this] { use("s3cret", "", "other.example"); },
+      [this] { desk_.keep("box", {"another"}); },
+  };
+  for (const auto& change : changes) {
+    use("s3cret", "");
+    CredentialDesk::Streams streams = begin();
+    say(streams.sandbox, kGet);
+    Host host(certificate_, std::move(streams.host));
+    (void)host.hear_until("\r\n\r\n");
+    on_the_loop([this] {
+      desk_.keep("box", {"api"});
+      desk_.keep("other", {});
+      use("another", "");
+    });
+    host.say("HTTP/1.1 200 OK\r\n");
+    char first = 0;
+    EXPECT_EQ(::recv(streams.sandbox.get(), &first, 1, 0), 1) << "that was of others, or of the secret alone";
+    on_the_loop(change);
+    EXPECT_EQ(host.hear_until("never"), "");
+    (void)hear_all(streams.sandbox);
+    streams.sandbox.reset();
+    EXPECT_THAT(told(), IsEmpty());
+    EXPECT_TRUE(std::exchange(is_cut_, false));
+    loop_.restart();
+  }
+}
+
+TEST_F(CredentialDeskTest, LeavesPlacesToOthers) {
+  use("", "no descriptors for hosts are needed");
+  const auto take = [&](const std::string& sandbox, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      CredentialDesk::Order order;
+      order.sandbox = sandbox;
+      order.credential = "api";
+      auto streams = desk_.serve(std::move(order));
+      if (!streams.ok()) return i;
+    }
+    return count;
+  };
+  EXPECT_GT(take("a", CredentialDesk::kMost), 128U) << "as many as its gate can ask for";
+  for (const char* sandbox : {"b", "c", "d", "e", "f", "g", "h"}) take(sandbox, CredentialDesk::kMost);
+  EXPECT_EQ(take("a", 1), 0U);
+  EXPECT_GT(take("i", CredentialDesk::kMost), 16U);
+}
+
+TEST_F(CredentialDeskTest, TakesAHeadThatAGateHasMadeLonger) {
+  CredentialDesk::Streams streams = begin();
+  std::string fields;
+  while (fields.size() < network::kMaxRequestHead) fields += "a: b\r\n";
+  say(streams.sandbox, "GET /a HTTP/1.1\r\nHost: api.internal\r\n" + fields + "\r\n");
+  Host host(certificate_, std::move(streams.host));
+  EXPECT_THAT(host.hear_until("\r\n\r\n"), HasSubstr("s3cret"));
+}
+
+TEST_F(CredentialDeskTest, EndsTheHandshakeWhenTheSandboxIsGone) {
+  CredentialDesk::Streams streams = begin();
+  say(streams.sandbox, kGet);
+  std::string hello(1, '\0');
+  EXPECT_EQ(::recv(streams.host.get(), hello.data(), 1, 0), 1);  // and the host never answers
+  streams.sandbox.reset();
+  pollfd look{streams.host.get(), 0, 0};
+  EXPECT_EQ(::poll(&look, 1, 20'000), 1) << "it waits for the host on and on";
+  EXPECT_THAT(told(), IsEmpty());
 }
 
 TEST_F(CredentialDeskTest, EndsWhenTheSandboxIsGone) {

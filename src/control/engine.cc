@@ -40,6 +40,7 @@ void add_hint(ExecResult& result, network::Mode mode) {
 }
 
 constexpr std::chrono::seconds kLookAtStore{5};
+constexpr std::chrono::seconds kAsksEnd{5};  // of requests to models that have been cancelled
 
 io::Task<void> nothing_to_write() { co_return Status(); }
 
@@ -60,6 +61,8 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
       keys_(loop, ledger_, events_, log),
       networks_(loop, fleet_, options_.network, metrics, log),
       model_channels_(loop, log),
+      model_turns_(loop),
+      sandbox_asks_(loop),
       lifecycle_(loop,
                  {registry_, events_,
                   [this](const std::string& id, const std::string& by) {
@@ -133,10 +136,19 @@ void Engine::set_policy(PolicyCaps caps) {
   if (caps.memory.count() == 0) caps.memory = machine_memory();
   if (caps.cpu_millis == 0) caps.cpu_millis = machine_cpus() * 1000;
   options_.policy = caps;
-  for (const auto& [id, sandbox] : registry_.all()) {
-    if (!sandbox.handle || sandbox.info.egress.mode == network::Mode::none) continue;
-    networks_.allow(sandbox.handle, sandbox.info.egress, check_egress(sandbox.info.egress));
-  }
+  for (const auto& [id, sandbox] : registry_.all()) keep_to_policy(sandbox);
+}
+
+void Engine::keep_to_policy(const KeptSandbox& sandbox) {
+  if (!sandbox.handle || sandbox.info.egress.mode == network::Mode::none) return;
+  networks_.allow(sandbox.handle, sandbox.info.egress, check_egress(sandbox.info.egress));
+}
+
+io::Task<void> Engine::open_network(SandboxHandle* sandbox, network::Egress egress) {
+  LMSB_CO_CHECK(check_egress(egress));
+  Status opened = co_await networks_.open(sandbox, egress);
+  if (opened.ok()) opened = check_egress(egress);
+  co_return opened;
 }
 
 Limits Engine::created_defaults() {
@@ -208,7 +220,7 @@ Status Engine::check_limits(const Limits& limits) const {
 
 Status Engine::check_egress(const network::Egress& egress) const {
   LMSB_TRY(const auto rules, networks_.rules_of(egress));
-  return control::check_egress(options_.policy, egress.mode, rules);
+  return control::check_egress(options_.policy, egress, rules);
 }
 
 Result<sandbox::SandboxSpec> Engine::spec_of(const std::string& image, const Limits& limits, Lifetime lifetime,
@@ -237,7 +249,7 @@ io::Task<Fleet::Handle> Engine::obtain(sandbox::SandboxSpec spec, Ways ways, Adm
   auto obtaining = is_like_others ? fleet_.take(std::move(kind)) : fleet_.launch(std::move(spec));
   LMSB_CO_TRY(auto handle, co_await std::move(obtaining));
   handle->room = std::move(room);
-  if (has_way_out) LMSB_CO_CHECK(co_await networks_.open(handle.get(), std::move(ways.egress)));
+  if (has_way_out) LMSB_CO_CHECK(co_await open_network(handle.get(), std::move(ways.egress)));
   LMSB_CO_CHECK(co_await model_channels_.open(handle.get(), std::move(ways.models)));
   co_return handle;
 }
@@ -248,8 +260,8 @@ io::Task<Engine::OneShotPlace> Engine::place_once(const Principal& who, OneShot&
   LMSB_CO_CHECK(check_command(request.command));
   LMSB_CO_CHECK(settle_timeout(request.command, options_.policy.timeout));
   LMSB_CO_CHECK(check_paths(request.collect));
+  note_given(who, request.egress);
   LMSB_CO_CHECK(check_egress(request.egress));
-  LMSB_CO_CHECK(check_credentials(options_.policy, who, request.egress));
   LMSB_CO_CHECK(co_await check_models(request.models));
   LMSB_CO_TRY(auto image, images_.find(request.image));
   LMSB_CO_CHECK(check_user(request.profile, request.command.user));
@@ -420,10 +432,6 @@ io::Task<SandboxInfo> Engine::update(Principal who, std::string id_or_name, Upda
   const Limits nothing{Bytes(0), 0, 0, Bytes(0)};
   LMSB_CO_CHECK(check_limits(with(nothing, changes.limits)));
   LMSB_CO_CHECK(admission_.check(with(nothing, changes.limits), Lifetime::kept));
-  if (changes.egress) {
-    LMSB_CO_TRY(const KeptSandbox* sandbox, registry_.find(who, id_or_name));
-    LMSB_CO_CHECK(check_credentials(options_.policy, who, *changes.egress, sandbox->info.egress));
-  }
   co_return co_await lifecycle_.update(std::move(who), std::move(id_or_name), std::move(changes));
 }
 
@@ -551,17 +559,30 @@ io::Task<Completion> Engine::complete(Principal, std::string prompt) {
 io::Task<ModelAnswer> Engine::ask_model(Principal who, ModelRequest request) {
   if (!who.models) co_return co_await models_->ask(std::move(request));
   LMSB_CO_CHECK(control::check_models(options_.policy, who.models->access()));
-  const auto tokens = [this](const char* kind, std::uint64_t count) {
-    metrics_.counter("lmsb_sandbox_model_tokens_total", "Tokens of models that sandboxes have used", {{"kind", kind}})
-        .increment(static_cast<double>(count));
+  // It may outlive this, where it goes on for longer than drain() waits, which waits for `asking`.
+  CountTokens counted = [weak = std::weak_ptr<Engine*>(self_), asking = sandbox_asks_.begin()](const TokenCount& used) {
+    if (const auto self = weak.lock()) (*self)->count(used);
   };
-  CountTokens counted = [tokens](const TokenCount& count) {
-    tokens("prompt", count.prompt);
-    tokens("completion", count.completion);
-  };
-  AskModel ask = [this](ModelRequest allowed) { return models_->ask(std::move(allowed)); };
+  AskModel ask = [this, name = who.name](ModelRequest allowed) { return ask_in_turn(this, name, std::move(allowed)); };
   auto asking = ask_within(who.models, std::move(request), std::move(ask), std::move(counted));
   co_return co_await std::move(asking);
+}
+
+void Engine::count(const TokenCount& used) {
+  const auto tokens = [this](const char* kind, std::uint64_t number) {
+    metrics_.counter("lmsb_sandbox_model_tokens_total", "Tokens of models that sandboxes have used", {{"kind", kind}})
+        .increment(static_cast<double>(number));
+  };
+  tokens("prompt", used.prompt);
+  tokens("completion", used.completion);
+}
+
+io::Task<ModelAnswer> Engine::ask_in_turn(Engine* self, std::string who, ModelRequest request) {
+  LMSB_CO_TRY(auto turn, co_await self->model_turns_.take(request.model, std::move(who)));
+  auto asking = self->models_->ask(std::move(request));
+  auto answer = co_await std::move(asking);
+  if (answer.ok()) answer->place = std::move(turn);
+  co_return answer;
 }
 
 io::Task<Control::UpstreamAnswer> Engine::ask_upstream(Principal, std::string prompt) {
@@ -569,8 +590,9 @@ io::Task<Control::UpstreamAnswer> Engine::ask_upstream(Principal, std::string pr
 }
 
 Result<std::string> Engine::plan_text(const Principal& who, const OneShot& request) {
-  LMSB_CHECK(check_egress(request.egress));
-  LMSB_CHECK(check_credentials(options_.policy, who, request.egress));
+  network::Egress egress = request.egress;
+  note_given(who, egress);
+  LMSB_CHECK(check_egress(egress));
   LMSB_CHECK(check_form(request.models));
   LMSB_CHECK(control::check_models(options_.policy, request.models));
   LMSB_TRY(const auto image, images_.find(request.image));
@@ -629,6 +651,10 @@ io::Always<void> Engine::drain() {
   ready_ = false;
   ending_.notify_all();
   auto sandboxes = registry_.take_all();
+  for (const auto& [id, sandbox] : sandboxes) {
+    if (sandbox.handle) sandbox.handle->model_door.reset();
+  }
+  co_await sandbox_asks_.wait_none(io::Deadline::in(kAsksEnd));  // what they have cost is counted then
   std::vector<std::shared_ptr<SandboxHandle>> busy;
   for (const auto& [id, sandbox] : sandboxes) {
     const bool runs = sandbox.handle && !sandbox.handle->stays() && sandbox.state() == SandboxState::running;

@@ -12,11 +12,13 @@
 #include "control/event_log.h"
 #include "control/fleet.h"
 #include "control/image_catalog.h"
+#include "control/in_progress.h"
 #include "control/keys.h"
 #include "control/ledger.h"
 #include "control/lifecycle.h"
 #include "control/model_channels.h"
 #include "control/model_service.h"
+#include "control/model_turns.h"
 #include "control/networks.h"
 #include "control/policy.h"
 #include "control/ports.h"
@@ -29,6 +31,8 @@
 #include "io/event.h"
 
 namespace lmsb::control {
+
+struct TokenCount;  // metered_answer.h
 
 struct EngineOptions {
   std::string default_image;       // "" = base if it is stored, else host
@@ -117,6 +121,10 @@ class Engine final : public Control {
   io::Task<OneShotPlace> place_once(const Principal& who, OneShot& request);
   Status check_limits(const Limits& limits) const;
   Status check_egress(const network::Egress& egress) const;
+  // Its network, unless the operator allows less by now: also when that came while the gate started.
+  io::Task<void> open_network(SandboxHandle* sandbox, network::Egress egress);
+  // What runs gets the network that it may have by now.
+  void keep_to_policy(const KeptSandbox& sandbox);
   io::Task<void> change_network(std::shared_ptr<SandboxHandle> sandbox, network::Egress egress);
   // Errors: what the operator does not allow, or this machine has no room for.
   Result<sandbox::SandboxSpec> spec_of(const std::string& image, const Limits& limits, sandbox::Lifetime lifetime,
@@ -133,6 +141,8 @@ class Engine final : public Control {
   std::shared_ptr<ModelAllowance> allowance_of(const ModelAccess& access);
   // What it uses of its models is written down from now on.
   void keep_models(const KeptSandbox& sandbox);
+  // For a sandbox: when it is its turn.
+  static io::Task<ModelAnswer> ask_in_turn(Engine* self, std::string who, ModelRequest request);
   // For sandboxes, which may ask as often as they like: no older than a moment.
   struct RecentModels {
     std::chrono::steady_clock::time_point at;
@@ -169,6 +179,7 @@ class Engine final : public Control {
   // A sandbox that stands becomes one that is known.
   io::Task<SandboxInfo> enter(Principal who, CreateSandbox request, Standing standing);
   void count(const ExecResult& result);
+  void count(const TokenCount& used);
 
   boost::asio::io_context& loop_;
   Fleet& fleet_;
@@ -185,6 +196,8 @@ class Engine final : public Control {
   Networks networks_;
   ModelChannels model_channels_;
   std::optional<RecentModels> recent_models_;
+  ModelTurns model_turns_;
+  InProgress sandbox_asks_;  // their requests to models
   Lifecycle lifecycle_;
   Processes processes_;
   Volumes volumes_;
@@ -199,6 +212,8 @@ class Engine final : public Control {
   bool ready_ = false;
   bool store_works_ = true;
   io::Event ending_;
+  // Null for what outlives it: the last member.
+  const std::shared_ptr<Engine*> self_ = std::make_shared<Engine*>(this);
 };
 
 }  // namespace lmsb::control

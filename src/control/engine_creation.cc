@@ -52,8 +52,8 @@ Status Engine::check_creation(const CreateSandbox& request) const {
 }
 
 io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
+  note_given(who, request.egress);
   LMSB_CO_CHECK(check_creation(request));
-  LMSB_CO_CHECK(check_credentials(options_.policy, who, request.egress));
   LMSB_CO_CHECK(co_await check_models(request.models));
   if (!request.snapshot.empty()) co_return co_await snapshots_.create_from(std::move(who), std::move(request));
   LMSB_CO_TRY(auto image, images_.find(request.image));
@@ -94,7 +94,7 @@ io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox reques
   auto handle = co_await launch_on_copy(std::move(spec), origin.disk);
   Status opened;
   if (handle.ok() && request.egress.mode != network::Mode::none)
-    opened = co_await networks_.open(handle->get(), request.egress);
+    opened = co_await open_network(handle->get(), request.egress);
   auto models = allowance_of(request.models);
   if (handle.ok() && opened.ok()) opened = co_await model_channels_.open(handle->get(), models);
   if (!opened.ok()) handle = std::move(opened).error();
@@ -176,6 +176,7 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Standi
   }
   const KeptSandbox* added = *entered;
   keep_models(*added);
+  keep_to_policy(*added);  // it may have become another one since the network was opened
   if (keeps_disk) added->handle->keep_disk();
   Lifecycle::let_stay(*added);
   const std::string profile(to_string(added->info.profile));
@@ -227,11 +228,10 @@ io::Task<Fleet::Handle> Engine::launch_again(SandboxInfo sandbox, std::shared_pt
   if (!id) co_return Error(ErrorCode::internal, "a sandbox's id is malformed");
   spec.id = *id;
   spec.disk = guest_protocol::Disk::existing;
-  LMSB_CO_CHECK(check_egress(sandbox.egress));  // the operator may allow less by now
   LMSB_CO_TRY(auto handle, co_await fleet_.launch(std::move(spec)));
   handle->room = std::move(room);
   Status opened;
-  if (has_way_out) opened = co_await networks_.open(handle.get(), sandbox.egress);
+  if (has_way_out) opened = co_await open_network(handle.get(), sandbox.egress);
   if (opened.ok()) opened = co_await model_channels_.open(handle.get(), std::move(models));
   if (opened.ok()) co_return handle;
   const std::uint64_t serial = handle->serial();

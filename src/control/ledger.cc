@@ -35,6 +35,9 @@ std::vector<MountedVolume> volumes_of(const std::map<std::string, std::string>& 
   return mounts;
 }
 
+constexpr std::string_view kGiven =
+    "given=";  // before the name of a credential that an administrator gave; no entry of a list has a "="
+
 // What a later version wrote, and this one does not know, is no network.
 network::Egress egress_of(std::string_view kept) {
   network::Egress egress;
@@ -44,7 +47,11 @@ network::Egress egress_of(std::string_view kept) {
     return word;
   };
   egress.mode = network::parse_mode(next_word()).value_or(network::Mode::none);
-  while (!kept.empty()) egress.allow.emplace_back(next_word());
+  while (!kept.empty()) {
+    const std::string_view word = next_word();
+    const bool is_given = word.starts_with(kGiven);
+    is_given ? egress.given.emplace_back(word.substr(kGiven.size())) : egress.allow.emplace_back(word);
+  }
   return network::check_form(egress).ok() ? egress : network::Egress();
 }
 
@@ -88,6 +95,7 @@ store::SandboxRow row_of(const KeptSandbox& sandbox) {
   row.profile = to_string(info.profile);
   row.egress = network::to_string(info.egress.mode);
   for (const std::string& entry : info.egress.allow) row.egress += " " + entry;
+  for (const std::string& name : info.egress.given) row.egress += " " + std::string(kGiven) + name;
   if (sandbox.models) row.models = texts_of(info.models, sandbox.models->usage());
   return row;
 }

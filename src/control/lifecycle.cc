@@ -151,12 +151,13 @@ void Lifecycle::note_change(SandboxEvent::Kind kind, const KeptSandbox& sandbox,
   tell(kind, sandbox, by);
 }
 
-Status Lifecycle::check(const KeptSandbox& sandbox, const UpdateSandbox& changes) const {
+Status Lifecycle::check(const Principal& who, const KeptSandbox& sandbox, UpdateSandbox& changes) const {
   const LifeLimits life = with(sandbox.life->limits(), changes.life);
   LMSB_CHECK(check(life));
   LMSB_CHECK(check_disk(life, sandbox.info.keeps_disk));
   auto labels = sandbox.info.labels;
   LMSB_CHECK(change_labels(labels, changes.labels));
+  if (changes.egress) note_given(who, *changes.egress, sandbox.info.egress);
   if (changes.egress) LMSB_CHECK(parts_.check_egress(*changes.egress));
   if (!changes.limits.is_something()) return {};
   LMSB_CHECK(changed(sandbox.made_with, sandbox.info.limits, changes.limits));
@@ -179,7 +180,7 @@ Status Lifecycle::apply(KeptSandbox& sandbox, UpdateSandbox changes, const std::
 io::Task<SandboxInfo> Lifecycle::update(Principal who, std::string id_or_name, UpdateSandbox changes) {
   LMSB_CO_TRY(KeptSandbox * sandbox, parts_.registry.find(who, id_or_name));
   const std::string id = sandbox->info.id;
-  LMSB_CO_CHECK(check(*sandbox, changes));
+  LMSB_CO_CHECK(check(who, *sandbox, changes));
   if (!changes.limits.is_something() && !changes.egress) {
     LMSB_CO_CHECK(apply(*sandbox, std::move(changes), who.name));
     const Status written = co_await parts_.write(*sandbox);
@@ -187,19 +188,19 @@ io::Task<SandboxInfo> Lifecycle::update(Principal who, std::string id_or_name, U
     if (!written.ok()) parts_.save(*sandbox);
     co_return sandbox->describe();
   }
-  auto limiting = limit_now(id, std::move(changes), who.name);
+  auto limiting = limit_now(id, std::move(changes), who);
   LMSB_CO_CHECK(co_await limits_.carry_out(who.name, std::move(limiting)));
   LMSB_CO_TRY(sandbox, parts_.registry.find(who, id));
   co_return sandbox->describe();
 }
 
 // A task of its own: the launcher changes the limits whether the client waits for it or not. What was checked before is
-// checked again: others may have changed the sandbox meanwhile. How much more it will have is known only once nobody
-// else changes it, and counts until it has it.
-io::Task<void> Lifecycle::limit_now(std::string id, UpdateSandbox changes, std::string by) {
+// checked again: others may have changed the sandbox meanwhile, or taken away what was only to be kept. How much more
+// it will have is known only once nobody else changes it, and counts until it has it.
+io::Task<void> Lifecycle::limit_now(std::string id, UpdateSandbox changes, Principal who) {
   const Principal daemon{"daemon", true};
   LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(daemon, id));
-  LMSB_CO_CHECK(check(*sandbox, changes));
+  LMSB_CO_CHECK(check(who, *sandbox, changes));
   LMSB_CO_TRY(const sandbox::Limits limits, changed(sandbox->made_with, sandbox->info.limits, changes.limits));
   const Hold hold(*this, *sandbox);
   const auto handle = sandbox->handle;
@@ -214,15 +215,18 @@ io::Task<void> Lifecycle::limit_now(std::string id, UpdateSandbox changes, std::
   const bool is_written = done.ok() && changes.egress;
   if (is_written && handle && !begins) done = co_await parts_.change_network(handle, *changes.egress);
   LMSB_CO_TRY(sandbox, hold.sandbox());
-  if (!done.ok() && is_limited) note_change(SandboxEvent::Kind::updated, *sandbox, by);
+  if (!done.ok() && is_limited) note_change(SandboxEvent::Kind::updated, *sandbox, who.name);
   if (!done.ok() && !is_written) {
     if (is_limited) LMSB_CO_CHECK(co_await written(hold));
     co_return done;
   }
-  Status applied = apply(*sandbox, std::move(changes), by);
+  Status applied = apply(*sandbox, std::move(changes), who.name);
   LMSB_CO_TRY(sandbox, co_await written(hold));
-  if (!applied.ok()) note_change(SandboxEvent::Kind::updated, *sandbox, by);  // its limits have changed
-  if (!done.ok()) co_return done;                                             // it will be in force
+  // The operator may have come to allow less while its first network was written down.
+  if (begins && handle && !parts_.check_egress(sandbox->info.egress).ok())
+    LMSB_CO_CHECK(co_await parts_.change_network(handle, network::Egress()));
+  if (!applied.ok()) note_change(SandboxEvent::Kind::updated, *sandbox, who.name);  // its limits have changed
+  if (!done.ok()) co_return done;                                                   // it will be in force
   co_return applied;
 }
 

@@ -108,11 +108,12 @@ class Lifecycle {
   void tell(SandboxEvent::Kind kind, const KeptSandbox& sandbox, const std::string& by);
 
  private:
-  Status check(const KeptSandbox& sandbox, const UpdateSandbox& changes) const;
+  // Notes in `changes` which credentials `who` gives by them.
+  Status check(const Principal& who, const KeptSandbox& sandbox, UpdateSandbox& changes) const;
   // `changes` have been checked, but others may have added labels meanwhile. Of their limits it only tells.
   Status apply(KeptSandbox& sandbox, UpdateSandbox changes, const std::string& by);
   // An update with limits or of the network, which takes a while.
-  io::Task<void> limit_now(std::string id, UpdateSandbox changes, std::string by);
+  io::Task<void> limit_now(std::string id, UpdateSandbox changes, Principal who);
   // `hold` outlives the task.
   io::Task<void> set_limits(const Hold& hold, sandbox::Limits limits);
   io::Task<void> write_egress(const Hold& hold, network::Egress egress);

@@ -4,6 +4,8 @@
 
 #include "base/clock.h"
 #include "control/ledger.h"
+#include "control/policy.h"
+#include "control/test_handle.h"
 #include "io/run_blocking.h"
 
 namespace lmsb::control {
@@ -12,6 +14,7 @@ namespace {
 using network::Mode;
 
 constexpr const char* kId = "aaaaaaaaaaaaaaaaaaaa";
+constexpr const char* kRow = "allowlist given:443 credential:api given=api";
 
 // A stopped sandbox.
 class LifecycleTest : public testing::Test {
@@ -26,7 +29,7 @@ class LifecycleTest : public testing::Test {
     row.disk_bytes = limits.disk.count();
     row.cpu_millis = limits.cpu_millis;
     row.processes = limits.processes;
-    row.egress = "allowlist good.test";
+    row.egress = kRow;
     EXPECT_TRUE(registry_.add(sandbox_of(loop_, std::move(row))).ok());
   }
   Lifecycle::Parts parts() {
@@ -36,34 +39,51 @@ class LifecycleTest : public testing::Test {
             [](const KeptSandbox&, const sandbox::Limits&) { return std::shared_ptr<const void>(); },
             {},
             {},
-            [](const network::Egress&) { return Status(); },
-            {},
+            [this](const network::Egress& egress) { return check_egress(caps_, egress, {}); },
+            [this](std::shared_ptr<SandboxHandle>, network::Egress egress) { return give(this, std::move(egress)); },
             {},
             {},
             {},
             [this](const KeptSandbox& sandbox) { saved_.push_back(sandbox.info.egress); },
             [this](const KeptSandbox& sandbox) { return write(sandbox); }};
   }
+  static io::Task<void> give(LifecycleTest* test, network::Egress egress) {
+    test->given_.push_back(std::move(egress));
+    co_return Status();
+  }
   io::Task<void> write(const KeptSandbox& sandbox) {
-    if (is_kept_) return fine();
+    if (is_kept_) return fine(this);
     return ledger_.put(row_of(sandbox));
   }
-  static io::Task<void> fine() { co_return Status(); }
-  Result<SandboxInfo> update(network::Egress egress) {
+  static io::Task<void> fine(LifecycleTest* test) {
+    while (test->is_slow_) LMSB_CO_CHECK(co_await test->faster_.wait());
+    co_return Status();
+  }
+  io::Task<SandboxInfo> updating(const Principal& who, network::Egress egress) {
     UpdateSandbox changes;
     changes.egress = std::move(egress);
-    const Principal ann{"ann", false};
-    return io::run_on(loop_, lifecycle_.update(ann, kId, std::move(changes)));
+    return lifecycle_.update(who, kId, std::move(changes));
+  }
+  Result<SandboxInfo> update(network::Egress egress) { return io::run_on(loop_, updating(kAnn, std::move(egress))); }
+  static io::Always<void> note(io::Task<SandboxInfo> updating, std::optional<Result<SandboxInfo>>* out) {
+    auto updated = co_await std::move(updating);
+    out->emplace(std::move(updated));
   }
   const network::Egress& egress() { return registry_.all().at(kId).info.egress; }
 
+  const Principal kAnn{"ann", false};
   boost::asio::io_context loop_{1};
   Logger log_{LogLevel::error, LogFormat::text};
   Registry registry_;
   EventLog events_;
   Ledger ledger_;  // not open: nothing can be written
   bool is_kept_ = false;
+  bool is_slow_ = false;
+  io::Event faster_{loop_};
   std::vector<network::Egress> saved_;
+  std::vector<network::Egress> given_;  // what it has, one after the other
+  PolicyCaps caps_;
+  UniqueFd guest_;
   Lifecycle lifecycle_;
 };
 
@@ -71,10 +91,42 @@ TEST_F(LifecycleTest, DoesNotSayThatAPolicyIsInForceWhichIsNotWritten) {
   const auto updated = update({Mode::none, {}});
   ASSERT_FALSE(updated.ok());
   EXPECT_EQ(updated.error().slug(), "disk_not_kept");
-  const network::Egress before{Mode::allowlist, {"good.test"}};
+  const network::Egress before{Mode::allowlist, {"given:443", "credential:api"}, {"api"}};
   EXPECT_EQ(egress(), before);
   ASSERT_FALSE(saved_.empty());
   EXPECT_EQ(saved_.back(), before);
+}
+
+TEST_F(LifecycleTest, RemembersInTheRowWhatAnAdministratorGave) {
+  EXPECT_EQ(row_of(registry_.all().at(kId)).egress, kRow);
+  is_kept_ = true;
+  ASSERT_TRUE(update({Mode::allowlist, {"other.test", "credential:api"}}).ok()) << "it is left in";
+  ASSERT_TRUE(update({Mode::allowlist, {"other.test"}}).ok());
+  EXPECT_EQ(row_of(registry_.all().at(kId)).egress, "allowlist other.test");
+  EXPECT_EQ(update({Mode::allowlist, {"credential:api"}}).error().slug(), "credential_denied");
+}
+
+TEST_F(LifecycleTest, LetsNobodyKeepACredentialThatIsBeingTakenAway) {
+  is_kept_ = is_slow_ = true;
+  const network::Egress without{Mode::allowlist, {"good.test"}};
+  const network::Egress with{Mode::allowlist, {"good.test", "credential:api"}};
+  std::optional<Result<SandboxInfo>> first;
+  std::optional<Result<SandboxInfo>> taken;
+  std::optional<Result<SandboxInfo>> kept;
+  io::spawn(loop_, note(updating(kAnn, with), &first));
+  io::spawn(loop_, note(updating({"root", true}, without), &taken));
+  io::spawn(loop_, note(updating(kAnn, with), &kept));
+  loop_.poll();  // the first one writes, the others wait for it
+  ASSERT_FALSE(first || taken || kept);
+  is_slow_ = false;
+  faster_.notify_all();
+  loop_.restart();
+  loop_.run();
+  ASSERT_TRUE(first && taken && kept);
+  EXPECT_TRUE(first->ok() && taken->ok());
+  ASSERT_FALSE(kept->ok());
+  EXPECT_EQ(kept->error().slug(), "credential_denied");
+  EXPECT_EQ(egress(), without);
 }
 
 TEST_F(LifecycleTest, ChangesAPolicyOnceItIsWritten) {
@@ -83,6 +135,26 @@ TEST_F(LifecycleTest, ChangesAPolicyOnceItIsWritten) {
   ASSERT_TRUE(updated.ok()) << updated.error().message();
   EXPECT_EQ(updated->egress.mode, Mode::none);
   EXPECT_EQ(egress().mode, Mode::none);
+}
+
+TEST_F(LifecycleTest, GivesNoFirstNetworkThatTheOperatorWithdrewWhileItWasWrittenDown) {
+  KeptSandbox& sandbox = registry_.all().at(kId);
+  sandbox.info.egress = {};
+  sandbox.handle = silent_handle(loop_, guest_);
+  sandbox.move_to(SandboxState::running);
+  caps_.credentials = {"api"};
+  is_kept_ = is_slow_ = true;
+  std::optional<Result<SandboxInfo>> updated;
+  io::spawn(loop_, note(updating(kAnn, {Mode::allowlist, {"credential:api"}}), &updated));
+  loop_.poll();
+  ASSERT_EQ(given_.size(), 1U);
+  caps_.credentials = {};
+  is_slow_ = false;
+  faster_.notify_all();
+  loop_.poll();
+  ASSERT_TRUE(updated.has_value());
+  ASSERT_EQ(given_.size(), 2U);
+  EXPECT_EQ(given_.back(), network::Egress());
 }
 
 }  // namespace

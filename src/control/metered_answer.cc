@@ -1,8 +1,11 @@
 #include "control/metered_answer.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
+#include <vector>
 
+#include "control/read_ahead.h"
 #include "http/body.h"
 #include "json/value.h"
 
@@ -11,6 +14,7 @@ namespace {
 
 constexpr std::size_t kMaxLine = std::size_t{1} << 20U;
 constexpr std::int64_t kMostTokens = 100'000'000;  // of one answer
+constexpr std::int64_t kMostAnswers = 64;          // of one stream that are told apart
 constexpr std::string_view kData = "data: ";
 
 std::uint64_t number_at(json::Value object, std::string_view name) {
@@ -35,6 +39,8 @@ class Bill {
 
   StreamMeter& meter() { return meter_; }
   void say(const TokenCount& tokens) { whole_ = tokens; }
+  // What the request has of the model's server.
+  void hold(std::shared_ptr<const void> held) { held_ = std::move(held); }
   // Nothing was computed.
   void forgive() { is_free_ = true; }
 
@@ -44,6 +50,7 @@ class Bill {
   StreamMeter meter_;
   std::optional<TokenCount> whole_;
   bool is_free_ = false;
+  std::shared_ptr<const void> held_;
   const CountTokens counted_;
 };
 
@@ -62,38 +69,60 @@ class MeteredEvents final : public http::BodyReader {
   const std::shared_ptr<Bill> bill_;
 };
 
-// A request that the model's server has not begun to work on.
-bool was_refused(const Error& error) {
-  return error.code() != ErrorCode::cancelled && error.slug() != "runner_died" && error.slug() != "runner_timeout" &&
-         error.slug() != "runner_failed" && error.slug() != "answer_too_long";
+// What surely has not come to the model's server: there is none, it has no room, or the prompt is too long for it. Of
+// all else nobody knows how far it came.
+bool was_not_begun(const Error& error) {
+  constexpr std::array<std::string_view, 13> kNothingDone = {
+      "model_not_found",       "model_damaged",           "models_busy",          "runner_busy", "model_load_timeout",
+      "model_not_loadable",    "no_llama_server",         "llama_server_too_old", "no_memory",   "too_many_requests",
+      "llama_server_unusable", "context_length_exceeded", "image_not_found"};
+  return std::find(kNothingDone.begin(), kNothingDone.end(), error.slug()) != kNothingDone.end();
 }
 
-}  // namespace
+// Octets of all texts in a value.
+std::uint64_t text_octets(json::Value value) {
+  if (const auto text = value.string()) return text->size();
+  std::uint64_t octets = 0;
+  for (const json::Value& item : value.items()) octets += text_octets(item);
+  for (const auto& [name, member] : value.members()) octets += text_octets(member);
+  return octets;
+}
 
-std::optional<TokenCount> tokens_in(std::string_view object) {
-  // Text of an answer has its quotation marks escaped: these stand for fields alone.
-  const bool may_say =
-      object.find("\"usage\"") != std::string_view::npos || object.find("\"timings\"") != std::string_view::npos;
-  if (!may_say) return std::nullopt;
-  json::ParseFault fault;
-  const auto document = json::Document::parse(object, fault);
-  if (!document) return std::nullopt;
-  if (const auto usage = document->root().find("usage"); usage && usage->kind() == json::Kind::object)
+Error several() {
+  return Error(ErrorCode::invalid_argument, "a sandbox asks for one answer at a time")
+      .with_slug("several_answers")
+      .with_hint(
+          "send one request for each prompt, and each answer: `prompt` is a text or the ids of its tokens, `n` is 1");
+}
+
+std::optional<TokenCount> said_by(json::Value object) {
+  if (const auto usage = object.find("usage"); usage && usage->kind() == json::Kind::object)
     return TokenCount{number_at(*usage, "prompt_tokens"), number_at(*usage, "completion_tokens")};
-  if (const auto timings = document->root().find("timings"); timings && timings->kind() == json::Kind::object)
+  if (const auto timings = object.find("timings"); timings && timings->kind() == json::Kind::object)
     return TokenCount{number_at(*timings, "prompt_n") + number_at(*timings, "cache_n"),
                       number_at(*timings, "predicted_n")};
   return std::nullopt;
 }
 
-std::uint64_t estimated_prompt(std::size_t octets) { return (octets + 3) / 4; }
+}  // namespace
+
+std::optional<TokenCount> tokens_in(std::string_view object) {
+  json::ParseFault fault;
+  const auto document = json::Document::parse(object, fault);
+  return document ? said_by(document->root()) : std::nullopt;
+}
+
+std::uint64_t estimated_prompt(std::size_t octets) { return (octets + 1) / 2; }
 
 void StreamMeter::add(std::string_view octets) {
   while (!octets.empty()) {
     const std::size_t end = octets.find('\n');
     const std::string_view part = octets.substr(0, end);
-    if (line_.size() + part.size() > kMaxLine) is_cut_ = true;
-    if (!is_cut_) line_ += part;
+    if (is_cut_ || line_.size() + part.size() > kMaxLine) {
+      count_unread(part);
+    } else {
+      line_ += part;
+    }
     if (end == std::string_view::npos) return;
     if (!is_cut_) look_at(line_);
     line_.clear();
@@ -102,25 +131,69 @@ void StreamMeter::add(std::string_view octets) {
   }
 }
 
+// Who gets it has it all the same.
+void StreamMeter::count_unread(std::string_view part) {
+  Answer& answer = answers_[kMostAnswers];
+  if (!std::exchange(is_cut_, true)) ++answer.events;
+  answer.octets += line_.size() + part.size();
+  line_.clear();
+}
+
 void StreamMeter::look_at(std::string_view line) {
   if (!line.starts_with(kData) || line == "data: [DONE]") return;
-  ++seen_.completion;
-  if (const auto said = tokens_in(line.substr(kData.size()))) said_ = said;
+  json::ParseFault fault;
+  const auto event = json::Document::parse(line.substr(kData.size()), fault);
+  const auto said = event ? said_by(event->root()) : std::nullopt;
+  const auto choices = event ? event->root().find("choices") : std::nullopt;
+  const auto items = choices ? choices->items() : std::vector<json::Value>();
+  if (items.empty() && said) {
+    ++closings_;
+    closed_.prompt += said->prompt;
+    closed_.completion += said->completion;
+    return;
+  }
+  const auto index = items.empty() ? std::nullopt : items.front().find("index");
+  Answer& answer = answers_[std::clamp<std::int64_t>(index ? index->integer().value_or(0) : 0, 0, kMostAnswers)];
+  ++answer.events;
+  for (const json::Value& choice : items) {
+    for (const char* name : {"delta", "text"}) {
+      const auto words = choice.find(name);
+      if (words) answer.octets += text_octets(*words);
+    }
+  }
+  if (said) answer.said = said;
+}
+
+// An answer has a last word of its own, or is estimated.
+TokenCount StreamMeter::count() const {
+  if (closings_ > 0 && closings_ >= answers_.size()) return closed_;
+  TokenCount sum;
+  bool is_all_said = !answers_.empty();
+  for (const auto& [index, answer] : answers_) {
+    sum.prompt += answer.said ? answer.said->prompt : 0;
+    sum.completion += answer.said ? answer.said->completion : std::max(answer.events, (answer.octets + 3) / 4);
+    is_all_said = is_all_said && answer.said;
+  }
+  if (!is_all_said) sum.prompt = std::max(sum.prompt, prompt_);
+  return {std::max(sum.prompt, closed_.prompt), std::max(sum.completion, closed_.completion)};
 }
 
 io::Task<ModelAnswer> ask_within(std::shared_ptr<ModelAllowance> allowance, ModelRequest request, AskModel ask,
                                  CountTokens counted) {
   LMSB_CO_TRY(request.model, allowance->choose(request.model));
-  LMSB_CO_TRY(auto place, co_await ModelAllowance::begin(allowance));
-  const auto bill = std::make_shared<Bill>(allowance, std::move(place), request.body.size(), std::move(counted));
+  if (request.is_several) co_return several();
+  LMSB_CO_TRY(const auto place, co_await ModelAllowance::begin(allowance));
+  const auto bill = std::make_shared<Bill>(allowance, place, request.body.size(), std::move(counted));
   auto asking = ask(std::move(request));
   auto answer = co_await std::move(asking);
   if (!answer.ok()) {
-    if (was_refused(answer.error())) bill->forgive();
+    if (was_not_begun(answer.error())) bill->forgive();
     co_return answer;
   }
+  bill->hold(std::exchange(answer->place, place));
   if (answer->events) {
-    answer->events = std::make_shared<MeteredEvents>(std::move(answer->events), bill);
+    auto metered = std::make_shared<MeteredEvents>(std::move(answer->events), bill);
+    answer->events = read_ahead(allowance->loop(), std::move(metered), place);
   } else if (const auto tokens = tokens_in(answer->whole)) {
     bill->say(*tokens);
   }

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "base/text.h"
 #include "io/spawn.h"
 
@@ -12,27 +14,7 @@ namespace {
 
 constexpr std::chrono::seconds kTellAfter{1};  // changes of that time are told as one
 
-std::string list_of(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
-
 }  // namespace
-
-class ModelAllowance::Turn {
- public:
-  explicit Turn(std::shared_ptr<ModelAllowance> of) : of_(std::move(of)) { ++of_->asking_; }
-  ~Turn() {
-    --of_->asking_;
-    of_->left_.notify_all();
-  }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
-
- private:
-  const std::shared_ptr<ModelAllowance> of_;
-};
 
 ModelAllowance::ModelAllowance(boost::asio::io_context& loop, ModelAccess access, ModelUsage used)
     : loop_(loop),
@@ -40,7 +22,7 @@ ModelAllowance::ModelAllowance(boost::asio::io_context& loop, ModelAccess access
       usage_(used),
       rate_left_(access_.requests_per_minute),
       rate_counted_(Clock::now()),
-      left_(loop) {}
+      asking_(loop) {}
 
 bool ModelAllowance::has(std::string_view name) const {
   return std::find(access_.names.begin(), access_.names.end(), name) != access_.names.end();
@@ -50,16 +32,14 @@ Result<std::string> ModelAllowance::choose(const std::string& wanted) {
   if (wanted.empty()) return access_.names.front();
   if (has(wanted)) return wanted;
   ++usage_.refused;
-  change();
   return Error(ErrorCode::not_found, "this sandbox has no model " + quoted(wanted))
       .with_slug("model_not_found")
-      .with_hint("it has " + list_of(access_.names));
+      .with_hint(fmt::format("it has {}", fmt::join(access_.names, ", ")));
 }
 
 Status ModelAllowance::check_tokens() {
   if (access_.tokens == 0 || usage_.tokens() < access_.tokens) return {};
   ++usage_.refused;
-  change();
   return Error(ErrorCode::permission_denied, "this sandbox has used its " + std::to_string(access_.tokens) +
                                                  " tokens of models (" + std::to_string(usage_.tokens()) + ")")
       .with_slug("model_tokens_used")
@@ -78,7 +58,6 @@ Status ModelAllowance::take_rate(Clock::time_point now) {
     return {};
   }
   ++usage_.refused;
-  change();
   const auto wait = static_cast<int>(std::ceil((1 - rate_left_) / most * 60));
   return Error(ErrorCode::resource_exhausted,
                "this sandbox may ask models " + std::to_string(access_.requests_per_minute) + " times a minute")
@@ -91,11 +70,11 @@ Status ModelAllowance::take_rate(Clock::time_point now) {
 io::Task<ModelAllowance::Place> ModelAllowance::begin(std::shared_ptr<ModelAllowance> self, Clock::time_point now) {
   LMSB_CO_CHECK(self->check_tokens());
   LMSB_CO_CHECK(self->take_rate(now));
-  while (self->asking_ >= kAtOnce) LMSB_CO_CHECK(co_await self->left_.wait());
+  while (self->asking_.count() >= kAtOnce) LMSB_CO_CHECK(co_await self->asking_.wait_end());
   LMSB_CO_CHECK(self->check_tokens());
   ++self->usage_.requests;
   self->change();
-  Place place = std::make_shared<const Turn>(self);
+  Place place = self->asking_.begin();
   co_return place;
 }
 

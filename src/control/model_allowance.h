@@ -11,8 +11,8 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "control/in_progress.h"
 #include "control/model_access.h"
-#include "io/event.h"
 #include "io/task.h"
 
 namespace lmsb::control {
@@ -28,21 +28,23 @@ class ModelAllowance : public std::enable_shared_from_this<ModelAllowance> {
   const ModelAccess& access() const { return access_; }
   const ModelUsage& usage() const { return usage_; }
   bool has(std::string_view name) const;
+  boost::asio::io_context& loop() const { return loop_; }
 
   // One of the requests at once, while it lives.
   using Place = std::shared_ptr<const void>;
   // The name of the model that is meant ("": the first). Error: model_not_found.
   Result<std::string> choose(const std::string& wanted);
+  // Whether there are tokens left. Error: model_tokens_used.
+  Status check_tokens();
   // Begins a request, when it is its turn. Errors: model_tokens_used, model_rate_limited, cancelled.
   static io::Task<Place> begin(std::shared_ptr<ModelAllowance> self, Clock::time_point now = Clock::now());
   // A request that was passed on has come to its end, or has been given up.
   void count(std::uint64_t prompt_tokens, std::uint64_t completion_tokens);
-  // Called when the usage has changed; not from within this call. More than one change may be one call.
+  // Called when requests or tokens have been counted; not from within this call. More than one change may be one call.
+  // What was refused is no reason: nobody is to have things written down as often as he asks in vain.
   void on_change(std::function<void()> told) { told_ = std::move(told); }
 
  private:
-  class Turn;
-  Status check_tokens();
   Status take_rate(Clock::time_point now);
   void change();
 
@@ -51,10 +53,9 @@ class ModelAllowance : public std::enable_shared_from_this<ModelAllowance> {
   ModelUsage usage_;
   double rate_left_;
   Clock::time_point rate_counted_;
-  std::uint32_t asking_ = 0;
+  InProgress asking_;
   bool is_telling_ = false;
   std::function<void()> told_;
-  io::Event left_;  // a request has ended
 };
 
 }  // namespace lmsb::control

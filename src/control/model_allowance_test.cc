@@ -105,5 +105,27 @@ TEST_F(Allowances, TellOfManyChangesOnce) {
   EXPECT_EQ(told, 1);
 }
 
+TEST_F(Allowances, TellNobodyOfWhatWasRefused) {
+  const auto allowance = make(1, 0, {0, 0, 1, 0});
+  int told = 0;
+  allowance->on_change([&told] { ++told; });
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_FALSE(allowance->choose("x").ok());
+    EXPECT_EQ(begin(allowance), "model_tokens_used");
+  }
+  loop_.restart();
+  loop_.run();
+  EXPECT_EQ(told, 0);
+  EXPECT_EQ(allowance->usage().refused, 200U);
+}
+
+// The minute is of the daemon's life.
+TEST_F(Allowances, BeginTheirMinuteWithTheDaemon) {
+  const auto allowance = make(0, 2, {50, 0, 7, 7});
+  EXPECT_EQ(begin(allowance), "");
+  EXPECT_EQ(begin(allowance), "");
+  EXPECT_EQ(begin(allowance), "model_rate_limited");
+}
+
 }  // namespace
 }  // namespace lmsb::control

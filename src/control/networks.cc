@@ -56,7 +56,7 @@ Networks::Networks(boost::asio::io_context& loop, Fleet& fleet, NetworkOptions o
     : loop_(loop),
       fleet_(fleet),
       options_(std::move(options)),
-      desk_(loop),
+      desk_(loop, metrics),
       allowed_(metrics.counter("lmsb_network_allowed_total", "Connections of sandboxes to the outside")),
       refused_(
           metrics.counter("lmsb_network_refused_total", "Connections and names that policies refused, or that failed")),
@@ -139,33 +139,33 @@ std::shared_ptr<SandboxNetwork> Networks::make(SandboxHandle& handle, network::E
     if (self) return (*self)->desk_.serve(std::move(order));
     return Result<CredentialDesk::Streams>(Fleet::daemon_ends());
   };
+  parts.keep_credentials = [weak = std::weak_ptr<Networks*>(self_), id = handle.id()](const auto& credentials) {
+    if (const auto self = weak.lock()) (*self)->desk_.keep(id, credentials);
+  };
   return std::make_shared<SandboxNetwork>(loop_, handle.id(), handle.channel(), std::move(egress), std::move(parts),
                                           log_);
 }
 
 void Networks::hear(const std::string& id, const NetworkEvent& event) {
   const auto port = static_cast<std::uint64_t>(event.port);
-  if (event.verdict == "allowed") {
-    allowed_.increment();
-    log_.log(LogLevel::debug, "network.allowed",
+  const auto log = [&](LogLevel level, std::string_view what) {
+    log_.log(level, what,
              {{"id", id},
               {"verdict", event.verdict},
               {"name", event.name},
               {"address", event.address},
               {"port", port},
               {"credential", event.credential}});
+  };
+  if (event.verdict == "allowed") {
+    allowed_.increment();
+    log(LogLevel::debug, "network.allowed");
   } else {
     refused_.increment();
     if (!lines_left_.take(now_ms())) return void(++not_logged_);
     if (not_logged_ > 0) log_.log(LogLevel::info, "network.refused_too_fast", {{"count", not_logged_}});
     not_logged_ = 0;
-    log_.log(LogLevel::info, "network.refused",
-             {{"id", id},
-              {"verdict", event.verdict},
-              {"name", event.name},
-              {"address", event.address},
-              {"port", port},
-              {"credential", event.credential}});
+    log(LogLevel::info, "network.refused");
   }
 }
 

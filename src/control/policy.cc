@@ -5,6 +5,13 @@
 #include "base/text.h"
 
 namespace lmsb::control {
+namespace {
+
+bool has(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+}  // namespace
 
 sandbox::Limits within(const PolicyCaps& caps, sandbox::Limits limits) {
   limits.memory = std::min(limits.memory, caps.memory);
@@ -19,28 +26,24 @@ Error above_policy(const std::string& what, const std::string& cap) {
       .with_hint("ask for less, or raise [policy] in the configuration");
 }
 
-Status check_egress(const PolicyCaps& caps, network::Mode mode, std::span<const network::Rule> rules) {
-  if (mode > caps.network) return above_policy("egress.mode", network::to_string(caps.network));
+Status check_egress(const PolicyCaps& caps, const network::Egress& egress, std::span<const network::Rule> rules) {
+  if (egress.mode > caps.network) return above_policy("egress.mode", network::to_string(caps.network));
+  for (const std::string& name : network::credentials_of(egress))
+    if (!has(caps.credentials, name) && !has(egress.given, name))
+      return Error(ErrorCode::permission_denied,
+                   "egress.allow: credential " + quoted(name) + " is administrators' to give")
+          .with_slug("credential_denied")
+          .with_hint("ask one, or have the operator list it in [policy] credentials");
   if (caps.network == network::Mode::open) return {};
   const auto wide = network::wide_entry(rules);
   if (!wide) return {};
   return above_policy("egress.allow: " + quoted(*wide), "names, *.NAME with a dot in NAME, ranges from /8");
 }
 
-Status check_credentials(const PolicyCaps& caps, const Principal& who, const network::Egress& egress,
-                         const network::Egress& before) {
-  if (who.is_unbounded()) return {};
-  const auto has = [](const std::vector<std::string>& names, const std::string& name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-  };
-  const std::vector<std::string> kept = network::credentials_of(before);
-  for (const std::string& name : network::credentials_of(egress))
-    if (!has(caps.credentials, name) && !has(kept, name))
-      return Error(ErrorCode::permission_denied,
-                   "egress.allow: credential " + quoted(name) + " is administrators' to give")
-          .with_slug("credential_denied")
-          .with_hint("ask one, or have the operator list it in [policy] credentials");
-  return {};
+void note_given(const Principal& who, network::Egress& egress, const network::Egress& before) {
+  egress.given = network::credentials_of(egress);
+  if (who.is_unbounded()) return;
+  std::erase_if(egress.given, [&before](const std::string& name) { return !has(before.given, name); });
 }
 
 Status check_profile(const PolicyCaps& caps, guest_protocol::Profile profile) {

@@ -34,12 +34,13 @@ struct PolicyCaps {
 sandbox::Limits within(const PolicyCaps& caps, sandbox::Limits limits);
 // policy_denied: `what` is above `cap`.
 Error above_policy(const std::string& what, const std::string& cap);
-// `rules`: of that mode. Where not all modes are allowed a list has to be one (network::wide_entry()). Error:
-// policy_denied.
-Status check_egress(const PolicyCaps& caps, network::Mode mode, std::span<const network::Rule> rules);
-// Whether `who` may give a sandbox what `egress` names; what it has of `before` it keeps. Error: credential_denied.
-Status check_credentials(const PolicyCaps& caps, const Principal& who, const network::Egress& egress,
-                         const network::Egress& before = {});
+// `rules`: of that egress. Where not all modes are allowed a list has to be one (network::wide_entry()); a credential
+// has to be one that everybody may give, or to have been given by an administrator. Errors: policy_denied,
+// credential_denied.
+Status check_egress(const PolicyCaps& caps, const network::Egress& egress, std::span<const network::Rule> rules);
+// `egress` is what `who` wants for a sandbox that has `before`: which of its credentials an administrator gives, or
+// gave. Whether it may have the others check_egress() says.
+void note_given(const Principal& who, network::Egress& egress, const network::Egress& before = {});
 // Error: policy_denied.
 Status check_profile(const PolicyCaps& caps, guest_protocol::Profile profile);
 // Whether sandboxes may have models: asked when one is to get them, and for each of its requests. Error: policy_denied.

@@ -33,7 +33,7 @@ TEST(Policy, RefusesATimeThatIsAskedForAndCutsDownOneThatIsNot) {
 Status check(const PolicyCaps& caps, const network::Egress& egress) {
   const auto rules = network::rules_of(egress, {});
   EXPECT_TRUE(rules.ok());
-  return check_egress(caps, egress.mode, *rules);
+  return check_egress(caps, egress, *rules);
 }
 
 TEST(Policy, TakesNoListForOneThatListsNothing) {
@@ -56,21 +56,45 @@ TEST(Policy, TakesNoListForOneThatListsNothing) {
 
 TEST(Policy, LeavesCredentialsToAdministratorsUnlessItListsThem) {
   PolicyCaps caps;
-  const network::Egress egress{network::Mode::allowlist, {"good.test", "credential:github", "credential:shop"}};
+  const network::Egress wanted{network::Mode::allowlist, {"good.test", "credential:github", "credential:shop"}};
+  const auto may = [&caps, &wanted](const Principal& who, const network::Egress& before = {}) {
+    network::Egress egress = wanted;
+    note_given(who, egress, before);
+    const Status checked = check(caps, egress);
+    EXPECT_EQ(checked.ok() ? "" : checked.error().slug(), checked.ok() ? "" : "credential_denied");
+    return checked.ok();
+  };
   const Principal user{"local:1000", false};
-  EXPECT_TRUE(check_credentials(caps, {"root", true}, egress).ok());
-  EXPECT_EQ(check_credentials(caps, user, egress).error().slug(), "credential_denied");
-  EXPECT_TRUE(check_credentials(caps, user, {network::Mode::allowlist, {"good.test"}}).ok());
+  EXPECT_TRUE(may({"root", true}));
+  EXPECT_FALSE(may(user));
+  EXPECT_TRUE(check(caps, {network::Mode::allowlist, {"good.test"}}).ok());
   caps.credentials = {"github"};
-  EXPECT_EQ(check_credentials(caps, user, egress).error().slug(), "credential_denied");
-  EXPECT_TRUE(check_credentials(caps, user, egress, egress).ok()) << "an administrator gave them";
+  EXPECT_FALSE(may(user));
+  network::Egress before = wanted;
+  EXPECT_FALSE(may(user, before)) << "nobody gave them";
+  note_given({"root", true}, before);
+  EXPECT_TRUE(may(user, before)) << "an administrator gave them";
   caps.credentials = {"shop", "github"};
-  EXPECT_TRUE(check_credentials(caps, user, egress).ok());
+  EXPECT_TRUE(may(user));
+  caps = {};
   Principal bounded{"key:key_1", true};
   Grant grant;
   grant.labels = {{"team", "a"}};
-  bounded.grant = std::make_shared<const Grant>(grant);
-  EXPECT_FALSE(check_credentials({}, bounded, egress).ok());
+  bounded.grant = std::make_shared<Grant>(grant);
+  EXPECT_FALSE(may(bounded));
+}
+
+TEST(Policy, TakesBackWhatItListedButNotWhatAnAdministratorGave) {
+  PolicyCaps caps;
+  caps.credentials = {"github"};
+  network::Egress listed{network::Mode::allowlist, {"credential:github"}};
+  network::Egress given = listed;
+  note_given({"local:1000", false}, listed);
+  note_given({"root", true}, given);
+  EXPECT_TRUE(check(caps, listed).ok());
+  caps.credentials = {};
+  EXPECT_EQ(check(caps, listed).error().slug(), "credential_denied");
+  EXPECT_TRUE(check(caps, given).ok());
 }
 
 TEST(Policy, RefusesRootWhereTheOperatorDoes) {

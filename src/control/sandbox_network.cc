@@ -84,19 +84,20 @@ io::Task<void> SandboxNetwork::hear_gate(io::Deadline deadline) {
 // Who takes a gate over can ask for what the sandbox has been given, and for nothing else.
 void SandboxNetwork::serve_credential(const guest_protocol::GateNote& note) {
   CredentialDesk::Order order;
+  order.sandbox = id_;
   order.credential = note.credential.data();
-  order.place = request_;
   order.tell = [weak = weak_from_this(), name = order.credential](const std::string& verdict) {
     if (const auto self = weak.lock()) self->refuse_credential(name, verdict);
   };
   guest_protocol::GateStreams streams;
   streams.flow = note.asking;
-  order.cut = [gate = std::weak_ptr<Gate>(gate_), streams] {
-    if (const auto there = gate.lock()) (void)there->give(streams, {});  // who does not keep up ends it by its time
+  order.lose = [weak = weak_from_this(), gate = std::weak_ptr<Gate>(gate_)] { lose(weak, gate); };
+  order.cut = [gate = std::weak_ptr<Gate>(gate_), streams, lose = order.lose] {
+    const auto there = gate.lock();
+    if (there && !there->give(streams, {}).ok()) lose();  // it does not keep up
   };
   const auto given = network::credentials_of(egress_);
-  const bool may = std::find(given.begin(), given.end(), order.credential) != given.end() &&
-                   static_cast<std::size_t>(request_.use_count()) <= kMostRequests + 1;
+  const bool may = std::find(given.begin(), given.end(), order.credential) != given.end();
   auto served = may ? parts_.serve_credential(std::move(order))
                     : Result<CredentialDesk::Streams>(Error(ErrorCode::permission_denied, "it was not given"));
   std::array<int, 2> fds{};
@@ -125,6 +126,13 @@ void SandboxNetwork::lose_gate() {
   }
   gate_.reset();
   changed_.notify_all();
+}
+
+// Unless another one has taken its place.
+void SandboxNetwork::lose(const std::weak_ptr<SandboxNetwork>& weak, const std::weak_ptr<Gate>& gate) {
+  const auto self = weak.lock();
+  const auto there = gate.lock();
+  if (self && there && self->gate_ == there) self->lose_gate();
 }
 
 io::Task<void> SandboxNetwork::wait_ended(std::shared_ptr<SandboxNetwork> self) {
@@ -161,6 +169,7 @@ io::Always<void> SandboxNetwork::keep(std::shared_ptr<SandboxNetwork> self) {
 io::Task<void> SandboxNetwork::change(std::shared_ptr<SandboxNetwork> self, network::Egress egress) {
   if (self->channel_ == nullptr) co_return gone();
   self->egress_ = std::move(egress);
+  self->parts_.keep_credentials(network::credentials_of(self->egress_));
   const io::Deadline deadline = io::Deadline::in(kAnswer);
   // Without a gate the next one begins with it, and nothing is reached once nothing is left of the last.
   if (!self->gate_) co_return co_await wait_ended(self);

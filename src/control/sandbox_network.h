@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 
@@ -21,8 +22,6 @@ namespace lmsb::control {
 
 class SandboxNetwork : public std::enable_shared_from_this<SandboxNetwork> {
  public:
-  static constexpr std::size_t kMostRequests = 256;  // with a credential, at once
-
   struct Parts {
     std::function<io::Task<std::unique_ptr<Gate>>()> open_gate;
     // Of a gate that has been let go of: Fleet::wait_destroyed().
@@ -30,6 +29,7 @@ class SandboxNetwork : public std::enable_shared_from_this<SandboxNetwork> {
     std::function<guest_protocol::GatePolicy(const network::Egress& egress)> policy_of;
     std::function<void(const NetworkEvent& event)> hear;  // each that its gate tells
     std::function<Result<CredentialDesk::Streams>(CredentialDesk::Order order)> serve_credential;
+    std::function<void(const std::vector<std::string>& credentials)> keep_credentials;  // CredentialDesk::keep()
   };
   // `loop` and `log` outlive it; `channel` until close().
   SandboxNetwork(boost::asio::io_context& loop, std::string id, guest_client::Channel& channel, network::Egress egress,
@@ -53,6 +53,7 @@ class SandboxNetwork : public std::enable_shared_from_this<SandboxNetwork> {
   // Nothing is left of the gate that was lost last. Errors: gate_lost, cancelled.
   static io::Task<void> wait_ended(std::shared_ptr<SandboxNetwork> self);
   void lose_gate();
+  static void lose(const std::weak_ptr<SandboxNetwork>& weak, const std::weak_ptr<Gate>& gate);
   // What the gate has asked for: a request of the sandbox's is to get a credential.
   void serve_credential(const guest_protocol::GateNote& note);
   void refuse_credential(const std::string& name, const std::string& verdict);
@@ -70,7 +71,6 @@ class SandboxNetwork : public std::enable_shared_from_this<SandboxNetwork> {
   std::uint32_t generation_ = 0;           // of the policy that was sent last
   std::uint32_t generation_in_force_ = 0;  // as the gate says
   io::Event changed_;
-  std::shared_ptr<const char> request_ = std::make_shared<const char>('\0');  // shared by all with a credential
 };
 
 }  // namespace lmsb::control

@@ -92,7 +92,7 @@ void give_network(Heirs& heirs, const KeptSandbox& sandbox, SandboxHandle& handl
   const network::Egress& egress = sandbox.info.egress;
   if (egress.mode == network::Mode::none) return;
   const auto rules = heirs.networks.rules_of(egress);
-  const Status allowed = rules.ok() ? check_egress(heirs.caps, egress.mode, *rules) : Status(Error(rules.error()));
+  const Status allowed = rules.ok() ? check_egress(heirs.caps, egress, *rules) : Status(Error(rules.error()));
   if (allowed.ok()) return heirs.networks.open_later(handle, egress);
   heirs.log.log(LogLevel::warning, "network.not_allowed",
                 {{"id", sandbox.info.id}, {"error", allowed.error().message()}});

@@ -153,6 +153,10 @@ Server::Server(int channel, Builder& builder, bool keep_standby)
 int Server::prepare(Step& failed) {
   failed = Step::standby;
   if (const int error = limit_open_files(OpenFiles::of_guest); error != 0) return error;
+  struct sigaction ends {};
+  ends.sa_handler = SIG_DFL;
+  ends.sa_flags = SA_NOCLDSTOP;  // anybody inside may stop and continue processes as often as he likes
+  if (::sigaction(SIGCHLD, &ends, nullptr) < 0) return errno;
   sigset_t set;
   ::sigemptyset(&set);
   ::sigaddset(&set, SIGCHLD);
@@ -194,8 +198,8 @@ void Server::run() {
     waits[6].fd = builder_.netlink_door().events();
     waits[7].fd = sudo_door_.socket(now_ms(), is_sudo_full());
     waits[8].fd = sudo_door_.answering();
-    if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) return;
-    if ((waits[1].revents & POLLIN) != 0) handle_children();
+    if (::poll(waits.data(), waits.size(), has_more_children_ ? 0 : -1) < 0 && errno != EINTR) return;
+    if (has_more_children_ || (waits[1].revents & POLLIN) != 0) handle_children();
     if ((waits[2].revents & POLLIN) != 0) handle_deadlines();
     if ((waits[3].revents & POLLIN) != 0) kept_.handle_events();
     if ((waits[4].revents & POLLIN) != 0) ports_.handle_events();
@@ -502,15 +506,21 @@ UniqueFd Server::open_tree(std::uint32_t sequence) {
   return number == 0 ? UniqueFd() : open_command_cgroup(builder_.cgroup(), number);
 }
 
+// Not all at once: inside they may end faster than they are reaped, and others want to be served.
 void Server::handle_children() {
+  constexpr int kInATurn = 256;
   signalfd_siginfo info{};
-  while (::read(children_.get(), &info, sizeof info) > 0)
+  for (int i = 0; i < 2 && ::read(children_.get(), &info, sizeof info) > 0; ++i)  // each signal is pending once
     if (info.ssi_signo == SIGTERM) is_asked_to_end_ = true;
-  for (;;) {
+  has_more_children_ = true;
+  for (int i = 0; i < kInATurn; ++i) {
     int status = 0;
     rusage usage{};
     const pid_t pid = ::wait4(-1, &status, WNOHANG, &usage);  // PID 1 is everybody's parent in the end
-    if (pid <= 0) break;
+    if (pid <= 0) {
+      has_more_children_ = false;
+      break;
+    }
     if (builder_.netlink_door().note_end(pid)) continue;
     if (pid == standby_.pid) {
       remove_command_cgroup(builder_.cgroup(), standby_.cgroup_number);
@@ -609,6 +619,12 @@ void Server::linger(std::uint32_t sequence, std::uint32_t cgroup_number) {
 // Cgroups of background trees whose last process has just gone.
 void Server::sweep_lingering() {
   for (std::size_t i = 0; i < lingering_count_;) {
+    // To try to remove one takes a lock of the whole machine; to look does not.
+    const UniqueFd cgroup = open_command_cgroup(builder_.cgroup(), lingering_[i].cgroup_number);
+    if (cgroup && is_populated(cgroup.get())) {
+      ++i;
+      continue;
+    }
     std::array<char, 32> path{};
     (void)std::snprintf(path.data(), path.size(), "work/c-%u", lingering_[i].cgroup_number);
     if (::unlinkat(builder_.cgroup(), path.data(), AT_REMOVEDIR) < 0 && errno == EBUSY) {

@@ -102,6 +102,7 @@ class Server {
   Standby standby_;
   std::uint64_t standby_pause_ms_ = 0;  // before the next one
   std::uint64_t next_standby_ms_ = 0;   // CLOCK_BOOTTIME; 0 = at once
+  bool has_more_children_ = false;      // that have ended, perhaps
   UniqueFd children_;                   // signalfd of SIGCHLD
   UniqueFd timer_;
   Slots<Running, guest_protocol::kMaxProcesses> running_;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include <boost/asio/io_context.hpp>
 
@@ -17,6 +18,7 @@
 #include "io/foreign_pipe.h"
 #include "io/wait_fd.h"
 #include "os/message_socket.h"
+#include "os/tcp_socket.h"
 
 namespace lmsb::guest_client {
 
@@ -51,9 +53,14 @@ struct ProcessState {
   std::optional<int> written;  // errno of the write in progress, once it is done
 };
 
-// A connection to a port that is being made.
-struct Connecting {
-  explicit Connecting(boost::asio::io_context& loop) : answered(loop) {}
+// A socket of the guest's that somebody waits for: a connection to a port, or where its models are asked for.
+struct AwaitedSocket {
+  explicit AwaitedSocket(boost::asio::io_context& loop) : answered(loop) {}
+  ~AwaitedSocket() {
+    if (socket) os::close_at_once(std::move(socket));
+  }
+  AwaitedSocket(const AwaitedSocket&) = delete;
+  AwaitedSocket& operator=(const AwaitedSocket&) = delete;
   bool is_answered() const { return socket || error != 0; }
   UniqueFd socket;
   std::int32_t error = 0;
@@ -61,19 +68,10 @@ struct Connecting {
 };
 
 // The sockets of its network that somebody waits for.
-struct Taking {
-  explicit Taking(boost::asio::io_context& loop) : answered(loop) {}
+struct AwaitedNetwork {
+  explicit AwaitedNetwork(boost::asio::io_context& loop) : answered(loop) {}
   bool is_answered = false;
   std::optional<NetworkSockets> sockets;  // nothing: it has none
-  io::Event answered;
-};
-
-// The socket for its models that somebody waits for.
-struct TakingModels {
-  explicit TakingModels(boost::asio::io_context& loop) : answered(loop) {}
-  bool is_answered() const { return socket || error != 0; }
-  UniqueFd socket;
-  std::int32_t error = 0;
   io::Event answered;
 };
 
@@ -93,9 +91,11 @@ struct ChannelState : std::enable_shared_from_this<ChannelState> {
   io::Event changed;
   std::uint32_t next_sequence = 1;
   std::map<std::uint32_t, std::weak_ptr<ProcessState>> processes;
-  std::map<std::uint32_t, Connecting*> connecting;  // each of whoever waits for it
-  std::map<std::uint32_t, Taking*> taking;          // the same
-  std::map<std::uint32_t, TakingModels*> taking_models;
+  template <class Answer>
+  using Waiting = std::map<std::uint32_t, Answer*>;  // by the request's number; each of an Awaiting
+  Waiting<AwaitedSocket> connecting;
+  Waiting<AwaitedNetwork> taking;
+  Waiting<AwaitedSocket> taking_models;
   std::vector<HeldProcess> held;  // told so far
   bool has_told_all = true;       // a fresh one keeps nothing
   std::set<int> port_sockets;     // of the PortSockets that live, which own them
@@ -145,6 +145,29 @@ struct ChannelState : std::enable_shared_from_this<ChannelState> {
   bool take_kept(guest_protocol::Kind kind, const char* message, std::size_t size);
   bool take_output(const char* message, std::size_t size);
   bool take_held(const char* message, std::size_t size);
+};
+
+// Somebody who waits for an answer of the guest's, known to the channel as long as this lives.
+template <class Answer>
+class Awaiting {
+ public:
+  using Table = ChannelState::Waiting<Answer> ChannelState::*;
+  Awaiting(std::shared_ptr<ChannelState> channel, Table table)
+      : channel_(std::move(channel)), table_(table), sequence_(channel_->next_sequence++), answer_(channel_->loop) {
+    (channel_.get()->*table_).emplace(sequence_, &answer_);
+  }
+  ~Awaiting() { (channel_.get()->*table_).erase(sequence_); }
+  Awaiting(const Awaiting&) = delete;
+  Awaiting& operator=(const Awaiting&) = delete;
+
+  std::uint32_t sequence() const { return sequence_; }
+  Answer& answer() { return answer_; }
+
+ private:
+  const std::shared_ptr<ChannelState> channel_;
+  const Table table_;
+  const std::uint32_t sequence_;
+  Answer answer_;
 };
 
 Error guest_gone();

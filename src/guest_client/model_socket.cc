@@ -33,29 +33,6 @@ Error not_taken(int error) {
       .with_hint("end that program, or stop the sandbox and start it again");
 }
 
-// Somebody who waits for it, known to the channel as long as this lives.
-class Waiting {
- public:
-  explicit Waiting(std::shared_ptr<ChannelState> channel)
-      : channel_(std::move(channel)), sequence_(channel_->next_sequence++) {
-    channel_->taking_models.emplace(sequence_, &taking_);
-  }
-  ~Waiting() {
-    channel_->taking_models.erase(sequence_);
-    if (taking_.socket) os::close_at_once(std::move(taking_.socket));
-  }
-  Waiting(const Waiting&) = delete;
-  Waiting& operator=(const Waiting&) = delete;
-
-  std::uint32_t sequence() const { return sequence_; }
-  TakingModels& state() { return taking_; }
-
- private:
-  std::shared_ptr<ChannelState> channel_;
-  std::uint32_t sequence_;
-  TakingModels taking_{channel_->loop};
-};
-
 }  // namespace
 
 bool ChannelState::take_models(const guest_protocol::Models& told, ReceivedFds& fds) {
@@ -75,11 +52,11 @@ bool ChannelState::take_models(const guest_protocol::Models& told, ReceivedFds& 
 io::Task<UniqueFd> Channel::take_models() {
   const auto state = state_;
   if (state->closed) co_return guest_gone();
-  Waiting waiting(state);
+  Awaiting waiting(state, &ChannelState::taking_models);
   const guest_protocol::Header request{guest_protocol::Kind::take_models, waiting.sequence()};
   if (!state->send(request)) co_return errno == EAGAIN ? guest_busy() : guest_gone();
   const auto deadline = io::Deadline::in(state->answer_limit);
-  TakingModels& answer = waiting.state();
+  AwaitedSocket& answer = waiting.answer();
   while (!answer.is_answered() && !state->closed) LMSB_CO_CHECK(co_await answer.answered.wait(deadline));
   if (state->closed) co_return guest_gone();
   if (answer.error != 0) co_return not_taken(answer.error);

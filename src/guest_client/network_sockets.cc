@@ -32,26 +32,6 @@ Error no_network() {
       .with_hint("stop it, and start it again");
 }
 
-// Somebody who waits for them, known to the channel as long as this lives.
-class Waiting {
- public:
-  explicit Waiting(std::shared_ptr<ChannelState> channel)
-      : channel_(std::move(channel)), sequence_(channel_->next_sequence++) {
-    channel_->taking.emplace(sequence_, &taking_);
-  }
-  ~Waiting() { channel_->taking.erase(sequence_); }
-  Waiting(const Waiting&) = delete;
-  Waiting& operator=(const Waiting&) = delete;
-
-  std::uint32_t sequence() const { return sequence_; }
-  Taking& state() { return taking_; }
-
- private:
-  std::shared_ptr<ChannelState> channel_;
-  std::uint32_t sequence_;
-  Taking taking_{channel_->loop};
-};
-
 }  // namespace
 
 NetworkSockets::~NetworkSockets() {
@@ -75,11 +55,11 @@ bool ChannelState::take_network(std::uint32_t sequence, ReceivedFds& fds) {
 io::Task<NetworkSockets> Channel::take_network() {
   const auto state = state_;
   if (state->closed) co_return guest_gone();
-  Waiting waiting(state);
+  Awaiting waiting(state, &ChannelState::taking);
   const guest_protocol::Header request{guest_protocol::Kind::take_network, waiting.sequence()};
   if (!state->send(request)) co_return errno == EAGAIN ? guest_busy() : guest_gone();
   const auto deadline = io::Deadline::in(state->answer_limit);
-  Taking& answer = waiting.state();
+  AwaitedNetwork& answer = waiting.answer();
   while (!answer.is_answered && !state->closed) LMSB_CO_CHECK(co_await answer.answered.wait(deadline));
   if (state->closed) co_return guest_gone();
   if (!answer.sockets) co_return no_network();

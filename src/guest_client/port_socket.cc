@@ -34,7 +34,7 @@ bool ChannelState::take_port(std::uint32_t sequence, ReceivedFds& fds) {
   if (fds.count != 1 || !os::is_tcp_socket(fds.fds[0].get())) return false;
   const auto found = connecting.find(sequence);
   if (found == connecting.end() || found->second->is_answered()) return os::close_at_once(std::move(fds.fds[0])), true;
-  Connecting& waiting = *found->second;
+  AwaitedSocket& waiting = *found->second;
   if (!os::prepare_connection(fds.fds[0].get())) waiting.error = errno;
   waiting.socket = std::move(fds.fds[0]);
   waiting.answered.notify_all();
@@ -50,29 +50,6 @@ bool ChannelState::take_port_failure(const guest_protocol::PortFailed& told) {
 }
 
 namespace {
-
-// Somebody who waits for a connection, known to the channel as long as this lives.
-class Waiting {
- public:
-  explicit Waiting(std::shared_ptr<ChannelState> channel)
-      : channel_(std::move(channel)), sequence_(channel_->next_sequence++) {
-    channel_->connecting.emplace(sequence_, &connecting_);
-  }
-  ~Waiting() {
-    channel_->connecting.erase(sequence_);
-    if (connecting_.socket) os::close_at_once(std::move(connecting_.socket));
-  }
-  Waiting(const Waiting&) = delete;
-  Waiting& operator=(const Waiting&) = delete;
-
-  std::uint32_t sequence() const { return sequence_; }
-  Connecting& state() { return connecting_; }
-
- private:
-  std::shared_ptr<ChannelState> channel_;
-  std::uint32_t sequence_;
-  Connecting connecting_{channel_->loop};
-};
 
 Error not_connected(int error) {
   switch (error) {
@@ -100,11 +77,11 @@ Error not_connected(int error) {
 io::Task<PortSocket> Channel::connect_port(std::uint16_t port) {
   const auto state = state_;
   if (state->closed) co_return guest_gone();
-  Waiting waiting(state);
+  Awaiting waiting(state, &ChannelState::connecting);
   const guest_protocol::ConnectPort request{{Kind::connect_port, waiting.sequence()}, port};
   if (!state->send(request)) co_return errno == EAGAIN ? guest_busy() : guest_gone();
   const auto deadline = io::Deadline::in(state->answer_limit);
-  Connecting& answer = waiting.state();
+  AwaitedSocket& answer = waiting.answer();
   while (!answer.is_answered() && !state->closed) LMSB_CO_CHECK(co_await answer.answered.wait(deadline));
   if (state->closed) co_return guest_gone();
   if (answer.error != 0) co_return not_connected(answer.error);

@@ -128,7 +128,7 @@ std::optional<Connection::Got> Connection::take_input(Stage& before) {
   if (in.begin == in.end) return std::nullopt;
   in.begin += parser_.feed(in.data());
   account_body();
-  if (state_->has_too_many_bodies()) {
+  if (accounted_body_ > 0 && state_->has_too_many_bodies()) {
     parser_.refuse({503, "too many large requests at once; try again in a moment"});
   } else if (inbox_ && !inbox_->has_room(kSmallBuffer)) {
     parser_.refuse({400, "malformed request: a line of the body is too long"});

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "http/address.h"
 #include "os/tcp_peer.h"
+#include "os/tcp_socket.h"
 
 namespace lmsb::http {
 namespace {
@@ -80,6 +81,23 @@ Status make_way(const std::string& path, const Address& address) {
   return Status();
 }
 
+Result<std::string> begin_to_listen(int fd, int backlog) {
+  constexpr int kKept = 64 * 1024;  // in each direction; the kernel doubles it
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || ::fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+    return Error::from_errno(errno, "take over a sandbox's socket");
+  LMSB_CHECK(set_option(fd, SOL_SOCKET, SO_RCVBUF, kKept, "SO_RCVBUF"));
+  LMSB_CHECK(set_option(fd, SOL_SOCKET, SO_SNDBUF, kKept, "SO_SNDBUF"));
+  LMSB_CHECK(set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY"));
+  // What an earlier daemon has served there may still be known to the kernel (TIME_WAIT), and is no reason not to
+  // listen; as long as nobody does, no program may have the port beside this socket.
+  LMSB_CHECK(set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR"));
+  if (::listen(fd, backlog) != 0) return Error::from_errno(errno, "listen on a sandbox's socket");
+  LMSB_CHECK(set_option(fd, SOL_SOCKET, SO_REUSEADDR, 0, "SO_REUSEADDR"));
+  LMSB_TRY(const Address address, local_address(fd));
+  return address.str();
+}
+
 }  // namespace
 
 Result<Listener> make_tcp_listener(const std::string& address) {
@@ -134,23 +152,14 @@ Result<Listener> adopt_listener(UniqueFd fd) {
 }
 
 Result<Listener> listen_on_foreign(UniqueFd bound, int backlog) {
-  constexpr int kKept = 64 * 1024;  // in each direction; the kernel doubles it
+  auto address = begin_to_listen(bound.get(), backlog);
+  if (!address.ok()) {
+    os::close_at_once(std::move(bound));  // it may be connected by now, and its closing wait
+    return std::move(address).error();
+  }
   Listener listener;
   listener.fd = std::move(bound);
-  const int fd = listener.fd.get();
-  const int flags = ::fcntl(fd, F_GETFL);
-  if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || ::fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
-    return Error::from_errno(errno, "take over a sandbox's socket");
-  LMSB_CHECK(set_option(fd, SOL_SOCKET, SO_RCVBUF, kKept, "SO_RCVBUF"));
-  LMSB_CHECK(set_option(fd, SOL_SOCKET, SO_SNDBUF, kKept, "SO_SNDBUF"));
-  LMSB_CHECK(set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY"));
-  // What an earlier daemon has served there may still be known to the kernel (TIME_WAIT), and is no reason not to
-  // listen; as long as nobody does, no program may have the port beside this socket.
-  LMSB_CHECK(set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR"));
-  if (::listen(fd, backlog) != 0) return Error::from_errno(errno, "listen on a sandbox's socket");
-  LMSB_CHECK(set_option(fd, SOL_SOCKET, SO_REUSEADDR, 0, "SO_REUSEADDR"));
-  LMSB_TRY(const Address address, local_address(fd));
-  listener.address = address.str();
+  listener.address = *std::move(address);
   return listener;
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "base/assert.h"
@@ -36,10 +38,19 @@ void make_own(int fd) {
   (void)::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
 }
 
+// Somebody waits to be accepted, and accept4() will not wait for more. Whoever has the listener, too, can make it
+// wait again, and take who waits: this is asked before each accept4().
+bool is_one_waiting(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) return false;
+  pollfd waiting{fd, POLLIN, 0};
+  return ::poll(&waiting, 1, 0) > 0;
+}
+
 // Accepts what waits.
 Accepted accept_waiting(const std::shared_ptr<ServerState>& state, const Door& door) {
   for (int taken = 0; !state->stopping && !state->is_full(); ++taken) {
-    if (state->is_foreign && taken >= kForeignAtOnce) break;
+    if (state->is_foreign && (taken >= kForeignAtOnce || !is_one_waiting(door.listener.fd.get()))) break;
     Address peer;
     UniqueFd fd(::accept4(door.listener.fd.get(), peer.get(), &peer.size, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (fd) {
@@ -216,7 +227,10 @@ Status Server::listen_on_foreign(UniqueFd bound, int backlog) {
   return Status();
 }
 
-void Server::share_bodies(std::shared_ptr<SharedBodies> shared) { state_->shared_bodies = std::move(shared); }
+void Server::share_bodies(std::shared_ptr<SharedBodies> shared) {
+  ++shared->servers;
+  state_->shared_bodies = std::move(shared);
+}
 
 io::Always<void> Server::shutdown(std::chrono::milliseconds grace) {
   const auto state = state_;  // the Server may be destroyed meanwhile

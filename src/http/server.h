@@ -14,6 +14,7 @@
 //
 // What it answers by itself: 400, 408, 413, 417, 431, 501, 503, 505, as `Refuse` words it, and the end of the
 // connection. HEAD is handed on as HEAD; the answer's body is left out.
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -84,11 +85,14 @@ class Server {
   // is asked of the kernel about who connects: Peer says no more than that it is a sandbox. Such a server has no other
   // listeners.
   Status listen_on_foreign(UniqueFd bound, int backlog);
-  // What the bodies of requests in progress add up to in all servers that share it; beyond `most`: 503.
+  // What the bodies of requests in progress add up to in all servers that share it. Beyond `most` a server that has
+  // more than its fair part of that answers 503; the others go on, so it is never more than twice as much.
   struct SharedBodies {
     explicit SharedBodies(Bytes limit) : most(limit) {}
+    std::uint64_t fair_part() const { return most.count() / std::max<std::uint64_t>(servers, 1); }
     const Bytes most;
     std::uint64_t octets = 0;
+    std::uint64_t servers = 0;
   };
   void share_bodies(std::shared_ptr<SharedBodies> shared);
 

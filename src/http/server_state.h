@@ -27,6 +27,11 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
 
   ServerState(boost::asio::io_context& l, ServerLimits li, Serve s, StreamedBody streamed)
       : loop(l), limits(li), serve(std::move(s)), streamed_body(std::move(streamed)), changed(l), timer_(l) {}
+  ~ServerState() {
+    if (shared_bodies) --shared_bodies->servers;
+  }
+  ServerState(const ServerState&) = delete;
+  ServerState& operator=(const ServerState&) = delete;
 
   // Makes sure that a look is taken at the deadlines no later than `when`.
   void watch(Clock::time_point when);
@@ -44,9 +49,11 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
     body_octets += after - before;
     if (shared_bodies) shared_bodies->octets += after - before;
   }
+  // Whose fault it is that they are too many: nobody's without a body.
   bool has_too_many_bodies() const {
-    return body_octets > limits.bodies.count() ||
-           (shared_bodies && shared_bodies->octets > shared_bodies->most.count());
+    if (body_octets > limits.bodies.count()) return true;
+    return shared_bodies && shared_bodies->octets > shared_bodies->most.count() &&
+           body_octets > shared_bodies->fair_part();
   }
 
   boost::asio::io_context& loop;

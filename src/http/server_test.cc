@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <fcntl.h>
 #include <stdexcept>
 #include <string>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 
 #include <gtest/gtest.h>
 
+#include "http/listener.h"
 #include "http/test_support.h"
 #include "io/spawn.h"
 
@@ -588,14 +590,58 @@ TEST_F(ForeignServer, DoesNotLingerOverWhatASandboxDoesNotRead) {
   clients.clear();
 }
 
+constexpr std::string_view kPost = "POST /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: ";
+
 TEST_F(ForeignServer, SharesABoundOfBodiesWithOthers) {
   const auto bodies = std::make_shared<Server::SharedBodies>(Bytes(1000));
+  bodies->servers = 9;
   bodies->octets = 900;  // another one's
   start(ServerLimits(), bodies);
-  const std::string head = "POST /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: ";
+  const std::string head(kPost);
   EXPECT_TRUE(has_status(ask(head + "200\r\n\r\n" + std::string(200, 'x')), 503));
   EXPECT_TRUE(has_status(ask(head + "50\r\n\r\n" + std::string(50, 'x')), 200));
   EXPECT_TRUE(soon([&] { return on_loop([&] { return bodies->octets; }) == 900; })) << "what is over is given back";
+}
+
+TEST_F(ForeignServer, AnswersWithinItsPartWhateverOthersHave) {
+  const auto bodies = std::make_shared<Server::SharedBodies>(Bytes(1000));
+  bodies->servers = 9;
+  bodies->octets = 5000;  // others'
+  start(ServerLimits(), bodies);
+  const std::string head(kPost);
+  EXPECT_TRUE(has_status(ask(get("/a", kClose)), 200)) << "what has no body is nobody's too many";
+  EXPECT_TRUE(has_status(ask(head + "50\r\n\r\n" + std::string(50, 'x')), 200));
+  EXPECT_TRUE(has_status(ask(head + "101\r\n\r\n" + std::string(101, 'x')), 503)) << "a tenth is its part";
+  RawClient holds = connect();
+  holds.say(head + "90\r\n\r\n" + std::string(80, 'x'));
+  EXPECT_TRUE(soon([&] { return on_loop([&] { return bodies->octets; }) == 5080; }));
+  EXPECT_TRUE(has_status(ask(head + "50\r\n\r\n" + std::string(50, 'x')), 503));
+  EXPECT_TRUE(has_status(ask(get("/a", kClose)), 200));
+}
+
+TEST_F(ForeignServer, DoesNotWaitForWhoDoesNotComeThoughTheOtherOwnerWantsIt) {
+  start();
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(::fcntl(other_.get(), F_SETFL, 0), 0);
+    EXPECT_TRUE(has_status(ask(get("/a", kClose)), 200));
+    EXPECT_EQ(on_loop([] { return 1; }), 1);
+  }
+}
+
+// Connected by its other owner before anybody listens, with much that is on its way and a closing that waits.
+TEST(ForeignListener, IsClosedAtOnceWhereItCannotListen) {
+  const UniqueFd peer(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  Address address = *to_address(*parse_host_port("127.0.0.1:0"));
+  ASSERT_EQ(::bind(peer.get(), address.get(), address.size), 0);
+  ASSERT_EQ(::getsockname(peer.get(), address.get(), &address.size), 0);
+  ASSERT_EQ(::listen(peer.get(), 1), 0);
+  UniqueFd connected(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const linger long_time{1, 600};
+  ASSERT_EQ(::setsockopt(connected.get(), SOL_SOCKET, SO_LINGER, &long_time, sizeof long_time), 0);
+  (void)::connect(connected.get(), address.get(), address.size);
+  const std::string much(1 << 20, 'x');
+  while (::send(connected.get(), much.data(), much.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) continue;
+  EXPECT_FALSE(listen_on_foreign(std::move(connected), 4).ok());  // ten minutes later, else
 }
 
 }  // namespace

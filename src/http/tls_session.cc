@@ -50,6 +50,8 @@ Result<std::unique_ptr<TlsSession>> TlsSession::of_client(const TlsContext& cont
   if (is_address(host)) {  // addresses are no names: none is sent for them (RFC 6066 section 3)
     is_set = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1;
   } else {
+    // Names are those of the extension for them, and "*" stands for a whole label (RFC 9525).
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     std::string name = host;  // copied by it; the macro of this name casts in C's way
     is_set = SSL_set1_host(ssl, host.c_str()) == 1 &&
              SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data()) == 1;

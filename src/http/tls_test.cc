@@ -118,6 +118,28 @@ struct Pair {
   TlsSession::Step last = TlsSession::Step::failed;
 };
 
+TEST(TlsSession, TakesANameInTheExtensionForItAndAWholeLabelForAStar) {
+  const auto is_taken = [](const std::string& names, const std::string& subject, const std::string& host) {
+    const TestCertificate certificate(names, -60, 600, subject);
+    std::array<int, 2> ends{};
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()), 0);
+    const UniqueFd left(ends[0]);
+    const UniqueFd right(ends[1]);
+    const auto server = TlsSession::of_server(*certificate.context(), left);
+    const auto client = *TlsSession::of_client(**TlsContext::of_client(certificate.path), right, host);
+    TlsSession::Step step = TlsSession::Step::failed;
+    for (int i = 0; i < 8; ++i) {
+      step = client->shake_hands();
+      (void)server->shake_hands();
+    }
+    return step == TlsSession::Step::done;
+  };
+  EXPECT_TRUE(is_taken("DNS:api.example", "", "api.example"));
+  EXPECT_TRUE(is_taken("DNS:*.api.example", "other.example", "a.api.example"));
+  EXPECT_FALSE(is_taken("DNS:a*.api.example", "", "ab.api.example"));
+  EXPECT_FALSE(is_taken("IP:45.67.0.1", "api.example", "api.example")) << "that is the subject's alone";
+}
+
 TEST(TlsSession, LosesNothingToASocketThatIsFull) {
   Pair pair;
   ASSERT_EQ(pair.last, TlsSession::Step::done);

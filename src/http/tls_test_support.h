@@ -21,14 +21,20 @@ namespace lmsb::http {
 // A certificate that vouches for itself, its key, and both as PEM.
 class TestCertificate {
  public:
-  // `begin` and `end` of its validity count from now, in seconds.
-  explicit TestCertificate(const std::string& names = "DNS:localhost", long begin = -60, long end = 600)
+  // `begin` and `end` of its validity count from now, in seconds. `subject`: its common name.
+  explicit TestCertificate(const std::string& names = "DNS:localhost", long begin = -60, long end = 600,
+                           const std::string& subject = "")
       : key(EVP_EC_gen("P-256")), x509(X509_new()) {
     X509_set_version(x509, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(x509), 1);
     X509_gmtime_adj(X509_getm_notBefore(x509), begin);
     X509_gmtime_adj(X509_getm_notAfter(x509), end);
     X509_set_pubkey(x509, key);
+    if (!subject.empty())
+      X509_NAME_add_entry_by_txt(X509_get_subject_name(x509), "CN", MBSTRING_UTF8,
+                                 reinterpret_cast<const unsigned char*>(subject.data()),  // NOLINT: C interface
+                                 static_cast<int>(subject.size()), -1, 0);
+    X509_set_issuer_name(x509, X509_get_subject_name(x509));
     X509_EXTENSION* name = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, names.c_str());
     X509_add_ext(x509, name, -1);
     X509_EXTENSION_free(name);

@@ -71,6 +71,8 @@ bool SocketStream::is_hung_up() const {
   return ::poll(&look, 1, 0) == 1 && (look.revents & (POLLHUP | POLLERR)) != 0;
 }
 
+Task<void> SocketStream::hung_up(Deadline deadline) { return watch_.changed(deadline); }
+
 void SocketStream::end_writing() { (void)::shutdown(socket_.fd().get(), SHUT_WR); }
 
 void SocketStream::end() {

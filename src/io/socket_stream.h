@@ -1,6 +1,6 @@
 #pragma once
 // SocketStream: octets over a connected socket, on one loop. No call waits in the kernel, whatever mode the socket has:
-// other holders of it need not be trusted. One read and one write at a time.
+// other holders of it need not be trusted. One read, one write and one hung_up() at a time.
 #include <cstddef>
 #include <string_view>
 
@@ -24,6 +24,9 @@ class SocketStream {
   Task<void> write_all(std::string_view data, Deadline deadline = Deadline::never());
   // Whether it is over in both directions, as far as this end knows.
   bool is_hung_up() const;
+  // Waits until it is, or until the other end does what no stream here has (urgent octets). Errors: deadline_exceeded,
+  // cancelled.
+  Task<void> hung_up(Deadline deadline = Deadline::never());
   // Nothing more will be written.
   void end_writing();
   // Ends it in both directions, and every wait: those with `cancelled`. The descriptor stays open.

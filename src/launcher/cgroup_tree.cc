@@ -196,16 +196,26 @@ Status CgroupTree::open_parents() {
   return {};
 }
 
+// Ours, locked. Another launcher that starts takes the lock, too, to see whether we live: for seconds when it removes
+// what was left in there, and then the directory is gone.
+Result<UniqueFd> lock_own(int parent, const std::string& name) {
+  constexpr std::chrono::milliseconds kSweeps{15'000};
+  for (int tries = 0; tries < 8; ++tries) {
+    LMSB_TRY(UniqueFd ours, make_and_open_private(parent, name));
+    LMSB_TRY(const bool is_locked, os::lock_file(ours.get(), kSweeps));
+    if (!is_locked) break;
+    if (os::is_still_named(ours.get(), parent, name.c_str())) return ours;
+  }
+  return Error(ErrorCode::already_exists, "cgroup " + name + " belongs to a running launcher")
+      .with_hint("stop it, or choose another directory with --run-dir");
+}
+
 Result<CgroupTree> CgroupTree::open(const std::string& name, const TreeLimits& all) {
   CgroupTree tree;
   tree.name_ = kPrefix + name;
   LMSB_CHECK(tree.open_parents());
   sweep_dead_instances(tree.v2_parent_.get(), tree.v1_parents_);
-  LMSB_TRY(tree.ours_, make_and_open_private(tree.v2_parent_.get(), tree.name_));
-  // Another one that starts takes it for a moment, too, to see whether we live.
-  if (!os::lock_file(tree.ours_.get()))
-    return Error(ErrorCode::already_exists, "cgroup " + tree.name_ + " belongs to a running launcher")
-        .with_hint("stop it, or choose another directory with --run-dir");
+  LMSB_TRY(tree.ours_, lock_own(tree.v2_parent_.get(), tree.name_));
   const Status listed = list_devices_v2(tree.ours_.get());
   tree.has_device_list_ = listed.ok();
   for (std::size_t i = 0; i < tree.v1_controllers_.size(); ++i) {

@@ -169,7 +169,8 @@ Result<DiskStore> DiskStore::open(const std::string& directory, std::uint64_t si
   if (!store.directory_) return Error::from_errno(errno, "open " + directory);
   store.lock_.reset(::openat(store.directory_.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!store.lock_) return Error::from_errno(errno, "open " + directory + "/lock");
-  if (!os::lock_file(store.lock_.get()))
+  LMSB_TRY(const bool is_locked, os::lock_file(store.lock_.get()));
+  if (!is_locked)
     return Error(ErrorCode::already_exists, "another lm-sandbox keeps its sandboxes in " + directory)
         .with_hint("stop it, or choose another directory with --data-dir");
   LMSB_TRY(store.disk_locks_, open_within(store.directory_.get(), "locks"));

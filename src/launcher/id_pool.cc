@@ -4,12 +4,13 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
-#include <ctime>
 #include <fcntl.h>
 #include <sstream>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
+#include "os/file_lock.h"
 #include "os/files.h"
 
 namespace lmsb::launcher {
@@ -127,11 +128,16 @@ void IdPool::unmark(std::uint32_t base) {
 bool IdPool::take_up(std::uint32_t base) {
   const std::size_t index = (base - kFirstBase) / kIdRange;
   if (base < kFirstBase || base > kLastBase || held_[index]) return false;
-  // Whoever looks at it just now finds the mark and lets go.
-  constexpr timespec kMoment{0, 1'000'000};
-  for (int tries = 0; tries < 100 && !held_[index]; ++tries) {
+  // Whoever looks at it just now finds the mark and lets go; a child of a launcher that was killed closes it in a
+  // moment.
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::milliseconds kTurn{1};
+  for (;;) {
     held_[index] = set_lock(base, F_WRLCK);
-    if (!held_[index]) (void)::nanosleep(&kMoment, nullptr);
+    if (held_[index]) break;
+    if (!take_ups_end_) take_ups_end_ = Clock::now() + os::kLockPatience;
+    if (Clock::now() >= *take_ups_end_) break;
+    std::this_thread::sleep_for(kTurn);
   }
   return held_[index];
 }

@@ -6,7 +6,8 @@
 // marked in the file itself with its guest, and nobody leases it while that lives. A released range stays with its pool
 // and rests behind at least `kRest` others before it is leased again, so that whatever the kernel still frees of its
 // last sandbox is gone; more than `kKeep` are given back to the others. Not thread-safe. Blocks at take_up() alone, for
-// a tenth of a second at most.
+// three seconds altogether at most.
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -61,8 +62,9 @@ class IdPool {
 
   std::vector<IdClaim> taken_;
   UniqueFd locks_;
-  std::size_t next_ = 0;    // index of the range to look at first
-  std::vector<bool> held_;  // by index: leased or resting here
+  std::optional<std::chrono::steady_clock::time_point> take_ups_end_;  // once one has had to wait
+  std::size_t next_ = 0;                                               // index of the range to look at first
+  std::vector<bool> held_;                                             // by index: leased or resting here
   std::deque<std::uint32_t> resting_;
 };
 

@@ -95,8 +95,6 @@ Result<std::unique_ptr<Launcher>> Launcher::create(const Policy& policy, UniqueF
   launcher->cpu_count_ = static_cast<std::uint32_t>(std::max(1, ::get_nprocs()));
   LMSB_TRY(launcher->policy_.caps, resolve(policy.caps));
   LMSB_CHECK(launcher->make_filters());
-  // Before the cgroups, which are waited for: a copy of a killed launcher closes its descriptors in their order, so
-  // that nobody has the ids any more once the cgroups are free.
   LMSB_TRY(launcher->ids_, open_ids(policy));
   if (!policy.mounts_socket.empty()) {
     LMSB_TRY(launcher->mounts_, MountDesk::open(policy.mounts_socket, policy.daemon_uid));

@@ -57,21 +57,14 @@ Status make_parents(const std::string& path) {
   return make_directory(path, 0755);
 }
 
-// Whether the open file is still the one of that name: an ending parent removes its lock.
-bool is_file_at(int fd, const std::string& path) {
-  struct stat open_file {};
-  struct stat named {};
-  return ::fstat(fd, &open_file) == 0 && ::stat(path.c_str(), &named) == 0 && open_file.st_ino == named.st_ino &&
-         open_file.st_dev == named.st_dev;
-}
-
 Result<UniqueFd> lock_run_dir(const std::string& run_dir) {
   const std::string path = run_dir + "/lock";
   for (int tries = 0; tries < 8; ++tries) {
     UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!lock) return Error::from_errno(errno, "open " + path);
-    if (!os::lock_file(lock.get())) break;
-    if (is_file_at(lock.get(), path)) return lock;
+    LMSB_TRY(const bool is_ours, os::lock_file(lock.get()));
+    if (!is_ours) break;
+    if (os::is_still_named(lock.get(), AT_FDCWD, path.c_str())) return lock;  // an ending parent removes it
   }
   return Error(ErrorCode::already_exists, "another lm-sandbox serves from " + run_dir)
       .with_hint("stop it, or choose another directory with --run-dir");
@@ -262,6 +255,7 @@ void close_daemon_fds(const ParentOptions& o) {
 
 Result<int> run_parent(const ParentOptions& options) {
   ::umask(022);
+  if (options.die_with_parent) ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   LMSB_CHECK(close_all_but(options.daemon_fds));
   os::ServiceManager manager = os::ServiceManager::from_environment();
   if (options.die_with_parent) manager = {};  // a command's own daemon is no service
@@ -280,7 +274,6 @@ Result<int> run_parent(const ParentOptions& options) {
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
   const UniqueFd signals(::signalfd(-1, &set, SFD_CLOEXEC));
   if (!signals) return Error::from_errno(errno, "signalfd");
-  if (options.die_with_parent) ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   for (const int fd : options.daemon_fds) (void)::fcntl(fd, F_SETFD, FD_CLOEXEC);
 
   UniqueFd launcher_end, daemon_end, files_end, daemon_files_end;

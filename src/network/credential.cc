@@ -12,8 +12,12 @@
 namespace lmsb::network {
 namespace {
 
+// Of an entry that is malformed no more than its name is repeated, where it has one: the secret may stand in it, in
+// place of the file.
 Error malformed(const std::string& text, const std::string& why) {
-  return Error(ErrorCode::invalid_argument, "credential " + quoted(text) + " " + why)
+  const std::string name = text.substr(0, text.find('='));
+  const bool has_name = name.size() < text.size() && is_credential_name(name);
+  return Error(ErrorCode::invalid_argument, (has_name ? "credential " + quoted(name) : "a credential") + " " + why)
       .with_hint(
           "for example \"github=https://api.github.example Authorization: Bearer @/etc/lm-sandbox/github.token\"");
 }

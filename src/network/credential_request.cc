@@ -1,6 +1,7 @@
 #include "network/credential_request.h"
 
 #include <algorithm>
+#include <array>
 
 namespace lmsb::network {
 namespace {
@@ -20,7 +21,26 @@ std::string_view take_line(std::string_view& text) {
   return line;
 }
 
+// What some hosts take the request to be for, in place of its first line. They may write it with '_'.
+bool is_of_another_target(std::string_view name) {
+  constexpr std::array<std::string_view, 13> kNames = {
+      "x-original-url",     "x-original-uri",    "x-rewrite-url",    "x-rewrite-uri",   "x-override-url",
+      "x-http-method",      "x-method-override", "x-forwarded-path", "x-forwarded-uri", "x-http-method-override",
+      "x-forwarded-prefix", "x-forwarded-host",  "forwarded"};
+  std::string plain(name);
+  std::replace(plain.begin(), plain.end(), '_', '-');
+  return std::any_of(kNames.begin(), kNames.end(), [&](auto other) { return is_same_header(plain, other); });
+}
+
 std::string_view name_of(std::string_view line) { return line.substr(0, line.find(':')); }
+
+// Of the list behind a field's name.
+std::string_view last_coding(std::string_view line) {
+  line.remove_prefix(line.find_last_of(":,") + 1);
+  while (line.starts_with(' ') || line.starts_with('\t')) line.remove_prefix(1);
+  while (line.ends_with(' ') || line.ends_with('\t')) line.remove_suffix(1);
+  return line;
+}
 
 Status check_first(const Credential& credential, std::string_view first) {
   const std::string_view method = first.substr(0, first.find(' '));
@@ -60,7 +80,7 @@ bool is_plain_path(std::string_view path) {
   for (const char c : path) text += lower(c);
   if (!text.starts_with('/')) return false;
   if (!std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; })) return false;
-  for (const char* other : {"%2e", "%2f", "%5c", "\\", "?", "#", ";", "%00", "//"})
+  for (const char* other : {"%25", "%2e", "%2f", "%5c", "\\", "?", "#", ";", "%00", "//"})
     if (text.find(other) != std::string::npos) return false;
   for (const char* dots : {"/./", "/../"})
     if ((text + "/").find(dots) != std::string::npos) return false;
@@ -78,7 +98,9 @@ Result<std::string> request_with(const Credential& credential, std::string_view 
   while (!rest.empty()) {
     const std::string_view line = take_line(rest);
     const std::string_view name = name_of(line);
-    if (!is_same_header(name, "host") && !is_same_header(name, credential.header)) out.append(line).append("\r\n");
+    if (is_same_header(name, "host") || is_same_header(name, credential.header)) continue;
+    if (!credential.path.empty() && is_of_another_target(name)) continue;
+    out.append(line).append("\r\n");
   }
   return out;
 }
@@ -100,9 +122,17 @@ void AnswerFraming::read_head(std::string_view head) {
   if (status.starts_with('1')) return;  // another one follows
   is_read_ = true;
   is_said_ = status == "204" || status == "304";
+  bool is_coded = false;  // then its length says nothing, and with another coding at the end it lasts until the
+                          // connection's end (RFC 9112 section 6.3)
   while (!head.empty()) {
-    const std::string_view name = name_of(take_line(head));
-    if (is_same_header(name, "content-length") || is_same_header(name, "transfer-encoding")) is_said_ = true;
+    const std::string_view line = take_line(head);
+    const std::string_view name = name_of(line);
+    if (is_same_header(name, "transfer-encoding")) {
+      is_coded = true;
+      is_said_ = is_same_header(last_coding(line), "chunked");
+    } else if (is_same_header(name, "content-length") && !is_coded) {
+      is_said_ = true;
+    }
   }
 }
 

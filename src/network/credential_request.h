@@ -10,12 +10,14 @@
 
 namespace lmsb::network {
 
-// `head` has been found. The header of the credential is the only one of its name, Host is the credential's. Errors
+// `head` has been found. The header of the credential is the only one of its name, Host is the credential's; where that
+// has a path, fields that some hosts would take for another one (X-Original-URL) or another method are left out. Errors
 // (permission_denied, credential_request_refused): it was for another host; a method that could tell what was sent
 // (TRACE, TRACK); a path that is not below the credential's, or could be read in two ways.
 Result<std::string> request_with(const Credential& credential, std::string_view secret, const RequestHead& head);
 
-// Of a path: segments of visible octets that are neither empty nor dots, and nothing encoded that could be such.
+// Of a path: segments of visible octets that are neither empty nor dots, and nothing encoded that could be such, for
+// hosts that decode twice neither.
 bool is_plain_path(std::string_view path);
 
 bool is_header_name(std::string_view name);

@@ -47,6 +47,16 @@ TEST(Credentials, ThatAreMalformedAreErrorsThatSayWhatIs) {
   EXPECT_FALSE(parse_credentials({"a=https://a.test X: @/f", "a=https://b.test X: @/f"}).ok());
 }
 
+TEST(Credentials, ThatAreMalformedAreNotRepeatedSinceTheSecretMayStandInThem) {
+  for (const char* text :
+       {"github=https://a.test Authorization: Bearer ghp_abc", "github=ghp_abc", "ghp_abc", "ghp_abc=x"}) {
+    const auto parsed = parse_credentials({text});
+    ASSERT_FALSE(parsed.ok());
+    EXPECT_EQ(parsed.error().message().find("ghp_abc"), std::string::npos) << parsed.error().message();
+  }
+  EXPECT_NE(parse_credentials({"github=ghp_abc"}).error().message().find("\"github\""), std::string::npos);
+}
+
 class RequestWithCredential : public testing::Test {
  protected:
   Result<std::string> request(const std::string& octets) {
@@ -91,9 +101,19 @@ TEST_F(RequestWithCredential, KeepsBelowItsPathHoweverThatIsSpelled) {
     EXPECT_TRUE(get(target).ok()) << target;
   for (const char* target :
        {"/", "/repos", "/repos/mineral", "/repos/mine/../other", "/repos/mine/..", "/repos/mine/./x",
-        "/repos/mine/%2e%2E/x", "/repos/mine/..%2fx", "/repos/mine//x", "/repos/mine/..\\x", "/repos/mine/%5c",
-        "/repos/mine/..;/x", "/repos/mine#x", "/REPOS/mine", "/repos/mine/x%00"})
+        "/repos/mine/%2e%2E/x", "/repos/mine/%252e%252e/x", "/repos/mine/..%2fx", "/repos/mine//x", "/repos/mine/..\\x",
+        "/repos/mine/%5c", "/repos/mine/..;/x", "/repos/mine#x", "/REPOS/mine", "/repos/mine/x%00"})
     EXPECT_FALSE(get(target).ok()) << target;
+}
+
+TEST_F(RequestWithCredential, NamesNoOtherTargetWhereItHasAPath) {
+  const std::string fields =
+      "X-Original-URL: /other\r\nx_rewrite_url: /other\r\nX-HTTP-Method-Override: TRACE\r\nX-Other: 1\r\n";
+  EXPECT_NE(get("/", fields)->find(fields), std::string::npos);
+  credential_.path = "/repos";
+  EXPECT_EQ(*get("/repos", fields),
+            "GET /repos HTTP/1.1\r\nHost: api.example\r\nAuthorization: Bearer s3cret\r\nX-Other: 1\r\n"
+            "Connection: close\r\n\r\n");
 }
 
 bool is_said(const std::string& answer, std::size_t piece = 1) {
@@ -108,6 +128,9 @@ TEST(AnswerFraming, SaysWhetherWhoGetsAPartKnowsIt) {
     EXPECT_TRUE(is_said("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", piece));
     EXPECT_TRUE(is_said("HTTP/1.1 204 No Content\r\n\r\n", piece));
     EXPECT_TRUE(is_said("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", piece));
+    EXPECT_TRUE(is_said("HTTP/1.1 200 OK\r\nTransfer-Encoding:gzip, Chunked \r\nContent-Length: 5\r\n\r\n", piece));
+    EXPECT_FALSE(is_said("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: gzip\r\n\r\n", piece));
+    EXPECT_FALSE(is_said("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 5\r\n\r\n", piece));
     EXPECT_FALSE(is_said("HTTP/1.1 200 OK\r\nContent-Type: x\r\n\r\nContent-Length: 5\r\n\r\n", piece));
     EXPECT_FALSE(is_said("HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\n", piece));
     EXPECT_FALSE(is_said("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", piece)) << "its head has not ended";

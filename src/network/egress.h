@@ -21,6 +21,8 @@ namespace lmsb::network {
 struct Egress {
   guest_protocol::GateMode mode = guest_protocol::GateMode::none;
   std::vector<std::string> allow;  // entries, with GateMode::allowlist
+  // Of its credentials, by name, those that an administrator gave. Nobody says it of himself: control::note_given().
+  std::vector<std::string> given = {};
   bool operator==(const Egress&) const = default;
 };
 

@@ -11,6 +11,7 @@ namespace lmsb::network {
 namespace {
 
 constexpr std::uint64_t kMaxChunk = 1ULL << 40U;
+constexpr std::size_t kMaxNamed = 1024;  // octets of names in Connection
 
 bool is_token_octet(char c) {
   if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')) return true;
@@ -35,10 +36,11 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-// What is between the two ends of one connection alone.
+// What is between the two ends of one connection alone, whatever Connection says.
 bool is_of_connection(const std::string& name) {
-  constexpr std::array<std::string_view, 6> kNames = {"connection", "keep-alive",     "proxy-connection",
-                                                      "upgrade",    "http2-settings", "proxy-authorization"};
+  constexpr std::array<std::string_view, 8> kNames = {"connection", "keep-alive",     "proxy-connection",
+                                                      "upgrade",    "http2-settings", "proxy-authorization",
+                                                      "te",         "trailer"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
@@ -47,6 +49,21 @@ std::string_view next_line(std::string_view& text) {
   const std::string_view line = text.substr(0, end);
   text.remove_prefix(std::min(text.size(), line.size() + 2));
   return line;
+}
+
+// The fields that Connection names, in lower case, each between commas: they are of this connection, too (RFC 9110
+// section 7.6.1).
+std::string named_by_connection(std::string_view fields) {
+  std::string names = ",";
+  while (!fields.empty()) {
+    const std::string line = lower(next_line(fields));
+    const std::size_t colon = line.find(':');
+    if (line.substr(0, colon) != "connection" || colon == std::string::npos) continue;
+    for (const char c : line.substr(colon + 1))
+      if (c != ' ' && c != '\t') names += c;
+    names += ',';
+  }
+  return names;
 }
 
 bool is_request_line(std::string_view line) {
@@ -104,21 +121,25 @@ class Fields {
 
 }  // namespace
 
-RequestHead read_request_head(std::string_view octets, std::uint32_t port) {
+RequestHead read_request_head(std::string_view octets, std::uint32_t port, std::size_t most) {
   RequestHead head;
   const std::size_t end = octets.find("\r\n\r\n");
   if (end == std::string_view::npos) {
     const std::size_t line = octets.find("\r\n");
     const bool is_text = line == std::string_view::npos ? octets.empty() || is_token_octet(octets.front())
                                                         : is_request_line(octets.substr(0, line));
-    head.state = is_text && octets.size() < kMaxRequestHead ? RequestHead::State::more : RequestHead::State::bad;
+    head.state = is_text && octets.size() < most ? RequestHead::State::more : RequestHead::State::bad;
     return head;
   }
   head.state = RequestHead::State::bad;
-  if (end > kMaxRequestHead) return head;
+  if (end > most) return head;
   std::string_view rest = octets.substr(0, end + 2);
   const std::string_view first = next_line(rest);
   if (!is_request_line(first)) return head;
+  const std::string named = named_by_connection(rest);
+  if (named.size() > kMaxNamed) return head;
+  for (const char* framing : {",host,", ",content-length,", ",transfer-encoding,"})
+    if (named.find(framing) != std::string::npos) return head;
   Fields fields(port);
   std::string rewritten = std::string(first) + "\r\n";
   while (!rest.empty()) {
@@ -128,7 +149,8 @@ RequestHead read_request_head(std::string_view octets, std::uint32_t port) {
     const std::string name = lower(line.substr(0, colon));
     const std::string_view value = trim(line.substr(colon + 1));
     if (!std::all_of(value.begin(), value.end(), is_value_octet) || !fields.take(name, value)) return head;
-    if (!is_of_connection(name)) rewritten.append(line.substr(0, colon)).append(": ").append(value).append("\r\n");
+    const bool ends_here = is_of_connection(name) || named.find("," + name + ",") != std::string::npos;
+    if (!ends_here) rewritten.append(line.substr(0, colon)).append(": ").append(value).append("\r\n");
   }
   if (!fields.are_whole() || (fields.is_chunked && !first.ends_with("1.1"))) return head;
   head.state = RequestHead::State::found;

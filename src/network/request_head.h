@@ -18,9 +18,9 @@ struct RequestHead {
   std::uint64_t body_bytes = 0;  // unless chunked
 };
 
-// `octets`: all that the client has sent so far. The request's target is a path, its one Host a name, with `port` or no
-// port behind it.
-RequestHead read_request_head(std::string_view octets, std::uint32_t port);
+// `octets`: all that the client has sent so far; of a head at most `most`. The request's target is a path, its one Host
+// a name, with `port` or no port behind it. What goes out is longer by a third at most.
+RequestHead read_request_head(std::string_view octets, std::uint32_t port, std::size_t most = kMaxRequestHead);
 
 // Follows a body to its end.
 class RequestBody {

@@ -36,6 +36,24 @@ TEST(RequestHead, LetsNobodyUpgrade) {
   EXPECT_THAT(head.rewritten, Not(HasSubstr("HTTP2")));
 }
 
+TEST(RequestHead, LeavesOutWhatIsOfOneConnectionAlone) {
+  const RequestHead head =
+      read(get("X-A: 1\r\nTE: trailers\r\nHost: good.test\r\nTrailer: x\r\nX-B: 2\r\n"
+               "connection: close ,\tX-a\r\nX-C: 3\r\nConnection: x-c\r\n"));
+  ASSERT_EQ(head.state, State::found);
+  EXPECT_EQ(head.rewritten, "GET /x HTTP/1.1\r\nHost: good.test\r\nX-B: 2\r\nConnection: close\r\n\r\n");
+}
+
+TEST(RequestHead, CanBeReadAgainThoughItIsLongerThen) {
+  std::string fields = "Host: good.test\r\n";
+  while (fields.size() < kMaxRequestHead - 100) fields += "a:b\r\n";
+  const RequestHead head = read(get(fields));
+  ASSERT_EQ(head.state, State::found);
+  EXPECT_GT(head.rewritten.size(), kMaxRequestHead);
+  EXPECT_EQ(read(head.rewritten).state, State::bad);
+  EXPECT_EQ(read_request_head(head.rewritten, 80, 2 * kMaxRequestHead).state, State::found);
+}
+
 TEST(RequestHead, IsBadWhereTwoServersCouldReadItInTwoWays) {
   const std::string host = "Host: good.test\r\n";
   for (const std::string& text : {get(""),
@@ -55,6 +73,8 @@ TEST(RequestHead, IsBadWhereTwoServersCouldReadItInTwoWays) {
                                   get(host + std::string("X: a\0b\r\n", 8)),
                                   get(host + "Content-Length: 1\r\nContent-Length: 1\r\n"),
                                   get(host + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"),
+                                  get(host + "Content-Length: 1\r\nConnection: close, content-length\r\n"),
+                                  get(host + "Connection: Host\r\n"),
                                   get(host + "Content-Length: +1\r\n"),
                                   get(host + "Content-Length: 1, 1\r\n"),
                                   get(host + "Content-Length: \r\n"),

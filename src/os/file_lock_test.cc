@@ -25,21 +25,34 @@ class FileLock : public ::testing::Test {
 
 TEST_F(FileLock, IsTakenOnceAndRefusedWhileSomebodyKeepsIt) {
   const UniqueFd first = open(), second = open();
-  EXPECT_TRUE(lock_file(first.get(), {}));
-  EXPECT_FALSE(lock_file(second.get(), std::chrono::milliseconds(1)));
-  EXPECT_EQ(errno, EWOULDBLOCK);
+  EXPECT_TRUE(*lock_file(first.get(), {}));
+  EXPECT_FALSE(*lock_file(second.get(), std::chrono::milliseconds(1)));
+  EXPECT_EQ(lock_file(-1, std::chrono::seconds(60)).error().sys_errno(), EBADF) << "which no waiting mends";
 }
 
 TEST_F(FileLock, IsWaitedForUntilTheLastCopyOfWhoHadItIsClosed) {
   UniqueFd first = open();
   const UniqueFd second = open();
-  ASSERT_TRUE(lock_file(first.get(), {}));
+  ASSERT_TRUE(*lock_file(first.get(), {}));
   UniqueFd copy(::dup(first.get()));
   first.reset();
-  EXPECT_FALSE(lock_file(second.get(), {}));
-  std::thread closing([&] { copy.reset(); });
-  EXPECT_TRUE(lock_file(second.get(), std::chrono::seconds(60)));
+  EXPECT_FALSE(*lock_file(second.get(), {}));
+  std::thread closing([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    copy.reset();
+  });
+  EXPECT_TRUE(*lock_file(second.get(), std::chrono::seconds(60)));
   closing.join();
+}
+
+TEST_F(FileLock, KeepsNobodyOutOfANameThatAnotherFileHas) {
+  const UniqueFd first = open();
+  EXPECT_TRUE(is_still_named(first.get(), AT_FDCWD, path_.c_str()));
+  ASSERT_EQ(::unlink(path_.c_str()), 0);
+  EXPECT_FALSE(is_still_named(first.get(), AT_FDCWD, path_.c_str()));
+  const UniqueFd other(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  EXPECT_FALSE(is_still_named(first.get(), AT_FDCWD, path_.c_str()));
+  EXPECT_TRUE(is_still_named(other.get(), AT_FDCWD, path_.c_str()));
 }
 
 }  // namespace

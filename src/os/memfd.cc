@@ -20,11 +20,6 @@ Result<UniqueFd> create(const char* name) {
   return file;
 }
 
-Result<UniqueFd> sealed(UniqueFd file) {
-  LMSB_CHECK(seal_memfd(file.get(), kSealPatience));
-  return file;
-}
-
 }  // namespace
 
 Status seal_memfd(int file, std::chrono::milliseconds patience) {
@@ -42,7 +37,8 @@ Result<UniqueFd> make_sealed_memfd(const char* name, std::string_view content) {
   LMSB_TRY(UniqueFd file, create(name));
   if (!write_all(file.get(), content)) return Error::from_errno(errno, "write a memory file");
   if (::lseek(file.get(), 0, SEEK_SET) < 0) return Error::from_errno(errno, "rewind a memory file");
-  return sealed(std::move(file));
+  LMSB_CHECK(seal_memfd(file.get(), {}));  // not waited for: this may be the event loop
+  return file;
 }
 
 Result<UniqueFd> make_sealed_copy(const char* name, const std::string& path) {
@@ -56,7 +52,8 @@ Result<UniqueFd> make_sealed_copy(const char* name, const std::string& path) {
     if (n <= 0) return Error::from_errno(errno, "copy " + path);
     left -= n;
   }
-  return sealed(std::move(file));
+  LMSB_CHECK(seal_memfd(file.get(), kSealPatience));
+  return file;
 }
 
 }  // namespace lmsb::os

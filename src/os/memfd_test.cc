@@ -36,7 +36,10 @@ TEST_F(HeldMemory, IsNotSealedWhileItIsHeld) {
 
 TEST_F(HeldMemory, IsSealedAsSoonAsItIsLetGo) {
   ASSERT_FALSE(seal_memfd(file_.get(), {}).ok());
-  std::thread letting_go([this] { read_.reset(), write_.reset(); });
+  std::thread letting_go([this] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));  // longer than the kernel waits by itself
+    read_.reset(), write_.reset();
+  });
   EXPECT_TRUE(seal_memfd(file_.get(), std::chrono::seconds(60)).ok());
   letting_go.join();
   EXPECT_EQ(::write(file_.get(), "x", 1), -1);

@@ -35,8 +35,7 @@ Error launch_error(const LauncherAnswer& answer) {
         .with_slug("store_failed")
         .with_hint(
             "its disk had an error, or no room: the kernel's log says which (dmesg). Mend that, stop all kept "
-            "sandboxes, "
-            "and start lm-sandbox again; what needs no disk of its own still runs");
+            "sandboxes, and start lm-sandbox again; what needs no disk of its own still runs");
   if (answer.failed_step == LauncherStep::disk && answer.error == EBUSY)
     return Error(ErrorCode::failed_precondition, "the sandbox's disk is in use")
         .with_slug("disk_in_use")

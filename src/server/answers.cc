@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 namespace lmsb::server {
 namespace {
 
@@ -153,6 +155,34 @@ http::Response detail_answer(int status, std::string_view detail) {
   http::Response response = http::Response::json(status, std::move(out).str());
   add_common_fields(response);
   return response;
+}
+
+http::Response no_such_path(Dialect dialect, std::string_view hint) {
+  if (dialect == Dialect::seed) return detail_answer(404, "Not Found");
+  const Error error =
+      Error(ErrorCode::not_found, "nothing is at this path").with_slug("path_not_found").with_hint(std::string(hint));
+  return error_answer(dialect, error);
+}
+
+http::Response wrong_method(Dialect dialect, const std::vector<std::string>& allowed) {
+  const std::string methods = fmt::format("{}", fmt::join(allowed, ", "));
+  http::Response response;
+  if (dialect == Dialect::seed) {
+    response = detail_answer(405, "Method Not Allowed");
+  } else {
+    const Error error = Error(ErrorCode::invalid_argument, "this path does not know the method")
+                            .with_slug("method_not_allowed")
+                            .with_hint("allowed here: " + methods);
+    response = error_answer(dialect, 405, error);
+  }
+  response.headers.set("Allow", methods);
+  return response;
+}
+
+Error not_ready(std::string_view hint) {
+  return Error(ErrorCode::unavailable, "the daemon is starting, or ending")
+      .with_slug("not_ready")
+      .with_hint(std::string(hint));
 }
 
 void string_or_null(json::Writer& out, std::string_view text) {

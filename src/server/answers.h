@@ -30,6 +30,11 @@ bool is_retryable(ErrorCode code);
 http::Response error_answer(Dialect dialect, const Error& error);
 // The same with a status that no category has (405, 415, 421, 502).
 http::Response error_answer(Dialect dialect, int status, const Error& error);
+// 404: `hint` says what there is. 405: with what the path knows. Errors have the shape of the path's dialect.
+http::Response no_such_path(Dialect dialect, std::string_view hint);
+http::Response wrong_method(Dialect dialect, const std::vector<std::string>& allowed);
+// At its start the daemon listens before it has taken up the sandboxes of the one before it.
+Error not_ready(std::string_view hint);
 // What is wrong with a body that is no JSON, as Document::parse() says it.
 Error invalid_json(const std::string& body, const json::ParseFault& fault);
 // The same of its fields, all of it in one sentence (the first 32).

@@ -15,6 +15,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::string_view kWhenReady = "try again in a moment: GET /readyz says when";
+
 RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAnswers& answers, const Doors& doors,
                       const Previews& previews, const AppOptions& options) {
   RouteTable table;
@@ -42,36 +44,6 @@ RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAns
   return table;
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
-
-http::Response no_such_path(const http::Request& request) {
-  const Dialect dialect = dialect_of(request.path);
-  if (dialect == Dialect::seed) return detail_answer(404, "Not Found");
-  const Error error = Error(ErrorCode::not_found, "nothing is at this path")
-                          .with_slug("path_not_found")
-                          .with_hint("/docs lists all paths");
-  return error_answer(dialect, error);
-}
-
-http::Response wrong_method(const http::Request& request, const std::vector<std::string>& allowed) {
-  http::Response response;
-  const Dialect dialect = dialect_of(request.path);
-  if (dialect == Dialect::seed) {
-    response = detail_answer(405, "Method Not Allowed");
-  } else {
-    const Error error = Error(ErrorCode::invalid_argument, "this path does not know the method")
-                            .with_slug("method_not_allowed")
-                            .with_hint("allowed here: " + joined(allowed));
-    response = error_answer(dialect, 405, error);
-  }
-  response.headers.set("Allow", joined(allowed));
-  return response;
-}
-
 // A browser asks whether a page of a listed origin may send what it is about to send.
 bool is_preflight(const http::Request& request) {
   return request.method == "OPTIONS" && request.headers.find("Origin") &&
@@ -84,13 +56,6 @@ http::Response preflight_answer() {
   response.headers.set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, X-API-Key");
   response.headers.set("Access-Control-Max-Age", "600");
   return response;
-}
-
-// At its start the daemon listens before it has taken up the sandboxes of the one before it.
-Error not_ready() {
-  return Error(ErrorCode::unavailable, "the daemon is starting, or ending")
-      .with_slug("not_ready")
-      .with_hint("try again in a moment: GET /readyz says when");
 }
 
 // What is still asked of a request once its handler has taken it.
@@ -151,9 +116,10 @@ std::optional<http::Response> App::State::receive(const http::Request& request, 
     if (request.on_behalf_of) *request.on_behalf_of = who.name;
   }
   if (match.row == nullptr) {
-    return match.allowed_methods.empty() ? no_such_path(request) : wrong_method(request, match.allowed_methods);
+    return match.allowed_methods.empty() ? no_such_path(dialect_of(request.path), "/docs lists all paths")
+                                         : wrong_method(dialect_of(request.path), match.allowed_methods);
   }
-  if (!match.row->is_early && !control.is_ready()) return error_answer(dialect_of(request.path), not_ready());
+  if (!match.row->is_early && !control.is_ready()) return error_answer(dialect_of(request.path), not_ready(kWhenReady));
   if (match.row->takes_any_body) return std::nullopt;
   if (const auto refusal = match.row->streamed_body ? doors.check_streamed_body(request) : doors.check_body(request)) {
     return error_answer(dialect_of(request.path), refusal->status, refusal->error);
@@ -213,7 +179,7 @@ io::Always<http::Response> App::State::answer_preview(PreviewHost place, http::R
     refusals.add(request, *entry.refusal);
     response = error_answer(Dialect::v1, entry.refusal->status, entry.refusal->error);
   } else if (!control.is_ready()) {
-    response = error_answer(Dialect::v1, not_ready());
+    response = error_answer(Dialect::v1, not_ready(kWhenReady));
   } else {
     if (request.on_behalf_of) *request.on_behalf_of = entry.on_behalf_of;
     auto result = co_await previews.answer(std::move(place), std::move(entry), std::move(request));

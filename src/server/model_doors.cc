@@ -5,9 +5,9 @@
 
 #include "http/server.h"
 #include "io/spawn.h"
-#include "network/token_bucket.h"
 #include "server/answers.h"
 #include "server/openai_routes.h"
+#include "server/request_pace.h"
 #include "server/unread_request.h"
 #include "server/v1_routes.h"
 
@@ -15,7 +15,6 @@ namespace lmsb::server {
 namespace {
 
 constexpr int kBacklog = static_cast<int>(ModelDoors::kConnections);
-constexpr std::chrono::milliseconds kPause{20};  // of a request that comes too soon
 
 std::uint64_t now_ms() {
   const auto now = io::Deadline::Clock::now().time_since_epoch();
@@ -30,26 +29,10 @@ http::ServerLimits limits_of_one() {
   return limits;
 }
 
-http::Response not_here(const http::Request& request, const std::vector<std::string>& allowed) {
-  Error error =
-      Error(ErrorCode::not_found, "nothing is at this path")
-          .with_slug("path_not_found")
-          .with_hint("a sandbox asks its models here: GET /v1/models, POST /v1/chat/completions and the like");
-  if (allowed.empty()) return error_answer(dialect_of(request.path), error);
-  std::string methods;
-  for (const std::string& method : allowed) methods += (methods.empty() ? "" : ", ") + method;
-  error = Error(ErrorCode::invalid_argument, "this path does not know the method")
-              .with_slug("method_not_allowed")
-              .with_hint("allowed here: " + methods);
-  http::Response response = error_answer(dialect_of(request.path), 405, error);
-  response.headers.set("Allow", methods);
-  return response;
-}
-
-Error not_ready() {
-  return Error(ErrorCode::unavailable, "the daemon is starting, or ending")
-      .with_slug("not_ready")
-      .with_hint("try again in a moment");
+http::Response not_here(Dialect dialect, const std::vector<std::string>& allowed) {
+  if (!allowed.empty()) return wrong_method(dialect, allowed);
+  return no_such_path(dialect,
+                      "a sandbox asks its models here: GET /v1/models, POST /v1/chat/completions and the like");
 }
 
 http::Response refuse(const std::string& path, int status, const std::string& why) {
@@ -81,7 +64,7 @@ struct ModelDoors::State {
 struct ModelDoors::Visitor {
   explicit Visitor(control::Principal w) : who(std::move(w)) {}
   const control::Principal who;
-  network::TokenBucket pace{kRequestsPerSecond};
+  RequestPace pace;
 };
 
 ModelDoors::ModelDoors(boost::asio::io_context& loop, control::Control& control, Metrics& metrics)
@@ -110,8 +93,9 @@ io::Always<http::Response> ModelDoors::answer(control::Principal who, http::Requ
 // Who asks faster than that waits: nothing is refused for it.
 io::Always<http::Response> ModelDoors::answer_in_turn(std::shared_ptr<State> state, std::shared_ptr<Visitor> visitor,
                                                       http::Request request) {
-  while (!visitor->pace.take(now_ms())) {
-    const Status slept = co_await io::sleep_until(io::Deadline::in(kPause));
+  const std::size_t size = request.body.size();
+  for (auto wait = visitor->pace.wait_ms(size, now_ms()); wait > 0; wait = visitor->pace.wait_ms(size, now_ms())) {
+    const Status slept = co_await io::sleep_until(io::Deadline::in(std::chrono::milliseconds(wait)));
     if (!slept.ok()) co_return error_answer(dialect_of(request.path), slept.error());  // the client has gone
   }
   co_return co_await answer_with(std::move(state), visitor->who, std::move(request));
@@ -123,8 +107,8 @@ io::Always<http::Response> ModelDoors::answer_with(std::shared_ptr<State> state,
   if (const auto refusal = state->doors.check_source(request))
     co_return state->counted(error_answer(dialect, refusal->status, refusal->error));
   RouteTable::Match match = state->table.match(request.method, request.path);
-  if (match.row == nullptr) co_return state->counted(not_here(request, match.allowed_methods));
-  if (!state->control.is_ready()) co_return state->counted(error_answer(dialect, not_ready()));
+  if (match.row == nullptr) co_return state->counted(not_here(dialect, match.allowed_methods));
+  if (!state->control.is_ready()) co_return state->counted(error_answer(dialect, not_ready("try again in a moment")));
   if (const auto refusal = state->doors.check_body(request))
     co_return state->counted(error_answer(dialect, refusal->status, refusal->error));
   Call call;

@@ -3,8 +3,9 @@
 // socket, with the routes that ask models and no others. Who asks is the sandbox: no key is asked for, none is looked
 // at, and nothing else of the API is there.
 //
-// What one sandbox can take of the daemon is bounded by kConnections, kRequestsPerSecond, the bodies of its requests,
-// and what the kernel keeps of its connections; it holds nobody else up. One loop.
+// What one sandbox can take of the daemon is bounded by kConnections, the pace of its requests (server/request_pace.h),
+// their bodies, the answers that it has not read (ModelAllowance::kAtOnce), and what the kernel keeps of its
+// connections; it holds nobody else up. One loop.
 #include <memory>
 
 #include <boost/asio/io_context.hpp>
@@ -20,11 +21,10 @@ namespace lmsb::server {
 
 class ModelDoors final : public control::ModelDoors {
  public:
-  static constexpr std::uint32_t kConnections = 32;         // of one sandbox; as many more wait to be accepted
-  static constexpr std::uint64_t kRequestsPerSecond = 100;  // of one sandbox, twice as many after a while
-  static constexpr Bytes kBody = Bytes::MiB(4);             // of one request
-  static constexpr Bytes kBodies = Bytes::MiB(8);           // of one sandbox's requests in progress
-  static constexpr Bytes kAllBodies = Bytes::MiB(128);
+  static constexpr std::uint32_t kConnections = 32;     // of one sandbox; as many more wait to be accepted
+  static constexpr Bytes kBody = Bytes::MiB(4);         // of one request
+  static constexpr Bytes kBodies = Bytes::MiB(8);       // of one sandbox's requests in progress
+  static constexpr Bytes kAllBodies = Bytes::MiB(128);  // of all; more only for who has less than his part of it
 
   // All outlive what it opens, too.
   ModelDoors(boost::asio::io_context& loop, control::Control& control, Metrics& metrics);

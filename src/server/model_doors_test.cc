@@ -101,6 +101,16 @@ TEST_F(SandboxDoor, LooksAtNoKey) {
   EXPECT_THAT(send("GET", "/v1/sandboxes").body, HasSubstr("a sandbox asks its models here"));
 }
 
+TEST_F(SandboxDoor, ReadsNoRequestOfWhoHasUsedHisTokens) {
+  control::ModelAccess access;
+  access.names = {"tiny"};
+  access.tokens = 1;
+  allowance_ = std::make_shared<control::ModelAllowance>(loop_, access, control::ModelUsage{1, 0, 1, 0});
+  const auto answer = send("POST", "/v1/chat/completions", "no JSON");
+  EXPECT_EQ(answer.status, 403) << answer.body;
+  EXPECT_EQ(allowance_->usage().refused, 1U);
+}
+
 TEST_F(SandboxDoor, WantsJson) {
   http::Request request = local_request("POST", "/v1/chat/completions", "{}");
   request.headers.set("Content-Type", "text/plain");

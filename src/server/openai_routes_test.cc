@@ -57,6 +57,35 @@ TEST_F(OpenAiRoutes, PassTheRequestOnAsItIs) {
   EXPECT_FALSE(fixture_.control.model_request.is_streamed);
 }
 
+TEST_F(OpenAiRoutes, TellWhetherSeveralAnswersAreAskedFor) {
+  fixture_.control.model_answer.whole = "{}";
+  const auto is_several = [this](const std::string& body) {
+    EXPECT_EQ(ask(body).status, 200) << body;
+    return fixture_.control.model_request.is_several;
+  };
+  for (const char* body : {R"({"prompt":"a"})", R"({"prompt":[1,2,3]})", R"({"n":1})", R"({"n":null})", "{}"})
+    EXPECT_FALSE(is_several(body)) << body;
+  for (const char* body : {R"({"prompt":["a","b"]})", R"({"prompt":["a"]})", R"({"prompt":[[1],[2]]})",
+                           R"({"prompt":[1,"a"]})", R"({"prompt":"a","prompt":["a","b"]})", R"({"n":2})",
+                           R"({"n":1.5})", R"({"n":"2"})", R"({"n_cmpl":2})", R"({"n":18446744073709551615})"})
+    EXPECT_TRUE(is_several(body)) << body;
+}
+
+TEST_F(OpenAiRoutes, KeepThePlaceOfAnAnswerUntilItHasBeenSent) {
+  const auto place = std::make_shared<int>();
+  fixture_.control.model_answer.whole = R"({"id":"x"})";
+  fixture_.control.model_answer.place = place;
+  auto response = ask("{}");
+  fixture_.control.model_answer = {};
+  ASSERT_TRUE(response.source);
+  EXPECT_EQ(response.source_size, 10U);
+  EXPECT_EQ(response.headers.find("Content-Type"), "application/json");
+  EXPECT_EQ(pieces_of(response), R"([{"id":"x"}])");
+  EXPECT_EQ(place.use_count(), 2);
+  response.source.reset();
+  EXPECT_EQ(place.use_count(), 1);
+}
+
 TEST_F(OpenAiRoutes, TakeTheDefaultModelWhereNoneIsNamed) {
   fixture_.control.model_answer.whole = "{}";
   EXPECT_EQ(ask(R"({"messages":[]})").status, 200);

@@ -32,7 +32,10 @@ void check_names(const LaunchPlan& plan) {
 void check_text(const LaunchPlan& plan) {
   const std::string text = to_text(plan);
   const auto is_control = [](char c) { return c != '\n' && static_cast<unsigned char>(c) < ' '; };
-  LMSB_ASSERT(text.starts_with("profile user\n") && std::none_of(text.begin(), text.end(), is_control));
+  const bool is_root = plan.profile == lmsb::guest_protocol::Profile::root;
+  LMSB_ASSERT(is_root || plan.profile == lmsb::guest_protocol::Profile::user);
+  LMSB_ASSERT(text.starts_with(is_root ? "profile root\n" : "profile user\n"));
+  LMSB_ASSERT(std::none_of(text.begin(), text.end(), is_control));
   LMSB_ASSERT(text.find("\nprofile") == std::string::npos);
 }
 

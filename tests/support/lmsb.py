@@ -24,6 +24,18 @@ TEST_DATA = pathlib.Path(os.environ.get("LMSB_TEST_DATA", "/var/cache/lm-sandbox
 FIRST_SANDBOX_ID = 1073741824  # src/sandbox/id_ranges.h
 
 
+@contextlib.contextmanager
+def directory_of_the_machine():
+    """A directory that image `host` shows; `secret` in it is a file that only user 1000 of the machine may read."""
+    with tempfile.TemporaryDirectory(prefix="lmsb-test-", dir="/usr/local") as directory:
+        os.chmod(directory, 0o755)
+        secret = pathlib.Path(directory, "secret")
+        secret.write_text("of user 1000")
+        secret.chmod(0o600)
+        os.chown(secret, 1000, 1000)
+        yield pathlib.Path(directory)
+
+
 def require_root():
     if os.geteuid() != 0:
         raise unittest.SkipTest("root is needed: sandboxes are launched by a privileged launcher")

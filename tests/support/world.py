@@ -16,6 +16,8 @@ import threading
 import time
 import unittest
 
+import lmsb
+
 MACHINE = "45.67.0.1"
 GOOD, OTHER = "45.67.0.2", "45.67.0.3"
 PRIVATE, METADATA, SHARED, DOCUMENTATION = "10.9.9.9", "169.254.169.254", "100.100.100.200", "203.0.113.7"
@@ -70,6 +72,22 @@ class World:
 
     def forget(self):
         self.log.write_text("")
+
+
+class OfTheModule:
+    """One for all tests of a module: `WORLD = OfTheModule()`, `setUpModule, tearDownModule = WORLD.begin, WORLD.end`."""
+
+    def begin(self):
+        lmsb.require_root()
+        self.world = World()
+
+    def __getattr__(self, name):
+        if name == "world":
+            raise AttributeError("the world has not begun")
+        return getattr(self.world, name)
+
+    def end(self):
+        self.world.end()
 
 
 def ip(*arguments):
@@ -133,6 +151,9 @@ class Http(socketserver.StreamRequestHandler):
                 return
             if line.split()[1] == b"/part":  # of an answer that does not say where it ends
                 self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+                self.connection.shutdown(socket.SHUT_WR)  # of TLS without its goodbye
+                while self.connection.recv(4096):  # to close before would take back what was sent
+                    pass
                 return
             size = int(line.split()[1][1:]) if line.split()[1][1:].isdigit() else 0
             text = b"x" * size or f"{here} {fields.get('host', '')} {line.decode().split()[1]}".encode()

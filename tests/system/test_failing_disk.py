@@ -67,6 +67,9 @@ class Failing(FailingTest):
         log = self.daemon.log_text()
         self.assertIn("store.failed", log)
         self.assertIn("dmesg", log)
+        doctor = [lmsb.BIN / "lm-sandbox", "doctor", "--json", "--host", f"http://{self.daemon.host}:{self.daemon.port}"]
+        told = subprocess.run(doctor, capture_output=True, text=True, check=False)
+        self.assertIn("the disk beneath the store has failed", told.stdout + told.stderr)
 
         # A sandbox that runs hears it from the kernel; what it holds in memory, and reads, is there.
         self.assertEqual(self.output(self.running, "cat ~/a; echo 1 >/dev/shm/a; cat /dev/shm/a"), "kept\n1\n")

@@ -59,6 +59,51 @@ for i, s in enumerate(held):
 print(json.dumps("held"), flush=True)
 time.sleep(1000)
 """
+# Asks with 4 MiB of JSON each time, by two connections, for so long; says for how long, and how often it was answered.
+FLOOD = """
+import http.client, json, sys, threading, time
+body = json.dumps({"model": "nope", "messages": [{"role": "user", "content": x} for x in 4000 * ["x" * 1000]]})
+begun, answers = time.monotonic(), []
+def ask():
+    while time.monotonic() < begun + json.loads(sys.argv[1]):
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", 11434, timeout=100)
+            connection.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
+            answers.append(connection.getresponse().status)
+        except OSError:
+            answers.append(0)
+threads = [threading.Thread(target=ask) for _ in range(2)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(json.dumps([time.monotonic() - begun, answers]))
+"""
+# Four streams without an end, again and again, none of which is read.
+HOG = """
+import json, socket, time
+body = json.dumps({"messages": [{"role": "user", "content": "x"}], "max_tokens": 4000, "stream": True}).encode()
+head = b"POST /v1/chat/completions HTTP/1.1\\r\\nHost: localhost\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n"
+held = []
+for i in range(8):
+    s = socket.create_connection(("127.0.0.1", 11434))
+    s.sendall(head % len(body) + body)
+    held.append(s)
+held[0].recv(100)
+print(json.dumps("held"), flush=True)
+time.sleep(1000)
+"""
+# Reads streams to their end, and says after each event how many there were.
+LISTEN = """
+import http.client, json
+body = json.dumps({"messages": [{"role": "user", "content": "x"}], "max_tokens": 4000, "stream": True})
+events = 0
+while True:
+    connection = http.client.HTTPConnection("127.0.0.1", 11434, timeout=100)
+    connection.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
+    for line in connection.getresponse():
+        if line.startswith(b"data: {"):
+            events += 1
+            print(events, flush=True)
+"""
 # What the door says to what is no request, or too much of one.
 RUDE = """
 import json, socket
@@ -101,6 +146,15 @@ while True:
         print(json.dumps(type(error).__name__), flush=True)
     except http.client.HTTPException as error:
         print(json.dumps("broken off"), flush=True)
+    time.sleep(0.05)
+"""
+UNTIL_REFUSED = """
+import socket, time
+while True:
+    try:
+        socket.create_connection(("127.0.0.1", 11434)).close()
+    except ConnectionRefusedError:
+        break
     time.sleep(0.05)
 """
 
@@ -256,6 +310,27 @@ class Channel(InsideTest):
         self.until_served(sandbox)
         self.assertEqual(self.code(sandbox, say()), (403, "model_tokens_used"))
 
+    def test_all_answers_are_of_one_budget(self):
+        sandbox = self.create(models=["tiny"], model_limits={"tokens": 150})
+        used = []
+        while sum(used) < 150:
+            used.append(self.chat(sandbox)["usage"]["total_tokens"])
+        self.assertGreater(len(used), 1, used)
+        self.assertEqual(self.code(sandbox, say()), (403, "model_tokens_used"))
+
+    def test_one_answer_a_request(self):
+        sandbox = self.create(models=["tiny"])
+        for fields in ({"prompt": ["a", "b", "c"]}, {"prompt": [[1], [2]]}, {"prompt": "a", "n": 2}):
+            for stream in (False, True):
+                code = self.code(sandbox, {"max_tokens": 3, "stream": stream, **fields}, "/v1/completions")
+                self.assertEqual(code, (400, "several_answers"), fields)
+        self.assertEqual(self.code(sandbox, say(n=2)), (400, "several_answers"))
+        self.assertEqual(self.used(sandbox)["requests"], 0)
+        status, answer = self.ask(sandbox, "POST", "/v1/completions", {"prompt": [65, 66], "max_tokens": 3})
+        self.assertEqual((status, answer["usage"]["completion_tokens"]), (200, 3))
+        self.assertEqual(self.daemon.post("/v1/completions", {"prompt": ["a", "b"], "model": "tiny", "stream": True, "max_tokens": 3}).status,
+                         200, "the daemon's own clients may")
+
     def test_so_many_in_a_minute(self):
         sandbox = self.create(models=["tiny"], model_limits={"requests_per_minute": 2})
         for _ in range(2):
@@ -280,25 +355,41 @@ class Channel(InsideTest):
 class Life(InsideTest):
     until_served = Channel.until_served
 
+    def test_what_is_on_its_way_is_counted_when_the_daemon_ends(self):
+        self.pull("endless", "--endless")
+        sandbox = self.create(models=["endless"])
+        listening = self.detach(sandbox, ["python3", "-c", LISTEN])
+        lmsb.wait_until(lambda: self.piece(sandbox, listening)["text"].count("\n") > 100, "events")
+        self.again(lambda daemon: daemon.stop())
+        heard = int(self.piece(sandbox, listening)["text"].split()[-1])
+        used = self.used(sandbox)
+        self.assertGreaterEqual(used["prompt_tokens"] + used["completion_tokens"], heard, used)
+
     def test_it_is_there_again_whatever_ended_the_daemon(self):
         sandbox = self.create(models=["tiny"])
         used = self.chat(sandbox)["usage"]
         asking = self.detach(sandbox, ["python3", "-c", KEEP_ASKING])
         lmsb.wait_until(lambda: "200" in self.piece(sandbox, asking)["text"], "an answer")
+        self.detach(sandbox, ["python3", "-c", UNTIL_REFUSED, "until-refused"])
+        lmsb.wait_until(lambda: lmsb.sandbox_processes(b"until-refused"), "who is to be refused")
         self.wait_written()
-        self.again(kill_all_of_ours)
+        self.again(self.kill_until_refused)
         self.until_served(sandbox)
         self.assertEqual(self.used(sandbox)["prompt_tokens"], used["prompt_tokens"])
         before = self.piece(sandbox, asking)["end"]
         lmsb.wait_until(lambda: self.piece(sandbox, asking, before)["text"].count("200") > 1, "answers again")
         said = set(self.piece(sandbox, asking)["text"].split())
-        self.assertIn('"ConnectionRefusedError"', said, "without a daemon nobody hangs")
         self.assertLessEqual(said, {"200", '"ConnectionRefusedError"', '"ConnectionResetError"', '"broken', 'off"', "503"})
         self.chat(sandbox)
         self.assertEqual(self.used(sandbox)["requests"], 2)
         self.again(lambda daemon: daemon.stop())
         self.until_served(sandbox)
         self.assertEqual(self.used(sandbox)["requests"], 2)
+
+    def kill_until_refused(self, daemon):
+        """Without a daemon nobody hangs: the next one starts only when the sandbox has seen that."""
+        kill_all_of_ours(daemon)
+        lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"until-refused"), "a refusal")
 
     def test_it_stops_starts_and_pauses_with_its_sandbox(self):
         sandbox = self.create(models=["tiny"], model_limits={"tokens": 100000})
@@ -356,6 +447,24 @@ class Bounds(InsideTest):
         self.assertEqual(self.daemon.request("DELETE", f"/v1/sandboxes/{hostile}/processes/{holding['id']}").status, 204)
         lmsb.wait_until(lambda: self.ask(hostile, "GET", "/v1/models")[0] == 200, "an answer for the hostile one, too")
 
+    def test_large_requests_are_taken_up_slowly(self):
+        sandbox = self.create(models=["tiny"])
+        (took, answers), = self.run_inside(sandbox, FLOOD, 6)
+        self.assertEqual(set(answers), {404})
+        self.assertLess(len(answers), took * 100 / 120 + 5, "a second of it is a moment of the daemon's")
+        self.assertEqual(self.chat(sandbox)["model"], "tiny")
+
+    def test_who_does_not_read_holds_up_no_model(self):
+        self.pull("endless", "--endless")
+        hostile, other = self.create(models=["endless"]), self.create(models=["endless"])
+        holding = self.detach(hostile, ["python3", "-c", HOG])
+        lmsb.wait_until(lambda: "held" in self.piece(hostile, holding)["text"], lambda: "streams: " + str(
+            (self.piece(hostile, holding, stream="stderr")["text"], self.used(hostile))))
+        for _ in range(3):
+            self.assertEqual(self.daemon.post(CHAT, say(model="endless")).status, 200)
+            self.assertEqual(self.chat(other)["model"], "endless")
+        self.assertEqual(self.used(hostile)["requests"], 4)
+
     def test_what_is_no_request_is_refused(self):
         sandbox = self.create(models=["tiny"])
         (lines), = self.run_inside(sandbox, RUDE)
@@ -364,6 +473,18 @@ class Bounds(InsideTest):
 
 
 class Rights(InsideTest):
+    def test_nobody_asks_by_a_sandbox_who_may_not_ask_himself(self):
+        _, both = self.make("read", "write", "models", labels={"team": "a"})
+        _, writer = self.make("read", "write", labels={"team": "a"})
+        _, plain = self.make("read", "write")
+        _, admin = self.make("admin")
+        sandbox = self.box(both, image="host", models=["tiny"])
+        for key in (writer, plain):
+            self.refused(self.by(key, "POST", CHAT, say(model="tiny")), 403, "scope_missing")
+            self.refused(self.by(key, "POST", f"/v1/sandboxes/{sandbox}/exec", {"cmd": "true"}), 404, "sandbox_not_found")
+        self.assertEqual(self.by(admin, "POST", CHAT, say(model="tiny")).status, 200)
+        self.assertEqual(self.by(admin, "POST", f"/v1/sandboxes/{sandbox}/exec", {"cmd": "true"}).status, 200)
+
     def test_a_key_without_the_scope_makes_no_sandbox_with_models(self):
         _, writer = self.make("read", "write")
         self.refused(self.by(writer, "POST", "/v1/sandboxes", {"image": "host", "models": ["tiny"]}), 403, "scope_missing")

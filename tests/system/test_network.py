@@ -42,17 +42,8 @@ def attempt(host, port, send=b"", wait=5):
         return type(error).__name__ + " " + str(error)
 """
 
-WORLD = None
-
-
-def setUpModule():
-    global WORLD  # pylint: disable=global-statement
-    lmsb.require_root()
-    WORLD = world.World()
-
-
-def tearDownModule():
-    WORLD.end()
+WORLD = world.OfTheModule()
+setUpModule, tearDownModule = WORLD.begin, WORLD.end
 
 
 def python(program):

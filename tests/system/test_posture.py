@@ -8,7 +8,6 @@ import os
 import pathlib
 import re
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import lmsb
@@ -301,12 +300,8 @@ class Posture(lmsb.SystemTest):
         self.assertEqual(result["stdout"], "500\n")
 
     def test_files_of_the_machines_users_are_nobodys_in_image_host(self):
-        with tempfile.TemporaryDirectory(prefix="lmsb-test-", dir="/usr/local") as directory:
-            os.chmod(directory, 0o755)
-            secret = pathlib.Path(directory, "secret")
-            secret.write_text("of user 1000")
-            secret.chmod(0o600)
-            os.chown(secret, 1000, 1000)
+        with lmsb.directory_of_the_machine() as directory:
+            secret = directory / "secret"
             self.assertEqual(self.daemon.run(f"stat -c %u:%g {secret} /usr", image="host")["stdout"], "65534:65534\n0:0\n")
             self.assertIn("Permission denied", self.daemon.run(f"cat {secret}", image="host")["stderr"])
 

@@ -321,17 +321,12 @@ class Commands(lmsb.SystemTest):
                               " do (echo 0 > $f) 2>/dev/null && echo wrote $f; done; cat /proc/self/oom_score_adj; mknod /tmp/n c 1 3; mount -t tmpfs t /tmp")
         self.assertEqual(tried["stdout"], "500\n", tried)
         self.assertEqual(tried["stderr"].count("ermitted") + tried["stderr"].count("denied"), 2, tried)
-        with tempfile.TemporaryDirectory(prefix="lmsb-test-", dir="/usr/local") as directory:
-            os.chmod(directory, 0o755)
-            secret = pathlib.Path(directory, "secret")
-            secret.write_text("of user 1000")
-            secret.chmod(0o600)
-            os.chown(secret, 1000, 1000)
-            of_root = pathlib.Path(directory, "of-root")
+        with lmsb.directory_of_the_machine() as directory:
+            of_root = directory / "of-root"
             of_root.write_text("of the machine's root")
             of_root.chmod(0o600)
-            os.mkdir(directory + "/closed", 0o700)
-            for command in (f"cat {secret}", f"cat {of_root}", f"ls {directory}/closed"):
+            (directory / "closed").mkdir(0o700)
+            for command in (f"cat {directory}/secret", f"cat {of_root}", f"ls {directory}/closed"):
                 self.assertIn("ermission denied", self.run_root(command)["stderr"], command)
             self.assertEqual(self.run_root(f"stat -c %u {of_root}")["stdout"], "65534\n", "nobody's, and no command is that one")
 

@@ -15,7 +15,8 @@ PASSED_ON = {"src/base/error.h", "src/base/error.cc", "src/server/doors.cc", "sr
 READERS = {"src/cli/api.cc"}  # of a daemon's answers
 OVERRIDDEN = {"method_not_allowed": "405", "upgrade_required": "426", "disk_full": "507", "range_not_satisfiable": "416",
               "unsupported_archive_format": "415", "port_not_listening": "502", "port_no_answer": "502",
-              "port_bad_answer": "502", "credential_not_reached": "502", "daemon_ends": "503"}  # answered with a status that its category has not
+              "port_bad_answer": "502", "credential_not_reached": "502", "credential_no_answer": "502",
+              "daemon_ends": "503"}  # answered with a status that its category has not
 CALL = re.compile(r"with_slug\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
 REFUSAL = re.compile(r"refuse\((\d+), ErrorCode::\w+, \"(\w+)\"")
 EVENT = re.compile(r"\blog\(\s*LogLevel::(\w+),\s*\"([a-z_.]+)\"")

@@ -3,6 +3,8 @@
 #include <string_view>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "base/text.h"
 #include "guest_protocol/sudo.h"
 
@@ -27,7 +29,8 @@ std::vector<std::string> environment(const ImageDefaults& image, const Command& 
                                             {"LANG", "C.UTF-8"},
                                             {"PWD", cwd}};
   for (const auto& [name, value] : image.env) all[name] = value;
-  if (image.profile == Profile::root) all["PATH"].insert(0, std::string(guest_protocol::kSudoDirectory) + ":");
+  if (std::string& path = all["PATH"]; image.profile == Profile::root)
+    path = path.empty() ? guest_protocol::kSudoDirectory : fmt::format("{}:{}", guest_protocol::kSudoDirectory, path);
   for (const auto& [name, value] : command.env) all[name] = value;
   std::vector<std::string> list;
   list.reserve(all.size());

@@ -378,6 +378,7 @@ bool Server::start_command(const guest_protocol::StartRequest& request, std::siz
   }
   const bool sent = send_started(request);
   enlist(*slot);
+  standby_pause_ms_ = next_standby_ms_ = 0;  // not for who is inside, and asks by sudo
   slot->sequence = sequence;
   slot->is_kept = request.output == Output::kept;
   slot->deadline_ms = request.deadline_ms == 0 ? 0 : now_ms() + request.deadline_ms;
@@ -404,7 +405,6 @@ void Server::enlist(Running& slot) {
   slot.socket = std::move(standby_.socket);
   slot.cgroup = std::move(standby_.cgroup);
   standby_ = Standby{};
-  standby_pause_ms_ = next_standby_ms_ = 0;
 }
 
 // Of what its callers leave behind a control group is left, too: half of what can be remembered is enough for them.

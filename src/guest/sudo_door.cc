@@ -31,10 +31,8 @@ int SudoDoor::open() {
   return 0;
 }
 
-void SudoDoor::close() { listener_.reset(); }
-
 int SudoDoor::socket(std::uint64_t now, bool is_full) const {
-  return is_full || answering_ || opens_ms(now) != 0 ? -1 : listener_.get();
+  return is_closed_ || is_full || answering_ || opens_ms(now) != 0 ? -1 : listener_.get();
 }
 
 void SudoDoor::note_start(UniqueFd out, std::uint64_t now) {

@@ -15,8 +15,8 @@ class SudoDoor {
  public:
   // Before any command is there. Returns 0 or an errno.
   int open();
-  // For good.
-  void close();
+  // For good. The socket stays: what waits in it may carry descriptors, which nobody may wait for who lets go of them.
+  void close() { is_closed_ = true; }
 
   // To be waited for by poll(2); -1: not now, or there is none. `is_full`: as many serve as may.
   int socket(std::uint64_t now, bool is_full) const;
@@ -37,6 +37,7 @@ class SudoDoor {
  private:
   UniqueFd listener_;
   UniqueFd answering_;
+  bool is_closed_ = false;
   std::uint64_t spent_until_ms_ = 0;  // each start takes an interval, ahead of time
 };
 

@@ -9,6 +9,8 @@
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +20,7 @@
 #include "guest/sudo_message.h"
 #include "guest/sudo_run.h"
 #include "os/message_socket.h"
+#include "os/sys.h"
 
 namespace lmsb::guest {
 namespace {
@@ -42,25 +45,32 @@ int end_as(int status) {
   return 128 + signal;
 }
 
-UniqueFd connect_to_guest() {
+// `patience`: how often kSudoCallersPatienceMs may pass yet. With errno.
+UniqueFd connect_to_guest(int& patience) {
+  constexpr timeval kOnce{guest_protocol::kSudoCallersPatienceMs / 1000, 0};
   UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   sockaddr_un place{};
   place.sun_family = AF_UNIX;
   const std::string_view name = guest_protocol::kSudoSocket;
   std::memcpy(&place.sun_path[1], name.data(), name.size());  // NOLINT: the first octet is 0
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
-  int connected = -1;
-  if (socket) do
-      connected = ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&place), size);
-    while (connected < 0 && errno == EINTR);
-  if (connected < 0) return {};
-  (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &kBuffer, sizeof kBuffer);
+  if (!socket || ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &kBuffer, sizeof kBuffer) < 0 ||
+      ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kOnce, sizeof kOnce) < 0)
+    return {};
+  while (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&place), size) < 0)
+    if (errno != EINTR && (errno != EAGAIN || --patience == 0)) return {};
   return socket;
+}
+
+std::uint32_t present_umask() {
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  return mask;
 }
 
 // With what this process has as stdin, stdout, stderr, and as its directory. Returns 0 or an errno.
 int send_call(int socket, char* const* arguments, char* const* variables) {
-  const std::size_t size = write_request(arguments, variables, buffer);
+  const std::size_t size = write_request(arguments, variables, present_umask(), buffer);
   if (size == 0) return E2BIG;
   const UniqueFd directory(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return errno;
@@ -100,45 +110,83 @@ void stop_with_command(int socket) {
   pass_on(socket, SIGCONT);
 }
 
+const char* reason_of(int error) {
+  switch (error) {
+    case ECONNREFUSED: return "nobody answers in this sandbox: it was not made with the profile root";
+    case ETIMEDOUT: return "nobody answers: too many commands are run by sudo, or were left behind by it";
+    case EPERM: return "only root and the user of the sandbox become others here";
+    case EPROTO: return "the request was not understood";
+    case E2BIG: return "arguments and variables are too long";
+    case EPIPE: return "the command was killed";
+    default: return "root could not be reached";
+  }
+}
+
 int explain(int error) {
-  if (error == EPERM) say_sudo("only root and the user of the sandbox become others here");
-  if (error == EPROTO) say_sudo("the request was not understood");
-  if (error != EPERM && error != EPROTO) say_sudo("root could not be reached");
+  say_sudo(reason_of(error));
   return 1;
 }
 
-// Waits for the command's end. `signals`: a signalfd of kPassedSignals.
-int follow(int socket, int signals) {
+// Returns the signal that is to end this process, else 0.
+int take_signal(int socket, int signals, bool has_started) {
+  signalfd_siginfo info{};
+  if (::read(signals, &info, sizeof info) <= 0) return 0;
+  const auto signal = static_cast<int>(info.ssi_signo);
+  if (!has_started && signal != SIGWINCH && signal != SIGTSTP) return signal;
+  if (signal == SIGTSTP) {
+    stop_with_command(socket);
+  } else {
+    pass_on(socket, signal);
+  }
+  return 0;
+}
+
+// Until then the guest counts it among what its caller's command has left behind.
+void wait_for_end(const UniqueFd& process) {
+  constexpr int kAMomentMs = 1000;
+  pollfd end{process.get(), POLLIN, 0};
+  if (process) (void)::poll(&end, 1, kAMomentMs);
+}
+
+// Waits for the command's end. `signals`: a signalfd of kPassedSignals; `patience`: as connect_to_guest() has left it.
+int follow(int socket, int signals, int patience) {
   bool has_started = false;
+  UniqueFd server;
   std::array<pollfd, 2> waits = {{{socket, POLLIN, 0}, {signals, POLLIN, 0}}};
   for (;;) {
     const int ready = ::poll(waits.data(), waits.size(), has_started ? -1 : guest_protocol::kSudoCallersPatienceMs);
-    if (ready < 0 && errno != EINTR) return 1;
-    if (ready == 0) return say_sudo("nobody answers: too many commands are run by sudo at once"), 1;
-    signalfd_siginfo info{};
-    if (ready > 0 && (waits[1].revents & POLLIN) != 0 && ::read(signals, &info, sizeof info) > 0) {
-      const auto signal = static_cast<int>(info.ssi_signo);
-      const bool ends = signal != SIGWINCH && signal != SIGTSTP;
-      if (!has_started && ends) return end_as(signal);
-      if (signal == SIGTSTP) stop_with_command(socket);
-      if (signal != SIGTSTP) pass_on(socket, signal);
-    }
+    if (ready < 0 && errno != EINTR) return explain(errno);
+    if (ready == 0 && --patience == 0) return explain(ETIMEDOUT);
+    if (ready > 0 && waits[1].revents != 0)
+      if (const int signal = take_signal(socket, signals, has_started); signal != 0) return end_as(signal);
     if (ready <= 0 || waits[0].revents == 0) continue;
     SudoAnswer answer{};
     const ssize_t size = receive_without_descriptors(socket, &answer, sizeof answer);
     if (size < 0 && errno == ECONNRESET) continue;  // it has not read all that was sent; what it has said is there yet
-    if (size != static_cast<ssize_t>(sizeof answer)) return say_sudo("the command was killed"), 1;
-    if (answer.kind == SudoAnswer::Kind::ended) return end_as(answer.value);
-    if (answer.kind == SudoAnswer::Kind::refused) return explain(answer.value);
-    has_started = true;
+    if (size != static_cast<ssize_t>(sizeof answer)) return explain(has_started ? EPIPE : ECONNRESET);
+    switch (answer.kind) {
+      case SudoAnswer::Kind::refused: return explain(answer.value);
+      case SudoAnswer::Kind::ended: return wait_for_end(server), end_as(answer.value);
+      case SudoAnswer::Kind::started: has_started = true; server.reset(sys::pidfd_open(answer.value));
+    }
   }
+}
+
+// A terminal that is another group's at the moment is not read: the kernel would stop this process for it, but not one
+// of another session.
+void leave_terminal_alone() {
+  const pid_t front = ::tcgetpgrp(0);
+  if (front < 0 || front == ::getpgrp()) return;
+  const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (null) (void)::dup2(null.get(), 0);
 }
 
 }  // namespace
 
 int ask_for_root(char** arguments, char** envp) {
-  const UniqueFd socket = connect_to_guest();
-  if (!socket) return say_sudo("nobody answers in this sandbox: it was not made with the profile root"), 1;
+  int patience = guest_protocol::kSudoCallersPatience;
+  const UniqueFd socket = connect_to_guest(patience);
+  if (!socket) return explain(errno == EAGAIN ? ETIMEDOUT : errno);
   sigset_t set;
   ::sigemptyset(&set);
   for (const int signal : kPassedSignals)
@@ -146,26 +194,23 @@ int ask_for_root(char** arguments, char** envp) {
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
   const UniqueFd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals) return explain(errno);
-  if (const int error = send_call(socket.get(), arguments, envp); error == E2BIG) {
-    return say_sudo("arguments and variables are too long"), 1;
-  } else if (error != 0 && error != EPIPE && error != ECONNRESET) {
-    return explain(error);
-  }
-  return follow(socket.get(), signals.get());
+  leave_terminal_alone();
+  const int error = send_call(socket.get(), arguments, envp);
+  if (error != 0 && error != EPIPE && error != ECONNRESET) return explain(error);  // those have said why
+  return follow(socket.get(), signals.get(), patience);
 }
 
 int run_sudo(char** argv, char** envp) {
   if (argv[0] == nullptr) return 1;
   char** const arguments = argv + 1;
   const bool is_root = ::geteuid() == 0;
-  if (is_root && arguments[0] != nullptr && std::strcmp(arguments[0], guest_protocol::kSudoServe) == 0)
-    return serve_caller();
+  if (is_root && arguments[0] != nullptr && std::strcmp(arguments[0], guest_protocol::kSudoServe) == 0) serve_caller();
   if (!open_standard()) return 1;
   // What is wrong is said at once.
   const SudoArguments parsed = parse_sudo(arguments);
   int status = 0;
   if (answer_alone(parsed, status)) return status;
-  return is_root ? run_as(parsed, {::getuid(), ::getgid()}, envp) : ask_for_root(arguments, envp);
+  return is_root ? run_as(parsed, {::getuid(), ::getgid(), present_umask()}, envp) : ask_for_root(arguments, envp);
 }
 
 }  // namespace lmsb::guest

@@ -12,7 +12,7 @@ int run_sudo(char** argv, char** envp);
 
 // For a user: has root run it, and waits. Ends as the command does.
 int ask_for_root(char** arguments, char** envp);
-// As root: serves one caller of the listening socket that is descriptor 0.
-int serve_caller();
+// As root: serves one caller of the listening socket that is descriptor 0, and tells the guest by descriptor 1 whom.
+[[noreturn]] void serve_caller();
 
 }  // namespace lmsb::guest

@@ -4,8 +4,10 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 #include <utility>
 
 #include "guest_protocol/sudo.h"
@@ -32,12 +34,24 @@ int SudoDoor::open() {
 }
 
 int SudoDoor::socket(std::uint64_t now, bool is_full) const {
-  return is_closed_ || is_full || answering_ || opens_ms(now) != 0 ? -1 : listener_.get();
+  return is_closed_ || is_full || server_ >= 0 || opens_ms(now) != 0 ? -1 : listener_.get();
 }
 
-void SudoDoor::note_start(UniqueFd out, std::uint64_t now) {
-  answering_ = std::move(out);
+int SudoDoor::make_answer() {
+  answer_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  return answer_.get();
+}
+
+void SudoDoor::note_start(pid_t server, std::uint64_t now) {
+  server_ = server;
   spent_until_ms_ = std::max(spent_until_ms_, now) + guest_protocol::kSudoIntervalMs;
+}
+
+pid_t SudoDoor::take_caller() {
+  std::uint64_t caller = 0;
+  if (server_ < 0 || ::read(answer_.get(), &caller, sizeof caller) != sizeof caller) return 0;
+  server_ = -1;
+  return static_cast<pid_t>(caller);
 }
 
 void SudoDoor::pause(std::uint64_t now) { spent_until_ms_ = now + kAhead + guest_protocol::kSudoPauseMs; }

@@ -2,10 +2,11 @@
 // SudoDoor: where users of a sandbox with Profile::root knock for root (guest_protocol/sudo.h). The guest neither
 // accepts a connection nor reads a word: what a caller passes could hold up whoever takes it or lets go of it. It looks
 // whether somebody waits, and starts a command of root that does the rest, one after the other: the next when the one
-// before has let its caller in. Callers wait in the socket's queue.
+// before has said whom it has let in. Callers wait in the socket's queue.
 //
-// Allocation-free. Times are CLOCK_BOOTTIME, in milliseconds.
+// Allocation-free; nothing blocks. Times are CLOCK_BOOTTIME, in milliseconds.
 #include <cstdint>
+#include <sys/types.h>
 
 #include "base/unique_fd.h"
 
@@ -20,15 +21,23 @@ class SudoDoor {
 
   // To be waited for by poll(2); -1: not now, or there is none. `is_full`: as many serve as may.
   int socket(std::uint64_t now, bool is_full) const;
-  // Hangs up (POLLHUP) when who was started has let its caller in, or ended; -1: nobody was. Not to be read, nor closed
-  // before: root inside may have got hold of the other end, and keep the pipe's lock (io/foreign_pipe.h).
-  int answering() const { return answering_.get(); }
 
-  // What who serves gets as stdin.
+  // What who serves gets as stdin, and as stdout: an eventfd, into which it writes its caller's number. Nobody can hold
+  // up who reads that or closes it; a pipe has a lock (io/foreign_pipe.h).
   int listener() const { return listener_.get(); }
-  // Somebody was started, `out` is the reading end of its stdout.
-  void note_start(UniqueFd out, std::uint64_t now);
-  void note_let_in() { answering_.reset(); }
+  int make_answer();  // -1 with errno
+
+  // It was started.
+  void note_start(pid_t server, std::uint64_t now);
+  // Who was, and has not said yet whom it has let in; -1: nobody.
+  pid_t server() const { return server_; }
+  // Becomes readable when it has; -1: nobody is to.
+  int answer() const { return server_ < 0 ? -1 : answer_.get(); }
+  // Whom it has let in, as it says; 0: nobody yet.
+  pid_t take_caller();
+  // It has ended.
+  void note_end() { server_ = -1; }
+
   // Nobody could be started, or found anybody to serve.
   void pause(std::uint64_t now);
   // When it opens again by itself; 0: it waits for no time.
@@ -36,7 +45,8 @@ class SudoDoor {
 
  private:
   UniqueFd listener_;
-  UniqueFd answering_;
+  UniqueFd answer_;
+  pid_t server_ = -1;
   bool is_closed_ = false;
   std::uint64_t spent_until_ms_ = 0;  // each start takes an interval, ahead of time
 };

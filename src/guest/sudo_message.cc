@@ -40,12 +40,12 @@ bool may_be_sent(int signal) {
   return signal != SIGTSTP && std::find(kPassedSignals.begin(), kPassedSignals.end(), signal) != kPassedSignals.end();
 }
 
-std::size_t write_request(char* const* arguments, char* const* variables, SudoBuffer& buffer) {
+std::size_t write_request(char* const* arguments, char* const* variables, std::uint32_t umask, SudoBuffer& buffer) {
   std::size_t size = sizeof(SudoRequest);
   const std::uint32_t argc = append(arguments, buffer, size);
   const std::uint32_t envc = argc > kMaxSudoStrings ? argc : append(variables, buffer, size);
   if (envc > kMaxSudoStrings) return 0;
-  const SudoRequest header{guest_protocol::kVersion, argc, envc,
+  const SudoRequest header{guest_protocol::kVersion, umask, argc, envc,
                            static_cast<std::uint32_t>(size - sizeof(SudoRequest))};
   std::memcpy(buffer.data(), &header, sizeof header);
   return size;
@@ -57,6 +57,7 @@ bool read_request(std::span<char> message, SudoCall& call) {
   std::memcpy(&header, message.data(), sizeof header);
   std::span<char> body = message.subspan(sizeof header);
   if (header.version != guest_protocol::kVersion || header.body_size != body.size()) return false;
+  call.umask = header.umask;
   return take(body, header.argc, call.arguments) && take(body, header.envc, call.variables) && body.empty();
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "guest_protocol/messages.h"
@@ -19,10 +20,11 @@ bool may_be_sent(int signal);
 using SudoBuffer = std::array<char, sizeof(guest_protocol::SudoRequest) + guest_protocol::kMaxBody>;
 
 // Lists end with nullptr. Returns the size of the message, 0 when it would be too large.
-std::size_t write_request(char* const* arguments, char* const* variables, SudoBuffer& buffer);
+std::size_t write_request(char* const* arguments, char* const* variables, std::uint32_t umask, SudoBuffer& buffer);
 
 // Pointers lead into the message.
 struct SudoCall {
+  std::uint32_t umask;
   std::array<char*, guest_protocol::kMaxSudoStrings + 1> arguments;  // NULL-terminated
   std::array<char*, guest_protocol::kMaxSudoStrings + 1> variables;  // NULL-terminated
 };

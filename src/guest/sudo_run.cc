@@ -121,7 +121,8 @@ class Variables {
         list_[i] = assignment;
         return;
       }
-    if (count_ + 1 < list_.size()) list_[count_++] = assignment;
+    if (count_ + 1 == list_.size()) return overflow();
+    list_[count_++] = assignment;
   }
   const char* find(std::string_view name) const {
     for (std::size_t i = 0; i < count_; ++i)
@@ -129,10 +130,13 @@ class Variables {
     return nullptr;
   }
   char** list() { return list_.data(); }
+  bool has_overflown() const { return overflown_; }
 
  private:
+  void overflow() { overflown_ = true; }
   std::array<char*, std::size_t{2} * kMaxSudoStrings + 32> list_{};
   std::size_t count_ = 0;
+  bool overflown_ = false;
 };
 
 Arena arena;
@@ -144,11 +148,16 @@ char* number(std::uint32_t value) {
   return arena.join({text.data()});
 }
 
-char* words_of(char* const* command) {
+// For who wants to know what was typed: of a long command the beginning.
+char* command_variable(char* const* command) {
+  constexpr std::size_t kMost = 4096;
   char* const begin = arena.here();
-  for (char* const* word = command; *word != nullptr; ++word) {
+  arena.add("SUDO_COMMAND=");
+  std::size_t left = kMost;
+  for (char* const* word = command; *word != nullptr && left > 0; ++word) {
     if (word != command) arena.add(" ");
-    arena.add(*word);
+    arena.add(std::string_view(*word).substr(0, left));
+    left -= std::min(left, std::strlen(*word) + 1);
   }
   (void)arena.join({});
   return begin;
@@ -263,11 +272,12 @@ int run_as(const SudoArguments& arguments, const SudoCaller& caller, char** vari
   set_variables(arguments, caller, user, variables);
   char* file = nullptr;
   char** const argv = command_line(arguments, user, file);
-  variables_of_command.put(
-      arena.join({"SUDO_COMMAND=", words_of(arguments.command[0] != nullptr ? arguments.command : argv)}));
+  variables_of_command.put(command_variable(arguments.command[0] != nullptr ? arguments.command : argv));
   char* const home = arena.join({user.home});
-  if (arena.has_overflown()) return say_sudo("arguments and variables are too long"), 1;
+  if (arena.has_overflown() || variables_of_command.has_overflown())
+    return say_sudo("arguments and variables are too long"), 1;
   if (const int error = become(user, gid); error != 0) return fail("become", wanted, error);
+  ::umask((caller.umask | 022U) & 0777U);
   if (arguments.login) (void)::chdir(home);  // where there is no such directory, as sudo does
   if (arguments.directory != nullptr && ::chdir(arguments.directory) < 0)
     return fail("enter", arguments.directory, errno);

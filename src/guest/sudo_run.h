@@ -11,6 +11,7 @@ namespace lmsb::guest {
 struct SudoCaller {
   std::uint32_t uid;
   std::uint32_t gid;
+  std::uint32_t umask;
 };
 
 // What needs no root: help, version, list, and complaints. True when that was all, with its exit status.

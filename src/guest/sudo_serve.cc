@@ -9,13 +9,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/unique_fd.h"
 #include "guest/sudo.h"
 #include "guest/sudo_arguments.h"
 #include "guest/sudo_message.h"
 #include "guest/sudo_run.h"
 #include "guest_protocol/profile.h"
 #include "os/message_socket.h"
+#include "os/sys.h"
 
 namespace lmsb::guest {
 namespace {
@@ -23,34 +23,71 @@ namespace {
 using guest_protocol::SudoAnswer;
 using guest_protocol::SudoSignal;
 
-constexpr int kGone = 1;  // the guest ends what is left
+constexpr int kGone = 1;          // the guest ends what is left
+constexpr int kMostRefused = 64;  // of one process, which is one control group
 
 SudoBuffer buffer;
 SudoCall call;
 
-void answer(int client, SudoAnswer::Kind kind, int value) {
+// Who asks, and is still there as long as neither descriptor says otherwise. Not closed: what a caller has passed and
+// nobody has taken makes whoever lets go of it wait for as long as its owner has set (a TCP socket that lingers), but
+// for a process that exits.
+struct Client {
+  int connection = -1;
+  int process = -1;  // a pidfd: the connection may be anybody's
+  ucred who{};
+};
+
+void answer(const Client& client, SudoAnswer::Kind kind, int value) {
   const SudoAnswer message{kind, value};
-  (void)::send(client, &message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  (void)::send(client.connection, &message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-int refuse(int client, int error) {
+[[noreturn]] void refuse(const Client& client, int error) {
   answer(client, SudoAnswer::Kind::refused, error);
-  return kGone;
+  ::_exit(kGone);
 }
 
-// From here on the guest lets the next caller be served: it waits for the end of this process's stdout.
-int let_the_next_in() {
-  const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  for (const int fd : {0, 1, 2})
-    if (!null || ::dup2(null.get(), fd) < 0) return errno;
-  return 0;
+bool is_gone(const Client& client) {
+  std::array<pollfd, 2> looks = {{{client.connection, 0, 0}, {client.process, POLLIN, 0}}};
+  return ::poll(looks.data(), looks.size(), 0) != 0;
 }
 
 // Returns 0 or an errno.
-int receive_call(int client, ReceivedFds& fds) {
-  pollfd wait{client, POLLIN, 0};
-  if (::poll(&wait, 1, guest_protocol::kSudoPatienceMs) <= 0) return EPROTO;
-  const ssize_t size = receive_message(client, buffer.data(), buffer.size(), fds, MSG_DONTWAIT);
+int identify(Client& client) {
+  socklen_t size = sizeof client.who;
+  if (::getsockopt(client.connection, SOL_SOCKET, SO_PEERCRED, &client.who, &size) < 0) return errno;
+  if (client.who.uid != 0 && client.who.uid != guest_protocol::kCommandUid) return EPERM;
+  client.process = sys::pidfd_open(client.who.pid);
+  return client.process < 0 ? errno : 0;
+}
+
+// The first who may be served and is still there; who stands before it is refused.
+Client accept_client() {
+  for (int refused = 0; refused < kMostRefused; ++refused) {
+    Client client;
+    client.connection = ::accept4(0, nullptr, nullptr, SOCK_CLOEXEC);
+    if (client.connection < 0) ::_exit(refused == 0 ? guest_protocol::kSudoNobody : kGone);
+    const int error = identify(client);
+    if (error == 0 && !is_gone(client)) return client;
+    answer(client, SudoAnswer::Kind::refused, error);
+  }
+  ::_exit(kGone);
+}
+
+// From here on the guest knows whose end is to be this one's, too, and lets the next caller be served.
+void let_the_next_in(const Client& client) {
+  const auto caller = static_cast<std::uint64_t>(client.who.pid);
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0 || ::write(1, &caller, sizeof caller) != sizeof caller) refuse(client, errno);
+  for (const int fd : {0, 1, 2}) (void)::dup2(null, fd);
+}
+
+// Returns 0 or an errno.
+int receive_call(const Client& client, ReceivedFds& fds) {
+  pollfd wait{client.connection, POLLIN, 0};
+  if (::poll(&wait, 1, -1) < 0) return errno;
+  const ssize_t size = receive_message(client.connection, buffer.data(), buffer.size(), fds, MSG_DONTWAIT);
   if (size <= 0 || fds.count != guest_protocol::kSudoDescriptors) return EPROTO;
   return read_request({buffer.data(), static_cast<std::size_t>(size)}, call) ? 0 : EPROTO;
 }
@@ -73,9 +110,32 @@ int receive_call(int client, ReceivedFds& fds) {
   ::_exit(status);
 }
 
-// Until the command or its caller has ended. `children`: a signalfd of SIGCHLD.
-int accompany(int client, int children, pid_t command) {
-  std::array<pollfd, 2> waits = {{{client, POLLIN, 0}, {children, POLLIN, 0}}};
+// Whoever has given up in the queue, or while it spoke, does not have its command started after all.
+pid_t start_command(const Client& client) {
+  ReceivedFds fds;
+  if (const int error = receive_call(client, fds); error != 0) refuse(client, error);
+  if (is_gone(client)) refuse(client, ECANCELED);
+  const pid_t command = ::fork();
+  if (command < 0) refuse(client, errno);
+  if (command == 0) become_called(fds, {client.who.uid, client.who.gid, call.umask});
+  return command;
+}
+
+// What comes with it is let go, which may wait (Client): not for long.
+bool pass_on_signal(const Client& client, pid_t command) {
+  SudoSignal wanted{};
+  ::alarm(1);
+  const ssize_t size = receive_without_descriptors(client.connection, &wanted, sizeof wanted, MSG_DONTWAIT);
+  ::alarm(0);
+  if (size < 0 && errno == EAGAIN) return true;
+  if (size != static_cast<ssize_t>(sizeof wanted) || !may_be_sent(wanted.signal)) return false;
+  if (::kill(-command, wanted.signal) < 0) (void)::kill(command, wanted.signal);  // it is not in its session yet
+  return true;
+}
+
+// Until the command or its caller has ended. `children`: a signalfd of SIGCHLD. Returns how this process is to end.
+int accompany(const Client& client, int children, pid_t command) {
+  std::array<pollfd, 3> waits = {{{client.connection, POLLIN, 0}, {client.process, POLLIN, 0}, {children, POLLIN, 0}}};
   for (;;) {
     if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) return kGone;
     signalfd_siginfo info{};
@@ -86,42 +146,34 @@ int accompany(int client, int children, pid_t command) {
       answer(client, SudoAnswer::Kind::ended, status);
       return guest_protocol::kSudoServed;
     }
-    if (waits[0].revents == 0) continue;
-    SudoSignal wanted{};
-    const ssize_t size = receive_without_descriptors(client, &wanted, sizeof wanted, MSG_DONTWAIT);
-    if (size < 0 && errno == EAGAIN) continue;
-    if (size != static_cast<ssize_t>(sizeof wanted) || !may_be_sent(wanted.signal)) return kGone;
-    if (::kill(-command, wanted.signal) < 0) (void)::kill(command, wanted.signal);  // it is not in its session yet
+    if (waits[1].revents != 0) return kGone;
+    if (waits[0].revents != 0 && !pass_on_signal(client, command)) return kGone;
   }
+}
+
+// What its caller's command is told is told this process, too, which goes on: only its own alarm ends it.
+int watch_children() {
+  sigset_t set;
+  ::sigfillset(&set);
+  ::sigdelset(&set, SIGALRM);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGCHLD);
+  return ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 }  // namespace
 
-int serve_caller() {
+void serve_caller() {
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  const UniqueFd client(::accept4(0, nullptr, nullptr, SOCK_CLOEXEC));
-  if (!client) return guest_protocol::kSudoNobody;
-  if (const int error = let_the_next_in(); error != 0) return refuse(client.get(), error);
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (::getsockopt(client.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return refuse(client.get(), errno);
-  if (peer.uid != 0 && peer.uid != guest_protocol::kCommandUid) return refuse(client.get(), EPERM);
-  sigset_t child;
-  ::sigemptyset(&child);
-  ::sigaddset(&child, SIGCHLD);
-  ::sigprocmask(SIG_BLOCK, &child, nullptr);
-  const UniqueFd children(::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!children) return refuse(client.get(), errno);
-  pid_t command = -1;
-  {
-    ReceivedFds fds;
-    if (const int error = receive_call(client.get(), fds); error != 0) return refuse(client.get(), error);
-    command = ::fork();
-    if (command < 0) return refuse(client.get(), errno);
-    if (command == 0) become_called(fds, {peer.uid, peer.gid});
-  }
-  answer(client.get(), SudoAnswer::Kind::started, 0);
-  return accompany(client.get(), children.get(), command);
+  const int children = watch_children();
+  ::alarm(guest_protocol::kSudoPatienceS);
+  const Client client = accept_client();
+  let_the_next_in(client);
+  const pid_t command = start_command(client);
+  ::alarm(0);
+  answer(client, SudoAnswer::Kind::started, ::getpid());
+  ::_exit(accompany(client, children, command));
 }
 
 }  // namespace lmsb::guest

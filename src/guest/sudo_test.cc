@@ -3,6 +3,7 @@
 #include <cstring>
 #include <span>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -136,8 +137,9 @@ class SudoMessage : public ::testing::Test {
 TEST_F(SudoMessage, IsReadAsItWasWritten) {
   const Typed typed({"-u", "", "id"});
   const Typed variables({"A=1", "B="});
-  const std::size_t size = write_request(typed.pointers.data(), variables.pointers.data(), buffer);
+  const std::size_t size = write_request(typed.pointers.data(), variables.pointers.data(), 077, buffer);
   ASSERT_TRUE(read_request(message(size), call));
+  EXPECT_EQ(call.umask, 077U);
   EXPECT_STREQ(call.arguments[2], "id");
   EXPECT_EQ(call.arguments[3], nullptr);
   EXPECT_STREQ(call.variables[1], "B=");
@@ -146,12 +148,12 @@ TEST_F(SudoMessage, IsReadAsItWasWritten) {
 
 TEST_F(SudoMessage, OfWhichAnythingIsMissingOrTooMuchIsRefused) {
   const Typed typed({"id", "-u"});
-  const std::size_t size = write_request(typed.pointers.data(), typed.pointers.data() + 1, buffer);
+  const std::size_t size = write_request(typed.pointers.data(), typed.pointers.data() + 1, 0, buffer);
   const SudoBuffer whole = buffer;
   for (std::size_t cut = 0; cut < size; ++cut) EXPECT_FALSE(read_request(message(cut), call)) << cut;
   EXPECT_FALSE(read_request(message(size + 1), call));
-  for (std::size_t field = 0; field < 4; ++field)
-    for (const std::uint32_t value : {0U, 8U, 4096U, 0xFFFFFFFFU}) {
+  for (const std::size_t field : {0, 2, 3, 4})  // the umask is any
+    for (const std::uint32_t value : {0U, 8U, 4096U, 1U << 17, 0xFFFFFFFFU}) {
       buffer = whole;
       std::memcpy(buffer.data() + 4 * field, &value, sizeof value);
       EXPECT_FALSE(read_request(message(size), call)) << field << " " << value;
@@ -164,12 +166,12 @@ TEST_F(SudoMessage, OfWhichAnythingIsMissingOrTooMuchIsRefused) {
 TEST_F(SudoMessage, HasABound) {
   const Typed none({});
   const Typed many(Words(guest_protocol::kMaxSudoStrings + 1, "x"));
-  EXPECT_EQ(write_request(many.pointers.data(), none.pointers.data(), buffer), 0U);
+  EXPECT_EQ(write_request(many.pointers.data(), none.pointers.data(), 0, buffer), 0U);
   const Typed large({std::string(guest_protocol::kMaxBody, 'x')});
-  EXPECT_EQ(write_request(large.pointers.data(), none.pointers.data(), buffer), 0U);
-  EXPECT_EQ(write_request(none.pointers.data(), large.pointers.data(), buffer), 0U);
+  EXPECT_EQ(write_request(large.pointers.data(), none.pointers.data(), 0, buffer), 0U);
+  EXPECT_EQ(write_request(none.pointers.data(), large.pointers.data(), 0, buffer), 0U);
   const Typed fits({std::string(guest_protocol::kMaxBody - 1, 'x')});
-  const std::size_t size = write_request(fits.pointers.data(), none.pointers.data(), buffer);
+  const std::size_t size = write_request(fits.pointers.data(), none.pointers.data(), 0, buffer);
   EXPECT_EQ(size, buffer.size());
   EXPECT_TRUE(read_request(message(size), call));
 }
@@ -181,27 +183,65 @@ TEST_F(SudoMessage, PassesOnNoSignalButThoseOfTheList) {
     EXPECT_FALSE(may_be_sent(signal)) << signal;
 }
 
-TEST(SudoDoor, LetsABurstInAndThenOneAfterTheOther) {
-  SudoDoor door;
-  std::uint64_t now = 1'000'000;
-  unsigned let_in = 0;
-  for (; door.opens_ms(now) == 0; ++let_in) {
-    door.note_start(UniqueFd(), now);
-    ASSERT_LE(let_in, guest_protocol::kSudoBurst);
+TEST_F(SudoMessage, HasRoomForAsManyWordsAsXargsSays) {
+  const Typed none({});
+  const Typed many(Words(20000, "x"));
+  const std::size_t size = write_request(many.pointers.data(), none.pointers.data(), 0, buffer);
+  ASSERT_TRUE(read_request(message(size), call));
+  EXPECT_STREQ(call.arguments[19999], "x");
+  EXPECT_EQ(call.arguments[20000], nullptr);
+}
+
+class Door : public ::testing::Test {
+ protected:
+  // One is let in, as its server says.
+  void let_in() {
+    door.note_start(5, now);
+    EXPECT_EQ(door.answer(), answer);
+    say(7);
+    EXPECT_EQ(door.take_caller(), 7);
   }
-  EXPECT_EQ(let_in, guest_protocol::kSudoBurst + 1);
+  void say(std::uint64_t value) const { ASSERT_EQ(::write(answer, &value, sizeof value), ssize_t{8}); }
+
+  SudoDoor door;
+  int answer = door.make_answer();
+  std::uint64_t now = 1'000'000;
+};
+
+TEST_F(Door, LetsABurstInAndThenOneAfterTheOther) {
+  unsigned count = 0;
+  for (; door.opens_ms(now) == 0; ++count) {
+    let_in();
+    ASSERT_LE(count, guest_protocol::kSudoBurst);
+  }
+  EXPECT_EQ(count, guest_protocol::kSudoBurst + 1);
   EXPECT_EQ(door.opens_ms(now), now + guest_protocol::kSudoIntervalMs);
   now = door.opens_ms(now);
   EXPECT_EQ(door.opens_ms(now), 0U);
-  door.note_start(UniqueFd(), now);
+  let_in();
   EXPECT_EQ(door.opens_ms(now), now + guest_protocol::kSudoIntervalMs);
 }
 
-TEST(SudoDoor, StaysClosedForAWhileAfterNobodyWasThere) {
-  SudoDoor door;
-  door.pause(5000);
-  EXPECT_EQ(door.opens_ms(5000), 5000U + guest_protocol::kSudoPauseMs);
-  EXPECT_EQ(door.opens_ms(5000U + guest_protocol::kSudoPauseMs), 0U);
+TEST_F(Door, StaysClosedForAWhileAfterNobodyWasThere) {
+  door.pause(now);
+  EXPECT_EQ(door.opens_ms(now), now + guest_protocol::kSudoPauseMs);
+  EXPECT_EQ(door.opens_ms(now + guest_protocol::kSudoPauseMs), 0U);
+}
+
+TEST_F(Door, BelievesWhoLetsInOnceAndWaitsForNobodyElse) {
+  say(7);
+  EXPECT_EQ(door.take_caller(), 0) << "nobody was started";
+  answer = door.make_answer();
+  door.note_start(5, now);
+  EXPECT_EQ(door.server(), 5);
+  EXPECT_EQ(door.take_caller(), 0) << "it has not said anything";
+  EXPECT_EQ(door.server(), 5);
+  say(7);
+  EXPECT_EQ(door.take_caller(), 7);
+  EXPECT_EQ(door.server(), -1);
+  EXPECT_EQ(door.answer(), -1);
+  say(8);
+  EXPECT_EQ(door.take_caller(), 0);
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ void SudoDoor::note_start(pid_t server, std::uint64_t now) {
 
 pid_t SudoDoor::take_caller() {
   std::uint64_t caller = 0;
-  if (server_ < 0 || ::read(answer_.get(), &caller, sizeof caller) != sizeof caller) return 0;
+  if (server_ < 0 || ::read(answer_.get(), &caller, sizeof caller) != ssize_t{sizeof caller}) return 0;
   server_ = -1;
   return static_cast<pid_t>(caller);
 }

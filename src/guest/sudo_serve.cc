@@ -79,7 +79,7 @@ Client accept_client() {
 void let_the_next_in(const Client& client) {
   const auto caller = static_cast<std::uint64_t>(client.who.pid);
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (null < 0 || ::write(1, &caller, sizeof caller) != sizeof caller) refuse(client, errno);
+  if (null < 0 || ::write(1, &caller, sizeof caller) != ssize_t{sizeof caller}) refuse(client, errno);
   for (const int fd : {0, 1, 2}) (void)::dup2(null, fd);
 }
 

@@ -21,7 +21,7 @@ inline constexpr const char* kSudoServe = "--serve-caller";
 inline constexpr std::string_view kSudoSocket = "lm-sandbox/sudo";
 
 constexpr std::uint32_t kMaxSudo = 16;               // who serve at once; others wait
-constexpr std::uint32_t kMaxSudoLeft = 512;          // trees that commands of sudo may leave behind
+constexpr std::uint32_t kMaxSudoLeft = 128;          // trees that commands of sudo may leave behind
 constexpr std::uint32_t kSudoBurst = 100;            // callers answered one after the other at once
 constexpr std::uint32_t kSudoIntervalMs = 500;       // then one for each: every one costs the machine a control group
 constexpr std::uint32_t kSudoPauseMs = 5000;         // after one that found nobody to serve, or could not be started

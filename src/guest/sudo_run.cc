@@ -121,8 +121,8 @@ class Variables {
         list_[i] = assignment;
         return;
       }
-    if (count_ + 1 == list_.size()) return overflow();
-    list_[count_++] = assignment;
+    overflown_ = count_ + 1 == list_.size();
+    if (!overflown_) list_[count_++] = assignment;
   }
   const char* find(std::string_view name) const {
     for (std::size_t i = 0; i < count_; ++i)
@@ -133,7 +133,6 @@ class Variables {
   bool has_overflown() const { return overflown_; }
 
  private:
-  void overflow() { overflown_ = true; }
   std::array<char*, std::size_t{2} * kMaxSudoStrings + 32> list_{};
   std::size_t count_ = 0;
   bool overflown_ = false;

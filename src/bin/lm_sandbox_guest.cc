@@ -1,5 +1,6 @@
 // lm-sandbox-guest: PID 1 of every sandbox. Started by the launcher with its channel as descriptor 3; static, and run
-// from a sealed memfd, so that nothing of the image is ever loaded by it.
+// from a sealed memfd, so that nothing of the image is ever loaded by it. Inside a sandbox with root a copy of it is
+// `sudo`: nobody there is PID 1, so that it cannot be a guest.
 #include <array>
 #include <cstddef>
 #include <new>
@@ -8,6 +9,7 @@
 
 #include "guest/build.h"
 #include "guest/server.h"
+#include "guest/sudo.h"
 
 namespace {
 
@@ -21,10 +23,11 @@ void send_failed(lmsb::guest_protocol::Step step, int error) {
 
 }  // namespace
 
-int main() {
+int main(int /*argc*/, char** argv, char** envp) {
   using namespace lmsb::guest;
   using lmsb::guest_protocol::Setup;
   using lmsb::guest_protocol::Step;
+  if (::getpid() != 1) return run_sudo(argv, envp);
   ::prctl(PR_SET_DUMPABLE, 0);
   alignas(Setup) static std::array<std::byte, sizeof(Setup)> room;  // in the program's file it would take 8 KiB
   Setup& setup = *new (room.data()) Setup;

@@ -3,7 +3,10 @@
 #include <string_view>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "base/text.h"
+#include "guest_protocol/sudo.h"
 
 namespace lmsb::control {
 
@@ -26,6 +29,8 @@ std::vector<std::string> environment(const ImageDefaults& image, const Command& 
                                             {"LANG", "C.UTF-8"},
                                             {"PWD", cwd}};
   for (const auto& [name, value] : image.env) all[name] = value;
+  if (std::string& path = all["PATH"]; image.profile == Profile::root)
+    path = path.empty() ? guest_protocol::kSudoDirectory : fmt::format("{}:{}", guest_protocol::kSudoDirectory, path);
   for (const auto& [name, value] : command.env) all[name] = value;
   std::vector<std::string> list;
   list.reserve(all.size());

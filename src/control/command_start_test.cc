@@ -42,6 +42,26 @@ TEST(CommandStart, IsTheProfilesUserUnlessAnotherIsNamed) {
   EXPECT_THAT(spec->env, Not(Contains("HOME=/root")));
 }
 
+TEST(CommandStart, FindsSudoFirstWhereTheSandboxHasRoot) {
+  const auto path_of = [](const ImageDefaults& image, const Command& command) {
+    const auto spec = start_spec(image, command);
+    for (const std::string& variable : spec->env)
+      if (variable.starts_with("PATH=")) return variable.substr(5);
+    return std::string("none");
+  };
+  ImageDefaults image = of(Profile::root);
+  for (const char* user : {"user", "root"})
+    EXPECT_THAT(path_of(image, by(user)), testing::StartsWith("/run/lm-sandbox/bin:/usr/local/sbin:"));
+  image.env["PATH"] = "/opt/bin";
+  EXPECT_EQ(path_of(image, by("user")), "/run/lm-sandbox/bin:/opt/bin");
+  image.env["PATH"] = "";
+  EXPECT_EQ(path_of(image, by("user")), "/run/lm-sandbox/bin");
+  Command command = by("user");
+  command.env["PATH"] = "/bin";
+  EXPECT_EQ(path_of(image, command), "/bin") << "who says it has it so";
+  EXPECT_THAT(path_of(of(Profile::user), by("")), Not(testing::HasSubstr("lm-sandbox")));
+}
+
 TEST(CommandStart, MakesNobodyRootWhereTheSandboxHasNone) {
   for (const char* user : {"root", "0"}) {
     EXPECT_EQ(start_spec(of(Profile::user), by(user)).error().slug(), "user_not_allowed");

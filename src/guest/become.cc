@@ -56,32 +56,6 @@ const char* find_variable(char* const* envp, const char* name) {
   return nullptr;
 }
 
-// As execvp(3), with the command's own PATH. Returns the errno that explains the failure best.
-int execute(char* const* argv, char* const* envp) {
-  const char* name = argv[0];
-  if (*name == '\0') return ENOENT;
-  if (std::strchr(name, '/') != nullptr) {
-    ::execve(name, argv, envp);
-    return errno;
-  }
-  int error = ENOENT;
-  const char* path = find_variable(envp, "PATH");
-  if (path == nullptr) path = kDefaultPath;
-  std::array<char, 4096> full{};
-  while (*path != '\0') {
-    const std::size_t length = std::strcspn(path, ":");
-    if (length + std::strlen(name) + 2 <= full.size()) {
-      std::memcpy(full.data(), path, length);
-      full[length] = '/';
-      std::strcpy(&full[length + 1], name);  // NOLINT: the bound stands above
-      ::execve(full.data(), argv, envp);
-      if (errno != ENOENT && errno != ENOTDIR) error = errno;
-    }
-    path += length + (path[length] == ':' ? 1 : 0);
-  }
-  return error;
-}
-
 int execute_shell(ParsedStart& parsed) {
   static char bash[] = "/bin/bash";  // NOLINT: execve wants char*
   static char sh[] = "/bin/sh";      // NOLINT
@@ -93,9 +67,11 @@ int execute_shell(ParsedStart& parsed) {
   return errno;
 }
 
-// stdin is the descriptor that came with the request, else nothing to read. A terminal is stdout and stderr, too.
-int take_stdin(ReceivedFds& fds, bool is_terminal) {
+// stdin is the descriptor that came with the request, else nothing to read; a second one is stdout. A terminal is
+// stdout and stderr, too.
+int take_stdio(ReceivedFds& fds, bool is_terminal) {
   if (is_terminal) return fds.count > 0 ? take_terminal(fds.fds[0].get()) : ENOTTY;
+  if (fds.count > 1 && ::dup2(fds.fds[1].get(), 1) < 0) return errno;
   if (fds.count > 0) return ::dup2(fds.fds[0].get(), 0) < 0 ? errno : 0;
   const UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (!null) return errno;
@@ -121,7 +97,8 @@ int limit_process(const guest_protocol::ProcessLimits& limits) {
 
 [[noreturn]] void run_program(ParsedStart& parsed, int socket) {
   switch (parsed.program) {
-    case Program::exec: give_up(socket, Step::command_exec, execute(parsed.argv.data(), parsed.envp.data()));
+    case Program::exec:
+      give_up(socket, Step::command_exec, execute(parsed.argv[0], parsed.argv.data(), parsed.envp.data()));
     case Program::shell: give_up(socket, Step::command_exec, execute_shell(parsed));
     case Program::put: ::_exit(run_put());
     case Program::get: ::_exit(run_get(parsed.argv.data()));
@@ -156,6 +133,30 @@ bool parse_start(char* buffer, std::size_t size, ParsedStart& parsed) {
   return at == end;
 }
 
+int execute(const char* name, char* const* argv, char* const* envp) {
+  if (*name == '\0') return ENOENT;
+  if (std::strchr(name, '/') != nullptr) {
+    ::execve(name, argv, envp);
+    return errno;
+  }
+  int error = ENOENT;
+  const char* path = find_variable(envp, "PATH");
+  if (path == nullptr) path = kDefaultPath;
+  std::array<char, 4096> full{};
+  while (*path != '\0') {
+    const std::size_t length = std::strcspn(path, ":");
+    if (length + std::strlen(name) + 2 <= full.size()) {
+      std::memcpy(full.data(), path, length);
+      full[length] = '/';
+      std::strcpy(&full[length + 1], name);  // NOLINT: the bound stands above
+      ::execve(full.data(), argv, envp);
+      if (errno != ENOENT && errno != ENOTDIR) error = errno;
+    }
+    path += length + (path[length] == ':' ? 1 : 0);
+  }
+  return error;
+}
+
 int raise_oom_score(int proc) {
   const UniqueFd file(::openat(proc, "self/oom_score_adj", O_WRONLY | O_CLOEXEC));
   if (!file) return errno;
@@ -168,7 +169,7 @@ void become_command(int socket, guest_protocol::Profile profile) {
   if (size <= 0) ::_exit(0);  // the guest is done with this standby
   static ParsedStart parsed;
   if (!parse_start(request.data(), static_cast<std::size_t>(size), parsed)) give_up(socket, Step::command_exec, EINVAL);
-  if (const int error = take_stdin(fds, parsed.has_terminal); error != 0) give_up(socket, Step::command_stdio, error);
+  if (const int error = take_stdio(fds, parsed.has_terminal); error != 0) give_up(socket, Step::command_stdio, error);
   if (const int error = become_command_user(profile, parsed.as_user); error != 0)
     give_up(socket, Step::command_ids, error);
   // The socket stays until exec, which closes it: that is how success is told.

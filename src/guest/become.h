@@ -25,6 +25,9 @@ bool parse_start(char* buffer, std::size_t size, ParsedStart& parsed);
 // Commands are killed before anything of ours when the sandbox is out of memory.
 int raise_oom_score(int proc);
 
+// As execvp(3), with the PATH among `envp`. Returns the errno that explains the failure best.
+int execute(const char* name, char* const* argv, char* const* envp);
+
 // Waits for the request on `socket`, then takes the command's user and runs it. Never returns.
 [[noreturn]] void become_command(int socket, guest_protocol::Profile profile);
 

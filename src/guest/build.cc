@@ -220,6 +220,8 @@ int Builder::mount_all() {
     if (const int error = attach(fd(m.fd), root_.get(), m.target.data()); error != 0) return error;
   }
   if (const int error = attach(fd(setup_.private_fd), root_.get(), "run/lm-sandbox"); error != 0) return error;
+  if (setup_.profile == guest_protocol::Profile::root)
+    if (const int error = attach(fd(setup_.sudo_fd), root_.get(), "run/lm-sandbox/bin"); error != 0) return error;
   if (const int error = write_identity(root_.get(), setup_); error != 0) return error;
   return attach(proc_.get(), root_.get(), "proc");
 }

@@ -117,7 +117,7 @@ int fork_standby(int cgroup, std::uint32_t number, const Confinement& confinemen
 
 int give_output_to_user(const Standby& standby) {
   for (const int end : {standby.out.get(), standby.err.get()})
-    if (::fchown(end, static_cast<uid_t>(-1), guest_protocol::kCommandGid) < 0) return errno;
+    if (::fchown(end, static_cast<uid_t>(-1), guest_protocol::kCommandGid) < 0 || ::fchmod(end, 0222) < 0) return errno;
   return 0;
 }
 

@@ -42,7 +42,8 @@ struct Confinement {
 int fork_standby(int cgroup, std::uint32_t number, const Confinement& confinement, Standby& standby,
                  guest_protocol::Step& failed);
 
-// Lets the command be kCommandUid's, which may then open its own output by name. Returns 0 or an errno.
+// Lets the command be kCommandUid's, which may then open its own output by name; so may who is root there by sudo.
+// Returns 0 or an errno.
 int give_output_to_user(const Standby& standby);
 
 // The cgroup of a command, for openat(2) below it.

@@ -3,8 +3,12 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <fcntl.h>
+#include <string_view>
 #include <sys/random.h>
+#include <unistd.h>
 
+#include "base/unique_fd.h"
 #include "guest/files.h"
 
 namespace lmsb::guest {
@@ -98,6 +102,18 @@ int write_cpu_count(int root, std::uint32_t count) {
   return write_new_file(root, "sys/devices/system/cpu/possible", text, 0444);
 }
 
+// Login shells of most systems set PATH anew, then read what lies there. What a sandbox's disk has of that name already
+// stays as it is, and no sandbox fails to start because there is no room for it.
+void write_profile(int root) {
+  constexpr const char* kPath = "etc/profile.d/lm-sandbox-sudo.sh";
+  constexpr std::string_view kText = "if [ -x /run/lm-sandbox/bin/sudo ]; then PATH=/run/lm-sandbox/bin:$PATH; fi\n";
+  if (make_directories(root, "etc/profile.d", 0755) != 0) return;
+  const UniqueFd file(open_beneath(root, kPath, O_WRONLY | O_CREAT | O_EXCL, 0644));
+  if (!file) return;
+  if (::write(file.get(), kText.data(), kText.size()) != static_cast<ssize_t>(kText.size()))
+    (void)::unlinkat(root, kPath, 0);
+}
+
 }  // namespace
 
 int fill_host_tree(int root, const guest_protocol::Setup&) {
@@ -123,6 +139,7 @@ int write_identity(int root, const guest_protocol::Setup& setup) {
     return error;
   const char* const resolver = setup.has_way_out != 0 ? kResolver : "# no network in this sandbox\n";
   if (const int error = write_new_file(root, "etc/resolv.conf", resolver, 0644); error != 0) return error;
+  if (setup.profile == guest_protocol::Profile::root) write_profile(root);
   if (setup.disk != guest_protocol::Disk::existing)  // else it has one already
     if (const int error = write_machine_id(root); error != 0) return error;
   return write_cpu_count(root, setup.cpu_count);

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "guest/posture.h"
+#include "guest_protocol/sudo.h"
 #include "os/atomic_file.h"
 #include "os/sys.h"
 
@@ -53,9 +54,9 @@ bool send(int socket, const Message& value, const int* fds = nullptr, std::size_
   return send_message(socket, &part, 1, fds, count);
 }
 
-// Reads a small file of a cgroup. Returns its text, empty when it cannot be read.
-std::string_view read_cgroup_file(int cgroup, const char* name, std::array<char, 1024>& buffer) {
-  const UniqueFd file(::openat(cgroup, name, O_RDONLY | O_CLOEXEC));
+// Reads a small file of a cgroup, or of procfs. Returns its text, empty when it cannot be read.
+std::string_view read_small_file(int directory, const char* name, std::array<char, 1024>& buffer) {
+  const UniqueFd file(::openat(directory, name, O_RDONLY | O_CLOEXEC));
   if (!file) return {};
   const ssize_t n = ::read(file.get(), buffer.data(), buffer.size() - 1);
   if (n <= 0) return {};
@@ -71,7 +72,7 @@ std::uint64_t number_of(std::string_view text, std::string_view key) {
 
 bool is_populated(int cgroup) {
   std::array<char, 1024> buffer{};
-  return number_of(read_cgroup_file(cgroup, "cgroup.events", buffer), "populated ") != 0;
+  return number_of(read_small_file(cgroup, "cgroup.events", buffer), "populated ") != 0;
 }
 
 // While it lives, the processes of a cgroup do not run. Best effort: one in the middle of a long system call is waited
@@ -164,6 +165,8 @@ int Server::prepare(Step& failed) {
   children_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   timer_.reset(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!children_ || !timer_) return errno;
+  if (builder_.confinement().profile == guest_protocol::Profile::root)
+    if (const int error = sudo_door_.open(); error != 0) return error;
   return fork_standby(builder_.cgroup(), next_cgroup_++, builder_.confinement(), standby_, failed);
 }
 
@@ -178,12 +181,14 @@ bool Server::send_ready() {
 }
 
 void Server::run() {
-  std::array<pollfd, 7> waits = {{{channel_, POLLIN, 0},
+  std::array<pollfd, 9> waits = {{{channel_, POLLIN, 0},
                                   {children_.get(), POLLIN, 0},
                                   {timer_.get(), POLLIN, 0},
                                   {-1, POLLIN, 0},
                                   {-1, POLLIN, 0},
                                   {builder_.listener(), POLLIN, 0},
+                                  {-1, POLLIN, 0},
+                                  {-1, POLLIN, 0},
                                   {-1, POLLIN, 0}}};
   while (!is_asked_to_end_) {
     if (is_away_ && life_end_ms_ != 0 && now_ms() >= life_end_ms_) return;
@@ -191,6 +196,8 @@ void Server::run() {
     waits[3].fd = kept_.events();
     waits[4].fd = ports_.events();
     waits[6].fd = builder_.netlink_door().events();
+    waits[7].fd = sudo_door_.socket(now_ms(), is_sudo_full());
+    waits[8].fd = sudo_door_.answer();
     if (::poll(waits.data(), waits.size(), has_more_children_ ? 0 : -1) < 0 && errno != EINTR) return;
     if (has_more_children_ || (waits[1].revents & POLLIN) != 0) handle_children();
     if ((waits[2].revents & POLLIN) != 0) handle_deadlines();
@@ -199,6 +206,9 @@ void Server::run() {
     if ((waits[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && !handle_message()) return;
     if ((waits[5].revents & POLLIN) != 0) take_channel();
     if ((waits[6].revents & POLLIN) != 0) builder_.netlink_door().serve();
+    if (waits[8].revents != 0) note_caller();
+    if ((waits[7].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0) sudo_door_.close();
+    if (waits[7].revents == POLLIN) serve_sudo();
     if (wants_standby()) make_standby();
   }
 }
@@ -208,7 +218,7 @@ void Server::lose_channel() {
   is_away_ = true;
   (void)::shutdown(channel_, SHUT_RDWR);  // for whatever reason: the daemon, if there is one, is to know
   for (const Running& command : running_)
-    if (command.pid >= 0 && !command.is_kept) kill_tree(command.cgroup.get());
+    if (command.pid >= 0 && !command.is_kept) kill_trees(command.sequence);
   kept_.lose_channel();
   ports_.lose_channel();
   builder_.way_out().close_listener();
@@ -246,7 +256,7 @@ void Server::make_standby() {
 
 void Server::end_standby() {
   if (standby_.pid < 0) return;
-  linger(0, standby_.cgroup_number);
+  (void)linger(0, standby_.cgroup_number);
   (void)sys::pidfd_send_signal(standby_.pidfd.get(), SIGKILL);  // closed it would exit, unless somebody has stopped it
   standby_ = Standby{};
 }
@@ -295,7 +305,7 @@ bool Server::handle_write(std::size_t size) {
 }
 
 void Server::handle_forget(std::uint32_t sequence) {
-  if (const UniqueFd cgroup = open_tree(sequence)) kill_tree(cgroup.get());
+  kill_trees(sequence);
   kept_.forget(sequence);
 }
 
@@ -359,39 +369,126 @@ bool Server::start_command(const guest_protocol::StartRequest& request, std::siz
   const std::uint32_t sequence = request.header.sequence;
   Running* slot = running_.find_free([](const Running& command) { return command.pid < 0; });
   Step failed = Step::command_fork;
-  int error = slot == nullptr ? EAGAIN : 0;
-  for (int tries = 0; tries < 2; ++tries) {  // the one that stands by may have been killed a moment ago, by root inside
-    if (error == 0 && standby_.pid < 0)
-      error = fork_standby(builder_.cgroup(), next_cgroup_++, builder_.confinement(), standby_, failed);
-    if (error == 0 && request.as_user != 0) error = give_output_to_user(standby_);
-    if (error == 0) error = hand_over(size, stdin_fd);
-    if (error != EPIPE || tries > 0) break;
-    error = 0;
-  }
+  const std::span<const int> streams(&stdin_fd, stdin_fd >= 0 ? 1 : 0);
+  const int error =
+      slot == nullptr ? EAGAIN : use_standby(size, streams, request.as_user != 0 ? For::user : For::anybody, failed);
   if (error != 0) {
     kept_.forget(sequence);
     return send_start_failed(sequence, failed, error), true;
   }
   const bool sent = send_started(request);
-  slot->pid = standby_.pid;
+  enlist(*slot);
+  standby_pause_ms_ = next_standby_ms_ = 0;  // not for who is inside, and asks by sudo
   slot->sequence = sequence;
-  slot->cgroup_number = standby_.cgroup_number;
   slot->is_kept = request.output == Output::kept;
   slot->deadline_ms = request.deadline_ms == 0 ? 0 : now_ms() + request.deadline_ms;
-  slot->pidfd = std::move(standby_.pidfd);
-  slot->socket = std::move(standby_.socket);
-  slot->cgroup = std::move(standby_.cgroup);
-  standby_ = Standby{};
-  standby_pause_ms_ = next_standby_ms_ = 0;
   if (slot->deadline_ms != 0) arm_timer();
   return sent || stays_;  // the next message is the channel's end then
 }
 
+int Server::use_standby(std::size_t size, std::span<const int> streams, For whom, Step& failed) {
+  for (int tries = 0;; ++tries) {  // the one that stands by may have been killed a moment ago, by root inside
+    int error = 0;
+    if (standby_.pid < 0)
+      error = fork_standby(builder_.cgroup(), next_cgroup_++, builder_.confinement(), standby_, failed);
+    if (error == 0 && whom == For::user) error = give_output_to_user(standby_);
+    if (whom == For::sudo) standby_.out.reset(), standby_.err.reset();  // while nobody else can hold a pipe's lock
+    if (error == 0) error = hand_over(size, streams);
+    if (error != EPIPE || tries > 0) return error;
+  }
+}
+
+void Server::enlist(Running& slot) {
+  slot.pid = standby_.pid;
+  slot.cgroup_number = standby_.cgroup_number;
+  slot.pidfd = std::move(standby_.pidfd);
+  slot.socket = std::move(standby_.socket);
+  slot.cgroup = std::move(standby_.cgroup);
+  standby_ = Standby{};
+}
+
+// Of what is left behind a control group is, too.
+bool Server::is_sudo_full() {
+  const auto serving = std::count_if(running_.begin(), running_.end(),
+                                     [](const Running& command) { return command.pid >= 0 && command.serves_sudo; });
+  const auto trees = std::span(lingering_).first(lingering_count_);
+  const auto left = std::count_if(trees.begin(), trees.end(), [](const Lingering& tree) { return tree.is_of_sudo; });
+  return serving >= std::ptrdiff_t{guest_protocol::kMaxSudo} || left >= std::ptrdiff_t{guest_protocol::kMaxSudoLeft};
+}
+
+// Somebody waits at the door: a command of root lets it in, started as all are.
+void Server::serve_sudo() {
+  guest_protocol::StartRequest request{};
+  const std::array<std::string_view, 3> strings = {guest_protocol::kSudoProgram, guest_protocol::kSudoServe, "/"};
+  std::size_t size = sizeof request;
+  for (const std::string_view text : strings) {
+    std::memcpy(message.data() + size, text.data(), text.size());
+    size += text.size();
+    message[size++] = '\0';
+  }
+  request.header.kind = Kind::start;
+  request.argc = 2;
+  request.body_size = static_cast<std::uint32_t>(size - sizeof request);
+  std::memcpy(message.data(), &request, sizeof request);
+  Running* slot = running_.find_free([](const Running& command) { return command.pid < 0; });
+  const std::array<int, 2> streams = {sudo_door_.listener(), sudo_door_.make_answer()};
+  Step failed{};
+  if (slot == nullptr || streams[1] < 0 || use_standby(size, streams, For::sudo, failed) != 0) {
+    sudo_door_.pause(now_ms());
+  } else {
+    sudo_door_.note_start(standby_.pid, now_ms());
+    enlist(*slot);
+    slot->serves_sudo = true;
+    slot->is_kept = true;  // as long as its caller is
+  }
+  arm_timer();
+}
+
+// Who serves has said whom: what it runs is that one's command's, whose end it shares.
+void Server::note_caller() {
+  const pid_t server = sudo_door_.server();
+  const pid_t caller = sudo_door_.take_caller();
+  if (caller <= 0) return;
+  for (Running& command : running_)
+    if (command.pid == server) command.sequence = sequence_of(caller);
+}
+
+// Of the command that a process is below; 0: of none, or it has ended.
+std::uint32_t Server::sequence_of(pid_t process) {
+  std::array<char, 32> path{};
+  std::array<char, 1024> text{};
+  (void)std::snprintf(path.data(), path.size(), "%d/cgroup", process);
+  const std::uint64_t number =
+      number_of(read_small_file(builder_.confinement().proc, path.data(), text), "0::/work/c-");
+  for (const Running& command : running_)
+    if (command.pid >= 0 && command.cgroup_number == number) return command.sequence;
+  for (std::size_t i = 0; i < lingering_count_; ++i)
+    if (lingering_[i].cgroup_number == number) return lingering_[i].sequence;
+  return 0;
+}
+
+// What was served and has ended may leave others behind, as every command may; all else is killed with its caller. So
+// is what nobody could end any more.
+void Server::finish_sudo(Running& command, int status) {
+  if (command.pid == sudo_door_.server()) note_caller();
+  if (command.pid == sudo_door_.server()) sudo_door_.note_end();
+  const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  const bool is_lasting = code == guest_protocol::kSudoServed && command.sequence != 0;
+  if (code == guest_protocol::kSudoNobody || code == 127) sudo_door_.pause(now_ms());
+  if (!is_populated(command.cgroup.get())) {
+    remove_command_cgroup(builder_.cgroup(), command.cgroup_number);
+  } else if (!linger(command.sequence, command.cgroup_number, true) || !is_lasting) {
+    kill_tree(command.cgroup.get());
+  }
+  command = Running{};
+  arm_timer();
+}
+
 // Passes the request in `message` on to the standby, which root inside may have stopped. Returns 0 or an errno.
-int Server::hand_over(std::size_t size, int stdin_fd) {
+int Server::hand_over(std::size_t size, std::span<const int> streams) {
   (void)sys::pidfd_send_signal(standby_.pidfd.get(), SIGCONT);
   const iovec part{message.data(), size};
-  if (send_message(standby_.socket.get(), &part, 1, &stdin_fd, stdin_fd >= 0 ? 1 : 0)) return 0;
+  if (send_message(standby_.socket.get(), &part, 1, streams.data(), streams.size())) return 0;
   const int error = errno;
   end_standby();
   return error;
@@ -419,23 +516,24 @@ void Server::end_left_behind(int signal) {
 void Server::handle_kill(const guest_protocol::KillRequest& request) {
   if (request.header.sequence == guest_protocol::kLeftBehind && request.whole_tree != 0)
     return end_left_behind(request.signal);
-  if (request.whole_tree != 0) {
-    const UniqueFd cgroup = open_tree(request.header.sequence);
-    if (!cgroup) return;  // its last process has just ended
-    return request.signal == SIGKILL ? kill_tree(cgroup.get()) : signal_tree(cgroup.get(), request.signal);
-  }
+  if (request.whole_tree != 0 && request.signal == SIGKILL) return kill_trees(request.header.sequence);
+  if (request.whole_tree != 0)
+    return with_trees(request.header.sequence, [&](int cgroup) { signal_tree(cgroup, request.signal); });
   if (const Running* command = find(request.header.sequence); command != nullptr)
     (void)sys::pidfd_send_signal(command->pidfd.get(), request.signal);
 }
 
-// The cgroup of a command that runs, or of what it has left behind.
-UniqueFd Server::open_tree(std::uint32_t sequence) {
-  std::uint32_t number = 0;
-  if (const Running* command = find(sequence); command != nullptr) number = command->cgroup_number;
+template <class Handle>
+void Server::with_trees(std::uint32_t sequence, Handle handle) {
+  for (const Running& command : running_)
+    if (command.pid >= 0 && command.sequence == sequence) handle(command.cgroup.get());
   for (std::size_t i = 0; i < lingering_count_; ++i)
-    if (lingering_[i].sequence == sequence) number = lingering_[i].cgroup_number;
-  return number == 0 ? UniqueFd() : open_command_cgroup(builder_.cgroup(), number);
+    if (lingering_[i].sequence == sequence)
+      if (const UniqueFd cgroup = open_command_cgroup(builder_.cgroup(), lingering_[i].cgroup_number))
+        handle(cgroup.get());
 }
+
+void Server::kill_trees(std::uint32_t sequence) { with_trees(sequence, kill_tree); }
 
 // Not all at once: inside they may end faster than they are reaped, and others want to be served.
 void Server::handle_children() {
@@ -459,8 +557,14 @@ void Server::handle_children() {
       pause_standbys();
       continue;
     }
-    for (Running& command : running_)
-      if (command.pid == pid) finish(command, status, usage);
+    for (Running& command : running_) {
+      if (command.pid != pid) continue;
+      if (command.serves_sudo) {
+        finish_sudo(command, status);
+      } else {
+        finish(command, status, usage);
+      }
+    }
   }
   sweep_lingering();
 }
@@ -471,20 +575,18 @@ void Server::finish(Running& command, int status, const rusage& usage) {
     guest_protocol::Exited exited{};
     exited.header = {Kind::exited, command.sequence};
     exited.status = status;
-    exited.tree_left = is_populated(command.cgroup.get()) ? 1 : 0;
+    with_trees(command.sequence, [&](int cgroup) { exited.tree_left |= is_populated(cgroup) ? 1U : 0U; });
     exited.timed_out = command.timed_out ? 1 : 0;
     exited.disk_full = status != 0 && is_disk_full(builder_.has_disk()) ? 1 : 0;
-    const std::string_view cpu = read_cgroup_file(command.cgroup.get(), "cpu.stat", buffer);
+    const std::string_view cpu = read_small_file(command.cgroup.get(), "cpu.stat", buffer);
     exited.cpu_user_us = number_of(cpu, "user_usec ");
     exited.cpu_system_us = number_of(cpu, "system_usec ");
     exited.max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024U;
     (void)send(channel_, exited);
     kept_.note_end(exited, now_ms());
-    if (exited.tree_left != 0) {
-      linger(command.sequence, command.cgroup_number);
-    } else {
-      remove_command_cgroup(builder_.cgroup(), command.cgroup_number);
-    }
+  }
+  if (is_populated(command.cgroup.get())) {
+    (void)linger(command.sequence, command.cgroup_number);
   } else {
     remove_command_cgroup(builder_.cgroup(), command.cgroup_number);
   }
@@ -515,7 +617,7 @@ void Server::handle_deadlines() {
     if (command.pid < 0 || command.deadline_ms == 0 || command.deadline_ms > now) continue;
     command.deadline_ms = 0;
     command.timed_out = true;
-    kill_tree(command.cgroup.get());
+    kill_trees(command.sequence);
   }
   ports_.handle_deadlines(now);
   arm_timer();
@@ -529,14 +631,18 @@ void Server::arm_timer() {
   for (const Running& command : running_)
     if (command.pid >= 0 && command.deadline_ms != 0 && (first == 0 || command.deadline_ms < first))
       first = command.deadline_ms;
+  const std::uint64_t door = sudo_door_.opens_ms(now_ms());
+  if (door != 0 && (first == 0 || door < first)) first = door;
   itimerspec spec{};
   spec.it_value.tv_sec = static_cast<time_t>(first / 1000U);
   spec.it_value.tv_nsec = static_cast<long>(first % 1000U * 1'000'000U);
   (void)::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &spec, nullptr);
 }
 
-void Server::linger(std::uint32_t sequence, std::uint32_t cgroup_number) {
-  if (lingering_count_ < lingering_.size()) lingering_[lingering_count_++] = {sequence, cgroup_number};
+bool Server::linger(std::uint32_t sequence, std::uint32_t cgroup_number, bool is_of_sudo) {
+  if (lingering_count_ == lingering_.size()) return false;
+  lingering_[lingering_count_++] = {sequence, cgroup_number, is_of_sudo};
+  return true;
 }
 
 // Cgroups of background trees whose last process has just gone.
@@ -560,7 +666,7 @@ void Server::sweep_lingering() {
 
 Server::Running* Server::find(std::uint32_t sequence) {
   for (Running& command : running_)
-    if (command.pid >= 0 && command.sequence == sequence) return &command;
+    if (command.pid >= 0 && command.sequence == sequence && !command.serves_sudo) return &command;
   return nullptr;
 }
 

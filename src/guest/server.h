@@ -7,6 +7,7 @@
 // Single-threaded; waits in poll(2) on the channel, SIGCHLD, one timer, and what its parts wait for. Requests come from
 // the daemon, which is trusted with this sandbox; a malformed one ends the guest, because it can only be our bug.
 #include <array>
+#include <span>
 #include <sys/resource.h>
 
 #include "base/unique_fd.h"
@@ -16,6 +17,7 @@
 #include "guest/model_door.h"
 #include "guest/ports.h"
 #include "guest/slots.h"
+#include "guest/sudo_door.h"
 
 namespace lmsb::guest {
 
@@ -41,6 +43,7 @@ class Server {
     std::uint64_t deadline_ms = 0;  // CLOCK_BOOTTIME; 0 = none
     bool timed_out = false;
     bool is_kept = false;
+    bool serves_sudo = false;  // nobody's request: no channel hears of it, and the sequence is its caller's, 0: unknown
     UniqueFd pidfd;
     UniqueFd socket;
     UniqueFd cgroup;
@@ -51,11 +54,20 @@ class Server {
   void take_channel();
   bool handle_start(std::size_t size, ReceivedFds& fds);
   bool start_command(const guest_protocol::StartRequest& request, std::size_t size, int stdin_fd);
-  int hand_over(std::size_t size, int stdin_fd);
+  int hand_over(std::size_t size, std::span<const int> streams);
+  // Makes the standby the command of the request in `message`; `streams`: its stdin, and its stdout. Returns 0 or an
+  // errno, with `failed`.
+  enum class For : std::uint8_t { anybody, user, sudo };
+  int use_standby(std::size_t size, std::span<const int> streams, For whom, guest_protocol::Step& failed);
+  // It is the command of the slot from now on; its output's reading ends are left where they are.
+  void enlist(Running& slot);
   bool send_started(const guest_protocol::StartRequest& request);
   void handle_kill(const guest_protocol::KillRequest& request);
   void end_left_behind(int signal);
-  UniqueFd open_tree(std::uint32_t sequence);
+  // Calls `handle` with the cgroup of every tree of a command: its own, or what is left of it, and those of sudo.
+  template <class Handle>
+  void with_trees(std::uint32_t sequence, Handle handle);
+  void kill_trees(std::uint32_t sequence);
   bool handle_write(std::size_t size);
   void handle_forget(std::uint32_t sequence);
   bool handle_note(std::size_t size);
@@ -71,12 +83,18 @@ class Server {
   // It died before anybody asked for anything, or could not be made: the next one waits.
   void pause_standbys();
   void handle_deadlines();
+  bool is_sudo_full();
+  void serve_sudo();
+  void note_caller();
+  std::uint32_t sequence_of(pid_t process);
+  void finish_sudo(Running& command, int status);
   void finish(Running& command, int status, const rusage& usage);
   bool report_from_standby(Running& command);
   void send_start_failed(std::uint32_t sequence, guest_protocol::Step step, int error);
   void arm_timer();
   // A command has ended and others of its tree have not: its cgroup is removed when the last one has gone.
-  void linger(std::uint32_t sequence, std::uint32_t cgroup_number);
+  // False: no more can be remembered.
+  bool linger(std::uint32_t sequence, std::uint32_t cgroup_number, bool is_of_sudo = false);
   void sweep_lingering();
   Running* find(std::uint32_t sequence);
 
@@ -99,9 +117,11 @@ class Server {
   Kept kept_;
   Ports ports_;
   ModelDoor model_door_;
+  SudoDoor sudo_door_;
   struct Lingering {
     std::uint32_t sequence;
     std::uint32_t cgroup_number;
+    bool is_of_sudo;
   };
   std::array<Lingering, guest_protocol::kMaxProcesses> lingering_;
   std::size_t lingering_count_ = 0;

@@ -64,6 +64,7 @@ struct Setup {
   std::int32_t disk_lock_fd = -1;  // an empty file, locked: the guest keeps it for as long as it lives
   std::int32_t listener_fd = -1;   // listening SEQPACKET socket, non-blocking: where a later daemon's launcher comes
   std::int32_t filter_fd = -1;     // sealed memfd: the seccomp program (array of sock_filter)
+  std::int32_t sudo_fd = -1;       // with Profile::root: detached read-only tree, for kSudoDirectory (sudo.h)
   std::uint32_t mount_count = 0;
   std::array<SetupMount, kMaxMounts> mounts{};
 };

@@ -441,6 +441,10 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
   }
   LMSB_TRY(UniqueFd shared, is_host ? tree_->clone_host(shared_ids) : tree_->clone_private(shared_ids));
   LMSB_TRY(UniqueFd own_cgroup, tree_->clone_cgroup(cgroups_->v2_path() + "/" + sandbox.id));
+  if (plan.profile == guest_protocol::Profile::root) {
+    LMSB_TRY(UniqueFd sudo, tree_->clone_sudo(guest_program_.get(), shared_ids));
+    setup.sudo_fd = fds.add(std::move(sudo));
+  }
   setup.dev_fd = fds.add(std::move(dev));
   setup.private_fd = fds.add(std::move(shared));
   setup.cgroup_fd = fds.add(std::move(own_cgroup));

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <sys/mount.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -159,7 +160,7 @@ void copy_etc(const std::string& to) {
 Result<UniqueFd> make_masks(const std::string& path) {
   LMSB_TRY(UniqueFd mount, make_mount("tmpfs", {{"size", "16m"}, {"mode", "755"}}, kPlain | sys::kMountNoexec));
   LMSB_CHECK(attach(mount, path));
-  LMSB_CHECK(make_directories(path, {"void"}));
+  LMSB_CHECK(make_directories(path, {"void", "bin"}));
   const UniqueFd empty(::open((path + "/empty").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0444));
   if (!empty) return mount_error(path + "/empty");
   return mount;
@@ -167,6 +168,25 @@ Result<UniqueFd> make_masks(const std::string& path) {
 
 Status make_private_template(const std::string& path) {
   LMSB_TRY(const UniqueFd mount, make_masks(path));
+  return set_attributes(mount, sys::kMountRdonly, false);
+}
+
+Status copy_program(int program, const std::string& to) {
+  const UniqueFd file(::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755));
+  if (!file || ::fchmod(file.get(), 0755) < 0) return mount_error(to);
+  constexpr std::size_t kPiece = std::size_t{1} << 20U;
+  off_t offset = 0;
+  ssize_t copied = 0;
+  do copied = ::sendfile(file.get(), program, &offset, kPiece);
+  while (copied > 0);
+  return copied < 0 ? mount_error("copy the guest's program to " + to) : Status();
+}
+
+Status make_sudo_template(const std::string& path, int program) {
+  (void)::umount2(path.c_str(), MNT_DETACH);  // one that did not become whole
+  LMSB_TRY(const UniqueFd mount, make_mount("tmpfs", {{"size", "4m"}, {"nr_inodes", "8"}, {"mode", "755"}}, kPlain));
+  LMSB_CHECK(attach(mount, path));
+  LMSB_CHECK(copy_program(program, path + "/sudo"));
   return set_attributes(mount, sys::kMountRdonly, false);
 }
 
@@ -197,7 +217,7 @@ Result<bool> build(const std::string& root, const std::string& image_root, const
   LMSB_TRY(const UniqueFd mount, make_mount("tmpfs", {{"size", "1m"}, {"mode", "755"}}, kPlain));
   LMSB_CHECK(attach(mount, root));
   LMSB_CHECK(make_directories(
-      root, {"root", "proc", "cgroup", "usr", "images", "store", "dev", "private", "host", "lower", "work"}));
+      root, {"root", "proc", "cgroup", "usr", "images", "store", "dev", "private", "host", "sudo", "lower", "work"}));
   LMSB_TRY(const UniqueFd proc, make_mount("proc", {}, kPlain | sys::kMountNoexec));
   LMSB_CHECK(attach(proc, root + "/proc"));
   LMSB_CHECK(bind(cgroup_v2_mount, root + "/cgroup", kPlain | sys::kMountNoexec));
@@ -251,6 +271,12 @@ Result<UniqueFd> PrivateTree::clone_host(int userns) {
   if (!has_host_template_) LMSB_CHECK(make_host_template());
   has_host_template_ = true;
   return clone_template("/host", userns);
+}
+
+Result<UniqueFd> PrivateTree::clone_sudo(int guest_program, int userns) {
+  if (!has_sudo_template_) LMSB_CHECK(make_sudo_template("/sudo", guest_program));
+  has_sudo_template_ = true;
+  return clone_template("/sudo", userns);
 }
 
 // The mount is reached through its descriptor from outside, where no path leads to it. What the machine lacks of /etc

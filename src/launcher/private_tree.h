@@ -7,8 +7,9 @@
 //     /proc /cgroup /usr /images
 //     /store           the disks of kept sandboxes (disk_store.h), where there are any
 //     /dev             template: device nodes, links, empty pts and shm
-//     /private         template: `empty`, `void`
+//     /private         template: `empty`, `void`, `bin` (an empty directory)
 //     /host            the same with `etc` (copies of what programs need of the machine's /etc); made when it is wanted
+//     /sudo            template of what stands at `bin` where commands are root; made when it is wanted
 //     /lower /work     where an overlay's layers stand for the moment of mounting it, here or in a guest's own copy
 #include <cstdint>
 #include <string>
@@ -35,6 +36,8 @@ class PrivateTree {
   Result<UniqueFd> clone_private(int userns) const;
   // The same for one that has the machine's /usr. The first of them takes some milliseconds more.
   Result<UniqueFd> clone_host(int userns);
+  // The directory with `sudo`, which is the guest's program (guest_protocol/sudo.h).
+  Result<UniqueFd> clone_sudo(int guest_program, int userns);
   Result<UniqueFd> clone_usr(int userns) const;
   Result<UniqueFd> clone_cgroup(const std::string& path) const;
   // The stored image, read-only, and the disk of a kept sandbox: the layers of an overlay that its guest mounts.
@@ -53,6 +56,7 @@ class PrivateTree {
   class Outside;
   Status make_host_template() const;
   bool has_host_template_ = false;
+  bool has_sudo_template_ = false;
   bool has_own_nodes_ = false;
   UniqueFd outer_namespace_;
   UniqueFd own_namespace_;

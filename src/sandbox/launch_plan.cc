@@ -215,6 +215,8 @@ std::string to_text(const LaunchPlan& p) {
                      has_root ? "the guest's" : "mapped"));
   for (std::uint32_t i = 0; i < p.mount_count; ++i) line(mount_line(p.mounts[i], p.profile));
   line("mount /run/lm-sandbox read-only,nosuid,nodev,noexec");
+  if (has_root)
+    line("mount /run/lm-sandbox/bin read-only,nosuid,nodev: sudo, which asks the guest for a command of root");
   line(fmt::format("mount /proc {}nosuid,nodev,noexec,hidepid=invisible", has_root ? "read-only," : ""));
   line("mount /dev read-only,nosuid,noexec");
   for (const DeviceNode& d : kDevices) line(fmt::format("device /dev/{} c {}:{}", d.name, d.major, d.minor));

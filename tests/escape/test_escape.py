@@ -505,6 +505,8 @@ class Escape(unittest.TestCase):
 
             ways = {"exec": lambda: daemon.post(path + "/exec", {"cmd": command}).json()["stdout"], "detached": detached,
                     "with a terminal": lambda: detached(pty={"cols": 400, "rows": 50})}
+            if arm.profile == "root":
+                ways["by sudo"] = lambda: daemon.post(path + "/exec", {"cmd": ["sudo", *command], "user": "user"}).json()["stdout"]
             expected = {ident: probes.CASES[ident].arms(without=self.missing)[0][1] for ident in idents}
             expected |= otherwise or {}
             faults = [fault for way, start in ways.items() for fault in self.faults(way, expected, lines_of(start()))]

@@ -163,6 +163,8 @@ class Posture(lmsb.SystemTest):
                 "POST", path + "/exec", json.dumps({"cmd": f"exec {cmd} {closed}"}),
                 {"Content-Type": "application/json", "Accept": "application/x-ndjson"}),
         }
+        if fields:
+            ways["by sudo"] = lambda cmd: self.daemon.post(path + "/exec", {"cmd": f"exec sudo {cmd} {closed}", "user": "user", "detach": True})
         for number, (way, start) in enumerate(ways.items(), 3001 if fields else 2001):
             start(f"sleep {number}")
             named = f"sleep\0{number}\0".encode()

@@ -69,10 +69,11 @@ std::string_view groups() {
 // Strings that are put together, in memory of fixed size: what does not fit is an empty one, and counted.
 class Arena {
  public:
+  static constexpr char kEnd = '\0';
   char* join(std::initializer_list<std::string_view> parts) {
     char* const begin = room_.data() + used_;
     for (const std::string_view part : parts) add(part);
-    add({"", 1});
+    add({&kEnd, 1});
     return begin;
   }
   void add(std::string_view part) {

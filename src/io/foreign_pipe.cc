@@ -82,9 +82,11 @@ struct ForeignPipe::State {
     if (work && !is_writer) hands->give_up(work);
     piece.reset();
     // Closing takes the lock as well, and nobody waits for it.
-    auto close = [last = std::move(end)]() mutable { last.reset(); };
-    const auto closing = hands->take(std::move(close), std::move(evict));
-    if (!is_writer) hands->give_up(closing);
+    if (is_writer) {
+      (void)hands->take([last = std::move(end)]() mutable { last.reset(); }, std::move(evict));
+    } else {
+      hands->close_soon(std::move(end), std::move(evict));
+    }
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;

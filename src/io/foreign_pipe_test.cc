@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <future>
+#include <poll.h>
 #include <string>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -121,6 +122,23 @@ TEST_F(ForeignPipeTest, LeavesAHolderInPeaceAsLongAsThereAreHands) {
   ForeignPipe from = reader([&evicted](int) { ++evicted; });
   EXPECT_FALSE(read_from(from, ForeignPipe::kMost, Deadline::in(milliseconds(1500))).ok());
   EXPECT_EQ(evicted, 0);
+}
+
+TEST_F(ForeignPipeTest, WhoKeepsOneFromBeingClosedKeepsNoOther) {
+  say("x");
+  Holder holder(pipe.write.get());
+  int evicted = 0;
+  Ends other = make_pipe();
+  {
+    ForeignPipe kept = reader([&evicted](int) { ++evicted; });
+    ForeignPipe beside(loop, std::move(other.read));
+  }
+  pollfd look{other.write.get(), 0, 0};
+  while (evicted == 0 || ::poll(&look, 1, 0) == 0) {  // POLLERR: nobody reads it any more
+    loop.restart();
+    loop.run_one_for(milliseconds(10));
+  }
+  holder.let_go();
 }
 
 TEST_F(ForeignPipeTest, HasAHolderEndedWhenNobodyWantsThePipeAnyMore) {

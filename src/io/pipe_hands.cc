@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
+#include <iterator>
 #include <mutex>
 #include <optional>
 #include <system_error>
@@ -23,6 +24,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kGoodbye{500};  // at the loop's end
 constexpr int kMostEvictions = 5;                   // then it is lost
+constexpr std::chrono::milliseconds kTogether{10};  // closing is in no hurry, and a change of threads for each is dear
 
 // Keeps the hands of a loop as long as the loop.
 class HandsOfLoop final : public asio::execution_context::service {
@@ -139,6 +141,7 @@ PipeHands::PipeHands(asio::io_context& loop, Options options)
 PipeHands::~PipeHands() { close(); }
 
 void PipeHands::close() {
+  close_all();
   std::unique_lock lock(shared_->mutex);
   if (std::exchange(shared_->closed, true)) return;
   const auto left = std::exchange(shared_->queue, {});
@@ -171,6 +174,53 @@ std::shared_ptr<PipeHands::Work> PipeHands::take(std::function<void()> work, Evi
   works_.push_back(job);
   if (is_short && !alarm_) look_after();
   return told;
+}
+
+// One hand closes them one after the other.
+struct PipeHands::Closing {
+  struct End {
+    std::shared_ptr<UniqueFd> end;
+    Evict evict;
+  };
+  void close() {
+    while (const auto end = take_next()) end->reset();
+  }
+  std::shared_ptr<UniqueFd> take_next() {
+    const std::lock_guard lock(mutex);
+    return next < ends.size() ? std::move(ends[next++].end) : nullptr;
+  }
+  // Those that the hand has not come to.
+  std::vector<End> take_rest() {
+    const std::lock_guard lock(mutex);
+    std::vector<End> rest(std::make_move_iterator(ends.begin() + static_cast<std::ptrdiff_t>(next)),
+                          std::make_move_iterator(ends.end()));
+    ends.resize(next);
+    return rest;
+  }
+
+  std::mutex mutex;
+  std::vector<End> ends;
+  std::size_t next = 0;  // the one before it is being closed
+};
+
+void PipeHands::close_soon(std::shared_ptr<UniqueFd> end, Evict evict) {
+  if (!closing_) closing_ = std::make_shared<Closing>();
+  closing_->ends.push_back({std::move(end), std::move(evict)});
+  if (shared_->closed) return close_all();  // set by this thread
+  if (!closing_alarm_)
+    closing_alarm_ = std::make_unique<Alarm>(loop_.get_executor(), Deadline::in(kTogether), [this] { close_all(); });
+}
+
+void PipeHands::close_all() {
+  closing_alarm_.reset();
+  if (!closing_) return;
+  const auto closing = std::exchange(closing_, nullptr);
+  // Whoever keeps one of them keeps no other.
+  auto evict = [this, closing](int times) {
+    for (Closing::End& other : closing->take_rest()) close_soon(std::move(other.end), std::move(other.evict));
+    if (!closing->ends.empty() && closing->ends.back().evict) closing->ends.back().evict(times);
+  };
+  give_up(take([closing] { closing->close(); }, std::move(evict)));
 }
 
 void PipeHands::give_up(const std::shared_ptr<Work>& work) {

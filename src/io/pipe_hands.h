@@ -17,6 +17,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "base/unique_fd.h"
 #include "io/alarm.h"
 #include "io/event.h"
 #include "io/task.h"
@@ -69,6 +70,8 @@ class PipeHands {
 
   // Has a hand do `work`, which owns what it uses.
   std::shared_ptr<Work> take(std::function<void()> work, Evict evict);
+  // Closes `end` soon, together with others, and ends who keeps it from that.
+  void close_soon(std::shared_ptr<UniqueFd> end, Evict evict);
   // Nobody waits for it any more: whoever keeps it is ended.
   void give_up(const std::shared_ptr<Work>& work);
   // Later work is not done, and nobody is ended any more. Of the hands that are stuck it waits for a moment. What work
@@ -77,10 +80,12 @@ class PipeHands {
 
  private:
   struct Job;
-  struct Shared;  // with the hands, which may outlive all else
+  struct Shared;   // with the hands, which may outlive all else
+  struct Closing;  // what is to be closed together
 
   static void drop(const std::shared_ptr<Job>& job);
   void finish(const std::shared_ptr<Job>& job);
+  void close_all();
   void look_after();
   Deadline evict_due(std::size_t wanted, Deadline wanted_from);
 
@@ -89,6 +94,8 @@ class PipeHands {
   std::shared_ptr<Shared> shared_;
   std::list<std::shared_ptr<Job>> works_;  // the longest taken first
   std::unique_ptr<Alarm> alarm_;
+  std::shared_ptr<Closing> closing_;  // null: nothing
+  std::unique_ptr<Alarm> closing_alarm_;
 };
 
 }  // namespace lmsb::io

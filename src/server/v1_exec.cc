@@ -82,8 +82,7 @@ io::Task<http::Response> follow_octets(Control& control, Call call, ExecRequest 
   if (auto made = io::PipeRelay::make(); made.ok()) followed.relay = *std::move(made);  // else it is copied
   const auto relay = followed.relay;
   LMSB_CO_TRY(auto stream, co_await control.processes().run(std::move(call.who), std::move(id), std::move(followed)));
-  co_return octets_answer(
-      std::make_shared<CommandOctets>(std::move(stream), control::Stream::out, 0, std::move(relay)));
+  co_return octets_answer(std::make_shared<CommandOctets>(std::move(stream), control::Stream::out, 0, relay));
 }
 
 io::Task<http::Response> exec(Control& control, Call call) {

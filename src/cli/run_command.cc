@@ -99,8 +99,10 @@ Result<int> run_seen(const RunCommand& command, Inputs inputs, Connection& conne
     LMSB_TRY(inputs.stdin_data, read_stdin());
   }
   LMSB_TRY(const auto ports, PortsForwarded::bind(command.ports, console));
+  std::optional<EndingSignalsHeld> held;  // until the sandbox of a session is gone
   const auto sandbox = TemporarySandbox::create(sandbox_of(command), inputs, command.terminal, connection, console);
   if (!sandbox.ok()) return sandbox.error();
+  if (command.terminal) held.emplace();
   LMSB_CHECK(ports->lead_to(connection, (*sandbox)->id()));
   inputs.env.clear();
   const ExecCommand exec = command_in((*sandbox)->id(), command);
@@ -123,8 +125,6 @@ bool is_one_shot(const RunCommand& command) {
 Result<int> execute(const RunCommand& command, Console& console) {
   if (command.process.interactive) LMSB_CHECK(check_stdin());
   if (command.terminal && !command.dry_run && !is_on_terminal()) return no_terminal();
-  std::optional<EndingSignalsHeld> held;  // until the sandbox of a session is gone
-  if (command.terminal) held.emplace();
   Inputs inputs;
   LMSB_TRY(inputs.env, variables_of(command.env));
   const auto use = command.detach && !command.dry_run ? PrivateDaemonUse::senseless : PrivateDaemonUse::allowed;

@@ -260,7 +260,8 @@ io::Task<std::shared_ptr<CommandStream>> open_command_stream(boost::asio::io_con
                                                              Command command) {
   UniqueFd input;
   if (place.input) {
-    LMSB_CO_CHECK(co_await CommandInput::write(place.input, std::move(command.stdin_data), false, io::Deadline::never()));
+    LMSB_CO_CHECK(
+        co_await CommandInput::write(place.input, std::move(command.stdin_data), false, io::Deadline::never()));
     LMSB_CO_TRY(input, place.input->make());
   } else if (!command.stdin_data.empty()) {
     LMSB_CO_TRY(input, os::make_sealed_memfd("stdin", command.stdin_data));

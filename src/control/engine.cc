@@ -295,8 +295,9 @@ io::Task<OneShotResult> Engine::run_once(Principal who, OneShot request) {
   LMSB_CO_TRY(auto place, co_await place_once(who, request));
   const std::string cwd = request.command.cwd.empty() ? place.image.workdir : request.command.cwd;
   if (!request.files.empty()) LMSB_CO_CHECK(co_await put_files(loop_, *place.sandbox, cwd, std::move(request.files)));
-  LMSB_CO_TRY(auto ran,
-              co_await run_command(loop_, *place.sandbox, place.image, std::move(request.command), RunPlace{true, {}}));
+  RunPlace once;
+  once.one_shot = true;
+  LMSB_CO_TRY(auto ran, co_await run_command(loop_, *place.sandbox, place.image, std::move(request.command), once));
   OneShotResult result;
   result.exec = std::move(ran);
   result.exec.usage.queue_ms = place.slot.waited_ms();
@@ -490,8 +491,9 @@ io::Task<ExecResult> Engine::exec(Principal who, std::string id_or_name, Command
   const Life::Use waiting(found->life);
   LMSB_CO_TRY(const auto slot, co_await admission_.enter(who.name));
   LMSB_CO_TRY(const auto visit, registry_.come_back(who, id));
-  LMSB_CO_TRY(auto result, co_await run_command(loop_, *visit.sandbox, *visit.defaults, std::move(command),
-                                                RunPlace{false, options_.spill}));
+  RunPlace kept;
+  kept.spill = options_.spill;
+  LMSB_CO_TRY(auto result, co_await run_command(loop_, *visit.sandbox, *visit.defaults, std::move(command), kept));
   result.usage.queue_ms = slot.waited_ms();
   count(result);
   add_hint(result, network);

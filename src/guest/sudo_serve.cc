@@ -124,9 +124,11 @@ pid_t start_command(const Client& client) {
 // What comes with it is let go, which may wait (Client): not for long.
 bool pass_on_signal(const Client& client, pid_t command) {
   SudoSignal wanted{};
+  ::signal(SIGALRM, SIG_DFL);
   ::alarm(1);
   const ssize_t size = receive_without_descriptors(client.connection, &wanted, sizeof wanted, MSG_DONTWAIT);
   ::alarm(0);
+  ::signal(SIGALRM, SIG_IGN);
   if (size < 0 && errno == EAGAIN) return true;
   if (size != static_cast<ssize_t>(sizeof wanted) || !may_be_sent(wanted.signal)) return false;
   if (::kill(-command, wanted.signal) < 0) (void)::kill(command, wanted.signal);  // it is not in its session yet
@@ -172,6 +174,7 @@ void serve_caller() {
   let_the_next_in(client);
   const pid_t command = start_command(client);
   ::alarm(0);
+  ::signal(SIGALRM, SIG_IGN);  // what its caller's tree is told is told this one, too
   answer(client, SudoAnswer::Kind::started, ::getpid());
   ::_exit(accompany(client, children, command));
 }

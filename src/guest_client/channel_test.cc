@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fcntl.h>
 #include <functional>
@@ -67,12 +68,14 @@ class GuestChannel : public testing::Test {
     EXPECT_TRUE(process.ok());
     return *std::move(process);
   }
-  // What waiting ends with; the guest has said all before.
+  // What waiting ends with; the guest has said all before. Pipes are read by threads.
   template <class T>
   Result<T> result_of(io::Task<T> task) {
     std::optional<Result<T>> result;
     io::spawn(loop_, io::detail::keep(std::move(task), &result));
-    run();
+    loop_.restart();
+    while (!result && loop_.run_one_for(std::chrono::seconds(20)) > 0) {
+    }
     LMSB_ASSERT(result.has_value());
     return *std::move(result);
   }

@@ -84,7 +84,7 @@ for back in (lambda: os.setuid(0), lambda: os.setgroups([0]), lambda: open("/roo
 
 # What one user has of it, and what twelve have together.
 COUNTED = r"""
-import ctypes, os, signal, sys
+import ctypes, os, signal, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
 def inotify(n): return libc.inotify_init() >= 0
 def signals(n):
@@ -96,10 +96,14 @@ def processes(n):
     except BlockingIOError: return False
     if pid == 0: signal.pause()
     return True
+def fork():
+    while True:
+        try: return os.fork()
+        except BlockingIOError: time.sleep(0.01)  # the first process has not reaped all of the round before
 def count(kind, numbers):
     read, write = os.pipe()
     for number in numbers:
-        if os.fork() == 0:
+        if fork() == 0:
             os.setresuid(number, number, number)
             made = 0
             while made < 10000 and kind(made): made += 1

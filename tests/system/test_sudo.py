@@ -144,6 +144,17 @@ while time.monotonic() < end:
 print(count)
 """
 
+# Serves in place of the guest's own program: takes O_NONBLOCK from what the guest reads next, and says nothing there.
+SERVES_NOBODY = r"""
+import os
+os.rename("/run", "/r")
+os.makedirs("/run/lm-sandbox/bin")
+with open("/run/lm-sandbox/bin/sudo", "w") as program:
+    program.write("#!/usr/bin/python3\nimport fcntl\nfcntl.fcntl(1, fcntl.F_SETFL, 0)\n")
+os.chmod("/run/lm-sandbox/bin/sudo", 0o755)
+os.spawnl(os.P_NOWAIT, "/r/lm-sandbox/bin/sudo", "sudo", "true")
+"""
+
 NEVER_READS = r"""
 s = knock()
 socket.send_fds(s, [request(("sh", "-c", "trap 'echo more' USR1; echo ready; while :; do sleep 0.01; done"))], good)
@@ -151,7 +162,7 @@ s.setblocking(False)
 sent = 0
 try:
     while sent < 100000: s.send(struct.pack("i", 10)); sent += 1
-except BlockingIOError: pass
+except OSError: pass  # no room is left, or who serves it has had enough
 print("told", flush=True)
 """
 
@@ -512,6 +523,12 @@ class Door(SudoTest):
         for _ in range(520):
             self.output(path, ["sh", "-c", "sleep 3030 </dev/null >/dev/null 2>&1 &"])
         self.usable(path)
+
+    def test_first_process_waits_for_nothing_that_root_has_changed(self):
+        path = self.box()
+        self.output(path, ["python3", "-c", SERVES_NOBODY], user="root")
+        self.assertEqual(self.output(path, ["echo", "on"]), "on\n")
+        self.assertEqual(self.output(path, ["echo", "still"]), "still\n")
 
     def test_is_not_blocked_by_who_never_reads(self):
         path = self.box()

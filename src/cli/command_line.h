@@ -42,7 +42,7 @@ struct ExecCommand {
 struct LogsCommand {
   Target target;
   std::string sandbox;
-  std::string process;  // "" = the only one
+  std::string process;  // "" = all; of attach the only one
   bool follow = false;
   bool ends_with_it = false;  // attach: the exit status is the process's own
 };

@@ -20,13 +20,13 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kUnlimited = std::chrono::hours(24);
 
-// Can be read when one of both can; an invalid one never can.
+// Can be read when one of both can; an invalid one never can. Itself invalid, with errno, where the kernel has none.
 UniqueFd either_of(BorrowedFd one, BorrowedFd other) {
   UniqueFd either(::epoll_create1(EPOLL_CLOEXEC));
   epoll_event readable{};
   readable.events = EPOLLIN;
   for (const int fd : {one.get(), other.get()})
-    if (fd >= 0) (void)::epoll_ctl(either.get(), EPOLL_CTL_ADD, fd, &readable);
+    if (fd >= 0 && ::epoll_ctl(either.get(), EPOLL_CTL_ADD, fd, &readable) < 0) return {};
   return either;
 }
 

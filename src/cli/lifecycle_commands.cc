@@ -10,8 +10,6 @@
 namespace lmsb::cli {
 namespace {
 
-std::string url_of(const std::string& sandbox) { return "/v1/sandboxes/" + url_segment(sandbox); }
-
 double limit_of(json::Value stats, std::string_view name) {
   const auto limits = stats.find("limits");
   return limits ? number_field(*limits, name).value_or(0) : 0;
@@ -84,7 +82,7 @@ Result<int> execute(const StateCommand& command, Console& console) {
   int status = 0;
   const std::string body = command.grace ? fmt::format(R"({{"grace_ms":{}}})", command.grace->count()) : "{}";
   for (const std::string& sandbox : command.sandboxes) {
-    Call call("POST", url_of(sandbox) + "/" + command.verb, body);
+    Call call("POST", sandbox_url(sandbox) + "/" + command.verb, body);
     if (command.grace) call.timeout += *command.grace;
     const auto answer = call_json(*connection, call);
     if (answer.ok()) {
@@ -99,7 +97,8 @@ Result<int> execute(const StateCommand& command, Console& console) {
 
 Result<int> execute(const UpdateCommand& command, Console& console) {
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
-  LMSB_TRY(const auto answer, call_json(*connection, Call("PATCH", url_of(command.sandbox), update_body(command))));
+  LMSB_TRY(const auto answer,
+           call_json(*connection, Call("PATCH", sandbox_url(command.sandbox), update_body(command))));
   console.out(command.target.json ? pretty(answer.root()) : command.sandbox + "\n");
   return 0;
 }
@@ -115,7 +114,7 @@ Result<int> execute(const StatsCommand& command, Console& console) {
   std::vector<Row> rows;
   int status = 0;
   for (const std::string& sandbox : sandboxes) {
-    const auto answer = call_json(*connection, Call("GET", url_of(sandbox) + "/stats"));
+    const auto answer = call_json(*connection, Call("GET", sandbox_url(sandbox) + "/stats"));
     if (!answer.ok()) {
       if (all && answer.error().code() == ErrorCode::not_found) continue;  // it has ended meanwhile
       report(console, answer.error());
@@ -138,7 +137,7 @@ Result<int> execute(const EventsCommand& command, Console& console) {
 }
 
 Result<int> execute(const WatchCommand& command, Console& console) {
-  const std::string target = url_of(command.sandbox) + "/files/watch?path=" + url_segment(command.directory);
+  const std::string target = sandbox_url(command.sandbox) + "/files/watch?path=" + url_segment(command.directory);
   return follow_lines(command.target, target, change_line, console);
 }
 

@@ -180,6 +180,8 @@ void PortsForwarded::serve(const Connection& connection, const std::string& sand
     io::spawn(loop, Forwarder::accept_all(&forwarders.back()));
   }
   loop.run();
+  for (const Forwarder& forwarder : forwarders)
+    if (!forwarder.end().ok()) report(console, forwarder.end().error());
 }
 
 PortsForwarded::~PortsForwarded() {

@@ -19,6 +19,7 @@
 #include "cli/api.h"
 #include "cli/private_directory.h"
 #include "io/signals_blocked.h"
+#include "os/make_pipe.h"
 #include "os/small_file.h"
 #include "os/sys.h"
 
@@ -225,13 +226,10 @@ Result<std::unique_ptr<PrivateDaemon>> PrivateDaemon::start(const std::string& p
   auto state = std::make_unique<State>();
   LMSB_CHECK(state->watch_signals());
   LMSB_CHECK(state->make_directory());
-  std::array<int, 2> pair{};
-  if (::pipe2(pair.data(), O_CLOEXEC) < 0) return Error::from_errno(errno, "make a pipe");
-  const UniqueFd read_end(pair[0]);
-  UniqueFd write_end(pair[1]);
-  LMSB_CHECK(state->spawn(program, data_dir, write_end.get()));
-  write_end.reset();
-  LMSB_CHECK(state->await_ready(read_end.get()));
+  LMSB_TRY(os::PipeEnds pipe, os::make_pipe());
+  LMSB_CHECK(state->spawn(program, data_dir, pipe.write.get()));
+  pipe.write.reset();
+  LMSB_CHECK(state->await_ready(pipe.read.get()));
   return std::unique_ptr<PrivateDaemon>(new PrivateDaemon(std::move(state)));
 }
 

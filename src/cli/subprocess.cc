@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/unique_fd.h"
+#include "os/make_pipe.h"
 #include "os/sys.h"
 
 namespace lmsb::cli {
@@ -81,16 +82,13 @@ int reap(pid_t pid) {
 
 Result<SubprocessResult> run_subprocess(const std::vector<std::string>& argv, std::chrono::milliseconds timeout) {
   const Clock::time_point deadline = Clock::now() + timeout;
-  std::array<int, 2> pair{};
-  if (::pipe2(pair.data(), O_CLOEXEC) < 0) return Error::from_errno(errno, "make a pipe");
-  const UniqueFd read_end(pair[0]);
-  UniqueFd write_end(pair[1]);
-  const pid_t pid = spawn(argv, write_end.get());
+  LMSB_TRY(os::PipeEnds pipe, os::make_pipe());
+  const pid_t pid = spawn(argv, pipe.write.get());
   if (pid < 0) return Error::from_errno(-pid, "start " + argv[0]);
-  write_end.reset();
+  pipe.write.reset();
   const UniqueFd pidfd(sys::pidfd_open(pid));
   SubprocessResult result;
-  const bool in_time = read_before(read_end.get(), result.output, deadline) && readable_before(pidfd.get(), deadline);
+  const bool in_time = read_before(pipe.read.get(), result.output, deadline) && readable_before(pidfd.get(), deadline);
   if (!in_time) (void)sys::pidfd_send_signal(pidfd.get(), SIGKILL);  // reaped below in any case
   result.status = reap(pid);
   if (!in_time) return Error(ErrorCode::deadline_exceeded, argv[0] + " did not end in time");

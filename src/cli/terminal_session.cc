@@ -100,13 +100,14 @@ io::Always<void> renew(const Connection* connection, const Renewal* renewal) {
 }
 
 // Shows what comes; returns the exit status.
-io::Always<int> show(http::WebSocket socket, Console* console) {
+io::Always<int> show(http::WebSocket socket, bool can_be_attached, Console* console) {
   int status = kOurFailure;
   bool has_ended = false;
   while (true) {
     auto message = co_await socket.read();
     if (!message.ok()) {
-      note(*console, "the connection was lost: " + message.error().message() + "; lm-sandbox attach takes it up again");
+      const char* const more = can_be_attached ? "; lm-sandbox attach takes it up again" : "";
+      note(*console, "the connection was lost: " + message.error().message() + more);
       co_return kOurFailure;
     }
     if (!*message) break;
@@ -127,14 +128,14 @@ io::Always<int> show(http::WebSocket socket, Console* console) {
 }
 
 io::Task<int> converse(boost::asio::io_context* loop, http::Endpoint endpoint, http::ClientRequest request,
-                       BorrowedFd signals, Console* console) {
+                       BorrowedFd signals, bool can_be_attached, Console* console) {
   LMSB_CO_TRY(auto opening, co_await http::open_web_socket(std::move(endpoint), std::move(request)));
   if (!opening.socket) co_return error_of({opening.refusal.status, std::move(opening.refusal.body)});
   const http::WebSocket socket = *opening.socket;
   const auto outlet = std::make_shared<Outlet>(*loop, socket);
   co_await io::spawn_here(type(outlet));
   co_await io::spawn_here(heed_signals(outlet, signals, loop));
-  const int status = co_await show(socket, console);
+  const int status = co_await show(socket, can_be_attached, console);
   co_return status;
 }
 
@@ -151,7 +152,9 @@ Result<int> run_session(const Connection& connection, const Call& call, const st
     out->emplace(co_await std::move(task));
     own->stop();
   };
-  io::spawn(loop, kRun(&loop, converse(&loop, endpoint, std::move(request), BorrowedFd(signals), &console), &result));
+  const bool can_be_attached = !renewal;  // else it goes with the session
+  auto session = converse(&loop, endpoint, std::move(request), BorrowedFd(signals), can_be_attached, &console);
+  io::spawn(loop, kRun(&loop, std::move(session), &result));
   loop.run();
   if (!result) return Error(ErrorCode::cancelled, "the session was ended by a signal");
   return *std::move(result);

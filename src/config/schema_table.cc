@@ -217,8 +217,9 @@ constexpr Setting kSettings[] = {
      .max = 1000},
     {.key = "retention.audit_days",
      .field = in<&C::retention, &C::Retention::audit_days>,
-     .about = "Days after which an earlier audit log is removed; 0 is never. Else a new one begins each day (UTC), and "
-              "retention.audit_files should be no fewer.",
+     .about =
+         "Days after which an earlier audit log is removed, when the daemon starts or begins a new one; 0 is never. "
+         "Else a new one begins each day (UTC), and retention.audit_files should be no fewer.",
      .max = 36'500},
     {.key = "retention.output_size",
      .field = in<&C::retention, &C::Retention::output_size>,

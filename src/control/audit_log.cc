@@ -42,16 +42,15 @@ void AuditLog::write(const std::string& line) {
 
 Status AuditLog::append(const std::string& line) {
   if (!file_) LMSB_CHECK(open());
-  if (is_full()) {
-    LMSB_CHECK(put_away());
-    LMSB_CHECK(open());
-  }
+  Status begun;
+  if (is_full()) begun = put_away();
+  if (!file_) LMSB_CHECK(open());
   const ssize_t size = ::write(file_.get(), line.data(), line.size());
   const int error = size < 0 ? errno : ENOSPC;
   if (size == static_cast<ssize_t>(line.size())) {
     size_ += line.size();
     written_ = ::time(nullptr);
-    return {};
+    return begun;
   }
   if (size > 0) (void)!::ftruncate(file_.get(), static_cast<off_t>(size_));  // no half a line
   return Error::from_errno(error, "write the audit log");
@@ -86,6 +85,7 @@ void AuditLog::remove_old() const {
   const std::int64_t oldest = ::time(nullptr) - retention_.days * kDay;
   for (std::uint32_t number = 1; number <= AuditRetention::kMostFiles; ++number) {
     const auto written = written_at(earlier(number));
+    if (!written && number > retention_.files) return;  // they have no gaps beyond what is kept
     if (!written) continue;
     if (number > retention_.files || (retention_.days > 0 && *written < oldest))
       (void)::unlink(earlier(number).c_str());

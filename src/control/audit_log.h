@@ -15,15 +15,17 @@ struct AuditRetention {
   static constexpr std::uint32_t kMostFiles = 1000;
   Bytes size = Bytes::MiB(64);  // of a file: then a new one begins
   std::uint32_t files = 1;      // earlier ones, kMostFiles at most
-  std::uint32_t days =
-      0;  // since an earlier one was last written to; then it goes. 0: never. Else a new one begins each day
+  // Since an earlier one was last written to; then it goes, when a file begins or a daemon does. Not 0, which is never:
+  // a file begins each day.
+  std::uint32_t days = 0;
 };
 
 class AuditLog {
  public:
   // `path` "" = none: nothing is ever written. Removes what is not to be kept any more. `log` outlives it.
   AuditLog(std::string path, AuditRetention retention, Logger& log);
-  // Appends `line`, which ends in a line break. Where that fails the log says so once, until it works again.
+  // Appends `line`, which ends in a line break; to the present file where no new one can begin. What fails the log says
+  // once, until it works again.
   void write(const std::string& line);
 
  private:

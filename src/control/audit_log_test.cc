@@ -83,6 +83,15 @@ TEST_F(Audit, RemovesWhatALaterSettingDoesNotKeep) {
   EXPECT_EQ(files(), Files());
 }
 
+TEST_F(Audit, GoesOnInTheOldFileWhereNoNewOneCanBegin) {
+  fs::create_directories(path() + ".1/in-the-way");
+  AuditLog audit = log({Bytes(2), 1, 0});
+  for (const char* line : {"1\n", "2\n", "3\n"}) audit.write(line);
+  std::stringstream text;
+  text << std::ifstream(path()).rdbuf();
+  EXPECT_EQ(text.str(), "1\n2\n3\n");
+}
+
 TEST_F(Audit, SaysNothingWhereItHasNoPath) {
   AuditLog("", {}, logger_).write("1\n");
   EXPECT_EQ(files(), Files());

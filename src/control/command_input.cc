@@ -1,14 +1,12 @@
 #include "control/command_input.h"
 
-#include <array>
 #include <cerrno>
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <utility>
 
 #include "base/units.h"
 #include "io/spawn.h"
+#include "os/make_pipe.h"
 
 namespace lmsb::control {
 namespace {
@@ -35,15 +33,13 @@ Error input_full() {
 }  // namespace
 
 Result<UniqueFd> CommandInput::make() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) < 0) return Error::from_errno(errno, "make a pipe");
-  UniqueFd read(ends[0]);
-  pipe_ = io::ForeignPipe(loop_, UniqueFd(ends[1]), [evict = evict_](int times) {
+  LMSB_TRY(os::PipeEnds pipe, os::make_pipe());
+  pipe_ = io::ForeignPipe(loop_, std::move(pipe.write), [evict = evict_](int times) {
     if (*evict) (*evict)(times);
   });
   // The command may open its input by name (/dev/stdin), for reading and no more.
-  if (::fchmod(read.get(), 0444) < 0) return Error::from_errno(errno, "make a pipe");
-  return read;
+  if (::fchmod(pipe.read.get(), 0444) < 0) return Error::from_errno(errno, "make a pipe");
+  return std::move(pipe.read);
 }
 
 void CommandInput::begin(const std::shared_ptr<CommandInput>& input, io::ForeignPipe::Evict evict) {
@@ -75,11 +71,12 @@ io::Always<void> CommandInput::carry(std::shared_ptr<CommandInput> self) {
       (void)co_await self->changed_.wait();
       continue;
     }
-    std::string next = self->waiting_.front();
+    std::string next = std::move(self->waiting_.front());
+    self->waiting_.pop_front();
+    const std::size_t size = next.size();
     const Status written = co_await self->pipe_.write_all(std::move(next));
     if (!written.ok()) self->is_over_ = true;
-    self->size_ -= self->waiting_.front().size();
-    self->waiting_.pop_front();
+    self->size_ -= size;
     self->changed_.notify_all();
   }
   self->pipe_ = {};

@@ -19,7 +19,7 @@ namespace lmsb::control {
 
 class CommandInput {
  public:
-  static constexpr std::size_t kRoom = 1U << 20U;
+  static constexpr std::size_t kRoom = 128UL * 1024;  // the daemon's memory: there may be one for each connection
 
   // `loop` outlives it.
   explicit CommandInput(boost::asio::io_context& loop) : loop_(loop), changed_(loop) {}
@@ -30,8 +30,9 @@ class CommandInput {
   Result<UniqueFd> make();
   // From when `input`'s command has been started: `evict` ends it where it keeps the pipe from us (io/foreign_pipe.h).
   static void begin(const std::shared_ptr<CommandInput>& input, io::ForeignPipe::Evict evict);
-  // Takes all of `octets`, once there is room for them, or nothing. Errors: input_too_large (more than kRoom);
-  // input_full (deadline_exceeded: there was no room by then; write it again); input_closed; cancelled.
+  // Writes in progress at the same time come in any order. Takes all of `octets`, once there is room for them, or
+  // nothing. Errors: input_too_large (more than kRoom); input_full (deadline_exceeded: there was no room by then; write
+  // it again); input_closed; cancelled.
   static io::Task<void> write(std::shared_ptr<CommandInput> self, std::string octets, bool close,
                               io::Deadline deadline);
   // The command has ended: nothing more is written.

@@ -282,10 +282,11 @@ io::Task<std::shared_ptr<CommandStream>> open_command_stream(boost::asio::io_con
   state->lanes[0]->relay = state->place.relay;
   for (const auto& lane : state->lanes) io::spawn(loop, read_lane(state, lane.get()));
   io::spawn(loop, wait_end(state, io::Deadline::in(command.timeout)));
-  io::spawn(loop, leave_place_when_stalled(state));
   if (state->place.input) {
     CommandInput::begin(state->place.input, state->process.eviction());
     state->place.slot = Admission::Slot();  // it is talked to, perhaps for hours
+  } else {
+    io::spawn(loop, leave_place_when_stalled(state));
   }
   std::shared_ptr<CommandStream> stream = std::make_shared<PipedStream>(state);
   co_return stream;

@@ -1,14 +1,13 @@
 #include "control/file_operation.h"
 
-#include <array>
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <utility>
 
 #include "base/text.h"
 #include "control/command_start.h"
 #include "guest_protocol/file_records.h"
+#include "os/make_pipe.h"
 
 namespace lmsb::control {
 namespace {
@@ -19,17 +18,6 @@ using std::chrono::milliseconds;
 constexpr std::size_t kPart = 16UL * 1024;   // of its output, read at once
 constexpr milliseconds kInputLimit{60'000};  // for the process to take what it was sent
 constexpr milliseconds kEndLimit{1'000};     // from the end of its output to the word of its own end
-
-struct Pipe {
-  UniqueFd read;
-  UniqueFd write;
-};
-
-Result<Pipe> make_pipe() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) < 0) return Error::from_errno(errno, "make a pipe");
-  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-}
 
 Error not_started(const std::string& what, const Ending& ending) {
   Error error = Error::from_errno(ending.error, what + ": " + guest_protocol::to_string(ending.step));
@@ -118,9 +106,9 @@ io::Task<std::unique_ptr<FileOperation>> FileOperation::start(boost::asio::io_co
   guest_client::StartSpec spec;
   spec.program = guest_protocol::Program::files;
   spec.argv = std::move(words);
-  Pipe pipe;
+  os::PipeEnds pipe;
   if (input == Input::pipe) {
-    LMSB_CO_TRY(pipe, make_pipe());
+    LMSB_CO_TRY(pipe, os::make_pipe());
   }
   LMSB_CO_TRY(auto process, sandbox->channel().start(spec, pipe.read ? pipe.read.get() : -1));
   pipe.read.reset();

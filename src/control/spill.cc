@@ -1,10 +1,9 @@
 #include "control/spill.h"
 
-#include <array>
 #include <cerrno>
-#include <fcntl.h>
 #include <sys/wait.h>
-#include <unistd.h>
+
+#include "os/make_pipe.h"
 
 namespace lmsb::control {
 namespace {
@@ -17,15 +16,12 @@ Spill::Spill(boost::asio::io_context& loop, SandboxHandle& sandbox, std::string 
     : loop_(loop), sandbox_(sandbox), path_(std::move(path)), size_(size) {}
 
 Status Spill::start() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) < 0) return Error::from_errno(errno, "make a pipe");
-  const UniqueFd read(ends[0]);
-  UniqueFd write(ends[1]);
+  LMSB_TRY(os::PipeEnds pipe, os::make_pipe());
   guest_client::StartSpec spec;
   spec.program = guest_protocol::Program::save;
   spec.argv = {path_, std::to_string(size_.count())};
-  LMSB_TRY(auto writer, sandbox_.channel().start(spec, read.get()));
-  stream_ = io::ForeignPipe(loop_, std::move(write), writer.eviction());
+  LMSB_TRY(auto writer, sandbox_.channel().start(spec, pipe.read.get()));
+  stream_ = io::ForeignPipe(loop_, std::move(pipe.write), writer.eviction());
   writer_.emplace(std::move(writer));
   return {};
 }

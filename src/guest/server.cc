@@ -525,8 +525,11 @@ void Server::handle_kill(const guest_protocol::KillRequest& request) {
 
 template <class Handle>
 void Server::with_trees(std::uint32_t sequence, Handle handle) {
-  for (const Running& command : running_)
-    if (command.pid >= 0 && command.sequence == sequence) handle(command.cgroup.get());
+  note_caller();
+  for (const bool serves_sudo : {true, false})  // who serves knows then what its caller is about to pass on
+    for (const Running& command : running_)
+      if (command.pid >= 0 && command.sequence == sequence && command.serves_sudo == serves_sudo)
+        handle(command.cgroup.get());
   for (std::size_t i = 0; i < lingering_count_; ++i)
     if (lingering_[i].sequence == sequence)
       if (const UniqueFd cgroup = open_command_cgroup(builder_.cgroup(), lingering_[i].cgroup_number))

@@ -131,6 +131,12 @@ bool pass_on_signal(const Client& client, pid_t command) {
   ::signal(SIGALRM, SIG_IGN);
   if (size < 0 && errno == EAGAIN) return true;
   if (size != static_cast<ssize_t>(sizeof wanted) || !may_be_sent(wanted.signal)) return false;
+  // The whole tree was told, this process and the command among it: not once more.
+  sigset_t told;
+  ::sigemptyset(&told);
+  ::sigaddset(&told, wanted.signal);
+  const timespec now{};
+  if (::sigtimedwait(&told, nullptr, &now) == wanted.signal) return true;
   if (::kill(-command, wanted.signal) < 0) (void)::kill(command, wanted.signal);  // it is not in its session yet
   return true;
 }

@@ -187,6 +187,7 @@ struct PipeHands::Closing {
   }
   std::shared_ptr<UniqueFd> take_next() {
     const std::lock_guard lock(mutex);
+    begun = Clock::now();
     return next < ends.size() ? std::move(ends[next++].end) : nullptr;
   }
   // Those that the hand has not come to.
@@ -198,9 +199,17 @@ struct PipeHands::Closing {
     return rest;
   }
 
+  // Whether the one that is being closed has been kept from it for so long.
+  bool is_kept(std::chrono::milliseconds patience) {
+    const std::lock_guard lock(mutex);
+    return !ends.empty() && next == ends.size() && Clock::now() - begun >= patience;
+  }
+
   std::mutex mutex;
   std::vector<End> ends;
-  std::size_t next = 0;  // the one before it is being closed
+  std::size_t next = 0;     // the one before it is being closed
+  Clock::time_point begun;  // with that
+  int evicted = 0;          // of the loop's thread alone
 };
 
 void PipeHands::close_soon(std::shared_ptr<UniqueFd> end, Evict evict) {
@@ -216,9 +225,10 @@ void PipeHands::close_all() {
   if (!closing_) return;
   const auto closing = std::exchange(closing_, nullptr);
   // Whoever keeps one of them keeps no other.
-  auto evict = [this, closing](int times) {
+  auto evict = [this, closing](int) {
     for (Closing::End& other : closing->take_rest()) close_soon(std::move(other.end), std::move(other.evict));
-    if (!closing->ends.empty() && closing->ends.back().evict) closing->ends.back().evict(times);
+    if (!closing->is_kept(options_.patience)) return;  // others have used the time up
+    if (const Evict& last = closing->ends.back().evict) last(closing->evicted++);
   };
   give_up(take([closing] { closing->close(); }, std::move(evict)));
 }

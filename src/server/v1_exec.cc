@@ -2,6 +2,7 @@
 // (Accept), or the process that goes on by itself (detach).
 #include <utility>
 
+#include "control/command_input.h"
 #include "control/process_service.h"
 #include "server/event_stream.h"
 #include "server/exec_result.h"
@@ -38,6 +39,8 @@ void read_exec(json::ObjectReader& reader, bool is_followed, ExecRequest& out) {
   if (reader.string("session", out.session) && out.detach)
     reader.refuse("session", "its commands are waited for: leave detach out");
   if (!out.session.empty() && out.keep_stdin) reader.refuse("keep_stdin", "a session's commands have no stdin");
+  if (out.keep_stdin && !out.detach && out.command.stdin_data.size() > control::CommandInput::kRoom)
+    reader.refuse("stdin", "with keep_stdin at most 128 KiB: write the rest later");
   read_command_limits(reader, out.command.limits);
   if (out.command.limits.is_something() && !out.session.empty())
     reader.refuse("limits", "a session's commands run in one shell: set its limits there, by ulimit");

@@ -34,7 +34,7 @@ void write_tail(json::Writer& out, const std::string& process, Stream stream, co
   std::string_view tail = std::string_view(piece.data).substr(older);
   const std::size_t torn = piece.offset + older == 0 ? 0 : torn_begin(tail);
   std::string_view text = tail.substr(torn);
-  text.remove_suffix(incomplete_utf8_end(text));
+  if (!piece.ended) text.remove_suffix(incomplete_utf8_end(text));  // the rest is still to come
   piece.offset += older;
   const bool is_text = is_utf8(text);
   if (is_text) piece.offset += torn;

@@ -376,16 +376,16 @@ class Followed(ProcessTest):
         events = self.follow("POST", "/exec", {"cmd": "while ! test -e /tmp/read; do sleep 0.02; done; wc -c", "keep_stdin": True})
         process = next(events)["process"]
         for _ in range(2):  # a pipe and what waits before it
-            self.assertEqual(self.stdin(process, data="x" * 500_000).status, 204)
-        refused = self.stdin(process, data="x" * (MIB + 1))
+            self.assertEqual(self.stdin(process, data="x" * 60_000).status, 204)
+        refused = self.stdin(process, data="x" * (MIB // 8 + 1))
         self.assertEqual((refused.status, refused.json()["error"]["code"]), (400, "input_too_large"))
         answers = []
-        waiting = threading.Thread(target=lambda: answers.append(self.stdin(process, data="x" * 600_000, close=True).status))
+        waiting = threading.Thread(target=lambda: answers.append(self.stdin(process, data="x" * 100_000, close=True).status))
         waiting.start()
         self.assertEqual(answers, [])
         self.daemon.post(self.at("/exec"), {"cmd": "touch /tmp/read"})
         waiting.join()
-        self.assertEqual((answers, next(events)["text"]), ([204], "1600000\n"))
+        self.assertEqual((answers, next(events)["text"]), ([204], "220000\n"))
 
     def test_hears_who_writes_that_nobody_reads(self):
         events = self.follow("POST", "/exec", {"cmd": "exec <&-; echo closed; sleep 1016", "keep_stdin": True})
@@ -401,9 +401,9 @@ class Followed(ProcessTest):
         events = self.follow("POST", "/exec", {"cmd": "while ! test -e /tmp/over; do sleep 0.02; done; exit 5", "keep_stdin": True})
         process = next(events)["process"]
         for _ in range(2):
-            self.assertEqual(self.stdin(process, data="x" * 500_000).status, 204)
+            self.assertEqual(self.stdin(process, data="x" * 60_000).status, 204)
         answers = []
-        waiting = threading.Thread(target=lambda: answers.append(self.stdin(process, data="x" * 600_000).json()["error"]["code"]))
+        waiting = threading.Thread(target=lambda: answers.append(self.stdin(process, data="x" * 100_000).json()["error"]["code"]))
         waiting.start()
         self.daemon.post(self.at("/exec"), {"cmd": "touch /tmp/over"})
         waiting.join()

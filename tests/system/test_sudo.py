@@ -364,6 +364,18 @@ class Commands(SudoTest):
         self.wait_for(process, "got")
         lmsb.wait_until(lambda: not serving(), "its end")
 
+    def test_hear_each_signal_to_the_tree_once(self):
+        path = self.box()
+        process = self.start(path, "sudo sh -c 'trap \"echo got\" USR1; echo ready; while :; do sleep 0.05; done'")
+        self.wait_for(process, "ready")
+        for number in range(1, 6):
+            self.assertEqual(self.daemon.post(process + "/signal", {"signal": "USR1", "tree": True}).status, 204)
+            self.wait_for(process, "ready\n" + "got\n" * number)
+        time.sleep(0.5)
+        text = self.daemon.request("GET", process + "/output?stream=stdout").json()["text"]
+        self.assertEqual(text, "ready\n" + "got\n" * 5)
+        self.assertEqual(self.daemon.request("DELETE", process).status, 204)
+
     def test_at_a_terminal_are_interrupted_stopped_and_resized(self):
         path = self.box()
         script = "trap 'echo interrupted; exit 6' INT; trap 'stty size' WINCH; test -t 0 && test -t 1 && echo ready; while :; do sleep 0.05; done"

@@ -52,8 +52,10 @@ function(lmsb_static_program name)
   target_compile_options(${name} PRIVATE -O2 -fno-exceptions -fno-unwind-tables -fno-asynchronous-unwind-tables
                                          -fno-rtti -fno-threadsafe-statics -ffunction-sections -fdata-sections
                                          -fno-sanitize=all -fno-PIE)
-  target_link_options(${name} PRIVATE -static -no-pie -s -Wl,--gc-sections -fno-sanitize=all)
+  target_link_options(${name} PRIVATE -static -no-pie -s -Wl,--gc-sections -fno-sanitize=all
+                                      -Wl,-T,${PROJECT_SOURCE_DIR}/cmake/no_unwinding.ld)
   target_link_libraries(${name} PRIVATE ${arg_EXTERNAL})
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF
+                                           LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/no_unwinding.ld
                                            RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 endfunction()

@@ -21,8 +21,13 @@ PYTHON
 }
 
 scripts/setup-build.sh build image test
-build dev
-make_images build/dev/bin
+# Images mostly wait for what comes over the network: they are made while the rest compiles.
+build dev lm-sandbox-tool
+make_images build/dev/bin &
+images=$! built=0
+build dev || built=$?
+wait "$images"
+[ "$built" = 0 ] || exit "$built"
 scripts/fuzz.sh build
 scripts/vm.sh --fetch
 for folder in clients/typescript tests/clients/openai; do

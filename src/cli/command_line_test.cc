@@ -175,6 +175,9 @@ TEST(CommandLine, ListsAsUsersOfDockerAskForIt) {
   EXPECT_TRUE(parsed<ImageListCommand>({"image", "ls", "-q"}).quiet);
   EXPECT_TRUE(parsed<RemoveCommand>({"rm", "-fv", "box"}).force);
   EXPECT_EQ(error_of_words({"ps", "--format", "{{.ID"}), "--format: \"{{.ID\" does not close");
+  for (const Words& words : {Words{"ps", "-q", "--format", "json"}, Words{"ps", "--json", "--format", "json"},
+                             Words{"inspect", "--json", "-f", "json", "box"}})
+    EXPECT_NE(error_of_words(words).find("--format says all that is printed"), std::string::npos);
   EXPECT_EQ(parsed<EventsCommand>({"events", "--after", "l-3"}).after, "l-3");
   EXPECT_TRUE(parsed<CopyCommand>({"cp", "-qL", "--json", "a", "box:b"}).quiet);
   EXPECT_EQ(error_of_words({"cp", "--json", "box:a", "-"}), "cp: --json and an archive on stdout do not go together");

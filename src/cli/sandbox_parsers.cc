@@ -171,6 +171,8 @@ Status read_list_texts(const ListTexts& texts, ListCommand& command) {
   for (const std::string& filter : texts.filters) LMSB_CHECK(command.filter.add(filter));
   LMSB_CHECK(convert("--last", texts.last, parse_count, command.last));
   if (texts.latest) command.last = 1;
+  if (texts.format && (command.quiet || command.target.json))
+    return usage_error("ls", "--format says all that is printed: leave -q and --json out");
   return convert_format(texts.format, command.format);
 }
 
@@ -267,6 +269,8 @@ Result<AnyCommand> parse_inspect(const Words& words) {
   flags.instead("-s,--size", false, "stats shows what it has written");
   LMSB_TRY(auto sandboxes, parse_sandboxes(flags, "inspect", {}, command.target, words));
   if (!sandboxes) return HelpCommand{flags.help()};
+  if (format && command.target.json)
+    return usage_error("inspect", "--format says all that is printed: leave --json out");
   LMSB_CHECK(convert_format(format, command.format));
   command.sandboxes = *std::move(sandboxes);
   return command;

@@ -1,5 +1,6 @@
 #include "cli/command_line.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -367,6 +368,14 @@ TEST(CommandLine, EveryCommandHasHelpUnderBothSpellings) {
     Words as_topic = words;
     as_topic.insert(as_topic.begin(), "help");
     EXPECT_EQ(help_text(parsed<HelpCommand>(as_topic).manual), help_of(words));
+  }
+}
+
+TEST(CommandLine, EveryCommandThatPrintsDataTakesJson) {
+  const std::vector<Words> others{{"shell"}, {"serve"}, {"config", "example"}, {"completion"}, {"man"}};
+  for (const Words& words : commands_with_help()) {
+    const bool takes_json = help_of(words).find("--json ") != std::string::npos;
+    EXPECT_EQ(takes_json, std::find(others.begin(), others.end(), words) == others.end()) << words.back();
   }
 }
 

@@ -96,6 +96,21 @@ Result<json::Document> call_json(Api& api, const Call& call) {
   return parse_json(answer.body.empty() ? "{}" : answer.body, "the answer to " + call.method + " " + call.target);
 }
 
+std::string compact(json::Value value) {
+  std::string text;
+  switch (value.kind()) {
+    case json::Kind::object:
+      for (const auto& [name, member] : value.members())
+        text += (text.empty() ? "" : ",") + json::quote(name) + ":" + compact(member);
+      return "{" + text + "}";
+    case json::Kind::array:
+      for (const json::Value item : value.items()) text += (text.empty() ? "" : ",") + compact(item);
+      return "[" + text + "]";
+    case json::Kind::number: return fmt::format("{}", value.number().value_or(0));
+    default: return value.text();
+  }
+}
+
 std::string pretty(json::Value value) {
   std::string text;
   append_pretty(text, value, "");

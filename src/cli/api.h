@@ -60,7 +60,9 @@ Result<json::Document> parse_json(std::string_view text, std::string_view what);
 
 // Two-space indented, with a line break at the end: what --json prints.
 std::string pretty(json::Value value);
-// The same for JSON as text; text that is none stays as it is.
+// The same in one line, without a line break.
+std::string compact(json::Value value);
+// As pretty(), for JSON as text; text that is none stays as it is.
 std::string pretty_text(std::string text);
 
 // Fields of an answer, read leniently: an older or newer daemon may leave some out.

@@ -69,5 +69,11 @@ TEST(Fields, OfAWrongTypeAreAsThoughTheyWereNotThere) {
   EXPECT_EQ(text_field(list->root(), "s"), "");
 }
 
+TEST(Compact, IsOneLineWithNumbersAsTheyAreRead) {
+  const auto document =
+      parse_json(R"({"a": [1, 2.5, 2.0, 10737418240], "b": {"c": null, "d": "x\ny"}, "e": [], "f": {}})", "x");
+  EXPECT_EQ(compact(document->root()), R"({"a":[1,2.5,2,10737418240],"b":{"c":null,"d":"x\ny"},"e":[],"f":{}})");
+}
+
 }  // namespace
 }  // namespace lmsb::cli

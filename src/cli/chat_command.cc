@@ -36,13 +36,15 @@ class Chat {
   // Asks once; the answer ends when `stop` can be read. Whether there is an answer.
   bool ask(const std::string& question, BorrowedFd stop = BorrowedFd(-1)) {
     bool was_thought = false;
+    bool has_shown = false;
     const auto print = [&](const Conversation::Part& part) -> Status {
       show(part, was_thought);
       was_thought = part.is_thought;
+      has_shown = true;
       return check_reader(console_);
     };
     const auto ended = conversation_.ask(api_, question, print, stop);
-    console_.out("\n");
+    if (ended.ok() || has_shown) console_.out("\n");
     if (!ended.ok()) {
       report(console_, ended.error());
       if (ended.error().slug() == "context_length_exceeded" && conversation_.size() > 0)
@@ -156,6 +158,9 @@ Status introduce(Api& api, const ChatCommand& command, Console& console) {
 
 Result<int> execute(const ChatCommand& command, Console& console) {
   const bool is_conversation = command.question.empty() && is_on_terminal();
+  if (is_conversation && command.target.json)
+    return Error(ErrorCode::invalid_argument, "chat: --json is of one question")
+        .with_hint("write it behind the model, or give it on stdin");
   // Before the connection: a private daemon must not take Ctrl-C for the end.
   std::optional<Interrupts> interrupts;
   if (is_conversation) interrupts.emplace();
@@ -173,7 +178,14 @@ Result<int> execute(const ChatCommand& command, Console& console) {
     if (!question.empty() && !rest.empty()) question += "\n\n";
     question += rest;
   }
-  if (question.empty()) return Error(ErrorCode::invalid_argument, "chat: there is no question");
+  if (question.empty())
+    return Error(ErrorCode::invalid_argument, "chat: there is no question")
+        .with_hint("write it behind the model, or give it on stdin");
+  if (command.target.json) {
+    LMSB_TRY(const auto answer, Conversation(command.model, command.system).ask_whole(*connection, question));
+    console.out(pretty(answer.root()));
+    return kOk;
+  }
   return chat.ask(question) ? kOk : kFailed;
 }
 

@@ -1,10 +1,52 @@
 #include "cli/command_line.h"
 
+#include <array>
+#include <optional>
+
 #include "base/text.h"
 #include "cli/command_table.h"
 
 namespace lmsb::cli {
 namespace {
+
+// What users of Docker type that is called otherwise here, or done otherwise.
+struct DockersCommand {
+  std::string_view name;
+  std::string_view instead;
+};
+constexpr std::array<DockersCommand, 22> kDockersCommands{{
+    {"build", "image build makes the built-in images"},
+    {"commit", "snapshot keeps the disk of a sandbox, and create --snapshot begins with it"},
+    {"compose", "create makes sandboxes one by one, and volume create what they share"},
+    {"container", "leave the word out: lm-sandbox ls, inspect, rm"},
+    {"diff", "exec SANDBOX find / -xdev -newermt DATE lists what was changed"},
+    {"export", "cp SANDBOX:PATH - writes a directory as a tar archive, snapshot export a whole disk"},
+    {"history", "image ls lists images"},
+    {"images", "image ls lists images"},
+    {"import", "snapshot import takes what snapshot export wrote"},
+    {"info", "doctor says what works here, and version which version it is"},
+    {"load", "image build makes the built-in images, and snapshot import takes a disk"},
+    {"login", "there is no registry to log in to; LM_SANDBOX_API_KEY is the key for a daemon"},
+    {"network", "run, create and update take --network none|open|HOST,..."},
+    {"prune", "ls --state stopped -q lists what rm can take"},
+    {"pull", "image build makes the built-in images; model pull takes models"},
+    {"push", "there is no registry; snapshot export writes a disk to a file"},
+    {"rename", "a sandbox keeps the name it was made with; update --label can mark it"},
+    {"rmi", "image rm removes an image"},
+    {"save", "snapshot export writes the disk of a sandbox to a file"},
+    {"system", "doctor says what works here, and doctor --ledger what is in use"},
+    {"tag", "images keep their names; snapshot --name names a disk"},
+    {"unpause", "resume lets a paused sandbox go on"},
+}};
+
+std::optional<Error> dockers_command(const std::string& word) {
+  for (const DockersCommand& command : kDockersCommands) {
+    if (command.name != word) continue;
+    return Error(ErrorCode::invalid_argument, "there is no command " + lmsb::quoted(word) + " here")
+        .with_hint(std::string(command.instead));
+  }
+  return std::nullopt;
+}
 
 // "image" alone, or with a word that is no command of that group.
 Error unknown_command(const Words& words) {
@@ -19,6 +61,7 @@ Error unknown_command(const Words& words) {
     return Error(ErrorCode::invalid_argument, words[0] + ": say which of: " + of_group)
         .with_hint("see lm-sandbox --help");
   }
+  if (auto known_elsewhere = dockers_command(words[0])) return *std::move(known_elsewhere);
   const auto near = nearest(words[0], known);
   return Error(ErrorCode::invalid_argument,
                "unknown command " + lmsb::quoted(words[0]) + (near ? ", perhaps " + *near : ""))

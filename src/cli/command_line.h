@@ -14,6 +14,8 @@
 #include "cli/command_parts.h"
 #include "cli/copy_place.h"
 #include "cli/flag_set.h"
+#include "cli/format_template.h"
+#include "cli/list_filter.h"
 #include "cli/values.h"
 
 namespace lmsb::cli {
@@ -44,7 +46,13 @@ struct LogsCommand {
   std::string sandbox;
   std::string process;  // "" = all; of attach the only one
   bool follow = false;
-  bool ends_with_it = false;  // attach: the exit status is the process's own
+  bool ends_with_it = false;          // attach: the exit status is the process's own
+  std::optional<std::uint64_t> tail;  // so many lines of each stream; nothing = all
+};
+struct WaitCommand {
+  Target target;
+  std::string sandbox;
+  Words processes;  // none = all
 };
 struct TopCommand {
   Target target;
@@ -54,6 +62,7 @@ struct CopyCommand {
   Target target;
   CopyPlace from;  // exactly one of the two is of a sandbox
   CopyPlace to;
+  bool quiet = false;  // no progress
 };
 struct KillCommand {
   Target target;
@@ -71,12 +80,12 @@ struct CreateCommand {
   std::string user;      // the same
   EnvFlags env;
 };
-// pause, resume, stop, start
+// pause, resume, stop, start, restart
 struct StateCommand {
   Target target;
   std::string verb;
   Words sandboxes;
-  std::optional<std::chrono::milliseconds> grace;  // of stop; nothing = as the daemon has it
+  std::optional<std::chrono::milliseconds> grace;  // of stop and restart; nothing = as the daemon has it
 };
 struct SnapshotCommand {
   Target target;
@@ -177,6 +186,7 @@ struct StatsCommand {
 struct EventsCommand {
   Target target;
   std::string sandbox;  // "" = all
+  std::string after;    // the id of an event; "" = from now on
 };
 struct WatchCommand {
   Target target;
@@ -193,13 +203,17 @@ struct PortCommand {
 };
 struct ListCommand {
   Target target;
-  Words labels;        // --label KEY=VALUE filters
-  std::string state;   // "" = all
-  bool quiet = false;  // ids only
+  Words labels;                       // --label KEY=VALUE filters
+  ListFilter filter;                  // --filter
+  std::string state;                  // "" = all
+  bool quiet = false;                 // ids only
+  std::optional<std::uint32_t> last;  // so many, the newest; nothing = all
+  std::optional<FormatTemplate> format;
 };
 struct InspectCommand {
   Target target;
   Words sandboxes;
+  std::optional<FormatTemplate> format;
 };
 struct RemoveCommand {
   Target target;
@@ -208,6 +222,7 @@ struct RemoveCommand {
 };
 struct ImageListCommand {
   Target target;
+  bool quiet = false;  // names only
 };
 // image build, image rm: done by lm-sandbox-tool beside this program, which gets these words.
 struct ToolCommand {
@@ -265,7 +280,7 @@ struct ManCommand {
 
 using AnyCommand =
     std::variant<HelpCommand, OverviewCommand, CompletionCommand, CompleteCommand, ManCommand, VersionCommand,
-                 RunCommand, ExecCommand, LogsCommand, TopCommand, KillCommand, CopyCommand, CreateCommand,
+                 RunCommand, ExecCommand, LogsCommand, WaitCommand, TopCommand, KillCommand, CopyCommand, CreateCommand,
                  StateCommand, SnapshotCommand, SnapshotListCommand, SnapshotRemoveCommand, SnapshotExportCommand,
                  SnapshotImportCommand, ForkCommand, RollbackCommand, VolumeCreateCommand, VolumeListCommand,
                  VolumeInspectCommand, VolumeUpdateCommand, VolumeRemoveCommand, KeyCreateCommand, KeyListCommand,

@@ -1,5 +1,6 @@
 #include "cli/command_line.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -79,6 +80,10 @@ TEST(CommandLine, RunTakesATerminalAndWhatMakesItsSandboxSeen) {
   EXPECT_EQ(run.sandbox.name, "box");
   EXPECT_EQ(run.sandbox.labels.at("k"), "v");
   EXPECT_EQ(run.ports, (std::vector<PortFlag>{{8080, 80}, {90, 90}}));
+  EXPECT_EQ(parsed<RunCommand>({"run", "-p", "127.0.0.1:8080:80/tcp", "-p", "90/tcp", "base", "sh"}).ports,
+            (std::vector<PortFlag>{{8080, 80}, {90, 90}}));
+  EXPECT_EQ(error_of_words({"run", "-p", "53:53/udp", "base", "sh"}),
+            "-p: \"53:53/udp\": only TCP ports can be led here");
   EXPECT_EQ(error_of_words({"run", "-p", "0", "base", "sh"}), "-p: \"0\" is not [HOST:]GUEST, two numbers up to 65535");
 }
 
@@ -135,6 +140,74 @@ TEST(CommandLine, KnowsTheProcessesOfASandbox) {
   EXPECT_EQ(parsed<WatchCommand>({"watch", "box", "/tmp"}).directory, "/tmp");
   EXPECT_EQ(parsed<ExecCommand>({"exec", "--session", "s", "box", "cd /tmp; ls"}).session, "s");
   EXPECT_TRUE(error_of_words({"exec", "--session", "s", "box", "ls", "-l"}).starts_with("exec: --session"));
+}
+
+TEST(CommandLine, LogsBeginWhereTheyAreToldAndSayThatNoTimesAreKept) {
+  EXPECT_EQ(parsed<LogsCommand>({"logs", "--tail", "5", "box"}).tail, 5U);
+  EXPECT_EQ(parsed<LogsCommand>({"logs", "-n0", "-f", "box"}).tail, 0U);
+  EXPECT_EQ(parsed<LogsCommand>({"logs", "--tail=all", "box"}).tail, std::nullopt);
+  EXPECT_EQ(error_of_words({"logs", "--tail", "-1", "box"}), "--tail: not a number of lines: \"-1\"");
+  for (const Words& words : {Words{"logs", "-t", "box"}, Words{"logs", "--since", "1h", "box"}}) {
+    const auto refused = parse_command_line(words);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_TRUE(refused.error().hint().starts_with("no times are kept of output: --tail N")) << refused.error().hint();
+  }
+  EXPECT_TRUE(parsed<LogsCommand>({"logs", "--json", "box"}).target.json);
+  EXPECT_TRUE(parsed<LogsCommand>({"attach", "--json", "box"}).target.json);
+  EXPECT_TRUE(parsed<KillCommand>({"kill", "--json", "box"}).target.json);
+}
+
+TEST(CommandLine, WaitsForProcessesAndRestartsSandboxes) {
+  EXPECT_EQ(parsed<WaitCommand>({"wait", "box", "prc_1", "prc_2"}).processes, (Words{"prc_1", "prc_2"}));
+  EXPECT_TRUE(parsed<WaitCommand>({"wait", "--json", "box"}).target.json);
+  const auto restart = parsed<StateCommand>({"restart", "-t", "2", "a", "b"});
+  EXPECT_EQ(restart.verb, "restart");
+  EXPECT_EQ(restart.grace, std::chrono::milliseconds(2000));
+  EXPECT_EQ(parsed<StateCommand>({"stop", "--timeout", "3", "a"}).grace, std::chrono::milliseconds(3000));
+}
+
+TEST(CommandLine, ListsAsUsersOfDockerAskForIt) {
+  const auto list = parsed<ListCommand>({"ps", "-aq", "--no-trunc", "-n", "3", "-f", "name=x"});
+  EXPECT_TRUE(list.quiet);
+  EXPECT_EQ(list.last, 3U);
+  EXPECT_EQ(parsed<ListCommand>({"ps", "-l"}).last, 1U);
+  EXPECT_TRUE(parsed<ListCommand>({"ps", "--format", "{{.ID}}"}).format);
+  EXPECT_TRUE(parsed<InspectCommand>({"inspect", "-f", "{{.state}}", "box"}).format);
+  EXPECT_TRUE(parsed<ImageListCommand>({"image", "ls", "-q"}).quiet);
+  EXPECT_TRUE(parsed<RemoveCommand>({"rm", "-fv", "box"}).force);
+  EXPECT_EQ(error_of_words({"ps", "--format", "{{.ID"}), "--format: \"{{.ID\" does not close");
+  for (const Words& words : {Words{"ps", "-q", "--format", "json"}, Words{"ps", "--json", "--format", "json"},
+                             Words{"inspect", "--json", "-f", "json", "box"}})
+    EXPECT_NE(error_of_words(words).find("--format says all that is printed"), std::string::npos);
+  EXPECT_EQ(parsed<EventsCommand>({"events", "--after", "l-3"}).after, "l-3");
+  EXPECT_TRUE(parsed<CopyCommand>({"cp", "-qL", "--json", "a", "box:b"}).quiet);
+  EXPECT_EQ(error_of_words({"cp", "--json", "box:a", "-"}), "cp: --json and an archive on stdout do not go together");
+  EXPECT_EQ(parsed<RunCommand>({"run", "-l", "a=b", "--net", "none", "--pids-limit", "5", "--init", "base", "sh"})
+                .sandbox.limits.processes,
+            5U);
+}
+
+TEST(CommandLine, SaysWhatToDoInsteadOfWhatDockerHas) {
+  const std::vector<Words> others{{"run", "--privileged", "base", "sh"},
+                                  {"run", "--entrypoint", "sh", "base"},
+                                  {"run", "-P", "base", "sh"},
+                                  {"create", "--tmpfs", "/x"},
+                                  {"exec", "--privileged", "box", "sh"},
+                                  {"start", "-a", "box"},
+                                  {"stop", "-s", "INT", "box"},
+                                  {"cp", "-a", "x", "box:y"},
+                                  {"ps", "--size"},
+                                  {"events", "--since", "1h"}};
+  for (const Words& words : others) {
+    const auto refused = parse_command_line(words);
+    ASSERT_FALSE(refused.ok()) << words[1];
+    EXPECT_TRUE(
+        refused.error().message().starts_with(words[0] == "ps" ? "ls: there is no " : words[0] + ": there is no "));
+    EXPECT_FALSE(refused.error().hint().empty());
+  }
+  EXPECT_EQ(error_of_words({"images"}), "there is no command \"images\" here");
+  EXPECT_EQ(parse_command_line({"rename", "a", "b"}).error().hint(),
+            "a sandbox keeps the name it was made with; update --label can mark it");
 }
 
 TEST(CommandLine, CreateTakesANameLabelsAndWhereItsCommandsStart) {
@@ -295,6 +368,14 @@ TEST(CommandLine, EveryCommandHasHelpUnderBothSpellings) {
     Words as_topic = words;
     as_topic.insert(as_topic.begin(), "help");
     EXPECT_EQ(help_text(parsed<HelpCommand>(as_topic).manual), help_of(words));
+  }
+}
+
+TEST(CommandLine, EveryCommandThatPrintsDataTakesJson) {
+  const std::vector<Words> others{{"shell"}, {"serve"}, {"config", "example"}, {"completion"}, {"man"}};
+  for (const Words& words : commands_with_help()) {
+    const bool takes_json = help_of(words).find("--json ") != std::string::npos;
+    EXPECT_EQ(takes_json, std::find(others.begin(), others.end(), words) == others.end()) << words.back();
   }
 }
 

@@ -71,7 +71,12 @@ Result<AnyCommand> parse_copy(const Words& words) {
                 Order::anywhere);
   HostFlags host;
   CopyCommand command;
+  bool as_always = false;
   add_target(flags, host);
+  flags.flag("-q,--quiet", command.quiet, "Show no progress");
+  flags.flag("-L,--follow-link", as_always, "Follow a link that SRC names: always so");
+  flags.flag("--json", command.target.json, "Print JSON: what was copied, and what was left out");
+  flags.instead("-a,--archive", false, "modes and links are kept; what is copied in belongs to the sandbox's user");
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
   if (parsed.words.size() != 2) return usage_error("cp", "needs a source and a destination");
@@ -79,12 +84,26 @@ Result<AnyCommand> parse_copy(const Words& words) {
   LMSB_TRY(command.to, parse_copy_place(parsed.words[1]));
   if (command.from.sandbox.empty() == command.to.sandbox.empty())
     return usage_error("cp", "exactly one side is SANDBOX:PATH");
+  if (command.to.is_stream() && command.target.json)
+    return Error(ErrorCode::invalid_argument, "cp: --json and an archive on stdout do not go together")
+        .with_hint("leave --json out, or name a place to copy to");
   host.apply(command.target);
   return command;
 }
 
 Result<AnyCommand> parse_image_list(const Words& words) {
-  return parse_plain<ImageListCommand>("image ls", "List images", words, true);
+  FlagSet flags("image ls", {"image ls [OPTIONS]"}, "List images", Order::anywhere);
+  HostFlags host;
+  std::optional<std::string> data_dir;
+  ImageListCommand command;
+  add_private_target(flags, host, data_dir);
+  flags.flag("-q,--quiet", command.quiet, "Print names only");
+  flags.flag("--json", command.target.json, "Print JSON");
+  LMSB_TRY(auto parsed, flags.parse(words));
+  if (parsed.help) return HelpCommand{flags.help()};
+  if (!parsed.words.empty()) return usage_error("image ls", "takes no words");
+  command.target = target_of(host, command.target.json, data_dir);
+  return command;
 }
 
 Result<AnyCommand> parse_model_list(const Words& words) {
@@ -145,10 +164,12 @@ Result<AnyCommand> parse_chat(const Words& words) {
   std::optional<std::string> system;
   ChatCommand command;
   add_private_target(flags, host, data_dir);
+  bool json = false;
   flags.value("--system", "TEXT", system, "What the model should be");
+  flags.flag("--json", json, "Print the whole answer to one question as JSON");
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
-  command.target = target_of(host, false, data_dir);
+  command.target = target_of(host, json, data_dir);
   command.system = system.value_or("");
   if (parsed.words.empty()) return command;
   command.model = parsed.words.front();

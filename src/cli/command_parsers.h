@@ -12,6 +12,7 @@ Result<AnyCommand> parse_shell(const Words& words);
 Result<AnyCommand> parse_top(const Words& words);
 Result<AnyCommand> parse_logs(const Words& words);
 Result<AnyCommand> parse_attach(const Words& words);
+Result<AnyCommand> parse_wait(const Words& words);
 Result<AnyCommand> parse_kill(const Words& words);
 
 // lifecycle_parsers.cc
@@ -34,6 +35,7 @@ Result<AnyCommand> parse_key_list(const Words& words);
 Result<AnyCommand> parse_key_remove(const Words& words);
 Result<AnyCommand> parse_stop(const Words& words);
 Result<AnyCommand> parse_start(const Words& words);
+Result<AnyCommand> parse_restart(const Words& words);
 Result<AnyCommand> parse_update(const Words& words);
 Result<AnyCommand> parse_stats(const Words& words);
 Result<AnyCommand> parse_events(const Words& words);

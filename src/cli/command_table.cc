@@ -8,7 +8,7 @@
 namespace lmsb::cli {
 namespace {
 
-constexpr std::array<CommandEntry, 54> kCommands{{
+constexpr std::array<CommandEntry, 56> kCommands{{
     {"run", "Sandboxes", "Run a command in a fresh sandbox", parse_run},
     {"create", "Sandboxes", "Create a sandbox that is kept", parse_create},
     {"exec", "Sandboxes", "Run a command in a sandbox that exists", parse_exec},
@@ -23,6 +23,7 @@ constexpr std::array<CommandEntry, 54> kCommands{{
     {"resume", "Sandboxes", "Let them go on", parse_resume},
     {"stop", "Sandboxes", "End processes, keep disks", parse_stop},
     {"start", "Sandboxes", "Start stopped ones again", parse_start},
+    {"restart", "Sandboxes", "Stop sandboxes and start them again", parse_restart},
     {"snapshot", "Sandboxes", "Take a snapshot of a disk", parse_snapshot},
     {"snapshot ls", "Sandboxes", "List snapshots", parse_snapshot_list},
     {"snapshot rm", "Sandboxes", "Remove snapshots", parse_snapshot_remove},
@@ -42,6 +43,7 @@ constexpr std::array<CommandEntry, 54> kCommands{{
     {"top", "Processes", "List the detached processes of a sandbox", parse_top},
     {"logs", "Processes", "Print the output of a detached process", parse_logs},
     {"attach", "Processes", "Follow a detached process to its end", parse_attach},
+    {"wait", "Processes", "Wait for detached processes, and print how they ended", parse_wait},
     {"kill", "Processes", "Send a signal to detached processes", parse_kill},
     {"image build", "Images and models", "Make a built-in image (needs root)", parse_image_build},
     {"image ls", "Images and models", "List images", parse_image_list},

@@ -16,6 +16,7 @@ Result<int> execute(const VersionCommand& command, Console& console);
 Result<int> execute(const RunCommand& command, Console& console);
 Result<int> execute(const ExecCommand& command, Console& console);
 Result<int> execute(const LogsCommand& command, Console& console);
+Result<int> execute(const WaitCommand& command, Console& console);
 Result<int> execute(const TopCommand& command, Console& console);
 Result<int> execute(const KillCommand& command, Console& console);
 Result<int> execute(const CopyCommand& command, Console& console);

@@ -58,21 +58,29 @@ void write_message(json::Writer& out, std::string_view role, std::string_view co
 
 }  // namespace
 
-std::string Conversation::body() const {
+std::string Conversation::body(Way way) const {
   json::Writer out;
   out.begin_object();
   if (!model_.empty()) out.key("model").string(model_);
-  out.key("stream").boolean(true).key("messages").begin_array();
+  out.key("stream").boolean(way == Way::streamed).key("messages").begin_array();
   if (!system_.empty()) write_message(out, "system", system_);
   for (const Message& message : messages_) write_message(out, message.role, message.content);
   out.end_array().end_object();
   return std::move(out).str();
 }
 
+Result<json::Document> Conversation::ask_whole(Api& api, const std::string& question) {
+  messages_.push_back({"user", question});
+  Call call("POST", "/v1/chat/completions", body(Way::whole));
+  messages_.pop_back();
+  call.timeout = kLoadLimit;
+  return call_json(api, call);
+}
+
 Result<std::string> Conversation::ask(Api& api, const std::string& question, const PartHandler& handle,
                                       BorrowedFd stop) {
   messages_.push_back({"user", question});
-  Call call("POST", "/v1/chat/completions", body());
+  Call call("POST", "/v1/chat/completions", body(Way::streamed));
   call.timeout = kLoadLimit;
   call.stop = stop;
   AnswerEvents events(handle);

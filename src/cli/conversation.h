@@ -1,5 +1,6 @@
 #pragma once
 // Conversation: questions to a model and what it answered, in the words of OpenAI's API. One thread.
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -27,6 +28,8 @@ class Conversation {
   // are remembered, also what came of an interrupted one; nothing after an Error, or when nothing came. Blocks.
   Result<std::string> ask(Api& api, const std::string& question, const PartHandler& handle,
                           BorrowedFd stop = BorrowedFd(-1));
+  // Asks, and returns the daemon's whole answer; nothing of it is remembered. Blocks.
+  Result<json::Document> ask_whole(Api& api, const std::string& question);
   // Begins anew.
   void forget() { messages_.clear(); }
   void set_system(std::string system) { system_ = std::move(system); }
@@ -37,7 +40,8 @@ class Conversation {
     std::string role;
     std::string content;
   };
-  std::string body() const;
+  enum class Way : std::uint8_t { streamed, whole };
+  std::string body(Way way) const;
 
   std::string model_;
   std::string system_;

@@ -75,5 +75,16 @@ TEST_F(ConversationTest, KeepsWhatCameOfAnAnswerThatWasInterrupted) {
   EXPECT_EQ(conversation_.size(), 2U);
 }
 
+TEST_F(ConversationTest, AsksForTheWholeAnswerAndRemembersNothingOfIt) {
+  api_.answers["POST /v1/chat/completions"] = {200, R"({"object":"chat.completion"})"};
+  const auto answer = conversation_.ask_whole(api_, "Is it?");
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(text_field(answer->root(), "object"), "chat.completion");
+  EXPECT_NE(sent().find(R"("stream":false)"), std::string::npos);
+  EXPECT_EQ(conversation_.size(), 0U);
+  api_.answers["POST /v1/chat/completions"] = {404, R"({"error":{"code":"model_not_found","message":"m"}})"};
+  EXPECT_EQ(conversation_.ask_whole(api_, "Is it?").error().slug(), "model_not_found");
+}
+
 }  // namespace
 }  // namespace lmsb::cli

@@ -29,9 +29,12 @@ Result<CopyPlace> parse_copy_place(const std::string& text) {
   return place;
 }
 
+std::string kept_name(const CopyPlace& from) {
+  return from.is_stream() || from.names_content() ? "" : last_name(from.path);
+}
+
 std::string copied_path(const CopyPlace& from, const CopyPlace& to, bool to_is_directory) {
-  if (from.is_stream() || from.names_content() || (!to_is_directory && !to.names_directory())) return to.path;
-  const std::string name = last_name(from.path);
+  const std::string name = to_is_directory || to.names_directory() ? kept_name(from) : "";
   if (name.empty()) return to.path;
   return to.path.ends_with('/') ? to.path + name : to.path + "/" + name;
 }

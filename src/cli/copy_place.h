@@ -21,6 +21,9 @@ struct CopyPlace {
 // Errors: invalid_argument (no path behind the colon).
 Result<CopyPlace> parse_copy_place(const std::string& text);
 
+// The name that `from` keeps in a directory; "" where it has none of its own, or where only what is in it is meant.
+std::string kept_name(const CopyPlace& from);
+
 // What the copy of `from` is called: in an existing directory its own name, else what `to` says. `to_is_directory`:
 // `to` exists as one.
 std::string copied_path(const CopyPlace& from, const CopyPlace& to, bool to_is_directory);

@@ -41,6 +41,11 @@ TEST(CopiedPath, IsTheDirectoryItselfForTheContentOfAnother) {
   EXPECT_EQ(copied_path(place("box:/"), place("here"), true), "here");
 }
 
+TEST(KeptName, IsTheLastOneUnlessOnlyTheContentIsMeant) {
+  EXPECT_EQ(kept_name(place("box:/tmp/dir/")), "dir");
+  for (const char* text : {"box:/", "box:/tmp/.", "box:.", "-"}) EXPECT_EQ(kept_name(place(text)), "") << text;
+}
+
 TEST(PathQuery, CarriesEveryOctet) {
   EXPECT_EQ(path_query("a b/c"), "path=a%20b%2Fc");
   EXPECT_EQ(path_query("\xff"), "path_base64=%2Fw%3D%3D");

@@ -1,6 +1,7 @@
 #include "cli/flag_set.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
@@ -12,9 +13,16 @@ namespace lmsb::cli {
 namespace {
 
 FlagHelp flag_help(const std::string& names, const std::string& value_name, const std::string& help) {
-  const std::size_t comma = names.find(',');
-  if (comma == std::string::npos) return {"", names, value_name, help};
-  return {names.substr(0, comma), names.substr(comma + 1), value_name, help};
+  FlagHelp flag{"", "", value_name, help};
+  for (std::size_t begin = 0; begin < names.size();) {
+    const std::size_t end = std::min(names.find(',', begin), names.size());
+    const std::string name = names.substr(begin, end - begin);
+    std::string& place = name.starts_with("--") ? flag.long_name : flag.short_name;
+    if (place.empty()) place = name;
+    begin = end + 1;
+  }
+  if (flag.long_name.empty()) flag.long_name = std::exchange(flag.short_name, "");
+  return flag;
 }
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -63,12 +71,23 @@ struct FlagSet::State {
     const auto near = nearest(word, known);
     return usage_error("unknown flag " + lmsb::quoted(word) + (near ? ", perhaps " + *near : ""));
   }
-  Status refuse_later_flags() const {
-    for (const auto& [option, name] : later) {
-      if (option->count() == 0) continue;
-      return Error(ErrorCode::unsupported, "not yet: " + name).with_hint(help_command() + " lists what works today");
+  Status refuse_others_flags() const {
+    for (const OthersFlag& flag : others) {
+      if (flag.option->count() == 0) continue;
+      if (!flag.hint.empty())
+        return Error(ErrorCode::invalid_argument, command + ": there is no " + flag.name + " here")
+            .with_hint(flag.hint);
+      return Error(ErrorCode::unsupported, "not yet: " + flag.name)
+          .with_hint(help_command() + " lists what works today");
     }
     return {};
+  }
+  void add_others_flag(const std::string& names, bool takes_value, const std::string& hint) {
+    static const std::function<void(const std::string&)> kIgnore = [](const std::string&) {};
+    CLI::Option* option = takes_value ? app.add_option_function<std::string>(names, kIgnore)
+                                            ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+                                      : app.add_flag(names);
+    others.push_back({option, flag_help(names, "", "").long_name, hint});
   }
   std::string help_command() const { return "lm-sandbox " + (command.empty() ? "" : command + " ") + "--help"; }
 
@@ -79,7 +98,13 @@ struct FlagSet::State {
   CLI::App app;
   bool help_wanted = false;
   std::vector<FlagHelp> flags;
-  std::vector<std::pair<CLI::Option*, std::string>> later;  // the option and its long name; options belong to app
+  // One that others have; its option belongs to app.
+  struct OthersFlag {
+    CLI::Option* option;
+    std::string name;  // the long one
+    std::string hint;  // what to do instead; "" = it is still to come
+  };
+  std::vector<OthersFlag> others;
 };
 
 FlagSet::FlagSet(std::string command, Words usage, std::string summary, Order order)
@@ -112,12 +137,10 @@ void FlagSet::values(const std::string& names, const std::string& value_name, Wo
   state_->flags.push_back(flag_help(names, value_name, help));
 }
 
-void FlagSet::not_yet(const std::string& names, bool takes_value) {
-  static const std::function<void(const std::string&)> kIgnore = [](const std::string&) {};
-  CLI::Option* option = takes_value ? state_->app.add_option_function<std::string>(names, kIgnore)
-                                          ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
-                                    : state_->app.add_flag(names);
-  state_->later.emplace_back(option, flag_help(names, "", "").long_name);
+void FlagSet::not_yet(const std::string& names, bool takes_value) { state_->add_others_flag(names, takes_value, ""); }
+
+void FlagSet::instead(const std::string& names, bool takes_value, const std::string& hint) {
+  state_->add_others_flag(names, takes_value, hint);
 }
 
 Result<FlagSet::Parsed> FlagSet::parse(const Words& arguments) {
@@ -131,7 +154,7 @@ Result<FlagSet::Parsed> FlagSet::parse(const Words& arguments) {
     parsed.help = true;
     return parsed;
   }
-  LMSB_CHECK(state_->refuse_later_flags());
+  LMSB_CHECK(state_->refuse_others_flags());
   for (std::string& word : state_->app.remaining()) {
     const bool may_be_flag = !parsed.dashes && (state_->order == Order::anywhere || parsed.words.empty());
     if (may_be_flag && looks_like_flag(word)) return state_->unknown_flag(word);

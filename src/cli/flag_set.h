@@ -25,20 +25,24 @@ class FlagSet {
   FlagSet(const FlagSet&) = delete;
   FlagSet& operator=(const FlagSet&) = delete;
 
-  // `names` are "-e,--env" or "--json".
+  // `names` are "-e,--env" or "--json"; of several long ones the help shows the first.
   void flag(const std::string& names, bool& target, const std::string& help);
   void value(const std::string& names, const std::string& value_name, std::optional<std::string>& target,
              const std::string& help);
   void values(const std::string& names, const std::string& value_name, Words& target, const std::string& help);
   // A flag that users of Docker know and that is not here yet: using it is an error that says so. Not in the help.
   void not_yet(const std::string& names, bool takes_value);
+  // A flag that users of Docker know and that will not be here: using it is an error whose hint says what to do
+  // instead. Not in the help.
+  void instead(const std::string& names, bool takes_value, const std::string& hint);
 
   struct Parsed {
     bool help = false;    // -h or --help was given; nothing else counts then
     bool dashes = false;  // the words stand behind "--"
     Words words;
   };
-  // Fills the targets. Errors: invalid_argument (unknown flag, value missing), unsupported (not yet).
+  // Fills the targets. Errors: invalid_argument (unknown flag, value missing, another way to say it), unsupported (not
+  // yet).
   Result<Parsed> parse(const Words& arguments);
 
   // What --help shows: the flags by name, --help among them.

@@ -12,9 +12,12 @@ struct Flags {
     set.values("-e,--env", "KEY=VALUE", env, "Set a variable");
     set.not_yet("-t,--tty", false);
     set.not_yet("--gpus", true);
+    set.instead("--since,--until", true, "use --last");
+    set.value("-p,--pids,--pids-limit", "NUMBER", pids, "Processes");
   }
   bool interactive = false;
   std::optional<std::string> memory;
+  std::optional<std::string> pids;
   Words env;
   FlagSet set;
 };
@@ -103,7 +106,8 @@ TEST(FlagSet, HelpLooksLikeDockers) {
             "  -e, --env KEY=VALUE   Set a variable\n"
             "  -h, --help            Show this text\n"
             "  -i, --interactive     Pass on stdin\n"
-            "  -m, --memory SIZE     Memory limit\n");
+            "  -m, --memory SIZE     Memory limit\n"
+            "  -p, --pids NUMBER     Processes\n");
   const auto parsed = Flags(Order::first).set.parse({"-h"});
   ASSERT_TRUE(parsed.ok());
   EXPECT_TRUE(parsed->help);
@@ -113,6 +117,27 @@ TEST(Nearest, IsAtMostTwoEditsAway) {
   EXPECT_EQ(nearest("creat", {"run", "create"}), "create");
   EXPECT_EQ(nearest("rnu", {"run", "create"}), "run");
   EXPECT_EQ(nearest("frobnicate", {"run", "create"}), std::nullopt);
+}
+
+TEST(FlagSet, SaysWhatToDoInsteadOfAFlagThatOthersHave) {
+  for (const Words& words : {Words{"--since", "1h", "x"}, Words{"--until=2h", "x"}}) {
+    Flags flags(Order::anywhere);
+    const auto parsed = flags.set.parse(words);
+    ASSERT_FALSE(parsed.ok());
+    EXPECT_EQ(parsed.error().message(), "try: there is no --since here");
+    EXPECT_EQ(parsed.error().hint(), "use --last");
+  }
+}
+
+TEST(FlagSet, ShowsOneOfSeveralSpellingsAndTakesAll) {
+  for (const char* name : {"-p", "--pids", "--pids-limit"}) {
+    Flags flags(Order::anywhere);
+    ASSERT_TRUE(flags.set.parse({name, "5"}).ok()) << name;
+    EXPECT_EQ(flags.pids, "5");
+  }
+  for (const FlagHelp& flag : Flags(Order::anywhere).set.help().flags)
+    EXPECT_TRUE(flag.long_name != "--pids" || flag.short_name == "-p");
+  EXPECT_EQ(help_text(Flags(Order::anywhere).set.help()).find("--pids-limit"), std::string::npos);
 }
 
 }  // namespace

@@ -1,82 +1,145 @@
 #include "cli/follow.h"
 
-#include <map>
+#include <algorithm>
 
 #include "base/text.h"
 #include "cli/requests.h"
+#include "json/writer.h"
 
 namespace lmsb::cli {
 namespace {
 
-std::string octets_of(json::Value event) {
-  if (auto decoded = base64_decode(text_field(event, "base64")); decoded && !decoded->empty()) return *decoded;
-  return text_field(event, "text");
+// How much of one stream has come so far.
+struct Stream {
+  std::uint64_t next_offset = 0;
+};
+
+// A piece of output from its offset on.
+struct Piece {
+  std::uint64_t offset = 0;
+  std::string octets;
+  std::uint64_t lost = 0;  // before it
+};
+
+// What of an event is new: what comes before the beginning is passed over.
+Piece take_piece(json::Value event, Stream& stream) {
+  Piece piece;
+  piece.offset = static_cast<std::uint64_t>(number_field(event, "offset").value_or(0));
+  piece.octets = octets_of(event);
+  const std::uint64_t end = piece.offset + piece.octets.size();
+  if (piece.offset < stream.next_offset) {
+    piece.octets.erase(0, stream.next_offset - piece.offset);
+    piece.offset = std::min(end, stream.next_offset);
+  } else {
+    piece.lost = piece.offset - stream.next_offset;
+  }
+  stream.next_offset = std::max(end, stream.next_offset);
+  return piece;
 }
 
-// What has been printed of one stream so far.
-struct Stream {
-  std::string_view name;
-  double next_offset = 0;
-};
+// {"process":"prc_...","type":"stdout","offset":0,"text":"..."}
+std::string event_text(const std::string& process, const std::string& type, const Piece& piece) {
+  json::Writer out;
+  out.begin_object();
+  if (!process.empty()) out.key("process").string(process);
+  out.key("type").string(type).key("offset").unsigned_integer(piece.offset);
+  if (is_utf8(piece.octets)) {
+    out.key("text").string(piece.octets);
+  } else {
+    out.key("base64").string(base64_encode(piece.octets));
+  }
+  return std::move(out.end_object()).str();
+}
 
-// The streams of one process.
-struct Streams {
-  Stream out{"stdout"};
-  Stream err{"stderr"};
-};
-
-std::string print(json::Value event, Stream& stream, Console& console) {
-  std::string octets = octets_of(event);
-  const double offset = number_field(event, "offset").value_or(0);
-  if (offset > stream.next_offset)
-    note(console, std::to_string(static_cast<std::uint64_t>(offset - stream.next_offset)) + " bytes of " +
-                      std::string(stream.name) + " are lost: more was written than is kept");
-  stream.next_offset = offset + static_cast<double>(octets.size());
-  return octets;
+// Any other event, with the id of its process.
+std::string event_text(const std::string& process, json::Value event) {
+  std::string text = compact(event);
+  const bool names_it = process.empty() || event.find("process");
+  if (!names_it) text.insert(1, "\"process\":" + json::quote(process) + ",");
+  return text;
 }
 
 // Prints events, and remembers how the command ended.
 class Printer {
  public:
-  Printer(Console& console, const Started& started) : console_(console), started_(started) {}
+  Printer(Console& console, const Started& started, const Shown& shown)
+      : console_(console), started_(started), how_(shown) {}
 
   Status take(std::string_view line) {
     LMSB_TRY(const auto event, parse_json(line, "an event of the daemon"));
     const std::string type = text_field(event.root(), "type");
-    Streams& streams = streams_of(text_field(event.root(), "process"), type);
-    if (type == "stdout") {
-      console_.out(print(event.root(), streams.out, console_));
-    } else if (type == "stderr") {
-      console_.err(print(event.root(), streams.err, console_));
-    } else if (type == "result") {
-      followed.has_ended = true;
-      note_end(event.root(), console_);
-      followed.exit_status = exit_status_of(event.root());
-    } else if (type == "started" && started_) {
-      const auto process = event.root().find("process");
-      const std::string id = process ? text_field(*process, "id") : "";
-      if (!id.empty()) started_(id);
+    if (type == "stdout" || type == "stderr") {
+      print(event.root(), type);
+    } else {
+      take_other(event.root(), type);
     }
     return check_reader(console_);
+  }
+
+  // What ends a document.
+  void finish() {
+    if (how_.form == EventForm::json_document)
+      console_.out(printed_ == 0 ? "{\"data\":[],\"next_cursor\":null}\n" : "\n],\"next_cursor\":null}\n");
   }
 
   Followed followed;
 
  private:
-  // Where events name their process (those of a sandbox's log) a line tells whose output follows, as tail(1) does.
-  Streams& streams_of(const std::string& process, const std::string& type) {
-    const bool is_output = type == "stdout" || type == "stderr";
-    if (is_output && process != shown_) {
-      console_.out((shown_.empty() ? "==> " : "\n==> ") + process + " <==\n");
-      shown_ = process;
+  void print(json::Value event, const std::string& type) {
+    const std::string process = text_field(event, "process");
+    const Piece piece = take_piece(event, stream_of(process, type));
+    if (piece.octets.empty()) return;
+    if (how_.form != EventForm::octets)
+      return print_json(event_text(process.empty() ? how_.process : process, type, piece));
+    head(process);
+    if (piece.lost > 0)
+      note(console_, std::to_string(piece.lost) + " bytes of " + type + " are lost: more was written than is kept");
+    type == "stdout" ? console_.out(piece.octets) : console_.err(piece.octets);
+  }
+
+  void take_other(json::Value event, const std::string& type) {
+    if (type == "result") {
+      followed.has_ended = true;
+      followed.exit_status = exit_status_of(event);
+      if (how_.form == EventForm::octets) note_end(event, console_);
+    } else if (type == "started" && started_) {
+      const auto process = event.find("process");
+      const std::string id = process ? text_field(*process, "id") : "";
+      if (!id.empty()) started_(id);
     }
-    return streams_[process];
+    if (how_.form != EventForm::octets) print_json(event_text(how_.process, event));
+  }
+
+  void print_json(const std::string& text) {
+    if (how_.form == EventForm::json_document) {
+      console_.out((printed_ == 0 ? "{\"data\":[\n" : ",\n") + text);
+    } else {
+      console_.out(text + "\n");
+    }
+    ++printed_;
+  }
+
+  // Where events name their process (those of a sandbox's log) a line tells whose output follows, as tail(1) does.
+  void head(const std::string& process) {
+    if (process == headed_) return;
+    console_.out((headed_.empty() ? "==> " : "\n==> ") + process + " <==\n");
+    headed_ = process;
+  }
+
+  Stream& stream_of(const std::string& process, const std::string& name) {
+    const std::pair<std::string, std::string> which(process, name);
+    const auto [entry, is_new] = streams_.try_emplace(which);
+    const auto beginning = how_.beginnings.find(which);
+    if (is_new && beginning != how_.beginnings.end()) entry->second.next_offset = beginning->second;
+    return entry->second;
   }
 
   Console& console_;
   const Started& started_;
-  std::map<std::string, Streams> streams_;
-  std::string shown_;
+  const Shown& how_;
+  std::map<std::pair<std::string, std::string>, Stream> streams_;
+  std::string headed_;
+  std::size_t printed_ = 0;  // objects
 };
 
 }  // namespace
@@ -86,12 +149,19 @@ Status check_reader(const Console& console) {
   return Error(ErrorCode::cancelled, "nobody reads the output any more");
 }
 
-Result<Followed> follow(Api& api, const Call& call, bool wants_end, Console& console, const Started& started) {
-  Printer printer(console, started);
+std::string octets_of(json::Value event) {
+  if (auto decoded = base64_decode(text_field(event, "base64")); decoded && !decoded->empty()) return *decoded;
+  return text_field(event, "text");
+}
+
+Result<Followed> follow(Api& api, const Call& call, bool wants_end, Console& console, const Started& started,
+                        const Shown& shown) {
+  Printer printer(console, started, shown);
   LMSB_TRY(const auto answer, api.send_for_lines(call, [&](std::string_view line) { return printer.take(line); }));
   if (answer.status >= 400) return error_of(answer);
   if (wants_end && !printer.followed.has_ended)
     return Error(ErrorCode::unavailable, "the daemon ended before the command did").with_slug("sandbox_lost");
+  printer.finish();
   return printer.followed;
 }
 

@@ -1,7 +1,10 @@
 #pragma once
 // Following a command: prints what its events say, as they come, and returns its exit status.
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
+#include <utility>
 
 #include "base/result.h"
 #include "cli/api.h"
@@ -21,8 +24,24 @@ struct Followed {
 // Told the id of a command that takes input, when it has started.
 using Started = std::function<void(const std::string& process)>;
 
-// Sends `call` and prints the octets of its events. Errors: those of the exchange and of a refusal; sandbox_lost when
-// `wants_end` and the stream ends without a result.
-Result<Followed> follow(Api& api, const Call& call, bool wants_end, Console& console, const Started& started = {});
+// How events are printed: their octets; an object a line; or one document, {"data":[...],"next_cursor":null}.
+enum class EventForm : std::uint8_t { octets, json_lines, json_document };
+
+// What of the events is printed, and how.
+struct Shown {
+  EventForm form = EventForm::octets;
+  std::string process;  // of events that name none: JSON says whose they are
+  // Where to begin, by process ("" where events name none) and stream; 0 where it is not said. What is before is passed
+  // over.
+  std::map<std::pair<std::string, std::string>, std::uint64_t> beginnings;
+};
+
+// Sends `call` and prints its events. Errors: those of the exchange and of a refusal; sandbox_lost when `wants_end` and
+// the stream ends without a result.
+Result<Followed> follow(Api& api, const Call& call, bool wants_end, Console& console, const Started& started = {},
+                        const Shown& shown = {});
+
+// What a piece of output says, `text` or `base64`.
+std::string octets_of(json::Value event);
 
 }  // namespace lmsb::cli

@@ -13,9 +13,24 @@ class FollowTest : public testing::Test {
     api_.answers["POST /x"] = {status, std::move(lines)};
     return follow(api_, Call("POST", "/x"), wants_end, console_);
   }
+  Result<Followed> show(std::string lines, const Shown& shown) {
+    api_.answers["GET /y"] = {200, std::move(lines)};
+    return follow(api_, Call("GET", "/y"), false, console_, {}, shown);
+  }
   FakeApi api_;
   RecordingConsole console_;
 };
+
+constexpr const char* kLog = R"({"type":"stdout","offset":0,"text":"0\n1\n2\n3\n"})"
+                             "\n"
+                             R"({"type":"stderr","offset":0,"base64":"/w=="})"
+                             "\n"
+                             R"({"type":"result","outcome":"exited","exit_code":3})"
+                             "\n";
+constexpr const char* kLogOfTwo = R"({"process":"a","type":"stdout","offset":0,"text":"1\n2\n"})"
+                                  "\n"
+                                  R"({"process":"b","type":"stdout","offset":0,"text":"3\n"})"
+                                  "\n";
 
 TEST_F(FollowTest, PrintsTheOctetsAndReturnsTheStatus) {
   const auto followed = follow_events(R"({"type":"started","process":{"pid":5}})"
@@ -40,6 +55,50 @@ TEST_F(FollowTest, CountsWhatIsLost) {
                             false)
                   .ok());
   EXPECT_EQ(console_.err_text, "lm-sandbox: 7 bytes of stdout are lost: more was written than is kept\n");
+}
+
+TEST_F(FollowTest, BeginsWhereItIsTold) {
+  Shown shown;
+  shown.beginnings[{"", "stdout"}] = 4;
+  shown.beginnings[{"", "stderr"}] = 9;
+  ASSERT_TRUE(show(kLog, shown).ok());
+  EXPECT_EQ(console_.out_text, "2\n3\n");
+  EXPECT_EQ(console_.err_text, "");
+}
+
+TEST_F(FollowTest, BeginsInEachProcessWhereItIsToldAndNamesThoseThatSaySomething) {
+  Shown shown;
+  shown.beginnings[{"a", "stdout"}] = 2;
+  shown.beginnings[{"b", "stdout"}] = 2;
+  ASSERT_TRUE(show(kLogOfTwo, shown).ok());
+  EXPECT_EQ(console_.out_text, "==> a <==\n2\n");
+}
+
+TEST_F(FollowTest, PrintsAnObjectALineWithTheProcessThatItIsOf) {
+  Shown shown;
+  shown.form = EventForm::json_lines;
+  shown.process = "prc_1";
+  shown.beginnings[{"", "stdout"}] = 4;
+  ASSERT_TRUE(show(kLog, shown).ok());
+  EXPECT_EQ(console_.out_text, R"({"process":"prc_1","type":"stdout","offset":4,"text":"2\n3\n"})"
+                               "\n"
+                               R"({"process":"prc_1","type":"stderr","offset":0,"base64":"/w=="})"
+                               "\n"
+                               R"({"process":"prc_1","type":"result","outcome":"exited","exit_code":3})"
+                               "\n");
+  EXPECT_EQ(console_.err_text, "");
+}
+
+TEST_F(FollowTest, PrintsOneDocumentAlsoOfNothing) {
+  Shown shown;
+  shown.form = EventForm::json_document;
+  ASSERT_TRUE(show(kLogOfTwo, shown).ok());
+  const auto document = parse_json(console_.out_text, "what was printed");
+  ASSERT_TRUE(document.ok()) << console_.out_text;
+  EXPECT_EQ(document->root().find("data")->items().size(), 2U);
+  console_.out_text.clear();
+  ASSERT_TRUE(show("", shown).ok());
+  EXPECT_EQ(console_.out_text, "{\"data\":[],\"next_cursor\":null}\n");
 }
 
 TEST_F(FollowTest, TakesAStreamWithoutAnEndForALostSandbox) {

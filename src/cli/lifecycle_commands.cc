@@ -1,4 +1,4 @@
-// pause, resume, update, stats, events, watch: the lives of sandboxes.
+// pause, resume, stop, start, restart, update, stats, events, watch: the lives of sandboxes.
 #include <fmt/format.h>
 
 #include "cli/commands.h"
@@ -75,16 +75,24 @@ Result<int> follow_lines(const Target& daemon, const std::string& target, std::s
   return 0;
 }
 
+// The sandbox as it is afterwards.
+Result<json::Document> change_state(Api& api, const StateCommand& command, const std::string& sandbox) {
+  const bool restarts = command.verb == "restart";
+  const std::string body = command.grace ? fmt::format(R"({{"grace_ms":{}}})", command.grace->count()) : "{}";
+  Call call("POST", sandbox_url(sandbox) + "/" + (restarts ? "stop" : command.verb), body);
+  if (command.grace) call.timeout += *command.grace;
+  LMSB_TRY(auto changed, call_json(api, call));
+  if (!restarts) return changed;
+  return call_json(api, Call("POST", sandbox_url(sandbox) + "/start", "{}"));
+}
+
 }  // namespace
 
 Result<int> execute(const StateCommand& command, Console& console) {
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
   int status = 0;
-  const std::string body = command.grace ? fmt::format(R"({{"grace_ms":{}}})", command.grace->count()) : "{}";
   for (const std::string& sandbox : command.sandboxes) {
-    Call call("POST", sandbox_url(sandbox) + "/" + command.verb, body);
-    if (command.grace) call.timeout += *command.grace;
-    const auto answer = call_json(*connection, call);
+    const auto answer = change_state(*connection, command, sandbox);
     if (answer.ok()) {
       console.out((command.target.json ? answer->root().text() : sandbox) + "\n");
     } else {
@@ -132,7 +140,11 @@ Result<int> execute(const StatsCommand& command, Console& console) {
 }
 
 Result<int> execute(const EventsCommand& command, Console& console) {
-  const std::string target = "/v1/events" + (command.sandbox.empty() ? "" : "?sandbox=" + url_segment(command.sandbox));
+  std::string query;
+  if (!command.sandbox.empty()) query += "&sandbox=" + url_segment(command.sandbox);
+  if (!command.after.empty()) query += "&after=" + url_segment(command.after);
+  if (!query.empty()) query.front() = '?';
+  const std::string target = "/v1/events" + query;
   return follow_lines(command.target, target, event_line, console);
 }
 

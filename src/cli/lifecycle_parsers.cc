@@ -1,4 +1,4 @@
-// pause, resume, update, stats, events, watch: words about the lives of sandboxes.
+// pause, resume, stop, start, restart, update, stats, events, watch: words about the lives of sandboxes.
 #include <cstdint>
 
 #include "cli/command_parsers.h"
@@ -9,13 +9,28 @@ namespace {
 
 using Order = FlagSet::Order;
 
-Result<AnyCommand> parse_state(const std::string& verb, const std::string& summary, const Words& words) {
-  FlagSet flags(verb, {verb + " [OPTIONS] SANDBOX [SANDBOX...]"}, summary, Order::anywhere);
+Result<AnyCommand> parse_state(const std::string& verb, FlagSet& flags, const Words& words) {
   StateCommand command;
   command.verb = verb;
   LMSB_TRY(auto sandboxes, parse_sandboxes(flags, verb, {}, command.target, words));
   if (!sandboxes) return HelpCommand{flags.help()};
   command.sandboxes = *std::move(sandboxes);
+  return command;
+}
+
+Result<AnyCommand> parse_state(const std::string& verb, const std::string& summary, const Words& words) {
+  FlagSet flags(verb, {verb + " [OPTIONS] SANDBOX [SANDBOX...]"}, summary, Order::anywhere);
+  return parse_state(verb, flags, words);
+}
+
+// stop and restart.
+Result<AnyCommand> parse_stopping(const std::string& verb, FlagSet& flags, const Words& words) {
+  std::optional<std::string> time;
+  flags.value("-t,--time,--timeout", "SECONDS", time,
+              "How long processes have to end, 10m at most (default 10; 0: killed at once)");
+  flags.instead("-s,--signal", true, "they are asked with SIGTERM; kill -s SIGNAL SANDBOX sends another one");
+  LMSB_TRY(auto command, parse_state(verb, flags, words));
+  if (auto* state = std::get_if<StateCommand>(&command)) LMSB_CHECK(convert("--time", time, parse_grace, state->grace));
   return command;
 }
 
@@ -38,20 +53,23 @@ Result<AnyCommand> parse_stop(const Words& words) {
       "Stop sandboxes: their processes are asked to end, and killed when they have not in time; their disks stay.\n"
       "`start` starts them again.",
       Order::anywhere);
-  StateCommand command;
-  command.verb = "stop";
-  std::optional<std::string> time;
-  flags.value("-t,--time", "SECONDS", time,
-              "How long processes have to end, 10m at most (default 10; 0: killed at once)");
-  LMSB_TRY(auto sandboxes, parse_sandboxes(flags, "stop", {}, command.target, words));
-  if (!sandboxes) return HelpCommand{flags.help()};
-  LMSB_CHECK(convert("--time", time, parse_grace, command.grace));
-  command.sandboxes = *std::move(sandboxes);
-  return command;
+  return parse_stopping("stop", flags, words);
+}
+
+Result<AnyCommand> parse_restart(const Words& words) {
+  FlagSet flags("restart", {"restart [OPTIONS] SANDBOX [SANDBOX...]"},
+                "Stop sandboxes and start them again, on the disks that they had. Their processes do not come back.",
+                Order::anywhere);
+  return parse_stopping("restart", flags, words);
 }
 
 Result<AnyCommand> parse_start(const Words& words) {
-  return parse_state("start", "Start stopped sandboxes again, on the disks that they had", words);
+  FlagSet flags("start", {"start [OPTIONS] SANDBOX [SANDBOX...]"},
+                "Start stopped sandboxes again, on the disks that they had", Order::anywhere);
+  constexpr const char* kNoCommand = "a sandbox has no command of its own: start it, then exec or shell";
+  flags.instead("-a,--attach", false, kNoCommand);
+  flags.instead("-i,--interactive", false, kNoCommand);
+  return parse_state("start", flags, words);
 }
 
 Result<AnyCommand> parse_update(const Words& words) {
@@ -98,9 +116,18 @@ Result<AnyCommand> parse_events(const Words& words) {
   FlagSet flags("events", {"events [OPTIONS] [SANDBOX]"},
                 "Follow what happens to sandboxes, to one or to all, until Ctrl-C", Order::anywhere);
   EventsCommand command;
+  std::optional<std::string> after;
+  constexpr const char* kAfter = "events are told from now on, or with --after EVENT those that followed it";
+  flags.value("--after", "EVENT", after,
+              "Begin behind the event of this id, which --json shows: the last 1000 are kept");
+  flags.instead("--since", true, kAfter);
+  flags.instead("--until", true, "Ctrl-C ends it");
+  flags.instead("-f,--filter", true, "events SANDBOX tells those of one sandbox");
+  flags.instead("--format", true, "--json prints an object a line");
   LMSB_TRY(const auto sandbox, parse_sandboxes(flags, "events", {0, 1, "takes one sandbox"}, command.target, words));
   if (!sandbox) return HelpCommand{flags.help()};
   if (!sandbox->empty()) command.sandbox = sandbox->front();
+  command.after = after.value_or("");
   return command;
 }
 

@@ -14,15 +14,6 @@
 namespace lmsb::cli {
 namespace {
 
-bool has_labels(json::Value sandbox, const Variables& wanted) {
-  const auto labels = sandbox.find("labels");
-  for (const auto& [key, value] : wanted) {
-    const auto label = labels ? labels->find(key) : std::nullopt;
-    if (!label || label->string() != value) return false;
-  }
-  return true;
-}
-
 Row sandbox_row(json::Value sandbox) {
   return {text_field(sandbox, "id"), text_field(sandbox, "name"), text_field(sandbox, "image"),
           text_field(sandbox, "state"), text_field(sandbox, "created_at")};
@@ -65,16 +56,24 @@ Result<std::string> handle_of(const std::string& source, const Connection& conne
 }  // namespace
 
 Result<int> execute(const ListCommand& command, Console& console) {
-  Variables wanted;
-  for (const std::string& label : command.labels) LMSB_CHECK(add_label(wanted, label));
+  ListFilter wanted = command.filter;
+  for (const std::string& label : command.labels) {
+    Variables read;
+    LMSB_CHECK(add_label(read, label));
+    for (const auto& [key, value] : read) wanted.add_label(key, value);
+  }
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
   const std::string filter = command.state.empty() ? "" : "?state=" + url_segment(command.state);
   LMSB_TRY(const auto all, fetch_all(*connection, "/v1/sandboxes" + filter));
   std::vector<json::Value> shown;
   for (const json::Value sandbox : all.items) {
-    if (has_labels(sandbox, wanted)) shown.push_back(sandbox);
+    if (wanted.fits(sandbox)) shown.push_back(sandbox);
   }
-  if (command.quiet) {
+  if (command.last && *command.last < shown.size()) shown.erase(shown.begin(), shown.end() - *command.last);
+  if (command.format) {
+    LMSB_TRY(const std::string text, command.format->format(shown));
+    console.out(text);
+  } else if (command.quiet) {
     print_ids(shown, console);
   } else {
     print_list(shown, command.target.json, {"ID", "NAME", "IMAGE", "STATE", "CREATED"}, sandbox_row, console);
@@ -90,6 +89,10 @@ Result<int> execute(const RemoveCommand& command, Console& console) {
 Result<int> execute(const ImageListCommand& command, Console& console) {
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::allowed, console));
   LMSB_TRY(const auto images, fetch_all(*connection, "/v1/images"));
+  if (command.quiet) {
+    for (const json::Value image : images.items) console.out(printable(text_field(image, "name")) + "\n");
+    return 0;
+  }
   print_list(images.items, command.target.json, {"IMAGE", "DIGEST", "SIZE", "CREATED", ""}, image_row, console);
   return 0;
 }

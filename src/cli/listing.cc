@@ -15,6 +15,12 @@ std::string as_json(const std::vector<json::Value>& items) {
   return pretty_text(std::move(writer.end_array().end_object()).str());
 }
 
+Result<std::string> inspected(Api& api, const std::string& target, const FormatTemplate* format) {
+  LMSB_TRY(const auto answer, call_json(api, Call("GET", target)));
+  if (format == nullptr) return pretty(answer.root());
+  return format->format({answer.root()});
+}
+
 }  // namespace
 
 Result<Listing> fetch_all(Api& api, const std::string& target) {
@@ -45,14 +51,15 @@ void print_ids(const std::vector<json::Value>& items, Console& console) {
   for (const json::Value item : items) console.out(text_field(item, "id") + "\n");
 }
 
-int inspect_each(Api& api, const std::string& path, const std::vector<std::string>& names, Console& console) {
+int inspect_each(Api& api, const std::string& path, const std::vector<std::string>& names, Console& console,
+                 const FormatTemplate* format) {
   int status = 0;
   for (const std::string& name : names) {
-    const auto answer = call_json(api, Call("GET", path + url_segment(name)));
-    if (answer.ok()) {
-      console.out(pretty(answer->root()));
+    const auto text = inspected(api, path + url_segment(name), format);
+    if (text.ok()) {
+      console.out(*text);
     } else {
-      report(console, answer.error());
+      report(console, text.error());
       status = 1;
     }
   }

@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "cli/api.h"
 #include "cli/console.h"
+#include "cli/format_template.h"
 
 namespace lmsb::cli {
 
@@ -24,9 +25,10 @@ void print_list(const std::vector<json::Value>& items, bool json_wanted, const R
 // The ids alone, a line each.
 void print_ids(const std::vector<json::Value>& items, Console& console);
 
-// Prints what is below `path` of each of `names`, as JSON. Blocks. Returns the exit status: 1 where one could not be
-// found, which is reported.
-int inspect_each(Api& api, const std::string& path, const std::vector<std::string>& names, Console& console);
+// Prints what is below `path` of each of `names`, as JSON, or what `format` says of it. Blocks. Returns the exit
+// status: 1 where one could not be found, or has not what `format` wants, which is reported.
+int inspect_each(Api& api, const std::string& path, const std::vector<std::string>& names, Console& console,
+                 const FormatTemplate* format = nullptr);
 
 // Removes `names` below `path` one by one, and prints those that are gone; what is not there is no error with `force`.
 // Blocks. Returns the exit status: 1 where one could not be removed, which is reported.

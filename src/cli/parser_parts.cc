@@ -76,7 +76,7 @@ Result<LifeFlags> life_flags(const LifeTexts& texts) {
 void add_limit_flags(FlagSet& flags, LimitTexts& texts) {
   flags.value("-m,--memory", "SIZE", texts.memory, "Memory limit, for example 512m");
   flags.value("--cpus", "NUMBER", texts.cpus, "CPU limit, for example 1.5");
-  flags.value("--pids", "NUMBER", texts.processes, "Limit of processes and threads");
+  flags.value("--pids,--pids-limit", "NUMBER", texts.processes, "Limit of processes and threads");
 }
 
 Result<LimitFlags> limit_flags(const LimitTexts& texts) {

@@ -1,15 +1,11 @@
-// top, logs, attach, kill: the detached processes of a sandbox.
+// top, kill: the detached processes of a sandbox.
 #include "cli/commands.h"
 #include "cli/connection.h"
-#include "cli/follow.h"
-#include "cli/terminal.h"
-#include "cli/terminal_session.h"
+#include "cli/process_list.h"
 #include "json/writer.h"
 
 namespace lmsb::cli {
 namespace {
-
-std::string processes_of(const std::string& sandbox) { return sandbox_url(sandbox) + "/processes"; }
 
 // The command as one line: a text for the shell as it is, words with blanks between.
 std::string command_of(json::Value process) {
@@ -32,34 +28,6 @@ std::string state_of(json::Value process) {
   return outcome == "exited" && code ? outcome + " (" + std::to_string(static_cast<int>(*code)) + ")" : outcome;
 }
 
-Result<json::Document> list_processes(Api& api, const std::string& sandbox) {
-  return call_json(api, Call("GET", processes_of(sandbox)));
-}
-
-// The ids of its processes; with `only_running` of those that have not ended.
-Result<Words> ids_of(Api& api, const std::string& sandbox, bool only_running) {
-  LMSB_TRY(const auto answer, list_processes(api, sandbox));
-  Words ids;
-  const auto data = answer.root().find("data");
-  for (const json::Value process : data ? data->items() : std::vector<json::Value>()) {
-    if (!only_running || text_field(process, "state") == "running") ids.push_back(text_field(process, "id"));
-  }
-  return ids;
-}
-
-Error not_one(const std::string& sandbox, bool none) {
-  return Error(ErrorCode::invalid_argument,
-               "sandbox " + sandbox + " has " + (none ? "no detached process" : "several detached processes"))
-      .with_hint(none ? "exec -d starts one" : "name one: lm-sandbox top " + sandbox);
-}
-
-// What all have written, one after the other, or as they write it.
-Result<int> follow_all(Api& api, const std::string& target, Console& console) {
-  LMSB_TRY(const auto followed, follow(api, Call("GET", target), false, console));
-  (void)followed;  // of each
-  return 0;
-}
-
 Row process_row(json::Value process) {
   return {text_field(process, "id"), std::to_string(static_cast<int>(number_field(process, "pid").value_or(0))),
           state_of(process), text_field(process, "started_at"), command_of(process)};
@@ -78,27 +46,6 @@ Result<int> execute(const TopCommand& command, Console& console) {
   return 0;
 }
 
-Result<int> execute(const LogsCommand& command, Console& console) {
-  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
-  const std::string query = command.follow ? "?follow=true" : "";
-  std::string id = command.process;
-  if (id.empty()) {
-    LMSB_TRY(const Words ids, ids_of(*connection, command.sandbox, false));
-    if (ids.size() > 1 && !command.ends_with_it)
-      return follow_all(*connection, sandbox_url(command.sandbox) + "/logs" + query, console);
-    if (ids.size() != 1) return not_one(command.sandbox, ids.empty());
-    id = ids.front();
-  }
-  const std::string process = processes_of(command.sandbox) + "/" + url_segment(id);
-  if (command.ends_with_it && is_on_terminal()) {
-    LMSB_TRY(const auto info, call_json(*connection, Call("GET", process)));
-    if (flag_field(info.root(), "pty")) return join_terminal(*connection, command.sandbox, id, console);
-  }
-  const Call call("GET", process + "/output" + query);
-  LMSB_TRY(const auto followed, follow(*connection, call, command.ends_with_it, console));
-  return command.ends_with_it ? followed.exit_status : 0;
-}
-
 Result<int> execute(const KillCommand& command, Console& console) {
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
   json::Writer body;
@@ -109,14 +56,19 @@ Result<int> execute(const KillCommand& command, Console& console) {
     LMSB_TRY(processes, ids_of(*connection, command.sandbox, true));
   }
   int status = 0;
+  json::Writer signaled;
+  signaled.begin_object().key("signal").string(command.signal).key("signaled").begin_array();
   for (const std::string& process : processes) {
     const std::string target = processes_of(command.sandbox) + "/" + url_segment(process) + "/signal";
     const auto sent = call_json(*connection, Call("POST", target, text));
     const bool has_ended_meanwhile = command.processes.empty() && !sent.ok() && sent.error().slug() == "process_ended";
+    if (sent.ok()) signaled.string(process);
     if (sent.ok() || has_ended_meanwhile) continue;
     report(console, sent.error());
     status = 1;
   }
+  signaled.end_array().end_object();
+  if (command.target.json) console.out(pretty_text(std::move(signaled).str()));
   return status;
 }
 

@@ -1,4 +1,7 @@
-// exec, top, logs, attach, kill: words about the processes of a sandbox that exists.
+// exec, top, logs, attach, wait, kill: words about the processes of a sandbox that exists.
+#include <charconv>
+
+#include "base/text.h"
 #include "cli/command_parsers.h"
 #include "cli/parser_parts.h"
 
@@ -7,10 +10,21 @@ namespace {
 
 using Order = FlagSet::Order;
 
+// "all", or how many lines; none at all is a number, too.
+Result<std::optional<std::uint64_t>> parse_tail(std::string_view text) {
+  if (text == "all") return std::optional<std::uint64_t>();
+  std::uint64_t lines = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), lines);
+  if (!text.empty() && error == std::errc() && end == text.data() + text.size()) return std::optional(lines);
+  return Error(ErrorCode::invalid_argument, "not a number of lines: " + quoted(text)).with_hint("write 100, or all");
+}
+
 // logs and attach: a sandbox, and perhaps a process.
 Result<AnyCommand> parse_output(const std::string& name, FlagSet& flags, LogsCommand command, const Words& words) {
   HostFlags host;
   add_target(flags, host);
+  flags.flag("--json", command.target.json,
+             name == "logs" ? "Print JSON: one document, or with -f an object a line" : "Print JSON, an object a line");
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
   if (parsed.words.empty() || parsed.words.size() > 2 || any_empty(parsed.words))
@@ -46,6 +60,8 @@ Result<AnyCommand> parse_exec(const Words& words) {
   flags.values("--ulimit", "NAME=VALUE", limits,
                "Limit of each process: cpu=SECONDS, as=SIZE, fsize=SIZE, nofile=NUMBER");
   flags.flag("--json", json, "Print the daemon's answer as JSON");
+  flags.instead("--privileged", false, "what is root inside is said when a sandbox is made: create --root");
+  flags.instead("--detach-keys", true, "closing the connection detaches: attach SANDBOX PROCESS takes it up again");
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
   if (parsed.words.size() < 2 || parsed.words.front().empty())
@@ -94,7 +110,8 @@ Result<AnyCommand> parse_top(const Words& words) {
   FlagSet flags("top", {"top [OPTIONS] SANDBOX"}, "List the detached processes of a sandbox, ended ones too",
                 Order::anywhere);
   TopCommand command;
-  LMSB_TRY(const auto sandbox, parse_sandboxes(flags, "top", {1, 1, "needs a sandbox"}, command.target, words));
+  const SandboxWords one{1, 1, "needs a sandbox, and nothing else (exec SANDBOX ps -ef lists what runs inside)"};
+  LMSB_TRY(const auto sandbox, parse_sandboxes(flags, "top", one, command.target, words));
   if (!sandbox) return HelpCommand{flags.help()};
   command.sandbox = sandbox->front();
   return command;
@@ -103,10 +120,36 @@ Result<AnyCommand> parse_top(const Words& words) {
 Result<AnyCommand> parse_logs(const Words& words) {
   FlagSet flags("logs", {"logs [OPTIONS] SANDBOX [PROCESS]"},
                 "Print what a detached process has written, or all of the sandbox have", Order::anywhere);
+  constexpr const char* kNoTimes =
+      "no times are kept of output: --tail N shows the last lines, and a command can write times itself (| ts)";
   bool follow = false;
+  std::optional<std::string> tail;
+  std::optional<std::uint64_t> lines;
   flags.flag("-f,--follow", follow, "Go on until it ends");
+  flags.value("-n,--tail", "LINES", tail, "Begin with the last lines of each stream (default all)");
+  flags.instead("--since", true, kNoTimes);
+  flags.instead("--until", true, kNoTimes);
+  flags.instead("-t,--timestamps", false, kNoTimes);
+  flags.instead("--details", false, "inspect shows all that is known of a sandbox");
   LMSB_TRY(auto command, parse_output("logs", flags, LogsCommand(), words));
-  if (auto* logs = std::get_if<LogsCommand>(&command)) logs->follow = follow;
+  LMSB_CHECK(convert("--tail", tail, parse_tail, lines));
+  if (auto* logs = std::get_if<LogsCommand>(&command)) {
+    logs->follow = follow;
+    logs->tail = lines;
+  }
+  return command;
+}
+
+Result<AnyCommand> parse_wait(const Words& words) {
+  FlagSet flags("wait", {"wait [OPTIONS] SANDBOX [PROCESS...]"},
+                "Wait until detached processes have ended, all if none is named, and print their exit statuses, a line "
+                "each",
+                Order::anywhere);
+  WaitCommand command;
+  LMSB_TRY(auto names, parse_sandboxes(flags, "wait", {1, SIZE_MAX, "needs a sandbox"}, command.target, words));
+  if (!names) return HelpCommand{flags.help()};
+  command.sandbox = names->front();
+  command.processes.assign(names->begin() + 1, names->end());
   return command;
 }
 
@@ -131,6 +174,7 @@ Result<AnyCommand> parse_kill(const Words& words) {
   add_target(flags, host);
   flags.value("-s,--signal", "SIGNAL", signal, "Name or number (default: KILL)");
   flags.flag("--only-leader", command.only_leader, "Not to what the process started");
+  flags.flag("--json", command.target.json, "Print JSON: which processes have got it");
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
   if (parsed.words.empty() || any_empty(parsed.words)) return usage_error("kill", "needs a sandbox");

@@ -34,7 +34,8 @@ Result<int> execute(const CreateCommand& command, Console& console) {
 
 Result<int> execute(const InspectCommand& command, Console& console) {
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
-  return inspect_each(*connection, "/v1/sandboxes/", command.sandboxes, console);
+  const FormatTemplate* format = command.format ? &*command.format : nullptr;
+  return inspect_each(*connection, "/v1/sandboxes/", command.sandboxes, console, format);
 }
 
 }  // namespace lmsb::cli

@@ -19,6 +19,27 @@ struct SandboxTexts {
   bool json = false;
 };
 
+// What Docker says otherwise, or what has no sense here.
+void add_dockers_flags(FlagSet& flags) {
+  constexpr const char* kRoot = "commands have no capability; --root makes them root of the sandbox alone";
+  flags.instead("--privileged", false, kRoot);
+  flags.instead("--cap-add", true, kRoot);
+  flags.instead("--cap-drop", true, "there is none to drop: commands have no capability");
+  flags.instead("--security-opt", true, "all that isolates is always on; doctor names what this machine lacks");
+  flags.instead("--read-only", false, "-v SRC:DST:ro shows a directory that cannot be written");
+  flags.instead("--entrypoint", true, "write the program behind the image: images have no entry point here");
+  flags.instead("--hostname", true, "the host name is the sandbox's id; --name gives it a name");
+  flags.instead("--mount", true, "write -v SRC:DST[:ro]");
+  flags.instead("--tmpfs", true, "/tmp and the working directory can be written, within --disk");
+  flags.instead("--restart", true, "sandboxes outlive the daemon; a command that ends is not started again");
+  flags.instead("--platform", true, "sandboxes run what this machine runs");
+  flags.instead("-P,--publish-all", false, "port SANDBOX lists what listens; port SANDBOX HOST:GUEST leads there");
+  for (const char* names : {"--dns", "--add-host"})
+    flags.instead(names, true, "--network HOST,... says what may be reached, by name");
+  for (const char* space : {"--pid", "--ipc", "--uts", "--userns", "--cgroupns"})
+    flags.instead(space, true, "nothing is shared with the machine or with another sandbox");
+}
+
 void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
   add_target(flags, texts.host);
   flags.values("-e,--env", "KEY=VALUE", texts.env.variables, "Set a variable; KEY alone passes on your own");
@@ -28,7 +49,7 @@ void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
   add_limit_flags(flags, texts.limits);
   flags.value("--disk", "SIZE", texts.disk, "Limit of what may be written");
   flags.value(
-      "--network", "none|open|HOST,...", texts.network,
+      "--network,--net", "none|open|HOST,...", texts.network,
       "What the sandbox may reach: nothing (the default), all but private addresses, or these hosts, addresses\n"
       "and ranges, each perhaps with :PORT");
   flags.values("--credential", "NAME", texts.credentials,
@@ -41,12 +62,13 @@ void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
   flags.value("--model-tokens", "NUMBER", texts.model_tokens, "Tokens of models that it may use in all");
   flags.value("--model-requests", "NUMBER", texts.model_requests, "Requests to models that it may make a minute");
   for (const char* names : {"--gpus", "--shm-size", "--pull"}) flags.not_yet(names, true);
+  add_dockers_flags(flags);
 }
 
 // What tells a sandbox from the others, for as long as it can be seen.
 void add_name_and_labels(FlagSet& flags, SandboxTexts& texts) {
   flags.value("--name", "NAME", texts.name, "Name of the sandbox");
-  flags.values("--label", "KEY=VALUE", texts.labels, "Label of the sandbox");
+  flags.values("-l,--label", "KEY=VALUE", texts.labels, "Label of the sandbox");
 }
 
 Status refuse_later_values(const SandboxTexts& texts) {
@@ -85,6 +107,7 @@ struct RunTexts {
   Words ports;
   std::optional<std::string> idle;
   bool remove = false;
+  bool has_init = false;
 };
 
 void add_run_flags(FlagSet& flags, RunTexts& texts, RunCommand& command) {
@@ -98,6 +121,7 @@ void add_run_flags(FlagSet& flags, RunTexts& texts, RunCommand& command) {
   flags.values("-p,--publish", "[HOST:]GUEST", texts.ports,
                "Let a port of this machine's loopback lead to one of the sandbox while the command runs");
   flags.value("--data-dir", "DIR", texts.sandbox.data_dir, "Data directory of a private daemon, where none runs");
+  flags.flag("--init", texts.has_init, "Something in it reaps orphans: always so");
   flags.flag("--rm", texts.remove, "The sandbox is gone afterwards: always so but with -d");
   flags.flag("--dry-run", command.dry_run, "Print the plan of the launch and start nothing");
 }
@@ -113,6 +137,43 @@ Status check_run(const RunTexts& texts, const RunCommand& command) {
   if (texts.idle && !command.detach)
     return usage_error("run", "--idle is of -d: without it the sandbox is gone at once");
   return {};
+}
+
+// Of ls; read after all flags have been.
+struct ListTexts {
+  std::optional<std::string> state, format, last;
+  Words filters;
+  bool as_always = false;
+  bool latest = false;
+};
+
+void add_list_flags(FlagSet& flags, ListTexts& texts, ListCommand& command) {
+  flags.flag("-a,--all", texts.as_always, "All of them, stopped ones too: always so");
+  flags.flag("--no-trunc", texts.as_always, "Cut nothing: always so");
+  flags.values("-f,--filter", "KEY=VALUE", texts.filters,
+               "Only those with this id=BEGINNING, name=PART, label=KEY[=VALUE], status=STATE or image=IMAGE");
+  flags.value("--format", "TEMPLATE", texts.format,
+              "Print a line each: '{{.id}} {{.name}}', 'table {{.ID}}\\t{{.State}}' or json");
+  flags.flag("-l,--latest", texts.latest, "Only the newest");
+  flags.value("-n,--last", "NUMBER", texts.last, "Only so many, the newest");
+  flags.flag("-q,--quiet", command.quiet, "Print ids only");
+  flags.instead("-s,--size", false, "stats shows what each has written");
+}
+
+Status convert_format(const std::optional<std::string>& text, std::optional<FormatTemplate>& format) {
+  if (!text) return {};
+  LMSB_TRY(format, FormatTemplate::parse(*text));
+  return {};
+}
+
+Status read_list_texts(const ListTexts& texts, ListCommand& command) {
+  command.state = texts.state.value_or("");
+  for (const std::string& filter : texts.filters) LMSB_CHECK(command.filter.add(filter));
+  LMSB_CHECK(convert("--last", texts.last, parse_count, command.last));
+  if (texts.latest) command.last = 1;
+  if (texts.format && (command.quiet || command.target.json))
+    return usage_error("ls", "--format says all that is printed: leave -q and --json out");
+  return convert_format(texts.format, command.format);
 }
 
 }  // namespace
@@ -162,7 +223,9 @@ Result<AnyCommand> parse_create(const Words& words) {
               "Begin with the disk in this snapshot; the image is that of the snapshot");
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
-  if (parsed.words.size() > 1) return usage_error("create", "too many words: give at most one image");
+  if (parsed.words.size() > 1)
+    return Error(ErrorCode::invalid_argument, "create: too many words: give at most one image")
+        .with_hint("exec starts commands in it once it is made");
   if (!parsed.words.empty()) sandbox.image = parsed.words.front();
   CreateCommand command;
   command.target = target_of(sandbox.host, sandbox.json);
@@ -179,17 +242,19 @@ Result<AnyCommand> parse_list(const Words& words) {
   FlagSet flags("ls", {"ls [OPTIONS]"}, "List sandboxes (also: ps)", Order::anywhere);
   HostFlags host;
   ListCommand command;
-  std::optional<std::string> state;
+  ListTexts texts;
   add_target(flags, host);
+  add_list_flags(flags, texts, command);
   flags.values("--label", "KEY=VALUE", command.labels, "Only sandboxes with this label");
-  flags.value("--state", "STATE", state, "Only those that are running, paused, stopped, failed or lost");
-  flags.flag("-q,--quiet", command.quiet, "Print ids only");
+  flags.value("--state", "STATE", texts.state, "Only those that are running, paused, stopped, failed or lost");
   flags.flag("--json", command.target.json, "Print JSON");
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
-  if (!parsed.words.empty()) return usage_error("ls", "takes no words");
+  if (!parsed.words.empty())
+    return Error(ErrorCode::invalid_argument, "ls: takes no words")
+        .with_hint("ls --filter name=NAME shows one, and inspect all that is known of it");
   host.apply(command.target);
-  command.state = state.value_or("");
+  LMSB_CHECK(read_list_texts(texts, command));
   return command;
 }
 
@@ -198,8 +263,15 @@ Result<AnyCommand> parse_inspect(const Words& words) {
                 "Show all that is known of sandboxes as JSON: limits, network, what isolates them, when they end",
                 Order::anywhere);
   InspectCommand command;
+  std::optional<std::string> format;
+  flags.value("-f,--format", "TEMPLATE", format, "Print only this of each: '{{.state}}', '{{json .limits}}'");
+  flags.instead("--type", true, "volume inspect shows volumes");
+  flags.instead("-s,--size", false, "stats shows what it has written");
   LMSB_TRY(auto sandboxes, parse_sandboxes(flags, "inspect", {}, command.target, words));
   if (!sandboxes) return HelpCommand{flags.help()};
+  if (format && command.target.json)
+    return usage_error("inspect", "--format says all that is printed: leave --json out");
+  LMSB_CHECK(convert_format(format, command.format));
   command.sandboxes = *std::move(sandboxes);
   return command;
 }
@@ -208,7 +280,9 @@ Result<AnyCommand> parse_remove(const Words& words) {
   FlagSet flags("rm", {"rm [OPTIONS] SANDBOX [SANDBOX...]"}, "End sandboxes and remove all that is theirs",
                 Order::anywhere);
   RemoveCommand command;
-  flags.flag("-f,--force", command.force, "No error for sandboxes that are not there");
+  bool as_always = false;
+  flags.flag("-f,--force", command.force, "No error for sandboxes that are not there (those that run end always)");
+  flags.flag("-v,--volumes", as_always, "Nameless volumes, too: there are none, and named ones stay");
   LMSB_TRY(auto sandboxes, parse_sandboxes(flags, "rm", {}, command.target, words));
   if (!sandboxes) return HelpCommand{flags.help()};
   command.sandboxes = *std::move(sandboxes);

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <stdlib.h>
@@ -43,6 +44,12 @@ class TarWorkerTest : public testing::Test {
     return archive;
   }
 
+  static mode_t mask() {
+    const mode_t mask = ::umask(0);
+    ::umask(mask);
+    return mask;
+  }
+
   fs::path root_;
   std::vector<std::string> left_out_;
 };
@@ -55,6 +62,38 @@ TEST_F(TarWorkerTest, TakesADirectoryThereAndBack) {
   ASSERT_TRUE(worker->finish().ok());
   EXPECT_EQ(fs::file_size(root_ / "to/d/f"), 7U);
   EXPECT_EQ(fs::read_symlink(root_ / "to/l"), "nowhere");
+}
+
+TEST_F(TarWorkerTest, PassesAnArchiveOnBelowADirectoryOfAnotherName) {
+  const std::string archive = packed();
+  const fs::path passed = root_ / "passed.tar";
+  {
+    const UniqueFd out(::open(passed.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    const std::string name(200, 'n');
+    auto worker = TarWorker::pass_on(out.get(), name, 0750);
+    ASSERT_TRUE(worker.ok());
+    ASSERT_EQ(::write(worker->fd(), archive.data(), archive.size()), static_cast<ssize_t>(archive.size()));
+    ASSERT_TRUE(worker->finish().ok());
+  }
+  const UniqueFd in(::open(passed.c_str(), O_RDONLY | O_CLOEXEC));
+  const std::string renamed = read_all(in.get());
+  auto worker = TarWorker::unpack(root_ / "to", true);
+  ASSERT_EQ(::write(worker->fd(), renamed.data(), renamed.size()), static_cast<ssize_t>(renamed.size()));
+  ASSERT_TRUE(worker->finish().ok());
+  const fs::path top = root_ / "to" / std::string(200, 'n');
+  EXPECT_EQ(fs::file_size(top / "d/f"), 7U);
+  EXPECT_EQ(fs::read_symlink(top / "l"), "nowhere") << "where a symbolic link leads stays";
+  EXPECT_EQ(fs::status(top).permissions(), static_cast<fs::perms>(0750 & ~mask()));
+  EXPECT_EQ(worker->members(), 4U);
+  EXPECT_EQ(worker->bytes(), 7U);
+}
+
+TEST_F(TarWorkerTest, SaysThatAnArchiveIsCutOffThatItPassesOn) {
+  const std::string archive = packed();
+  const UniqueFd out(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  auto worker = TarWorker::pass_on(out.get(), "name", 0755);
+  ASSERT_GT(::write(worker->fd(), archive.data(), 600), 0);
+  EXPECT_EQ(worker->finish().error().sys_errno(), EPIPE);
 }
 
 TEST_F(TarWorkerTest, SaysWhatItLeavesOut) {

@@ -41,7 +41,8 @@ int wait_for(pid_t child, const sigset_t& signals) {
 bool is_on_terminal() { return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1; }
 
 Error no_terminal() {
-  return Error(ErrorCode::failed_precondition, "stdin and stdout are no terminal").with_hint("leave -t out");
+  return Error(ErrorCode::failed_precondition, "stdin and stdout are no terminal")
+      .with_hint("leave -t out; in place of shell, exec");
 }
 
 WindowSize window_size() {

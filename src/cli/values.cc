@@ -116,11 +116,22 @@ Result<std::uint32_t> parse_cpus(std::string_view text) {
 }
 
 Result<PortFlag> parse_port_flag(std::string_view text) {
-  const std::size_t colon = text.find(':');
-  const auto guest = parse_port(colon == std::string_view::npos ? text : text.substr(colon + 1), 1);
-  const auto host = colon == std::string_view::npos ? guest : parse_port(text.substr(0, colon), 0);
+  std::string_view ports = text;
+  if (ports.ends_with("/udp"))
+    return Error(ErrorCode::invalid_argument, quoted(text) + ": only TCP ports can be led here")
+        .with_hint("exec SANDBOX speaks to what listens inside");
+  if (ports.ends_with("/tcp")) ports.remove_suffix(4);
+  for (const std::string_view loopback : {"127.0.0.1:", "localhost:"}) {
+    if (!ports.starts_with(loopback)) continue;
+    ports.remove_prefix(loopback.size());
+    break;
+  }
+  const std::size_t colon = ports.find(':');
+  const auto guest = parse_port(colon == std::string_view::npos ? ports : ports.substr(colon + 1), 1);
+  const auto host = colon == std::string_view::npos ? guest : parse_port(ports.substr(0, colon), 0);
   if (guest && host) return PortFlag{*host, *guest};
-  return Error(ErrorCode::invalid_argument, quoted(text) + " is not [HOST:]GUEST, two numbers up to 65535");
+  return Error(ErrorCode::invalid_argument, quoted(text) + " is not [HOST:]GUEST, two numbers up to 65535")
+      .with_hint("a port of this machine's loopback leads to one of the sandbox: 8080:80");
 }
 
 Result<std::uint32_t> parse_count(std::string_view text) {

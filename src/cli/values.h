@@ -49,7 +49,7 @@ struct MountFlag {
 Result<MountFlag> parse_mount_flag(std::string_view text);
 
 // One -p [HOST:]GUEST: a port of this machine's loopback that leads to one of the sandbox. HOST 0 is any free one;
-// without it it is the same number.
+// without it it is the same number. "127.0.0.1:HOST:GUEST" and "GUEST/tcp" say no more.
 struct PortFlag {
   std::uint16_t host = 0;
   std::uint16_t guest = 0;

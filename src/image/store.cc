@@ -21,7 +21,7 @@ Error no_such_image(std::string_view name) {
   const bool known = find_definition(name) != nullptr;
   return Error(ErrorCode::not_found, "image " + quoted(name) + " does not exist")
       .with_hint(known ? "make it: lm-sandbox-tool image build " + std::string(name) + " (as root)"
-                       : "lm-sandbox-tool image ls shows those that do")
+                       : "lm-sandbox image ls shows those that do")
       .with_slug("image_not_found");
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The program as a user types it: against a running daemon, and without one."""
 import contextlib
+import io
 import json
 import os
 import pathlib
@@ -10,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import unittest
@@ -298,6 +300,47 @@ class SeenRun(CliTest):
         self.assert_ends(self.cli("ls", "-q", "--state", "stopped"), 0, b"")
         self.assert_ends(self.cli("rm", "stays"), 0)
 
+    def test_logs_begin_with_the_last_lines_and_are_told_as_json(self):
+        self.assert_ends(self.cli("create", "--name", "kept"), 0)
+        self.assert_ends(self.cli("logs", "--json", "kept"), 0, b'{"data":[],"next_cursor":null}\n')
+        first = self.cli("exec", "-d", "kept", "sh", "-c", "seq 30000; echo err >&2; exit 3").stdout.decode().strip()
+        self.assert_ends(self.cli("attach", "kept"), 3)
+        self.assert_ends(self.cli("logs", "--tail", "2", "kept"), 0, b"29999\n30000\n", b"err\n")
+        self.assert_ends(self.cli("logs", "-n", "0", "-f", "kept"), 0, b"", b"")
+        self.assertEqual(len(self.cli("logs", "--tail", "20000", "kept").stdout.splitlines()), 20000)
+        told = json.loads(self.cli("logs", "--json", "--tail", "1", "kept").stdout)["data"]
+        self.assertEqual([(one["process"], one["type"], one.get("text")) for one in told],
+                         [(first, "stderr", "err\n"), (first, "stdout", "30000\n"), (first, "result", None)])
+        second = self.cli("exec", "-d", "kept", "sh", "-c", "echo a; echo b").stdout.decode().strip()
+        self.assert_ends(self.cli("wait", "kept", second), 0, b"0\n")
+        self.assert_ends(self.cli("logs", "--tail", "1", "kept"), 0,
+                         f"==> {first} <==\n30000\n\n==> {second} <==\nb\n".encode(), b"err\n")
+        lines = [json.loads(line) for line in self.cli("logs", "-f", "--json", "-n", "1", "kept").stdout.splitlines()]
+        self.assertEqual(sorted((line["process"], line["text"]) for line in lines if line["type"] == "stdout"),
+                         sorted([(first, "30000\n"), (second, "b\n")]))
+        attached = self.cli("attach", "--json", "kept", first)
+        self.assertEqual((attached.returncode, json.loads(attached.stdout.splitlines()[-1])["exit_code"]), (3, 3))
+        self.assert_one_line(self.cli("logs", "--since", "1h", "kept"), "--since", "--tail N")
+        self.assert_ends(self.cli("rm", "kept"), 0)
+
+    def test_the_end_of_processes_is_waited_for(self):
+        self.assert_ends(self.cli("create", "--name", "kept"), 0)
+        self.assert_one_line(self.cli("wait", "kept"), "no detached process", "exec -d")
+        first = self.cli("exec", "-d", "kept", "sh", "-c", "while ! test -e /tmp/go; do sleep 0.05; done; exit 7").stdout.decode().strip()
+        second = self.cli("exec", "-d", "kept", "sleep", "1024").stdout.decode().strip()
+        waiting = subprocess.Popen([str(lmsb.BIN / "lm-sandbox"), "wait", "kept", first, second], stdout=subprocess.PIPE,
+                                   env={**os.environ, "LM_SANDBOX_HOST": f"unix:{self.daemon.run_dir}/api.sock"})
+        self.addCleanup(lambda: (waiting.kill(), waiting.communicate()))
+        self.assert_ends(self.cli("exec", "kept", "touch", "/tmp/go"), 0)
+        self.assertEqual(waiting.stdout.readline(), b"7\n")
+        told = json.loads(self.cli("kill", "--json", "kept", second).stdout)
+        self.assertEqual(told, {"signal": "KILL", "signaled": [second]})
+        self.assertEqual((waiting.communicate(timeout=60)[0], waiting.returncode), (b"137\n", 0))
+        ended = json.loads(self.cli("wait", "--json", "kept").stdout)["data"]
+        self.assertEqual({one["id"]: one["result"]["exit_code"] for one in ended}, {first: 7, second: 137})
+        self.assertEqual(json.loads(self.cli("kill", "--json", "kept").stdout)["signaled"], [])
+        self.assert_ends(self.cli("rm", "-fv", "kept"), 0)
+
     def test_what_a_session_changes_is_there_for_its_next_command(self):
         self.assert_ends(self.cli("create", "--name", "kept"), 0)
         self.assert_ends(self.cli("exec", "--session", "main", "kept", "cd /tmp; export A=1; echo err >&2"), 0, b"", b"err\n")
@@ -343,6 +386,14 @@ class Sandboxes(CliTest):
         self.assert_ends(self.cli("ps", "-q", "--label", "k=v"), 0, f"{sandbox}\n".encode())
         self.assert_ends(self.cli("ls", "-q", "--label", "k=other"), 0, b"")
         self.assertEqual(json.loads(self.cli("ls", "--json").stdout)["data"][0]["name"], "box")
+        self.assert_ends(self.cli("ps", "-aq", "--no-trunc", "-f", "name=bo", "--filter", "label=k"), 0, f"{sandbox}\n".encode())
+        self.assert_ends(self.cli("ps", "-q", "-f", "name=other"), 0, b"")
+        self.assert_ends(self.cli("ps", "--format", "{{.ID}} {{.Names}} {{.Status}}"), 0, f"{sandbox} box running\n".encode())
+        self.assertRegex(self.cli("ps", "--format", "table {{.Name}}\\t{{.State}}").stdout, rb"^NAME  STATE\nbox +running\n$")
+        self.assertEqual(json.loads(self.cli("ps", "-l", "--format", "json").stdout)["id"], sandbox)
+        self.assert_ends(self.cli("inspect", "-f", "{{.State.Status}} {{json .labels}}", "box"), 0, b'running {"k":"v"}\n')
+        self.assert_one_line(self.cli("inspect", "-f", "{{.nope}}", "box"), "no field nope", "--json")
+        self.assert_one_line(self.cli("ps", "-f", "health=good"), "health=good", "status=")
         self.assert_ends(self.cli("rm", "box"), 0, b"box\n", b"")
         gone = self.cli("rm", "box")
         self.assert_ends(gone, 1, b"")
@@ -370,9 +421,40 @@ class Sandboxes(CliTest):
         self.assert_ends(self.cli("rm", sandbox), 0)
         self.assert_one_line(self.cli("create", "-u", "root"), "user")
 
+    def test_a_sandbox_that_is_restarted_has_its_disk_and_no_process(self):
+        missing = [line for line in self.daemon.log_text().splitlines() if "disks cannot be kept here" in line]
+        if missing:
+            self.skipTest(missing[0])
+        sandbox = self.cli("run", "-d", "--name", "again", "--", "sleep", "1025").stdout.decode().strip()
+        self.assert_ends(self.cli("exec", "again", "sh", "-c", "echo kept > f"), 0)
+        done = self.cli("restart", "-t", "0", "again", "nobody")
+        self.assert_ends(done, 1, b"again\n")
+        self.assert_one_line(done, "nobody")
+        self.assert_ends(self.cli("exec", "again", "cat", "f"), 0, b"kept\n")
+        self.assertEqual(lmsb.sandbox_processes(b"sleep\0" + b"1025"), [])
+        self.assert_ends(self.cli("rm", sandbox), 0)
+
+    def test_what_happened_is_told_again_behind_an_event(self):
+        sandbox = self.cli("create", "--name", "told").stdout.decode().strip()
+        self.assert_ends(self.cli("pause", "told"), 0)
+        told, after = [], "of-another-life"
+        for _ in range(2):
+            words = [str(lmsb.BIN / "lm-sandbox"), "events", "--json", "--after", after, "told"]
+            with subprocess.Popen(words, stdout=subprocess.PIPE,
+                                  env={**os.environ, "LM_SANDBOX_HOST": f"unix:{self.daemon.run_dir}/api.sock"}) as events:
+                told.append(json.loads(events.stdout.readline()))
+                events.kill()
+            after = told[-1]["id"]
+        self.assertEqual([(event["type"], event["sandbox_id"]) for event in told],
+                         [("sandbox.created", sandbox), ("sandbox.paused", sandbox)])
+        self.assert_ends(self.cli("rm", "told"), 0)
+
     def test_images_and_models_are_listed(self):
+        self.assertIn(b"host\n", self.cli("image", "ls", "-q").stdout)
         self.assertRegex(self.cli("image", "ls").stdout, rb"(?m)^host +host ")
         self.assertTrue(self.cli("model", "ls").stdout.startswith(b"MODEL"))
+        self.assert_one_line(self.cli("chat", "nobody", "hi"), "nobody")
+        self.assertEqual(self.cli("chat", "--json", "nobody", "hi").stdout, b"")
 
     def test_a_name_cannot_lead_to_another_path(self):
         done = self.cli("rm", "../../healthz")
@@ -558,6 +640,15 @@ class Words(unittest.TestCase):
         done = cli("runn")
         self.assertEqual((done.returncode, done.stderr), (2, b'lm-sandbox: unknown command "runn", perhaps run; see lm-sandbox --help\n'))
 
+    def test_what_docker_calls_otherwise_is_said(self):
+        for words, part in ((["images"], "image ls"), (["unpause", "x"], "resume"), (["commit", "x"], "snapshot"),
+                            (["run", "--privileged", "host", "true"], "--root"), (["stop", "-s", "INT", "x"], "kill -s"),
+                            (["logs", "-t", "x"], "--tail"), (["exec", "--privileged", "x", "y"], "create --root")):
+            done = cli(*words)
+            self.assertEqual((done.returncode, done.stdout), (125 if words[0] in ("run", "exec") else 2, b""))
+            self.assertEqual(done.stderr.count(b"\n"), 1, done.stderr)
+            self.assertIn(part.encode(), done.stderr)
+
     def test_config_check_names_file_line_and_key(self):
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
             file.write('[pool]\nsise = 3\n')
@@ -665,8 +756,30 @@ class Copy(CliTest):
         self.sh("mkdir -p /tmp/s; echo streamed > /tmp/s/f")
         archive = self.cp("copies:/tmp/s", "-")
         self.assert_ends(archive, 0)
-        self.assert_ends(self.cp("-", "copies:/tmp/s2", stdin=archive.stdout), 0)
-        self.assertEqual(self.sh("cat /tmp/s2/f"), "streamed\n")
+        self.assertEqual(self.names_in(archive.stdout), ["s", "s/f"])  # a directory keeps its name, as with Docker
+        self.assert_ends(self.cp("-", "copies:/tmp/s2", stdin=archive.stdout), 0, b"", b"")
+        self.assertEqual(self.sh("cat /tmp/s2/s/f"), "streamed\n")
+        self.assertEqual(self.names_in(self.cp("copies:/tmp/s/.", "-").stdout), ["f"])
+        self.assertEqual(self.names_in(self.cp("copies:/tmp/s/f", "-").stdout), ["f"])
+        self.assert_one_line(self.cp("copies:/no/such", "-"), "/no/such")
+
+    @staticmethod
+    def names_in(archive):
+        return sorted(tarfile.open(fileobj=io.BytesIO(archive)).getnames())
+
+    def test_what_was_copied_is_told_as_json(self):
+        (self.here / "j/d").mkdir(parents=True)
+        (self.here / "j/d/f").write_text("12345")
+        os.mkfifo(self.here / "j/fifo")
+        told = json.loads(self.cp("--json", "j", "copies:/tmp/j").stdout)
+        self.assertEqual((told["path"], told["files"], told["bytes"], told["skipped_count"]), ("/tmp/j", 2, 5, 1))
+        self.assertEqual(told["skipped"][0]["path"], "fifo")
+        told = json.loads(self.cp("--json", "copies:/tmp/j", "back").stdout)
+        self.assertEqual((told["path"], told["files"], told["bytes"], told["skipped"]), ("back", 2, 5, []))
+        for words in (("j/d/f", "copies:/tmp/f"), ("copies:/tmp/f", "out")):
+            told = json.loads(self.cp("--json", *words).stdout)
+            self.assertEqual((told["files"], told["bytes"]), (1, 5))
+        self.assert_one_line(self.cp("--json", "copies:/tmp/j", "-"), "--json", "leave --json out")
 
     def test_large_ones_take_no_memory(self):
         with open(self.here / "large", "wb") as large:

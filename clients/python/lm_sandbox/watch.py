@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Iterator
 
+from .errors import ApiError
 from .fileinfo import FileEvent
 from .streams import EventStream
 
 
 class Watch:
     """Iterates over events, for ever, or until the directory itself is `gone`. Who reads too slowly gets `lost` in
-    place of what could not be kept. close() may come from another thread: the iteration ends with Cancelled then. A
+    place of what could not be kept. Where nothing more can be told it raises ApiError, which says why. close() may come from another thread: the iteration ends with Cancelled then. A
     connection that breaks raises ConnectionFailed."""
 
     def __init__(self, events: EventStream) -> None:
@@ -47,5 +48,7 @@ class Watch:
 
     def _next(self) -> FileEvent:
         for fields in self._events:
+            if fields.get("type") == "failed":
+                raise ApiError(str(fields.get("message", "")), code=str(fields.get("code", "")))
             return FileEvent.of(fields)
         raise self._events.cut_off("the directory was gone")

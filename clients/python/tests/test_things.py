@@ -9,8 +9,8 @@ import threading
 import unittest
 
 import support
-from lm_sandbox import (Backoff, Cancelled, ConnectionFailed, Ended, Key, LogEvent, Output, Quota, Sandbox,
-                        SandboxEvents, Snapshot, Volume)
+from lm_sandbox import (ApiError, Backoff, Cancelled, ConnectionFailed, Ended, Files, Key, LogEvent, Output, Quota,
+                        Sandbox, SandboxEvents, Snapshot, Volume)
 
 
 class Recorded(support.ServerTest):
@@ -132,6 +132,20 @@ class Logs(Streamed):
         self.assertEqual(first, LogEvent("prc_1", Output("stdout", 0, b"x")))
         self.assertEqual((last.process, type(last.event)), ("prc_2", Ended))
         self.assertEqual(self.heads[0][0], "/v1/sandboxes/a/logs?follow=true")
+
+
+class Watching(Streamed):
+    def test_it_begins_when_nothing_is_missed_any_more_and_ends_with_its_directory(self):
+        client = self.telling([{"type": "armed"}, {"type": "created", "path": "/w/a", "directory": False},
+                               {"type": "gone"}])
+        with Files(client, "/v1/sandboxes/a").watch("w") as events:
+            self.assertEqual([(event.type, event.path) for event in events], [("created", "/w/a"), ("gone", None)])
+
+    def test_what_keeps_it_from_telling_more_is_an_error(self):
+        client = self.telling([{"type": "armed"}, {"type": "failed", "code": "too_many_watches", "message": "m"}])
+        with Files(client, "/v1/sandboxes/a").watch("w") as events, self.assertRaises(ApiError) as caught:
+            next(events)
+        self.assertEqual((caught.exception.code, caught.exception.message), ("too_many_watches", "m"))
 
 
 class Events(Streamed):

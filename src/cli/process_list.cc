@@ -1,0 +1,29 @@
+#include "cli/process_list.h"
+
+#include "cli/values.h"
+
+namespace lmsb::cli {
+
+std::string processes_of(const std::string& sandbox) { return sandbox_url(sandbox) + "/processes"; }
+
+Result<json::Document> list_processes(Api& api, const std::string& sandbox) {
+  return call_json(api, Call("GET", processes_of(sandbox)));
+}
+
+Result<Words> ids_of(Api& api, const std::string& sandbox, bool only_running) {
+  LMSB_TRY(const auto answer, list_processes(api, sandbox));
+  Words ids;
+  const auto data = answer.root().find("data");
+  for (const json::Value process : data ? data->items() : std::vector<json::Value>()) {
+    if (!only_running || text_field(process, "state") == "running") ids.push_back(text_field(process, "id"));
+  }
+  return ids;
+}
+
+Error not_one(const std::string& sandbox, bool none) {
+  return Error(ErrorCode::invalid_argument,
+               "sandbox " + sandbox + " has " + (none ? "no detached process" : "several detached processes"))
+      .with_hint(none ? "exec -d starts one" : "name one: lm-sandbox top " + sandbox);
+}
+
+}  // namespace lmsb::cli

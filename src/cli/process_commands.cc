@@ -1,4 +1,4 @@
-// top, logs, attach, kill: the detached processes of a sandbox.
+// top, logs, attach, kill: the processes of a sandbox; of attached ones there is no output to read.
 #include "cli/commands.h"
 #include "cli/connection.h"
 #include "cli/follow.h"
@@ -22,10 +22,11 @@ std::string command_of(json::Value process) {
   return line;
 }
 
-// "running", or how it ended: "exited (3)", "signaled (SIGKILL)", "timed_out".
+// "running", "attached" where somebody waits for it, or how it ended: "exited (3)", "signaled (SIGKILL)", "timed_out".
 std::string state_of(json::Value process) {
   const auto result = process.find("result");
-  if (!result || result->kind() != json::Kind::object) return text_field(process, "state");
+  if (!result || result->kind() != json::Kind::object)
+    return flag_field(process, "attached") ? "attached" : text_field(process, "state");
   const std::string outcome = text_field(*result, "outcome");
   if (outcome == "signaled") return outcome + " (" + text_field(*result, "signal") + ")";
   const auto code = number_field(*result, "exit_code");
@@ -36,13 +37,16 @@ Result<json::Document> list_processes(Api& api, const std::string& sandbox) {
   return call_json(api, Call("GET", processes_of(sandbox)));
 }
 
-// The ids of its processes; with `only_running` of those that have not ended.
-Result<Words> ids_of(Api& api, const std::string& sandbox, bool only_running) {
+// The ids of its detached processes, or of all that have not ended.
+enum class Which : std::uint8_t { detached, running };
+Result<Words> ids_of(Api& api, const std::string& sandbox, Which which) {
   LMSB_TRY(const auto answer, list_processes(api, sandbox));
   Words ids;
   const auto data = answer.root().find("data");
   for (const json::Value process : data ? data->items() : std::vector<json::Value>()) {
-    if (!only_running || text_field(process, "state") == "running") ids.push_back(text_field(process, "id"));
+    const bool is_running = text_field(process, "state") == "running";
+    if (which == Which::running ? is_running : !flag_field(process, "attached"))
+      ids.push_back(text_field(process, "id"));
   }
   return ids;
 }
@@ -83,7 +87,7 @@ Result<int> execute(const LogsCommand& command, Console& console) {
   const std::string query = command.follow ? "?follow=true" : "";
   std::string id = command.process;
   if (id.empty()) {
-    LMSB_TRY(const Words ids, ids_of(*connection, command.sandbox, false));
+    LMSB_TRY(const Words ids, ids_of(*connection, command.sandbox, Which::detached));
     if (ids.size() > 1 && !command.ends_with_it)
       return follow_all(*connection, sandbox_url(command.sandbox) + "/logs" + query, console);
     if (ids.size() != 1) return not_one(command.sandbox, ids.empty());
@@ -106,14 +110,15 @@ Result<int> execute(const KillCommand& command, Console& console) {
   const std::string text = std::move(body).str();
   Words processes = command.processes;
   if (processes.empty()) {
-    LMSB_TRY(processes, ids_of(*connection, command.sandbox, true));
+    LMSB_TRY(processes, ids_of(*connection, command.sandbox, Which::running));
   }
   int status = 0;
   for (const std::string& process : processes) {
     const std::string target = processes_of(command.sandbox) + "/" + url_segment(process) + "/signal";
     const auto sent = call_json(*connection, Call("POST", target, text));
-    const bool has_ended_meanwhile = command.processes.empty() && !sent.ok() && sent.error().slug() == "process_ended";
-    if (sent.ok() || has_ended_meanwhile) continue;
+    const std::string_view failure = sent.ok() ? "" : sent.error().slug();
+    const bool has_ended = failure == "process_ended" || failure == "process_not_found";
+    if (sent.ok() || (command.processes.empty() && has_ended)) continue;
     report(console, sent.error());
     status = 1;
   }

@@ -251,10 +251,12 @@ io::Task<ExecResult> ShellSession::run_in_turn(Command command) {
   std::string line = session_line(command.merge_stderr ? merged_command(text) : text, mark);
   ExecResult result;
   Status written = co_await process_.write_stdin(std::move(line), false, deadline);
+  std::shared_ptr<const guest_client::AskedCpuTime> asked_after;
   std::optional<int> status;  // nothing: it did not come to its end in this bash
   bool timed_out = !written.ok() && written.error().code() == ErrorCode::deadline_exceeded;
   if (written.ok()) {
     auto out = co_await read_stream(Stream::out, mark, command.output_cap, deadline, &result.out);
+    asked_after = process_.ask_cpu_time();  // it is done, but for the mark behind stderr: nobody waits for the answer
     auto err = Result<std::optional<int>>(std::nullopt);
     if (out.ok()) err = co_await read_stream(Stream::err, mark, command.output_cap, deadline, &result.err);
     const auto& failed = out.ok() ? err : out;
@@ -267,8 +269,7 @@ io::Task<ExecResult> ShellSession::run_in_turn(Command command) {
   result.usage.wall_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
   if (!status || process_.has_ended())
     co_return co_await conclude(timed_out && !process_.has_ended(), before, std::move(result));
-  const auto asked = process_.ask_cpu_time();
-  const auto after = co_await process_.wait_cpu_time(asked);
+  const auto after = co_await process_.wait_cpu_time(asked_after);
   set_cpu_time(result.usage, before.cpu->time, after);
   result.outcome = Outcome::exited;
   result.exit_code = *status;

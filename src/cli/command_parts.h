@@ -64,7 +64,8 @@ struct ProcessFlags {
   Words command;  // program and arguments; empty = a login shell (shell only)
   std::string cwd;
   std::string user;
-  bool interactive = false;  // pass on stdin
+  bool interactive = false;   // pass on stdin
+  bool merge_stderr = false;  // stderr comes on stdout, in the order of writing
   std::optional<std::chrono::milliseconds> timeout;
   std::map<std::string, std::uint64_t> limits;  // of each process, by their names in the API; of exec alone
 };

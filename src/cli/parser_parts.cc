@@ -90,6 +90,7 @@ Result<LimitFlags> limit_flags(const LimitTexts& texts) {
 void add_process_flags(FlagSet& flags, ProcessTexts& texts) {
   add_place(flags, texts.cwd, texts.user);
   flags.flag("-i,--interactive", texts.interactive, "Pass on stdin");
+  flags.flag("--merge-stderr", texts.merge_stderr, "Print what it writes to stderr on stdout, in the order of writing");
   flags.value("--timeout", "DURATION", texts.timeout, "Wall time limit, for example 30s or 5m; then exit status 124");
 }
 
@@ -99,6 +100,7 @@ Result<ProcessFlags> process_flags(const ProcessTexts& texts, Words command) {
   process.cwd = texts.cwd.value_or("");
   process.user = texts.user.value_or("");
   process.interactive = texts.interactive;
+  process.merge_stderr = texts.merge_stderr;
   LMSB_CHECK(convert("--timeout", texts.timeout, parse_duration, process.timeout));
   return process;
 }

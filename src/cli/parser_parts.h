@@ -49,6 +49,7 @@ Result<LimitFlags> limit_flags(const LimitTexts& texts);
 struct ProcessTexts {
   std::optional<std::string> cwd, user, timeout;
   bool interactive = false;
+  bool merge_stderr = false;
 };
 void add_process_flags(FlagSet& flags, ProcessTexts& texts);
 Result<ProcessFlags> process_flags(const ProcessTexts& texts, Words command);

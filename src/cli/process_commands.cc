@@ -1,4 +1,4 @@
-// top, kill: the detached processes of a sandbox.
+// top, kill: the processes of a sandbox.
 #include "cli/commands.h"
 #include "cli/connection.h"
 #include "cli/process_list.h"
@@ -18,10 +18,11 @@ std::string command_of(json::Value process) {
   return line;
 }
 
-// "running", or how it ended: "exited (3)", "signaled (SIGKILL)", "timed_out".
+// "running", "attached" where somebody waits for it, or how it ended: "exited (3)", "signaled (SIGKILL)", "timed_out".
 std::string state_of(json::Value process) {
   const auto result = process.find("result");
-  if (!result || result->kind() != json::Kind::object) return text_field(process, "state");
+  if (!result || result->kind() != json::Kind::object)
+    return flag_field(process, "attached") ? "attached" : text_field(process, "state");
   const std::string outcome = text_field(*result, "outcome");
   if (outcome == "signaled") return outcome + " (" + text_field(*result, "signal") + ")";
   const auto code = number_field(*result, "exit_code");
@@ -53,7 +54,7 @@ Result<int> execute(const KillCommand& command, Console& console) {
   const std::string text = std::move(body).str();
   Words processes = command.processes;
   if (processes.empty()) {
-    LMSB_TRY(processes, ids_of(*connection, command.sandbox, true));
+    LMSB_TRY(processes, ids_of(*connection, command.sandbox, Which::running));
   }
   int status = 0;
   json::Writer signaled;
@@ -61,9 +62,10 @@ Result<int> execute(const KillCommand& command, Console& console) {
   for (const std::string& process : processes) {
     const std::string target = processes_of(command.sandbox) + "/" + url_segment(process) + "/signal";
     const auto sent = call_json(*connection, Call("POST", target, text));
-    const bool has_ended_meanwhile = command.processes.empty() && !sent.ok() && sent.error().slug() == "process_ended";
+    const std::string_view failure = sent.ok() ? "" : sent.error().slug();
+    const bool has_ended = failure == "process_ended" || failure == "process_not_found";
     if (sent.ok()) signaled.string(process);
-    if (sent.ok() || has_ended_meanwhile) continue;
+    if (sent.ok() || (command.processes.empty() && has_ended)) continue;
     report(console, sent.error());
     status = 1;
   }

@@ -107,8 +107,8 @@ Result<AnyCommand> parse_shell(const Words& words) {
 }
 
 Result<AnyCommand> parse_top(const Words& words) {
-  FlagSet flags("top", {"top [OPTIONS] SANDBOX"}, "List the detached processes of a sandbox, ended ones too",
-                Order::anywhere);
+  FlagSet flags("top", {"top [OPTIONS] SANDBOX"},
+                "List the processes of a sandbox: those that run, and detached ones that have ended", Order::anywhere);
   TopCommand command;
   const SandboxWords one{1, 1, "needs a sandbox, and nothing else (exec SANDBOX ps -ef lists what runs inside)"};
   LMSB_TRY(const auto sandbox, parse_sandboxes(flags, "top", one, command.target, words));
@@ -166,7 +166,7 @@ Result<AnyCommand> parse_attach(const Words& words) {
 
 Result<AnyCommand> parse_kill(const Words& words) {
   FlagSet flags("kill", {"kill [OPTIONS] SANDBOX [PROCESS...]"},
-                "Send a signal to detached processes and everything they started: to all, if none is named",
+                "Send a signal to processes and everything they started: to all that run, if none is named",
                 Order::anywhere);
   HostFlags host;
   std::optional<std::string> signal;

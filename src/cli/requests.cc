@@ -118,6 +118,7 @@ void add_process(json::Writer& writer, const ProcessFlags& process, const Inputs
   add_text(writer, "cwd", process.cwd);
   add_text(writer, "user", process.user);
   add_octets(writer, "stdin", inputs.stdin_data);
+  if (process.merge_stderr) writer.key("merge_stderr").boolean(true);
   if (process.timeout) writer.key("timeout_ms").integer(process.timeout->count());
   if (process.limits.empty()) return;
   writer.key("limits").begin_object();

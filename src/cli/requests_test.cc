@@ -108,6 +108,18 @@ TEST(ExecBody, SendsOctetsThatAreNoTextAsBase64) {
   EXPECT_EQ(exec_body(command, {}), R"({"cmd":["cat"],"detach":true})");
 }
 
+TEST(ExecBody, AsksForOneStreamInEveryWayOfRunning) {
+  ExecCommand command;
+  command.process.command = {"cat"};
+  command.process.merge_stderr = true;
+  EXPECT_EQ(exec_body(command, {}), R"({"cmd":["cat"],"merge_stderr":true})");
+  command.session = "s";
+  EXPECT_EQ(exec_body(command, {}), R"({"merge_stderr":true,"cmd":"cat","session":"s"})");
+  RunCommand run;
+  run.process = command.process;
+  EXPECT_EQ(run_body(run, {}), R"({"cmd":["cat"],"merge_stderr":true})");
+}
+
 TEST(TheEnd, IsExplainedWhereTheExitStatusDoesNotTell) {
   const std::pair<const char*, int> cases[] = {
       {R"({"outcome":"timed_out","exit_code":137})", 124},  {R"({"outcome":"cpu_timed_out","exit_code":152})", 124},

@@ -55,6 +55,7 @@ io::Task<void> CommandInput::write(std::shared_ptr<CommandInput> self, std::stri
     if (!changed.ok() && changed.error().code() == ErrorCode::deadline_exceeded) co_return input_full();
     if (!changed.ok()) co_return changed;
   }
+  if (self->is_closed_ && close && octets.empty()) co_return Status();
   if (self->takes_no_more()) co_return input_closed();
   self->size_ += octets.size();
   if (!octets.empty()) self->waiting_.push_back(std::move(octets));

@@ -31,8 +31,8 @@ class CommandInput {
   // From when `input`'s command has been started: `evict` ends it where it keeps the pipe from us (io/foreign_pipe.h).
   static void begin(const std::shared_ptr<CommandInput>& input, io::ForeignPipe::Evict evict);
   // Writes in progress at the same time come in any order. Takes all of `octets`, once there is room for them, or
-  // nothing. Errors: input_too_large (more than kRoom); input_full (deadline_exceeded: there was no room by then; write
-  // it again); input_closed; cancelled.
+  // nothing; to close it again is no error. Errors: input_too_large (more than kRoom); input_full (deadline_exceeded:
+  // there was no room by then; write it again); input_closed; cancelled.
   static io::Task<void> write(std::shared_ptr<CommandInput> self, std::string octets, bool close,
                               io::Deadline deadline);
   // The command has ended: nothing more is written.

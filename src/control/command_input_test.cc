@@ -72,6 +72,8 @@ TEST_F(Inputs, GiveWhatIsWrittenInItsOrderAndThenTheEnd) {
   EXPECT_EQ(read(large.size() + 2), large + "y");
   EXPECT_TRUE(end_of(second).ok());
   EXPECT_EQ(end_of(write("z", false)).error().slug(), "input_closed");
+  EXPECT_EQ(end_of(write("z", true)).error().slug(), "input_closed");
+  EXPECT_TRUE(end_of(write("", true)).ok()) << "it is closed already";
 }
 
 TEST_F(Inputs, TakeAllOrNothing) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -94,6 +95,10 @@ io::Task<ExecResult> run_command(boost::asio::io_context& loop, SandboxHandle& s
   // A busy machine is not the command's fault: its time begins with it.
   const auto begin = Clock::now();
   const io::Deadline deadline = io::Deadline::in(command.timeout);
+  std::optional<Attachment> attachment;
+  if (place.attached)
+    attachment.emplace(loop, place.attached, attached_info(command, spec.cwd, sandbox.id(), process.pid()),
+                       [&process](int signal, bool whole_tree) { return process.signal(signal, whole_tree); });
   const Spills spills = make_spills(loop, sandbox, place.spill);
   Outputs outputs{{loop, process.take_stdout(), command.output_cap, spills.out},
                   {loop, process.take_stderr(), command.output_cap, spills.err}};
@@ -109,21 +114,26 @@ io::Task<ExecResult> run_command(boost::asio::io_context& loop, SandboxHandle& s
     co_return std::move(ended).error();  // cancelled: dropping the process kills its tree
   }
   course.was_evicted = process.was_evicted();
+  course.ended_by_owner = attachment && attachment->was_ended();
   const Ending& ending = course.ending;
   const Attempt attempt = attempt_of(spec, image);
   if (ending.kind == Ending::Kind::start_failed) {
     LMSB_CO_CHECK(result_of_failed_start(ending, attempt));
-    co_return verdict_of(course, attempt, &sandbox);
+    ExecResult refused = verdict_of(course, attempt, &sandbox);
+    if (attachment) attachment->tell_end(refused);
+    co_return refused;
   }
 
   const double wall_ms = milliseconds_since(begin);
+  ExecResult result = verdict_of(course, attempt, &sandbox);
+  result.usage.wall_ms = wall_ms;
+  if (attachment) attachment->tell_end(result);
+  attachment.reset();
   // Who waits for a background child waits 200 ms at most; otherwise the end of the stream is only a read away.
   const bool tree_left = course.is_reported() && ending.exited.tree_left != 0;
   const bool is_brief = tree_left || sandbox.is_removed();
   const io::Deadline drained = io::Deadline::in(is_brief ? kPipeGrace : kDrainLimit);
   co_await drain(&outputs, drained);
-  ExecResult result = verdict_of(course, attempt, &sandbox);
-  result.usage.wall_ms = wall_ms;
   result.background_left = tree_left && !outputs.have_ended;
   result.out = outputs.out.take();
   result.err = outputs.err.take();

@@ -62,6 +62,7 @@ Result<StartSpec> start_spec(const ImageDefaults& image, const Command& command)
     spec.argv = {command.shell, "-c", std::get<std::string>(command.cmd)};
   }
   spec.limits = process_limits(command.limits);
+  spec.merge_stderr = command.merge_stderr;
   return spec;
 }
 

@@ -47,6 +47,7 @@ struct State {
   }
   StreamPlace place;
   guest_client::Process process;
+  std::optional<Attachment> attachment;
   Attempt attempt;
   std::uint64_t oom_kills_before = 0;
   double queue_ms = 0;
@@ -108,6 +109,14 @@ io::Always<void> read_lane(std::shared_ptr<State> state, Lane* lane) {
   state->changed.notify_all();
 }
 
+void attach(boost::asio::io_context& loop, State& state, const Command& command, const std::string& cwd) {
+  if (!state.place.attached) return;
+  ProcessInfo info = attached_info(command, cwd, state.place.sandbox->id(), state.process.pid(), state.place.process);
+  info.has_stdin = state.place.input != nullptr;
+  state.attachment.emplace(loop, state.place.attached, std::move(info),
+                           [&state](int signal, bool whole_tree) { return state.process.signal(signal, whole_tree); });
+}
+
 // Until the command has ended, by itself or at its time limit.
 io::Always<void> wait_end(std::shared_ptr<State> state, io::Deadline deadline) {
   Course course;
@@ -122,6 +131,7 @@ io::Always<void> wait_end(std::shared_ptr<State> state, io::Deadline deadline) {
     course.ending = co_await wait_killed(state->process, *state->place.sandbox);
   }
   course.was_evicted = state->process.was_evicted();
+  course.ended_by_owner = state->attachment && state->attachment->was_ended();
   // Who waits for a background child waits a moment; otherwise the end of the streams is only a read away.
   const bool tree_left = course.is_reported() && course.ending.exited.tree_left != 0;
   state->drained = io::Deadline::in(tree_left ? kPipeGrace : kDrainLimit);
@@ -133,6 +143,8 @@ io::Always<void> wait_end(std::shared_ptr<State> state, io::Deadline deadline) {
   state->verdict->usage.wall_ms = std::chrono::duration<double, std::milli>(Clock::now() - state->began).count();
   state->verdict->usage.queue_ms = state->queue_ms;
   state->place.on_verdict(*state->verdict);
+  if (state->attachment) state->attachment->tell_end(*state->verdict);
+  state->attachment.reset();
   if (state->place.input) state->place.input->end();
   state->place.sandbox.reset();
   state->place.slot = Admission::Slot();
@@ -231,10 +243,13 @@ class PipedStream final : public CommandStream {
   }
   std::optional<CommandEvent> last(State& state) {
     CommandEvent event;
-    if (!state.verdict->err.data.empty()) {  // what a shell would have said of a program that cannot be executed
+    // What a shell would have said of a program that cannot be executed.
+    for (const Stream stream : {Stream::out, Stream::err}) {
+      Output& said = stream == Stream::out ? state.verdict->out : state.verdict->err;
+      if (said.data.empty()) continue;
       event.kind = CommandEvent::Kind::output;
-      event.stream = Stream::err;
-      event.data = std::exchange(state.verdict->err, {}).data;
+      event.stream = stream;
+      event.data = std::exchange(said, {}).data;
       return event;
     }
     is_over_ = true;
@@ -275,6 +290,7 @@ io::Task<std::shared_ptr<CommandStream>> open_command_stream(boost::asio::io_con
   const auto state = std::make_shared<State>(loop, std::move(place), std::move(process));
   state->attempt = attempt_of(spec, state->place.image);
   state->oom_kills_before = oom_kills;
+  attach(loop, *state, command, spec.cwd);
   state->began = Clock::now();
   state->given = state->began;  // until he asks for the first
   state->lanes[0] = std::make_unique<Lane>(loop, state->process.take_stdout());

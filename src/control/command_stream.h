@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "control/admission.h"
+#include "control/attached.h"
 #include "control/command_input.h"
 #include "control/command_start.h"
 #include "control/life.h"
@@ -27,9 +28,10 @@ struct StreamPlace {
   // that for kReaderPatience. The command goes on then as a detached one does, and its reader need not hurry.
   Admission::Slot slot;
   std::function<void(const ExecResult&)> on_verdict;
-  std::shared_ptr<io::PipeRelay> relay;  // of stdout; null: it comes as events
-  std::shared_ptr<CommandInput> input;   // null: the command's own stdin_data is all
-  std::string process;                   // id of a command with such an input
+  std::shared_ptr<io::PipeRelay> relay;        // of stdout; null: it comes as events
+  std::shared_ptr<CommandInput> input;         // null: the command's own stdin_data is all
+  std::shared_ptr<AttachedCommands> attached;  // where others find it as long as it runs; null: nowhere
+  std::string process;                         // its id there
 };
 
 // Starts `command`; ends when it has begun. Errors: those of a command that cannot be started. `loop` outlives the

@@ -493,6 +493,7 @@ io::Task<ExecResult> Engine::exec(Principal who, std::string id_or_name, Command
   LMSB_CO_TRY(const auto visit, registry_.come_back(who, id));
   RunPlace kept;
   kept.spill = options_.spill;
+  kept.attached = visit.processes->attached;
   LMSB_CO_TRY(auto result, co_await run_command(loop_, *visit.sandbox, *visit.defaults, std::move(command), kept));
   result.usage.queue_ms = slot.waited_ms();
   count(result);

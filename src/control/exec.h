@@ -60,6 +60,7 @@ struct Command {
   bool asks_for_timeout = false;               // else the policy cuts it down to what it allows
   CommandLimits limits;
   Bytes output_cap = Bytes::MiB(1);  // of each stream: more is counted, head and tail are kept
+  bool merge_stderr = false;         // what it writes to stderr goes to stdout, in the order of writing
 };
 
 // One captured stream: raw octets. When something is missing, `data` is head + tail and `cut_at` where the gap is.
@@ -69,12 +70,13 @@ struct Output {
   std::size_t cut_at = 0;
 };
 
+// What nobody can tell is nothing, never 0.
 struct Usage {
   double queue_ms = 0;
   double wall_ms = 0;
-  double cpu_user_ms = 0;
-  double cpu_system_ms = 0;
-  std::uint64_t max_memory_bytes = 0;
+  std::optional<double> cpu_user_ms;  // of all it started, too; nothing: its end was not reported
+  std::optional<double> cpu_system_ms;
+  std::optional<std::uint64_t> max_memory_bytes;  // nothing, too, of a shell session's: its bash lives on
   std::optional<std::uint64_t> max_processes;  // threads count; nothing where the kernel cannot tell (kept sandboxes)
 };
 

@@ -127,6 +127,14 @@ class GuardedProcesses final : public ProcessService {
     return pass(kWrite, inner_, &ProcessService::run_in_session, std::move(who), std::move(sandbox), std::move(session),
                 std::move(command));
   }
+  Result<std::vector<SessionInfo>> sessions(const Principal& who, const std::string& sandbox) override {
+    LMSB_CHECK(check_may(who, kRead));
+    return inner_.sessions(who, sandbox);
+  }
+  Result<SessionInfo> session(const Principal& who, const std::string& sandbox, const std::string& session) override {
+    LMSB_CHECK(check_may(who, kRead));
+    return inner_.session(who, sandbox, session);
+  }
   Status end_session(const Principal& who, const std::string& sandbox, const std::string& session) override {
     LMSB_CHECK(check_may(who, kWrite));
     return inner_.end_session(who, sandbox, session);

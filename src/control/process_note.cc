@@ -70,6 +70,7 @@ std::string pack(const ProcessNote& note) {
   Map map = {{"digest", note.attempt.image_digest}};
   if (!note.session.empty()) {
     map["session"] = note.session;
+    map["at"] = note.asked_at;
     return store::pack(map);
   }
   map["id"] = note.id;
@@ -89,6 +90,7 @@ std::string pack(const ProcessNote& note) {
   map["program"] = note.attempt.program;
   map["cwd"] = note.attempt.cwd;
   if (note.attempt.cpu_seconds > 0) map["cpu"] = std::to_string(note.attempt.cpu_seconds);
+  if (note.attempt.merge_stderr) map["merge"] = "1";
   std::string packed = store::pack(map);
   LMSB_ASSERT(packed.size() <= guest_protocol::kMaxNote);  // three texts of 4 KiB, and the rest
   return packed;
@@ -100,9 +102,10 @@ std::optional<ProcessNote> unpack_process_note(std::string_view octets) {
   ProcessNote note;
   note.attempt.image_digest = text_in(*map, "digest");
   note.session = text_in(*map, "session");
+  note.asked_at = text_in(*map, "at");
+  if (!note.session.empty() && !is_time(note.asked_at)) note.asked_at.clear();
   if (!note.session.empty()) return note;
   note.id = text_in(*map, "id");
-  note.asked_at = text_in(*map, "at");
   const auto began = number_in(*map, "began");
   const auto timeout = number_in(*map, "timeout");
   const auto stdin_kept = number_in(*map, "stdin");
@@ -131,6 +134,7 @@ std::optional<ProcessNote> unpack_process_note(std::string_view octets) {
   note.oom_kills_before = *oom_kills;
   note.attempt.program = text_in(*map, "program");
   note.attempt.cwd = text_in(*map, "cwd");
+  note.attempt.merge_stderr = map->contains("merge");
   note.attempt.cpu_seconds = std::min<std::uint64_t>(number_in(*map, "cpu").value_or(0), kMostSeconds);
   return note;
 }

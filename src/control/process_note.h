@@ -13,7 +13,7 @@
 namespace lmsb::control {
 
 struct ProcessNote {
-  std::string session;  // the name of the shell session that it is; "" = none, and the rest is set
+  std::string session;  // the name of the shell session that it is, of which only asked_at is set; "" = none
   std::string id;       // "prc_..."
   std::variant<std::string, Argv> cmd;
   std::string asked_at;        // RFC 3339

@@ -17,7 +17,7 @@ ProcessNote a_note() {
   note.timeout = std::chrono::milliseconds(5000);
   note.has_stdin = true;
   note.oom_kills_before = 3;
-  note.attempt = {"/bin/sh", "/tmp", "sha256:00", 7};
+  note.attempt = {"/bin/sh", "/tmp", "sha256:00", 7, true};
   return note;
 }
 
@@ -37,6 +37,7 @@ TEST(ProcessNote, ComesBackAsItWas) {
     EXPECT_EQ(back->attempt.program, "/bin/sh");
     EXPECT_EQ(back->attempt.cwd, "/tmp");
     EXPECT_EQ(back->attempt.cpu_seconds, 7U);
+    EXPECT_TRUE(back->attempt.merge_stderr);
     EXPECT_EQ(back->attempt.image_digest, "sha256:00");
   }
 }
@@ -44,17 +45,26 @@ TEST(ProcessNote, ComesBackAsItWas) {
 TEST(ProcessNote, OfASessionIsItsName) {
   ProcessNote note;
   note.session = "mine";
+  note.asked_at = "2026-01-31T23:59:59.123Z";
   note.attempt.image_digest = "sha256:00";
   const auto back = unpack_process_note(pack(note));
   ASSERT_TRUE(back);
   EXPECT_EQ(back->session, "mine");
+  EXPECT_EQ(back->asked_at, note.asked_at);
   EXPECT_EQ(back->attempt.image_digest, "sha256:00");
+}
+
+TEST(ProcessNote, OfASessionThatSaysNoMomentIsStillASession) {
+  ProcessNote note;
+  note.session = "mine";
+  note.asked_at = "yesterday";
+  EXPECT_EQ(unpack_process_note(pack(note))->asked_at, "");
 }
 
 TEST(ProcessNote, OfTheLongestTextsIsWithinTheBound) {
   ProcessNote note = a_note();
   note.cmd = Argv{std::string(4096, 'a'), "..."};
-  note.attempt = {std::string(4096, 'b'), std::string(4096, 'c'), std::string(80, 'd'), ~0ULL};
+  note.attempt = {std::string(4096, 'b'), std::string(4096, 'c'), std::string(80, 'd'), ~0ULL, true};
   EXPECT_LE(pack(note).size(), guest_protocol::kMaxNote);
 }
 

@@ -40,8 +40,25 @@ struct ProcessInfo {
   std::string ended_at;    // "" = it runs
   bool has_stdin = false;  // it takes input
   bool has_terminal = false;
+  bool merge_stderr = false;  // what it writes to stderr is among its stdout
+  bool is_attached = false;   // somebody waits for it or follows it: its output is his, and it is gone with its end
+  std::string session;        // whose command it is; "" = none's
   std::chrono::milliseconds timeout{0};
   std::optional<ExecResult> result;  // once it has ended; without its output
+};
+
+// A shell session.
+struct SessionInfo {
+  // Whether its bash waits for a command, or may be at one of an earlier daemon's: then the next one has its turn when
+  // that is done.
+  enum class State : std::uint8_t { idle, busy, unknown };
+  std::string name;
+  std::string sandbox_id;
+  int pid = 0;             // of its bash, inside
+  std::string started_at;  // RFC 3339 UTC; "" = not known
+  State state = State::idle;
+  std::optional<ProcessInfo> command;  // that runs
+  std::size_t waiting = 0;             // commands that wait for their turn
 };
 
 struct OutputPiece {
@@ -78,7 +95,7 @@ struct CommandEvent {
   std::string data;
   std::size_t relayed = 0;           // of output: so many octets are in the relay instead
   int pid = 0;                       // of started
-  std::string process;               // of started: its id, where it takes input
+  std::string process;               // of started: its id, where others can find it; "": in a one-shot
   std::optional<ExecResult> result;  // of result; without output
 };
 
@@ -100,19 +117,24 @@ class ProcessService {
   virtual io::Task<ProcessInfo> start(Principal who, std::string sandbox, StartProcess request) = 0;
   // The same as exec(), event by event, from `started` on. A reader that is slow slows the command down; dropping the
   // stream before its end kills it. What comes by a relay stays there until the next event is asked for: the caller has
-  // taken it by then. One that takes input has an id for write_stdin() alone.
+  // taken it by then. Others find it by its id as long as it runs: see list().
   virtual io::Task<std::shared_ptr<CommandStream>> run(Principal who, std::string sandbox, FollowCommand request) = 0;
 
   // Runs a command of text in the shell session of that name, which is made on first use: what commands change is there
   // for the next one of the session. Errors: invalid_session, no_bash, too_many_sessions, session_busy, session_over.
   virtual io::Task<ExecResult> run_in_session(Principal who, std::string sandbox, std::string session,
                                               Command command) = 0;
+  // Those of a sandbox, by name.
+  virtual Result<std::vector<SessionInfo>> sessions(const Principal& who, const std::string& sandbox) = 0;
+  // Errors: session_not_found.
+  virtual Result<SessionInfo> session(const Principal& who, const std::string& sandbox, const std::string& session) = 0;
   // Ends a session and everything it started. Errors: session_not_found.
   virtual Status end_session(const Principal& who, const std::string& sandbox, const std::string& session) = 0;
 
-  // In the order of their start; those that ended stay until there are too many.
+  // In the order of their start: detached ones, of which those that ended stay until there are too many, and attached
+  // ones that run: those of exec(), run() and run_in_session(). Of these output() and follow() fail: process_attached.
   virtual Result<std::vector<ProcessInfo>> list(const Principal& who, const std::string& sandbox) = 0;
-  // Waits for its end, at most so long.
+  // Waits for its end, at most so long. Of an attached one that is the last that is heard of it.
   virtual io::Task<ProcessInfo> get(Principal who, std::string sandbox, std::string process,
                                     std::chrono::milliseconds wait) = 0;
   // What stands at `offset`, at most 64 KiB; where nothing does yet, waits for it at most so long.
@@ -123,7 +145,8 @@ class ProcessService {
   virtual Result<std::shared_ptr<CommandStream>> follow(const Principal& who, const std::string& sandbox,
                                                         const std::string& process, FollowFrom from) = 0;
   // Waits until the process has read it, but for what a pipe holds; of a command that is followed, until there is room
-  // for it (control/command_input.h). Errors: input_closed, deadline_exceeded (30 s), cancelled.
+  // for it (control/command_input.h). To close what has been closed is no error. Errors: input_closed,
+  // deadline_exceeded (30 s), cancelled.
   virtual io::Task<void> write_stdin(Principal who, std::string sandbox, std::string process, std::string data,
                                      bool close) = 0;
   // To the command itself or to every process of its tree. Errors: process_ended.
@@ -137,7 +160,7 @@ class ProcessService {
                                                const std::string& process) = 0;
   // Ends when the terminal has been taken from `holder`. Errors: process_ended (and it was not).
   virtual io::Task<void> wait_taken(Principal who, std::string sandbox, TerminalHolder holder) = 0;
-  // Kills it, if it runs, and drops its output.
+  // Kills it, if it runs, and drops its output. Who waits for an attached one is told that it was cancelled.
   virtual Status forget(const Principal& who, const std::string& sandbox, const std::string& process) = 0;
 };
 

@@ -20,9 +20,8 @@ std::shared_ptr<ProcessRecord> ProcessTable::find(const std::string& id) const {
   return found == records_.end() ? nullptr : *found;
 }
 
-std::shared_ptr<CommandInput> ProcessTable::take_input(boost::asio::io_context& loop, std::string& id) {
+std::shared_ptr<CommandInput> ProcessTable::take_input(boost::asio::io_context& loop, const std::string& id) {
   std::erase_if(inputs_, [](const auto& entry) { return entry.second.expired(); });
-  id = create_prefixed_id("prc_");
   auto input = std::make_shared<CommandInput>(loop);
   inputs_[id] = input;
   return input;

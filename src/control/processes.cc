@@ -15,13 +15,39 @@
 namespace lmsb::control {
 namespace {
 
-constexpr std::size_t kMaxSessions = 64;                  // of one sandbox
 constexpr std::chrono::milliseconds kInputLimit{30'000};  // for a process to take what is written to it
 
 Error no_process(const std::string& id) {
   return Error(ErrorCode::not_found, "no process " + quoted(id) + " in this sandbox")
       .with_slug("process_not_found")
-      .with_hint("GET /v1/sandboxes/{id}/processes lists them; those that ended are dropped when there are too many");
+      .with_hint(
+          "GET /v1/sandboxes/{id}/processes lists them; detached ones that ended are dropped when there are too many, "
+          "others at once");
+}
+
+Error is_attached(const std::string& id) {
+  return Error(ErrorCode::failed_precondition,
+               "what process " + id + " writes goes to whoever waits for it or follows it, and is not kept")
+      .with_slug("process_attached")
+      .with_hint("start a command with \"detach\": true to read its output from elsewhere");
+}
+
+Error has_ended(const std::string& id, bool background_left) {
+  return Error(ErrorCode::failed_precondition, "process " + id + " has ended")
+      .with_slug("process_ended")
+      .with_hint(background_left ? "\"tree\": true reaches what it left behind" : "its `result` says how");
+}
+
+Error stays_open() {
+  return Error(ErrorCode::invalid_argument, "the input of a terminal is not closed")
+      .with_slug("invalid_request")
+      .with_hint("write what one would type: \"\\u0004\" (Ctrl-D) ends what most programs read");
+}
+
+Error input_closed() {
+  return Error(ErrorCode::failed_precondition, "the process was started without a stdin that can be written to")
+      .with_slug("input_closed")
+      .with_hint("start it with \"keep_stdin\": true");
 }
 
 Error too_many() {
@@ -31,29 +57,10 @@ Error too_many() {
       .with_hint("end some of them, or wait");
 }
 
-// There may be kMaxKept of them in each sandbox, and they are shown in lists.
-std::variant<std::string, Argv> shortened(const std::variant<std::string, Argv>& cmd) {
-  constexpr std::size_t kMaxShown = 4096;
-  const auto cut = [](const std::string& text, std::size_t room) {
-    if (text.size() <= room) return text;
-    const std::string_view head = std::string_view(text).substr(0, room);
-    return std::string(head.substr(0, head.size() - incomplete_utf8_end(head))) + "...";
-  };
-  if (const auto* text = std::get_if<std::string>(&cmd)) return cut(*text, kMaxShown);
-  Argv shown;
-  std::size_t room = kMaxShown;
-  for (const std::string& argument : std::get<Argv>(cmd)) {
-    shown.push_back(cut(argument, room));
-    room -= std::min(room, argument.size() + 1);
-    if (room == 0) break;
-  }
-  return shown;
-}
-
 ProcessNote note_of(const StartProcess& request, const guest_client::StartSpec& spec, const ImageDefaults& image) {
   ProcessNote note;
   note.id = create_prefixed_id("prc_");
-  note.cmd = shortened(request.command.cmd);
+  note.cmd = shown_command(request.command.cmd);
   note.asked_at = rfc3339_now();
   note.began_ms = boottime_ms();
   note.timeout = request.command.timeout;
@@ -73,6 +80,8 @@ std::shared_ptr<ProcessRecord> record_of(boost::asio::io_context& loop, const st
   record->info.cwd = note.attempt.cwd;
   record->info.has_stdin = note.has_stdin;
   record->info.has_terminal = note.has_terminal;
+  record->info.merge_stderr = note.attempt.merge_stderr;
+  record->had_stdin = note.has_stdin;
   record->info.timeout = note.timeout;
   record->asked_at = std::move(note.asked_at);
   record->began_ms = note.began_ms;
@@ -89,7 +98,7 @@ ProcessNote note_of(const ProcessRecord& record) {
   note.asked_at = record.asked_at;
   note.began_ms = record.began_ms;
   note.timeout = record.info.timeout;
-  note.has_stdin = record.info.has_stdin;
+  note.has_stdin = record.had_stdin;
   note.has_terminal = record.info.has_terminal;
   note.oom_kills_before = record.oom_kills_before;
   note.attempt = record.attempt;
@@ -124,26 +133,6 @@ Result<guest_client::StartSpec> kept_spec(const ImageDefaults& image, const Star
   const auto* text = std::get_if<std::string>(&command.cmd);
   if (text != nullptr && text->empty()) spec.argv = {command.shell, "-l"};
   return spec;
-}
-
-Error too_many_sessions() {
-  return Error(ErrorCode::resource_exhausted,
-               "the sandbox has " + std::to_string(kMaxSessions) + " shell sessions already")
-      .with_slug("too_many_sessions")
-      .with_hint("end one: DELETE /v1/sandboxes/{id}/sessions/{name}");
-}
-
-Status check_session_command(const std::string& session, const Command& command) {
-  LMSB_CHECK(check_command(command));
-  if (!is_sandbox_name(session))
-    return Error(ErrorCode::invalid_argument, "a session's name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-        .with_slug("invalid_session");
-  const bool is_text = std::holds_alternative<std::string>(command.cmd);
-  if (is_text && command.shell.empty() && command.env.empty() && command.cwd.empty() && command.stdin_data.empty())
-    return {};
-  return Error(ErrorCode::invalid_argument, "a command of a shell session is a text, without shell, env, cwd and stdin")
-      .with_slug("invalid_session")
-      .with_hint("write it as one would type it: cd /tmp && FOO=1 ./run <<< text");
 }
 
 Error no_terminal() {
@@ -212,12 +201,13 @@ class KeptStream final : public CommandStream {
   }
   std::optional<CommandEvent> last(const ProcessRecord& record) {
     CommandEvent event;
-    if (from_.offsets[1] && *from_.offsets[1] < record.failure.size()) {
+    auto& offset = from_.offsets[static_cast<std::size_t>(record.failure_stream())];
+    if (offset && *offset < record.failure.size()) {
       event.kind = CommandEvent::Kind::output;
-      event.stream = Stream::err;
-      event.offset = *from_.offsets[1];
+      event.stream = record.failure_stream();
+      event.offset = *offset;
       event.data = record.failure.substr(event.offset);
-      from_.offsets[1] = record.failure.size();
+      offset = record.failure.size();
       return event;
     }
     end();
@@ -267,6 +257,7 @@ io::Task<ProcessInfo> Processes::start(Principal who, std::string sandbox, Start
     table->remove(record->info.id);
     co_return std::move(begun).error();
   }
+  if (!request.keep_stdin && !request.terminal) record->info.has_stdin = false;
   log_.log(LogLevel::debug, "process.started", {{"id", record->info.id}, {"sandbox", record->info.sandbox_id}});
   co_return record->info;
 }
@@ -282,8 +273,8 @@ void Processes::take_up(KeptSandbox& sandbox, std::vector<guest_client::HeldProc
       process.process.forget();
     } else if (is_session) {
       table.sessions[note.session] =
-          std::make_shared<ShellSession>(loop_, sandbox.handle, std::move(note.attempt.image_digest),
-                                         std::move(process.process), ShellSession::Bash::may_be_busy);
+          std::make_shared<ShellSession>(loop_, sandbox.handle, ShellSession::About(note), std::move(process.process),
+                                         ShellSession::Bash::may_be_busy);
     } else {
       take_up_process(sandbox, std::move(process), std::move(note));
     }
@@ -330,7 +321,7 @@ io::Always<void> Processes::follow(Processes* self, std::shared_ptr<ProcessRecor
   if (record->told) course.oom_kills = record->told->oom_kills;
   course.timed_out = course.is_reported() && course.ending.exited.timed_out != 0;
   ExecResult result = verdict_of(course, record->attempt, handle.get());
-  record->failure = std::exchange(result.err, {}).data;
+  record->failure = std::exchange(record->attempt.merge_stderr ? result.out : result.err, {}).data;
   result.sandbox_id = record->info.sandbox_id;
   result.background_left = course.is_reported() && course.ending.exited.tree_left != 0;
   const auto now = std::chrono::steady_clock::now();
@@ -367,80 +358,10 @@ io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::stri
   place.sandbox = std::move(visit.sandbox);
   place.image = *visit.defaults;
   place.use = std::move(visit.use);
+  place.attached = visit.processes->attached;
+  place.process = create_prefixed_id("prc_");
   if (request.takes_input) place.input = visit.processes->take_input(loop_, place.process);
   co_return co_await open_command_stream(loop_, std::move(place), std::move(request.command));
-}
-
-namespace {
-
-// The place of a session that is being made; empty again if it was not.
-class SessionInMaking {
- public:
-  SessionInMaking(ProcessTable& table, std::string name) : table_(table), name_(std::move(name)) {
-    table_.sessions[name_] = nullptr;
-  }
-  ~SessionInMaking() {
-    const auto found = table_.sessions.find(name_);
-    if (found != table_.sessions.end() && !found->second) table_.sessions.erase(found);
-    table_.session_made.notify_all();
-  }
-  SessionInMaking(const SessionInMaking&) = delete;
-  SessionInMaking& operator=(const SessionInMaking&) = delete;
-
- private:
-  ProcessTable& table_;
-  std::string name_;
-};
-
-}  // namespace
-
-// The session of that name: the one there is, or a new one. Whoever comes while it is being made waits for it.
-io::Task<std::shared_ptr<ShellSession>> Processes::session_of(Principal who, std::shared_ptr<ProcessTable> table,
-                                                              std::string name, std::shared_ptr<SandboxHandle> sandbox,
-                                                              ImageDefaults image) {
-  for (auto found = table->sessions.find(name); found != table->sessions.end(); found = table->sessions.find(name)) {
-    if (found->second && !found->second->is_over()) co_return found->second;
-    if (found->second) {
-      table->sessions.erase(found);
-      continue;
-    }
-    LMSB_CO_CHECK(co_await table->session_made.wait());
-    LMSB_CO_TRY(const auto visit, parts_.registry.come_back(who, sandbox->id()));
-  }
-  std::erase_if(table->sessions, [](const auto& entry) { return entry.second && entry.second->is_over(); });
-  if (table->sessions.size() >= kMaxSessions) co_return too_many_sessions();
-  const SessionInMaking making(*table, name);
-  LMSB_CO_TRY(auto session, co_await ShellSession::start(loop_, std::move(sandbox), std::move(image), name));
-  table->sessions[name] = session;
-  co_return session;
-}
-
-io::Task<ExecResult> Processes::run_in_session(Principal who, std::string sandbox, std::string session,
-                                               Command command) {
-  LMSB_CO_CHECK(check_session_command(session, command));
-  LMSB_CO_CHECK(settle_timeout(command, parts_.timeout_cap()));
-  LMSB_CO_TRY(auto visit, parts_.registry.visit(who, sandbox));
-  const std::string id = visit.sandbox->id();
-  ImageDefaults defaults = *visit.defaults;
-  LMSB_CO_TRY(auto shell, co_await session_of(who, std::move(visit.processes), std::move(session),
-                                              std::move(visit.sandbox), std::move(defaults)));
-  ShellSession::Entrance entrance{parts_.admission, who.name, [this, who, id]() -> Status {
-                                    LMSB_TRY(const auto again, parts_.registry.come_back(who, id));
-                                    return {};
-                                  }};
-  auto result = co_await ShellSession::run(std::move(shell), std::move(command), std::move(entrance));
-  if (result.ok()) parts_.count(*result);
-  co_return result;
-}
-
-Status Processes::end_session(const Principal& who, const std::string& sandbox, const std::string& session) {
-  LMSB_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
-  const auto found = kept->processes->sessions.find(session);
-  if (found == kept->processes->sessions.end() || !found->second || found->second->is_over())
-    return Error(ErrorCode::not_found, "no shell session " + quoted(session)).with_slug("session_not_found");
-  found->second->end();
-  kept->processes->sessions.erase(found);
-  return {};
 }
 
 Result<std::vector<ProcessInfo>> Processes::list(const Principal& who, const std::string& sandbox) {
@@ -448,21 +369,44 @@ Result<std::vector<ProcessInfo>> Processes::list(const Principal& who, const std
   std::vector<ProcessInfo> all;
   for (const auto& record : kept->processes->all())
     if (!record->info.started_at.empty()) all.push_back(record->info);
+  for (const auto& command : kept->processes->attached->all()) all.push_back(command->info());
+  std::stable_sort(all.begin(), all.end(),
+                   [](const ProcessInfo& a, const ProcessInfo& b) { return a.started_at < b.started_at; });
   return all;
+}
+
+Result<std::shared_ptr<AttachedCommand>> Processes::find_attached(const Principal& who, const std::string& sandbox,
+                                                                  const std::string& process) {
+  LMSB_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
+  return kept->processes->attached->find(process);
 }
 
 Result<std::shared_ptr<ProcessRecord>> Processes::find(const Principal& who, const std::string& sandbox,
                                                        const std::string& process) {
   LMSB_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
   auto record = kept->processes->find(process);
-  if (!record) return no_process(process);
+  if (record) return record;
+  return kept->processes->attached->find(process) ? is_attached(process) : no_process(process);
+}
+
+Result<std::shared_ptr<ProcessRecord>> Processes::find_terminal(const Principal& who, const std::string& sandbox,
+                                                                const std::string& process) {
+  auto record = find(who, sandbox, process);
+  if (record.ok() ? !(*record)->info.has_terminal : record.error().slug() == "process_attached") return no_terminal();
   return record;
 }
 
 io::Task<ProcessInfo> Processes::get(Principal who, std::string sandbox, std::string process,
                                      std::chrono::milliseconds wait) {
-  LMSB_CO_TRY(const auto record, find(who, sandbox, process));
   const io::Deadline deadline = io::Deadline::in(wait);
+  LMSB_CO_TRY(const auto attached, find_attached(who, sandbox, process));
+  if (attached) {
+    Status ended = co_await attached->wait_end(deadline);
+    if (!ended.ok() && ended.error().code() != ErrorCode::deadline_exceeded) co_return std::move(ended).error();
+    if (ended.ok() && !attached->info().result) co_return no_process(process);  // its caller has gone
+    co_return attached->info();
+  }
+  LMSB_CO_TRY(const auto record, find(who, sandbox, process));
   while (!record->info.result && !deadline.passed()) {
     Status changed = co_await record->changed.wait(deadline);
     if (!changed.ok() && changed.error().code() != ErrorCode::deadline_exceeded) co_return std::move(changed).error();
@@ -474,7 +418,7 @@ io::Task<OutputPiece> Processes::output(Principal who, std::string sandbox, std:
                                         std::uint64_t offset, std::chrono::milliseconds wait) {
   LMSB_CO_TRY(const auto record, find(who, sandbox, process));
   OutputPiece out;
-  if (stream == Stream::err && !record->failure.empty()) {
+  if (stream == record->failure_stream() && !record->failure.empty()) {
     out.offset = offset;
     if (offset < record->failure.size()) out.data = record->failure.substr(offset);
     out.end = record->failure.size();
@@ -501,33 +445,44 @@ io::Task<void> Processes::write_stdin(Principal who, std::string sandbox, std::s
                                       bool close) {
   LMSB_CO_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
   LMSB_CO_TRY(const auto visit, kept->visit_to_talk());
-  if (auto input = kept->processes->input_of(process))
-    co_return co_await CommandInput::write(std::move(input), std::move(data), close, io::Deadline::in(kInputLimit));
+  const auto attached = kept->processes->attached->find(process);
+  if (auto input = kept->processes->input_of(process)) {
+    LMSB_CO_CHECK(
+        co_await CommandInput::write(std::move(input), std::move(data), close, io::Deadline::in(kInputLimit)));
+    if (attached && close) attached->note_input_closed();
+    co_return Status();
+  }
+  if (attached) co_return input_closed();
   LMSB_CO_TRY(const auto record, find(who, sandbox, process));
+  if (close && record->info.has_terminal) co_return stays_open();
+  const bool is_closed_again = close && data.empty() && record->had_stdin && !record->info.has_stdin;
+  if (is_closed_again) co_return Status();
+  LMSB_CO_CHECK(co_await record->process.write_stdin(std::move(data), close, io::Deadline::in(kInputLimit)));
   if (close) record->info.has_stdin = false;
-  co_return co_await record->process.write_stdin(std::move(data), close, io::Deadline::in(kInputLimit));
+  co_return Status();
 }
 
 Status Processes::signal(const Principal& who, const std::string& sandbox, const std::string& process, int signal,
                          bool whole_tree) {
+  LMSB_TRY(const auto attached, find_attached(who, sandbox, process));
+  if (attached) return attached->signal(signal, whole_tree);
   LMSB_TRY(const auto record, find(who, sandbox, process));
-  if (record->info.result && !(whole_tree && record->info.result->background_left))
-    return Error(ErrorCode::failed_precondition, "process " + process + " has ended").with_slug("process_ended");
+  const auto& result = record->info.result;
+  if (result && !(whole_tree && result->background_left)) return has_ended(process, result->background_left);
   return record->process.signal(signal, whole_tree);
 }
 
 Status Processes::resize(const Principal& who, const std::string& sandbox, const std::string& process,
                          TerminalSize size) {
-  LMSB_TRY(const auto record, find(who, sandbox, process));
-  if (!record->info.has_terminal) return no_terminal();
+  LMSB_TRY(const auto record, find_terminal(who, sandbox, process));
+  if (record->info.result) return has_ended(process, false);
   record->process.resize(size.columns, size.rows);
   return {};
 }
 
 Result<TerminalHolder> Processes::take_terminal(const Principal& who, const std::string& sandbox,
                                                 const std::string& process) {
-  LMSB_TRY(const auto record, find(who, sandbox, process));
-  if (!record->info.has_terminal) return no_terminal();
+  LMSB_TRY(const auto record, find_terminal(who, sandbox, process));
   ++record->terminal_holder;
   record->changed.notify_all();
   return TerminalHolder{record->terminal_holder, record->info};
@@ -544,6 +499,7 @@ io::Task<void> Processes::wait_taken(Principal who, std::string sandbox, Termina
 Status Processes::forget(const Principal& who, const std::string& sandbox, const std::string& process) {
   LMSB_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
   const auto table = kept->processes;
+  if (const auto attached = table->attached->find(process)) return table->attached->end(attached);
   const auto record = table->find(process);
   if (!record) return no_process(process);
   record->is_forgotten = true;

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "control/admission.h"
+#include "control/attached.h"
 #include "control/command_input.h"
 #include "control/process_note.h"
 #include "control/process_service.h"
@@ -29,9 +30,13 @@ struct ProcessRecord {
   Attempt attempt;
   std::string asked_at;               // RFC 3339
   std::uint64_t began_ms = 0;         // CLOCK_BOOTTIME
-  std::string failure;                // what a shell would have written to stderr of a program that cannot be executed
+  std::string failure;                // what a shell would have said of a program that cannot be executed
   std::uint64_t terminal_holder = 0;  // the last number that was given out
+  bool had_stdin = false;             // it was started with one that is written to
   bool is_forgotten = false;
+
+  // Where `failure` would stand.
+  Stream failure_stream() const { return attempt.merge_stderr ? Stream::out : Stream::err; }
   std::uint32_t readers = 0;                                   // of its output, that are not at its end
   std::optional<std::chrono::steady_clock::time_point> ended;  // while there was no daemon
   std::optional<ProcessNote::Told> told;                       // by an earlier daemon
@@ -62,8 +67,8 @@ class ProcessTable {
   // nullptr: none of that id.
   std::shared_ptr<ProcessRecord> find(const std::string& id) const;
   void remove(const std::string& id);
-  // Of a command that is followed; `id` is made for it.
-  std::shared_ptr<CommandInput> take_input(boost::asio::io_context& loop, std::string& id);
+  // Of the command of that id, which is followed.
+  std::shared_ptr<CommandInput> take_input(boost::asio::io_context& loop, const std::string& id);
   // nullptr: no such command, or it has ended.
   std::shared_ptr<CommandInput> input_of(const std::string& id) const;
   // Drops the ones that ended first until fewer than `limit` are left. False: all of them still run.
@@ -77,11 +82,14 @@ class ProcessTable {
 
   std::map<std::string, std::shared_ptr<ShellSession>> sessions;  // null: it is being made
   io::Event session_made;
+  const std::shared_ptr<AttachedCommands> attached = std::make_shared<AttachedCommands>();
 
  private:
   std::vector<std::shared_ptr<ProcessRecord>> records_;
   std::map<std::string, std::weak_ptr<CommandInput>> inputs_;  // by the ids of their commands
 };
+
+constexpr std::size_t kMaxSessions = 64;  // of one sandbox
 
 class Processes final : public ProcessService {
  public:
@@ -103,6 +111,8 @@ class Processes final : public ProcessService {
   io::Task<std::shared_ptr<CommandStream>> run(Principal who, std::string sandbox, FollowCommand request) override;
   io::Task<ExecResult> run_in_session(Principal who, std::string sandbox, std::string session,
                                       Command command) override;
+  Result<std::vector<SessionInfo>> sessions(const Principal& who, const std::string& sandbox) override;
+  Result<SessionInfo> session(const Principal& who, const std::string& sandbox, const std::string& session) override;
   Status end_session(const Principal& who, const std::string& sandbox, const std::string& session) override;
   Result<std::vector<ProcessInfo>> list(const Principal& who, const std::string& sandbox) override;
   io::Task<ProcessInfo> get(Principal who, std::string sandbox, std::string process,
@@ -123,8 +133,15 @@ class Processes final : public ProcessService {
   Status forget(const Principal& who, const std::string& sandbox, const std::string& process) override;
 
  private:
+  // Of a detached process. Errors: process_not_found, process_attached.
   Result<std::shared_ptr<ProcessRecord>> find(const Principal& who, const std::string& sandbox,
                                               const std::string& process);
+  // nullptr: no attached command of that id.
+  Result<std::shared_ptr<AttachedCommand>> find_attached(const Principal& who, const std::string& sandbox,
+                                                         const std::string& process);
+  // The same of one with a terminal. Errors, beside those: no_terminal.
+  Result<std::shared_ptr<ProcessRecord>> find_terminal(const Principal& who, const std::string& sandbox,
+                                                       const std::string& process);
   io::Task<std::shared_ptr<ShellSession>> session_of(Principal who, std::shared_ptr<ProcessTable> table,
                                                      std::string name, std::shared_ptr<SandboxHandle> sandbox,
                                                      ImageDefaults image);

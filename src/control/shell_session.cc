@@ -5,16 +5,16 @@
 #include <charconv>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/ids.h"
 #include "control/command_end.h"
 #include "control/output_capture.h"
-#include "control/process_note.h"
 #include "control/verdict.h"
 
 namespace lmsb::control {
 namespace {
 
-using guest_client::Before;
+using guest_client::CpuTime;
 using guest_client::Stream;
 using Clock = std::chrono::steady_clock;
 
@@ -42,7 +42,24 @@ Error session_busy() {
       .with_hint("wait for some of them, or take another session");
 }
 
+// Processor time between two moments; nothing where either is not known.
+void set_cpu_time(Usage& usage, const std::optional<CpuTime>& from, const std::optional<CpuTime>& to) {
+  usage.cpu_user_ms = usage.cpu_system_ms = std::nullopt;
+  if (!from || !to) return;
+  const auto ms = [](std::uint64_t us, std::uint64_t until_us) {
+    return static_cast<double>(until_us - std::min(us, until_us)) / 1000;
+  };
+  usage.cpu_user_ms = ms(from->user_us, to->user_us);
+  usage.cpu_system_ms = ms(from->system_us, to->system_us);
+}
+
 }  // namespace
+
+std::string merged_command(const std::string& command) {
+  std::string line = "eval '";
+  for (const char c : command) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return line + "' 2>&1";
+}
 
 std::string session_line(const std::string& command, const std::string& mark) {
   static constexpr std::string_view kDigits = "0123456789abcdef";
@@ -99,10 +116,11 @@ io::Task<std::shared_ptr<ShellSession>> ShellSession::start(boost::asio::io_cont
   spec.keep_stdin = true;
   ProcessNote note;
   note.session = std::move(name);
-  note.attempt.image_digest = image.digest;
+  note.asked_at = rfc3339_now();
+  note.attempt.image_digest = std::move(image.digest);
   spec.note = pack(note);
   LMSB_CO_TRY(auto process, sandbox->channel().start_kept(spec, -1));
-  const auto session = std::make_shared<ShellSession>(loop, sandbox, std::move(image.digest), std::move(process));
+  const auto session = std::make_shared<ShellSession>(loop, sandbox, About(note), std::move(process));
   LMSB_CO_CHECK(co_await session->process_.wait_started(io::Deadline::in(kStartLimit)));
   // Whether there is a bash at all: it answers an empty command.
   Command nothing;
@@ -124,6 +142,7 @@ class ShellSession::Turn {
   explicit Turn(ShellSession& session) : session_(session) { session_.is_busy_ = true; }
   ~Turn() {
     session_.is_busy_ = false;
+    session_.running_.reset();
     session_.free_.notify_all();
   }
   Turn(const Turn&) = delete;
@@ -133,10 +152,11 @@ class ShellSession::Turn {
   ShellSession& session_;
 };
 
-ShellSession::ShellSession(boost::asio::io_context& loop, const std::shared_ptr<SandboxHandle>& sandbox,
-                           std::string image_digest, guest_client::KeptProcess process, Bash bash)
-    : sandbox_(sandbox),
-      image_digest_(std::move(image_digest)),
+ShellSession::ShellSession(boost::asio::io_context& loop, const std::shared_ptr<SandboxHandle>& sandbox, About about,
+                           guest_client::KeptProcess process, Bash bash)
+    : loop_(loop),
+      sandbox_(sandbox),
+      about_(std::move(about)),
       process_(std::move(process)),
       is_behind_(bash == Bash::may_be_busy),
       free_(loop) {}
@@ -152,10 +172,12 @@ io::Task<ExecResult> ShellSession::run(std::shared_ptr<ShellSession> self, Comma
   LMSB_CO_TRY(const auto slot, co_await entrance.admission.enter(entrance.caller));
   if (self->is_over()) co_return session_over();
   LMSB_CO_CHECK(entrance.check());
+  self->attach(command, std::move(entrance.attached));
   const std::chrono::duration<double, std::milli> waited = Clock::now() - queued;
   auto result = co_await self->catch_up_and_run(std::move(command));
   if (result.ok()) {
     result->usage.queue_ms = waited.count();
+    self->running_->tell_end(*result);
   } else {  // nobody knows where it stands
     self->is_over_ = true;
     self->process_.forget();
@@ -166,6 +188,31 @@ io::Task<ExecResult> ShellSession::run(std::shared_ptr<ShellSession> self, Comma
 io::Task<void> ShellSession::wait_idle(std::shared_ptr<ShellSession> self, io::Deadline deadline) {
   while (self->is_busy_) LMSB_CO_CHECK(co_await self->free_.wait(deadline));
   co_return Status();
+}
+
+void ShellSession::attach(const Command& command, std::shared_ptr<AttachedCommands> all) {
+  ProcessInfo info = attached_info(command, "", sandbox_id(), process_.pid());
+  info.session = about_.name;
+  running_.emplace(loop_, std::move(all), std::move(info),
+                   [this](int signal, bool whole_tree) { return process_.signal(signal, whole_tree); });
+}
+
+void ShellSession::end() {
+  was_ended_ = true;
+  process_.kill();
+}
+
+SessionInfo ShellSession::info() const {
+  SessionInfo info;
+  info.name = about_.name;
+  info.sandbox_id = sandbox_id();
+  info.pid = process_.pid();
+  info.started_at = about_.started_at;
+  if (is_behind_) info.state = SessionInfo::State::unknown;
+  if (is_busy_) info.state = SessionInfo::State::busy;
+  if (running_) info.command = running_->command().info();
+  info.waiting = free_.waiting();
+  return info;
 }
 
 // Nobody's wait holds the sandbox: its owner can end it at any time.
@@ -194,17 +241,22 @@ io::Task<ExecResult> ShellSession::catch_up_and_run(Command command) {
 }
 
 io::Task<ExecResult> ShellSession::run_in_turn(Command command) {
-  const std::uint64_t oom_kills_before = oom_kills();
+  Before before;
+  before.oom_kills = oom_kills();
+  before.cpu = process_.ask_cpu_time();
   const auto begin = Clock::now();
   const io::Deadline deadline = io::Deadline::in(command.timeout);
   const std::string mark = create_prefixed_id("end_");
-  std::string line = session_line(std::get<std::string>(command.cmd), mark);
+  const std::string& text = std::get<std::string>(command.cmd);
+  std::string line = session_line(command.merge_stderr ? merged_command(text) : text, mark);
   ExecResult result;
   Status written = co_await process_.write_stdin(std::move(line), false, deadline);
+  std::shared_ptr<const guest_client::AskedCpuTime> asked_after;
   std::optional<int> status;  // nothing: it did not come to its end in this bash
   bool timed_out = !written.ok() && written.error().code() == ErrorCode::deadline_exceeded;
   if (written.ok()) {
     auto out = co_await read_stream(Stream::out, mark, command.output_cap, deadline, &result.out);
+    asked_after = process_.ask_cpu_time();  // it is done, but for the mark behind stderr: nobody waits for the answer
     auto err = Result<std::optional<int>>(std::nullopt);
     if (out.ok()) err = co_await read_stream(Stream::err, mark, command.output_cap, deadline, &result.err);
     const auto& failed = out.ok() ? err : out;
@@ -216,11 +268,13 @@ io::Task<ExecResult> ShellSession::run_in_turn(Command command) {
   }
   result.usage.wall_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
   if (!status || process_.has_ended())
-    co_return co_await conclude(timed_out && !process_.has_ended(), oom_kills_before, std::move(result));
+    co_return co_await conclude(timed_out && !process_.has_ended(), before, std::move(result));
+  const auto after = co_await process_.wait_cpu_time(asked_after);
+  set_cpu_time(result.usage, before.cpu->time, after);
   result.outcome = Outcome::exited;
   result.exit_code = *status;
   result.sandbox_id = sandbox_id();
-  result.image_digest = image_digest_;
+  result.image_digest = about_.image_digest;
   co_return result;
 }
 
@@ -236,7 +290,8 @@ io::Task<std::optional<int>> ShellSession::read_stream(Stream stream, std::strin
   while (failure.ok()) {
     const std::uint64_t seen = process_.news();
     const std::uint64_t asked = offset + finder.used();
-    auto piece = co_await process_.read(stream, asked, io::Deadline::in(Clock::duration(0)), Before::dropped);
+    auto piece =
+        co_await process_.read(stream, asked, io::Deadline::in(Clock::duration(0)), guest_client::Before::dropped);
     if (!piece.ok()) {
       failure = std::move(piece).error();
       break;
@@ -259,12 +314,13 @@ io::Task<std::optional<int>> ShellSession::read_stream(Stream stream, std::strin
 }
 
 // The bash is gone, or has to go: its end is the verdict.
-io::Task<ExecResult> ShellSession::conclude(bool timed_out, std::uint64_t oom_kills_before, ExecResult result) {
+io::Task<ExecResult> ShellSession::conclude(bool timed_out, Before before, ExecResult result) {
   is_over_ = true;
   if (timed_out) process_.kill();
   Course course;
   course.timed_out = timed_out;
-  course.oom_kills_before = oom_kills_before;
+  course.oom_kills_before = before.oom_kills;
+  course.ended_by_owner = was_ended_ || (running_ && running_->was_ended());
   auto ended = co_await process_.wait_ended(io::Deadline::in(kKillGrace));
   if (!ended.ok() && !timed_out) {  // it lives, and says nothing any more
     process_.kill();
@@ -272,10 +328,14 @@ io::Task<ExecResult> ShellSession::conclude(bool timed_out, std::uint64_t oom_ki
   }
   if (ended.ok()) course.ending = *ended;
   const auto sandbox = sandbox_.lock();
-  ExecResult verdict = verdict_of(course, Attempt{"/bin/bash", "", image_digest_}, sandbox.get());
+  ExecResult verdict = verdict_of(course, Attempt{"/bin/bash", "", about_.image_digest}, sandbox.get());
   verdict.out = std::move(result.out);
   verdict.err = std::move(result.err);
   verdict.usage.wall_ms = result.usage.wall_ms;
+  verdict.usage.max_memory_bytes = std::nullopt;  // the bash's, of all its commands
+  const guest_protocol::Exited& exited = course.ending.exited;
+  const CpuTime after{exited.cpu_user_us, exited.cpu_system_us};
+  set_cpu_time(verdict.usage, before.cpu->time, course.is_reported() ? std::optional(after) : std::nullopt);
   verdict.hint = "the shell session has ended with this command: the next one begins in a new shell";
   co_return verdict;
 }

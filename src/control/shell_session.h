@@ -14,13 +14,18 @@
 #include <boost/asio/io_context.hpp>
 
 #include "control/admission.h"
+#include "control/attached.h"
 #include "control/command_start.h"
 #include "control/exec.h"
+#include "control/process_note.h"
 #include "control/sandbox_handle.h"
 #include "guest_client/kept_process.h"
 #include "io/event.h"
 
 namespace lmsb::control {
+
+// The text whose stderr goes where its stdout does, and which changes the shell as `command` does. Pure.
+std::string merged_command(const std::string& command);
 
 // The line that makes the bash run `command` and end its streams with `mark`. A line that was cut short runs nothing.
 // Pure.
@@ -58,7 +63,14 @@ class ShellSession {
   // Whether it waits for a command, or may be at one of an earlier daemon's: the next one has its turn when that is
   // done, and is kept waiting no longer than its own time limit; what that writes is nobody's.
   enum class Bash : std::uint8_t { waits, may_be_busy };
-  ShellSession(boost::asio::io_context& loop, const std::shared_ptr<SandboxHandle>& sandbox, std::string image_digest,
+  struct About {
+    explicit About(const ProcessNote& note)
+        : name(note.session), started_at(note.asked_at), image_digest(note.attempt.image_digest) {}
+    std::string name;
+    std::string started_at;
+    std::string image_digest;
+  };
+  ShellSession(boost::asio::io_context& loop, const std::shared_ptr<SandboxHandle>& sandbox, About about,
                guest_client::KeptProcess process, Bash bash = Bash::waits);
   // Ends the bash and everything it started.
   ~ShellSession();
@@ -70,32 +82,43 @@ class ShellSession {
     Admission& admission;  // outlives the command
     std::string caller;
     std::function<Status()> check;
+    std::shared_ptr<AttachedCommands> attached;  // where others find it as long as it runs
   };
   // Runs one command of text. At the time limit the bash
   // and all it started are killed: the session is over. `self` keeps it alive meanwhile. Errors: session_busy,
   // session_over (it ended while this waited for its turn), cancelled (the bash is killed: nobody could know what state
   // it is in), sandbox_lost, those of the admission.
   static io::Task<ExecResult> run(std::shared_ptr<ShellSession> self, Command command, Entrance entrance);
-  // Kills the bash and everything it started; who waits for a command of it gets that as its end.
-  void end() const { process_.kill(); }
+  // Kills the bash and everything it started; who waits for a command of it is told that it was cancelled.
+  void end();
   // Until no command has its turn. Errors: deadline_exceeded, cancelled.
   static io::Task<void> wait_idle(std::shared_ptr<ShellSession> self, io::Deadline deadline);
   bool is_over() const { return is_over_ || process_.has_ended(); }
+  SessionInfo info() const;
 
  private:
   class Turn;
   io::Task<ExecResult> catch_up_and_run(Command command);
   io::Task<ExecResult> run_in_turn(Command command);
+  void attach(const Command& command, std::shared_ptr<AttachedCommands> all);
   io::Task<std::optional<int>> read_stream(guest_client::Stream stream, std::string mark, Bytes cap,
                                            io::Deadline deadline, Output* output);
-  io::Task<ExecResult> conclude(bool timed_out, std::uint64_t oom_kills_before, ExecResult result);
+  // What is known before a command runs.
+  struct Before {
+    std::uint64_t oom_kills = 0;
+    std::shared_ptr<const guest_client::AskedCpuTime> cpu;
+  };
+  io::Task<ExecResult> conclude(bool timed_out, Before before, ExecResult result);
   std::uint64_t oom_kills() const;
   std::string sandbox_id() const;
 
+  boost::asio::io_context& loop_;
   std::weak_ptr<SandboxHandle> sandbox_;
-  std::string image_digest_;
+  About about_;
   guest_client::KeptProcess process_;
   std::array<std::uint64_t, guest_protocol::kStreams> offsets_{};  // where the next command's output begins
+  std::optional<Attachment> running_;                              // the command that has its turn, once it runs
+  bool was_ended_ = false;                                         // by its owner
   bool is_busy_ = false;
   bool is_over_ = false;
   bool is_behind_;  // something of an earlier daemon's may be to be read, or to be waited for

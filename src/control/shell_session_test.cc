@@ -11,6 +11,11 @@ TEST(SessionLine, CarriesTextAsItIsAndEverythingElseAsOctets) {
   EXPECT_EQ(session_line("é", "end_1"), "end_1 \\xc3\\xa9 end_1\n");
 }
 
+TEST(MergedCommand, IsOneWordForEvalWhateverItHolds) {
+  EXPECT_EQ(merged_command("ls"), "eval 'ls' 2>&1");
+  EXPECT_EQ(merged_command("echo 'a b'; }"), "eval 'echo '\\''a b'\\''; }' 2>&1");
+}
+
 TEST(MarkFinder, EndsAtItsMarkAndNamesTheNumber) {
   MarkFinder finder("end_1");
   EXPECT_EQ(finder.take("out\n\nend_1 42\nnext"), "out\n");

@@ -86,23 +86,26 @@ void judge(ExecResult& result, const Course& course, const Attempt& attempt, con
 // Sets what it used, except for the times of waiting.
 void set_usage(ExecResult& result, const Course& course, const SandboxHandle* sandbox) {
   if (course.one_shot && sandbox != nullptr) {  // a kept sandbox's counters are of all its commands
-    result.usage.max_memory_bytes = sandbox->peak_memory_bytes();
+    if (const std::uint64_t peak = sandbox->peak_memory_bytes(); peak > 0) result.usage.max_memory_bytes = peak;
     result.usage.max_processes = sandbox->peak_processes();
   }
   if (!course.is_reported()) return;
   const guest_protocol::Exited& exited = course.ending.exited;
   result.usage.cpu_user_ms = static_cast<double>(exited.cpu_user_us) / 1000;
   result.usage.cpu_system_ms = static_cast<double>(exited.cpu_system_us) / 1000;
-  result.usage.max_memory_bytes = std::max(result.usage.max_memory_bytes, exited.max_rss_bytes);
+  result.usage.max_memory_bytes = std::max(result.usage.max_memory_bytes.value_or(0), exited.max_rss_bytes);
 }
 
-// What a shell says to stderr and returns where it is its user's fault.
-ExecResult refusal(int exit_code, std::string words) {
+// What a shell says to stderr and returns where it is its user's fault. Nothing has run.
+ExecResult refusal(const Attempt& attempt, int exit_code, std::string words) {
   ExecResult result;
   result.outcome = Outcome::exited;
   result.exit_code = exit_code;
-  result.err.data = std::move(words) + "\n";
-  result.err.cut_at = result.err.data.size();
+  result.usage.cpu_user_ms = result.usage.cpu_system_ms = 0;
+  result.usage.max_memory_bytes = 0;
+  Output& said = attempt.merge_stderr ? result.out : result.err;
+  said.data = std::move(words) + "\n";
+  said.cut_at = said.data.size();
   return result;
 }
 
@@ -111,7 +114,7 @@ ExecResult refusal(int exit_code, std::string words) {
 Attempt attempt_of(const StartSpec& spec, const ImageDefaults& image) {
   constexpr std::size_t kMaxPath = 4096;  // PATH_MAX: no longer one names anything
   const std::string program = spec.program == Program::shell ? "/bin/sh" : spec.argv.front().substr(0, kMaxPath);
-  return {program, spec.cwd.substr(0, kMaxPath), image.digest, spec.limits.cpu_seconds};
+  return {program, spec.cwd.substr(0, kMaxPath), image.digest, spec.limits.cpu_seconds, spec.merge_stderr};
 }
 
 ExecResult verdict_of(const Course& course, const Attempt& attempt, const SandboxHandle* sandbox) {
@@ -121,7 +124,7 @@ ExecResult verdict_of(const Course& course, const Attempt& attempt, const Sandbo
     if (failed.ok()) {
       result = *std::move(failed);
     } else if (failed.error().slug() == "invalid_cwd") {
-      result = refusal(126, failed.error().message());
+      result = refusal(attempt, 126, failed.error().message());
     } else {
       result.hint = failed.error().message();
     }
@@ -146,8 +149,8 @@ Result<ExecResult> result_of_failed_start(const Ending& ending, const Attempt& a
       return std::move(error).with_slug("too_many_processes").with_hint("the sandbox is at its limit of processes");
     return error;
   }
-  if (ending.error == ENOENT) return refusal(127, attempt.program + ": command not found");
-  return refusal(126, attempt.program + ": " + std::strerror(ending.error));
+  if (ending.error == ENOENT) return refusal(attempt, 127, attempt.program + ": command not found");
+  return refusal(attempt, 126, attempt.program + ": " + std::strerror(ending.error));
 }
 
 }  // namespace lmsb::control

@@ -38,6 +38,7 @@ struct Attempt {
   std::string cwd;
   std::string image_digest;
   std::uint64_t cpu_seconds = 0;  // that each of its processes may use; 0 = no limit
+  bool merge_stderr = false;
 };
 Attempt attempt_of(const guest_client::StartSpec& spec, const ImageDefaults& image);
 
@@ -46,8 +47,8 @@ Attempt attempt_of(const guest_client::StartSpec& spec, const ImageDefaults& ima
 // returned (126); any other error of it as a hint.
 // `sandbox` is null once it is gone: its owner, or the daemon's, ended it.
 ExecResult verdict_of(const Course& course, const Attempt& attempt, const SandboxHandle* sandbox);
-// Of a command that could not be started: what a shell would have said and returned had it been asked for this program.
-// Errors where that is nobody's fault but ours, or the working directory's.
+// Of a command that could not be started: what a shell would have said, to stderr or where that goes, and returned had
+// it been asked for this program. Errors where that is nobody's fault but ours, or the working directory's.
 Result<ExecResult> result_of_failed_start(const guest_client::Ending& ending, const Attempt& attempt);
 
 }  // namespace lmsb::control

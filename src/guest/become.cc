@@ -69,9 +69,10 @@ int execute_shell(ParsedStart& parsed) {
 
 // stdin is the descriptor that came with the request, else nothing to read; a second one is stdout. A terminal is
 // stdout and stderr, too.
-int take_stdio(ReceivedFds& fds, bool is_terminal) {
-  if (is_terminal) return fds.count > 0 ? take_terminal(fds.fds[0].get()) : ENOTTY;
+int take_stdio(ReceivedFds& fds, const ParsedStart& parsed) {
+  if (parsed.has_terminal) return fds.count > 0 ? take_terminal(fds.fds[0].get()) : ENOTTY;
   if (fds.count > 1 && ::dup2(fds.fds[1].get(), 1) < 0) return errno;
+  if (parsed.merges_stderr && ::dup2(1, 2) < 0) return errno;
   if (fds.count > 0) return ::dup2(fds.fds[0].get(), 0) < 0 ? errno : 0;
   const UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (!null) return errno;
@@ -120,6 +121,7 @@ bool parse_start(char* buffer, std::size_t size, ParsedStart& parsed) {
   if (header.program > Program::ports || header.argc == 0) return false;
   parsed.program = header.program;
   parsed.has_terminal = header.columns != 0;
+  parsed.merges_stderr = header.merge_stderr != 0;
   parsed.limits = header.limits;
   parsed.as_user = header.as_user != 0;
   char* at = buffer + sizeof header;
@@ -169,7 +171,7 @@ void become_command(int socket, guest_protocol::Profile profile) {
   if (size <= 0) ::_exit(0);  // the guest is done with this standby
   static ParsedStart parsed;
   if (!parse_start(request.data(), static_cast<std::size_t>(size), parsed)) give_up(socket, Step::command_exec, EINVAL);
-  if (const int error = take_stdio(fds, parsed.has_terminal); error != 0) give_up(socket, Step::command_stdio, error);
+  if (const int error = take_stdio(fds, parsed); error != 0) give_up(socket, Step::command_stdio, error);
   if (const int error = become_command_user(profile, parsed.as_user); error != 0)
     give_up(socket, Step::command_ids, error);
   // The socket stays until exec, which closes it: that is how success is told.

@@ -12,6 +12,7 @@ namespace lmsb::guest {
 struct ParsedStart {
   guest_protocol::Program program{};
   bool has_terminal = false;
+  bool merges_stderr = false;
   std::array<char*, 2049> argv{};  // NULL-terminated
   std::array<char*, 2049> envp{};  // NULL-terminated
   char* cwd = nullptr;

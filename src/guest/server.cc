@@ -70,6 +70,13 @@ std::uint64_t number_of(std::string_view text, std::string_view key) {
   return at == std::string_view::npos ? 0 : std::strtoull(text.data() + at + key.size(), nullptr, 10);
 }
 
+void read_cpu_time(int cgroup, std::uint64_t& user_us, std::uint64_t& system_us) {
+  std::array<char, 1024> buffer{};
+  const std::string_view cpu = read_small_file(cgroup, "cpu.stat", buffer);
+  user_us = number_of(cpu, "user_usec ");
+  system_us = number_of(cpu, "system_usec ");
+}
+
 bool is_populated(int cgroup) {
   std::array<char, 1024> buffer{};
   return number_of(read_small_file(cgroup, "cgroup.events", buffer), "populated ") != 0;
@@ -289,6 +296,7 @@ bool Server::handle_message() {
     case Kind::forget: return handle_forget(header.sequence), true;
     case Kind::take_network: return handle_take_network(header.sequence);
     case Kind::take_models: return handle_take_models(header.sequence);
+    case Kind::read_usage: return handle_read_usage(header.sequence);
     case Kind::keep_note: return handle_note(size);
     case Kind::stay: return with_message<guest_protocol::Stay>(size, [&](const auto& r) { handle_stay(r); });
     default: return false;
@@ -331,6 +339,15 @@ bool Server::handle_take_models(std::uint32_t sequence) {
   const guest_protocol::Models answer{{Kind::models, sequence}, model_door_.open()};
   const int socket = model_door_.socket();
   return send(channel_, answer, &socket, answer.error == 0 ? 1 : 0) || stays_;
+}
+
+bool Server::handle_read_usage(std::uint32_t sequence) {
+  guest_protocol::Usage usage{{Kind::usage, sequence}, ESRCH, 0, 0, 0};
+  if (const Running* command = find(sequence); command != nullptr) {
+    usage.error = 0;
+    read_cpu_time(command->cgroup.get(), usage.cpu_user_us, usage.cpu_system_us);
+  }
+  return send(channel_, usage) || stays_;
 }
 
 void Server::handle_stay(const guest_protocol::Stay& request) {
@@ -574,16 +591,13 @@ void Server::handle_children() {
 
 void Server::finish(Running& command, int status, const rusage& usage) {
   if (!report_from_standby(command)) {
-    std::array<char, 1024> buffer{};
     guest_protocol::Exited exited{};
     exited.header = {Kind::exited, command.sequence};
     exited.status = status;
     with_trees(command.sequence, [&](int cgroup) { exited.tree_left |= is_populated(cgroup) ? 1U : 0U; });
     exited.timed_out = command.timed_out ? 1 : 0;
     exited.disk_full = status != 0 && is_disk_full(builder_.has_disk()) ? 1 : 0;
-    const std::string_view cpu = read_small_file(command.cgroup.get(), "cpu.stat", buffer);
-    exited.cpu_user_us = number_of(cpu, "user_usec ");
-    exited.cpu_system_us = number_of(cpu, "system_usec ");
+    read_cpu_time(command.cgroup.get(), exited.cpu_user_us, exited.cpu_system_us);
     exited.max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024U;
     (void)send(channel_, exited);
     kept_.note_end(exited, now_ms());

@@ -74,6 +74,7 @@ class Server {
   void handle_stay(const guest_protocol::Stay& request);
   bool handle_take_network(std::uint32_t sequence);
   bool handle_take_models(std::uint32_t sequence);
+  bool handle_read_usage(std::uint32_t sequence);
   void handle_connect(const guest_protocol::ConnectPort& request);
   void handle_children();
   bool wants_standby() const;

@@ -188,6 +188,7 @@ bool ChannelState::dispatch(const char* message, std::size_t size, ReceivedFds& 
     case Kind::stdin_done:
     case Kind::output:
     case Kind::output_grew: return take_kept(header.kind, message, size);
+    case Kind::usage: return take_usage(message, size);
     case Kind::held: return take_held(message, size);
     case Kind::port_connected: return size == sizeof header && take_port(header.sequence, fds);
     case Kind::network: return size == sizeof header && take_network(header.sequence, fds);
@@ -263,6 +264,20 @@ bool ChannelState::take_output(const char* message, std::size_t size) {
   return true;
 }
 
+bool ChannelState::take_usage(const char* message, std::size_t size) {
+  guest_protocol::Usage value{};
+  if (!read_as(value, message, size)) return false;
+  const auto process = find(value.header.sequence);
+  if (!process) return true;
+  if (process->asked_cpu.empty()) return false;
+  const auto asked = process->asked_cpu.front();
+  process->asked_cpu.pop_front();
+  asked->is_answered = true;
+  if (value.error == 0) asked->time = CpuTime{value.cpu_user_us, value.cpu_system_us};
+  process->changed.notify_all();
+  return true;
+}
+
 bool ChannelState::take_held(const char* message, std::size_t size) {
   guest_protocol::Held value{};
   if (has_told_all || size < sizeof value) return false;
@@ -316,6 +331,14 @@ void ChannelState::signal_tree(const std::shared_ptr<ChannelState>& self, std::u
   send_surely(self, guest_protocol::KillRequest{{Kind::kill, sequence}, signal, 1U});
 }
 
+Status ChannelState::signal(const ProcessState& process, int signal, bool whole_tree) {
+  const auto channel = process.channel.lock();
+  if (!channel || channel->closed) return guest_gone();
+  const guest_protocol::KillRequest request{{Kind::kill, process.sequence}, signal, whole_tree ? 1U : 0U};
+  if (channel->send(request)) return {};
+  return errno == EAGAIN ? guest_busy() : guest_gone();
+}
+
 io::ForeignPipe::Evict ChannelState::eviction(std::weak_ptr<ChannelState> channel, std::uint32_t sequence) {
   return [channel = std::move(channel), sequence](int times) {
     const auto self = channel.lock();
@@ -354,6 +377,8 @@ io::Task<Ending> Process::wait_ended(io::Deadline deadline) {
 void Process::kill_tree() {
   if (const auto channel = state_->channel.lock()) ChannelState::signal_tree(channel, state_->sequence, SIGKILL);
 }
+
+Status Process::signal(int signal, bool whole_tree) const { return ChannelState::signal(*state_, signal, whole_tree); }
 
 Channel::Channel(boost::asio::io_context& loop, UniqueFd socket, std::chrono::milliseconds answer_limit, Guest guest)
     : state_(std::make_shared<ChannelState>(loop, std::move(socket))) {
@@ -446,6 +471,7 @@ Result<std::shared_ptr<ProcessState>> ChannelState::start(const StartSpec& spec,
   request.note_size = static_cast<std::uint32_t>(spec.note.size());
   request.limits = spec.limits;
   request.as_user = spec.as_user ? 1 : 0;
+  request.merge_stderr = spec.merge_stderr ? 1 : 0;
   const std::uint64_t spill_mib = (spec.spill.count() + Bytes::MiB(1).count() - 1) / Bytes::MiB(1).count();
   request.spill_mib = static_cast<std::uint32_t>(std::min<std::uint64_t>(spill_mib, UINT32_MAX));
   const std::array<iovec, 2> parts = {{{&request, sizeof request}, {body.data(), body.size()}}};

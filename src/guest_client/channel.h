@@ -36,6 +36,7 @@ struct StartSpec {
   guest_protocol::ProcessLimits limits;
   Bytes spill = Bytes::MiB(64);  // of each stream of a kept process, in a file; what is not whole MiB is rounded up
   bool as_user = false;          // as uid 1000 where others are root
+  bool merge_stderr = false;     // stderr is stdout's pipe
   std::string note;              // of a kept process: what a later daemon finds of it; at most guest_protocol::kMaxNote
 };
 
@@ -81,6 +82,9 @@ class Process {
   io::Task<Ending> wait_ended(io::Deadline deadline);
   // Never lost: waits by itself for room in the socket.
   void kill_tree();
+  // To the command, or to every process of its tree. Nothing happens when it has ended. Errors: resource_exhausted (the
+  // guest is not keeping up), unavailable.
+  Status signal(int signal, bool whole_tree) const;
 
  private:
   std::shared_ptr<ProcessState> state_;

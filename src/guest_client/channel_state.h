@@ -49,8 +49,9 @@ struct ProcessState {
   std::map<std::uint32_t, std::shared_ptr<Read>> reads;
   std::array<std::uint64_t, guest_protocol::kStreams> grown{};  // how often there was news
   bool is_writing = false;
-  bool is_cut_short = false;   // whoever wrote has gone; the piece is still on its way
-  std::optional<int> written;  // errno of the write in progress, once it is done
+  bool is_cut_short = false;                            // whoever wrote has gone; the piece is still on its way
+  std::optional<int> written;                           // errno of the write in progress, once it is done
+  std::deque<std::shared_ptr<AskedCpuTime>> asked_cpu;  // which the guest answers in this order
 };
 
 // A socket of the guest's that somebody waits for: a connection to a port, or where its models are asked for.
@@ -122,6 +123,8 @@ struct ChannelState : std::enable_shared_from_this<ChannelState> {
   }
   // All processes of a command, or of kLeftBehind.
   static void signal_tree(const std::shared_ptr<ChannelState>& self, std::uint32_t sequence, int signal);
+  // To its leader or its tree. Errors: those of Process::signal().
+  static Status signal(const ProcessState& process, int signal, bool whole_tree);
   // Of what process `sequence` writes to, or reads from.
   static io::ForeignPipe::Evict eviction(std::weak_ptr<ChannelState> channel, std::uint32_t sequence);
   // False when the socket is full or the guest gone: errno says which.
@@ -145,6 +148,7 @@ struct ChannelState : std::enable_shared_from_this<ChannelState> {
   bool take_kept(guest_protocol::Kind kind, const char* message, std::size_t size);
   bool take_output(const char* message, std::size_t size);
   bool take_held(const char* message, std::size_t size);
+  bool take_usage(const char* message, std::size_t size);
 };
 
 // Somebody who waits for an answer of the guest's, known to the channel as long as this lives.

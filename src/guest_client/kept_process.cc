@@ -8,6 +8,7 @@
 
 namespace lmsb::guest_client {
 
+using guest_protocol::Header;
 using guest_protocol::Kind;
 using guest_protocol::kMaxPiece;
 
@@ -171,6 +172,26 @@ io::Task<void> KeptProcess::write_stdin(std::string data, bool close, io::Deadli
   co_return written;
 }
 
+std::shared_ptr<const AskedCpuTime> KeptProcess::ask_cpu_time() const {
+  auto asked = std::make_shared<AskedCpuTime>();
+  const auto channel = state_->channel.lock();
+  const bool is_asked = check_alive(*state_).ok() && channel->send(Header{Kind::read_usage, state_->sequence});
+  asked->is_answered = !is_asked;
+  if (is_asked) state_->asked_cpu.push_back(asked);
+  return asked;
+}
+
+io::Always<std::optional<CpuTime>> KeptProcess::wait_cpu_time(std::shared_ptr<const AskedCpuTime> asked) const {
+  const auto state = state_;
+  const auto channel = state->channel.lock();
+  const io::Deadline deadline = io::Deadline::in(channel ? channel->answer_limit : std::chrono::milliseconds(0));
+  while (!asked->is_answered && check_alive(*state).ok()) {
+    const Status changed = co_await state->changed.wait(deadline);
+    if (!changed.ok()) break;
+  }
+  co_return asked->time;
+}
+
 void KeptProcess::keep_note(const std::string& note) const {
   LMSB_ASSERT(note.size() <= guest_protocol::kMaxNote);
   const auto channel = state_->channel.lock();
@@ -186,11 +207,7 @@ void KeptProcess::resize(std::uint16_t columns, std::uint16_t rows) const {
 }
 
 Status KeptProcess::signal(int signal, bool whole_tree) const {
-  const auto channel = state_->channel.lock();
-  if (!channel || channel->closed) return guest_gone();
-  const guest_protocol::KillRequest request{{Kind::kill, state_->sequence}, signal, whole_tree ? 1U : 0U};
-  if (channel->send(request)) return {};
-  return errno == EAGAIN ? guest_busy() : guest_gone();
+  return ChannelState::signal(*state_, signal, whole_tree);
 }
 
 void KeptProcess::hang_up() const {

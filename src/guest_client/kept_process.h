@@ -4,6 +4,7 @@
 // end. One loop, one thread.
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "guest_client/channel.h"
@@ -18,6 +19,18 @@ struct Piece {
   std::string data;
   std::uint64_t end = 0;  // how much the stream has had so far
   bool ended = false;     // nothing will come after `end`
+};
+
+// Processor time of a command and of everything it started.
+struct CpuTime {
+  std::uint64_t user_us = 0;
+  std::uint64_t system_us = 0;
+};
+
+// A question for it, and what the guest has answered.
+struct AskedCpuTime {
+  bool is_answered = false;
+  std::optional<CpuTime> time;  // nothing, once it is answered: it had ended, or nobody could be asked
 };
 
 // What becomes of the output before the one that is read.
@@ -53,6 +66,11 @@ class KeptProcess {
   // does not read any more, or has no stdin), deadline_exceeded (part of it may have been written; what comes next
   // waits for that part), process_not_found, cancelled.
   io::Task<void> write_stdin(std::string data, bool close, io::Deadline deadline) const;
+
+  // Asks what it has used until now, before it sees what is written to it after this.
+  std::shared_ptr<const AskedCpuTime> ask_cpu_time() const;
+  // Waits for the answer. Nothing where none comes within the channel's limit, or before the end of the wait.
+  io::Always<std::optional<CpuTime>> wait_cpu_time(std::shared_ptr<const AskedCpuTime> asked) const;
 
   // What a later daemon finds of it, in place of StartSpec::note. Never lost.
   void keep_note(const std::string& note) const;

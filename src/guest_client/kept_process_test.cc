@@ -314,6 +314,52 @@ TEST_F(ImpatientTest, LeavesTheSandboxAloneWhenTheSocketStaysFull) {
   EXPECT_FALSE(channel_->is_closed());
 }
 
+io::Always<void> take_cpu_time(const KeptProcess* process, std::shared_ptr<const AskedCpuTime> asked,
+                               std::optional<std::optional<CpuTime>>* told) {
+  *told = co_await process->wait_cpu_time(std::move(asked));
+}
+
+TEST_F(KeptProcessTest, TellsWhatItHasUsedByTheOrderOfTheQuestions) {
+  const auto first = process_->ask_cpu_time();
+  const auto second = process_->ask_cpu_time();
+  std::optional<std::optional<CpuTime>> told;
+  io::spawn(loop_, take_cpu_time(process_.get(), second, &told));
+  for (int i = 0; i < 2; ++i) {
+    Header request{};
+    ASSERT_GT(hear(request), 0U);
+    EXPECT_EQ(request.kind, Kind::read_usage);
+    EXPECT_EQ(request.sequence, kFirst);
+  }
+  say(guest_protocol::Usage{{Kind::usage, kFirst}, 0, 0, 10, 20});
+  EXPECT_EQ(first->time->user_us, 10U);
+  EXPECT_FALSE(told);
+  say(guest_protocol::Usage{{Kind::usage, kFirst}, 0, 0, 30, 40});
+  ASSERT_TRUE(told && *told);
+  EXPECT_EQ((*told)->user_us, 30U);
+  EXPECT_EQ((*told)->system_us, 40U);
+}
+
+TEST_F(KeptProcessTest, DoesNotKnowWhatItHasUsedOnceItHasEnded) {
+  const auto asked = process_->ask_cpu_time();
+  say(guest_protocol::Usage{{Kind::usage, kFirst}, ESRCH, 0, 10, 20});
+  EXPECT_TRUE(asked->is_answered);
+  EXPECT_FALSE(asked->time);
+  channel_->close();
+  EXPECT_TRUE(process_->ask_cpu_time()->is_answered) << "nobody can be asked";
+}
+
+TEST_F(KeptProcessTest, ClosesTheChannelOfAGuestThatAnswersWhatNobodyHasAsked) {
+  say(guest_protocol::Usage{{Kind::usage, kFirst}, 0, 0, 10, 20});
+  EXPECT_TRUE(channel_->is_closed());
+}
+
+TEST_F(ImpatientTest, DoesNotWaitForeverForWhatItHasUsed) {
+  std::optional<std::optional<CpuTime>> told;
+  io::spawn(loop_, take_cpu_time(process_.get(), process_->ask_cpu_time(), &told));
+  while (!told) run();
+  EXPECT_FALSE(*told);
+}
+
 TEST_F(KeptProcessTest, ClosesTheChannelOfAGuestWhosePiecesDoNotAddUp) {
   const auto read = begin(process_->read(Stream::out, 10, io::Deadline::never()));
   guest_protocol::ReadOutput request{};

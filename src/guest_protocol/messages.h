@@ -33,6 +33,7 @@ enum class Kind : std::uint32_t {
   take_network = 10,  // Header only: for a gate; of what has been taken before nothing listens any more
   keep_note = 9,      // KeepNote + note: in place of the one that a kept command began with
   take_models = 11,   // Header only: for requests to models; what has been taken before does not listen any more
+  read_usage = 12,    // Header only: what a command that runs has used so far
   // guest → daemon
   ready = 64,           // Ready: the sandbox stands
   failed = 65,          // Failed: the launch failed; the guest ends
@@ -48,6 +49,7 @@ enum class Kind : std::uint32_t {
   held = 74,            // Held + note: on a later channel, behind `ready`, for each kept command; then for none
   models = 76,          // Models: the answer to take_models; descriptor, unless it says why not: a TCP socket that is
                         // bound to kModelPort and does not listen
+  usage = 77,           // Usage: the answer to read_usage
 };
 
 // Where what a command writes goes.
@@ -105,6 +107,9 @@ struct StartRequest {
   // 1: as kCommandUid, without any capability, where others are root.
   std::uint32_t as_user = 0;
   std::uint32_t spill_mib = 0;  // of each stream, in a file of the sandbox; only with Output::kept
+  // 1: stderr is stdout's pipe, so that what is written to both stays in order; nothing comes as Stream::err.
+  std::uint32_t merge_stderr = 0;
+  std::uint32_t unused = 0;
 };
 
 // When the channel closes the guest ends what has Output::direct, and waits on its listener for the next one.
@@ -229,6 +234,15 @@ struct Exited {
   std::uint64_t cpu_user_us;  // of the whole tree so far
   std::uint64_t cpu_system_us;
   std::uint64_t max_rss_bytes;  // of the largest process waited for
+};
+
+// Of the whole tree of a command so far.
+struct Usage {
+  Header header;
+  std::int32_t error;  // ESRCH: no such command, or it has ended
+  std::uint32_t unused;
+  std::uint64_t cpu_user_us;
+  std::uint64_t cpu_system_us;
 };
 
 // A kept command, as the guest knows it; `note_size` octets follow. The last one has sequence 0 and only says

@@ -29,6 +29,7 @@ RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAns
   add_key_routes(table, control);
   add_event_routes(table, control);
   add_exec_routes(table, control);
+  add_session_routes(table, control);
   add_process_routes(table, control);
   add_log_routes(table, control);
   add_pty_routes(table, control);

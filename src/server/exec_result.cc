@@ -22,17 +22,18 @@ void write_base64(json::Writer& out, std::string_view name, const std::string& b
   if (!is_utf8(bytes)) out.key(name).string(base64_encode(bytes));
 }
 
+void write_or_null(json::Writer& out, const std::optional<double>& value) { value ? out.number(*value) : out.null(); }
+void write_or_null(json::Writer& out, const std::optional<std::uint64_t>& value) {
+  value ? out.unsigned_integer(*value) : out.null();
+}
+
 void write_usage(json::Writer& out, const control::Usage& usage) {
   out.key("usage").begin_object();
   out.key("queue_ms").number(usage.queue_ms).key("wall_ms").number(usage.wall_ms);
-  out.key("cpu_user_ms").number(usage.cpu_user_ms).key("cpu_system_ms").number(usage.cpu_system_ms);
-  out.key("max_memory_bytes").unsigned_integer(usage.max_memory_bytes);
-  out.key("max_processes");
-  if (usage.max_processes) {
-    out.unsigned_integer(*usage.max_processes);
-  } else {
-    out.null();
-  }
+  write_or_null(out.key("cpu_user_ms"), usage.cpu_user_ms);
+  write_or_null(out.key("cpu_system_ms"), usage.cpu_system_ms);
+  write_or_null(out.key("max_memory_bytes"), usage.max_memory_bytes);
+  write_or_null(out.key("max_processes"), usage.max_processes);
   out.end_object();
 }
 

@@ -68,8 +68,8 @@ TEST(ExecFields, ShowEveryFieldOfTheContract) {
       R"({"outcome":"signaled","exit_code":137,"signal":"SIGKILL","timed_out":false,"oom_killed":false,)"
       R"("stdout":"out\n","stderr":"e\n[... 7 bytes missing ...]\nr",)"
       R"("truncated":{"stdout_bytes":0,"stderr_bytes":7,"spill_path":null},)"
-      R"("usage":{"queue_ms":0.000,"wall_ms":1.500,"cpu_user_ms":0.000,"cpu_system_ms":0.000,)"
-      R"("max_memory_bytes":0,"max_processes":3},)"
+      R"("usage":{"queue_ms":0.000,"wall_ms":1.500,"cpu_user_ms":null,"cpu_system_ms":null,)"
+      R"("max_memory_bytes":null,"max_processes":3},)"
       R"("sandbox_id":"s0000000000000000000","image_digest":"sha256:ab","hint":"no network here","background_left":false})");
 }
 

@@ -26,7 +26,10 @@ void write_process(json::Writer& out, const control::ProcessInfo& info) {
   write_cmd(out.key("cmd"), info.cmd);
   out.key("cwd").string(info.cwd).key("pid").integer(info.pid);
   out.key("state").string(info.result ? "ended" : "running");
+  out.key("attached").boolean(info.is_attached);
+  string_or_null(out.key("session"), info.session);
   out.key("stdin").boolean(info.has_stdin).key("pty").boolean(info.has_terminal);
+  out.key("merge_stderr").boolean(info.merge_stderr);
   out.key("timeout_ms").integer(info.timeout.count());
   out.key("started_at").string(info.started_at);
   string_or_null(out.key("ended_at"), info.ended_at);

@@ -55,6 +55,12 @@ TEST(CommandEvents, TellTheWholeCourse) {
                           R"({"type":"stderr","offset":0,"text":"b"})", HasSubstr(R"("exit_code":3)")));
 }
 
+TEST(CommandEvents, TellTheIdOfACommandThatOthersCanFind) {
+  CommandEvent event = started(7);
+  event.process = "prc_a";
+  EXPECT_THAT(texts_of({event}), ElementsAre(R"({"type":"started","process":{"pid":7,"id":"prc_a"}})"));
+}
+
 TEST(CommandEvents, NeverTearACharacter) {
   EXPECT_THAT(
       texts_of({output(Stream::out, 0, "x\xe2\x82"), output(Stream::out, 3, "\xac"), output(Stream::out, 4, "y")}),
@@ -153,6 +159,58 @@ TEST_F(ProcessRoutes, UnderstandSignalsByNameAndNumber) {
   }
   EXPECT_EQ(send("POST", "/v1/sandboxes/box/processes/prc_1/signal", R"({"signal":"NOTHING"})").status, 400);
   EXPECT_EQ(send("POST", "/v1/sandboxes/box/processes/prc_1/signal", R"({"signal":"0"})").status, 400);
+  EXPECT_EQ(send("POST", "/v1/sandboxes/box/processes/prc_1/signal", R"({"signal":10,"tree":true})").status, 204);
+  EXPECT_EQ(processes.signalled, 10);
+  EXPECT_TRUE(processes.to_tree);
+  for (const char* body : {R"({"signal":0})", R"({"signal":-9})", R"({"signal":true})", R"({"signal":[]})", "{}"})
+    EXPECT_EQ(send("POST", "/v1/sandboxes/box/processes/prc_1/signal", body).status, 400) << body;
+  EXPECT_THAT(send("POST", "/v1/sandboxes/box/processes/prc_1/signal", R"({"signal":65})").body,
+              HasSubstr("say TERM, SIGTERM or 15"));
+}
+
+TEST_F(ProcessRoutes, FollowAsEventsUnlessTheClientWantsOctetsAndRefuseItForOnePiece) {
+  const std::string output = "/v1/sandboxes/box/processes/prc_1/output";
+  EXPECT_EQ(*send("GET", output + "?follow=true").headers.find("Content-Type"), "application/x-ndjson");
+  EXPECT_EQ(*send("GET", output + "?follow=true", "", "*/*").headers.find("Content-Type"), "application/x-ndjson");
+  const auto refused = send("GET", output + "?follow=true", "", "application/json");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(refused.body, HasSubstr("follow needs Accept"));
+  EXPECT_EQ(send("GET", output + "?wait_ms=5", "", "text/event-stream").status, 400) << "it would be ignored";
+  EXPECT_EQ(send("GET", "/v1/sandboxes/box/processes?state=running").status, 400) << "so would this";
+}
+
+TEST_F(ProcessRoutes, MergeStreamsOfCommandsThatAreWaitedForFollowedDetachedOrOfASession) {
+  for (const char* rest : {"", R"(,"detach":true)", R"(,"session":"s")"}) {
+    const std::string body = std::string(R"({"cmd":"x","merge_stderr":true)") + rest + "}";
+    for (const char* accept : {"application/json", "application/x-ndjson", "application/octet-stream"}) {
+      processes.started.command.merge_stderr = fixture.control.command.merge_stderr = false;
+      EXPECT_LT(send("POST", "/v1/sandboxes/box/exec", body, accept).status, 300);
+      EXPECT_TRUE(processes.started.command.merge_stderr || fixture.control.command.merge_stderr) << body << accept;
+    }
+  }
+  EXPECT_EQ(send("POST", "/v1/sandboxes/box/exec", R"({"cmd":"x","merge_stderr":1})").status, 400);
+}
+
+TEST_F(ProcessRoutes, TellWhoseAProcessIs) {
+  processes.info.is_attached = true;
+  processes.info.session = "main";
+  EXPECT_THAT(send("GET", "/v1/sandboxes/box/processes").body,
+              HasSubstr(R"("attached":true,"session":"main","stdin":false,"pty":false,"merge_stderr":false)"));
+  EXPECT_EQ(send("GET", "/v1/sandboxes/box/logs").body, R"({"data":[],"next_cursor":null})") << "its caller's alone";
+}
+
+TEST_F(ProcessRoutes, ListSessionsAndWhatRunsInThem) {
+  processes.session_info.name = "main";
+  processes.session_info.sandbox_id = "a0000000000000000000";
+  processes.session_info.pid = 9;
+  EXPECT_EQ(send("GET", "/v1/sandboxes/box/sessions").body,
+            R"({"data":[{"name":"main","sandbox_id":"a0000000000000000000","pid":9,"state":"idle","command":null,)"
+            R"("waiting":0,"started_at":null}],"next_cursor":null})");
+  processes.session_info.state = control::SessionInfo::State::busy;
+  processes.session_info.command = processes.info;
+  EXPECT_THAT(send("GET", "/v1/sandboxes/box/sessions/main").body,
+              HasSubstr(R"("state":"busy","command":{"id":"prc_00000000000000000000")"));
+  EXPECT_EQ(processes.named, "box/main");
 }
 
 TEST_F(ProcessRoutes, WriteInputAsTextOrOctets) {

@@ -79,6 +79,8 @@ const std::vector<Needs> kTable = {
     {"PATCH /v1/volumes/{id}", kWrite, "{}", {}},
     {"DELETE /v1/volumes/{id}", kWrite, "", {}},
     {"POST /v1/sandboxes/{id}/exec", kWrite, R"({"cmd":"x"})", {}},
+    {"GET /v1/sandboxes/{id}/sessions", kRead, "", {}},
+    {"GET /v1/sandboxes/{id}/sessions/{session}", kRead, "", {}},
     {"DELETE /v1/sandboxes/{id}/sessions/{session}", kWrite, "", {}},
     {"GET /v1/sandboxes/{id}/processes", kRead, "", {}},
     {"GET /v1/sandboxes/{id}/processes/{process}", kRead, "", {}},

@@ -55,6 +55,17 @@ class FakeProcesses final : public control::ProcessService {
     result.exit_code = 0;
     co_return result;
   }
+  Result<std::vector<control::SessionInfo>> sessions(const Principal&, const std::string& sandbox) override {
+    named = sandbox;
+    if (error) return *error;
+    return std::vector<control::SessionInfo>{session_info};
+  }
+  Result<control::SessionInfo> session(const Principal&, const std::string& sandbox,
+                                       const std::string& session) override {
+    named = sandbox + "/" + session;
+    if (error) return *error;
+    return session_info;
+  }
   Status end_session(const Principal&, const std::string& sandbox, const std::string& session) override {
     named = sandbox + "/" + session;
     return error ? Status(*error) : Status();
@@ -117,6 +128,7 @@ class FakeProcesses final : public control::ProcessService {
   // What they answer: `error` where one is set.
   std::optional<Error> error;
   control::ProcessInfo info;
+  control::SessionInfo session_info;
   control::OutputPiece piece;
   std::vector<control::CommandEvent> events;
   // What they were asked.

@@ -112,17 +112,10 @@ io::Task<http::Response> exec(Control& control, Call call) {
   co_return result_answer(std::move(result));
 }
 
-io::Task<http::Response> end_session(Control& control, Call call) {
-  LMSB_CO_CHECK(control.processes().end_session(call.who, call.request.params["id"], call.request.params["session"]));
-  co_return http::Response::no_content();
-}
-
 }  // namespace
 
 void add_exec_routes(RouteTable& table, Control& control) {
   table.add("POST", "/v1/sandboxes/{id}/exec", [&control](Call call) { return exec(control, std::move(call)); });
-  table.add("DELETE", "/v1/sandboxes/{id}/sessions/{session}",
-            [&control](Call call) { return end_session(control, std::move(call)); });
 }
 
 }  // namespace lmsb::server

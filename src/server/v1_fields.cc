@@ -90,6 +90,7 @@ void read_command(json::ObjectReader& reader, control::Command& out, NoTimeout n
   if (const auto input = reader.raw("stdin")) {
     if (auto data = read_data(*input, reader.at("stdin"), reader.faults())) out.stdin_data = *std::move(data);
   }
+  reader.boolean("merge_stderr", out.merge_stderr);
   std::int64_t timeout = 0;
   const std::int64_t least = no_timeout == NoTimeout::allowed ? 0 : 1;
   if (!reader.integer("timeout_ms", timeout, least, kMaxTimeoutMs)) return;

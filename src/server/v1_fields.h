@@ -18,7 +18,7 @@ namespace lmsb::server {
 
 // Whether timeout_ms may be 0, which means none.
 enum class NoTimeout : std::uint8_t { refused, allowed };
-// cmd, shell, env, cwd, user, stdin, timeout_ms.
+// cmd, shell, env, cwd, user, stdin, merge_stderr, timeout_ms.
 void read_command(json::ObjectReader& reader, control::Command& out, NoTimeout no_timeout = NoTimeout::refused);
 // pty: {"cols","rows"}.
 void read_terminal(json::ObjectReader& reader, std::optional<control::TerminalSize>& out);

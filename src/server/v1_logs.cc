@@ -96,6 +96,7 @@ io::Task<http::Response> logs(Control& control, Call call) {
   LMSB_CO_TRY(const bool follow, flag_of(call.request.query, "follow", false));
   std::string id = call.request.params["id"];
   LMSB_CO_TRY(auto processes, control.processes().list(call.who, id));
+  std::erase_if(processes, [](const control::ProcessInfo& info) { return info.is_attached; });  // of their callers
   const AnswerFormat format = wanted_format(call.request.headers, follow ? AnswerFormat::ndjson : AnswerFormat::json);
   if (format == AnswerFormat::json && follow)
     co_return invalid_query("follow needs Accept: application/x-ndjson or text/event-stream");

@@ -1,8 +1,5 @@
 // /v1/sandboxes/{id}/processes: commands that nobody waits for, and their output.
 #include <algorithm>
-#include <charconv>
-#include <csignal>
-#include <cstring>
 
 #include "base/text.h"
 #include "control/process_service.h"
@@ -10,6 +7,7 @@
 #include "server/process_events.h"
 #include "server/process_octets.h"
 #include "server/query_fields.h"
+#include "server/signal_name.h"
 #include "server/v1_fields.h"
 #include "server/v1_routes.h"
 
@@ -45,18 +43,19 @@ Result<OutputQuery> parse_output_query(const Query& query) {
   return out;
 }
 
-// The name of a signal with or without SIG, or its number.
-std::optional<int> parse_signal(std::string_view text) {
-  int number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc() && end == text.data() + text.size())
-    return number >= 1 && number < NSIG ? std::optional(number) : std::nullopt;
-  if (text.starts_with("SIG")) text.remove_prefix(3);
-  for (int signal = 1; signal < NSIG; ++signal) {
-    const char* const name = ::sigabbrev_np(signal);
-    if (name != nullptr && text == name) return signal;
-  }
-  return std::nullopt;
+// A name or a number; nothing, and a fault, for anything else.
+std::optional<int> read_signal(json::ObjectReader& reader) {
+  const auto value = reader.raw("signal", json::Need::required);
+  if (!value) return std::nullopt;
+  const auto number = value->integer();
+  const auto name = value->string();
+  const std::string text = number ? std::to_string(*number) : std::string(name.value_or(""));
+  const auto signal = parse_signal(text);
+  if (!signal)
+    reader.refuse("signal",
+                  (number || name ? quoted(text) + " is no signal" : std::string("must be a name or a number")) +
+                      ": say TERM, SIGTERM or 15");
+  return signal;
 }
 
 std::string text_of(const control::ProcessInfo& info) {
@@ -66,6 +65,7 @@ std::string text_of(const control::ProcessInfo& info) {
 }
 
 io::Task<http::Response> list(Control& control, Call call) {
+  LMSB_CO_CHECK(check_names(call.request.query, {}));
   LMSB_CO_TRY(const auto all, control.processes().list(call.who, call.request.params["id"]));
   json::Writer out;
   out.begin_object().key("data").begin_array();
@@ -106,15 +106,13 @@ io::Task<http::Response> write_stdin(Control& control, Call call) {
 }
 
 io::Task<http::Response> signal(Control& control, Call call) {
-  std::string name;
+  std::optional<int> number;
   bool tree = false;
   auto refusal = read_body(call.request.body, [&](json::ObjectReader& reader) {
-    reader.string("signal", name, json::Need::required);
+    number = read_signal(reader);
     reader.boolean("tree", tree);
   });
   if (refusal) co_return *std::move(refusal);
-  const auto number = parse_signal(name);
-  if (!number) co_return invalid_query(quoted(name) + " is no signal: say TERM, SIGTERM or 15");
   LMSB_CO_CHECK(
       control.processes().signal(call.who, call.request.params["id"], call.request.params["process"], *number, tree));
   co_return http::Response::no_content();
@@ -169,9 +167,15 @@ Result<http::Response> output_octets(Control& control, const Call& call, const O
 
 io::Task<http::Response> output(Control& control, Call call) {
   LMSB_CO_TRY(const auto query, parse_output_query(call.request.query));
-  if (wants_octets(call.request.headers)) co_return output_octets(control, call, query);
-  const auto format = wanted_format(call.request.headers, AnswerFormat::json);
-  if (format == AnswerFormat::json) co_return co_await output_piece(control, std::move(call), query);
+  const bool as_octets = wants_octets(call.request.headers);
+  const auto format = wanted_format(call.request.headers, query.follow ? AnswerFormat::ndjson : AnswerFormat::json);
+  const bool is_piece = !as_octets && format == AnswerFormat::json;
+  if (is_piece && query.follow)
+    co_return invalid_query("follow needs Accept: application/x-ndjson, text/event-stream or application/octet-stream");
+  if (!is_piece && query.wait.count() > 0)
+    co_return invalid_query("wait_ms is for one piece, as JSON: follow=true waits for all that comes");
+  if (as_octets) co_return output_octets(control, call, query);
+  if (is_piece) co_return co_await output_piece(control, std::move(call), query);
   control::FollowFrom from;
   from.wait = query.follow;
   if (query.stream) {

@@ -19,6 +19,7 @@ void add_volume_routes(RouteTable& table, control::Control& control, IdempotentA
 void add_key_routes(RouteTable& table, control::Control& control);      // v1_keys.cc
 void add_event_routes(RouteTable& table, control::Control& control);    // v1_events.cc: GET /v1/events
 void add_exec_routes(RouteTable& table, control::Control& control);     // v1_exec.cc: POST /v1/sandboxes/{id}/exec
+void add_session_routes(RouteTable& table, control::Control& control);  // v1_sessions.cc: shell sessions
 void add_process_routes(RouteTable& table, control::Control& control);  // v1_processes.cc
 void add_log_routes(RouteTable& table, control::Control& control);      // v1_logs.cc: of all its processes
 void add_pty_routes(RouteTable& table, control::Control& control);      // v1_pty.cc: a terminal

@@ -414,6 +414,23 @@ class Sandboxes(CliTest):
         self.assert_one_line(self.cli("logs", sandbox, "prc_00000000000000000000"), "no process")
         self.cli("rm", sandbox)
 
+    def test_what_somebody_waits_for_is_listed_and_killed_but_has_no_output_for_others(self):
+        sandbox = self.cli("create").stdout.decode().strip()
+        detached = self.cli("exec", "-d", sandbox, "sh", "-c", "echo kept; sleep 1015").stdout.decode().strip()
+        waiting = subprocess.Popen([str(lmsb.BIN / "lm-sandbox"), "exec", sandbox, "sleep", "1016"],
+                                   env={**os.environ, "LM_SANDBOX_HOST": f"unix:{self.daemon.run_dir}/api.sock"})
+        self.addCleanup(waiting.kill)
+        lmsb.wait_until(lambda: b"attached" in self.cli("top", sandbox).stdout, "the command")
+        listed = json.loads(self.cli("top", "--json", sandbox).stdout)["data"]
+        attached, = (process["id"] for process in listed if process["attached"])
+        self.assert_ends(self.cli("logs", sandbox), 0, b"kept\n")
+        self.assert_one_line(self.cli("logs", sandbox, attached), "waits for it", "detach")
+        self.assert_ends(self.cli("kill", "-s", "term", sandbox), 0, b"", b"")
+        self.assertEqual(waiting.wait(60), 143)
+        self.assert_ends(self.cli("attach", sandbox, detached), 143, b"kept\n")
+        self.assert_ends(self.cli("exec", "--merge-stderr", sandbox, "sh", "-c", "echo a; echo b >&2; echo c"), 0, b"a\nb\nc\n", b"")
+        self.cli("rm", sandbox)
+
     def test_a_kept_sandbox_starts_commands_where_it_was_told(self):
         sandbox = self.cli("create", "-w", "/tmp", "-u", "user").stdout.decode().strip()
         self.assert_ends(self.cli("exec", sandbox, "pwd"), 0, b"/tmp\n")

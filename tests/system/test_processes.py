@@ -315,6 +315,23 @@ class Input(ProcessTest):
         answer = self.stdin(process, data="x")
         self.assertEqual((answer.status, answer.json()["error"]["code"]), (409, "input_closed"))
 
+    def test_is_closed_once_and_again(self):
+        process = self.start("cat; echo end; sleep 1037", keep_stdin=True)
+        self.assertEqual(self.get(process, 0)["stdin"], True)
+        for _ in range(2):
+            self.assertEqual(self.stdin(process, close=True).status, 204)
+        self.assertEqual(self.get(process, 0)["stdin"], False)
+        self.assertEqual(self.stdin(process, data="x", close=True).json()["error"]["code"], "input_closed")
+        self.assertEqual(self.start("cat", stdin="all")["stdin"], False)
+
+    def test_of_a_terminal_is_not_closed(self):
+        process = self.start("cat", pty={"cols": 80, "rows": 24})
+        answer = self.stdin(process, close=True)
+        self.assertEqual((answer.status, answer.json()["error"]["code"]), (400, "invalid_request"))
+        self.assertEqual(self.get(process, 0)["stdin"], True)
+        self.assertEqual(self.stdin(process, data="\u0004").status, 204)
+        self.assertEqual(self.get(process)["result"]["exit_code"], 0)
+
     def test_one_without_input_says_so(self):
         process = self.start("sleep 1004")
         answer = self.stdin(process, data="x")
@@ -354,8 +371,18 @@ class Signals(ProcessTest):
         process = self.start("sleep 1006")
         answer = self.daemon.post(self.at(f"/processes/{process['id']}/signal"), {"signal": "SIGNOTHING"})
         self.assertEqual(answer.status, 400)
+        for name in (0, 65, -1, 1.5, "", "0", None, True):
+            answer = self.daemon.post(self.at(f"/processes/{process['id']}/signal"), {"signal": name})
+            self.assertEqual((answer.status, answer.json()["error"]["code"]), (400, "invalid_request"), name)
         self.signal(process, "9")
         self.assertEqual(self.get(process)["result"]["signal"], "SIGKILL")
+
+    def test_are_known_by_every_name_and_number(self):
+        for name, exact in (("term", "SIGTERM"), (2, "SIGINT"), ("SIGRTMIN+1", "SIG35"), ("64", "SIG64"), ("IOT", "SIGABRT")):
+            process = self.start(["sleep", "1038"])
+            self.signal(process, name)
+            ended = self.get(process)["result"]
+            self.assertEqual((ended["signal"], ended["exit_code"]), (exact, 128 + getattr(signal, exact, int(exact[3:]) if exact[3:].isdigit() else 0)))
 
 
 class Followed(ProcessTest):
@@ -491,6 +518,175 @@ class Followed(ProcessTest):
         events = list(self.follow("POST", "/exec", {"cmd": "yes 1016 & exit 5"}))
         self.assertEqual((events[-1]["exit_code"], events[-1]["background_left"]), (5, True))
         self.daemon.post(self.at("/exec"), {"cmd": "pkill yes"})
+
+
+class Attached(ProcessTest):
+    """Commands that somebody waits for or follows, as others see them."""
+
+    def listed(self, **fields):
+        """The one process of the list that has such fields, once it is there."""
+        found = []
+
+        def look():
+            found[:] = [p for p in self.daemon.request("GET", self.at("/processes")).json()["data"]
+                        if fields.items() <= p.items()]
+            return found
+        lmsb.wait_until(look, f"a process with {fields}")
+        self.assertEqual(len(found), 1, found)
+        return found[0]
+
+    def in_background(self, cmd, **fields):
+        """Waits for a command on a thread; its answer comes by calling what is returned."""
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(self.daemon.post(self.at("/exec"), {"cmd": cmd, **fields})))
+        thread.start()
+
+        def answer():
+            thread.join()
+            return answers[0].json()
+        self.addCleanup(thread.join)
+        return answer
+
+    def test_one_that_is_followed_is_listed_got_and_signalled_by_its_id(self):
+        events = self.follow("POST", "/exec", {"cmd": "echo on; sleep 1030", "cwd": "/tmp"})
+        started = next(events)["process"]
+        next(events)
+        listed = self.listed(id=started["id"])
+        self.assertEqual({name: listed[name] for name in ("cmd", "cwd", "pid", "state", "attached", "session", "stdin", "result")},
+                         {"cmd": "echo on; sleep 1030", "cwd": "/tmp", "pid": started["pid"], "state": "running", "attached": True,
+                          "session": None, "stdin": False, "result": None})
+        self.assertEqual(self.get(started, 0), listed)
+        self.signal(started, "TERM")
+        self.assertEqual([(e["outcome"], e["signal"]) for e in events], [("signaled", "SIGTERM")])
+        gone = self.daemon.request("GET", self.at(f"/processes/{started['id']}"))
+        self.assertEqual((gone.status, gone.json()["error"]["code"]), (404, "process_not_found"))
+        answer = self.daemon.post(self.at(f"/processes/{started['id']}/signal"), {"signal": "TERM"})
+        self.assertEqual(answer.status, 404)
+
+    def test_one_whose_octets_are_taken_is_so_too(self):
+        connection = self.daemon.connection(60)
+        self.addCleanup(connection.close)
+        connection.request("POST", self.at("/exec"), json.dumps({"cmd": "echo on; sleep 1031"}),
+                           {"Accept": "application/octet-stream", "Content-Type": "application/json"})
+        response = connection.getresponse()
+        self.assertEqual(response.read(3), b"on\n")
+        self.signal(self.listed(cmd="echo on; sleep 1031"), "KILL", tree=True)
+        self.assertEqual(response.read(), b"")
+
+    def test_one_that_is_waited_for_is_so_too(self):
+        answer = self.in_background("sleep 1032; exit 5")
+        process = self.listed(cmd="sleep 1032; exit 5")
+        self.assertEqual((process["attached"], process["timeout_ms"]), (True, 120_000))
+        self.signal(process, "KILL", tree=True)
+        self.assertEqual(answer()["signal"], "SIGKILL")
+
+    def test_a_signal_reaches_the_leader_or_the_tree(self):
+        script = "trap 'echo leader; exit 3' USR1; sh -c 'echo ready; exec sleep 1033' & wait"
+        for tree, left in ((False, True), (True, False)):
+            events = self.follow("POST", "/exec", {"cmd": script})
+            process = next(events)["process"]
+            self.assertEqual(next(events)["text"], "ready\n")
+            self.signal(process, "USR1", tree=tree)
+            *texts, result = events
+            self.assertEqual(("".join(e["text"] for e in texts), result["exit_code"]), ("leader\n", 3))
+            self.assertEqual(result["background_left"], left)
+            if left:
+                self.daemon.post(self.at("/exec"), {"cmd": "pkill -f 'sleep 103[3]'"})
+
+    def test_who_waits_for_its_end_hears_how_it_ended(self):
+        events = self.follow("POST", "/exec", {"cmd": "read line; exit 6", "keep_stdin": True})
+        process = next(events)["process"]
+        self.assertEqual(self.get(process, 1)["state"], "running")
+        waiting = self.daemon.connection(60)
+        self.addCleanup(waiting.close)
+        waiting.request("GET", self.at(f"/processes/{process['id']}?wait_ms=60000"))
+        self.listed(id=process["id"])  # an answer to a later request: he waits
+        self.stdin(process, close=True)
+        ended = json.loads(waiting.getresponse().read())
+        self.assertEqual((ended["state"], ended["result"]["exit_code"]), ("ended", 6))
+        self.assertGreaterEqual(ended["ended_at"], ended["started_at"])
+        self.assertEqual([e["exit_code"] for e in events], [6])
+
+    def test_one_that_is_deleted_was_cancelled(self):
+        answer = self.in_background("(setsid sleep 1034 &) ; sleep 1034")
+        process = self.listed(cmd="(setsid sleep 1034 &) ; sleep 1034")
+        self.assertEqual(self.daemon.request("DELETE", self.at(f"/processes/{process['id']}")).status, 204)
+        self.assertEqual(self.daemon.request("GET", self.at(f"/processes/{process['id']}")).status, 404)
+        self.assertEqual(answer()["outcome"], "cancelled")
+        lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"sleep\0" + b"1034"), "an empty tree")
+        events = self.follow("POST", "/exec", {"cmd": "sleep 1034"})
+        process = next(events)["process"]
+        self.assertEqual(self.daemon.request("DELETE", self.at(f"/processes/{process['id']}")).status, 204)
+        self.assertEqual([e["outcome"] for e in events], ["cancelled"])
+
+    def test_what_it_writes_is_its_callers_alone(self):
+        events = self.follow("POST", "/exec", {"cmd": "echo mine; sleep 1035"})
+        process = next(events)["process"]
+        next(events)
+        for accept in ("application/json", "application/x-ndjson", "application/octet-stream"):
+            answer = self.daemon.request("GET", self.at(f"/processes/{process['id']}/output"), headers={"Accept": accept})
+            self.assertEqual((answer.status, answer.json()["error"]["code"]), (409, "process_attached"))
+        self.assertEqual(self.stdin(process, data="x").json()["error"]["code"], "input_closed")
+        self.assertNotIn("mine", self.daemon.request("GET", self.at("/logs")).body.decode())
+        self.signal(process, "KILL", tree=True)
+
+    def test_a_sessions_command_is_there_with_its_session(self):
+        answer = self.in_background("cd /tmp; sleep 1036", session="attached")
+        process = self.listed(session="attached")
+        self.assertEqual((process["attached"], process["cmd"]), (True, "cd /tmp; sleep 1036"))
+        self.signal(process, "KILL", tree=True)
+        self.assertEqual(answer()["signal"], "SIGKILL")
+
+
+class Merged(ProcessTest):
+    """stderr on stdout, in the order of writing."""
+
+    CMD = "for i in $(seq 200); do echo out $i; echo err $i >&2; done"
+    TEXT = "".join(f"out {i}\nerr {i}\n" for i in range(1, 201))
+
+    def merged(self, cmd, **fields):
+        return {"cmd": cmd, "merge_stderr": True, **fields}
+
+    def test_of_one_that_is_waited_for(self):
+        result = self.daemon.post(self.at("/exec"), self.merged(self.CMD)).json()
+        self.assertEqual((result["stdout"], result["stderr"]), (self.TEXT, ""))
+        result = self.daemon.run(self.CMD, merge_stderr=True)
+        self.assertEqual((result["stdout"], result["stderr"]), (self.TEXT, ""))
+
+    def test_of_one_that_is_followed(self):
+        events = list(self.follow("POST", "/exec", self.merged(self.CMD)))
+        self.assertEqual({e["type"] for e in events}, {"started", "stdout", "result"})
+        self.assertEqual("".join(e["text"] for e in events if e["type"] == "stdout"), self.TEXT)
+        octets = self.daemon.post(self.at("/exec"), self.merged(self.CMD), headers={"Accept": "application/octet-stream"})
+        self.assertEqual(octets.body.decode(), self.TEXT)
+
+    def test_of_a_detached_one(self):
+        process = self.start(self.CMD, merge_stderr=True)
+        self.assertTrue(process["merge_stderr"])
+        self.get(process)
+        self.assertEqual(self.wait_for_output(process)["text"], self.TEXT)
+        err = self.wait_for_output(process, "stderr")
+        self.assertEqual((err["text"], err["end"], err["ended"]), ("", 0, True))
+        self.assertEqual(self.wait_for_output(process, offset=6)["text"], self.TEXT[6:])
+
+    def test_of_a_session_leaves_the_shell_as_its_command_left_it(self):
+        in_session = {"session": "merged"}
+        result = self.daemon.post(self.at("/exec"), self.merged(f"cd /tmp; A='it''s'; {self.CMD}; (exit 3)", **in_session)).json()
+        self.assertEqual((result["stdout"], result["stderr"], result["exit_code"]), (self.TEXT, "", 3))
+        result = self.daemon.post(self.at("/exec"), {"cmd": "echo $PWD $A; echo err >&2", **in_session}).json()
+        self.assertEqual((result["stdout"], result["stderr"]), ("/tmp its\n", "err\n"))
+
+    def test_of_a_program_that_is_not_there_is_what_a_shell_says(self):
+        said = "no-such-program: command not found\n"
+        result = self.daemon.post(self.at("/exec"), self.merged(["no-such-program"])).json()
+        self.assertEqual((result["exit_code"], result["stdout"], result["stderr"]), (127, said, ""))
+        events = list(self.follow("POST", "/exec", self.merged(["no-such-program"])))
+        self.assertEqual([e["text"] for e in events if e["type"] == "stdout"], [said])
+        process = self.start(["no-such-program"], merge_stderr=True)
+        self.get(process)
+        self.assertEqual(self.wait_for_output(process)["text"], said)
+        self.assertEqual([e.get("text") for e in self.follow("GET", f"/processes/{process['id']}/output?follow=true")],
+                         [said, None])
 
 
 class Limited(ProcessTest):
@@ -636,6 +832,60 @@ class Sessions(ProcessTest):
             self.assertEqual(result["exit_code"], 0)
             total = len(result["stdout"]) + result["truncated"]["stdout_bytes"]
             self.assertGreater(total, 24 * MIB)
+
+    def session(self, name):
+        answer = self.daemon.request("GET", self.at(f"/sessions/{name}"))
+        return answer.json() if answer.status == 200 else answer.json()["error"]["code"]
+
+    def test_are_listed_with_what_runs_in_them(self):
+        self.run_in("r", "mkfifo /tmp/listed")
+        idle = self.session("r")
+        self.assertEqual({name: idle[name] for name in ("name", "sandbox_id", "state", "command", "waiting")},
+                         {"name": "r", "sandbox_id": self.sandbox, "state": "idle", "command": None, "waiting": 0})
+        self.assertGreater(idle["pid"], 1)
+        threads = [threading.Thread(target=self.run_in, args=("r", cmd)) for cmd in ("read x < /tmp/listed", ":")]
+        threads[0].start()
+        lmsb.wait_until(lambda: self.session("r")["command"], "a command")
+        threads[1].start()
+        lmsb.wait_until(lambda: self.session("r")["waiting"] == 1, "one that waits")
+        busy = self.session("r")
+        self.assertEqual((busy["state"], busy["command"]["cmd"], busy["command"]["session"]), ("busy", "read x < /tmp/listed", "r"))
+        listed = self.daemon.request("GET", self.at("/sessions")).json()["data"]
+        self.assertIn(busy, listed)
+        self.assertEqual([s["name"] for s in listed], sorted(s["name"] for s in listed))
+        self.daemon.post(self.at("/exec"), {"cmd": "echo > /tmp/listed"})
+        for thread in threads:
+            thread.join()
+        self.assertEqual(self.session("r"), idle)
+        self.run_in("r", "exit")
+        self.assertEqual(self.session("r"), "session_not_found")
+
+    def test_say_what_each_command_has_used(self):
+        spin = "for ((i = 0; i < 100000; ++i)); do :; done"
+        for _ in range(2):  # not of all its commands together
+            self.assertLess(self.used(self.run_in("u", ":")), 50)
+            self.assertGreater(self.used(self.run_in("u", spin)), 50)
+        self.assertGreater(self.used(self.run_in("u", f"({spin}) & wait")), 50, "of what it starts, too")
+        self.assertGreater(self.used(self.run_in("u", f"{spin}; exit")), 50, "of the last one, too")
+
+    def used(self, result):
+        usage = result["usage"]
+        self.assertIsNone(usage["max_memory_bytes"], "nobody knows")
+        return usage["cpu_user_ms"] + usage["cpu_system_ms"]
+
+    def test_that_are_ended_cancel_what_runs_in_them(self):
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(self.run_in("v", "sleep 1039")))
+        thread.start()
+        lmsb.wait_until(lambda: lmsb.sandbox_processes(b"sleep\0" + b"1039"), "the command")
+        self.assertEqual(self.daemon.request("DELETE", self.at("/sessions/v")).status, 204)
+        thread.join()
+        self.assertEqual(answers[0]["outcome"], "cancelled")
+
+    def test_refuse_what_they_cannot_do(self):
+        for field in ({"user": "user"}, {"cwd": "/tmp"}, {"env": {"A": "1"}}, {"stdin": "x"}, {"shell": "/bin/sh"}):
+            answer = self.daemon.post(self.at("/exec"), {"cmd": ":", "session": "w", **field})
+            self.assertEqual((answer.status, answer.json()["error"]["code"]), (400, "invalid_session"), field)
 
     def test_can_be_ended(self):
         self.run_in("k", "sleep 1013 &")

@@ -171,6 +171,22 @@ class Processes(StayingTest):
         self.again(kill_daemon)
         self.assertEqual([p["id"] for p in self.processes(sandbox)], [tree["id"]])
 
+    def test_keep_the_order_of_both_streams_where_they_are_merged(self):
+        sandbox = self.create()
+        process = self.detach(sandbox, "echo 1; echo 2 >&2; read x; echo 3; echo 4 >&2", keep_stdin=True, merge_stderr=True)
+        self.assertEqual(self.piece(sandbox, process, 2)["text"], "2\n")
+        self.again()
+        self.assertTrue(self.processes(sandbox)[0]["merge_stderr"])
+        path = f"/v1/sandboxes/{sandbox}/processes/{process['id']}/stdin"
+        for _ in range(2):  # closed already
+            self.assertEqual(self.daemon.post(path, {"close": True}).status, 204)
+        self.ended(sandbox, process)
+        self.assertEqual(self.piece(sandbox, process)["text"], "1\n2\n3\n4\n")
+        missing = self.detach(sandbox, ["/no/such"], merge_stderr=True)
+        self.ended(sandbox, missing)
+        self.again(kill_daemon)
+        self.assertEqual(self.piece(sandbox, missing)["text"], "/no/such: command not found\n")
+
     def test_that_somebody_waited_for_end_with_the_daemon(self):
         sandbox = self.create()
         kept = self.detach(sandbox, "exec sleep 1001")
@@ -208,9 +224,16 @@ class Processes(StayingTest):
             done = self.do(sandbox, "exec", {"cmd": cmd, "session": "mine"})
             self.assertEqual(done.status, 200, done.body)
             return done.json()["stdout"]
+        def listed():
+            return self.daemon.request("GET", f"/v1/sandboxes/{sandbox}/sessions").json()["data"]
         run("cd /tmp; X=kept; f() { echo f says $1; }; sleep 1003 &")
+        before, = listed()
         self.again()
+        self.assertEqual(listed(), [{**before, "state": "unknown"}])
         self.assertEqual(run("f $X; pwd; jobs | wc -l"), "f says kept\n/tmp\n1\n")
+        self.assertEqual(listed(), [before])
+        used = self.do(sandbox, "exec", {"cmd": "for ((i = 0; i < 100000; ++i)); do :; done", "session": "mine"}).json()["usage"]
+        self.assertGreater(used["cpu_user_ms"] + used["cpu_system_ms"], 50)
         # One that ran for the daemon that was killed: the next one waits for it, and has only its own output.
         busy = threading.Thread(target=self.busy, args=(sandbox,))
         busy.start()

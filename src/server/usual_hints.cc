@@ -6,16 +6,11 @@
 namespace lmsb::server {
 namespace {
 
-struct UsualHint {
-  std::string_view code;
-  std::string_view hint;
-};
-
 constexpr std::string_view kLater = "try again in a moment; Retry-After says when at the earliest";
 constexpr std::string_view kKey = "send Authorization: Bearer KEY; lm-sandbox key create makes one";
 constexpr std::string_view kGone =
     "the sandbox has ended: GET /v1/sandboxes/{id} says what became of it; start it again, or create another";
-constexpr std::string_view kSnapshots = "GET /v1/sandboxes/{id}/snapshots lists what there is";
+constexpr std::string_view kSnapshots = "GET /v1/snapshots lists what there is";
 
 constexpr UsualHint kHints[] = {
     // NOLINT(modernize-avoid-c-arrays)
@@ -110,6 +105,8 @@ constexpr bool comes_before(const UsualHint& a, const UsualHint& b) { return a.c
 static_assert(std::is_sorted(std::begin(kHints), std::end(kHints), comes_before));
 
 }  // namespace
+
+std::span<const UsualHint> usual_hints() { return kHints; }
 
 std::string_view usual_hint(std::string_view slug) {
   const auto* found = std::lower_bound(std::begin(kHints), std::end(kHints), UsualHint{slug, {}}, comes_before);

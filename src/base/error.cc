@@ -47,13 +47,28 @@ std::string_view to_string(ErrorCode code) {
 }
 
 Error Error::from_errno(int err, std::string_view what) {
-  Error error(category(err), std::string(what) + ": " + std::strerror(err));
+  Error error = Error(category(err), std::string(what)).with_cause(std::strerror(err));
   error.errno_ = err;
   return error;
 }
 
 Error&& Error::with_context(std::string_view step) && {
-  message_.insert(0, std::string(step) + ": ");
+  const std::string prefix = std::string(step) + ": ";
+  message_.insert(0, prefix);
+  cause_at_ += static_cast<std::uint32_t>(prefix.size());
+  return std::move(*this);
+}
+
+Error&& Error::with_code(ErrorCode code) && {
+  code_ = code;
+  slug_.clear();
+  return std::move(*this);
+}
+
+Error&& Error::with_cause(std::string_view cause) && {
+  message_ += ": ";
+  cause_at_ = static_cast<std::uint32_t>(message_.size());
+  message_ += cause;
   return std::move(*this);
 }
 

@@ -42,6 +42,10 @@ class [[nodiscard]] Error {
   // The errno of the system call that failed; 0 when none did.
   int sys_errno() const { return errno_; }
   const std::string& message() const { return message_; }
+  // The end of the message: what the innermost step says; empty when there is but one. Lives as long as the Error.
+  std::string_view cause() const {
+    return cause_at_ == 0 ? std::string_view() : std::string_view(message_).substr(cause_at_);
+  }
   // What the user can do about it ("sysctl -w ..."); empty when there is nothing to say.
   const std::string& hint() const { return hint_; }
   // How long the same request is refused at least; 0: that is not known.
@@ -51,6 +55,10 @@ class [[nodiscard]] Error {
 
   // Prefixes the message with the step that failed; the innermost cause stays last.
   Error&& with_context(std::string_view step) &&;
+  // The same in another category, without the code of its own that it had.
+  Error&& with_code(ErrorCode code) &&;
+  // Appends why the step failed that the message ends with: the innermost cause from now on.
+  Error&& with_cause(std::string_view cause) &&;
   Error&& with_hint(std::string hint) &&;
   Error&& with_slug(std::string slug) &&;
   Error&& with_wait(std::chrono::seconds wait) &&;  // a day at most
@@ -59,6 +67,7 @@ class [[nodiscard]] Error {
   ErrorCode code_;
   int errno_ = 0;
   std::uint32_t wait_s_ = 0;
+  std::uint32_t cause_at_ = 0;  // in the message, where the innermost cause begins; 0: there is one step
   std::string message_;
   std::string hint_;
   std::string slug_;

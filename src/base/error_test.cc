@@ -12,6 +12,24 @@ TEST(Error, SaysTheOutermostStepFirst) {
   EXPECT_EQ(error.message(), "create sandbox s1: mount overlay on /x: Operation not permitted");
 }
 
+TEST(Error, KnowsItsInnermostCause) {
+  EXPECT_EQ(Error(ErrorCode::internal, "one: step").cause(), "") << "no colon makes a cause";
+  const Error deep = Error::from_errno(EPERM, "open a: b").with_context("read: it").with_context("start");
+  EXPECT_EQ(deep.message(), "start: read: it: open a: b: Operation not permitted");
+  EXPECT_EQ(deep.cause(), "Operation not permitted");
+  EXPECT_EQ(Error(ErrorCode::internal, "it: ended").with_context("run").cause(), "it: ended");
+  EXPECT_EQ(Error(deep).with_cause("x: y").cause(), "x: y");
+  EXPECT_EQ(Error(deep).cause(), "Operation not permitted") << "a copy has it, too";
+}
+
+TEST(Error, InAnotherCategoryHasItsWordsAndNoCodeOfItsOwn) {
+  const Error error =
+      Error(Error::from_errno(ENOENT, "open").with_slug("a").with_hint("b")).with_code(ErrorCode::unavailable);
+  EXPECT_EQ(error.slug(), "unavailable");
+  EXPECT_EQ(error.hint(), "b");
+  EXPECT_EQ(error.cause(), "No such file or directory");
+}
+
 TEST(Error, KeepsTheErrnoAndItsCategory) {
   const Error error = Error::from_errno(ENOENT, "open /x");
   EXPECT_EQ(error.sys_errno(), ENOENT);

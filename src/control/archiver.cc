@@ -17,7 +17,8 @@ constexpr minutes kReport{30};  // after the last of them: everything is on the 
 constexpr std::size_t kPieceSize = 64U * 1024U;
 
 Error lost(const std::string& why) {
-  return Error(ErrorCode::unavailable, "reading or writing the snapshot's files was ended: " + why)
+  return Error(ErrorCode::unavailable, "reading or writing the snapshot's files was ended")
+      .with_cause(why)
       .with_slug("snapshot_transfer_lost")
       .with_hint("try again; the daemon's log may say more");
 }

@@ -54,7 +54,9 @@ std::string_view reason_of(int status) {
 std::string answer_of(const Error& error) {
   json::Writer body;
   body.begin_object().key("error").begin_object();
-  body.key("code").string(error.slug()).key("message").string(error.message()).key("cause").null().key("hint");
+  body.key("code").string(error.slug()).key("message").string(error.message()).key("cause");
+  error.cause().empty() ? body.null() : body.string(error.cause());
+  body.key("hint");
   error.hint().empty() ? body.null() : body.string(error.hint());
   const bool is_for_good = error.code() == ErrorCode::permission_denied || error.slug() == "credential_no_answer";
   body.key("retryable").boolean(!is_for_good).end_object().end_object();
@@ -242,7 +244,9 @@ io::Task<void> CredentialDesk::Errand::shake_hands() {
   const Status shaken = co_await host->shake_hands();
   if (shaken.ok()) co_return Status();
   if (shaken.error().slug() == "certificate_not_trusted") order.tell("not_trusted");
-  co_return Error(ErrorCode::unavailable, kept.credential.host + " was not reached: " + shaken.error().message())
+  co_return Error(shaken.error())
+      .with_code(ErrorCode::unavailable)
+      .with_context(kept.credential.host + " was not reached")
       .with_slug("credential_not_reached")
       .with_hint("the events of the sandbox's network say more");
 }

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <utility>
 
-#include "base/text.h"
 #include "control/command_start.h"
+#include "control/file_fault.h"
 #include "guest_protocol/file_records.h"
 #include "os/make_pipe.h"
 
@@ -36,61 +36,6 @@ std::size_t text_size(const FileRecord& record) {
 }
 
 }  // namespace
-
-// Not a table: each line is an entry of docs/reference/errors.md.
-Error file_error(std::string_view what, std::string_view operation, const SkippedFile& problem) {
-  const std::string text = std::string(what) + " " + quoted(problem.path, 4096) + ": " + std::strerror(problem.error);
-  const auto of = [&text](ErrorCode code) { return Error(code, text); };
-  const bool is_archive = operation == "unpack";
-  switch (problem.error) {
-    case ENOENT: return of(ErrorCode::not_found).with_slug("file_not_found");
-    case EEXIST: return of(ErrorCode::already_exists).with_slug("file_exists");
-    case EACCES:
-    case EPERM:
-    case EROFS: return of(ErrorCode::permission_denied).with_slug("file_access_denied");
-    case EISDIR: return of(ErrorCode::failed_precondition).with_slug("is_a_directory");
-    case ENOTDIR: return of(ErrorCode::failed_precondition).with_slug("not_a_directory");
-    case ENOTEMPTY:
-      return of(ErrorCode::failed_precondition)
-          .with_slug("directory_not_empty")
-          .with_hint("recursive=true removes what is in it too");
-    case ENOTSUP: return of(ErrorCode::failed_precondition).with_slug("not_a_regular_file");
-    case ESTALE: return of(ErrorCode::failed_precondition).with_slug("file_changed");
-    case EBUSY: return of(ErrorCode::failed_precondition).with_slug("file_busy");
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-      if (operation == "watch")
-        return of(ErrorCode::resource_exhausted)
-            .with_slug("too_many_watches")
-            .with_hint("a sandbox can watch 8192 directories: watch a smaller tree, or one without recursive");
-      return of(ErrorCode::failed_precondition)
-          .with_slug("disk_full")
-          .with_hint(
-              "remove files, or use a sandbox with a larger limits.disk_bytes; in a volume its size_bytes counts");
-    case ENAMETOOLONG: return of(ErrorCode::invalid_argument).with_slug("invalid_path");
-    case EPROTONOSUPPORT:
-      return Error(ErrorCode::invalid_argument, std::string(what) + " " + quoted(problem.path, 4096) +
-                                                    ": the archive is encrypted, or packed in a way not known here")
-          .with_slug("unsupported_archive")
-          .with_hint("zip: store or deflate, without a password; zstd: a window of at most 8 MiB, no dictionary");
-    case EBADMSG:
-    case EPIPE: return of(ErrorCode::invalid_argument).with_slug("invalid_archive");
-    case EINVAL:
-      if (operation == "glob" || operation == "grep")
-        return of(ErrorCode::invalid_argument).with_slug("invalid_pattern");
-      return of(ErrorCode::invalid_argument).with_slug("invalid_path");
-    case EXDEV:
-    case ELOOP:
-      if (is_archive) return of(ErrorCode::invalid_argument).with_slug("archive_escapes");
-      break;
-    case ENOMEM:
-    case EMFILE:
-    case ENFILE: return of(ErrorCode::resource_exhausted).with_slug("sandbox_busy");
-    default: break;
-  }
-  return of(ErrorCode::failed_precondition).with_slug("file_operation_failed");
-}
 
 FileOperation::FileOperation(const std::shared_ptr<SandboxHandle>& sandbox, std::string what, std::string operation,
                              guest_client::Process process, io::ForeignPipe input)
@@ -126,13 +71,17 @@ io::Task<std::unique_ptr<FileOperation>> FileOperation::start(boost::asio::io_co
 }
 
 Error FileOperation::something_else() const {
-  return Error(ErrorCode::unavailable, what_ + ": the sandbox answered something else")
-      .with_slug("file_operation_lost");
+  return Error(ErrorCode::unavailable, what_)
+      .with_cause("the sandbox answered something else")
+      .with_slug("file_operation_lost")
+      .with_hint("something in the sandbox has taken the operation over: do not trust it");
 }
 
 Error FileOperation::late() const {
-  return Error(ErrorCode::deadline_exceeded, what_ + ": not done within its time limit")
-      .with_slug("file_operation_timeout");
+  return Error(ErrorCode::deadline_exceeded, what_)
+      .with_cause("not done within its time limit")
+      .with_slug("file_operation_timeout")
+      .with_hint("the sandbox is short of CPU, or the tree is large: ask for less at once");
 }
 
 Error FileOperation::error_of(const SkippedFile& problem) const { return file_error(what_, operation_, problem); }
@@ -141,7 +90,8 @@ Error FileOperation::lost() const {
   const auto sandbox = sandbox_.lock();
   if (!sandbox || sandbox->channel().is_closed())
     return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
-  return Error(ErrorCode::unavailable, what_ + ": its process in the sandbox was ended")
+  return Error(ErrorCode::unavailable, what_)
+      .with_cause("its process in the sandbox was ended")
       .with_slug("file_operation_lost")
       .with_hint("it may have been killed from within, or for want of memory");
 }

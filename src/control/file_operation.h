@@ -78,7 +78,4 @@ class FileOperation {
   std::uint32_t left_to_relay_ = 0;  // of a data record whose header has been read
 };
 
-// The Error of an errno that a file operation met. `operation` as in guest/file_program.h.
-Error file_error(std::string_view what, std::string_view operation, const SkippedFile& problem);
-
 }  // namespace lmsb::control

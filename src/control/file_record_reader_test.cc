@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "control/file_fault.h"
 #include "control/file_operation.h"
 #include "control/sandbox_files.h"
 #include "guest_protocol/file_records.h"
@@ -110,6 +111,32 @@ TEST(FileErrors, NameThePathAndTheCause) {
   EXPECT_EQ(file_error("search", "grep", {"a(", EINVAL}).slug(), "invalid_pattern");
   EXPECT_EQ(file_error("unpack to", "unpack", {"/a", ELOOP}).slug(), "archive_escapes");
   EXPECT_EQ(file_error("read", "read", {"/a", ELOOP}).slug(), "file_operation_failed");
+}
+
+TEST(FileErrors, SaySentencesAndWhatToDoRatherThanWordsOfErrno) {
+  EXPECT_EQ(file_error("search", "grep", {"a(", EINVAL}).cause(), "it is no regular expression, or too large a one");
+  EXPECT_EQ(file_error("unpack to", "unpack", {"/a", EPIPE}).cause(), "the archive is cut off");
+  for (const char* operation : {"write", "unpack", "grep", "glob", "copy", "remove", "watch"})
+    for (int error = 1; error < 140; ++error)
+      EXPECT_NE(file_error("do", operation, {"/a", error}).hint(), "") << operation << " " << error;
+}
+
+TEST(FileErrors, SayWhoIsUnknownAndWhoMayNotGiveFilesAway) {
+  const Error user = file_error("write", "write", {"#70000", guest_protocol::kUnknownOwner});
+  EXPECT_EQ(user.slug(), "unknown_owner");
+  EXPECT_EQ(user.message(), "the sandbox has no user \"70000\"");
+  EXPECT_EQ(file_error("write", "write", {":staff", guest_protocol::kUnknownOwner}).message(),
+            "the sandbox has no group \"staff\"");
+  EXPECT_EQ(file_error("write", "write", {"/a", guest_protocol::kOwnerNotAllowed}).slug(), "file_access_denied");
+  EXPECT_EQ(file_error("write", "write", {"/a", guest_protocol::kConditionFailed}).slug(), "precondition_failed");
+}
+
+TEST(FileErrors, SayWhatAFailureInTheMiddleHasLeft) {
+  const Error whole = file_error("copy", "copy", {"/a", ENOSPC});
+  const Error part = file_error("copy", "copy", {"/a", ENOSPC | guest_protocol::kPartLeft});
+  EXPECT_EQ(part.slug(), "disk_full");
+  EXPECT_TRUE(whole.hint().ends_with("; nothing of the copy is there")) << whole.hint();
+  EXPECT_TRUE(part.hint().ends_with("; what was copied before is there")) << part.hint();
 }
 
 TEST(FileErrors, AreNeverOurBug) {

@@ -37,6 +37,20 @@ struct FileInfo {
 // seconds before it was looked at: a further change may then not show in its times.
 std::string etag_of(const FileInfo& info);
 
+// What must be true of a file for it to be changed: it is one of those that these entity tags are of, or none of them.
+// Of a weak tag counts what it says of the file, and not when: whatever the file API does to a file makes another one
+// of it, and what programs do within one tick of the kernel's clock no tag can tell.
+struct FileCondition {
+  enum class Kind : std::uint8_t { none, is_one_of, is_none_of };
+  Kind kind = Kind::none;
+  bool is_any = false;            // "*": whatever is there
+  std::vector<std::string> tags;  // with quotes
+};
+// Whether a file that is there meets it.
+bool meets(const FileCondition& condition, const FileInfo& info);
+// As the guest takes it (guest/file_condition.h); "-" for none.
+std::string condition_word(const FileCondition& condition);
+
 // Permissions as people write them: "0644".
 std::string octal_mode(std::uint32_t mode);
 
@@ -72,6 +86,10 @@ struct WriteFile {
   FilePlace at;
   How how = How::replace;
   std::optional<std::uint32_t> mode;  // nothing = of the file that is replaced, else 0644
+  // USER or USER:GROUP, each a name of the sandbox's own files or a number. "" = of the file that is replaced, where
+  // who writes may give it to them; else who writes. Directories that are made are theirs, too.
+  std::string owner;
+  FileCondition condition;
 };
 
 constexpr std::uint64_t kMaxFilePage = 10'000;
@@ -103,6 +121,7 @@ struct MakeDirectory {
   FilePlace at;
   std::uint32_t mode = 0755;
   bool parents = true;  // also what is missing above it; it may be there already
+  std::string owner;    // as of WriteFile; one that is there keeps its own
 };
 
 struct MoveFile {
@@ -123,12 +142,14 @@ struct RemoveFile {
   RemoveFile() = default;
   FilePlace at;
   bool recursive = false;
+  FileCondition condition;
 };
 
 struct ChangeMode {
   ChangeMode() = default;
   FilePlace at;
-  std::uint32_t mode = 0644;
+  std::optional<std::uint32_t> mode;  // nothing = what it is; not of links
+  std::string owner;                  // as of WriteFile; "" = who it is; of links, too
   bool recursive = false;
 };
 
@@ -212,6 +233,7 @@ struct UnpackFiles {
   UnpackFiles() = default;
   FilePlace at;
   ArchiveFormat format = ArchiveFormat::tar;
+  std::string owner;  // as of WriteFile, of all that is made; "" = who unpacks
 };
 
 struct UnpackResult {

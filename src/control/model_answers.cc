@@ -32,7 +32,8 @@ std::optional<json::Document> parsed(const std::string& body) {
 }
 
 Error no_answer(int status, const std::string& body) {
-  return Error(ErrorCode::unavailable, "the model runner answered " + std::to_string(status) + ": " + quoted(body, 300))
+  return Error(ErrorCode::unavailable, "the model runner answered " + std::to_string(status))
+      .with_cause(quoted(body, 300))
       .with_slug("runner_failed")
       .with_hint("the next request starts a new one");
 }
@@ -76,17 +77,21 @@ Error refusal_of(int status, const std::string& body) {
   auto message = document ? text_at(document->root(), {"error", "message"}) : std::nullopt;
   // 503 is one that is still loading, which it had said to be over.
   if (!message || status > 501) return no_answer(status, body);
-  const std::string words = "the model refuses the request: " + cut(*std::move(message));
+  const Error refused =
+      Error(ErrorCode::invalid_argument, "the model refuses the request").with_cause(cut(*std::move(message)));
   if (status == 501 || status == 404)
-    return Error(ErrorCode::unsupported, words)
+    return Error(refused)
+        .with_code(ErrorCode::unsupported)
         .with_slug("model_unable")
         .with_hint("ask another model, or build a newer llama.cpp's image: sudo lm-sandbox image build llama");
   if (text_at(document->root(), {"error", "type"}) == "exceed_context_size_error")
-    return Error(ErrorCode::invalid_argument, words)
+    return Error(refused)
         .with_slug("context_length_exceeded")
         .with_hint("shorten it, or raise [model] context in the configuration");
   // 500 too: that is how llama-server answers where a template or a schema makes no sense to it.
-  return Error(ErrorCode::invalid_argument, words).with_slug("prompt_refused");
+  return Error(refused)
+      .with_slug("prompt_refused")
+      .with_hint("change the request as the message says; other models may take it");
 }
 
 }  // namespace lmsb::control

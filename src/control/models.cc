@@ -61,10 +61,11 @@ std::string chat_messages(const std::string& prompt) {
 Error upstream_fault(const Error& error) {
   if (error.code() == ErrorCode::cancelled) return error;
   if (error.code() == ErrorCode::deadline_exceeded)
-    return Error(error.code(), error.message())
+    return Error(error)
         .with_slug("upstream_timeout")
         .with_hint("raise [upstream] timeout_ms in the configuration, or ask a faster model");
-  return Error(ErrorCode::unavailable, error.message())
+  return Error(error)
+      .with_code(ErrorCode::unavailable)
       .with_slug("upstream_unavailable")
       .with_hint("start it, or set [upstream] base_url and model in the configuration");
 }
@@ -81,7 +82,8 @@ std::string default_name(const model::Store& store, const std::vector<model::Mod
 
 // The request is not to blame for what is in the store.
 Error unreadable(const Error& error) {
-  return Error(ErrorCode::unavailable, error.message())
+  return Error(error)
+      .with_code(ErrorCode::unavailable)
       .with_slug("model_damaged")
       .with_hint("pull it again with lm-sandbox model pull, or remove it");
 }
@@ -319,7 +321,8 @@ io::Task<model::Model> Models::choose(std::string name) {
 io::Task<ModelAnswer> Models::ask(ModelRequest wanted) {
   auto chosen = co_await choose(std::move(wanted.model));
   if (!chosen.ok() && chosen.error().slug() == "model_ambiguous")
-    co_return Error(ErrorCode::invalid_argument, chosen.error().message())
+    co_return Error(chosen.error())
+        .with_code(ErrorCode::invalid_argument)
         .with_slug("model_ambiguous")
         .with_hint("name one: \"model\"");
   LMSB_CO_TRY(const model::Model model, std::move(chosen));
@@ -380,7 +383,9 @@ io::Task<Completion> Models::complete(std::string prompt) {
   Error error = std::move(text).error();
   // Nobody asked for an answer that long.
   if (error.slug() == "answer_too_long")
-    error = Error(ErrorCode::unavailable, "the model runner gave no usable answer: " + error.message())
+    error = Error(error)
+                .with_code(ErrorCode::unavailable)
+                .with_context("the model runner gave no usable answer")
                 .with_slug("runner_failed")
                 .with_hint("the next request starts a new one");
   judge(runner, error);

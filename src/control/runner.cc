@@ -177,7 +177,8 @@ struct Runner::State {
   }
 
   Error died() const {
-    return Error(ErrorCode::unavailable, "the model runner has ended: " + end_of(words))
+    return Error(ErrorCode::unavailable, "the model runner has ended")
+        .with_cause(end_of(words))
         .with_slug("runner_died")
         .with_hint("the next request starts a new one");
   }
@@ -220,12 +221,16 @@ struct Runner::State {
   }
 
   static Error too_busy(const Error& error) {
-    return Error(ErrorCode::resource_exhausted, "the model has too many requests: " + error.message())
+    return Error(error)
+        .with_code(ErrorCode::resource_exhausted)
+        .with_context("the model has too many requests")
         .with_slug("runner_busy");
   }
 
   static Error failed(const Error& error) {
-    return Error(ErrorCode::unavailable, "the model runner gave no usable answer: " + error.message())
+    return Error(error)
+        .with_code(ErrorCode::unavailable)
+        .with_context("the model runner gave no usable answer")
         .with_slug("runner_failed")
         .with_hint("the next request starts a new one");
   }
@@ -335,12 +340,13 @@ io::Task<std::shared_ptr<Runner>> Runner::start(boost::asio::io_context& loop, F
   if (state->has_ended) co_await State::settle(state);
   const std::string what = "model " + runner->model().name;
   if (ready.error().code() == ErrorCode::deadline_exceeded)
-    co_return Error(ErrorCode::deadline_exceeded, what + " was not loaded within " +
-                                                      std::to_string(options.load_timeout.count()) +
-                                                      " ms: " + runner->last_words())
+    co_return Error(ErrorCode::deadline_exceeded,
+                    what + " was not loaded within " + std::to_string(options.load_timeout.count()) + " ms")
+        .with_cause(runner->last_words())
         .with_slug("model_load_timeout")
         .with_hint("raise [model] load_timeout_ms in the configuration, or choose a smaller model");
-  co_return Error(ErrorCode::failed_precondition, what + " could not be loaded: " + runner->last_words())
+  co_return Error(ErrorCode::failed_precondition, what + " could not be loaded")
+      .with_cause(runner->last_words())
       .with_slug("model_not_loadable")
       .with_hint("the file may be damaged or need more memory; pull it again or choose another model");
 }

@@ -1,5 +1,7 @@
 #include "control/sandbox_files.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "control/zstd_stream.h"
 #include "guest_protocol/file_records.h"
@@ -19,20 +21,45 @@ constexpr std::size_t kMaxReplaced = 60 * 1024;  // octets of the old text, and 
 std::string flag(bool value) { return value ? "1" : "0"; }
 
 Error malformed_path(const std::string& path) {
-  return Error(ErrorCode::invalid_argument, "malformed path " + quoted(path)).with_slug("invalid_path");
+  return Error(ErrorCode::invalid_argument, "malformed path " + quoted(path))
+      .with_slug("invalid_path")
+      .with_hint("a path has 1 to 4095 bytes, with the working directory in front, and no NUL");
 }
 
 Status check_text(const std::string& text, std::size_t most, const char* name) {
   if (text.size() <= most && text.find('\0') == std::string::npos) return {};
   return Error(ErrorCode::invalid_argument,
                std::string(name) + " is longer than " + std::to_string(most) + " bytes, or has a NUL in it")
-      .with_slug("invalid_request");
+      .with_slug("invalid_request")
+      .with_hint("send a shorter text; what is longer, or binary, a command in the sandbox can do");
 }
 
 Status check_pattern(const std::string& pattern, const char* name) {
   if (pattern.empty())
-    return Error(ErrorCode::invalid_argument, std::string(name) + " is empty").with_slug("invalid_pattern");
+    return Error(ErrorCode::invalid_argument, std::string(name) + " is empty")
+        .with_slug("invalid_pattern")
+        .with_hint("** finds all files");
   return check_text(pattern, kMaxPattern, name);
+}
+
+bool is_number(std::string_view text) { return text.find_first_not_of("0123456789") == std::string_view::npos; }
+
+// As the guest takes it: "#" before a number, so that no name is taken for one; "-" for nobody.
+Result<std::string> owner_word(const std::string& owner) {
+  if (owner.empty()) return std::string("-");
+  const std::size_t colon = std::min(owner.find(':'), owner.size());
+  std::string word;
+  for (const std::string& part : {owner.substr(0, colon), owner.substr(std::min(colon + 1, owner.size()))}) {
+    if (!word.empty() && colon == owner.size()) break;  // there is no group
+    const bool is_printable = std::all_of(part.begin(), part.end(), [](char c) { return c > ' ' && c < 0x7F; });
+    if (part.empty() || part.size() > guest_protocol::kMaxOwnerName || !is_printable ||
+        part.find_first_of(":#") != std::string::npos || part.front() == '-')
+      return Error(ErrorCode::invalid_argument, "owner " + quoted(owner) + " is none")
+          .with_slug("invalid_request")
+          .with_hint("an owner is USER or USER:GROUP, each a name or a number: \"user\", \"1000:1000\"");
+    word += (word.empty() ? "" : ":") + std::string(is_number(part) ? "#" : "") + part;
+  }
+  return word;
 }
 
 // Sets the limit in force; returns it as the program wants it.
@@ -204,18 +231,33 @@ io::Task<std::unique_ptr<FileContent>> SandboxFiles::open(Principal who, FilePla
 }
 
 io::Task<FileInfo> SandboxFiles::write(Principal who, WriteFile request, std::shared_ptr<http::BodyReader> body) {
+  if (request.at.path.ends_with('/'))
+    co_return Error(ErrorCode::invalid_argument, "the path of a file does not end with /: " + quoted(request.at.path))
+        .with_slug("invalid_path")
+        .with_hint("name the file, too; files/mkdir makes a directory");
+  const std::string path = request.at.path;
   const char* const how = request.how == WriteFile::How::append   ? "append"
                           : request.how == WriteFile::How::create ? "create"
                                                                   : "replace";
   Words words = {"write", how, request.mode ? octal_mode(*request.mode) : "-"};
+  if (!request.owner.empty() || request.condition.kind != FileCondition::Kind::none) {
+    LMSB_CO_TRY(std::string owner, owner_word(request.owner));
+    words.push_back(std::move(owner));
+    words.push_back(condition_word(request.condition));
+  }
   LMSB_CO_TRY(const auto running,
               co_await start(std::move(who), std::move(request.at), "write", std::move(words), Input::pipe));
   LMSB_CO_CHECK(co_await running->operation->send_body(*body));
   std::vector<FileInfo> entries;
   FileOperation::Sinks sinks;
   sinks.entries = &entries;
-  LMSB_CO_CHECK(co_await running->operation->finish(sinks, kQuick));
-  co_return only(std::move(entries));
+  auto done = co_await running->operation->finish(sinks, kQuick);
+  if (done.ok()) co_return only(std::move(entries));
+  // The directory is not there either: what was asked for is a file that is.
+  const bool is_of_condition =
+      request.condition.kind == FileCondition::Kind::is_one_of && done.error().slug() == "file_not_found";
+  if (is_of_condition) co_return running->operation->error_of({path, guest_protocol::kConditionFailed});
+  co_return std::move(done).error();
 }
 
 io::Task<FilePage> SandboxFiles::page(std::unique_ptr<Running> running, std::uint64_t limit) {
@@ -232,7 +274,9 @@ io::Task<FilePage> SandboxFiles::page(std::unique_ptr<Running> running, std::uin
 
 io::Task<FilePage> SandboxFiles::list(Principal who, ListFiles request) {
   if (request.cursor.find('\0') != std::string::npos || request.cursor.size() > guest_protocol::kMaxFilePath)
-    co_return Error(ErrorCode::invalid_argument, "cursor is not one that a page gave").with_slug("invalid_request");
+    co_return Error(ErrorCode::invalid_argument, "cursor is not one that a page gave")
+        .with_slug("invalid_request")
+        .with_hint("send next_cursor of the page before as it came, or no cursor for the first page");
   Words words = {"list", std::to_string(std::max<std::uint64_t>(1, request.depth)), limit_text(request.limit),
                  request.cursor};
   LMSB_CO_TRY(auto running,
@@ -252,6 +296,10 @@ io::Task<FilePage> SandboxFiles::glob(Principal who, GlobFiles request) {
 
 io::Task<FileInfo> SandboxFiles::make_directory(Principal who, MakeDirectory request) {
   Words words = {"mkdir", octal_mode(request.mode), flag(request.parents)};
+  if (!request.owner.empty()) {
+    LMSB_CO_TRY(std::string owner, owner_word(request.owner));
+    words.push_back(std::move(owner));
+  }
   LMSB_CO_TRY(const auto running,
               co_await start(std::move(who), std::move(request.at), "make directory", std::move(words), Input::none));
   std::vector<FileInfo> entries;
@@ -287,6 +335,7 @@ io::Task<MovedFile> SandboxFiles::copy(Principal who, MoveFile request) {
 
 io::Task<std::uint64_t> SandboxFiles::remove(Principal who, RemoveFile request) {
   Words words = {"remove", flag(request.recursive)};
+  if (request.condition.kind != FileCondition::Kind::none) words.push_back(condition_word(request.condition));
   LMSB_CO_TRY(const auto running,
               co_await start(std::move(who), std::move(request.at), "remove", std::move(words), Input::none));
   FileOperation::Sinks sinks;
@@ -295,9 +344,13 @@ io::Task<std::uint64_t> SandboxFiles::remove(Principal who, RemoveFile request) 
 }
 
 io::Task<std::uint64_t> SandboxFiles::change_mode(Principal who, ChangeMode request) {
-  Words words = {"chmod", octal_mode(request.mode), flag(request.recursive)};
-  LMSB_CO_TRY(const auto running, co_await start(std::move(who), std::move(request.at), "change the mode of",
-                                                 std::move(words), Input::none));
+  Words words = {"chmod", request.mode ? octal_mode(*request.mode) : "-", flag(request.recursive)};
+  if (!request.owner.empty()) {
+    LMSB_CO_TRY(std::string owner, owner_word(request.owner));
+    words.push_back(std::move(owner));
+  }
+  LMSB_CO_TRY(const auto running,
+              co_await start(std::move(who), std::move(request.at), "change", std::move(words), Input::none));
   FileOperation::Sinks sinks;
   LMSB_CO_TRY(const auto done, co_await running->operation->finish(sinks, kWhole));
   co_return done.count;
@@ -327,7 +380,9 @@ io::Task<GrepResult> SandboxFiles::grep(Principal who, GrepFiles request) {
 
 io::Task<ReplaceResult> SandboxFiles::replace(Principal who, ReplaceInFiles request) {
   if (request.old_text.empty())
-    co_return Error(ErrorCode::invalid_argument, "old is empty").with_slug("invalid_request");
+    co_return Error(ErrorCode::invalid_argument, "old is empty")
+        .with_slug("invalid_request")
+        .with_hint("old is the text that is to be replaced");
   LMSB_CO_CHECK(check_text(request.old_text, kMaxReplaced, "old"));
   LMSB_CO_CHECK(check_text(request.new_text, kMaxReplaced, "new"));
   LMSB_CO_CHECK(check_text(request.names, kMaxPattern, "names"));
@@ -398,6 +453,10 @@ io::Task<std::unique_ptr<FileWatch>> SandboxFiles::watch(Principal who, WatchFil
 io::Task<UnpackResult> SandboxFiles::unpack(Principal who, UnpackFiles request,
                                             std::shared_ptr<http::BodyReader> body) {
   Words words = {"unpack", std::string(to_string(request.format))};
+  if (!request.owner.empty()) {
+    LMSB_CO_TRY(std::string owner, owner_word(request.owner));
+    words.push_back(std::move(owner));
+  }
   LMSB_CO_TRY(const auto running,
               co_await start(std::move(who), std::move(request.at), "unpack to", std::move(words), Input::pipe));
   LMSB_CO_CHECK(co_await running->operation->send_body(*body));

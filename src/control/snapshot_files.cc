@@ -39,7 +39,8 @@ Error not_exportable(const ArchiveReport& report) {
                     : report.error == ENOTSUP      ? "it is a device"
                                                    : nullptr;
   if (why == nullptr) return Error::from_errno(report.error, "export " + place_of(report));
-  return Error(ErrorCode::failed_precondition, "export " + place_of(report) + ": " + why)
+  return Error(ErrorCode::failed_precondition, "export " + place_of(report))
+      .with_cause(why)
       .with_slug("snapshot_not_exportable")
       .with_hint("remove it in a sandbox made from the snapshot, and take another one");
 }

@@ -83,7 +83,8 @@ bool is_sane(const SnapshotManifest& m) {
 }  // namespace
 
 Error snapshot_damaged(const std::string& what) {
-  return Error(ErrorCode::invalid_argument, "the file of the snapshot is damaged: " + what)
+  return Error(ErrorCode::invalid_argument, "the file of the snapshot is damaged")
+      .with_cause(what)
       .with_slug("snapshot_damaged")
       .with_hint("export it again, and compare the sizes after copying");
 }

@@ -118,8 +118,8 @@ bool is_loopback_name(const std::string& host) {
 std::string without_query(const std::string& url) { return url.substr(0, url.find('?')); }
 
 Error beyond_reach(const std::string& url) {
-  return Error(ErrorCode::permission_denied,
-               "download " + without_query(url) + ": this daemon is offline: it connects to nothing beyond loopback")
+  return Error(ErrorCode::permission_denied, "download " + without_query(url))
+      .with_cause("this daemon is offline: it connects to nothing beyond loopback")
       .with_slug("offline")
       .with_hint("bring the file here by other means and name its path, or start the daemon without --offline");
 }
@@ -129,16 +129,18 @@ Error to_error(CURLcode code, const Transfer& transfer, const std::string& url, 
   // A redirect that is not followed may lead anywhere.
   if (transfer.is_refused || (code == CURLE_TOO_MANY_REDIRECTS && transfer.reach == Reach::loopback))
     return beyond_reach(url);
-  if (transfer.write_error == EFBIG) return Error(ErrorCode::resource_exhausted, what + ": larger than allowed");
+  if (transfer.write_error == EFBIG)
+    return Error(ErrorCode::resource_exhausted, what).with_cause("larger than allowed");
   if (transfer.write_error != 0) return Error::from_errno(transfer.write_error, what + ": write");
   switch (code) {
     case CURLE_HTTP_RETURNED_ERROR:
-      return Error(ErrorCode::unavailable, what + ": the server answered " + std::to_string(status));
-    case CURLE_OPERATION_TIMEDOUT: return Error(ErrorCode::deadline_exceeded, what + ": the server stalled");
-    case CURLE_ABORTED_BY_CALLBACK: return Error(ErrorCode::cancelled, what + ": cancelled");
+      return Error(ErrorCode::unavailable, what).with_cause("the server answered " + std::to_string(status));
+    case CURLE_OPERATION_TIMEDOUT: return Error(ErrorCode::deadline_exceeded, what).with_cause("the server stalled");
+    case CURLE_ABORTED_BY_CALLBACK: return Error(ErrorCode::cancelled, what).with_cause("cancelled");
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL: return Error(ErrorCode::invalid_argument, what + ": not an http or https URL");
-    default: return Error(ErrorCode::unavailable, what + ": " + curl.strerror(code));
+    case CURLE_UNSUPPORTED_PROTOCOL:
+      return Error(ErrorCode::invalid_argument, what).with_cause("not an http or https URL");
+    default: return Error(ErrorCode::unavailable, what).with_cause(curl.strerror(code));
   }
 }
 

@@ -79,12 +79,10 @@ void flush() {
 }
 
 void entry(std::string_view path, const struct stat& status, std::string_view target) {
-  static OwnerNames users("/etc/passwd");
-  static OwnerNames groups("/etc/group");
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  const std::string_view owner = users.name_of(status.st_uid);
-  const std::string_view group = groups.name_of(status.st_gid);
+  const std::string_view owner = sandbox_users().name_of(status.st_uid);
+  const std::string_view group = sandbox_groups().name_of(status.st_gid);
   guest_protocol::EntryRecord record{};
   record.size = static_cast<std::uint64_t>(status.st_size);
   record.inode = status.st_ino;

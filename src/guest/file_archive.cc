@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "guest/file_answer.h"
+#include "guest/file_owner.h"
 #include "guest/file_places.h"
 #include "guest/file_program.h"
 #include "guest/zip_reader.h"
@@ -47,10 +48,15 @@ class PackEvents final : public os::ArchiveEvents {
 
 class UnpackEvents final : public os::ArchiveEvents {
  public:
+  explicit UnpackEvents(const Owner& owner) : owner_(owner) {}
+  int made(int dir, const char* name) override { return give_at(dir, name, owner_); }
   bool skipped(std::string_view path, int error) override {
     answer::skipped(path, error);
     return true;
   }
+
+ private:
+  const Owner& owner_;
 };
 
 // A message names the whole path.
@@ -82,9 +88,10 @@ void pack_place(const Place& place, const char* path, os::ArchiveWriter& writer,
 }
 
 // `staged`: where the archive was kept meanwhile.
-[[noreturn]] void extract(const char* path, os::ArchiveReader& reader, os::AtomicFile* staged = nullptr) {
+[[noreturn]] void extract(const char* path, const Owner& owner, os::ArchiveReader& reader,
+                          os::AtomicFile* staged = nullptr) {
   static os::ArchiveOutcome outcome;
-  UnpackEvents events;
+  UnpackEvents events(owner);
   os::extract_tree(open_directory_or_fail(path), reader, events, outcome);
   if (staged != nullptr) staged->discard();
   end(path, outcome);
@@ -92,7 +99,7 @@ void pack_place(const Place& place, const char* path, os::ArchiveWriter& writer,
 
 // A zip archive's directory is at its end: all of it is kept, in a file without a name below `path`, until it is
 // taken apart.
-[[noreturn]] void extract_zip(const char* path, os::ArchiveSource& source) {
+[[noreturn]] void extract_zip(const char* path, const Owner& owner, os::ArchiveSource& source) {
   static std::array<char, 64 * 1024> octets;
   static os::AtomicFile whole(open_directory_or_fail(path));
   int error = whole.open(0600);
@@ -106,7 +113,7 @@ void pack_place(const Place& place, const char* path, os::ArchiveWriter& writer,
     answer::failed(path, error);
   }
   static ZipReader reader(whole.fd());
-  extract(path, reader, &whole);
+  extract(path, owner, reader, &whole);
 }
 
 }  // namespace
@@ -129,17 +136,20 @@ void file_pack(char* const* args) {
 
 void file_unpack(char* const* args) {
   static ChunkSource source;
+  const Owner owner = parse_owner(args[2]);
   struct stat status {};
   if (::stat(args[0], &status) < 0) {
-    const int error = make_parent_directories(args[0]);
-    if (error != 0 || (::mkdir(args[0], 0755) < 0 && errno != EEXIST))
-      answer::failed(args[0], error != 0 ? error : errno);
+    int error = make_parent_directories(args[0], owner);
+    const bool is_made = error == 0 && ::mkdir(args[0], 0755) == 0;
+    if (error == 0 && !is_made && errno != EEXIST) error = errno;
+    if (is_made) error = give_at(AT_FDCWD, args[0], owner);
+    if (error != 0) answer::failed(args[0], error);
   }
   const std::string_view format = args[1];
-  if (format == "zip") extract_zip(args[0], source);
+  if (format == "zip") extract_zip(args[0], owner, source);
   static ZstdSource plain(source);
   static os::TarReader reader(format == "tar.zst" ? static_cast<os::ArchiveSource&>(plain) : source);
-  extract(args[0], reader);
+  extract(args[0], owner, reader);
 }
 
 }  // namespace lmsb::guest

@@ -10,6 +10,8 @@
 
 #include "base/unique_fd.h"
 #include "guest/file_answer.h"
+#include "guest/file_condition.h"
+#include "guest/file_owner.h"
 #include "guest/file_places.h"
 #include "guest/file_program.h"
 #include "guest_protocol/file_records.h"
@@ -38,6 +40,9 @@ int take_input(int file) {
   }
 }
 
+// Of arguments that may be left out: null.
+const char* word(const char* argument) { return std::strcmp(argument, "-") == 0 ? nullptr : argument; }
+
 [[noreturn]] void show_and_end(const char* path, int dir, const char* name) {
   struct stat status {};
   if (::fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) < 0) answer::failed(path, errno);
@@ -45,16 +50,25 @@ int take_input(int file) {
   answer::done(1, static_cast<std::uint64_t>(status.st_size));
 }
 
-[[noreturn]] void append(const char* path, std::optional<mode_t> mode) {
-  const Place place = find_target(path, true);
+// What a written file is to be.
+struct Wanted {
+  std::optional<mode_t> mode;
+  Owner owner;
+  Condition condition;
+};
+
+[[noreturn]] void append(const char* path, const Wanted& wanted) {
+  Place place = find_target(path, wanted.condition.wants_a_file() ? nullptr : &wanted.owner);
+  if (const int error = wanted.condition.hold(place); error != 0) answer::failed(path, error);
   if (place.exists && !S_ISREG(place.status.st_mode)) answer::failed(path, error_of_kind(place.status.st_mode));
   const UniqueFd file(::openat(place.dir, place.name.data(),
                                O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-                               mode.value_or(kUsualMode)));
+                               wanted.mode.value_or(kUsualMode)));
   struct stat status {};
   if (!file || ::fstat(file.get(), &status) < 0) answer::failed(path, errno);
   if (!S_ISREG(status.st_mode)) answer::failed(path, error_of_kind(status.st_mode));
-  if (mode && ::fchmod(file.get(), *mode) < 0) answer::failed(path, errno);
+  if (const int error = give(file.get(), wanted.owner); error != 0) answer::failed(path, error);
+  if (wanted.mode && ::fchmod(file.get(), *wanted.mode) < 0) answer::failed(path, errno);
   if (const int error = take_input(file.get()); error != 0) answer::failed(path, error);
   show_and_end(path, place.dir, place.name.data());
 }
@@ -99,23 +113,29 @@ void file_read(char* const* args) {
   answer::done(1, order.length);
 }
 
-// A link in the last place is followed, as a shell's `>` does. The file that is replaced keeps its permissions unless
-// others are asked for; links to it by other names keep the old content.
+// A link in the last place is followed, as a shell's `>` does. The file that is replaced keeps its permissions and its
+// owner unless others are asked for; links to it by other names keep the old content.
 void file_write(char* const* args) {
   const char* const path = args[0];
   const std::string_view how = args[1];
-  std::optional<mode_t> mode;
-  if (std::strcmp(args[2], "-") != 0) mode = parse_mode(args[2]) & kPermissions;
-  if (how == "append") append(path, mode);
+  const bool is_plain = args[3] == nullptr;
+  Wanted wanted{{}, parse_owner(is_plain ? nullptr : word(args[3])), Condition(is_plain ? nullptr : word(args[4]))};
+  if (word(args[2]) != nullptr) wanted.mode = parse_mode(args[2]) & kPermissions;
+  if (how == "append") append(path, wanted);
   if (how != "create" && how != "replace") answer::failed(path, EINVAL);
   const bool is_new = how == "create";
-  const Place place = is_new ? find_place(path, true) : find_target(path, true);
+  const Owner* const parents = wanted.condition.wants_a_file() ? nullptr : &wanted.owner;
+  Place place = is_new ? find_place(path, parents) : find_target(path, parents);
   if (place.exists && is_new) answer::failed(path, EEXIST);
   if (place.exists && !S_ISREG(place.status.st_mode)) answer::failed(path, error_of_kind(place.status.st_mode));
   os::AtomicFile file(place.dir);
   const mode_t usual = place.exists ? place.status.st_mode & kPermissions : kUsualMode;
-  int error = file.open(mode.value_or(usual));
+  int error = wanted.condition.check(place);
+  if (error == 0) error = file.open(wanted.mode.value_or(usual));
+  if (error == 0) error = give(file.fd(), wanted.owner);
+  if (error == 0 && place.exists && !wanted.owner.is_given) keep_owner(file.fd(), place.status);
   if (error == 0) error = take_input(file.fd());
+  if (error == 0) error = wanted.condition.hold(place);
   if (error == 0)
     error =
         file.commit(place.name.data(), is_new ? os::AtomicFile::Existing::kept : os::AtomicFile::Existing::replaced);

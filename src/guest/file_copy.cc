@@ -7,6 +7,7 @@
 
 #include "base/unique_fd.h"
 #include "guest/file_answer.h"
+#include "guest/file_owner.h"
 #include "guest/file_places.h"
 #include "guest/file_program.h"
 #include "guest/file_tree.h"
@@ -26,8 +27,8 @@ std::array<char, 64 * 1024> block;
 
 class Copier {
  public:
-  Copier(std::string_view path, bool overwrite, TreeProblem& problem)
-      : path_(path), existing_(overwrite ? Existing::replaced : Existing::kept), problem_(problem) {}
+  Copier(std::string_view path, bool overwrite, Copying how, TreeProblem& problem)
+      : path_(path), existing_(overwrite ? Existing::replaced : Existing::kept), how_(how), problem_(problem) {}
 
   // False after a failure.
   bool copy(int from, const char* name, int to, const char* to_name) {
@@ -58,11 +59,17 @@ class Copier {
     os::AtomicFile file(to);
     int error = file.open(status.st_mode & 0777U);
     if (error == 0) error = copy_content(source.get(), file.fd());
+    if (error == 0) keep_owner_of(status, file.fd());
     const std::array<timespec, 2> times = {status.st_atim, status.st_mtim};
     (void)::futimens(file.fd(), times.data());
     if (error == 0) error = file.commit(to_name, existing_);
     ++counts.files;
     return error == 0 || fail(error);
+  }
+
+  // What is moved stays whose it is, where it may.
+  void keep_owner_of(const struct stat& status, int copied) const {
+    if (how_ == Copying::for_move) keep_owner(copied, status);
   }
 
   int copy_content(int from, int to) {
@@ -129,6 +136,7 @@ class Copier {
       if (!went_well) return false;
     }
     if (is_made) {
+      keep_owner_of(status, target);
       (void)::fchmod(target, status.st_mode & 0777U);
       const std::array<timespec, 2> times = {status.st_atim, status.st_mtim};
       (void)::futimens(target, times.data());
@@ -148,6 +156,7 @@ class Copier {
 
   os::PathBuffer path_;
   Existing existing_;
+  Copying how_;
   TreeProblem& problem_;
   bool has_top_ = false;
   struct stat top_ {};
@@ -181,7 +190,8 @@ struct Journey {
 };
 
 Journey find_journey(char* const* args) {
-  Journey journey{find_existing(args[0]), find_place(args[1], true), *args[2] == '1'};
+  const Owner nobody;
+  Journey journey{find_existing(args[0]), find_place(args[1], &nobody), *args[2] == '1'};
   if (is_self_or_parent(journey.from)) answer::failed(args[0], EBUSY);
   if (is_self_or_parent(journey.to)) answer::failed(args[1], EBUSY);
   if (journey.to.exists && !journey.overwrite) answer::failed(args[1], EEXIST);
@@ -192,25 +202,43 @@ Journey find_journey(char* const* args) {
   return journey;
 }
 
-CopyCounts copy_or_fail(const Journey& journey, char* const* args) {
+int rename_new(const Journey& journey, const char* from) {
+  const Place& to = journey.to;
+  return ::syscall(SYS_renameat2, to.dir, from, to.dir, to.name.data(), kNoReplace) < 0 ? errno : 0;
+}
+
+// A directory that is not there yet appears whole, or not at all. What is merged into one may be there in part.
+CopyCounts copy_or_fail(const Journey& journey, char* const* args, Copying how) {
   static TreeProblem problem;
-  const CopyCounts counts = copy_tree({journey.from.dir, journey.from.name.data()},
-                                      {journey.to.dir, journey.to.name.data()}, args[0], journey.overwrite, problem);
-  if (problem.error != 0) answer::failed(problem.path.text(), problem.error);
-  return counts;
+  const bool is_directory = S_ISDIR(journey.from.status.st_mode);
+  const bool is_staged = is_directory && !journey.to.exists;
+  std::array<char, 32> staged{};
+  os::make_hidden_name(staged);
+  const TreeEnd to{journey.to.dir, is_staged ? staged.data() : journey.to.name.data()};
+  const CopyCounts counts =
+      copy_tree({journey.from.dir, journey.from.name.data()}, to, args[0], journey.overwrite, how, problem);
+  // What a copy leaves out would be lost with the removal: the source stays, and there is no copy.
+  if (how == Copying::for_move && problem.error == 0 && answer::skipped_so_far() > 0) problem.note(args[0], ENOTSUP);
+  if (problem.error == 0 && is_staged) problem.note(args[1], rename_new(journey, staged.data()));
+  if (problem.error == 0) return counts;
+  static TreeProblem left;
+  if (is_staged) (void)remove_tree(to.dir, to.name, args[1], left, Rights::taken);
+  const bool is_part_left = is_staged ? left.error != 0 : is_directory;
+  answer::failed(problem.path.text(), problem.error | (is_part_left ? guest_protocol::kPartLeft : 0));
 }
 
 }  // namespace
 
-CopyCounts copy_tree(TreeEnd from, TreeEnd to, std::string_view path, bool overwrite, TreeProblem& problem) {
-  Copier copier(path, overwrite, problem);
+CopyCounts copy_tree(TreeEnd from, TreeEnd to, std::string_view path, bool overwrite, Copying how,
+                     TreeProblem& problem) {
+  Copier copier(path, overwrite, how, problem);
   (void)copier.copy(from.dir, from.name, to.dir, to.name);
   return copier.counts;
 }
 
 void file_copy(char* const* args) {
   const Journey journey = find_journey(args);
-  const CopyCounts counts = copy_or_fail(journey, args);
+  const CopyCounts counts = copy_or_fail(journey, args, Copying::plain);
   show_and_end(args[1], journey.to, counts);
 }
 
@@ -222,12 +250,10 @@ void file_move(char* const* args) {
                 flags) == 0)
     show_and_end(args[1], journey.to, {1, 0});
   if (errno != EXDEV) answer::failed(errno == ENOENT ? args[0] : args[1], errno);
-  const CopyCounts counts = copy_or_fail(journey, args);
-  // What a copy leaves out would be lost with the removal: source and copy both stay.
-  if (answer::skipped_so_far() > 0) answer::failed(args[0], ENOTSUP);
+  const CopyCounts counts = copy_or_fail(journey, args, Copying::for_move);
   static TreeProblem problem;
   (void)remove_tree(journey.from.dir, journey.from.name.data(), args[0], problem);
-  if (problem.error != 0) answer::failed(problem.path.text(), problem.error);
+  if (problem.error != 0) answer::failed(problem.path.text(), problem.error | guest_protocol::kPartLeft);
   show_and_end(args[1], journey.to, counts);
 }
 

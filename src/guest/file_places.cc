@@ -5,7 +5,9 @@
 #include <cstring>
 #include <fcntl.h>
 #include <unistd.h>
+#include <utility>
 
+#include "base/unique_fd.h"
 #include "guest/file_answer.h"
 #include "guest_protocol/file_records.h"
 
@@ -27,7 +29,7 @@ std::string_view split(std::string_view path, PathText& parent) {
   return name;
 }
 
-Place open_place(const char* path, bool make_parents) {
+Place open_place(const char* path, const Owner* parents) {
   if (*path != '/' || std::strlen(path) > guest_protocol::kMaxFilePath) answer::failed(path, EINVAL);
   PathText parent;
   const std::string_view name = split(path, parent);
@@ -35,8 +37,8 @@ Place open_place(const char* path, bool make_parents) {
   if (name.size() >= place.name.size()) answer::failed(path, ENAMETOOLONG);
   std::memcpy(place.name.data(), name.data(), name.size());
   if (name.empty()) place.name[0] = '.';
-  if (make_parents) {
-    if (const int error = make_parent_directories(path); error != 0) answer::failed(path, error);
+  if (parents != nullptr) {
+    if (const int error = make_parent_directories(path, *parents); error != 0) answer::failed(path, error);
   }
   place.dir = ::open(parent.data(), O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (place.dir < 0) answer::failed(path, errno);
@@ -50,42 +52,54 @@ Place open_place(const char* path, bool make_parents) {
   return place;
 }
 
-}  // namespace
-
-int make_parent_directories(const char* path) {
-  PathText part;
-  const std::size_t size = std::strlen(path);
-  if (size >= part.size()) return ENAMETOOLONG;
-  std::memcpy(part.data(), path, size + 1);
-  std::size_t end = size;
-  while (end > 1 && part[end - 1] == '/') --end;  // the last component is not one of its parents
-  while (end > 0 && part[end - 1] != '/') --end;
-  for (std::size_t i = 1; i < end; ++i) {
-    if (part[i] != '/') continue;
-    part[i] = '\0';
-    if (::mkdir(part.data(), 0755) < 0 && errno != EEXIST) {
-      struct stat status {};  // the kernel asks for rights before it looks
-      const int error = errno;
-      if (::stat(part.data(), &status) < 0) return error;
-    }
-    part[i] = '/';
+// Opens `name` in `dir` in its place, and makes it when it is missing.
+int enter_directory(UniqueFd& dir, const char* name, const Owner& owner) {
+  UniqueFd next(::openat(dir.get(), name, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!next && errno == ENOENT) {
+    const bool is_made = ::mkdirat(dir.get(), name, 0755) == 0;
+    if (!is_made && errno != EEXIST) return errno;
+    if (const int error = is_made ? give_at(dir.get(), name, owner) : 0; error != 0) return error;
+    next.reset(::openat(dir.get(), name, O_PATH | O_DIRECTORY | O_CLOEXEC));
   }
+  if (!next) return errno;
+  dir = std::move(next);
   return 0;
 }
 
-Place find_place(const char* path, bool make_parents) { return open_place(path, make_parents); }
+}  // namespace
+
+int make_parent_directories(const char* path, const Owner& owner) {
+  PathText part;
+  const std::size_t size = std::strlen(path);
+  if (size >= part.size()) return ENAMETOOLONG;
+  (void)split({path, size}, part);
+  UniqueFd dir(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  for (char* name = part.data(); dir && *name != '\0';) {
+    const std::size_t length = std::strcspn(name, "/");
+    char* const next = name + length + (name[length] == '/' ? 1 : 0);
+    name[length] = '\0';
+    if (length > 0) {
+      const int error = enter_directory(dir, name, owner);
+      if (error != 0) return error;
+    }
+    name = next;
+  }
+  return dir ? 0 : errno;
+}
+
+Place find_place(const char* path, const Owner* parents) { return open_place(path, parents); }
 
 Place find_existing(const char* path) {
-  const Place place = open_place(path, false);
+  const Place place = open_place(path, nullptr);
   if (!place.exists) answer::failed(path, ENOENT);
   return place;
 }
 
-Place find_target(const char* path, bool make_parents) {
+Place find_target(const char* path, const Owner* parents) {
   static PathText current;
   std::strncpy(current.data(), path, current.size() - 1);
   for (int links = 0; links <= kMaxLinks; ++links) {
-    const Place place = open_place(current.data(), make_parents);
+    const Place place = open_place(current.data(), parents);
     if (!place.exists || !S_ISLNK(place.status.st_mode)) return place;
     PathText target;
     const ssize_t size = ::readlinkat(place.dir, place.name.data(), target.data(), target.size() - 1);

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <sys/stat.h>
 
+#include "guest/file_owner.h"
+
 namespace lmsb::guest {
 
 struct Place {
@@ -15,12 +17,12 @@ struct Place {
 };
 
 // Ends the process by answer::failed() when there is no such directory. The path is absolute. Slashes at its end count
-// for nothing. `make_parents`: directories that are missing on the way are made.
-Place find_place(const char* path, bool make_parents = false);
+// for nothing. `parents`: directories that are missing on the way are made, for that owner.
+Place find_place(const char* path, const Owner* parents = nullptr);
 // The same, where the place must exist.
 Place find_existing(const char* path);
 // The same, but of what a symbolic link in the last place leads to, through up to 40 of them; that need not exist.
-Place find_target(const char* path, bool make_parents = false);
+Place find_target(const char* path, const Owner* parents = nullptr);
 
 // Whether its name is "." or "..", or it is the root: to be looked at, not to be renamed or removed.
 bool is_self_or_parent(const Place& place);
@@ -29,7 +31,7 @@ bool is_self_or_parent(const Place& place);
 int open_directory_or_fail(const char* path);
 
 // Makes what is missing of the directories of `path`, its last component left out. Returns 0 or an errno.
-int make_parent_directories(const char* path);
+int make_parent_directories(const char* path, const Owner& owner);
 
 // Reads octal digits; ends the process at anything else.
 mode_t parse_mode(const char* text);

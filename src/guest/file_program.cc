@@ -19,21 +19,26 @@ struct Operation {
   std::size_t arguments;
   void (*run)(char* const*);
 };
-constexpr std::array<Operation, 15> kOperations = {{
+constexpr std::array<Operation, 20> kOperations = {{
     {"stat", 1, file_stat},
     {"read", 1, file_read},
     {"write", 3, file_write},
+    {"write", 5, file_write},
     {"list", 4, file_list},
     {"mkdir", 3, file_make_directory},
+    {"mkdir", 4, file_make_directory},
     {"move", 3, file_move},
     {"copy", 3, file_copy},
     {"remove", 2, file_remove},
+    {"remove", 3, file_remove},
     {"chmod", 3, file_chmod},
+    {"chmod", 4, file_chmod},
     {"glob", 3, file_glob},
     {"grep", 6, file_grep},
     {"replace", 5, file_replace},
     {"pack", 3, file_pack},
     {"unpack", 2, file_unpack},
+    {"unpack", 3, file_unpack},
     {"watch", 2, file_watch},
 }};
 

@@ -5,20 +5,23 @@
 //
 //   stat PATH                                       entry; a second one of what a symbolic link leads to
 //   read PATH                                       entry; then, after a ReadOrder on stdin, data
-//   write PATH replace|create|append MODE           entry of the file; stdin: chunks. MODE octal, or - for the usual
+//   write PATH replace|create|append MODE [OWNER CONDITION]     entry of the file; stdin: chunks. MODE octal, or - for
+//                                                   the usual; OWNER and CONDITION likewise, if there are any
 //   list PATH DEPTH LIMIT CURSOR                    entries in order; CURSOR as the page before gave it, or empty
-//   mkdir PATH MODE PARENTS                         entry; PARENTS 1: also what is missing above, and it may be there
+//   mkdir PATH MODE PARENTS [OWNER]                 entry; PARENTS 1: also what is missing above, and it may be there
 //   move FROM TO OVERWRITE                          entry
 //   copy FROM TO OVERWRITE                          entry of the copy
-//   remove PATH RECURSIVE                           done counts
-//   chmod PATH MODE RECURSIVE                       done counts
+//   remove PATH RECURSIVE [CONDITION]               done counts
+//   chmod PATH MODE RECURSIVE [OWNER]               done counts. MODE octal, or - for the one it has
 //   glob ROOT PATTERN LIMIT                         entries
 //   grep ROOT PATTERN fixed|regex exact|any NAMES LIMIT     matches; NAMES a pattern for names of files, or empty
 //   replace ROOT OLD NEW NAMES LIMIT                changed; LIMIT of files
 //   pack PATH SKIP tar|zip                          data: an archive; SKIP 1: what cannot be read is skipped
-//   unpack PATH tar|tar.zst|zip                     stdin: chunks of an archive
+//   unpack PATH tar|tar.zst|zip [OWNER]             stdin: chunks of an archive
 //   watch PATH RECURSIVE                            armed; then events, until PATH goes (done)
 //
+// OWNER as parse_owner(), CONDITION as Condition have them. A guest of before knows neither: what asks for one is there
+// ENOSYS.
 // Nothing here has a destructor that must run: the process ends with its answer.
 #include <cstdint>
 #include <string_view>

@@ -8,6 +8,7 @@
 
 #include "base/unique_fd.h"
 #include "guest/file_answer.h"
+#include "guest/file_condition.h"
 #include "guest/file_places.h"
 #include "guest/file_program.h"
 #include "guest/file_tree.h"
@@ -24,7 +25,8 @@ constexpr long kNameAt = 19;
 
 class Remover {
  public:
-  Remover(std::string_view path, TreeProblem& problem) : path_(path), problem_(problem) {}
+  Remover(std::string_view path, TreeProblem& problem, Rights rights)
+      : path_(path), problem_(problem), rights_(rights) {}
 
   // What `name` in `dir` names, whatever that is by now.
   void remove(int dir, const char* name, std::size_t depth) {
@@ -54,6 +56,7 @@ class Remover {
     if (opened == -ENOTDIR || opened == -ELOOP) return false;
     if (opened < 0) return problem_.note(path_.text(), -opened), true;
     const UniqueFd child(opened);
+    if (rights_ == Rights::taken) (void)::fchmod(opened, 0700);
     if (depth == 0) top_ = opened;
     const std::uint64_t before = removed_ + moved_;
     empty(opened, depth);
@@ -94,14 +97,15 @@ class Remover {
   int top_ = -1;  // the directory that is removed, while it is open
   os::PathBuffer path_;
   TreeProblem& problem_;
+  Rights rights_;
   std::uint64_t removed_ = 0;
   std::uint64_t moved_ = 0;
 };
 
 }  // namespace
 
-std::uint64_t remove_tree(int dir, const char* name, std::string_view path, TreeProblem& problem) {
-  Remover remover(path, problem);
+std::uint64_t remove_tree(int dir, const char* name, std::string_view path, TreeProblem& problem, Rights rights) {
+  Remover remover(path, problem, rights);
   remover.remove(dir, name, 0);
   return remover.removed();
 }
@@ -109,8 +113,9 @@ std::uint64_t remove_tree(int dir, const char* name, std::string_view path, Tree
 void file_remove(char* const* args) {
   const char* const path = args[0];
   const bool recursive = *args[1] == '1';
-  const Place place = find_existing(path);
+  Place place = find_existing(path);
   if (is_self_or_parent(place)) answer::failed(path, EBUSY);
+  if (const int error = Condition(args[2]).hold(place); error != 0) answer::failed(path, error);
   if (!recursive) {
     const int flags = S_ISDIR(place.status.st_mode) ? AT_REMOVEDIR : 0;
     if (::unlinkat(place.dir, place.name.data(), flags) < 0) answer::failed(path, errno);
@@ -118,7 +123,8 @@ void file_remove(char* const* args) {
   }
   static TreeProblem problem;
   const std::uint64_t removed = remove_tree(place.dir, place.name.data(), path, problem);
-  if (problem.error != 0) answer::failed(problem.path.text(), problem.error);
+  if (problem.error != 0)
+    answer::failed(problem.path.text(), problem.error | (removed > 0 ? guest_protocol::kPartLeft : 0));
   answer::done(removed);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/unique_fd.h"
 #include "guest/file_answer.h"
+#include "guest/file_owner.h"
 #include "guest/file_places.h"
 #include "guest/file_program.h"
 #include "guest/glob.h"
@@ -161,6 +162,8 @@ class ReplaceAll final : public FileVisitor, private Replacer::Sink {
     if (::lseek(file, 0, SEEK_SET) < 0) return errno;
     os::AtomicFile fresh(dir);
     if (const int error = fresh.open(mode); error != 0) return error;
+    struct stat status {};
+    if (::fstat(file, &status) == 0) keep_owner(fresh.fd(), status);
     output_ = fresh.fd();
     if (const int error = pass(file, count); error != 0) return error;
     return count == 0 ? 0 : fresh.commit(name, os::AtomicFile::Existing::replaced);

@@ -65,14 +65,29 @@ void OwnerNames::load() {
   }
 }
 
-std::string_view OwnerNames::name_of(std::uint32_t id) {
+std::string_view OwnerNames::text() {
   if (!is_loaded_) load();
+  return {text_, size_};
+}
+
+std::string_view OwnerNames::name_of(std::uint32_t id) {
+  const std::string_view file = text();
   const std::size_t known = std::min(known_count_, known_.size());
   for (std::size_t i = 0; i < known; ++i)
     if (known_[i].id == id) return known_[i].name;
-  const std::string_view name = find_owner_name({text_, size_}, id);
+  const std::string_view name = find_owner_name(file, id);
   known_[known_count_++ % known_.size()] = {id, name};
   return name;
+}
+
+OwnerNames& sandbox_users() {
+  static OwnerNames users("/etc/passwd");
+  return users;
+}
+
+OwnerNames& sandbox_groups() {
+  static OwnerNames groups("/etc/group");
+  return groups;
 }
 
 }  // namespace lmsb::guest

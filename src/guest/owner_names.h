@@ -15,6 +15,8 @@ class OwnerNames {
   // Reads `path` at the first question. It is a file of the image, so it may be anything: never waited for.
   explicit OwnerNames(const char* path) : path_(path) {}
   std::string_view name_of(std::uint32_t id);
+  // The whole text; "" when there is none.
+  std::string_view text();
 
  private:
   void load();
@@ -31,5 +33,9 @@ class OwnerNames {
   std::array<Known, 16> known_{};  // the latest questions
   char* text_ = nullptr;           // for the life of the process
 };
+
+// Of this process: /etc/passwd and /etc/group.
+OwnerNames& sandbox_users();
+OwnerNames& sandbox_groups();
 
 }  // namespace lmsb::guest

@@ -32,10 +32,10 @@ constexpr unsigned long kSecurebits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SEC
                                       SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
                                       SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
 
-// Of root: who has uid 0 has what it may, who becomes somebody else loses it.
+// Of root: who has uid 0 has what it may, who becomes somebody else loses it, with what they run at the latest (until
+// then setpriv(1) and others keep it, to give it up bit by bit).
 constexpr unsigned long kRootSecurebits = SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED |
-                                          SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
-                                          SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+                                          SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
 
 template <std::size_t N>
 constexpr std::uint64_t mask_of(const std::array<unsigned, N>& capabilities) {

@@ -101,7 +101,8 @@ Error launch_failed(const guest_protocol::Failed& failed) {
     return std::move(error).with_hint(
         "networks need nftables with transparent proxies in the kernel: modprobe nft_tproxy");
   if (!is_of_a_target(failed)) return error;
-  return Error(ErrorCode::failed_precondition, error.message())
+  return std::move(error)
+      .with_code(ErrorCode::failed_precondition)
       .with_slug("invalid_mount_target")
       .with_hint("where a directory or volume is to be mounted there is a link, or no directory");
 }

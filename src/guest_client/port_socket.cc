@@ -67,7 +67,8 @@ Error not_connected(int error) {
     case EADDRNOTAVAIL:  // or no port left for our end
       return guest_busy();
     default:
-      return Error(ErrorCode::unavailable, std::string("connect in the sandbox: ") + std::strerror(error))
+      return Error(ErrorCode::unavailable, "connect in the sandbox")
+          .with_cause(std::strerror(error))
           .with_slug("port_no_answer");
   }
 }

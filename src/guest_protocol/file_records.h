@@ -69,8 +69,14 @@ struct ChangedRecord {
   std::uint32_t reserved;
 };
 
+// What is no errno.
+constexpr std::int32_t kUnknownOwner = 1001;     // /etc/passwd or /etc/group of the sandbox has no such name: the path
+constexpr std::int32_t kOwnerNotAllowed = 1002;  // who runs the operation may not give files away
+constexpr std::int32_t kConditionFailed = 1003;
+constexpr std::int32_t kPartLeft = 1 << 16;  // beside another: a part of what was to be made or moved is there
+
 struct ProblemRecord {
-  std::int32_t error;  // errno
+  std::int32_t error;  // errno, or one of those
   std::uint32_t path_size;
 };
 

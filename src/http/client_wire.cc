@@ -21,7 +21,7 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 Error not_reached(const boost::system::error_code& error) {
   if (error == asio::error::operation_aborted) return io::to_error(error, "connect");
-  return Error(ErrorCode::unavailable, "connect: " + error.message());
+  return Error(ErrorCode::unavailable, "connect").with_cause(error.message());
 }
 
 }  // namespace
@@ -65,8 +65,8 @@ io::Task<void> ClientWire::connect(const Endpoint& endpoint) {
 
 io::Task<void> ClientWire::connect_by_name(const Endpoint& endpoint) {
   const auto [error, found] = co_await resolver_.async_resolve(endpoint.host, std::to_string(endpoint.port), kAwait);
-  if (error) co_return Error(ErrorCode::unavailable, "look up the name: " + error.message());
-  Status last = Error(ErrorCode::unavailable, "look up the name: no address");
+  if (error) co_return Error(ErrorCode::unavailable, "look up the name").with_cause(error.message());
+  Status last = Error(ErrorCode::unavailable, "look up the name").with_cause("no address");
   for (const auto& entry : found) {
     last = co_await connect_to(asio::generic::stream_protocol::endpoint(entry.endpoint()));
     if (last.ok() || gave_up_) break;
@@ -90,7 +90,7 @@ io::Task<void> ClientWire::open_tls(const Endpoint& endpoint) {
   LMSB_CO_TRY(const auto context, TlsContext::of_client(endpoint.ca_file));
   boost::system::error_code failed;
   UniqueFd socket(socket_.release(failed));
-  if (failed) co_return Error(ErrorCode::internal, "take the connection over: " + failed.message());
+  if (failed) co_return Error(ErrorCode::internal, "take the connection over").with_cause(failed.message());
   LMSB_CO_TRY(auto session, TlsSession::of_client(*context, socket, endpoint.host));
   tls_ = std::make_shared<TlsStream>(loop_, std::move(socket), std::move(session));
   if (gave_up_) tls_->end();
@@ -122,7 +122,7 @@ Result<UniqueFd> ClientWire::release() {
   }
   boost::system::error_code failed;
   UniqueFd socket(socket_.release(failed));
-  if (failed) return Error(ErrorCode::internal, "take the connection over: " + failed.message());
+  if (failed) return Error(ErrorCode::internal, "take the connection over").with_cause(failed.message());
   return socket;
 }
 

@@ -273,11 +273,14 @@ io::Always<Response> Connection::call_handler(Request request) {
   } catch (const std::exception&) {
     // A bug of the handler's: answered below, where co_await is allowed again.
   }
-  co_return refusal_answer(500, "internal error");
+  co_return state_->refuse("", 500, "internal error");
 }
 
 io::Always<void> Connection::refuse(Refusal refusal) {
-  Response response = state_->refuse(parser_.request().path, refusal.status, refusal.detail);
+  // What could not be read to its end says by its beginning which answers it knows.
+  const Request& request = parser_.request();
+  const std::string begun = request.target.substr(0, request.target.find_first_of("?#"));
+  Response response = state_->refuse(request.path.empty() ? begun : request.path, refusal.status, refusal.detail);
   if (refusal.status == 503) response.headers.set("Retry-After", "1");
   co_await send(std::move(response), false, true);
 }

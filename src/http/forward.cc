@@ -51,7 +51,7 @@ bool is_one_head(const std::string& head) { return head.find("\r\n\r\n") == head
 Error of_request_body(Error error) {
   const bool is_late = error.code() == ErrorCode::deadline_exceeded;
   if (error.code() == ErrorCode::cancelled) return error;
-  return Error(error.code(), error.message()).with_slug(is_late ? "request_timeout" : "malformed_request");
+  return std::move(error).with_slug(is_late ? "request_timeout" : "malformed_request");
 }
 
 // One request and its answer. Shared by who reads the answer and by the task that sends the request's body.
@@ -70,7 +70,7 @@ struct Exchange {
   Error explain(Error error) const {
     if (body_failed) return *body_failed;
     if (error.sys_errno() == 0) return error;
-    return Error(ErrorCode::unavailable, "the connection was lost: " + error.message());
+    return std::move(error).with_code(ErrorCode::unavailable).with_context("the connection was lost");
   }
 
   io::SocketStream server;

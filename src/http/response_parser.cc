@@ -85,7 +85,7 @@ struct ResponseParser::Impl {
     } else if (why == beast::error::partial_message) {
       error.emplace(ErrorCode::unavailable, "the connection ended in the middle of the answer");
     } else {
-      error.emplace(ErrorCode::invalid_argument, "the answer is not HTTP: " + why.message());
+      error = Error(ErrorCode::invalid_argument, "the answer is not HTTP").with_cause(why.message());
     }
   }
 

@@ -9,7 +9,7 @@ namespace lmsb::http {
 namespace {
 
 Error bad(std::string_view why) {
-  return Error(ErrorCode::invalid_argument, "malformed request target: " + std::string(why));
+  return Error(ErrorCode::invalid_argument, "malformed request target").with_cause(why);
 }
 
 int hex_value(char c) {

@@ -62,10 +62,10 @@ Error to_error(const boost::system::error_code& error, Bytes max_message) {
     return Error(ErrorCode::deadline_exceeded, "the other end gives no sign of life");
   }
   if (error == websocket::condition::protocol_violation) {
-    return Error(ErrorCode::invalid_argument, "not WebSocket: " + error.message());
+    return Error(ErrorCode::invalid_argument, "not WebSocket").with_cause(error.message());
   }
   if (error == asio::error::operation_aborted) return Error(ErrorCode::cancelled, "WebSocket: cancelled");
-  return Error(ErrorCode::unavailable, "WebSocket: " + error.message());
+  return Error(ErrorCode::unavailable, "WebSocket").with_cause(error.message());
 }
 
 Result<Socket> socket_on(const asio::any_io_executor& loop, UniqueFd fd) {

@@ -187,7 +187,8 @@ Result<DiskStore> DiskStore::open(const std::string& directory, std::uint64_t si
   // Of a store that is there nothing is `unsupported`: without it, what was kept would be lost.
   const auto give_up = [&](const Error& error) {
     if (!is_new)
-      return Error(ErrorCode::failed_precondition, error.message())
+      return Error(error)
+          .with_code(ErrorCode::failed_precondition)
           .with_hint("sandboxes that were kept are in " + directory + "/" + kImage);
     (void)::unlinkat(store.directory_.get(), kImage, 0);
     return cannot(error.message());

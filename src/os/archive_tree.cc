@@ -96,8 +96,8 @@ class TreeWriter final : public TreeWalk {
 };
 
 // Walks down to the directory that a member goes into, from the top each time, and makes what is missing. Links are not
-// followed. Returns a descriptor or -errno; `name` is then the last component.
-int parent_of(int top, std::string_view path, bool make, std::array<char, 256>& name) {
+// followed. Returns a descriptor or -errno; `name` is then the last component. Makes nothing without `events`.
+int parent_of(int top, std::string_view path, ArchiveEvents* events, std::array<char, 256>& name) {
   UniqueFd dir(::fcntl(top, F_DUPFD_CLOEXEC, 3));
   while (dir) {
     while (path.starts_with('/')) path.remove_prefix(1);
@@ -111,7 +111,11 @@ int parent_of(int top, std::string_view path, bool make, std::array<char, 256>& 
     std::copy(part.begin(), part.end(), name.begin());
     name[part.size()] = '\0';
     if (is_last) return dir.release();
-    if (make && ::mkdirat(dir.get(), name.data(), 0755) < 0 && errno != EEXIST) return -errno;
+    if (events != nullptr) {
+      const bool is_new = ::mkdirat(dir.get(), name.data(), 0755) == 0;
+      if (!is_new && errno != EEXIST) return -errno;
+      if (const int error = is_new ? events->made(dir.get(), name.data()) : 0; error != 0) return -error;
+    }
     const int next = open_directory(dir.get(), name.data());
     if (next < 0) return next == -ENOTDIR ? -ELOOP : next;
     dir.reset(next);
@@ -129,7 +133,7 @@ class Extractor {
     if (member.type != MemberType::file && member.type != MemberType::directory &&
         member.type != MemberType::symbolic_link && member.type != MemberType::hard_link)
       return events_.skipped(member.path, ENOTSUP) ? 0 : ENOTSUP;
-    const int opened = parent_of(top_, member.path, true, name_);
+    const int opened = parent_of(top_, member.path, &events_, name_);
     if (opened == -ENOENT && member.type == MemberType::directory) return 0;  // "./": the top is there
     if (opened < 0) return -opened;
     const UniqueFd parent(opened);
@@ -146,6 +150,7 @@ class Extractor {
   int take_file(int parent, const ArchiveMember& member) {
     AtomicFile file(parent);
     if (const int error = file.open(member.mode & allowed_); error != 0) return error;
+    if (const int error = events_.made(file.fd(), ""); error != 0) return error;
     for (;;) {
       const ssize_t n = reader_.read(block.data(), block.size());
       if (n < 0) return static_cast<int>(-n);
@@ -161,26 +166,29 @@ class Extractor {
   }
 
   // Always open to its owner: what is to be in it comes later.
-  int take_directory(int parent, const ArchiveMember& member) const {
+  int take_directory(int parent, const ArchiveMember& member) {
     const bool is_new = ::mkdirat(parent, name_.data(), 0700) == 0;
     if (!is_new && errno != EEXIST) return errno;
     const int opened = open_directory(parent, name_.data());
     if (opened < 0) return -opened;
     const UniqueFd dir(opened);
-    return is_new && ::fchmod(opened, (member.mode & allowed_) | 0700U) < 0 ? errno : 0;
+    if (!is_new) return 0;
+    if (const int error = events_.made(opened, ""); error != 0) return error;
+    return ::fchmod(opened, (member.mode & allowed_) | 0700U) < 0 ? errno : 0;
   }
 
-  int take_symbolic_link(int parent, const ArchiveMember& member) const {
-    if (::symlinkat(member.target.data(), parent, name_.data()) == 0) return 0;
-    if (errno != EEXIST) return errno;
-    if (::unlinkat(parent, name_.data(), 0) < 0) return errno;
-    return ::symlinkat(member.target.data(), parent, name_.data()) < 0 ? errno : 0;
+  int take_symbolic_link(int parent, const ArchiveMember& member) {
+    bool is_made = ::symlinkat(member.target.data(), parent, name_.data()) == 0;
+    if (!is_made && errno != EEXIST) return errno;
+    if (!is_made && ::unlinkat(parent, name_.data(), 0) < 0) return errno;
+    if (!is_made) is_made = ::symlinkat(member.target.data(), parent, name_.data()) == 0;
+    return is_made ? events_.made(parent, name_.data()) : errno;
   }
 
   // To a file of the same directory, found as members are.
   int take_hard_link(int parent, const ArchiveMember& member) const {
     std::array<char, 256> source_name{};
-    const int opened = parent_of(top_, member.target, false, source_name);
+    const int opened = parent_of(top_, member.target, nullptr, source_name);
     if (opened < 0) return -opened;
     const UniqueFd source(opened);
     if (::linkat(opened, source_name.data(), parent, name_.data(), 0) == 0) return 0;

@@ -18,6 +18,9 @@ class ArchiveEvents {
   virtual ~ArchiveEvents() = default;
   // Left out: a device, a socket, what cannot be read or made. False: this is to be the end.
   virtual bool skipped(std::string_view path, int error) = 0;
+  // Something was made that was not there: `name` in `dir`, or what `dir` is where that is "". A file has no name yet.
+  // Anything but 0 ends it with that errno.
+  virtual int made(int, const char*) { return 0; }
   // Content went by.
   virtual void moved(std::uint64_t) {}
 };

@@ -22,16 +22,16 @@ void AtomicFile::discard() {
   fd_.reset();
 }
 
-void AtomicFile::make_name() {
+void make_hidden_name(std::array<char, 32>& name) {
   std::uint64_t number = 0;
   (void)!::getrandom(&number, sizeof number, 0);  // a name that is taken is an error of its own
-  std::snprintf(name_.data(), name_.size(), ".lmsb-%016llx", static_cast<unsigned long long>(number));
+  std::snprintf(name.data(), name.size(), ".lmsb-%016llx", static_cast<unsigned long long>(number));
 }
 
 int AtomicFile::open(mode_t mode) {
   fd_.reset(::openat(dir_, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (!fd_) {  // a file system, or a kernel under an overlay, without
-    make_name();
+    make_hidden_name(name_);
     fd_.reset(::openat(dir_, name_.data(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     is_named_ = static_cast<bool>(fd_);
   }
@@ -49,7 +49,7 @@ int AtomicFile::commit(const char* name, Existing existing) {
   if (!is_named_) {
     const int error = link_to(name);
     if (error != EEXIST || existing == Existing::kept) return error;
-    make_name();
+    make_hidden_name(name_);
     if (const int unnamed = link_to(name_.data()); unnamed != 0) return unnamed;
     is_named_ = true;
   }

@@ -29,7 +29,6 @@ class AtomicFile {
 
  private:
   int link_to(const char* name);
-  void make_name();
 
   int dir_;
   UniqueFd fd_;
@@ -39,6 +38,9 @@ class AtomicFile {
 
 // The permissions that new files of this process do not get. Linux tells by setting it: while there is one thread.
 mode_t file_mode_mask();
+
+// ".lmsb-" and 16 digits of chance, for what is to have another name once it is whole.
+void make_hidden_name(std::array<char, 32>& name);
 
 // Writes all. Returns 0 or an errno.
 int write_exactly(int fd, const void* data, std::size_t size);

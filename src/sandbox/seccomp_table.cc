@@ -385,10 +385,12 @@ constexpr SeccompArgument kArguments[] = {
     {"mmap", 3, 0x40000 /* MAP_HUGETLB */, Test::refuse_if_any_bit, {}, ENOMEM},
     {"memfd_create", 1, 4 /* MFD_HUGETLB */, Test::refuse_if_any_bit, {}, ENOMEM},
     {"shmget", 2, 04000 /* SHM_HUGETLB */, Test::refuse_if_any_bit, {}, ENOMEM},
-    // The soft limit 1 keeps the kernel from starting the machine's core dump program (profile.h): it may not change.
-    {"setrlimit", 0, kAll, Test::refuse_if_equal, kCoreResource, EINVAL},
-    {"prlimit64", 2, kAll, Test::refuse_if_any_bit, {}, EINVAL, 1, kCoreLimit},
-    {"prlimit64", 2, kAll, Test::refuse_if_any_bit, {}, EINVAL, 1, kCoreLimit, kAll, kHigh},
+    // The soft limit 1 keeps the kernel from starting the machine's core dump program (profile.h): it stays what it is.
+    // Who sets it wants no core dumps, and has none, or sets all limits at once (PAM for su) and goes on only where
+    // that succeeds.
+    {"setrlimit", 0, kAll, Test::refuse_if_equal, kCoreResource, 0},
+    {"prlimit64", 2, kAll, Test::refuse_if_any_bit, {}, 0, 1, kCoreLimit},
+    {"prlimit64", 2, kAll, Test::refuse_if_any_bit, {}, 0, 1, kCoreLimit, kAll, kHigh},
     {"clone", 0, 0x7E020000 /* CLONE_NEW* */, Test::refuse_if_any_bit, {}, EPERM},
     {"personality", 0, kAll, Test::refuse_unless_equal, kPersonalities, EPERM},
     {"socket", 2, kAll, Test::refuse_unless_equal, kRoutes, EPROTONOSUPPORT, 0, kNetlink[0]},

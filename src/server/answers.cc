@@ -4,16 +4,12 @@
 
 #include <fmt/format.h>
 
+#include "server/usual_hints.h"
+
 namespace lmsb::server {
 namespace {
 
 constexpr std::size_t kMaxFaults = 32;  // more is no help to anybody
-
-// The innermost cause: what stands after the last ": " of the message.
-std::string_view cause_of(std::string_view message) {
-  const std::size_t at = message.rfind(": ");
-  return at == std::string_view::npos ? std::string_view() : message.substr(at + 2);
-}
 
 void write_faults(json::Writer& out, const json::Faults& faults) {
   out.key("fields").begin_array();
@@ -24,12 +20,21 @@ void write_faults(json::Writer& out, const json::Faults& faults) {
   out.end_array();
 }
 
-std::string error_body(const Error& error, const json::Faults* faults) {
+std::string with_hint(const Error& error) {
+  return error.hint().empty() ? error.message() : error.message() + " (" + error.hint() + ")";
+}
+
+// Beside `detail` for who knows only that one.
+enum class Shape : std::uint8_t { ours, with_detail };
+
+std::string error_body(const Error& error, const json::Faults* faults, Shape shape = Shape::ours) {
   json::Writer out;
-  out.begin_object().key("error").begin_object();
+  out.begin_object();
+  if (shape == Shape::with_detail) out.key("detail").string(with_hint(error));
+  out.key("error").begin_object();
   out.key("code").string(error.slug()).key("message").string(error.message());
-  string_or_null(out.key("cause"), cause_of(error.message()));
-  string_or_null(out.key("hint"), error.hint());
+  string_or_null(out.key("cause"), error.cause());
+  string_or_null(out.key("hint"), hint_of(error));
   out.key("retryable").boolean(is_retryable(error.code()));
   if (faults != nullptr) write_faults(out, *faults);
   out.end_object().end_object();
@@ -40,10 +45,6 @@ std::string error_body(const Error& error, const json::Faults* faults) {
 std::string_view openai_type(int status) {
   if (status == 429) return "rate_limit_error";
   return status >= 500 ? "server_error" : "invalid_request_error";
-}
-
-std::string with_hint(const Error& error) {
-  return error.hint().empty() ? error.message() : error.message() + " (" + error.hint() + ")";
 }
 
 std::string openai_body(int status, const Error& error) {
@@ -63,6 +64,12 @@ std::string sentence_of(const json::Faults& faults) {
   return sentence;
 }
 
+// With or without their last slash.
+bool is_original(std::string_view path) {
+  if (path.ends_with('/')) path.remove_suffix(1);
+  return path == "/run-bash" || path == "/llama-cpp" || path == "/ollama";
+}
+
 void add_common_fields(http::Response& response, std::chrono::seconds wait = {}) {
   if (response.status == 429 || response.status == 503)
     response.headers.set("Retry-After", std::to_string(std::max<std::int64_t>(wait.count(), 1)));
@@ -70,6 +77,10 @@ void add_common_fields(http::Response& response, std::chrono::seconds wait = {})
 }
 
 }  // namespace
+
+std::string_view hint_of(const Error& error) {
+  return error.hint().empty() ? usual_hint(error.slug()) : std::string_view(error.hint());
+}
 
 Dialect dialect_of(std::string_view path) {
   if (path.starts_with("/v1/chat/") || path == "/v1/completions") return Dialect::openai;
@@ -120,13 +131,18 @@ http::Response error_answer(Dialect dialect, int status, const Error& error) {
   return response;
 }
 
+http::Response refusal_answer(std::string_view path, int status, const Error& error) {
+  http::Response response = error_answer(dialect_of(path), status, error);
+  if (dialect_of(path) == Dialect::seed && !is_original(path))
+    response.body = error_body(error, nullptr, Shape::with_detail);
+  return response;
+}
+
 Error invalid_json(const std::string& body, const json::ParseFault& fault) {
-  std::string message =
-      body.empty() ? "the request has no body"
-                   : "the body is not JSON: " + fault.message + " after " + std::to_string(fault.position) + " bytes";
-  return Error(ErrorCode::invalid_argument, std::move(message))
-      .with_slug("invalid_json")
-      .with_hint("send a JSON object, {} at least");
+  Error error = body.empty() ? Error(ErrorCode::invalid_argument, "the request has no body")
+                             : Error(ErrorCode::invalid_argument, "the body is not JSON")
+                                   .with_cause(fault.message + " after " + std::to_string(fault.position) + " bytes");
+  return std::move(error).with_slug("invalid_json").with_hint("send a JSON object, {} at least");
 }
 
 Error invalid_request(const json::Faults& faults) {

@@ -27,9 +27,15 @@ int http_status(ErrorCode code);
 // Whether the same request may work later, unchanged.
 bool is_retryable(ErrorCode code);
 
+// What can be done about it: its own hint, else the usual one of its code.
+std::string_view hint_of(const Error& error);
+
 http::Response error_answer(Dialect dialect, const Error& error);
 // The same with a status that no category has (405, 415, 421, 502).
 http::Response error_answer(Dialect dialect, int status, const Error& error);
+// What is refused before any route is asked. Where nothing of ours is, or what no API is (pages, health), our own shape
+// stands beside `detail`; the original's three endpoints have that alone.
+http::Response refusal_answer(std::string_view path, int status, const Error& error);
 // 404: `hint` says what there is. 405: with what the path knows. Errors have the shape of the path's dialect.
 http::Response no_such_path(Dialect dialect, std::string_view hint);
 http::Response wrong_method(Dialect dialect, const std::vector<std::string>& allowed);

@@ -39,7 +39,8 @@ TEST(Answers, TellWhoeverWaitsWhileTheDaemonEndsToComeAgain) {
 }
 
 TEST(Answers, ShowAnErrorWithItsCauseAndWhatToDo) {
-  const Error error = Error(ErrorCode::not_found, "exec in a: there is no sandbox a")
+  const Error error = Error(ErrorCode::not_found, "there is no sandbox a")
+                          .with_context("exec in a")
                           .with_slug("sandbox_not_found")
                           .with_hint("lm-sandbox ls");
   EXPECT_EQ(error_answer(Dialect::v1, error).body,
@@ -50,8 +51,27 @@ TEST(Answers, ShowAnErrorWithItsCauseAndWhatToDo) {
 }
 
 TEST(Answers, AreNullWhereAnErrorSaysNoMore) {
-  EXPECT_EQ(error_answer(Dialect::v1, Error(ErrorCode::unavailable, "away")).body,
-            R"({"error":{"code":"unavailable","message":"away","cause":null,"hint":null,"retryable":true}})");
+  const Error error = Error(ErrorCode::failed_precondition, "so it is: 1").with_slug("nobody_can_do_anything");
+  EXPECT_EQ(error_answer(Dialect::v1, error).body,
+            R"({"error":{"code":"nobody_can_do_anything","message":"so it is: 1","cause":null,"hint":null,)"
+            R"("retryable":false}})")
+      << "a colon in a message makes no cause of what follows";
+}
+
+TEST(Answers, SayTheUsualThingWhereAnErrorSaysNotWhatToDo) {
+  const Error error = Error(ErrorCode::already_exists, "a volume named a exists").with_slug("name_taken");
+  EXPECT_EQ(hint_of(error), "choose another name, or remove what has this one");
+  EXPECT_EQ(hint_of(Error(error).with_hint("rename it")), "rename it");
+  EXPECT_NE(error_answer(Dialect::v1, error).body.find("choose another name"), std::string::npos);
+}
+
+TEST(Answers, ToWhatNoRouteSawAreForThoseWhoKnowDetailAndThoseWhoKnowCodes) {
+  const Error error = Error(ErrorCode::invalid_argument, "too large").with_slug("request_too_large").with_hint("less");
+  EXPECT_EQ(refusal_answer("/healthz", 413, error).body,
+            R"x({"detail":"too large (less)","error":{"code":"request_too_large","message":"too large","cause":null,)x"
+            R"x("hint":"less","retryable":false}})x");
+  EXPECT_TRUE(refusal_answer("/v1/run", 413, error).body.starts_with(R"({"error":{)"));
+  EXPECT_EQ(refusal_answer("/run-bash", 413, error).body, R"x({"detail":"too large (less)"})x") << "as the original";
 }
 
 TEST(Answers, SayWhenToComeBackAndHowToSignIn) {

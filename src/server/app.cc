@@ -104,7 +104,7 @@ struct App::State {
 
 http::Response App::State::refused(const http::Request& request, const Refusal& refusal) {
   refusals.add(request, refusal);
-  return error_answer(dialect_of(request.path), refusal.status, refusal.error);
+  return refusal_answer(request.path, refusal.status, refusal.error);
 }
 
 std::optional<http::Response> App::State::receive(const http::Request& request, const RouteTable::Match& match,
@@ -124,7 +124,7 @@ std::optional<http::Response> App::State::receive(const http::Request& request, 
   if (!match.row->is_early && !control.is_ready()) return error_answer(dialect_of(request.path), not_ready(kWhenReady));
   if (match.row->takes_any_body) return std::nullopt;
   if (const auto refusal = match.row->streamed_body ? doors.check_streamed_body(request) : doors.check_body(request)) {
-    return error_answer(dialect_of(request.path), refusal->status, refusal->error);
+    return refusal_answer(request.path, refusal->status, refusal->error);
   }
   return std::nullopt;
 }
@@ -228,7 +228,7 @@ http::StreamedBody App::streamed_body() const {
 
 http::Response App::refuse(const std::string& path, int status, const std::string& why) {
   const Refusal refusal = unread_request(status, why);
-  return error_answer(dialect_of(path), refusal.status, refusal.error);
+  return refusal_answer(path, refusal.status, refusal.error);
 }
 
 std::vector<std::string> App::set_doors(DoorPolicy policy) {

@@ -497,7 +497,9 @@ TEST(App, TakesANewPolicyForTheNextRequest) {
 }
 
 TEST(App, WordsWhatTheServerRefusesAsThePathIsSpokenTo) {
-  EXPECT_EQ(App::refuse("", 400, "no Host").body, R"({"detail":"no Host"})");
+  EXPECT_THAT(
+      App::refuse("", 400, "no Host").body,
+      HasSubstr(R"({"detail":"no Host","error":{"code":"malformed_request","message":"no Host","cause":null,)"));
   EXPECT_EQ(App::refuse("/run-bash/", 413, "too large").body, R"({"detail":"too large"})");
   const auto ours = App::refuse("/v1/run", 413, "too large");
   EXPECT_EQ(ours.status, 413);

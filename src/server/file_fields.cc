@@ -1,19 +1,23 @@
 #include "server/file_fields.h"
 
+#include <cerrno>
 #include <charconv>
 #include <cstring>
 
 #include "base/text.h"
 #include "server/answers.h"
 #include "server/file_headers.h"
+#include "server/query_fields.h"
 
 namespace lmsb::server {
 namespace {
 
 constexpr std::string_view kNotBase64 = "is not base64 with padding (RFC 4648)";
 
-Error invalid_query(std::string message) {
-  return Error(ErrorCode::invalid_argument, std::move(message)).with_slug("invalid_request");
+constexpr std::string_view kNoOwner = "is empty: it is USER or USER:GROUP, each a name or a number";
+
+std::string_view cause_of(int error) {
+  return error == ENOTSUP ? "it is neither a file, a directory nor a link" : std::strerror(error);
 }
 
 std::optional<std::uint32_t> parse_mode(std::string_view text) {
@@ -27,8 +31,9 @@ std::optional<std::uint32_t> parse_mode(std::string_view text) {
 
 io::Task<http::Response> with_file_statuses(io::Task<http::Response> operation) {
   auto response = co_await std::move(operation);
-  if (!response.ok() && response.error().slug() == "disk_full")
-    co_return error_answer(Dialect::v1, 507, response.error());
+  if (response.ok()) co_return response;
+  if (response.error().slug() == "disk_full") co_return error_answer(Dialect::v1, 507, response.error());
+  if (response.error().slug() == "precondition_failed") co_return error_answer(Dialect::v1, 412, response.error());
   co_return response;
 }
 
@@ -52,6 +57,10 @@ void read_mode(json::ObjectReader& reader, std::string_view name, std::uint32_t&
   const auto mode = parse_mode(text);
   if (!mode) return reader.refuse(name, "must be octal digits, \"0644\" for example");
   out = *mode;
+}
+
+void read_owner(json::ObjectReader& reader, std::string& out) {
+  if (reader.string("owner", out) && out.empty()) reader.refuse("owner", std::string(kNoOwner));
 }
 
 void read_limit(json::ObjectReader& reader, std::uint64_t& out) {
@@ -99,6 +108,12 @@ Status FileQuery::take_mode(const std::string& name, std::optional<std::uint32_t
   return out ? Status() : invalid_query(name + " must be octal digits, 0644 for example");
 }
 
+Status FileQuery::take_owner(std::string& out) {
+  if (!rest_.contains("owner")) return {};
+  out = take("owner");
+  return out.empty() ? invalid_query("owner " + std::string(kNoOwner)) : Status();
+}
+
 Status FileQuery::finish() const {
   return rest_.empty() ? Status()
                        : invalid_query("the query field " + quoted(rest_.begin()->first) + " is not known here");
@@ -130,7 +145,7 @@ void write_skipped(json::Writer& out, const control::Skipped& skipped) {
   for (const control::SkippedFile& file : skipped.files) {
     out.begin_object();
     write_path(out, "path", file.path);
-    out.key("cause").string(std::strerror(file.error)).end_object();
+    out.key("cause").string(cause_of(file.error)).end_object();
   }
   out.end_array().key("skipped_count").unsigned_integer(skipped.count);
 }

@@ -23,9 +23,11 @@ constexpr PathField kToField{"to", "to_base64"};
 void read_path(json::ObjectReader& reader, PathField field, std::string& out);
 // "0644"
 void read_mode(json::ObjectReader& reader, std::string_view name, std::uint32_t& out);
+// USER or USER:GROUP; "" is none of them.
+void read_owner(json::ObjectReader& reader, std::string& out);
 void read_limit(json::ObjectReader& reader, std::uint64_t& out);
 
-// Gives a full disk its status, 507, which no category of errors has.
+// Gives a full disk (507), and a condition that is not met (412), their statuses, which no category of errors has.
 io::Task<http::Response> with_file_statuses(io::Task<http::Response> operation);
 
 // The query of a file route: refuses what it was not asked for.
@@ -39,6 +41,7 @@ class FileQuery {
   Status take_number(const std::string& name, std::uint64_t& out, std::uint64_t low, std::uint64_t high);
   Status take_flag(const std::string& name, bool& out);  // true or false
   Status take_mode(const std::string& name, std::optional<std::uint32_t>& out);
+  Status take_owner(std::string& out);  // as read_owner()
   // Error: something is left.
   Status finish() const;
 

@@ -23,6 +23,54 @@ std::optional<std::uint64_t> parse_position(std::string_view text) {
   return error == std::errc() ? value : ~std::uint64_t{0};
 }
 
+Error bad_condition(std::string message) {
+  return Error(ErrorCode::invalid_argument, std::move(message))
+      .with_slug("invalid_request")
+      .with_hint("If-Match and If-None-Match take * or entity tags as ETag gives them, with their quotes");
+}
+
+// Takes what stands before the next tag off the front of `field`; false at its end.
+bool has_more(std::string_view& field) {
+  field = field.substr(std::min(field.find_first_not_of(" \t,"), field.size()));
+  return !field.empty();
+}
+
+// Takes a tag off the front of `field`; "" when there is none.
+std::string_view take_tag(std::string_view& field) {
+  const std::size_t begin = field.starts_with("W/") ? 2 : 0;
+  if (field.size() <= begin || field[begin] != '"') return {};
+  const std::size_t end = field.find('"', begin + 1);
+  if (end == std::string_view::npos) return {};
+  const std::string_view tag = field.substr(0, end + 1);
+  field.remove_prefix(end + 1);
+  return tag;
+}
+
+// Adds what a line of `name` has.
+Status add_tags(std::string_view name, std::string_view field, control::FileCondition& out) {
+  if (trim(field) == "*") {
+    out.is_any = true;
+    return {};
+  }
+  while (has_more(field)) {
+    const std::string_view tag = take_tag(field);
+    if (tag.empty()) return bad_condition(std::string(name) + " is no list of entity tags");
+    out.tags.emplace_back(tag);
+  }
+  return {};
+}
+
+Status read_condition(const http::Headers& headers, std::string_view name, control::FileCondition::Kind kind,
+                      control::FileCondition& out) {
+  if (!headers.find(name)) return {};
+  if (out.kind != control::FileCondition::Kind::none)
+    return bad_condition("If-Match and If-None-Match together: one of them");
+  out.kind = kind;
+  for (const auto& [field, value] : headers.fields())
+    if (http::same_name(field, name)) LMSB_CHECK(add_tags(name, value, out));
+  return {};
+}
+
 std::string_view opaque(std::string_view etag) { return etag.starts_with("W/") ? etag.substr(2) : etag; }
 
 // As a token of a header: what is none becomes an underscore.
@@ -63,16 +111,29 @@ RangeChoice choose_range(std::string_view field, std::uint64_t size) {
 
 bool names_etag(std::string_view field, std::string_view etag) {
   if (trim(field) == "*") return true;
-  while (!field.empty()) {
-    field = field.substr(std::min(field.find_first_not_of(" \t,"), field.size()));
-    const std::size_t begin = field.starts_with("W/") ? 2 : 0;
-    if (field.size() <= begin || field[begin] != '"') return false;
-    const std::size_t end = field.find('"', begin + 1);
-    if (end == std::string_view::npos) return false;
-    if (field.substr(begin, end + 1 - begin) == opaque(etag)) return true;
-    field.remove_prefix(end + 1);
+  while (has_more(field)) {
+    const std::string_view tag = take_tag(field);
+    if (tag.empty()) return false;
+    if (opaque(tag) == opaque(etag)) return true;
   }
   return false;
+}
+
+Result<control::FileCondition> condition_of(const http::Headers& headers) {
+  using Kind = control::FileCondition::Kind;
+  control::FileCondition condition;
+  LMSB_CHECK(read_condition(headers, "If-Match", Kind::is_one_of, condition));
+  LMSB_CHECK(read_condition(headers, "If-None-Match", Kind::is_none_of, condition));
+  return condition;
+}
+
+Status check_if_match(const http::Headers& headers, const control::FileInfo& info) {
+  control::FileCondition condition;
+  LMSB_CHECK(read_condition(headers, "If-Match", control::FileCondition::Kind::is_one_of, condition));
+  if (control::meets(condition, info)) return {};
+  return Error(ErrorCode::failed_precondition, "the file is not the one of If-Match")
+      .with_slug("precondition_failed")
+      .with_hint("its entity tag is now " + control::etag_of(info));
 }
 
 bool is_same_strongly(std::string_view field, std::string_view etag) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/result.h"
 #include "control/file_values.h"
 #include "http/message.h"
 
@@ -22,6 +23,12 @@ RangeChoice choose_range(std::string_view field, std::uint64_t size);
 
 // Whether If-None-Match names `etag`: weak comparison (RFC 9110, 13.1.2). "*" names everything.
 bool names_etag(std::string_view field, std::string_view etag);
+// If-Match and If-None-Match of a request that changes a file; each may come in several lines. Error: both of them, or
+// what is no list of entity tags.
+Result<control::FileCondition> condition_of(const http::Headers& headers);
+// Whether If-Match, if there is one, lets a file be read. Errors: precondition_failed, and those of condition_of().
+Status check_if_match(const http::Headers& headers, const control::FileInfo& info);
+
 // Whether If-Range names `etag`: strong comparison, so never for a weak one. A date never does: it is too coarse.
 bool is_same_strongly(std::string_view field, std::string_view etag);
 

@@ -10,8 +10,8 @@ namespace {
 // Of an exchange that has no answer.
 Result<http::Response> explain(const Error& error, std::uint16_t port) {
   const Dialect v1 = Dialect::v1;
-  const std::string text = "port " + std::to_string(port) + " of the sandbox: " + error.message();
-  const auto of = [&text](ErrorCode code) { return Error(code, text); };
+  const std::string of_port = "port " + std::to_string(port) + " of the sandbox";
+  const auto of = [&](ErrorCode code) { return Error(error).with_code(code).with_context(of_port); };
   if (error.slug() == "request_timeout" || error.slug() == "malformed_request") {
     const Refusal refusal = unread_request(error.slug() == "request_timeout" ? 408 : 400, error.message());
     return error_answer(v1, refusal.status, refusal.error);

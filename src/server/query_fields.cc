@@ -19,7 +19,9 @@ std::string hint_of(std::initializer_list<std::string_view> known) {
 }  // namespace
 
 Error invalid_query(std::string message) {
-  return Error(ErrorCode::invalid_argument, std::move(message)).with_slug("invalid_request");
+  return Error(ErrorCode::invalid_argument, std::move(message))
+      .with_slug("invalid_request")
+      .with_hint("/docs shows what may stand behind the question mark");
 }
 
 Status check_names(const Query& query, std::initializer_list<std::string_view> known) {

@@ -1,5 +1,6 @@
 #include "server/routes.h"
 
+#include <regex>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -8,6 +9,7 @@
 #include "server/embedded.h"
 #include "server/ops_routes.h"
 #include "server/test_support.h"
+#include "server/usual_hints.h"
 
 namespace lmsb::server {
 namespace {
@@ -78,6 +80,28 @@ TEST(RoutesAndDocument, SayWhereAKeyMayHaveToWait) {
         parsed.root().find("paths")->find(documented_path(row.pattern))->find(method)->find("responses");
     EXPECT_TRUE(responses->find("429").has_value()) << row.method << " " << row.pattern;
   }
+}
+
+// Every path of ours that a hint names, as it stands there.
+TEST(UsualHints, NamePathsThatThereAre) {
+  const Fixture fixture;
+  std::set<std::string> patterns;
+  for (const RouteRow& row : fixture.app.routes().rows()) patterns.insert(row.pattern);
+  const std::regex path("/v1/[a-z/{}]*[a-z}]");
+  for (const UsualHint& usual : usual_hints()) {
+    const std::string hint(usual.hint);
+    for (std::sregex_iterator found(hint.begin(), hint.end(), path), end; found != end; ++found)
+      EXPECT_TRUE(patterns.contains(found->str())) << usual.code << ": " << found->str();
+  }
+}
+
+TEST(RoutesAndDocument, SayThatAnotherHostMayBeRefused) {
+  const Fixture fixture;
+  const json::Document parsed = document();
+  for (const auto& [path, item] : parsed.root().find("paths")->members())
+    for (const auto& [method, operation] : item.members())
+      if (method != "parameters")
+        EXPECT_TRUE(operation.find("responses")->find("421").has_value()) << method << " " << path;
 }
 
 TEST(RouteTable, ServesAPathWithAndWithoutItsLastSlash) {

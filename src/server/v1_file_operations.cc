@@ -33,7 +33,9 @@ io::Task<http::Response> list(Files& files, Call call) {
   LMSB_CO_CHECK(query.take_number("limit", request.limit, 1, control::kMaxFilePage));
   auto cursor = base64_decode(query.take("cursor"));
   if (!cursor)
-    co_return Error(ErrorCode::invalid_argument, "cursor is not one that a page gave").with_slug("invalid_request");
+    co_return Error(ErrorCode::invalid_argument, "cursor is not one that a page gave")
+        .with_slug("invalid_request")
+        .with_hint("send next_cursor of the page before as it came, or no cursor for the first page");
   request.cursor = *std::move(cursor);
   LMSB_CO_CHECK(query.finish());
   LMSB_CO_TRY(const auto page, co_await files.list(std::move(call.who), std::move(request)));
@@ -66,6 +68,7 @@ io::Task<http::Response> make_directory(Files& files, Call call) {
     read_path(reader, kPathField, request.at.path);
     read_mode(reader, "mode", request.mode);
     reader.boolean("parents", request.parents);
+    read_owner(reader, request.owner);
   });
   if (refusal) co_return *std::move(refusal);
   request.at.sandbox = call.request.params["id"];
@@ -114,8 +117,12 @@ io::Task<http::Response> change_mode(Files& files, Call call) {
   control::ChangeMode request;
   auto refusal = read_body(call.request.body, [&](json::ObjectReader& reader) {
     read_path(reader, kPathField, request.at.path);
-    read_mode(reader, "mode", request.mode);
-    if (!reader.raw("mode")) reader.refuse("mode", "Field required", "missing");
+    std::uint32_t mode = 0;
+    read_mode(reader, "mode", mode);
+    if (reader.raw("mode")) request.mode = mode;
+    read_owner(reader, request.owner);
+    if (!reader.raw("mode") && !reader.raw("owner"))
+      reader.refuse("mode", "Field required, or owner: what is to be changed", "missing");
     reader.boolean("recursive", request.recursive);
   });
   if (refusal) co_return *std::move(refusal);

@@ -20,7 +20,9 @@ StreamEvent simple_event(const std::string& type) {
 StreamEvent failed_event(const Error& error) {
   json::Writer out;
   out.begin_object().key("type").string("failed").key("code").string(error.slug());
-  out.key("message").string(error.message()).end_object();
+  out.key("message").string(error.message());
+  string_or_null(out.key("hint"), hint_of(error));
+  out.end_object();
   return {std::move(out).str(), "failed", {}};
 }
 

@@ -61,10 +61,18 @@ http::Response not_modified(const FileInfo& info) {
 
 http::Response beyond_the_end(const FileInfo& info) {
   const Error error = Error(ErrorCode::invalid_argument, "the file has " + std::to_string(info.size) + " bytes")
-                          .with_slug("range_not_satisfiable");
+                          .with_slug("range_not_satisfiable")
+                          .with_hint("ask for bytes that it has, or without Range for all of it");
   http::Response response = error_answer(Dialect::v1, 416, error);
   response.headers.set("Content-Range", "bytes */" + std::to_string(info.size));
   return response;
+}
+
+// Whether the client has it already. A weak tag may be that of what stood there a moment ago.
+bool is_known(const http::Request& request, const FileInfo& info) {
+  const std::string etag = control::etag_of(info);
+  const auto field = request.headers.find("If-None-Match");
+  return field && !etag.starts_with("W/") && names_etag(*field, etag);
 }
 
 // What a request wants of a file: 200, 206, 304 or 416, with the headers of the answer but no body.
@@ -76,9 +84,7 @@ struct Choice {
 Choice choose(const http::Request& request, const FileInfo& info) {
   Choice choice;
   const std::string etag = control::etag_of(info);
-  // A weak tag may be that of what stood there a moment ago.
-  const auto field = request.headers.find("If-None-Match");
-  if (field && !etag.starts_with("W/") && names_etag(*field, etag)) {
+  if (is_known(request, info)) {
     choice.response = not_modified(info);
     return choice;
   }
@@ -109,6 +115,7 @@ io::Task<http::Response> download(Files& files, Call call) {
   LMSB_CO_CHECK(query.finish());
   control::FilePlace at = place_of(call, std::move(path));
   LMSB_CO_TRY(auto content, co_await files.open(std::move(call.who), std::move(at)));
+  LMSB_CO_CHECK(check_if_match(call.request.headers, content->info()));
   Choice choice = choose(call.request, content->info());
   if (choice.response.status >= 300) co_return std::move(choice.response);
   LMSB_CO_CHECK(co_await content->select(choice.range.offset, choice.range.length));
@@ -126,6 +133,8 @@ io::Task<http::Response> look(Files& files, Call call) {
   control::FilePlace at = place_of(call, std::move(path));
   LMSB_CO_TRY(const auto found, co_await files.stat(std::move(call.who), std::move(at)));
   const FileInfo& info = found.target ? *found.target : found.info;
+  LMSB_CO_CHECK(check_if_match(call.request.headers, info));
+  if (is_known(call.request, info)) co_return not_modified(info);
   http::Response response;
   set_file_headers(response, info);
   if (info.type == control::FileType::file) {
@@ -136,22 +145,32 @@ io::Task<http::Response> look(Files& files, Call call) {
   co_return response;
 }
 
+Status refuse_fields(const http::Request& request, std::initializer_list<const char*> names) {
+  for (const char* name : names)
+    if (request.headers.find(name))
+      return Error(ErrorCode::invalid_argument, std::string(name) + " is not known here")
+          .with_slug("invalid_request")
+          .with_hint("a file is written whole, with append=true behind its end; If-Match takes its ETag");
+  return {};
+}
+
 Status read_how(FileQuery& query, const http::Request& request, control::WriteFile& out) {
   bool append = false;
   LMSB_CHECK(query.take_flag("append", append));
   LMSB_CHECK(query.take_mode("mode", out.mode));
+  if (out.mode.value_or(0) > 0777U)
+    return Error(ErrorCode::invalid_argument, "a file is written with permissions from 0000 to 0777")
+        .with_slug("invalid_request")
+        .with_hint("files/chmod sets the other bits, where they may be set");
+  LMSB_CHECK(query.take_owner(out.owner));
   if (append) out.how = control::WriteFile::How::append;
   // A part would replace the whole (RFC 9110 section 14.5), and so would what a condition should have kept.
-  for (const char* name : {"Content-Range", "If-Match", "If-Unmodified-Since"})
-    if (request.headers.find(name))
-      return Error(ErrorCode::invalid_argument, std::string(name) + " is not known here: a file is written whole")
-          .with_slug("invalid_request");
-  const auto none_match = request.headers.find("If-None-Match");
-  if (!none_match) return {};
-  if (*none_match != "*" || append)
-    return Error(ErrorCode::invalid_argument, "of If-None-Match only `*` is known here: create, never replace")
-        .with_slug("invalid_request");
+  LMSB_CHECK(refuse_fields(request, {"Content-Range", "If-Unmodified-Since"}));
+  LMSB_TRY(out.condition, condition_of(request.headers));
+  const bool creates = out.condition.kind == control::FileCondition::Kind::is_none_of && out.condition.is_any;
+  if (!creates || append) return {};
   out.how = control::WriteFile::How::create;
+  out.condition = {};
   return {};
 }
 
@@ -174,6 +193,8 @@ io::Task<http::Response> remove(Files& files, Call call) {
   LMSB_CO_CHECK(query.take_path(path));
   LMSB_CO_CHECK(query.take_flag("recursive", request.recursive));
   LMSB_CO_CHECK(query.finish());
+  LMSB_CO_CHECK(refuse_fields(call.request, {"If-Unmodified-Since"}));
+  LMSB_CO_TRY(request.condition, condition_of(call.request.headers));
   request.at = place_of(call, std::move(path));
   LMSB_CO_CHECK(co_await files.remove(std::move(call.who), std::move(request)));
   co_return http::Response::no_content();
@@ -206,6 +227,7 @@ io::Task<http::Response> unpack(Files& files, Call call) {
   control::UnpackFiles request;
   LMSB_CO_CHECK(query.take_path(path));
   const std::string named = query.take("format");
+  LMSB_CO_CHECK(query.take_owner(request.owner));
   LMSB_CO_CHECK(query.finish());
   const auto format = sent_archive(named, call.request);
   if (!format) co_return refuse_archive(415);

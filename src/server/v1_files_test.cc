@@ -128,6 +128,60 @@ TEST(FileRoutes, CreateOrAppendWhenAsked) {
   EXPECT_EQ(fixture.control.fake_files.written.how, control::WriteFile::How::append);
 }
 
+TEST(FileRoutes, TakeConditionsForAChange) {
+  FilesFixture fixture;
+  using Kind = control::FileCondition::Kind;
+  const auto put = [&fixture](const std::string& field, const std::string& value, const std::string& append = "false") {
+    http::Request made = fixture.request("PUT", kFiles, {{"path", "a"}, {"append", append}}, "x");
+    made.headers.add(field, value);
+    return fixture.send(std::move(made)).status;
+  };
+  EXPECT_EQ(put("If-Match", R"("1-2-3.4", W/"1-2-3.5-6")"), 200);
+  const control::FileCondition& asked = fixture.control.fake_files.written.condition;
+  EXPECT_EQ(asked.kind, Kind::is_one_of);
+  EXPECT_EQ(asked.tags, (std::vector<std::string>{R"("1-2-3.4")", R"(W/"1-2-3.5-6")"}));
+  EXPECT_EQ(put("If-Match", "*"), 200);
+  EXPECT_TRUE(asked.is_any);
+  EXPECT_EQ(put("If-None-Match", R"("a")"), 200);
+  EXPECT_EQ(asked.kind, Kind::is_none_of);
+  EXPECT_EQ(put("If-None-Match", "*", "true"), 200);
+  EXPECT_TRUE(asked.is_any);
+  EXPECT_EQ(put("If-Match", "no tag"), 400);
+  EXPECT_EQ(put("If-Unmodified-Since", "Wed, 25 Nov 2026 15:23:29 GMT"), 400);
+  http::Request both = fixture.request("DELETE", kFiles, {{"path", "a"}});
+  both.headers.set("If-Match", "*");
+  EXPECT_EQ(fixture.send(both).status, 204);
+  EXPECT_EQ(fixture.control.fake_files.removed.condition.kind, Kind::is_one_of);
+  both.headers.set("If-None-Match", "*");
+  EXPECT_EQ(fixture.send(std::move(both)).status, 400);
+}
+
+TEST(FileRoutes, AnswerAConditionThatIsNotMetWith412) {
+  FilesFixture fixture;
+  EXPECT_EQ(fixture.get(FilesFixture::with("If-Match", R"("other")")).status, 412);
+  const std::string etag = control::etag_of(fixture.control.fake_files.found.info);
+  EXPECT_EQ(fixture.get(FilesFixture::with("If-Match", etag)).status, 200);
+  http::Request head = fixture.request("HEAD", kFiles, {{"path", "a"}});
+  head.headers.set("If-None-Match", etag);
+  EXPECT_EQ(fixture.send(head).status, 304);
+  head.headers.set("If-Match", R"("other")");
+  EXPECT_EQ(fixture.send(std::move(head)).status, 412);
+  fixture.control.fake_files.error = Error(ErrorCode::failed_precondition, "another").with_slug("precondition_failed");
+  EXPECT_EQ(fixture.send(fixture.request("PUT", kFiles, {{"path", "a"}}, "x")).status, 412);
+}
+
+TEST(FileRoutes, TakeAnOwner) {
+  FilesFixture fixture;
+  EXPECT_EQ(fixture.send(fixture.request("PUT", kFiles, {{"path", "a"}, {"owner", "user:100"}}, "x")).status, 200);
+  EXPECT_EQ(fixture.control.fake_files.written.owner, "user:100");
+  EXPECT_EQ(fixture.send(fixture.request("PUT", kFiles, {{"path", "a"}, {"owner", ""}}, "x")).status, 400);
+  EXPECT_EQ(fixture.send("POST", kFiles + "/mkdir", R"({"path":"d","owner":"user"})").status, 200);
+  EXPECT_EQ(fixture.control.fake_files.made.owner, "user");
+  EXPECT_EQ(fixture.send("POST", kFiles + "/chmod", R"({"path":"d","owner":"1000"})").status, 200);
+  EXPECT_EQ(fixture.control.fake_files.mode_change.owner, "1000");
+  EXPECT_FALSE(fixture.control.fake_files.mode_change.mode);
+}
+
 TEST(FileRoutes, AnswerAFullDiskWith507) {
   FilesFixture fixture;
   fixture.control.fake_files.error = Error(ErrorCode::failed_precondition, "no room").with_slug("disk_full");

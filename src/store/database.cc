@@ -14,21 +14,23 @@ namespace lmsb::store {
 namespace {
 
 Error error_of(int code, const std::string& path, const std::string& what, const char* says) {
-  const std::string message = what + " " + path + ": " + says;
+  const Error error = Error(ErrorCode::unavailable, what + " " + path).with_cause(says);
   switch (code & 0xff) {
     case SQLITE_FULL:
-      return Error(ErrorCode::resource_exhausted, message)
+      return Error(error)
+          .with_code(ErrorCode::resource_exhausted)
           .with_slug("store_full")
           .with_hint("make room on the file system of the data directory");
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-      return Error(ErrorCode::already_exists, message).with_hint("another lm-sandbox uses this data directory");
+      return Error(error).with_code(ErrorCode::already_exists).with_hint("another lm-sandbox uses this data directory");
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return Error(ErrorCode::failed_precondition, message)
+      return Error(error)
+          .with_code(ErrorCode::failed_precondition)
           .with_slug("database_damaged")
           .with_hint("move it away: sandboxes' disks stay, and are listed as lost");
-    default: return Error(ErrorCode::unavailable, message);
+    default: return error;
   }
 }
 

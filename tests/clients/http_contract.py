@@ -8,6 +8,7 @@ then their error shapes are checked. Nothing but Python's standard library is us
 import base64
 import http.client
 import json
+import socket
 import sys
 import urllib.parse
 import uuid
@@ -240,6 +241,20 @@ def _(c):
     for path in ("/v1/run", "/v1/chat/completions"):
         status, body = refusal(path)
         equal((status, body["error"]["code"]), (413, "request_too_large"))
+
+
+@check("what is no whole request is answered with a code all the same")
+def _(c):
+    for head, status, code in (("GET /v1/sandboxes/%zz HTTP/1.1\r\nHost: localhost", 400, "malformed_request"), ("hello", 400, "malformed_request"),
+                               ("GET /v1/info HTTP/1.1\r\nHost: localhost\r\nX: " + "x" * 40000, 431, "header_too_large"),
+                               ("GET /healthz HTTP/1.1\r\nHost: evil.example\r\nConnection: close", 421, "host_not_allowed"),
+                               ("GET /v1/info HTTP/1.1\r\nHost: localhost\r\nExpect: more", 417, "unsupported_expectation")):
+        with socket.create_connection((c.host, c.port), timeout=30) as connection, connection.makefile("rb") as answer:
+            connection.sendall(head.encode() + b"\r\n\r\n")
+            said, _, body = answer.read().partition(b"\r\n\r\n")
+        error = json.loads(body)["error"]
+        equal((int(said.split()[1]), error["code"], error["retryable"]), (status, code, False))
+        assert error["hint"], error
 
 
 @check("/v1/run takes files in and gives files out, text as text and octets as base64")

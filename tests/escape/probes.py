@@ -865,11 +865,12 @@ def huge_pages():
     return reach(errno.ENOMEM, 9, 0, 0, 3, 0x40022, -1, 0)  # mmap of nothing
 
 
-@case("RX-06", "Escape", seccomp="EINVAL", rlimits="EPERM")
+@case("RX-06", "Escape", seccomp="EPERM", rlimits="EPERM")
 def core_dumps():
     """raise the limit of core dumps, which the machine may pipe to a program of its own"""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
     call("prlimit64", 0, resource.RLIMIT_CORE, struct.pack("2Q", 4096, 4096), None)
-    return "core dumps"
+    return "core dumps" if resource.getrlimit(resource.RLIMIT_CORE) != before else refuse(errno.EPERM)
 
 
 @case("RX-07", "HostDoS", alone=True, socket_limit="ENOMEM")

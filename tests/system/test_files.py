@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The file API on kept sandboxes, and what hostile trees make of it."""
 import base64
+import concurrent.futures
 import http.client
 import io
 import json
@@ -77,8 +78,10 @@ class Content(FilesTest):
 
     def test_a_part_does_not_replace_the_whole(self):
         self.put("whole", b"0123456789")
-        for headers in ({"Content-Range": "bytes 8-9/10"}, {"If-Match": '"x"'}):
+        for headers in ({"Content-Range": "bytes 8-9/10"}, {"If-Unmodified-Since": "Wed, 25 Nov 2026 15:23:29 GMT"}):
             self.refused(self.call("PUT", "files", b"89", headers, path="whole"), 400, "invalid_request")
+        self.refused(self.put("whole/", b"89"), 400, "invalid_path")
+        self.refused(self.put("whole", b"89", mode="4755"), 400, "invalid_request")
         self.assertEqual(self.get("whole").body, b"0123456789")
 
     def test_a_write_follows_a_link_and_keeps_permissions(self):
@@ -95,6 +98,14 @@ class Content(FilesTest):
 
     def test_rights_are_those_of_the_user(self):
         self.refused(self.put("/etc/x", b"x"), 403, "file_access_denied")
+        self.assertEqual(self.put("mine", b"x", owner="user:1000").status, 200)
+        for owner in ("root", "0", "user:root", "65534"):
+            self.refused(self.put("mine", b"y", owner=owner), 403, "file_access_denied")
+        for owner in ("nosuch", "user:nosuch", "65535"):
+            self.refused(self.put("mine", b"y", owner=owner), 400, "unknown_owner")
+        for owner in ("", ":", "user:", ":user", "a b", "-", "#0", "a:b:c"):
+            self.refused(self.put("mine", b"y", owner=owner), 400, "invalid_request")
+        self.assertEqual(self.sh("cat mine; ls -A | grep lmsb || true"), "x")
         self.refused(self.get("/no/such"), 404, "file_not_found")
 
     def test_a_client_that_goes_away_leaves_the_old_file(self):
@@ -122,6 +133,47 @@ class Content(FilesTest):
         self.assertEqual(total, 1200 << 20)
         self.assertLess(most - before, 32 << 10)
         self.sh("rm large")
+
+
+class Conditions(FilesTest):
+    """If-Match and If-None-Match."""
+
+    def tag(self, path):
+        return self.call("HEAD", "files", path=path).headers["ETag"]
+
+    def put_if(self, path, content, field, tag, **query):
+        return self.call("PUT", "files", content, {"Content-Type": "application/octet-stream", field: tag}, path=path, **query)
+
+    def test_a_file_is_written_and_removed_only_as_the_one_that_was_read(self):
+        first = self.put("one", b"1").json()["etag"]
+        self.assertEqual(self.put_if("one", b"2", "If-Match", first).status, 200)
+        for answer in (self.put_if("one", b"3", "If-Match", first), self.put_if("one", b"3", "If-Match", first, append="true"),
+                       self.call("DELETE", "files", headers={"If-Match": first}, path="one"),
+                       self.put_if("one", b"3", "If-None-Match", self.tag("one")),
+                       self.call("GET", "files", headers={"If-Match": first}, path="one"),
+                       self.call("DELETE", "files", headers={"If-None-Match": "*"}, path="one")):
+            self.refused(answer, 412, "precondition_failed")
+        self.assertEqual(self.get("one").body, b"2")
+        self.assertEqual(self.put_if("one", b"3", "If-Match", f'"other", {self.tag("one")}', append="true").status, 200)
+        self.assertEqual(self.get("one", If_Match=self.tag("one")).body, b"23")
+        self.assertEqual(self.call("DELETE", "files", headers={"If-Match": self.tag("one")}, path="one").status, 204)
+
+    def test_where_nothing_is_nothing_is_made(self):
+        for path in ("none", "no/such/none"):
+            self.refused(self.put_if(path, b"x", "If-Match", "*"), 412, "precondition_failed")
+        self.assertEqual(self.sh("ls -A | grep -x -e none -e no || true"), "")
+
+    def test_of_several_writers_with_one_tag_one_gets_through(self):
+        tag = self.put("race", b"0").json()["etag"]
+        with concurrent.futures.ThreadPoolExecutor(8) as writers:
+            answers = list(writers.map(lambda n: self.put_if("race", bytes([n]) * 300_000, "If-Match", tag).status, range(1, 9)))
+        self.assertEqual(sorted(answers), [200] + [412] * 7)
+        self.assertEqual(self.get("race").body, bytes([answers.index(200) + 1]) * 300_000)
+
+    def test_what_a_program_changes_in_place_is_another_file(self):
+        tag = self.put("place", b"abc").json()["etag"]
+        self.sh("printf x | dd of=place conv=notrunc status=none")
+        self.refused(self.put_if("place", b"2", "If-Match", tag), 412, "precondition_failed")
 
 
 class Trees(FilesTest):
@@ -177,6 +229,26 @@ class Trees(FilesTest):
         self.assertEqual(self.do("grep", path="m2", pattern="^col[o]r$", regex=True).json()["matches"][0]["line"], 1)
         self.assertEqual(len(self.do("glob", path="m2", pattern="**/a").json()["data"]), 1)
         self.refused(self.do("grep", path="m2", pattern="(", regex=True), 400, "invalid_pattern")
+
+    def test_a_copy_that_fails_in_the_middle_leaves_nothing_or_says_what(self):
+        self.sh("mkdir -p half/ro; echo 1 > half/ro/f; chmod 555 half/ro; echo 2 > half/zz; chmod 0 half/zz; mkdir there")
+        whole = self.do("copy", path="half", to="half2")
+        self.refused(whole, 403, "file_access_denied")
+        self.assertIn("nothing of the copy is there", whole.json()["error"]["hint"])
+        merged = self.do("copy", path="half", to="there", overwrite=True)
+        self.refused(merged, 403, "file_access_denied")
+        self.assertIn("what was copied before is there", merged.json()["error"]["hint"])
+        self.assertEqual(self.sh("ls -A . | grep -e half2 -e lmsb || true; ls there"), "ro\n")
+        self.sh("chmod 644 half/zz")
+        self.assertEqual(self.do("copy", path="half", to="half2").json()["files"], 4)
+        self.assertEqual(self.sh("cat half2/ro/f half2/zz; stat -c %a half2/ro"), "1\n2\n555\n")
+
+    def test_nothing_is_half_moved_to_another_file_system(self):
+        self.sh("mkdir -p /dev/shm/m/d; echo 1 > /dev/shm/m/d/f; python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"/dev/shm/m/s\")'")
+        self.refused(self.do("move", path="/dev/shm/m", to="moved"), 409, "not_a_regular_file")
+        self.assertEqual(self.sh("ls -A . | grep -e moved -e lmsb || true; rm /dev/shm/m/s"), "")
+        self.assertEqual(self.do("move", path="/dev/shm/m", to="moved").status, 200)
+        self.assertEqual(self.sh("cat moved/d/f; ls /dev/shm"), "1\n")
 
     def test_archives_go_there_and_back(self):
         self.sh("mkdir -p t/d; echo 1 > t/d/f; ln -s nowhere t/l; mkfifo t/fifo")

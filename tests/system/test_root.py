@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import urllib.parse
 import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
@@ -317,6 +318,39 @@ class Commands(lmsb.SystemTest):
         made = self.run_root("echo x > /root/secret; chmod 600 /root/secret; python3 -c '" + DROP.replace("'", '"') + "'")
         self.assertEqual(made["stdout"], f"(33, 33, 33) (33, 33, 33) [33, 44]\n['{'0' * 16}', '{'0' * 16}']\n" + "refused\n" * 3, made)
 
+    def test_have_their_files_written_for_any_owner_and_keep_the_one_they_have(self):
+        path, _ = self.box()
+        put = lambda where, **query: self.daemon.request("PUT", f"{path}/files?" + urllib.parse.urlencode({"path": where, **query}), b"x",
+                                                         {"Content-Type": "application/octet-stream"})
+        for owner, shown in (("user", "1000:1000"), ("1000:0", "1000:0"), ("nobody:nogroup", "65534:65534"), ("4711", "4711:4711")):
+            self.assertEqual(put("/srv/a/b/f", owner=owner, mode="640").status, 200)
+            self.assertEqual(self.output(path, "stat -c %u:%g:%a /srv/a/b/f"), shown + ":640\n")
+        self.assertEqual(self.output(path, "stat -c %u:%g /srv/a /srv/a/b"), "1000:1000\n" * 2)  # made for the first of them
+        self.assertEqual(put("/srv/a/b/f").json()["uid"], 4711)
+        self.assertEqual(self.output(path, "stat -c %u:%g:%a /srv/a/b/f"), "4711:4711:640\n")
+        do = lambda what, **body: self.daemon.post(f"{path}/files/{what}", body).status
+        self.assertEqual(do("replace", path="/srv/a/b/f", old="x", new="yy"), 200)
+        self.assertEqual(do("mkdir", path="/srv/m/n", owner="user:0"), 200)
+        self.assertEqual(do("move", path="/srv/a", to="/dev/shm/a"), 200)  # of another file system
+        self.assertEqual(self.output(path, "stat -c %u:%g /dev/shm/a/b/f /dev/shm/a /srv/m /srv/m/n"),
+                         "4711:4711\n1000:1000\n1000:0\n1000:0\n")
+        self.output(path, "ln -s /etc/passwd /dev/shm/a/link")
+        self.assertEqual(do("chmod", path="/dev/shm/a", owner="user", recursive=True), 200)
+        self.assertEqual(self.output(path, "stat -c %u:%g:%a /dev/shm/a/b/f; stat -c %u /dev/shm/a/link /etc/passwd"), "1000:1000:640\n1000\n0\n")
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as out:
+            for name, kind, target in (("d", tarfile.DIRTYPE, ""), ("new/d/f", tarfile.REGTYPE, ""), ("l", tarfile.SYMTYPE, "/etc/passwd")):
+                member = tarfile.TarInfo(name)
+                member.type, member.linkname, member.uid, member.mode = kind, target, 7, 0o755
+                out.addfile(member)
+        self.assertEqual(self.daemon.request("PUT", f"{path}/archive?path=/srv/t/u&owner=user", archive.getvalue(),
+                                             {"Content-Type": "application/x-tar"}).status, 200)
+        self.assertEqual(self.output(path, "stat -c %u:%g $(find /srv/t) /etc/passwd"), "1000:1000\n" * 7 + "0:0\n")
+        self.assertEqual(put("/srv/f", owner="nosuch").json()["error"]["code"], "unknown_owner")
+        self.output(path, "rm /etc/passwd; mkfifo /etc/passwd; ln -sf /dev/zero /etc/group")
+        self.assertEqual(put("/srv/f", owner="user").json()["error"]["code"], "unknown_owner")
+        self.assertEqual(put("/srv/f", owner="root:5").json()["gid"], 5)
+
     def test_may_serve_on_low_ports_change_their_root_and_own_what_they_like(self):
         script = ("import os, socket\ns = socket.socket(); s.bind(('127.0.0.1', 80)); s.listen(); print('port 80')\n"
                   "os.makedirs('/tmp/cage/in'); os.chroot('/tmp/cage'); os.chdir('/'); print(os.listdir('/'))")
@@ -420,6 +454,17 @@ class Kept(StayingTest):
         self.assertEqual(self.do(sandbox, "exec", {"cmd": ["python3", "-c", STOP_WHO_STANDS_BY]}).json()["exit_code"], 0)
         stopped = self.daemon.request("POST", f"/v1/sandboxes/{sandbox}/stop", {"grace_ms": 600_000}, timeout=60)
         self.assertEqual(stopped.json()["state"], "stopped", stopped.body)
+
+    def test_root_becomes_another_user_by_the_programs_that_are_there_for_it(self):
+        sandbox = self.create(profile="root")
+        if self.exec(sandbox, "test -e /etc/pam.d/su && command -v su runuser setpriv")["exit_code"] != 0:
+            self.skipTest("the image has no such programs")
+        for command in ("su user -c id", "su - user -c id", "runuser -u user id", "setpriv --reuid 1000 --regid 1000 --init-groups id",
+                        "setpriv --reuid=user --regid=user --clear-groups id", "chroot --userspec=user / id"):
+            made = self.exec(sandbox, command)
+            self.assertTrue(made["stdout"].startswith("uid=1000(user) gid=1000(user)"), (command, made))
+        self.assertEqual(self.output(sandbox, "ulimit -c 0; su user -c 'ulimit -c 0; grep core /proc/self/limits' | tr -s ' '"),
+                         "Max core file size 1 1 bytes \n")
 
     def test_packages_are_installed_in_an_image_of_its_own(self):
         sandbox = self.create(profile="root")

@@ -13,7 +13,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 # Where an error's code is passed on rather than chosen.
 PASSED_ON = {"src/base/error.h", "src/base/error.cc", "src/server/doors.cc", "src/server/unread_request.cc"}
 READERS = {"src/cli/api.cc"}  # of a daemon's answers
-OVERRIDDEN = {"method_not_allowed": "405", "upgrade_required": "426", "disk_full": "507", "range_not_satisfiable": "416",
+OVERRIDDEN = {"method_not_allowed": "405", "upgrade_required": "426", "disk_full": "507", "precondition_failed": "412", "range_not_satisfiable": "416",
               "unsupported_archive_format": "415", "port_not_listening": "502", "port_no_answer": "502",
               "port_bad_answer": "502", "credential_not_reached": "502", "credential_no_answer": "502",
               "daemon_ends": "503"}  # answered with a status that its category has not

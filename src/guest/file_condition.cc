@@ -1,0 +1,36 @@
+#include "guest/file_condition.h"
+
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "guest_protocol/file_records.h"
+
+namespace lmsb::guest {
+
+int Condition::check(const Place& place) const {
+  return text_ == nullptr || is_one_of_them(place) == wants_a_file() ? 0 : guest_protocol::kConditionFailed;
+}
+
+int Condition::hold(Place& place) const {
+  if (text_ == nullptr) return 0;
+  (void)::flock(place.dir, LOCK_EX);  // who keeps it from us has the time limit of the operation
+  place.exists = ::fstatat(place.dir, place.name.data(), &place.status, AT_SYMLINK_NOFOLLOW) == 0;
+  return check(place);
+}
+
+bool Condition::is_one_of_them(const Place& place) const {
+  if (!place.exists) return false;
+  if (text_[1] == '*') return true;
+  std::array<char, 80> tag{};
+  const auto number = [](auto value) { return static_cast<unsigned long long>(value); };
+  const struct stat& s = place.status;
+  const int size = std::snprintf(tag.data(), tag.size(), "%llx-%llx-%llx.%llx,", number(s.st_ino), number(s.st_size),
+                                 number(s.st_ctim.tv_sec), number(s.st_ctim.tv_nsec));
+  for (const char* at = text_ + 1; *at != '\0'; at += std::strcspn(at, ",") + 1)
+    if (std::strncmp(at, tag.data(), static_cast<std::size_t>(size)) == 0) return true;
+  return false;
+}
+
+}  // namespace lmsb::guest

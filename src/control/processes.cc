@@ -257,6 +257,7 @@ io::Task<ProcessInfo> Processes::start(Principal who, std::string sandbox, Start
   LMSB_CO_TRY(auto process, handle->channel().start_kept(spec, -1));
   const auto record = record_of(loop_, handle->id(), std::move(note), std::move(process));
   record->use = std::move(visit.use);
+  record->by = who.name;
   table->add(record);
   Status begun = co_await wait_begun(record, handle);
   if (begun.ok() && !request.command.stdin_data.empty() && !record->info.result)
@@ -314,6 +315,8 @@ io::Task<void> Processes::wait_begun(std::shared_ptr<ProcessRecord> record, std:
   record->began = std::chrono::steady_clock::now();
   record->info.started_at = record->asked_at;
   record->info.pid = record->process.pid();
+  const CommandNote note{record->info.sandbox_id, record->info.id, record->by};
+  parts_.tell(note, nullptr);
   io::spawn(loop_, follow(this, record, sandbox));
   co_return Status();
 }
@@ -349,7 +352,10 @@ io::Always<void> Processes::follow(Processes* self, std::shared_ptr<ProcessRecor
   record->use = Life::Use();
   record->info.result = std::move(result);
   record->changed.notify_all();
-  if (!record->told) self->parts_.count(*record->info.result);
+  if (record->told) co_return;
+  self->parts_.count(*record->info.result);
+  const CommandNote note{record->info.sandbox_id, record->info.id, record->by};
+  self->parts_.tell(note, &*record->info.result);
 }
 
 io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::string sandbox, FollowCommand request) {
@@ -360,7 +366,6 @@ io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::stri
   const std::string id = kept->info.id;  // it may be removed, or paused, while the command waits
   const Life::Use waiting(kept->life);
   StreamPlace place;
-  place.on_verdict = parts_.count;
   place.relay = std::move(request.relay);
   LMSB_CO_TRY(place.slot, co_await parts_.admission.enter(who.name));
   LMSB_CO_TRY(auto visit, parts_.registry.come_back(who, id));
@@ -368,7 +373,14 @@ io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::stri
   place.image = *visit.defaults;
   place.use = std::move(visit.use);
   if (request.takes_input) place.input = visit.processes->take_input(loop_, place.process);
-  co_return co_await open_command_stream(loop_, std::move(place), std::move(request.command));
+  const CommandNote note{id, place.process, who.name};
+  place.on_verdict = [this, note](const ExecResult& result) {
+    parts_.count(result);
+    parts_.tell(note, &result);
+  };
+  LMSB_CO_TRY(auto stream, co_await open_command_stream(loop_, std::move(place), std::move(request.command)));
+  parts_.tell(note, nullptr);
+  co_return stream;
 }
 
 namespace {
@@ -428,8 +440,12 @@ io::Task<ExecResult> Processes::run_in_session(Principal who, std::string sandbo
                                     LMSB_TRY(const auto again, parts_.registry.come_back(who, id));
                                     return {};
                                   }};
+  const CommandNote note{id, "", who.name};
+  parts_.tell(note, nullptr);
   auto result = co_await ShellSession::run(std::move(shell), std::move(command), std::move(entrance));
   if (result.ok()) parts_.count(*result);
+  const ExecResult unknown;
+  parts_.tell(note, result.ok() ? &*result : &unknown);
   co_return result;
 }
 

@@ -96,8 +96,12 @@ Result<AnyCommand> parse_stats(const Words& words) {
 
 Result<AnyCommand> parse_events(const Words& words) {
   FlagSet flags("events", {"events [OPTIONS] [SANDBOX]"},
-                "Follow what happens to sandboxes, to one or to all, until Ctrl-C", Order::anywhere);
+                "Follow what happens to sandboxes, snapshots, volumes and keys, or to one sandbox, until Ctrl-C",
+                Order::anywhere);
   EventsCommand command;
+  flags.value("--after", "ID", command.after,
+              "Begin after this event, instead of now; 0: with the oldest that is kept");
+  flags.flag("--processes", command.processes, "Also tell of commands that begin and end, from now on");
   LMSB_TRY(const auto sandbox, parse_sandboxes(flags, "events", {0, 1, "takes one sandbox"}, command.target, words));
   if (!sandbox) return HelpCommand{flags.help()};
   if (!sandbox->empty()) command.sandbox = sandbox->front();

@@ -185,8 +185,9 @@ struct StatsCommand {
 };
 struct EventsCommand {
   Target target;
-  std::string sandbox;  // "" = all
-  std::string after;    // the id of an event; "" = from now on
+  std::string sandbox;               // "" = all
+  std::optional<std::string> after;  // the id of an event; nothing: from now on
+  bool processes = false;            // commands, too
 };
 struct WatchCommand {
   Target target;

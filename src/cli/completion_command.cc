@@ -43,7 +43,7 @@ std::string path_of(const Completion& completion) {
 
 // What to type for `item`, and what it is. An id is offered where there is no name, and when it is what is typed.
 Words names_of(Names names, json::Value item, const std::string& typed) {
-  const std::string name = names == Names::snapshots ? "" : text_field(item, "name");  // those go by their ids alone
+  const std::string name = names == Names::snapshots ? "" : text_field(item, "name");  // theirs may be those of several
   const std::string id = text_field(item, "id");
   if (name.empty()) return {id};
   return typed.empty() || id.empty() ? Words{name} : Words{name, id};

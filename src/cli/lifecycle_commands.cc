@@ -17,7 +17,7 @@ double limit_of(json::Value stats, std::string_view name) {
 
 std::string network_of(json::Value stats) {
   const auto network = stats.find("network");
-  if (!network) return "-";  // an older daemon's
+  if (!network || network->kind() != json::Kind::object) return "-";  // it does not run, or an older daemon's
   return human_size(number_field(*network, "received_bytes").value_or(0)) + " / " +
          human_size(number_field(*network, "sent_bytes").value_or(0));
 }
@@ -30,27 +30,51 @@ std::string models_of(json::Value stats) {
                                    number_field(*models, "completion_tokens").value_or(0));
 }
 
+// Of one that does not run there is nothing to say of what it uses, but for its disk.
 Row stats_row(const std::string& sandbox, json::Value stats) {
   const auto number = [stats](std::string_view name) { return number_field(stats, name).value_or(0); };
-  return {sandbox,
-          text_field(stats, "state"),
-          human_size(number("memory_bytes")) + " / " + human_size(limit_of(stats, "memory_bytes")),
-          (number_field(stats, "disk_bytes") ? human_size(number("disk_bytes")) : "in memory") + " / " +
-              human_size(limit_of(stats, "disk_bytes")),
-          network_of(stats),
-          fmt::format("{:.0f} / {:.0f}", number("processes"), limit_of(stats, "processes")),
-          fmt::format("{:.1f} s", number("cpu_ms") / 1000),
-          fmt::format("{:.0f}", number("oom_kills")),
-          models_of(stats)};
+  const auto used = [stats](std::string_view name, const std::string& text) {
+    return number_field(stats, name) ? text : std::string("-");
+  };
+  return {
+      sandbox,
+      text_field(stats, "state"),
+      used("memory_bytes", human_size(number("memory_bytes"))) + " / " + human_size(limit_of(stats, "memory_bytes")),
+      (number_field(stats, "disk_bytes") ? human_size(number("disk_bytes")) : "in memory") + " / " +
+          human_size(limit_of(stats, "disk_bytes")),
+      network_of(stats),
+      used("processes", fmt::format("{:.0f}", number("processes"))) +
+          fmt::format(" / {:.0f}", limit_of(stats, "processes")),
+      used("cpu_ms", fmt::format("{:.1f} s", number("cpu_ms") / 1000)),
+      used("oom_kills", fmt::format("{:.0f}", number("oom_kills"))),
+      models_of(stats)};
+}
+
+// What it happened to: the snapshot, volume or key where it is one's, else the sandbox.
+std::string subject_of(json::Value event) {
+  for (const char* field : {"snapshot_id", "volume_id", "key_id"}) {
+    const std::string id = text_field(event, field);
+    if (!id.empty()) return id;
+  }
+  const std::string process = text_field(event, "process_id");
+  return text_field(event, "sandbox_id") + (process.empty() ? "" : " " + process);
+}
+
+std::string lost_line(json::Value event) {
+  const auto missed = number_field(event, "missed");
+  return (missed ? fmt::format("(up to {:.0f} events", *missed) : std::string("(some events")) +
+         " before the next one are no longer known)\n";
 }
 
 std::string event_line(json::Value event) {
+  if (text_field(event, "type") == "lost") return lost_line(event);
   const std::string name = text_field(event, "name");
-  std::string line = text_field(event, "time") + "  " + text_field(event, "type") + "  " +
-                     text_field(event, "sandbox_id") + (name.empty() ? "" : " (" + name + ")") + "  by " +
-                     text_field(event, "by");
-  const auto missed = number_field(event, "missed").value_or(0);
-  if (missed > 0) line += fmt::format("  (up to {:.0f} before it are no longer known)", missed);
+  const std::string by = text_field(event, "by");
+  std::string line = text_field(event, "time") + "  " + text_field(event, "type") + "  " + subject_of(event) +
+                     (name.empty() ? "" : " (" + name + ")") + (by.empty() ? "" : "  by " + by);
+  const std::string outcome = text_field(event, "outcome");
+  if (!outcome.empty()) line += "  " + outcome;
+  if (const auto code = number_field(event, "exit_code")) line += fmt::format(" ({:.0f})", *code);
   return printable(line) + "\n";
 }
 
@@ -119,30 +143,37 @@ Result<int> execute(const StatsCommand& command, Console& console) {
     LMSB_TRY(const auto listing, fetch_all(*connection, "/v1/sandboxes"));
     for (const json::Value sandbox : listing.items) sandboxes.push_back(text_field(sandbox, "id"));
   }
+  std::vector<json::Document> answers;
   std::vector<Row> rows;
   int status = 0;
   for (const std::string& sandbox : sandboxes) {
-    const auto answer = call_json(*connection, Call("GET", sandbox_url(sandbox) + "/stats"));
+    auto answer = call_json(*connection, Call("GET", sandbox_url(sandbox) + "/stats"));
     if (!answer.ok()) {
       if (all && answer.error().code() == ErrorCode::not_found) continue;  // it has ended meanwhile
       report(console, answer.error());
       status = 1;
-    } else if (command.target.json) {
+    } else if (command.target.json && !all) {
       console.out(answer->root().text() + "\n");
     } else {
       rows.push_back(stats_row(sandbox, answer->root()));
+      answers.push_back(*std::move(answer));
     }
   }
-  if (!command.target.json)
+  if (command.target.json && !all) return status;
+  if (command.target.json) {
+    print_json_list(answers, console);
+  } else {
     console.out(format_table(
         {"SANDBOX", "STATE", "MEMORY", "DISK", "NET I/O", "PROCESSES", "CPU TIME", "OOM KILLS", "TOKENS"}, rows));
+  }
   return status;
 }
 
 Result<int> execute(const EventsCommand& command, Console& console) {
   std::string query;
   if (!command.sandbox.empty()) query += "&sandbox=" + url_segment(command.sandbox);
-  if (!command.after.empty()) query += "&after=" + url_segment(command.after);
+  if (command.after) query += "&after=" + url_segment(*command.after);
+  if (command.processes) query += "&processes=true";
   if (!query.empty()) query.front() = '?';
   const std::string target = "/v1/events" + query;
   return follow_lines(command.target, target, event_line, console);

@@ -114,12 +114,13 @@ Result<AnyCommand> parse_stats(const Words& words) {
 
 Result<AnyCommand> parse_events(const Words& words) {
   FlagSet flags("events", {"events [OPTIONS] [SANDBOX]"},
-                "Follow what happens to sandboxes, to one or to all, until Ctrl-C", Order::anywhere);
+                "Follow what happens to sandboxes, snapshots, volumes and keys, or to one sandbox, until Ctrl-C",
+                Order::anywhere);
   EventsCommand command;
-  std::optional<std::string> after;
-  constexpr const char* kAfter = "events are told from now on, or with --after EVENT those that followed it";
-  flags.value("--after", "EVENT", after,
-              "Begin behind the event of this id, which --json shows: the last 1000 are kept");
+  constexpr const char* kAfter = "events are told from now on, or with --after ID those that followed it";
+  flags.value("--after", "ID", command.after,
+              "Begin after this event, instead of now; 0: with the oldest that is kept");
+  flags.flag("--processes", command.processes, "Also tell of commands that begin and end, from now on");
   flags.instead("--since", true, kAfter);
   flags.instead("--until", true, "Ctrl-C ends it");
   flags.instead("-f,--filter", true, "events SANDBOX tells those of one sandbox");
@@ -127,7 +128,6 @@ Result<AnyCommand> parse_events(const Words& words) {
   LMSB_TRY(const auto sandbox, parse_sandboxes(flags, "events", {0, 1, "takes one sandbox"}, command.target, words));
   if (!sandbox) return HelpCommand{flags.help()};
   if (!sandbox->empty()) command.sandbox = sandbox->front();
-  command.after = after.value_or("");
   return command;
 }
 

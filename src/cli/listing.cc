@@ -47,6 +47,12 @@ void print_list(const std::vector<json::Value>& items, bool json_wanted, const R
   console.out(format_table(header, rows));
 }
 
+void print_json_list(const std::vector<json::Document>& items, Console& console) {
+  std::vector<json::Value> roots;
+  for (const json::Document& item : items) roots.push_back(item.root());
+  console.out(as_json(roots));
+}
+
 void print_ids(const std::vector<json::Value>& items, Console& console) {
   for (const json::Value item : items) console.out(text_field(item, "id") + "\n");
 }

@@ -22,6 +22,8 @@ Result<Listing> fetch_all(Api& api, const std::string& target);
 // Prints `items` as JSON, or as rows that `row_of` makes of them.
 void print_list(const std::vector<json::Value>& items, bool json_wanted, const Row& header, Row (*row_of)(json::Value),
                 Console& console);
+// The same as JSON of objects that were asked for one by one.
+void print_json_list(const std::vector<json::Document>& items, Console& console);
 // The ids alone, a line each.
 void print_ids(const std::vector<json::Value>& items, Console& console);
 

@@ -149,6 +149,16 @@ std::string program_page(const Page& page) {
   add_commands(roff);
   roff.section("EXIT STATUS")
       .paragraph("run, exec, shell and attach end as the command inside did; others with 0, 1 or 2: see their pages.");
+  roff.section("NAMES").paragraph(
+      "A sandbox, snapshot or volume is named by its id, by its name, or by the beginning of its id where no "
+      "other id begins so. Snapshots of several sandboxes may have one name: then by the id, but for rollback, "
+      "which means the sandbox's own.");
+  roff.section("OUTPUT FOR PROGRAMS")
+      .paragraph(
+          "With --json a command prints what the API answers (docs/user/json.md): an object for each thing that is "
+          "named, one after the other; for lists, and stats of all, one object {\"data\": [...]}; of what is "
+          "followed (events, watch, logs -f) one object a line. Where the API answers nothing (rm, kill), or "
+          "a file (snapshot export), an object says what was done. Errors go to stderr, as text.");
   add_facts(roff, "ENVIRONMENT", kEnvironment);
   add_facts(roff, "FILES", kFiles);
   add_examples(roff, "");

@@ -51,8 +51,7 @@ Result<AnyCommand> parse_snapshot_remove(const Words& words) {
   FlagSet flags("snapshot rm", {"snapshot rm [OPTIONS] SNAPSHOT [SNAPSHOT...]"},
                 "Remove snapshots; sandboxes that were made from them stay", Order::anywhere);
   SnapshotRemoveCommand command;
-  LMSB_TRY(auto ids,
-           parse_sandboxes(flags, "snapshot rm", {1, SIZE_MAX, "needs the id of a snapshot"}, command.target, words));
+  LMSB_TRY(auto ids, parse_sandboxes(flags, "snapshot rm", {1, SIZE_MAX, "needs a snapshot"}, command.target, words));
   if (!ids) return HelpCommand{flags.help()};
   command.snapshots = *std::move(ids);
   return command;
@@ -67,7 +66,7 @@ Result<AnyCommand> parse_snapshot_export(const Words& words) {
   std::optional<std::string> file;
   flags.value("-o,--output", "FILE", file, "Where to (default SNAPSHOT.lmsnap); - is stdout");
   LMSB_TRY(const auto ids,
-           parse_sandboxes(flags, "snapshot export", {1, 1, "needs the id of a snapshot"}, command.target, words));
+           parse_sandboxes(flags, "snapshot export", {1, 1, "needs a snapshot"}, command.target, words));
   if (!ids) return HelpCommand{flags.help()};
   command.snapshot = ids->front();
   command.file = file.value_or("");

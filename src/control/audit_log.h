@@ -24,9 +24,10 @@ class AuditLog {
  public:
   // `path` "" = none: nothing is ever written. Removes what is not to be kept any more. `log` outlives it.
   AuditLog(std::string path, AuditRetention retention, Logger& log);
-  // Appends `line`, which ends in a line break; to the present file where no new one can begin. What fails the log says
-  // once, until it works again.
+  // Appends `line`, or several, the last of which ends in a line break; to the present file where no new one can begin.
+  // What fails the log says once, until it works again.
   void write(const std::string& line);
+  bool is_kept() const { return !path_.empty(); }
 
  private:
   Status append(const std::string& line);

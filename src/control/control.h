@@ -18,6 +18,7 @@
 #include "control/network_log.h"
 #include "control/network_usage.h"
 #include "control/principal.h"
+#include "control/promise.h"
 #include "control/sandbox_state.h"
 #include "control/sandbox_usage.h"
 #include "io/task.h"
@@ -28,6 +29,8 @@ class BodyReader;  // http/body.h
 }
 
 namespace lmsb::control {
+
+struct SandboxInfo;
 
 struct CreateSandbox {
   CreateSandbox() = default;
@@ -40,11 +43,13 @@ struct CreateSandbox {
   std::map<std::string, std::string> labels;
   std::vector<MountRequest> mounts;
   std::vector<VolumeRequest> volumes;
-  std::string snapshot;  // the id of one that it begins as; "" = as its image
+  std::string snapshot;  // id, unique prefix or name of one that it begins as; "" = as its image
   network::Egress egress;
   Profile profile = Profile::user;
   ModelAccess models;
   LifeChanges life;  // of what it begins with: idle for an hour stops or pauses it; one with a name lives on
+  Promise<SandboxInfo> promise;
+  bool is_provisional = false;  // one of several that there are to be all or none of (KeptSandbox)
 };
 
 // Changes to a kept sandbox; nothing = as it is.
@@ -86,10 +91,12 @@ struct SandboxInfo {
 
 // What a kept sandbox uses, and what it may.
 struct SandboxStats {
+  std::string sandbox_id;
+  std::string name;  // "" = none
   SandboxState state = SandboxState::running;
   Limits limits;
-  SandboxUsage usage;
-  NetworkUsage network;
+  std::optional<SandboxUsage> usage;  // nothing: it does not run
+  std::optional<NetworkUsage> network;
   std::optional<ModelUsage> models;         // nothing: it has none
   std::optional<std::uint64_t> disk_bytes;  // what its disk holds, as its limit counts; nothing: it lies in memory
 };
@@ -104,22 +111,6 @@ struct NetworkReport {
 
 struct SandboxPage {
   std::vector<SandboxInfo> data;
-  std::optional<std::string> next_cursor;
-};
-
-// A copy of a kept sandbox's disk.
-struct SnapshotInfo {
-  std::string id;
-  std::string name;        // "" = none
-  std::string sandbox_id;  // of the one that it was taken of, which may be gone
-  std::string image;
-  std::string image_digest;
-  std::string created_at;                           // RFC 3339 UTC
-  std::optional<std::chrono::microseconds> frozen;  // how long its processes stood still; nothing: not known any more
-};
-
-struct SnapshotPage {
-  std::vector<SnapshotInfo> data;
   std::optional<std::string> next_cursor;
 };
 
@@ -209,13 +200,14 @@ struct HealthReport {
   std::vector<std::pair<std::string, bool>> checks;
 };
 
-class ProcessService;   // control/process_service.h
-class SnapshotService;  // control/snapshot_service.h
-class VolumeService;    // control/volume_service.h
-class CommandStream;    // control/process_service.h
-class Files;            // control/files.h
-class PortService;      // control/port_service.h
-class KeyService;       // control/key_service.h
+class ProcessService;     // control/process_service.h
+class SnapshotService;    // control/snapshot_service.h
+class VolumeService;      // control/volume_service.h
+class CommandStream;      // control/process_service.h
+class Files;              // control/files.h
+class PortService;        // control/port_service.h
+class KeyService;         // control/key_service.h
+class IdempotentAnswers;  // control/idempotency.h
 
 // The interface that server/ programs against. Engine (control/engine.h) is the real one; behind a Guard (guard.h),
 // which asks whether `who` may.
@@ -250,10 +242,8 @@ class Control {
   virtual io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes) = 0;
   virtual io::Task<SandboxStats> stats(Principal who, std::string id_or_name) = 0;
   virtual Result<NetworkReport> network(const Principal& who, const std::string& id_or_name) = 0;
-  // What happens to the sandboxes that `who` may see, to `sandbox` alone unless it is "": after the event of id
-  // `after`, or from now on. Lives no longer than this. Errors: sandbox_not_found, too_many_followers.
-  virtual Result<std::unique_ptr<EventStream>> events(Principal who, std::string sandbox,
-                                                      std::optional<std::string> after) = 0;
+  // What happens to what `who` may see. Lives no longer than this. Errors: sandbox_not_found, too_many_followers.
+  virtual Result<std::unique_ptr<EventStream>> events(Principal who, FollowEvents asked) = 0;
   // Copies of their disks, and what is made from them. Lives as long as this.
   virtual SnapshotService& snapshots() = 0;
   // What they share.
@@ -263,6 +253,8 @@ class Control {
 
   // API keys, and who comes in by them.
   virtual KeyService& keys() = 0;
+  // What was answered to requests with an Idempotency-Key.
+  virtual IdempotentAnswers& answers() = 0;
 
   virtual Result<std::vector<ImageInfo>> images() = 0;
   // Those that `who` may ask.

@@ -56,7 +56,8 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
       metrics_(metrics),
       log_(log),
       admission_(parts.admission),
-      events_(loop, AuditLog(options_.audit_log, options_.audit_retention, log)),
+      events_(loop, AuditLog(options_.audit_log, options_.audit_retention, log),
+              options_.events.empty() ? nullptr : std::make_unique<EventJournal>(options_.events, log)),
       ledger_(loop, options_.ledger, log),
       keys_(loop, ledger_, events_, log),
       networks_(loop, fleet_, options_.network, metrics, log),
@@ -97,10 +98,11 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                  log),
       processes_(loop,
                  {registry_, admission_, options_.spill, [this] { return options_.policy.timeout; },
-                  [this](const ExecResult& result) { count(result); }},
+                  [this](const ExecResult& result) { count(result); },
+                  [this](const CommandNote& command, const ExecResult* result) { tell_command(command, result); }},
                  log),
       volumes_(loop,
-               {fleet_, registry_, ledger_, [this] { return options_.policy.disk; },
+               {fleet_, registry_, ledger_, events_, [this] { return options_.policy.disk; },
                 [this](const std::string& owner, Bytes more) {
                   return quotas_.check(owner, {0, 0, 0, more.count()});
                 }},
@@ -109,7 +111,7 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                [this](const std::string& owner) { return volumes_.bytes_of(owner) + snapshots_.bytes_of(owner); }}),
       snapshots_(
           loop,
-          {fleet_, registry_, ledger_, lifecycle_, admission_,
+          {fleet_, registry_, ledger_, lifecycle_, events_, admission_,
            [this](Principal who, CreateSandbox request, Origin origin, Quotas::Held quota) {
              return create_on_copy(std::move(who), std::move(request), std::move(origin), std::move(quota));
            },
@@ -127,6 +129,8 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
       ports_(loop, registry_),
       kept_limits_(created_defaults()),
       ending_(loop) {
+  answers_.when_forgotten(
+      [this](const std::string& owner, const std::string& key) { ledger_.erase_answer_later(owner, key); });
   set_policy(options_.policy);
 }
 
@@ -181,6 +185,8 @@ io::Task<void> Engine::prepare() {
     const Heirs heirs{fleet_,
                       registry_,
                       keys_,
+                      answers_,
+                      events_,
                       ledger_,
                       lifecycle_,
                       processes_,
@@ -193,6 +199,8 @@ io::Task<void> Engine::prepare() {
                       [this](const KeptSandbox& sandbox) { keep_models(sandbox); },
                       log_};
     LMSB_CO_CHECK(co_await take_over_sandboxes(loop_, heirs));
+  } else {
+    events_.take_over();
   }
   lifecycle_.watch_lives();
   keys_.watch();
@@ -439,19 +447,25 @@ io::Task<SandboxInfo> Engine::update(Principal who, std::string id_or_name, Upda
 
 io::Task<SandboxStats> Engine::stats(Principal who, std::string id_or_name) {
   LMSB_CO_TRY(const KeptSandbox* sandbox, registry_.find(who, id_or_name));
-  SandboxStats stats{sandbox->state(), sandbox->info.limits, {}, {}, {}, {}};
+  SandboxStats stats;
+  stats.sandbox_id = sandbox->info.id;
+  stats.name = sandbox->info.name;
+  stats.state = sandbox->state();
+  stats.limits = sandbox->info.limits;
   const bool has_disk = sandbox->info.keeps_disk && stats.state != SandboxState::lost;
   const std::string id = sandbox->info.id;  // it may be gone by the end
   if (sandbox->models) stats.models = sandbox->models->usage();
-  if (sandbox->handle) {
+  const bool is_there = stats.state == SandboxState::running || stats.state == SandboxState::paused;
+  if (is_there && sandbox->handle) {
     stats.usage = sandbox->handle->usage();
     const std::shared_ptr<SandboxNetwork> network = sandbox->handle->network;
-    LMSB_CO_TRY(stats.network, co_await fleet_.network_usage(id));
+    LMSB_CO_TRY(NetworkUsage moved, co_await fleet_.network_usage(id));
     if (network) {
       const NetworkCounts counts = network->log().counts();
-      stats.network.received_bytes += counts.received_bytes;
-      stats.network.sent_bytes += counts.sent_bytes;
+      moved.received_bytes += counts.received_bytes;
+      moved.sent_bytes += counts.sent_bytes;
     }
+    stats.network = moved;
   }
   if (has_disk) {
     LMSB_CO_TRY(stats.disk_bytes, co_await fleet_.weigh_disk(id));
@@ -471,15 +485,31 @@ Result<NetworkReport> Engine::network(const Principal& who, const std::string& i
   return report;
 }
 
-Result<std::unique_ptr<EventStream>> Engine::events(Principal who, std::string sandbox,
-                                                    std::optional<std::string> after) {
-  if (!sandbox.empty()) {
-    auto found = registry_.find(who, sandbox);
-    const bool may_be_gone = after && !found.ok() && found.error().code() == ErrorCode::not_found;
+Result<std::unique_ptr<EventStream>> Engine::events(Principal who, FollowEvents asked) {
+  if (!asked.sandbox.empty()) {
+    auto found = registry_.find(who, asked.sandbox);
+    const bool may_be_gone = asked.after && !found.ok() && found.error().code() == ErrorCode::not_found;
     if (!found.ok() && !may_be_gone) return std::move(found).error();
-    if (found.ok()) sandbox = (*found)->info.id;
+    if (found.ok()) asked.sandbox = (*found)->info.id;
   }
-  return events_.follow(std::move(who), std::move(sandbox), after);
+  return events_.follow(std::move(who), std::move(asked));
+}
+
+void Engine::tell_command(const CommandNote& command, const ExecResult* result) {
+  if (!events_.wants_commands()) return;
+  const auto found = registry_.all().find(command.sandbox);
+  if (found == registry_.all().end()) return;  // its end is told
+  Event event;
+  event.type = result == nullptr ? "process.started" : "process.ended";
+  event.sandbox = command.sandbox;
+  event.subject = command.process;
+  event.name = found->second.info.name;
+  event.owner = found->second.owner;
+  event.labels = found->second.info.labels;
+  event.by = command.by;
+  if (result != nullptr) event.outcome = to_string(result->outcome);
+  if (result != nullptr) event.exit_code = result->exit_code.value_or(-1);
+  events_.add_command(std::move(event));
 }
 
 io::Task<ExecResult> Engine::exec(Principal who, std::string id_or_name, Command command) {
@@ -494,7 +524,16 @@ io::Task<ExecResult> Engine::exec(Principal who, std::string id_or_name, Command
   RunPlace kept;
   kept.spill = options_.spill;
   kept.attached = visit.processes->attached;
-  LMSB_CO_TRY(auto result, co_await run_command(loop_, *visit.sandbox, *visit.defaults, std::move(command), kept));
+  const CommandNote note{id, "", who.name};
+  tell_command(note, nullptr);
+  auto ran = co_await run_command(loop_, *visit.sandbox, *visit.defaults, std::move(command), kept);
+  if (!ran.ok()) {
+    const ExecResult unknown;
+    tell_command(note, &unknown);
+    co_return std::move(ran).error();
+  }
+  ExecResult result = *std::move(ran);
+  tell_command(note, &result);
   result.usage.queue_ms = slot.waited_ms();
   count(result);
   add_hint(result, network);

@@ -11,6 +11,7 @@
 #include "control/control.h"
 #include "control/event_log.h"
 #include "control/fleet.h"
+#include "control/idempotency.h"
 #include "control/image_catalog.h"
 #include "control/in_progress.h"
 #include "control/keys.h"
@@ -41,6 +42,7 @@ struct EngineOptions {
   PolicyCaps policy;
   NetworkOptions network;
   std::string audit_log;  // "" = none
+  std::string events;     // the file of the newest events, for a later daemon; "" = none
   AuditRetention audit_retention;
   Bytes spill = Bytes::MiB(64);  // of each stream of a command, in a file of its kept sandbox; 0: nothing
   bool refuses_weaker = false;   // prepare() fails where a layer of containment is missing
@@ -81,12 +83,12 @@ class Engine final : public Control {
   io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes) override;
   io::Task<SandboxStats> stats(Principal who, std::string id_or_name) override;
   Result<NetworkReport> network(const Principal& who, const std::string& id_or_name) override;
-  Result<std::unique_ptr<EventStream>> events(Principal who, std::string sandbox,
-                                              std::optional<std::string> after) override;
+  Result<std::unique_ptr<EventStream>> events(Principal who, FollowEvents asked) override;
   ProcessService& processes() override { return processes_; }
   SnapshotService& snapshots() override { return snapshots_; }
   VolumeService& volumes() override { return volumes_; }
   Keys& keys() override { return keys_; }
+  IdempotentAnswers& answers() override { return answers_; }
   Result<std::vector<ImageInfo>> images() override;
   io::Task<std::vector<ModelInfo>> models(Principal who) override;
   io::Task<ModelInfo> pull_model(Principal who, PullModel request) override;
@@ -180,6 +182,8 @@ class Engine final : public Control {
   };
   // A sandbox that stands becomes one that is known.
   io::Task<SandboxInfo> enter(Principal who, CreateSandbox request, Standing standing);
+  // The event of a command of a kept sandbox: it runs, or (`result`) has ended.
+  void tell_command(const CommandNote& command, const ExecResult* result);
   void count(const ExecResult& result);
   void count(const TokenCount& used);
 
@@ -195,6 +199,7 @@ class Engine final : public Control {
   EventLog events_;
   Ledger ledger_;
   Keys keys_;
+  IdempotentAnswers answers_;
   Networks networks_;
   ModelChannels model_channels_;
   std::optional<RecentModels> recent_models_;

@@ -121,7 +121,7 @@ io::Task<Fleet::Handle> Engine::launch_on_copy(sandbox::SandboxSpec spec, std::s
 // start removes.
 io::Always<void> Engine::forget(Engine* self, std::string id, Quotas::Held quota) {
   const auto counts = std::move(quota);
-  const Status erased = co_await self->ledger_.erase(id);
+  const Status erased = co_await self->ledger_.take_back(id);
   if (!erased.ok() && erased.error().code() != ErrorCode::cancelled)
     self->log_.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", erased.error().message()}});
   (void)co_await self->fleet_.remove_disk(std::move(id));  // EBUSY: its handle does
@@ -157,6 +157,7 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Standi
   kept.processes = std::make_shared<ProcessTable>(loop_);
   kept.info.keeps_disk = kept.handle->has_disk() && !options_.ledger.empty();
   kept.has_mounts = !request.mounts.empty();
+  kept.is_provisional = request.is_provisional;
   const bool can_start_again = kept.info.keeps_disk && !kept.has_mounts;
   const LifeLimits life = with(Lifecycle::default_limits(kept.info.name, can_start_again), request.life);
   LMSB_CO_CHECK(Lifecycle::check_disk(life, kept.info.keeps_disk));
@@ -166,7 +167,8 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Standi
   Status written;
   if (keeps_disk) {
     const Fleet::Claiming claiming(fleet_);
-    written = co_await ledger_.put(row_of(kept));
+    auto writing = ledger_.put(std::vector<store::SandboxRow>{row_of(kept)}, request.promise.keep(kept.info, id));
+    written = co_await std::move(writing);
     if (written.ok()) written = co_await fleet_.claim_disk(claiming, id);
   }
   auto entered = written.ok() ? registry_.add(std::move(kept)) : Result<KeptSandbox*>(std::move(written).error());

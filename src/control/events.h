@@ -1,5 +1,5 @@
 #pragma once
-// What is told of kept sandboxes.
+// What is told of what users keep: sandboxes, snapshots, volumes, keys, and the commands of sandboxes.
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -25,32 +25,54 @@ struct SandboxEvent {
     failed,
     removed
   };
-  Kind kind = Kind::created;
-  std::uint64_t number = 0;  // rises by one from event to event, from 1 at the daemon's start
-  std::string id;            // "4f1c02ab-17": the daemon's life, and the number
-  std::string time;          // RFC 3339 UTC
-  std::string sandbox;
-  std::string name;                           // "" = none
-  std::string owner;                          // who may see it
-  std::map<std::string, std::string> labels;  // of the sandbox, for who sees by them
-  std::string by;  // who did it; "timeout", "idle": a limit of its life; "daemon": its own end; "guest": it ended
 };
 std::string_view to_string(SandboxEvent::Kind kind);
+
+struct Event {
+  std::string type;  // "sandbox.paused", "snapshot.created": docs/user/lifecycle.md lists them
+  // Rises from event to event, also over the ends of daemons. 0: it has none, nobody can ask for what came after it.
+  std::uint64_t number = 0;
+  std::string time;     // RFC 3339 UTC
+  std::string sandbox;  // whose; "" = none
+  std::string subject;  // the id of the snapshot, volume, process or key; "" = the sandbox itself, or a command without
+  std::string name;     // of the subject, or of the sandbox; "" = none
+  std::string owner;    // who may see it; "" = administrators alone
+  std::map<std::string, std::string> labels;  // for who sees by them
+  std::string by;       // who did it; "timeout", "idle": a limit of its life; "daemon": its own end; "guest": it ended
+  std::string outcome;  // of a command that has ended; "" = else
+  int exit_code = 0;    // the same
+
+  // "sandbox", "snapshot", "volume", "process", "key".
+  std::string_view kind() const { return std::string_view(type).substr(0, type.find('.')); }
+};
+
+// What somebody wants to be told.
+struct FollowEvents {
+  FollowEvents() = default;
+  std::string sandbox;               // an id or a name; "" = of all
+  std::optional<std::string> after;  // the id of an event; nothing: from now on
+  bool processes = false;            // commands that begin and end, too: from now on, and without ids
+};
 
 // What somebody may see, as it happens.
 class EventStream {
  public:
   virtual ~EventStream() = default;
   struct Next {
-    SandboxEvent event;
+    Event event;
     std::uint64_t missed = 0;  // so many before it are no longer kept: of all, whether or not he might have seen them
   };
   // Errors: deadline_exceeded (none by then: ask again), cancelled.
   virtual io::Task<Next> next(io::Deadline deadline) = 0;
   // The id of the event after which the next one comes.
   virtual std::string position() const = 0;
-  // Whether the daemon was started again since the event that was asked for: what happened meanwhile is not known.
+  // Whether the daemon was started again since the event that was asked for.
   virtual bool has_restarted() const = 0;
+  // What is known of what was asked for: between it and the first event that comes there may have been others.
+  struct Lost {
+    std::optional<std::uint64_t> count;  // nothing: nobody knows how many
+  };
+  virtual std::optional<Lost> lost() const = 0;
 };
 
 }  // namespace lmsb::control

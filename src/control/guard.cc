@@ -192,8 +192,9 @@ class GuardedProcesses final : public ProcessService {
 class GuardedSnapshots final : public SnapshotService {
  public:
   explicit GuardedSnapshots(SnapshotService& inner) : inner_(inner) {}
-  io::Task<SnapshotInfo> take(Principal who, std::string sandbox, std::string name) override {
-    return pass(kWrite, inner_, &SnapshotService::take, std::move(who), std::move(sandbox), std::move(name));
+  io::Task<SnapshotInfo> take(Principal who, std::string sandbox, std::string name, SnapshotPromise promise) override {
+    return pass(kWrite, inner_, &SnapshotService::take, std::move(who), std::move(sandbox), std::move(name),
+                std::move(promise));
   }
   Result<SnapshotPage> list(const Principal& who, const std::string& sandbox, std::size_t limit,
                             const std::string& cursor) const override {
@@ -207,8 +208,9 @@ class GuardedSnapshots final : public SnapshotService {
   io::Task<void> remove(Principal who, std::string id) override {
     return pass(kWrite, inner_, &SnapshotService::remove, std::move(who), std::move(id));
   }
-  io::Task<std::vector<SandboxInfo>> fork(Principal who, std::string sandbox, std::size_t count) override {
-    return pass(kWrite, inner_, &SnapshotService::fork, std::move(who), std::move(sandbox), count);
+  io::Task<std::vector<SandboxInfo>> fork(Principal who, std::string sandbox, std::size_t count,
+                                          ForksPromise promise) override {
+    return pass(kWrite, inner_, &SnapshotService::fork, std::move(who), std::move(sandbox), count, std::move(promise));
   }
   io::Task<SandboxInfo> roll_back(Principal who, std::string sandbox, std::string snapshot) override {
     return pass(kWrite, inner_, &SnapshotService::roll_back, std::move(who), std::move(sandbox), std::move(snapshot));
@@ -282,7 +284,8 @@ VolumeService& Guard::volumes() { return services_->volumes; }
 ProcessService& Guard::processes() { return services_->processes; }
 Files& Guard::files() { return services_->files; }
 PortService& Guard::ports() { return services_->ports; }
-KeyService& Guard::keys() { return inner_.keys(); }  // it asks itself: it is also who lets in
+KeyService& Guard::keys() { return inner_.keys(); }               // it asks itself: it is also who lets in
+IdempotentAnswers& Guard::answers() { return inner_.answers(); }  // for who may write: once() asks
 
 io::Task<OneShotResult> Guard::run_once(Principal who, OneShot request) {
   if (Status allowed = check_models(who, request.models); !allowed.ok())
@@ -354,10 +357,9 @@ Result<NetworkReport> Guard::network(const Principal& who, const std::string& id
   return inner_.network(who, id_or_name);
 }
 
-Result<std::unique_ptr<EventStream>> Guard::events(Principal who, std::string sandbox,
-                                                   std::optional<std::string> after) {
+Result<std::unique_ptr<EventStream>> Guard::events(Principal who, FollowEvents asked) {
   LMSB_CHECK(check_may(who, kRead));
-  return inner_.events(std::move(who), std::move(sandbox), std::move(after));
+  return inner_.events(std::move(who), std::move(asked));
 }
 
 // What there is to choose from is everybody's to know.

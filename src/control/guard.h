@@ -32,12 +32,12 @@ class Guard final : public Control {
   io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes) override;
   io::Task<SandboxStats> stats(Principal who, std::string id_or_name) override;
   Result<NetworkReport> network(const Principal& who, const std::string& id_or_name) override;
-  Result<std::unique_ptr<EventStream>> events(Principal who, std::string sandbox,
-                                              std::optional<std::string> after) override;
+  Result<std::unique_ptr<EventStream>> events(Principal who, FollowEvents asked) override;
   SnapshotService& snapshots() override;
   VolumeService& volumes() override;
   ProcessService& processes() override;
   KeyService& keys() override;
+  IdempotentAnswers& answers() override;
   Result<std::vector<ImageInfo>> images() override;
   io::Task<std::vector<ModelInfo>> models(Principal who) override;
   io::Task<ModelInfo> pull_model(Principal who, PullModel request) override;

@@ -346,6 +346,16 @@ const Quota* Keys::quota_of(const std::string& principal) const {
 
 // ---- Making and ending them
 
+// Keys are administrators' business.
+void Keys::tell(std::string_view what, const std::string& id, const std::string& name, const std::string& by) {
+  Event event;
+  event.type = what;
+  event.subject = id;
+  event.name = name;
+  event.by = by;
+  events_.tell(std::move(event));
+}
+
 Status Keys::check_new(const CreateKey& request) const {
   if (!ledger_.keeps_anything())
     return Error(ErrorCode::failed_precondition, "this daemon has no database, and so keeps no keys")
@@ -416,6 +426,7 @@ io::Task<MadeKey> Keys::create_now(Principal who, CreateKey request) {
            {{"id", info.id}, {"name", info.name}, {"scopes", join(info.scopes)}, {"by", who.name}});
   const std::string scopes = join(info.scopes);
   events_.note("key.created", {{"key_id", info.id}, {"name", info.name}, {"scopes", scopes}, {"by", who.name}});
+  tell("key.created", info.id, info.name, who.name);
   co_return made;
 }
 
@@ -455,6 +466,7 @@ io::Task<void> Keys::remove_now(Principal who, std::string id) {
   const std::string name = found->second.info.name;
   log_.log(LogLevel::info, "key.removed", {{"id", id}, {"name", name}, {"by", who.name}});
   events_.note("key.removed", {{"key_id", id}, {"name", name}, {"by", who.name}});
+  tell("key.removed", id, name, who.name);
   if (!erased.ok())
     co_return std::move(erased)
         .error()

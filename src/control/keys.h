@@ -75,6 +75,8 @@ class Keys final : public KeyService {
   Status check_new(const CreateKey& request) const;
   // What a key is held to, those that it makes are, too.
   Status check_maker(const Principal& who, const CreateKey& request) const;
+  // For administrators who follow.
+  void tell(std::string_view what, const std::string& id, const std::string& name, const std::string& by);
   io::Task<MadeKey> create_now(Principal who, CreateKey request);
   io::Task<void> remove_now(Principal who, std::string id);
   void enter_row(store::KeyRow row);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "control/idempotency.h"
 #include "control/processes.h"
 #include "io/spawn.h"
 
@@ -55,6 +56,11 @@ network::Egress egress_of(std::string_view kept) {
   return network::check_form(egress).ok() ? egress : network::Egress();
 }
 
+std::int64_t a_day_ago() {
+  const auto then = std::chrono::system_clock::now() - IdempotentAnswers::kRemembered;
+  return std::chrono::duration_cast<milliseconds>(then.time_since_epoch()).count();
+}
+
 LifeLimits life_of(const store::SandboxRow& row) {
   LifeLimits life;
   life.timeout = milliseconds(row.timeout_ms);
@@ -88,6 +94,7 @@ store::SandboxRow row_of(const KeptSandbox& sandbox) {
   row.at_idle = to_string(info.life.at_idle);
   if (const auto end = sandbox.life->end()) row.ends_at_ms = calendar_ms(*end);
   row.has_mounts = sandbox.has_mounts;
+  row.is_removed = sandbox.is_provisional;
   row.state = to_string(info.state);
   row.processes_at_start = sandbox.made_with.processes;
   for (const MountedVolume& mount : info.volumes)
@@ -149,6 +156,8 @@ io::Task<Ledger::Found> Ledger::load() {
     LMSB_TRY(loaded.found.snapshots, loaded.records->snapshots().all());
     LMSB_TRY(loaded.found.volumes, loaded.records->volumes().all());
     LMSB_TRY(loaded.found.keys, loaded.records->keys().all());
+    LMSB_CHECK(loaded.records->answers().erase_before(a_day_ago()));
+    LMSB_TRY(loaded.found.answers, loaded.records->answers().all());
     return loaded;
   };
   auto job = thread_.run(std::move(open));
@@ -187,20 +196,38 @@ io::Task<void> Ledger::put(store::SandboxRow row) {
   return with_records([row = std::move(row)](store::Records& records) { return records.sandboxes().put(row); });
 }
 
+template <class Row, class Table>
+io::Task<void> Ledger::put_with(Table& (store::Records::*table)(), std::vector<Row> rows, Answer answer) {
+  return with_records([table, rows = std::move(rows), answer = std::move(answer)](store::Records& records) {
+    return records.in_one_step([&]() -> Status {
+      for (const Row& row : rows) LMSB_CHECK((records.*table)().put(row));
+      return answer ? records.answers().put(*answer) : Status();
+    });
+  });
+}
+
+io::Task<void> Ledger::put(std::vector<store::SandboxRow> rows, Answer answer) {
+  return put_with(&store::Records::sandboxes, std::move(rows), std::move(answer));
+}
+
+io::Task<void> Ledger::take_back(std::string id) {
+  return with_records([id = std::move(id)](store::Records& records) { return records.take_back(id); });
+}
+
 io::Task<void> Ledger::erase(std::string id) {
   return with_records([id = std::move(id)](store::Records& records) { return records.sandboxes().erase(id); });
 }
 
-io::Task<void> Ledger::put(store::SnapshotRow row) {
-  return with_records([row = std::move(row)](store::Records& records) { return records.snapshots().put(row); });
+io::Task<void> Ledger::put(store::SnapshotRow row, Answer answer) {
+  return put_with(&store::Records::snapshots, std::vector<store::SnapshotRow>{std::move(row)}, std::move(answer));
 }
 
 io::Task<void> Ledger::erase_snapshot(std::string id) {
   return with_records([id = std::move(id)](store::Records& records) { return records.snapshots().erase(id); });
 }
 
-io::Task<void> Ledger::put(store::VolumeRow row) {
-  return with_records([row = std::move(row)](store::Records& records) { return records.volumes().put(row); });
+io::Task<void> Ledger::put(store::VolumeRow row, Answer answer) {
+  return put_with(&store::Records::volumes, std::vector<store::VolumeRow>{std::move(row)}, std::move(answer));
 }
 
 io::Task<void> Ledger::erase_volume(std::string id) {
@@ -222,13 +249,19 @@ io::Task<void> Ledger::note_key_use(std::string id, std::string used_at) {
 }
 
 void Ledger::put_later(const KeptSandbox& sandbox) {
-  if (records_) io::spawn(loop_, write(this, row_of(sandbox)));
+  if (records_) io::spawn(loop_, write(this, sandbox.info.id, put(row_of(sandbox))));
 }
 
-io::Always<void> Ledger::write(Ledger* self, store::SandboxRow row) {
-  const std::string id = row.id;
+void Ledger::erase_answer_later(std::string owner, std::string key) {
+  if (!records_) return;
+  auto erasing = with_records(
+      [owner, key = std::move(key)](store::Records& records) { return records.answers().erase(owner, key); });
+  io::spawn(loop_, write(this, owner, std::move(erasing)));
+}
+
+io::Always<void> Ledger::write(Ledger* self, std::string id, io::Task<void> work) {
   Logger& log = self->log_;
-  const Status written = co_await self->put(std::move(row));
+  const Status written = co_await std::move(work);
   if (!written.ok() && written.error().code() != ErrorCode::cancelled)
     log.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", written.error().message()}});
 }

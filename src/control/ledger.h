@@ -7,6 +7,7 @@
 // those of store/database.h: cancelled.
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -32,6 +33,7 @@ class Ledger {
     std::vector<store::SnapshotRow> snapshots;
     std::vector<store::VolumeRow> volumes;
     std::vector<store::KeyRow> keys;
+    std::vector<store::AnswerRow> answers;  // of the last 24 hours, the oldest first
   };
   // Opens the database. Once, before everything else.
   io::Task<Found> load();
@@ -42,25 +44,33 @@ class Ledger {
   };
   // Of all rows now, but for those whose removal has begun.
   io::Task<Ids> ids();
-  // Returns when it is written.
+  // Returns when it is written. `answer`: to the request that it was made for, in one step with it.
+  using Answer = std::optional<store::AnswerRow>;
   io::Task<void> put(store::SandboxRow row);
+  io::Task<void> put(std::vector<store::SandboxRow> rows, Answer answer);
   io::Task<void> erase(std::string id);
-  io::Task<void> put(store::SnapshotRow row);
+  io::Task<void> put(store::SnapshotRow row, Answer answer);
   io::Task<void> erase_snapshot(std::string id);
-  io::Task<void> put(store::VolumeRow row);
+  io::Task<void> put(store::VolumeRow row, Answer answer);
+  // Of a sandbox, snapshot or volume that came to nothing after it was written: its row, and the answer that tells it.
+  io::Task<void> take_back(std::string id);
   io::Task<void> erase_volume(std::string id);
   io::Task<void> put(store::KeyRow row);
   io::Task<void> erase_key(std::string id);
   io::Task<void> note_key_use(std::string id, std::string used_at);
   // Whether there is a database.
   bool keeps_anything() const { return !path_.empty(); }
-  // Does not wait; what goes wrong is logged.
+  // Do not wait; what goes wrong is logged.
   void put_later(const KeptSandbox& sandbox);
+  void erase_answer_later(std::string owner, std::string key);
   // Until all that was asked for is written.
   io::Always<void> settle();
 
  private:
-  static io::Always<void> write(Ledger* self, store::SandboxRow row);
+  static io::Always<void> write(Ledger* self, std::string id, io::Task<void> work);
+  // Both in one step, where there is an answer.
+  template <class Row, class Table>
+  io::Task<void> put_with(Table& (store::Records::*table)(), std::vector<Row> rows, Answer answer);
   // Does `work` on the records, on the thread.
   io::Task<void> with_records(std::function<Status(store::Records&)> work);
 

@@ -136,8 +136,8 @@ void Lifecycle::watch_over(KeptSandbox& sandbox) {
 }
 
 void Lifecycle::tell(SandboxEvent::Kind kind, const KeptSandbox& sandbox, const std::string& by) {
-  SandboxEvent event;
-  event.kind = kind;
+  Event event;
+  event.type = "sandbox." + std::string(to_string(kind));
   event.sandbox = sandbox.info.id;
   event.name = sandbox.info.name;
   event.owner = sandbox.owner;

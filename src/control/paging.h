@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace lmsb::control {
@@ -11,6 +12,15 @@ namespace lmsb::control {
 template <class Info>
 std::string order_key(const Info& info) {
   return info.created_at + "/" + info.id;
+}
+
+// Whether some page could have had it as its cursor.
+inline bool is_cursor(std::string_view text) {
+  constexpr std::string_view kTime = "0000-00-00T00:00:00.000Z/";  // 0: a digit
+  if (text.size() <= kTime.size()) return false;
+  const auto fits = [](char form, char given) { return form == '0' ? given >= '0' && given <= '9' : form == given; };
+  return std::equal(kTime.begin(), kTime.end(), text.begin(), fits) &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_", kTime.size()) == std::string_view::npos;
 }
 
 // Those that come first of `items`, which are all behind the cursor: `info_of` one tells its place, `show` what the

@@ -95,8 +95,12 @@ io::Task<ExecResult> Processes::run_in_session(Principal who, std::string sandbo
                                     return {};
                                   },
                                   std::move(attached)};
+  const CommandNote note{id, "", who.name};
+  parts_.tell(note, nullptr);
   auto result = co_await ShellSession::run(std::move(shell), std::move(command), std::move(entrance));
   if (result.ok()) parts_.count(*result);
+  const ExecResult unknown;
+  parts_.tell(note, result.ok() ? &*result : &unknown);
   co_return result;
 }
 

@@ -247,6 +247,7 @@ io::Task<ProcessInfo> Processes::start(Principal who, std::string sandbox, Start
   LMSB_CO_TRY(auto process, handle->channel().start_kept(spec, -1));
   const auto record = record_of(loop_, handle->id(), std::move(note), std::move(process));
   record->use = std::move(visit.use);
+  record->by = who.name;
   table->add(record);
   Status begun = co_await wait_begun(record, handle);
   if (begun.ok() && !request.command.stdin_data.empty() && !record->info.result)
@@ -305,6 +306,8 @@ io::Task<void> Processes::wait_begun(std::shared_ptr<ProcessRecord> record, std:
   record->began = std::chrono::steady_clock::now();
   record->info.started_at = record->asked_at;
   record->info.pid = record->process.pid();
+  const CommandNote note{record->info.sandbox_id, record->info.id, record->by};
+  parts_.tell(note, nullptr);
   io::spawn(loop_, follow(this, record, sandbox));
   co_return Status();
 }
@@ -340,7 +343,10 @@ io::Always<void> Processes::follow(Processes* self, std::shared_ptr<ProcessRecor
   record->use = Life::Use();
   record->info.result = std::move(result);
   record->changed.notify_all();
-  if (!record->told) self->parts_.count(*record->info.result);
+  if (record->told) co_return;
+  self->parts_.count(*record->info.result);
+  const CommandNote note{record->info.sandbox_id, record->info.id, record->by};
+  self->parts_.tell(note, &*record->info.result);
 }
 
 io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::string sandbox, FollowCommand request) {
@@ -351,7 +357,6 @@ io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::stri
   const std::string id = kept->info.id;  // it may be removed, or paused, while the command waits
   const Life::Use waiting(kept->life);
   StreamPlace place;
-  place.on_verdict = parts_.count;
   place.relay = std::move(request.relay);
   LMSB_CO_TRY(place.slot, co_await parts_.admission.enter(who.name));
   LMSB_CO_TRY(auto visit, parts_.registry.come_back(who, id));
@@ -361,7 +366,14 @@ io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::stri
   place.attached = visit.processes->attached;
   place.process = create_prefixed_id("prc_");
   if (request.takes_input) place.input = visit.processes->take_input(loop_, place.process);
-  co_return co_await open_command_stream(loop_, std::move(place), std::move(request.command));
+  const CommandNote note{id, place.process, who.name};
+  place.on_verdict = [this, note](const ExecResult& result) {
+    parts_.count(result);
+    parts_.tell(note, &result);
+  };
+  LMSB_CO_TRY(auto stream, co_await open_command_stream(loop_, std::move(place), std::move(request.command)));
+  parts_.tell(note, nullptr);
+  co_return stream;
 }
 
 Result<std::vector<ProcessInfo>> Processes::list(const Principal& who, const std::string& sandbox) {

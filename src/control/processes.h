@@ -29,6 +29,7 @@ struct ProcessRecord {
   guest_client::KeptProcess process;
   Attempt attempt;
   std::string asked_at;               // RFC 3339
+  std::string by;                     // who started it; "" = an earlier daemon knew
   std::uint64_t began_ms = 0;         // CLOCK_BOOTTIME
   std::string failure;                // what a shell would have said of a program that cannot be executed
   std::uint64_t terminal_holder = 0;  // the last number that was given out
@@ -91,6 +92,13 @@ class ProcessTable {
 
 constexpr std::size_t kMaxSessions = 64;  // of one sandbox
 
+// A command of a kept sandbox, for who is told of those that begin and end.
+struct CommandNote {
+  std::string sandbox;
+  std::string process;  // "" = it has no id
+  std::string by;       // who started it; "" = an earlier daemon knew
+};
+
 class Processes final : public ProcessService {
  public:
   struct Parts {
@@ -99,6 +107,8 @@ class Processes final : public ProcessService {
     Bytes spill;  // of each stream of a process, beside what its guest keeps in memory
     std::function<std::chrono::milliseconds()> timeout_cap;  // the longest that the policy allows at this moment
     std::function<void(const ExecResult&)> count;            // of each command that has ended
+    // It runs, or (`result`) has ended.
+    std::function<void(const CommandNote& command, const ExecResult* result)> tell;
   };
   // All references outlive it and the tasks it starts.
   Processes(boost::asio::io_context& loop, Parts parts, Logger& log);

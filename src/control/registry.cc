@@ -5,13 +5,12 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "control/named.h"
 #include "control/names.h"
 #include "control/paging.h"
 
 namespace lmsb::control {
 namespace {
-
-constexpr std::size_t kMinPrefix = 3;
 
 bool may_see(const Principal& who, const KeptSandbox& sandbox) { return who.sees(sandbox.owner, sandbox.info.labels); }
 
@@ -60,20 +59,14 @@ bool Registry::has_name(const std::string& name) const {
 }
 
 Result<KeptSandbox*> Registry::find(const Principal& who, const std::string& id_or_name) {
-  if (const auto exact = by_id_.find(id_or_name); exact != by_id_.end())
-    return may_see(who, exact->second) ? Result<KeptSandbox*>(&exact->second) : not_found(id_or_name);
-  KeptSandbox* by_prefix = nullptr;
-  for (auto& [id, sandbox] : by_id_) {
-    if (!may_see(who, sandbox)) continue;
-    if (!sandbox.info.name.empty() && sandbox.info.name == id_or_name) return &sandbox;
-    if (id_or_name.size() < kMinPrefix || !id.starts_with(id_or_name)) continue;
-    if (by_prefix != nullptr)
-      return Error(ErrorCode::invalid_argument, quoted(id_or_name) + " begins more than one sandbox id")
-          .with_slug("sandbox_ambiguous");
-    by_prefix = &sandbox;
-  }
-  if (by_prefix == nullptr) return not_found(id_or_name);
-  return by_prefix;
+  const auto sees = [&who](const KeptSandbox& sandbox) { return may_see(who, sandbox); };
+  const auto name = [](const KeptSandbox& sandbox) -> const std::string& { return sandbox.info.name; };
+  const auto found = find_named(by_id_, id_or_name, sees, name);
+  if (found.empty()) return not_found(id_or_name);
+  if (found.size() == 1) return found.front();
+  return Error(ErrorCode::invalid_argument, quoted(id_or_name) + " begins more than one sandbox id")
+      .with_slug("sandbox_ambiguous")
+      .with_hint("say more of it: " + found.front()->info.id + ", " + found.back()->info.id + " or another one");
 }
 
 Result<Visit> KeptSandbox::visit() const {

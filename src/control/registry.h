@@ -55,7 +55,8 @@ struct KeptSandbox {
   // While somebody has it the sandbox counts for its owner as one that lives (Quotas::take_running()): while it is
   // about to be started, and until what it had is given back.
   std::weak_ptr<const void> counts_as_running;
-  bool is_stopping = false;  // what runs in it has been asked to end; it says `running` until it has
+  bool is_provisional = false;  // others that are made with it are not all there: its row says that it is to go
+  bool is_stopping = false;     // what runs in it has been asked to end; it says `running` until it has
 
   // The state that it is in: its guest may have ended.
   SandboxState state() const;
@@ -74,7 +75,7 @@ class Registry {
  public:
   // Returns it where it stays. Errors: already_exists (the name), resource_exhausted (more than `kMaxSandboxes`).
   Result<KeptSandbox*> add(KeptSandbox sandbox);
-  // By id, unique prefix of at least 3 characters, or name; only what `who` may see. Errors: sandbox_not_found,
+  // By id, name, or unique prefix of an id; only what `who` may see. Errors: sandbox_not_found,
   // sandbox_ambiguous.
   Result<KeptSandbox*> find(const Principal& who, const std::string& id_or_name);
   // The same for who is about to start something in it. Errors, beside those: those of KeptSandbox::visit().

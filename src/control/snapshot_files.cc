@@ -179,8 +179,9 @@ io::Task<void> Snapshots::gone(std::uint64_t archiver) {
   return parts_.fleet.wait_destroyed(archiver, io::Deadline::in(kGoodbye));
 }
 
-io::Task<std::unique_ptr<FileStream>> Snapshots::export_file(Principal who, std::string id) {
-  LMSB_CO_TRY(const Kept* kept, find(who, id));
+io::Task<std::unique_ptr<FileStream>> Snapshots::export_file(Principal who, std::string named) {
+  LMSB_CO_TRY(const Kept* kept, find(who, named));
+  const std::string id = kept->info.id;
   const Origin& origin = kept->origin;
   if (origin.image.empty())
     co_return Error(ErrorCode::failed_precondition, "nothing but its copy is known of snapshot " + id)
@@ -207,6 +208,7 @@ io::Task<std::unique_ptr<FileStream>> Snapshots::export_file(Principal who, std:
   }
   std::unique_ptr<FileStream> packed = std::make_unique<ZstdStream>(std::move(disk), parts_.pool);
   log_.log(LogLevel::info, "snapshot.exported", {{"id", id}, {"by", who.name}});
+  if (const auto it = kept_.find(id); it != kept_.end()) tell("snapshot.exported", it->second, who.name);
   std::unique_ptr<FileStream> file = std::make_unique<Export>(std::move(head), std::move(packed), std::move(transfer),
                                                               std::move(part), [this, serial] { return gone(serial); });
   co_return std::move(file);
@@ -225,7 +227,7 @@ Result<Snapshots::Kept> Snapshots::imported(const Principal& who, const ImportSn
   Kept kept;
   kept.owner = who.name;
   const std::string& name = request.name.empty() ? manifest.name : request.name;
-  LMSB_CHECK(check_name(name));
+  LMSB_CHECK(check_snapshot_name(name));
   kept.info = {create_prefixed_id(sandbox::kSnapshotPrefix),
                name,
                sandbox_of(manifest, who.name),
@@ -248,7 +250,7 @@ Result<Snapshots::Kept> Snapshots::imported(const Principal& who, const ImportSn
 
 io::Task<SnapshotInfo> Snapshots::import_file(Principal who, ImportSnapshot request,
                                               std::shared_ptr<http::BodyReader> body) {
-  LMSB_CO_CHECK(check_name(request.name));
+  LMSB_CO_CHECK(check_snapshot_name(request.name));
   LMSB_CO_CHECK(check_count(who.name));
   LMSB_CO_TRY(const auto transfer, begin_transfer(who.name));
   LMSB_CO_TRY(OnTheirWay::Held place, on_their_way_.place(who.name));
@@ -281,7 +283,8 @@ io::Task<SnapshotInfo> Snapshots::enter_imported(Principal who, Kept kept, std::
   const SnapshotInfo info = kept.info;
   const std::uint64_t serial = archiver->serial();
   archiver->keep();
-  Status written = co_await write_down(std::move(kept));
+  auto writing = write_down(std::move(kept), std::nullopt);
+  Status written = co_await std::move(writing);
   place.reset();
   quota.reset();
   archiver.reset();
@@ -291,6 +294,7 @@ io::Task<SnapshotInfo> Snapshots::enter_imported(Principal who, Kept kept, std::
     co_return std::move(written).error();
   }
   log_.log(LogLevel::info, "snapshot.imported", {{"id", info.id}, {"by", who.name}});
+  if (const auto made = kept_.find(info.id); made != kept_.end()) tell("snapshot.imported", made->second, who.name);
   co_return info;
 }
 

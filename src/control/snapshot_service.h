@@ -12,6 +12,25 @@
 
 namespace lmsb::control {
 
+// A copy of a kept sandbox's disk.
+struct SnapshotInfo {
+  std::string id;
+  std::string name;        // "" = none
+  std::string sandbox_id;  // of the one that it was taken of, which may be gone
+  std::string image;
+  std::string image_digest;
+  std::string created_at;                           // RFC 3339 UTC
+  std::optional<std::chrono::microseconds> frozen;  // how long its processes stood still; nothing: not known any more
+};
+
+struct SnapshotPage {
+  std::vector<SnapshotInfo> data;
+  std::optional<std::string> next_cursor;
+};
+
+using SnapshotPromise = Promise<SnapshotInfo>;
+using ForksPromise = Promise<std::vector<SandboxInfo>>;
+
 // What an import may say of the snapshot that it makes.
 struct ImportSnapshot {
   std::string name;                 // "" = as the file says
@@ -30,7 +49,8 @@ class SnapshotService {
   // before is in it. Errors, beside sandbox_not_found and sandbox_ambiguous: disk_not_kept, disk_lost, invalid_name,
   // too_many_snapshots, pause_failed, sandbox_lost, store_full, deadline_exceeded (copying took two minutes), and those
   // of the ledger.
-  virtual io::Task<SnapshotInfo> take(Principal who, std::string sandbox, std::string name) = 0;
+  virtual io::Task<SnapshotInfo> take(Principal who, std::string sandbox, std::string name,
+                                      SnapshotPromise promise) = 0;
   // At most `limit` (1..1000) a page, ordered by creation; of one sandbox unless `sandbox`, an id, is "".
   virtual Result<SnapshotPage> list(const Principal& who, const std::string& sandbox, std::size_t limit,
                                     const std::string& cursor) const = 0;
@@ -38,9 +58,10 @@ class SnapshotService {
   virtual Result<SnapshotInfo> get(const Principal& who, const std::string& id) const = 0;
   virtual io::Task<void> remove(Principal who, std::string id) = 0;
   // `count` sandboxes (1 to kMaxForks) on copies of its disk, all of one moment, each with an identity of its own, with
-  // its labels, limits, life and volumes. All or none, unless the daemon ends meanwhile. Errors: those of take(), but
-  // for a snapshot's name and number, and of creating.
-  virtual io::Task<std::vector<SandboxInfo>> fork(Principal who, std::string sandbox, std::size_t count) = 0;
+  // its labels, limits, life and volumes. All or none, also when the daemon ends meanwhile. Errors: those of take(),
+  // but for a snapshot's name and number, and of creating.
+  virtual io::Task<std::vector<SandboxInfo>> fork(Principal who, std::string sandbox, std::size_t count,
+                                                  ForksPromise promise) = 0;
   // Its disk is again what it was in the snapshot, which must be one of its own. Its processes end; it is started
   // again if it ran or was paused, and where that fails it is `stopped`, and the log says why. Cut short, the disk is
   // as before or as in the snapshot. Errors, beside sandbox_not_found and sandbox_ambiguous: snapshot_not_found,

@@ -1,12 +1,14 @@
 #include "control/snapshots.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/text.h"
+#include "control/named.h"
 #include "control/names.h"
 #include "control/paging.h"
 #include "sandbox/disk_id.h"
@@ -31,6 +33,12 @@ Error disk_not_kept(const std::string& id) {
   return Error(ErrorCode::failed_precondition, "the disk of sandbox " + id + " lies in memory and cannot be copied")
       .with_slug("disk_not_kept")
       .with_hint("lm-sandbox doctor says why disks are not kept on this machine");
+}
+
+Error ambiguous(const std::string& named, const std::string& one, const std::string& another) {
+  return Error(ErrorCode::invalid_argument, quoted(named) + " names more than one snapshot")
+      .with_slug("snapshot_ambiguous")
+      .with_hint("say which by its id: " + one + ", " + another + " or another one of that name");
 }
 
 Error being_exported(const std::string& id) {
@@ -73,6 +81,10 @@ Status check_copy(const KeptSandbox& sandbox) {
 }
 
 }  // namespace
+
+Status check_snapshot_name(const std::string& name) {
+  return sandbox::is_snapshot_id(name) ? Status(invalid_name()) : check_name(name);
+}
 
 Snapshots::Snapshots(boost::asio::io_context& loop, Parts parts, Logger& log)
     : parts_(std::move(parts)), log_(log), on_their_way_(loop, "changes of disks") {}
@@ -129,10 +141,33 @@ void Snapshots::enter(store::SnapshotRow row) {
   kept_.emplace(row.id, std::move(kept));
 }
 
-Result<const Snapshots::Kept*> Snapshots::find(const Principal& who, const std::string& id) const {
-  const auto found = kept_.find(id);
-  if (found == kept_.end() || !who.sees(found->second.owner)) return not_found(id);
-  return &found->second;
+Result<const Snapshots::Kept*> Snapshots::find(const Principal& who, const std::string& named,
+                                               const std::string& of) const {
+  const auto sees = [&who](const Kept& kept) { return who.sees(kept.owner); };
+  const auto name = [](const Kept& kept) -> const std::string& { return kept.info.name; };
+  auto found = find_named(kept_, named, sees, name);
+  if (found.empty()) return not_found(named);
+  const bool is_name = found.front()->info.name == named;
+  const auto narrow = [&found](auto is_it) {
+    std::vector<const Kept*> fewer;
+    std::copy_if(found.begin(), found.end(), std::back_inserter(fewer), is_it);
+    if (!fewer.empty()) found = std::move(fewer);
+  };
+  if (is_name && !of.empty()) narrow([&of](const Kept* kept) { return kept->info.sandbox_id == of; });
+  if (is_name) narrow([&who](const Kept* kept) { return kept->owner == who.name; });
+  if (found.size() > 1) return ambiguous(named, found.front()->info.id, found.back()->info.id);
+  return found.front();
+}
+
+void Snapshots::tell(std::string_view what, const Kept& kept, const std::string& by) const {
+  Event event;
+  event.type = what;
+  event.subject = kept.info.id;
+  event.sandbox = kept.info.sandbox_id;
+  event.name = kept.info.name;
+  event.owner = kept.owner;
+  event.by = by;
+  parts_.events.add(std::move(event));
 }
 
 Result<SnapshotInfo> Snapshots::get(const Principal& who, const std::string& id) const {
@@ -172,12 +207,12 @@ io::Task<microseconds> Snapshots::copy(const Lifecycle::Hold& hold, std::string 
   co_return runs ? stood : microseconds(0);
 }
 
-io::Task<SnapshotInfo> Snapshots::take(Principal who, std::string sandbox, std::string name) {
-  LMSB_CO_CHECK(check_name(name));
+io::Task<SnapshotInfo> Snapshots::take(Principal who, std::string sandbox, std::string name, SnapshotPromise promise) {
+  LMSB_CO_CHECK(check_snapshot_name(name));
   LMSB_CO_CHECK(check_count(who.name));
   std::string by = who.name;
-  co_return co_await on_their_way_.carry_out(std::move(by),
-                                             take_now(std::move(who), std::move(sandbox), std::move(name)));
+  auto taking = take_now(std::move(who), std::move(sandbox), std::move(name), std::move(promise));
+  co_return co_await on_their_way_.carry_out(std::move(by), std::move(taking));
 }
 
 std::uint64_t Snapshots::bytes_of(const std::string& owner) const {
@@ -203,14 +238,16 @@ Status Snapshots::check_count(const std::string& owner) const {
   return too_many("you may have " + std::to_string(cap) + " snapshots ([policy] max_snapshots)");
 }
 
-io::Task<SnapshotInfo> Snapshots::take_now(Principal who, std::string sandbox, std::string name) {
+io::Task<SnapshotInfo> Snapshots::take_now(Principal who, std::string sandbox, std::string name,
+                                           SnapshotPromise promise) {
   LMSB_CO_TRY(const auto hold, co_await parts_.lifecycle.hold(who, std::move(sandbox)));
   LMSB_CO_CHECK(check_count(who.name));  // others may have waited, too
   const OnTheirWay::Place place(being_taken_, who.name);
-  co_return co_await take_of(*hold, std::move(who), std::move(name));
+  co_return co_await take_of(*hold, std::move(who), std::move(name), std::move(promise));
 }
 
-io::Task<SnapshotInfo> Snapshots::take_of(const Lifecycle::Hold& hold, Principal who, std::string name) {
+io::Task<SnapshotInfo> Snapshots::take_of(const Lifecycle::Hold& hold, Principal who, std::string name,
+                                          SnapshotPromise promise) {
   LMSB_CO_TRY(const KeptSandbox* of, hold.sandbox());
   LMSB_CO_CHECK(check_copy(*of));
   Kept kept;
@@ -226,32 +263,35 @@ io::Task<SnapshotInfo> Snapshots::take_of(const Lifecycle::Hold& hold, Principal
   SnapshotInfo info = kept.info;
   LMSB_CO_TRY(const auto quota, parts_.quotas.take(who.name, disk_of(kept.origin.limits)));
   LMSB_CO_TRY(const microseconds stood, co_await copy(hold, info.id));
-  LMSB_CO_CHECK(co_await write_down(std::move(kept)));
   info.frozen = stood;
+  auto writing = write_down(std::move(kept), promise.keep(info, info.id));
+  LMSB_CO_CHECK(co_await std::move(writing));
   log_.log(LogLevel::info, "snapshot.created", {{"id", info.id}, {"sandbox", info.sandbox_id}, {"by", who.name}});
+  if (const auto made = kept_.find(info.id); made != kept_.end()) tell("snapshot.created", made->second, who.name);
   co_return info;
 }
 
-io::Task<void> Snapshots::write_down(Kept kept) {
+io::Task<void> Snapshots::write_down(Kept kept, Ledger::Answer answer) {
   const std::string id = kept.info.id;
   Status written;
   {
     const Fleet::Claiming claiming(parts_.fleet);
-    written = co_await parts_.ledger.put(row_of(kept.info, kept.owner, kept.origin));
+    auto writing = parts_.ledger.put(row_of(kept.info, kept.owner, kept.origin), std::move(answer));
+    written = co_await std::move(writing);
     if (written.ok()) written = co_await parts_.fleet.claim_disk(claiming, id);
   }
   if (!written.ok()) {
     (void)co_await parts_.fleet.remove_disk(id);  // else the next start
-    (void)co_await parts_.ledger.erase_snapshot(id);
+    (void)co_await parts_.ledger.take_back(id);
     co_return written;
   }
   kept_.emplace(id, std::move(kept));
   co_return Status();
 }
 
-io::Task<void> Snapshots::remove(Principal who, std::string id) {
-  LMSB_CO_TRY(const Kept* kept, find(who, id));
-  (void)kept;
+io::Task<void> Snapshots::remove(Principal who, std::string named) {
+  LMSB_CO_TRY(const Kept* kept, find(who, named));
+  std::string id = kept->info.id;
   std::string by = who.name;
   co_return co_await on_their_way_.carry_out(std::move(by), remove_now(std::move(who), std::move(id)));
 }
@@ -267,24 +307,27 @@ io::Task<void> Snapshots::remove_now(Principal who, std::string id) {
   auto taken = kept_.extract(found);
   store::SnapshotRow row = row_of(taken.mapped().info, taken.mapped().owner, taken.mapped().origin);
   row.is_removed = true;
-  const Status marked = co_await parts_.ledger.put(row);
+  auto marking = parts_.ledger.put(row, std::nullopt);
+  const Status marked = co_await std::move(marking);
   if (!marked.ok()) log_.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", marked.error().message()}});
   Status removed = co_await parts_.fleet.remove_disk(id);
   if (!removed.ok()) {
     row.is_removed = false;
-    (void)co_await parts_.ledger.put(std::move(row));
+    auto unmarking = parts_.ledger.put(std::move(row), std::nullopt);
+    (void)co_await std::move(unmarking);
     kept_.insert(std::move(taken));
     if (removed.error().slug() == "disk_in_use") co_return being_exported(id);  // one that has just been broken off
     co_return removed;
   }
   log_.log(LogLevel::info, "snapshot.removed", {{"id", id}, {"by", who.name}});
+  tell("snapshot.removed", taken.mapped(), who.name);
   co_return co_await parts_.ledger.erase_snapshot(id);
 }
 
 io::Task<SandboxInfo> Snapshots::create_from(Principal who, CreateSandbox request) {
   LMSB_CO_TRY(const Kept* kept, find(who, request.snapshot));
   if (kept->origin.image.empty())
-    co_return Error(ErrorCode::failed_precondition, "nothing but its copy is known of snapshot " + request.snapshot)
+    co_return Error(ErrorCode::failed_precondition, "nothing but its copy is known of snapshot " + kept->info.id)
         .with_slug("disk_lost")
         .with_hint("delete the snapshot");
   if (!request.image.empty() && request.image != kept->origin.image)
@@ -294,7 +337,7 @@ io::Task<SandboxInfo> Snapshots::create_from(Principal who, CreateSandbox reques
   Origin origin = kept->origin;
   const Limits limits = with(origin.limits, request.limits);
   LMSB_CO_TRY(auto quota, parts_.quotas.take(who.name, begun(limits, request.egress.mode != network::Mode::none)));
-  LMSB_CO_CHECK(check_fits(request.snapshot, limits.disk));
+  LMSB_CO_CHECK(check_fits(origin.disk, limits.disk));
   co_return co_await parts_.create(std::move(who), std::move(request), std::move(origin), std::move(quota));
 }
 
@@ -309,14 +352,17 @@ Status Snapshots::check_fits(const std::string& snapshot, Bytes disk) const {
       .with_hint("ask for a disk of " + least + " at least");
 }
 
-io::Task<std::vector<SandboxInfo>> Snapshots::fork(Principal who, std::string sandbox, std::size_t count) {
+io::Task<std::vector<SandboxInfo>> Snapshots::fork(Principal who, std::string sandbox, std::size_t count,
+                                                   ForksPromise promise) {
   std::string by = who.name;
-  return on_their_way_.carry_out(std::move(by), fork_now(std::move(who), std::move(sandbox), count));
+  auto forking = fork_now(std::move(who), std::move(sandbox), count, std::move(promise));
+  return on_their_way_.carry_out(std::move(by), std::move(forking));
 }
 
-// All from one copy that was never claimed: if this is cut short, the next start removes it. All of them count before
-// anything is copied, and so does the copy; none counts twice.
-io::Task<std::vector<SandboxInfo>> Snapshots::fork_now(Principal who, std::string sandbox, std::size_t count) {
+// All from one copy that was never claimed: if this is cut short, the next start removes it, and those of the forks
+// that are there. All of them count before anything is copied, and so does the copy; none counts twice.
+io::Task<std::vector<SandboxInfo>> Snapshots::fork_now(Principal who, std::string sandbox, std::size_t count,
+                                                       ForksPromise promise) {
   const std::string moment = create_prefixed_id(sandbox::kSnapshotPrefix);
   Origin origin;
   KeptSandbox like;
@@ -340,7 +386,8 @@ io::Task<std::vector<SandboxInfo>> Snapshots::fork_now(Principal who, std::strin
     log_.log(LogLevel::info, "sandbox.forked",
              {{"id", id}, {"count", std::uint64_t{count}}, {"frozen_us", std::uint64_t(stood.count())}});
   }
-  auto made = co_await create_all(std::move(who), std::move(origin), like, std::move(quotas));
+  auto making = create_all(std::move(who), std::move(origin), like, std::move(quotas), std::move(promise));
+  auto made = co_await std::move(making);
   const Status removed = co_await parts_.fleet.remove_disk(moment);
   of_moment.reset();
   if (!removed.ok())
@@ -349,7 +396,7 @@ io::Task<std::vector<SandboxInfo>> Snapshots::fork_now(Principal who, std::strin
 }
 
 io::Task<std::vector<SandboxInfo>> Snapshots::create_all(Principal who, Origin origin, const KeptSandbox& like,
-                                                         std::vector<Quotas::Held> quotas) {
+                                                         std::vector<Quotas::Held> quotas, ForksPromise promise) {
   std::vector<SandboxInfo> made;
   std::optional<Error> failed;
   while (!failed && made.size() < quotas.size()) {
@@ -358,6 +405,7 @@ io::Task<std::vector<SandboxInfo>> Snapshots::create_all(Principal who, Origin o
     for (const MountedVolume& volume : like.info.volumes)
       request.volumes.push_back({volume.id, volume.target, volume.read_only});
     request.profile = like.info.profile;
+    request.is_provisional = true;
     const LifeLimits& life = like.info.life;
     request.life = {life.timeout, life.idle, life.at_timeout, life.at_idle};
     auto quota = std::move(quotas[made.size()]);
@@ -368,7 +416,11 @@ io::Task<std::vector<SandboxInfo>> Snapshots::create_all(Principal who, Origin o
       failed = std::move(one).error();
     }
   }
-  if (!failed) co_return made;
+  if (!failed) {
+    const Status settled = co_await settle(made, std::move(promise));
+    if (settled.ok()) co_return made;
+    failed = settled.error();
+  }
   for (const SandboxInfo& one : made) {
     const Status removed = co_await parts_.remove(daemon_itself(), one.id);
     if (!removed.ok())
@@ -377,10 +429,24 @@ io::Task<std::vector<SandboxInfo>> Snapshots::create_all(Principal who, Origin o
   co_return *std::move(failed);
 }
 
+// One that somebody has removed meanwhile is nobody's any more.
+io::Task<void> Snapshots::settle(std::vector<SandboxInfo> made, ForksPromise promise) {
+  std::vector<store::SandboxRow> rows;
+  for (const SandboxInfo& one : made) {
+    const auto found = parts_.registry.all().find(one.id);
+    if (found == parts_.registry.all().end()) continue;
+    found->second.is_provisional = false;
+    rows.push_back(control::row_of(found->second));
+  }
+  auto writing = parts_.ledger.put(std::move(rows), promise.keep(made, ""));
+  co_return co_await std::move(writing);
+}
+
 io::Task<SandboxInfo> Snapshots::roll_back(Principal who, std::string sandbox, std::string snapshot) {
   LMSB_CO_TRY(const KeptSandbox* of, parts_.registry.find(who, sandbox));
   const std::string id = of->info.id;
-  LMSB_CO_TRY(const Kept* kept, find(who, snapshot));
+  LMSB_CO_TRY(const Kept* kept, find(who, snapshot, id));
+  snapshot = kept->info.id;
   // What was imported says itself of which sandbox it is, so whose it is counts: the sandbox's owner's, or one's own.
   const bool is_trusted = kept->owner == of->owner || kept->owner == who.name;
   if (kept->info.sandbox_id != id || !is_trusted)

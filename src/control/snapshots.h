@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "control/admission.h"
 #include "control/control.h"
+#include "control/event_log.h"
 #include "control/fleet.h"
 #include "control/ledger.h"
 #include "control/lifecycle.h"
@@ -35,6 +36,9 @@ struct Origin {
   Limits limits;
 };
 
+// "" is fine: it has none. One that looks like an id of a snapshot would be nobody's to find. Error: invalid_name.
+Status check_snapshot_name(const std::string& name);
+
 class Snapshots final : public SnapshotService {
  public:
   struct Parts {
@@ -42,6 +46,7 @@ class Snapshots final : public SnapshotService {
     Registry& registry;
     Ledger& ledger;
     Lifecycle& lifecycle;
+    EventLog& events;
     Admission& admission;
     // Makes a sandbox on a copy of the origin's disk, for which the quota has been taken.
     std::function<io::Task<SandboxInfo>(Principal who, CreateSandbox request, Origin origin, Quotas::Held quota)>
@@ -75,12 +80,13 @@ class Snapshots final : public SnapshotService {
   // sandbox_busy, and those of creating.
   io::Task<SandboxInfo> create_from(Principal who, CreateSandbox request);
 
-  io::Task<SnapshotInfo> take(Principal who, std::string sandbox, std::string name) override;
+  io::Task<SnapshotInfo> take(Principal who, std::string sandbox, std::string name, SnapshotPromise promise) override;
   Result<SnapshotPage> list(const Principal& who, const std::string& sandbox, std::size_t limit,
                             const std::string& cursor) const override;
   Result<SnapshotInfo> get(const Principal& who, const std::string& id) const override;
   io::Task<void> remove(Principal who, std::string id) override;
-  io::Task<std::vector<SandboxInfo>> fork(Principal who, std::string sandbox, std::size_t count) override;
+  io::Task<std::vector<SandboxInfo>> fork(Principal who, std::string sandbox, std::size_t count,
+                                          ForksPromise promise) override;
   io::Task<SandboxInfo> roll_back(Principal who, std::string sandbox, std::string snapshot) override;
   // snapshot_files.cc
   io::Task<std::unique_ptr<FileStream>> export_file(Principal who, std::string id) override;
@@ -100,22 +106,29 @@ class Snapshots final : public SnapshotService {
   using Ended = std::function<io::Task<void>()>;
   io::Task<void> end_removal(std::string id);
   io::Task<void> gone(std::uint64_t archiver);  // waits until it is, for a moment
-  Result<const Kept*> find(const Principal& who, const std::string& id) const;
+  // By id, name, or unique prefix of an id; of several of one name the one that is of the sandbox `of`, or his own.
+  // Errors: snapshot_not_found, snapshot_ambiguous.
+  Result<const Kept*> find(const Principal& who, const std::string& named, const std::string& of = {}) const;
+  // The event, for who follows and for the audit log.
+  void tell(std::string_view what, const Kept& kept, const std::string& by) const;
   Status check_count(const std::string& owner) const;  // with those that are being made: too_many_snapshots
   // Copies the disk of a sandbox while its processes stand still. Returns how long they did.
   io::Task<std::chrono::microseconds> copy(const Lifecycle::Hold& hold, std::string to);
-  io::Task<SnapshotInfo> take_now(Principal who, std::string sandbox, std::string name);
-  io::Task<SnapshotInfo> take_of(const Lifecycle::Hold& hold, Principal who, std::string name);
-  io::Task<std::vector<SandboxInfo>> fork_now(Principal who, std::string sandbox, std::size_t count);
+  io::Task<SnapshotInfo> take_now(Principal who, std::string sandbox, std::string name, SnapshotPromise promise);
+  io::Task<SnapshotInfo> take_of(const Lifecycle::Hold& hold, Principal who, std::string name, SnapshotPromise promise);
+  io::Task<std::vector<SandboxInfo>> fork_now(Principal who, std::string sandbox, std::size_t count,
+                                              ForksPromise promise);
   // One for each of `quotas`.
   io::Task<std::vector<SandboxInfo>> create_all(Principal who, Origin origin, const KeptSandbox& like,
-                                                std::vector<Quotas::Held> quotas);
+                                                std::vector<Quotas::Held> quotas, ForksPromise promise);
+  // They are all there: from here on they outlive the daemon, all of them or none.
+  io::Task<void> settle(std::vector<SandboxInfo> made, ForksPromise promise);
   // Whether a disk of that size holds whatever may be in the snapshot. Error: limit_in_use.
   Status check_fits(const std::string& snapshot, Bytes disk) const;
   io::Task<void> remove_now(Principal who, std::string id);
   void enter(store::SnapshotRow row);
   // Of one whose copy is there, and fresh: from here on it stays. Else there is nothing of it.
-  io::Task<void> write_down(Kept kept);
+  io::Task<void> write_down(Kept kept, Ledger::Answer answer);
   Result<std::shared_ptr<Transfer>> begin_transfer(const std::string& by);
   std::string sandbox_of(const SnapshotManifest& manifest, const std::string& owner) const;
   Result<Kept> imported(const Principal& who, const ImportSnapshot& request, const SnapshotManifest& manifest) const;

@@ -210,7 +210,9 @@ io::Task<void> take_up_all(boost::asio::io_context& loop, Heirs heirs, std::shar
 
 io::Task<void> take_over_sandboxes(boost::asio::io_context& loop, Heirs heirs) {
   LMSB_CO_TRY(auto found, co_await heirs.ledger.load());
+  heirs.events.take_over();  // nobody else has the data directory
   heirs.keys.take_over(std::move(found.keys));
+  heirs.answers.take_over(std::move(found.answers));
   LMSB_CO_CHECK(co_await heirs.volumes.take_over(std::move(found.volumes)));
   LMSB_CO_TRY(auto disks, co_await heirs.fleet.list_disks());
   LMSB_CO_TRY(auto left, co_await heirs.fleet.list_left());

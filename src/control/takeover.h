@@ -7,7 +7,9 @@
 
 #include "base/log.h"
 #include "control/admission.h"
+#include "control/event_log.h"
 #include "control/fleet.h"
+#include "control/idempotency.h"
 #include "control/keys.h"
 #include "control/ledger.h"
 #include "control/lifecycle.h"
@@ -26,6 +28,8 @@ struct Heirs {
   Fleet& fleet;
   Registry& registry;
   Keys& keys;
+  IdempotentAnswers& answers;
+  EventLog& events;
   Ledger& ledger;
   Lifecycle& lifecycle;
   Processes& processes;

@@ -9,6 +9,7 @@
 
 #include "base/units.h"
 #include "control/principal.h"
+#include "control/promise.h"
 #include "io/task.h"
 
 namespace lmsb::control {
@@ -28,6 +29,7 @@ struct CreateVolume {
   std::string name;
   std::optional<Bytes> size;  // nothing = kDefaultSize, or the operator's cap where that is less
   std::map<std::string, std::string> labels;
+  Promise<VolumeInfo> promise;
 };
 
 struct UpdateVolume {

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/text.h"
+#include "control/named.h"
 #include "control/names.h"
 #include "control/paging.h"
 #include "control/policy.h"
@@ -18,6 +19,12 @@ Error not_found(const std::string& id_or_name) {
   return Error(ErrorCode::not_found, "no volume " + quoted(id_or_name))
       .with_slug("volume_not_found")
       .with_hint("GET /v1/volumes, or lm-sandbox volume ls, shows what there is");
+}
+
+Error ambiguous(const std::string& named, const std::string& one, const std::string& another) {
+  return Error(ErrorCode::invalid_argument, quoted(named) + " begins the ids of more than one volume")
+      .with_slug("volume_ambiguous")
+      .with_hint("say more of it: " + one + ", " + another + " or another one");
 }
 
 Error volume_lost(const std::string& id) {
@@ -104,6 +111,10 @@ io::Task<void> Volumes::end_removal(std::string id) {
   co_return gone;
 }
 
+io::Task<void> Volumes::put(const VolumeInfo& info, const std::string& owner) {
+  return parts_.ledger.put(row_of(info, owner), std::nullopt);
+}
+
 void Volumes::enter(store::VolumeRow row, bool is_lost) {
   Kept kept;
   kept.info = {
@@ -130,15 +141,26 @@ std::set<std::string> Volumes::ids() const {
 bool Volumes::may_see(const Principal& who, const Kept& kept) { return who.sees(kept.owner, kept.info.labels); }
 
 Result<const Volumes::Entry*> Volumes::find(const Principal& who, const std::string& id_or_name) const {
-  const auto exact = kept_.find(id_or_name);
-  const auto is_it = [&](const Entry& entry) {
-    return entry.second.is_there && entry.second.owner == who.name && entry.second.info.name == id_or_name &&
-           may_see(who, entry.second);
+  static const std::string nobodys;
+  const auto sees = [&who](const Kept& kept) { return kept.is_there && may_see(who, kept); };
+  const auto name = [&who](const Kept& kept) -> const std::string& {
+    return kept.owner == who.name ? kept.info.name : nobodys;
   };
-  if (exact != kept_.end() && exact->second.is_there && may_see(who, exact->second)) return &*exact;
-  const auto named = id_or_name.empty() ? kept_.end() : std::find_if(kept_.begin(), kept_.end(), is_it);
-  if (named == kept_.end()) return not_found(id_or_name);
-  return &*named;
+  const auto found = find_named(kept_, id_or_name, sees, name);
+  if (found.empty()) return not_found(id_or_name);
+  if (found.size() > 1) return ambiguous(id_or_name, found.front()->info.id, found.back()->info.id);
+  return &*kept_.find(found.front()->info.id);
+}
+
+void Volumes::tell(std::string_view what, const Kept& kept, const std::string& by) const {
+  Event event;
+  event.type = what;
+  event.subject = kept.info.id;
+  event.name = kept.info.name;
+  event.owner = kept.owner;
+  event.labels = kept.info.labels;
+  event.by = by;
+  parts_.events.add(std::move(event));
 }
 
 Volumes::Users Volumes::users(const Principal& who) const {
@@ -242,25 +264,27 @@ io::Task<VolumeInfo> Volumes::create_now(Principal who, CreateVolume request) {
   kept.owner = who.name;
   kept.is_there = false;
   kept_.emplace(id, std::move(kept));
-  Status made = co_await make(id);
+  Status made = co_await make(id, std::move(request.promise));
   if (!made.ok()) {
     (void)co_await parts_.fleet.remove_disk(id);  // else the next start
-    (void)co_await parts_.ledger.erase_volume(id);
+    (void)co_await parts_.ledger.take_back(id);
     kept_.erase(id);
     co_return std::move(made).error();
   }
   kept_.at(id).is_there = true;
   log_.log(LogLevel::info, "volume.created", {{"id", id}, {"by", who.name}});
+  tell("volume.created", kept_.at(id), who.name);
   co_return kept_.at(id).info;
 }
 
-io::Task<void> Volumes::make(std::string id) {
+io::Task<void> Volumes::make(std::string id, Promise<VolumeInfo> promise) {
   const Kept& kept = kept_.at(id);
   Status made = co_await parts_.fleet.make_volume(id, kept.info.size);
   if (!made.ok() && made.error().slug() == "disk_lost") co_return disk_not_kept();
   LMSB_CO_CHECK(std::move(made));
   const Fleet::Claiming claiming(parts_.fleet);
-  LMSB_CO_CHECK(co_await parts_.ledger.put(row_of(kept.info, kept.owner)));
+  auto writing = parts_.ledger.put(row_of(kept.info, kept.owner), promise.keep(kept.info, id));
+  LMSB_CO_CHECK(co_await std::move(writing));
   co_return co_await parts_.fleet.claim_disk(claiming, id);
 }
 
@@ -322,6 +346,7 @@ io::Task<VolumeInfo> Volumes::update_now(Principal who, std::string id, UpdateVo
     LMSB_CO_CHECK(co_await other->ended.wait());
   }
   const Changing changing(kept.change, loop_);
+  const bool says_something = changes.size || !changes.labels.empty();
   VolumeInfo changed = kept.info;
   LMSB_CO_CHECK(change_labels(changed.labels, std::move(changes.labels)));
   changed.size = changes.size.value_or(changed.size);
@@ -333,15 +358,16 @@ io::Task<VolumeInfo> Volumes::update_now(Principal who, std::string id, UpdateVo
   if (!done.ok()) co_return of_volume(std::move(done).error(), id);
   const VolumeInfo before = std::exchange(kept.info, changed);
   kept.info.size = std::max(before.size, changed.size);  // that counts until all is done
-  done = co_await parts_.ledger.put(row_of(changed, kept.owner));
+  done = co_await put(changed, kept.owner);
   if (done.ok() && changes.size && !shrinks) done = co_await parts_.fleet.limit_volume(id, *changes.size);
   if (!done.ok()) {
     kept.info = before;
-    (void)co_await parts_.ledger.put(row_of(before, kept.owner));
+    (void)co_await put(before, kept.owner);
     if (shrinks) (void)co_await parts_.fleet.limit_volume(id, before.size);  // else the next start
     co_return of_volume(std::move(done).error(), id);
   }
   kept.info.size = changed.size;
+  if (says_something) tell("volume.updated", kept, who.name);
   co_return describe(kept, users(who));
 }
 
@@ -364,9 +390,10 @@ io::Task<void> Volumes::remove_now(Principal who, std::string id) {
   if (!removed.ok()) {
     Kept& kept = kept_.at(id);
     kept.is_there = true;
-    (void)co_await parts_.ledger.put(row_of(kept.info, kept.owner));
+    (void)co_await put(kept.info, kept.owner);
     co_return removed;
   }
+  tell("volume.removed", kept_.at(id), who.name);
   kept_.erase(id);
   log_.log(LogLevel::info, "volume.removed", {{"id", id}, {"by", who.name}});
   co_return co_await parts_.ledger.erase_volume(id);
@@ -376,7 +403,8 @@ io::Always<void> Volumes::mark_removed(std::string id) {
   const Kept& kept = kept_.at(id);
   store::VolumeRow row = row_of(kept.info, kept.owner);
   row.is_removed = true;
-  const Status marked = co_await parts_.ledger.put(std::move(row));
+  auto marking = parts_.ledger.put(std::move(row), std::nullopt);
+  const Status marked = co_await std::move(marking);
   if (!marked.ok()) log_.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", marked.error().message()}});
 }
 

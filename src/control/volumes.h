@@ -4,7 +4,7 @@
 // sandbox.
 //
 // One loop, one thread. What has begun goes on when who waits for it goes away. A name is its owner's, whoever else has
-// one: administrators name those of others by their ids.
+// one: administrators name those of others by their ids, or the beginning of one that nothing else begins with.
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "control/control.h"
+#include "control/event_log.h"
 #include "control/fleet.h"
 #include "control/ledger.h"
 #include "control/on_their_way.h"
@@ -36,6 +37,7 @@ class Volumes final : public VolumeService {
     Fleet& fleet;
     Registry& registry;
     Ledger& ledger;
+    EventLog& events;
     std::function<Bytes()> cap;  // the largest that the operator allows
     // Whether an owner may have so much more disk. Error: quota_exceeded.
     std::function<Status(const std::string& owner, Bytes more)> check_quota;
@@ -89,8 +91,12 @@ class Volumes final : public VolumeService {
   Status check_new(const Principal& who, const CreateVolume& request) const;
   Status check_size(Bytes size) const;
   void enter(store::VolumeRow row, bool is_lost);
+  // The event, for who follows and for the audit log.
+  void tell(std::string_view what, const Kept& kept, const std::string& by) const;
   io::Task<VolumeInfo> create_now(Principal who, CreateVolume request);
-  io::Task<void> make(std::string id);
+  // Its row as it is now.
+  io::Task<void> put(const VolumeInfo& info, const std::string& owner);
+  io::Task<void> make(std::string id, Promise<VolumeInfo> promise);
   io::Task<VolumeInfo> update_now(Principal who, std::string id, UpdateVolume changes);
   // The kernel's limit of it, unless it holds more than that.
   io::Task<void> shrink(std::string id, Bytes from, Bytes to);

@@ -116,6 +116,7 @@ control::EngineOptions engine_options(const config::Config& config) {
   options.network.is_offline = config.offline;
   options.refuses_weaker = config.policy.refuse_weaker;
   options.audit_log = config.data_dir + "/audit/audit.log";
+  options.events = config.data_dir + "/state/events.log";
   options.audit_retention = {config.retention.audit_size, config.retention.audit_files, config.retention.audit_days};
   options.spill = config.retention.output_size;
   if (config.disks.kind != "memory") options.ledger = config.data_dir + "/state/sandboxes.db";

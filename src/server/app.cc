@@ -1,9 +1,9 @@
 #include "server/app.h"
 
 #include "http/body.h"
-#include "server/idempotency.h"
 #include "server/openai_routes.h"
 #include "server/ops_routes.h"
+#include "server/query_fields.h"
 #include "server/refusal_log.h"
 #include "server/request_metrics.h"
 #include "server/seed_routes.h"
@@ -17,15 +17,15 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view kWhenReady = "try again in a moment: GET /readyz says when";
 
-RouteTable make_table(control::Control& control, Metrics& metrics, IdempotentAnswers& answers, const Doors& doors,
-                      const Previews& previews, const AppOptions& options) {
+RouteTable make_table(control::Control& control, Metrics& metrics, const Doors& doors, const Previews& previews,
+                      const AppOptions& options) {
   RouteTable table;
   add_seed_routes(table, control, options.run_bash_sandbox);
   add_run_routes(table, control);
-  add_sandbox_routes(table, control, answers);
+  add_sandbox_routes(table, control);
   add_lifecycle_routes(table, control);
-  add_snapshot_routes(table, control, answers);
-  add_volume_routes(table, control, answers);
+  add_snapshot_routes(table, control);
+  add_volume_routes(table, control);
   add_key_routes(table, control);
   add_event_routes(table, control);
   add_exec_routes(table, control);
@@ -60,6 +60,13 @@ http::Response preflight_answer() {
   return response;
 }
 
+// Of our own paths: clients of other APIs send what those know.
+Status check_query(const http::Request& request, const RouteRow& row) {
+  if (dialect_of(request.path) != Dialect::v1) return {};
+  if (!row.reads_query) LMSB_CHECK(check_names(request.query, {}));
+  return check_once(request.target);
+}
+
 // What is still asked of a request once its handler has taken it.
 struct Asked {
   std::string method;
@@ -76,7 +83,7 @@ struct App::State {
       : control(c),
         doors(options.doors, &control.keys()),
         previews(control, doors),
-        table(make_table(control, metrics, answers, doors, previews, options)),
+        table(make_table(control, metrics, doors, previews, options)),
         counts(metrics, table),
         log(logger),
         refusals(logger) {}
@@ -95,7 +102,6 @@ struct App::State {
   control::Control& control;
   Doors doors;
   Previews previews;
-  IdempotentAnswers answers;
   RouteTable table;
   RequestMetrics counts;
   Logger& log;
@@ -123,6 +129,8 @@ std::optional<http::Response> App::State::receive(const http::Request& request, 
   }
   if (!match.row->is_early && !control.is_ready()) return error_answer(dialect_of(request.path), not_ready(kWhenReady));
   if (match.row->takes_any_body) return std::nullopt;
+  if (const Status asked = check_query(request, *match.row); !asked.ok())
+    return error_answer(dialect_of(request.path), asked.error());
   if (const auto refusal = match.row->streamed_body ? doors.check_streamed_body(request) : doors.check_body(request)) {
     return refusal_answer(request.path, refusal->status, refusal->error);
   }

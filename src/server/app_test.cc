@@ -315,17 +315,19 @@ TEST(Sandboxes, CreateTriesAgainAfterAnError) {
   EXPECT_EQ(f.send(request).status, 201);
 }
 
+const std::string kCursor = "2026-01-31T23:59:59.123Z/aaaaaaaaaaaaaaaaaaaa";
+
 TEST(Sandboxes, ListFiltersAndPages) {
   Fixture f;
   auto request = local_request("GET", "/v1/sandboxes");
-  request.query = {{"state", "running"}, {"label", "a=1,b=2=3"}, {"limit", "5"}, {"cursor", "c"}};
+  request.query = {{"state", "running"}, {"label", "a=1,b=2=3"}, {"limit", "5"}, {"cursor", kCursor}};
   const auto response = f.send(request);
   EXPECT_EQ(response.status, 200);
   EXPECT_THAT(response.body, HasSubstr(R"("next_cursor":"more"})"));
   EXPECT_EQ(f.control.listed_state, control::SandboxState::running);
   EXPECT_EQ(f.control.listed_labels, (std::map<std::string, std::string>{{"a", "1"}, {"b", "2=3"}}));
   EXPECT_EQ(f.control.listed_limit, 5U);
-  EXPECT_EQ(f.control.named, "c");
+  EXPECT_EQ(f.control.named, kCursor);
 }
 
 TEST(Sandboxes, ListRefusesWhatItDoesNotKnow) {
@@ -333,11 +335,40 @@ TEST(Sandboxes, ListRefusesWhatItDoesNotKnow) {
   using Query = std::map<std::string, std::string>;
   for (const Query& query :
        {Query{{"state", "x"}}, Query{{"limit", "0"}}, Query{{"limit", "1001"}}, Query{{"limit", "1x"}},
-        Query{{"label", "a"}}, Query{{"label", "=1"}}, Query{{"sort", "x"}}}) {
+        Query{{"label", "a"}}, Query{{"label", "=1"}}, Query{{"label", ""}}, Query{{"label", "a=1,,b=2"}},
+        Query{{"label", "a=1,a=2"}}, Query{{"cursor", "c"}}, Query{{"cursor", kCursor + "/"}}, Query{{"sort", "x"}}}) {
     auto request = local_request("GET", "/v1/sandboxes");
     request.query = query;
-    EXPECT_EQ(f.send(request).status, 400) << query.begin()->first << query.begin()->second;
+    const auto refused = f.send(request);
+    EXPECT_EQ(refused.status, 400) << query.begin()->first << query.begin()->second;
+    EXPECT_THAT(refused.body, HasSubstr(R"("code":"invalid_request")"));
   }
+}
+
+TEST(Queries, AreRefusedWhereNothingIsReadOfThem) {
+  Fixture f;
+  for (const char* path : {"/v1/sandboxes/abc", "/v1/sandboxes/abc/stats", "/v1/images", "/v1/info", "/v1/models"}) {
+    auto request = local_request("GET", path);
+    request.query = {{"verbose", "1"}};
+    const auto refused = f.send(request);
+    EXPECT_EQ(refused.status, 400) << path;
+    EXPECT_THAT(refused.body, HasSubstr("this path takes none"));
+  }
+  auto original = local_request("POST", "/run-bash/", R"({"cmd":"whoami"})");
+  original.query = {{"verbose", "1"}};
+  EXPECT_EQ(f.send(original).status, 200) << "clients of other APIs send what those know";
+}
+
+TEST(Queries, NameEachFieldOnce) {
+  Fixture f;
+  auto request = local_request("GET", "/v1/sandboxes");
+  request.target = "/v1/sandboxes?label=a=1&l%61bel=b=2";
+  request.query = {{"label", "b=2"}};
+  const auto refused = f.send(request);
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(refused.body, HasSubstr("there twice"));
+  request.target = "/v1/sandboxes?label=a=1,b=2&limit=5";
+  EXPECT_EQ(f.send(request).status, 200);
 }
 
 TEST(Sandboxes, GetExecAndDeleteNameTheirSandbox) {

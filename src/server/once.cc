@@ -12,14 +12,20 @@ namespace {
 
 constexpr std::size_t kMaxKey = 255;
 
-Result<IdempotentAnswers::Begun> begin(IdempotentAnswers& answers, const Call& call) {
+Result<IdempotentAnswers::Begun> begin(IdempotentAnswers& answers, Call& call) {
   const auto key = call.request.headers.find("Idempotency-Key");
   if (!key) return IdempotentAnswers::Begun();
   if (key->empty() || key->size() > kMaxKey)
     return Error(ErrorCode::invalid_argument, "an Idempotency-Key has 1 to 255 characters")
-        .with_slug("invalid_idempotency_key");
+        .with_slug("invalid_idempotency_key")
+        .with_hint("a random UUID is a good one");
   LMSB_CHECK(control::check_may(call.who, control::Operation::write));  // who may not has nothing to remember
-  return answers.begin(call.who.name, std::string(*key), sha256(call.request.path + "\n" + call.request.body));
+  auto asked = std::make_shared<control::AnswerKey>();
+  asked->owner = call.who.name;
+  asked->key = std::string(*key);
+  asked->request = sha256(call.request.path + "\n" + call.request.body);
+  call.promised = asked;
+  return answers.begin(*asked);
 }
 
 http::Response replayed(std::string body) {

@@ -3,10 +3,14 @@
 // to the same path with the same body, gets the first answer's body (Idempotent-Replayed: true). It goes on when its
 // client goes away, up to 16 such of one principal: who has lost the connection sends it again. One that failed is
 // carried out again.
-#include "server/idempotency.h"
+//
+// The handler passes Call::promised on with what it asks for: what outlives the daemon is written down with its answer.
+#include "control/idempotency.h"
 #include "server/routes.h"
 
 namespace lmsb::server {
+
+using control::IdempotentAnswers;
 
 // `handler` answers 201, and lets go of its request's body once it has read it: it may go on for long. `answers`
 // outlives it. Errors, beside the handler's: invalid_idempotency_key, sandbox_busy (too many of the sender's go on

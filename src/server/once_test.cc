@@ -141,7 +141,7 @@ TEST_F(OnceTest, ABugIsAnErrorOfItsRequestAlone) {
 
 TEST(Once, WhatNeverEndsMayBeDroppedAfterTheTable) {
   auto answers = std::make_unique<IdempotentAnswers>();
-  auto begun = answers->begin("me", "key", sha256("{}"));
+  auto begun = answers->begin({"me", "key", sha256("{}")});
   ASSERT_TRUE(begun.ok() && begun->turn);
   answers.reset();
   begun->turn->finish("late");

@@ -2,32 +2,53 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "base/text.h"
+#include "control/paging.h"
+#include "http/target.h"
 
 namespace lmsb::server {
-
 namespace {
 
 std::string hint_of(std::initializer_list<std::string_view> known) {
-  if (known.size() == 0) return "this takes none";
-  std::string hint = "this takes";
-  for (const std::string_view name : known) hint.append(name == *known.begin() ? " " : ", ").append(name);
-  return hint;
+  if (known.size() == 0) return "this path takes none: /docs lists all paths";
+  std::string names;
+  for (const std::string_view name : known) names += (names.empty() ? "" : ", ") + std::string(name);
+  return "there are: " + names;
+}
+
+Error invalid_label() {
+  return invalid_query("label must be key=value, several with commas between, and no key twice",
+                       "label=team=a,stage=test lists what has both");
 }
 
 }  // namespace
 
-Error invalid_query(std::string message) {
-  return Error(ErrorCode::invalid_argument, std::move(message))
-      .with_slug("invalid_request")
-      .with_hint("/docs shows what may stand behind the question mark");
+Error invalid_query(std::string message, std::string hint) {
+  return Error(ErrorCode::invalid_argument, std::move(message)).with_slug("invalid_request").with_hint(std::move(hint));
 }
 
 Status check_names(const Query& query, std::initializer_list<std::string_view> known) {
   for (const auto& [name, value] : query)
     if (std::find(known.begin(), known.end(), name) == known.end())
-      return invalid_query("unknown query field " + quoted(name)).with_hint(hint_of(known));
+      return invalid_query("unknown query field " + quoted(name), hint_of(known));
+  return {};
+}
+
+Status check_once(std::string_view target) {
+  const std::size_t mark = target.find('?');
+  if (mark == std::string_view::npos) return {};
+  std::set<std::string> names;
+  target.remove_prefix(mark + 1);
+  while (!target.empty()) {
+    const std::string_view pair = target.substr(0, target.find('&'));
+    target.remove_prefix(std::min(pair.size() + 1, target.size()));
+    const auto name = http::percent_decode(pair.substr(0, pair.find('=')), true);
+    if (pair.empty() || !name.ok() || names.insert(*name).second) continue;
+    return invalid_query("query field " + quoted(*name) + " is there twice",
+                         *name == "label" ? "label=key=value,key=value asks for both" : "say it once");
+  }
   return {};
 }
 
@@ -50,18 +71,28 @@ Result<bool> flag_of(const Query& query, const std::string& name, bool fallback)
   return invalid_query(name + " must be true or false");
 }
 
-Result<Labels> parse_labels(std::string_view text) {
+Result<Labels> labels_of(const Query& query) {
   Labels labels;
-  while (!text.empty()) {
+  const auto named = query.find("label");
+  if (named == query.end()) return labels;
+  std::string_view text = named->second;
+  do {
     const std::string_view one = text.substr(0, text.find(','));
     text.remove_prefix(std::min(one.size() + 1, text.size()));
     const std::size_t equals = one.find('=');
-    if (equals == 0 || equals == std::string_view::npos) {
-      return invalid_query("label must be key=value, several with commas between");
-    }
-    labels[std::string(one.substr(0, equals))] = std::string(one.substr(equals + 1));
-  }
+    if (equals == 0 || equals == std::string_view::npos) return invalid_label();
+    const bool is_new = labels.emplace(one.substr(0, equals), one.substr(equals + 1)).second;
+    if (!is_new) return invalid_label();
+  } while (!text.empty());
   return labels;
+}
+
+Result<std::string> page_cursor(const Query& query) {
+  const auto named = query.find("cursor");
+  if (named == query.end() || named->second.empty()) return std::string();
+  if (control::is_cursor(named->second)) return named->second;
+  return invalid_query("cursor " + quoted(named->second) + " is none of a list's",
+                       "send next_cursor of the page before as it is, or leave cursor out for the first page");
 }
 
 Result<std::size_t> page_limit(const Query& query) {

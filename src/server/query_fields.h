@@ -13,13 +13,17 @@ namespace lmsb::server {
 using Query = std::map<std::string, std::string>;
 using Labels = std::map<std::string, std::string>;
 
-Error invalid_query(std::string message);
+Error invalid_query(std::string message, std::string hint = "/docs shows what may stand behind the question mark");
 // Refuses fields that are none of `known`.
 Status check_names(const Query& query, std::initializer_list<std::string_view> known);
+// Refuses what names a field twice: `target` is the request's, as it came.
+Status check_once(std::string_view target);
 // A whole number; `fallback` where the field is absent.
 Result<std::uint64_t> number_of(const Query& query, const std::string& name, std::uint64_t fallback, std::uint64_t max);
-// "a=1,b=2"
-Result<Labels> parse_labels(std::string_view text);
+// `label` of a list: "a=1,b=2"; none where it is absent.
+Result<Labels> labels_of(const Query& query);
+// `cursor` of a list: "" where it is absent.
+Result<std::string> page_cursor(const Query& query);
 // `limit` of a list: 1 to 1000, 100 where it is absent.
 Result<std::size_t> page_limit(const Query& query);
 // true, false, 1 or 0.

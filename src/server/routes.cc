@@ -45,6 +45,11 @@ void RouteTable::add(std::string method, std::string pattern, Handler handler) {
   add_row(make_row(std::move(method), std::move(pattern), std::move(handler)));
 }
 
+void RouteTable::add_asking(std::string method, std::string pattern, Handler handler) {
+  add(std::move(method), std::move(pattern), std::move(handler));
+  rows_.back().reads_query = true;
+}
+
 void RouteTable::add_public(std::string method, std::string pattern, Handler handler) {
   RouteRow row = make_row(std::move(method), std::move(pattern), std::move(handler));
   row.is_public = true;
@@ -61,6 +66,7 @@ void RouteTable::add_early(std::string method, std::string pattern, Handler hand
 void RouteTable::add_streamed(std::string method, std::string pattern, Bytes limit, Handler handler) {
   RouteRow row = make_row(std::move(method), std::move(pattern), std::move(handler));
   row.streamed_body = limit;
+  row.reads_query = true;
   streamed_.push_back(rows_.size());
   add_row(std::move(row));
 }

@@ -2,6 +2,7 @@
 // Routes: the table of what this server answers. Each row is a method, a path pattern, who may ask and the handler;
 // a test holds the table to api/openapi.yaml in both directions.
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@ namespace lmsb::server {
 struct Call {
   http::Request request;
   control::Principal who;
+  std::shared_ptr<const control::AnswerKey> promised;  // of a request with an Idempotency-Key (once.h)
 };
 
 // Answers one call. Runs on the event loop; never blocks. Cancelled when the client goes away.
@@ -36,13 +38,16 @@ struct RouteRow {
   // Set where the handler reads the body as it comes, from Request::incoming: how long it may be.
   std::optional<Bytes> streamed_body;
   bool takes_any_body = false;  // it is not for us: no type is asked of it
+  bool reads_query = false;     // else nothing may stand in it
 };
 
 // Filled at start, then only read.
 class RouteTable {
  public:
   void add(std::string method, std::string pattern, Handler handler);
-  // The same, answered without a key.
+  // The same of one that reads the query, and refuses what it does not know of it.
+  void add_asking(std::string method, std::string pattern, Handler handler);
+  // The same as add(), answered without a key.
   void add_public(std::string method, std::string pattern, Handler handler);
   // Answered also while sandboxes are taken up; those that are public are, too.
   void add_early(std::string method, std::string pattern, Handler handler);

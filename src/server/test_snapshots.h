@@ -19,7 +19,8 @@ class FakeSnapshots final : public control::SnapshotService {
   std::string imported;
   std::optional<Bytes> disk_bytes;
 
-  io::Task<control::SnapshotInfo> take(control::Principal, std::string sandbox, std::string asked_name) override {
+  io::Task<control::SnapshotInfo> take(control::Principal, std::string sandbox, std::string asked_name,
+                                       control::SnapshotPromise) override {
     named = std::move(sandbox);
     name = std::move(asked_name);
     if (error) co_return *error;
@@ -41,8 +42,8 @@ class FakeSnapshots final : public control::SnapshotService {
     if (error) co_return *error;
     co_return Status();
   }
-  io::Task<std::vector<control::SandboxInfo>> fork(control::Principal, std::string sandbox,
-                                                   std::size_t asked) override {
+  io::Task<std::vector<control::SandboxInfo>> fork(control::Principal, std::string sandbox, std::size_t asked,
+                                                   control::ForksPromise) override {
     named = std::move(sandbox);
     count = asked;
     if (error) co_return *error;

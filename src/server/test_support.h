@@ -4,6 +4,7 @@
 #include <string>
 
 #include "control/control.h"
+#include "control/idempotency.h"
 #include "http/message.h"
 #include "io/run_blocking.h"
 #include "server/app.h"
@@ -111,12 +112,11 @@ class FakeControl final : public control::Control {
     if (error) co_return *error;
     co_return sandbox_stats;
   }
-  Result<std::unique_ptr<control::EventStream>> events(Principal, std::string id_or_name,
-                                                       std::optional<std::string> after) override {
-    named = std::move(id_or_name);
-    events_after = std::move(after);
+  Result<std::unique_ptr<control::EventStream>> events(Principal, control::FollowEvents asked) override {
+    named = asked.sandbox;
+    followed = std::move(asked);
     if (error) return *error;
-    return std::unique_ptr<control::EventStream>(std::make_unique<OneEvent>(sandbox_event));
+    return std::unique_ptr<control::EventStream>(std::make_unique<OneEvent>(event, events_lost));
   }
   control::ProcessService& processes() override { return fake_processes; }
   Result<std::vector<control::ImageInfo>> images() override {
@@ -156,6 +156,8 @@ class FakeControl final : public control::Control {
   FakeSnapshots fake_snapshots;
   control::VolumeService& volumes() override { return fake_volumes; }
   control::KeyService& keys() override { return fake_keys; }
+  control::IdempotentAnswers& answers() override { return fake_answers; }
+  control::IdempotentAnswers fake_answers;
   FakeKeys fake_keys;
   FakeVolumes fake_volumes;
   Result<std::string> plan_text(const control::Principal&, const control::OneShot& request) override {
@@ -180,14 +182,16 @@ class FakeControl final : public control::Control {
 
   // Says its event and then waits for ever.
   struct OneEvent final : control::EventStream {
-    explicit OneEvent(control::SandboxEvent e) : event(std::move(e)) {}
+    OneEvent(control::Event e, std::optional<Lost> l) : event(std::move(e)), lost_before(l) {}
     io::Task<Next> next(io::Deadline) override {
       if (std::exchange(is_told, true)) co_return Error(ErrorCode::cancelled, "no more");
       co_return Next{event, 2};
     }
-    std::string position() const override { return "life-7"; }
+    std::string position() const override { return "1007"; }
     bool has_restarted() const override { return true; }
-    control::SandboxEvent event;
+    std::optional<Lost> lost() const override { return lost_before; }
+    control::Event event;
+    std::optional<Lost> lost_before;
     bool is_told = false;
   };
 
@@ -199,7 +203,8 @@ class FakeControl final : public control::Control {
   control::NetworkReport network_report;
   control::SandboxInfo sandbox;
   control::SandboxStats sandbox_stats;
-  control::SandboxEvent sandbox_event;
+  control::Event event;
+  std::optional<control::EventStream::Lost> events_lost;
   control::Completion completion;
   control::ModelRequest model_request;
   control::ModelAnswer model_answer;
@@ -212,7 +217,7 @@ class FakeControl final : public control::Control {
   control::OneShot one_shot;
   control::CreateSandbox creation;
   control::UpdateSandbox changed;
-  std::optional<std::string> events_after;
+  control::FollowEvents followed;
   int creations = 0;
   int removals = 0;
   control::Command command;

@@ -1,4 +1,4 @@
-// GET /v1/events: what happens to sandboxes, as events.
+// GET /v1/events: what happens to sandboxes, snapshots, volumes and keys, as events.
 #include <utility>
 
 #include "server/event_stream.h"
@@ -9,17 +9,27 @@ namespace lmsb::server {
 namespace {
 
 using control::Control;
-using control::SandboxEvent;
+using control::Event;
+
+void write_event(json::Writer& out, const Event& event) {
+  out.key("type").string(event.type);
+  string_or_null(out.key("id"), event.number > 0 ? std::to_string(event.number) : "");
+  out.key("time").string(event.time);
+  string_or_null(out.key("sandbox_id"), event.sandbox);
+  if (event.kind() != "sandbox") string_or_null(out.key(std::string(event.kind()) + "_id"), event.subject);
+  string_or_null(out.key("name"), event.name);
+  string_or_null(out.key("by"), event.by);
+  if (event.outcome.empty()) return;
+  out.key("outcome").string(event.outcome).key("exit_code");
+  event.exit_code < 0 ? out.null() : out.integer(event.exit_code);
+}
 
 StreamEvent event_of(const control::EventStream::Next& next) {
-  const SandboxEvent& event = next.event;
-  const std::string type = "sandbox." + std::string(to_string(event.kind));
   json::Writer out;
-  out.begin_object().key("type").string(type).key("id").string(event.id).key("time").string(event.time);
-  out.key("sandbox_id").string(event.sandbox);
-  string_or_null(out.key("name"), event.name);
-  out.key("by").string(event.by).key("missed").unsigned_integer(next.missed).end_object();
-  return {std::move(out).str(), type, event.id};
+  out.begin_object();
+  write_event(out, next.event);
+  out.key("missed").unsigned_integer(next.missed).end_object();
+  return {std::move(out).str(), next.event.type, next.event.number > 0 ? std::to_string(next.event.number) : ""};
 }
 
 // Who reads this misses nothing that happens from now on.
@@ -30,19 +40,43 @@ StreamEvent armed_event(const control::EventStream& stream) {
   return {std::move(out).str(), "armed", stream.position()};
 }
 
-class SandboxEvents final : public EventSequence {
+// Before what comes next there were events that he is not told. Its id is none: who comes back learns it again.
+StreamEvent lost_event(std::optional<std::uint64_t> count) {
+  json::Writer out;
+  out.begin_object().key("type").string("lost").key("missed");
+  count ? out.unsigned_integer(*count) : out.null();
+  out.end_object();
+  return {std::move(out).str(), "lost", ""};
+}
+
+class Events final : public EventSequence {
  public:
-  explicit SandboxEvents(std::unique_ptr<control::EventStream> stream) : stream_(std::move(stream)) {}
+  explicit Events(std::unique_ptr<control::EventStream> stream) : stream_(std::move(stream)) {}
 
   io::Task<std::optional<StreamEvent>> next(io::Deadline deadline) override {
-    if (!std::exchange(is_armed_, true)) co_return armed_event(*stream_);
+    if (!std::exchange(is_armed_, true)) co_return begin();
+    if (waiting_) co_return std::exchange(waiting_, std::nullopt);
     LMSB_CO_TRY(const auto next, co_await stream_->next(deadline));
-    co_return event_of(next);
+    const bool is_news = next.missed > 0 && !is_told_lost_;
+    is_told_lost_ = false;
+    if (!is_news) co_return event_of(next);
+    waiting_ = event_of(next);
+    co_return lost_event(next.missed);
   }
 
  private:
+  StreamEvent begin() {
+    if (const auto lost = stream_->lost()) {
+      waiting_ = lost_event(lost->count);
+      is_told_lost_ = true;
+    }
+    return armed_event(*stream_);
+  }
+
   std::unique_ptr<control::EventStream> stream_;
+  std::optional<StreamEvent> waiting_;  // what comes next
   bool is_armed_ = false;
+  bool is_told_lost_ = false;  // what the next event says that was missed
 };
 
 // `after`, or what a browser's EventSource sends when it comes back.
@@ -54,13 +88,15 @@ std::optional<std::string> after_of(const http::Request& request) {
 }
 
 io::Task<http::Response> events(Control& control, Call call) {
-  LMSB_CO_CHECK(check_names(call.request.query, {"sandbox", "after"}));
-  auto after = after_of(call.request);
+  LMSB_CO_CHECK(check_names(call.request.query, {"sandbox", "after", "processes"}));
+  control::FollowEvents asked;
+  asked.after = after_of(call.request);
+  LMSB_CO_TRY(asked.processes, flag_of(call.request.query, "processes", false));
   const auto named = call.request.query.find("sandbox");
-  std::string sandbox = named == call.request.query.end() ? std::string() : named->second;
+  if (named != call.request.query.end()) asked.sandbox = named->second;
   const AnswerFormat format = wanted_format(call.request.headers, AnswerFormat::sse);
-  LMSB_CO_TRY(auto stream, control.events(std::move(call.who), std::move(sandbox), std::move(after)));
-  http::Response response = event_answer(std::make_unique<SandboxEvents>(std::move(stream)),
+  LMSB_CO_TRY(auto stream, control.events(std::move(call.who), std::move(asked)));
+  http::Response response = event_answer(std::make_unique<Events>(std::move(stream)),
                                          format == AnswerFormat::json ? AnswerFormat::ndjson : format);
   response.is_endless = true;
   co_return response;
@@ -69,7 +105,7 @@ io::Task<http::Response> events(Control& control, Call call) {
 }  // namespace
 
 void add_event_routes(RouteTable& table, Control& control) {
-  table.add("GET", "/v1/events", [&control](Call call) { return events(control, std::move(call)); });
+  table.add_asking("GET", "/v1/events", [&control](Call call) { return events(control, std::move(call)); });
 }
 
 }  // namespace lmsb::server

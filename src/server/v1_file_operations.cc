@@ -214,8 +214,8 @@ void add_file_operation_routes(RouteTable& table, control::Control& control) {
     return [&files, operation](Call call) { return with_file_statuses(operation(files, std::move(call))); };
   };
   const std::string base = "/v1/sandboxes/{id}/files/";
-  table.add("GET", base + "list", with(list));
-  table.add("GET", base + "stat", with(stat));
+  table.add_asking("GET", base + "list", with(list));
+  table.add_asking("GET", base + "stat", with(stat));
   table.add("POST", base + "mkdir", with(make_directory));
   table.add("POST", base + "move", with(move));
   table.add("POST", base + "copy", with(copy));

@@ -78,8 +78,8 @@ io::Task<http::Response> watch(Files& files, Call call) {
 
 void add_file_watch_routes(RouteTable& table, control::Control& control) {
   Files& files = control.files();
-  table.add("GET", "/v1/sandboxes/{id}/files/watch",
-            [&files](Call call) { return with_file_statuses(watch(files, std::move(call))); });
+  table.add_asking("GET", "/v1/sandboxes/{id}/files/watch",
+                   [&files](Call call) { return with_file_statuses(watch(files, std::move(call))); });
 }
 
 }  // namespace lmsb::server

@@ -250,11 +250,11 @@ void add_file_routes(RouteTable& table, control::Control& control) {
   const auto with = [&files](Operation operation) {
     return [&files, operation](Call call) { return with_file_statuses(operation(files, std::move(call))); };
   };
-  table.add("GET", "/v1/sandboxes/{id}/files", with(download));
-  table.add("HEAD", "/v1/sandboxes/{id}/files", with(look));
+  table.add_asking("GET", "/v1/sandboxes/{id}/files", with(download));
+  table.add_asking("HEAD", "/v1/sandboxes/{id}/files", with(look));
   table.add_streamed("PUT", "/v1/sandboxes/{id}/files", kMaxUpload, with(upload));
-  table.add("DELETE", "/v1/sandboxes/{id}/files", with(remove));
-  table.add("GET", "/v1/sandboxes/{id}/archive", with(pack));
+  table.add_asking("DELETE", "/v1/sandboxes/{id}/files", with(remove));
+  table.add_asking("GET", "/v1/sandboxes/{id}/archive", with(pack));
   table.add_streamed("PUT", "/v1/sandboxes/{id}/archive", kMaxUpload, with(unpack));
 }
 

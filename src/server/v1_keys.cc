@@ -97,7 +97,8 @@ io::Task<http::Response> list(Control& control, Call call) {
   Query& query = call.request.query;
   LMSB_CO_CHECK(check_names(query, {"limit", "cursor"}));
   LMSB_CO_TRY(const std::size_t limit, page_limit(query));
-  LMSB_CO_TRY(const auto page, control.keys().list(call.who, limit, query["cursor"]));
+  LMSB_CO_TRY(const std::string cursor, page_cursor(query));
+  LMSB_CO_TRY(const auto page, control.keys().list(call.who, limit, cursor));
   json::Writer out;
   out.begin_object().key("data").begin_array();
   for (const KeyInfo& info : page.data) write_key(out, info);
@@ -117,7 +118,7 @@ io::Task<http::Response> remove(Control& control, Call call) {
 // Not by Idempotency-Key: what is remembered of an answer would be the key.
 void add_key_routes(RouteTable& table, Control& control) {
   table.add("POST", "/v1/keys", [&control](Call call) { return create(control, std::move(call)); });
-  table.add("GET", "/v1/keys", [&control](Call call) { return list(control, std::move(call)); });
+  table.add_asking("GET", "/v1/keys", [&control](Call call) { return list(control, std::move(call)); });
   table.add("DELETE", "/v1/keys/{id}", [&control](Call call) { return remove(control, std::move(call)); });
 }
 

@@ -56,21 +56,37 @@ void write_models(json::Writer& out, const std::optional<control::ModelUsage>& m
   out.key("completion_tokens").unsigned_integer(models->completion_tokens).end_object();
 }
 
+// Of one that does not run there is nothing to say.
+void write_usage(json::Writer& out, const std::optional<control::SandboxUsage>& usage) {
+  const auto number = [&](const char* name, std::uint64_t value) {
+    out.key(name);
+    usage ? out.unsigned_integer(value) : out.null();
+  };
+  const control::SandboxUsage used = usage.value_or(control::SandboxUsage());
+  number("memory_bytes", used.memory_bytes);
+  number("max_memory_bytes", used.max_memory_bytes);
+  number("processes", used.processes);
+  number("cpu_ms", used.cpu_usec / 1000);
+  number("oom_kills", used.oom_kills);
+}
+
+void write_network(json::Writer& out, const std::optional<control::NetworkUsage>& network) {
+  if (!network) return void(out.null());
+  out.begin_object().key("received_bytes").unsigned_integer(network->received_bytes);
+  out.key("received_packets").unsigned_integer(network->received_packets);
+  out.key("sent_bytes").unsigned_integer(network->sent_bytes);
+  out.key("sent_packets").unsigned_integer(network->sent_packets).end_object();
+}
+
 io::Task<http::Response> stats(Control& control, Call call) {
   std::string id = call.request.params["id"];
   LMSB_CO_TRY(const auto stats, co_await control.stats(std::move(call.who), std::move(id)));
   json::Writer out;
-  out.begin_object().key("state").string(to_string(stats.state));
-  out.key("memory_bytes").unsigned_integer(stats.usage.memory_bytes);
-  out.key("max_memory_bytes").unsigned_integer(stats.usage.max_memory_bytes);
-  out.key("processes").unsigned_integer(stats.usage.processes);
-  out.key("cpu_ms").unsigned_integer(stats.usage.cpu_usec / 1000);
-  out.key("oom_kills").unsigned_integer(stats.usage.oom_kills);
-  out.key("network").begin_object();
-  out.key("received_bytes").unsigned_integer(stats.network.received_bytes);
-  out.key("received_packets").unsigned_integer(stats.network.received_packets);
-  out.key("sent_bytes").unsigned_integer(stats.network.sent_bytes);
-  out.key("sent_packets").unsigned_integer(stats.network.sent_packets).end_object();
+  out.begin_object().key("sandbox_id").string(stats.sandbox_id);
+  string_or_null(out.key("name"), stats.name);
+  out.key("state").string(to_string(stats.state));
+  write_usage(out, stats.usage);
+  write_network(out.key("network"), stats.network);
   write_models(out.key("models"), stats.models);
   out.key("disk_bytes");
   stats.disk_bytes ? out.unsigned_integer(*stats.disk_bytes) : out.null();

@@ -81,10 +81,13 @@ TEST(LifecycleRoutes, ACreationCarriesTheLimitsOfALife) {
 
 TEST(LifecycleRoutes, SayWhatASandboxUses) {
   Fixture fixture;
-  fixture.control.sandbox_stats.usage = {10, 20, 3, 4500, 1};
-  fixture.control.sandbox_stats.network = {5, 6, 7, 8};
+  fixture.control.sandbox_stats.sandbox_id = "s1";
+  fixture.control.sandbox_stats.name = "box";
+  fixture.control.sandbox_stats.usage = control::SandboxUsage{10, 20, 3, 4500, 1};
+  fixture.control.sandbox_stats.network = control::NetworkUsage{5, 6, 7, 8};
   const auto answer = fixture.send("GET", "/v1/sandboxes/box/stats");
-  EXPECT_TRUE(answer.body.starts_with(R"({"state":"running","memory_bytes":10,"max_memory_bytes":20,"processes":3,)"
+  EXPECT_TRUE(answer.body.starts_with(R"({"sandbox_id":"s1","name":"box","state":"running","memory_bytes":10,)"
+                                      R"("max_memory_bytes":20,"processes":3,)"
                                       R"("cpu_ms":4,"oom_kills":1,"network":{"received_bytes":5,"received_packets":6,)"
                                       R"("sent_bytes":7,"sent_packets":8},"models":null,"disk_bytes":null,"limits":{)"))
       << answer.body;
@@ -96,14 +99,26 @@ TEST(LifecycleRoutes, SayWhatASandboxUses) {
   EXPECT_NE(fixture.send("GET", "/v1/sandboxes/box/stats").body.find(R"("disk_bytes":77,)"), std::string::npos);
 }
 
+TEST(LifecycleRoutes, SayNothingOfWhatASandboxUsesThatDoesNotRun) {
+  Fixture fixture;
+  fixture.control.sandbox_stats.sandbox_id = "s1";
+  fixture.control.sandbox_stats.state = control::SandboxState::stopped;
+  fixture.control.sandbox_stats.disk_bytes = 77;
+  const auto answer = fixture.send("GET", "/v1/sandboxes/box/stats");
+  EXPECT_TRUE(answer.body.starts_with(
+      R"({"sandbox_id":"s1","name":null,"state":"stopped","memory_bytes":null,"max_memory_bytes":null,)"
+      R"("processes":null,"cpu_ms":null,"oom_kills":null,"network":null,"models":null,"disk_bytes":77,)"))
+      << answer.body;
+}
+
 TEST(EventRoutes, TellWhatHappensLineByLine) {
   Fixture fixture;
-  fixture.control.sandbox_event.kind = control::SandboxEvent::Kind::removed;
-  fixture.control.sandbox_event.id = "life-8";
-  fixture.control.sandbox_event.sandbox = "box";
-  fixture.control.sandbox_event.by = "idle";
+  fixture.control.event.type = "sandbox.removed";
+  fixture.control.event.number = 1010;
+  fixture.control.event.sandbox = "box";
+  fixture.control.event.by = "idle";
   http::Request request = local_request("GET", "/v1/events");
-  request.query = {{"after", "life-5"}, {"sandbox", "box"}};
+  request.query = {{"after", "1005"}, {"sandbox", "box"}};
   request.headers.set("Accept", "application/x-ndjson");
   auto response = fixture.send(std::move(request));
   ASSERT_TRUE(response.source);
@@ -115,20 +130,66 @@ TEST(EventRoutes, TellWhatHappensLineByLine) {
     told += *piece;
   }
   EXPECT_EQ(told,
-            "{\"type\":\"armed\",\"id\":\"life-7\",\"restarted\":true}\n"
-            "{\"type\":\"sandbox.removed\",\"id\":\"life-8\",\"time\":\"\",\"sandbox_id\":\"box\",\"name\":null,\"by\":"
-            "\"idle\","
-            "\"missed\":2}\n");
-  EXPECT_EQ(fixture.control.events_after, "life-5");
+            R"({"type":"armed","id":"1007","restarted":true})"
+            "\n"
+            R"({"type":"lost","missed":2})"
+            "\n"
+            R"({"type":"sandbox.removed","id":"1010","time":"","sandbox_id":"box","name":null,"by":"idle","missed":2})"
+            "\n");
+  EXPECT_EQ(fixture.control.followed.after, "1005");
+  EXPECT_FALSE(fixture.control.followed.processes);
   EXPECT_EQ(fixture.control.named, "box");
+}
+
+// Whatever `body` has until it shows `last`.
+std::string told_until(http::Response& response, const std::string& last) {
+  std::string told;
+  while (told.find(last) == std::string::npos) {
+    auto piece = io::run_blocking(response.source->next());
+    if (!piece.ok()) break;
+    told += *piece;
+  }
+  return told;
+}
+
+TEST(EventRoutes, SayWhatIsLostBeforeAnythingHappens) {
+  Fixture fixture;
+  fixture.control.events_lost.emplace();
+  fixture.control.event.type = "snapshot.created";
+  fixture.control.event.number = 1010;
+  fixture.control.event.subject = "snp_a";
+  http::Request request = local_request("GET", "/v1/events");
+  auto response = fixture.send(std::move(request));
+  const std::string told = told_until(response, "created");
+  EXPECT_NE(told.find("event: lost\ndata: {\"type\":\"lost\",\"missed\":null}\n\nevent: snapshot.created\nid: 1010\n"),
+            std::string::npos)
+      << told;
+  EXPECT_NE(told.find(R"("sandbox_id":null,"snapshot_id":"snp_a","name":null)"), std::string::npos) << told;
+}
+
+TEST(EventRoutes, TellOfCommandsWhoAsksForThemAndGiveThemNoIds) {
+  Fixture fixture;
+  fixture.control.event.type = "process.ended";
+  fixture.control.event.sandbox = "box";
+  fixture.control.event.outcome = "exited";
+  fixture.control.event.exit_code = 3;
+  http::Request request = local_request("GET", "/v1/events");
+  request.query = {{"processes", "true"}};
+  auto response = fixture.send(std::move(request));
+  EXPECT_TRUE(fixture.control.followed.processes);
+  const std::string told = told_until(response, "ended");
+  EXPECT_NE(told.find("event: process.ended\ndata: "), std::string::npos) << told;
+  EXPECT_NE(told.find(R"("sandbox_id":"box","process_id":null,"name":null,"by":null,"outcome":"exited","exit_code":3)"),
+            std::string::npos)
+      << told;
 }
 
 TEST(EventRoutes, GoOnWhereABrowserLeftOff) {
   Fixture fixture;
   http::Request request = local_request("GET", "/v1/events");
-  request.headers.set("Last-Event-ID", "life-41");
+  request.headers.set("Last-Event-ID", "1041");
   fixture.send(std::move(request));
-  EXPECT_EQ(fixture.control.events_after, "life-41");
+  EXPECT_EQ(fixture.control.followed.after, "1041");
 }
 
 TEST(EventRoutes, RefuseFieldsTheyDoNotKnow) {

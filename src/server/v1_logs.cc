@@ -113,7 +113,7 @@ io::Task<http::Response> logs(Control& control, Call call) {
 }  // namespace
 
 void add_log_routes(RouteTable& table, Control& control) {
-  table.add("GET", "/v1/sandboxes/{id}/logs", [&control](Call call) { return logs(control, std::move(call)); });
+  table.add_asking("GET", "/v1/sandboxes/{id}/logs", [&control](Call call) { return logs(control, std::move(call)); });
 }
 
 }  // namespace lmsb::server

@@ -145,7 +145,8 @@ void add_port_routes(RouteTable& table, Control& control, const Doors& doors, co
     table.add_forwarded(method, "/v1/sandboxes/{id}/ports/{port}", pass_on);
   table.add("POST", "/v1/sandboxes/{id}/previews",
             [&control, &previews](Call call) { return preview(control, previews, std::move(call)); });
-  table.add("GET", "/v1/sandboxes/{id}/tunnel", [&control](Call call) { return tunnel(control, std::move(call)); });
+  table.add_asking("GET", "/v1/sandboxes/{id}/tunnel",
+                   [&control](Call call) { return tunnel(control, std::move(call)); });
 }
 
 }  // namespace lmsb::server

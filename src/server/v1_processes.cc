@@ -194,12 +194,12 @@ void add_process_routes(RouteTable& table, Control& control) {
   const std::string all = "/v1/sandboxes/{id}/processes";
   const std::string one = all + "/{process}";
   table.add("GET", all, [&control](Call call) { return list(control, std::move(call)); });
-  table.add("GET", one, [&control](Call call) { return get(control, std::move(call)); });
+  table.add_asking("GET", one, [&control](Call call) { return get(control, std::move(call)); });
   table.add("DELETE", one, [&control](Call call) { return remove(control, std::move(call)); });
   table.add("POST", one + "/stdin", [&control](Call call) { return write_stdin(control, std::move(call)); });
   table.add("POST", one + "/signal", [&control](Call call) { return signal(control, std::move(call)); });
   table.add("POST", one + "/resize", [&control](Call call) { return resize(control, std::move(call)); });
-  table.add("GET", one + "/output", [&control](Call call) { return output(control, std::move(call)); });
+  table.add_asking("GET", one + "/output", [&control](Call call) { return output(control, std::move(call)); });
 }
 
 }  // namespace lmsb::server

@@ -62,7 +62,7 @@ io::Task<http::Response> pty(Control& control, Call call) {
 }  // namespace
 
 void add_pty_routes(RouteTable& table, Control& control) {
-  table.add("GET", "/v1/sandboxes/{id}/pty", [&control](Call call) { return pty(control, std::move(call)); });
+  table.add_asking("GET", "/v1/sandboxes/{id}/pty", [&control](Call call) { return pty(control, std::move(call)); });
 }
 
 }  // namespace lmsb::server

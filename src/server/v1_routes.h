@@ -1,7 +1,6 @@
 #pragma once
 // The routes under /v1, a file for each resource (v1_*.cc). `control` outlives the table.
 #include "control/control.h"
-#include "server/idempotency.h"
 #include "server/previews.h"
 #include "server/routes.h"
 
@@ -9,13 +8,13 @@ namespace lmsb::server {
 
 void add_run_routes(RouteTable& table, control::Control& control);  // v1_run.cc: POST /v1/run
 // v1_sandboxes.cc: create, list, get, delete.
-void add_sandbox_routes(RouteTable& table, control::Control& control, IdempotentAnswers& answers);
+void add_sandbox_routes(RouteTable& table, control::Control& control);
 // v1_lifecycle.cc: PATCH /v1/sandboxes/{id}, .../pause, resume, stats, egress
 void add_lifecycle_routes(RouteTable& table, control::Control& control);
 // v1_snapshots.cc
-void add_snapshot_routes(RouteTable& table, control::Control& control, IdempotentAnswers& answers);
+void add_snapshot_routes(RouteTable& table, control::Control& control);
 // v1_volumes.cc
-void add_volume_routes(RouteTable& table, control::Control& control, IdempotentAnswers& answers);
+void add_volume_routes(RouteTable& table, control::Control& control);
 void add_key_routes(RouteTable& table, control::Control& control);      // v1_keys.cc
 void add_event_routes(RouteTable& table, control::Control& control);    // v1_events.cc: GET /v1/events
 void add_exec_routes(RouteTable& table, control::Control& control);     // v1_exec.cc: POST /v1/sandboxes/{id}/exec

@@ -37,6 +37,7 @@ io::Task<http::Response> create(Control& control, Call call) {
   const auto read = [&request](json::ObjectReader& reader) { read_create(reader, request); };
   auto refusal = read_body(std::exchange(call.request.body, {}), read);
   if (refusal) co_return *std::move(refusal);
+  request.promise = {call.promised, sandbox_text};
   LMSB_CO_TRY(const auto info, co_await control.create(std::move(call.who), std::move(request)));
   http::Response response = http::Response::json(201, sandbox_text(info));
   response.headers.set("Location", "/v1/sandboxes/" + info.id);
@@ -67,8 +68,8 @@ Result<ListQuery> parse_query(Query& query) {
     LMSB_TRY(out.state, parse_state(query["state"]));
   }
   LMSB_TRY(out.limit, page_limit(query));
-  LMSB_TRY(out.labels, parse_labels(query["label"]));
-  out.cursor = query["cursor"];
+  LMSB_TRY(out.labels, labels_of(query));
+  LMSB_TRY(out.cursor, page_cursor(query));
   return out;
 }
 
@@ -96,9 +97,10 @@ io::Task<http::Response> remove(Control& control, Call call) {
 
 }  // namespace
 
-void add_sandbox_routes(RouteTable& table, Control& control, IdempotentAnswers& answers) {
-  table.add("POST", "/v1/sandboxes", once(answers, [&control](Call call) { return create(control, std::move(call)); }));
-  table.add("GET", "/v1/sandboxes", [&control](Call call) { return list(control, std::move(call)); });
+void add_sandbox_routes(RouteTable& table, Control& control) {
+  table.add("POST", "/v1/sandboxes",
+            once(control.answers(), [&control](Call call) { return create(control, std::move(call)); }));
+  table.add_asking("GET", "/v1/sandboxes", [&control](Call call) { return list(control, std::move(call)); });
   table.add("GET", "/v1/sandboxes/{id}", [&control](Call call) { return get(control, std::move(call)); });
   table.add("DELETE", "/v1/sandboxes/{id}", [&control](Call call) { return remove(control, std::move(call)); });
 }

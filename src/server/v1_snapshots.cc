@@ -44,10 +44,20 @@ io::Task<http::Response> take(Control& control, Call call) {
     if (refusal) co_return *std::move(refusal);
   }
   std::string id = call.request.params["id"];
-  LMSB_CO_TRY(const auto info, co_await control.snapshots().take(std::move(call.who), std::move(id), std::move(name)));
+  control::SnapshotPromise promise(std::move(call.promised), snapshot_text);
+  LMSB_CO_TRY(const auto info, co_await control.snapshots().take(std::move(call.who), std::move(id), std::move(name),
+                                                                 std::move(promise)));
   http::Response response = http::Response::json(201, snapshot_text(info));
   response.headers.set("Location", "/v1/snapshots/" + info.id);
   co_return response;
+}
+
+std::string forks_text(const std::vector<control::SandboxInfo>& made) {
+  json::Writer out;
+  out.begin_object().key("data").begin_array();
+  for (const control::SandboxInfo& info : made) write_sandbox(out, info);
+  out.end_array().end_object();
+  return std::move(out).str();
 }
 
 io::Task<http::Response> fork(Control& control, Call call) {
@@ -60,19 +70,17 @@ io::Task<http::Response> fork(Control& control, Call call) {
   }
   std::string id = call.request.params["id"];
   const auto number = static_cast<std::size_t>(count);
-  LMSB_CO_TRY(const auto made, co_await control.snapshots().fork(std::move(call.who), std::move(id), number));
-  json::Writer out;
-  out.begin_object().key("data").begin_array();
-  for (const control::SandboxInfo& info : made) write_sandbox(out, info);
-  out.end_array().end_object();
-  co_return http::Response::json(201, std::move(out).str());
+  control::ForksPromise promise(std::move(call.promised), forks_text);
+  LMSB_CO_TRY(const auto made,
+              co_await control.snapshots().fork(std::move(call.who), std::move(id), number, std::move(promise)));
+  co_return http::Response::json(201, forks_text(made));
 }
 
 io::Task<http::Response> roll_back(Control& control, Call call) {
   std::string snapshot;
   auto refusal = read_body(call.request.body, [&snapshot](json::ObjectReader& reader) {
     if (!reader.string("snapshot", snapshot) || snapshot.empty())
-      reader.refuse("snapshot", "must be the id of a snapshot");
+      reader.refuse("snapshot", "must be the id or the name of a snapshot");
   });
   if (refusal) co_return *std::move(refusal);
   std::string id = call.request.params["id"];
@@ -85,13 +93,16 @@ io::Task<http::Response> list(Control& control, Call call) {
   Query& query = call.request.query;
   LMSB_CO_CHECK(check_names(query, {"sandbox", "limit", "cursor"}));
   LMSB_CO_TRY(const std::size_t limit, page_limit(query));
-  std::string sandbox = query["sandbox"];
-  if (!sandbox.empty()) {  // by name, or by the id of one that may be gone
+  LMSB_CO_TRY(const std::string cursor, page_cursor(query));
+  std::string sandbox;
+  if (query.contains("sandbox")) {  // by the id of one that may be gone, too
+    sandbox = query["sandbox"];
     const auto found = control.get(call.who, sandbox);
-    if (!found.ok() && found.error().code() != ErrorCode::not_found) co_return found.error();
+    const bool may_be_gone = SandboxId::parse(sandbox) && !found.ok() && found.error().code() == ErrorCode::not_found;
+    if (!found.ok() && !may_be_gone) co_return found.error();
     if (found.ok()) sandbox = found->id;
   }
-  LMSB_CO_TRY(const auto page, control.snapshots().list(call.who, sandbox, limit, query["cursor"]));
+  LMSB_CO_TRY(const auto page, control.snapshots().list(call.who, sandbox, limit, cursor));
   json::Writer out;
   out.begin_object().key("data").begin_array();
   for (const SnapshotInfo& info : page.data) write_snapshot(out, info);
@@ -137,14 +148,14 @@ io::Task<http::Response> import_file(Control& control, Call call) {
 
 }  // namespace
 
-void add_snapshot_routes(RouteTable& table, Control& control, IdempotentAnswers& answers) {
+void add_snapshot_routes(RouteTable& table, Control& control) {
   table.add("POST", "/v1/sandboxes/{id}/snapshot",
-            once(answers, [&control](Call call) { return take(control, std::move(call)); }));
+            once(control.answers(), [&control](Call call) { return take(control, std::move(call)); }));
   table.add("POST", "/v1/sandboxes/{id}/fork",
-            once(answers, [&control](Call call) { return fork(control, std::move(call)); }));
+            once(control.answers(), [&control](Call call) { return fork(control, std::move(call)); }));
   table.add("POST", "/v1/sandboxes/{id}/rollback",
             [&control](Call call) { return roll_back(control, std::move(call)); });
-  table.add("GET", "/v1/snapshots", [&control](Call call) { return list(control, std::move(call)); });
+  table.add_asking("GET", "/v1/snapshots", [&control](Call call) { return list(control, std::move(call)); });
   table.add("GET", "/v1/snapshots/{id}", [&control](Call call) { return get(control, std::move(call)); });
   table.add("DELETE", "/v1/snapshots/{id}", [&control](Call call) { return remove(control, std::move(call)); });
   table.add("GET", "/v1/snapshots/{id}/export",

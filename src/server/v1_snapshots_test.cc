@@ -214,7 +214,9 @@ TEST(SnapshotRoutes, ListThoseOfASandboxThatIsGoneByItsId) {
   SnapshotFixture fixture;
   fixture.control.is_missing = true;
   EXPECT_THAT(fixture.list({{"sandbox", kOfSandbox}}).body, HasSubstr(kId));
-  EXPECT_EQ(fixture.list({{"sandbox", "box"}}).body, R"({"data":[],"next_cursor":null})");
+  const auto unknown = fixture.list({{"sandbox", "box"}});
+  EXPECT_EQ(unknown.status, 404);
+  EXPECT_THAT(unknown.body, HasSubstr("sandbox_not_found"));
 }
 
 TEST(SnapshotRoutes, SayThatANameIsOfMoreThanOneSandbox) {

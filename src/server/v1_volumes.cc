@@ -29,11 +29,13 @@ void write_volume(json::Writer& out, const VolumeInfo& info, std::optional<std::
   out.end_object();
 }
 
-std::string volume_text(const VolumeInfo& info, std::optional<std::uint64_t> held = {}) {
+std::string volume_text(const VolumeInfo& info, std::optional<std::uint64_t> held) {
   json::Writer out;
   write_volume(out, info, held);
   return std::move(out).str();
 }
+
+std::string volume_text(const VolumeInfo& info) { return volume_text(info, std::nullopt); }
 
 io::Task<http::Response> create(Control& control, Call call) {
   control::CreateVolume request;
@@ -43,6 +45,7 @@ io::Task<http::Response> create(Control& control, Call call) {
     reader.string_map("labels", request.labels);
   });
   if (refusal) co_return *std::move(refusal);
+  request.promise = {call.promised, volume_text};
   LMSB_CO_TRY(const auto info, co_await control.volumes().create(std::move(call.who), std::move(request)));
   http::Response response = http::Response::json(201, volume_text(info));
   response.headers.set("Location", "/v1/volumes/" + info.id);
@@ -53,8 +56,9 @@ io::Task<http::Response> list(Control& control, Call call) {
   Query& query = call.request.query;
   LMSB_CO_CHECK(check_names(query, {"label", "limit", "cursor"}));
   LMSB_CO_TRY(const std::size_t limit, page_limit(query));
-  LMSB_CO_TRY(const auto labels, parse_labels(query["label"]));
-  LMSB_CO_TRY(const auto page, control.volumes().list(call.who, labels, limit, query["cursor"]));
+  LMSB_CO_TRY(const auto labels, labels_of(query));
+  LMSB_CO_TRY(const std::string cursor, page_cursor(query));
+  LMSB_CO_TRY(const auto page, control.volumes().list(call.who, labels, limit, cursor));
   json::Writer out;
   out.begin_object().key("data").begin_array();
   for (const VolumeInfo& info : page.data) write_volume(out, info);
@@ -91,9 +95,10 @@ io::Task<http::Response> remove(Control& control, Call call) {
 
 }  // namespace
 
-void add_volume_routes(RouteTable& table, Control& control, IdempotentAnswers& answers) {
-  table.add("POST", "/v1/volumes", once(answers, [&control](Call call) { return create(control, std::move(call)); }));
-  table.add("GET", "/v1/volumes", [&control](Call call) { return list(control, std::move(call)); });
+void add_volume_routes(RouteTable& table, Control& control) {
+  table.add("POST", "/v1/volumes",
+            once(control.answers(), [&control](Call call) { return create(control, std::move(call)); }));
+  table.add_asking("GET", "/v1/volumes", [&control](Call call) { return list(control, std::move(call)); });
   table.add("GET", "/v1/volumes/{id}", [&control](Call call) { return get(control, std::move(call)); });
   table.add("PATCH", "/v1/volumes/{id}", [&control](Call call) { return update(control, std::move(call)); });
   table.add("DELETE", "/v1/volumes/{id}", [&control](Call call) { return remove(control, std::move(call)); });

@@ -40,13 +40,34 @@ constexpr std::array kMigrations = {
     // 8: profiles
     "ALTER TABLE sandboxes ADD COLUMN profile TEXT NOT NULL DEFAULT 'user';",
     // 9: models of sandboxes
-    "ALTER TABLE sandboxes ADD COLUMN models BLOB NOT NULL DEFAULT x'';"};
+    "ALTER TABLE sandboxes ADD COLUMN models BLOB NOT NULL DEFAULT x'';",
+    // 10: answers to requests with an Idempotency-Key
+    "CREATE TABLE answers ("
+    " owner TEXT NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL, made_at_ms INTEGER NOT NULL,"
+    " made TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (owner, key)) WITHOUT ROWID;"};
 
 }  // namespace
 
 Result<std::unique_ptr<Records>> Records::open(const std::string& path) {
   LMSB_TRY(Database database, Database::open(path, kMigrations));
   return std::unique_ptr<Records>(new Records(std::move(database)));
+}
+
+Status Records::in_one_step(const std::function<Status()>& work) {
+  LMSB_CHECK(database_.run("BEGIN IMMEDIATE"));
+  Status done = work();
+  if (done.ok()) done = database_.run("COMMIT");
+  if (!done.ok()) (void)database_.run("ROLLBACK");  // the error says what matters
+  return done;
+}
+
+Status Records::take_back(const std::string& id) {
+  return in_one_step([this, &id]() -> Status {
+    LMSB_CHECK(answers_.erase_of(id));
+    LMSB_CHECK(sandboxes_.erase(id));
+    LMSB_CHECK(snapshots_.erase(id));
+    return volumes_.erase(id);
+  });
 }
 
 }  // namespace lmsb::store

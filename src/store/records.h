@@ -1,9 +1,11 @@
 #pragma once
 // Records: the daemon's database: a table for each kind of thing that outlives it. As thread-bound as its Database.
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "base/result.h"
+#include "store/answer_table.h"
 #include "store/database.h"
 #include "store/key_table.h"
 #include "store/sandbox_table.h"
@@ -25,6 +27,12 @@ class Records {
   SnapshotTable& snapshots() { return snapshots_; }
   VolumeTable& volumes() { return volumes_; }
   KeyTable& keys() { return keys_; }
+  AnswerTable& answers() { return answers_; }
+
+  // All that `work` changes is changed in one step, or, when it fails, none of it.
+  Status in_one_step(const std::function<Status()>& work);
+  // Rows of something that came to nothing after all, whatever it was to be, and of the answer that says it was made.
+  Status take_back(const std::string& id);
 
  private:
   explicit Records(Database database)
@@ -32,13 +40,15 @@ class Records {
         sandboxes_(database_),
         snapshots_(database_),
         volumes_(database_),
-        keys_(database_) {}
+        keys_(database_),
+        answers_(database_) {}
 
   Database database_;
   SandboxTable sandboxes_;
   SnapshotTable snapshots_;
   VolumeTable volumes_;
   KeyTable keys_;
+  AnswerTable answers_;
 };
 
 }  // namespace lmsb::store

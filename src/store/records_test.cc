@@ -259,7 +259,7 @@ TEST_F(RecordsTest, AnEmptyDefaultIsAnEmptyMap) {
 }
 
 // To open a database of this version without its steps.
-constexpr std::array<const char*, 9> kAllApplied{};
+constexpr std::array<const char*, 10> kAllApplied{};
 
 // Before its sixth step the database knew nothing of networks.
 TEST_F(RecordsTest, ASandboxOfAnEarlierVersionHasNoNetworkAndALaterOneTheNetworkThatItWasGiven) {
@@ -275,7 +275,7 @@ TEST_F(RecordsTest, ASandboxOfAnEarlierVersionHasNoNetworkAndALaterOneTheNetwork
     ASSERT_TRUE(database
                     ->run("ALTER TABLE sandboxes DROP COLUMN models; ALTER TABLE sandboxes DROP COLUMN profile;"
                           "ALTER TABLE sandboxes DROP COLUMN egress; ALTER TABLE snapshots DROP COLUMN is_removed;"
-                          "PRAGMA user_version = 5")
+                          "DROP TABLE answers; PRAGMA user_version = 5")
                     .ok());
   }
   auto records = Records::open(path_);
@@ -298,7 +298,7 @@ TEST_F(RecordsTest, ASandboxOfAnEarlierVersionHasTheProfileOfUsersAndALaterOneIt
     auto database = Database::open(path_, kAllApplied);
     ASSERT_TRUE(database
                     ->run("ALTER TABLE sandboxes DROP COLUMN models; ALTER TABLE sandboxes DROP COLUMN profile;"
-                          "PRAGMA user_version = 7")
+                          "DROP TABLE answers; PRAGMA user_version = 7")
                     .ok());
   }
   auto records = Records::open(path_);
@@ -312,6 +312,49 @@ TEST_F(RecordsTest, ASandboxHasItsModelsAgain) {
   auto records = Records::open(path_);
   ASSERT_TRUE((*records)->sandboxes().put(row).ok());
   EXPECT_EQ((*records)->sandboxes().all()->front().models, row.models);
+}
+
+AnswerRow some_answer(const std::string& key, const std::string& made) {
+  return {"me", key, std::string(64, 'a'), 1'800'000'000'000, made, "{\"id\":\"" + made + "\"}"};
+}
+
+TEST_F(RecordsTest, AThingAndTheAnswerThatTellsItAreWrittenInOneStepOrNeitherIs) {
+  auto table = Records::open(path_);
+  const SandboxRow row = some_row("aaaaaaaaaaaaaaaaaaaa");
+  const AnswerRow answer = some_answer("k", row.id);
+  Records& records = **table;
+  const Status failed = records.in_one_step([&]() -> Status {
+    EXPECT_TRUE(records.sandboxes().put(row).ok());
+    EXPECT_TRUE(records.answers().put(answer).ok());
+    return Error(ErrorCode::internal, "no");
+  });
+  EXPECT_FALSE(failed.ok());
+  EXPECT_TRUE(records.sandboxes().all()->empty());
+  EXPECT_TRUE(records.answers().all()->empty());
+  const auto both = [&]() -> Status {
+    LMSB_CHECK(records.sandboxes().put(row));
+    return records.answers().put(answer);
+  };
+  ASSERT_TRUE(records.in_one_step(both).ok());
+  ASSERT_EQ(records.answers().all()->size(), 1U);
+  EXPECT_EQ(records.answers().all()->front().body, answer.body);
+  ASSERT_TRUE(records.take_back(row.id).ok());
+  EXPECT_TRUE(records.sandboxes().all()->empty());
+  EXPECT_TRUE(records.answers().all()->empty());
+}
+
+TEST_F(RecordsTest, AnswersGoByTheirKeyAndByTheirAge) {
+  auto table = Records::open(path_);
+  AnswerTable& answers = (*table)->answers();
+  AnswerRow old = some_answer("old", "a");
+  old.made_at_ms -= 1000;
+  for (const AnswerRow& row : {some_answer("k", "b"), old, some_answer("l", "c")}) ASSERT_TRUE(answers.put(row).ok());
+  EXPECT_EQ(answers.all()->front().key, "old");
+  ASSERT_TRUE(answers.erase_before(old.made_at_ms + 1).ok());
+  ASSERT_TRUE(answers.erase("me", "l").ok());
+  ASSERT_TRUE(answers.erase("another", "k").ok());
+  ASSERT_EQ(answers.all()->size(), 1U);
+  EXPECT_EQ(answers.all()->front().made, "b");
 }
 
 TEST_F(RecordsTest, WhatIsNoMapIsSaidToBeDamaged) {

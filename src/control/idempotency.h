@@ -1,26 +1,32 @@
 #pragma once
 // IdempotentAnswers: remembers what was answered to an Idempotency-Key, so that a client that lost the answer may send
-// the request again without a second effect.
+// the request again without a second effect. What outlives the daemon is in the ledger, too, and here again when a
+// later daemon has begun (promise.h).
 //
-// In memory and bounded: an answer is forgotten after a day, when the daemon ends, or when there are more than 4096 and
-// its owner has the most of them, his oldest first: nobody pushes out what another may still ask for. One thread;
-// nothing here blocks.
+// Bounded: an answer is forgotten after a day, or when there are more than 4096 answers or 32 MiB of them and its owner
+// has the most, his oldest first: nobody pushes out what another may still ask for. One thread; nothing here blocks.
 #include <chrono>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/digest.h"
 #include "base/result.h"
+#include "base/units.h"
+#include "control/promise.h"
 
-namespace lmsb::server {
+namespace lmsb::control {
 
 class IdempotentAnswers {
  public:
   using Time = std::chrono::steady_clock::time_point;
+  static constexpr std::chrono::hours kRemembered{24};
+  static constexpr Bytes kMostText = Bytes::MiB(32);
   explicit IdempotentAnswers(std::size_t capacity = 4096) : capacity_(capacity) {}
 
   // The right to carry a request out. Gives the key free again unless finish() was called. The table may go before it.
@@ -44,33 +50,41 @@ class IdempotentAnswers {
     std::string replay;
   };
 
-  // `owner` is the principal's name, and each has keys of his own; `request` the digest of the request's body. Errors:
-  // already_exists when the key was used with another body (slug idempotency_key_reused), unavailable while the first
-  // request still runs (idempotency_key_in_use), resource_exhausted when `capacity` requests run.
-  Result<Begun> begin(const std::string& owner, const std::string& key, const Sha256& request,
-                      Time now = std::chrono::steady_clock::now());
+  // Errors: already_exists when the key was used with another request (slug idempotency_key_reused), unavailable while
+  // the first request still runs (idempotency_key_in_use), resource_exhausted when `capacity` requests run.
+  Result<Begun> begin(const AnswerKey& asked, Time now = std::chrono::steady_clock::now());
+
+  // What an earlier daemon answered, the oldest first; before the first begin().
+  void take_over(std::vector<store::AnswerRow> rows);
+  // Told of each answer that is no longer remembered.
+  using Forgotten = std::function<void(const std::string& owner, const std::string& key)>;
+  void when_forgotten(Forgotten forgotten) { forgotten_ = std::move(forgotten); }
 
   std::size_t size() const { return entries_.size(); }
 
  private:
   struct Entry {
-    std::string owner;
-    std::string key;  // the owner's name and his key
-    Sha256 request{};
+    AnswerKey asked;
+    std::string name;  // in by_key_
     Time since;
     std::optional<std::string> answer;  // nothing: still running
   };
   using Entries = std::list<Entry>;
 
+  Entry& add(const AnswerKey& asked, Time since);
+  void answer(Entry& entry, std::string body);
   void forget(Entries::iterator entry);
   void forget_old(Time now);
   Status make_room();
+  bool forget_one();  // of whose there are most; false: there is none
 
   std::size_t capacity_;
+  Forgotten forgotten_;
   Entries entries_;  // oldest first
   std::unordered_map<std::string, Entries::iterator> by_key_;
   std::map<std::string, std::size_t> answers_of_;  // how many answers there are of each owner's
+  std::uint64_t text_ = 0;                         // octets of all answers
   std::shared_ptr<IdempotentAnswers*> self_ = std::make_shared<IdempotentAnswers*>(this);
 };
 
-}  // namespace lmsb::server
+}  // namespace lmsb::control

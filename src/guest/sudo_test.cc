@@ -153,7 +153,7 @@ TEST_F(SudoMessage, OfWhichAnythingIsMissingOrTooMuchIsRefused) {
   for (std::size_t cut = 0; cut < size; ++cut) EXPECT_FALSE(read_request(message(cut), call)) << cut;
   EXPECT_FALSE(read_request(message(size + 1), call));
   for (const std::size_t field : {0, 2, 3, 4})  // the umask is any
-    for (const std::uint32_t value : {0U, 8U, 4096U, 1U << 17, 0xFFFFFFFFU}) {
+    for (const std::uint32_t value : {0U, 999U, 4096U, 1U << 17, 0xFFFFFFFFU}) {
       buffer = whole;
       std::memcpy(buffer.data() + 4 * field, &value, sizeof value);
       EXPECT_FALSE(read_request(message(size), call)) << field << " " << value;

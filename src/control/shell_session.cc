@@ -21,14 +21,29 @@ using Clock = std::chrono::steady_clock;
 // Descriptor 9 is what the daemon writes to; 7 and 8 are the streams, whatever a command makes of its own. Each line is
 // "MARK COMMAND MARK", the command's special octets as \xHH, so that no program is needed to read it; one that ends
 // otherwise is the beginning of a line that a daemon died with.
+//
+// A command begins with the $? of the one before, and its marks are written before the next one is read: also where it
+// has left the loop by `break` or `continue`.
 constexpr const char* kLoop = R"(exec 7>&1 8>&2 9<&0 </dev/null
-while IFS= read -r -u 9 __lm_line; do
-  [[ $__lm_line == *" ${__lm_line%% *}" ]] || continue
-  __lm_line=${__lm_line% *}
-  printf -v __lm_command %b "${__lm_line#* }"
-  eval "$__lm_command"
-  printf '\n%s %d\n' "${__lm_line%% *}" "$?" >&7
-  printf '\n%s 0\n' "${__lm_line%% *}" >&8
+__lm_mark= __lm_status=0 __lm_before=0
+__lm_again() { return "$__lm_before"; }
+while :; do
+  while __lm_now=$?
+    if [[ -n $__lm_mark ]]; then
+      __lm_status=${__lm_status:-$__lm_now}
+      printf '\n%s %d\n' "$__lm_mark" "$__lm_status" >&7
+      printf '\n%s 0\n' "$__lm_mark" >&8
+      __lm_mark=
+    fi
+    IFS= read -r -u 9 __lm_line || exit
+  do
+    [[ $__lm_line == *" ${__lm_line%% *}" ]] || continue
+    __lm_mark=${__lm_line%% *}
+    __lm_line=${__lm_line% *}
+    printf -v __lm_command %b "${__lm_line#* }"
+    __lm_before=$__lm_status __lm_status=
+    if ((__lm_before)); then __lm_again || eval "$__lm_command"; else :; eval "$__lm_command"; fi
+  done
 done)";
 
 Error session_over() {
@@ -54,6 +69,14 @@ void set_cpu_time(Usage& usage, const std::optional<CpuTime>& from, const std::o
 }
 
 }  // namespace
+
+std::string tracked_command(const std::string& command) {
+  const std::size_t last = command.find_last_not_of(" \t\r\n");
+  const bool goes_on =
+      last != std::string::npos && std::string_view("|&\\").find(command[last]) != std::string_view::npos;
+  if (goes_on || command.find("<<") != std::string::npos) return command;
+  return command + "\n\n__lm_status=$?";
+}
 
 std::string merged_command(const std::string& command) {
   std::string line = "eval '";
@@ -247,7 +270,7 @@ io::Task<ExecResult> ShellSession::run_in_turn(Command command) {
   const auto begin = Clock::now();
   const io::Deadline deadline = io::Deadline::in(command.timeout);
   const std::string mark = create_prefixed_id("end_");
-  const std::string& text = std::get<std::string>(command.cmd);
+  const std::string text = tracked_command(std::get<std::string>(command.cmd));
   std::string line = session_line(command.merge_stderr ? merged_command(text) : text, mark);
   ExecResult result;
   Status written = co_await process_.write_stdin(std::move(line), false, deadline);

@@ -24,6 +24,11 @@
 
 namespace lmsb::control {
 
+// The text that does what `command` does and notes its status in the shell, so that the shell itself ends by `set -e`
+// where a script would, and not for a command such as `false && true`. Where the end of the text is not the end of a
+// command (a here-document, `ls |`) it is left as it is. Pure.
+std::string tracked_command(const std::string& command);
+
 // The text whose stderr goes where its stdout does, and which changes the shell as `command` does. Pure.
 std::string merged_command(const std::string& command);
 

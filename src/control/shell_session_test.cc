@@ -11,6 +11,16 @@ TEST(SessionLine, CarriesTextAsItIsAndEverythingElseAsOctets) {
   EXPECT_EQ(session_line("é", "end_1"), "end_1 \\xc3\\xa9 end_1\n");
 }
 
+TEST(TrackedCommand, NotesItsStatusBehindIt) {
+  EXPECT_EQ(tracked_command("false"), "false\n\n__lm_status=$?");
+  EXPECT_EQ(tracked_command("ls # comment"), "ls # comment\n\n__lm_status=$?");
+}
+
+TEST(TrackedCommand, IsLeftAloneWhereItsEndWouldTakeInWhatFollows) {
+  for (const char* command : {"cat <<X\nopen", "ls |", "true &&\n", "false || ", "sleep 1 &", "echo \\"})
+    EXPECT_EQ(tracked_command(command), command);
+}
+
 TEST(MergedCommand, IsOneWordForEvalWhateverItHolds) {
   EXPECT_EQ(merged_command("ls"), "eval 'ls' 2>&1");
   EXPECT_EQ(merged_command("echo 'a b'; }"), "eval 'echo '\\''a b'\\''; }' 2>&1");

@@ -189,6 +189,7 @@ TEST_F(ProcessRoutes, MergeStreamsOfCommandsThatAreWaitedForFollowedDetachedOrOf
     }
   }
   EXPECT_EQ(send("POST", "/v1/sandboxes/box/exec", R"({"cmd":"x","merge_stderr":1})").status, 400);
+  EXPECT_EQ(send("POST", "/v1/sandboxes/box/exec", R"({"cmd":"x","session":""})").status, 400) << "not no session";
 }
 
 TEST_F(ProcessRoutes, TellWhoseAProcessIs) {

@@ -36,8 +36,9 @@ void read_exec(json::ObjectReader& reader, bool is_followed, ExecRequest& out) {
   read_terminal(reader, out.terminal);
   if (out.terminal && !out.detach)
     reader.refuse("pty", "only with detach: GET /v1/sandboxes/{id}/pty is the terminal that one can talk to");
-  if (reader.string("session", out.session) && out.detach)
-    reader.refuse("session", "its commands are waited for: leave detach out");
+  const bool has_session = reader.string("session", out.session);
+  if (has_session && out.session.empty()) reader.refuse("session", "must be a name: leave it out for no session");
+  if (has_session && out.detach) reader.refuse("session", "its commands are waited for: leave detach out");
   if (!out.session.empty() && out.keep_stdin) reader.refuse("keep_stdin", "a session's commands have no stdin");
   if (out.keep_stdin && !out.detach && out.command.stdin_data.size() > control::CommandInput::kRoom)
     reader.refuse("stdin", "with keep_stdin at most 128 KiB: write the rest later");

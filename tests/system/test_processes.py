@@ -768,6 +768,33 @@ class Sessions(ProcessTest):
         self.assertEqual(self.run_in("g", "false; echo never")["exit_code"], 1)
         self.assertEqual(self.said("g", "false; echo again"), "again\n")
 
+    def test_what_a_script_goes_on_after_under_set_e_ends_none(self):
+        self.run_in("x", "set -e; [ 1 = 2 ] && echo never")
+        for cmd in ("! true", "false || true; [ 1 = 2 ] && echo never", "if false; then :; fi"):
+            self.run_in("x", cmd)
+        self.assertEqual(self.said("x", "echo still"), "still\n")
+        result = self.run_in("x", "echo before; (exit 9); echo never")
+        self.assertEqual((result["stdout"], result["exit_code"]), ("before\n", 9))
+        self.assertIn("ended", result["hint"])
+
+    def test_give_each_command_the_status_of_the_one_before(self):
+        for merged in (False, True):
+            self.run_in("y", "(exit 6)", merge_stderr=merged)
+            self.assertEqual(self.run_in("y", "echo $?", merge_stderr=merged)["stdout"], "6\n")
+            self.assertEqual(self.run_in("y", "echo $?", merge_stderr=merged)["stdout"], "0\n")
+
+    def test_are_not_left_by_words_of_loops(self):
+        self.run_in("z", "A=1; shopt -s expand_aliases; alias say='echo said'")
+        for word in ("break", "continue", "for i in 1 2; do break; done; continue"):
+            self.assertEqual(self.run_in("z", word, timeout_ms=30_000)["exit_code"], 0)
+        self.assertEqual(self.said("z", "say $A"), "said 1\n")
+
+    def test_take_texts_that_are_not_complete_as_the_shell_does(self):
+        self.assertEqual(self.run_in("c", "ls |")["exit_code"], 2)
+        self.assertEqual(self.run_in("c", "if true; then")["exit_code"], 2)
+        self.assertEqual(self.said("c", "cat <<X\nopen"), "open\n")
+        self.assertEqual(self.said("c", "sleep 0 & wait; echo on # and so"), "on\n")
+
     def test_a_time_limit_ends_one_and_all_it_started(self):
         result = self.run_in("h", "echo before; (setsid sleep 1012 &); sleep 1012", timeout_ms=3000)
         self.assertEqual((result["outcome"], result["stdout"]), ("timed_out", "before\n"))

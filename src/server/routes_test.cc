@@ -1,6 +1,5 @@
 #include "server/routes.h"
 
-#include <regex>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -87,11 +86,11 @@ TEST(UsualHints, NamePathsThatThereAre) {
   const Fixture fixture;
   std::set<std::string> patterns;
   for (const RouteRow& row : fixture.app.routes().rows()) patterns.insert(row.pattern);
-  const std::regex path("/v1/[a-z/{}]*[a-z}]");
   for (const UsualHint& usual : usual_hints()) {
-    const std::string hint(usual.hint);
-    for (std::sregex_iterator found(hint.begin(), hint.end(), path), end; found != end; ++found)
-      EXPECT_TRUE(patterns.contains(found->str())) << usual.code << ": " << found->str();
+    for (std::size_t at = usual.hint.find("/v1/"); at != std::string_view::npos; at = usual.hint.find("/v1/", at + 1)) {
+      const std::string path(usual.hint.substr(at, usual.hint.find_first_of(" ,;:", at) - at));
+      EXPECT_TRUE(patterns.contains(path)) << usual.code << ": " << path;
+    }
   }
 }
 

@@ -20,8 +20,9 @@ CLIENT = HERE.parents[2] / "clients/python"
 sys.path[:0] = [str(HERE.parents[1] / "support"), str(CLIENT)]
 import lm_sandbox
 import lmsb
-from lm_sandbox import (ApiError, Backoff, Busy, Client, CommandFailed, Conflict, ConnectionFailed, InvalidRequest,
-                        Limits, NotAllowed, NotFound, Output, Sandbox, Started)
+from lm_sandbox import (ApiError, Backoff, Busy, Client, CommandFailed, Conflict, ConnectionFailed, Ended, Error, Image,
+                        InvalidRequest, Key, Limits, Model, NotAllowed, NotFound, Output, Quota, Sandbox, SandboxEvents,
+                        Snapshot, Started, TerminalClosed, Volume)
 
 MIB = 1 << 20
 
@@ -40,6 +41,10 @@ class ClientTest(lmsb.SystemTest):
     def tearDownClass(cls):
         cls.client.close()
         super().tearDownClass()
+
+    def no_disks(self):
+        """Why disks are not kept here; "": they are."""
+        return next((line for line in self.daemon.log_text().splitlines() if "disks cannot be kept here" in line), "")
 
     def run_once(self, cmd, **fields):
         return lm_sandbox.run(cmd, client=self.client, **fields)
@@ -79,10 +84,12 @@ class Readme(ClientTest):
                 continue
             found += 1
             self.assertLessEqual(text.count("\n"), 20, text)
+            if "Volume" in text and self.no_disks():
+                continue
             program = self.program(text)
             out, err = program.communicate(timeout=300)
             self.assertEqual((program.returncode, out), (0, below), text + err)
-        self.assertEqual(found, 5)
+        self.assertEqual(found, 8)
 
 
 class Install(ClientTest):
@@ -138,6 +145,10 @@ class OneShots(ClientTest):
         self.assertGreater(result.usage.max_memory_bytes, 0)
         self.assertEqual((result.signal, result.background_left, len(result.sandbox_id)), (None, False, 20))
 
+    def test_what_there_is_is_listed(self):
+        self.assertIn("host", [image.name for image in Image.list(client=self.client)])
+        self.assertIn("demonstration", [model.id for model in Model.list(client=self.client) if model.demonstration])
+
     def test_a_plan_starts_nothing(self):
         self.assertIn("mount", lm_sandbox.plan("true", client=self.client))
 
@@ -181,6 +192,22 @@ class OneShots(ClientTest):
 class Keys(ClientTest):
     env = {"LM_SANDBOX_AUTH__REQUIRED": "true",
            "LM_SANDBOX_AUTH__KEY_SHA256": hashlib.sha256(b"the key").hexdigest()}
+
+    def test_keys_are_made_used_listed_and_revoked(self):
+        with Client(str(self.client.address), api_key="the key") as admin:
+            key = Key.create("ci", scopes=["write"], labels={"team": "a"}, quota=Quota(sandboxes=1), expires=3600,
+                             client=admin)
+            with Client(str(self.client.address), api_key=key.secret) as client:
+                self.assertTrue(lm_sandbox.run("true", client=client).ok)
+                with Sandbox.create(client=client) as box:
+                    self.assertEqual(box.info.labels, {"team": "a"})
+                self.refused(NotAllowed, "permission_denied", Key.create, "own", client=client)
+                (listed,) = Key.list(client=admin)
+                self.assertEqual((listed.id, listed.name, listed.secret, listed.info.quota.sandboxes),
+                                 (key.id, "ci", None, 1))
+                key.delete()
+                self.refused(NotAllowed, "key_unknown", lm_sandbox.run, "true", client=client)
+            self.assertEqual(list(Key.list(client=admin)), [])
 
     def test_a_key_is_sent_where_there_is_one(self):
         self.refused(NotAllowed, "key_required", self.run_once, "true")
@@ -273,16 +300,15 @@ class Sandboxes(ClientTest):
 
 class Disks(ClientTest):
     def setUp(self):
-        missing = [line for line in self.daemon.log_text().splitlines() if "disks cannot be kept here" in line]
-        if missing:
-            self.skipTest(missing[0])
+        if self.no_disks():
+            self.skipTest(self.no_disks())
         self.addCleanup(self.assert_nothing_is_left)
         self.box = self.deleted(Sandbox.create(client=self.client))
         self.box.files.write("a", "kept")
 
     def assert_nothing_is_left(self):
         self.assertEqual(list(Sandbox.list(client=self.client)), [])
-        self.assertEqual(self.client.call("GET", "/v1/snapshots")["data"], [])
+        self.assertEqual(list(Snapshot.list(client=self.client)), [])
 
     def deleted(self, box):
         """The same, deleted at the end of the test."""
@@ -291,7 +317,7 @@ class Disks(ClientTest):
 
     def snapshot(self, **fields):
         taken = self.box.snapshot(**fields)
-        self.addCleanup(self.client.call, "DELETE", f"/v1/snapshots/{taken}")
+        self.addCleanup(taken.delete)
         return taken
 
     def test_what_was_written_is_there_when_a_stopped_one_is_started_again(self):
@@ -307,21 +333,24 @@ class Disks(ClientTest):
 
     def test_one_that_is_made_from_a_snapshot_has_what_was_there_then(self):
         taken = self.snapshot(name="first")
-        self.assertEqual(self.client.call("GET", f"/v1/snapshots/{taken}")["name"], "first")
+        self.assertEqual(Snapshot.connect(taken.id, client=self.client).name, "first")
+        self.assertEqual([one.id for one in self.box.snapshots()], [taken.id])
         self.box.files.write("a", "later")
         copy = self.deleted(Sandbox.create(snapshot=taken, client=self.client))
         self.assertEqual((copy.files.read_text("a"), self.box.files.read_text("a")), ("kept", "later"))
         self.refused(NotFound, "snapshot_not_found", Sandbox.create, snapshot="snp_nothing", client=self.client)
 
     def test_one_that_went_through_a_file_is_the_same(self):
-        file = b"".join(self.client.export_snapshot(self.snapshot(name="first")))
-        made = self.client.import_snapshot(io.BytesIO(file), name="moved")
-        self.addCleanup(self.client.call, "DELETE", f"/v1/snapshots/{made}")
-        self.assertEqual(self.client.call("GET", f"/v1/snapshots/{made}")["name"], "moved")
+        with tempfile.NamedTemporaryFile() as file:
+            self.assertEqual(self.snapshot(name="first").save(file.name), os.stat(file.name).st_size)
+            made = Snapshot.load(file.name, name="moved", client=self.client)
+            octets = pathlib.Path(file.name).read_bytes()
+        self.addCleanup(made.delete)
+        self.assertEqual(made.name, "moved")
         self.assertEqual(self.deleted(Sandbox.create(snapshot=made, client=self.client)).files.read_text("a"), "kept")
-        self.refused(InvalidRequest, "snapshot_damaged", self.client.import_snapshot, file[:-1])
-        self.refused(InvalidRequest, "not_a_snapshot", self.client.import_snapshot, [b"something else"])
-        self.refused(NotFound, "snapshot_not_found", self.client.export_snapshot, "snp_nothing")
+        self.refused(InvalidRequest, "snapshot_damaged", Snapshot.load, octets[:-1], client=self.client)
+        self.refused(InvalidRequest, "not_a_snapshot", Snapshot.load, [b"something else"], client=self.client)
+        self.refused(NotFound, "snapshot_not_found", Snapshot.connect, "snp_nothing", client=self.client)
 
     def test_each_fork_has_its_files_and_goes_its_own_way(self):
         forks = [self.deleted(fork) for fork in self.box.fork(2)]
@@ -343,6 +372,44 @@ class Disks(ClientTest):
         self.refused(InvalidRequest, "snapshot_of_another", other.rollback, taken)
 
 
+    def test_a_volume_outlives_sandboxes_and_is_theirs_together(self):
+        volume = Volume.create("data", size_bytes=64 * MIB, labels={"a": "1"}, client=self.client)
+        self.addCleanup(volume.delete)
+        with Sandbox.create(volumes={"/data": volume}, client=self.client) as first:
+            first.files.write("/data/x", "shared")
+            self.assertEqual(volume.refresh().used_by, [first.id])
+            self.refused(Conflict, "volume_in_use", volume.delete)
+        with Sandbox.create(volumes={"/d": "data:ro"}, client=self.client) as second:
+            self.assertEqual(second.exec("cat /d/x; touch /d/y").stdout, "shared")
+            self.assertFalse(second.files.exists("/d/y"))
+        told = self.run_once("cat /data/x", volumes={"/data": volume})
+        self.assertEqual(told.stdout, "shared")
+        volume.update(size_bytes=128 * MIB, labels={"a": None, "b": "2"})
+        self.assertEqual((volume.info.size_bytes, volume.info.labels), (128 * MIB, {"b": "2"}))
+        self.assertEqual([one.id for one in Volume.list(labels={"b": "2"}, client=self.client)], [volume.id])
+        self.assertEqual(list(Volume.list(labels={"a": "1"}, client=self.client)), [])
+        self.assertEqual(Volume.connect("data", client=self.client).id, volume.id)
+        self.refused(Conflict, "name_taken", Volume.create, "data", client=self.client)
+
+
+class Events(ClientTest):
+    def test_what_happens_is_told_and_a_lost_connection_misses_nothing(self):
+        with SandboxEvents(client=self.client) as events:
+            with Sandbox.create(name="told", client=self.client) as box, box.events() as of_box:
+                self.assertEqual((next(events).type, events.last_id[-1:].isdigit()), ("sandbox.created", True))
+                box.pause()
+                self.assertEqual([next(source).type for source in (events, of_box)], ["sandbox.paused"] * 2)
+                events._stream._answer.abort()  # as a network does
+                box.resume()
+                self.assertEqual(next(events).type, "sandbox.resumed")
+                last = events.last_id
+            removed = next(events)
+            self.assertEqual((removed.type, removed.sandbox_id, removed.name, removed.missed),
+                             ("sandbox.removed", box.id, "told", 0))
+        with SandboxEvents(after=last, client=self.client) as events:
+            self.assertEqual((next(events), events.restarts), (removed, 0))
+
+
 class Streams(BoxTest):
     def test_every_event_comes_in_its_turn_and_the_verdict_last(self):
         process_of_its_own = "mkfifo gate; echo a; read x < gate; printf '\\377' >&2; exit 4"
@@ -361,6 +428,17 @@ class Streams(BoxTest):
                 if isinstance(event, Output):
                     digest.update(event.data)
         self.assertEqual(digest.digest(), hashlib.sha256("".join(f"{i}\n" for i in range(1, 100001)).encode()).digest())
+
+    def test_a_command_that_is_followed_takes_input(self):
+        with self.box.exec_stream("while read x; do echo got $x; done; exit 6", keep_stdin=True) as events:
+            events.write("one\n")
+            self.assertEqual([type(next(events)), next(events).text], [Started, "got one\n"])
+            events.write(b"two\n")
+            self.assertEqual(next(events).text, "got two\n")
+            events.close_stdin()
+            self.assertEqual(events.wait().exit_code, 6)
+        with self.box.exec_stream("true") as events:
+            self.assertRaises(Error, events.write, "x")
 
     def test_leaving_early_kills_the_command(self):
         with self.box.exec_stream("echo a; (setsid sleep 1041 &); sleep 1041") as events:
@@ -449,6 +527,102 @@ class Processes(BoxTest):
 
     def test_a_time_limit_is_a_verdict(self):
         self.assertEqual(self.box.start("sleep 1045", timeout=0.3).wait().outcome, "timed_out")
+
+
+    def test_what_all_have_written_is_there_together(self):
+        with Sandbox.create(client=self.client) as box:
+            first = box.start("echo a; echo b >&2; exit 2")
+            first.wait(timeout=30)
+            second = box.start("echo c; read x; echo d", keep_stdin=True)
+            second.output(wait=30)
+            self.assertEqual({(one.process, one.stream, one.text) for one in box.logs()},
+                             {(first.id, "stdout", "a\n"), (first.id, "stderr", "b\n"), (second.id, "stdout", "c\n")})
+            with box.follow_logs() as events:
+                second.write("go\n")
+                told = list(events)
+            self.assertEqual("".join(one.event.text for one in told if isinstance(one.event, Output) and
+                                     one.process == second.id), "c\nd\n")
+            self.assertEqual({one.process: one.event.result.exit_code for one in told
+                              if isinstance(one.event, Ended)}, {first.id: 2, second.id: 0})
+            self.assertEqual("".join(one.event.text for one in box.follow_logs(until_now=True)
+                                     if isinstance(one.event, Output) and one.process == first.id), "b\na\n")
+
+
+class Terminals(BoxTest):
+    def test_a_shell_shows_what_is_typed_at_the_size_it_has(self):
+        with self.box.terminal(cols=100, rows=30) as terminal:
+            terminal.write("stty size\n")
+            terminal.read_until("30 100", timeout=30)
+            terminal.resize(120, 40)
+            terminal.write("stty size\n")
+            terminal.read_until("40 120", timeout=30)
+            terminal.write("exit 7\n")
+            for _ in terminal:
+                pass
+            self.assertEqual(terminal.result.exit_code, 7)
+
+    def test_a_lost_connection_shows_nothing_twice_and_misses_nothing(self):
+        script = "stty -echo; for i in $(seq 20000); do echo $i; done; read x; echo got $x; exit 3"
+        with self.box.terminal(script) as terminal:
+            seen = bytearray()
+            while b"\n20000\r" not in seen:
+                seen += terminal.read(timeout=30)
+                terminal._socket._socket.shutdown(socket.SHUT_RDWR)  # as a network does
+            terminal.write("it\n")
+            seen += b"".join(terminal)
+        self.assertEqual(seen.replace(b"\r", b"").decode(), "".join(f"{i}\n" for i in range(1, 20001)) + "got it\n")
+        self.assertEqual(terminal.result.exit_code, 3)
+
+    def test_whoever_opens_it_takes_it_over_and_closing_leaves_the_process(self):
+        terminal = self.box.terminal("echo ready; exec sleep 1051")
+        terminal.read_until("ready", timeout=30)
+        process = self.box.process(terminal.process)
+        with process.terminal(offset=terminal.offset) as other:
+            with self.assertRaises(TerminalClosed) as caught:
+                while terminal.read(timeout=30):
+                    pass
+            self.assertEqual(caught.exception.code, "terminal_taken")
+            with self.assertRaises(TimeoutError):
+                other.read_until("ready", timeout=0.05)  # it was shown before that offset
+        terminal.close()
+        self.assertIsNone(process.poll())
+        process.delete()
+        self.refused(NotFound, "process_not_found", process.terminal)
+
+    def test_a_block_ends_its_process(self):
+        with self.box.terminal("exec sleep 1052") as terminal:
+            self.assertIn(terminal.process, [one.id for one in self.box.processes()])
+        self.no_process("sleep", "1052")
+
+    def test_the_unix_socket_has_terminals_too(self):
+        with Client(f"unix:{self.daemon.ready['socket']}") as client:
+            with Sandbox.connect(self.box.id, client=client).terminal("echo there") as terminal:
+                self.assertEqual(b"".join(terminal), b"there\r\n")
+
+    def test_a_process_without_one_is_refused(self):
+        with self.box.start("sleep 1053") as process:
+            with self.assertRaises(ApiError):
+                process.terminal()
+
+
+class Ports(BoxTest):
+    def test_what_listens_is_listed_and_reached(self):
+        serve = "import socket; s = socket.create_server(('127.0.0.1', 7000)); print('up', flush=True)\n" \
+                "while True:\n c, _ = s.accept(); c.sendall(c.recv(100).upper()); c.close()"
+        with self.box.start(["python3", "-c", serve]) as server:
+            server.output(wait=30)
+            self.assertIn(7000, [port.port for port in self.box.ports()])
+            for client in (self.client, Client(f"unix:{self.daemon.ready['socket']}")):
+                with Sandbox.connect(self.box.id, client=client).connect_port(7000) as opened:
+                    opened.sendall(b"hello")
+                    self.assertEqual(opened.makefile("rb").read(), b"HELLO")
+            with self.assertRaises(ApiError) as caught:
+                self.box.connect_port(7001)
+            self.assertEqual((caught.exception.code, caught.exception.retryable), ("port_not_listening", True))
+            self.assertIn(f"7000-{self.box.id}.localhost", self.box.preview(7000, expires=60).url)
+
+    def test_what_it_may_reach_is_told(self):
+        self.assertEqual((self.box.egress().egress["mode"], self.box.egress().allowed), ("none", 0))
 
 
 class Sessions(BoxTest):
@@ -681,16 +855,18 @@ class Transfers(FilesTest):
 
     def test_archives_are_streams(self):
         self.sh("mkdir -p t/d; echo 1 > t/d/f; mkfifo t/fifo")
-        done = self.files.upload_tar(self.files.download_tar("t"), "t2")
-        self.assertEqual((done.skipped_count, self.sh("cat t2/d/f")), (0, "1\n"))
-        self.refused(InvalidRequest, "invalid_archive", self.files.upload_tar, io.BytesIO(b"x" * 2000), "t3")
+        for kind in ("tar", "tar.zst", "zip"):
+            packed = self.files.download_archive("t", format=kind)
+            done = self.files.upload_archive(packed, f"t2/{kind}", format=kind)
+            self.assertEqual((done.skipped_count, self.sh(f"cat t2/{kind}/d/f")), (0, "1\n"))
+        self.refused(InvalidRequest, "invalid_archive", self.files.upload_archive, io.BytesIO(b"x" * 2000), "t3")
 
     def test_what_stops_an_archive_in_the_middle_is_an_error(self):
         self.sh("mkdir shut; seq 100000 > shut/a; touch shut/b; chmod 0 shut/b")
         with self.assertRaises((ConnectionFailed, ApiError)):
             self.files.download("shut", self.here / "shut")
         self.assertLessEqual(set(os.listdir(self.here / "shut")), {"a"})
-        archive = io.BytesIO(b"".join(self.files.download_tar("shut", skip_unreadable=True)))
+        archive = io.BytesIO(b"".join(self.files.download_archive("shut", skip_unreadable=True)))
         self.assertEqual(tarfile.open(fileobj=archive).getnames(), ["a"])
 
     def test_large_trees_need_no_memory(self):

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
 import urllib.parse
-from typing import IO, Any, Iterable, Iterator, Mapping
+from email.message import Message
+from typing import Any, Iterable, Iterator, Mapping
 
 from .address import Address
-from .connection import Answer, Body, Request
+from .connection import Answer, Body, Connection, Request
 from .errors import ConnectionFailed, Error, api_error
 from .pool import Pool
 from .streams import EventStream
-from .transfer import octets_of
+from .websocket import Handshake, WebSocket
 
 COMMAND_TIMEOUT = 120.0  # the daemon's own, of commands that ask for none
 TREE_TIMEOUT = 1800.0  # the daemon's own, of file operations on whole trees
@@ -51,20 +53,6 @@ class Client:
     def info(self) -> dict[str, Any]:
         """What the daemon is: GET /v1/info."""
         return dict(self.call("GET", "/v1/info"))
-
-    def export_snapshot(self, snapshot: str) -> Iterator[bytes]:
-        """A snapshot as one file, in pieces, for import_snapshot() here or on another machine. Needs no memory. What is
-        cut short raises ConnectionFailed."""
-        return self.open("GET", f"/v1/snapshots/{urllib.parse.quote(snapshot, safe='')}/export").pieces()
-
-    def import_snapshot(self, file: IO[bytes] | Iterable[bytes] | bytes, *, name: str | None = None,
-                        disk_bytes: int | None = None) -> str:
-        """Makes a snapshot from such a file and returns its id, for Sandbox.create(snapshot=). `name` and `disk_bytes`,
-        the limit of what it holds and of what is made from it, are by default those in the file. Raises InvalidRequest
-        (not_a_snapshot, snapshot_damaged, snapshot_too_large), NotFound (image_not_found), Conflict (image_changed)."""
-        query = {key: str(value) for key, value in (("name", name), ("disk_bytes", disk_bytes)) if value is not None}
-        return str(self.call("POST", "/v1/snapshots/import", query=query, body=octets_of(file),
-                             timeout=TREE_TIMEOUT)["id"])
 
     def close(self) -> None:
         """Closes idle connections. The client can be used on."""
@@ -103,12 +91,48 @@ class Client:
             return answer
         raise api_error(f"{request} of {self.address}", answer.status, answer.headers, answer.read())
 
+    def pages(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
+        """What a list has, asked for page by page."""
+        wanted = dict(query or {})
+        while True:
+            page = self.call("GET", path, query=wanted)
+            yield from page["data"]
+            if not page.get("next_cursor"):
+                return
+            wanted["cursor"] = page["next_cursor"]
+
     def events(self, method: str, path: str, fields: Mapping[str, Any] | None = None, *,
-               query: Mapping[str, str] | None = None) -> EventStream:
+               query: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> EventStream:
         """An answer that comes event by event."""
-        answer = self.open(method, path, fields, query=query, headers={"Accept": "text/event-stream"})
+        headers = {**(headers or {}), "Accept": "text/event-stream"}
+        answer = self.open(method, path, fields, query=query, headers=headers)
         answer.set_timeout(SILENCE)
         return EventStream(answer, f"{method} {path}")
+
+    def web_socket(self, path: str, query: Mapping[str, str] | None = None) -> WebSocket:
+        """A connection on which messages go both ways."""
+        handshake = Handshake()
+        connection, headers = self._upgraded(path, query, handshake.headers)
+        try:
+            handshake.check(headers.get("Sec-WebSocket-Accept"))
+        except BaseException:
+            self._pool.release(connection)
+            raise
+        return WebSocket(connection.socket, lambda: self._pool.release(connection))
+
+    def tunnel(self, path: str, query: Mapping[str, str] | None = None) -> socket.socket:
+        """A connection of octets, which is the caller's to close."""
+        connection, _ = self._upgraded(path, query, {"Connection": "Upgrade", "Upgrade": "tcp"})
+        return self._pool.detach(connection)
+
+    def _upgraded(self, path: str, query: Mapping[str, str] | None,
+                  headers: Mapping[str, str]) -> tuple[Connection, Message]:
+        request = self._request("GET", path, None, query, headers, None)
+        connection, answer = self._pool.upgrade(request, self.patience)
+        if answer.status == 101:
+            return connection, answer.headers
+        self._pool.release(connection)
+        raise api_error(f"{request} of {self.address}", answer.status, answer.headers, answer.body)
 
     def _request(self, method: str, path: str, fields: Mapping[str, Any] | None, query: Mapping[str, str] | None,
                  headers: Mapping[str, str] | None, body: Body) -> Request:

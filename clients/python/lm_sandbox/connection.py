@@ -5,12 +5,14 @@ A connection that breaks is always an error: the end of an answer counts only wh
 from __future__ import annotations
 
 import http.client
+import io
 import select
 import socket
 import ssl
 import struct
 import threading
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import Callable, Iterable, Iterator, Union
 
 from .address import JOIN_GROUP, Address
@@ -18,11 +20,13 @@ from .errors import AnswerTimeout, Cancelled, ConnectionFailed
 
 CONNECT_TIMEOUT = 10.0
 PIECE = 256 * 1024
+_MAX_HEAD = 64 * 1024
 _LAST_WORDS_TIMEOUT = 5.0  # for the answer to a request that the daemon does not take to its end
 _NOT_DONE = "nothing of it was done: it may be sent again"
 _MAY_BE_DONE = "it may have been carried out: look before sending it again"
 
-_BREAKS = (OSError, ValueError, http.client.HTTPException)  # what reading from a connection that ends may raise
+# What reading from a connection that ends may raise.
+_BREAKS = (OSError, ValueError, EOFError, http.client.HTTPException)
 
 Body = Union[bytes, Iterable[bytes], None]
 
@@ -64,15 +68,15 @@ class Connection:
     def __init__(self, address: Address) -> None:
         self.address = address
         self.is_reused = False
-        self._socket = _open_socket(address)
+        self.socket = _open_socket(address)
         kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
         self._http = kind(address.host, address.port or None)
-        self._http.sock = self._socket
+        self._http.sock = self.socket
 
     def is_stale(self) -> bool:
         """Whether the other end has closed it while it was idle (or has said what nobody asked)."""
         watch = select.poll()
-        watch.register(self._socket, select.POLLIN)
+        watch.register(self.socket, select.POLLIN)
         return bool(watch.poll(0))
 
     def exchange(self, request: Request, timeout: float) -> Answer:
@@ -91,20 +95,33 @@ class Connection:
             self.close()
             raise
 
+    def upgrade(self, request: Request, timeout: float) -> Upgrade:
+        """Asks for another protocol on this connection; the request has no body. Any failure closes it."""
+        try:
+            self.set_timeout(timeout)
+            fault = self._send(request)
+            try:
+                return _read_upgrade(self.socket)
+            except _BREAKS as error:
+                raise _failure(request, self.address, fault or error, fault is None) from error
+        except BaseException:
+            self.close()
+            raise
+
     def set_timeout(self, seconds: float) -> None:
         """For each wait from now on."""
-        self._socket.settimeout(seconds)
+        self.socket.settimeout(seconds)
 
     def abort(self) -> None:
         """Wakes whoever waits for it in another thread, who sees the connection's end."""
         try:
-            self._socket.shutdown(socket.SHUT_RDWR)
+            self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # it has ended already
 
     def close(self) -> None:
         self._http.close()
-        self._socket.close()
+        self.socket.close()
 
     def _send(self, request: Request) -> OSError | None:
         """The error that kept the daemon from taking all of it. It may have said why, so that is no end."""
@@ -124,6 +141,35 @@ class Connection:
         except (OSError, http.client.HTTPException) as error:
             may_have_run = fault is None or not request.begins_when_whole
             raise _failure(request, self.address, fault or error, may_have_run) from error
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """The answer to a request for another protocol: after 101 the connection speaks it; else `body` says why not."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+
+def _read_upgrade(opened: socket.socket) -> Upgrade:
+    """Octet by octet: what comes behind the head is not HTTP."""
+    head = bytearray()
+    while not head.endswith(b"\r\n\r\n"):
+        octet = opened.recv(1)
+        if not octet or len(head) == _MAX_HEAD:
+            raise EOFError("the connection ended" if not octet else "the head of the answer does not end")
+        head += octet
+    line, _, fields = bytes(head).partition(b"\r\n")
+    words = line.split()
+    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
+        raise ValueError(f"the answer is no HTTP: {line[:100]!r}")
+    headers = http.client.parse_headers(io.BytesIO(fields))
+    size = 0 if words[1] == b"101" else min(int(headers.get("Content-Length", 0)), _MAX_HEAD)
+    body = bytearray()
+    while len(body) < size and (piece := opened.recv(size - len(body))):
+        body += piece
+    return Upgrade(int(words[1]), headers, bytes(body))
 
 
 class Answer:

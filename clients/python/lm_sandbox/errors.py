@@ -12,6 +12,7 @@
     │   ├── NoDaemon         none was found to ask
     │   └── AnswerTimeout    none came in time; the connection was closed, which ends the command
     ├── CommandFailed        Result.check(): the command ran, and did not end with status 0
+    ├── TerminalClosed       the daemon took a terminal away: `code` says why
     └── Cancelled            whoever asked closed the stream, the map or the client meanwhile
 """
 from __future__ import annotations
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 
 
 class Error(Exception):
-    """Base of all. `cause` is the innermost reason alone, `hint` what to do about it; either may be missing."""
+    """Base of all. `code` is stable: the daemon's (docs/reference/errors.md), or this package's own. `cause` is the
+    innermost reason alone, `hint` what to do about it; either may be missing. `retryable`: the same request may succeed
+    later, and what this one did is nothing."""
+
+    code = ""
+    retryable = False
 
     def __init__(self, message: str, *, cause: str | None = None, hint: str | None = None) -> None:
         super().__init__(message)
@@ -41,8 +47,8 @@ class Error(Exception):
 
 
 class ApiError(Error):
-    """The daemon's refusal. Switch on `code` (docs/reference/errors.md), never on the message; it is "" where
-    something else than lm-sandbox answered. `fields` lists what is wrong with a request: {"path", "message"} each.
+    """The daemon's refusal. Switch on `code`, never on the message; it is "" where something else than lm-sandbox
+    answered. `fields` lists what is wrong with a request: {"path", "message"} each.
     `request_id` is the answer's X-Request-Id, where something gave it one. `retry_after` is in seconds."""
 
     def __init__(self, message: str, *, cause: str | None = None, hint: str | None = None, code: str = "",
@@ -85,33 +91,53 @@ class Unavailable(ApiError):
 
 
 class ConnectionFailed(Error):
-    """No whole answer. `may_have_run` is False where the daemon cannot have received the whole request, so that nothing
-    of it was done; where it is True nobody knows, and sending it again could do it twice."""
+    """No whole answer. `may_have_run` is False, and `retryable` True, where the daemon cannot have received the whole
+    request, so that nothing of it was done; where it is True nobody knows, and sending it again could do it twice."""
+
+    code = "connection_failed"
 
     def __init__(self, message: str, *, cause: str | None = None, hint: str | None = None,
                  may_have_run: bool = True) -> None:
         super().__init__(message, cause=cause, hint=hint)
         self.may_have_run = may_have_run
+        self.retryable = not may_have_run
 
 
 class NoDaemon(ConnectionFailed):
     """No address was given, and no daemon listens where one is looked for."""
 
+    code = "no_daemon"
+
 
 class AnswerTimeout(ConnectionFailed):
     """The answer did not come in time."""
 
+    code = "answer_timeout"
+
 
 class CommandFailed(Error):
     """A command that did not end with status 0; `result` is how it did end."""
+
+    code = "command_failed"
 
     def __init__(self, message: str, *, hint: str | None = None, result: Ending | None = None) -> None:
         super().__init__(message, hint=hint)
         self.result = result
 
 
+class TerminalClosed(Error):
+    """`code` is terminal_taken (somebody else has opened it), process_gone, sandbox_paused (while something was typed),
+    or terminal_closed."""
+
+    def __init__(self, message: str, *, code: str = "terminal_closed") -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class Cancelled(Error):
     """Closed by the program itself while it waited."""
+
+    code = "cancelled"
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Iterator, Mapping, Union
 
+from . import fields as f
+from .client import Client
 from .errors import Error
 from .result import Ending, data_of
 from .streams import EventStream
@@ -19,9 +21,11 @@ from .streams import EventStream
 
 @dataclass(frozen=True)
 class Started:
-    """The first: it runs. `pid` is its number inside the sandbox. Not of a process that is followed."""
+    """The first: it runs. `pid` is its number inside the sandbox. Not of a process that is followed. `process` is the
+    id of one that takes input meanwhile."""
 
     pid: int
+    process: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Ended:
     result: Ending
 
 
+_STDIN_PIECE = 64 * 1024  # what waits for a command is 128 KiB at most
+
 CommandEvent = Union[Started, Output, Ended]
 
 
@@ -55,10 +61,22 @@ def parse_event(event: Mapping[str, Any]) -> CommandEvent | None:
     if kind in ("stdout", "stderr"):
         return Output(kind, event.get("offset", 0), data_of(event["text"] if "text" in event else event))
     if kind == "started":
-        return Started(event.get("process", {}).get("pid", 0))
+        process = event.get("process", {})
+        return Started(process.get("pid", 0), process.get("id"))
     if kind == "result":
         return Ended(Ending.of(event))
     return None
+
+
+class CommandInput:
+    """The input of a command that is followed."""
+
+    def __init__(self, client: Client, base: str) -> None:
+        self._client = client
+        self._base = base
+
+    def send(self, process: str, **fields: Any) -> None:
+        self._client.call("POST", f"{self._base}/processes/{f.segment(process)}/stdin", fields)
 
 
 class CommandStream:
@@ -71,10 +89,28 @@ class CommandStream:
     told everything. The daemon waits a minute for a reader that takes nothing while much is there, then it gives up.
     """
 
-    def __init__(self, events: EventStream, has_end: bool = True) -> None:
+    def __init__(self, events: EventStream, has_end: bool = True, stdin: CommandInput | None = None) -> None:
+        """With `stdin` the first event is read, which says whose input that is."""
         self._events = events
         self._has_end = has_end
+        self._stdin = stdin
         self._result: Ending | None = None
+        self._process: str | None = None
+        self._first: CommandEvent | None = None  # was read already
+        if stdin is not None:
+            self._first = self._read_first()
+
+    def write(self, content: f.Data) -> None:
+        """Writes to the command's stdin, if that is kept; returns when it has read all but 128 KiB. Raises Conflict
+        (input_closed) when it reads no more, ApiError (input_full) when it does not for 30 s: nothing of that write was
+        taken then. Another thread may read the events meanwhile, and must where the command writes much."""
+        octets = content.encode() if isinstance(content, str) else content
+        for at in range(0, len(octets), _STDIN_PIECE):
+            self._send(data=f.data(octets[at:at + _STDIN_PIECE]))
+
+    def close_stdin(self) -> None:
+        """That was all."""
+        self._send(close=True)
 
     @property
     def result(self) -> Ending:
@@ -95,10 +131,30 @@ class CommandStream:
         return self
 
     def __next__(self) -> CommandEvent:
+        if self._first is not None:
+            event, self._first = self._first, None
+            return event
+        return self._read()
+
+    def _read_first(self) -> CommandEvent:
+        try:
+            return self._read()
+        except BaseException:
+            self.close()
+            raise
+
+    def _send(self, **fields: Any) -> None:
+        if self._stdin is None or self._process is None:
+            raise Error("the command's stdin was not kept open", hint="start it with keep_stdin=True")
+        self._stdin.send(self._process, **fields)
+
+    def _read(self) -> CommandEvent:
         if self._result is not None:
             raise StopIteration
         for fields in self._events:
             event = parse_event(fields)
+            if isinstance(event, Started):
+                self._process = event.process
             if isinstance(event, Ended):
                 self._finish(event.result)
             if event is not None:

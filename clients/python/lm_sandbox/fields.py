@@ -26,6 +26,7 @@ class Limits:
 
 
 LimitsLike = Union[Limits, Mapping[str, Any]]
+Egress = Union[str, Sequence[str], Mapping[str, Any]]  # "none", "open", hosts, or the API's object
 
 
 def given(**fields: Any) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def data(value: Data) -> Any:
 def command(cmd: Cmd, *, shell: str | None = None, env: Mapping[str, str] | None = None, cwd: str | None = None,
             user: str | None = None, stdin: Data | None = None, timeout: float | None = None,
             limits: Mapping[str, int] | None = None) -> dict[str, Any]:
-    """What every command has. `timeout` is in seconds; 0, where it is allowed, is none. `limits` are of each process."""
+    """What every command has. `timeout` is in seconds, 0 is none where it is allowed. `limits` are of each process."""
     return given(cmd=cmd if isinstance(cmd, str) else list(cmd), shell=shell, env=_dict(env), cwd=cwd, user=user,
                  stdin=None if stdin is None else data(stdin), timeout_ms=milliseconds(timeout),
                  limits=None if limits is None else dict(limits))
@@ -63,13 +64,24 @@ def limits(value: LimitsLike | None) -> dict[str, Any] | None:
     return given(**(asdict(value) if isinstance(value, Limits) else value))
 
 
-def volumes(places: Mapping[str, str] | None) -> list[dict[str, Any]] | None:
-    """{path inside: id or name of a volume that is there, ":ro" behind one that is only to be read}."""
+def egress(value: Egress | None) -> Mapping[str, Any] | None:
+    if value is None or isinstance(value, Mapping):
+        return value
+    return {"mode": value} if isinstance(value, str) else {"mode": "allowlist", "allow": list(value)}
+
+
+def labels(wanted: Mapping[str, str] | None) -> str | None:
+    """The query of those that have all of these."""
+    return ",".join(f"{key}={value}" for key, value in wanted.items()) if wanted else None
+
+
+def volumes(places: Mapping[str, Any] | None) -> list[dict[str, Any]] | None:
+    """{path inside: a volume that is there, or its id or name; ":ro" behind a name that is only to be read}."""
     if places is None:
         return None
     return [{"volume": volume.removesuffix(":ro").removesuffix(":rw"), "target": target,
              "read_only": volume.endswith(":ro")}
-            for target, volume in places.items()]
+            for target, volume in ((target, str(volume)) for target, volume in places.items())]
 
 
 def files(contents: Mapping[str, FileData] | None) -> dict[str, Any] | None:

@@ -146,16 +146,16 @@ class Files:
         set-user-id bits are dropped. Files are replaced, each all or nothing."""
         return transfer.download(self, path, target)
 
-    def upload_tar(self, archive: IO[bytes] | Iterable[bytes], path: f.Path) -> Unpacked:
-        """Unpacks a tar archive into a directory, which is made."""
-        done = self._client.call("PUT", f"{self._base}/archive", query=f.path(path), body=transfer.octets_of(archive),
-                                 timeout=TREE_TIMEOUT)
+    def upload_archive(self, archive: IO[bytes] | Iterable[bytes], path: f.Path, *, format: str = "tar") -> Unpacked:
+        """Unpacks an archive ("tar", "tar.zst" or "zip") into a directory, which is made. It is sent as it is read."""
+        done = self._client.call("PUT", f"{self._base}/archive", query={**f.path(path), "format": format},
+                                 body=transfer.octets_of(archive), timeout=TREE_TIMEOUT)
         return Unpacked(done["files"], done["bytes"], **left_out(done))
 
-    def download_tar(self, path: f.Path, *, skip_unreadable: bool = False) -> Iterator[bytes]:
-        """A directory as a tar archive, in pieces; names are relative to it. What cannot be read ends the archive with
-        ConnectionFailed, or is left out with `skip_unreadable`."""
-        query = {**f.path(path), "skip_unreadable": "true" if skip_unreadable else "false"}
+    def download_archive(self, path: f.Path, *, format: str = "tar", skip_unreadable: bool = False) -> Iterator[bytes]:
+        """A directory as an archive ("tar", "tar.zst" or "zip"), in pieces; names are relative to it. What cannot be
+        read ends the archive with ConnectionFailed, or is left out with `skip_unreadable`."""
+        query = {**f.path(path), "format": format, "skip_unreadable": "true" if skip_unreadable else "false"}
         return self._client.open("GET", f"{self._base}/archive", query=query).pieces()
 
     def _put(self, path: f.Path, content: Content, query: Mapping[str, str], headers: Mapping[str, str]) -> FileInfo:

@@ -13,9 +13,9 @@ def run(cmd: f.Cmd, *, files: Mapping[str, f.FileData] | None = None, outputs: I
         timeout: float | None = None, env: Mapping[str, str] | None = None, image: str | None = None,
         limits: f.LimitsLike | None = None, stdin: f.Data | None = None, cwd: str | None = None,
         shell: str | None = None, user: str | None = None, mounts: Sequence[Mapping[str, Any]] | None = None,
-         volumes: Mapping[str, str] | None = None, runtime: str | None = None, egress: Mapping[str, Any] | None = None,
-         profile: str | None = None, models: Sequence[str] | None = None, model_limits: Mapping[str, int] | None = None,
-         client: Client | None = None) -> Result:
+        volumes: Mapping[str, Any] | None = None, runtime: str | None = None, egress: f.Egress | None = None,
+        profile: str | None = None, models: Sequence[str] | None = None, model_limits: Mapping[str, int] | None = None,
+        client: Client | None = None) -> Result:
     """Runs a command in a fresh sandbox and returns how it ended, however that is; `.check()` raises unless well.
 
     `cmd` is a text for the shell or a list of arguments. `files` are written before it starts, {path: text, octets, or
@@ -23,8 +23,9 @@ def run(cmd: f.Cmd, *, files: Mapping[str, f.FileData] | None = None, outputs: I
     files to return in the result's `files` (the API's `collect`), 32 MiB in all; why one does not come stands in
     `left_out`. `timeout` is in seconds (default 120): at its end the whole tree of the command is killed and
     the result says timed_out. `env` comes on top of the image's variables. `limits` are Limits(memory_bytes=, cpus=,
-    processes=, disk_bytes=), by default 1 GiB, 1 CPU, 256 and 1 GiB. `volumes` are {"/data": "name or id"}, with ":ro"
-    behind one that is only to be read. With `profile` "root" the command is root inside, and may install packages.
+    processes=, disk_bytes=), by default 1 GiB, 1 CPU, 256 and 1 GiB. `volumes` are {"/data": a Volume, or its name or
+    id}, with ":ro" behind a name that is only to be read. `egress` is what it may reach: "none" (the default), "open",
+    a list of hosts, or the API's object. With `profile` "root" the command is root inside, and may install packages.
     `models` are names of local models that programs in it may ask, within `model_limits`, {"tokens": ...,
     "requests_per_minute": ...}.
 
@@ -49,15 +50,15 @@ def plan(cmd: f.Cmd, *, client: Client | None = None, **fields: Any) -> str:
 
 def request(cmd: f.Cmd, *, files: Mapping[str, f.FileData] | None = None, outputs: Iterable[str] | None = None,
             image: str | None = None, limits: f.LimitsLike | None = None,
-            mounts: Sequence[Mapping[str, Any]] | None = None, volumes: Mapping[str, str] | None = None,
-            runtime: str | None = None, egress: Mapping[str, Any] | None = None, profile: str | None = None,
+            mounts: Sequence[Mapping[str, Any]] | None = None, volumes: Mapping[str, Any] | None = None,
+            runtime: str | None = None, egress: f.Egress | None = None, profile: str | None = None,
             models: Sequence[str] | None = None, model_limits: Mapping[str, int] | None = None,
             **command: Any) -> dict[str, Any]:
     """The body of POST /v1/run."""
     return {**f.command(cmd, **command),
             **f.given(files=f.files(files), collect=f.texts(outputs), image=image, limits=f.limits(limits),
-                      mounts=mounts, volumes=f.volumes(volumes), runtime=runtime, egress=egress,
-                       profile=profile, models=f.texts(models), model_limits=model_limits)}
+                      mounts=mounts, volumes=f.volumes(volumes), runtime=runtime, egress=f.egress(egress),
+                      profile=profile, models=f.texts(models), model_limits=model_limits)}
 
 
 def send(client: Client, asked: Mapping[str, Any]) -> Result:

@@ -8,12 +8,13 @@ does nothing. Connections idle for a minute are not used again, and each is look
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 import weakref
 
 from .address import Address
-from .connection import Answer, Connection, Request
+from .connection import Answer, Connection, Request, Upgrade
 from .errors import AnswerTimeout, Cancelled, ConnectionFailed
 
 MAX_IDLE_SECONDS = 60.0  # the daemon closes them after 75
@@ -41,6 +42,28 @@ class Pool:
             if not (was_used and _may_repeat(request, failure)):
                 raise
         return self._exchange_on(self._open(), request, timeout)
+
+    def upgrade(self, request: Request, timeout: float) -> tuple[Connection, Upgrade]:
+        """Asks for another protocol on a fresh connection, which is to be brought back by release()."""
+        connection = self._open()
+        try:
+            return connection, connection.upgrade(request, timeout)
+        except ConnectionFailed as failure:
+            self._give_back(connection, False)
+            if self._is_aborted:
+                raise Cancelled(f"{request} was cancelled") from failure
+            raise
+
+    def release(self, connection: Connection) -> None:
+        """Ends a connection that speaks another protocol."""
+        self._give_back(connection, False)
+
+    def detach(self, connection: Connection) -> socket.socket:
+        """Lets the caller have it; abort() does not end it any more."""
+        with self._lock:
+            self._in_use.discard(connection)
+        connection.socket.settimeout(None)
+        return connection.socket
 
     def close(self) -> None:
         """Closes what is idle."""
@@ -90,6 +113,8 @@ class Pool:
             self._give_back(connection, False)
 
     def _open(self) -> Connection:
+        if self._is_aborted:
+            raise Cancelled("the client is closed")
         connection = Connection(self.address)
         with self._lock:
             self._in_use.add(connection)

@@ -15,8 +15,10 @@ from typing import Any, Mapping, Union
 from .client import Client
 from .errors import NotFound
 from .events import CommandStream
-from .fields import Cmd, Data, data
+from .fields import Cmd, Data, data, given
 from .result import Ending, data_of, pick
+from .terminal import Terminal
+from .websocket import WebSocket
 
 _STDIN_PIECE = 1 << 20
 _WAIT_PIECE = 30.0  # seconds of one request
@@ -70,6 +72,7 @@ class Process:
 
     def __init__(self, client: Client, base: str, info: ProcessInfo) -> None:
         self._client = client
+        self._base = base
         self._path = f"{base}/processes/{info.id}"
         self.info = info
 
@@ -141,6 +144,17 @@ class Process:
         if stream is not None:
             query.update(stream=stream, offset=str(offset))
         return CommandStream(self._client.events("GET", f"{self._path}/output", query=query), has_end=not until_now)
+
+    def terminal(self, *, cols: int | None = None, rows: int | None = None, offset: int = 0,
+                 ends: bool = False) -> Terminal:
+        """Sits at its terminal, if it was started with pty, and takes it over from who did. All that it has shown comes
+        again, from `offset` on. With `ends` a `with` block of it ends the process."""
+        size = given(cols=None if cols is None else str(cols), rows=None if rows is None else str(rows))
+
+        def connect(at: int) -> WebSocket:
+            return self._client.web_socket(f"{self._base}/pty", {"process": self.id, "offset": str(at), **size})
+
+        return Terminal(self.id, connect, offset=offset, end=self.delete if ends else None)
 
     def delete(self) -> None:
         """Kills it and everything it started, and drops its output."""

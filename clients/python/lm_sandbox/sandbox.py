@@ -6,83 +6,29 @@
 """
 from __future__ import annotations
 
-import time
+import socket
 import uuid
 import warnings
-from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence, Union
 
 from . import fields as f
-from .backoff import Backoff
-from .client import COMMAND_TIMEOUT, Client, default_client
-from .errors import AnswerTimeout, ConnectionFailed, Error, NotFound, Unavailable
-from .events import CommandStream
+from .client import COMMAND_TIMEOUT, TREE_TIMEOUT, Client, default_client
+from .creation import create_once
+from .errors import Error, NotFound
+from .events import CommandInput, CommandStream
 from .files import Files
+from .logs import LogStream, LogTail
 from .port import Port, Preview
 from .process import Process, ProcessInfo
 from .result import Result, pick
+from .sandbox_events import SandboxEvents
+from .sandbox_info import EgressReport, SandboxInfo, Stats
 from .session import Session
+from .snapshot import Snapshot, SnapshotInfo
+from .terminal import Terminal
 
 _PATH = "/v1/sandboxes"
-_LOST_ANSWER = Backoff(first=0.2, most=2.0, total=10.0)
-
-
-@dataclass(frozen=True)
-class SandboxInfo:
-    """`state` is creating, running, paused, stopped, failed or lost. `isolation` lists the layers in force."""
-
-    id: str
-    name: str | None = None
-    image: str = ""
-    image_digest: str = ""
-    runtime: str = ""
-    state: str = ""
-    created_at: str = ""
-    expires_at: str | None = None
-    timeout_ms: int = 0
-    idle_ms: int = 0
-    on_timeout: str = ""
-    on_idle: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    limits: f.Limits = field(default_factory=f.Limits)
-    egress: Mapping[str, Any] = field(default_factory=dict)
-    models: Sequence[str] = ()
-    model_limits: Mapping[str, Any] = field(default_factory=dict)
-    profile: str = ""
-    isolation: Sequence[str] = ()
-    keeps_disk: bool = False
-    volumes: Sequence[Mapping[str, Any]] = ()
-
-    @staticmethod
-    def of(fields: Mapping[str, Any]) -> SandboxInfo:
-        return pick(SandboxInfo, fields, limits=pick(f.Limits, fields.get("limits", {})))
-
-
-@dataclass(frozen=True)
-class NetworkUsage:
-    """What has gone through its network interfaces, loopback left out, since it was started."""
-
-    received_bytes: int = 0
-    received_packets: int = 0
-    sent_bytes: int = 0
-    sent_packets: int = 0
-
-
-@dataclass(frozen=True)
-class Stats:
-    """What a sandbox uses now. `max_memory_bytes` is the most so far, `cpu_ms` and `oom_kills` since it was made."""
-
-    state: str = ""
-    memory_bytes: int = 0
-    max_memory_bytes: int = 0
-    processes: int = 0
-    cpu_ms: int = 0
-    oom_kills: int = 0
-    network: NetworkUsage = field(default_factory=NetworkUsage)
-    models: Mapping[str, int] | None = None
-    disk_bytes: int | None = None
-    limits: f.Limits = field(default_factory=f.Limits)
 
 
 class Sandbox:
@@ -109,20 +55,20 @@ class Sandbox:
         return self.info.name
 
     @classmethod
-    def create(cls, *, name: str | None = None, image: str | None = None, snapshot: str | None = None,
-               limits: f.LimitsLike | None = None, cwd: str | None = None, user: str | None = None,
-               env: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None,
-               runtime: str | None = None, egress: Mapping[str, Any] | None = None, profile: str | None = None,
+    def create(cls, *, name: str | None = None, image: str | None = None,
+               snapshot: Union[Snapshot, str, None] = None, limits: f.LimitsLike | None = None, cwd: str | None = None,
+               user: str | None = None, env: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None,
+               runtime: str | None = None, egress: f.Egress | None = None, profile: str | None = None,
                models: Sequence[str] | None = None, model_limits: Mapping[str, int] | None = None,
-               mounts: Sequence[Mapping[str, Any]] | None = None, volumes: Mapping[str, str] | None = None,
-               timeout: float | None = None, idle: float | None = None, on_timeout: str | None = None, on_idle: str | None = None,
-               client: Client | None = None) -> Sandbox:
+               mounts: Sequence[Mapping[str, Any]] | None = None, volumes: Mapping[str, Any] | None = None,
+               timeout: float | None = None, idle: float | None = None, on_timeout: str | None = None,
+               on_idle: str | None = None, client: Client | None = None) -> Sandbox:
         """Makes a sandbox. `cwd`, `user` and `env` are those of commands that name none; `limits` are for all of its
-        commands together, by default 4 GiB (at most half the memory), all CPUs, 1024 and 10 GiB. `volumes` are
-        {"/data": "name or id"}, with ":ro" behind one that is only to be read. With `profile` "root" commands are root
-        inside, and may install packages.
-        `models` are names of local models that programs in it may ask, within `model_limits`, {"tokens": ...,
-        "requests_per_minute": ...}.
+        commands together, by default 4 GiB (at most half the memory), all CPUs, 1024 and 10 GiB. `snapshot` is one that
+        its disk begins as. `volumes` are {"/data": a Volume, or its name or id}, with ":ro" behind a name that is only
+        to be read. `egress` is what it may reach: "none" (the default), "open", a list of hosts, or the API's object.
+        With `profile` "root" commands are root inside, and may install packages. `models` are names of local models
+        that programs in it may ask, within `model_limits`, {"tokens": ..., "requests_per_minute": ...}.
 
         `timeout` is how many seconds it lives, `idle` how many it may stand unused; 0 is no limit. Then it is deleted
         (`on_timeout`: or "stop", or "pause") or stopped (`on_idle`: or "pause", or "delete"). By default one without a
@@ -130,13 +76,14 @@ class Sandbox:
 
         Each creation has an Idempotency-Key: where the answer is lost on its way, the same request is sent again for up
         to 10 s, and the daemon answers with the sandbox that it has already made, not with a second one."""
-        asked = f.given(name=name, image=image, snapshot=snapshot, limits=f.limits(limits), cwd=cwd, user=user,
-                        runtime=runtime, env=None if env is None else dict(env),
-                        labels=None if labels is None else dict(labels), egress=egress, mounts=mounts,
-                        volumes=f.volumes(volumes), profile=profile, models=f.texts(models), model_limits=model_limits,
+        asked = f.given(name=name, image=image, snapshot=None if snapshot is None else str(snapshot),
+                        limits=f.limits(limits), cwd=cwd, user=user, runtime=runtime,
+                        env=None if env is None else dict(env), labels=None if labels is None else dict(labels),
+                        egress=f.egress(egress), mounts=mounts, volumes=f.volumes(volumes), profile=profile,
+                        models=f.texts(models), model_limits=model_limits,
                         **_life(timeout, idle, on_timeout, on_idle))
         client = client or default_client()
-        return cls(SandboxInfo.of(_create(client, asked)), client, deletes=True)
+        return cls(SandboxInfo.of(create_once(client, _PATH, asked)), client, deletes=True)
 
     @classmethod
     def connect(cls, id_or_name: str, *, client: Client | None = None) -> Sandbox:
@@ -149,15 +96,8 @@ class Sandbox:
     def list(*, state: str | None = None, labels: Mapping[str, str] | None = None,
              client: Client | None = None) -> Iterator[SandboxInfo]:
         """All that one may see, oldest first, asked for page by page; with `state` or `labels` only those."""
-        client = client or default_client()
-        wanted = ",".join(f"{key}={value}" for key, value in labels.items()) if labels else None
-        query = f.given(state=state, label=wanted)
-        while True:
-            page = client.call("GET", _PATH, query=query)
-            yield from map(SandboxInfo.of, page["data"])
-            if not page.get("next_cursor"):
-                return
-            query["cursor"] = page["next_cursor"]
+        query = f.given(state=state, label=f.labels(labels))
+        return map(SandboxInfo.of, (client or default_client()).pages(_PATH, query))
 
     def refresh(self) -> SandboxInfo:
         self.info = SandboxInfo.of(self._client.call("GET", self._path))
@@ -182,34 +122,48 @@ class Sandbox:
         """Lets a stopped one run again, with everything that was written."""
         self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/start"))
 
-    def snapshot(self, name: str | None = None) -> str:
-        """Copies its disk, as it is at one moment, and returns the snapshot's id, for create(snapshot=)."""
-        return str(self._client.call("POST", f"{self._path}/snapshot", f.given(name=name))["id"])
+    def snapshot(self, name: str | None = None) -> Snapshot:
+        """Copies its disk, as it is at one moment; create(snapshot=) makes others of it, rollback() goes back to it."""
+        asked = f.given(name=name)
+        taken = create_once(self._client, f"{self._path}/snapshot", asked, timeout=TREE_TIMEOUT)
+        return Snapshot(SnapshotInfo.of(taken), self._client)
+
+    def snapshots(self) -> Sequence[Snapshot]:
+        """Those that were taken of it, oldest first."""
+        return list(Snapshot.list(sandbox=self.id, client=self._client))
 
     def fork(self, count: int = 1) -> Sequence[Sandbox]:
         """Sandboxes that begin with a copy of its disk, all of one moment; all of them, or none."""
-        made = self._client.call("POST", f"{self._path}/fork", {"count": count})["data"]
+        made = create_once(self._client, f"{self._path}/fork", {"count": count}, timeout=TREE_TIMEOUT)["data"]
         return [Sandbox(SandboxInfo.of(fields), self._client, deletes=True) for fields in made]
 
-    def rollback(self, snapshot: str) -> None:
+    def rollback(self, snapshot: Union[Snapshot, str]) -> None:
         """Puts its disk back to what it was in one of its snapshots. Its processes are killed; it runs again if it
         did."""
-        self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/rollback", {"snapshot": snapshot}))
+        asked = {"snapshot": str(snapshot)}
+        self.info = SandboxInfo.of(self._client.call("POST", f"{self._path}/rollback", asked, timeout=TREE_TIMEOUT))
 
     def update(self, *, labels: Mapping[str, str | None] | None = None, timeout: float | None = None,
                idle: float | None = None, on_timeout: str | None = None, on_idle: str | None = None,
-               limits: f.LimitsLike | None = None, egress: Mapping[str, Any] | None = None) -> None:
+               limits: f.LimitsLike | None = None, egress: f.Egress | None = None) -> None:
         """Changes what is said: labels (None takes one away), the limits of its life (create()), `timeout` from now
-        on, what it may reach (network_fixed where it was started without a network), and what it may use: memory no lower than what it uses (limit_in_use), processes no higher than at its
-        beginning."""
-        asked = f.given(labels=None if labels is None else dict(labels), limits=f.limits(limits), egress=egress,
-                        **_life(timeout, idle, on_timeout, on_idle))
+        on, what it may reach (network_fixed where it was started without a network), and what it may use: memory no
+        lower than what it uses (limit_in_use), processes no higher than at its beginning."""
+        asked = f.given(labels=None if labels is None else dict(labels), limits=f.limits(limits),
+                        egress=f.egress(egress), **_life(timeout, idle, on_timeout, on_idle))
         self.info = SandboxInfo.of(self._client.call("PATCH", self._path, asked))
 
     def stats(self) -> Stats:
-        fields = self._client.call("GET", f"{self._path}/stats")
-        return pick(Stats, fields, limits=pick(f.Limits, fields.get("limits", {})),
-                    network=pick(NetworkUsage, fields.get("network", {})))
+        """What it uses now."""
+        return Stats.of(self._client.call("GET", f"{self._path}/stats"))
+
+    def egress(self) -> EgressReport:
+        """What it may reach outside, and what it has reached."""
+        return EgressReport.of(self._client.call("GET", f"{self._path}/egress"))
+
+    def events(self, *, after: str | None = None) -> SandboxEvents:
+        """Iterates over what happens to it from now on, or after the event of that id."""
+        return SandboxEvents(self.id, after=after, client=self._client)
 
     def exec(self, cmd: f.Cmd, *, timeout: float | None = None, env: Mapping[str, str] | None = None,
              cwd: str | None = None, stdin: f.Data | None = None, shell: str | None = None,
@@ -224,9 +178,12 @@ class Sandbox:
         limit = COMMAND_TIMEOUT if timeout is None else timeout
         return Result.of(self._client.call("POST", f"{self._path}/exec", asked, timeout=limit))
 
-    def exec_stream(self, cmd: f.Cmd, **fields: Any) -> CommandStream:
-        """The same, told as it happens; takes what exec() takes. Returns when it has begun."""
-        return CommandStream(self._client.events("POST", f"{self._path}/exec", f.command(cmd, **fields)))
+    def exec_stream(self, cmd: f.Cmd, *, keep_stdin: bool = False, **fields: Any) -> CommandStream:
+        """The same, told as it happens; takes what exec() takes. Returns when it has begun. With `keep_stdin` the
+        stream's write() and close_stdin() are its input."""
+        asked = {**f.command(cmd, **fields), **f.given(keep_stdin=keep_stdin or None)}
+        events = self._client.events("POST", f"{self._path}/exec", asked)
+        return CommandStream(events, stdin=CommandInput(self._client, self._path) if keep_stdin else None)
 
     def start(self, cmd: f.Cmd, *, keep_stdin: bool = False, pty: tuple[int, int] | None = None,
               **fields: Any) -> Process:
@@ -248,6 +205,26 @@ class Sandbox:
         page = self._client.call("GET", f"{self._path}/processes")
         return [Process(self._client, self._path, ProcessInfo.of(fields)) for fields in page["data"]]
 
+    def terminal(self, cmd: f.Cmd = "", *, cols: int = 80, rows: int = 24, **fields: Any) -> Terminal:
+        """Starts a command, by default a login shell, with a terminal, and sits at it. Takes what exec() takes. The
+        command goes on when the terminal is closed, and Process.terminal() sits at it again; a `with` block ends it."""
+        process = self.start(cmd, pty=(cols, rows), keep_stdin=True, **fields)
+        try:
+            return process.terminal(ends=True)
+        except BaseException:
+            process.delete()
+            raise
+
+    def logs(self) -> Sequence[LogTail]:
+        """The end of what each of its started processes has written."""
+        return [LogTail.of(fields) for fields in self._client.call("GET", f"{self._path}/logs")["data"]]
+
+    def follow_logs(self, *, until_now: bool = False) -> LogStream:
+        """All that is kept of what its started processes have written, and what those that there are now still write,
+        as they do; with `until_now` only what there is."""
+        query = {"follow": "false" if until_now else "true"}
+        return LogStream(self._client.events("GET", f"{self._path}/logs", query=query))
+
     def session(self, name: str | None = None) -> Session:
         """A shell session: the one of that name, or one of its own."""
         return Session(self._client, self._path, name or f"session-{uuid.uuid4().hex}")
@@ -264,6 +241,11 @@ class Sandbox:
             raise Error("the daemon is reached by a unix socket, so no URL leads to its sandboxes' ports",
                         hint="use an http:// address, or preview()")
         return f"{address.scheme}://{address.authority}{address.base}{_PATH}/{self.id}/ports/{port}/"
+
+    def connect_port(self, port: int) -> socket.socket:
+        """A connection to what listens on `port`, with or without a network there: for what is not HTTP. The caller
+        closes it."""
+        return self._client.tunnel(f"{self._path}/tunnel", {"port": str(port)})
 
     def preview(self, port: int, *, expires: float = 3600) -> Preview:
         """A URL that opens `port` in a browser of the daemon's machine, for `expires` seconds (a week at most), to
@@ -295,27 +277,3 @@ class Sandbox:
 def _life(timeout: float | None, idle: float | None, on_timeout: str | None, on_idle: str | None) -> dict[str, Any]:
     return {"timeout_ms": None if timeout is None else round(timeout * 1000),
             "idle_ms": None if idle is None else round(idle * 1000), "on_timeout": on_timeout, "on_idle": on_idle}
-
-
-def _create(client: Client, asked: Mapping[str, Any]) -> Any:
-    headers = {"Idempotency-Key": uuid.uuid4().hex}
-    plan = _LOST_ANSWER.plan()
-    lost: Error | None = None
-    while True:
-        try:
-            return client.call("POST", _PATH, asked, headers=headers)
-        except (ConnectionFailed, Unavailable) as error:
-            if lost is None and not _may_be_made(error):
-                raise
-            lost = lost or error
-            delay = plan.next()
-            if delay is None:
-                raise lost
-            time.sleep(delay)
-
-
-def _may_be_made(error: ConnectionFailed | Unavailable) -> bool:
-    """Whether the daemon may have made it, or be at it still."""
-    if isinstance(error, ConnectionFailed):
-        return error.may_have_run and not isinstance(error, AnswerTimeout)
-    return error.code == "idempotency_key_in_use"

@@ -42,7 +42,7 @@ def upload(files: Files, source: Path, path: Path) -> Unpacked:
     mode = os.stat(source).st_mode
     if stat.S_ISDIR(mode):
         left_out: list[Skipped] = []
-        done = files.upload_tar(tree.pack(os.fsencode(source), left_out), path)
+        done = files.upload_archive(tree.pack(os.fsencode(source), left_out), path)
         return Unpacked(done.files, done.bytes, skipped=[*left_out, *done.skipped],
                         skipped_count=len(left_out) + done.skipped_count)
     if not stat.S_ISREG(mode):
@@ -55,12 +55,12 @@ def upload(files: Files, source: Path, path: Path) -> Unpacked:
 def download(files: Files, path: Path, target: Path) -> Unpacked:
     info = files.stat(path).followed
     if info.is_directory:
-        return tree.unpack(files.download_tar(path), os.fsencode(target))
-    return Unpacked(1, _replace_file(os.fsencode(target), files.pieces(path), info.mode & 0o777))
+        return tree.unpack(files.download_archive(path), os.fsencode(target))
+    return Unpacked(1, replace_file(os.fsencode(target), files.pieces(path), info.mode & 0o777))
 
 
-def _replace_file(target: bytes, pieces: Iterator[bytes], mode: int) -> int:
-    """The old file stays until the new one is whole."""
+def replace_file(target: bytes, pieces: Iterable[bytes], mode: int) -> int:
+    """Writes a file of this machine; the old one stays until the new one is whole. Returns how many octets it has."""
     part = os.path.join(os.path.dirname(target), f".lm-sandbox-{uuid.uuid4().hex}".encode())
     try:
         opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)

@@ -4,6 +4,7 @@ import pathlib
 import socket
 import sys
 import threading
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
@@ -123,3 +124,15 @@ def verdict(stdout="", **more):
 
 def refusal(code, message="refused", hint=None):
     return {"error": {"code": code, "message": message, "cause": None, "hint": hint, "retryable": True}}
+
+
+def info(id):
+    return lm_sandbox.SandboxInfo(id)
+
+
+def wait_until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError("it never came true")
+        time.sleep(0.001)

@@ -13,7 +13,7 @@ LARGE = 32 << 20  # more than the sockets between client and server hold
 
 def idle_socket(client):
     (_, connection), = client._pool._idle
-    return connection._socket
+    return connection.socket
 
 
 def reset(exchange):

@@ -9,7 +9,7 @@ from email.message import Message
 
 import support
 from lm_sandbox import (ApiError, Backoff, Busy, CommandFailed, ConnectionFailed, Error, InvalidRequest, Limits,
-                        NoDaemon, NotFound, Result)
+                        NoDaemon, NotFound, Result, TerminalClosed)
 from lm_sandbox import fields as f
 from lm_sandbox.address import Address
 from lm_sandbox.errors import api_error
@@ -56,6 +56,10 @@ class Addresses(unittest.TestCase):
 
 
 class Requests(unittest.TestCase):
+    def test_what_it_may_reach_is_a_word_a_list_of_hosts_or_the_apis_object(self):
+        self.assertEqual([f.egress(value) for value in (None, "open", ["a.org", "b"], {"mode": "none"})],
+                         [None, {"mode": "open"}, {"mode": "allowlist", "allow": ["a.org", "b"]}, {"mode": "none"}])
+
     def test_what_is_not_given_is_left_out(self):
         self.assertEqual(f.command("x"), {"cmd": "x"})
         self.assertEqual(f.command(("a", "b"), timeout=0, stdin=b""), {"cmd": ["a", "b"], "timeout_ms": 0, "stdin": ""})
@@ -163,6 +167,15 @@ class Errors(unittest.TestCase):
         error = pickle.loads(pickle.dumps(self.error(429, b'{"error":{"code":"busy","message":"m"}}')))
         self.assertEqual((type(error), error.code, error.status), (Busy, "busy", 429))
         self.assertFalse(pickle.loads(pickle.dumps(ConnectionFailed("x", may_have_run=False))).may_have_run)
+        self.assertEqual(pickle.loads(pickle.dumps(TerminalClosed("x", code="terminal_taken"))).code, "terminal_taken")
+
+    def test_every_error_has_a_code_and_says_whether_it_may_be_tried_again(self):
+        lost, unsent = ConnectionFailed("x"), ConnectionFailed("x", may_have_run=False)
+        refused = self.error(429, b'{"error":{"code":"busy","message":"m","retryable":true}}')
+        said = [(error.code, error.retryable, error.cause, error.hint) for error in (lost, unsent, refused)]
+        self.assertEqual([one[:2] for one in said],
+                         [("connection_failed", False), ("connection_failed", True), ("busy", True)])
+        self.assertEqual((Error("x").code, CommandFailed("x").code), ("", "command_failed"))
 
 
 class BackoffPlan(unittest.TestCase):

@@ -231,8 +231,8 @@ io::Task<std::unique_ptr<FileContent>> SandboxFiles::open(Principal who, FilePla
 }
 
 io::Task<FileInfo> SandboxFiles::write(Principal who, WriteFile request, std::shared_ptr<http::BodyReader> body) {
-  if (request.at.path.ends_with('/'))
-    co_return Error(ErrorCode::invalid_argument, "the path of a file does not end with /: " + quoted(request.at.path))
+  if (request.at.path.ends_with('/') || request.at.path.ends_with("/."))
+    co_return Error(ErrorCode::invalid_argument, "the path is that of a directory: " + quoted(request.at.path))
         .with_slug("invalid_path")
         .with_hint("name the file, too; files/mkdir makes a directory");
   const std::string path = request.at.path;

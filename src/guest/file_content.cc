@@ -6,7 +6,9 @@
 #include <cstring>
 #include <fcntl.h>
 #include <optional>
+#include <sys/mman.h>
 #include <unistd.h>
+#include <utility>
 
 #include "base/unique_fd.h"
 #include "guest/file_answer.h"
@@ -27,6 +29,28 @@ std::array<char, 64 * 1024> block;
 
 // Why something that is there is no file to be read or written.
 int error_of_kind(mode_t mode) { return S_ISDIR(mode) ? EISDIR : ENOTSUP; }
+
+// Of files that the kernel writes as they are read (those of /proc) nobody knows the size before: what is in them is
+// taken first. Puts a copy in the place of `file`, and its size into `status`; of others nothing is read.
+constexpr off_t kMaxGenerated = 16 << 20;
+int take_generated(UniqueFd& file, struct stat& status) {
+  if (status.st_size != 0) return 0;
+  UniqueFd copy;
+  for (off_t size = 0;;) {
+    const ssize_t n = ::pread(file.get(), block.data(), block.size(), size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    status.st_size = size;
+    if (n == 0 && copy) file = std::move(copy);
+    if (n == 0) return 0;
+    size += n;
+    if (size > kMaxGenerated) return EOVERFLOW;
+    if (!copy) copy.reset(::memfd_create("generated", MFD_CLOEXEC));
+    if (!copy) return errno;
+    if (const int error = os::write_exactly(copy.get(), block.data(), static_cast<std::size_t>(n)); error != 0)
+      return error;
+  }
+}
 
 // All of stdin into `file`. Returns 0 or an errno.
 int take_input(int file) {
@@ -95,8 +119,9 @@ void file_read(char* const* args) {
   if (!S_ISREG(status.st_mode)) answer::failed(path, error_of_kind(status.st_mode));
   std::array<char, 32> self{};
   std::snprintf(self.data(), self.size(), "/proc/self/fd/%d", found.get());
-  const UniqueFd file(::open(self.data(), O_RDONLY | O_NOCTTY | O_CLOEXEC));
+  UniqueFd file(::open(self.data(), O_RDONLY | O_NOCTTY | O_CLOEXEC));
   if (!file) answer::failed(path, errno);
+  if (const int error = take_generated(file, status); error != 0) answer::failed(path, error);
   answer::entry(path, status);
   answer::flush();
   guest_protocol::ReadOrder order{};

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <utility>
 
 #include "base/unique_fd.h"
 #include "guest/file_answer.h"
@@ -82,6 +83,7 @@ class Copier {
         continue;
       }
       if (n < 0) return errno;
+      if (n == 0 && std::exchange(in_kernel, false)) continue;  // of a file of /proc it says that there is nothing
       if (n == 0) return 0;
       if (!in_kernel) {
         const int error = os::write_exactly(to, block.data(), static_cast<std::size_t>(n));

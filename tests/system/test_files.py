@@ -80,7 +80,8 @@ class Content(FilesTest):
         self.put("whole", b"0123456789")
         for headers in ({"Content-Range": "bytes 8-9/10"}, {"If-Unmodified-Since": "Wed, 25 Nov 2026 15:23:29 GMT"}):
             self.refused(self.call("PUT", "files", b"89", headers, path="whole"), 400, "invalid_request")
-        self.refused(self.put("whole/", b"89"), 400, "invalid_path")
+        for path in ("whole/", "whole/.", "/"):
+            self.refused(self.put(path, b"89"), 400, "invalid_path")
         self.refused(self.put("whole", b"89", mode="4755"), 400, "invalid_request")
         self.assertEqual(self.get("whole").body, b"0123456789")
 
@@ -95,6 +96,17 @@ class Content(FilesTest):
             self.refused(self.get(path), 409, code)
             self.assertIn(self.put(path, b"x").status, (403, 409))
         self.assertGreaterEqual(self.get("sock").status, 400)
+
+    def test_files_that_the_kernel_writes_as_they_are_read_have_all_of_their_content(self):
+        for path in ("/proc/cpuinfo", "/proc/self/status", "/proc/self/maps"):
+            answer = self.get(path)
+            self.assertEqual(answer.status, 200)
+            self.assertGreater(len(answer.body), 300, path)
+            self.assertEqual(answer.headers["Content-Length"], str(len(answer.body)))
+        self.assertEqual(self.get("/proc/cpuinfo", Range="bytes=0-8").body, b"processor")
+        self.assertGreater(self.do("copy", path="/proc/cpuinfo", to="cpuinfo").json()["file"]["size"], 300)
+        self.put("empty", b"")
+        self.assertEqual(self.get("empty").headers["Content-Length"], "0")
 
     def test_rights_are_those_of_the_user(self):
         self.refused(self.put("/etc/x", b"x"), 403, "file_access_denied")

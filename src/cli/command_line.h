@@ -88,6 +88,10 @@ struct SnapshotListCommand {
   std::string sandbox;  // "" = of all
   bool quiet = false;   // ids only
 };
+struct SnapshotInspectCommand {
+  Target target;
+  Words snapshots;
+};
 struct SnapshotRemoveCommand {
   Target target;
   Words snapshots;
@@ -195,7 +199,7 @@ struct PortCommand {
 };
 struct ListCommand {
   Target target;
-  Words labels;        // --label KEY=VALUE filters
+  Words labels;        // --label KEY, or KEY=VALUE
   std::string state;   // "" = all
   bool quiet = false;  // ids only
 };
@@ -265,15 +269,14 @@ struct ManCommand {
   std::string directory;  // all of them there instead, when it is not ""
 };
 
-using AnyCommand =
-    std::variant<HelpCommand, OverviewCommand, CompletionCommand, CompleteCommand, ManCommand, VersionCommand,
-                 RunCommand, ExecCommand, LogsCommand, TopCommand, KillCommand, CopyCommand, CreateCommand,
-                 StateCommand, SnapshotCommand, SnapshotListCommand, SnapshotRemoveCommand, SnapshotExportCommand,
-                 SnapshotImportCommand, ForkCommand, RollbackCommand, VolumeCreateCommand, VolumeListCommand,
-                 VolumeInspectCommand, VolumeUpdateCommand, VolumeRemoveCommand, KeyCreateCommand, KeyListCommand,
-                 KeyRemoveCommand, UpdateCommand, StatsCommand, EventsCommand, WatchCommand, PortCommand, ListCommand,
-                 InspectCommand, RemoveCommand, ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand,
-                 ChatCommand, DoctorCommand, VerifyCommand, BenchCommand, ConfigCommand>;
+using AnyCommand = std::variant<
+    HelpCommand, OverviewCommand, CompletionCommand, CompleteCommand, ManCommand, VersionCommand, RunCommand,
+    ExecCommand, LogsCommand, TopCommand, KillCommand, CopyCommand, CreateCommand, StateCommand, SnapshotCommand,
+    SnapshotListCommand, SnapshotInspectCommand, SnapshotRemoveCommand, SnapshotExportCommand, SnapshotImportCommand,
+    ForkCommand, RollbackCommand, VolumeCreateCommand, VolumeListCommand, VolumeInspectCommand, VolumeUpdateCommand,
+    VolumeRemoveCommand, KeyCreateCommand, KeyListCommand, KeyRemoveCommand, UpdateCommand, StatsCommand, EventsCommand,
+    WatchCommand, PortCommand, ListCommand, InspectCommand, RemoveCommand, ImageListCommand, ToolCommand,
+    ModelListCommand, ModelPullCommand, ChatCommand, DoctorCommand, VerifyCommand, BenchCommand, ConfigCommand>;
 
 // `words` are the arguments without the program's name. Of `serve` only the help is known here: its own main sees it
 // first. Errors (invalid_argument, unsupported) name the command and hint at its help.

@@ -14,11 +14,13 @@
 namespace lmsb::cli {
 namespace {
 
-bool has_labels(json::Value sandbox, const Variables& wanted) {
+// "KEY=VALUE", or "KEY" whatever its value.
+bool has_labels(json::Value sandbox, const Words& wanted) {
   const auto labels = sandbox.find("labels");
-  for (const auto& [key, value] : wanted) {
-    const auto label = labels ? labels->find(key) : std::nullopt;
-    if (!label || label->string() != value) return false;
+  for (const std::string& one : wanted) {
+    const std::size_t equals = one.find('=');
+    const auto label = labels ? labels->find(one.substr(0, equals)) : std::nullopt;
+    if (!label || (equals != std::string::npos && label->string() != one.substr(equals + 1))) return false;
   }
   return true;
 }
@@ -65,14 +67,16 @@ Result<std::string> handle_of(const std::string& source, const Connection& conne
 }  // namespace
 
 Result<int> execute(const ListCommand& command, Console& console) {
-  Variables wanted;
-  for (const std::string& label : command.labels) LMSB_CHECK(add_label(wanted, label));
+  for (const std::string& label : command.labels) {
+    if (label.empty() || label.front() == '=')
+      return Error(ErrorCode::invalid_argument, "--label needs KEY or KEY=VALUE");
+  }
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
   const std::string filter = command.state.empty() ? "" : "?state=" + url_segment(command.state);
   LMSB_TRY(const auto all, fetch_all(*connection, "/v1/sandboxes" + filter));
   std::vector<json::Value> shown;
   for (const json::Value sandbox : all.items) {
-    if (has_labels(sandbox, wanted)) shown.push_back(sandbox);
+    if (has_labels(sandbox, command.labels)) shown.push_back(sandbox);
   }
   if (command.quiet) {
     print_ids(shown, console);

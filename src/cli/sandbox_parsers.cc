@@ -181,7 +181,7 @@ Result<AnyCommand> parse_list(const Words& words) {
   ListCommand command;
   std::optional<std::string> state;
   add_target(flags, host);
-  flags.values("--label", "KEY=VALUE", command.labels, "Only sandboxes with this label");
+  flags.values("--label", "KEY[=VALUE]", command.labels, "Only sandboxes with this label");
   flags.value("--state", "STATE", state, "Only those that are running, paused, stopped, failed or lost");
   flags.flag("-q,--quiet", command.quiet, "Print ids only");
   flags.flag("--json", command.target.json, "Print JSON");

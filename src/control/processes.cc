@@ -137,7 +137,8 @@ Status check_session_command(const std::string& session, const Command& command)
   LMSB_CHECK(check_command(command));
   if (!is_sandbox_name(session))
     return Error(ErrorCode::invalid_argument, "a session's name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-        .with_slug("invalid_session");
+        .with_slug("invalid_session")
+        .with_hint("letters, digits, and within it . _ and -: build-1");
   const bool is_text = std::holds_alternative<std::string>(command.cmd);
   if (is_text && command.shell.empty() && command.env.empty() && command.cwd.empty() && command.stdin_data.empty())
     return {};
@@ -453,7 +454,9 @@ Status Processes::end_session(const Principal& who, const std::string& sandbox, 
   LMSB_TRY(const KeptSandbox* kept, parts_.registry.find(who, sandbox));
   const auto found = kept->processes->sessions.find(session);
   if (found == kept->processes->sessions.end() || !found->second || found->second->is_over())
-    return Error(ErrorCode::not_found, "no shell session " + quoted(session)).with_slug("session_not_found");
+    return Error(ErrorCode::not_found, "no shell session " + quoted(session))
+        .with_slug("session_not_found")
+        .with_hint("it begins with the first command that names it, and ends with its shell");
   found->second->end();
   kept->processes->sessions.erase(found);
   return {};
@@ -528,7 +531,9 @@ Status Processes::signal(const Principal& who, const std::string& sandbox, const
                          bool whole_tree) {
   LMSB_TRY(const auto record, find(who, sandbox, process));
   if (record->info.result && !(whole_tree && record->info.result->background_left))
-    return Error(ErrorCode::failed_precondition, "process " + process + " has ended").with_slug("process_ended");
+    return Error(ErrorCode::failed_precondition, "process " + process + " has ended")
+        .with_slug("process_ended")
+        .with_hint("GET /v1/sandboxes/{id}/processes/{process} says how");
   return record->process.signal(signal, whole_tree);
 }
 

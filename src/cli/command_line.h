@@ -97,6 +97,10 @@ struct SnapshotListCommand {
   std::string sandbox;  // "" = of all
   bool quiet = false;   // ids only
 };
+struct SnapshotInspectCommand {
+  Target target;
+  Words snapshots;
+};
 struct SnapshotRemoveCommand {
   Target target;
   Words snapshots;
@@ -204,7 +208,7 @@ struct PortCommand {
 };
 struct ListCommand {
   Target target;
-  Words labels;                       // --label KEY=VALUE filters
+  Words labels;                       // --label KEY, or KEY=VALUE
   ListFilter filter;                  // --filter
   std::string state;                  // "" = all
   bool quiet = false;                 // ids only
@@ -282,12 +286,13 @@ struct ManCommand {
 using AnyCommand =
     std::variant<HelpCommand, OverviewCommand, CompletionCommand, CompleteCommand, ManCommand, VersionCommand,
                  RunCommand, ExecCommand, LogsCommand, WaitCommand, TopCommand, KillCommand, CopyCommand, CreateCommand,
-                 StateCommand, SnapshotCommand, SnapshotListCommand, SnapshotRemoveCommand, SnapshotExportCommand,
-                 SnapshotImportCommand, ForkCommand, RollbackCommand, VolumeCreateCommand, VolumeListCommand,
-                 VolumeInspectCommand, VolumeUpdateCommand, VolumeRemoveCommand, KeyCreateCommand, KeyListCommand,
-                 KeyRemoveCommand, UpdateCommand, StatsCommand, EventsCommand, WatchCommand, PortCommand, ListCommand,
-                 InspectCommand, RemoveCommand, ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand,
-                 ChatCommand, DoctorCommand, VerifyCommand, BenchCommand, ConfigCommand>;
+                 StateCommand, SnapshotCommand, SnapshotListCommand, SnapshotInspectCommand, SnapshotRemoveCommand,
+                 SnapshotExportCommand, SnapshotImportCommand, ForkCommand, RollbackCommand, VolumeCreateCommand,
+                 VolumeListCommand, VolumeInspectCommand, VolumeUpdateCommand, VolumeRemoveCommand, KeyCreateCommand,
+                 KeyListCommand, KeyRemoveCommand, UpdateCommand, StatsCommand, EventsCommand, WatchCommand,
+                 PortCommand, ListCommand, InspectCommand, RemoveCommand, ImageListCommand, ToolCommand,
+                 ModelListCommand, ModelPullCommand, ChatCommand, DoctorCommand, VerifyCommand, BenchCommand,
+                 ConfigCommand>;
 
 // `words` are the arguments without the program's name. Of `serve` only the help is known here: its own main sees it
 // first. Errors (invalid_argument, unsupported) name the command and hint at its help.

@@ -20,6 +20,7 @@ Result<AnyCommand> parse_pause(const Words& words);
 Result<AnyCommand> parse_resume(const Words& words);
 Result<AnyCommand> parse_snapshot(const Words& words);
 Result<AnyCommand> parse_snapshot_list(const Words& words);
+Result<AnyCommand> parse_snapshot_inspect(const Words& words);
 Result<AnyCommand> parse_snapshot_remove(const Words& words);
 Result<AnyCommand> parse_snapshot_export(const Words& words);
 Result<AnyCommand> parse_snapshot_import(const Words& words);

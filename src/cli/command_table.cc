@@ -8,7 +8,7 @@
 namespace lmsb::cli {
 namespace {
 
-constexpr std::array<CommandEntry, 56> kCommands{{
+constexpr std::array<CommandEntry, 57> kCommands{{
     {"run", "Sandboxes", "Run a command in a fresh sandbox", parse_run},
     {"create", "Sandboxes", "Create a sandbox that is kept", parse_create},
     {"exec", "Sandboxes", "Run a command in a sandbox that exists", parse_exec},
@@ -26,6 +26,7 @@ constexpr std::array<CommandEntry, 56> kCommands{{
     {"restart", "Sandboxes", "Stop sandboxes and start them again", parse_restart},
     {"snapshot", "Sandboxes", "Take a snapshot of a disk", parse_snapshot},
     {"snapshot ls", "Sandboxes", "List snapshots", parse_snapshot_list},
+    {"snapshot inspect", "Sandboxes", "Show snapshots", parse_snapshot_inspect},
     {"snapshot rm", "Sandboxes", "Remove snapshots", parse_snapshot_remove},
     {"snapshot export", "Sandboxes", "Write a snapshot to a file", parse_snapshot_export},
     {"snapshot import", "Sandboxes", "Make a snapshot from such a file", parse_snapshot_import},

@@ -24,6 +24,7 @@ Result<int> execute(const CreateCommand& command, Console& console);
 Result<int> execute(const StateCommand& command, Console& console);
 Result<int> execute(const SnapshotCommand& command, Console& console);
 Result<int> execute(const SnapshotListCommand& command, Console& console);
+Result<int> execute(const SnapshotInspectCommand& command, Console& console);
 Result<int> execute(const SnapshotRemoveCommand& command, Console& console);
 Result<int> execute(const SnapshotExportCommand& command, Console& console);
 Result<int> execute(const SnapshotImportCommand& command, Console& console);

@@ -50,7 +50,7 @@ TEST(Completion, OffersWhatAFlagMayBeSetTo) {
 }
 
 TEST(Completion, OffersTheWordsOfAGroupBehindACommandOfItsName) {
-  EXPECT_EQ(offered({"snapshot", ""}), (Words{"ls", "rm", "export", "import"}));
+  EXPECT_EQ(offered({"snapshot", ""}), (Words{"ls", "inspect", "rm", "export", "import"}));
   EXPECT_EQ(complete({"snapshot", ""}).names, Names::sandboxes);
   EXPECT_EQ(offered({"snapshot", "box", ""}), Words{});
   EXPECT_EQ(offered({"ls", "frob", ""}), Words{});

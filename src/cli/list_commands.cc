@@ -58,9 +58,9 @@ Result<std::string> handle_of(const std::string& source, const Connection& conne
 Result<int> execute(const ListCommand& command, Console& console) {
   ListFilter wanted = command.filter;
   for (const std::string& label : command.labels) {
-    Variables read;
-    LMSB_CHECK(add_label(read, label));
-    for (const auto& [key, value] : read) wanted.add_label(key, value);
+    if (label.empty() || label.front() == '=')
+      return Error(ErrorCode::invalid_argument, "--label needs KEY or KEY=VALUE");
+    LMSB_CHECK(wanted.add("label=" + label));
   }
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
   const std::string filter = command.state.empty() ? "" : "?state=" + url_segment(command.state);

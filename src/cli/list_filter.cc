@@ -28,10 +28,6 @@ bool fits_value(const std::string& key, const std::string& text, const std::stri
 
 }  // namespace
 
-void ListFilter::add_label(std::string_view key, std::string_view value) {
-  labels_.push_back({std::string(key), std::string(value), false});
-}
-
 Status ListFilter::add(std::string_view text) {
   const std::size_t equals = text.find('=');
   const std::string key = key_of(text.substr(0, equals));

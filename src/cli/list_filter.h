@@ -17,7 +17,6 @@ class ListFilter {
   // "id=PREFIX", "name=PART", "label=KEY" or "label=KEY=VALUE", "status=STATE" (also state), "image=IMAGE" (also
   // ancestor). Errors: invalid_argument.
   Status add(std::string_view text);
-  void add_label(std::string_view key, std::string_view value);
 
   bool fits(json::Value sandbox) const;
 

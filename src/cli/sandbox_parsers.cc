@@ -245,7 +245,7 @@ Result<AnyCommand> parse_list(const Words& words) {
   ListTexts texts;
   add_target(flags, host);
   add_list_flags(flags, texts, command);
-  flags.values("--label", "KEY=VALUE", command.labels, "Only sandboxes with this label");
+  flags.values("--label", "KEY[=VALUE]", command.labels, "Only sandboxes with this label");
   flags.value("--state", "STATE", texts.state, "Only those that are running, paused, stopped, failed or lost");
   flags.flag("--json", command.target.json, "Print JSON");
   LMSB_TRY(auto parsed, flags.parse(words));

@@ -1,4 +1,4 @@
-// snapshot, snapshot ls, snapshot rm, fork, rollback: copies of sandboxes' disks.
+// snapshot, snapshot ls, snapshot inspect, snapshot rm, fork, rollback: copies of sandboxes' disks.
 #include "cli/commands.h"
 #include "cli/connection.h"
 #include "cli/listing.h"
@@ -35,6 +35,11 @@ Result<int> execute(const SnapshotListCommand& command, Console& console) {
     print_list(all.items, command.target.json, {"ID", "NAME", "SANDBOX", "IMAGE", "CREATED"}, snapshot_row, console);
   }
   return 0;
+}
+
+Result<int> execute(const SnapshotInspectCommand& command, Console& console) {
+  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
+  return inspect_each(*connection, "/v1/snapshots/", command.snapshots, console);
 }
 
 Result<int> execute(const SnapshotRemoveCommand& command, Console& console) {

@@ -47,6 +47,17 @@ Result<AnyCommand> parse_snapshot_list(const Words& words) {
   return command;
 }
 
+Result<AnyCommand> parse_snapshot_inspect(const Words& words) {
+  FlagSet flags("snapshot inspect", {"snapshot inspect [OPTIONS] SNAPSHOT [SNAPSHOT...]"},
+                "Show when and of which sandbox snapshots were taken, as JSON", Order::anywhere);
+  SnapshotInspectCommand command;
+  const SandboxWords wanted{1, SIZE_MAX, "needs a snapshot"};
+  LMSB_TRY(auto named, parse_sandboxes(flags, "snapshot inspect", wanted, command.target, words));
+  if (!named) return HelpCommand{flags.help()};
+  command.snapshots = *std::move(named);
+  return command;
+}
+
 Result<AnyCommand> parse_snapshot_remove(const Words& words) {
   FlagSet flags("snapshot rm", {"snapshot rm [OPTIONS] SNAPSHOT [SNAPSHOT...]"},
                 "Remove snapshots; sandboxes that were made from them stay", Order::anywhere);

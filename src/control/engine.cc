@@ -200,7 +200,7 @@ io::Task<void> Engine::prepare() {
                       log_};
     LMSB_CO_CHECK(co_await take_over_sandboxes(loop_, heirs));
   } else {
-    events_.take_over();
+    events_.take_over(EventJournal::Before::unknown);
   }
   lifecycle_.watch_lives();
   keys_.watch();

@@ -34,7 +34,8 @@ Status check_place(const CreateSandbox& request) {
   LMSB_CHECK(check_default_user(request.profile, request.user));
   if (request.cwd.empty() || request.cwd.starts_with('/')) return {};
   return Error(ErrorCode::invalid_argument, "working directory " + quoted(request.cwd) + " is not an absolute path")
-      .with_slug("invalid_cwd");
+      .with_slug("invalid_cwd")
+      .with_hint("begin it with a slash: /workspace");
 }
 
 }  // namespace
@@ -48,7 +49,8 @@ Status Engine::check_creation(const CreateSandbox& request) const {
   LMSB_CHECK(Lifecycle::check(with(Lifecycle::default_limits(request.name, false), request.life)));
   if (!registry_.has_name(request.name)) return {};
   return Error(ErrorCode::already_exists, "a sandbox named " + quoted(request.name) + " exists")
-      .with_slug("name_taken");
+      .with_slug("name_taken")
+      .with_hint("choose another name, or remove that sandbox first: lm-sandbox rm " + request.name);
 }
 
 io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
@@ -83,7 +85,8 @@ io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox reques
   LMSB_CO_TRY(auto spec, spec_on_disk(origin.image, origin.defaults.digest, origin.limits, request.profile));
   if (!request.mounts.empty())
     co_return Error(ErrorCode::failed_precondition, "a sandbox from a snapshot has no directories of the machine")
-        .with_slug("mounts_not_kept");
+        .with_slug("mounts_not_kept")
+        .with_hint("leave mounts out, or create it from an image");
   LMSB_CO_TRY(auto volumes, volumes_.hold(who, request.volumes));
   add_volumes(spec, volumes.mounts);
   const Limits counted = with_gate(origin.limits, request.egress.mode != network::Mode::none);

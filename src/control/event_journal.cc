@@ -134,9 +134,12 @@ EventJournal::~EventJournal() {
   complain(ended);
 }
 
-Status EventJournal::read(Reading& reading) const {
+Status EventJournal::read(Reading& reading, Before before) const {
   const UniqueFd file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!file && errno == ENOENT) return {};
+  if (!file && errno == ENOENT) {
+    reading.is_cut = before == Before::unknown;
+    return {};
+  }
   struct stat info {};
   if (!file || ::fstat(file.get(), &info) < 0) return Error::from_errno(errno, "open the file of events");
   if (static_cast<std::uint64_t>(info.st_size) > kMostSize)
@@ -153,10 +156,11 @@ Status EventJournal::read(Reading& reading) const {
   return {};
 }
 
-EventHistory EventJournal::begin(EventRing& ring) {
+EventHistory EventJournal::begin(EventRing& ring, Before before) {
   Reading reading{ring, {}, 0, false, true, {}};
   boot_ = os::read_text(kBootId);
-  const Status had = read(reading);
+  boot_.resize(std::min(boot_.find('\n'), boot_.size()));
+  const Status had = read(reading, before);
   complain(had);
   if (!had.ok()) reading.is_cut = true;
   reading.begin(std::max(number_of_now(), reading.last + kBetweenLives), boot_);

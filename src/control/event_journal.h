@@ -37,14 +37,16 @@ class EventJournal {
   EventJournal(const EventJournal&) = delete;
   EventJournal& operator=(const EventJournal&) = delete;
 
-  // Reads what there is into `ring` and begins a life. What fails the log says, and then events are in memory alone.
-  EventHistory begin(EventRing& ring);
+  // Reads what there is into `ring` and begins a life; where there is nothing, `before` says what that means. What
+  // fails the log says, and then events are in memory alone.
+  enum class Before : std::uint8_t { nothing, unknown };
+  EventHistory begin(EventRing& ring, Before before);
   // `ring` has it, too; now and then the file is written anew with what that has.
   void write(const Event& event, const EventRing& ring, const EventHistory& history);
 
  private:
   struct Reading;
-  Status read(Reading& reading) const;
+  Status read(Reading& reading, Before before) const;
   Status rewrite(const EventRing& ring, const EventHistory& history);
   Status append(const std::string& line);
   void complain(const Status& status);

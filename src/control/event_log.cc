@@ -67,9 +67,9 @@ EventLog::EventLog(boost::asio::io_context& loop, AuditLog audit, std::unique_pt
 
 EventLog::~EventLog() { write_now(); }
 
-void EventLog::take_over() {
+void EventLog::take_over(EventJournal::Before before) {
   if (!journal_) return;
-  history_ = journal_->begin(events_);
+  history_ = journal_->begin(events_, before);
   last_ = life();
   turn_ = events_.last();
 }

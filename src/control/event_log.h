@@ -36,8 +36,9 @@ class EventLog {
   EventLog(const EventLog&) = delete;
   EventLog& operator=(const EventLog&) = delete;
 
-  // What earlier daemons told. Once, before the first event, and when no other daemon has the files. Blocks on them.
-  void take_over();
+  // What earlier daemons told; `before`: where they have left no file. Once, before the first event, and when no other
+  // daemon has the files. Blocks on them.
+  void take_over(EventJournal::Before before);
   // `number` and `time` are set here.
   void add(Event event);
   // The same for an event that the audit log has already, in other words (note()).

@@ -25,7 +25,7 @@ struct Fixture {
   explicit Fixture(std::string audit = {}, const std::string& journal = {})
       : events(loop, AuditLog(std::move(audit), {}, log),
                journal.empty() ? nullptr : std::make_unique<EventJournal>(journal, log)) {
-    events.take_over();
+    events.take_over(EventJournal::Before::nothing);
   }
   std::string id(std::uint64_t number) const { return std::to_string(events.life() + number); }
   std::unique_ptr<EventStream> follow(Principal who, const std::optional<std::string>& after = std::nullopt,
@@ -218,7 +218,9 @@ TEST_F(EventFiles, WhatADaemonToldTheNextTellsAfterIt) {
   EXPECT_EQ(fixture.told(*stream), (std::vector<std::string>{"b", "c", "d"}));
   EXPECT_EQ(fixture.missed, 0U);
   EXPECT_EQ(fixture.told(*fixture.follow({"ann", false}, of_b)), (std::vector<std::string>{"c", "d"}));
-  EXPECT_EQ(fixture.told(*fixture.follow({"ann", false}, "0")).size(), 4U) << "from the beginning";
+  const auto from_the_beginning = fixture.follow({"ann", false}, "0");
+  EXPECT_FALSE(from_the_beginning->lost().has_value());
+  EXPECT_EQ(fixture.told(*from_the_beginning).size(), 4U);
 }
 
 TEST_F(EventFiles, IdsRiseFromDaemonToDaemonAlsoWhenTheClockIsSetBack) {
@@ -255,6 +257,16 @@ TEST_F(EventFiles, AnEndThatIsCutOffIsMissing) {
   std::ofstream(journal(), std::ios::trunc) << text;
   Fixture fixture({}, journal());
   EXPECT_TRUE(fixture.follow({"ann", false}, std::to_string(std::stoull(last_) - 1))->lost().has_value());
+}
+
+TEST_F(EventFiles, WhereThereIsNoFileThereMayHaveBeenOne) {
+  Logger log{LogLevel::error, LogFormat::text};
+  for (const auto before : {EventJournal::Before::nothing, EventJournal::Before::unknown}) {
+    std::filesystem::remove(journal());
+    EventRing ring(10, Bytes::MiB(1));
+    const EventHistory history = EventJournal(journal(), log).begin(ring, before);
+    EXPECT_EQ(history.unknown, before == EventJournal::Before::unknown ? history.lives.back() : 0);
+  }
 }
 
 TEST_F(EventFiles, TheFileDoesNotGrowForEver) {

@@ -284,7 +284,8 @@ Result<Principal> Keys::let_in(const std::string& id) {
   Kept& kept = found->second;
   if (kept.has_expired())
     return Error(ErrorCode::unauthenticated, "the API key expired at " + kept.info.expires_at.value_or(""))
-        .with_slug("key_expired");
+        .with_slug("key_expired")
+        .with_hint("ask an administrator for another one: lm-sandbox key create");
   LMSB_CHECK(count_request(kept));
   note_use(kept);
   return Principal{std::string(kPrincipalPrefix) + kept.info.id, kept.admin, kept.grant};
@@ -366,12 +367,17 @@ Status Keys::check_new(const CreateKey& request) const {
   LMSB_CHECK(check_label_count(request.labels.size()));
   if (request.scopes.empty() || !parse_scopes(request.scopes))
     return Error(ErrorCode::invalid_argument, "a key has one scope at least, of read, write, models and admin")
-        .with_slug("invalid_scope");
+        .with_slug("invalid_scope")
+        .with_hint("write and models is what a key has that names none");
   if (request.life && (*request.life < seconds(1) || *request.life > kMaxLife))
-    return Error(ErrorCode::invalid_argument, "a key lives for a second to ten years").with_slug("invalid_life");
+    return Error(ErrorCode::invalid_argument, "a key lives for a second to ten years")
+        .with_slug("invalid_life")
+        .with_hint("leave expires_in_s out for one that lives until it is deleted");
   const auto has_name = [&request](const Entry& entry) { return entry.second.info.name == request.name; };
   if (!request.name.empty() && std::any_of(kept_.begin(), kept_.end(), has_name))
-    return Error(ErrorCode::already_exists, "a key named " + quoted(request.name) + " exists").with_slug("name_taken");
+    return Error(ErrorCode::already_exists, "a key named " + quoted(request.name) + " exists")
+        .with_slug("name_taken")
+        .with_hint("choose another name, or delete that key first");
   if (kept_.size() >= kMaxKeys)
     return Error(ErrorCode::resource_exhausted, "there are 1000 keys already")
         .with_slug("too_many_keys")

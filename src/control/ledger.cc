@@ -152,6 +152,7 @@ io::Task<Ledger::Found> Ledger::load() {
   std::function<Result<Loaded>()> open = [path = path_]() -> Result<Loaded> {
     Loaded loaded;
     LMSB_TRY(loaded.records, store::Records::open(path));
+    loaded.found.is_new = loaded.records->is_new();
     LMSB_TRY(loaded.found.rows, loaded.records->sandboxes().all());
     LMSB_TRY(loaded.found.snapshots, loaded.records->snapshots().all());
     LMSB_TRY(loaded.found.volumes, loaded.records->volumes().all());

@@ -29,6 +29,7 @@ class Ledger {
   ~Ledger();
 
   struct Found {
+    bool is_new = false;  // there was no database yet
     std::vector<store::SandboxRow> rows;
     std::vector<store::SnapshotRow> snapshots;
     std::vector<store::VolumeRow> volumes;

@@ -56,7 +56,8 @@ Status Lifecycle::check(const LifeLimits& limits) {
     if (limit.count() != 0 && (limit < kShortest || limit > kLongest))
       return Error(ErrorCode::invalid_argument,
                    "a limit of a sandbox's life is 0 (none), or from a second to ten years")
-          .with_slug("invalid_life");
+          .with_slug("invalid_life")
+          .with_hint("they are in milliseconds: an hour is 3600000");
   return {};
 }
 

@@ -47,7 +47,9 @@ Error mounts_not_kept(const std::string& id) {
 Error not_running(const KeptSandbox& sandbox) {
   if (sandbox.state() == SandboxState::lost) return disk_lost(sandbox.info.id);
   return Error(ErrorCode::failed_precondition, "the sandbox is " + std::string(to_string(sandbox.state())))
-      .with_slug("sandbox_not_running");
+      .with_slug("sandbox_not_running")
+      .with_hint(sandbox.state() == SandboxState::paused ? "let it go on first: POST .../resume, or lm-sandbox resume"
+                                                         : "start it first: POST .../start, or lm-sandbox start");
 }
 
 io::Task<KeptSandbox*> Lifecycle::settled(Principal who, std::string id_or_name) {

@@ -10,7 +10,8 @@ namespace lmsb::control {
 
 Error invalid_name() {
   return Error(ErrorCode::invalid_argument, "name must match [A-Za-z0-9][A-Za-z0-9_.-]{0,62} and not look like an id")
-      .with_slug("invalid_name");
+      .with_slug("invalid_name")
+      .with_hint("letters, digits, and within it . _ and -: my-box.2");
 }
 
 Status check_name(const std::string& name) { return name.empty() || is_sandbox_name(name) ? Status() : invalid_name(); }

@@ -62,7 +62,9 @@ Status check_models(const PolicyCaps& caps, const ModelAccess& access) {
 
 Status check_label_count(std::size_t count) {
   if (count <= 64) return {};
-  return Error(ErrorCode::invalid_argument, "more than 64 labels").with_slug("too_many_labels");
+  return Error(ErrorCode::invalid_argument, "more than 64 labels")
+      .with_slug("too_many_labels")
+      .with_hint("take some away: a label that is null in a PATCH goes");
 }
 
 Status settle_timeout(Command& command, std::chrono::milliseconds cap) {

@@ -45,10 +45,13 @@ void KeptSandbox::move_to(SandboxState state) {
 
 Result<KeptSandbox*> Registry::add(KeptSandbox sandbox) {
   if (by_id_.size() >= kMaxSandboxes)
-    return Error(ErrorCode::resource_exhausted, "there are 10000 sandboxes already").with_slug("too_many_sandboxes");
+    return Error(ErrorCode::resource_exhausted, "there are 10000 sandboxes already")
+        .with_slug("too_many_sandboxes")
+        .with_hint("remove some of them: lm-sandbox ls --state stopped shows those that do not run");
   if (has_name(sandbox.info.name))
     return Error(ErrorCode::already_exists, "a sandbox named " + quoted(sandbox.info.name) + " exists")
-        .with_slug("name_taken");
+        .with_slug("name_taken")
+        .with_hint("choose another name, or remove that sandbox first");
   const std::string id = sandbox.info.id;
   return &by_id_.emplace(id, std::move(sandbox)).first->second;
 }
@@ -61,7 +64,7 @@ bool Registry::has_name(const std::string& name) const {
 Result<KeptSandbox*> Registry::find(const Principal& who, const std::string& id_or_name) {
   const auto sees = [&who](const KeptSandbox& sandbox) { return may_see(who, sandbox); };
   const auto name = [](const KeptSandbox& sandbox) -> const std::string& { return sandbox.info.name; };
-  const auto found = find_named(by_id_, id_or_name, sees, name);
+  const auto found = find_named(by_id_, id_or_name, "", sees, name);
   if (found.empty()) return not_found(id_or_name);
   if (found.size() == 1) return found.front();
   return Error(ErrorCode::invalid_argument, quoted(id_or_name) + " begins more than one sandbox id")

@@ -145,7 +145,7 @@ Result<const Snapshots::Kept*> Snapshots::find(const Principal& who, const std::
                                                const std::string& of) const {
   const auto sees = [&who](const Kept& kept) { return who.sees(kept.owner); };
   const auto name = [](const Kept& kept) -> const std::string& { return kept.info.name; };
-  auto found = find_named(kept_, named, sees, name);
+  auto found = find_named(kept_, named, sandbox::kSnapshotPrefix, sees, name);
   if (found.empty()) return not_found(named);
   const bool is_name = found.front()->info.name == named;
   const auto narrow = [&found](auto is_it) {

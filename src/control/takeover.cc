@@ -210,7 +210,8 @@ io::Task<void> take_up_all(boost::asio::io_context& loop, Heirs heirs, std::shar
 
 io::Task<void> take_over_sandboxes(boost::asio::io_context& loop, Heirs heirs) {
   LMSB_CO_TRY(auto found, co_await heirs.ledger.load());
-  heirs.events.take_over();  // nobody else has the data directory
+  using Before = EventJournal::Before;
+  heirs.events.take_over(found.is_new ? Before::nothing : Before::unknown);  // nobody else has the data directory
   heirs.keys.take_over(std::move(found.keys));
   heirs.answers.take_over(std::move(found.answers));
   LMSB_CO_CHECK(co_await heirs.volumes.take_over(std::move(found.volumes)));

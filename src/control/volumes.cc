@@ -146,7 +146,7 @@ Result<const Volumes::Entry*> Volumes::find(const Principal& who, const std::str
   const auto name = [&who](const Kept& kept) -> const std::string& {
     return kept.owner == who.name ? kept.info.name : nobodys;
   };
-  const auto found = find_named(kept_, id_or_name, sees, name);
+  const auto found = find_named(kept_, id_or_name, sandbox::kVolumePrefix, sees, name);
   if (found.empty()) return not_found(id_or_name);
   if (found.size() > 1) return ambiguous(id_or_name, found.front()->info.id, found.back()->info.id);
   return &*kept_.find(found.front()->info.id);
@@ -241,7 +241,9 @@ Status Volumes::check_new(const Principal& who, const CreateVolume& request) con
   const auto is_own = [&who](const Entry& entry) { return entry.second.owner == who.name; };
   if (!name.empty() && std::any_of(kept_.begin(), kept_.end(),
                                    [&](const Entry& entry) { return is_own(entry) && entry.second.info.name == name; }))
-    return Error(ErrorCode::already_exists, "a volume named " + quoted(name) + " exists").with_slug("name_taken");
+    return Error(ErrorCode::already_exists, "a volume named " + quoted(name) + " exists")
+        .with_slug("name_taken")
+        .with_hint("use that one, or choose another name");
   if (kept_.size() >= kMaxVolumes) return too_many("there are 10000 volumes already");
   if (static_cast<std::size_t>(std::count_if(kept_.begin(), kept_.end(), is_own)) >= kMaxOfOne)
     return too_many("you have 1000 volumes already");

@@ -60,7 +60,7 @@ Result<std::uint64_t> number_of(const Query& query, const std::string& name, std
   const char* const end = found->second.data() + found->second.size();
   const auto [at, error] = std::from_chars(found->second.data(), end, value);
   if (error == std::errc() && at == end && value <= max) return value;
-  return invalid_query(name + " must be a whole number from 0 to " + std::to_string(max));
+  return invalid_query(name + " must be a whole number from 0 to " + std::to_string(max), "without a unit or a sign");
 }
 
 Result<bool> flag_of(const Query& query, const std::string& name, bool fallback) {
@@ -68,7 +68,7 @@ Result<bool> flag_of(const Query& query, const std::string& name, bool fallback)
   if (found == query.end()) return fallback;
   if (found->second == "true" || found->second == "1") return true;
   if (found->second == "false" || found->second == "0") return false;
-  return invalid_query(name + " must be true or false");
+  return invalid_query(name + " must be true or false", "leave it out for " + std::string(fallback ? "true" : "false"));
 }
 
 Result<Labels> labels_of(const Query& query) {
@@ -97,7 +97,8 @@ Result<std::string> page_cursor(const Query& query) {
 
 Result<std::size_t> page_limit(const Query& query) {
   const auto limit = number_of(query, "limit", 100, 1000);
-  if (!limit.ok() || *limit == 0) return invalid_query("limit must be a whole number from 1 to 1000");
+  if (!limit.ok() || *limit == 0)
+    return invalid_query("limit must be a whole number from 1 to 1000", "next_cursor of a page leads to the next one");
   return static_cast<std::size_t>(*limit);
 }
 

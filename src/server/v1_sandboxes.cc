@@ -57,8 +57,8 @@ Result<SandboxState> parse_state(std::string_view text) {
   for (SandboxState state : kStates) {
     if (text == to_string(state)) return state;
   }
-  return Error(ErrorCode::invalid_argument, "state must be creating, running, paused, stopped, failed or lost")
-      .with_slug("invalid_request");
+  return invalid_query("state must be creating, running, paused, stopped, failed or lost",
+                       "leave it out for sandboxes of all states");
 }
 
 Result<ListQuery> parse_query(Query& query) {

@@ -140,7 +140,9 @@ class Stopped(DiskTest):
         self.assertFalse(lmsb.sandbox_processes(b"sleep"))
         self.assertIn(sandbox, disks_of(self.daemon))
         self.assertEqual(self.daemon.request("GET", f"/v1/sandboxes/{sandbox}/processes").json()["data"], [])
-        self.assertEqual(self.daemon.request("GET", f"/v1/sandboxes/{sandbox}/stats").json()["memory_bytes"], 0)
+        stats = self.daemon.request("GET", f"/v1/sandboxes/{sandbox}/stats").json()
+        self.assertEqual((stats["sandbox_id"], stats["memory_bytes"], stats["processes"]), (sandbox, None, None))
+        self.assertGreater(stats["disk_bytes"], 0)
         listed = self.daemon.request("GET", "/v1/sandboxes?state=stopped").json()["data"]
         self.assertEqual([one["id"] for one in listed], [sandbox])
 

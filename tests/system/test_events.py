@@ -26,6 +26,7 @@ class Stream:
     def next(self):
         fields = {}
         for line in self.answer:
+            assert not line.startswith(b":"), "nothing comes"
             name, _, value = line.decode().rstrip("\n").partition(": ")
             if name == "" and "data" in fields:
                 break
@@ -83,7 +84,9 @@ class Daemons(EventsTest):
 
     def test_what_is_lost_is_said(self):
         self.create(name="one")
-        first = self.follow(last="0").next()
+        whole = self.follow(last="0")
+        first = whole.next()
+        self.assertEqual(first["name"], "one", "nothing is lost")
         kill_all_of_ours(self.daemon)
         self.daemon.log.close()
         (self.daemon.data_dir / "state" / "events.log").unlink()

@@ -575,6 +575,7 @@ class Told(LifecycleTest):
         events = Events(self.daemon, "?after=00000000-1&sandbox=" + box)
         self.addCleanup(events.close)
         self.assertTrue(events.armed["restarted"])
+        self.assertEqual(events.next(), {"type": "lost", "missed": None})
         self.assertEqual(events.next()["type"], "sandbox.created")
 
     def test_the_end_of_its_guest(self):

@@ -155,6 +155,24 @@ class Taken(SnapshotTest):
         self.assertEqual([one["id"] for one in page["data"]], taken[:2])
         self.assertEqual(self.listed("?cursor=" + page["next_cursor"]), taken[2:])
 
+    def test_go_by_id_name_and_what_an_id_begins_with(self):
+        first, second = self.create(name="first"), self.create()
+        mine, other = self.snapshot(first, name="mine")["id"], self.snapshot(second, name="both")["id"]
+        both = self.snapshot(first, name="both")["id"]
+        for named in (mine, mine[:-1], "mine"):
+            self.assertEqual(self.daemon.request("GET", "/v1/snapshots/" + named).json()["id"], mine)
+            self.assertEqual(self.daemon.request("GET", f"/v1/snapshots/{named}/export").status, 200)
+            made = self.daemon.post("/v1/sandboxes", {"snapshot": named})
+            self.assertEqual(made.status, 201, made.body)
+            back = self.do(first, "rollback", {"snapshot": named})
+            self.assertEqual(back.status, 200, back.body)
+        self.refused(self.daemon.request("GET", "/v1/snapshots/both"), 400, "snapshot_ambiguous")
+        self.refused(self.daemon.request("DELETE", "/v1/snapshots/both"), 400, "snapshot_ambiguous")
+        self.assertEqual(self.do(second, "rollback", {"snapshot": "both"}).status, 200, "its own")
+        self.assertEqual(self.daemon.request("DELETE", "/v1/snapshots/mine").status, 204)
+        self.assertEqual(sorted(self.listed()), sorted([other, both]))
+        self.refused(self.do(first, "snapshot", {"name": mine}), 400, "invalid_name")
+
     def test_what_cannot_be_says_so(self):
         sandbox = self.create()
         taken = self.snapshot(sandbox)["id"]

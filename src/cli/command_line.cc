@@ -1,5 +1,6 @@
 #include "cli/command_line.h"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -48,6 +49,13 @@ std::optional<Error> dockers_command(const std::string& word) {
   return std::nullopt;
 }
 
+// "image --help".
+bool asks_for_group(const Words& words) {
+  const auto is_of_group = [&words](const CommandEntry& entry) { return entry.name.starts_with(words[0] + " "); };
+  const bool is_group = std::any_of(commands().begin(), commands().end(), is_of_group);
+  return is_group && words.size() == 2 && (words[1] == "--help" || words[1] == "-h");
+}
+
 // "image" alone, or with a word that is no command of that group.
 Error unknown_command(const Words& words) {
   Words known;
@@ -59,7 +67,7 @@ Error unknown_command(const Words& words) {
   }
   if (!of_group.empty()) {
     return Error(ErrorCode::invalid_argument, words[0] + ": say which of: " + of_group)
-        .with_hint("see lm-sandbox --help");
+        .with_hint("see lm-sandbox " + words[0] + " --help");
   }
   if (auto known_elsewhere = dockers_command(words[0])) return *std::move(known_elsewhere);
   const auto near = nearest(words[0], known);
@@ -70,6 +78,7 @@ Error unknown_command(const Words& words) {
 
 Result<AnyCommand> parse_named(Words words) {
   const auto [entry, count] = find_command(words);
+  if (entry == nullptr && asks_for_group(words)) return OverviewCommand{words[0]};
   if (entry == nullptr) return unknown_command(words);
   words.erase(words.begin(), words.begin() + static_cast<Words::difference_type>(count));
   return entry->parse(words);
@@ -93,10 +102,10 @@ Result<AnyCommand> parse_command_line(const Words& words) {
   ProgramFlags program;
   LMSB_TRY(auto parsed, program.set.parse(words));
   if (program.version) return VersionCommand{};
-  if (parsed.help || parsed.words.empty()) return OverviewCommand{};
+  if (parsed.help || parsed.words.empty()) return OverviewCommand();
   if (parsed.words.front() == "help") {
     parsed.words.erase(parsed.words.begin());
-    if (parsed.words.empty()) return OverviewCommand{};
+    if (parsed.words.empty()) return OverviewCommand();
     parsed.words.emplace_back("--help");
   }
   LMSB_TRY(auto command, parse_named(std::move(parsed.words)));

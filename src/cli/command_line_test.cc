@@ -346,6 +346,15 @@ TEST(CommandLine, NamesNearCommandsAndThoseOfAGroup) {
   EXPECT_EQ(error_of_words({"config", "frob"}), "config: say which of: show, check, example");
 }
 
+TEST(CommandLine, SaysWhatThereIsOfAGroup) {
+  const auto parsed = parse_command_line({"volume", "--help"});
+  ASSERT_TRUE(parsed.ok());
+  EXPECT_EQ(std::get<OverviewCommand>(*parsed).of, "volume");
+  const std::string text = overview("volume");
+  EXPECT_NE(text.find("\n  volume create    Make a volume that sandboxes share\n"), std::string::npos);
+  EXPECT_EQ(text.find("snapshot"), std::string::npos);
+}
+
 // All but aliases, what is not for people, and bench, whose words another program knows.
 std::vector<Words> commands_with_help() {
   std::vector<Words> all;

@@ -99,18 +99,21 @@ Manual manual_of(const CommandEntry& entry) {
   return {name, {name + " [ARG...]"}, std::string(entry.summary), {}};
 }
 
-std::string overview() {
+std::string overview(std::string_view of) {
   const Manual program = ProgramFlags().set.help();
-  std::string text = "Usage:  lm-sandbox " + program.usage.front() + "\n\n" + program.summary + "\n";
+  std::string text = "Usage:  lm-sandbox ";
+  text += of.empty() ? program.usage.front() + "\n\n" + program.summary + "\n" : std::string(of) + " COMMAND\n";
   std::string_view group;
   for (const CommandEntry& entry : kCommands) {
-    if (entry.group.empty()) continue;
+    const bool is_meant = of.empty() || entry.name.starts_with(std::string(of) + " ");
+    if (entry.group.empty() || !is_meant) continue;
     if (entry.group != group) text += "\n" + std::string(entry.group) + ":\n";
     group = entry.group;
     text +=
         "  " + std::string(entry.name) + std::string(17 - entry.name.size(), ' ') + std::string(entry.summary) + "\n";
   }
-  return text + "\nRun 'lm-sandbox COMMAND --help' for more about a command.\n";
+  return text + "\nRun 'lm-sandbox " + (of.empty() ? "" : std::string(of) + " ") +
+         "COMMAND --help' for more about a command.\n";
 }
 
 }  // namespace lmsb::cli

@@ -37,7 +37,7 @@ struct ProgramFlags {
   FlagSet set;
 };
 
-// What `lm-sandbox --help` says.
-std::string overview();
+// What `lm-sandbox --help` says; with `of` what `lm-sandbox OF --help` does, of the commands that begin with this word.
+std::string overview(std::string_view of = {});
 
 }  // namespace lmsb::cli

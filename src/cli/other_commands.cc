@@ -27,8 +27,8 @@ Result<int> execute(const HelpCommand& command, Console& console) {
   return 0;
 }
 
-Result<int> execute(const OverviewCommand& /*command*/, Console& console) {
-  console.out(overview());
+Result<int> execute(const OverviewCommand& command, Console& console) {
+  console.out(overview(command.of));
   return 0;
 }
 

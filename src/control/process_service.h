@@ -152,7 +152,7 @@ class ProcessService {
   // To the command itself or to every process of its tree. Errors: process_ended.
   virtual Status signal(const Principal& who, const std::string& sandbox, const std::string& process, int signal,
                         bool whole_tree) = 0;
-  // Of a process with a terminal. Errors: no_terminal.
+  // Of a process with a terminal; nothing happens when it has ended, which no client can know. Errors: no_terminal.
   virtual Status resize(const Principal& who, const std::string& sandbox, const std::string& process,
                         TerminalSize size) = 0;
   // Makes the caller the one who has the terminal: whoever had it before is told. Errors: no_terminal.

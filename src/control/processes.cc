@@ -488,7 +488,6 @@ Status Processes::signal(const Principal& who, const std::string& sandbox, const
 Status Processes::resize(const Principal& who, const std::string& sandbox, const std::string& process,
                          TerminalSize size) {
   LMSB_TRY(const auto record, find_terminal(who, sandbox, process));
-  if (record->info.result) return has_ended(process, false);
   record->process.resize(size.columns, size.rows);
   return {};
 }

@@ -186,7 +186,6 @@ struct StatsCommand {
 struct EventsCommand {
   Target target;
   std::string sandbox;  // "" = all
-  std::string after;    // the id of an event; "" = from now on
 };
 struct WatchCommand {
   Target target;

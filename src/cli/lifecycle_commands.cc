@@ -140,11 +140,7 @@ Result<int> execute(const StatsCommand& command, Console& console) {
 }
 
 Result<int> execute(const EventsCommand& command, Console& console) {
-  std::string query;
-  if (!command.sandbox.empty()) query += "&sandbox=" + url_segment(command.sandbox);
-  if (!command.after.empty()) query += "&after=" + url_segment(command.after);
-  if (!query.empty()) query.front() = '?';
-  const std::string target = "/v1/events" + query;
+  const std::string target = "/v1/events" + (command.sandbox.empty() ? "" : "?sandbox=" + url_segment(command.sandbox));
   return follow_lines(command.target, target, event_line, console);
 }
 

@@ -34,6 +34,14 @@ Result<AnyCommand> parse_stopping(const std::string& verb, FlagSet& flags, const
   return command;
 }
 
+void add_dockers_event_flags(FlagSet& flags) {
+  flags.instead("--since", true,
+                "no past is searched by time: --json shows ids, GET /v1/events?after=ID what followed");
+  flags.instead("--until", true, "Ctrl-C ends it");
+  flags.instead("-f,--filter", true, "events SANDBOX tells those of one sandbox");
+  flags.instead("--format", true, "--json prints an object a line");
+}
+
 }  // namespace
 
 Result<AnyCommand> parse_pause(const Words& words) {
@@ -116,18 +124,10 @@ Result<AnyCommand> parse_events(const Words& words) {
   FlagSet flags("events", {"events [OPTIONS] [SANDBOX]"},
                 "Follow what happens to sandboxes, to one or to all, until Ctrl-C", Order::anywhere);
   EventsCommand command;
-  std::optional<std::string> after;
-  constexpr const char* kAfter = "events are told from now on, or with --after EVENT those that followed it";
-  flags.value("--after", "EVENT", after,
-              "Begin behind the event of this id, which --json shows: the last 1000 are kept");
-  flags.instead("--since", true, kAfter);
-  flags.instead("--until", true, "Ctrl-C ends it");
-  flags.instead("-f,--filter", true, "events SANDBOX tells those of one sandbox");
-  flags.instead("--format", true, "--json prints an object a line");
+  add_dockers_event_flags(flags);
   LMSB_TRY(const auto sandbox, parse_sandboxes(flags, "events", {0, 1, "takes one sandbox"}, command.target, words));
   if (!sandbox) return HelpCommand{flags.help()};
   if (!sandbox->empty()) command.sandbox = sandbox->front();
-  command.after = after.value_or("");
   return command;
 }
 

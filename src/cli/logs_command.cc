@@ -76,7 +76,7 @@ Result<json::Document> wait_for(Api& api, const std::string& sandbox, const std:
 Result<int> execute(const LogsCommand& command, Console& console) {
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
   if (!command.process.empty()) return follow_one(*connection, command, console);
-  LMSB_TRY(const Words ids, ids_of(*connection, command.sandbox, false));
+  LMSB_TRY(const Words ids, ids_of(*connection, command.sandbox, Which::detached));
   const bool may_be_all = !command.ends_with_it && (ids.size() > 1 || (ids.empty() && command.target.json));
   if (may_be_all) return follow_all(*connection, command, ids, console);
   if (ids.size() != 1) return not_one(command.sandbox, ids.empty());
@@ -89,7 +89,7 @@ Result<int> execute(const WaitCommand& command, Console& console) {
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::senseless, console));
   Words processes = command.processes;
   if (processes.empty()) {
-    LMSB_TRY(processes, ids_of(*connection, command.sandbox, false));
+    LMSB_TRY(processes, ids_of(*connection, command.sandbox, Which::detached));
     if (processes.empty()) return not_one(command.sandbox, true);
   }
   json::Writer ended;

@@ -53,7 +53,7 @@ Result<int> execute(const KillCommand& command, Console& console) {
   const std::string text = std::move(body).str();
   Words processes = command.processes;
   if (processes.empty()) {
-    LMSB_TRY(processes, ids_of(*connection, command.sandbox, true));
+    LMSB_TRY(processes, ids_of(*connection, command.sandbox, Which::running));
   }
   int status = 0;
   json::Writer signaled;

@@ -10,12 +10,14 @@ Result<json::Document> list_processes(Api& api, const std::string& sandbox) {
   return call_json(api, Call("GET", processes_of(sandbox)));
 }
 
-Result<Words> ids_of(Api& api, const std::string& sandbox, bool only_running) {
+Result<Words> ids_of(Api& api, const std::string& sandbox, Which which) {
   LMSB_TRY(const auto answer, list_processes(api, sandbox));
   Words ids;
   const auto data = answer.root().find("data");
   for (const json::Value process : data ? data->items() : std::vector<json::Value>()) {
-    if (!only_running || text_field(process, "state") == "running") ids.push_back(text_field(process, "id"));
+    const bool is_running = text_field(process, "state") == "running";
+    if (which == Which::running ? is_running : !flag_field(process, "attached"))
+      ids.push_back(text_field(process, "id"));
   }
   return ids;
 }

@@ -1,5 +1,6 @@
 #pragma once
-// The detached processes of a sandbox, for the commands that need them all. Private to the commands.
+// The processes of a sandbox, for the commands that need them all. Private to the commands.
+#include <cstdint>
 #include <string>
 
 #include "base/result.h"
@@ -14,8 +15,9 @@ std::string processes_of(const std::string& sandbox);
 // As the API answers. Blocks.
 Result<json::Document> list_processes(Api& api, const std::string& sandbox);
 
-// Their ids; with `only_running` of those that have not ended. Blocks.
-Result<Words> ids_of(Api& api, const std::string& sandbox, bool only_running);
+// The ids of its detached processes, or of all that have not ended. Blocks.
+enum class Which : std::uint8_t { detached, running };
+Result<Words> ids_of(Api& api, const std::string& sandbox, Which which);
 
 // Of a command that is about one process and finds none, or several.
 Error not_one(const std::string& sandbox, bool none);

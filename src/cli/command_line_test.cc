@@ -179,7 +179,6 @@ TEST(CommandLine, ListsAsUsersOfDockerAskForIt) {
   for (const Words& words : {Words{"ps", "-q", "--format", "json"}, Words{"ps", "--json", "--format", "json"},
                              Words{"inspect", "--json", "-f", "json", "box"}})
     EXPECT_NE(error_of_words(words).find("--format says all that is printed"), std::string::npos);
-  EXPECT_EQ(parsed<EventsCommand>({"events", "--after", "l-3"}).after, "l-3");
   EXPECT_TRUE(parsed<CopyCommand>({"cp", "-qL", "--json", "a", "box:b"}).quiet);
   EXPECT_EQ(error_of_words({"cp", "--json", "box:a", "-"}), "cp: --json and an archive on stdout do not go together");
   EXPECT_EQ(parsed<RunCommand>({"run", "-l", "a=b", "--net", "none", "--pids-limit", "5", "--init", "base", "sh"})

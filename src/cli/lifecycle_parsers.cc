@@ -34,6 +34,13 @@ Result<AnyCommand> parse_stopping(const std::string& verb, FlagSet& flags, const
   return command;
 }
 
+void add_dockers_event_flags(FlagSet& flags) {
+  flags.instead("--since", true, "no past is searched by time: --after ID tells those that followed it");
+  flags.instead("--until", true, "Ctrl-C ends it");
+  flags.instead("-f,--filter", true, "events SANDBOX tells those of one sandbox");
+  flags.instead("--format", true, "--json prints an object a line");
+}
+
 }  // namespace
 
 Result<AnyCommand> parse_pause(const Words& words) {
@@ -117,14 +124,10 @@ Result<AnyCommand> parse_events(const Words& words) {
                 "Follow what happens to sandboxes, snapshots, volumes and keys, or to one sandbox, until Ctrl-C",
                 Order::anywhere);
   EventsCommand command;
-  constexpr const char* kAfter = "events are told from now on, or with --after ID those that followed it";
   flags.value("--after", "ID", command.after,
               "Begin after this event, instead of now; 0: with the oldest that is kept");
   flags.flag("--processes", command.processes, "Also tell of commands that begin and end, from now on");
-  flags.instead("--since", true, kAfter);
-  flags.instead("--until", true, "Ctrl-C ends it");
-  flags.instead("-f,--filter", true, "events SANDBOX tells those of one sandbox");
-  flags.instead("--format", true, "--json prints an object a line");
+  add_dockers_event_flags(flags);
   LMSB_TRY(const auto sandbox, parse_sandboxes(flags, "events", {0, 1, "takes one sandbox"}, command.target, words));
   if (!sandbox) return HelpCommand{flags.help()};
   if (!sandbox->empty()) command.sandbox = sandbox->front();

@@ -451,21 +451,6 @@ class Sandboxes(CliTest):
         self.assertEqual(lmsb.sandbox_processes(b"sleep\0" + b"1025"), [])
         self.assert_ends(self.cli("rm", sandbox), 0)
 
-    def test_what_happened_is_told_again_behind_an_event(self):
-        sandbox = self.cli("create", "--name", "told").stdout.decode().strip()
-        self.assert_ends(self.cli("pause", "told"), 0)
-        told, after = [], "of-another-life"
-        for _ in range(2):
-            words = [str(lmsb.BIN / "lm-sandbox"), "events", "--json", "--after", after, "told"]
-            with subprocess.Popen(words, stdout=subprocess.PIPE,
-                                  env={**os.environ, "LM_SANDBOX_HOST": f"unix:{self.daemon.run_dir}/api.sock"}) as events:
-                told.append(json.loads(events.stdout.readline()))
-                events.kill()
-            after = told[-1]["id"]
-        self.assertEqual([(event["type"], event["sandbox_id"]) for event in told],
-                         [("sandbox.created", sandbox), ("sandbox.paused", sandbox)])
-        self.assert_ends(self.cli("rm", "told"), 0)
-
     def test_images_and_models_are_listed(self):
         self.assertIn(b"host\n", self.cli("image", "ls", "-q").stdout)
         self.assertRegex(self.cli("image", "ls").stdout, rb"(?m)^host +host ")

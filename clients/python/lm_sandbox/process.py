@@ -27,7 +27,8 @@ _WAIT_PIECE = 30.0  # seconds of one request
 @dataclass(frozen=True)
 class ProcessInfo:
     """`state` is running or ended, `result` is there once it has ended; `cmd` is its beginning where it is long; `pid`
-    is its number inside. Times are RFC 3339. `timeout_ms` 0 is no limit but the operator's."""
+    is its number inside. Times are RFC 3339. `timeout_ms` 0 is no limit but the operator's. `attached`: somebody waits
+    for it, and has its output; `session` is the shell session whose command it is."""
 
     id: str
     sandbox_id: str = ""
@@ -41,6 +42,8 @@ class ProcessInfo:
     started_at: str = ""
     ended_at: str | None = None
     result: Ending | None = None
+    attached: bool = False
+    session: str | None = None
 
     @staticmethod
     def of(fields: Mapping[str, Any]) -> ProcessInfo:

@@ -25,14 +25,14 @@ def data_of(value: Any) -> bytes:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a command used. `queue_ms` is how long it waited for a place among those that run; `max_processes` is None
-    where the kernel does not tell."""
+    """What a command used. `queue_ms` is how long it waited for a place among those that run. None is what nobody could
+    tell."""
 
     queue_ms: float = 0.0
     wall_ms: float = 0.0
-    cpu_user_ms: float = 0.0
-    cpu_system_ms: float = 0.0
-    max_memory_bytes: int = 0
+    cpu_user_ms: float | None = 0.0
+    cpu_system_ms: float | None = 0.0
+    max_memory_bytes: int | None = 0
     max_processes: int | None = None
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Iterator, Mapping
 
@@ -25,19 +25,21 @@ _LOST = Backoff(first=0.1, most=5.0, total=60.0)
 class SandboxEvent:
     """`type` is sandbox.created, .updated, .paused, .resumed, .stopping, .stopped, .started, .rolled_back, .failed or
     .removed. `by` is who did it; "timeout" and "idle" are limits of its life, "daemon" and "guest" the ends of those.
-    `missed`: so many events before this one, of all owners, are no longer kept."""
+    `missed`: so many events before this one, of all owners, are no longer kept. `details` are all that the daemon says
+    of it; what has no `id` cannot be gone on from."""
 
     type: str
-    id: str
+    id: str | None = None
     time: str = ""
-    sandbox_id: str = ""
+    sandbox_id: str | None = None
     name: str | None = None
-    by: str = ""
-    missed: int = 0
+    by: str | None = None
+    missed: int | None = 0
+    details: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @staticmethod
     def of(fields: Mapping[str, Any]) -> SandboxEvent:
-        return pick(SandboxEvent, fields)
+        return pick(SandboxEvent, fields, details=fields)
 
 
 class SandboxEvents:
@@ -75,7 +77,7 @@ class SandboxEvents:
             try:
                 for fields in self._stream:
                     event = SandboxEvent.of(fields)
-                    self.last_id = event.id
+                    self.last_id = event.id or self.last_id
                     return event
                 failure = self._stream.cut_off("the events did")
             except ConnectionFailed as error:

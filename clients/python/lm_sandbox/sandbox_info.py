@@ -51,23 +51,25 @@ class NetworkUsage:
 
 @dataclass(frozen=True)
 class Stats:
-    """What a sandbox uses now. `max_memory_bytes` is the most so far, `cpu_ms` and `oom_kills` since it was made."""
+    """What a sandbox uses now. `max_memory_bytes` is the most so far, `cpu_ms` and `oom_kills` since it was made. What
+    is not known, of one that does not run, may be None."""
 
     state: str = ""
-    memory_bytes: int = 0
-    max_memory_bytes: int = 0
-    processes: int = 0
-    cpu_ms: int = 0
-    oom_kills: int = 0
-    network: NetworkUsage = field(default_factory=NetworkUsage)
+    memory_bytes: int | None = None
+    max_memory_bytes: int | None = None
+    processes: int | None = None
+    cpu_ms: int | None = None
+    oom_kills: int | None = None
+    network: NetworkUsage | None = None
     models: Mapping[str, int] | None = None
     disk_bytes: int | None = None
     limits: Limits = field(default_factory=Limits)
 
     @staticmethod
     def of(fields: Mapping[str, Any]) -> Stats:
-        return pick(Stats, fields, limits=pick(Limits, fields.get("limits", {})),
-                    network=pick(NetworkUsage, fields.get("network", {})))
+        network = fields.get("network")
+        return pick(Stats, fields, limits=pick(Limits, fields.get("limits") or {}),
+                    network=None if network is None else pick(NetworkUsage, network))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ _PATH = "/v1/volumes"
 @dataclass(frozen=True)
 class VolumeInfo:
     """`state` is ready or lost. `size_bytes` is what it may hold; `held_bytes` is what it holds, at most half a minute
-    ago, and only known of one that was asked for alone. `used_by` are the ids of sandboxes that have it, stopped ones too."""
+    ago, and only known of one that was asked for alone. `used_by` are the ids of sandboxes that have it, stopped
+    ones too."""
 
     id: str
     name: str | None = None

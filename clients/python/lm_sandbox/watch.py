@@ -15,8 +15,9 @@ from .streams import EventStream
 
 class Watch:
     """Iterates over events, for ever, or until the directory itself is `gone`. Who reads too slowly gets `lost` in
-    place of what could not be kept. Where nothing more can be told it raises ApiError, which says why. close() may come from another thread: the iteration ends with Cancelled then. A
-    connection that breaks raises ConnectionFailed."""
+    place of what could not be kept. Where nothing more can be told it raises ApiError, which says why. close() may
+    come from another thread: the iteration ends with Cancelled then. A connection that breaks raises ConnectionFailed.
+    """
 
     def __init__(self, events: EventStream) -> None:
         self._events = events

@@ -82,9 +82,9 @@ LEFT_OUT = {"GET /v1/models/{id}", "POST /v1/models/pull", "POST /v1/chat/comple
 def documented():
     path = ""
     for line in DOCUMENT.read_text().split("\ncomponents:")[0].splitlines():
-        if found := re.fullmatch(r"  (/\S*):", line):
-            path = found[1]
-        elif (found := re.fullmatch(r"    (get|put|post|patch|delete|head|options):", line)) and path.startswith("/v1/"):
+        path = found[1] if (found := re.fullmatch(r"  (/\S*):", line)) else path
+        found = re.fullmatch(r"    (get|put|post|patch|delete|head|options):", line)
+        if found and path.startswith("/v1/"):
             yield f"{found[1].upper()} {path}"
 
 

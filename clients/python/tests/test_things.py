@@ -166,6 +166,13 @@ class Events(Streamed):
         self.assertEqual(self.heads, [("/v1/events?sandbox=box", None), *[("/v1/events?sandbox=box", "l-6")] * 3,
                                       ("/v1/events?sandbox=box", "l-7")])
 
+    def test_an_event_without_an_id_is_told_and_gone_over(self):
+        lost = {"type": "lost", "missed": None}
+        with SandboxEvents(client=self.telling([self.armed(3), lost, self.event(5)])) as events:
+            first = next(events)
+            self.assertEqual((first.type, first.missed, first.details, events.last_id), ("lost", None, lost, "l-3"))
+            self.assertEqual((next(events).id, events.last_id), ("l-5", "l-5"))
+
     def test_a_program_that_comes_back_says_which_it_had(self):
         with SandboxEvents(after="l-3", client=self.telling([self.armed(3)])) as events:
             self.assertEqual((self.heads, events.last_id), ([("/v1/events", "l-3")], "l-3"))

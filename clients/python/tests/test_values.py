@@ -8,6 +8,7 @@ import unittest
 from email.message import Message
 
 import support
+import lm_sandbox
 from lm_sandbox import (ApiError, Backoff, Busy, CommandFailed, ConnectionFailed, Error, InvalidRequest, Limits,
                         NoDaemon, NotFound, Result, TerminalClosed)
 from lm_sandbox import fields as f
@@ -176,6 +177,14 @@ class Errors(unittest.TestCase):
         self.assertEqual([one[:2] for one in said],
                          [("connection_failed", False), ("connection_failed", True), ("busy", True)])
         self.assertEqual((Error("x").code, CommandFailed("x").code), ("", "command_failed"))
+
+
+class Stats(unittest.TestCase):
+    def test_what_is_not_known_is_none(self):
+        stats = lm_sandbox.Stats.of({"state": "stopped", "memory_bytes": None, "network": None, "disk_bytes": 7,
+                                     "limits": {"cpus": 2}})
+        self.assertEqual((stats.memory_bytes, stats.network, stats.disk_bytes, stats.limits.cpus), (None, None, 7, 2))
+        self.assertEqual(lm_sandbox.Stats.of({"network": {"sent_bytes": 3}}).network.sent_bytes, 3)
 
 
 class BackoffPlan(unittest.TestCase):

@@ -7,17 +7,6 @@
 
 namespace lmsb::server {
 
-namespace {
-
-std::string hint_of(std::initializer_list<std::string_view> known) {
-  if (known.size() == 0) return "this takes none";
-  std::string hint = "this takes";
-  for (const std::string_view name : known) hint.append(name == *known.begin() ? " " : ", ").append(name);
-  return hint;
-}
-
-}  // namespace
-
 Error invalid_query(std::string message) {
   return Error(ErrorCode::invalid_argument, std::move(message)).with_slug("invalid_request");
 }
@@ -25,7 +14,7 @@ Error invalid_query(std::string message) {
 Status check_names(const Query& query, std::initializer_list<std::string_view> known) {
   for (const auto& [name, value] : query)
     if (std::find(known.begin(), known.end(), name) == known.end())
-      return invalid_query("unknown query field " + quoted(name)).with_hint(hint_of(known));
+      return invalid_query("unknown query field " + quoted(name));
   return {};
 }
 

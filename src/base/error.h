@@ -44,7 +44,8 @@ class [[nodiscard]] Error {
   const std::string& message() const { return message_; }
   // The end of the message: what the innermost step says; empty when there is but one. Lives as long as the Error.
   std::string_view cause() const {
-    return cause_at_ == 0 ? std::string_view() : std::string_view(message_).substr(cause_at_);
+    const bool has_one = cause_at_ > 0 && cause_at_ <= message_.size();  // what was moved away has no message
+    return has_one ? std::string_view(message_).substr(cause_at_) : std::string_view();
   }
   // What the user can do about it ("sysctl -w ..."); empty when there is nothing to say.
   const std::string& hint() const { return hint_; }

@@ -20,6 +20,9 @@ TEST(Error, KnowsItsInnermostCause) {
   EXPECT_EQ(Error(ErrorCode::internal, "it: ended").with_context("run").cause(), "it: ended");
   EXPECT_EQ(Error(deep).with_cause("x: y").cause(), "x: y");
   EXPECT_EQ(Error(deep).cause(), "Operation not permitted") << "a copy has it, too";
+  Error moved = deep;
+  EXPECT_EQ(Error(std::move(moved)).cause(), "Operation not permitted");
+  EXPECT_EQ(moved.cause(), "") << "no throw from what has no message any more";  // NOLINT(bugprone-use-after-move)
 }
 
 TEST(Error, InAnotherCategoryHasItsWordsAndNoCodeOfItsOwn) {

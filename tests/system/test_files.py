@@ -365,6 +365,14 @@ class Watching(FilesTest):
 class FullDisk(FilesTest):
     limits = {"disk_bytes": 16 << 20}
 
+    def test_a_copy_that_does_not_fit_leaves_nothing(self):
+        self.sh("mkdir -p /dev/shm/tree/d; head -c 1M /dev/urandom > /dev/shm/tree/d/a; head -c 12M /dev/urandom > /dev/shm/tree/y; cp /dev/shm/tree/y /dev/shm/tree/z")
+        self.refused(self.do("copy", path="/dev/shm/tree", to="tree"), 507, "disk_full")
+        self.refused(self.do("move", path="/dev/shm/tree", to="tree"), 507, "disk_full")
+        self.assertEqual(self.sh("ls -A . | grep -e tree -e lmsb || true; ls /dev/shm/tree; rm -r /dev/shm/tree"), "d\ny\nz\n")
+        self.assertEqual(self.put("fits", b"x" * (4 << 20)).status, 200)
+        self.sh("rm fits")
+
     def test_a_full_disk_leaves_the_old_file(self):
         self.put("kept", b"old")
         self.refused(self.put("kept", b"x" * (24 << 20)), 507, "disk_full")

@@ -17,7 +17,7 @@ double limit_of(json::Value stats, std::string_view name) {
 
 std::string network_of(json::Value stats) {
   const auto network = stats.find("network");
-  if (!network || network->kind() != json::Kind::object) return "-";  // it does not run, or an older daemon's
+  if (!network || !number_field(*network, "sent_bytes")) return "-";  // an older daemon's, or it does not run
   return human_size(number_field(*network, "received_bytes").value_or(0)) + " / " +
          human_size(number_field(*network, "sent_bytes").value_or(0));
 }

@@ -505,7 +505,7 @@ void Engine::tell_command(const CommandNote& command, const ExecResult* result) 
   event.subject = command.process;
   event.name = found->second.info.name;
   event.owner = found->second.owner;
-  event.labels = found->second.info.labels;
+  if (events_.follows_commands()) event.labels = found->second.info.labels;  // for who may see it
   event.by = command.by;
   if (result != nullptr) event.outcome = to_string(result->outcome);
   if (result != nullptr) event.exit_code = result->exit_code.value_or(-1);

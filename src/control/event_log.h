@@ -47,6 +47,8 @@ class EventLog {
   void add_command(Event event);
   // Whether add_command() has anybody to tell.
   bool wants_commands() const { return following_commands_ > 0 || audit_.is_kept(); }
+  // Whether somebody follows them just now.
+  bool follows_commands() const { return following_commands_ > 0; }
   // Something else that the audit log is to have: "key.created", and names with their values. Nobody follows it.
   void note(std::string_view event, std::initializer_list<std::pair<std::string_view, std::string_view>> fields);
   // What `who` may see: after the event of that id, or from now on; after an id that is none, all that is kept. The log

@@ -56,26 +56,29 @@ void write_models(json::Writer& out, const std::optional<control::ModelUsage>& m
   out.key("completion_tokens").unsigned_integer(models->completion_tokens).end_object();
 }
 
-// Of one that does not run there is nothing to say.
+// Of one that does not run there is nothing to say: null, in the same places.
+void write_number(json::Writer& out, const char* name, bool is_known, std::uint64_t value) {
+  out.key(name);
+  is_known ? out.unsigned_integer(value) : out.null();
+}
+
 void write_usage(json::Writer& out, const std::optional<control::SandboxUsage>& usage) {
-  const auto number = [&](const char* name, std::uint64_t value) {
-    out.key(name);
-    usage ? out.unsigned_integer(value) : out.null();
-  };
   const control::SandboxUsage used = usage.value_or(control::SandboxUsage());
-  number("memory_bytes", used.memory_bytes);
-  number("max_memory_bytes", used.max_memory_bytes);
-  number("processes", used.processes);
-  number("cpu_ms", used.cpu_usec / 1000);
-  number("oom_kills", used.oom_kills);
+  write_number(out, "memory_bytes", usage.has_value(), used.memory_bytes);
+  write_number(out, "max_memory_bytes", usage.has_value(), used.max_memory_bytes);
+  write_number(out, "processes", usage.has_value(), used.processes);
+  write_number(out, "cpu_ms", usage.has_value(), used.cpu_usec / 1000);
+  write_number(out, "oom_kills", usage.has_value(), used.oom_kills);
 }
 
 void write_network(json::Writer& out, const std::optional<control::NetworkUsage>& network) {
-  if (!network) return void(out.null());
-  out.begin_object().key("received_bytes").unsigned_integer(network->received_bytes);
-  out.key("received_packets").unsigned_integer(network->received_packets);
-  out.key("sent_bytes").unsigned_integer(network->sent_bytes);
-  out.key("sent_packets").unsigned_integer(network->sent_packets).end_object();
+  const control::NetworkUsage moved = network.value_or(control::NetworkUsage());
+  out.begin_object();
+  write_number(out, "received_bytes", network.has_value(), moved.received_bytes);
+  write_number(out, "received_packets", network.has_value(), moved.received_packets);
+  write_number(out, "sent_bytes", network.has_value(), moved.sent_bytes);
+  write_number(out, "sent_packets", network.has_value(), moved.sent_packets);
+  out.end_object();
 }
 
 io::Task<http::Response> stats(Control& control, Call call) {

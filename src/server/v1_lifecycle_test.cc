@@ -107,7 +107,8 @@ TEST(LifecycleRoutes, SayNothingOfWhatASandboxUsesThatDoesNotRun) {
   const auto answer = fixture.send("GET", "/v1/sandboxes/box/stats");
   EXPECT_TRUE(answer.body.starts_with(
       R"({"sandbox_id":"s1","name":null,"state":"stopped","memory_bytes":null,"max_memory_bytes":null,)"
-      R"("processes":null,"cpu_ms":null,"oom_kills":null,"network":null,"models":null,"disk_bytes":77,)"))
+      R"("processes":null,"cpu_ms":null,"oom_kills":null,"network":{"received_bytes":null,"received_packets":null,)"
+      R"("sent_bytes":null,"sent_packets":null},"models":null,"disk_bytes":77,)"))
       << answer.body;
 }
 

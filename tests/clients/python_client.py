@@ -334,6 +334,7 @@ class Disks(ClientTest):
     def test_one_that_is_made_from_a_snapshot_has_what_was_there_then(self):
         taken = self.snapshot(name="first")
         self.assertEqual(Snapshot.connect(taken.id, client=self.client).name, "first")
+        self.assertEqual(Snapshot.connect("first", client=self.client).id, taken.id)
         self.assertEqual([one.id for one in self.box.snapshots()], [taken.id])
         self.box.files.write("a", "later")
         copy = self.deleted(Sandbox.create(snapshot=taken, client=self.client))
@@ -406,6 +407,12 @@ class Events(ClientTest):
             removed = next(events)
             self.assertEqual((removed.type, removed.sandbox_id, removed.name, removed.missed),
                              ("sandbox.removed", box.id, "told", 0))
+        with SandboxEvents(processes=True, client=self.client) as events, Sandbox.create(client=self.client) as box:
+            box.exec("exit 3")
+            told = [next(events) for _ in range(3)]
+            self.assertEqual([one.type for one in told], ["sandbox.created", "process.started", "process.ended"])
+            self.assertEqual((told[2].sandbox_id, told[2].outcome, told[2].exit_code, told[2].id),
+                             (box.id, "exited", 3, None))
         with SandboxEvents(after=last, client=self.client) as events:
             self.assertEqual((next(events), events.restarts), (removed, 0))
 
@@ -428,6 +435,14 @@ class Streams(BoxTest):
                 if isinstance(event, Output):
                     digest.update(event.data)
         self.assertEqual(digest.digest(), hashlib.sha256("".join(f"{i}\n" for i in range(1, 100001)).encode()).digest())
+
+    def test_both_streams_come_as_one_in_the_order_of_writing(self):
+        both = "echo a; echo b >&2; echo c"
+        self.assertEqual(self.run_once(both, merge_stderr=True).stdout, "a\nb\nc\n")
+        self.assertEqual(self.box.exec(both, merge_stderr=True).stdout, "a\nb\nc\n")
+        with self.box.start(both, merge_stderr=True) as process:
+            process.wait(timeout=30)
+            self.assertEqual(process.output().text, "a\nb\nc\n")
 
     def test_a_command_that_is_followed_takes_input(self):
         with self.box.exec_stream("while read x; do echo got $x; done; exit 6", keep_stdin=True) as events:
@@ -626,6 +641,13 @@ class Ports(BoxTest):
 
 
 class Sessions(BoxTest):
+    def test_they_are_listed_and_looked_at(self):
+        with self.box.session("seen") as shell:
+            self.refused(NotFound, "session_not_found", shell.refresh)
+            self.assertEqual(shell.run("echo a; echo b >&2", merge_stderr=True).stdout, "a\nb\n")
+            (listed,) = self.box.sessions()
+            self.assertEqual((listed.name, listed.state, shell.refresh().pid), ("seen", "idle", listed.pid))
+
     def test_what_a_command_leaves_is_there_for_the_next(self):
         with self.box.session() as shell:
             self.assertTrue(shell.run("cd /tmp; export A=1; f() { echo f; }").ok)
@@ -693,6 +715,14 @@ class Content(FilesTest):
         out = io.BytesIO()
         self.assertEqual((self.files.read_into("i", out), out.getvalue()), (6, b"01234!"))
         self.assertEqual(self.files.write("empty", b"").size, 0)
+
+    def test_a_file_has_an_owner_and_is_replaced_only_as_it_was_seen(self):
+        seen = self.files.write("seen", "1", owner="user")
+        self.assertEqual((seen.owner, self.files.chmod("seen", owner="user")), ("user", 1))
+        etag = self.files.stat("seen").file.etag
+        self.files.write("seen", "2", if_match=etag)
+        self.refused(ApiError, "precondition_failed", self.files.write, "seen", "3", if_match=etag)
+        self.assertEqual(self.files.read("seen"), b"2")
 
     def test_creating_does_not_replace(self):
         self.files.write("once", "1", create=True)

@@ -32,7 +32,7 @@ from .result import Ending, Result, Truncated, Usage
 from .sandbox import Sandbox
 from .sandbox_events import SandboxEvent, SandboxEvents
 from .sandbox_info import EgressEvent, EgressReport, NetworkUsage, SandboxInfo, Stats
-from .session import Session
+from .session import Session, SessionInfo
 from .snapshot import Snapshot, SnapshotInfo
 from .terminal import Terminal
 from .volume import Volume, VolumeInfo
@@ -41,11 +41,12 @@ from .watch import Watch
 __version__ = "0.1.0"
 __all__ = [
     "AnswerTimeout", "ApiError", "Backoff", "Busy", "Cancelled", "Client", "CommandEvent", "CommandFailed",
-    "CommandStream", "Conflict", "ConnectionFailed", "Done", "EgressEvent", "EgressReport", "Ended", "Ending", "Error",
-    "FileEvent", "FileInfo", "FileStat", "Files", "FoundFiles", "Image", "InvalidRequest", "Job", "Key", "KeyInfo",
-    "Limits", "LogEvent", "LogStream", "LogTail", "Match", "Matches", "Model", "Moved", "NetworkUsage", "NoDaemon",
-    "NotAllowed", "NotFound", "Output", "OutputPiece", "Port", "Preview", "Process", "ProcessInfo", "Quota", "Replaced",
-    "Result", "Sandbox", "SandboxEvent", "SandboxEvents", "SandboxInfo", "Session", "Skipped", "Snapshot",
-    "SnapshotInfo", "Started", "Stats", "Terminal", "TerminalClosed", "Truncated", "Unavailable", "Unpacked", "Usage",
-    "Volume", "VolumeInfo", "Watch", "map", "plan", "run", "run_stream",
+    "CommandStream", "Conflict", "ConnectionFailed", "Done", "EgressEvent", "EgressReport", "Ended", "Ending",
+    "Error", "FileEvent", "FileInfo", "FileStat", "Files", "FoundFiles", "Image", "InvalidRequest", "Job", "Key",
+    "KeyInfo", "Limits", "LogEvent", "LogStream", "LogTail", "Match", "Matches", "Model", "Moved", "NetworkUsage",
+    "NoDaemon", "NotAllowed", "NotFound", "Output", "OutputPiece", "Port", "Preview", "Process", "ProcessInfo",
+    "Quota", "Replaced", "Result", "Sandbox", "SandboxEvent", "SandboxEvents", "SandboxInfo", "Session",
+    "SessionInfo", "Skipped", "Snapshot", "SnapshotInfo", "Started", "Stats", "Terminal", "TerminalClosed",
+    "Truncated", "Unavailable", "Unpacked", "Usage", "Volume", "VolumeInfo", "Watch", "map", "plan", "run",
+    "run_stream",
 ]

@@ -46,11 +46,11 @@ def data(value: Data) -> Any:
 
 def command(cmd: Cmd, *, shell: str | None = None, env: Mapping[str, str] | None = None, cwd: str | None = None,
             user: str | None = None, stdin: Data | None = None, timeout: float | None = None,
-            limits: Mapping[str, int] | None = None) -> dict[str, Any]:
+            limits: Mapping[str, int] | None = None, merge_stderr: bool = False) -> dict[str, Any]:
     """What every command has. `timeout` is in seconds, 0 is none where it is allowed. `limits` are of each process."""
     return given(cmd=cmd if isinstance(cmd, str) else list(cmd), shell=shell, env=_dict(env), cwd=cwd, user=user,
                  stdin=None if stdin is None else data(stdin), timeout_ms=milliseconds(timeout),
-                 limits=None if limits is None else dict(limits))
+                 limits=None if limits is None else dict(limits), merge_stderr=merge_stderr or None)
 
 
 def milliseconds(seconds: float | None) -> int | None:

@@ -53,13 +53,15 @@ class Files:
         """Writes a file's content to `file` and returns how many octets that were."""
         return transfer.copy_pieces(self.pieces(path), file)
 
-    def write(self, path: f.Path, content: Content, *, mode: int | None = None, create: bool = False) -> FileInfo:
+    def write(self, path: f.Path, content: Content, *, mode: int | None = None, owner: str | None = None,
+              create: bool = False, if_match: str | None = None) -> FileInfo:
         """Makes or replaces a file; directories that are missing are made. `content` is text, octets, a file open for
         reading in binary, or an iterable of octets: the last two are sent as they are read. `mode` is by default that
-        of the file that is replaced, or 0o644. With `create` it raises Conflict (file_exists) rather than replace
-        one."""
-        headers = {"If-None-Match": "*"} if create else {}
-        return self._put(path, content, f.given(mode=f.mode(mode)), headers)
+        of the file that is replaced, or 0o644; `owner` is "USER" or "USER:GROUP", by name or number. With `create` it
+        raises Conflict (file_exists) rather than replace one; with `if_match`, the etag of a FileInfo, ApiError
+        (precondition_failed) rather than replace another content."""
+        headers = {**({"If-None-Match": "*"} if create else {}), **f.given(**{"If-Match": if_match})}
+        return self._put(path, content, f.given(mode=f.mode(mode), owner=owner), headers)
 
     def append(self, path: f.Path, content: Content) -> FileInfo:
         """Appends; not all or nothing."""
@@ -123,9 +125,10 @@ class Files:
     def copy(self, path: f.Path, to: f.Path, *, overwrite: bool = False) -> Moved:
         return _moved(self._do("copy", **f.path(path), **f.path(to, "to"), overwrite=overwrite))
 
-    def chmod(self, path: f.Path, mode: int, *, recursive: bool = False) -> int:
-        """Returns how many files were changed."""
-        return int(self._do("chmod", **f.path(path), mode=f.mode(mode), recursive=recursive)["changed"])
+    def chmod(self, path: f.Path, mode: int | None = None, *, owner: str | None = None, recursive: bool = False) -> int:
+        """Changes permissions, the owner ("USER" or "USER:GROUP"), or both; returns how many files were changed."""
+        asked = f.given(mode=f.mode(mode), owner=owner)
+        return int(self._do("chmod", **f.path(path), **asked, recursive=recursive)["changed"])
 
     def remove(self, path: f.Path, *, recursive: bool = False) -> None:
         """A file, or an empty directory; with `recursive` also what is in it."""
@@ -146,10 +149,13 @@ class Files:
         set-user-id bits are dropped. Files are replaced, each all or nothing."""
         return transfer.download(self, path, target)
 
-    def upload_archive(self, archive: IO[bytes] | Iterable[bytes], path: f.Path, *, format: str = "tar") -> Unpacked:
-        """Unpacks an archive ("tar", "tar.zst" or "zip") into a directory, which is made. It is sent as it is read."""
-        done = self._client.call("PUT", f"{self._base}/archive", query={**f.path(path), "format": format},
-                                 body=transfer.octets_of(archive), timeout=TREE_TIMEOUT)
+    def upload_archive(self, archive: IO[bytes] | Iterable[bytes], path: f.Path, *, format: str = "tar",
+                       owner: str | None = None) -> Unpacked:
+        """Unpacks an archive ("tar", "tar.zst" or "zip") into a directory, which is made. It is sent as it is read.
+        `owner` is of all that is made, else the sandbox's user."""
+        query = {**f.path(path), "format": format, **f.given(owner=owner)}
+        done = self._client.call("PUT", f"{self._base}/archive", query=query, body=transfer.octets_of(archive),
+                                 timeout=TREE_TIMEOUT)
         return Unpacked(done["files"], done["bytes"], **left_out(done))
 
     def download_archive(self, path: f.Path, *, format: str = "tar", skip_unreadable: bool = False) -> Iterator[bytes]:

@@ -44,6 +44,7 @@ class ProcessInfo:
     result: Ending | None = None
     attached: bool = False
     session: str | None = None
+    merge_stderr: bool = False
 
     @staticmethod
     def of(fields: Mapping[str, Any]) -> ProcessInfo:

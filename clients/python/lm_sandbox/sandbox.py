@@ -24,7 +24,7 @@ from .process import Process, ProcessInfo
 from .result import Result, pick
 from .sandbox_events import SandboxEvents
 from .sandbox_info import EgressReport, SandboxInfo, Stats
-from .session import Session
+from .session import Session, SessionInfo
 from .snapshot import Snapshot, SnapshotInfo
 from .terminal import Terminal
 
@@ -161,20 +161,23 @@ class Sandbox:
         """What it may reach outside, and what it has reached."""
         return EgressReport.of(self._client.call("GET", f"{self._path}/egress"))
 
-    def events(self, *, after: str | None = None) -> SandboxEvents:
-        """Iterates over what happens to it from now on, or after the event of that id."""
-        return SandboxEvents(self.id, after=after, client=self._client)
+    def events(self, *, after: str | None = None, processes: bool = False) -> SandboxEvents:
+        """Iterates over what happens to it from now on, or after the event of that id; with `processes` also over
+        commands in it, as they begin and end."""
+        return SandboxEvents(self.id, after=after, processes=processes, client=self._client)
 
     def exec(self, cmd: f.Cmd, *, timeout: float | None = None, env: Mapping[str, str] | None = None,
              cwd: str | None = None, stdin: f.Data | None = None, shell: str | None = None,
-             user: str | None = None, limits: Mapping[str, int] | None = None) -> Result:
+             user: str | None = None, limits: Mapping[str, int] | None = None, merge_stderr: bool = False) -> Result:
         """Runs a command and returns how it ended, however that is; `.check()` raises unless well. `cmd` is a text for
         the shell or a list of arguments. `timeout` is in seconds (default 120): at its end the command's whole tree is
         killed. Of output beyond 1 MiB a stream the middle is left out, and `truncated.spill_path` has all of it.
-        `limits` are for each of its processes: cpu_ms, memory_bytes, file_bytes, open_files.
+        `limits` are for each of its processes: cpu_ms, memory_bytes, file_bytes, open_files. With `merge_stderr` what
+        it writes to stderr is in stdout, in the order of writing.
 
         Never sent twice after the daemon may have got it: a connection that breaks raises ConnectionFailed."""
-        asked = f.command(cmd, timeout=timeout, env=env, cwd=cwd, stdin=stdin, shell=shell, user=user, limits=limits)
+        asked = f.command(cmd, timeout=timeout, env=env, cwd=cwd, stdin=stdin, shell=shell, user=user, limits=limits,
+                          merge_stderr=merge_stderr)
         limit = COMMAND_TIMEOUT if timeout is None else timeout
         return Result.of(self._client.call("POST", f"{self._path}/exec", asked, timeout=limit))
 
@@ -201,7 +204,8 @@ class Sandbox:
                        ProcessInfo.of(self._client.call("GET", f"{self._path}/processes/{f.segment(id)}")))
 
     def processes(self) -> Sequence[Process]:
-        """All that were started, in that order; those that ended longest ago go when there are 256."""
+        """All that were started, in that order; those that ended longest ago go when there are 256. Commands that
+        somebody waits for (`info.attached`) are among them as long as they run."""
         page = self._client.call("GET", f"{self._path}/processes")
         return [Process(self._client, self._path, ProcessInfo.of(fields)) for fields in page["data"]]
 
@@ -228,6 +232,10 @@ class Sandbox:
     def session(self, name: str | None = None) -> Session:
         """A shell session: the one of that name, or one of its own."""
         return Session(self._client, self._path, name or f"session-{uuid.uuid4().hex}")
+
+    def sessions(self) -> Sequence[SessionInfo]:
+        """Its shell sessions, by name."""
+        return [SessionInfo.of(fields) for fields in self._client.call("GET", f"{self._path}/sessions")["data"]]
 
     def ports(self) -> Sequence[Port]:
         """What listens for TCP connections in it, ordered by port."""

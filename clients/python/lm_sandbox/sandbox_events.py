@@ -24,9 +24,10 @@ _LOST = Backoff(first=0.1, most=5.0, total=60.0)
 @dataclass(frozen=True)
 class SandboxEvent:
     """`type` is sandbox.created, .updated, .paused, .resumed, .stopping, .stopped, .started, .rolled_back, .failed or
-    .removed. `by` is who did it; "timeout" and "idle" are limits of its life, "daemon" and "guest" the ends of those.
-    `missed`: so many events before this one, of all owners, are no longer kept. `details` are all that the daemon says
-    of it; what has no `id` cannot be gone on from."""
+    .removed; snapshot.created, .imported, .exported or .removed; volume.created, .updated or .removed; key.created or
+    .removed; process.started or .ended; or lost: `missed` events before the next one, None where nobody knows. `by` is
+    who did it; "timeout" and "idle" are limits of its life, "daemon" and "guest" the ends of those. `details` are all
+    that the daemon says of it. What has no `id` is not kept."""
 
     type: str
     id: str | None = None
@@ -35,6 +36,12 @@ class SandboxEvent:
     name: str | None = None
     by: str | None = None
     missed: int | None = 0
+    snapshot_id: str | None = None
+    volume_id: str | None = None
+    key_id: str | None = None
+    process_id: str | None = None
+    outcome: str | None = None
+    exit_code: int | None = None
     details: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @staticmethod
@@ -48,14 +55,15 @@ class SandboxEvents:
 
     A connection that breaks is opened again, for a minute, and goes on behind the last event (Last-Event-ID), also at a
     daemon that was started anew: then `restarts` counts up, and all that this daemon knows is told. `last_id` is for
-    programs that come back later: SandboxEvents(after=...). The daemon keeps the last 1000. close() may come from
+    programs that come back later: SandboxEvents(after=...). The daemon keeps the last 4096. close() may come from
     another thread: the iteration ends with Cancelled then."""
 
-    def __init__(self, sandbox: str | None = None, *, after: str | None = None, client: Client | None = None,
-                 backoff: Backoff = _LOST) -> None:
-        """`sandbox` is an id or a name; `after` the id of an event. `backoff` is for connections that break."""
+    def __init__(self, sandbox: str | None = None, *, after: str | None = None, processes: bool = False,
+                 client: Client | None = None, backoff: Backoff = _LOST) -> None:
+        """`sandbox` is an id or a name; `after` the id of an event, "0" before all that are kept. With `processes`
+        commands are told of, too, as they begin and end. `backoff` is for connections that break."""
         self._client = client or default_client()
-        self._query = f.given(sandbox=sandbox)
+        self._query = f.given(sandbox=sandbox, processes="true" if processes else None)
         self._backoff = backoff
         self._ended = threading.Event()
         self._changing = threading.Lock()  # held while `_stream` is put in another's place

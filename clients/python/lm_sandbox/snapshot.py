@@ -62,10 +62,11 @@ class Snapshot:
         return self.info.name
 
     @classmethod
-    def connect(cls, id: str, *, client: Client | None = None) -> Snapshot:
-        """One that is there. Raises NotFound (snapshot_not_found)."""
+    def connect(cls, id_or_name: str, *, client: Client | None = None) -> Snapshot:
+        """One that is there, by its id, a unique prefix of it, or its name where no other has it. Raises NotFound
+        (snapshot_not_found), Conflict (snapshot_ambiguous)."""
         client = client or default_client()
-        return cls(SnapshotInfo.of(client.call("GET", f"{_PATH}/{f.segment(id)}")), client)
+        return cls(SnapshotInfo.of(client.call("GET", f"{_PATH}/{f.segment(id_or_name)}")), client)
 
     @classmethod
     def list(cls, *, sandbox: str | None = None, client: Client | None = None) -> Iterator[Snapshot]:

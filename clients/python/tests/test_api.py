@@ -36,6 +36,8 @@ PLACES = {
     "GET /v1/sandboxes/{id}/logs": "Sandbox.logs",
     "GET /v1/sandboxes/{id}/pty": "Process.terminal",
     "DELETE /v1/sandboxes/{id}/sessions/{session}": "Session.end",
+    "GET /v1/sandboxes/{id}/sessions": "Sandbox.sessions",
+    "GET /v1/sandboxes/{id}/sessions/{session}": "Session.refresh",
     "GET /v1/sandboxes/{id}/ports": "Sandbox.ports",
     "GET /v1/sandboxes/{id}/ports/{port}/{path}": "Sandbox.port_url",
     "POST /v1/sandboxes/{id}/previews": "Sandbox.preview",

@@ -239,6 +239,10 @@ Result<std::optional<LauncherClient::Answer>> LauncherClient::receive() {
   launched.has_device_list = answer.has_device_list == 1;
   launched.has_own_nodes = answer.has_own_nodes == 1;
   launched.has_socket_limit = answer.has_socket_limit == 1;
+  launched.has_memory_limit = answer.has_memory_limit == 1;
+  launched.has_cpu_limit = answer.has_cpu_limit == 1;
+  launched.has_process_limit = answer.has_process_limit == 1;
+  launched.has_own_ids = answer.has_own_ids == 1;
   if (answer.disk.back() == '\0') launched.disk = answer.disk.data();
   const auto take = [&fds](SandboxFd which) { return std::move(fds.fds[static_cast<std::size_t>(which)]); };
   const bool is_kept = fds.count == static_cast<std::size_t>(SandboxFd::count);

@@ -108,7 +108,7 @@ Result<std::unique_ptr<Launcher>> Launcher::create(const Policy& policy, UniqueF
   LMSB_CHECK(launcher->make_filters());
   LMSB_TRY(launcher->ids_, open_ids(policy));
   if (!policy.mounts_socket.empty()) {
-    LMSB_TRY(launcher->mounts_, MountDesk::open(policy.mounts_socket, policy.daemon_uid));
+    LMSB_TRY(launcher->mounts_, MountDesk::open(policy.mounts_socket, policy.daemon_uid, policy.starter));
   }
   LMSB_TRY(launcher->cgroups_, CgroupTree::open(policy.cgroup_name, policy.all, policy.starter));
   LMSB_CHECK(launcher->open_store());
@@ -524,6 +524,10 @@ Result<UniqueFd> Launcher::source_of(const sandbox::PlanMount& mount, std::uint3
   }
   const auto handed = mounts_->take(mount.token);
   if (!handed) return Error::from_errno(ENOENT, "no directory was handed over for this token");
+  // A user's files cannot be shown as another's: what a sandbox wrote there would be nobody's of that user's.
+  const bool is_of_user = policy_.starter == Starter::user;
+  if (is_of_user && !read_only) return Error::from_errno(EROFS, "a user's directories can be shown, not written to");
+  if (is_of_user) return tree_->clone_passed(handed->source.get(), read_only, -1);
   LMSB_TRY(const UniqueFd mapping,
            make_user_namespace(one_range(handed->uid, id_base + user, 1), one_range(handed->gid, id_base + user, 1)));
   return tree_->clone_passed(handed->source.get(), read_only, mapping.get());

@@ -33,6 +33,11 @@ namespace {
 constexpr int kLauncherPatienceMs = 15'000;  // to give everything back
 constexpr int kOomScore = -900;              // commands have 500
 
+constexpr const char* kMounts = "/mounts.sock";
+// A user's daemon sees nothing of the run directory but what it is shown (daemon_view.h): this is one of it.
+constexpr const char* kDesk = "/desk";
+constexpr const char* kMountsOfUser = "/desk/mounts.sock";
+
 struct Child {
   pid_t pid = -1;
   UniqueFd pidfd;
@@ -89,14 +94,19 @@ Result<UniqueFd> lock_run_dir(const std::string& run_dir) {
 
 // What this daemon made in the run directory. Only names are removed; what is not ours keeps its directory.
 void clean_run_dir(const std::string& run_dir) {
-  for (const char* name : {"/api.sock", "/mounts.sock", "/daemon/api.sock", "/daemon/files.sock"})
+  for (const char* name : {"/api.sock", kMounts, kMountsOfUser, "/daemon/api.sock", "/daemon/files.sock"})
     (void)::unlink((run_dir + name).c_str());
-  for (const char* name : {"/daemon", "/private", "/sandboxes"}) (void)::rmdir((run_dir + name).c_str());
+  for (const char* name : {"/daemon", "/private", "/sandboxes", kDesk}) (void)::rmdir((run_dir + name).c_str());
   (void)::unlink((run_dir + "/lock").c_str());  // the next one makes what it needs, and then it is not removed
 }
 
 std::vector<std::string> directories_of_daemon(const ParentOptions& o) {
   return {o.run_dir + "/daemon", o.data_dir + "/models", o.data_dir + "/audit", o.data_dir + "/state"};
+}
+
+Status put_link(const char* target, const std::string& name) {
+  if (::unlink(name.c_str()) < 0 && errno != ENOENT) return Error::from_errno(errno, "remove the old " + name);
+  return ::symlink(target, name.c_str()) < 0 ? Error::from_errno(errno, "make " + name) : Status();
 }
 
 // The daemon writes sockets to the run directory, and models, the audit log and the database to the data directory;
@@ -110,11 +120,12 @@ Status make_directories(const ParentOptions& o) {
     if (::lchown(path.c_str(), o.daemon_uid, o.daemon_gid) < 0)  // never through a link that somebody put there
       return Error::from_errno(errno, "give " + path + " to the daemon");
   }
+  if (o.starter == Starter::user) {
+    LMSB_CHECK(make_directory(o.run_dir + kDesk, 0755));
+    LMSB_CHECK(put_link("desk/mounts.sock", o.run_dir + kMounts));
+  }
   // The socket lives where the daemon may write, its name where users look.
-  const std::string name = o.run_dir + "/api.sock";
-  if (::unlink(name.c_str()) < 0 && errno != ENOENT) return Error::from_errno(errno, "remove the old " + name);
-  if (::symlink("daemon/api.sock", name.c_str()) < 0) return Error::from_errno(errno, "make " + name);
-  return {};
+  return put_link("daemon/api.sock", o.run_dir + "/api.sock");
 }
 
 Result<Child> fork_child(const std::function<int()>& body) {
@@ -186,7 +197,7 @@ bool pass_on(const char* variable, int socket) {
 Status show_daemon(const ParentOptions& o) {
   if (o.starter == Starter::root) return {};
   std::vector<std::string> seen = directories_of_daemon(o);
-  seen.push_back(o.data_dir + "/images");
+  for (const std::string& path : {o.data_dir + "/images", o.run_dir + kDesk}) seen.push_back(path);
   return open_ways(seen);
 }
 
@@ -291,8 +302,7 @@ Policy policy_of(const ParentOptions& options) {
   policy.cgroup_name = cgroup_name(options.run_dir);
   policy.meetings = options.run_dir + "/sandboxes";
   policy.sandboxes_stay = options.sandboxes_stay && !options.die_with_parent;
-  // A user's directories cannot be shown with other owners: docs/user/rootless.md.
-  if (options.starter == Starter::root) policy.mounts_socket = options.run_dir + "/mounts.sock";
+  policy.mounts_socket = options.run_dir + (options.starter == Starter::root ? kMounts : kMountsOfUser);
   policy.starter = options.starter;
   policy.id_locks = options.id_locks;
   policy.ids_of_sandbox = options.ids_of_sandbox;

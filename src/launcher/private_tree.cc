@@ -323,7 +323,12 @@ Result<UniqueFd> PrivateTree::clone_passed(int source, bool read_only, int usern
   {
     const Outside outside(*this);
     if (!outside.is_there()) return mount_error("enter the machine's mount namespace");
-    LMSB_TRY(tree, clone_tree(source, "", false));
+    auto cloned = clone_tree(source, "", false);
+    // A namespace of a user's may not uncover what another file system is mounted on.
+    if (!cloned.ok() && starter_ == Starter::user && cloned.error().sys_errno() == EINVAL)
+      return Error::from_errno(EXDEV, "something else is mounted below the directory");
+    if (!cloned.ok()) return std::move(cloned).error();
+    tree = *std::move(cloned);
   }
   if (auto mapped = set_attributes(tree, kPlain | (read_only ? sys::kMountRdonly : 0), false, userns); !mapped.ok())
     return std::move(mapped).error().with_hint(

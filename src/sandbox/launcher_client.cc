@@ -41,6 +41,18 @@ Error launch_error(const LauncherAnswer& answer) {
         .with_slug("disk_in_use")
         .with_hint(
             "it runs since a daemon that served from another run directory: start that one, or end its processes");
+  if (answer.failed_step == LauncherStep::mounts && answer.error == EROFS)
+    return Error(ErrorCode::unsupported,
+                 "a daemon that runs without root shows directories of its user, and lets none be "
+                 "written to: the ids of files cannot be mapped")
+        .with_slug("mount_read_only")
+        .with_hint("ask for it read-only (-v DIR:TARGET:ro), and copy out what is to stay (lm-sandbox cp)");
+  if (answer.failed_step == LauncherStep::mounts && answer.error == EXDEV)
+    return Error(ErrorCode::unsupported,
+                 "another file system is mounted below that directory, and a daemon that runs "
+                 "without root cannot leave it out")
+        .with_slug("mount_not_possible")
+        .with_hint("name a directory that has none below it");
   if (answer.failed_step == LauncherStep::mounts && answer.error == ENODEV)
     return Error(ErrorCode::failed_precondition, "the disk of a volume is gone")
         .with_slug("volume_lost")

@@ -107,6 +107,7 @@ class Daemon {
     control::ModelOptions options = model_options(config_);
     if (is_of_user()) {
       options.desk_mode = kModeOfUser;
+      options.mount_desk = config_.run_dir + "/desk/mounts.sock";
     } else if (const group* socket_group = ::getgrnam(config_.socket_group.c_str())) {
       options.desk_mode = 0660;
       options.desk_group = socket_group->gr_gid;

@@ -4,7 +4,7 @@ the rows of docs/user/rootless.md, and for some that the test itself needs root 
 NO_STORE = "disks lie in memory"
 NO_MEMORY_LIMIT = "the controller memory is not delegated: who asks for a limit is refused"
 NO_LIMITS = "limits that the kernel does not keep cannot be changed"
-NO_MOUNTS = "-v needs root: a user's files cannot be shown with other owners"
+NO_MOUNTS = "-v is read-only: a user's files cannot be shown with other owners"
 NO_IDS_IN_USR = "files of the machine's /usr are nobody's"
 ROOT_LOOKS = "the test itself looks with root's power"
 

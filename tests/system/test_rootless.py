@@ -2,7 +2,7 @@
 """A daemon that a normal user runs, seen by root: who may come in, what it holds and shows of the user, what it is weaker in and
 says so, what it refuses where something is missing. (What it does for the user is the other tests' to show: as_user.py.)"""
 import contextlib
-import http.client
+import errno
 import json
 import os
 import pathlib
@@ -12,6 +12,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
@@ -173,6 +174,68 @@ class Serving(unittest.TestCase):
             body = {"cmd": ["python3", "-c", asks], **({"egress": egress} if egress else {})}
             done = ask(self.ready, self.me, "POST", "/v1/run", body)[1]
             self.assertEqual(done["stdout"], "200\n" if reaches else "", (egress, done["stderr"]))
+
+    def shown(self, *command, mount, **options):
+        done = self.user.popen([PROGRAM, "run", "-v", mount, "host", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        out, error = done.communicate(timeout=60)
+        return done.returncode, out, error
+
+    def directory(self, mode=0o755):
+        made = pathlib.Path(tempfile.mkdtemp(dir=self.user.home / "tmp"))
+        (made / "open").write_text("open")
+        (made / "closed").write_text("closed")
+        (made / "closed").chmod(0o600)
+        for path in (made, made / "open", made / "closed"):
+            os.chown(path, self.user.uid, self.user.gid)
+        made.chmod(mode)
+        return made
+
+    def test_a_directory_is_shown_with_what_everybody_may_read_in_it(self):
+        made = self.directory()
+        code, out, error = self.shown("sh", "-c", "cat /in/open; cat /in/closed; touch /in/new; stat -c %U /in/open", mount=f"{made}:/in:ro")
+        self.assertEqual(out, "opennobody\n", error)
+        self.assertIn("closed: Permission denied", error)
+        self.assertIn("Read-only file system", error)
+
+    def test_a_directory_to_write_to_is_refused_with_why(self):
+        code, _, error = self.shown("true", mount=f"{self.directory()}:/in")
+        self.assertNotEqual(code, 0)
+        self.assertIn("lets none be written to", error)
+        self.assertIn(":ro", error)
+
+    def test_a_directory_with_a_mount_below_it_is_refused_with_why(self):
+        made = self.directory()
+        (made / "below").mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "none", made / "below"], check=True)
+        self.addCleanup(subprocess.run, ["umount", made / "below"], check=True)
+        with serving(self.user, "--run-dir", str(self.user.home / "run/third")) as ready:  # it sees what was there when it started
+            done = self.user.popen([PROGRAM, "--host", "unix:" + ready["socket"], "run", "-v", f"{made}:/in:ro", "host", "true"],
+                                   stderr=subprocess.PIPE, text=True)
+            self.assertIn("another file system is mounted below", done.communicate(timeout=60)[1])
+
+    def offer(self, path):
+        """A program that hands a directory over and prints the errno of the answer."""
+        desk = str(pathlib.Path(self.ready["socket"]).parent / "mounts.sock")
+        return ["/usr/bin/python3", "-c", f"""import os, socket, struct
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.connect({desk!r})
+socket.send_fds(s, [struct.pack("II", 0x4C4D4D4F, 1)], [os.open({str(path)!r}, os.O_PATH | os.O_DIRECTORY)])
+print(struct.unpack("i16x", s.recv(20))[0])"""]
+
+    # The launcher has the user's power: what it shows is what was handed over, not what is found by that name.
+    def test_a_directory_by_whose_name_something_else_is_found_is_not_shown(self):
+        made = self.directory()
+        cover = ["unshare", "--map-root-user", "--mount", "sh", "-c", f'mount --bind /etc {made} && exec "$@"', "sh"]
+        for before, answer in (([], 0), (cover, errno.ESTALE)):
+            done = self.user.popen(before + self.offer(made), stdout=subprocess.PIPE, text=True)
+            self.assertEqual(done.communicate(timeout=60)[0], f"{answer}\n")
+
+    def test_nobody_else_may_hand_over_a_directory(self):
+        stranger = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *self.offer("/usr")],
+                                  stderr=subprocess.PIPE, text=True, check=False)
+        self.assertIn("PermissionError", stranger.stderr)
+        root = subprocess.run(self.offer("/root"), stdout=subprocess.PIPE, text=True, check=True, timeout=60)
+        self.assertEqual(root.stdout, f"{errno.EPERM}\n")
 
     def test_a_command_without_a_daemon_has_one_of_its_own(self):
         env = {"XDG_RUNTIME_DIR": str(self.user.home / "tmp")}

@@ -157,8 +157,7 @@ Result<AnyCommand> parse_chat(const Words& words) {
 }
 
 Result<AnyCommand> parse_image_build(const Words& words) {
-  FlagSet flags("image build", {"image build [OPTIONS] base|llama"}, "Make a built-in image (needs root)",
-                Order::anywhere);
+  FlagSet flags("image build", {"image build [OPTIONS] base|llama"}, "Make a built-in image", Order::anywhere);
   std::optional<std::string> mirror;
   bool verbose = false;
   flags.value("--mirror", "URL", mirror, "Take Debian packages from there (also MIRROR)");
@@ -167,7 +166,7 @@ Result<AnyCommand> parse_image_build(const Words& words) {
 }
 
 Result<AnyCommand> parse_image_remove(const Words& words) {
-  FlagSet flags("image rm", {"image rm [OPTIONS] IMAGE"}, "Remove an image (needs root)", Order::anywhere);
+  FlagSet flags("image rm", {"image rm [OPTIONS] IMAGE"}, "Remove an image", Order::anywhere);
   return tool(flags, {"image", "rm"}, words);
 }
 

@@ -8,6 +8,7 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include <vector>
 
@@ -350,6 +351,18 @@ Result<UniqueFd> PrivateTree::clone_disk(const std::string& path, int image_user
   return disk;
 }
 
+namespace {
+
+// Whether a layer in memory can be marked as hiding what is below it: before Linux 6.6 it could not by a user's
+// namespace, and the overlay would show again what a sandbox has removed.
+Status try_marks(const char* directory) {
+  constexpr const char* kMark = "user.overlay.lmsb";
+  if (::setxattr(directory, kMark, "y", 1, 0) < 0) return Error::from_errno(EOPNOTSUPP, "mark a layer in memory");
+  return ::removexattr(directory, kMark) < 0 ? mount_error("mark a layer in memory") : Status();
+}
+
+}  // namespace
+
 // The overlay's layers must stand in this namespace while it is mounted; afterwards only the overlay holds them.
 Result<UniqueFd> PrivateTree::overlay(const sandbox::LaunchPlan& plan, int image_userns, std::uint32_t id_base) const {
   const std::string lower_at = "/lower";
@@ -363,13 +376,25 @@ Result<UniqueFd> PrivateTree::overlay(const sandbox::LaunchPlan& plan, int image
   LMSB_CHECK(attach(upper, "/work"));
   const auto mount_overlay = [&]() -> Result<UniqueFd> {
     LMSB_CHECK(make_directories("/work", {"upper", "work"}));
+    if (starter_ == Starter::user) LMSB_CHECK(try_marks("/work/upper"));
     if (::chown("/work/upper", id_base, id_base) < 0) return mount_error("own the upper layer");
-    std::vector<Option> options = {{"lowerdir", lower_at}, {"upperdir", "/work/upper"}, {"workdir", "/work/work"},
-                                   {"index", "off"},       {"redirect_dir", "off"},     {"metacopy", "off"},
+    std::vector<Option> options = {{"lowerdir", lower_at},
+                                   {"upperdir", "/work/upper"},
+                                   {"workdir", "/work/work"},
+                                   {"index", "off"},
                                    {"xino", "off"}};
-    // What marks what is gone: the attributes that the machine's root has for it are not for a user's namespace to set.
-    if (starter_ == Starter::user) options.push_back({"userxattr", ""});
-    return make_mount("overlay", options, kPlain | sys::kMountNoatime);
+    if (starter_ == Starter::root) {
+      options.push_back({"redirect_dir", "off"});
+      options.push_back({"metacopy", "off"});
+    } else {  // both are off with it: what marks what is gone there is no attribute that the machine's root alone may
+              // set
+      options.push_back({"userxattr", ""});
+    }
+    auto made = make_mount("overlay", options, kPlain | sys::kMountNoatime);
+    const bool is_refused = !made.ok() && (made.error().sys_errno() == EPERM || made.error().sys_errno() == EINVAL);
+    if (starter_ == Starter::user && is_refused)  // before Linux 5.11
+      return Error::from_errno(EOPNOTSUPP, "the kernel mounts no overlay for a user");
+    return made;
   };
   auto mounted = mount_overlay();
   (void)::umount2("/work", MNT_DETACH);

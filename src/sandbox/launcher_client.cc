@@ -47,6 +47,12 @@ Error launch_error(const LauncherAnswer& answer) {
                  "written to: the ids of files cannot be mapped")
         .with_slug("mount_read_only")
         .with_hint("ask for it read-only (-v DIR:TARGET:ro), and copy out what is to stay (lm-sandbox cp)");
+  if (answer.failed_step == LauncherStep::mounts && answer.error == EOPNOTSUPP)
+    return Error(ErrorCode::unsupported,
+                 "this kernel has no overlays in memory for a daemon that runs without root: stored images cannot be "
+                 "used")
+        .with_slug("image_not_possible")
+        .with_hint("use image host, a kernel of 6.6 or newer, or run the daemon as root");
   if (answer.failed_step == LauncherStep::mounts && answer.error == EXDEV)
     return Error(ErrorCode::unsupported,
                  "another file system is mounted below that directory, and a daemon that runs "

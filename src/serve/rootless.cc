@@ -2,21 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
-#include <functional>
-#include <pwd.h>
 #include <string_view>
-#include <unistd.h>
 
 #include "config/schema.h"
 #include "sandbox/own_namespace.h"
 
 namespace lmsb::serve {
 namespace {
-
-std::string place(const std::string& base, const std::string& home, const char* below) {
-  return (base.starts_with('/') ? base : home + below) + "/lm-sandbox";
-}
 
 // Whether a key is as nobody has set it.
 bool is_unset(const config::Loaded& loaded, const char* key) {
@@ -39,30 +31,11 @@ bool is_for_daemon(std::string_view name) {
 
 }  // namespace
 
-std::string UserPlaces::id_locks(const std::string& own_run_dir) const {
-  return (runtime_dir.empty() ? own_run_dir : runtime_dir) + "/lm-sandbox.ids";
+std::string id_locks_of(const os::UserPlaces& places, const std::string& run_dir) {
+  return (places.runtime_dir.empty() ? run_dir : places.runtime_dir) + "/lm-sandbox.ids";
 }
 
-UserPlaces user_places(const std::function<std::string(const char*)>& variable, const std::string& home) {
-  UserPlaces places;
-  const std::string runtime = variable("XDG_RUNTIME_DIR");
-  places.settings = place(variable("XDG_CONFIG_HOME"), home, "/.config") + "/config.toml";
-  places.data_dir = place(variable("XDG_DATA_HOME"), home, "/.local/share");
-  if (runtime.starts_with('/')) places.runtime_dir = runtime;
-  return places;
-}
-
-UserPlaces places_of_this_user() {
-  const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::string(value == nullptr ? "" : value);
-  };
-  const passwd* entry = ::getpwuid(::geteuid());
-  const std::string home = variable("HOME");
-  return user_places(variable, home.starts_with('/') || entry == nullptr ? home : entry->pw_dir);
-}
-
-Status settle_places(config::Loaded& loaded, const UserPlaces& places) {
+Status settle_places(config::Loaded& loaded, const os::UserPlaces& places) {
   config::Config& config = loaded.config;
   if (is_unset(loaded, "data_dir")) config.data_dir = places.data_dir;
   if (is_unset(loaded, "run_dir")) config.run_dir = places.run_dir();

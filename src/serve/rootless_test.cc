@@ -11,22 +11,9 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-UserPlaces places(std::map<std::string, std::string> variables) {
-  return user_places([variables](const char* name) { return variables.contains(name) ? variables.at(name) : ""; },
-                     "/home/alice");
-}
-
-TEST(Rootless, PutsAUsersThingsWhereTheBaseDirectoriesSay) {
-  const UserPlaces usual = places({{"XDG_RUNTIME_DIR", "/run/user/1000"}});
-  EXPECT_EQ(usual.settings, "/home/alice/.config/lm-sandbox/config.toml");
-  EXPECT_EQ(usual.data_dir, "/home/alice/.local/share/lm-sandbox");
-  EXPECT_EQ(usual.run_dir(), "/run/user/1000/lm-sandbox");
-  EXPECT_EQ(usual.id_locks("/x"), "/run/user/1000/lm-sandbox.ids");
-  const UserPlaces own = places({{"XDG_CONFIG_HOME", "/c"}, {"XDG_DATA_HOME", "relative"}});
-  EXPECT_EQ(own.settings, "/c/lm-sandbox/config.toml");
-  EXPECT_EQ(own.data_dir, "/home/alice/.local/share/lm-sandbox");  // the specification has others ignored
-  EXPECT_EQ(own.run_dir(), "");
-  EXPECT_EQ(own.id_locks("/x"), "/x/lm-sandbox.ids");
+os::UserPlaces places(std::map<std::string, std::string> variables) {
+  return os::user_places([variables](const char* name) { return variables.contains(name) ? variables.at(name) : ""; },
+                         "/home/alice");
 }
 
 TEST(Rootless, TakesThosePlacesOnlyWhereTheSettingsSayNothing) {
@@ -37,6 +24,8 @@ TEST(Rootless, TakesThosePlacesOnlyWhereTheSettingsSayNothing) {
   EXPECT_EQ(loaded.config.data_dir, "/d");
   EXPECT_EQ(loaded.config.run_dir, "/run/user/1000/lm-sandbox");
   EXPECT_EQ(loaded.config.disks.kind, "memory");
+  EXPECT_EQ(id_locks_of(places({{"XDG_RUNTIME_DIR", "/run/user/1000"}}), "/x"), "/run/user/1000/lm-sandbox.ids");
+  EXPECT_EQ(id_locks_of(places({}), "/x"), "/x/lm-sandbox.ids");
   EXPECT_THAT(settle_places(loaded, places({})).error().hint(), HasSubstr("--run-dir"));
 }
 

@@ -181,16 +181,16 @@ Status check_own_use(const ServeArguments& parsed) {
 // A user's own settings are in a place of the user's.
 void find_settings(ServeArguments& parsed, bool is_root) {
   if (!is_root && parsed.sources.files == Words{kSystemSettings})
-    parsed.sources.files = {places_of_this_user().settings};
+    parsed.sources.files = {os::places_of_this_user().settings};
 }
 
 // What is the user's alone, and what that gives to sandboxes. For root: nothing.
-Status go_rootless(const ServeArguments& parsed, config::Loaded& loaded, Prepared& prepared) {
+Status go_rootless(const ServeArguments& parsed, const sandbox::OwnIds& ids, config::Loaded& loaded,
+                   Prepared& prepared) {
   (void)::umask(077);
-  LMSB_TRY(const sandbox::OwnIds ids, check_rootless(os::read_small_file));
-  const UserPlaces places = places_of_this_user();
+  const os::UserPlaces places = os::places_of_this_user();
   LMSB_CHECK(settle_places(loaded, places));
-  prepared.id_locks = places.id_locks(loaded.config.run_dir);
+  prepared.id_locks = id_locks_of(places, loaded.config.run_dir);
   prepared.has_root_profile = ids.per_sandbox == sandbox::kIdRange;
   if (!parsed.die_with_parent)
     std::fprintf(stderr,
@@ -202,13 +202,18 @@ Status go_rootless(const ServeArguments& parsed, config::Loaded& loaded, Prepare
 // Returns only when something is wrong.
 Status become_launcher(const Words& arguments) {
   const bool is_root = ::geteuid() == 0;
-  LMSB_CHECK(is_root ? check_power(os::read_small_file) : Status());
+  sandbox::OwnIds ids;
+  if (is_root) {
+    LMSB_CHECK(check_power(os::read_small_file));
+  } else {
+    LMSB_TRY(ids, check_rootless(os::read_small_file));
+  }
   LMSB_TRY(ServeArguments parsed, parse_arguments(arguments));
   LMSB_CHECK(check_own_use(parsed));
   find_settings(parsed, is_root);
   LMSB_TRY(config::Loaded loaded, config::load(parsed.sources));
   Prepared rootless;
-  if (!is_root) LMSB_CHECK(go_rootless(parsed, loaded, rootless));
+  if (!is_root) LMSB_CHECK(go_rootless(parsed, ids, loaded, rootless));
   if (loaded.files.size() > launcher::kMaxHandedFiles)
     return Error(ErrorCode::invalid_argument, "the settings come from more than 32 files").with_hint("join some");
   for (const std::string& warning : loaded.warnings) std::fprintf(stderr, "lm-sandbox: warning: %s\n", warning.c_str());

@@ -12,6 +12,7 @@ import pwd
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -21,8 +22,7 @@ import exempt
 import lmsb
 
 FIRST_ID = 800_000_000  # above what useradd gives to users, below what is ours
-# One more than useradd gives (65536), with which nothing can have the profile root; with 66 times as many and one each sandbox of
-# image host has ids of its own.
+# One more than useradd gives (65536), with which nothing can have the profile root.
 COUNT = int(os.environ.get("LMSB_USER_IDS", "65537"))
 
 
@@ -59,7 +59,8 @@ def remove_leftovers():
 class User:
     """A user of the machine who is there for one test."""
 
-    def __init__(self):
+    def __init__(self, count=COUNT):
+        self.count = count
         self.name = f"lmsbuser{os.getpid()}"
         self.home = pathlib.Path("/var/tmp", self.name)
         self.cgroup = pathlib.Path(cgroup_v2(), self.name)
@@ -70,7 +71,7 @@ class User:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # CTest's patience may end: the user goes all the same
         run("useradd", "--create-home", "--home-dir", self.home, "-K", "HOME_MODE=0700", "-K", "SUB_UID_COUNT=0", "-K",
             "SUB_GID_COUNT=0", "--shell", "/bin/sh", self.name)
-        ids = f"{FIRST_ID}-{FIRST_ID + COUNT - 1}"
+        ids = f"{FIRST_ID}-{FIRST_ID + self.count - 1}"
         run("usermod", "--add-subuids", ids, "--add-subgids", ids, self.name)
         entry = pwd.getpwnam(self.name)
         self.uid, self.gid = entry.pw_uid, entry.pw_gid
@@ -96,7 +97,7 @@ class User:
         def is_ours(status):
             fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
             uid = int(fields["Uid"].split()[0])
-            return (uid == self.uid or FIRST_ID <= uid < FIRST_ID + COUNT) and not fields["State"].startswith(("Z", "X"))
+            return (uid == self.uid or FIRST_ID <= uid < FIRST_ID + self.count) and not fields["State"].startswith(("Z", "X"))
 
         found = []
         for entry in pathlib.Path("/proc").iterdir():
@@ -112,8 +113,26 @@ class User:
         return {"HOME": str(self.home), "USER": self.name, "PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8",
                 "XDG_RUNTIME_DIR": str(self.home / "run"), "TMPDIR": str(self.home / "tmp"),
                 "LMSB_TEST_DATA": str(self.home / "data"), "LMSB_HAS_TURN": "1", "LMSB_BIN": str(lmsb.BIN), "LMSB_USR": str(self.usr),
-                "LMSB_AS_USER": f"{FIRST_ID}:{COUNT}:{self.cgroup}", "PYTHONDONTWRITEBYTECODE": "1",
+                "LMSB_AS_USER": f"{FIRST_ID}:{self.count}:{self.cgroup}", "PYTHONDONTWRITEBYTECODE": "1",
                 "LMSB_CANARY": "of the session", "PYTHONPATH": str(pathlib.Path(__file__).parent)}
+
+    def lend_image(self, name):
+        """The image of root's tests, as the user would have built it: with other owners. False: there is none."""
+        source, target = lmsb.TEST_DATA / "images" / name, self.home / "data/images" / name
+        if not source.exists():
+            return False
+        target.parent.mkdir(mode=0o750, exist_ok=True)
+        subprocess.run(["cp", "-a", source, target], check=True)
+        for directory, directories, files in os.walk(target / "rootfs"):
+            for path in (directory, *(os.path.join(directory, inner) for inner in directories + files)):
+                info = os.lstat(path)
+                if info.st_uid < FIRST_ID or info.st_uid >= FIRST_ID + self.count:
+                    os.lchown(path, info.st_uid - lmsb.FIRST_SANDBOX_ID + FIRST_ID, info.st_gid - lmsb.FIRST_SANDBOX_ID + FIRST_ID)
+                    if not stat.S_ISLNK(info.st_mode):
+                        os.chmod(path, stat.S_IMODE(info.st_mode))
+        for path in (target.parent, target, target / "image.json"):
+            os.chown(path, self.uid, self.gid)
+        return True
 
     def become(self):
         """The calling process is the user's from now on, in the user's cgroup."""
@@ -134,6 +153,8 @@ def as_root(words):
         skip_whole("newuidmap is needed (package uidmap)")
     lmsb.take_turn()
     with User() as user:
+        if 'require_image("base")' in pathlib.Path(words[0]).read_text():
+            user.lend_image("base")
         status = user.popen(["/usr/bin/python3", pathlib.Path(__file__).resolve(), "--inside", *words]).wait()
         end = time.monotonic() + 60
         while any(user.left().values()) and time.monotonic() < end:

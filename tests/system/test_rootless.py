@@ -243,6 +243,39 @@ print(struct.unpack("i16x", s.recv(20))[0])"""]
         self.assertEqual((done.communicate(timeout=60)[0], done.returncode), ("here\n", 0))
 
 
+class Images(unittest.TestCase):
+    def test_of_a_stored_image_all_is_there_and_what_is_removed_is_gone(self):
+        with as_user.User() as user:
+            if not user.lend_image("base"):
+                self.skipTest("image base has not been made")
+            script = "stat -c %U:%G /etc/passwd /home/user; rm -r /etc/apt && mkdir /etc/apt && ls -A /etc/apt; chown 33 /etc/apt; stat -c %u /etc/apt"
+            with serving(user, "--data-dir", str(user.home / "data")) as ready:
+                asked = {"cmd": script, "image": "base", "profile": "root"}
+                done = ask(ready, (user.uid, user.gid), "POST", "/v1/run", asked)[1]
+                self.assertEqual(done["stdout"], "root:root\nuser:user\n33\n", done["stderr"])
+            removed = user.popen([PROGRAM, "image", "rm", "base", "--data-dir", user.home / "data"])
+            self.assertEqual(removed.wait(timeout=60), 0)
+            self.assertEqual(os.listdir(user.home / "data/images"), [])
+
+
+class Ids(unittest.TestCase):
+    def test_with_many_each_sandbox_of_image_host_has_its_own(self):
+        with as_user.User(count=66 * 65536) as user, serving(user) as ready:
+            me = (user.uid, user.gid)
+            self.assertNotIn("range of ids", str(ask(ready, me, "GET", "/v1/info")[1]["weaker"]))
+            for _ in range(2):
+                made = ask(ready, me, "POST", "/v1/sandboxes", {"image": "host"})[1]
+                ask(ready, me, "POST", f"/v1/sandboxes/{made['id']}/exec", {"cmd": "exec sleep 1000", "detach": True})
+
+            def sleeping():
+                return [pid for pid in user.processes() if b"sleep\0" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+            lmsb.wait_until(lambda: len(sleeping()) == 2, "two commands")
+            ranges = {(int(status_of(pid)["Uid"].split()[0]) - as_user.FIRST_ID) // 65536 for pid in sleeping()}
+            self.assertEqual(len(ranges), 2)
+            self.assertNotIn(0, ranges, "those of images")
+
+
 class Ending(unittest.TestCase):
     def test_nothing_is_left_however_it_ends(self):
         with as_user.User() as user:

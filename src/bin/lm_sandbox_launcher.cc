@@ -1,5 +1,5 @@
-// lm-sandbox-launcher: the privileged program: parent and launcher. Started by `lm-sandbox serve` as root with a
-// fixed set of options; the daemon's command follows `--`.
+// lm-sandbox-launcher: the privileged program: parent and launcher. Started by `lm-sandbox serve` as root, or with
+// --rootless by a user, with a fixed set of options; the daemon's command follows `--`.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -7,6 +7,7 @@
 
 #include "launcher/handed_files.h"
 #include "launcher/parent.h"
+#include "sandbox/own_namespace.h"
 
 namespace {
 
@@ -31,15 +32,39 @@ bool set_cap(lmsb::launcher::Caps& caps, const std::string& name, const std::str
   return true;
 }
 
+int fail(const lmsb::Error& error) {
+  std::fprintf(stderr, "lm-sandbox: %s%s%s\n", error.message().c_str(), error.hint().empty() ? "" : "; ",
+               error.hint().c_str());
+  return 1;
+}
+
+// Makes this process root of a user namespace of its own, with what is there of ids.
+lmsb::Status go_without_root(lmsb::launcher::ParentOptions& options) {
+  LMSB_TRY(const auto ids, lmsb::sandbox::own_ids_of_this_user());
+  LMSB_CHECK(lmsb::sandbox::enter_own_namespace(ids));
+  options.starter = lmsb::launcher::Starter::user;
+  options.ids_of_sandbox = ids.per_sandbox;
+  options.own_ranges = ids.ranges;
+  options.disks = "memory";
+  options.sandboxes_stay = false;
+  options.caps.allows_root = options.caps.allows_root && ids.per_sandbox == lmsb::sandbox::kIdRange;
+  return {};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   lmsb::launcher::ParentOptions options;
+  bool is_rootless = false;
   int i = 1;
   for (; i < argc && std::string(argv[i]) != "--"; ++i) {
     const std::string name = argv[i];
     if (name == "--die-with-parent") {
       options.die_with_parent = true;
+      continue;
+    }
+    if (name == "--rootless") {
+      is_rootless = true;
       continue;
     }
     if (name == "--allow-root") {
@@ -72,6 +97,8 @@ int main(int argc, char** argv) {
       options.handed_files.push_back(value);
     else if (name == "--daemon-fd")
       options.daemon_fds.push_back(static_cast<int>(std::strtol(value.c_str(), nullptr, 10)));
+    else if (name == "--id-locks")
+      options.id_locks = value;
     else if (name == "--disks")
       options.disks = value;
     else if (name == "--store-bytes")
@@ -85,10 +112,9 @@ int main(int argc, char** argv) {
     return usage("--data-dir, --run-dir, --guest, --archiver, --gate and a daemon are needed");
   if (options.handed_files.size() > lmsb::launcher::kMaxHandedFiles) return usage("too many files to hand over");
   if (options.daemon_uid == 0) return usage("the daemon may not be root");
-  if (::geteuid() != 0) return usage("root is needed");
+  if (is_rootless == (::geteuid() == 0)) return usage("root is needed, or --rootless without it");
+  if (is_rootless)
+    if (const auto made = go_without_root(options); !made.ok()) return fail(made.error());
   const auto status = lmsb::launcher::run_parent(options);
-  if (status.ok()) return *status;
-  std::fprintf(stderr, "lm-sandbox: %s%s%s\n", status.error().message().c_str(),
-               status.error().hint().empty() ? "" : "; ", status.error().hint().c_str());
-  return 1;
+  return status.ok() ? *status : fail(status.error());
 }

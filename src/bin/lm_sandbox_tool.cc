@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
 
@@ -16,6 +17,8 @@
 #include "image/builder.h"
 #include "image/image_json.h"
 #include "image/store.h"
+#include "os/user_places.h"
+#include "sandbox/own_namespace.h"
 
 namespace {
 
@@ -28,17 +31,19 @@ using lmsb::image::Store;
 
 constexpr int kUsageStatus = 2;
 constexpr const char* kUsage =
-    "Usage:  lm-sandbox image build NAME [--mirror URL] [--verbose]   make the image base or llama (root)\n"
-    "        lm-sandbox image rm NAME                                 remove an image (root)\n"
+    "Usage:  lm-sandbox image build NAME [--mirror URL] [--verbose]   make the image base or llama\n"
+    "        lm-sandbox image rm NAME                                 remove an image\n"
     "        lm-sandbox-tool image ls                                 show the images of a data directory\n"
     "        lm-sandbox-tool image check NAME                         exit 0 if this version can use the image\n\n"
-    "Each also takes --json and --data-dir DIR (default /var/lib/lm-sandbox); MIRROR in the environment is --mirror.\n";
+    "Each also takes --json and --data-dir DIR (default /var/lib/lm-sandbox; without root ~/.local/share/lm-sandbox); "
+    "MIRROR in the environment is --mirror.\n";
 
 std::atomic<bool> g_stopped{false};  // written by the signal handler only
 
 struct Arguments {
   std::vector<std::string> words;  // what is no option: "image", "build", NAME
-  std::string data_dir = "/var/lib/lm-sandbox";
+  std::string data_dir = ::geteuid() == 0 ? "/var/lib/lm-sandbox" : lmsb::os::places_of_this_user().data_dir;
+  std::uint32_t user_ids = 0;  // of who is not root, once go_rootless() is done
   std::string mirror;
   bool verbose = false;
   bool json = false;
@@ -83,6 +88,7 @@ Status build(const Arguments& arguments) {
   request.name = arguments.words[2];
   request.data_dir = arguments.data_dir;
   request.mirror = arguments.mirror;
+  request.user_ids = arguments.user_ids;
   request.verbose = arguments.verbose;
   request.cancelled = &g_stopped;
   auto image = [&request] {
@@ -137,7 +143,23 @@ Status check(const Arguments& arguments) {
   return {};
 }
 
-Status run(const Arguments& arguments) {
+// Files of images belong to ids that a user has as root of a namespace of the user's alone. What is made there is
+// closed to others.
+Status go_rootless(Arguments& arguments) {
+  if (::geteuid() == 0) return {};
+  LMSB_CHECK(lmsb::sandbox::check_own_namespace());
+  LMSB_TRY(const auto ids, lmsb::sandbox::own_ids_of_this_user());
+  const mode_t before = ::umask(077);
+  std::error_code failure;
+  std::filesystem::create_directories(arguments.data_dir, failure);
+  ::umask(before);
+  if (failure) return Error::from_errno(failure.value(), "make " + arguments.data_dir);
+  LMSB_CHECK(lmsb::sandbox::enter_own_namespace(ids));
+  arguments.user_ids = ids.per_sandbox;
+  return {};
+}
+
+Status run(Arguments& arguments) {
   const auto& words = arguments.words;
   const std::string command = words.size() < 2 || words[0] != "image" ? "" : words[1];
   if (command == "ls" && words.size() == 2) return list(arguments);
@@ -145,6 +167,7 @@ Status run(const Arguments& arguments) {
     return misuse("say which of: image build, image ls, image check, image rm");
   if (words.size() != 3) return misuse("image " + command + " needs the name of one image");
   if (command == "check") return check(arguments);
+  LMSB_CHECK(go_rootless(arguments));
   return command == "build" ? build(arguments) : remove(arguments);
 }
 
@@ -160,7 +183,7 @@ int report(const Error& error) {
 
 int main(int argc, char** argv) {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, [](int) { g_stopped.store(true); });
-  const auto arguments = read_arguments(argc, argv);
+  auto arguments = read_arguments(argc, argv);
   if (!arguments.ok()) return report(arguments.error());
   if (arguments->help) return std::fputs(kUsage, stdout), EXIT_SUCCESS;
   const Status done = run(*arguments);

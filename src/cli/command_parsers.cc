@@ -178,8 +178,7 @@ Result<AnyCommand> parse_chat(const Words& words) {
 }
 
 Result<AnyCommand> parse_image_build(const Words& words) {
-  FlagSet flags("image build", {"image build [OPTIONS] base|llama"}, "Make a built-in image (needs root)",
-                Order::anywhere);
+  FlagSet flags("image build", {"image build [OPTIONS] base|llama"}, "Make a built-in image", Order::anywhere);
   std::optional<std::string> mirror;
   bool verbose = false;
   flags.value("--mirror", "URL", mirror, "Take Debian packages from there (also MIRROR)");
@@ -188,7 +187,7 @@ Result<AnyCommand> parse_image_build(const Words& words) {
 }
 
 Result<AnyCommand> parse_image_remove(const Words& words) {
-  FlagSet flags("image rm", {"image rm [OPTIONS] IMAGE"}, "Remove an image (needs root)", Order::anywhere);
+  FlagSet flags("image rm", {"image rm [OPTIONS] IMAGE"}, "Remove an image", Order::anywhere);
   return tool(flags, {"image", "rm"}, words);
 }
 
@@ -218,10 +217,12 @@ Result<AnyCommand> parse_version(const Words& words) {
 
 Result<AnyCommand> parse_serve(const Words& words) {
   if (!asks_help(words)) return usage_error("serve", "stands first on the command line");
-  FlagSet flags("serve", {"serve [OPTIONS]"},
-                "Serve the HTTP API (needs root: a small launcher keeps the privilege, the daemon has none).\n"
-                "Every flag is also a setting: see lm-sandbox config example.",
-                Order::anywhere);
+  FlagSet flags(
+      "serve", {"serve [OPTIONS]"},
+      "Serve the HTTP API. As root a small launcher keeps the privilege, and the daemon has none; without root\n"
+      "sandboxes are made in a user namespace (docs/user/rootless.md).\n"
+      "Every flag is also a setting: see lm-sandbox config example.",
+      Order::anywhere);
   std::optional<std::string> text;
   bool set = false;
   flags.value("--listen", "ADDR:PORT", text, "Where HTTP is served; may be given again (default 127.0.0.1:8000)");

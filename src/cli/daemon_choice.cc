@@ -15,9 +15,6 @@
 namespace lmsb::cli {
 namespace {
 
-constexpr const char* kUseSudo =
-    "use sudo lm-sandbox, or start the service (sudo lm-sandbox serve) and join group lm-sandbox";
-
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
@@ -47,12 +44,11 @@ Error needs_namespaces(const os::NamespaceFault& fault) {
       .with_hint(fault.mend);
 }
 
-// Why this user on this machine cannot have a private daemon; nothing = they can.
+// Why this user on this machine cannot have a private daemon; nothing = they can, as far as the machine's settings go.
 std::optional<Error> private_daemon_fault(const Surroundings& surroundings) {
-  if (auto fault = os::fault_for_root(surroundings.read_file)) return needs_namespaces(*fault);
-  if (surroundings.root) return std::nullopt;
-  Error error(ErrorCode::failed_precondition, "no daemon is running, and a private one needs root");
-  return std::move(error).with_hint(os::with_users_fault(kUseSudo, surroundings.read_file));
+  const auto fault =
+      surroundings.root ? os::fault_for_root(surroundings.read_file) : os::fault_for_users(surroundings.read_file);
+  return fault ? std::optional(needs_namespaces(*fault)) : std::nullopt;
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 // daemon_choice: which daemon a command asks. Decides from what it is told about the machine; opens nothing itself.
 //
 // In this order: --host or LM_SANDBOX_HOST, the user's socket ($XDG_RUNTIME_DIR/lm-sandbox/api.sock), the system's
-// (/run/lm-sandbox/api.sock), and where a command can do with it a private daemon, which needs root.
+// (/run/lm-sandbox/api.sock), and where a command can do with it a private daemon.
 #include <functional>
 #include <optional>
 #include <string>

@@ -68,12 +68,10 @@ TEST(DaemonChoice, TellsWhoMayNotUseTheSystemSocketWhichGroupToJoin) {
   EXPECT_NE(choice.error().hint().find("usermod -aG lm-sandbox"), std::string::npos);
 }
 
-TEST(DaemonChoice, TellsANormalUserWithoutADaemonToUseSudoOrTheService) {
+TEST(DaemonChoice, StartsAPrivateOneForANormalUserToo) {
   const auto choice = Machine().choose();
-  ASSERT_FALSE(choice.ok());
-  EXPECT_NE(choice.error().message().find("needs root"), std::string::npos);
-  EXPECT_NE(choice.error().hint().find("sudo lm-sandbox"), std::string::npos);
-  EXPECT_NE(choice.error().hint().find("group lm-sandbox"), std::string::npos);
+  ASSERT_TRUE(choice.ok());
+  EXPECT_FALSE(choice->has_value());
 }
 
 TEST(DaemonChoice, NamesTheSysctlWhenThereIsNoRootAndThereAreNoUserNamespaces) {
@@ -97,7 +95,7 @@ TEST(DaemonChoice, IgnoresUbuntusLimitWhenOurProfileIsLoaded) {
   Machine machine;
   machine.files = {{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1\n"},
                    {"/sys/kernel/security/apparmor/profiles", "firefox (enforce)\nlm-sandbox (unconfined)\n"}};
-  EXPECT_EQ(machine.choose().error().hint().find("apparmor"), std::string::npos);
+  EXPECT_TRUE(machine.choose().ok());
 }
 
 TEST(DaemonChoice, OffersNoPrivateOneWhereWhatItMakesWouldBeGoneAtOnce) {

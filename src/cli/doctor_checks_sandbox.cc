@@ -48,6 +48,12 @@ Finding look_disks(Machine& machine) {
   if (trial.works && !trial.store_works)
     return {Outcome::missing, "the disk beneath the store has failed; what needs it is refused (store_failed)",
             "dmesg says what; mend that, stop all kept sandboxes and start the daemon again"};
+  const auto lie_in_memory = [](const std::string& text) {
+    return text.starts_with("the disks of kept sandboxes lie");
+  };
+  if (!machine.is_root() && std::any_of(trial.weaker.begin(), trial.weaker.end(), lie_in_memory))
+    return {Outcome::weaker, "a daemon that runs without root has no store: they lie in memory",
+            "sudo lm-sandbox serve"};
   const char* lost = "; what kept sandboxes write lies in memory and ends with their processes";
   const auto is_there = [&machine](const char* path) { return machine.exists(path); };
   constexpr std::array kPrograms = {"/usr/sbin/mkfs.btrfs", "/sbin/mkfs.btrfs", "/usr/bin/mkfs.btrfs"};

@@ -164,11 +164,17 @@ Limits Engine::created_defaults() {
   return limits;
 }
 
+std::vector<std::string> Engine::missing() const {
+  std::vector<std::string> all = layers_missing(layers_);
+  all.insert(all.end(), options_.weaker.begin(), options_.weaker.end());
+  return all;
+}
+
 Status Engine::refuse_if_weaker() const {
-  const auto missing = layers_missing(layers_);
-  if (!options_.refuses_weaker || missing.empty()) return {};
+  const auto weaker = missing();
+  if (!options_.refuses_weaker || weaker.empty()) return {};
   return Error(ErrorCode::failed_precondition, "sandboxes would be weaker here than [policy] refuse_weaker allows: " +
-                                                   fmt::format("{}", fmt::join(missing, "; ")));
+                                                   fmt::format("{}", fmt::join(weaker, "; ")));
 }
 
 io::Task<void> Engine::prepare() {
@@ -273,6 +279,7 @@ io::Task<Engine::OneShotPlace> Engine::place_once(const Principal& who, OneShot&
   LMSB_CO_CHECK(co_await check_models(request.models));
   LMSB_CO_TRY(auto image, images_.find(request.image));
   LMSB_CO_CHECK(check_user(request.profile, request.command.user));
+  LMSB_CO_CHECK(check_kept(request.limits, layers_, Asked::of_new));
   const Limits limits = with(within_policy(Limits()), request.limits);
   LMSB_CO_TRY(auto spec, spec_of(image.name, limits, Lifetime::one_shot, request.profile));
   LMSB_CO_CHECK(add_directories(spec, request.mounts));
@@ -439,6 +446,7 @@ io::Task<void> Engine::change_network(std::shared_ptr<SandboxHandle> sandbox, ne
 }
 
 io::Task<SandboxInfo> Engine::update(Principal who, std::string id_or_name, UpdateSandbox changes) {
+  LMSB_CO_CHECK(check_kept(changes.limits, layers_, Asked::of_existing));
   const Limits nothing{Bytes(0), 0, 0, Bytes(0)};
   LMSB_CO_CHECK(check_limits(with(nothing, changes.limits)));
   LMSB_CO_CHECK(admission_.check(with(nothing, changes.limits), Lifetime::kept));
@@ -640,6 +648,7 @@ Result<std::string> Engine::plan_text(const Principal& who, const OneShot& reque
   LMSB_CHECK(check_form(request.models));
   LMSB_CHECK(control::check_models(options_.policy, request.models));
   LMSB_TRY(const auto image, images_.find(request.image));
+  LMSB_CHECK(check_kept(request.limits, layers_, Asked::of_new));
   const Limits limits = with(within_policy(Limits()), request.limits);
   LMSB_TRY(auto spec, spec_of(image.name, limits, Lifetime::one_shot, request.profile));
   LMSB_CHECK(add_directories(spec, request.mounts));
@@ -655,7 +664,7 @@ Info Engine::info() {
   info.version = LMSB_VERSION;
   info.default_image = images_.default_image();
   info.isolation = layers_in_force(layers_);
-  if (ready_) info.weaker = layers_missing(layers_);
+  if (ready_) info.weaker = missing();
   if (!fleet_.keeps_disks().value_or(true))
     info.weaker.emplace_back("the disks of kept sandboxes lie in memory and end with them (docs/user/lifecycle.md)");
   info.sandboxes = registry_.size();

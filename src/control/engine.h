@@ -44,9 +44,10 @@ struct EngineOptions {
   std::string audit_log;  // "" = none
   std::string events;     // the file of the newest events, for a later daemon; "" = none
   AuditRetention audit_retention;
-  Bytes spill = Bytes::MiB(64);  // of each stream of a command, in a file of its kept sandbox; 0: nothing
-  bool refuses_weaker = false;   // prepare() fails where a layer of containment is missing
-  std::string ledger;            // the database of sandboxes that outlive the daemon; "" = none do
+  Bytes spill = Bytes::MiB(64);     // of each stream of a command, in a file of its kept sandbox; 0: nothing
+  bool refuses_weaker = false;      // prepare() fails where a layer of containment is missing
+  std::vector<std::string> weaker;  // what is missing beside, one sentence each
+  std::string ledger;               // the database of sandboxes that outlive the daemon; "" = none do
 };
 
 // What the engine works with.
@@ -213,6 +214,7 @@ class Engine final : public Control {
   SandboxFiles files_;
   Ports ports_;
   Limits kept_limits_;
+  std::vector<std::string> missing() const;  // of what sandboxes have elsewhere
   Status refuse_if_weaker() const;
   static io::Always<void> watch_store(Engine* engine);
   Layers layers_;  // of every sandbox here, once the first stands

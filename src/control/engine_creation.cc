@@ -46,6 +46,7 @@ Status Engine::check_creation(const CreateSandbox& request) const {
   LMSB_CHECK(check_label_count(request.labels.size()));
   LMSB_CHECK(check_egress(request.egress));
   LMSB_CHECK(check_profile(options_.policy, request.profile));
+  LMSB_CHECK(check_kept(request.limits, layers_, Asked::of_new));
   LMSB_CHECK(Lifecycle::check(with(Lifecycle::default_limits(request.name, false), request.life)));
   if (!registry_.has_name(request.name)) return {};
   return Error(ErrorCode::already_exists, "a sandbox named " + quoted(request.name) + " exists")

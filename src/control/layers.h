@@ -15,6 +15,11 @@ struct Layers {
   bool has_socket_limit = false;  // what is in sockets counts as memory, or has a limit of its own
   guest_protocol::PacketTimes packet_times = guest_protocol::PacketTimes::no_such_setting;
   bool has_netlink_door = false;  // programs can list network interfaces, by a few sockets; else by none
+  // Without root what of cgroups was delegated may be less, and ids may be few (docs/adr/0050).
+  bool has_memory_limit = true;
+  bool has_cpu_limit = true;
+  bool has_process_limit = true;  // else a resource limit keeps it, which cannot be changed
+  bool has_own_ids = true;        // no other sandbox's files, processes or counts of the kernel are of its ids
 };
 
 // All that are in force: "user_namespace", "seccomp", "landlock:7", ...

@@ -33,6 +33,16 @@ TEST(Layers, ThatTheKernelHasNotAreMissingAndNotInForce) {
   EXPECT_THAT(layers_missing({7, true, true, true, PacketTimes::refused}), testing::ElementsAre(HasSubstr("packets")));
 }
 
+TEST(Layers, ThatAUserWithoutRootHasNotAreMissingByName) {
+  Layers layers{7, true, true, true};
+  layers.has_memory_limit = layers.has_cpu_limit = layers.has_process_limit = layers.has_own_ids = false;
+  EXPECT_THAT(layers_in_force(layers), Not(Contains("cgroup_limits")));
+  EXPECT_THAT(layers_missing(layers), testing::ElementsAre(HasSubstr("memory"), HasSubstr("CPU"),
+                                                           HasSubstr("processes"), HasSubstr("range of ids")));
+  layers.has_memory_limit = layers.has_process_limit = true;
+  EXPECT_THAT(layers_in_force(layers), Not(Contains("cgroup_limits")));
+}
+
 TEST(Layers, ThatNoOlderKernelHasAreNotMissed) {
   EXPECT_THAT(layers_in_force({7, true, true, true}), Not(Contains("packet_times")));
   EXPECT_THAT(layers_missing({7, true, true, true}), IsEmpty());

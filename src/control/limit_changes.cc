@@ -11,7 +11,23 @@ Error fixed(const std::string& what) {
       .with_hint("make another sandbox with the limits that you want");
 }
 
+Error not_kept(const std::string& what, const std::string& controllers) {
+  return Error(ErrorCode::unsupported, what + ": the kernel would not keep to it, as " + controllers +
+                                           " was not delegated to the daemon's user")
+      .with_slug("limit_not_kept")
+      .with_hint("have systemd delegate it (docs/user/rootless.md), or run the daemon as root");
+}
+
 }  // namespace
+
+Status check_kept(const LimitChanges& asked, const Layers& layers, Asked when) {
+  if (asked.memory && !layers.has_memory_limit) return not_kept("limits.memory_bytes", "the controller memory");
+  if (asked.cpu_millis && !layers.has_cpu_limit) return not_kept("limits.cpus", "the controller cpu");
+  const bool has_all = layers.has_memory_limit && layers.has_cpu_limit && layers.has_process_limit;
+  if (when == Asked::of_existing && asked.is_something() && !has_all)
+    return not_kept("limits cannot be changed", "one of the controllers memory, cpu and pids");
+  return {};
+}
 
 sandbox::Limits with(sandbox::Limits limits, const LimitChanges& changes) {
   if (changes.memory) limits.memory = *changes.memory;

@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "base/units.h"
+#include "control/layers.h"
 #include "sandbox/limits.h"
 
 namespace lmsb::control {
@@ -24,5 +25,11 @@ sandbox::Limits with(sandbox::Limits limits, const LimitChanges& changes);
 // processes set then: the disk stays, and processes can be lowered and raised up to what they were. Errors:
 // limit_fixed, limit_out_of_bounds.
 Result<sandbox::Limits> changed(const sandbox::Limits& made, const sandbox::Limits& now, const LimitChanges& changes);
+
+// Whether the kernel keeps to what is asked of a new sandbox, where `layers` are in force; of one that is there all
+// limits have to be the kernel's. Error: limit_not_kept, unsupported. What nobody asks for, the defaults, is not
+// refused: `isolation` says that it is not kept.
+enum class Asked : std::uint8_t { of_new, of_existing };
+Status check_kept(const LimitChanges& asked, const Layers& layers, Asked when);
 
 }  // namespace lmsb::control

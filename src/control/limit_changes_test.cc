@@ -46,5 +46,26 @@ TEST(LimitChanges, RaiseProcessesNoHigherThanTheyWere) {
   EXPECT_EQ(changed(kMade, *lowered, changes).error().slug(), "limit_fixed");
 }
 
+TEST(LimitChanges, ThatTheKernelWouldNotKeepAreRefused) {
+  Layers layers;
+  LimitChanges memory, cpu, processes;
+  memory.memory = Bytes::MiB(64);
+  cpu.cpu_millis = 500;
+  processes.processes = 10;
+  for (const LimitChanges& asked : {LimitChanges(), memory, cpu, processes}) {
+    EXPECT_TRUE(check_kept(asked, layers, Asked::of_new).ok());
+    EXPECT_TRUE(check_kept(asked, layers, Asked::of_existing).ok());
+  }
+  layers.has_memory_limit = layers.has_cpu_limit = layers.has_process_limit = false;
+  EXPECT_TRUE(check_kept({}, layers, Asked::of_new).ok());
+  EXPECT_TRUE(check_kept({}, layers, Asked::of_existing).ok());
+  EXPECT_TRUE(check_kept(processes, layers, Asked::of_new).ok());  // a resource limit keeps it
+  for (const LimitChanges& asked : {memory, cpu}) {
+    EXPECT_EQ(check_kept(asked, layers, Asked::of_new).error().slug(), "limit_not_kept");
+    EXPECT_EQ(check_kept(asked, layers, Asked::of_existing).error().code(), ErrorCode::unsupported);
+  }
+  EXPECT_EQ(check_kept(processes, layers, Asked::of_existing).error().slug(), "limit_not_kept");
+}
+
 }  // namespace
 }  // namespace lmsb::control

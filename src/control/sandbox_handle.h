@@ -86,7 +86,9 @@ class SandboxHandle {
 
   Layers layers() const {
     return {ready.landlock_abi,         launched_.has_device_list, launched_.has_own_nodes,
-            launched_.has_socket_limit, ready.packet_times,        ready.has_netlink_door == 1};
+            launched_.has_socket_limit, ready.packet_times,        ready.has_netlink_door == 1,
+            launched_.has_memory_limit, launched_.has_cpu_limit,   launched_.has_process_limit,
+            launched_.has_own_ids};
   }
   guest_protocol::Ready ready{};  // as the guest reported
   // Called when a command is ended because it keeps a pipe's lock; `times`: how often that was in vain before.

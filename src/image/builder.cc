@@ -127,7 +127,9 @@ struct Work {
 
 Result<Child> start_maker(const Work& work, const Definition& definition, BorrowedFd output) {
   LMSB_TRY(const auto sources, find_sources(definition.suite, work.request.mirror));
-  LMSB_TRY(const auto temporary, make_directory(work.staging.path() + "/tmp", 01777, 0));
+  const std::uint32_t user_ids = work.request.user_ids;
+  const uid_t owner = user_ids == 0 ? 0 : kImageRangeBase;
+  LMSB_TRY(const auto temporary, make_directory(work.staging.path() + "/tmp", 01777, owner));
   work.request.progress("installing Debian " + sources.suite + " from " + sources.sources[0].uri);
   const ChildOptions options{ChildOptions::Kind::make_system,
                              mmdebstrap_command(definition, sources, keyring()),
@@ -135,7 +137,9 @@ Result<Child> start_maker(const Work& work, const Definition& definition, Borrow
                              BorrowedFd(-1),
                              output,
                              work.log,
-                             temporary};
+                             temporary,
+                             user_ids == 0 ? sandbox::kIdRange : user_ids,
+                             user_ids != 0};
   return Child::start(options);
 }
 
@@ -149,7 +153,8 @@ Result<Child> start_unpacker(const Work& work, BorrowedFd input) {
       input,
       BorrowedFd(-1),
       work.log,
-      rootfs};
+      rootfs,
+      work.request.user_ids == 0 ? sandbox::kIdRange : work.request.user_ids};
   return Child::start(options);
 }
 
@@ -222,7 +227,8 @@ Result<Image> build(const BuildRequest& request) {
     return Error(ErrorCode::not_found, "no definition of an image " + lmsb::quoted(request.name))
         .with_hint("known: " + definition_names());
   LMSB_CHECK(require_programs());
-  LMSB_CHECK(sandbox::require_unclaimed(sandbox::read_id_claims(), kImageRangeBase, "images"));
+  if (request.user_ids == 0)
+    LMSB_CHECK(sandbox::require_unclaimed(sandbox::read_id_claims(), kImageRangeBase, "images"));
   LMSB_TRY(const auto store, StoreDir::create(request.data_dir + "/images"));
   LMSB_CHECK(store.remove_leftovers());
   LMSB_CHECK(store.require_space(definition->room.count()));

@@ -22,6 +22,9 @@ struct BuildRequest {
   std::string name;      // of a definition
   std::string data_dir;  // absolute; made when it is missing
   std::string mirror;    // a URL; empty: the one in the machine's apt configuration
+  // Who is not root of the machine, but of a user namespace that maps so many ids of images (sandbox/own_ids.h); 0:
+  // root.
+  std::uint32_t user_ids = 0;
   bool verbose = false;  // the tools' own words go to standard error
   std::function<void(std::string_view)> progress = [](std::string_view) {};  // one line a step, called in between
   std::function<void(Bytes)> tick = [](Bytes) {};  // some times a second meanwhile: so much has come

@@ -72,6 +72,8 @@ bool become_root_inside() {
          ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
 }
 
+bool has_maps(const ChildOptions& options) { return options.kind == Kind::unpack || options.is_of_user; }
+
 bool put_descriptors(const Prepared& prepared) {
   const auto& options = prepared.options;
   const auto or_null = [&](BorrowedFd fd) { return fd.get() < 0 ? prepared.null.get() : fd.get(); };
@@ -93,22 +95,23 @@ bool put_descriptors(const Prepared& prepared) {
   ::setsid();
   for (const int signal : {SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGCHLD}) ::signal(signal, SIG_DFL);
   ::umask(022);
-  if (options.kind == Kind::make_system && !private_mounts(options.directory.get())) fail(prepared, Step::name_spaces);
   if (options.kind == Kind::unpack && ::fchdir(options.directory.get()) < 0) fail(prepared, Step::directory);
-  if (options.kind == Kind::unpack && !await_maps(prepared.go)) fail(prepared, Step::maps);
-  if (options.kind == Kind::unpack && !become_root_inside()) fail(prepared, Step::identity);
+  if (has_maps(options) && !await_maps(prepared.go)) fail(prepared, Step::maps);
+  if (has_maps(options) && !become_root_inside()) fail(prepared, Step::identity);
+  if (options.kind == Kind::make_system && !private_mounts(options.directory.get())) fail(prepared, Step::name_spaces);
   if (!put_descriptors(prepared)) fail(prepared, Step::descriptors);
   ::execve(prepared.argv[0], prepared.argv.data(), prepared.env.data());
   fail(prepared, Step::exec);
 }
 
-std::uint64_t clone_flags(Kind kind) {
-  if (kind == Kind::make_system) return CLONE_NEWPID;  // the mount namespace follows: private_mounts()
-  return CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC;
+std::uint64_t clone_flags(const ChildOptions& options) {
+  if (options.kind == Kind::unpack) return CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC;
+  // The mount namespace follows: private_mounts().
+  return options.is_of_user ? CLONE_NEWPID | CLONE_NEWUSER : CLONE_NEWPID;
 }
 
-Status write_maps(pid_t pid) {
-  const std::string map = "0 " + std::to_string(kImageRangeBase) + " " + std::to_string(kImageRangeSize);
+Status write_maps(pid_t pid, std::uint32_t ids) {
+  const std::string map = "0 " + std::to_string(kImageRangeBase) + " " + std::to_string(ids);
   const std::string process = "/proc/" + std::to_string(pid);
   LMSB_CHECK(os::write_text(process + "/uid_map", map));
   return os::write_text(process + "/gid_map", map);
@@ -153,7 +156,7 @@ Result<Child> Child::start(const ChildOptions& options) {
                           std::move(null), go.read.get(),          report.write.get()};
   int pidfd = -1;
   clone_args args{};
-  args.flags = CLONE_PIDFD | clone_flags(options.kind);
+  args.flags = CLONE_PIDFD | clone_flags(options);
   args.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);  // NOLINT(cppcoreguidelines-pro-type-reinterpret-cast)
   args.exit_signal = SIGCHLD;
   const pid_t pid = sys::clone3(args);
@@ -161,8 +164,8 @@ Result<Child> Child::start(const ChildOptions& options) {
   if (pid < 0) return Error::from_errno(errno, "run " + options.argv[0]);
   Child child(pid, UniqueFd(pidfd));
   report.write.reset();
-  if (options.kind == Kind::unpack) {
-    LMSB_CHECK(write_maps(pid));
+  if (has_maps(options)) {
+    LMSB_CHECK(write_maps(pid, options.ids));
     if (::write(go.write.get(), "", 1) != 1) return Error::from_errno(errno, "run " + options.argv[0]);
   }
   LMSB_CHECK(await_exec(report.read.get(), options.argv[0]));

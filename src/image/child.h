@@ -2,15 +2,17 @@
 // Child: one program that a build runs, cut off from the rest of the machine as far as its work allows.
 //
 // Owns the process: the destructor kills and reaps it. A privileged child (make_system) is process 1 of its own pid
-// and mount namespaces, with a private /tmp: when it dies, all that it started and mounted goes with it. An
-// unprivileged one (unpack) is root of a user namespace over the image range only, with no network. Either dies with
-// the caller's thread. For single-threaded programs: between fork and exec only system calls are made.
+// and mount namespaces, with a private /tmp: when it dies, all that it started and mounted goes with it. (Where a user
+// builds, who has no such power to lend, it is root of a user namespace over the image range.) An unprivileged one
+// (unpack) is root of a user namespace over the image range only, with no network. Either dies with the caller's
+// thread. For single-threaded programs: between fork and exec only system calls are made.
 #include <chrono>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "sandbox/id_ranges.h"
 
 namespace lmsb::image {
 
@@ -24,10 +26,12 @@ struct ChildOptions {
   Kind kind;
   std::vector<std::string> argv;  // argv[0] is an absolute path
   std::vector<std::string> env;
-  BorrowedFd input;      // -1: /dev/null
-  BorrowedFd output;     // -1: /dev/null
-  BorrowedFd errors;     // standard error
-  BorrowedFd directory;  // unpack: the working directory; make_system: what /tmp is inside
+  BorrowedFd input;                       // -1: /dev/null
+  BorrowedFd output;                      // -1: /dev/null
+  BorrowedFd errors;                      // standard error
+  BorrowedFd directory;                   // unpack: the working directory; make_system: what /tmp is inside
+  std::uint32_t ids = sandbox::kIdRange;  // that are mapped for it, from those of images
+  bool is_of_user = false;                // make_system: it is root of a user namespace over these ids as well
 };
 
 class Child {

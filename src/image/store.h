@@ -21,7 +21,6 @@ namespace lmsb::image {
 
 // The host id that is id 0 in every stored image, and how many follow.
 using sandbox::kImageRangeBase;
-constexpr std::uint32_t kImageRangeSize = sandbox::kIdRange;
 
 // The machine's own programs: always there, nothing stored.
 constexpr std::string_view kHostImage = "host";

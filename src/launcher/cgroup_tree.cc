@@ -175,7 +175,27 @@ TreeLimits limits_of_all() {
   return {memory - std::min(reserve, memory / 2), processes / 2};
 }
 
-Status CgroupTree::open_parents() {
+// A user's own tree stands only where somebody gave that user a place, and nobody else can end or stop what is in it.
+Status require_own(int directory, const std::string& path) {
+  struct stat place {};
+  struct stat processes {};
+  if (::fstat(directory, &place) < 0 || ::fstatat(directory, "cgroup.procs", &processes, 0) < 0)
+    return cgroup_error("look at " + path);
+  const bool is_own = place.st_uid == ::geteuid() && place.st_gid == ::getegid();
+  if (is_own && processes.st_uid == ::geteuid() && (place.st_mode & S_IWOTH) == 0) return {};
+  return Error(ErrorCode::failed_precondition, "cgroup " + path + " is marked as delegated, and is not this user's")
+      .with_hint("its directory and its cgroup.procs have to be the user's and of the user's group");
+}
+
+Error nothing_delegated() {
+  return Error(ErrorCode::failed_precondition,
+               "no cgroup was delegated to this user: what sandboxes start could not be ended as a whole")
+      .with_hint(
+          "systemd-run --user --scope -p Delegate=yes lm-sandbox serve; docs/user/rootless.md says how without "
+          "systemd");
+}
+
+Status CgroupTree::open_parents(Starter starter) {
   const auto hierarchies = find_hierarchies();
   const auto v2 = std::find_if(hierarchies.begin(), hierarchies.end(), [](const Hierarchy& h) { return h.is_v2; });
   if (v2 == hierarchies.end())
@@ -186,6 +206,7 @@ Status CgroupTree::open_parents() {
   v2_parent_.reset(::open((v2->mount_point + base).c_str(), kDirectory));
   if (!v2_parent_) return cgroup_error("open " + v2->mount_point + base);
   v2_path_ = (base.empty() ? "" : base.substr(1) + "/") + name_;
+  if (starter == Starter::user) return base.empty() ? nothing_delegated() : require_own(v2_parent_.get(), base);
   for (const Hierarchy& hierarchy : hierarchies)
     for (const std::string& controller : hierarchy.controllers)
       if (controller == "memory" || controller == "pids" || controller == "cpu" || controller == "devices") {
@@ -210,10 +231,33 @@ Result<UniqueFd> lock_own(int parent, const std::string& name) {
       .with_hint("stop it, or choose another directory with --run-dir");
 }
 
-Result<CgroupTree> CgroupTree::open(const std::string& name, const TreeLimits& all) {
+// Of v2, for what is below ours.
+Status CgroupTree::open_controllers(Starter starter) {
+  if (starter == Starter::user) {
+    const std::string there = " " + os::read_text_at(v2_parent_.get(), "cgroup.controllers");
+    const auto has = [&there](const char* name) {
+      const std::size_t at = there.find(std::string(" ") + name);
+      return at != std::string::npos && std::strchr(" \n", there[at + 1 + std::strlen(name)]) != nullptr;
+    };
+    kept_ = {has("memory"), has("cpu"), has("pids")};
+  }
+  limits_sockets_ = limits_sockets_ && kept_.memory;
+  if (!kept_.any()) return {};
+  std::string wanted;
+  const auto want = [&wanted](bool is_wanted, const char* name) {
+    if (is_wanted) wanted += (wanted.empty() ? "" : " ") + std::string(name);
+  };
+  want(kept_.memory, "+memory");
+  want(kept_.processes, "+pids");
+  want(kept_.cpu, "+cpu");
+  for (const int directory : {v2_parent_.get(), ours_.get()}) LMSB_CHECK(enable_controllers(directory, wanted));
+  return {};
+}
+
+Result<CgroupTree> CgroupTree::open(const std::string& name, const TreeLimits& all, Starter starter) {
   CgroupTree tree;
   tree.name_ = kPrefix + name;
-  LMSB_CHECK(tree.open_parents());
+  LMSB_CHECK(tree.open_parents(starter));
   sweep_dead_instances(tree.v2_parent_.get(), tree.v1_parents_);
   LMSB_TRY(tree.ours_, lock_own(tree.v2_parent_.get(), tree.name_));
   const Status listed = list_devices_v2(tree.ours_.get());
@@ -231,10 +275,7 @@ Result<CgroupTree> CgroupTree::open(const std::string& name, const TreeLimits& a
   if (!tree.has_device_list_)
     std::fprintf(stderr, "lm-sandbox: warning: sandboxes have no list of devices: %s\n",
                  listed.error().message().c_str());
-  if (!tree.is_hybrid()) {
-    for (const int directory : {tree.v2_parent_.get(), tree.ours_.get()})
-      LMSB_CHECK(enable_controllers(directory, "+memory +pids +cpu"));
-  }
+  if (!tree.is_hybrid()) LMSB_CHECK(tree.open_controllers(starter));
   const Status limited = tree.limit_all(all);
   if (!limited.ok() && subdirectories(tree.ours_.get()).empty()) return Error(limited.error());
   if (!limited.ok())  // the limits that they had stay: the kernel takes no others while they are in use
@@ -253,8 +294,8 @@ Status CgroupTree::limit_all(const TreeLimits& all) const {
     if (hierarchy.controller == "pids") LMSB_CHECK(limit_processes(ours, all.processes));
   }
   if (is_hybrid()) return {};
-  LMSB_CHECK(limit_memory_v2(ours_.get(), all.memory_bytes));
-  return limit_processes(ours_.get(), all.processes);
+  if (kept_.memory) LMSB_CHECK(limit_memory_v2(ours_.get(), all.memory_bytes));
+  return kept_.processes ? limit_processes(ours_.get(), all.processes) : Status();
 }
 
 Result<SandboxCgroup> CgroupTree::create(const sandbox::LaunchPlan& plan, std::uint32_t guest_uid, CgroupUse use) {
@@ -313,7 +354,7 @@ std::set<pid_t> CgroupTree::staying_guests(const std::string& name) {
   CgroupTree tree;
   tree.name_ = kPrefix + name;
   std::set<pid_t> guests;
-  if (!tree.open_parents().ok()) return guests;
+  if (!tree.open_parents(Starter::root).ok()) return guests;
   tree.ours_.reset(::openat(tree.v2_parent_.get(), tree.name_.c_str(), kDirectory));
   for (const Branch& branch : tree.branches())
     if (branch.staying && tree.is_guest(branch.id, branch.staying->pid)) guests.insert(branch.staying->pid);
@@ -401,18 +442,23 @@ bool CgroupTree::is_at_its_limit(const std::string& id) const {
 
 Status CgroupTree::limit_v2(const sandbox::LaunchPlan& plan, SandboxCgroup& branch) {
   const int directory = branch.v2.get();
-  LMSB_CHECK(limit_memory_v2(directory, plan.memory_bytes));
+  if (kept_.memory) LMSB_CHECK(limit_memory_v2(directory, plan.memory_bytes));
   // A one-shot dies whole and its end is the verdict; in a kept one the guest lives on to report.
-  if (plan.lifetime == sandbox::Lifetime::one_shot) LMSB_CHECK(os::write_text_at(directory, "memory.oom.group", "1"));
-  LMSB_CHECK(limit_processes(directory, plan.processes));
-  LMSB_CHECK(limit_cpu_v2(directory, plan.cpu_millis));
+  if (kept_.memory && plan.lifetime == sandbox::Lifetime::one_shot)
+    LMSB_CHECK(os::write_text_at(directory, "memory.oom.group", "1"));
+  if (kept_.processes) LMSB_CHECK(limit_processes(directory, plan.processes));
+  if (kept_.cpu) LMSB_CHECK(limit_cpu_v2(directory, plan.cpu_millis));
   return open_counters_v2(branch);
 }
 
-Status CgroupTree::open_counters_v2(SandboxCgroup& branch) {
+Status CgroupTree::open_counters_v2(SandboxCgroup& branch) const {
   const int directory = branch.v2.get();
   branch.memory_peak = open_counter(directory, "memory.peak");   // 5.19
   branch.processes_peak = open_counter(directory, "pids.peak");  // 6.11
+  if (!kept_.memory) {
+    branch.memory_events = open_counter(directory, "memory.events");  // an empty file
+    return {};
+  }
   branch.memory_events.reset(::openat(directory, "memory.events", O_RDONLY | O_CLOEXEC));
   return branch.memory_events ? Status() : cgroup_error("open memory.events");
 }

@@ -10,7 +10,9 @@
 // <ours> itself has a limit of memory and of processes, so that all sandboxes together leave the machine its share.
 // The instance's v2 directory is locked while its launcher lives; open() removes what launchers that died have left,
 // but for the branches of sandboxes that stay (staying.h), whose guests live. <ours> is root's alone: a guest reaches
-// its part by a mount of its own (PrivateTree::clone_cgroup). Not thread-safe. Blocks only on the kernel.
+// its part by a mount of its own (PrivateTree::clone_cgroup). Started by a user, the tree stands in the cgroup of v2
+// that was delegated to that user, and has the limits whose controllers were, too. Not thread-safe. Blocks only on the
+// kernel.
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -22,6 +24,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "launcher/cgroup_limits.h"
+#include "launcher/starter.h"
 #include "launcher/staying.h"
 #include "sandbox/launch_plan.h"
 
@@ -60,8 +63,9 @@ TreeLimits limits_of_all();
 
 class CgroupTree {
  public:
-  // Finds the hierarchies, removes what dead launchers left, makes and locks our directories named `name`.
-  static Result<CgroupTree> open(const std::string& name, const TreeLimits& all);
+  // Finds the hierarchies, removes what dead launchers left, makes and locks our directories named `name`. Of a user:
+  // fails where no cgroup was delegated; what is marked as such and is not the user's is not taken.
+  static Result<CgroupTree> open(const std::string& name, const TreeLimits& all, Starter starter = Starter::root);
 
   // Makes the branch with the plan's limits; the v2 part that the guest may write belongs to `guest_uid` (outside).
   Result<SandboxCgroup> create(const sandbox::LaunchPlan& plan, std::uint32_t guest_uid,
@@ -100,6 +104,15 @@ class CgroupTree {
   // Whether what is in sockets has a limit: as memory on v2, by one of its own on v1, where the kernel has that and its
   // command line does not take it away.
   bool limits_sockets() const { return limits_sockets_; }
+  // What the kernel keeps branches to.
+  struct Kept {
+    bool memory = true;
+    bool cpu = true;
+    bool processes = true;
+    bool all() const { return memory && cpu && processes; }
+    bool any() const { return memory || cpu || processes; }
+  };
+  const Kept& kept() const { return kept_; }
 
  private:
   // One v1 hierarchy that we use.
@@ -108,12 +121,13 @@ class CgroupTree {
     UniqueFd ours;
   };
   CgroupTree() = default;
-  Status open_parents();
+  Status open_parents(Starter starter);
+  Status open_controllers(Starter starter);
   Status limit_all(const TreeLimits& all) const;
   Status limit(const sandbox::LaunchPlan& plan, CgroupUse use, SandboxCgroup& branch);
   Status limit_v1(const sandbox::LaunchPlan& plan, CgroupUse use, SandboxCgroup& branch, const V1& hierarchy);
   static Status open_kills(SandboxCgroup& branch);
-  static Status open_counters_v2(SandboxCgroup& branch);
+  Status open_counters_v2(SandboxCgroup& branch) const;
   Status limit_v2(const sandbox::LaunchPlan& plan, SandboxCgroup& branch);
   static Status watch_memory_v1(SandboxCgroup& branch, int memory_directory);
   // What the daemon pauses a kept sandbox with, and reads its use from.
@@ -126,6 +140,7 @@ class CgroupTree {
   UniqueFd ours_;  // locked
   bool has_device_list_ = false;
   bool limits_sockets_ = true;
+  Kept kept_;
   std::vector<V1> v1_;
   std::vector<std::string> v1_controllers_;
   std::vector<UniqueFd> v1_parents_;  // of each

@@ -45,16 +45,27 @@ Result<UniqueFd> make_filter(guest_protocol::Profile profile, sandbox::SetIdFile
   return os::make_sealed_memfd("lm-sandbox-filter", bytes);
 }
 
-// The pool begins at a random place, so that daemons seldom ask for the same ranges, and none asks at once for those of
-// one that has just died.
-Result<IdPool> open_ids(const Policy& policy) {
+// What is not to be leased.
+Result<std::vector<IdClaim>> claims_of(const Policy& policy) {
+  if (policy.starter == Starter::user) {  // whose they are was looked at before they were mapped
+    const std::uint32_t end = kFirstBase + policy.own_ranges * kIdRange;
+    return std::vector<IdClaim>{{end, ~std::uint32_t{0} - end, "not mapped"}};
+  }
   auto taken = sandbox::read_id_claims();
   LMSB_CHECK(sandbox::require_unclaimed(taken, kImageRangeBase, "images"));
   LMSB_CHECK(sandbox::require_unclaimed(taken, kDaemonId, "the daemon"));
+  return taken;
+}
+
+// The pool begins at a random place, so that daemons seldom ask for the same ranges, and none asks at once for those of
+// one that has just died.
+Result<IdPool> open_ids(const Policy& policy) {
+  LMSB_TRY(auto taken, claims_of(policy));
   LMSB_TRY(UniqueFd locks, open_id_locks(policy.id_locks));
   std::uint32_t random = 0;
   if (::getrandom(&random, sizeof random, 0) < 0) return Error::from_errno(errno, "getrandom");
-  const std::uint32_t ranges = (kLastBase - kFirstBase) / kIdRange + 1;
+  const std::uint32_t all = (kLastBase - kFirstBase) / kIdRange + 1;
+  const std::uint32_t ranges = policy.starter == Starter::root ? all : std::max(policy.own_ranges, 1U);
   return IdPool(std::move(taken), std::move(locks), kFirstBase + random % ranges * kIdRange);
 }
 
@@ -97,15 +108,15 @@ Result<std::unique_ptr<Launcher>> Launcher::create(const Policy& policy, UniqueF
   LMSB_CHECK(launcher->make_filters());
   LMSB_TRY(launcher->ids_, open_ids(policy));
   if (!policy.mounts_socket.empty()) {
-    LMSB_TRY(launcher->mounts_, MountDesk::open(policy.mounts_socket, policy.daemon_uid));
+    LMSB_TRY(launcher->mounts_, MountDesk::open(policy.mounts_socket, policy.daemon_uid, policy.starter));
   }
-  LMSB_TRY(launcher->cgroups_, CgroupTree::open(policy.cgroup_name, policy.all));
+  LMSB_TRY(launcher->cgroups_, CgroupTree::open(policy.cgroup_name, policy.all, policy.starter));
   LMSB_CHECK(launcher->open_store());
   LMSB_CHECK(launcher->open_meetings());
   launcher->find_left();
   const UniqueFd none;
   LMSB_TRY(launcher->tree_, PrivateTree::enter(policy.scratch, policy.image_root, launcher->cgroups_->v2_mount(),
-                                               launcher->store_ ? launcher->store_->mount() : none));
+                                               launcher->store_ ? launcher->store_->mount() : none, policy.starter));
   launcher->epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
   if (!launcher->epoll_) return Error::from_errno(errno, "epoll");
   launcher->resets_oom_score_ = os::read_text("/proc/self/oom_score_adj").starts_with('-');
@@ -220,6 +231,10 @@ void Launcher::answer_launch(std::uint32_t request, const Launched& launched) {
   launch.has_device_list = cgroups_->has_device_list() ? 1 : 0;
   launch.has_own_nodes = tree_->has_own_nodes() ? 1 : 0;
   launch.has_socket_limit = cgroups_->limits_sockets() ? 1 : 0;
+  launch.has_memory_limit = cgroups_->kept().memory ? 1 : 0;
+  launch.has_cpu_limit = cgroups_->kept().cpu ? 1 : 0;
+  launch.has_process_limit = cgroups_->kept().processes ? 1 : 0;
+  launch.has_own_ids = launched.id_base != kImageRangeBase ? 1 : 0;
   const auto is_kept = static_cast<bool>(launched.fds.back());
   answer(launch, fds.data(), is_kept ? fds.size() : sandbox::kOneShotFds);
 }
@@ -248,6 +263,7 @@ void Launcher::handle_limit(const sandbox::LimitRequest& request) {
 
 Status Launcher::begin_change(const sandbox::LimitRequest& request) {
   Sandbox& sandbox = sandboxes_.at(request.serial);
+  if (!cgroups_->kept().all()) return Error::from_errno(EOPNOTSUPP, "change limits that the kernel does not keep");
   LMSB_TRY(const BranchDirectories branch, cgroups_->directories(sandbox.id));
   // Of memory it may keep what it has: the policy may be a later one, and nothing is to be killed for it.
   LMSB_TRY(const BranchLimits now, limits_now(branch));
@@ -309,7 +325,7 @@ std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& as
   sandbox::LaunchPlan plan = *allowed;
   if (sandboxes_.size() >= policy_.max_sandboxes) return refuse(LauncherStep::lease, EAGAIN);
   if (live_ids_.contains(plan.id.data())) return refuse(LauncherStep::validate, EEXIST);
-  const auto base = ids_->lease();
+  const auto base = lease(plan.root);
   if (!base) return refuse(LauncherStep::lease, EAGAIN);
   const std::uint64_t serial = next_serial_++;
   Sandbox& sandbox = sandboxes_[serial];
@@ -412,7 +428,7 @@ Status Launcher::build(const sandbox::LaunchPlan& plan, Sandbox& sandbox, int ch
 Status Launcher::map_ids(const Sandbox& sandbox) const {
   const std::string process = "/proc/" + std::to_string(sandbox.guest.pid);
   if (resets_oom_score_) LMSB_CHECK(os::write_text(process + "/oom_score_adj", "0"));
-  const std::string map = one_range(0, sandbox.id_base, kIdRange);
+  const std::string map = one_range(0, sandbox.id_base, policy_.ids_of_sandbox);
   return write_id_maps(sandbox.guest.pid, map, map);
 }
 
@@ -465,7 +481,7 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
       setup.lower_fd = fds.add(std::move(lower));
     }
   } else if (plan.root == RootKind::mounted) {
-    LMSB_TRY(const int mapping, mapping_of(image_userns_, {kImageRangeBase, sandbox.id_base, kIdRange}));
+    LMSB_TRY(const int mapping, mapping_of_image(sandbox.id_base));
     LMSB_TRY(UniqueFd root, tree_->overlay(plan, mapping, sandbox.id_base));
     setup.root_fd = fds.add(std::move(root));
   }
@@ -480,6 +496,23 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
   return {};
 }
 
+// Files of images can be shown with other owners by the machine's root alone: sandboxes that a user makes of them have
+// the ids that the files have, and so has any where there are too few ranges for each to have its own.
+std::optional<std::uint32_t> Launcher::lease(RootKind root) {
+  const bool is_shared = root == RootKind::mounted || policy_.own_ranges == 0;
+  if (policy_.starter == Starter::user && is_shared) return kImageRangeBase;
+  return ids_->lease();
+}
+
+void Launcher::give_ids_back(std::uint32_t base) {
+  if (base != kImageRangeBase) ids_->release(base);
+}
+
+Result<int> Launcher::mapping_of_image(std::uint32_t id_base) {
+  if (policy_.starter == Starter::user) return -1;
+  return mapping_of(image_userns_, {kImageRangeBase, id_base, kIdRange});
+}
+
 // A detached tree of a volume, or of what was handed over for a token.
 Result<UniqueFd> Launcher::source_of(const sandbox::PlanMount& mount, std::uint32_t id_base, std::uint32_t user) {
   const bool read_only = mount.read_only != 0;
@@ -491,6 +524,10 @@ Result<UniqueFd> Launcher::source_of(const sandbox::PlanMount& mount, std::uint3
   }
   const auto handed = mounts_->take(mount.token);
   if (!handed) return Error::from_errno(ENOENT, "no directory was handed over for this token");
+  // A user's files cannot be shown as another's: what a sandbox wrote there would be nobody's of that user's.
+  const bool is_of_user = policy_.starter == Starter::user;
+  if (is_of_user && !read_only) return Error::from_errno(EROFS, "a user's directories can be shown, not written to");
+  if (is_of_user) return tree_->clone_passed(handed->source.get(), read_only, -1);
   LMSB_TRY(const UniqueFd mapping,
            make_user_namespace(one_range(handed->uid, id_base + user, 1), one_range(handed->gid, id_base + user, 1)));
   return tree_->clone_passed(handed->source.get(), read_only, mapping.get());
@@ -551,7 +588,7 @@ void Launcher::give_back(std::uint64_t serial) {
   if (sandbox.refusal) refuse(sandbox.refusal->first, LauncherStep::setup, sandbox.refusal->second);
   for (const std::uint32_t request : sandbox.destroy_requests) answer({request, LauncherStep::none, 0, 0, serial});
   if (meetings_ && sandbox.is_kept) (void)::unlinkat(meetings_.get(), sandbox.id.c_str(), 0);
-  ids_->release(sandbox.id_base);
+  give_ids_back(sandbox.id_base);
   live_ids_.erase(sandbox.id);
   if (sandbox.has_disk) live_ids_.erase(disk);
   sandboxes_.erase(found);

@@ -96,6 +96,11 @@ class Launcher {
   };
 
   Launcher() = default;
+  // The ids of a new sandbox with such a root; nothing when all are in use.
+  std::optional<std::uint32_t> lease(guest_protocol::RootKind root);
+  void give_ids_back(std::uint32_t base);
+  // For a mount of what is stored with the ids of the range of images; -1: without one, a user's.
+  Result<int> mapping_of_image(std::uint32_t id_base);
   Status make_filters();
   int filter_of(const sandbox::LaunchPlan& plan) const;
   void serve_daemon();

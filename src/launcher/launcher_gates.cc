@@ -46,7 +46,7 @@ void Launcher::handle_gate(const sandbox::GateRequest& request) {
   if (!gate_program_) return refuse(number, LauncherStep::clone, ENOSYS);
   if (live_ids_.contains(id)) return refuse(number, LauncherStep::validate, EEXIST);
   if (sandboxes_.size() >= policy_.max_sandboxes) return refuse(number, LauncherStep::lease, EAGAIN);
-  const auto base = ids_->lease();
+  const auto base = lease(guest_protocol::RootKind::host_tree);
   if (!base) return refuse(number, LauncherStep::lease, EAGAIN);
   const std::uint64_t serial = next_serial_++;
   Sandbox& sandbox = sandboxes_[serial];

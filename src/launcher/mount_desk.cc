@@ -55,7 +55,7 @@ void send_word(const MountReceiver& receiver, const MountWord& word) {
 
 }  // namespace
 
-Result<std::unique_ptr<MountDesk>> MountDesk::open(const std::string& path, std::uint32_t daemon_uid) {
+Result<std::unique_ptr<MountDesk>> MountDesk::open(const std::string& path, std::uint32_t daemon_uid, Starter starter) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path)
@@ -70,6 +70,9 @@ Result<std::unique_ptr<MountDesk>> MountDesk::open(const std::string& path, std:
     return Error::from_errno(errno, "listen on " + path);
   std::unique_ptr<MountDesk> desk(new MountDesk(std::move(listener), daemon_uid));
   LMSB_CHECK(desk->watch());
+  if (starter == Starter::root) return desk;
+  desk->outside_.reset(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
+  if (!desk->outside_) return Error::from_errno(errno, "open the mount namespace");
   return desk;
 }
 
@@ -106,7 +109,7 @@ void MountDesk::serve() {
 }
 
 void MountDesk::start_receiver() {
-  auto started = start_mount_receiver(listener_.get());
+  auto started = start_mount_receiver(listener_.get(), outside_.get());
   fork_failed_ = !started.ok();
   if (fork_failed_) return;
   const std::uint64_t id = next_id_++;
@@ -137,9 +140,10 @@ void MountDesk::handle_caller(Receiver& receiver) {
   const ssize_t size = receive_message(receiver.process.control.get(), &receiver.caller, sizeof receiver.caller, none);
   receiver.stage = Stage::ending;
   if (size != static_cast<ssize_t>(sizeof receiver.caller)) return receiver.process.control.reset();
-  const bool goes_on = may_go_on(receiver.caller);
+  const bool is_stranger = outside_ && !is_privileged(receiver.caller.uid);
+  const bool goes_on = !is_stranger && may_go_on(receiver.caller);
   if (goes_on) receiver.stage = Stage::receiving;
-  send_word(receiver.process, {goes_on ? 1U : 0U, {EAGAIN, {}}});
+  send_word(receiver.process, {goes_on ? 1U : 0U, {is_stranger ? EPERM : EAGAIN, {}}});
 }
 
 void MountDesk::handle_offer(Receiver& receiver) {

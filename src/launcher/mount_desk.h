@@ -19,6 +19,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "launcher/mount_receiver.h"
+#include "launcher/starter.h"
 #include "sandbox/mount_token.h"
 
 namespace lmsb::launcher {
@@ -33,7 +34,10 @@ struct HandedMount {
 class MountDesk {
  public:
   // Listens at `path` (mode 0666: whoever may reach the run directory may ask). `daemon_uid` is the daemon's own user.
-  static Result<std::unique_ptr<MountDesk>> open(const std::string& path, std::uint32_t daemon_uid);
+  // Of a user it takes directories of the mount namespace that this process is in at that moment, from that user and
+  // the daemon; all others get EPERM.
+  static Result<std::unique_ptr<MountDesk>> open(const std::string& path, std::uint32_t daemon_uid,
+                                                 Starter starter = Starter::root);
   // Kills the receivers that are left.
   ~MountDesk();
   MountDesk(const MountDesk&) = delete;
@@ -73,6 +77,7 @@ class MountDesk {
   void rearm();
 
   UniqueFd listener_;
+  UniqueFd outside_;  // a mount namespace, of a user's desk
   UniqueFd epoll_;
   UniqueFd timer_;
   std::uint32_t daemon_uid_;

@@ -3,14 +3,18 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+
+#include <climits>
 
 #include "os/message_socket.h"
 #include "os/sys.h"
@@ -22,6 +26,7 @@ namespace {
 // The receiver's only descriptors.
 constexpr int kControl = 3;
 constexpr int kCaller = 4;
+constexpr int kOutside = 5;
 
 constexpr unsigned kSpareSeconds = 4;  // it ends by itself then, should nobody be there to end it
 
@@ -34,12 +39,15 @@ constexpr std::array<std::uint32_t, 12> kFileSystems = {
 
 // After clone: no allocation, no locks, in everything up to receiver_main.
 
-bool keep_only(int control, int caller) {
+bool keep_only(int control, int caller, int outside) {
   const int high_control = ::fcntl(control, F_DUPFD, 64);
   const int high_caller = ::fcntl(caller, F_DUPFD, 64);
-  return high_control >= 0 && high_caller >= 0 && ::dup2(high_control, kControl) >= 0 &&
-         ::dup2(high_caller, kCaller) >= 0 && sys::close_range(0, 2, 0) == 0 &&
-         sys::close_range(kCaller + 1, ~0U, 0) == 0;
+  const int high_outside = outside < 0 ? -1 : ::fcntl(outside, F_DUPFD, 64);
+  if (high_control < 0 || high_caller < 0 || (outside >= 0 && high_outside < 0)) return false;
+  if (::dup2(high_control, kControl) < 0 || ::dup2(high_caller, kCaller) < 0) return false;
+  if (outside >= 0 && ::dup2(high_outside, kOutside) < 0) return false;
+  const int last = outside < 0 ? kCaller : kOutside;
+  return sys::close_range(0, 2, 0) == 0 && sys::close_range(static_cast<unsigned>(last) + 1, ~0U, 0) == 0;
 }
 
 // The caller could stop or kill this process from now on, but not trace it, nor gain by it what it has not.
@@ -80,23 +88,55 @@ MountWord await_word() {
   return word;
 }
 
+bool is_same(int a, int b) {
+  struct statx first {};
+  struct statx second {};
+  for (const auto& [fd, facts] : {std::pair(a, &first), std::pair(b, &second)})
+    if (::statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, facts) < 0) return false;
+  return first.stx_ino == second.stx_ino && first.stx_dev_major == second.stx_dev_major &&
+         first.stx_dev_minor == second.stx_dev_minor;
+}
+
+// The directory in this mount namespace. Returns an errno.
+int open_again(UniqueFd& directory) {
+  std::array<char, 32> link{};
+  std::array<char, PATH_MAX> path{};
+  std::snprintf(link.data(), link.size(), "/proc/self/fd/%d", directory.get());
+  const ssize_t size = ::readlink(link.data(), path.data(), path.size() - 1);
+  if (size < 0) return errno;
+  if (path[0] != '/') return ENOENT;
+  constexpr std::uint64_t kNoLinks = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  UniqueFd opened(sys::openat2(AT_FDCWD, path.data(), O_PATH | O_DIRECTORY | O_CLOEXEC, 0, kNoLinks));
+  if (!opened) return errno;
+  if (!is_same(directory.get(), opened.get())) return ESTALE;
+  directory = std::move(opened);
+  return 0;
+}
+
 // Takes the offer and tells the launcher what it is.
-bool take_offer() {
+bool take_offer(bool is_outside) {
   sandbox::MountOffer offer{};
   ReceivedFds fds;
   MountFound found{EPROTO};
   const ssize_t size = receive_message(kCaller, &offer, sizeof offer, fds);
   if (sandbox::is_offer(&offer, size, fds.count)) found.error = check_directory(fds.fds[0].get());
+  if (found.error == 0 && is_outside) found.error = open_again(fds.fds[0]);
   const int directory = fds.fds[0].get();
   return found.error == 0 ? send_struct(kControl, found, &directory, 1) : send_struct(kControl, found);
 }
 
-[[noreturn]] void receiver_main(int listener, int control) {
+// Of a user's desk the user, in the namespace that directories are opened in; who is not known there ends.
+bool become_receiver(const MountCaller& caller, bool is_outside) {
+  if (!is_outside) return become(caller);
+  return ::setns(kOutside, CLONE_NEWNS) == 0 && ::close(kOutside) == 0 && become({0, 0});
+}
+
+[[noreturn]] void receiver_main(int listener, int control, int outside) {
   ::prctl(PR_SET_NAME, "lmsb-receiver");
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::alarm(kSpareSeconds);
   const int accepted = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
-  if (accepted < 0 || !keep_only(control, accepted)) ::_exit(1);
+  if (accepted < 0 || !keep_only(control, accepted, outside)) ::_exit(1);
   ucred peer{};
   socklen_t length = sizeof peer;
   if (::getsockopt(kCaller, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0) ::_exit(1);
@@ -104,7 +144,7 @@ bool take_offer() {
   if (!send_struct(kControl, caller)) ::_exit(1);
   MountWord word = await_word();
   if (word.take_offer != 0) {
-    if (!become(caller) || !take_offer()) ::_exit(1);
+    if (!become_receiver(caller, outside >= 0) || !take_offer(outside >= 0)) ::_exit(1);
     word = await_word();
   }
   (void)send_struct(kCaller, word.reply);
@@ -113,7 +153,7 @@ bool take_offer() {
 
 }  // namespace
 
-Result<MountReceiver> start_mount_receiver(int listener) {
+Result<MountReceiver> start_mount_receiver(int listener, int outside) {
   MountReceiver receiver;
   UniqueFd theirs;
   if (!message_socket_pair(receiver.control, theirs)) return Error::from_errno(errno, "socketpair");
@@ -124,7 +164,7 @@ Result<MountReceiver> start_mount_receiver(int listener) {
   args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   args.exit_signal = SIGCHLD;
   receiver.process.pid = sys::clone3(args);
-  if (receiver.process.pid == 0) receiver_main(listener, theirs.get());
+  if (receiver.process.pid == 0) receiver_main(listener, theirs.get(), outside);
   if (receiver.process.pid < 0) return Error::from_errno(errno, "fork a receiver");
   receiver.process.pidfd.reset(pidfd);
   return receiver;

@@ -7,6 +7,10 @@
 // hands on nothing but a directory opened with O_PATH on a local file system: holding and closing such a one waits for
 // nobody.
 //
+// Of a user's desk (starter.h) every caller is received as that user, and the directory is opened anew, by the name
+// that the kernel has for it and without following links, in the mount namespace that the launcher clones from: what
+// was passed stands in another one. It has to be the same directory still. The launcher itself walks no such path.
+//
 //     receiver → launcher   MountCaller: who it is, as the kernel says. The receiver is still root.
 //     launcher → receiver   MountWord: take the offer; or the answer already, when the caller has too many under way
 //     receiver → launcher   MountFound: an errno, or the directory
@@ -39,7 +43,8 @@ struct MountReceiver {
   UniqueFd control;  // non-blocking; closed by the other end when the process is gone
 };
 
-// Forks a receiver for the next caller of `listener`. The parent holds nothing of the caller's.
-Result<MountReceiver> start_mount_receiver(int listener);
+// Forks a receiver for the next caller of `listener`. The parent holds nothing of the caller's. `outside`: of a user's
+// desk, the mount namespace to open directories in; else -1.
+Result<MountReceiver> start_mount_receiver(int listener, int outside = -1);
 
 }  // namespace lmsb::launcher

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 
 #include "guest_protocol/profile.h"
+#include "launcher/daemon_view.h"
 #include "launcher/handed_files.h"
 #include "launcher/orphans.h"
 #include "launcher/power.h"
@@ -31,6 +32,11 @@ namespace {
 
 constexpr int kLauncherPatienceMs = 15'000;  // to give everything back
 constexpr int kOomScore = -900;              // commands have 500
+
+constexpr const char* kMounts = "/mounts.sock";
+// A user's daemon sees nothing of the run directory but what it is shown (daemon_view.h): this is one of it.
+constexpr const char* kDesk = "/desk";
+constexpr const char* kMountsOfUser = "/desk/mounts.sock";
 
 struct Child {
   pid_t pid = -1;
@@ -51,10 +57,26 @@ Status make_directory(const std::string& path, mode_t mode) {
   return {};
 }
 
-Status make_parents(const std::string& path) {
+Status make_parents(const std::string& path, mode_t mode) {
   for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1))
-    LMSB_CHECK(make_directory(path.substr(0, at), 0755));
-  return make_directory(path, 0755);
+    LMSB_CHECK(make_directory(path.substr(0, at), mode));
+  return make_directory(path, mode);
+}
+
+// Of a user's directories: sockets and data in them are open to who comes by.
+Status require_closed(const std::string& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) < 0) return Error::from_errno(errno, "look at " + path);
+  if (S_ISDIR(info.st_mode) && info.st_uid == ::geteuid() && (info.st_mode & 077U) == 0) return {};
+  return Error(ErrorCode::failed_precondition, path + " is not a directory of this user's alone")
+      .with_hint("chmod 700 " + path + ", or choose another with --run-dir and --data-dir");
+}
+
+// `path`, and what is above it.
+Status make_own(const std::string& path, Starter starter) {
+  const bool is_root = starter == Starter::root;
+  LMSB_CHECK(make_parents(path, is_root ? 0755 : 0700));
+  return is_root ? Status() : require_closed(path);
 }
 
 Result<UniqueFd> lock_run_dir(const std::string& run_dir) {
@@ -72,29 +94,38 @@ Result<UniqueFd> lock_run_dir(const std::string& run_dir) {
 
 // What this daemon made in the run directory. Only names are removed; what is not ours keeps its directory.
 void clean_run_dir(const std::string& run_dir) {
-  for (const char* name : {"/api.sock", "/mounts.sock", "/daemon/api.sock", "/daemon/files.sock"})
+  for (const char* name : {"/api.sock", kMounts, kMountsOfUser, "/daemon/api.sock", "/daemon/files.sock"})
     (void)::unlink((run_dir + name).c_str());
-  for (const char* name : {"/daemon", "/private", "/sandboxes"}) (void)::rmdir((run_dir + name).c_str());
+  for (const char* name : {"/daemon", "/private", "/sandboxes", kDesk}) (void)::rmdir((run_dir + name).c_str());
   (void)::unlink((run_dir + "/lock").c_str());  // the next one makes what it needs, and then it is not removed
+}
+
+std::vector<std::string> directories_of_daemon(const ParentOptions& o) {
+  return {o.run_dir + "/daemon", o.data_dir + "/models", o.data_dir + "/audit", o.data_dir + "/state"};
+}
+
+Status put_link(const char* target, const std::string& name) {
+  if (::unlink(name.c_str()) < 0 && errno != ENOENT) return Error::from_errno(errno, "remove the old " + name);
+  return ::symlink(target, name.c_str()) < 0 ? Error::from_errno(errno, "make " + name) : Status();
 }
 
 // The daemon writes sockets to the run directory, and models, the audit log and the database to the data directory;
 // everything else there is root's.
 Status make_directories(const ParentOptions& o) {
-  LMSB_CHECK(make_parents(o.data_dir));
+  LMSB_CHECK(make_own(o.data_dir, o.starter));
   for (const char* name : {"/private", "/sandboxes"}) LMSB_CHECK(make_directory(o.run_dir + name, 0700));
   LMSB_CHECK(sandbox::make_image_directory(o.data_dir + "/images"));
-  for (const std::string& path :
-       {o.run_dir + "/daemon", o.data_dir + "/models", o.data_dir + "/audit", o.data_dir + "/state"}) {
+  for (const std::string& path : directories_of_daemon(o)) {
     LMSB_CHECK(make_directory(path, 0755));
     if (::lchown(path.c_str(), o.daemon_uid, o.daemon_gid) < 0)  // never through a link that somebody put there
       return Error::from_errno(errno, "give " + path + " to the daemon");
   }
+  if (o.starter == Starter::user) {
+    LMSB_CHECK(make_directory(o.run_dir + kDesk, 0755));
+    LMSB_CHECK(put_link("desk/mounts.sock", o.run_dir + kMounts));
+  }
   // The socket lives where the daemon may write, its name where users look.
-  const std::string name = o.run_dir + "/api.sock";
-  if (::unlink(name.c_str()) < 0 && errno != ENOENT) return Error::from_errno(errno, "remove the old " + name);
-  if (::symlink("daemon/api.sock", name.c_str()) < 0) return Error::from_errno(errno, "make " + name);
-  return {};
+  return put_link("daemon/api.sock", o.run_dir + "/api.sock");
 }
 
 Result<Child> fork_child(const std::function<int()>& body) {
@@ -162,8 +193,20 @@ bool pass_on(const char* variable, int socket) {
   return inherited >= 0 && ::setenv(variable, std::to_string(inherited).c_str(), 1) == 0;
 }
 
+// What it sees of a user's files; its program may lie among those that it does not.
+Status show_daemon(const ParentOptions& o) {
+  if (o.starter == Starter::root) return {};
+  std::vector<std::string> seen = directories_of_daemon(o);
+  for (const std::string& path : {o.data_dir + "/images", o.run_dir + kDesk}) seen.push_back(path);
+  return open_ways(seen);
+}
+
 // Gives up every power, then becomes the daemon.
 int daemon_body(const ParentOptions& o, int launcher_socket, int files_socket) {
+  const bool is_of_user = o.starter == Starter::user;
+  const UniqueFd program(is_of_user ? ::open(o.daemon_argv[0].c_str(), O_PATH | O_CLOEXEC) : -1);
+  if (is_of_user && !program) return report(Error::from_errno(errno, "open " + o.daemon_argv[0]));
+  if (const Status shown = show_daemon(o); !shown.ok()) return report(shown.error());
   const std::array<gid_t, 2> groups = {sandbox::kImagesGid, o.socket_gid};
   if (::setgroups(o.socket_gid != 0 ? 2 : 1, groups.data()) < 0 ||
       ::setresgid(o.daemon_gid, o.daemon_gid, o.daemon_gid) < 0 ||
@@ -180,7 +223,8 @@ int daemon_body(const ParentOptions& o, int launcher_socket, int files_socket) {
   for (const std::string& argument : o.daemon_argv) argv.push_back(const_cast<char*>(argument.c_str()));  // NOLINT
   argv.push_back(nullptr);
   if (const Status given_up = give_up_daemon_power(); !given_up.ok()) return report(given_up.error());
-  ::execv(argv[0], argv.data());
+  const std::string path = is_of_user ? "/proc/self/fd/" + std::to_string(program.get()) : o.daemon_argv[0];
+  ::execv(path.c_str(), argv.data());
   return report(Error::from_errno(errno, "execute " + o.daemon_argv[0]));
 }
 
@@ -251,6 +295,26 @@ void close_daemon_fds(const ParentOptions& o) {
   for (const int fd : o.daemon_fds) UniqueFd(fd).reset();
 }
 
+Policy policy_of(const ParentOptions& options) {
+  Policy policy;
+  policy.image_root = options.data_dir + "/images";
+  policy.scratch = options.run_dir + "/private";
+  policy.cgroup_name = cgroup_name(options.run_dir);
+  policy.meetings = options.run_dir + "/sandboxes";
+  policy.sandboxes_stay = options.sandboxes_stay && !options.die_with_parent;
+  policy.mounts_socket = options.run_dir + (options.starter == Starter::root ? kMounts : kMountsOfUser);
+  policy.starter = options.starter;
+  policy.id_locks = options.id_locks;
+  policy.ids_of_sandbox = options.ids_of_sandbox;
+  policy.own_ranges = options.own_ranges;
+  policy.daemon_uid = options.daemon_uid;
+  policy.caps = options.caps;
+  if (options.disks != "memory") policy.disks = options.data_dir + "/disks";
+  policy.needs_store = options.disks == "store";
+  policy.store_bytes = options.store_bytes;
+  return policy;
+}
+
 }  // namespace
 
 Result<int> run_parent(const ParentOptions& options) {
@@ -261,7 +325,7 @@ Result<int> run_parent(const ParentOptions& options) {
   if (options.die_with_parent) manager = {};  // a command's own daemon is no service
   (void)lower_oom_score(kOomScore);           // daemon and launcher have it from here
   LMSB_CHECK(adopt_orphans());
-  LMSB_CHECK(make_parents(options.run_dir));
+  LMSB_CHECK(make_own(options.run_dir, options.starter));
   LMSB_TRY(const UniqueFd lock, lock_run_dir(options.run_dir));
   LMSB_CHECK(make_directories(options));
   Programs programs;
@@ -283,18 +347,7 @@ Result<int> run_parent(const ParentOptions& options) {
   std::array<int, 2> ready{};
   if (::pipe2(ready.data(), O_CLOEXEC) < 0) return Error::from_errno(errno, "pipe");
   UniqueFd ready_read(ready[0]), ready_write(ready[1]);
-  Policy policy;
-  policy.image_root = options.data_dir + "/images";
-  policy.scratch = options.run_dir + "/private";
-  policy.cgroup_name = cgroup_name(options.run_dir);
-  policy.meetings = options.run_dir + "/sandboxes";
-  policy.sandboxes_stay = options.sandboxes_stay && !options.die_with_parent;
-  policy.mounts_socket = options.run_dir + "/mounts.sock";
-  policy.daemon_uid = options.daemon_uid;
-  policy.caps = options.caps;
-  if (options.disks != "memory") policy.disks = options.data_dir + "/disks";
-  policy.needs_store = options.disks == "store";
-  policy.store_bytes = options.store_bytes;
+  const Policy policy = policy_of(options);
   LMSB_TRY(const Child launcher, fork_child([&] {
              for (UniqueFd* other : {&daemon_end, &ready_read, &files_end, &daemon_files_end}) other->reset();
              close_daemon_fds(options);
@@ -315,8 +368,8 @@ Result<int> run_parent(const ParentOptions& options) {
   (void)sys::pidfd_send_signal(daemon.pidfd.get(), SIGTERM);
   const int status = wait_for(daemon, kLauncherPatienceMs);  // its end closes the launcher's socket
   const int launcher_status = wait_for(launcher, kLauncherPatienceMs);
-  const auto staying = CgroupTree::staying_guests(policy.cgroup_name);
-  end_orphans(kLauncherPatienceMs, policy.sandboxes_stay ? staying : std::set<pid_t>());
+  const auto staying = policy.sandboxes_stay ? CgroupTree::staying_guests(policy.cgroup_name) : std::set<pid_t>();
+  end_orphans(kLauncherPatienceMs, staying);
   clean_run_dir(options.run_dir);
   return status != 0 ? status : launcher_status;
 }

@@ -1,5 +1,6 @@
 #pragma once
-// Parent: the root process that holds daemon and launcher together. It parses nothing from outside.
+// Parent: the root process that holds daemon and launcher together. It parses nothing from outside. Of a user's it is
+// root of the user namespace that sandboxes are made in, and its directories are closed to all others.
 //
 // Starts both, forwards SIGTERM and SIGINT to the daemon, hands it the files of the settings anew at SIGHUP
 // (handed_files.h), and ends with the daemon's exit status once the launcher has given everything back. When either
@@ -21,11 +22,15 @@ struct ParentOptions {
   std::string gate_program;
   std::uint32_t daemon_uid = kDaemonId;
   std::uint32_t daemon_gid = kDaemonId;
-  std::uint32_t socket_gid = 0;          // of --socket-group: the daemon's only other group; 0 = there is none
-  Caps caps;                             // of one sandbox
-  std::string disks = "auto";            // where those of kept sandboxes are: see config/schema_table.cc
-  std::uint64_t store_bytes = 0;         // of a store that is made; 0 = as disk_store.h decides
-  bool die_with_parent = false;          // for private daemons that a command starts
+  std::uint32_t socket_gid = 0;   // of --socket-group: the daemon's only other group; 0 = there is none
+  Caps caps;                      // of one sandbox
+  std::string disks = "auto";     // where those of kept sandboxes are: see config/schema_table.cc
+  std::uint64_t store_bytes = 0;  // of a store that is made; 0 = as disk_store.h decides
+  bool die_with_parent = false;   // for private daemons that a command starts
+  Starter starter = Starter::root;
+  std::string id_locks = kIdLocks;  // id_pool.h
+  std::uint32_t ids_of_sandbox = kIdRange;
+  std::uint32_t own_ranges = 0;
   bool sandboxes_stay = true;            // those that can, when this ends, whatever ends it
   std::vector<std::string> daemon_argv;  // [0] is an absolute path
   std::vector<std::string> handed_files;

@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "launcher/cgroup_tree.h"
 #include "launcher/id_pool.h"
+#include "launcher/starter.h"
 #include "sandbox/launch_plan.h"
 
 namespace lmsb::launcher {
@@ -33,6 +34,9 @@ struct Policy {
   std::uint32_t daemon_uid = ~0U;   // who the daemon is, for the mount desk; ~0 = nobody
   std::string id_locks = kIdLocks;  // shared by all daemons of the machine (id_pool.h)
   Caps caps;
+  Starter starter = Starter::root;
+  std::uint32_t ids_of_sandbox = kIdRange;  // of a user's, and how many ranges of them: sandbox/own_ids.h
+  std::uint32_t own_ranges = 0;
   TreeLimits all = limits_of_all();
   std::size_t max_sandboxes = 20000;
 };

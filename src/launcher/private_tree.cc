@@ -8,6 +8,7 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include <vector>
 
@@ -30,16 +31,19 @@ Error mount_error(const std::string& what) { return Error::from_errno(errno, wha
 
 struct Option {
   const char* key;
-  std::string value;
+  std::string value;  // "" = it takes none
 };
 
 // A detached mount of `type`.
 Result<UniqueFd> make_mount(const char* type, const std::vector<Option>& options, std::uint64_t attributes) {
   const UniqueFd fs(sys::fsopen(type, sys::kFsopenCloexec));
   if (!fs) return mount_error(std::string("open file system ") + type);
-  for (const Option& option : options)
-    if (sys::fsconfig(fs.get(), sys::kFsconfigSetString, option.key, option.value.c_str(), 0) < 0)
+  for (const Option& option : options) {
+    const bool is_flag = option.value.empty();
+    const unsigned command = is_flag ? sys::kFsconfigSetFlag : sys::kFsconfigSetString;
+    if (sys::fsconfig(fs.get(), command, option.key, is_flag ? nullptr : option.value.c_str(), 0) < 0)
       return mount_error(std::string(type) + " option " + option.key + "=" + option.value);
+  }
   if (sys::fsconfig(fs.get(), sys::kFsconfigCmdCreate, nullptr, nullptr, 0) < 0)
     return mount_error(std::string("create ") + type);
   UniqueFd mount(sys::fsmount(fs.get(), sys::kFsmountCloexec, static_cast<unsigned>(attributes)));
@@ -211,15 +215,22 @@ Status bind(const std::string& source, const std::string& target, std::uint64_t 
   return attach(tree, target);
 }
 
+// The processes that the launcher sees are the machine's, whose procfs no namespace of a user's may mount anew.
+Status put_proc(const std::string& target, Starter starter) {
+  constexpr std::uint64_t kAttributes = kPlain | sys::kMountNoexec;
+  if (starter == Starter::user) return bind("/proc", target, kAttributes);
+  LMSB_TRY(const UniqueFd proc, make_mount("proc", {}, kAttributes));
+  return attach(proc, target);
+}
+
 // Returns whether the nodes of /dev are our own.
 Result<bool> build(const std::string& root, const std::string& image_root, const std::string& cgroup_v2_mount,
-                   const UniqueFd& store) {
+                   const UniqueFd& store, Starter starter) {
   LMSB_TRY(const UniqueFd mount, make_mount("tmpfs", {{"size", "1m"}, {"mode", "755"}}, kPlain));
   LMSB_CHECK(attach(mount, root));
   LMSB_CHECK(make_directories(
       root, {"root", "proc", "cgroup", "usr", "images", "store", "dev", "private", "host", "sudo", "lower", "work"}));
-  LMSB_TRY(const UniqueFd proc, make_mount("proc", {}, kPlain | sys::kMountNoexec));
-  LMSB_CHECK(attach(proc, root + "/proc"));
+  LMSB_CHECK(put_proc(root + "/proc", starter));
   LMSB_CHECK(bind(cgroup_v2_mount, root + "/cgroup", kPlain | sys::kMountNoexec));
   LMSB_CHECK(bind("/usr", root + "/usr", kPlain | sys::kMountRdonly));
   LMSB_CHECK(bind(image_root, root + "/images", kPlain));
@@ -249,13 +260,14 @@ class PrivateTree::Outside {
 };
 
 Result<PrivateTree> PrivateTree::enter(const std::string& scratch, const std::string& image_root,
-                                       const std::string& cgroup_v2_mount, const UniqueFd& store) {
+                                       const std::string& cgroup_v2_mount, const UniqueFd& store, Starter starter) {
   PrivateTree tree;
+  tree.starter_ = starter;
   LMSB_TRY(tree.outer_namespace_, open_namespace());
   if (::unshare(CLONE_NEWNS) < 0) return mount_error("unshare the mount namespace");
   LMSB_TRY(tree.own_namespace_, open_namespace());
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) return mount_error("make mounts private");
-  LMSB_TRY(tree.has_own_nodes_, build(scratch, image_root, cgroup_v2_mount, store));
+  LMSB_TRY(tree.has_own_nodes_, build(scratch, image_root, cgroup_v2_mount, store, starter));
   if (::chdir(scratch.c_str()) < 0) return mount_error("enter " + scratch);
   if (sys::pivot_root(".", ".") < 0) return mount_error("pivot into " + scratch);
   if (::umount2(".", MNT_DETACH) < 0) return mount_error("let the machine's tree go");
@@ -297,6 +309,7 @@ Status PrivateTree::make_host_template() const {
 
 Result<UniqueFd> PrivateTree::clone_usr(int userns) const {
   LMSB_TRY(UniqueFd tree, clone_tree(AT_FDCWD, "/usr", true));
+  if (starter_ == Starter::user) return tree;
   if (auto mapped = set_attributes(tree, 0, true, userns); !mapped.ok() && mapped.error().sys_errno() != EINVAL)
     return std::move(mapped).error();
   return tree;
@@ -311,7 +324,12 @@ Result<UniqueFd> PrivateTree::clone_passed(int source, bool read_only, int usern
   {
     const Outside outside(*this);
     if (!outside.is_there()) return mount_error("enter the machine's mount namespace");
-    LMSB_TRY(tree, clone_tree(source, "", false));
+    auto cloned = clone_tree(source, "", false);
+    // A namespace of a user's may not uncover what another file system is mounted on.
+    if (!cloned.ok() && starter_ == Starter::user && cloned.error().sys_errno() == EINVAL)
+      return Error::from_errno(EXDEV, "something else is mounted below the directory");
+    if (!cloned.ok()) return std::move(cloned).error();
+    tree = *std::move(cloned);
   }
   if (auto mapped = set_attributes(tree, kPlain | (read_only ? sys::kMountRdonly : 0), false, userns); !mapped.ok())
     return std::move(mapped).error().with_hint(
@@ -321,7 +339,8 @@ Result<UniqueFd> PrivateTree::clone_passed(int source, bool read_only, int usern
 
 Result<UniqueFd> PrivateTree::clone_image(const std::string& image, int image_userns) const {
   LMSB_TRY(UniqueFd layer, clone_tree(AT_FDCWD, "/images/" + image + "/rootfs", false));
-  LMSB_CHECK(set_attributes(layer, kPlain | sys::kMountRdonly, false, image_userns));
+  const int mapping = starter_ == Starter::user ? -1 : image_userns;
+  LMSB_CHECK(set_attributes(layer, kPlain | sys::kMountRdonly, false, mapping));
   return layer;
 }
 
@@ -331,6 +350,18 @@ Result<UniqueFd> PrivateTree::clone_disk(const std::string& path, int image_user
   LMSB_CHECK(set_attributes(disk, attributes, false, image_userns));
   return disk;
 }
+
+namespace {
+
+// Whether a layer in memory can be marked as hiding what is below it: before Linux 6.6 it could not by a user's
+// namespace, and the overlay would show again what a sandbox has removed.
+Status try_marks(const char* directory) {
+  constexpr const char* kMark = "user.overlay.lmsb";
+  if (::setxattr(directory, kMark, "y", 1, 0) < 0) return Error::from_errno(EOPNOTSUPP, "mark a layer in memory");
+  return ::removexattr(directory, kMark) < 0 ? mount_error("mark a layer in memory") : Status();
+}
+
+}  // namespace
 
 // The overlay's layers must stand in this namespace while it is mounted; afterwards only the overlay holds them.
 Result<UniqueFd> PrivateTree::overlay(const sandbox::LaunchPlan& plan, int image_userns, std::uint32_t id_base) const {
@@ -345,16 +376,25 @@ Result<UniqueFd> PrivateTree::overlay(const sandbox::LaunchPlan& plan, int image
   LMSB_CHECK(attach(upper, "/work"));
   const auto mount_overlay = [&]() -> Result<UniqueFd> {
     LMSB_CHECK(make_directories("/work", {"upper", "work"}));
+    if (starter_ == Starter::user) LMSB_CHECK(try_marks("/work/upper"));
     if (::chown("/work/upper", id_base, id_base) < 0) return mount_error("own the upper layer");
-    return make_mount("overlay",
-                      {{"lowerdir", lower_at},
-                       {"upperdir", "/work/upper"},
-                       {"workdir", "/work/work"},
-                       {"index", "off"},
-                       {"redirect_dir", "off"},
-                       {"metacopy", "off"},
-                       {"xino", "off"}},
-                      kPlain | sys::kMountNoatime);
+    std::vector<Option> options = {{"lowerdir", lower_at},
+                                   {"upperdir", "/work/upper"},
+                                   {"workdir", "/work/work"},
+                                   {"index", "off"},
+                                   {"xino", "off"}};
+    if (starter_ == Starter::root) {
+      options.push_back({"redirect_dir", "off"});
+      options.push_back({"metacopy", "off"});
+    } else {  // both are off with it: what marks what is gone there is no attribute that the machine's root alone may
+              // set
+      options.push_back({"userxattr", ""});
+    }
+    auto made = make_mount("overlay", options, kPlain | sys::kMountNoatime);
+    const bool is_refused = !made.ok() && (made.error().sys_errno() == EPERM || made.error().sys_errno() == EINVAL);
+    if (starter_ == Starter::user && is_refused)  // before Linux 5.11
+      return Error::from_errno(EOPNOTSUPP, "the kernel mounts no overlay for a user");
+    return made;
   };
   auto mounted = mount_overlay();
   (void)::umount2("/work", MNT_DETACH);

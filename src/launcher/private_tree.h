@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "launcher/cgroup_tree.h"
+#include "launcher/starter.h"
 #include "sandbox/launch_plan.h"
 
 namespace lmsb::launcher {
@@ -26,12 +27,15 @@ class PrivateTree {
   // Unshares the mount namespace, builds the tree on `scratch` (an existing empty directory) and pivots into it.
   // `image_root` exists (it may be empty). `store` is a detached mount, or none.
   static Result<PrivateTree> enter(const std::string& scratch, const std::string& image_root,
-                                   const std::string& cgroup_v2_mount, const UniqueFd& store);
+                                   const std::string& cgroup_v2_mount, const UniqueFd& store,
+                                   Starter starter = Starter::root);
 
   // Whether the nodes in /dev are not the machine's (where it lets nobody make any, they are).
   bool has_own_nodes() const { return has_own_nodes_; }
 
-  // Detached trees for one sandbox. `userns` maps ids on the disk to those of its range.
+  // Detached trees for one sandbox. `userns` maps ids on the disk to those of its range. A user's tree leaves those of
+  // the machine's file systems as they are, since no namespace of that user's owns them: in /usr all is nobody's, and
+  // images are stored with the ids that their sandboxes have.
   Result<UniqueFd> clone_dev() const;
   Result<UniqueFd> clone_private(int userns) const;
   // The same for one that has the machine's /usr. The first of them takes some milliseconds more.
@@ -58,6 +62,7 @@ class PrivateTree {
   bool has_host_template_ = false;
   bool has_sudo_template_ = false;
   bool has_own_nodes_ = false;
+  Starter starter_ = Starter::root;
   UniqueFd outer_namespace_;
   UniqueFd own_namespace_;
 };

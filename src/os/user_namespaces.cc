@@ -46,10 +46,4 @@ std::optional<NamespaceFault> fault_for_users(const ReadFile& read_file) {
   return apparmor_fault(read_file);
 }
 
-std::string with_users_fault(std::string hint, const ReadFile& read_file) {
-  const auto fault = fault_for_users(read_file);
-  if (fault) hint += " (user namespaces are closed to normal users too: " + fault->what + "; " + fault->mend + ")";
-  return hint;
-}
-
 }  // namespace lmsb::os

@@ -20,9 +20,6 @@ std::optional<NamespaceFault> fault_for_root(const ReadFile& read_file);
 // What keeps them from a normal user: the above, Debian's switch, or Ubuntu's AppArmor limit without our profile.
 std::optional<NamespaceFault> fault_for_users(const ReadFile& read_file);
 
-// `hint`, and behind it what keeps user namespaces from normal users, if anything does, with the command that mends it.
-std::string with_users_fault(std::string hint, const ReadFile& read_file);
-
 // Ubuntu's AppArmor limit alone: it is on, and our profile, which lifts it for our programs, is not loaded.
 std::optional<NamespaceFault> apparmor_fault(const ReadFile& read_file);
 

@@ -41,6 +41,24 @@ Error launch_error(const LauncherAnswer& answer) {
         .with_slug("disk_in_use")
         .with_hint(
             "it runs since a daemon that served from another run directory: start that one, or end its processes");
+  if (answer.failed_step == LauncherStep::mounts && answer.error == EROFS)
+    return Error(ErrorCode::unsupported,
+                 "a daemon that runs without root shows directories of its user, and lets none be "
+                 "written to: the ids of files cannot be mapped")
+        .with_slug("mount_read_only")
+        .with_hint("ask for it read-only (-v DIR:TARGET:ro), and copy out what is to stay (lm-sandbox cp)");
+  if (answer.failed_step == LauncherStep::mounts && answer.error == EOPNOTSUPP)
+    return Error(ErrorCode::unsupported,
+                 "this kernel has no overlays in memory for a daemon that runs without root: stored images cannot be "
+                 "used")
+        .with_slug("image_not_possible")
+        .with_hint("use image host, a kernel of 6.6 or newer, or run the daemon as root");
+  if (answer.failed_step == LauncherStep::mounts && answer.error == EXDEV)
+    return Error(ErrorCode::unsupported,
+                 "another file system is mounted below that directory, and a daemon that runs "
+                 "without root cannot leave it out")
+        .with_slug("mount_not_possible")
+        .with_hint("name a directory that has none below it");
   if (answer.failed_step == LauncherStep::mounts && answer.error == ENODEV)
     return Error(ErrorCode::failed_precondition, "the disk of a volume is gone")
         .with_slug("volume_lost")
@@ -239,6 +257,10 @@ Result<std::optional<LauncherClient::Answer>> LauncherClient::receive() {
   launched.has_device_list = answer.has_device_list == 1;
   launched.has_own_nodes = answer.has_own_nodes == 1;
   launched.has_socket_limit = answer.has_socket_limit == 1;
+  launched.has_memory_limit = answer.has_memory_limit == 1;
+  launched.has_cpu_limit = answer.has_cpu_limit == 1;
+  launched.has_process_limit = answer.has_process_limit == 1;
+  launched.has_own_ids = answer.has_own_ids == 1;
   if (answer.disk.back() == '\0') launched.disk = answer.disk.data();
   const auto take = [&fds](SandboxFd which) { return std::move(fds.fds[static_cast<std::size_t>(which)]); };
   const bool is_kept = fds.count == static_cast<std::size_t>(SandboxFd::count);

@@ -26,7 +26,11 @@ struct LaunchedSandbox {
   bool has_device_list = false;   // the kernel looks at which devices it opens
   bool has_own_nodes = false;     // the nodes in its /dev are not the machine's
   bool has_socket_limit = false;  // what is in its sockets has a limit
-  std::string disk;               // of send_next_disk() and send_next_left(): an id, or ""
+  bool has_memory_limit = false;  // the kernel keeps its cgroup to the plan's; so the next two
+  bool has_cpu_limit = false;
+  bool has_process_limit = false;
+  bool has_own_ids = false;  // no other sandbox has its range
+  std::string disk;          // of send_next_disk() and send_next_left(): an id, or ""
   UniqueFd channel;
   UniqueFd kill;
   UniqueFd memory_peak;

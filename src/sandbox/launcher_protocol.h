@@ -157,6 +157,10 @@ struct LauncherAnswer {
   std::uint32_t has_device_list = 0;   // of a launch: 1 = the kernel looks at which devices it opens
   std::uint32_t has_own_nodes = 0;     // of a launch: 1 = the nodes in /dev are not the machine's
   std::uint32_t has_socket_limit = 0;  // of a launch: 1 = what is in sockets has a limit
+  std::uint32_t has_memory_limit = 0;  // of a launch: 1 = the kernel keeps its cgroup to the plan's; so the next two
+  std::uint32_t has_cpu_limit = 0;
+  std::uint32_t has_process_limit = 0;
+  std::uint32_t has_own_ids = 0;  // of a launch: 1 = no other sandbox has its range
   std::uint32_t unused = 0;
   DiskName disk{};  // of next_disk and next_left
 };

@@ -53,7 +53,24 @@ Result<int> descriptor_number(const std::string& flag, const std::string& text) 
 
 // Flags of ours that take a value and are no configuration keys.
 bool is_own_flag(const std::string& name) {
-  return name == "--config" || name == "--ready-fd" || name == "--handed-file" || name == "--listen-fd";
+  return name == "--config" || name == "--ready-fd" || name == "--handed-file" || name == "--listen-fd" ||
+         name == "--settings";
+}
+
+// Flags of ours that take none. False when `name` is another.
+bool take_switch(const std::string& name, ServeArguments& parsed) {
+  if (name == "--die-with-parent") {
+    parsed.die_with_parent = true;
+  } else if (name == "--stop-sandboxes") {
+    parsed.stop_sandboxes = true;
+  } else if (name == "--rootless") {
+    parsed.starter = launcher::Starter::user;
+  } else if (name == "--no-root-profile") {
+    parsed.has_root_profile = false;
+  } else {
+    return false;
+  }
+  return true;
 }
 
 // False when `name` is another flag.
@@ -65,6 +82,8 @@ Result<bool> take_own_flag(const std::string& name, const std::string& value, Se
     parsed.listen_fds.push_back(fd);
   } else if (name == "--config") {
     parsed.sources.files.push_back("!" + value);
+  } else if (name == "--settings") {  // a file that may be missing
+    parsed.sources.files.push_back(value);
   } else if (name == "--handed-file") {
     parsed.handed_files.push_back(value);
   } else {
@@ -87,10 +106,7 @@ Result<ServeArguments> parse_arguments(const std::vector<std::string>& arguments
       value = name.substr(equals + 1);
       name.resize(equals);
     }
-    if (name == "--die-with-parent" || name == "--stop-sandboxes") {
-      (name == "--die-with-parent" ? parsed.die_with_parent : parsed.stop_sandboxes) = true;
-      continue;
-    }
+    if (take_switch(name, parsed)) continue;
     const auto flag = std::find_if(kFlags.begin(), kFlags.end(), [&](const FlagKey& f) { return name == f.flag; });
     if (flag == kFlags.end() && !is_own_flag(name)) return bad_flag("unknown flag " + name);
     if (flag != kFlags.end() && flag->is_switch) {
@@ -109,7 +125,7 @@ Result<ServeArguments> parse_arguments(const std::vector<std::string>& arguments
       parsed.sources.flags.push_back({flag->key, value});
     }
   }
-  if (parsed.sources.files.empty()) parsed.sources.files = {"/etc/lm-sandbox/config.toml"};
+  if (parsed.sources.files.empty()) parsed.sources.files = {kSystemSettings};
   return parsed;
 }
 

@@ -46,12 +46,7 @@ Result<network::Range> parse_range_of(const char* setting, const std::string& te
 
 }  // namespace
 
-Status check_power(bool is_root, const os::ReadFile& read_file) {
-  if (!is_root)
-    return Error(ErrorCode::permission_denied,
-                 "serve needs root: sandboxes are made by a small privileged launcher (the daemon itself runs without "
-                 "privilege)")
-        .with_hint(os::with_users_fault("run: sudo lm-sandbox serve", read_file));
+Status check_power(const os::ReadFile& read_file) {
   if (const auto fault = os::fault_for_root(read_file))
     return Error(ErrorCode::failed_precondition, "sandboxes cannot be made here: " + fault->what)
         .with_hint(fault->mend);

@@ -10,8 +10,9 @@
 
 namespace lmsb::serve {
 
-// Whether sandboxes can be made by who runs this: root, and user namespaces are there. The Error names the sysctl.
-Status check_power(bool is_root, const os::ReadFile& read_file);
+// Whether sandboxes can be made by root: user namespaces are there. The Error names the sysctl. (For others:
+// check_rootless().)
+Status check_power(const os::ReadFile& read_file);
 
 // Makes the data directory (and its parents) when it is missing, and asks whether it can be written.
 Status check_data_directory(const std::string& path);

@@ -40,6 +40,9 @@ constexpr const char* kReloadHint =
     "the settings before stay in force; a file that they did not name, and that root alone may read, needs a restart";
 constexpr std::chrono::hours kExpiresSoon{14 * 24};
 constexpr std::chrono::hours kCertificateLook{24};
+// The user is not the daemon. The directory of its sockets is closed to everybody else, and groups have other numbers
+// here.
+constexpr int kModeOfUser = 0666;
 constexpr std::size_t kPoolThreads = 4;
 constexpr std::size_t kPoolQueue = 256;
 
@@ -81,10 +84,10 @@ class Daemon {
         admission_(loop_, admission_options(config), metrics_),
         fleet_(loop_, sandbox::LauncherClient(std::move(fds_.launcher)), {}, metrics_, log_),
         engine_(loop_, {admission_, fleet_, image::Store(config.data_dir), make_models(), pool_},
-                engine_options(config), metrics_, log_),
+                engine_options(config, settings_.starter()), metrics_, log_),
         guard_(engine_),
         model_doors_(loop_, guard_, metrics_),
-        app_(guard_, metrics_, log_, app_options(config)),
+        app_(guard_, metrics_, log_, app_options(config, settings_.starter())),
         server_(loop_, {}, app_.serve(), app_.streamed_body(), &server::App::refuse),
         failed_handshakes_(metrics_, log_),
         settings_watch_(loop_.get_executor(), settings_.socket()) {
@@ -102,7 +105,10 @@ class Daemon {
  private:
   std::unique_ptr<control::ModelService> make_models() {
     control::ModelOptions options = model_options(config_);
-    if (const group* socket_group = ::getgrnam(config_.socket_group.c_str())) {
+    if (is_of_user()) {
+      options.desk_mode = kModeOfUser;
+      options.mount_desk = config_.run_dir + "/desk/mounts.sock";
+    } else if (const group* socket_group = ::getgrnam(config_.socket_group.c_str())) {
       options.desk_mode = 0660;
       options.desk_group = socket_group->gr_gid;
     }
@@ -111,9 +117,11 @@ class Daemon {
                                              std::move(options), log_);
   }
 
-  static server::AppOptions app_options(const config::Config& config) {
+  bool is_of_user() const { return settings_.starter() == launcher::Starter::user; }
+
+  static server::AppOptions app_options(const config::Config& config, launcher::Starter starter) {
     server::AppOptions options;
-    options.doors = door_policy(config);
+    options.doors = door_policy(config, starter);
     options.run_bash_sandbox = config.run_bash.sandbox;
     return options;
   }
@@ -185,8 +193,12 @@ class Daemon {
       addresses.push_back(std::move(bound));
     }
     app_.set_listening_port(port_for_browsers(addresses), config_.tls.is_on());
-    const group* socket_group = ::getgrnam(config_.socket_group.c_str());
     const std::string socket = config_.run_dir + "/daemon/api.sock";
+    if (is_of_user()) {
+      LMSB_CHECK(server_.listen_unix(socket, kModeOfUser));
+      return addresses;
+    }
+    const group* socket_group = ::getgrnam(config_.socket_group.c_str());
     LMSB_CHECK(server_.listen_unix(socket, socket_group != nullptr ? 0660 : 0600));
     if (socket_group != nullptr && ::chown(socket.c_str(), static_cast<uid_t>(-1), socket_group->gr_gid) < 0)
       return Error::from_errno(errno, "give " + socket + " to group " + config_.socket_group);
@@ -237,7 +249,7 @@ class Daemon {
     fresh.tls = make_tls(fresh.config);
     LMSB_CHECK(check_network(fresh.config));
     LMSB_TRY(fresh.credentials, credential_settings(fresh.config));
-    fresh.doors = door_policy(fresh.config);
+    fresh.doors = door_policy(fresh.config, settings_.starter());
     return fresh;
   }
 

@@ -10,6 +10,7 @@
 
 #include "launcher/cgroup_tree.h"
 #include "network/credential_request.h"
+#include "serve/rootless.h"
 
 namespace lmsb::serve {
 namespace {
@@ -99,8 +100,9 @@ control::AdmissionOptions admission_options(const config::Config& config) {
   return options;
 }
 
-control::EngineOptions engine_options(const config::Config& config) {
+control::EngineOptions engine_options(const config::Config& config, launcher::Starter starter) {
   control::EngineOptions options;
+  if (starter == launcher::Starter::user) options.weaker = weaker_without_root();
   options.default_image = config.default_image;
   options.pool_size = config.pool.size;
   options.kept_pool_size = config.pool.kept_size;
@@ -178,13 +180,20 @@ std::string upstream_base(std::string url) {
   return url.find('/', authority) == std::string::npos ? url + "/v1" : url;
 }
 
-server::DoorPolicy door_policy(const config::Config& config) {
+server::DoorPolicy door_policy(const config::Config& config, launcher::Starter starter) {
   server::DoorPolicy doors;
   doors.allow_hosts = config.allow_host;
   doors.allow_origins = config.allow_origin;
   doors.auth_required = config.auth.required;
   for (const std::string& listen : config.listen) doors.own_hosts.push_back(host_of(listen));
   doors.keys = api_keys(config.auth);
+  if (starter == launcher::Starter::user) {
+    doors.local_users = "only the user who runs this daemon is";
+    doors.local_access = [](std::uint32_t uid) {
+      return uid == 0 ? server::LocalAccess::admin : server::LocalAccess::none;
+    };
+    return doors;
+  }
   const auto members = group_members(config.socket_group);
   doors.local_help = local_help(config.socket_group, members.has_value());
   const uid_t own = ::getuid();

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "sandbox/id_ranges.h"
+
 namespace lmsb::serve {
 namespace {
 
@@ -54,6 +56,20 @@ TEST(Options, LetRootAndTheDaemonsOwnUserInAndTellOthersWhatToDo) {
   EXPECT_THAT(doors.local_help, testing::HasSubstr("groupadd --system no-such-group"));
   config.socket_group = "root";
   EXPECT_THAT(door_policy(config).local_help, testing::HasSubstr("usermod -aG root $USER and send the daemon SIGHUP"));
+}
+
+// 0 is the user, in the namespace of the daemon; strangers are shown there as the overflow id, and sandboxes have ids
+// of ranges. Names of groups stand for other numbers.
+TEST(Options, LetNobodyInButTheUserWhoRunsItWithoutRoot) {
+  config::Config config;
+  config.socket_group = "root";
+  const server::DoorPolicy doors = door_policy(config, launcher::Starter::user);
+  EXPECT_EQ(doors.local_access(0), server::LocalAccess::admin);
+  for (const std::uint32_t stranger : {65534U, 1U, 1000U, sandbox::kDaemonId, sandbox::kImageRangeBase})
+    EXPECT_EQ(doors.local_access(stranger), server::LocalAccess::none) << stranger;
+  EXPECT_EQ(doors.local_help, "");
+  EXPECT_FALSE(engine_options(config, launcher::Starter::user).weaker.empty());
+  EXPECT_TRUE(engine_options(config).weaker.empty());
 }
 
 TEST(Options, HaveACredentialWithoutSecretWhereItsFileHasNone) {

@@ -8,6 +8,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "http/listener.h"
@@ -17,6 +18,7 @@
 #include "serve/checks.h"
 #include "serve/daemon.h"
 #include "serve/default_image.h"
+#include "serve/rootless.h"
 
 namespace lmsb::serve {
 namespace {
@@ -56,6 +58,9 @@ void raise_descriptor_limit() {
 struct Prepared {
   std::string default_image;
   std::vector<int> listening;  // stay open across exec
+  // Of a user's daemon, without root:
+  std::string id_locks;  // "" = root starts it
+  bool has_root_profile = true;
 };
 
 // Opened by root: it sees who holds a port that is taken, and may take ports below 1024.
@@ -102,7 +107,8 @@ Result<Words> launcher_words(const ServeArguments& parsed, const config::Loaded&
   LMSB_TRY(const std::string guest_program, find_program("lm-sandbox-guest"));
   LMSB_TRY(const std::string archiver_program, find_program("lm-sandbox-archiver"));
   LMSB_TRY(const std::string gate_program, find_program("lm-sandbox-gate"));
-  const passwd* user = ::getpwnam(kDaemonUser);
+  const bool is_rootless = !prepared.id_locks.empty();
+  const passwd* user = is_rootless ? nullptr : ::getpwnam(kDaemonUser);
   Words words = {launcher_program};
   add(words, "--data-dir", config.data_dir);
   add(words, "--run-dir", config.run_dir);
@@ -111,7 +117,8 @@ Result<Words> launcher_words(const ServeArguments& parsed, const config::Loaded&
   add(words, "--gate", gate_program);
   add(words, "--daemon-uid", std::to_string(user != nullptr ? user->pw_uid : launcher::kDaemonId));
   add(words, "--daemon-gid", std::to_string(user != nullptr ? user->pw_gid : launcher::kDaemonId));
-  if (const group* socket_group = ::getgrnam(config.socket_group.c_str()); socket_group != nullptr)
+  if (is_rootless) words.insert(words.end(), {"--rootless", "--id-locks", prepared.id_locks});
+  if (const group* socket_group = is_rootless ? nullptr : ::getgrnam(config.socket_group.c_str()))
     add(words, "--socket-gid", std::to_string(socket_group->gr_gid));
   add(words, "--max-memory", std::to_string(config.policy.memory.count()));
   add(words, "--max-cpu-millis", std::to_string(static_cast<std::uint32_t>(config.policy.cpus * 1000)));
@@ -129,41 +136,96 @@ Result<Words> launcher_words(const ServeArguments& parsed, const config::Loaded&
 }
 
 // Stage 2: as this one was called, and what this one has found out.
-Words daemon_words(const Words& arguments, const config::Loaded& loaded, const Prepared& prepared) {
+Words daemon_words(const Words& arguments, const config::Loaded& loaded, const Prepared& prepared,
+                   const Words& settings_files) {
   Words words = {own_path(), "serve"};
   words.insert(words.end(), arguments.begin(), arguments.end());
   add(words, "--default-image", prepared.default_image);
+  if (!prepared.id_locks.empty()) {
+    words.emplace_back("--rootless");
+    if (!prepared.has_root_profile) words.emplace_back("--no-root-profile");
+    add(words, "--data-dir", loaded.config.data_dir);
+    add(words, "--run-dir", loaded.config.run_dir);
+    add(words, "--disks", loaded.config.disks.kind);
+    for (const std::string& file : settings_files) add(words, "--settings", file);
+  }
   for (const std::string& file : loaded.files) add(words, "--handed-file", file);
   for (const int fd : prepared.listening) add(words, "--listen-fd", std::to_string(fd));
   return words;
 }
 
-Error become(const Words& words) {
-  std::vector<char*> argv;
-  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));  // NOLINT: execv
-  argv.push_back(nullptr);
-  ::execv(argv[0], argv.data());
+std::vector<char*> pointers(const Words& words) {
+  std::vector<char*> all;
+  for (const std::string& word : words) all.push_back(const_cast<char*>(word.c_str()));  // NOLINT: execve
+  all.push_back(nullptr);
+  return all;
+}
+
+Error become(const Words& words, const Words& environment) {
+  ::execve(words[0].c_str(), pointers(words).data(), pointers(environment).data());
   return Error::from_errno(errno, "execute " + words[0]);
+}
+
+// The daemon's parts of a user get no more of the session than they need.
+Words environment_of(const ServeArguments& parsed, bool is_root) {
+  const Words& all = parsed.sources.environment;
+  return is_root ? all : environment_for_daemon(all);
+}
+
+Status check_own_use(const ServeArguments& parsed) {
+  if (parsed.handed_files.empty() && parsed.listen_fds.empty() && parsed.starter == launcher::Starter::root) return {};
+  return Error(ErrorCode::invalid_argument, "--handed-file, --listen-fd and --rootless are for the program's own use")
+      .with_hint("lm-sandbox serve --help lists the flags");
+}
+
+// A user's own settings are in a place of the user's.
+void find_settings(ServeArguments& parsed, bool is_root) {
+  if (!is_root && parsed.sources.files == Words{kSystemSettings})
+    parsed.sources.files = {os::places_of_this_user().settings};
+}
+
+// What is the user's alone, and what that gives to sandboxes. For root: nothing.
+Status go_rootless(const ServeArguments& parsed, const sandbox::OwnIds& ids, config::Loaded& loaded,
+                   Prepared& prepared) {
+  (void)::umask(077);
+  const os::UserPlaces places = os::places_of_this_user();
+  LMSB_CHECK(settle_places(loaded, places));
+  prepared.id_locks = id_locks_of(places, loaded.config.run_dir);
+  prepared.has_root_profile = ids.per_sandbox == sandbox::kIdRange;
+  if (!parsed.die_with_parent)
+    std::fprintf(stderr,
+                 "lm-sandbox: warning: without root sandboxes are weaker: docs/user/rootless.md, and `weaker` of "
+                 "/v1/info, say in what\n");
+  return {};
 }
 
 // Returns only when something is wrong.
 Status become_launcher(const Words& arguments) {
-  LMSB_CHECK(check_power(::geteuid() == 0, os::read_small_file));
-  LMSB_TRY(const ServeArguments parsed, parse_arguments(arguments));
-  if (!parsed.handed_files.empty() || !parsed.listen_fds.empty())
-    return Error(ErrorCode::invalid_argument, "--handed-file and --listen-fd are for the program's own use")
-        .with_hint("lm-sandbox serve --help lists the flags");
-  LMSB_TRY(const config::Loaded loaded, config::load(parsed.sources));
+  const bool is_root = ::geteuid() == 0;
+  sandbox::OwnIds ids;
+  if (is_root) {
+    LMSB_CHECK(check_power(os::read_small_file));
+  } else {
+    LMSB_TRY(ids, check_rootless(os::read_small_file));
+  }
+  LMSB_TRY(ServeArguments parsed, parse_arguments(arguments));
+  LMSB_CHECK(check_own_use(parsed));
+  find_settings(parsed, is_root);
+  LMSB_TRY(config::Loaded loaded, config::load(parsed.sources));
+  Prepared rootless;
+  if (!is_root) LMSB_CHECK(go_rootless(parsed, ids, loaded, rootless));
   if (loaded.files.size() > launcher::kMaxHandedFiles)
     return Error(ErrorCode::invalid_argument, "the settings come from more than 32 files").with_hint("join some");
   for (const std::string& warning : loaded.warnings) std::fprintf(stderr, "lm-sandbox: warning: %s\n", warning.c_str());
   raise_descriptor_limit();
-  LMSB_TRY(const Prepared prepared, prepare(parsed, loaded.config));
+  LMSB_TRY(Prepared prepared, prepare(parsed, loaded.config));
+  prepared.id_locks = rootless.id_locks;
+  prepared.has_root_profile = rootless.has_root_profile;
   LMSB_TRY(Words words, launcher_words(parsed, loaded, prepared));
   words.emplace_back("--");
-  const Words daemon = daemon_words(arguments, loaded, prepared);
+  const Words daemon = daemon_words(arguments, loaded, prepared, parsed.sources.files);
   words.insert(words.end(), daemon.begin(), daemon.end());
-  return become(words);
+  return become(words, environment_of(parsed, is_root));
 }
 
 // The socket whose number the parent left in `variable`; nothing when it left none.

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "config/config.h"
+#include "launcher/starter.h"
 
 namespace lmsb::serve {
 
@@ -22,7 +23,12 @@ struct ServeArguments {
   // From stage 1 to stage 2:
   std::vector<std::string> handed_files;  // names of the files that the parent hands over, in their order
   std::vector<int> listen_fds;            // sockets that listen already, instead of `listen`
+  launcher::Starter starter = launcher::Starter::root;
+  bool has_root_profile = true;  // false: the ids do not suffice for it, whatever the policy says
 };
+
+// Where the settings are of a daemon that root starts without --config.
+constexpr const char* kSystemSettings = "/etc/lm-sandbox/config.toml";
 
 // Takes `--name value`, `--name=value` and bare switches apart. Errors name the flag.
 Result<ServeArguments> parse_arguments(const std::vector<std::string>& arguments);

@@ -26,6 +26,7 @@ class Settings {
   // Tells the parent that the daemon serves, with what was read last or in spite of it.
   void say_ready();
   BorrowedFd socket() const { return files_; }
+  launcher::Starter starter() const { return arguments_.starter; }
 
  private:
   ServeArguments arguments_;

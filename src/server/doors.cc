@@ -326,7 +326,7 @@ Error Doors::unauthenticated(const http::Request& request, const Error& about_ke
   Error error = about_key;
   std::string hint = "send `Authorization: Bearer KEY` or `X-API-Key: KEY`";
   if (is_local(request.peer) && !policy_.auth_required) {
-    hint += "; without a key this machine's root, the daemon's own user and members of the socket's group are served";
+    hint += "; without a key " + policy_.local_users + " served";
     if (!policy_.local_help.empty()) hint += ": " + policy_.local_help;
     if (!request.peer.uid && !was_forwarded(request.headers))
       hint +=

@@ -45,6 +45,8 @@ struct DoorPolicy {
   bool auth_required = false;  // [auth] required: everyone needs a key
   // Asked for each request that comes by loopback or the unix socket without a valid key. Must not block. Empty: none.
   std::function<LocalAccess(std::uint32_t uid)> local_access;
+  // Whom it lets in, for a sentence.
+  std::string local_users = "this machine's root, the daemon's own user and members of the socket's group are";
   // What a user of this machine whom it turns away can do, a sentence: which group to join. "" = said in general.
   std::string local_help;
 };

@@ -609,9 +609,7 @@ class WithoutADaemon(unittest.TestCase):
     def test_a_normal_user_hears_what_to_do(self):
         done = cli("run", "--", "true", user=65534)
         self.assertEqual(done.returncode, 125)
-        self.assertIn(b"needs root", done.stderr)
-        self.assertIn(b"sudo lm-sandbox", done.stderr)
-        self.assertIn(b"group lm-sandbox", done.stderr)
+        self.assertRegex(done.stderr, b"no line of user nobody; sudo usermod --add-subuids|sudo apt-get install uidmap")
 
     def test_a_data_directory_that_cannot_be_used_is_named(self):
         done = cli("run", "--data-dir", "/proc/nowhere", "--", "true")

@@ -1,6 +1,7 @@
 """What the system tests share: a daemon of their own, HTTP to it, and a count of what sandboxes leave on the machine."""
 import atexit
 import contextlib
+import ctypes
 import fcntl
 import http.client
 import json
@@ -22,12 +23,19 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("LMSB_BIN", ROOT / "build/dev/bin"))
 TEST_DATA = pathlib.Path(os.environ.get("LMSB_TEST_DATA", "/var/cache/lm-sandbox-test"))
 FIRST_SANDBOX_ID = 1073741824  # src/sandbox/id_ranges.h
+# Of a test that runs as a normal user (as_user.py): the first of the subordinate ids, how many, and the delegated cgroup.
+AS_USER = os.environ.get("LMSB_AS_USER", "").split(":")
+IS_USER = len(AS_USER) == 3
+# Where image `host` shows what a test puts.
+USR = os.environ.get("LMSB_USR", "/usr/local")
+# The last is the daemon's; inside of the user's namespace all sandboxes have the range of images, and the next id is its.
+SANDBOX_IDS = range(int(AS_USER[0]), int(AS_USER[0]) + int(AS_USER[1]) - 1) if IS_USER else range(FIRST_SANDBOX_ID + 2 * 65536, 1 << 32)
 
 
 @contextlib.contextmanager
 def directory_of_the_machine():
     """A directory that image `host` shows; `secret` in it is a file that only user 1000 of the machine may read."""
-    with tempfile.TemporaryDirectory(prefix="lmsb-test-", dir="/usr/local") as directory:
+    with tempfile.TemporaryDirectory(prefix="lmsb-test-", dir=USR) as directory:
         os.chmod(directory, 0o755)
         secret = pathlib.Path(directory, "secret")
         secret.write_text("of user 1000")
@@ -37,9 +45,27 @@ def directory_of_the_machine():
 
 
 def require_root():
+    if IS_USER:
+        return  # what needs root is exempt
     if os.geteuid() != 0:
         raise unittest.SkipTest("root is needed: sandboxes are launched by a privileged launcher")
     take_turn()
+
+
+def delegated_controllers():
+    return set(pathlib.Path(AS_USER[2], "cgroup.controllers").read_text().split())
+
+
+def see_sandboxes_of(daemon):
+    """As a user, this process is from now on in the user namespace that the daemon's sandboxes are made in, where it sees of
+    their processes what root sees. It is still that user to everybody else. Once, before threads."""
+    global SANDBOX_IDS
+    if not IS_USER:
+        return
+    with open(f"/proc/{daemon.daemon_pid()}/ns/user") as namespace:
+        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+    SANDBOX_IDS = range(FIRST_SANDBOX_ID, FIRST_SANDBOX_ID + 65536)
 
 
 def take_turn():
@@ -177,6 +203,8 @@ class Daemon:
 
 
 def cgroup_hierarchies():
+    if IS_USER:
+        return [AS_USER[2]]
     with open("/proc/self/mountinfo") as lines:
         return [line.split()[4] for line in lines if " - cgroup" in line]
 
@@ -187,6 +215,8 @@ def is_another_daemons(pid):
         text = pathlib.Path(f"/proc/{pid}/cgroup").read_text()
     except OSError:
         return True
+    if IS_USER:  # root's daemons are there all the time
+        return f"0::/{pathlib.Path(AS_USER[2]).name}/" not in text.replace("\n", "/\n")
     return any(f"/{name}/" in text + "/" for name in OTHERS)
 
 
@@ -225,8 +255,7 @@ def processes(wanted):
 def sandbox_processes(named=b""):
     """Processes whose user belongs to a sandbox's range, and whose command line has `named` in it. A process that is in the
     middle of an exec has none: who waits for `exec sleep 1000` asks for b"sleep\\0" + b"1000"."""
-    return processes(lambda entry: entry.stat().st_uid >= FIRST_SANDBOX_ID + 2 * 65536
-                     and named in (entry / "cmdline").read_bytes())
+    return processes(lambda entry: entry.stat().st_uid in SANDBOX_IDS and named in (entry / "cmdline").read_bytes())
 
 
 def gates(of=None):
@@ -303,6 +332,8 @@ def mounts_of_ours():
 def loop_files():
     """The files of the machine's loop devices: the store of a daemon is one."""
     found = []
+    if IS_USER:
+        return found  # nobody without root makes one
     for file in pathlib.Path("/sys/block").glob("loop*/loop/backing_file"):
         with contextlib.suppress(OSError):  # it has been given back
             found.append(file.read_text().strip())

@@ -45,14 +45,26 @@ def names_of_proc():
     return [name for name in os.listdir("/proc") if not name.isdigit()]
 
 
-def expected_mounts(golden, names=None):
+def expected_mounts(mounts, names=None):
     """The golden's, with the masks and read-only parts that a /proc with other files gets."""
-    points = by_point(golden)
+    points = by_point(mounts)
     elsewhere = {point: what for point, what in points.items() if not re.fullmatch("/proc/[^/]+", point)}
     for name in names_of_proc() if names is None else names:
         if name not in SHOWN or name in READ_ONLY:
             elsewhere["/proc/" + name] = points["/proc/sys" if name in READ_ONLY else "/proc/keys"]
     return elsewhere
+
+
+def golden(row):
+    """What guest and command of such a sandbox have. A user's daemon differs in two things: it cannot map the ids of the
+    machine's /usr, and has no store, so no guest has the lock of a disk."""
+    found = json.loads(GOLDEN.read_text())[row]
+    if not lmsb.IS_USER:
+        return found
+    for who in ("guest", "command"):
+        found[who]["mounts"] = [re.sub("^(/usr .*),idmapped$", r"\1", mount) for mount in found[who]["mounts"]]
+    found["guest"]["fds"].remove("/disks/locks/ID")
+    return found
 
 
 def mount_faults(seen, expected):
@@ -107,6 +119,11 @@ def collect(pid):
 class Posture(lmsb.SystemTest):
     data_dir = lmsb.TEST_DATA
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        lmsb.see_sandboxes_of(cls.daemon)
+
     def processes_of(self, image, **fields):
         created = self.daemon.post("/v1/sandboxes", {"image": image, **fields}).json()
         path = "/v1/sandboxes/" + created["id"]
@@ -133,9 +150,8 @@ class Posture(lmsb.SystemTest):
             goldens = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
             goldens[row] = seen
             GOLDEN.write_text(json.dumps(goldens, indent=1, sort_keys=True) + "\n")
-        golden = json.loads(GOLDEN.read_text())[row]
         for who in ("guest", "command"):
-            for key, value in golden[who].items():
+            for key, value in golden(row)[who].items():
                 if key == "mounts":
                     self.assertEqual(mount_faults(seen[who][key], expected_mounts(value)), [], f"{row} {who} mounts")
                 else:
@@ -145,9 +161,9 @@ class Posture(lmsb.SystemTest):
     def test_every_way_to_start_a_command_ends_in_the_golden_posture(self):
         for row, fields in (("host", {}), ("host, root", {"profile": "root"})):
             with self.subTest(row):
-                self.check_ways(json.loads(GOLDEN.read_text())[row]["command"], fields)
+                self.check_ways(golden(row)["command"], fields)
 
-    def check_ways(self, golden, fields):
+    def check_ways(self, of_command, fields):
         path = "/v1/sandboxes/" + self.daemon.post("/v1/sandboxes", {"image": "host", **fields}).json()["id"]
         self.addCleanup(self.daemon.request, "DELETE", path)
         followed = http.client.HTTPConnection(self.daemon.host, self.daemon.port, timeout=60)
@@ -175,7 +191,7 @@ class Posture(lmsb.SystemTest):
 
             lmsb.wait_until(sleeping, f"the command {way}")
             seen = collect(sleeping()[0])
-            for key, value in golden.items():
+            for key, value in of_command.items():
                 if key == "mounts":
                     self.assertEqual(mount_faults(seen[key], expected_mounts(value)), [], f"{way}: mounts")
                 else:
@@ -184,9 +200,9 @@ class Posture(lmsb.SystemTest):
     def test_a_file_operation_has_the_posture_of_a_command(self):
         for row, fields in (("host", {}), ("host, root", {"profile": "root"})):
             with self.subTest(row):
-                self.check_file_operation(json.loads(GOLDEN.read_text())[row]["command"], fields)
+                self.check_file_operation(golden(row)["command"], fields)
 
-    def check_file_operation(self, golden, fields):
+    def check_file_operation(self, of_command, fields):
         path = "/v1/sandboxes/" + self.daemon.post("/v1/sandboxes", {"image": "host", **fields}).json()["id"]
         self.addCleanup(self.daemon.request, "DELETE", path)
         watching = http.client.HTTPConnection(self.daemon.host, self.daemon.port, timeout=60)
@@ -199,8 +215,8 @@ class Posture(lmsb.SystemTest):
                          [("0", "/dev/null"), ("1", "pipe"), ("2", "pipe"), ("3", "anon_inode:inotify")])
         # It may have as many descriptors as it is allowed at most, and no more than a command could have.
         soft, hard = seen["limits"].pop("Max open files").split()
-        self.assertEqual((soft, hard), (hard, golden["limits"].pop("Max open files").split()[1]))
-        for key, value in golden.items():
+        self.assertEqual((soft, hard), (hard, of_command["limits"].pop("Max open files").split()[1]))
+        for key, value in of_command.items():
             if key == "mounts":
                 self.assertEqual(mount_faults(seen[key], expected_mounts(value)), [], "mounts")
             elif key != "fds":
@@ -235,11 +251,10 @@ class Posture(lmsb.SystemTest):
         self.assertEqual(setting, "allow\n")
 
     def test_a_sandbox_with_a_network_has_the_posture_of_others(self):
-        golden = json.loads(GOLDEN.read_text())["host"]
         pids = self.processes_of("host", egress={"allow": ["name.test"]})
         for who, pid in zip(("guest", "command"), pids):
             seen = collect(pid)
-            for key, value in golden[who].items():
+            for key, value in golden("host")[who].items():
                 if key == "mounts":
                     self.assertEqual(mount_faults(seen[key], expected_mounts(value)), [], f"{who} mounts")
                 elif who == "guest" and key == "fds":
@@ -261,31 +276,31 @@ class Posture(lmsb.SystemTest):
             return found
 
         lmsb.wait_until(look, "the process that answers")
-        seen, golden = found[0], json.loads(GOLDEN.read_text())["host"]["guest"]
+        seen, guests = found[0], golden("host")["guest"]
         self.assertEqual(seen["fds"]["3"], "anon_inode:seccomp notify")
         self.assertLessEqual(len(seen["fds"]), 5, "and the socket that it gives, or the list that it reads")
         for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
             self.assertEqual(int(seen["capabilities"][kind], 16), 0, kind)
         for key in ("uid", "gid", "groups", "no_new_privs", "seccomp", "seccomp_filters", "new_namespaces", "limits"):
-            self.assertEqual(seen[key], golden[key], key)
+            self.assertEqual(seen[key], guests[key], key)
 
     def test_a_mount_that_is_missing_beyond_or_weaker_is_a_fault(self):
-        golden = json.loads(GOLDEN.read_text())["host"]["command"]["mounts"]
-        points = by_point(golden)
-        expected = expected_mounts(golden, [point.removeprefix("/proc/") for point in points if re.fullmatch("/proc/[^/]+", point)])
-        self.assertEqual(mount_faults(golden, expected), [])
+        mounts = json.loads(GOLDEN.read_text())["host"]["command"]["mounts"]
+        points = by_point(mounts)
+        expected = expected_mounts(mounts, [point.removeprefix("/proc/") for point in points if re.fullmatch("/proc/[^/]+", point)])
+        self.assertEqual(mount_faults(mounts, expected), [])
         for change in (lambda m: m.replace("/usr ", "/usr-other "), lambda m: re.sub(r"^(/usr \S+ )ro", r"\1rw", m),
                        lambda m: m.replace("/proc/keys ", "/proc/secret "), lambda m: re.sub(r"^(/proc/keys \S+ )ro", r"\1rw", m),
                        lambda m: re.sub(r"^(/proc/sys \S+ )ro", r"\1rw", m)):
-            self.assertTrue(mount_faults([change(m) for m in golden], expected))
+            self.assertTrue(mount_faults([change(m) for m in mounts], expected))
 
     def test_a_kernel_with_more_or_less_in_proc_changes_what_is_expected_there_alone(self):
-        golden = json.loads(GOLDEN.read_text())["host"]["command"]["mounts"]
-        expected = expected_mounts(golden, ["keys", "of_tomorrow", "stat", "sysrq-trigger"])
+        mounts = json.loads(GOLDEN.read_text())["host"]["command"]["mounts"]
+        expected = expected_mounts(mounts, ["keys", "of_tomorrow", "stat", "sysrq-trigger"])
         self.assertEqual({p: k for p, k in expected.items() if p.startswith("/proc/")},
-                         {"/proc/keys": by_point(golden)["/proc/keys"], "/proc/of_tomorrow": by_point(golden)["/proc/keys"],
-                          "/proc/sysrq-trigger": by_point(golden)["/proc/sys"], BOOT_ID: by_point(golden)[BOOT_ID]})
-        self.assertEqual(expected["/usr"], by_point(golden)["/usr"])
+                         {"/proc/keys": by_point(mounts)["/proc/keys"], "/proc/of_tomorrow": by_point(mounts)["/proc/keys"],
+                          "/proc/sysrq-trigger": by_point(mounts)["/proc/sys"], BOOT_ID: by_point(mounts)[BOOT_ID]})
+        self.assertEqual(expected["/usr"], by_point(mounts)["/usr"])
 
     def test_nothing_inside_can_make_a_file_that_would_be_setuid_outside(self):
         script = "import os\nfor mode in (0o4755, 0o2755):\n for make in (lambda: os.open('/tmp/f', os.O_CREAT | os.O_WRONLY, mode), lambda: os.chmod('/tmp', mode)):\n  try: make(); print('made')\n  except PermissionError: print('refused')"

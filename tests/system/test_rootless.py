@@ -1,0 +1,351 @@
+#!/usr/bin/python3
+"""A daemon that a normal user runs, seen by root: who may come in, what it holds and shows of the user, what it is weaker in and
+says so, what it refuses where something is missing. (What it does for the user is the other tests' to show: as_user.py.)"""
+import contextlib
+import errno
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import as_user
+import lmsb
+import world
+
+PROGRAM = lmsb.BIN / "lm-sandbox"
+# Asks a daemon for something and prints the status and the answer.
+ASK = """import http.client, json, sys
+c = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=60)
+c.request(sys.argv[3], sys.argv[4], sys.argv[5] or None, {"Content-Type": "application/json"})
+r = c.getresponse(); print(r.status, r.read().decode())"""
+
+
+def serve(user, *flags, env=None):
+    """Such a daemon and its ready line, or what it said before it ended."""
+    read, write = os.pipe()
+    process = user.popen([PROGRAM, "serve", "--listen", "127.0.0.1:0", "--ready-fd", str(write), "--die-with-parent", *flags],
+                         env=env, pass_fds=[write], stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    with os.fdopen(read) as ready:
+        line = ready.readline()
+    return (process, json.loads(line)) if line else (process, process.communicate()[1])
+
+
+@contextlib.contextmanager
+def serving(user, *flags, env=None):
+    process, ready = serve(user, *flags, env=env)
+    try:
+        assert isinstance(ready, dict), ready
+        yield ready
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+def refusal(user, *flags, env=None):
+    process, said = serve(user, *flags, env=env)
+    assert isinstance(said, str), "it started"
+    assert process.returncode != 0
+    return said
+
+
+def ask(ready, who, method, path, body=None):
+    """As a user of the machine: (status, answer). `who`: (uid, gid)."""
+    host, port = ready["http"][0].rsplit(":", 1)
+    done = subprocess.run(["setpriv", f"--reuid={who[0]}", f"--regid={who[1]}", "--clear-groups", "/usr/bin/python3", "-c", ASK, host,
+                           port, method, path, json.dumps(body) if body is not None else ""], stdout=subprocess.PIPE, text=True,
+                          check=True, timeout=120)
+    status, answer = done.stdout.split(" ", 1)
+    return int(status), json.loads(answer) if answer.strip() else None
+
+
+def status_of(pid):
+    return dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+
+
+def setUpModule():
+    lmsb.require_root()
+    unittest.addModuleCleanup(world.World().end)
+    if shutil.which("newuidmap") is None:
+        raise unittest.SkipTest("newuidmap is needed (package uidmap)")
+
+
+class Serving(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.user = cls.enterClassContext(as_user.User())
+        session = {"GITHUB_TOKEN": "secret", "SSH_AUTH_SOCK": "/nowhere", "LM_SANDBOX_API_KEY": "secret",
+                   "LM_SANDBOX_NETWORK__RESOLVERS": f"{world.GOOD}:53"}
+        cls.ready = cls.enterClassContext(serving(cls.user, env=session))
+        cls.me = (cls.user.uid, cls.user.gid)
+
+    def launcher(self):
+        parent = status_of(self.ready["pid"])["PPid"]
+        found = [pid for pid in self.user.processes() if status_of(pid)["Name"] == "lmsb-launcher" and status_of(pid)["PPid"] == parent]
+        return found[0], int(parent)
+
+    def test_a_command_of_the_user_runs(self):
+        status, answer = ask(self.ready, self.me, "POST", "/v1/run", {"cmd": "id -u; id -un"})
+        self.assertEqual((status, answer["stdout"]), (200, "1000\nuser\n"))
+
+    def test_nobody_else_may_come_in_by_loopback(self):
+        first = as_user.FIRST_ID
+        # Root and nobody of the machine are not mapped where the daemon is; sandboxes' ids, and its own, are.
+        for stranger in ((0, 0), (65534, 65534), (1, 1), (first, first), (first + 1000, first), (first + as_user.COUNT - 1, first)):
+            status, answer = ask(self.ready, stranger, "POST", "/v1/run", {"cmd": "id"})
+            self.assertEqual((status, answer["error"]["code"]), (401, "key_required"), stranger)
+            self.assertIn("only the user who runs this daemon", answer["error"]["hint"])
+
+    def test_its_directories_are_closed_to_everybody_else(self):
+        for path in (pathlib.Path(self.ready["socket"]).parent, self.user.home / ".local/share/lm-sandbox"):
+            info = path.stat()
+            self.assertEqual((info.st_uid, stat.S_IMODE(info.st_mode)), (self.user.uid, 0o700), path)
+
+    def test_the_daemon_is_not_the_user_has_no_power_and_nothing_of_the_session(self):
+        pid = self.ready["pid"]
+        fields = status_of(pid)
+        self.assertEqual(set(fields["Uid"].split()), {str(as_user.FIRST_ID + as_user.COUNT - 1)})
+        self.assertEqual({fields[c] for c in ("CapInh", "CapPrm", "CapEff", "CapAmb")}, {"0" * 16})
+        self.assertEqual((fields["NoNewPrivs"], fields["Seccomp"]), ("1", "2"))
+        self.assertNotIn(str(self.user.gid), fields["Groups"].split())
+        _, parent = self.launcher()
+        for process in (pid, parent):
+            names = {entry.split(b"=")[0] for entry in pathlib.Path(f"/proc/{process}/environ").read_bytes().split(b"\0")}
+            self.assertFalse(names & {b"GITHUB_TOKEN", b"SSH_AUTH_SOCK", b"LM_SANDBOX_API_KEY", b"HOME", b"XDG_RUNTIME_DIR"}, names)
+            self.assertIn(b"PATH", names)
+
+    def test_the_daemon_sees_of_a_closed_home_its_own_directories_alone(self):
+        (self.user.home / "secret").write_text("secret")
+        seen = pathlib.Path(f"/proc/{self.ready['pid']}/root{self.user.home}")
+        found = {str(path.relative_to(seen)) for path in seen.rglob("*") if path.is_dir()}
+        self.assertNotIn("secret", os.listdir(seen))
+        ways = {".local", ".local/share", "run"}
+        self.assertEqual({p for p in found if not re.match(r"(\.local/share|run)/lm-sandbox\b", p)}, ways)
+
+    def test_the_launcher_has_power_in_the_users_namespace_alone(self):
+        launcher, parent = self.launcher()
+        ours = os.readlink("/proc/self/ns/user")
+        for pid in (launcher, parent, self.ready["pid"]):
+            self.assertNotEqual(os.readlink(f"/proc/{pid}/ns/user"), ours)
+            self.assertEqual(status_of(pid)["Groups"].split() if pid != self.ready["pid"] else [], [])
+        fields = status_of(launcher)
+        self.assertEqual((fields["Uid"].split()[0], fields["Seccomp"]), (str(self.user.uid), "2"))
+
+    def test_what_is_weaker_is_said(self):
+        info = ask(self.ready, self.me, "GET", "/v1/info")[1]
+        said = " ".join(info["weaker"])
+        for what in ("no root between", "range of ids", "list of devices", "device nodes", "disks of kept sandboxes lie in memory"):
+            self.assertIn(what, said)
+        missing = {"memory", "cpu", "pids"} - set((self.user.cgroup / "cgroup.controllers").read_text().split())
+        self.assertEqual("cgroup_limits" in info["isolation"], not missing)
+        if "memory" in missing:
+            self.assertIn("memory has no limit", said)
+
+    def test_a_limit_that_the_kernel_would_not_keep_is_refused(self):
+        if {"memory", "cpu", "pids"} <= set((self.user.cgroup / "cgroup.controllers").read_text().split()):
+            self.skipTest("all controllers are delegated here")
+        for path, body in (("/v1/run", {"cmd": "true"}), ("/v1/sandboxes", {})):
+            status, answer = ask(self.ready, self.me, "POST", path, {**body, "limits": {"memory_bytes": 64 << 20}})
+            self.assertEqual((status, answer["error"]["code"]), (501, "limit_not_kept"), path)
+        made = ask(self.ready, self.me, "POST", "/v1/sandboxes", {"limits": {"processes": 20}})[1]
+        self.assertNotIn("cgroup_limits", made["isolation"])
+        for limits in ({"memory_bytes": 64 << 20}, {"cpus": 0.5}, {"processes": 10}):
+            status, answer = ask(self.ready, self.me, "PATCH", "/v1/sandboxes/" + made["id"], {"limits": limits})
+            self.assertEqual((status, answer["error"]["code"]), (501, "limit_not_kept"), limits)
+        now = ask(self.ready, self.me, "GET", "/v1/sandboxes/" + made["id"])[1]
+        self.assertEqual(now["limits"], made["limits"])
+
+    def test_processes_have_a_limit_whatever_is_delegated(self):
+        bomb = "import os, time\nn = 0\ntry:\n while n < 300:\n  n += 1\n  os.fork() or time.sleep(60)\nexcept OSError as e: print(e.errno)"
+        answer = ask(self.ready, self.me, "POST", "/v1/run", {"cmd": ["python3", "-c", bomb], "limits": {"processes": 30}, "timeout_ms": 20000})[1]
+        self.assertIn("11", answer["stdout"])
+
+    def test_a_network_leads_where_its_policy_says(self):
+        asks = "import urllib.request; print(urllib.request.urlopen('http://good.test/', timeout=20).status)"
+        for egress, reaches in (({"allow": ["good.test"]}, True), ({"allow": ["other.test"]}, False), ({}, False)):
+            body = {"cmd": ["python3", "-c", asks], **({"egress": egress} if egress else {})}
+            done = ask(self.ready, self.me, "POST", "/v1/run", body)[1]
+            self.assertEqual(done["stdout"], "200\n" if reaches else "", (egress, done["stderr"]))
+
+    def shown(self, *command, mount, **options):
+        done = self.user.popen([PROGRAM, "run", "-v", mount, "host", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        out, error = done.communicate(timeout=60)
+        return done.returncode, out, error
+
+    def directory(self, mode=0o755):
+        made = pathlib.Path(tempfile.mkdtemp(dir=self.user.home / "tmp"))
+        (made / "open").write_text("open")
+        (made / "closed").write_text("closed")
+        (made / "closed").chmod(0o600)
+        for path in (made, made / "open", made / "closed"):
+            os.chown(path, self.user.uid, self.user.gid)
+        made.chmod(mode)
+        return made
+
+    def test_a_directory_is_shown_with_what_everybody_may_read_in_it(self):
+        made = self.directory()
+        code, out, error = self.shown("sh", "-c", "cat /in/open; cat /in/closed; touch /in/new; stat -c %U /in/open", mount=f"{made}:/in:ro")
+        self.assertEqual(out, "opennobody\n", error)
+        self.assertIn("closed: Permission denied", error)
+        self.assertIn("Read-only file system", error)
+
+    def test_a_directory_to_write_to_is_refused_with_why(self):
+        code, _, error = self.shown("true", mount=f"{self.directory()}:/in")
+        self.assertNotEqual(code, 0)
+        self.assertIn("lets none be written to", error)
+        self.assertIn(":ro", error)
+
+    def test_a_directory_with_a_mount_below_it_is_refused_with_why(self):
+        made = self.directory()
+        (made / "below").mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "none", made / "below"], check=True)
+        self.addCleanup(subprocess.run, ["umount", made / "below"], check=True)
+        with serving(self.user, "--run-dir", str(self.user.home / "run/third")) as ready:  # it sees what was there when it started
+            done = self.user.popen([PROGRAM, "--host", "unix:" + ready["socket"], "run", "-v", f"{made}:/in:ro", "host", "true"],
+                                   stderr=subprocess.PIPE, text=True)
+            self.assertIn("another file system is mounted below", done.communicate(timeout=60)[1])
+
+    def offer(self, path):
+        """A program that hands a directory over and prints the errno of the answer."""
+        desk = str(pathlib.Path(self.ready["socket"]).parent / "mounts.sock")
+        return ["/usr/bin/python3", "-c", f"""import os, socket, struct
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.connect({desk!r})
+socket.send_fds(s, [struct.pack("II", 0x4C4D4D4F, 1)], [os.open({str(path)!r}, os.O_PATH | os.O_DIRECTORY)])
+print(struct.unpack("i16x", s.recv(20))[0])"""]
+
+    # The launcher has the user's power: what it shows is what was handed over, not what is found by that name.
+    def test_a_directory_by_whose_name_something_else_is_found_is_not_shown(self):
+        made = self.directory()
+        cover = ["unshare", "--map-root-user", "--mount", "sh", "-c", f'mount --bind /etc {made} && exec "$@"', "sh"]
+        for before, answer in (([], 0), (cover, errno.ESTALE)):
+            done = self.user.popen(before + self.offer(made), stdout=subprocess.PIPE, text=True)
+            self.assertEqual(done.communicate(timeout=60)[0], f"{answer}\n")
+
+    def test_nobody_else_may_hand_over_a_directory(self):
+        stranger = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *self.offer("/usr")],
+                                  stderr=subprocess.PIPE, text=True, check=False)
+        self.assertIn("PermissionError", stranger.stderr)
+        root = subprocess.run(self.offer("/root"), stdout=subprocess.PIPE, text=True, check=True, timeout=60)
+        self.assertEqual(root.stdout, f"{errno.EPERM}\n")
+
+    def test_a_command_without_a_daemon_has_one_of_its_own(self):
+        env = {"XDG_RUNTIME_DIR": str(self.user.home / "tmp")}
+        done = self.user.popen([PROGRAM, "run", "host", "echo", "here"], env=env, stdout=subprocess.PIPE, text=True)
+        self.assertEqual((done.communicate(timeout=60)[0], done.returncode), ("here\n", 0))
+
+
+class Images(unittest.TestCase):
+    def test_of_a_stored_image_all_is_there_and_what_is_removed_is_gone(self):
+        with as_user.User() as user:
+            if not user.lend_image("base"):
+                self.skipTest("image base has not been made")
+            script = "stat -c %U:%G /etc/passwd /home/user; rm -r /etc/apt && mkdir /etc/apt && ls -A /etc/apt; chown 33 /etc/apt; stat -c %u /etc/apt"
+            with serving(user, "--data-dir", str(user.home / "data")) as ready:
+                asked = {"cmd": script, "image": "base", "profile": "root"}
+                done = ask(ready, (user.uid, user.gid), "POST", "/v1/run", asked)[1]
+                self.assertEqual(done["stdout"], "root:root\nuser:user\n33\n", done["stderr"])
+            removed = user.popen([PROGRAM, "image", "rm", "base", "--data-dir", user.home / "data"])
+            self.assertEqual(removed.wait(timeout=60), 0)
+            self.assertEqual(os.listdir(user.home / "data/images"), [])
+
+
+class Ids(unittest.TestCase):
+    def test_with_many_each_sandbox_of_image_host_has_its_own(self):
+        with as_user.User(count=66 * 65536) as user, serving(user) as ready:
+            me = (user.uid, user.gid)
+            self.assertNotIn("range of ids", str(ask(ready, me, "GET", "/v1/info")[1]["weaker"]))
+            for _ in range(2):
+                made = ask(ready, me, "POST", "/v1/sandboxes", {"image": "host"})[1]
+                ask(ready, me, "POST", f"/v1/sandboxes/{made['id']}/exec", {"cmd": "exec sleep 1000", "detach": True})
+
+            def sleeping():
+                return [pid for pid in user.processes() if b"sleep\0" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+            lmsb.wait_until(lambda: len(sleeping()) == 2, "two commands")
+            ranges = {(int(status_of(pid)["Uid"].split()[0]) - as_user.FIRST_ID) // 65536 for pid in sleeping()}
+            self.assertEqual(len(ranges), 2)
+            self.assertNotIn(0, ranges, "those of images")
+
+
+class Ending(unittest.TestCase):
+    def test_nothing_is_left_however_it_ends(self):
+        with as_user.User() as user:
+            me = (user.uid, user.gid)
+            for how in ("daemon", "launcher", "parent"):
+                process, ready = serve(user)
+                made = ask(ready, me, "POST", "/v1/sandboxes", {})[1]
+                ask(ready, me, "POST", f"/v1/sandboxes/{made['id']}/exec", {"cmd": "setsid sleep 1000 & setsid sleep 1000", "detach": True})
+                pids = {status_of(pid)["Name"]: pid for pid in user.processes()}
+                os.kill({"daemon": ready["pid"], "launcher": pids["lmsb-launcher"], "parent": process.pid}[how], signal.SIGKILL)
+                process.communicate(timeout=60)
+                if how != "daemon":  # what it could not remove any more the next start does
+                    with serving(user):
+                        pass
+                lmsb.wait_until(lambda: not any(user.left().values()), lambda: f"the end of all ({how}): {user.left()}")
+
+
+class Missing(unittest.TestCase):
+    """What a machine lacks is named, with what adds it."""
+
+    def setUp(self):
+        self.user = self.enterContext(as_user.User())
+
+    def test_subordinate_ids(self):
+        ids = f"{as_user.FIRST_ID}-{as_user.FIRST_ID + as_user.COUNT - 1}"
+        as_user.run("usermod", "--del-subuids", ids, self.user.name)
+        said = refusal(self.user)
+        self.assertIn(f"/etc/subuid has no line of user {self.user.name}", said)
+        self.assertRegex(said, rf"usermod --add-subuids (\d+)-\d+ --add-subgids \1-\d+ {self.user.name}")
+        as_user.run("usermod", "--add-subuids", ids, self.user.name)  # as it was
+
+    def test_a_cgroup(self):
+        os.removexattr(self.user.cgroup, "user.delegate")
+        said = refusal(self.user)
+        self.assertIn("no cgroup was delegated to this user", said)
+        self.assertIn("systemd-run --user --scope -p Delegate=yes", said)
+        self.assertEqual([d for d in self.user.cgroup.iterdir() if d.is_dir()], [], "nor was it taken")
+
+    def test_a_cgroup_that_is_the_users(self):
+        os.chown(self.user.cgroup, 0, 0)
+        self.assertIn("is marked as delegated, and is not this user's", refusal(self.user))
+
+    def test_a_directory_that_is_closed(self):
+        directory = self.user.home / "run" / "open"
+        directory.mkdir(mode=0o755)
+        os.chown(directory, self.user.uid, self.user.gid)
+        self.assertIn(f"chmod 700 {directory}", refusal(self.user, "--run-dir", str(directory)))
+
+    def test_power_to_map_ids(self):
+        said = self.user.popen(["setpriv", "--no-new-privs", PROGRAM, "serve", "--listen", "off"], stderr=subprocess.PIPE, text=True)
+        self.assertIn("no_new_privs", said.communicate(timeout=60)[1])
+
+    def test_a_store(self):
+        self.assertIn("a store of disks needs root", refusal(self.user, "--disks", "store"))
+
+    def test_layers_that_the_policy_asks_for(self):
+        said = refusal(self.user, env={"LM_SANDBOX_POLICY__REFUSE_WEAKER": "true"})
+        self.assertIn("sandboxes would be weaker here than [policy] refuse_weaker allows", said)
+        self.assertIn("no root between", said)
+
+    def test_ids_for_root_inside(self):
+        last = as_user.FIRST_ID + as_user.COUNT - 1
+        for kind in ("uids", "gids"):
+            as_user.run("usermod", f"--del-sub{kind}", f"{last}-{last}", self.user.name)
+        with serving(self.user) as ready:
+            me = (self.user.uid, self.user.gid)
+            self.assertEqual(ask(ready, me, "POST", "/v1/run", {"cmd": "id -u"})[1]["stdout"], "1000\n")
+            status, answer = ask(ready, me, "POST", "/v1/run", {"cmd": "id", "profile": "root"})
+            self.assertEqual(status, 403, answer)
+
+
+if __name__ == "__main__":
+    lmsb.main()

@@ -130,6 +130,13 @@ class Serving(unittest.TestCase):
         ways = {".local", ".local/share", "run"}
         self.assertEqual({p for p in found if not re.match(r"(\.local/share|run)/lm-sandbox\b", p)}, ways)
 
+    def test_the_users_other_programs_keep_half_of_what_is_counted_for_all(self):
+        for name in ("max_inotify_instances", "max_inotify_watches"):
+            path = pathlib.Path("/proc/sys/user", name)
+            inside = subprocess.run(["nsenter", "--user", "--preserve-credentials", "--target", str(self.launcher()[0]), "cat", path],
+                                    stdout=subprocess.PIPE, text=True, check=True)
+            self.assertEqual(int(inside.stdout), int(path.read_text()) // 2, name)
+
     def test_the_launcher_has_power_in_the_users_namespace_alone(self):
         launcher, parent = self.launcher()
         ours = os.readlink("/proc/self/ns/user")

@@ -210,6 +210,15 @@ class Serving(unittest.TestCase):
         self.assertIn("lets none be written to", error)
         self.assertIn(":ro", error)
 
+    # In a sandbox that shares those ids it would be the sandbox's own: other containers' storage, say.
+    def test_a_directory_of_a_subordinate_id_is_refused_with_why(self):
+        made = self.directory()
+        for owner in ((as_user.FIRST_ID + 1000, self.user.gid), (self.user.uid, as_user.FIRST_ID)):
+            os.chown(made, *owner)
+            code, _, error = self.shown("true", mount=f"{made}:/in:ro")
+            self.assertNotEqual(code, 0)
+            self.assertIn("belongs to a subordinate id of yours", error)
+
     def test_a_directory_with_a_mount_below_it_is_refused_with_why(self):
         made = self.directory()
         (made / "below").mkdir()

@@ -325,6 +325,8 @@ class Missing(unittest.TestCase):
 
     def test_a_cgroup(self):
         os.removexattr(self.user.cgroup, "user.delegate")
+        os.chown(self.user.cgroup / "cgroup.threads", 0, 0)
+        os.chown(self.user.cgroup / "cgroup.procs", 0, 0)
         said = refusal(self.user)
         self.assertIn("no cgroup was delegated to this user", said)
         self.assertIn("systemd-run --user --scope -p Delegate=yes", said)
@@ -333,6 +335,22 @@ class Missing(unittest.TestCase):
     def test_a_cgroup_that_is_the_users(self):
         os.chown(self.user.cgroup, 0, 0)
         self.assertIn("is marked as delegated, and is not this user's", refusal(self.user))
+
+    def test_not_a_mark_of_the_cgroup_that_the_user_cannot_see(self):
+        os.removexattr(self.user.cgroup, "user.delegate")
+        os.setxattr(self.user.cgroup, "trusted.delegate", b"1")
+        with serving(self.user) as ready:
+            self.assertEqual(ask(ready, (self.user.uid, self.user.gid), "POST", "/v1/run", {"cmd": "id -u"})[1]["stdout"], "1000\n")
+
+    def test_a_cgroup_of_its_own_below_one_of_the_users(self):
+        os.removexattr(self.user.cgroup, "user.delegate")
+        below = self.user.cgroup / "below"
+        below.mkdir()
+        for path in (below, *(below / f"cgroup.{name}" for name in ("procs", "threads", "subtree_control"))):
+            os.chown(path, self.user.uid, self.user.gid)
+        self.user.cgroup, above = below, self.user.cgroup
+        self.addCleanup(setattr, self.user, "cgroup", above)
+        self.assertIn("no cgroup was delegated to this user", refusal(self.user))
 
     def test_a_directory_that_is_closed(self):
         directory = self.user.home / "run" / "open"

@@ -207,6 +207,8 @@ int daemon_body(const ParentOptions& o, int launcher_socket, int files_socket) {
   const UniqueFd program(is_of_user ? ::open(o.daemon_argv[0].c_str(), O_PATH | O_CLOEXEC) : -1);
   if (is_of_user && !program) return report(Error::from_errno(errno, "open " + o.daemon_argv[0]));
   if (const Status shown = show_daemon(o); !shown.ok()) return report(shown.error());
+  // By a directory that it were in it would get below one that is closed, or out of its view.
+  if (::chdir("/") < 0) return report(Error::from_errno(errno, "go to /"));
   const std::array<gid_t, 2> groups = {sandbox::kImagesGid, o.socket_gid};
   if (::setgroups(o.socket_gid != 0 ? 2 : 1, groups.data()) < 0 ||
       ::setresgid(o.daemon_gid, o.daemon_gid, o.daemon_gid) < 0 ||

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -239,6 +240,7 @@ UniqueFd take_socket(const char* variable) {
 }
 
 Status be_daemon(const Words& arguments, UniqueFd launcher) {
+  ::prctl(PR_SET_NAME, "lm-sandbox");  // it may have been executed by a descriptor, whose number it is called by then
   UniqueFd files = take_socket(launcher::kFilesFdVariable);
   LMSB_TRY(ServeArguments parsed, parse_arguments(arguments));
   DaemonFds fds;

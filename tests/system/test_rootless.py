@@ -114,7 +114,7 @@ class Serving(unittest.TestCase):
         fields = status_of(pid)
         self.assertEqual(set(fields["Uid"].split()), {str(as_user.FIRST_ID + as_user.COUNT - 1)})
         self.assertEqual({fields[c] for c in ("CapInh", "CapPrm", "CapEff", "CapAmb")}, {"0" * 16})
-        self.assertEqual((fields["NoNewPrivs"], fields["Seccomp"]), ("1", "2"))
+        self.assertEqual((fields["NoNewPrivs"], fields["Seccomp"], fields["Name"]), ("1", "2", "lm-sandbox"))
         self.assertNotIn(str(self.user.gid), fields["Groups"].split())
         _, parent = self.launcher()
         for process in (pid, parent):
@@ -129,6 +129,9 @@ class Serving(unittest.TestCase):
         self.assertNotIn("secret", os.listdir(seen))
         ways = {".local", ".local/share", "run"}
         self.assertEqual({p for p in found if not re.match(r"(\.local/share|run)/lm-sandbox\b", p)}, ways)
+
+    def test_the_daemon_is_in_no_directory_of_its_callers(self):
+        self.assertEqual(os.readlink(f"/proc/{self.ready['pid']}/cwd"), "/")
 
     def test_the_users_other_programs_keep_half_of_what_is_counted_for_all(self):
         for name in ("max_inotify_instances", "max_inotify_watches"):

@@ -428,7 +428,8 @@ Status Launcher::build(const sandbox::LaunchPlan& plan, Sandbox& sandbox, int ch
 Status Launcher::map_ids(const Sandbox& sandbox) const {
   const std::string process = "/proc/" + std::to_string(sandbox.guest.pid);
   if (resets_oom_score_) LMSB_CHECK(os::write_text(process + "/oom_score_adj", "0"));
-  const std::string map = one_range(0, sandbox.id_base, policy_.ids_of_sandbox);
+  const bool is_shared = sandbox.id_base == kImageRangeBase;
+  const std::string map = one_range(0, sandbox.id_base, is_shared ? policy_.ids_of_sandbox : kIdRange);
   return write_id_maps(sandbox.guest.pid, map, map);
 }
 

@@ -26,6 +26,7 @@
 #include "os/service_manager.h"
 #include "os/sys.h"
 #include "sandbox/image_directory.h"
+#include "sandbox/own_ids.h"
 
 namespace lmsb::launcher {
 namespace {
@@ -118,7 +119,7 @@ Status make_directories(const ParentOptions& o) {
   for (const std::string& path : directories_of_daemon(o)) {
     LMSB_CHECK(make_directory(path, 0755));
     if (::lchown(path.c_str(), o.daemon_uid, o.daemon_gid) < 0)  // never through a link that somebody put there
-      return Error::from_errno(errno, "give " + path + " to the daemon");
+      return sandbox::not_given(errno, "give " + path + " to the daemon", path);
   }
   if (o.starter == Starter::user) {
     LMSB_CHECK(make_directory(o.run_dir + kDesk, 0755));

@@ -355,6 +355,17 @@ class Missing(unittest.TestCase):
         self.addCleanup(setattr, self.user, "cgroup", above)
         self.assertIn("no cgroup was delegated to this user", refusal(self.user))
 
+    def test_ids_that_are_others_than_those_of_what_is_there(self):
+        with serving(self.user):
+            pass
+        first, last = as_user.FIRST_ID, as_user.FIRST_ID + as_user.COUNT - 1
+        others = f"{last + 1}-{last + 65537}"
+        as_user.run("usermod", "--del-subuids", f"{first}-{last}", "--del-subgids", f"{first}-{last}", "--add-subuids", others,
+                    "--add-subgids", others, self.user.name)
+        said = refusal(self.user)
+        self.assertIn("the subordinate ids of this user have changed since", said)
+        self.assertIn(f"sudo rm -r {self.user.home}/.local/share/lm-sandbox/", said)
+
     def test_a_directory_that_is_closed(self):
         directory = self.user.home / "run" / "open"
         directory.mkdir(mode=0o755)

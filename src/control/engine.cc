@@ -233,6 +233,7 @@ Result<sandbox::SandboxSpec> Engine::spec_of(const std::string& image, const Lim
                                              Profile profile) const {
   LMSB_CHECK(check_limits(limits));
   LMSB_CHECK(check_profile(options_.policy, profile));
+  LMSB_CHECK(check_profile(options_.root_profile, image, profile));
   LMSB_CHECK(admission_.check(limits, lifetime));
   sandbox::SandboxSpec spec;
   spec.image = image;

@@ -45,7 +45,8 @@ struct EngineOptions {
   Bytes spill = Bytes::MiB(64);     // of each stream of a command, in a file of its kept sandbox; 0: nothing
   bool refuses_weaker = false;      // prepare() fails where a layer of containment is missing
   std::vector<std::string> weaker;  // what is missing beside, one sentence each
-  std::string ledger;               // the database of sandboxes that outlive the daemon; "" = none do
+  RootProfile root_profile = RootProfile::everywhere;
+  std::string ledger;  // the database of sandboxes that outlive the daemon; "" = none do
 };
 
 // What the engine works with.

@@ -84,7 +84,7 @@ class Daemon {
         admission_(loop_, admission_options(config), metrics_),
         fleet_(loop_, sandbox::LauncherClient(std::move(fds_.launcher)), {}, metrics_, log_),
         engine_(loop_, {admission_, fleet_, image::Store(config.data_dir), make_models(), pool_},
-                engine_options(config, settings_.starter()), metrics_, log_),
+                engine_options(config, settings_.starter(), settings_.has_own_ids()), metrics_, log_),
         guard_(engine_),
         model_doors_(loop_, guard_, metrics_),
         app_(guard_, metrics_, log_, app_options(config, settings_.starter())),

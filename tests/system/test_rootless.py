@@ -140,6 +140,20 @@ class Serving(unittest.TestCase):
                                     stdout=subprocess.PIPE, text=True, check=True)
             self.assertEqual(int(inside.stdout), int(path.read_text()) // 2, name)
 
+    def test_all_daemons_of_the_user_share_the_locks_of_ids(self):
+        locks = str(self.user.home / ".local/state/lm-sandbox/ids")
+
+        def opened(pid):
+            for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    yield os.readlink(fd)
+
+        with serving(self.user, env={"XDG_RUNTIME_DIR": str(self.user.home / "tmp")}) as other:
+            for parent in (status_of(ready["pid"])["PPid"] for ready in (self.ready, other)):
+                children = pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+                launcher = next(pid for pid in children if status_of(pid)["Name"] == "lmsb-launcher")
+                self.assertIn(locks, set(opened(launcher)))
+
     def test_the_launcher_has_power_in_the_users_namespace_alone(self):
         launcher, parent = self.launcher()
         ours = os.readlink("/proc/self/ns/user")
@@ -152,7 +166,8 @@ class Serving(unittest.TestCase):
     def test_what_is_weaker_is_said(self):
         info = ask(self.ready, self.me, "GET", "/v1/info")[1]
         said = " ".join(info["weaker"])
-        for what in ("no root between", "range of ids", "list of devices", "device nodes", "disks of kept sandboxes lie in memory"):
+        self.assertNotIn("own_ids", info["isolation"])
+        for what in ("no root between", "range of ids", "no sandbox has the profile root", "list of devices", "device nodes", "disks of kept sandboxes lie in memory"):
             self.assertIn(what, said)
         missing = {"memory", "cpu", "pids"} - set((self.user.cgroup / "cgroup.controllers").read_text().split())
         self.assertEqual("cgroup_limits" in info["isolation"], not missing)
@@ -267,11 +282,11 @@ class Images(unittest.TestCase):
         with as_user.User() as user:
             if not user.lend_image("base"):
                 self.skipTest("image base has not been made")
-            script = "stat -c %U:%G /etc/passwd /home/user; rm -r /etc/apt && mkdir /etc/apt && ls -A /etc/apt; chown 33 /etc/apt; stat -c %u /etc/apt"
+            script = "stat -c %U:%G /etc/passwd /home/user; cd && rm .profile .bash_logout && ls -A"
             with serving(user, "--data-dir", str(user.home / "data")) as ready:
-                asked = {"cmd": script, "image": "base", "profile": "root"}
+                asked = {"cmd": script, "image": "base"}
                 done = ask(ready, (user.uid, user.gid), "POST", "/v1/run", asked)[1]
-                self.assertEqual(done["stdout"], "root:root\nuser:user\n33\n", done["stderr"])
+                self.assertEqual(done["stdout"], "root:root\nuser:user\n.bashrc\n", done["stderr"])
             removed = user.popen([PROGRAM, "image", "rm", "base", "--data-dir", user.home / "data"])
             self.assertEqual(removed.wait(timeout=60), 0)
             self.assertEqual(os.listdir(user.home / "data/images"), [])
@@ -281,7 +296,7 @@ class Ids(unittest.TestCase):
     def test_with_many_each_sandbox_of_image_host_has_its_own(self):
         with as_user.User(count=66 * 65536) as user, serving(user) as ready:
             me = (user.uid, user.gid)
-            self.assertNotIn("range of ids", str(ask(ready, me, "GET", "/v1/info")[1]["weaker"]))
+            self.assertNotIn("sandboxes share one range of ids", str(ask(ready, me, "GET", "/v1/info")[1]["weaker"]))
             for _ in range(2):
                 made = ask(ready, me, "POST", "/v1/sandboxes", {"image": "host"})[1]
                 ask(ready, me, "POST", f"/v1/sandboxes/{made['id']}/exec", {"cmd": "exec sleep 1000", "detach": True})
@@ -355,6 +370,17 @@ class Missing(unittest.TestCase):
         self.addCleanup(setattr, self.user, "cgroup", above)
         self.assertIn("no cgroup was delegated to this user", refusal(self.user))
 
+    def test_a_place_that_others_cannot_change(self):
+        above = self.user.home / "run" / "open"
+        above.mkdir()
+        os.chown(above, self.user.uid, self.user.gid)
+        above.chmod(0o777)
+        said = refusal(self.user, "--run-dir", str(above / "mine"))
+        self.assertIn(f"{above} can be changed by somebody else; chmod go-w {above}", said)
+        above.chmod(0o1777)
+        with serving(self.user, "--run-dir", str(above / "mine")):
+            pass
+
     def test_ids_that_are_others_than_those_of_what_is_there(self):
         with serving(self.user):
             pass
@@ -384,15 +410,28 @@ class Missing(unittest.TestCase):
         self.assertIn("sandboxes would be weaker here than [policy] refuse_weaker allows", said)
         self.assertIn("no root between", said)
 
-    def test_ids_for_root_inside(self):
-        last = as_user.FIRST_ID + as_user.COUNT - 1
-        for kind in ("uids", "gids"):
-            as_user.run("usermod", f"--del-sub{kind}", f"{last}-{last}", self.user.name)
+    def root_inside(self, ready, image):
+        me = (self.user.uid, self.user.gid)
+        self.assertEqual(ask(ready, me, "POST", "/v1/run", {"cmd": "id -u", "image": image})[1]["stdout"], "1000\n")
+        status, answer = ask(ready, me, "POST", "/v1/run", {"cmd": "id -u", "profile": "root", "image": image})
+        return (status, answer["stdout"]) if status == 200 else (status, answer["error"]["code"])
+
+    # Where ids are shared, commands of root would be of the guests' ids.
+    def test_own_ids_for_root_inside(self):
         with serving(self.user) as ready:
-            me = (self.user.uid, self.user.gid)
-            self.assertEqual(ask(ready, me, "POST", "/v1/run", {"cmd": "id -u"})[1]["stdout"], "1000\n")
-            status, answer = ask(ready, me, "POST", "/v1/run", {"cmd": "id", "profile": "root"})
-            self.assertEqual(status, 403, answer)
+            self.assertEqual(self.root_inside(ready, "host"), (501, "profile_not_possible"))
+        has_base = self.user.lend_image("base")
+        first = as_user.FIRST_ID + 2 * 65536
+        more = f"{first}-{first + 64 * 65536 - 1}"
+        as_user.run("usermod", "--add-subuids", more, "--add-subgids", more, self.user.name)
+        with serving(self.user, "--data-dir", str(self.user.home / "data")) as ready:
+            self.assertEqual(self.root_inside(ready, "host"), (200, "0\n"))
+            info = ask(ready, (self.user.uid, self.user.gid), "GET", "/v1/info")[1]
+            self.assertIn("stored images share one range of ids", " ".join(info["weaker"]))
+            made = ask(ready, (self.user.uid, self.user.gid), "POST", "/v1/sandboxes", {"image": "host"})[1]
+            self.assertIn("own_ids", made["isolation"])
+            if has_base:
+                self.assertEqual(self.root_inside(ready, "base"), (501, "profile_not_possible"))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,13 @@ double limit_of(json::Value stats, std::string_view name) {
   return limits ? number_field(*limits, name).value_or(0) : 0;
 }
 
+// "none": nobody keeps it.
+std::string size_limit_of(json::Value stats, std::string_view name) {
+  const auto limits = stats.find("limits");
+  const auto limit = limits ? number_field(*limits, name) : std::nullopt;
+  return limit ? human_size(*limit) : "none";
+}
+
 std::string network_of(json::Value stats) {
   const auto network = stats.find("network");
   if (!network) return "-";  // an older daemon's
@@ -34,9 +41,9 @@ Row stats_row(const std::string& sandbox, json::Value stats) {
   const auto number = [stats](std::string_view name) { return number_field(stats, name).value_or(0); };
   return {sandbox,
           text_field(stats, "state"),
-          human_size(number("memory_bytes")) + " / " + human_size(limit_of(stats, "memory_bytes")),
+          human_size(number("memory_bytes")) + " / " + size_limit_of(stats, "memory_bytes"),
           (number_field(stats, "disk_bytes") ? human_size(number("disk_bytes")) : "in memory") + " / " +
-              human_size(limit_of(stats, "disk_bytes")),
+              size_limit_of(stats, "disk_bytes"),
           network_of(stats),
           fmt::format("{:.0f} / {:.0f}", number("processes"), limit_of(stats, "processes")),
           fmt::format("{:.1f} s", number("cpu_ms") / 1000),

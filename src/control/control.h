@@ -56,14 +56,6 @@ struct UpdateSandbox {
   std::optional<network::Egress> egress;
 };
 
-// A volume that a sandbox has.
-struct MountedVolume {
-  std::string id;
-  std::string name;    // "" = none
-  std::string target;  // inside
-  bool read_only = false;
-};
-
 struct SandboxInfo {
   std::string id;
   std::string name;
@@ -76,6 +68,7 @@ struct SandboxInfo {
   LifeLimits life;
   std::map<std::string, std::string> labels;
   Limits limits;
+  LimitsKept limits_kept;
   std::vector<MountedVolume> volumes;
   network::Egress egress;
   Profile profile = Profile::user;
@@ -88,6 +81,7 @@ struct SandboxInfo {
 struct SandboxStats {
   SandboxState state = SandboxState::running;
   Limits limits;
+  LimitsKept limits_kept;
   SandboxUsage usage;
   NetworkUsage network;
   std::optional<ModelUsage> models;         // nothing: it has none

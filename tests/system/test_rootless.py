@@ -182,6 +182,10 @@ class Serving(unittest.TestCase):
             self.assertEqual((status, answer["error"]["code"]), (501, "limit_not_kept"), path)
         made = ask(self.ready, self.me, "POST", "/v1/sandboxes", {"limits": {"processes": 20}})[1]
         self.assertNotIn("cgroup_limits", made["isolation"])
+        if "memory" not in (self.user.cgroup / "cgroup.controllers").read_text().split():
+            self.assertIsNone(made["limits"]["memory_bytes"])
+            stats = ask(self.ready, self.me, "GET", f"/v1/sandboxes/{made['id']}/stats")[1]
+            self.assertEqual(stats["limits"], made["limits"])
         for limits in ({"memory_bytes": 64 << 20}, {"cpus": 0.5}, {"processes": 10}):
             status, answer = ask(self.ready, self.me, "PATCH", "/v1/sandboxes/" + made["id"], {"limits": limits})
             self.assertEqual((status, answer["error"]["code"]), (501, "limit_not_kept"), limits)
@@ -391,6 +395,16 @@ class Missing(unittest.TestCase):
         said = refusal(self.user)
         self.assertIn("the subordinate ids of this user have changed since", said)
         self.assertIn(f"sudo rm -r {self.user.home}/.local/share/lm-sandbox/", said)
+
+    def test_controllers_for_what_the_policy_sets(self):
+        missing = {"memory", "cpu"} - set((self.user.cgroup / "cgroup.controllers").read_text().split())
+        for controller, name, value in (("memory", "memory", "1GiB"), ("cpu", "cpus", "1")):
+            env = {f"LM_SANDBOX_POLICY__{name.upper()}": value}
+            if controller in missing:
+                self.assertIn(f"policy.{name}: the kernel would not keep to it", refusal(self.user, env=env))
+            else:
+                with serving(self.user, env=env):
+                    pass
 
     def test_a_directory_that_is_closed(self):
         directory = self.user.home / "run" / "open"

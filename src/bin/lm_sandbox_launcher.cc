@@ -47,7 +47,7 @@ lmsb::Status go_without_root(lmsb::launcher::ParentOptions& options) {
   options.own_ranges = ids.ranges;
   options.disks = "memory";
   options.sandboxes_stay = false;
-  options.caps.allows_root = options.caps.allows_root && ids.per_sandbox == lmsb::sandbox::kIdRange;
+  options.caps.allows_root = options.caps.allows_root && ids.ranges > 0;
   return {};
 }
 

@@ -15,6 +15,13 @@ double limit_of(json::Value stats, std::string_view name) {
   return limits ? number_field(*limits, name).value_or(0) : 0;
 }
 
+// "none": nobody keeps it.
+std::string size_limit_of(json::Value stats, std::string_view name) {
+  const auto limits = stats.find("limits");
+  const auto limit = limits ? number_field(*limits, name) : std::nullopt;
+  return limit ? human_size(*limit) : "none";
+}
+
 std::string network_of(json::Value stats) {
   const auto network = stats.find("network");
   if (!network || !number_field(*network, "sent_bytes")) return "-";  // an older daemon's, or it does not run
@@ -36,18 +43,17 @@ Row stats_row(const std::string& sandbox, json::Value stats) {
   const auto used = [stats](std::string_view name, const std::string& text) {
     return number_field(stats, name) ? text : std::string("-");
   };
-  return {
-      sandbox,
-      text_field(stats, "state"),
-      used("memory_bytes", human_size(number("memory_bytes"))) + " / " + human_size(limit_of(stats, "memory_bytes")),
-      (number_field(stats, "disk_bytes") ? human_size(number("disk_bytes")) : "in memory") + " / " +
-          human_size(limit_of(stats, "disk_bytes")),
-      network_of(stats),
-      used("processes", fmt::format("{:.0f}", number("processes"))) +
-          fmt::format(" / {:.0f}", limit_of(stats, "processes")),
-      used("cpu_ms", fmt::format("{:.1f} s", number("cpu_ms") / 1000)),
-      used("oom_kills", fmt::format("{:.0f}", number("oom_kills"))),
-      models_of(stats)};
+  return {sandbox,
+          text_field(stats, "state"),
+          used("memory_bytes", human_size(number("memory_bytes"))) + " / " + size_limit_of(stats, "memory_bytes"),
+          (number_field(stats, "disk_bytes") ? human_size(number("disk_bytes")) : "in memory") + " / " +
+              size_limit_of(stats, "disk_bytes"),
+          network_of(stats),
+          used("processes", fmt::format("{:.0f}", number("processes"))) +
+              fmt::format(" / {:.0f}", limit_of(stats, "processes")),
+          used("cpu_ms", fmt::format("{:.1f} s", number("cpu_ms") / 1000)),
+          used("oom_kills", fmt::format("{:.0f}", number("oom_kills"))),
+          models_of(stats)};
 }
 
 // What it happened to: the snapshot, volume or key where it is one's, else the sandbox.

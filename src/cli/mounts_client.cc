@@ -86,6 +86,9 @@ Result<std::string> exchange(int socket, int descriptor, const Desk& desk) {
   if (got < 0) return Error::from_errno(errno, "wait for " + desk.name + " to take the " + desk.what);
   if (got != sizeof reply) return Error(ErrorCode::unavailable, desk.name + " did not answer");
   if (reply.error == EAGAIN) return desk.full;
+  if (reply.error == EOWNERDEAD)  // of a desk without root
+    return Error(ErrorCode::permission_denied, "the directory belongs to a subordinate id of yours")
+        .with_hint("sandboxes have these ids, too: what other containers keep is not shown to them");
   if (reply.error != 0) return Error::from_errno(reply.error, "hand over the " + desk.what);
   return to_hexadecimal(reply.token);
 }

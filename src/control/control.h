@@ -61,14 +61,6 @@ struct UpdateSandbox {
   std::optional<network::Egress> egress;
 };
 
-// A volume that a sandbox has.
-struct MountedVolume {
-  std::string id;
-  std::string name;    // "" = none
-  std::string target;  // inside
-  bool read_only = false;
-};
-
 struct SandboxInfo {
   std::string id;
   std::string name;
@@ -81,6 +73,7 @@ struct SandboxInfo {
   LifeLimits life;
   std::map<std::string, std::string> labels;
   Limits limits;
+  LimitsKept limits_kept;
   std::vector<MountedVolume> volumes;
   network::Egress egress;
   Profile profile = Profile::user;
@@ -95,6 +88,7 @@ struct SandboxStats {
   std::string name;  // "" = none
   SandboxState state = SandboxState::running;
   Limits limits;
+  LimitsKept limits_kept;
   std::optional<SandboxUsage> usage;  // nothing: it does not run
   std::optional<NetworkUsage> network;
   std::optional<ModelUsage> models;         // nothing: it has none

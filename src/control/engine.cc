@@ -137,6 +137,7 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
 Engine::~Engine() = default;
 
 void Engine::set_policy(PolicyCaps caps) {
+  policy_as_set_ = caps;
   if (caps.memory.count() == 0) caps.memory = machine_memory();
   if (caps.cpu_millis == 0) caps.cpu_millis = machine_cpus() * 1000;
   options_.policy = caps;
@@ -186,6 +187,7 @@ io::Task<void> Engine::prepare() {
     LMSB_CO_TRY(const auto first, co_await fleet_.take(one_shot));
     layers_ = first->layers();
     LMSB_CO_CHECK(refuse_if_weaker());
+    LMSB_CO_CHECK(can_keep(policy_as_set_));
   }
   if (!options_.ledger.empty()) {
     const Heirs heirs{fleet_,
@@ -211,8 +213,11 @@ io::Task<void> Engine::prepare() {
   lifecycle_.watch_lives();
   keys_.watch();
   // Of those that run on their guests have said it.
-  for (auto& [id, sandbox] : registry_.all())
-    sandbox.info.isolation = layers_in_force(sandbox.handle ? sandbox.handle->layers() : layers_);
+  for (auto& [id, sandbox] : registry_.all()) {
+    const Layers layers = sandbox.handle ? sandbox.handle->layers() : layers_;
+    sandbox.info.isolation = layers_in_force(layers);
+    sandbox.info.limits_kept = limits_kept(layers);
+  }
   ready_ = true;
   io::spawn(loop_, watch_store(this));
   PoolKind kept = one_shot;
@@ -241,6 +246,7 @@ Result<sandbox::SandboxSpec> Engine::spec_of(const std::string& image, const Lim
                                              Profile profile) const {
   LMSB_CHECK(check_limits(limits));
   LMSB_CHECK(check_profile(options_.policy, profile));
+  LMSB_CHECK(check_profile(options_.root_profile, image, profile));
   LMSB_CHECK(admission_.check(limits, lifetime));
   sandbox::SandboxSpec spec;
   spec.image = image;
@@ -460,6 +466,7 @@ io::Task<SandboxStats> Engine::stats(Principal who, std::string id_or_name) {
   stats.name = sandbox->info.name;
   stats.state = sandbox->state();
   stats.limits = sandbox->info.limits;
+  stats.limits_kept = sandbox->info.limits_kept;
   const bool has_disk = sandbox->info.keeps_disk && stats.state != SandboxState::lost;
   const std::string id = sandbox->info.id;  // it may be gone by the end
   if (sandbox->models) stats.models = sandbox->models->usage();

@@ -47,7 +47,8 @@ struct EngineOptions {
   Bytes spill = Bytes::MiB(64);     // of each stream of a command, in a file of its kept sandbox; 0: nothing
   bool refuses_weaker = false;      // prepare() fails where a layer of containment is missing
   std::vector<std::string> weaker;  // what is missing beside, one sentence each
-  std::string ledger;               // the database of sandboxes that outlive the daemon; "" = none do
+  RootProfile root_profile = RootProfile::everywhere;
+  std::string ledger;  // the database of sandboxes that outlive the daemon; "" = none do
 };
 
 // What the engine works with.
@@ -110,6 +111,8 @@ class Engine final : public Control {
   io::Task<void> prepare();
   // From the next request on (SIGHUP).
   void set_policy(PolicyCaps caps);
+  // Of a policy that is to be set: limit_not_kept. prepare() asks it of the first.
+  Status can_keep(const PolicyCaps& caps) const { return check_kept(caps, layers_); }
   // The same of [network] credentials; set_policy() is to follow. Before prepare() for those that run on.
   void use_credentials(CredentialSettings settings) { networks_.use_credentials(std::move(settings)); }
   // Ends everything: kept sandboxes, runners, the pool.
@@ -217,7 +220,8 @@ class Engine final : public Control {
   std::vector<std::string> missing() const;  // of what sandboxes have elsewhere
   Status refuse_if_weaker() const;
   static io::Always<void> watch_store(Engine* engine);
-  Layers layers_;  // of every sandbox here, once the first stands
+  PolicyCaps policy_as_set_;  // options_.policy has what the machine has in the place of 0
+  Layers layers_;             // of every sandbox here, once the first stands
   bool ready_ = false;
   bool store_works_ = true;
   io::Event ending_;

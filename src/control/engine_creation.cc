@@ -149,6 +149,7 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Standi
   kept.info.models = std::move(request.models);
   kept.models = std::move(standing.models);
   kept.info.isolation = layers_in_force(kept.handle->layers());
+  kept.info.limits_kept = limits_kept(kept.handle->layers());
   kept.info.volumes = std::move(standing.volumes.mounts);
   kept.volume_uses = std::move(standing.volumes.uses);
   kept.owner = who.name;

@@ -114,6 +114,14 @@ struct VolumeRequest {
   bool read_only = false;
 };
 
+// A volume that a sandbox has.
+struct MountedVolume {
+  std::string id;
+  std::string name;    // "" = none
+  std::string target;  // inside
+  bool read_only = false;
+};
+
 struct OneShot {
   Command command;
   std::string image;        // "" = the default image

@@ -8,6 +8,7 @@ std::vector<std::string> layers_in_force(const Layers& layers) {
   if (layers.has_memory_limit && layers.has_cpu_limit && layers.has_process_limit) names.emplace_back("cgroup_limits");
   for (const char* name : {"seccomp", "no_new_privs", "no_capabilities", "masked_proc", "no_more_namespaces"})
     names.emplace_back(name);
+  if (layers.has_own_ids) names.emplace_back("own_ids");
   if (layers.has_device_list) names.emplace_back("device_list");
   if (layers.has_own_nodes) names.emplace_back("own_nodes");
   if (layers.has_socket_limit) names.emplace_back("socket_limit");

@@ -22,6 +22,13 @@ struct Layers {
   bool has_own_ids = true;        // no other sandbox's files, processes or counts of the kernel are of its ids
 };
 
+// Which of a sandbox's limits hold it back.
+struct LimitsKept {
+  bool memory = true;
+  bool cpus = true;
+};
+inline LimitsKept limits_kept(const Layers& layers) { return {layers.has_memory_limit, layers.has_cpu_limit}; }
+
 // All that are in force: "user_namespace", "seccomp", "landlock:7", ...
 std::vector<std::string> layers_in_force(const Layers& layers);
 

@@ -37,6 +37,8 @@ TEST(Layers, ThatAUserWithoutRootHasNotAreMissingByName) {
   Layers layers{7, true, true, true};
   layers.has_memory_limit = layers.has_cpu_limit = layers.has_process_limit = layers.has_own_ids = false;
   EXPECT_THAT(layers_in_force(layers), Not(Contains("cgroup_limits")));
+  EXPECT_THAT(layers_in_force(layers), Not(Contains("own_ids")));
+  EXPECT_THAT(layers_in_force({7, true, true, true}), Contains("own_ids"));
   EXPECT_THAT(layers_missing(layers), testing::ElementsAre(HasSubstr("memory"), HasSubstr("CPU"),
                                                            HasSubstr("processes"), HasSubstr("range of ids")));
   layers.has_memory_limit = layers.has_process_limit = true;

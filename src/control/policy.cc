@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "image/store.h"
 
 namespace lmsb::control {
 namespace {
@@ -51,6 +52,35 @@ Status check_profile(const PolicyCaps& caps, guest_protocol::Profile profile) {
   return Error(ErrorCode::permission_denied, "profile: root is above what the operator allows")
       .with_slug("policy_denied")
       .with_hint("leave it out, or set root = true under [policy] in the configuration");
+}
+
+Status check_kept(const PolicyCaps& caps, const Layers& layers) {
+  const auto not_kept = [](const std::string& setting, const std::string& controller) {
+    return Error(ErrorCode::unsupported, setting + ": the kernel would not keep to it, as the controller " +
+                                             controller + " was not delegated to the daemon's user")
+        .with_slug("limit_not_kept")
+        .with_hint(
+            "leave it out of [policy], have the controller delegated (docs/user/rootless.md), or run the daemon as "
+            "root");
+  };
+  if (caps.memory.count() != 0 && !layers.has_memory_limit) return not_kept("policy.memory", "memory");
+  if (caps.cpu_millis != 0 && !layers.has_cpu_limit) return not_kept("policy.cpus", "cpu");
+  return {};
+}
+
+Status check_profile(RootProfile possible, const std::string& image, guest_protocol::Profile profile) {
+  if (profile != guest_protocol::Profile::root || possible == RootProfile::everywhere) return {};
+  if (possible == RootProfile::in_image_host && image == image::kHostImage) return {};
+  const std::string what = "profile: root needs ids that no other sandbox has, and without root of the machine ";
+  if (possible == RootProfile::in_image_host)
+    return Error(ErrorCode::unsupported, what + "sandboxes of stored images share theirs")
+        .with_slug("profile_not_possible")
+        .with_hint("take image host, leave profile out, or run the daemon as root");
+  return Error(ErrorCode::unsupported, what + "this daemon's sandboxes share theirs")
+      .with_slug("profile_not_possible")
+      .with_hint(
+          "leave it out, give the daemon's user 66 ranges of 65536 subordinate ids (docs/user/rootless.md), or run the "
+          "daemon as root");
 }
 
 Status check_models(const PolicyCaps& caps, const ModelAccess& access) {

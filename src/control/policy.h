@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "base/units.h"
 #include "control/exec.h"
+#include "control/layers.h"
 #include "control/model_access.h"
 #include "control/principal.h"
 #include "guest_protocol/profile.h"
@@ -41,6 +42,14 @@ Status check_egress(const PolicyCaps& caps, const network::Egress& egress, std::
 // `egress` is what `who` wants for a sandbox that has `before`: which of its credentials an administrator gives, or
 // gave. Whether it may have the others check_egress() says.
 void note_given(const Principal& who, network::Egress& egress, const network::Egress& before = {});
+// Whether the kernel keeps to what `caps` set where `layers` are in force: a cap that nothing keeps is none. Error:
+// limit_not_kept.
+Status check_kept(const PolicyCaps& caps, const Layers& layers);
+// In which sandboxes Profile::root is possible: their guests have the last of their ids, and those of others are 0 of
+// the same range where ranges are shared. Root there would count for them, and could keep them from working.
+enum class RootProfile : std::uint8_t { everywhere, in_image_host, nowhere };
+// Error: profile_not_possible.
+Status check_profile(RootProfile possible, const std::string& image, guest_protocol::Profile profile);
 // Error: policy_denied.
 Status check_profile(const PolicyCaps& caps, guest_protocol::Profile profile);
 // Whether sandboxes may have models: asked when one is to get them, and for each of its requests. Error: policy_denied.

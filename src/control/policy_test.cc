@@ -105,5 +105,33 @@ TEST(Policy, RefusesRootWhereTheOperatorDoes) {
   EXPECT_TRUE(check_profile(caps, Profile::user).ok());
 }
 
+TEST(Policy, RefusesRootWhereItWouldShareIds) {
+  const auto refused = [](RootProfile possible, const char* image) {
+    const Status checked = check_profile(possible, image, Profile::root);
+    EXPECT_TRUE(check_profile(possible, image, Profile::user).ok());
+    return checked.ok() ? std::string() : std::string(checked.error().slug());
+  };
+  for (const char* image : {"host", "base"}) {
+    EXPECT_EQ(refused(RootProfile::everywhere, image), "");
+    EXPECT_EQ(refused(RootProfile::nowhere, image), "profile_not_possible");
+  }
+  EXPECT_EQ(refused(RootProfile::in_image_host, "host"), "");
+  EXPECT_EQ(refused(RootProfile::in_image_host, "base"), "profile_not_possible");
+}
+
+TEST(Policy, OfALimitThatNothingKeepsIsRefused) {
+  PolicyCaps caps;
+  Layers layers;
+  layers.has_memory_limit = layers.has_cpu_limit = layers.has_process_limit = false;
+  EXPECT_TRUE(check_kept(caps, layers).ok());
+  caps.memory = Bytes::GiB(1);
+  EXPECT_TRUE(check_kept(caps, Layers()).ok());
+  EXPECT_EQ(check_kept(caps, layers).error().slug(), "limit_not_kept");
+  PolicyCaps cpus;
+  cpus.cpu_millis = 500;
+  EXPECT_TRUE(check_kept(cpus, Layers()).ok());
+  EXPECT_EQ(check_kept(cpus, layers).error().slug(), "limit_not_kept");
+}
+
 }  // namespace
 }  // namespace lmsb::control

@@ -110,6 +110,7 @@ Status give(Heirs& heirs, const Left& left, const std::shared_ptr<SandboxHandle>
   handle->room = heirs.admission.hold_room(counted(*sandbox, sandbox->info.limits), sandbox::Lifetime::kept);
   LMSB_CHECK(heirs.lifecycle.take_up(*sandbox, handle, left.was_paused));
   sandbox->info.isolation = layers_in_force(handle->layers());
+  sandbox->info.limits_kept = limits_kept(handle->layers());
   heirs.processes.take_up(*sandbox, *std::move(held));
   give_network(heirs, *sandbox, *handle);
   heirs.models.open_later(handle, sandbox->models);

@@ -19,8 +19,20 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
-bool is_delegated(const std::string& directory) {
-  return os::has_attribute(directory, "user.delegate") || os::has_attribute(directory, "trusted.delegate");
+bool has_own_processes(const std::string& directory) {
+  struct stat processes {};
+  return ::stat((directory + "/cgroup.procs").c_str(), &processes) == 0 && processes.st_uid == ::geteuid();
+}
+
+// The top of the user's: below it nobody but its owner moves processes in or out.
+bool is_top_of_own(const std::string& mount_point, const std::string& path) {
+  return is_own_cgroup(mount_point + path) && !has_own_processes(mount_point + path.substr(0, path.rfind('/')));
+}
+
+bool is_delegated(const std::string& mount_point, const std::string& path, Starter starter) {
+  const std::string directory = mount_point + path;
+  return os::has_attribute(directory, "user.delegate") || os::has_attribute(directory, "trusted.delegate") ||
+         (starter == Starter::user && is_top_of_own(mount_point, path));
 }
 
 // Moves all processes of a cgroup into the leaf. Those that end meanwhile need no moving.
@@ -55,13 +67,21 @@ std::vector<Hierarchy> find_hierarchies() {
   return found;
 }
 
-std::string delegated_path(const std::string& mount_point) {
+bool is_own_cgroup(const std::string& directory) {
+  struct stat place {};
+  if (::stat(directory.c_str(), &place) < 0) return false;
+  return place.st_uid == ::geteuid() && place.st_gid == ::getegid() && (place.st_mode & S_IWOTH) == 0 &&
+         has_own_processes(directory);
+}
+
+std::string delegated_path(const std::string& mount_point, Starter starter) {
   for (const std::string& line : split(os::read_text("/proc/self/cgroup"), '\n')) {
     if (line.rfind("0::", 0) != 0 || line.size() <= 4) continue;
     std::string path = line.substr(3);
-    if (is_delegated(mount_point + path)) return path;
+    if (is_delegated(mount_point, path, starter)) return path;
     std::string above = path.substr(0, path.rfind('/'));
-    if (path == above + "/" + kSupervisorLeaf && !above.empty() && is_delegated(mount_point + above)) return above;
+    if (path == above + "/" + kSupervisorLeaf && !above.empty() && is_delegated(mount_point, above, starter))
+      return above;
   }
   return "";
 }

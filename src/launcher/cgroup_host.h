@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "launcher/starter.h"
 
 namespace lmsb::launcher {
 
@@ -17,7 +18,12 @@ std::vector<Hierarchy> find_hierarchies();
 
 // The cgroup below `mount_point` (v2) that this process was given to manage: systemd marks a service's own, with
 // Delegate=yes. "/system.slice/lm-sandbox.service", or "" when there is none: then our tree stands at the top.
-std::string delegated_path(const std::string& mount_point);
+// Where a user starts it, who cannot see the mark of an older systemd (trusted.delegate), also the top of what was
+// given to that user: a cgroup of the user's below one that is somebody else's.
+std::string delegated_path(const std::string& mount_point, Starter starter);
+
+// Whether nobody but this user can enter a cgroup, or end what is in it.
+bool is_own_cgroup(const std::string& directory);
 
 // The leaf for the processes that a delegated cgroup begins with; in a unit file: DelegateSubgroup=supervisor.
 constexpr const char* kSupervisorLeaf = "supervisor";

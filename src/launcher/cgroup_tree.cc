@@ -176,13 +176,8 @@ TreeLimits limits_of_all() {
 }
 
 // A user's own tree stands only where somebody gave that user a place, and nobody else can end or stop what is in it.
-Status require_own(int directory, const std::string& path) {
-  struct stat place {};
-  struct stat processes {};
-  if (::fstat(directory, &place) < 0 || ::fstatat(directory, "cgroup.procs", &processes, 0) < 0)
-    return cgroup_error("look at " + path);
-  const bool is_own = place.st_uid == ::geteuid() && place.st_gid == ::getegid();
-  if (is_own && processes.st_uid == ::geteuid() && (place.st_mode & S_IWOTH) == 0) return {};
+Status require_own(const std::string& mount_point, const std::string& path) {
+  if (is_own_cgroup(mount_point + path)) return {};
   return Error(ErrorCode::failed_precondition, "cgroup " + path + " is marked as delegated, and is not this user's")
       .with_hint("its directory and its cgroup.procs have to be the user's and of the user's group");
 }
@@ -202,11 +197,11 @@ Status CgroupTree::open_parents(Starter starter) {
     return Error(ErrorCode::unsupported, "cgroup v2 is not mounted")
         .with_hint("mount it: mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 none /sys/fs/cgroup/unified");
   v2_mount_ = v2->mount_point;
-  const std::string base = delegated_path(v2->mount_point);
+  const std::string base = delegated_path(v2->mount_point, starter);
   v2_parent_.reset(::open((v2->mount_point + base).c_str(), kDirectory));
   if (!v2_parent_) return cgroup_error("open " + v2->mount_point + base);
   v2_path_ = (base.empty() ? "" : base.substr(1) + "/") + name_;
-  if (starter == Starter::user) return base.empty() ? nothing_delegated() : require_own(v2_parent_.get(), base);
+  if (starter == Starter::user) return base.empty() ? nothing_delegated() : require_own(v2_mount_, base);
   for (const Hierarchy& hierarchy : hierarchies)
     for (const std::string& controller : hierarchy.controllers)
       if (controller == "memory" || controller == "pids" || controller == "cpu" || controller == "devices") {

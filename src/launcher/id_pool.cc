@@ -20,7 +20,7 @@ Result<UniqueFd> open_id_locks(const std::string& path) {
   struct stat info {};
   if (!file || ::fstat(file.get(), &info) < 0) return Error::from_errno(errno, "open " + path);
   if (!S_ISREG(info.st_mode) || info.st_uid != ::geteuid() || (info.st_mode & 077U) != 0)
-    return Error(ErrorCode::failed_precondition, path + " is not a file of root's alone")
+    return Error(ErrorCode::failed_precondition, path + " is not a file of this user's alone")
         .with_hint("find out who made it, then remove it");
   return file;
 }

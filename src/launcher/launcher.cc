@@ -308,8 +308,10 @@ void Launcher::handle_changed(std::uint64_t serial) {
 Result<sandbox::LaunchPlan> Launcher::check_policy(const sandbox::LaunchPlan& asked) const {
   LMSB_CHECK(sandbox::validate(asked));
   if (!mounts_ && sandbox::has_directories(asked)) return Error(ErrorCode::permission_denied, "mounts are off");
-  if (!policy_.caps.allows_root && asked.profile == guest_protocol::Profile::root)
-    return Error(ErrorCode::permission_denied, "root is off");
+  const bool is_root = asked.profile == guest_protocol::Profile::root;
+  if (is_root && !policy_.caps.allows_root) return Error(ErrorCode::permission_denied, "root is off");
+  // Its commands would be who the guests of the others are.
+  if (is_root && shares_ids(asked.root)) return Error(ErrorCode::permission_denied, "root would share its ids");
   const sandbox::LaunchPlan plan = within(policy_.caps, asked);
   LMSB_CHECK(sandbox::validate(plan));
   return plan;
@@ -428,7 +430,8 @@ Status Launcher::build(const sandbox::LaunchPlan& plan, Sandbox& sandbox, int ch
 Status Launcher::map_ids(const Sandbox& sandbox) const {
   const std::string process = "/proc/" + std::to_string(sandbox.guest.pid);
   if (resets_oom_score_) LMSB_CHECK(os::write_text(process + "/oom_score_adj", "0"));
-  const std::string map = one_range(0, sandbox.id_base, policy_.ids_of_sandbox);
+  const bool is_shared = sandbox.id_base == kImageRangeBase;
+  const std::string map = one_range(0, sandbox.id_base, is_shared ? policy_.ids_of_sandbox : kIdRange);
   return write_id_maps(sandbox.guest.pid, map, map);
 }
 
@@ -498,10 +501,12 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
 
 // Files of images can be shown with other owners by the machine's root alone: sandboxes that a user makes of them have
 // the ids that the files have, and so has any where there are too few ranges for each to have its own.
+bool Launcher::shares_ids(RootKind root) const {
+  return policy_.starter == Starter::user && (root == RootKind::mounted || policy_.own_ranges == 0);
+}
+
 std::optional<std::uint32_t> Launcher::lease(RootKind root) {
-  const bool is_shared = root == RootKind::mounted || policy_.own_ranges == 0;
-  if (policy_.starter == Starter::user && is_shared) return kImageRangeBase;
-  return ids_->lease();
+  return shares_ids(root) ? kImageRangeBase : ids_->lease();
 }
 
 void Launcher::give_ids_back(std::uint32_t base) {

@@ -97,6 +97,7 @@ class Launcher {
 
   Launcher() = default;
   // The ids of a new sandbox with such a root; nothing when all are in use.
+  bool shares_ids(guest_protocol::RootKind root) const;
   std::optional<std::uint32_t> lease(guest_protocol::RootKind root);
   void give_ids_back(std::uint32_t base);
   // For a mount of what is stored with the ids of the range of images; -1: without one, a user's.

@@ -18,6 +18,7 @@
 
 #include "os/message_socket.h"
 #include "os/sys.h"
+#include "sandbox/id_ranges.h"
 #include "sandbox/launcher_request.h"
 
 namespace lmsb::launcher {
@@ -97,6 +98,14 @@ bool is_same(int a, int b) {
          first.stx_dev_minor == second.stx_dev_minor;
 }
 
+// Whose a directory is that is of the user's subordinate ids: of containers and sandboxes, which own files by them. In
+// a sandbox that shares the ids they would be its own.
+bool is_of_sandboxes(int directory) {
+  struct statx facts {};
+  if (::statx(directory, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_UID | STATX_GID, &facts) < 0) return true;
+  return facts.stx_uid >= sandbox::kImageRangeBase || facts.stx_gid >= sandbox::kImageRangeBase;
+}
+
 // The directory in this mount namespace. Returns an errno.
 int open_again(UniqueFd& directory) {
   std::array<char, 32> link{};
@@ -109,6 +118,7 @@ int open_again(UniqueFd& directory) {
   UniqueFd opened(sys::openat2(AT_FDCWD, path.data(), O_PATH | O_DIRECTORY | O_CLOEXEC, 0, kNoLinks));
   if (!opened) return errno;
   if (!is_same(directory.get(), opened.get())) return ESTALE;
+  if (is_of_sandboxes(opened.get())) return EOWNERDEAD;
   directory = std::move(opened);
   return 0;
 }

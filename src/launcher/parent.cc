@@ -26,6 +26,7 @@
 #include "os/service_manager.h"
 #include "os/sys.h"
 #include "sandbox/image_directory.h"
+#include "sandbox/own_ids.h"
 
 namespace lmsb::launcher {
 namespace {
@@ -118,7 +119,7 @@ Status make_directories(const ParentOptions& o) {
   for (const std::string& path : directories_of_daemon(o)) {
     LMSB_CHECK(make_directory(path, 0755));
     if (::lchown(path.c_str(), o.daemon_uid, o.daemon_gid) < 0)  // never through a link that somebody put there
-      return Error::from_errno(errno, "give " + path + " to the daemon");
+      return sandbox::not_given(errno, "give " + path + " to the daemon", path);
   }
   if (o.starter == Starter::user) {
     LMSB_CHECK(make_directory(o.run_dir + kDesk, 0755));
@@ -207,6 +208,8 @@ int daemon_body(const ParentOptions& o, int launcher_socket, int files_socket) {
   const UniqueFd program(is_of_user ? ::open(o.daemon_argv[0].c_str(), O_PATH | O_CLOEXEC) : -1);
   if (is_of_user && !program) return report(Error::from_errno(errno, "open " + o.daemon_argv[0]));
   if (const Status shown = show_daemon(o); !shown.ok()) return report(shown.error());
+  // By a directory that it were in it would get below one that is closed, or out of its view.
+  if (::chdir("/") < 0) return report(Error::from_errno(errno, "go to /"));
   const std::array<gid_t, 2> groups = {sandbox::kImagesGid, o.socket_gid};
   if (::setgroups(o.socket_gid != 0 ? 2 : 1, groups.data()) < 0 ||
       ::setresgid(o.daemon_gid, o.daemon_gid, o.daemon_gid) < 0 ||

@@ -35,7 +35,7 @@ struct Policy {
   std::string id_locks = kIdLocks;  // shared by all daemons of the machine (id_pool.h)
   Caps caps;
   Starter starter = Starter::root;
-  std::uint32_t ids_of_sandbox = kIdRange;  // of a user's, and how many ranges of them: sandbox/own_ids.h
+  std::uint32_t ids_of_sandbox = kIdRange;  // that shares its ids, and how many have own ones: sandbox/own_ids.h
   std::uint32_t own_ranges = 0;
   TreeLimits all = limits_of_all();
   std::size_t max_sandboxes = 20000;

@@ -32,4 +32,9 @@ UserPlaces places_of_this_user() {
   return user_places(variable, home.starts_with('/') || entry == nullptr ? home : entry->pw_dir);
 }
 
+std::string home_of_this_user() {
+  const passwd* entry = ::getpwuid(::geteuid());
+  return entry == nullptr ? "" : entry->pw_dir;
+}
+
 }  // namespace lmsb::os

@@ -15,5 +15,7 @@ struct UserPlaces {
 // Pure: `variable` gives an environment variable, "" where it is not set; `home` is what the account says.
 UserPlaces user_places(const std::function<std::string(const char*)>& variable, const std::string& home);
 UserPlaces places_of_this_user();
+// What the account says, whatever the environment does; "" where there is no account.
+std::string home_of_this_user();
 
 }  // namespace lmsb::os

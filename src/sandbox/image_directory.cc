@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/unique_fd.h"
+#include "sandbox/own_ids.h"
 
 namespace lmsb::sandbox {
 
@@ -18,7 +19,7 @@ Status make_image_directory(const std::string& path) {
   if (!directory) return Error::from_errno(errno, "open " + path);
   const bool is_root = ::geteuid() == 0;
   if ((is_root && ::fchown(directory.get(), 0, kImagesGid) < 0) || ::fchmod(directory.get(), 0750) < 0)
-    return Error::from_errno(errno, "close " + path + " to users");
+    return not_given(errno, "close " + path + " to users", path);
   return {};
 }
 

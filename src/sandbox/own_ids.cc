@@ -1,7 +1,6 @@
 #include "sandbox/own_ids.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <optional>
 #include <pwd.h>
@@ -37,20 +36,27 @@ bool is_claim_of(const IdUser& user, const IdClaim& claim) {
 
 bool overlap(const IdClaim& a, const IdClaim& b) { return a.first < b.first + b.count && b.first < a.first + a.count; }
 
-// What can be given to sandboxes.
+// What can be given to sandboxes. Of the first span, which has a whole range, the first ids are those of images and the
+// last one is the daemon's: they stay the same whatever is added to the user's lines.
 struct Cut {
-  std::vector<std::uint32_t> ranges;   // of kIdRange each
-  std::optional<std::uint32_t> spare;  // one id beside them
+  IdExtent images{kImageRangeBase, 0, 0};
+  std::uint32_t daemon = 0;
+  std::vector<std::uint32_t> ranges;  // of kIdRange each, beside those
 };
 
-Cut cut(const std::vector<IdClaim>& spans) {
-  Cut result;
+std::optional<Cut> cut(const std::vector<IdClaim>& spans) {
+  std::optional<Cut> result;
   for (const IdClaim& span : spans) {
-    const std::uint64_t whole = std::min<std::uint64_t>(span.count / kIdRange, kMostOwnRanges + 2);
-    for (std::uint64_t i = 0; i < whole; ++i)
-      result.ranges.push_back(static_cast<std::uint32_t>(span.first + i * kIdRange));
-    if (!result.spare && span.count > whole * kIdRange)
-      result.spare = static_cast<std::uint32_t>(span.first + whole * kIdRange);
+    if (span.count < kIdRange) continue;
+    const bool is_first = !result;
+    const auto all = static_cast<std::uint32_t>(span.count - (is_first ? 1 : 0));  // but the daemon's
+    if (is_first) {
+      const auto last = static_cast<std::uint32_t>(span.first + all);
+      result = Cut{{kImageRangeBase, static_cast<std::uint32_t>(span.first), std::min(all, kIdRange)}, last, {}};
+    }
+    const std::uint32_t whole = std::min(all / kIdRange, kMostOwnRanges + 1);
+    for (std::uint32_t i = is_first ? 1 : 0; i < whole; ++i)
+      result->ranges.push_back(static_cast<std::uint32_t>(span.first + std::uint64_t{i} * kIdRange));
   }
   return result;
 }
@@ -82,40 +88,44 @@ Error too_few(const IdUser& user, const IdTexts& texts, const std::string& why) 
 }
 
 // The user's spans that nobody else has a part of.
-Result<std::vector<IdClaim>> spans_of(const IdUser& user, const IdTexts& texts, const Kind& kind) {
-  std::vector<IdClaim> spans;
+struct Spans {
+  std::vector<IdClaim> good;
+  std::string shared;  // which of the others is whose, too
+};
+
+Result<Spans> spans_of(const IdUser& user, const IdTexts& texts, const Kind& kind) {
+  std::vector<IdClaim> all;
   std::vector<IdClaim> others = parse_id_claims(kind.accounts_path, kind.accounts, IdFile::accounts);
   for (IdClaim& claim : parse_id_claims(kind.path, kind.text, IdFile::subordinate))
-    (is_claim_of(user, claim) ? spans : others).push_back(std::move(claim));
-  if (spans.empty()) return too_few(user, texts, std::string(kind.path) + " has no line of user " + user.name);
-  std::string shared;
-  std::vector<IdClaim> good;
-  for (IdClaim& span : spans) {
-    const auto other = std::find_if(others.begin(), others.end(), [&](const auto& o) { return overlap(span, o); });
-    const bool is_ours_twice = std::any_of(good.begin(), good.end(), [&](const auto& g) { return overlap(span, g); });
-    if (other != others.end()) shared = span.where + " has ids of " + other->where;
+    (is_claim_of(user, claim) ? all : others).push_back(std::move(claim));
+  if (all.empty()) return too_few(user, texts, std::string(kind.path) + " has no line of user " + user.name);
+  Spans spans;
+  for (IdClaim& span : all) {
+    const auto is_met = [&span](const IdClaim& other) { return overlap(span, other); };
+    const auto other = std::find_if(others.begin(), others.end(), is_met);
+    const bool is_ours_twice = std::any_of(spans.good.begin(), spans.good.end(), is_met);
+    if (other != others.end())
+      spans.shared += (spans.shared.empty() ? "" : "; ") + span.where + " has ids of " + other->where;
     if (other == others.end() && !is_ours_twice && span.first + span.count <= kFirstNoId)
-      good.push_back(std::move(span));
+      spans.good.push_back(std::move(span));
   }
-  if (good.empty() && !shared.empty()) return too_few(user, texts, shared);
-  return good;
+  return spans;
+}
+
+Result<Cut> cut_of(const IdUser& user, const IdTexts& texts, const Kind& kind) {
+  LMSB_TRY(const Spans spans, spans_of(user, texts, kind));
+  if (auto found = cut(spans.good)) return *std::move(found);
+  if (!spans.shared.empty()) return too_few(user, texts, spans.shared);
+  return too_few(user, texts, "no line of user " + user.name + " in " + kind.path + " has as many");
 }
 
 // Those of images, the daemon's, and sandboxes' own. `own`: the user's or the user's group.
 std::vector<IdExtent> lay_out(std::uint32_t own, const Cut& ids, const OwnIds& all) {
-  std::vector<IdExtent> extents = {{0, own, 1},
-                                   {kImageRangeBase, ids.ranges.front(), all.per_sandbox},
-                                   {kDaemonId, ids.spare.value_or(ids.ranges.front() + all.per_sandbox), 1}};
+  std::vector<IdExtent> extents = {
+      {0, own, 1}, {kImageRangeBase, ids.images.outside, all.per_sandbox}, {kDaemonId, ids.daemon, 1}};
   for (std::uint32_t i = 0; i < all.ranges; ++i)
-    extents.push_back({kFirstBase + i * kIdRange, ids.ranges[i + 1], kIdRange});
+    extents.push_back({kFirstBase + i * kIdRange, ids.ranges[i], kIdRange});
   return extents;
-}
-
-// The daemon's id, where nothing is left over: of two ranges the last.
-void make_room(Cut& ids) {
-  if (ids.spare || ids.ranges.size() < 2) return;
-  ids.spare = ids.ranges.back();
-  ids.ranges.pop_back();
 }
 
 }  // namespace
@@ -123,24 +133,24 @@ void make_room(Cut& ids) {
 Result<OwnIds> own_ids(const IdUser& user, const IdTexts& texts) {
   const Kind uids{"uids", "/etc/subuid", texts.subuid, "/etc/passwd", texts.passwd};
   const Kind gids{"gids", "/etc/subgid", texts.subgid, "/etc/group", texts.group};
-  std::array<Cut, 2> cuts;
-  for (std::size_t i = 0; i < cuts.size(); ++i) {
-    const Kind& kind = i == 0 ? uids : gids;
-    LMSB_TRY(const auto spans, spans_of(user, texts, kind));
-    cuts[i] = cut(spans);
-    if (cuts[i].ranges.empty())
-      return too_few(user, texts, "no line of user " + user.name + " in " + kind.path + " has as many");
-    make_room(cuts[i]);
-  }
+  LMSB_TRY(const Cut users, cut_of(user, texts, uids));
+  LMSB_TRY(const Cut groups, cut_of(user, texts, gids));
   OwnIds ids;
-  const bool has_room = cuts[0].spare && cuts[1].spare;
-  if (!has_room) ids.per_sandbox = kIdRange - 1;
-  const std::size_t ranges = std::min(cuts[0].ranges.size(), cuts[1].ranges.size()) - 1;
-  if (has_room && ranges >= kLeastOwnRanges)
-    ids.ranges = static_cast<std::uint32_t>(std::min<std::size_t>(ranges, kMostOwnRanges));
-  ids.users = lay_out(user.uid, cuts[0], ids);
-  ids.groups = lay_out(user.gid, cuts[1], ids);
+  ids.per_sandbox = std::min(users.images.count, groups.images.count);
+  const std::size_t ranges = std::min(users.ranges.size(), groups.ranges.size());
+  if (ranges >= kLeastOwnRanges) ids.ranges = static_cast<std::uint32_t>(std::min<std::size_t>(ranges, kMostOwnRanges));
+  ids.users = lay_out(user.uid, users, ids);
+  ids.groups = lay_out(user.gid, groups, ids);
   return ids;
+}
+
+Error not_given(int error, const std::string& what, const std::string& path) {
+  Error failed = Error::from_errno(error, what);
+  if (error != EPERM) return failed;
+  return std::move(failed)
+      .with_context("the subordinate ids of this user have changed since")
+      .with_hint("give the lines of /etc/subuid and /etc/subgid back that were there; or, to begin anew: sudo rm -r " +
+                 path);
 }
 
 Result<OwnIds> own_ids_of_this_user() {

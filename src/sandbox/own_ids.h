@@ -26,8 +26,7 @@ struct IdExtent {
 struct OwnIds {
   std::vector<IdExtent> users;  // as newuidmap(1) takes them
   std::vector<IdExtent> groups;
-  // Of each sandbox. One less than kIdRange where the user has none to spare for the daemon: then nothing inside can be
-  // of the profile root, whose guest has the last.
+  // Of the range of images. One less than kIdRange where the user's first span has no more: the daemon has the last.
   std::uint32_t per_sandbox = kIdRange;
   // Those from kFirstBase on, each a sandbox's own; 0: all sandboxes have the range of images.
   std::uint32_t ranges = 0;
@@ -53,6 +52,10 @@ struct IdTexts {
 
 // Pure. Errors: failed_precondition, with the lines that are missing.
 Result<OwnIds> own_ids(const IdUser& user, const IdTexts& texts);
+
+// `what` failed with `error`, which was to give `path` to one of a user's ids. Files belong to ids that the namespace
+// has not (EPERM) where the user's lines are others than when they were made: the hint says what to do then.
+Error not_given(int error, const std::string& what, const std::string& path);
 
 // Of whoever runs this. Blocks.
 Result<OwnIds> own_ids_of_this_user();

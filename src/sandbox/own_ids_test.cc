@@ -1,5 +1,7 @@
 #include "sandbox/own_ids.h"
 
+#include <cerrno>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -37,11 +39,19 @@ TEST(OwnIds, OneMoreMakesASandboxesRangeWhole) {
                                       IdExtent{kDaemonId, 165536, 1}));
 }
 
-TEST(OwnIds, OfTwoRangesTheSecondLendsTheDaemonOne) {
-  const auto ids = own_ids(kAlice, same("alice:100000:65536\n1000:300000:65536\n"));
-  ASSERT_TRUE(ids.ok());
-  EXPECT_EQ(ids->per_sandbox, kIdRange);
-  EXPECT_EQ(ids->users.back(), (IdExtent{kDaemonId, 300000, 1}));
+// Else files of images and of the daemon would be of ids that are not theirs any more.
+TEST(OwnIds, OfImagesAndTheDaemonStayTheSameWhateverLinesAreAdded) {
+  const auto before = own_ids(kAlice, same("alice:100000:65536\n"));
+  const auto more = own_ids(kAlice, same("alice:100000:65536\n1000:300000:65536\n"));
+  const auto many = own_ids(kAlice, same("alice:100000:65536\nalice:300000:" + std::to_string(64 * 65536) + "\n"));
+  for (const auto* ids : {&more, &many}) {
+    ASSERT_TRUE(ids->ok());
+    EXPECT_EQ((*ids)->per_sandbox, kIdRange - 1);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ((*ids)->users.at(i), before->users.at(i)) << i;
+  }
+  EXPECT_EQ(more->ranges, 0);
+  EXPECT_EQ(many->ranges, 64);
+  EXPECT_EQ(many->users.at(3), (IdExtent{kFirstBase, 300000, kIdRange}));
 }
 
 TEST(OwnIds, ManyAreRangesOfSandboxes) {
@@ -76,6 +86,20 @@ TEST(OwnIds, ThatAreSomebodyElsesTooAreNotTaken) {
   const auto rest = own_ids(kAlice, same("alice:100000:65536\nalice:300000:65536\nbob:100000:65536\n"));
   ASSERT_TRUE(rest.ok());
   EXPECT_EQ(rest->users.at(1).outside, 300000);
+}
+
+TEST(OwnIds, ThatAreTooFewBecauseOthersShareTheRestNameTheLines) {
+  const auto refused = own_ids(kAlice, same("alice:100000:65536\nalice:300000:4096\nbob:165535:65536\n"));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message(), HasSubstr("alice:100000:65536 has ids of /etc/subuid"));
+  EXPECT_THAT(refused.error().message(), HasSubstr("bob:165535:65536"));
+}
+
+TEST(OwnIds, ThatTheKernelDoesNotGiveHaveChangedSince) {
+  const Error changed = not_given(EPERM, "close /d/images to users", "/d/images");
+  EXPECT_THAT(changed.message(), HasSubstr("have changed since: close /d/images"));
+  EXPECT_THAT(changed.hint(), HasSubstr("sudo rm -r /d/images"));
+  EXPECT_EQ(not_given(ENOSPC, "close /d", "/d").hint(), "");
 }
 
 TEST(OwnIds, AreNotGivenTwiceWhereLinesOverlap) {

@@ -63,6 +63,28 @@ Status wait_for(pid_t pid, const std::string& program) {
       .with_hint("what it said stands above; it needs its set-user-ID bit, and a mount without nosuid");
 }
 
+// What the kernel counts for a user namespace, up to who made it: of what the user may have sandboxes get a half, so
+// that they never take all of it from the user's other programs.
+class Counts {
+ public:
+  // Outside: what the machine lets each user have.
+  Counts() {
+    for (const char* name : kNames)
+      limits_.push_back(std::strtoull(os::read_text(place_of(name)).c_str(), nullptr, 10));
+  }
+  // Inside.
+  Status halve() const {
+    for (std::size_t i = 0; i < limits_.size(); ++i)
+      LMSB_CHECK(os::write_text(place_of(kNames.at(i)), std::to_string(limits_[i] / 2)));
+    return {};
+  }
+
+ private:
+  static constexpr std::array<const char*, 2> kNames = {"max_inotify_instances", "max_inotify_watches"};
+  static std::string place_of(const char* name) { return std::string("/proc/sys/user/") + name; }
+  std::vector<unsigned long long> limits_;
+};
+
 }  // namespace
 
 Status check_own_namespace() {
@@ -91,6 +113,7 @@ Status enter_own_namespace(const OwnIds& ids) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) < 0) return Error::from_errno(errno, "pipe");
   Start start{UniqueFd(ends[0]), UniqueFd(ends[1])};
+  const Counts counts;
   for (std::size_t i = 0; i < mappers.size(); ++i) {
     LMSB_TRY(mappers[i].program, find_mapper(i == 0 ? "newuidmap" : "newgidmap"));
     auto words = words_of(mappers[i].program, ::getpid(), i == 0 ? ids.users : ids.groups);
@@ -103,7 +126,7 @@ Status enter_own_namespace(const OwnIds& ids) {
   for (const Mapper& mapper : mappers) LMSB_CHECK(wait_for(mapper.pid, mapper.program));
   if (::setgroups(0, nullptr) < 0 || ::setresgid(0, 0, 0) < 0 || ::setresuid(0, 0, 0) < 0)
     return Error::from_errno(errno, "become root of the user namespace");
-  return {};
+  return counts.halve();
 }
 
 }  // namespace lmsb::sandbox

@@ -11,7 +11,8 @@ Status check_own_namespace();
 
 // Makes this process, which has one thread, root of a new user namespace with those ids, in a mount namespace of its
 // own, and of no group but the user's. It has no power over anything of the machine by it that the user had not, beside
-// the subordinate ids. Blocks while newuidmap(1) and newgidmap(1) run.
+// the subordinate ids, and all in it together has half of the inotify(7) that the user may have. Blocks while
+// newuidmap(1) and newgidmap(1) run.
 Status enter_own_namespace(const OwnIds& ids);
 
 }  // namespace lmsb::sandbox

@@ -65,8 +65,8 @@ bool take_switch(const std::string& name, ServeArguments& parsed) {
     parsed.stop_sandboxes = true;
   } else if (name == "--rootless") {
     parsed.starter = launcher::Starter::user;
-  } else if (name == "--no-root-profile") {
-    parsed.has_root_profile = false;
+  } else if (name == "--shared-ids") {
+    parsed.has_own_ids = false;
   } else {
     return false;
   }

@@ -84,7 +84,7 @@ class Daemon {
         admission_(loop_, admission_options(config), metrics_),
         fleet_(loop_, sandbox::LauncherClient(std::move(fds_.launcher)), {}, metrics_, log_),
         engine_(loop_, {admission_, fleet_, image::Store(config.data_dir), make_models(), pool_},
-                engine_options(config, settings_.starter()), metrics_, log_),
+                engine_options(config, settings_.starter(), settings_.has_own_ids()), metrics_, log_),
         guard_(engine_),
         model_doors_(loop_, guard_, metrics_),
         app_(guard_, metrics_, log_, app_options(config, settings_.starter())),
@@ -148,11 +148,11 @@ class Daemon {
     engine_.use_credentials(std::move(credentials));
     LMSB_CO_TRY(const auto addresses, listen());
     auto prepared = co_await engine_.prepare();
-    if (!prepared.ok())
-      co_return std::move(prepared)
-          .error()
-          .with_context("the first sandbox")
-          .with_hint("lm-sandbox doctor says what is missing on this machine");
+    if (!prepared.ok()) {
+      std::string hint = prepared.error().hint();
+      if (hint.empty()) hint = "lm-sandbox doctor says what is missing on this machine";
+      co_return std::move(prepared).error().with_context("the first sandbox").with_hint(std::move(hint));
+    }
     report_ready(addresses);
     co_return Status();
   }
@@ -277,6 +277,8 @@ class Daemon {
       std::function<Result<Fresh>()> read = [self] { return self->read_fresh(); };
       auto job = self->pool_.run(std::move(read));
       auto fresh = co_await std::move(job);
+      Status kept = fresh.ok() ? self->engine_.can_keep(policy_caps(fresh->config)) : Status();
+      if (!kept.ok()) fresh = std::move(kept).error();
       if (fresh.ok()) {
         self->take_up(*std::move(fresh));
       } else if (fresh.error().code() == ErrorCode::cancelled) {

@@ -100,9 +100,12 @@ control::AdmissionOptions admission_options(const config::Config& config) {
   return options;
 }
 
-control::EngineOptions engine_options(const config::Config& config, launcher::Starter starter) {
+control::EngineOptions engine_options(const config::Config& config, launcher::Starter starter, bool has_own_ids) {
   control::EngineOptions options;
-  if (starter == launcher::Starter::user) options.weaker = weaker_without_root();
+  if (starter == launcher::Starter::user) {
+    options.weaker = weaker_without_root(has_own_ids);
+    options.root_profile = has_own_ids ? control::RootProfile::in_image_host : control::RootProfile::nowhere;
+  }
   options.default_image = config.default_image;
   options.pool_size = config.pool.size;
   options.kept_pool_size = config.pool.kept_size;

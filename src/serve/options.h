@@ -12,8 +12,8 @@
 namespace lmsb::serve {
 
 control::AdmissionOptions admission_options(const config::Config& config);
-control::EngineOptions engine_options(const config::Config& config,
-                                      launcher::Starter starter = launcher::Starter::root);
+control::EngineOptions engine_options(const config::Config& config, launcher::Starter starter = launcher::Starter::root,
+                                      bool has_own_ids = true);
 control::PolicyCaps policy_caps(const config::Config& config);
 // What [network] says of credentials, with their secrets. Errors: as network::parse_credentials(), and those of
 // TlsContext::of_client(). Blocks, small.

@@ -69,6 +69,9 @@ TEST(Options, LetNobodyInButTheUserWhoRunsItWithoutRoot) {
     EXPECT_EQ(doors.local_access(stranger), server::LocalAccess::none) << stranger;
   EXPECT_EQ(doors.local_help, "");
   EXPECT_FALSE(engine_options(config, launcher::Starter::user).weaker.empty());
+  EXPECT_EQ(engine_options(config, launcher::Starter::user, true).root_profile, control::RootProfile::in_image_host);
+  EXPECT_EQ(engine_options(config, launcher::Starter::user, false).root_profile, control::RootProfile::nowhere);
+  EXPECT_EQ(engine_options(config).root_profile, control::RootProfile::everywhere);
   EXPECT_TRUE(engine_options(config).weaker.empty());
 }
 

@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <filesystem>
 #include <string_view>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "config/schema.h"
 #include "sandbox/own_namespace.h"
@@ -14,6 +18,25 @@ namespace {
 bool is_unset(const config::Loaded& loaded, const char* key) {
   const auto origin = loaded.origin.find(key);
   return origin == loaded.origin.end() || origin->second == "default";
+}
+
+// One directory, or link, on the way to `path`. What is missing is made by the user.
+Status require_safe(const std::string& part, const std::string& path) {
+  struct stat info {};
+  if (::lstat(part.c_str(), &info) < 0)
+    return errno == ENOENT ? Status() : Status(Error::from_errno(errno, "look at " + part));
+  const Error unsafe(ErrorCode::failed_precondition,
+                     path + " is not safe from others: " + part + " can be changed by somebody else");
+  if (info.st_uid != 0 && info.st_uid != ::geteuid())
+    return Error(unsafe).with_hint("choose another place with --run-dir and --data-dir");
+  const bool is_open = S_ISDIR(info.st_mode) && (info.st_mode & 022U) != 0 && (info.st_mode & S_ISVTX) == 0;
+  return is_open ? Status(Error(unsafe).with_hint("chmod go-w " + part)) : Status();
+}
+
+Status require_safe_parts(const std::string& path) {
+  for (std::size_t at = 0; at != std::string::npos; at = path.find('/', at + 1))
+    LMSB_CHECK(require_safe(at == 0 ? "/" : path.substr(0, at), path));
+  return {};
 }
 
 bool is_setting(std::string_view name) {
@@ -31,8 +54,15 @@ bool is_for_daemon(std::string_view name) {
 
 }  // namespace
 
-std::string id_locks_of(const os::UserPlaces& places, const std::string& run_dir) {
-  return (places.runtime_dir.empty() ? run_dir : places.runtime_dir) + "/lm-sandbox.ids";
+Result<std::string> make_id_locks(const std::string& home) {
+  const std::string directory = home + "/.local/state/lm-sandbox";
+  std::error_code failure;
+  std::filesystem::create_directories(directory, failure);
+  if (!failure) std::filesystem::permissions(directory, std::filesystem::perms::owner_all, failure);
+  if (failure)
+    return Error::from_errno(failure.value(), "make " + directory)
+        .with_hint("the locks of subordinate ids lie there, which all daemons of this user share");
+  return directory + "/ids";
 }
 
 Status settle_places(config::Loaded& loaded, const os::UserPlaces& places) {
@@ -47,6 +77,13 @@ Status settle_places(config::Loaded& loaded, const os::UserPlaces& places) {
         .with_hint("leave it out: the disks of kept sandboxes lie in memory then; or run the daemon as root");
   config.disks.kind = "memory";
   return {};
+}
+
+Status require_safe_ways(const std::string& path) {
+  LMSB_CHECK(require_safe_parts(path));
+  std::error_code failure;  // where links lead
+  const std::string resolved = std::filesystem::weakly_canonical(path, failure).string();
+  return failure ? Status(Error::from_errno(failure.value(), "look at " + path)) : require_safe_parts(resolved);
 }
 
 std::vector<std::string> environment_for_daemon(const std::vector<std::string>& all) {
@@ -64,10 +101,12 @@ Result<sandbox::OwnIds> check_rootless(const os::ReadFile& read_file) {
   return sandbox::own_ids_of_this_user();
 }
 
-std::vector<std::string> weaker_without_root() {
+std::vector<std::string> weaker_without_root(bool has_own_ids) {
   return {
       "there is no root between sandboxes and the user who runs the daemon: who takes over the launcher is that user "
-      "(docs/user/rootless.md)"};
+      "(docs/user/rootless.md)",
+      has_own_ids ? "sandboxes of stored images share one range of ids, and none of them has the profile root"
+                  : "no sandbox has the profile root: all share one range of ids"};
 }
 
 }  // namespace lmsb::serve

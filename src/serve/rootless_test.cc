@@ -1,6 +1,10 @@
 #include "serve/rootless.h"
 
+#include <cstdlib>
+#include <filesystem>
 #include <map>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,6 +20,13 @@ os::UserPlaces places(std::map<std::string, std::string> variables) {
                          "/home/alice");
 }
 
+// A directory for one test.
+struct Home {
+  Home() { EXPECT_NE(::mkdtemp(path.data()), nullptr); }
+  ~Home() { std::filesystem::remove_all(path); }
+  std::string path = testing::TempDir() + "lmsb-home-XXXXXX";
+};
+
 TEST(Rootless, TakesThosePlacesOnlyWhereTheSettingsSayNothing) {
   config::Loaded loaded;
   loaded.origin = {{"data_dir", "flag --data-dir"}, {"run_dir", "default"}};
@@ -24,9 +35,32 @@ TEST(Rootless, TakesThosePlacesOnlyWhereTheSettingsSayNothing) {
   EXPECT_EQ(loaded.config.data_dir, "/d");
   EXPECT_EQ(loaded.config.run_dir, "/run/user/1000/lm-sandbox");
   EXPECT_EQ(loaded.config.disks.kind, "memory");
-  EXPECT_EQ(id_locks_of(places({{"XDG_RUNTIME_DIR", "/run/user/1000"}}), "/x"), "/run/user/1000/lm-sandbox.ids");
-  EXPECT_EQ(id_locks_of(places({}), "/x"), "/x/lm-sandbox.ids");
   EXPECT_THAT(settle_places(loaded, places({})).error().hint(), HasSubstr("--run-dir"));
+}
+
+TEST(Rootless, TakesNoPlaceThatSomebodyElseCanChange) {
+  const Home home;
+  const std::string above = home.path + "/above";
+  ASSERT_EQ(::mkdir(above.c_str(), 0755), 0);
+  EXPECT_TRUE(require_safe_ways(above + "/missing/yet").ok());
+  for (const mode_t mode : {0777, 0775}) {
+    ASSERT_EQ(::chmod(above.c_str(), mode), 0);
+    EXPECT_THAT(require_safe_ways(above + "/mine").error().hint(), HasSubstr("chmod go-w " + above));
+    const std::string link = home.path + "/link" + std::to_string(mode);
+    ASSERT_EQ(::symlink(above.c_str(), link.c_str()), 0);
+    EXPECT_FALSE(require_safe_ways(link + "/mine").ok());
+  }
+  ASSERT_EQ(::chmod(above.c_str(), 01777), 0);
+  EXPECT_TRUE(require_safe_ways(above + "/mine").ok());
+}
+
+TEST(Rootless, KeepsTheLocksOfIdsInAPlaceThatIsTheUsersAlone) {
+  const Home home;
+  EXPECT_EQ(*make_id_locks(home.path), home.path + "/.local/state/lm-sandbox/ids");
+  struct stat info {};
+  ASSERT_EQ(::stat((home.path + "/.local/state/lm-sandbox").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777U, 0700U);
+  EXPECT_FALSE(make_id_locks("/proc").ok());
 }
 
 TEST(Rootless, HasNoStoreAndSaysSo) {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -59,8 +60,8 @@ struct Prepared {
   std::string default_image;
   std::vector<int> listening;  // stay open across exec
   // Of a user's daemon, without root:
-  std::string id_locks;  // "" = root starts it
-  bool has_root_profile = true;
+  std::string id_locks;     // "" = root starts it
+  bool has_own_ids = true;  // a range for each sandbox of image host
 };
 
 // Opened by root: it sees who holds a port that is taken, and may take ports below 1024.
@@ -143,7 +144,7 @@ Words daemon_words(const Words& arguments, const config::Loaded& loaded, const P
   add(words, "--default-image", prepared.default_image);
   if (!prepared.id_locks.empty()) {
     words.emplace_back("--rootless");
-    if (!prepared.has_root_profile) words.emplace_back("--no-root-profile");
+    if (!prepared.has_own_ids) words.emplace_back("--shared-ids");
     add(words, "--data-dir", loaded.config.data_dir);
     add(words, "--run-dir", loaded.config.run_dir);
     add(words, "--disks", loaded.config.disks.kind);
@@ -190,8 +191,10 @@ Status go_rootless(const ServeArguments& parsed, const sandbox::OwnIds& ids, con
   (void)::umask(077);
   const os::UserPlaces places = os::places_of_this_user();
   LMSB_CHECK(settle_places(loaded, places));
-  prepared.id_locks = id_locks_of(places, loaded.config.run_dir);
-  prepared.has_root_profile = ids.per_sandbox == sandbox::kIdRange;
+  LMSB_TRY(prepared.id_locks, make_id_locks(os::home_of_this_user()));
+  for (const std::string& path : {loaded.config.run_dir, loaded.config.data_dir, prepared.id_locks})
+    LMSB_CHECK(require_safe_ways(path));
+  prepared.has_own_ids = ids.ranges > 0;
   if (!parsed.die_with_parent)
     std::fprintf(stderr,
                  "lm-sandbox: warning: without root sandboxes are weaker: docs/user/rootless.md, and `weaker` of "
@@ -220,7 +223,7 @@ Status become_launcher(const Words& arguments) {
   raise_descriptor_limit();
   LMSB_TRY(Prepared prepared, prepare(parsed, loaded.config));
   prepared.id_locks = rootless.id_locks;
-  prepared.has_root_profile = rootless.has_root_profile;
+  prepared.has_own_ids = rootless.has_own_ids;
   LMSB_TRY(Words words, launcher_words(parsed, loaded, prepared));
   words.emplace_back("--");
   const Words daemon = daemon_words(arguments, loaded, prepared, parsed.sources.files);
@@ -239,6 +242,7 @@ UniqueFd take_socket(const char* variable) {
 }
 
 Status be_daemon(const Words& arguments, UniqueFd launcher) {
+  ::prctl(PR_SET_NAME, "lm-sandbox");  // it may have been executed by a descriptor, whose number it is called by then
   UniqueFd files = take_socket(launcher::kFilesFdVariable);
   LMSB_TRY(ServeArguments parsed, parse_arguments(arguments));
   DaemonFds fds;

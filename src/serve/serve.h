@@ -24,7 +24,7 @@ struct ServeArguments {
   std::vector<std::string> handed_files;  // names of the files that the parent hands over, in their order
   std::vector<int> listen_fds;            // sockets that listen already, instead of `listen`
   launcher::Starter starter = launcher::Starter::root;
-  bool has_root_profile = true;  // false: the ids do not suffice for it, whatever the policy says
+  bool has_own_ids = true;  // false: all sandboxes share one range of ids
 };
 
 // Where the settings are of a daemon that root starts without --config.

@@ -82,7 +82,6 @@ Result<config::Config> Settings::read() {
   }
   LMSB_TRY(auto loaded, config::load(sources));
   if (arguments_.is_socket_only) loaded.config.listen.clear();
-  loaded.config.policy.root = loaded.config.policy.root && arguments_.has_root_profile;
   return std::move(loaded.config);
 }
 

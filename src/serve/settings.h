@@ -27,6 +27,7 @@ class Settings {
   void say_ready();
   BorrowedFd socket() const { return files_; }
   launcher::Starter starter() const { return arguments_.starter; }
+  bool has_own_ids() const { return arguments_.has_own_ids; }
 
  private:
   ServeArguments arguments_;

@@ -52,7 +52,7 @@ void write_sandbox(json::Writer& out, const control::SandboxInfo& info) {
   out.key("labels").begin_object();
   for (const auto& [key, value] : info.labels) out.key(key).string(value);
   out.end_object();
-  write_limits(out.key("limits"), info.limits);
+  write_limits(out.key("limits"), info.limits, info.limits_kept);
   out.key("volumes").begin_array();
   for (const control::MountedVolume& volume : info.volumes) write_mounted(out, volume);
   out.end_array();

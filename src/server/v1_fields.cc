@@ -252,9 +252,12 @@ void write_data(json::Writer& out, std::string_view bytes) {
   }
 }
 
-void write_limits(json::Writer& out, const control::Limits& limits) {
-  out.begin_object().key("memory_bytes").unsigned_integer(limits.memory.count());
-  out.key("cpus").number(limits.cpu_millis / 1000.0).key("processes").unsigned_integer(limits.processes);
+void write_limits(json::Writer& out, const control::Limits& limits, control::LimitsKept kept) {
+  out.begin_object().key("memory_bytes");
+  kept.memory ? out.unsigned_integer(limits.memory.count()) : out.null();
+  out.key("cpus");
+  kept.cpus ? out.number(limits.cpu_millis / 1000.0) : out.null();
+  out.key("processes").unsigned_integer(limits.processes);
   out.key("disk_bytes").unsigned_integer(limits.disk.count()).end_object();
 }
 

@@ -53,7 +53,8 @@ std::optional<std::string> read_data(json::Value value, json::Location at, json:
 
 // Octets as text where they are UTF-8, else as {"base64": ...}.
 void write_data(json::Writer& out, std::string_view bytes);
-void write_limits(json::Writer& out, const control::Limits& limits);
+// Null where nobody keeps one.
+void write_limits(json::Writer& out, const control::Limits& limits, control::LimitsKept kept);
 
 // Reads a body as one object by `read`, and refuses fields that `read` did not ask for. Nothing when all is well.
 std::optional<http::Response> read_body(const std::string& body, const std::function<void(json::ObjectReader&)>& read);

@@ -93,7 +93,7 @@ io::Task<http::Response> stats(Control& control, Call call) {
   write_models(out.key("models"), stats.models);
   out.key("disk_bytes");
   stats.disk_bytes ? out.unsigned_integer(*stats.disk_bytes) : out.null();
-  write_limits(out.key("limits"), stats.limits);
+  write_limits(out.key("limits"), stats.limits, stats.limits_kept);
   out.end_object();
   co_return http::Response::json(200, std::move(out).str());
 }

@@ -22,8 +22,9 @@ import exempt
 import lmsb
 
 FIRST_ID = 800_000_000  # above what useradd gives to users, below what is ours
-# One more than useradd gives (65536), with which nothing can have the profile root.
-COUNT = int(os.environ.get("LMSB_USER_IDS", "65537"))
+COUNT = 65537  # one more than useradd gives: all sandboxes share one range, and it is a whole one
+# So many that each sandbox of image host has ids of its own, and may have the profile root.
+COUNT_OF_TESTS = int(os.environ.get("LMSB_USER_IDS", 66 * 65536))
 
 
 def skip_whole(reason):
@@ -152,7 +153,7 @@ def as_root(words):
     if shutil.which("newuidmap") is None:
         skip_whole("newuidmap is needed (package uidmap)")
     lmsb.take_turn()
-    with User() as user:
+    with User(COUNT_OF_TESTS) as user:
         if 'require_image("base")' in pathlib.Path(words[0]).read_text():
             user.lend_image("base")
         status = user.popen(["/usr/bin/python3", pathlib.Path(__file__).resolve(), "--inside", *words]).wait()

@@ -52,6 +52,11 @@ class Faults(unittest.TestCase):
             holders = [pid for pid in (str(parent), *children) if listening(81) & descriptors(pid)]
             self.assertEqual(holders, [str(daemon.daemon_pid())])
 
+    # By a directory that it were in it would get below one that is closed to it.
+    def test_the_daemon_is_in_no_directory_of_its_callers(self):
+        with lmsb.Daemon() as daemon:
+            self.assertEqual(os.readlink(f"/proc/{daemon.daemon_pid()}/cwd"), "/")
+
     def test_a_data_directory_that_cannot_be_made_is_named(self):
         with tempfile.TemporaryDirectory() as directory:
             blocked = pathlib.Path(directory, "file")

@@ -114,7 +114,7 @@ class Serving(unittest.TestCase):
         fields = status_of(pid)
         self.assertEqual(set(fields["Uid"].split()), {str(as_user.FIRST_ID + as_user.COUNT - 1)})
         self.assertEqual({fields[c] for c in ("CapInh", "CapPrm", "CapEff", "CapAmb")}, {"0" * 16})
-        self.assertEqual((fields["NoNewPrivs"], fields["Seccomp"]), ("1", "2"))
+        self.assertEqual((fields["NoNewPrivs"], fields["Seccomp"], fields["Name"]), ("1", "2", "lm-sandbox"))
         self.assertNotIn(str(self.user.gid), fields["Groups"].split())
         _, parent = self.launcher()
         for process in (pid, parent):
@@ -130,6 +130,30 @@ class Serving(unittest.TestCase):
         ways = {".local", ".local/share", "run"}
         self.assertEqual({p for p in found if not re.match(r"(\.local/share|run)/lm-sandbox\b", p)}, ways)
 
+    def test_the_daemon_is_in_no_directory_of_its_callers(self):
+        self.assertEqual(os.readlink(f"/proc/{self.ready['pid']}/cwd"), "/")
+
+    def test_the_users_other_programs_keep_half_of_what_is_counted_for_all(self):
+        for name in ("max_inotify_instances", "max_inotify_watches"):
+            path = pathlib.Path("/proc/sys/user", name)
+            inside = subprocess.run(["nsenter", "--user", "--preserve-credentials", "--target", str(self.launcher()[0]), "cat", path],
+                                    stdout=subprocess.PIPE, text=True, check=True)
+            self.assertEqual(int(inside.stdout), int(path.read_text()) // 2, name)
+
+    def test_all_daemons_of_the_user_share_the_locks_of_ids(self):
+        locks = str(self.user.home / ".local/state/lm-sandbox/ids")
+
+        def opened(pid):
+            for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    yield os.readlink(fd)
+
+        with serving(self.user, env={"XDG_RUNTIME_DIR": str(self.user.home / "tmp")}) as other:
+            for parent in (status_of(ready["pid"])["PPid"] for ready in (self.ready, other)):
+                children = pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+                launcher = next(pid for pid in children if status_of(pid)["Name"] == "lmsb-launcher")
+                self.assertIn(locks, set(opened(launcher)))
+
     def test_the_launcher_has_power_in_the_users_namespace_alone(self):
         launcher, parent = self.launcher()
         ours = os.readlink("/proc/self/ns/user")
@@ -142,7 +166,8 @@ class Serving(unittest.TestCase):
     def test_what_is_weaker_is_said(self):
         info = ask(self.ready, self.me, "GET", "/v1/info")[1]
         said = " ".join(info["weaker"])
-        for what in ("no root between", "range of ids", "list of devices", "device nodes", "disks of kept sandboxes lie in memory"):
+        self.assertNotIn("own_ids", info["isolation"])
+        for what in ("no root between", "range of ids", "no sandbox has the profile root", "list of devices", "device nodes", "disks of kept sandboxes lie in memory"):
             self.assertIn(what, said)
         missing = {"memory", "cpu", "pids"} - set((self.user.cgroup / "cgroup.controllers").read_text().split())
         self.assertEqual("cgroup_limits" in info["isolation"], not missing)
@@ -157,6 +182,10 @@ class Serving(unittest.TestCase):
             self.assertEqual((status, answer["error"]["code"]), (501, "limit_not_kept"), path)
         made = ask(self.ready, self.me, "POST", "/v1/sandboxes", {"limits": {"processes": 20}})[1]
         self.assertNotIn("cgroup_limits", made["isolation"])
+        if "memory" not in (self.user.cgroup / "cgroup.controllers").read_text().split():
+            self.assertIsNone(made["limits"]["memory_bytes"])
+            stats = ask(self.ready, self.me, "GET", f"/v1/sandboxes/{made['id']}/stats")[1]
+            self.assertEqual(stats["limits"], made["limits"])
         for limits in ({"memory_bytes": 64 << 20}, {"cpus": 0.5}, {"processes": 10}):
             status, answer = ask(self.ready, self.me, "PATCH", "/v1/sandboxes/" + made["id"], {"limits": limits})
             self.assertEqual((status, answer["error"]["code"]), (501, "limit_not_kept"), limits)
@@ -203,6 +232,15 @@ class Serving(unittest.TestCase):
         self.assertIn("lets none be written to", error)
         self.assertIn(":ro", error)
 
+    # In a sandbox that shares those ids it would be the sandbox's own: other containers' storage, say.
+    def test_a_directory_of_a_subordinate_id_is_refused_with_why(self):
+        made = self.directory()
+        for owner in ((as_user.FIRST_ID + 1000, self.user.gid), (self.user.uid, as_user.FIRST_ID)):
+            os.chown(made, *owner)
+            code, _, error = self.shown("true", mount=f"{made}:/in:ro")
+            self.assertNotEqual(code, 0)
+            self.assertIn("belongs to a subordinate id of yours", error)
+
     def test_a_directory_with_a_mount_below_it_is_refused_with_why(self):
         made = self.directory()
         (made / "below").mkdir()
@@ -248,11 +286,11 @@ class Images(unittest.TestCase):
         with as_user.User() as user:
             if not user.lend_image("base"):
                 self.skipTest("image base has not been made")
-            script = "stat -c %U:%G /etc/passwd /home/user; rm -r /etc/apt && mkdir /etc/apt && ls -A /etc/apt; chown 33 /etc/apt; stat -c %u /etc/apt"
+            script = "stat -c %U:%G /etc/passwd /home/user; cd && rm .profile .bash_logout && ls -A"
             with serving(user, "--data-dir", str(user.home / "data")) as ready:
-                asked = {"cmd": script, "image": "base", "profile": "root"}
+                asked = {"cmd": script, "image": "base"}
                 done = ask(ready, (user.uid, user.gid), "POST", "/v1/run", asked)[1]
-                self.assertEqual(done["stdout"], "root:root\nuser:user\n33\n", done["stderr"])
+                self.assertEqual(done["stdout"], "root:root\nuser:user\n.bashrc\n", done["stderr"])
             removed = user.popen([PROGRAM, "image", "rm", "base", "--data-dir", user.home / "data"])
             self.assertEqual(removed.wait(timeout=60), 0)
             self.assertEqual(os.listdir(user.home / "data/images"), [])
@@ -262,7 +300,7 @@ class Ids(unittest.TestCase):
     def test_with_many_each_sandbox_of_image_host_has_its_own(self):
         with as_user.User(count=66 * 65536) as user, serving(user) as ready:
             me = (user.uid, user.gid)
-            self.assertNotIn("range of ids", str(ask(ready, me, "GET", "/v1/info")[1]["weaker"]))
+            self.assertNotIn("sandboxes share one range of ids", str(ask(ready, me, "GET", "/v1/info")[1]["weaker"]))
             for _ in range(2):
                 made = ask(ready, me, "POST", "/v1/sandboxes", {"image": "host"})[1]
                 ask(ready, me, "POST", f"/v1/sandboxes/{made['id']}/exec", {"cmd": "exec sleep 1000", "detach": True})
@@ -309,6 +347,8 @@ class Missing(unittest.TestCase):
 
     def test_a_cgroup(self):
         os.removexattr(self.user.cgroup, "user.delegate")
+        os.chown(self.user.cgroup / "cgroup.threads", 0, 0)
+        os.chown(self.user.cgroup / "cgroup.procs", 0, 0)
         said = refusal(self.user)
         self.assertIn("no cgroup was delegated to this user", said)
         self.assertIn("systemd-run --user --scope -p Delegate=yes", said)
@@ -317,6 +357,54 @@ class Missing(unittest.TestCase):
     def test_a_cgroup_that_is_the_users(self):
         os.chown(self.user.cgroup, 0, 0)
         self.assertIn("is marked as delegated, and is not this user's", refusal(self.user))
+
+    def test_not_a_mark_of_the_cgroup_that_the_user_cannot_see(self):
+        os.removexattr(self.user.cgroup, "user.delegate")
+        os.setxattr(self.user.cgroup, "trusted.delegate", b"1")
+        with serving(self.user) as ready:
+            self.assertEqual(ask(ready, (self.user.uid, self.user.gid), "POST", "/v1/run", {"cmd": "id -u"})[1]["stdout"], "1000\n")
+
+    def test_a_cgroup_of_its_own_below_one_of_the_users(self):
+        os.removexattr(self.user.cgroup, "user.delegate")
+        below = self.user.cgroup / "below"
+        below.mkdir()
+        for path in (below, *(below / f"cgroup.{name}" for name in ("procs", "threads", "subtree_control"))):
+            os.chown(path, self.user.uid, self.user.gid)
+        self.user.cgroup, above = below, self.user.cgroup
+        self.addCleanup(setattr, self.user, "cgroup", above)
+        self.assertIn("no cgroup was delegated to this user", refusal(self.user))
+
+    def test_a_place_that_others_cannot_change(self):
+        above = self.user.home / "run" / "open"
+        above.mkdir()
+        os.chown(above, self.user.uid, self.user.gid)
+        above.chmod(0o777)
+        said = refusal(self.user, "--run-dir", str(above / "mine"))
+        self.assertIn(f"{above} can be changed by somebody else; chmod go-w {above}", said)
+        above.chmod(0o1777)
+        with serving(self.user, "--run-dir", str(above / "mine")):
+            pass
+
+    def test_ids_that_are_others_than_those_of_what_is_there(self):
+        with serving(self.user):
+            pass
+        first, last = as_user.FIRST_ID, as_user.FIRST_ID + as_user.COUNT - 1
+        others = f"{last + 1}-{last + 65537}"
+        as_user.run("usermod", "--del-subuids", f"{first}-{last}", "--del-subgids", f"{first}-{last}", "--add-subuids", others,
+                    "--add-subgids", others, self.user.name)
+        said = refusal(self.user)
+        self.assertIn("the subordinate ids of this user have changed since", said)
+        self.assertIn(f"sudo rm -r {self.user.home}/.local/share/lm-sandbox/", said)
+
+    def test_controllers_for_what_the_policy_sets(self):
+        missing = {"memory", "cpu"} - set((self.user.cgroup / "cgroup.controllers").read_text().split())
+        for controller, name, value in (("memory", "memory", "1GiB"), ("cpu", "cpus", "1")):
+            env = {f"LM_SANDBOX_POLICY__{name.upper()}": value}
+            if controller in missing:
+                self.assertIn(f"policy.{name}: the kernel would not keep to it", refusal(self.user, env=env))
+            else:
+                with serving(self.user, env=env):
+                    pass
 
     def test_a_directory_that_is_closed(self):
         directory = self.user.home / "run" / "open"
@@ -336,15 +424,28 @@ class Missing(unittest.TestCase):
         self.assertIn("sandboxes would be weaker here than [policy] refuse_weaker allows", said)
         self.assertIn("no root between", said)
 
-    def test_ids_for_root_inside(self):
-        last = as_user.FIRST_ID + as_user.COUNT - 1
-        for kind in ("uids", "gids"):
-            as_user.run("usermod", f"--del-sub{kind}", f"{last}-{last}", self.user.name)
+    def root_inside(self, ready, image):
+        me = (self.user.uid, self.user.gid)
+        self.assertEqual(ask(ready, me, "POST", "/v1/run", {"cmd": "id -u", "image": image})[1]["stdout"], "1000\n")
+        status, answer = ask(ready, me, "POST", "/v1/run", {"cmd": "id -u", "profile": "root", "image": image})
+        return (status, answer["stdout"]) if status == 200 else (status, answer["error"]["code"])
+
+    # Where ids are shared, commands of root would be of the guests' ids.
+    def test_own_ids_for_root_inside(self):
         with serving(self.user) as ready:
-            me = (self.user.uid, self.user.gid)
-            self.assertEqual(ask(ready, me, "POST", "/v1/run", {"cmd": "id -u"})[1]["stdout"], "1000\n")
-            status, answer = ask(ready, me, "POST", "/v1/run", {"cmd": "id", "profile": "root"})
-            self.assertEqual(status, 403, answer)
+            self.assertEqual(self.root_inside(ready, "host"), (501, "profile_not_possible"))
+        has_base = self.user.lend_image("base")
+        first = as_user.FIRST_ID + 2 * 65536
+        more = f"{first}-{first + 64 * 65536 - 1}"
+        as_user.run("usermod", "--add-subuids", more, "--add-subgids", more, self.user.name)
+        with serving(self.user, "--data-dir", str(self.user.home / "data")) as ready:
+            self.assertEqual(self.root_inside(ready, "host"), (200, "0\n"))
+            info = ask(ready, (self.user.uid, self.user.gid), "GET", "/v1/info")[1]
+            self.assertIn("stored images share one range of ids", " ".join(info["weaker"]))
+            made = ask(ready, (self.user.uid, self.user.gid), "POST", "/v1/sandboxes", {"image": "host"})[1]
+            self.assertIn("own_ids", made["isolation"])
+            if has_base:
+                self.assertEqual(self.root_inside(ready, "base"), (501, "profile_not_possible"))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ Path = Union[str, bytes, "os.PathLike[str]"]
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of the machine a sandbox may use; what is None keeps its default. Thousandths of a CPU count."""
+    """How much of the machine a sandbox may use; what is None keeps its default. Thousandths of a CPU count.
+    In what a daemon says, None is what nobody keeps the sandbox to (a daemon without root)."""
 
     memory_bytes: int | None = None
     cpus: float | None = None

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <sys/epoll.h>
@@ -78,13 +79,17 @@ io::Always<void> type(std::shared_ptr<Outlet> outlet) {
 }
 
 // The size of the terminal here is that of the terminal there, also when it changes. Any other signal ends the session.
-io::Always<void> heed_signals(std::shared_ptr<Outlet> outlet, BorrowedFd signals, boost::asio::io_context* loop) {
+io::Always<void> heed_signals(std::shared_ptr<Outlet> outlet, BorrowedFd signals, boost::asio::io_context* loop,
+                              int* ended_by) {
   while (true) {
     const Status heard = co_await io::wait_readable(signals);
     if (!heard.ok()) co_return;
     signalfd_siginfo info{};
     if (::read(signals.get(), &info, sizeof info) != sizeof info) continue;
-    if (info.ssi_signo != SIGWINCH) co_return loop->stop();
+    if (info.ssi_signo != SIGWINCH) {
+      *ended_by = static_cast<int>(info.ssi_signo);
+      co_return loop->stop();
+    }
     auto message = http::WebSocketMessage::text(resize_text());
     const Status sent = co_await outlet->send(std::move(message));
     if (!sent.ok()) co_return;
@@ -128,13 +133,13 @@ io::Always<int> show(http::WebSocket socket, bool can_be_attached, Console* cons
 }
 
 io::Task<int> converse(boost::asio::io_context* loop, http::Endpoint endpoint, http::ClientRequest request,
-                       BorrowedFd signals, bool can_be_attached, Console* console) {
+                       BorrowedFd signals, int* ended_by, bool can_be_attached, Console* console) {
   LMSB_CO_TRY(auto opening, co_await http::open_web_socket(std::move(endpoint), std::move(request)));
   if (!opening.socket) co_return error_of({opening.refusal.status, std::move(opening.refusal.body)});
   const http::WebSocket socket = *opening.socket;
   const auto outlet = std::make_shared<Outlet>(*loop, socket);
   co_await io::spawn_here(type(outlet));
-  co_await io::spawn_here(heed_signals(outlet, signals, loop));
+  co_await io::spawn_here(heed_signals(outlet, signals, loop, ended_by));
   const int status = co_await show(socket, can_be_attached, console);
   co_return status;
 }
@@ -153,10 +158,16 @@ Result<int> run_session(const Connection& connection, const Call& call, const st
     own->stop();
   };
   const bool can_be_attached = !renewal;  // else it goes with the session
-  auto session = converse(&loop, endpoint, std::move(request), BorrowedFd(signals), can_be_attached, &console);
+  int ended_by = 0;
+  auto session =
+      converse(&loop, endpoint, std::move(request), BorrowedFd(signals), &ended_by, can_be_attached, &console);
   io::spawn(loop, kRun(&loop, std::move(session), &result));
   loop.run();
-  if (!result) return Error(ErrorCode::cancelled, "the session was ended by a signal");
+  if (!result) {
+    const char* const name = ::sigabbrev_np(ended_by);
+    note(console, std::string("the session was ended by SIG") + (name != nullptr ? name : "?"));
+    return 128 + ended_by;
+  }
   return *std::move(result);
 }
 

@@ -137,6 +137,8 @@ io::Task<ExecResult> run_command(boost::asio::io_context& loop, SandboxHandle& s
   result.background_left = tree_left && !outputs.have_ended;
   result.out = outputs.out.take();
   result.err = outputs.err.take();
+  const std::string hint = hint_of_words(result, attempt.merge_stderr ? result.out.data : result.err.data);
+  if (!hint.empty()) result.hint = hint;
   if (outputs.were_freed) result.hint = kFreed;
   co_await finish_spills(spills, place.spill, result);
   if (result.background_left)

@@ -56,11 +56,17 @@ struct State {
   std::optional<ExecResult> verdict;             // once the command itself has ended; the sandbox is let go of then
   io::Deadline drained = io::Deadline::never();  // set with the verdict: what is written later does not count
   std::array<std::unique_ptr<Lane>, guest_protocol::kStreams> lanes;
+  std::string last_words;  // of its stderr
   bool stopped = false;
   bool freed = false;  // what the command left kept a pipe locked, and was ended for that
   io::Event changed;
   io::Event over;  // of the command, or of the stream
 
+  void note_words(Stream stream, const std::string& octets) {
+    if ((stream == Stream::out) != attempt.merge_stderr) return;
+    last_words.append(octets, octets.size() - std::min(octets.size(), kReadOfWords));
+    if (last_words.size() > kReadOfWords) last_words.erase(0, last_words.size() - kReadOfWords);
+  }
   bool is_drained() const { return lanes[0]->ended && lanes[1]->ended; }
   // Whether nothing of the command itself can be in a pipe any more: it is gone, and each pipe has been found empty
   // since, or has given more than a pipe holds.
@@ -234,6 +240,7 @@ class PipedStream final : public CommandStream {
       event.offset = lane.offset;
       event.data = std::exchange(lane.piece, {});
       event.relayed = lane.relayed;
+      state.note_words(event.stream, event.data);
       lane.is_lent = lane.relayed > 0;
       lane.offset += event.data.size() + event.relayed;
       if (!lane.is_lent) lane.taken.notify_all();
@@ -255,6 +262,8 @@ class PipedStream final : public CommandStream {
     is_over_ = true;
     event.kind = CommandEvent::Kind::result;
     event.result = std::move(*state.verdict);
+    const std::string hint = hint_of_words(*event.result, state.last_words);
+    if (!hint.empty()) event.result->hint = hint;
     event.result->background_left = !state.is_drained();
     if (event.result->background_left)
       event.result->hint =

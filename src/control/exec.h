@@ -89,6 +89,7 @@ struct ExecResult {
   Usage usage;
   std::string sandbox_id;
   std::string image_digest;
+  bool oom_killed = false;       // the kernel killed a process of it for want of memory, whatever its own end was
   std::string spill_path;        // where the whole of what was cut is, inside; of both streams stdout's; "" = nowhere
   std::string hint;              // "" = none
   bool background_left = false;  // a background child still held the output; it was detached (killed in a one-shot)

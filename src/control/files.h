@@ -24,6 +24,8 @@ class FileStream {
   virtual ~FileStream() = default;
   // The next octets, at most 1 MiB; empty is the end. An Error: what came so far is not all.
   virtual io::Task<std::string> read() = 0;
+  // What was left out, once it has come to its end.
+  virtual Skipped skipped() const { return {}; }
 };
 
 // One open file: what read() gives is of the file that info() describes, whatever its name means by now.

@@ -163,13 +163,20 @@ io::Task<FileStat> SandboxFiles::stat(Principal who, FilePlace at) {
 
 namespace {
 
-// Data up to `done`.
-io::Task<std::string> next_data(FileOperation& operation) {
-  LMSB_CO_TRY(auto record, co_await operation.next(io::Deadline::in(kPiece)));
-  if (auto* data = std::get_if<FileData>(&record); data != nullptr && !data->octets.empty())
-    co_return std::move(data->octets);
-  if (std::holds_alternative<FileDone>(record)) co_return std::string();
-  co_return something_else();
+// Data up to `done`. `skipped`: where what is left out goes, of what may leave something out; outlives the task.
+io::Task<std::string> next_data(FileOperation& operation, Skipped* skipped = nullptr) {
+  for (;;) {
+    LMSB_CO_TRY(auto record, co_await operation.next(io::Deadline::in(kPiece)));
+    if (auto* data = std::get_if<FileData>(&record); data != nullptr && !data->octets.empty())
+      co_return std::move(data->octets);
+    if (const auto* done = std::get_if<FileDone>(&record)) {
+      if (skipped != nullptr) skipped->count = done->skipped;
+      co_return std::string();
+    }
+    auto* left_out = std::get_if<SkippedFile>(&record);
+    if (left_out == nullptr || skipped == nullptr || skipped->files.size() >= kMaxFilePage) co_return something_else();
+    skipped->files.push_back(std::move(*left_out));
+  }
 }
 
 }  // namespace
@@ -404,15 +411,17 @@ io::Task<std::unique_ptr<FileStream>> SandboxFiles::pack(Principal who, PackFile
   // The first piece is read before there is an answer, so that what cannot begin is a proper error.
   class Archive final : public FileStream {
    public:
-    Archive(std::unique_ptr<Running> running, std::string first)
-        : running_(std::move(running)), first_(std::move(first)) {}
+    Archive(std::unique_ptr<Running> running, std::unique_ptr<Skipped> skipped, std::string first)
+        : running_(std::move(running)), skipped_(std::move(skipped)), first_(std::move(first)) {}
     io::Task<std::string> read() override {
       if (!first_.empty()) co_return std::exchange(first_, {});
-      co_return co_await next_data(*running_->operation);
+      co_return co_await next_data(*running_->operation, skipped_.get());
     }
+    Skipped skipped() const override { return *skipped_; }
 
    private:
     std::unique_ptr<Running> running_;
+    std::unique_ptr<Skipped> skipped_;
     std::string first_;
   };
   // A zip archive is compressed in the sandbox, which reads that, too; compressing for Zstandard is too large for its
@@ -421,8 +430,10 @@ io::Task<std::unique_ptr<FileStream>> SandboxFiles::pack(Principal who, PackFile
   Words words = {"pack", flag(request.skip_unreadable), is_zip ? "zip" : "tar"};
   LMSB_CO_TRY(auto running,
               co_await start(std::move(who), std::move(request.at), "archive", std::move(words), Input::none));
-  LMSB_CO_TRY(std::string first, co_await next_data(*running->operation));
-  std::unique_ptr<FileStream> archive = std::make_unique<Archive>(std::move(running), std::move(first));
+  auto skipped = std::make_unique<Skipped>();
+  LMSB_CO_TRY(std::string first, co_await next_data(*running->operation, skipped.get()));
+  std::unique_ptr<FileStream> archive =
+      std::make_unique<Archive>(std::move(running), std::move(skipped), std::move(first));
   if (request.format == ArchiveFormat::tar_zst) archive = std::make_unique<ZstdStream>(std::move(archive), pool_);
   co_return std::move(archive);
 }

@@ -298,6 +298,7 @@ io::Task<ExecResult> ShellSession::run_in_turn(Command command) {
   result.exit_code = *status;
   result.sandbox_id = sandbox_id();
   result.image_digest = about_.image_digest;
+  if (oom_kills() > before.oom_kills) result.hint = kOutOfMemoryMeanwhile;
   co_return result;
 }
 
@@ -359,7 +360,8 @@ io::Task<ExecResult> ShellSession::conclude(bool timed_out, Before before, ExecR
   const guest_protocol::Exited& exited = course.ending.exited;
   const CpuTime after{exited.cpu_user_us, exited.cpu_system_us};
   set_cpu_time(verdict.usage, before.cpu->time, course.is_reported() ? std::optional(after) : std::nullopt);
-  verdict.hint = "the shell session has ended with this command: the next one begins in a new shell";
+  if (!verdict.hint.empty()) verdict.hint += "; ";
+  verdict.hint += "the shell session has ended with this command: the next one begins in a new shell";
   co_return verdict;
 }
 

@@ -49,10 +49,30 @@ bool is_out_of_memory(const Course& course, const SandboxHandle* sandbox) {
          (course.is_reported() && sandbox->has_oom_notice());
 }
 
-// A write that found no room fails (exit status), or faults where the file was mapped.
+// A write that found no room fails (exit status), or faults where the file was mapped. That the disk is full is no
+// reason to fail: only of who has filled it the kernel refused something.
 bool is_disk_full(const Course& course) {
   const int status = course.ending.exited.status;
-  return course.ending.exited.disk_full != 0 && (WIFEXITED(status) || WTERMSIG(status) == SIGBUS);
+  return course.ending.exited.disk_filled != 0 && (WIFEXITED(status) || WTERMSIG(status) == SIGBUS);
+}
+
+// Whether the kernel has killed something in the sandbox for want of memory while this ran.
+bool saw_out_of_memory(const Course& course, const SandboxHandle* sandbox) {
+  if (sandbox == nullptr && !course.oom_kills) return false;
+  return (course.oom_kills ? *course.oom_kills : sandbox->oom_kills()) > course.oom_kills_before;
+}
+
+// What its own end does not say, and is surely so.
+std::string circumstances(const ExecResult& result, const Course& course, bool saw_oom) {
+  if (result.outcome == Outcome::signaled && result.signal == "SIGXFSZ")
+    return "a file was to grow beyond what one may have: limits.file_bytes of the command, else 16 TiB";
+  if (result.outcome != Outcome::exited && result.outcome != Outcome::signaled) return {};
+  if (result.oom_killed)
+    return "the kernel killed a process of it for want of memory; limits.memory_bytes sets how much";
+  if (saw_oom) return kOutOfMemoryMeanwhile;
+  if (course.is_reported() && course.ending.exited.disk_full != 0)
+    return "the sandbox's disk is full, which need not be why this failed; limits.disk_bytes sets its size";
+  return {};
 }
 
 // A process that has used its time gets SIGXCPU, and one that goes on all the same SIGKILL; or it was a child of a
@@ -130,12 +150,27 @@ ExecResult verdict_of(const Course& course, const Attempt& attempt, const Sandbo
     }
   } else {
     judge(result, course, attempt, sandbox);
+    const bool saw_oom = saw_out_of_memory(course, sandbox);
+    const bool is_its = course.one_shot || (course.is_reported() && course.ending.exited.was_alone != 0);
+    result.oom_killed = result.outcome == Outcome::oom_killed || (saw_oom && is_its);
+    result.hint = circumstances(result, course, saw_oom);
     if (course.was_evicted && result.outcome == Outcome::signaled) result.hint = kEvicted;
     set_usage(result, course, sandbox);
   }
   if (sandbox != nullptr) result.sandbox_id = sandbox->id();
   result.image_digest = attempt.image_digest;
   return result;
+}
+
+std::string hint_of_words(const ExecResult& result, std::string_view written) {
+  if (!result.hint.empty() || result.outcome != Outcome::exited || result.exit_code == 0) return {};
+  std::string words(written.substr(written.size() - std::min(written.size(), kReadOfWords)));
+  std::transform(words.begin(), words.end(), words.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  for (const char* refusal : {"disk quota exceeded", "no space left on device"})
+    if (words.find(refusal) != std::string::npos)
+      return "it says that there was no room: the sandbox's disk (limits.disk_bytes), a volume (its size_bytes) or "
+             "/dev/shm is full";
+  return {};
 }
 
 Result<ExecResult> result_of_failed_start(const Ending& ending, const Attempt& attempt) {

@@ -3,6 +3,7 @@
 // contract"). One way to judge, for commands that are waited for and for those that run on by themselves.
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <sys/wait.h>
 
 #include "control/command_start.h"
@@ -47,6 +48,13 @@ Attempt attempt_of(const guest_client::StartSpec& spec, const ImageDefaults& ima
 // returned (126); any other error of it as a hint.
 // `sandbox` is null once it is gone: its owner, or the daemon's, ended it.
 ExecResult verdict_of(const Course& course, const Attempt& attempt, const SandboxHandle* sandbox);
+// A hint where what a command wrote last says that there was no room, whatever was full: a volume, /dev/shm. Only its
+// words say so: that is no verdict. "" = none.
+std::string hint_of_words(const ExecResult& result, std::string_view written);
+constexpr std::size_t kReadOfWords = 4096;  // octets of `written` that are read
+// Where nobody can tell whose process it was.
+constexpr const char* kOutOfMemoryMeanwhile =
+    "meanwhile the kernel killed a process in the sandbox, not surely of this command, for want of memory";
 // Of a command that could not be started: what a shell would have said, to stderr or where that goes, and returned had
 // it been asked for this program. Errors where that is nobody's fault but ours, or the working directory's.
 Result<ExecResult> result_of_failed_start(const guest_client::Ending& ending, const Attempt& attempt);

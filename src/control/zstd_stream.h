@@ -16,6 +16,7 @@ class ZstdStream final : public FileStream {
   ~ZstdStream() override;
 
   io::Task<std::string> read() override;
+  Skipped skipped() const override { return plain_->skipped(); }
 
  private:
   class Compressor;

@@ -63,8 +63,8 @@ int give_up_power(const ArchiveSetup& setup, int filter) {
   (void)::signal(SIGXFSZ, SIG_IGN);
   int error = limit_resource(RLIMIT_CORE, 1, 1);
   if (error == 0) error = limit_resource(RLIMIT_NOFILE, kOpenFiles, kOpenFiles);
-  const std::uint64_t file_size = setup.file_size_bytes;
-  if (error == 0 && setup.way == ArchiveWay::in) error = limit_resource(RLIMIT_FSIZE, file_size, file_size);
+  constexpr std::uint64_t kLargest = guest_protocol::kMaxFileBytes;  // the disk's limit is of what is not a hole
+  if (error == 0 && setup.way == ArchiveWay::in) error = limit_resource(RLIMIT_FSIZE, kLargest, kLargest);
   if (error == 0) error = keep_capabilities(setup.way == ArchiveWay::out ? kToRead : kToWrite);
   if (error == 0) error = no_new_privs();
   return error == 0 ? install_seccomp_from(filter) : error;

@@ -357,8 +357,7 @@ int Builder::set_hostname() {
 int Builder::set_rlimits() {
   for (const guest_protocol::ResourceLimit& limit : guest_protocol::kResourceLimits)
     if (const int error = limit_resource(limit.resource, limit.soft, limit.hard); error != 0) return error;
-  if (const int error = limit_resource(RLIMIT_NPROC, setup_.processes, setup_.processes); error != 0) return error;
-  return limit_resource(RLIMIT_FSIZE, setup_.file_size_bytes, setup_.file_size_bytes);
+  return limit_resource(RLIMIT_NPROC, setup_.processes, setup_.processes);
 }
 
 // After the resource limits: those that are counted by user hold then for all ids of the namespace together, so that

@@ -39,8 +39,12 @@ class ChunkSource final : public os::ArchiveSource {
 class PackEvents final : public os::ArchiveEvents {
  public:
   explicit PackEvents(bool skip) : skip_(skip) {}
-  // Sockets and devices are of no use elsewhere: that they are left out is in the contract.
-  bool skipped(std::string_view, int error) override { return skip_ || error == ENOTSUP; }
+  // Sockets and devices are of no use elsewhere.
+  bool skipped(std::string_view path, int error) override {
+    if (!skip_ && error != ENOTSUP) return false;
+    answer::skipped(path, error);
+    return true;
+  }
 
  private:
   bool skip_;
@@ -59,6 +63,26 @@ class UnpackEvents final : public os::ArchiveEvents {
   const Owner& owner_;
 };
 
+// Looks for what cannot be read before anything is sent: an archive that breaks off says no reason.
+class Readable final : public os::TreeWalk {
+ public:
+  explicit Readable(os::ArchiveOutcome& outcome) : TreeWalk(""), outcome_(outcome) {}
+
+ private:
+  Next visit(const Found& found) override {
+    if (!S_ISREG(found.status.st_mode) || ::faccessat(found.dir, found.name, R_OK, 0) == 0) return Next::go_on;
+    return problem(found.path, errno);
+  }
+  Next problem(std::string_view path, int error) override {
+    if (error == ENOENT) return Next::pass_over;
+    outcome_.error = error;
+    (void)outcome_.at.push(path);
+    return Next::stop;
+  }
+
+  os::ArchiveOutcome& outcome_;
+};
+
 // A message names the whole path.
 [[noreturn]] void end(const char* top, const os::ArchiveOutcome& outcome) {
   if (outcome.error == 0) answer::done(outcome.members, outcome.bytes);
@@ -67,6 +91,16 @@ class UnpackEvents final : public os::ArchiveEvents {
   (void)path.push(top);
   if (outcome.at.size() > 0) (void)path.push(outcome.at.text());
   answer::failed(path.text(), outcome.error);
+}
+
+// Where an archive of all that is there would surely fail, that is the end.
+void check_readable(const Place& place, const char* path, os::ArchiveOutcome& outcome) {
+  const int dir = S_ISDIR(place.status.st_mode) ? os::open_directory(place.dir, place.name.data()) : -ENOTDIR;
+  if (dir < 0) return;  // as will be said of it
+  Readable walk(outcome);
+  (void)walk.walk(dir);
+  (void)::close(dir);
+  if (outcome.error != 0) end(path, outcome);
 }
 
 void pack_place(const Place& place, const char* path, os::ArchiveWriter& writer, os::ArchiveEvents& events,
@@ -124,6 +158,7 @@ void file_pack(char* const* args) {
   PackEvents events(*args[1] == '1');
   const Place place = find_target(args[0]);
   if (!place.exists) answer::failed(args[0], ENOENT);
+  if (*args[1] != '1') check_readable(place, args[0], outcome);
   if (args[2] == std::string_view("zip")) {
     static ZipWriter writer(sink);
     pack_place(place, args[0], writer, events, outcome);

@@ -4,12 +4,14 @@
 #include <cstring>
 #include <fcntl.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "guest/file_answer.h"
 #include "guest/file_places.h"
 #include "guest/file_program.h"
 #include "guest/watch_table.h"
+#include "os/atomic_file.h"
 #include "os/tree_walk.h"
 
 namespace lmsb::guest {
@@ -19,6 +21,17 @@ using guest_protocol::WatchKind;
 
 constexpr std::uint32_t kMask = IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO |
                                 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_DONT_FOLLOW | IN_EXCL_UNLINK;
+
+// Of a file that has no name yet, as the kernel makes it up: O_TMPFILE.
+bool is_of_no_file(std::string_view name, const char* path) {
+  struct stat status {};
+  return name.starts_with('#') && ::lstat(path, &status) < 0 && errno == ENOENT;
+}
+
+bool has_content(const char* path) {
+  struct stat status {};
+  return ::lstat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1 && status.st_size > 0;
+}
 
 WatchTable table;  // large, and untouched where nothing is watched
 
@@ -54,6 +67,7 @@ class Watcher {
    private:
     Next visit(const Found& found) override {
       const bool is_directory = S_ISDIR(found.status.st_mode);
+      if (os::is_hidden_name(found.name)) return Next::pass_over;
       if (tell_ == Tell::created) answer::event(WatchKind::created, is_directory, found.path);
       if (!is_directory || !watcher_.recursive_ || found.depth >= at_depth_.size()) return Next::go_on;
       const int added = watcher_.add(at_depth_[found.depth - 1], found.name, found.path.data());
@@ -93,13 +107,17 @@ class Watcher {
       inotify_event event{};
       std::memcpy(&event, buffer.data() + at, sizeof event);
       const char* const name = event.len > 0 ? buffer.data() + at + sizeof event : "";
-      take(event, name);
       at += static_cast<ssize_t>(sizeof event + event.len);
+      inotify_event next{};
+      if (at < size) std::memcpy(&next, buffer.data() + at, sizeof next);
+      const bool is_written_next = next.wd == event.wd && (next.mask & IN_MODIFY) != 0;
+      take(event, name, is_written_next);
     }
     answer::flush();
   }
 
-  void take(const inotify_event& event, std::string_view name) {
+  // `is_written_next`: so the next event says of something in the same directory.
+  void take(const inotify_event& event, std::string_view name, bool is_written_next) {
     if ((event.mask & IN_Q_OVERFLOW) != 0) return answer::event(WatchKind::lost, false, root_);
     const int directory = table.find(event.wd);
     if (directory == WatchTable::kNone) return;
@@ -109,7 +127,19 @@ class Watcher {
     if (name.empty() && !is_root) return;  // its parent tells of it by name
     os::PathBuffer path(root_);
     if (!table.append_path(directory, path) || (!name.empty() && !path.push(name))) return;
+    if (is_internal(event, name, path.c_str())) return;
     tell(event.mask, directory, name, path);
+    // What the file API writes has its content before it has its name: nobody sees it written.
+    const bool was_hidden = (event.mask & IN_MOVED_TO) != 0 && event.cookie == hidden_cookie_;
+    const bool is_new = (event.mask & IN_CREATE) != 0 && !is_written_next;
+    if ((was_hidden || is_new) && has_content(path.c_str())) answer::event(WatchKind::written, false, path.text());
+  }
+
+  // How something is made whole before it is shown is nobody's business.
+  bool is_internal(const inotify_event& event, std::string_view name, const char* path) {
+    if (!os::is_hidden_name(name)) return (event.mask & IN_ATTRIB) != 0 && is_of_no_file(name, path);
+    if ((event.mask & IN_MOVED_FROM) != 0) hidden_cookie_ = event.cookie;
+    return true;
   }
 
   void tell(std::uint32_t mask, int directory, std::string_view name, os::PathBuffer& path) {
@@ -147,6 +177,7 @@ class Watcher {
   const char* root_;
   bool recursive_;
   int inotify_;
+  std::uint32_t hidden_cookie_ = 0;  // of the last that got its name; the kernel gives none 0
 };
 
 }  // namespace

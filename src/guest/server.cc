@@ -9,14 +9,12 @@
 #include <signal.h>
 #include <string_view>
 #include <sys/signalfd.h>
-#include <sys/statfs.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "guest/posture.h"
 #include "guest_protocol/sudo.h"
-#include "os/atomic_file.h"
 #include "os/sys.h"
 
 namespace lmsb::guest {
@@ -132,30 +130,15 @@ void signal_tree(int cgroup, int signal) {
     }
 }
 
-// A quota is no number of the file system: on a disk of the store a file tells whether there is room.
-bool is_disk_full(bool has_quota) {
-  struct statfs fs {};
-  if (::statfs("/", &fs) < 0) return false;
-  if (fs.f_blocks > 0 && (fs.f_bavail == 0 || (fs.f_files > 0 && fs.f_ffree == 0))) return true;
-  if (!has_quota) return false;
-  // With Profile::root / is not the guest's, and /tmp may be a link that root has made.
-  for (const char* place : {"/", "/tmp"}) {
-    const UniqueFd directory(::open(place, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!directory) break;
-    os::AtomicFile probe(directory.get());
-    const int error = probe.open(0600);
-    if (error == EACCES) continue;
-    if (error != 0) return error == EDQUOT || error == ENOSPC;
-    constexpr off_t kOfAWrite = 256L * 1024;  // programs write as much at once, and are refused all of it
-    return ::fallocate(probe.fd(), 0, 0, kOfAWrite) < 0 && (errno == EDQUOT || errno == ENOSPC);
-  }
-  return false;
-}
-
 }  // namespace
 
 Server::Server(int channel, Builder& builder, bool keep_standby)
-    : channel_(channel), builder_(builder), keep_standby_(keep_standby), kept_(channel), ports_(channel) {}
+    : channel_(channel),
+      builder_(builder),
+      keep_standby_(keep_standby),
+      room_(builder.has_disk()),
+      kept_(channel),
+      ports_(channel) {}
 
 int Server::prepare(Step& failed) {
   failed = Step::standby;
@@ -387,6 +370,9 @@ bool Server::start_command(const guest_protocol::StartRequest& request, std::siz
   Running* slot = running_.find_free([](const Running& command) { return command.pid < 0; });
   Step failed = Step::command_fork;
   const std::span<const int> streams(&stdin_fd, stdin_fd >= 0 ? 1 : 0);
+  using guest_protocol::Program;
+  const bool is_judged = request.program == Program::exec || request.program == Program::shell;
+  const bool had_room = is_judged && room_.has_room();
   const int error =
       slot == nullptr ? EAGAIN : use_standby(size, streams, request.as_user != 0 ? For::user : For::anybody, failed);
   if (error != 0) {
@@ -398,6 +384,8 @@ bool Server::start_command(const guest_protocol::StartRequest& request, std::siz
   standby_pause_ms_ = next_standby_ms_ = 0;  // not for who is inside, and asks by sudo
   slot->sequence = sequence;
   slot->is_kept = request.output == Output::kept;
+  slot->had_room = had_room;
+  note_company(*slot);
   slot->deadline_ms = request.deadline_ms == 0 ? 0 : now_ms() + request.deadline_ms;
   if (slot->deadline_ms != 0) arm_timer();
   return sent || stays_;  // the next message is the channel's end then
@@ -422,6 +410,15 @@ void Server::enlist(Running& slot) {
   slot.socket = std::move(standby_.socket);
   slot.cgroup = std::move(standby_.cgroup);
   standby_ = Standby{};
+}
+
+// What happens to the sandbox while a command is alone in it is that command's. Who serves sudo serves a command.
+void Server::note_company(Running& newcomer) {
+  newcomer.was_alone = lingering_count_ == 0;
+  for (Running& command : running_) {
+    if (&command == &newcomer || command.pid < 0 || command.serves_sudo) continue;
+    command.was_alone = newcomer.was_alone = false;
+  }
 }
 
 // Of what is left behind a control group is, too.
@@ -580,6 +577,7 @@ void Server::handle_children() {
     for (Running& command : running_) {
       if (command.pid != pid) continue;
       if (command.serves_sudo) {
+        room_.forget();
         finish_sudo(command, status);
       } else {
         finish(command, status, usage);
@@ -596,7 +594,11 @@ void Server::finish(Running& command, int status, const rusage& usage) {
     exited.status = status;
     with_trees(command.sequence, [&](int cgroup) { exited.tree_left |= is_populated(cgroup) ? 1U : 0U; });
     exited.timed_out = command.timed_out ? 1 : 0;
-    exited.disk_full = status != 0 && is_disk_full(builder_.has_disk()) ? 1 : 0;
+    const bool may_have_written = room_.may_have_written(usage.ru_oublock);
+    if (may_have_written || exited.tree_left != 0) room_.forget();
+    exited.was_alone = command.was_alone ? 1 : 0;
+    exited.disk_full = status != 0 && !room_.look() ? 1 : 0;
+    exited.disk_filled = exited.disk_full != 0 && command.had_room && command.was_alone && may_have_written ? 1 : 0;
     read_cpu_time(command.cgroup.get(), exited.cpu_user_us, exited.cpu_system_us);
     exited.max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024U;
     (void)send(channel_, exited);

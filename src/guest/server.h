@@ -18,6 +18,7 @@
 #include "guest/ports.h"
 #include "guest/slots.h"
 #include "guest/sudo_door.h"
+#include "guest/write_room.h"
 
 namespace lmsb::guest {
 
@@ -43,6 +44,8 @@ class Server {
     std::uint64_t deadline_ms = 0;  // CLOCK_BOOTTIME; 0 = none
     bool timed_out = false;
     bool is_kept = false;
+    bool had_room = false;     // the disk, when it began
+    bool was_alone = false;    // nothing else of the sandbox has run beside it
     bool serves_sudo = false;  // nobody's request: no channel hears of it, and the sequence is its caller's, 0: unknown
     UniqueFd pidfd;
     UniqueFd socket;
@@ -61,6 +64,7 @@ class Server {
   int use_standby(std::size_t size, std::span<const int> streams, For whom, guest_protocol::Step& failed);
   // It is the command of the slot from now on; its output's reading ends are left where they are.
   void enlist(Running& slot);
+  void note_company(Running& newcomer);
   bool send_started(const guest_protocol::StartRequest& request);
   void handle_kill(const guest_protocol::KillRequest& request);
   void end_left_behind(int signal);
@@ -114,6 +118,7 @@ class Server {
   bool has_more_children_ = false;      // that have ended, perhaps
   UniqueFd children_;                   // signalfd of SIGCHLD
   UniqueFd timer_;
+  WriteRoom room_;
   Slots<Running, guest_protocol::kMaxProcesses> running_;
   Kept kept_;
   Ports ports_;

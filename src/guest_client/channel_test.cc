@@ -284,7 +284,7 @@ TEST_F(HeldGuest, TellsWhatItKeepsAndHowThatStands) {
   EXPECT_EQ(result_of((*all)[1].process.wait_ended(io::Deadline::never()))->exited.status, 7 << 8U);
   EXPECT_EQ(result_of((*all)[2].process.wait_ended(io::Deadline::never()))->error, ENOENT);
   // What ends later is heard, and what is started has a number of its own.
-  say(guest_protocol::Exited{{Kind::exited, 3}, 0, 0, 0, 0, 0, 0, 0});
+  say(guest_protocol::Exited{{Kind::exited, 3}, 0, 0, 0, 0, 0, 0, 0, 0, 0});
   EXPECT_TRUE((*all)[0].process.has_ended());
   const Process next = start();
   guest_protocol::StartRequest request{};

@@ -30,8 +30,7 @@ struct ArchiveSetup {
   std::uint32_t version = kArchiveVersion;
   ArchiveWay way = ArchiveWay::out;
   std::uint32_t unused = 0;
-  std::uint64_t file_size_bytes = 0;  // the most that one file may have
-  std::uint64_t max_members = 0;      // the most that may be made
+  std::uint64_t max_members = 0;  // the most that may be made
 };
 
 // The last word of an archiver. Without one it has been killed.

@@ -230,7 +230,9 @@ struct Exited {
   std::int32_t status;        // as wait(2)
   std::uint32_t tree_left;    // 1: other processes of the command's tree are still alive
   std::uint32_t timed_out;    // 1: the guest killed the tree at the spare deadline
-  std::uint32_t disk_full;    // 1: the writable file system had no space left when it ended
+  std::uint32_t was_alone;    // 1: no other command, and nothing that one had left behind, ran meanwhile
+  std::uint32_t disk_full;    // 1: the writable file system had no room when it ended, with a failure
+  std::uint32_t disk_filled;  // 1: and had when it began, was alone, and wrote
   std::uint64_t cpu_user_us;  // of the whole tree so far
   std::uint64_t cpu_system_us;
   std::uint64_t max_rss_bytes;  // of the largest process waited for

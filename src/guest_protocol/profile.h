@@ -81,14 +81,17 @@ inline constexpr std::array<UserMax, 11> kUserMax = {{{"max_user_namespaces", 0}
                                                       {"max_inotify_instances", 64},
                                                       {"max_inotify_watches", 8192}}};
 
-// Resource limits; RLIMIT_NPROC and RLIMIT_FSIZE follow from the sandbox's own limits.
+// The most that a file may seem to have. What it takes is bounded by the disk that it is on, and holes take nothing.
+constexpr std::uint64_t kMaxFileBytes = std::uint64_t{16} << 40U;
+
+// Resource limits; RLIMIT_NPROC follows from the sandbox's own limits.
 struct ResourceLimit {
   int resource;
   const char* name;
   std::uint64_t soft;
   std::uint64_t hard;
 };
-inline constexpr std::array<ResourceLimit, 8> kResourceLimits = {{
+inline constexpr std::array<ResourceLimit, 9> kResourceLimits = {{
     // 1, not 0: a piped core_pattern ignores 0, and would start the machine's program on what a sandbox made up; at 1
     // the kernel gives up (core(5), do_coredump). A dump to a file needs a page at least.
     {RLIMIT_CORE, "core", 1, 1},
@@ -99,6 +102,7 @@ inline constexpr std::array<ResourceLimit, 8> kResourceLimits = {{
     {RLIMIT_RTPRIO, "rtprio", 0, 0},
     {RLIMIT_NICE, "nice", 0, 0},
     {RLIMIT_STACK, "stack", 8U << 20U, 8U << 20U},
+    {RLIMIT_FSIZE, "fsize", kMaxFileBytes, kMaxFileBytes},
 }};
 
 constexpr std::uint64_t kShmBytes = 64U << 20U;

@@ -47,10 +47,9 @@ struct Setup {
   std::array<char, 64> hostname{};
   std::uint64_t root_bytes = 0;  // size of the host_tree tmpfs
   std::uint64_t root_inodes = 0;
-  std::uint64_t file_size_bytes = 0;  // RLIMIT_FSIZE
-  std::uint32_t processes = 0;        // RLIMIT_NPROC
-  std::uint32_t keep_standby = 0;     // 1: always have a process ready to become the next command
-  std::uint32_t cpu_count = 1;        // what /sys/devices/system/cpu says
+  std::uint32_t processes = 0;     // RLIMIT_NPROC
+  std::uint32_t keep_standby = 0;  // 1: always have a process ready to become the next command
+  std::uint32_t cpu_count = 1;     // what /sys/devices/system/cpu says
   Disk disk = Disk::none;
   std::uint32_t has_way_out = 0;  // 1: a gate will serve its network (gate.h)
   std::uint32_t unused = 0;

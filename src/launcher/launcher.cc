@@ -443,7 +443,6 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
   std::strncpy(setup.hostname.data(), plan.id.data(), setup.hostname.size() - 1);
   setup.root_bytes = plan.root_bytes;
   setup.root_inodes = plan.root_inodes;
-  setup.file_size_bytes = plan.disk_bytes;
   setup.processes = plan.processes;
   setup.has_way_out = plan.has_way_out;
   setup.keep_standby = plan.lifetime == sandbox::Lifetime::kept ? 1 : 0;
@@ -528,7 +527,7 @@ Result<UniqueFd> Launcher::source_of(const sandbox::PlanMount& mount, std::uint3
     return tree_->clone_disk(store_->path_of(mount.volume.data()), mapping, access);
   }
   const auto handed = mounts_->take(mount.token);
-  if (!handed) return Error::from_errno(ENOENT, "no directory was handed over for this token");
+  if (!handed) return Error::from_errno(ENOKEY, "no directory was handed over for this token");
   // A user's files cannot be shown as another's: what a sandbox wrote there would be nobody's of that user's.
   const bool is_of_user = policy_.starter == Starter::user;
   if (is_of_user && !read_only) return Error::from_errno(EROFS, "a user's directories can be shown, not written to");

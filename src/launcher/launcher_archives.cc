@@ -123,7 +123,6 @@ Status Launcher::hand_over_archive(ArchiveWay way, const Sandbox& sandbox, Archi
   LMSB_TRY(const UniqueFd disk, tree_->clone_disk(store_->path_of(sandbox.archived), mapping, access));
   ArchiveSetup setup;
   setup.way = way;
-  setup.file_size_bytes = sandbox.disk_bytes;
   setup.max_members = kSpareMembers + sandbox.disk_bytes / kBytesOfMember;
   const std::array<int, 3> fds = {disk.get(), (is_in ? read_end : write_end).get(), archiver_filter_.get()};
   static_assert(fds.size() == static_cast<std::size_t>(guest_protocol::ArchiveFd::count));

@@ -52,6 +52,8 @@ class ArchiveWriter {
   virtual int content(const void* data, std::size_t size) = 0;
   // What ends an archive.
   virtual int finish() = 0;
+  // Whether a second name of a file can be a member of its own kind (hard_link).
+  virtual bool keeps_hard_links() const { return false; }
 };
 
 class ArchiveReader {

@@ -2,16 +2,19 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "base/unique_fd.h"
 #include "os/atomic_file.h"
+#include "os/link_table.h"
 
 namespace lmsb::os {
 namespace {
 
 std::array<char, 64 * 1024> block;  // one thread
+LinkTable links;                    // the same
 
 // Of a mode. Not the set-id bits: who takes an archive apart as root would have programs of root's from it, with what
 // the sandbox has put there.
@@ -56,7 +59,12 @@ class TreeWriter final : public TreeWalk {
     member.path = found.path;
     member.mode = found.status.st_mode & kArchivedBits;
     member.mtime = found.status.st_mtim.tv_sec;
-    if (S_ISREG(found.status.st_mode)) return file(found);
+    if (S_ISREG(found.status.st_mode)) {
+      if (has_links(found)) member.target = links.find(found.status);
+      if (member.target.empty()) return file(found);
+      member.type = MemberType::hard_link;
+      return put(member);
+    }
     if (S_ISDIR(found.status.st_mode)) {
       member.type = MemberType::directory;
       return put(member);
@@ -87,8 +95,10 @@ class TreeWriter final : public TreeWalk {
     if (opened < 0) return problem(found.path, -opened);
     const UniqueFd owned(opened);
     write_file(opened, found.path, writer_, events_, outcome_);
+    if (has_links(found) && outcome_.error == 0) links.add(found.status, found.path);
     return outcome_.error == 0 ? Next::go_on : Next::stop;
   }
+  bool has_links(const Found& found) const { return found.status.st_nlink > 1 && writer_.keeps_hard_links(); }
 
   ArchiveWriter& writer_;
   ArchiveEvents& events_;
@@ -123,6 +133,30 @@ int parent_of(int top, std::string_view path, ArchiveEvents* events, std::array<
   return -errno;
 }
 
+constexpr std::size_t kHole = 4096;
+
+bool begins_with_hole(std::string_view octets, off_t at) {
+  if (octets.size() < kHole || static_cast<std::size_t>(at) % kHole != 0) return false;
+  return octets[0] == 0 && std::memcmp(octets.data(), octets.data() + 1, kHole - 1) == 0;
+}
+
+// Writes what belongs `at` there, but for whole blocks of zeros. Returns 0 or an errno.
+int write_around_holes(int file, std::string_view octets, off_t at) {
+  while (!octets.empty()) {
+    std::size_t size = 0;
+    const auto rest = [&] { return octets.substr(size); };
+    const auto place = [&] { return at + static_cast<off_t>(size); };
+    while (size < octets.size() && !begins_with_hole(rest(), place()))
+      size += std::min(rest().size(), kHole - static_cast<std::size_t>(place()) % kHole);
+    if (size > 0 && ::lseek(file, at, SEEK_SET) < 0) return errno;
+    if (const int error = write_exactly(file, octets.data(), size); error != 0) return error;
+    while (begins_with_hole(rest(), place())) size += kHole;
+    octets.remove_prefix(size);
+    at += static_cast<off_t>(size);
+  }
+  return 0;
+}
+
 class Extractor {
  public:
   Extractor(int top, ArchiveReader& reader, ArchiveEvents& events, ArchiveOutcome& outcome, mode_t mask)
@@ -147,19 +181,35 @@ class Extractor {
   }
 
  private:
+  // Less than a whole block is the end of the content; -errno.
+  ssize_t fill_block() {
+    std::size_t filled = 0;
+    while (filled < block.size()) {
+      const ssize_t n = reader_.read(block.data() + filled, block.size() - filled);
+      if (n < 0) return n;
+      if (n == 0) break;
+      filled += static_cast<std::size_t>(n);
+    }
+    return static_cast<ssize_t>(filled);
+  }
+
   int take_file(int parent, const ArchiveMember& member) {
     AtomicFile file(parent);
     if (const int error = file.open(member.mode & allowed_); error != 0) return error;
     if (const int error = events_.made(file.fd(), ""); error != 0) return error;
+    off_t size = 0;
     for (;;) {
-      const ssize_t n = reader_.read(block.data(), block.size());
+      const ssize_t n = fill_block();
       if (n < 0) return static_cast<int>(-n);
       if (n == 0) break;
-      if (const int error = write_exactly(file.fd(), block.data(), static_cast<std::size_t>(n)); error != 0)
+      if (const int error = write_around_holes(file.fd(), {block.data(), static_cast<std::size_t>(n)}, size);
+          error != 0)
         return error;
+      size += n;
       outcome_.bytes += static_cast<std::uint64_t>(n);
       events_.moved(static_cast<std::uint64_t>(n));
     }
+    if (::ftruncate(file.fd(), size) < 0) return errno;  // where it ends with a hole
     const std::array<timespec, 2> times = {{{0, UTIME_OMIT}, {static_cast<time_t>(member.mtime), 0}}};
     (void)::futimens(file.fd(), times.data());
     return file.commit(name_.data(), AtomicFile::Existing::replaced);
@@ -235,6 +285,7 @@ void write_file(int file, std::string_view name, ArchiveWriter& writer, ArchiveE
 }
 
 void write_tree(int dir, ArchiveWriter& writer, ArchiveEvents& events, ArchiveOutcome& outcome) {
+  links.clear();
   TreeWriter tree(writer, events, outcome);
   if (const int error = tree.walk(dir); error != 0 && outcome.error == 0) fail(outcome, "", error);
 }

@@ -34,15 +34,16 @@ struct ArchiveOutcome {
 };
 
 // Writes what is below `dir` to `writer`, without finish(). Files, directories and symbolic links; the rest is skipped
-// (ENOTSUP). A file that shrinks meanwhile ends it with ESTALE.
+// (ENOTSUP). A file that shrinks meanwhile ends it with ESTALE. A second name of a file is a hard link where the writer
+// keeps them, for as many files as a LinkTable holds; beyond, each name is a file of its own.
 void write_tree(int dir, ArchiveWriter& writer, ArchiveEvents& events, ArchiveOutcome& outcome);
 // Writes one regular file, open for reading, as `name`.
 void write_file(int file, std::string_view name, ArchiveWriter& writer, ArchiveEvents& events, ArchiveOutcome& outcome);
 
 // Takes all of `reader` into the directory behind `dir`. Each file appears whole or not at all, and replaces what stood
-// there; directories are made, or kept. Devices and FIFOs are skipped. A path with "..", or that leads through a
-// symbolic link, ends it (EXDEV, ELOOP). Permissions in `mask` are not given; those of directories that are there
-// already stay.
+// there; directories are made, or kept. Blocks of zeros become holes. Devices and FIFOs are skipped. A path with "..",
+// or that leads through a symbolic link, ends it (EXDEV, ELOOP). Permissions in `mask` are not given; those of
+// directories that are there already stay.
 void extract_tree(int dir, ArchiveReader& reader, ArchiveEvents& events, ArchiveOutcome& outcome, mode_t mask = 0);
 
 }  // namespace lmsb::os

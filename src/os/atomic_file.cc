@@ -28,6 +28,14 @@ void make_hidden_name(std::array<char, 32>& name) {
   std::snprintf(name.data(), name.size(), ".lmsb-%016llx", static_cast<unsigned long long>(number));
 }
 
+bool is_hidden_name(std::string_view name) {
+  constexpr std::string_view kPrefix = ".lmsb-";
+  if (!name.starts_with(kPrefix)) return false;
+  name.remove_prefix(kPrefix.size());
+  return name.starts_with("deep-") ||
+         (name.size() == 16 && name.find_first_not_of("0123456789abcdef") == std::string_view::npos);
+}
+
 int AtomicFile::open(mode_t mode) {
   fd_.reset(::openat(dir_, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (!fd_) {  // a file system, or a kernel under an overlay, without

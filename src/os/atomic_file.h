@@ -2,6 +2,7 @@
 // AtomicFile: a file that appears in its directory whole, or not at all. No exceptions, no iostreams: the guest is
 // linked with it. One thread; blocks.
 #include <array>
+#include <string_view>
 #include <sys/types.h>
 
 #include "base/unique_fd.h"
@@ -41,6 +42,8 @@ mode_t file_mode_mask();
 
 // ".lmsb-" and 16 digits of chance, for what is to have another name once it is whole.
 void make_hidden_name(std::array<char, 32>& name);
+// Whether a name may be one of those, or what a removal makes of a tree that is too deep (guest/file_remove.cc).
+bool is_hidden_name(std::string_view name);
 
 // Writes all. Returns 0 or an errno.
 int write_exactly(int fd, const void* data, std::size_t size);

@@ -20,6 +20,7 @@ class TarWriter final : public ArchiveWriter {
   int member(const ArchiveMember& member) override;
   int content(const void* data, std::size_t size) override;
   int finish() override;
+  bool keeps_hard_links() const override { return true; }
 
  private:
   int header(const ArchiveMember& member, char type);

@@ -218,7 +218,7 @@ class TarTree : public testing::Test, public ArchiveEvents {
   }
   std::string read(const std::string& name) const {
     const UniqueFd fd(::open((top_ + name).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    std::string content(10'000, '\0');
+    std::string content(2'000'000, '\0');
     const ssize_t n = ::read(fd.get(), content.data(), content.size());
     content.resize(n < 0 ? 0 : static_cast<std::size_t>(n));
     return n < 0 ? "(none)" : content;
@@ -322,6 +322,36 @@ TEST_F(TarTree, ALinkToItselfDoesNotRemoveTheFile) {
   write("/out/f", "old");
   EXPECT_EQ(extract(block_of("f", '1', "0", "./f")).error, 0);
   EXPECT_EQ(read("/out/f"), "old");
+}
+
+TEST_F(TarTree, ASecondNameOfAFileIsALink) {
+  ::mkdir((top_ + "/in/d").c_str(), 0755);
+  write("/in/a", "content");
+  ASSERT_EQ(::link((top_ + "/in/a").c_str(), (top_ + "/in/d/b").c_str()), 0);
+  Text out;
+  TarWriter writer(out);
+  ArchiveOutcome outcome;
+  write_tree(open("/in").get(), writer, *this, outcome);
+  ASSERT_EQ(writer.finish(), 0);
+  EXPECT_EQ(extract_octets(out.all).error, 0);
+  EXPECT_EQ(read("/out/d/b"), "content");
+  struct stat status {};
+  ASSERT_EQ(::stat((top_ + "/out/a").c_str(), &status), 0);
+  EXPECT_EQ(status.st_nlink, 2U);
+}
+
+TEST_F(TarTree, BlocksOfZerosBecomeHoles) {
+  std::string content(std::size_t{1} << 20U, '\0');
+  content[300'000] = 'x';
+  content += "end" + std::string(5000, '\0');
+  std::array<char, 16> size{};
+  std::snprintf(size.data(), size.size(), "%011zo", content.size());
+  const std::string padding((512 - content.size() % 512) % 512, '\0');
+  EXPECT_EQ(extract(block_of("f", '0', size.data()) + content + padding).error, 0);
+  EXPECT_EQ(read("/out/f"), content);
+  struct stat status {};
+  ASSERT_EQ(::stat((top_ + "/out/f").c_str(), &status), 0);
+  EXPECT_LT(status.st_blocks * 512, 256 * 1024);
 }
 
 }  // namespace

@@ -232,7 +232,6 @@ std::string to_text(const LaunchPlan& p) {
   line(fmt::format("hostname {}", p.id.data()));
   for (const ResourceLimit& r : kResourceLimits) line(fmt::format("rlimit {} {} {}", r.name, r.soft, r.hard));
   line(fmt::format("rlimit nproc {0} {0}", p.processes));
-  line(fmt::format("rlimit fsize {0} {0}", p.disk_bytes));
   line(has_root ? "landlock read and write /; no device nodes"
                 : "landlock read /, write /workspace /tmp /home /var/tmp /dev/shm and read-write mounts");
   line(has_root ? "capabilities guest CHOWN KILL SETGID SETUID, bounding none; commands, permitted and bounding, in "

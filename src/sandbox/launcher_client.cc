@@ -63,6 +63,10 @@ Error launch_error(const LauncherAnswer& answer) {
     return Error(ErrorCode::failed_precondition, "the disk of a volume is gone")
         .with_slug("volume_lost")
         .with_hint("delete the sandboxes that have it; from a snapshot of one another is made without it");
+  if (answer.failed_step == LauncherStep::mounts && answer.error == ENOKEY)
+    return Error(ErrorCode::invalid_argument, "no directory waits for a mount's token")
+        .with_slug("invalid_mount_token")
+        .with_hint("a token is good once, and for a minute: hand the directory over again");
   if (answer.failed_step == LauncherStep::disk && answer.error == ENOENT)
     return Error(ErrorCode::failed_precondition, "the sandbox's disk is gone").with_slug("disk_lost");
   return Error::from_errno(answer.error, step);

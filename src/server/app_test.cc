@@ -240,6 +240,8 @@ TEST(Sandboxes, CreateGivesTheWholeObject) {
 
 TEST(Sandboxes, CreateFillsWhatIsLeftOutOfLimitsWithItsOwnDefaults) {
   Fixture f;
+  for (const char* name : {"name", "image", "snapshot"})
+    EXPECT_EQ(f.send("POST", "/v1/sandboxes", std::string(R"({")") + name + R"(":""})").status, 400) << name;
   f.send("POST", "/v1/sandboxes", R"({"limits":{"cpus":2},"name":"n","labels":{"k":"v"}})");
   EXPECT_EQ(f.control.creation.limits.cpu_millis, 2000U);
   EXPECT_FALSE(f.control.creation.limits.processes);

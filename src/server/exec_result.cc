@@ -46,7 +46,7 @@ void write_verdict(json::Writer& out, const control::ExecResult& result) {
   }
   string_or_null(out.key("signal"), result.signal.value_or(""));
   out.key("timed_out").boolean(result.outcome == control::Outcome::timed_out);
-  out.key("oom_killed").boolean(result.outcome == control::Outcome::oom_killed);
+  out.key("oom_killed").boolean(result.oom_killed);
 }
 
 }  // namespace

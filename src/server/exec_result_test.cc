@@ -84,6 +84,7 @@ TEST(ExecFields, NameTheTimeLimitAndTheMemoryLimit) {
   result.outcome = control::Outcome::timed_out;
   EXPECT_NE(fields(result).find(R"("timed_out":true,"oom_killed":false)"), std::string::npos);
   result.outcome = control::Outcome::oom_killed;
+  result.oom_killed = true;
   EXPECT_NE(fields(result).find(R"("timed_out":false,"oom_killed":true)"), std::string::npos);
 }
 

@@ -179,4 +179,18 @@ void set_download_headers(http::Response& response, std::string_view file_name) 
   response.headers.set("Cache-Control", "private, no-cache");
 }
 
+http::Headers skipped_trailer(const control::Skipped& skipped) {
+  constexpr std::size_t kMost = 4096;
+  http::Headers trailer;
+  trailer.set("X-Skipped-Count", std::to_string(skipped.count));
+  std::string names;
+  for (const control::SkippedFile& file : skipped.files) {
+    const std::string name = (names.empty() ? "" : ", ") + http::percent_encode(file.path);
+    if (names.size() + name.size() > kMost) break;
+    names += name;
+  }
+  if (!names.empty()) trailer.set("X-Skipped", std::move(names));
+  return trailer;
+}
+
 }  // namespace lmsb::server

@@ -39,6 +39,8 @@ std::string rfc3339(control::FileTime time);
 
 // ETag, Last-Modified, X-File-Type, -Mode, -Owner, -Group, -Size: what HEAD and GET say about a file.
 void set_file_headers(http::Response& response, const control::FileInfo& info);
+// X-Skipped-Count, and X-Skipped: the first paths, percent-encoded, with commas between, 4096 octets at most.
+http::Headers skipped_trailer(const control::Skipped& skipped);
 // What keeps a browser from taking octets of a sandbox for a page of ours.
 void set_download_headers(http::Response& response, std::string_view file_name);
 

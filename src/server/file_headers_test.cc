@@ -101,5 +101,17 @@ TEST(DownloadHeaders, HoldNoNameThatEndsALine) {
   EXPECT_NE(field.find("filename*=UTF-8''a%22b%0D%0ASet-Cookie%3A%20x%EF%BF%BD%C3%A9"), std::string::npos) << field;
 }
 
+TEST(FileHeaders, WhatAnArchiveLeavesOutIsNamedBehindIt) {
+  control::Skipped skipped;
+  EXPECT_EQ(skipped_trailer(skipped).find("X-Skipped-Count"), "0");
+  EXPECT_FALSE(skipped_trailer(skipped).find("X-Skipped"));
+  skipped.count = 5000;
+  skipped.files = {{"a b", 13}, {"c,\r\nd", 13}};
+  EXPECT_EQ(skipped_trailer(skipped).find("X-Skipped-Count"), "5000");
+  EXPECT_EQ(skipped_trailer(skipped).find("X-Skipped"), "a%20b, c%2C%0D%0Ad");
+  skipped.files.resize(4000, {"name", 13});
+  EXPECT_LE(skipped_trailer(skipped).find("X-Skipped")->size(), 4096U);
+}
+
 }  // namespace
 }  // namespace lmsb::server

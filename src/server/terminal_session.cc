@@ -14,6 +14,8 @@ namespace {
 using control::CommandEvent;
 using control::Stream;
 
+constexpr std::uint16_t kBadMessage = 1008;  // RFC 6455: against the policy of who takes it
+
 // What the three tasks of a session share: one reads what is typed, one shows, one waits for somebody else.
 struct Shared {
   Shared(control::ProcessService& p, control::Principal w, control::TerminalHolder h, std::uint64_t o)
@@ -28,7 +30,8 @@ struct Shared {
   bool is_taken = false;  // what is typed here counts no more
 };
 
-// What a text of the client's asks for; nothing when it is none that we know.
+// What a text of the client's asks for; nothing when it is none that we know. 0 x 0: a window that has no such size as
+// a terminal may have, as one that is not shown yet.
 std::optional<control::TerminalSize> parse_resize(const std::string& text) {
   json::ParseFault fault;
   const auto document = json::Document::parse(text, fault);
@@ -38,9 +41,19 @@ std::optional<control::TerminalSize> parse_resize(const std::string& text) {
   std::string type;
   control::TerminalSize size{0, 0};
   reader.string("type", type, json::Need::required);
+  if (!faults.empty() || type != "resize") return std::nullopt;
   read_terminal_size(reader, size);
-  if (!faults.empty() || type != "resize" || size.columns == 0 || size.rows == 0) return std::nullopt;
-  return size;
+  const bool is_size = faults.empty() && size.columns > 0 && size.rows > 0;
+  return is_size ? size : control::TerminalSize{0, 0};
+}
+
+Error not_understood() {
+  return Error(ErrorCode::unsupported, R"(a text has to be {"type":"resize","cols":120,"rows":40})");
+}
+
+std::uint16_t close_code(const Error& error) {
+  if (error.slug() == "sandbox_paused") return kSandboxPaused;
+  return error.code() == ErrorCode::unsupported ? kBadMessage : kProcessGone;
 }
 
 // For a terminal in raw mode, where a line break is no more than that.
@@ -115,7 +128,7 @@ class TerminalSession final : public http::WebSocketSession {
       typed = co_await take(shared, **std::move(message));
     }
     if (!typed.ok()) {
-      const std::uint16_t code = typed.error().slug() == "sandbox_paused" ? kSandboxPaused : kProcessGone;
+      const std::uint16_t code = close_code(typed.error());
       std::string why = typed.error().message();
       (void)co_await socket.close(code, std::move(why));
     }
@@ -130,7 +143,9 @@ class TerminalSession final : public http::WebSocketSession {
     if (shared->is_taken) co_return Status();
     if (message.is_text) {
       const auto size = parse_resize(message.data);
-      if (size) (void)shared->processes.resize(shared->who, shared->sandbox(), shared->process(), *size);
+      if (!size) co_return not_understood();
+      if (size->columns == 0) co_return Status();
+      (void)shared->processes.resize(shared->who, shared->sandbox(), shared->process(), *size);
       co_return Status();
     }
     Status written = co_await shared->processes.write_stdin(shared->who, shared->sandbox(), shared->process(),

@@ -76,6 +76,10 @@ void read_objects(json::ObjectReader& reader, std::string_view name,
 
 }  // namespace
 
+void read_word(json::ObjectReader& reader, std::string_view name, std::string& out) {
+  if (reader.string(name, out) && out.empty()) reader.refuse(name, "must not be empty: leave it out");
+}
+
 void read_bytes(json::ObjectReader& reader, std::string_view name, std::optional<Bytes>& out) {
   std::int64_t count = 0;
   if (reader.integer(name, count, 1, kMaxWhole)) out = Bytes(static_cast<std::uint64_t>(count));

@@ -38,6 +38,8 @@ void refuse_for_now(json::ObjectReader& reader, std::string_view name, std::stri
 void read_bytes(json::ObjectReader& reader, std::string_view name, std::optional<Bytes>& out);
 // `limits`: what is named.
 void read_limits(json::ObjectReader& reader, control::LimitChanges& out);
+// A text that says something: "" is refused, and left out is what it is not.
+void read_word(json::ObjectReader& reader, std::string_view name, std::string& out);
 // `limits` of a command: cpu_ms, memory_bytes, file_bytes, open_files.
 void read_command_limits(json::ObjectReader& reader, control::CommandLimits& out);
 // `labels`: {"name": "value"}; null takes one away (RFC 7396).

@@ -3,7 +3,6 @@
 #include "server/archive_format.h"
 #include "server/file_fields.h"
 #include "server/file_headers.h"
-#include "server/stream_body.h"
 #include "server/v1_fields.h"
 #include "server/v1_routes.h"
 
@@ -39,6 +38,17 @@ std::shared_ptr<io::PipeRelay> relay_of(std::uint64_t size) {
   auto relay = io::PipeRelay::make();
   return relay.ok() ? *std::move(relay) : nullptr;
 }
+
+// An archive as an answer's body. What was left out stands behind it.
+class ArchiveBody final : public http::BodySource {
+ public:
+  explicit ArchiveBody(std::unique_ptr<control::FileStream> stream) : stream_(std::move(stream)) {}
+  io::Task<std::string> next() override { return stream_->read(); }
+  http::Headers trailer() const override { return skipped_trailer(stream_->skipped()); }
+
+ private:
+  std::unique_ptr<control::FileStream> stream_;
+};
 
 std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
@@ -217,7 +227,8 @@ io::Task<http::Response> pack(Files& files, Call call) {
   http::Response response;
   set_download_headers(response, name);
   response.headers.set("Content-Type", std::string(media_type(*format)));
-  response.source = std::make_shared<StreamBody>(std::move(archive));
+  response.headers.set("Trailer", "X-Skipped-Count, X-Skipped");
+  response.source = std::make_shared<ArchiveBody>(std::move(archive));
   co_return response;
 }
 

@@ -148,7 +148,7 @@ io::Task<http::Response> output_piece(Control& control, Call call, OutputQuery q
   } else {
     out.key("base64").string(base64_encode(piece.data));
   }
-  const std::uint64_t next = piece.offset + piece.data.size();
+  const std::uint64_t next = std::min(piece.offset + piece.data.size(), piece.end);  // asked for from beyond: the end
   out.key("next_offset").unsigned_integer(next).key("end").unsigned_integer(piece.end);
   out.key("ended").boolean(piece.ended && next >= piece.end).end_object();
   co_return http::Response::json(200, std::move(out).str());

@@ -19,7 +19,7 @@ struct RunRequest {
 
 void read_run(json::ObjectReader& reader, RunRequest& out) {
   read_command(reader, out.one_shot.command);
-  reader.string("image", out.one_shot.image);
+  read_word(reader, "image", out.one_shot.image);
   read_limits(reader, out.one_shot.limits);
   read_runtime(reader);
   read_egress(reader, out.one_shot.egress);

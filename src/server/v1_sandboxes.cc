@@ -15,9 +15,9 @@ using control::Control;
 using control::SandboxState;
 
 void read_create(json::ObjectReader& reader, control::CreateSandbox& out) {
-  reader.string("name", out.name);
-  reader.string("image", out.image);
-  reader.string("snapshot", out.snapshot);
+  read_word(reader, "name", out.name);
+  read_word(reader, "image", out.image);
+  read_word(reader, "snapshot", out.snapshot);
   reader.string("cwd", out.cwd);
   reader.string("user", out.user);
   reader.string_map("env", out.env);

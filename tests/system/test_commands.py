@@ -75,6 +75,16 @@ class Verdicts(lmsb.SystemTest):
         self.assertEqual(result["outcome"], "oom_killed")
         self.assertNotIn("survived", result["stdout"])
 
+    def test_want_of_memory_inside_a_script_that_goes_on_is_named(self):
+        sandbox = self.daemon.post("/v1/sandboxes", {"limits": {"memory_bytes": 128 << 20}}).json()["id"]
+        result = self.daemon.post(f"/v1/sandboxes/{sandbox}/exec",
+                                  {"cmd": "python3 -c 'x=bytearray(10**9)'; echo rc=$?"}).json()
+        self.assertEqual((result["outcome"], result["exit_code"], result["stdout"]), ("exited", 0, "rc=137\n"), result)
+        self.assertTrue(result["oom_killed"], result)
+        self.assertIn("want of memory", result["hint"])
+        result = self.daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": "true"}).json()
+        self.assertEqual((result["oom_killed"], result["hint"]), (False, None), result)
+
     def test_a_signal_that_names_a_limit_is_no_limit(self):
         for name, number in (("XCPU", 24), ("XFSZ", 25)):
             result = self.daemon.run(f"kill -{name} $$")
@@ -84,6 +94,11 @@ class Verdicts(lmsb.SystemTest):
         long = "x" * 120_000
         result = self.daemon.run(["sh", "-c", "printf %s \"$1$2\" | wc -c", "sh", long, long])
         self.assertEqual(result["stdout"], "240000\n")
+
+    def test_a_mount_whose_token_nobody_gave_is_refused_with_what_to_do(self):
+        answer = self.daemon.post("/v1/run", {"cmd": "true", "mounts": [{"token": "0" * 32, "target": "/workspace"}]})
+        self.assertEqual((answer.status, answer.json()["error"]["code"]), (400, "invalid_mount_token"))
+        self.assertIn("hand the directory over again", answer.json()["error"]["hint"])
 
     def test_a_fork_bomb_is_stopped(self):
         result = self.daemon.run("f(){ f|f& f; }; f; sleep 100", timeout_ms=2000)

@@ -321,6 +321,20 @@ class Watching(FilesTest):
                          ("removed", "/workspace/w/deep/b")):
             self.assertIn(expected, seen)
 
+    def test_what_the_api_writes_is_told_by_its_name_alone(self):
+        self.sh("mkdir -p p")
+        events = self.watch("p")
+        for content in (b"one", b"two"):
+            self.put("p/n", content)
+        self.assertEqual(self.do("copy", path="p/n", to="p/m").status, 200)
+        self.assertEqual(self.do("replace", path="p/n", old="two", new="six").status, 200)
+        self.sh("touch p/end")
+        seen = self.until(events, "created", "/workspace/p/end")
+        self.assertEqual({path for _, path in seen}, {"/workspace/p/n", "/workspace/p/m", "/workspace/p/end"}, seen)
+        self.assertEqual(seen[:2], [("created", "/workspace/p/n"), ("written", "/workspace/p/n")])
+        self.assertEqual(seen.count(("written", "/workspace/p/n")), 3, seen)
+        self.assertIn(("written", "/workspace/p/m"), seen)
+
     def test_new_directories_are_watched_too_and_moved_ones_by_their_new_name(self):
         self.sh("mkdir -p n")
         events = self.watch("n")

@@ -78,12 +78,17 @@ class Terminals(PtyTest):
         terminal.type("stty size\n")
         terminal.read_until("40 120")
 
-    def test_texts_that_are_no_resize_do_nothing(self):
-        terminal, _ = self.begin()
+    def test_sizes_that_no_terminal_has_do_nothing_and_texts_that_are_no_resize_end_the_connection(self):
+        terminal, process = self.begin()
         terminal.say({"type": "resize", "cols": 0, "rows": 70000})
-        terminal.say(["what?"])
         terminal.type("echo alive\n")
         terminal.read_until("alive\r\n")
+        terminal.say(["what?"])
+        while terminal.read() is not None:
+            pass
+        self.assertEqual(terminal.close_code, 1008)
+        again = self.open(f"process={process['id']}")
+        again.read_until("alive\r\n")
 
     def test_go_on_without_a_connection_and_show_everything_to_the_next(self):
         terminal, process = self.begin()
@@ -230,7 +235,7 @@ class CommandLine(PtyTest):
         os.close(slave)
         with open("/dev/null", "rb+") as nothing:
             os.dup2(nothing.fileno(), master)  # closes it
-        self.assertIn(process.wait(timeout=30), (125, -signal.SIGHUP))
+        self.assertIn(process.wait(timeout=30), (128 + signal.SIGHUP, -signal.SIGHUP))
         self.assertEqual(self.sandboxes(), before)
 
     def test_run_is_given_up_by_the_daemon_when_nobody_is_left_to_remove_it(self):
@@ -288,7 +293,7 @@ class CommandLine(PtyTest):
             children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
             self.assertEqual(len(children), 1)
             os.kill(int(children[0]), number)
-            self.assertEqual(process.wait(timeout=30), 125)
+            self.assertEqual(process.wait(timeout=30), 128 + signal.SIGTERM if number == signal.SIGTERM else 125)
             self.assertEqual(termios.tcgetattr(slave), self.before)
             os.close(slave)
 

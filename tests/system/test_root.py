@@ -431,10 +431,10 @@ class Kept(StayingTest):
         self.daemon.start()
         self.see(sandbox)
         shot = self.do(sandbox, "snapshot", {}).json()["id"]
-        as_user = self.create(snapshot=shot, image="")
+        as_user = self.create(snapshot=shot, image=None)
         self.see(as_user, "user")
         self.assertEqual(self.output(as_user, "echo $HOME; " + look), "/home/user\n" + kept)
-        as_root = self.create(snapshot=shot, image="", profile="root")
+        as_root = self.create(snapshot=shot, image=None, profile="root")
         self.see(as_root)
         fork = self.do(sandbox, "fork", {"count": 1}).json()["data"][0]["id"]
         self.see(fork)

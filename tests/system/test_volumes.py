@@ -204,6 +204,7 @@ class Bounded(VolumeTest):
         full = self.exec(sandbox, "head -c 64M /dev/urandom >/small/a")
         self.assertNotEqual(full["exit_code"], 0)
         self.assertIn("quota", full["stderr"].lower() + full["stdout"].lower())
+        self.assertIn("volume", full["hint"])
         self.output(sandbox, "echo elsewhere >~/a")
         commit_and_clean(self.daemon)
         held = self.volume("small")["held_bytes"]

@@ -406,6 +406,20 @@ class Missing(unittest.TestCase):
                 with serving(self.user, env=env):
                     pass
 
+    def test_controllers_for_what_the_policy_sets_later(self):
+        if "memory" in (self.user.cgroup / "cgroup.controllers").read_text().split():
+            self.skipTest("the controller memory is delegated here")
+        settings = self.user.home / "settings.toml"
+        settings.write_text("")
+        process, ready = serve(self.user, "--config", str(settings))
+        self.assertIsInstance(ready, dict, ready)
+        settings.write_text('[policy]\nmemory = "1GiB"\n')
+        process.send_signal(signal.SIGHUP)
+        said = next(line for line in process.stderr if "settings.reload" in line)
+        process.terminate()
+        process.communicate(timeout=60)
+        self.assertIn("policy.memory: the kernel would not keep to it", said)
+
     def test_a_directory_that_is_closed(self):
         directory = self.user.home / "run" / "open"
         directory.mkdir(mode=0o755)

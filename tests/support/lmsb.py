@@ -28,8 +28,8 @@ AS_USER = os.environ.get("LMSB_AS_USER", "").split(":")
 IS_USER = len(AS_USER) == 3
 # Where image `host` shows what a test puts.
 USR = os.environ.get("LMSB_USR", "/usr/local")
-# The last is the daemon's; inside of the user's namespace all sandboxes have the range of images, and the next id is its.
-SANDBOX_IDS = range(int(AS_USER[0]), int(AS_USER[0]) + int(AS_USER[1]) - 1) if IS_USER else range(FIRST_SANDBOX_ID + 2 * 65536, 1 << 32)
+# The last of a user's is the daemon's.
+SANDBOX_IDS = (range(int(AS_USER[0]), int(AS_USER[0]) + int(AS_USER[1]) - 1) if IS_USER else range(FIRST_SANDBOX_ID + 2 * 65536, 1 << 32),)
 
 
 @contextlib.contextmanager
@@ -65,7 +65,7 @@ def see_sandboxes_of(daemon):
     with open(f"/proc/{daemon.daemon_pid()}/ns/user") as namespace:
         if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0) != 0:
             raise OSError(ctypes.get_errno(), "setns")
-    SANDBOX_IDS = range(FIRST_SANDBOX_ID, FIRST_SANDBOX_ID + 65536)
+    SANDBOX_IDS = (range(FIRST_SANDBOX_ID, FIRST_SANDBOX_ID + 65536), range(FIRST_SANDBOX_ID + 2 * 65536, 1 << 31))
 
 
 def take_turn():
@@ -255,7 +255,11 @@ def processes(wanted):
 def sandbox_processes(named=b""):
     """Processes whose user belongs to a sandbox's range, and whose command line has `named` in it. A process that is in the
     middle of an exec has none: who waits for `exec sleep 1000` asks for b"sleep\\0" + b"1000"."""
-    return processes(lambda entry: entry.stat().st_uid in SANDBOX_IDS and named in (entry / "cmdline").read_bytes())
+    def is_one(entry):
+        uid = entry.stat().st_uid
+        return any(uid in ids for ids in SANDBOX_IDS) and named in (entry / "cmdline").read_bytes()
+
+    return processes(is_one)
 
 
 def gates(of=None):

@@ -100,12 +100,16 @@ Status make_image(int directory, const std::string& path, std::uint64_t size) {
   return {};
 }
 
-Result<UniqueFd> mount_device(const std::string& device) {
+enum class Access : std::uint8_t { all, reading };
+
+Result<UniqueFd> mount_device(const std::string& device, Access access) {
   const UniqueFd fs(sys::fsopen("btrfs", sys::kFsopenCloexec));
   if (!fs) return Error::from_errno(errno, "this kernel has no btrfs");
   const auto set = [&fs](unsigned command, const char* key, const char* value) {
     return sys::fsconfig(fs.get(), command, key, value, 0) == 0;
   };
+  const bool only_reads = access == Access::reading;
+  if (only_reads && !set(sys::kFsconfigSetFlag, "ro", nullptr)) return Error::from_errno(errno, "mount the store");
   // Blocks that are given back leave the file, too.
   if (!set(sys::kFsconfigSetString, "source", device.c_str()) || !set(sys::kFsconfigSetString, "discard", "sync") ||
       !set(sys::kFsconfigCmdCreate, nullptr, nullptr))
@@ -114,6 +118,12 @@ Result<UniqueFd> mount_device(const std::string& device) {
   UniqueFd mount(sys::fsmount(fs.get(), sys::kFsmountCloexec, static_cast<unsigned>(attributes)));
   if (!mount) return Error::from_errno(errno, "mount the store");
   return mount;
+}
+
+// A file system that somebody uses and that cannot be had for writing, but as it is: the kernel has ended all writing
+// to it, for good. It is another one once nobody uses this one any more.
+bool has_failed_in_use(const os::LoopDevice& device) {
+  return device.had_it && mount_device(device.path, Access::reading).ok();
 }
 
 Result<UniqueFd> open_within(int mount, const char* name) {
@@ -189,13 +199,19 @@ Result<DiskStore> DiskStore::open(const std::string& directory, std::uint64_t si
     if (!is_new)
       return Error(error)
           .with_code(ErrorCode::failed_precondition)
-          .with_hint("sandboxes that were kept are in " + directory + "/" + kImage);
+          .with_hint("what kept sandboxes have is in " + directory + "/" + kImage +
+                     ", and was left as it is: look at its file system (df: it needs room; dmesg), then start again; "
+                     "docs/user/lifecycle.md, When the disk fails");
     (void)::unlinkat(store.directory_.get(), kImage, 0);
     return cannot(error.message());
   };
   auto device = os::attach_loop_device(image.get());
   if (!device.ok()) return give_up(device.error());
-  auto mounted = mount_device(device->path);
+  auto mounted = mount_device(device->path, Access::all);
+  if (!mounted.ok() && has_failed_in_use(*device))
+    return Error(ErrorCode::failed_precondition, "the file system in " + directory + "/" + kImage + " has failed")
+        .with_slug(kFailedInUse)
+        .with_hint("something still uses it: end the sandboxes of a daemon with another --run-dir, or what mounted it");
   if (!mounted.ok()) return give_up(mounted.error());
   store.mount_ = *std::move(mounted);
   const UniqueFd top(::openat(store.mount_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -300,7 +300,6 @@ Result<int> run_parent(const ParentOptions& options) {
              close_daemon_fds(options);
              return launcher_body(policy, std::move(programs), std::move(launcher_end), std::move(ready_write));
            }));
-  launcher_end.reset();
   ready_write.reset();
   (void)refuse_descriptors(files_end.get());  // of the daemon's; best effort, see there
   hand_files(files_end.get(), options.handed_files);
@@ -311,6 +310,10 @@ Result<int> run_parent(const ParentOptions& options) {
   close_daemon_fds(options);
   char byte = 0;
   const bool started = ::read(ready_read.get(), &byte, 1) == 1;
+  // A launcher that cannot be has said why. The daemon, which has begun nothing yet, has not heard of it and says
+  // nothing.
+  if (!started) (void)sys::pidfd_send_signal(daemon.pidfd.get(), SIGKILL);
+  launcher_end.reset();
   if (started) supervise({daemon, launcher, signals.get(), files_end.get(), options.handed_files, manager});
   (void)sys::pidfd_send_signal(daemon.pidfd.get(), SIGTERM);
   const int status = wait_for(daemon, kLauncherPatienceMs);  // its end closes the launcher's socket
@@ -318,6 +321,7 @@ Result<int> run_parent(const ParentOptions& options) {
   const auto staying = CgroupTree::staying_guests(policy.cgroup_name);
   end_orphans(kLauncherPatienceMs, policy.sandboxes_stay ? staying : std::set<pid_t>());
   clean_run_dir(options.run_dir);
+  if (!started) return launcher_status != 0 ? launcher_status : 1;
   return status != 0 ? status : launcher_status;
 }
 

@@ -200,7 +200,7 @@ Result<DiskStore> DiskStore::open(const std::string& directory, std::uint64_t si
       return Error(error)
           .with_code(ErrorCode::failed_precondition)
           .with_hint("what kept sandboxes have is in " + directory + "/" + kImage +
-                     ", and was left as it is: look at its file system (df: it needs room; dmesg), then start again; "
+                     ", and was left as it is: look with df and dmesg at what it lies on, then start again; "
                      "docs/user/lifecycle.md, When the disk fails");
     (void)::unlinkat(store.directory_.get(), kImage, 0);
     return cannot(error.message());
@@ -209,8 +209,8 @@ Result<DiskStore> DiskStore::open(const std::string& directory, std::uint64_t si
   if (!device.ok()) return give_up(device.error());
   auto mounted = mount_device(device->path, Access::all);
   if (!mounted.ok() && has_failed_in_use(*device))
-    return Error(ErrorCode::failed_precondition, "the file system in " + directory + "/" + kImage + " has failed")
-        .with_slug(kFailedInUse)
+    return Error(ErrorCode::unavailable, "the file system in " + directory + "/" + kImage + " has failed")
+        .with_slug("store_failed")  // kFailedInUse
         .with_hint("something still uses it: end the sandboxes of a daemon with another --run-dir, or what mounted it");
   if (!mounted.ok()) return give_up(mounted.error());
   store.mount_ = *std::move(mounted);

@@ -1,5 +1,6 @@
 #include "launcher/parent.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -310,8 +311,7 @@ Result<int> run_parent(const ParentOptions& options) {
   close_daemon_fds(options);
   char byte = 0;
   const bool started = ::read(ready_read.get(), &byte, 1) == 1;
-  // A launcher that cannot be has said why. The daemon, which has begun nothing yet, has not heard of it and says
-  // nothing.
+  // A launcher that cannot be has said why; the daemon, which has begun nothing, does not hear of it.
   if (!started) (void)sys::pidfd_send_signal(daemon.pidfd.get(), SIGKILL);
   launcher_end.reset();
   if (started) supervise({daemon, launcher, signals.get(), files_end.get(), options.handed_files, manager});
@@ -321,8 +321,7 @@ Result<int> run_parent(const ParentOptions& options) {
   const auto staying = CgroupTree::staying_guests(policy.cgroup_name);
   end_orphans(kLauncherPatienceMs, policy.sandboxes_stay ? staying : std::set<pid_t>());
   clean_run_dir(options.run_dir);
-  if (!started) return launcher_status != 0 ? launcher_status : 1;
-  return status != 0 ? status : launcher_status;
+  return started && status != 0 ? status : started ? launcher_status : std::max(launcher_status, 1);
 }
 
 }  // namespace lmsb::launcher

@@ -42,7 +42,9 @@ Error error_of(int code, const std::string& path, const std::string& what, const
           .with_code(ErrorCode::failed_precondition)
           .with_slug("database_damaged")
           .with_hint("nothing of it was changed: " + ways_on(path));
-    default: return Error(error).with_hint("look at its file system (dmesg, df), and who may write it (ls -l, lsattr)");
+    default:
+      return Error(error).with_hint(
+          "look at its file system with dmesg and df, and who may write it with ls -l and lsattr");
   }
 }
 
@@ -57,7 +59,7 @@ Status make_private(const std::string& path, int how) {
   const UniqueFd made(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | how, 0600));
   if (made) return {};
   return Error::from_errno(errno, "open " + path)
-      .with_hint("look at its file system (dmesg, df), and who may write it (ls -l, lsattr)");
+      .with_hint("look at its file system with dmesg and df, and who may write it with ls -l and lsattr");
 }
 
 }  // namespace

@@ -100,16 +100,12 @@ Status make_image(int directory, const std::string& path, std::uint64_t size) {
   return {};
 }
 
-enum class Access : std::uint8_t { all, reading };
-
-Result<UniqueFd> mount_device(const std::string& device, Access access) {
+Result<UniqueFd> mount_device(const std::string& device) {
   const UniqueFd fs(sys::fsopen("btrfs", sys::kFsopenCloexec));
   if (!fs) return Error::from_errno(errno, "this kernel has no btrfs");
   const auto set = [&fs](unsigned command, const char* key, const char* value) {
     return sys::fsconfig(fs.get(), command, key, value, 0) == 0;
   };
-  const bool only_reads = access == Access::reading;
-  if (only_reads && !set(sys::kFsconfigSetFlag, "ro", nullptr)) return Error::from_errno(errno, "mount the store");
   // Blocks that are given back leave the file, too.
   if (!set(sys::kFsconfigSetString, "source", device.c_str()) || !set(sys::kFsconfigSetString, "discard", "sync") ||
       !set(sys::kFsconfigCmdCreate, nullptr, nullptr))
@@ -120,10 +116,10 @@ Result<UniqueFd> mount_device(const std::string& device, Access access) {
   return mount;
 }
 
-// A file system that somebody uses and that cannot be had for writing, but as it is: the kernel has ended all writing
-// to it, for good. It is another one once nobody uses this one any more.
-bool has_failed_in_use(const os::LoopDevice& device) {
-  return device.had_it && mount_device(device.path, Access::reading).ok();
+// The kernel has ended all writing to a file system that somebody uses: it does not let it be written to again
+// ("Remounting read-write after error is not allowed", EINVAL). It is a new one once nobody uses this one any more.
+bool has_failed_in_use(const os::LoopDevice& device, const Error& error) {
+  return device.had_it && (error.sys_errno() == EINVAL || error.sys_errno() == EROFS);
 }
 
 Result<UniqueFd> open_within(int mount, const char* name) {
@@ -207,8 +203,8 @@ Result<DiskStore> DiskStore::open(const std::string& directory, std::uint64_t si
   };
   auto device = os::attach_loop_device(image.get());
   if (!device.ok()) return give_up(device.error());
-  auto mounted = mount_device(device->path, Access::all);
-  if (!mounted.ok() && has_failed_in_use(*device))
+  auto mounted = mount_device(device->path);
+  if (!mounted.ok() && has_failed_in_use(*device, mounted.error()))
     return Error(ErrorCode::unavailable, "the file system in " + directory + "/" + kImage + " has failed")
         .with_slug("store_failed")  // kFailedInUse
         .with_hint("something still uses it: end the sandboxes of a daemon with another --run-dir, or what mounted it");

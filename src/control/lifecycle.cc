@@ -200,11 +200,13 @@ io::Task<SandboxInfo> Lifecycle::update(Principal who, std::string id_or_name, U
     auto limiting = limit_now(id, std::move(changes), who);
     LMSB_CO_CHECK(co_await limits_.carry_out(who.name, std::move(limiting)));
   } else if (!changes.labels.empty() || changes.life.is_something()) {
+    const auto told_end = sandbox->info.expires_at;
     LMSB_CO_TRY(Before before, apply(*sandbox, std::move(changes)));
     Status written = co_await parts_.write(*sandbox);
     LMSB_CO_TRY(sandbox, parts_.registry.find(daemon_itself(), id));
     if (!written.ok()) {
       undo(*sandbox, std::move(before));
+      sandbox->info.expires_at = told_end;  // the same end is the same text
       (void)co_await parts_.write(*sandbox);
       co_return std::move(written).error();
     }
@@ -248,6 +250,7 @@ io::Task<void> Lifecycle::change_with(const Hold& hold, UpdateSandbox changes, s
   if (limits_it) {
     LMSB_CO_TRY(growth, parts_.take_quota(*sandbox, limits));
   }
+  const auto told_end = sandbox->info.expires_at;
   LMSB_CO_TRY(Before before, apply(*sandbox, std::move(changes)));
   Status done = co_await write_with(*sandbox, limits);
   LMSB_CO_TRY(sandbox, hold.sandbox());
@@ -257,6 +260,7 @@ io::Task<void> Lifecycle::change_with(const Hold& hold, UpdateSandbox changes, s
   LMSB_CO_TRY(sandbox, hold.sandbox());
   if (!done.ok()) {
     undo(*sandbox, std::move(before));
+    sandbox->info.expires_at = told_end;
     if (is_written) parts_.save(*sandbox);
     if (!is_written) (void)co_await parts_.write(*sandbox);
     co_return done;

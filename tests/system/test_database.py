@@ -20,19 +20,15 @@ class FullTest(StayingTest):
 
     image = "host"
 
-    def setUp(self):
-        super().setUp()
-        self.addCleanup(self.unmount)
-
     def prepare_data(self):
         self.states = self.daemon.data_dir / "state"
         self.states.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1536k", "lmsb-test", self.states], check=True)
         self.addCleanup(subprocess.run, ["umount", self.states], stderr=subprocess.DEVNULL, check=False)  # where no test begins
 
-    def unmount(self):
+    def end_all(self):
         self.make_room()
-        self.end_all()
+        super().end_all()
         subprocess.run(["umount", self.states], check=True)
 
     def fill(self):

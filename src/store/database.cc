@@ -16,7 +16,7 @@ namespace {
 
 // What to do about a database that cannot be had.
 std::string ways_on(const std::string& path) {
-  return "put a good copy of it there (an upgrade leaves one beside it, " + path +
+  return "put a good copy of it there, with its directory's owner (an upgrade leaves one beside it, " + path +
          ".before-N), without the -wal of another; or, to go on without what it says, move it and its -wal away, "
          "touch " +
          path +

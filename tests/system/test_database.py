@@ -162,6 +162,11 @@ class Refused(StayingTest):
         self.daemon.stop()
         self.good = self.database.read_bytes()
 
+    def put_back(self):
+        self.database.write_bytes(self.good)
+        owner = self.database.parent.stat()
+        os.chown(self.database, owner.st_uid, owner.st_gid)
+
     def is_as_it_was(self):
         self.daemon.start()
         self.assertEqual((self.state(self.running), self.state(self.stopped)), ("running", "stopped"))
@@ -181,7 +186,7 @@ class Refused(StayingTest):
                 for word in (str(self.database), ".before-", f"touch {self.database}.new", "lost", "lifecycle.md"):
                     self.assertIn(word, said)
                 self.assertEqual(self.database.read_bytes(), octets)
-        self.database.write_bytes(self.good)
+        self.put_back()
         self.is_as_it_was()
 
     def test_one_that_cannot_be_written_is_refused_with_what_to_do(self):
@@ -199,13 +204,13 @@ class Refused(StayingTest):
         self.keep()
         for what in ("gone", "empty"):
             with self.subTest(what):
-                self.database.unlink()
+                self.database.unlink(missing_ok=True)
                 if what == "empty":
                     self.database.touch()
                 said = self.refusal()
                 for word in (str(self.database), "2 sandboxes, 1 snapshots", "1 sandboxes run", f"touch {self.database}.new"):
                     self.assertIn(word, said)
-        self.database.write_bytes(self.good)
+        self.put_back()
         self.is_as_it_was()
 
     def test_without_it_one_goes_on_when_that_is_asked_for_and_has_all_again_with_it(self):

@@ -66,12 +66,32 @@ Finding look_disks(Machine& machine) {
   return {Outcome::ok, ""};
 }
 
+// What a daemon that runs says of its own, else what the file looks like to who may read it.
+Finding look_database(Machine& machine) {
+  const SandboxTrial trial = machine.try_sandbox();
+  if (trial.works && !trial.database_works)
+    return {
+        Outcome::missing, "the database of what is kept cannot be written; changes are refused (store_full)",
+        "make room on the file system of the data directory (df), or remove what is kept; the daemon's log says more"};
+  const std::string path = machine.data_directory() + "/state/sandboxes.db";
+  const std::string mend = "put a good copy in its place, or see docs/user/lifecycle.md, When the database is lost";
+  const auto begin = machine.read_file(path);
+  if (begin && !begin->starts_with("SQLite format 3"))
+    return {Outcome::missing, path + " is no database: the daemon does not start with it where something is kept",
+            mend};
+  if (!begin && machine.exists(machine.data_directory() + "/disks/store.img") && !machine.exists(path))
+    return {Outcome::missing,
+            path + " is not there, but a store is: the daemon does not start where that has something", mend};
+  return {Outcome::ok, ""};
+}
+
 }  // namespace
 
 std::vector<Check> sandbox_checks() {
   return {{"sandbox.run", "Sandboxes", "a command runs in a throw-away sandbox", look_sandbox},
           {"sandbox.layers", "Sandboxes", "every layer of isolation is in force", look_layers},
-          {"sandbox.disks", "Sandboxes", "disks of kept sandboxes outlive their processes", look_disks}};
+          {"sandbox.disks", "Sandboxes", "disks of kept sandboxes outlive their processes", look_disks},
+          {"sandbox.database", "Sandboxes", "what is known of kept sandboxes can be read and written", look_database}};
 }
 
 }  // namespace lmsb::cli

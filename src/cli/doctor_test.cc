@@ -65,6 +65,7 @@ class FakeMachine final : public Machine {
     return found->second;
   }
   bool exists(const std::string& path) override { return present.contains(path); }
+  std::string data_directory() override { return "/data"; }
   std::vector<std::string> list_directory(const std::string& path) override { return directories[path]; }
   Result<ProgramOutput> run_program(const std::vector<std::string>& argv, std::chrono::milliseconds) override {
     const auto found = programs.find(argv.front());
@@ -126,6 +127,12 @@ TEST(Doctor, SaysWhyDisksWouldNotOutliveTheirSandboxes) {
       {"sandbox.disks", Outcome::weaker, "no loop devices", "modprobe loop",
        [](FakeMachine& m) { m.present.erase("/dev/loop-control"); }},
       {"sandbox.disks", Outcome::missing, "has failed", "dmesg", [](FakeMachine& m) { m.sandbox.store_works = false; }},
+      {"sandbox.database", Outcome::missing, "cannot be written", "make room",
+       [](FakeMachine& m) { m.sandbox.database_works = false; }},
+      {"sandbox.database", Outcome::missing, "/data/state/sandboxes.db is no database", "good copy",
+       [](FakeMachine& m) { m.files["/data/state/sandboxes.db"] = "damaged"; }},
+      {"sandbox.database", Outcome::missing, "is not there, but a store is", "good copy",
+       [](FakeMachine& m) { m.present.insert("/data/disks/store.img"); }},
   };
   for (const Case& broken : cases) expect_named(broken);
   FakeMachine machine;

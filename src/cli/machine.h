@@ -44,6 +44,7 @@ struct SandboxTrial {
   std::vector<std::string> isolation;  // the layers in force, as GET /v1/info names them
   std::vector<std::string> weaker;     // what the daemon itself found missing, one sentence each
   bool store_works = true;             // false: the disk beneath the daemon's store has failed
+  bool database_works = true;          // false: it cannot write down what is kept
 };
 
 // Methods block, each at most a few seconds (try_sandbox: 60 s). One thread.
@@ -53,6 +54,8 @@ class Machine {
   // At most 256 KiB; nothing when it cannot be read.
   virtual std::optional<std::string> read_file(const std::string& path) = 0;
   virtual bool exists(const std::string& path) = 0;
+  // Of the daemon of this machine, unless another one was named.
+  virtual std::string data_directory() = 0;
   // Names in a directory; empty when it cannot be read.
   virtual std::vector<std::string> list_directory(const std::string& path) = 0;
   // Runs the program of that name on PATH with no stdin. An Error when there is no such program or the time is over.

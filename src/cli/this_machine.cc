@@ -10,6 +10,7 @@
 #include "cli/connection.h"
 #include "cli/feature_trials.h"
 #include "cli/subprocess.h"
+#include "config/config.h"
 #include "os/small_file.h"
 
 namespace lmsb::cli {
@@ -43,7 +44,11 @@ Result<SandboxTrial> try_with(Connection& connection) {
   trial.weaker = texts(info.root(), "weaker");
   LMSB_TRY(const auto ready, call_json(connection, Call("GET", "/readyz")));
   const auto checks = ready.root().find("checks");
-  trial.store_works = !checks || !checks->find("store") || flag_field(*checks, "store");
+  const auto passes = [&checks](const char* name) {
+    return !checks || !checks->find(name) || flag_field(*checks, name);
+  };
+  trial.store_works = passes("store");
+  trial.database_works = passes("database");
   return trial;
 }
 
@@ -59,6 +64,10 @@ SandboxTrial failed(const Error& error) {
 std::optional<std::string> ThisMachine::read_file(const std::string& path) { return os::read_small_file(path); }
 
 bool ThisMachine::exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+std::string ThisMachine::data_directory() {
+  return target_.data_dir.empty() ? config::Config().data_dir : target_.data_dir;
+}
 
 std::vector<std::string> ThisMachine::list_directory(const std::string& path) {
   std::vector<std::string> names;

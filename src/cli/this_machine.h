@@ -13,6 +13,7 @@ class ThisMachine final : public Machine {
 
   std::optional<std::string> read_file(const std::string& path) override;
   bool exists(const std::string& path) override;
+  std::string data_directory() override;
   std::vector<std::string> list_directory(const std::string& path) override;
   Result<ProgramOutput> run_program(const std::vector<std::string>& argv, std::chrono::milliseconds timeout) override;
   std::optional<std::string> http_get(const std::string& url, std::chrono::milliseconds timeout) override;

@@ -39,10 +39,12 @@ void add_hint(ExecResult& result, network::Mode mode) {
     }
 }
 
-constexpr std::chrono::seconds kLookAtStore{5};
+constexpr std::chrono::seconds kLookAtDisks{5};
 constexpr std::chrono::seconds kAsksEnd{5};  // of requests to models that have been cancelled
 
 io::Task<void> nothing_to_write() { co_return Status(); }
+
+bool has_row(const KeptSandbox& sandbox) { return sandbox.info.keeps_disk && sandbox.defaults; }
 
 }  // namespace
 
@@ -67,7 +69,7 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
       lifecycle_(loop,
                  {registry_, events_,
                   [this](const std::string& id, const std::string& by) {
-                    io::spawn(loop_, end_and_tell(this, id, take_away(id, by)));
+                    io::spawn(loop_, end_and_tell(this, id, remove_now(id, by)));
                   },
                   [this](const KeptSandbox& sandbox, const Limits& limits) {
                     return quotas_.take(sandbox.owner, growth(sandbox, limits));
@@ -184,8 +186,13 @@ io::Task<void> Engine::prepare() {
   one_shot.image = image.name;
   one_shot.limits = within_policy(one_shot.limits);
   {  // before others are taken up: what an operator refuses to run they must not run on in
-    LMSB_CO_TRY(const auto first, co_await fleet_.take(one_shot));
-    layers_ = first->layers();
+    auto first = co_await fleet_.take(one_shot);
+    if (!first.ok())
+      co_return std::move(first)
+          .error()
+          .with_context("the first sandbox")
+          .with_hint("lm-sandbox doctor says what is missing on this machine");
+    layers_ = (*first)->layers();
     LMSB_CO_CHECK(refuse_if_weaker());
     LMSB_CO_CHECK(can_keep(policy_as_set_));
   }
@@ -219,7 +226,7 @@ io::Task<void> Engine::prepare() {
     sandbox.info.limits_kept = limits_kept(layers);
   }
   ready_ = true;
-  io::spawn(loop_, watch_store(this));
+  io::spawn(loop_, watch_disks(this));
   PoolKind kept = one_shot;
   kept.limits = within_policy(kept_limits_);
   kept.lifetime = Lifetime::kept;
@@ -359,7 +366,28 @@ Result<SandboxPage> Engine::list(const Principal& who, std::optional<SandboxStat
 io::Task<void> Engine::remove(Principal who, std::string id_or_name) {
   LMSB_CO_TRY(const KeptSandbox* found, registry_.find(who, id_or_name));
   const std::string id = found->info.id;
-  co_return co_await outlive(loop_, take_away(id, who.name));
+  co_return co_await outlive(loop_, remove_now(id, who.name));
+}
+
+// Its row says that it is to go before anything of it does, so that the next daemon ends what this one could not. Where
+// that cannot be written down, nothing of it has been touched. One whose row says so already needs no room for it.
+io::Task<void> Engine::remove_now(std::string id, std::string by) {
+  LMSB_CO_TRY(KeptSandbox * sandbox, registry_.find({"daemon", true}, id));
+  while (const auto other = sandbox->removing) {
+    while (!other->is_over) LMSB_CO_CHECK(co_await other->ended.wait());
+    LMSB_CO_TRY(sandbox, registry_.find({"daemon", true}, id));
+  }
+  const auto removing = std::make_shared<Move>(loop_);
+  sandbox->removing = removing;
+  Status marked;
+  if (has_row(*sandbox) && !sandbox->is_provisional) marked = co_await ledger_.note(row_of(*sandbox));
+  removing->is_over = true;
+  removing->ended.notify_all();
+  const auto found = registry_.find({"daemon", true}, id);
+  if (!found.ok()) co_return Fleet::daemon_ends();
+  if (marked.ok()) co_return co_await take_away(id, by);
+  (*found)->removing.reset();
+  co_return marked;
 }
 
 io::Task<void> Engine::take_away(const std::string& id, const std::string& by) {
@@ -374,26 +402,19 @@ io::Task<void> Engine::take_away(const std::string& id, const std::string& by) {
 
 io::Always<void> Engine::end_and_tell(Engine* self, std::string id, io::Task<void> end) {
   const Status ended = co_await std::move(end);
-  if (!ended.ok() && ended.error().code() != ErrorCode::cancelled)
-    self->log_.log(LogLevel::warning, "sandbox.remove_failed", {{"id", id}, {"error", ended.error().message()}});
+  if (ended.ok() || ended.error().code() == ErrorCode::cancelled) co_return;
+  self->log_.log(LogLevel::warning, "sandbox.remove_failed", {{"id", id}, {"error", ended.error().message()}});
+  self->lifecycle_.put_off(id, ended.error());  // where it is still there
 }
 
-// What is stopping or starting it goes first. Then the row says that it is to go, so that the next daemon ends what
-// this one could not; but a database without room does not keep a disk, which may be what takes it. It counts for its
-// owner to the end.
+// What is stopping or starting it goes first. Its row says that it is to go, and where it cannot be erased it is gone
+// all the same: the next daemon does that. It counts for its owner to the end.
 io::Task<void> Engine::end_of(KeptSandbox sandbox, Quotas::Held quota) {
   const auto counts = std::move(quota);
   if (const auto moving = sandbox.moving) {
     while (!moving->is_over) LMSB_CO_CHECK(co_await moving->ended.wait());
   }
   const std::string id = sandbox.info.id;
-  const bool has_row = sandbox.info.keeps_disk && sandbox.defaults;
-  if (has_row) {
-    store::SandboxRow row = row_of(sandbox);
-    row.is_removed = true;
-    const Status marked = co_await ledger_.put(std::move(row));
-    if (!marked.ok()) log_.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", marked.error().message()}});
-  }
   const bool was_stopped = !sandbox.handle;
   if (sandbox.handle) {
     sandbox.handle->drop_disk();
@@ -402,8 +423,11 @@ io::Task<void> Engine::end_of(KeptSandbox sandbox, Quotas::Held quota) {
     LMSB_CO_CHECK(co_await fleet_.wait_destroyed(serial));
   }
   // Also of what its own end has removed already: whether that went well is told here.
-  if (has_row || was_stopped) LMSB_CO_CHECK(co_await fleet_.remove_disk(id));
-  if (has_row) co_return co_await ledger_.erase(id);
+  if (has_row(sandbox) || was_stopped) LMSB_CO_CHECK(co_await fleet_.remove_disk(id));
+  if (!has_row(sandbox)) co_return Status();
+  const Status erased = co_await ledger_.erase(id);
+  if (!erased.ok() && erased.error().code() != ErrorCode::cancelled)
+    log_.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", erased.error().message()}});
   co_return Status();
 }
 
@@ -690,16 +714,21 @@ io::Task<LedgerReport> Engine::ledger(Principal) {
 }
 
 // One-shots need no store: without it the daemon is as ready as one that never had it.
-HealthReport Engine::health() { return {ready_, {{"sandboxes", ready_}, {"store", store_works_}}}; }
+HealthReport Engine::health() {
+  return {ready_, {{"sandboxes", ready_}, {"store", store_works_}, {"database", ledger_.works()}}};
+}
 
-// The kernel ends all writing when it finds the store damaged, and nobody is told. drain() ends this, or that there is
-// no store.
-io::Always<void> Engine::watch_store(Engine* engine) {
-  while (engine->ready_ && engine->store_works_) {
-    (void)co_await engine->ending_.wait(io::Deadline::in(kLookAtStore));
+// The kernel ends all writing when it finds the store damaged, and nobody is told; nor is who may not write for some
+// time that there is no room for the database. drain() ends this, or that there is neither.
+io::Always<void> Engine::watch_disks(Engine* engine) {
+  bool has_store = true;
+  while (engine->ready_ && (has_store || engine->ledger_.keeps_anything())) {
+    (void)co_await engine->ending_.wait(io::Deadline::in(kLookAtDisks));
     if (!engine->ready_) co_return;
+    (void)co_await engine->ledger_.check();  // it remembers, and logs, what it finds
+    if (!has_store || !engine->store_works_) continue;
     const Status looked = co_await engine->fleet_.check_store();
-    if (!looked.ok() && looked.error().sys_errno() == ENODEV) co_return;
+    has_store = looked.ok() || looked.error().sys_errno() != ENODEV;
     if (looked.ok() || looked.error().slug() != "store_failed") continue;
     engine->store_works_ = false;
     engine->log_.log(LogLevel::error, "store.failed",

@@ -159,6 +159,8 @@ class Engine final : public Control {
   Status check_creation(const CreateSandbox& request) const;
   // Takes one that is there out of the registry; the task is what is left to do, and must be carried out.
   io::Task<void> take_away(const std::string& id, const std::string& by);
+  // The same once that is written down. Errors, beside those of Ledger::note(): sandbox_not_found.
+  io::Task<void> remove_now(std::string id, std::string by);
   io::Task<void> end_of(KeptSandbox sandbox, Quotas::Held quota);
   static io::Always<void> end_and_tell(Engine* self, std::string id, io::Task<void> end);
   io::Task<Fleet::Handle> launch_again(SandboxInfo sandbox, std::shared_ptr<ModelAllowance> models,
@@ -219,7 +221,7 @@ class Engine final : public Control {
   Limits kept_limits_;
   std::vector<std::string> missing() const;  // of what sandboxes have elsewhere
   Status refuse_if_weaker() const;
-  static io::Always<void> watch_store(Engine* engine);
+  static io::Always<void> watch_disks(Engine* engine);
   PolicyCaps policy_as_set_;  // options_.policy has what the machine has in the place of 0
   Layers layers_;             // of every sandbox here, once the first stands
   bool ready_ = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <utility>
 
 #include "control/idempotency.h"
@@ -94,7 +95,7 @@ store::SandboxRow row_of(const KeptSandbox& sandbox) {
   row.at_idle = to_string(info.life.at_idle);
   if (const auto end = sandbox.life->end()) row.ends_at_ms = calendar_ms(*end);
   row.has_mounts = sandbox.has_mounts;
-  row.is_removed = sandbox.is_provisional;
+  row.is_removed = sandbox.is_provisional || sandbox.removing;
   row.state = to_string(info.state);
   row.processes_at_start = sandbox.made_with.processes;
   for (const MountedVolume& mount : info.volumes)
@@ -143,21 +144,27 @@ Ledger::Ledger(boost::asio::io_context& loop, std::string path, Logger& log)
 
 Ledger::~Ledger() = default;
 
-io::Task<Ledger::Found> Ledger::load() {
+io::Task<Ledger::Found> Ledger::load(store::Missing missing) {
   if (path_.empty()) co_return Found();
   struct Loaded {
     std::shared_ptr<store::Records> records;
     Found found;
   };
-  std::function<Result<Loaded>()> open = [path = path_]() -> Result<Loaded> {
+  std::function<Result<Loaded>()> open = [path = path_, missing]() -> Result<Loaded> {
     Loaded loaded;
-    LMSB_TRY(loaded.records, store::Records::open(path));
+    const std::string wish = path + ".new";
+    std::error_code unknown;
+    const bool is_wished = std::filesystem::exists(wish, unknown);
+    LMSB_TRY(loaded.records, store::Records::open(path, is_wished ? store::Missing::make : missing));
+    if (is_wished && !std::filesystem::remove(wish, unknown))
+      return Error(ErrorCode::failed_precondition, wish + " cannot be removed: it is for one start").with_hint("rm it");
     loaded.found.is_new = loaded.records->is_new();
     LMSB_TRY(loaded.found.rows, loaded.records->sandboxes().all());
     LMSB_TRY(loaded.found.snapshots, loaded.records->snapshots().all());
     LMSB_TRY(loaded.found.volumes, loaded.records->volumes().all());
     LMSB_TRY(loaded.found.keys, loaded.records->keys().all());
-    LMSB_CHECK(loaded.records->answers().erase_before(a_day_ago()));
+    store::Records& records = *loaded.records;
+    LMSB_CHECK(records.note([&records] { return records.answers().erase_before(a_day_ago()); }));
     LMSB_TRY(loaded.found.answers, loaded.records->answers().all());
     return loaded;
   };
@@ -168,12 +175,48 @@ io::Task<Ledger::Found> Ledger::load() {
   co_return std::move(loaded->found);
 }
 
-io::Task<void> Ledger::with_records(std::function<Status(store::Records&)> work) {
+io::Task<void> Ledger::with_records(Work work) {
   if (!records_)
     co_return Error(ErrorCode::failed_precondition, "this daemon keeps no sandboxes").with_slug("disk_not_kept");
   std::function<Status()> on_thread = [records = records_, work = std::move(work)] { return work(*records); };
   auto job = thread_.run(std::move(on_thread));
   co_return co_await std::move(job);
+}
+
+io::Task<void> Ledger::telling(Proves proves, Work work) {
+  Status told = co_await with_records(std::move(work));
+  if (proves == Proves::all || !told.ok()) remember(told);
+  co_return told;
+}
+
+io::Task<void> Ledger::adding(Work work) {
+  return telling(Proves::all, [work = std::move(work)](store::Records& records) {
+    return records.add([&records, &work] { return work(records); });
+  });
+}
+
+io::Task<void> Ledger::noting(Work work) {
+  return telling(Proves::failure, [work = std::move(work)](store::Records& records) {
+    return records.note([&records, &work] { return work(records); });
+  });
+}
+
+// What is wrong with a row, or with who asks, says nothing of the database.
+void Ledger::remember(const Status& told) {
+  const bool is_its_own =
+      !told.ok() && (told.error().code() == ErrorCode::unavailable || told.error().slug() == "store_full" ||
+                     told.error().slug() == "database_damaged");
+  if ((!told.ok() && !is_its_own) || *works_ == told.ok()) return;
+  *works_ = told.ok();
+  if (told.ok()) return log_.log(LogLevel::info, "database.works", {{"path", path_}});
+  log_.log(LogLevel::error, "database.failed", {{"error", told.error().message()}, {"hint", told.error().hint()}});
+}
+
+io::Task<void> Ledger::check() {
+  if (!records_) co_return Status();
+  Work look = [](store::Records& records) { return records.check_room(); };
+  Work write = [](store::Records& records) { return records.try_out(); };
+  co_return co_await telling(Proves::all, *works_ ? std::move(look) : std::move(write));
 }
 
 io::Task<Ledger::Ids> Ledger::ids() {
@@ -184,7 +227,8 @@ io::Task<Ledger::Ids> Ledger::ids() {
     LMSB_TRY(const auto volumes, records.volumes().all());
     for (const store::SandboxRow& row : sandboxes)
       if (!row.is_removed) found->sandboxes.insert(row.id);
-    for (const store::SnapshotRow& row : snapshots) found->snapshots.insert(row.id);
+    for (const store::SnapshotRow& row : snapshots)
+      if (!row.is_removed) found->snapshots.insert(row.id);
     for (const store::VolumeRow& row : volumes)
       if (!row.is_removed) found->volumes.insert(row.id);
     return {};
@@ -194,16 +238,26 @@ io::Task<Ledger::Ids> Ledger::ids() {
 }
 
 io::Task<void> Ledger::put(store::SandboxRow row) {
-  return with_records([row = std::move(row)](store::Records& records) { return records.sandboxes().put(row); });
+  return adding([row = std::move(row)](store::Records& records) { return records.sandboxes().put(row); });
+}
+
+io::Task<void> Ledger::note(store::SandboxRow row) {
+  return noting([row = std::move(row)](store::Records& records) { return records.sandboxes().put(row); });
+}
+
+io::Task<void> Ledger::note(store::SnapshotRow row) {
+  return noting([row = std::move(row)](store::Records& records) { return records.snapshots().put(row); });
+}
+
+io::Task<void> Ledger::note(store::VolumeRow row) {
+  return noting([row = std::move(row)](store::Records& records) { return records.volumes().put(row); });
 }
 
 template <class Row, class Table>
 io::Task<void> Ledger::put_with(Table& (store::Records::*table)(), std::vector<Row> rows, Answer answer) {
-  return with_records([table, rows = std::move(rows), answer = std::move(answer)](store::Records& records) {
-    return records.in_one_step([&]() -> Status {
-      for (const Row& row : rows) LMSB_CHECK((records.*table)().put(row));
-      return answer ? records.answers().put(*answer) : Status();
-    });
+  return adding([table, rows = std::move(rows), answer = std::move(answer)](store::Records& records) -> Status {
+    for (const Row& row : rows) LMSB_CHECK((records.*table)().put(row));
+    return answer ? records.answers().put(*answer) : Status();
   });
 }
 
@@ -212,11 +266,11 @@ io::Task<void> Ledger::put(std::vector<store::SandboxRow> rows, Answer answer) {
 }
 
 io::Task<void> Ledger::take_back(std::string id) {
-  return with_records([id = std::move(id)](store::Records& records) { return records.take_back(id); });
+  return telling(Proves::failure, [id = std::move(id)](store::Records& records) { return records.take_back(id); });
 }
 
 io::Task<void> Ledger::erase(std::string id) {
-  return with_records([id = std::move(id)](store::Records& records) { return records.sandboxes().erase(id); });
+  return noting([id = std::move(id)](store::Records& records) { return records.sandboxes().erase(id); });
 }
 
 io::Task<void> Ledger::put(store::SnapshotRow row, Answer answer) {
@@ -224,7 +278,7 @@ io::Task<void> Ledger::put(store::SnapshotRow row, Answer answer) {
 }
 
 io::Task<void> Ledger::erase_snapshot(std::string id) {
-  return with_records([id = std::move(id)](store::Records& records) { return records.snapshots().erase(id); });
+  return noting([id = std::move(id)](store::Records& records) { return records.snapshots().erase(id); });
 }
 
 io::Task<void> Ledger::put(store::VolumeRow row, Answer answer) {
@@ -232,31 +286,31 @@ io::Task<void> Ledger::put(store::VolumeRow row, Answer answer) {
 }
 
 io::Task<void> Ledger::erase_volume(std::string id) {
-  return with_records([id = std::move(id)](store::Records& records) { return records.volumes().erase(id); });
+  return noting([id = std::move(id)](store::Records& records) { return records.volumes().erase(id); });
 }
 
 io::Task<void> Ledger::put(store::KeyRow row) {
-  return with_records([row = std::move(row)](store::Records& records) { return records.keys().put(row); });
+  return adding([row = std::move(row)](store::Records& records) { return records.keys().put(row); });
 }
 
 io::Task<void> Ledger::erase_key(std::string id) {
-  return with_records([id = std::move(id)](store::Records& records) { return records.keys().erase(id); });
+  return noting([id = std::move(id)](store::Records& records) { return records.keys().erase(id); });
 }
 
 io::Task<void> Ledger::note_key_use(std::string id, std::string used_at) {
-  return with_records([id = std::move(id), used_at = std::move(used_at)](store::Records& records) {
+  return adding([id = std::move(id), used_at = std::move(used_at)](store::Records& records) {
     return records.keys().note_use(id, used_at);
   });
 }
 
 void Ledger::put_later(const KeptSandbox& sandbox) {
-  if (records_) io::spawn(loop_, write(this, sandbox.info.id, put(row_of(sandbox))));
+  if (records_) io::spawn(loop_, write(this, sandbox.info.id, note(row_of(sandbox))));
 }
 
 void Ledger::erase_answer_later(std::string owner, std::string key) {
   if (!records_) return;
-  auto erasing = with_records(
-      [owner, key = std::move(key)](store::Records& records) { return records.answers().erase(owner, key); });
+  auto erasing =
+      noting([owner, key = std::move(key)](store::Records& records) { return records.answers().erase(owner, key); });
   io::spawn(loop_, write(this, owner, std::move(erasing)));
 }
 

@@ -60,6 +60,10 @@ void Life::go_on(Clock::time_point now) {
   last_use_ = now;
 }
 
+void Life::put_off(AtLimit what, Clock::time_point now) {
+  (what == AtLimit::remove ? no_removal_before_ : no_pause_before_) = now + kPutOff;
+}
+
 std::optional<Life::Clock::time_point> Life::end() const {
   const bool is_suspended = is_suspended_ && limits_.at_timeout != AtLimit::remove;
   if (limits_.timeout.count() == 0 || is_suspended) return std::nullopt;
@@ -72,7 +76,7 @@ std::optional<Life::Clock::time_point> Life::idle_end(Clock::time_point now) con
 }
 
 Life::Clock::time_point Life::not_before(AtLimit what, Clock::time_point when) const {
-  return what == AtLimit::remove ? when : std::max(when, no_pause_before_);
+  return std::max(when, what == AtLimit::remove ? no_removal_before_ : no_pause_before_);
 }
 
 std::optional<Life::Due> Life::due(Clock::time_point now) const {

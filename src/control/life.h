@@ -67,8 +67,8 @@ class Life {
   void resume(Clock::time_point now = Clock::now());
   // It has run all the time, for an earlier daemon.
   void go_on(Clock::time_point now = Clock::now());
-  // It could not be paused or stopped: that is not due for a minute.
-  void put_off(Clock::time_point now = Clock::now()) { no_pause_before_ = now + kPutOff; }
+  // It could not be paused or stopped, or not be deleted: that is not due for a minute.
+  void put_off(AtLimit what, Clock::time_point now = Clock::now());
   static constexpr std::chrono::seconds kPutOff{60};
 
   struct Due {
@@ -93,6 +93,7 @@ class Life {
   Clock::time_point timeout_from_;
   Clock::time_point last_use_;
   Clock::time_point no_pause_before_ = Clock::time_point::min();
+  Clock::time_point no_removal_before_ = Clock::time_point::min();
   std::uint32_t uses_ = 0;
   bool is_suspended_ = false;
 };

@@ -87,7 +87,7 @@ TEST(Life, ATimeoutThatDeletesIsNotPutOffByAPause) {
 
 TEST(Life, OneThatCannotBePausedIsLeftForAMinuteAndDeletedInTime) {
   Life life(limits_of(100'000, 10), kBirth);
-  life.put_off(kBirth + milliseconds(10));
+  life.put_off(AtLimit::pause, kBirth + milliseconds(10));
   EXPECT_FALSE(life.due(kBirth + milliseconds(60'009)));
   EXPECT_EQ(life.next(kBirth), kBirth + milliseconds(60'010));
   EXPECT_EQ(life.due(kBirth + milliseconds(60'010))->what, AtLimit::pause);

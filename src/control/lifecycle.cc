@@ -19,6 +19,8 @@ constexpr milliseconds kShortest{1000};
 constexpr milliseconds kLongest{10LL * 366 * 24 * 3600 * 1000};
 constexpr milliseconds kBetweenLooks{100};  // at least
 
+Principal daemon_itself() { return {"daemon", true}; }
+
 // That a task is at work on what is due of a sandbox. It may go after all else.
 class Ending {
  public:
@@ -165,94 +167,114 @@ Status Lifecycle::check(const Principal& who, const KeptSandbox& sandbox, Update
   return sandbox.state() == SandboxState::failed ? Status(not_running(sandbox)) : Status();
 }
 
-Status Lifecycle::apply(KeptSandbox& sandbox, UpdateSandbox changes, const std::string& by) {
-  const bool says_something = !changes.labels.empty() || changes.life.is_something() || changes.limits.is_something() ||
-                              changes.egress.has_value();
-  if (!says_something) return {};
+Result<Lifecycle::Before> Lifecycle::apply(KeptSandbox& sandbox, UpdateSandbox changes) {
+  Before before;
+  for (const auto& [name, value] : changes.labels) {
+    const auto found = sandbox.info.labels.find(name);
+    before.labels[name] = found == sandbox.info.labels.end() ? std::nullopt : std::optional(found->second);
+  }
+  before.life = sandbox.life->limits();
+  before.end = sandbox.life->end();
   LMSB_CHECK(change_labels(sandbox.info.labels, std::move(changes.labels)));
+  if (changes.egress) before.egress = std::exchange(sandbox.info.egress, *std::move(changes.egress));
   if (changes.life.is_something()) {
     sandbox.life->set(with(sandbox.life->limits(), changes.life), changes.life.timeout.has_value());
     watch_over(sandbox);
   }
-  note_change(SandboxEvent::Kind::updated, sandbox, by);
-  return {};
+  return before;
 }
 
+void Lifecycle::undo(KeptSandbox& sandbox, Before before) {
+  (void)change_labels(sandbox.info.labels, std::move(before.labels));  // there are no more than there were
+  if (before.egress) sandbox.info.egress = *std::move(before.egress);
+  sandbox.life->set(before.life, false);
+  if (before.end) sandbox.life->set_end(*before.end);
+  watch_over(sandbox);
+}
+
+// What is written is what was asked for, and nobody is told of it before.
 io::Task<SandboxInfo> Lifecycle::update(Principal who, std::string id_or_name, UpdateSandbox changes) {
   LMSB_CO_TRY(KeptSandbox * sandbox, parts_.registry.find(who, id_or_name));
   const std::string id = sandbox->info.id;
   LMSB_CO_CHECK(check(who, *sandbox, changes));
-  if (!changes.limits.is_something() && !changes.egress) {
-    LMSB_CO_CHECK(apply(*sandbox, std::move(changes), who.name));
-    const Status written = co_await parts_.write(*sandbox);
-    LMSB_CO_TRY(sandbox, parts_.registry.find(who, id));
-    if (!written.ok()) parts_.save(*sandbox);
-    co_return sandbox->describe();
+  if (changes.limits.is_something() || changes.egress) {
+    auto limiting = limit_now(id, std::move(changes), who);
+    LMSB_CO_CHECK(co_await limits_.carry_out(who.name, std::move(limiting)));
+  } else if (!changes.labels.empty() || changes.life.is_something()) {
+    const auto told_end = sandbox->info.expires_at;
+    LMSB_CO_TRY(Before before, apply(*sandbox, std::move(changes)));
+    Status written = co_await parts_.write(*sandbox);
+    LMSB_CO_TRY(sandbox, parts_.registry.find(daemon_itself(), id));
+    if (!written.ok()) {
+      undo(*sandbox, std::move(before));
+      sandbox->info.expires_at = told_end;  // the same end is the same text
+      (void)co_await parts_.write(*sandbox);
+      co_return std::move(written).error();
+    }
+    note_change(SandboxEvent::Kind::updated, *sandbox, who.name);
   }
-  auto limiting = limit_now(id, std::move(changes), who);
-  LMSB_CO_CHECK(co_await limits_.carry_out(who.name, std::move(limiting)));
   LMSB_CO_TRY(sandbox, parts_.registry.find(who, id));
   co_return sandbox->describe();
 }
 
 // A task of its own: the launcher changes the limits whether the client waits for it or not. What was checked before is
-// checked again: others may have changed the sandbox meanwhile, or taken away what was only to be kept. How much more
-// it will have is known only once nobody else changes it, and counts until it has it.
+// checked again: others may have changed the sandbox meanwhile, or taken away what was only to be kept.
 io::Task<void> Lifecycle::limit_now(std::string id, UpdateSandbox changes, Principal who) {
-  const Principal daemon{"daemon", true};
-  LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(daemon, id));
+  LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(daemon_itself(), id));
   LMSB_CO_CHECK(check(who, *sandbox, changes));
   LMSB_CO_TRY(const sandbox::Limits limits, changed(sandbox->made_with, sandbox->info.limits, changes.limits));
   const Hold hold(*this, *sandbox);
   const auto handle = sandbox->handle;
+  const std::optional<network::Egress> egress = changes.egress;
   // One that has no network yet is given it before all else: that may be impossible.
-  const bool begins = handle && !handle->network && changes.egress && changes.egress->mode != network::Mode::none;
-  if (begins) LMSB_CO_CHECK(co_await parts_.change_network(handle, *changes.egress));
-  Status done;
-  if (changes.limits.is_something()) done = co_await set_limits(hold, limits);
-  const bool is_limited = done.ok() && changes.limits.is_something();
-  if (done.ok() && changes.egress) done = co_await write_egress(hold, *changes.egress);
+  const bool begins = handle && !handle->network && egress && egress->mode != network::Mode::none;
+  if (begins) LMSB_CO_CHECK(co_await parts_.change_network(handle, *egress));
+  Status done = co_await change_with(hold, std::move(changes), limits);
   if (!done.ok() && begins) handle->drop_network();
-  const bool is_written = done.ok() && changes.egress;
-  if (is_written && handle && !begins) done = co_await parts_.change_network(handle, *changes.egress);
+  LMSB_CO_CHECK(std::move(done));
+  if (egress && handle && !begins) done = co_await parts_.change_network(handle, *egress);  // else it will be in force
   LMSB_CO_TRY(sandbox, hold.sandbox());
-  if (!done.ok() && is_limited) note_change(SandboxEvent::Kind::updated, *sandbox, who.name);
-  if (!done.ok() && !is_written) {
-    if (is_limited) LMSB_CO_CHECK(co_await written(hold));
-    co_return done;
-  }
-  Status applied = apply(*sandbox, std::move(changes), who.name);
-  LMSB_CO_TRY(sandbox, co_await written(hold));
+  note_change(SandboxEvent::Kind::updated, *sandbox, who.name);
   // The operator may have come to allow less while its first network was written down.
   if (begins && handle && !parts_.check_egress(sandbox->info.egress).ok())
     LMSB_CO_CHECK(co_await parts_.change_network(handle, network::Egress()));
-  if (!applied.ok()) note_change(SandboxEvent::Kind::updated, *sandbox, who.name);  // its limits have changed
-  if (!done.ok()) co_return done;                                                   // it will be in force
-  co_return applied;
+  co_return done;
 }
 
-// What it will have more counts for its owner until it has it.
-io::Task<void> Lifecycle::set_limits(const Hold& hold, sandbox::Limits limits) {
+// Written down before any of it is in force: what cannot be written is not changed, and what was taken away does not
+// come back, whenever this daemon ends. What it will have more counts for its owner until it has it, and what it has
+// until it has less.
+io::Task<void> Lifecycle::change_with(const Hold& hold, UpdateSandbox changes, sandbox::Limits limits) {
   LMSB_CO_TRY(KeptSandbox * sandbox, hold.sandbox());
-  LMSB_CO_TRY(const auto growth, parts_.take_quota(*sandbox, limits));
+  const bool limits_it = changes.limits.is_something();
+  std::shared_ptr<const void> growth;
+  if (limits_it) {
+    LMSB_CO_TRY(growth, parts_.take_quota(*sandbox, limits));
+  }
+  const auto told_end = sandbox->info.expires_at;
+  LMSB_CO_TRY(Before before, apply(*sandbox, std::move(changes)));
+  Status done = co_await write_with(*sandbox, limits);
+  LMSB_CO_TRY(sandbox, hold.sandbox());
+  const bool is_written = done.ok();
   const auto handle = sandbox->handle;
-  if (handle) LMSB_CO_CHECK(co_await parts_.limit(handle, sandbox->info.limits, limits));
+  if (is_written && limits_it && handle) done = co_await parts_.limit(handle, sandbox->info.limits, limits);
   LMSB_CO_TRY(sandbox, hold.sandbox());
+  if (!done.ok()) {
+    undo(*sandbox, std::move(before));
+    sandbox->info.expires_at = told_end;
+    if (is_written) parts_.save(*sandbox);
+    if (!is_written) (void)co_await parts_.write(*sandbox);
+    co_return done;
+  }
   sandbox->info.limits = limits;
-  co_return Status();
+  if (limits_it) parts_.save(*sandbox);  // others may have written meanwhile what it still had
+  co_return done;
 }
 
-// The policy is what a later daemon gives the sandbox, from before it is in force: what was taken away does not come
-// back, whenever this one ends. What cannot be written is not changed.
-io::Task<void> Lifecycle::write_egress(const Hold& hold, network::Egress egress) {
-  LMSB_CO_TRY(KeptSandbox * sandbox, hold.sandbox());
-  network::Egress before = std::exchange(sandbox->info.egress, std::move(egress));
-  Status written = co_await parts_.write(*sandbox);
-  LMSB_CO_TRY(sandbox, hold.sandbox());
-  if (written.ok()) co_return written;
-  sandbox->info.egress = std::move(before);
-  parts_.save(*sandbox);  // other changes may have been written meanwhile, and the policy with them
-  co_return written;
+io::Task<void> Lifecycle::write_with(const KeptSandbox& sandbox, const sandbox::Limits& limits) {
+  KeptSandbox meant = sandbox;
+  meant.info.limits = limits;
+  return parts_.write(meant);
 }
 
 // ---- What comes due
@@ -298,6 +320,7 @@ void Lifecycle::end_what_is_due() {
 
 // A removal waits for nobody: what changes the sandbox ends with it. A stop that is on its way is the one that is due.
 bool Lifecycle::end_without_waiting(KeptSandbox& sandbox) {
+  if (sandbox.removing) return true;
   const auto due = sandbox.life->due();
   if (due && due->what == AtLimit::remove) {
     const std::string id = sandbox.info.id;
@@ -312,13 +335,12 @@ bool Lifecycle::end_without_waiting(KeptSandbox& sandbox) {
 // What is due may be another thing, or nothing, once nobody else is changing the state of the sandbox. Of one sandbox
 // one task waits for that.
 io::Always<void> Lifecycle::end_if_due(Lifecycle* self, std::string id) {
-  const Principal daemon{"daemon", true};
-  const auto found = self->parts_.registry.find(daemon, id);
+  const auto found = self->parts_.registry.find(daemon_itself(), id);
   if (!found.ok()) co_return;  // it is gone
   const bool was_all = self->end_without_waiting(**found);
   if (was_all || self->ending_->contains(id)) co_return;
   const Ending ending(self->ending_, id);
-  auto settled = co_await self->settled(daemon, id);
+  auto settled = co_await self->settled(daemon_itself(), id);
   if (!settled.ok()) co_return;
   KeptSandbox& sandbox = **settled;
   const auto due = sandbox.life->due();
@@ -338,17 +360,19 @@ io::Always<void> Lifecycle::end_if_due(Lifecycle* self, std::string id) {
 }
 
 void Lifecycle::put_off(const std::string& id, const Error& why) {
-  const auto found = parts_.registry.find({"daemon", true}, id);
+  const auto found = parts_.registry.find(daemon_itself(), id);
   if (!found.ok()) return;
+  const auto due = (*found)->life->due();
+  if (!due) return;
   log_.log(LogLevel::warning, "sandbox.limit_failed", {{"id", id}, {"error", why.message()}});
-  (*found)->life->put_off();
+  (*found)->life->put_off(due->what);
   look_again_by(*(*found)->life);
 }
 
 // Its guest has ended, and with it everything in it. One that was deleted is no longer in the registry; one that was
 // stopped meanwhile has no guest.
 void Lifecycle::note_failed(const std::string& id) {
-  const auto found = parts_.registry.find({"daemon", true}, id);
+  const auto found = parts_.registry.find(daemon_itself(), id);
   if (!found.ok() || (*found)->state() != SandboxState::failed) return;
   log_.log(LogLevel::warning, "sandbox.failed", {{"id", id}});
   tell(SandboxEvent::Kind::failed, **found, "guest");

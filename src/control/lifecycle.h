@@ -43,8 +43,10 @@ class Lifecycle {
     // Starts one again, on its disk. Errors, beside those of a launch: image_changed, image_not_found, disk_lost.
     std::function<io::Task<std::unique_ptr<SandboxHandle>>(const KeptSandbox& sandbox, Capacity::Share room)> launch;
     std::function<io::Task<void>(std::uint64_t serial)> wait_destroyed;  // Fleet::wait_destroyed()
-    std::function<void(const KeptSandbox& sandbox)> save;                // what is to outlive the daemon of it
-    std::function<io::Task<void>(const KeptSandbox& sandbox)> write;     // the same, and returns when it is written
+    // What has happened to it, or is as it was before, is to outlive the daemon; does not wait.
+    std::function<void(const KeptSandbox& sandbox)> save;
+    // The same of what is to change; returns when it is written. Where that is an Error nothing is to change.
+    std::function<io::Task<void>(const KeptSandbox& sandbox)> write;
   };
   // All references outlive it and its tasks.
   Lifecycle(boost::asio::io_context& loop, Parts parts, Logger& log);
@@ -59,20 +61,21 @@ class Lifecycle {
   // Of a sandbox that is about to be added to the registry, and has its handle.
   void begin(KeptSandbox& sandbox, const LifeLimits& limits);
   // Errors, beside those of Registry::find(): sandbox_not_running, pause_failed (after 10 s; it runs then),
-  // sandbox_lost, cancelled (it runs then). A paused one is left alone.
+  // sandbox_lost, cancelled, those of Parts::write (it runs then). A paused one is left alone.
   io::Task<SandboxInfo> pause(Principal who, std::string id_or_name);
-  // The same without pause_failed. A running one is left alone.
+  // The same without pause_failed: it stays paused. A running one is left alone.
   io::Task<SandboxInfo> resume(Principal who, std::string id_or_name);
   // Both go on when who waits for them goes away, up to 16 of one caller for a sandbox (sandbox_busy). A stopped, or a
   // running one is left alone. Errors of stop(), beside those of find(): disk_not_kept, sandbox_not_running. Of
-  // start(): those of Parts::launch, take_room and take_running, mounts_not_kept, sandbox_not_running (a paused one).
+  // start(): those of Parts::launch, write, take_room and take_running, mounts_not_kept, sandbox_not_running (a paused
+  // one).
   // `room`: for who has it already. What runs in one that is stopped has `grace` to end by itself, or what is left of
   // an earlier stop's if that is less; in a paused one it has none.
   io::Task<SandboxInfo> stop(Principal who, std::string id_or_name, std::chrono::milliseconds grace);
   io::Task<SandboxInfo> start(Principal who, std::string id_or_name, Capacity::Share room = {});
   // Errors: invalid_life, too_many_labels, limit_fixed, limit_out_of_bounds, limit_in_use, quota_exceeded,
-  // sandbox_not_running (limits of a failed one), network_fixed; nothing has been changed then. And of a network: those
-  // of the ledger, its policy is what it was; gate_lost or sandbox_lost, it is what was asked for.
+  // sandbox_not_running (limits of a failed one), network_fixed, those of Parts::write; nothing has been changed then.
+  // And of a network: gate_lost or sandbox_lost, it is what was asked for.
   io::Task<SandboxInfo> update(Principal who, std::string id_or_name, UpdateSandbox changes);
   // Of one that has run on since an earlier daemon.
   // `is_paused`: as its last daemon left it. Errors: sandbox_lost (its guest has ended meanwhile).
@@ -85,6 +88,8 @@ class Lifecycle {
   void watch_lives();
   // Its disk stays, and it does too when the daemon ends, until the end of its life.
   static void let_stay(const KeptSandbox& sandbox);
+  // What was due of it could not be done: it is tried again after a minute. Of one that is gone nothing happens.
+  void put_off(const std::string& id, const Error& why);
   // Of one whose life has been set, or has changed: what it says of it, and when it comes due.
   void watch_over(KeptSandbox& sandbox);
   // Whoever has it changes the sandbox's state, or copies its disk, alone.
@@ -110,24 +115,34 @@ class Lifecycle {
  private:
   // Notes in `changes` which credentials `who` gives by them.
   Status check(const Principal& who, const KeptSandbox& sandbox, UpdateSandbox& changes) const;
-  // `changes` have been checked, but others may have added labels meanwhile. Of their limits it only tells.
-  Status apply(KeptSandbox& sandbox, UpdateSandbox changes, const std::string& by);
+  // What an update has changed.
+  struct Before {
+    std::map<std::string, std::optional<std::string>> labels;
+    LifeLimits life;
+    std::optional<Life::Clock::time_point> end;
+    std::optional<network::Egress> egress;
+  };
+  // All of `changes` but their limits. They have been checked, but others may have added labels meanwhile.
+  Result<Before> apply(KeptSandbox& sandbox, UpdateSandbox changes);
+  // What could not be written down, or done, is as it was. Others may have written it down meanwhile: it is to be
+  // written once more.
+  void undo(KeptSandbox& sandbox, Before before);
   // An update with limits or of the network, which takes a while.
   io::Task<void> limit_now(std::string id, UpdateSandbox changes, Principal who);
   // `hold` outlives the task.
-  io::Task<void> set_limits(const Hold& hold, sandbox::Limits limits);
-  io::Task<void> write_egress(const Hold& hold, network::Egress egress);
+  io::Task<void> change_with(const Hold& hold, UpdateSandbox changes, sandbox::Limits limits);
+  io::Task<void> write_with(const KeptSandbox& sandbox, const sandbox::Limits& limits);
   using Clock = Life::Clock;
   using MoveTo = std::function<io::Task<void>(std::string id, std::string by)>;
   io::Task<SandboxInfo> changed_by(MoveTo move, Principal who, std::string id_or_name);
   void hear(const KeptSandbox& sandbox);  // when its guest ends
   // Once nobody else is changing its state.
   io::Task<KeptSandbox*> settled(Principal who, std::string id_or_name);
-  io::Task<KeptSandbox*> written(const Hold& hold);
   io::Task<void> pause_now(std::string id, std::string by);
   io::Task<void> stop_now(std::string id, std::string by, std::chrono::milliseconds grace);
   // `hold` outlives the task.
   io::Task<void> wind_down(const Hold& hold, std::string by, std::chrono::milliseconds grace);
+  io::Task<void> put_down(const Hold& hold);
   io::Task<void> start_now(std::string id, std::string by, Capacity::Share room);
   void note_change(SandboxEvent::Kind kind, const KeptSandbox& sandbox, const std::string& by);
   void look_again_by(const Life& life);
@@ -136,7 +151,6 @@ class Lifecycle {
   static io::Always<void> watch(Lifecycle* self);
   static io::Always<void> end_if_due(Lifecycle* self, std::string id);
   bool end_without_waiting(KeptSandbox& sandbox);  // whether that was all
-  void put_off(const std::string& id, const Error& why);
   void note_failed(const std::string& id);
 
   boost::asio::io_context& loop_;

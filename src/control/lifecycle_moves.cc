@@ -62,20 +62,10 @@ io::Task<KeptSandbox*> Lifecycle::settled(Principal who, std::string id_or_name)
   co_return found;
 }
 
-// The state says `paused` from the beginning, so that nothing starts meanwhile; it is running again if it fails.
-// Who was told of a change finds it so, also when the daemon is killed the moment after. What cannot be written now is
-// tried once more, and the log says so.
-io::Task<KeptSandbox*> Lifecycle::written(const Hold& hold) {
-  LMSB_CO_TRY(KeptSandbox * sandbox, hold.sandbox());
-  const Status done = co_await parts_.write(*sandbox);
-  LMSB_CO_TRY(sandbox, hold.sandbox());
-  if (!done.ok()) parts_.save(*sandbox);
-  co_return sandbox;
-}
-
+// The state says `paused` from the beginning, so that nothing starts meanwhile; it is running again if it fails, or if
+// it cannot be written down: who was told of it finds it so, also when the daemon is killed the moment after.
 io::Task<void> Lifecycle::pause_now(std::string id, std::string by) {
-  const Principal daemon{"daemon", true};
-  LMSB_CO_TRY(KeptSandbox * sandbox, parts_.registry.find(daemon, id));
+  LMSB_CO_TRY(KeptSandbox * sandbox, parts_.registry.find(daemon_itself(), id));
   if (!may_move(sandbox->state(), SandboxState::paused)) co_return not_running(*sandbox);
   const auto handle = sandbox->handle;
   const Hold hold(*this, *sandbox);
@@ -88,7 +78,16 @@ io::Task<void> Lifecycle::pause_now(std::string id, std::string by) {
   }
   sandbox->life->suspend();
   watch_over(*sandbox);
-  LMSB_CO_TRY(sandbox, co_await written(hold));
+  const Status written = co_await parts_.write(*sandbox);
+  LMSB_CO_TRY(sandbox, hold.sandbox());
+  if (!written.ok()) {
+    (void)handle->resume();  // Error: its guest has ended meanwhile
+    sandbox->move_to(SandboxState::running);
+    sandbox->life->go_on();
+    watch_over(*sandbox);
+    (void)co_await parts_.write(*sandbox);  // others may have written it down meanwhile
+    co_return written;
+  }
   note_change(SandboxEvent::Kind::paused, *sandbox, by);
   co_return Status();
 }
@@ -109,7 +108,13 @@ io::Task<SandboxInfo> Lifecycle::resume(Principal who, std::string id_or_name) {
   if (state != SandboxState::paused) co_return not_running(*sandbox);
   const Hold hold(*this, *sandbox);
   sandbox->move_to(SandboxState::running);
-  LMSB_CO_TRY(sandbox, co_await written(hold));
+  Status written = co_await parts_.write(*sandbox);
+  LMSB_CO_TRY(sandbox, hold.sandbox());
+  if (!written.ok()) {
+    sandbox->move_to(SandboxState::paused);
+    (void)co_await parts_.write(*sandbox);  // others may have written it down meanwhile
+    co_return std::move(written).error();
+  }
   if (sandbox->state() != SandboxState::running) co_return not_running(*sandbox);  // its guest has ended meanwhile
   Status resumed = sandbox->handle->resume();
   if (!resumed.ok()) {
@@ -198,6 +203,18 @@ io::Task<void> Lifecycle::stop_now(std::string id, std::string by, milliseconds 
     LMSB_CO_CHECK(co_await wind_down(hold, by, grace));
     LMSB_CO_TRY(sandbox, hold.sandbox());
   }
+  LMSB_CO_CHECK(co_await put_down(hold));
+  LMSB_CO_TRY(sandbox, hold.sandbox());
+  // Where it cannot be written down it is so all the same: a daemon that finds nothing of it running has it stopped.
+  (void)co_await parts_.write(*sandbox);
+  LMSB_CO_TRY(sandbox, hold.sandbox());
+  note_change(SandboxEvent::Kind::stopped, *sandbox, by);
+  co_return Status();
+}
+
+// All that runs in it is killed, and what it had given back.
+io::Task<void> Lifecycle::put_down(const Hold& hold) {
+  LMSB_CO_TRY(KeptSandbox * sandbox, hold.sandbox());
   LMSB_CO_TRY(const auto counts, parts_.take_running(*sandbox));
   sandbox->move_to(SandboxState::stopped);
   sandbox->life->suspend();
@@ -207,12 +224,7 @@ io::Task<void> Lifecycle::stop_now(std::string id, std::string by, milliseconds 
   handle->end();
   handle.reset();
   sandbox->processes = std::make_shared<ProcessTable>(loop_);
-  const Status gone = co_await parts_.wait_destroyed(serial);
-  LMSB_CO_TRY(sandbox, hold.sandbox());
-  if (!gone.ok()) co_return gone;
-  LMSB_CO_TRY(sandbox, co_await written(hold));
-  note_change(SandboxEvent::Kind::stopped, *sandbox, by);
-  co_return Status();
+  co_return co_await parts_.wait_destroyed(serial);
 }
 
 // Whoever waits for memory does not hold the sandbox: it can be deleted meanwhile. It counts for its owner from before
@@ -257,7 +269,10 @@ io::Task<void> Lifecycle::start_now(std::string id, std::string by, Capacity::Sh
   sandbox->move_to(SandboxState::running);
   sandbox->life->resume();
   watch_over(*sandbox);
-  LMSB_CO_TRY(sandbox, co_await written(hold));
+  Status written = co_await parts_.write(*sandbox);
+  LMSB_CO_TRY(sandbox, hold.sandbox());
+  if (!written.ok()) LMSB_CO_CHECK(co_await put_down(hold));
+  LMSB_CO_CHECK(std::move(written));
   note_change(SandboxEvent::Kind::started, *sandbox, by);
   co_return Status();
 }

@@ -52,6 +52,7 @@ class LifecycleTest : public testing::Test {
     co_return Status();
   }
   io::Task<void> write(const KeptSandbox& sandbox) {
+    saved_.push_back(sandbox.info.egress);
     if (is_kept_) return fine(this);
     return ledger_.put(row_of(sandbox));
   }

@@ -55,6 +55,8 @@ struct KeptSandbox {
   // While somebody has it the sandbox counts for its owner as one that lives (Quotas::take_running()): while it is
   // about to be started, and until what it had is given back.
   std::weak_ptr<const void> counts_as_running;
+  // Set from when its row is to say that it goes until it is out of the registry, or that could not be written down.
+  std::shared_ptr<Move> removing;
   bool is_provisional = false;  // others that are made with it are not all there: its row says that it is to go
   bool is_stopping = false;     // what runs in it has been asked to end; it says `running` until it has
 

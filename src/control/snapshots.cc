@@ -297,8 +297,8 @@ io::Task<void> Snapshots::remove(Principal who, std::string named) {
 }
 
 // Nobody can use it meanwhile, and it counts for its owner until it is gone; if it cannot be removed it is there as
-// before. The row says that it is to go, so that the next daemon ends what this one could not; but a database without
-// room does not keep a snapshot, which may be what takes it.
+// before. The row says that it is to go before it does, so that the next daemon ends what this one could not, its own
+// erasing too.
 io::Task<void> Snapshots::remove_now(Principal who, std::string id) {
   const auto found = kept_.find(id);
   if (found == kept_.end()) co_return not_found(id);
@@ -307,21 +307,24 @@ io::Task<void> Snapshots::remove_now(Principal who, std::string id) {
   auto taken = kept_.extract(found);
   store::SnapshotRow row = row_of(taken.mapped().info, taken.mapped().owner, taken.mapped().origin);
   row.is_removed = true;
-  auto marking = parts_.ledger.put(row, std::nullopt);
-  const Status marked = co_await std::move(marking);
-  if (!marked.ok()) log_.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", marked.error().message()}});
+  Status marked = co_await parts_.ledger.note(row);
+  if (!marked.ok()) {
+    kept_.insert(std::move(taken));
+    co_return marked;
+  }
   Status removed = co_await parts_.fleet.remove_disk(id);
   if (!removed.ok()) {
     row.is_removed = false;
-    auto unmarking = parts_.ledger.put(std::move(row), std::nullopt);
-    (void)co_await std::move(unmarking);
+    (void)co_await parts_.ledger.note(std::move(row));
     kept_.insert(std::move(taken));
     if (removed.error().slug() == "disk_in_use") co_return being_exported(id);  // one that has just been broken off
     co_return removed;
   }
   log_.log(LogLevel::info, "snapshot.removed", {{"id", id}, {"by", who.name}});
   tell("snapshot.removed", taken.mapped(), who.name);
-  co_return co_await parts_.ledger.erase_snapshot(id);
+  const Status erased = co_await parts_.ledger.erase_snapshot(id);
+  if (!erased.ok()) log_.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", erased.error().message()}});
+  co_return Status();
 }
 
 io::Task<SandboxInfo> Snapshots::create_from(Principal who, CreateSandbox request) {
@@ -439,7 +442,13 @@ io::Task<void> Snapshots::settle(std::vector<SandboxInfo> made, ForksPromise pro
     rows.push_back(control::row_of(found->second));
   }
   auto writing = parts_.ledger.put(std::move(rows), promise.keep(made, ""));
-  co_return co_await std::move(writing);
+  Status written = co_await std::move(writing);
+  if (written.ok()) co_return written;
+  for (const SandboxInfo& one : made) {  // their rows still say that they are to go
+    const auto found = parts_.registry.all().find(one.id);
+    if (found != parts_.registry.all().end()) found->second.is_provisional = true;
+  }
+  co_return written;
 }
 
 io::Task<SandboxInfo> Snapshots::roll_back(Principal who, std::string sandbox, std::string snapshot) {

@@ -6,10 +6,13 @@
 #include <string>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "base/clock.h"
 #include "control/layers.h"
 #include "io/event.h"
 #include "io/spawn.h"
+#include "sandbox/disk_id.h"
 
 namespace lmsb::control {
 namespace {
@@ -42,6 +45,20 @@ KeptSandbox unknown_sandbox(boost::asio::io_context& loop, const std::string& id
   KeptSandbox sandbox = sandbox_of(loop, std::move(row));
   sandbox.info.state = SandboxState::lost;
   return sandbox;
+}
+
+// A database that is not there is made where there is nothing that it could know. Else somebody has lost it, and what
+// is there, and runs, must not be taken for nobody's.
+io::Task<Ledger::Found> load(Heirs heirs, std::size_t disks, std::size_t left) {
+  LMSB_CO_TRY(const auto copies, co_await heirs.fleet.list_disks(std::string(sandbox::kSnapshotPrefix)));
+  LMSB_CO_TRY(const auto shared, co_await heirs.fleet.list_disks(std::string(sandbox::kVolumePrefix)));
+  const bool is_first = disks + left + copies.size() + shared.size() == 0;
+  auto found = co_await heirs.ledger.load(is_first ? store::Missing::make : store::Missing::refuse);
+  if (found.ok() || found.error().slug() != "database_missing") co_return found;
+  co_return Error(found.error())
+      .with_cause(
+          fmt::format("but there are the disks of {} sandboxes, {} snapshots and {} volumes, and {} sandboxes run",
+                      disks, copies.size(), shared.size(), left));
 }
 
 io::Task<void> end_removal(Heirs heirs, std::string id) {
@@ -210,14 +227,14 @@ io::Task<void> take_up_all(boost::asio::io_context& loop, Heirs heirs, std::shar
 }  // namespace
 
 io::Task<void> take_over_sandboxes(boost::asio::io_context& loop, Heirs heirs) {
-  LMSB_CO_TRY(auto found, co_await heirs.ledger.load());
+  LMSB_CO_TRY(auto disks, co_await heirs.fleet.list_disks());
+  LMSB_CO_TRY(auto left, co_await heirs.fleet.list_left());
+  LMSB_CO_TRY(auto found, co_await load(heirs, disks.size(), left.size()));
   using Before = EventJournal::Before;
   heirs.events.take_over(found.is_new ? Before::nothing : Before::unknown);  // nobody else has the data directory
   heirs.keys.take_over(std::move(found.keys));
   heirs.answers.take_over(std::move(found.answers));
   LMSB_CO_CHECK(co_await heirs.volumes.take_over(std::move(found.volumes)));
-  LMSB_CO_TRY(auto disks, co_await heirs.fleet.list_disks());
-  LMSB_CO_TRY(auto left, co_await heirs.fleet.list_left());
   const auto take_ups = std::make_shared<TakeUps>(loop);
   for (store::SandboxRow& row : found.rows) {
     const std::string id = row.id;

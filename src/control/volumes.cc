@@ -364,7 +364,7 @@ io::Task<VolumeInfo> Volumes::update_now(Principal who, std::string id, UpdateVo
   if (done.ok() && changes.size && !shrinks) done = co_await parts_.fleet.limit_volume(id, *changes.size);
   if (!done.ok()) {
     kept.info = before;
-    (void)co_await put(before, kept.owner);
+    (void)co_await parts_.ledger.note(row_of(before, kept.owner));
     if (shrinks) (void)co_await parts_.fleet.limit_volume(id, before.size);  // else the next start
     co_return of_volume(std::move(done).error(), id);
   }
@@ -380,34 +380,30 @@ io::Task<void> Volumes::remove(Principal who, std::string id_or_name) {
   co_return co_await on_their_way_.carry_out(std::move(by), remove_now(std::move(who), std::move(id)));
 }
 
-// The row says that it is to go, so that the next daemon ends what this one could not; but a database without room does
-// not keep a volume, which may be what takes it. If it cannot be removed it is there as before.
+// The row says that it is to go before it does, so that the next daemon ends what this one could not, its own erasing
+// too. If it cannot be removed it is there as before.
 io::Task<void> Volumes::remove_now(Principal who, std::string id) {
   const auto found = kept_.find(id);
   if (found == kept_.end() || !found->second.is_there) co_return not_found(id);
   if (found->second.is_used()) co_return in_use(who, found->second);
   found->second.is_there = false;
-  co_await mark_removed(id);
-  Status removed = co_await parts_.fleet.remove_disk(id);
+  store::VolumeRow row = row_of(found->second.info, found->second.owner);
+  row.is_removed = true;
+  Status removed = co_await parts_.ledger.note(row);
+  const bool is_marked = removed.ok();
+  if (is_marked) removed = co_await parts_.fleet.remove_disk(id);
   if (!removed.ok()) {
-    Kept& kept = kept_.at(id);
-    kept.is_there = true;
-    (void)co_await put(kept.info, kept.owner);
+    kept_.at(id).is_there = true;
+    row.is_removed = false;
+    if (is_marked) (void)co_await parts_.ledger.note(std::move(row));
     co_return removed;
   }
   tell("volume.removed", kept_.at(id), who.name);
   kept_.erase(id);
   log_.log(LogLevel::info, "volume.removed", {{"id", id}, {"by", who.name}});
-  co_return co_await parts_.ledger.erase_volume(id);
-}
-
-io::Always<void> Volumes::mark_removed(std::string id) {
-  const Kept& kept = kept_.at(id);
-  store::VolumeRow row = row_of(kept.info, kept.owner);
-  row.is_removed = true;
-  auto marking = parts_.ledger.put(std::move(row), std::nullopt);
-  const Status marked = co_await std::move(marking);
-  if (!marked.ok()) log_.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", marked.error().message()}});
+  const Status erased = co_await parts_.ledger.erase_volume(id);
+  if (!erased.ok()) log_.log(LogLevel::error, "ledger.failed", {{"id", id}, {"error", erased.error().message()}});
+  co_return Status();
 }
 
 }  // namespace lmsb::control

@@ -101,7 +101,6 @@ class Volumes final : public VolumeService {
   // The kernel's limit of it, unless it holds more than that.
   io::Task<void> shrink(std::string id, Bytes from, Bytes to);
   io::Task<void> remove_now(Principal who, std::string id);
-  io::Always<void> mark_removed(std::string id);
   io::Task<void> end_removal(std::string id);
 
   boost::asio::io_context& loop_;

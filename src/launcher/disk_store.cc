@@ -116,6 +116,12 @@ Result<UniqueFd> mount_device(const std::string& device) {
   return mount;
 }
 
+// The kernel has ended all writing to a file system that somebody uses: it does not let it be written to again
+// ("Remounting read-write after error is not allowed", EINVAL). It is a new one once nobody uses this one any more.
+bool has_failed_in_use(const os::LoopDevice& device, const Error& error) {
+  return device.had_it && (error.sys_errno() == EINVAL || error.sys_errno() == EROFS);
+}
+
 Result<UniqueFd> open_within(int mount, const char* name) {
   if (::mkdirat(mount, name, 0700) < 0 && errno != EEXIST)
     return Error::from_errno(errno, "make a directory of the store");
@@ -189,13 +195,19 @@ Result<DiskStore> DiskStore::open(const std::string& directory, std::uint64_t si
     if (!is_new)
       return Error(error)
           .with_code(ErrorCode::failed_precondition)
-          .with_hint("sandboxes that were kept are in " + directory + "/" + kImage);
+          .with_hint("what kept sandboxes have is in " + directory + "/" + kImage +
+                     ", and was left as it is: look with df and dmesg at what it lies on, then start again; "
+                     "docs/user/lifecycle.md, When the disk fails");
     (void)::unlinkat(store.directory_.get(), kImage, 0);
     return cannot(error.message());
   };
   auto device = os::attach_loop_device(image.get());
   if (!device.ok()) return give_up(device.error());
   auto mounted = mount_device(device->path);
+  if (!mounted.ok() && has_failed_in_use(*device, mounted.error()))
+    return Error(ErrorCode::unavailable, "the file system in " + directory + "/" + kImage + " has failed")
+        .with_slug("store_failed")  // kFailedInUse
+        .with_hint("something still uses it: end the sandboxes of a daemon with another --run-dir, or what mounted it");
   if (!mounted.ok()) return give_up(mounted.error());
   store.mount_ = *std::move(mounted);
   const UniqueFd top(::openat(store.mount_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -33,7 +33,8 @@ class DiskStore {
   // used is taken. Then mounts it, for this process alone. Before the launcher gives up its power. Errors:
   // already_exists (another launcher has it), invalid_argument (one is to be made, of less than 2 kFloor), unsupported
   // (no store is there, and this machine cannot make one: the message says why), failed_precondition (one is there, and
-  // cannot be used), and those of the directory.
+  // cannot be used), unavailable (kFailedInUse: its file system has failed, and stays so until nothing uses it any
+  // more), and those of the directory.
   static Result<DiskStore> open(const std::string& directory, std::uint64_t size);
 
   // The mount, to be attached in the launcher's own tree.
@@ -83,6 +84,7 @@ class DiskStore {
   bool sweep();
   const UniqueFd& sweeper() const { return sweeper_.pidfd; }
 
+  static constexpr const char* kFailedInUse = "store_failed";  // a slug
   static constexpr std::uint64_t kFloor = 1ULL << 30;
   // More than its limit, that a guest which starts on a full disk may have for itself.
   static constexpr std::uint64_t kRoomToStart = 8ULL << 20;

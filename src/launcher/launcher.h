@@ -173,6 +173,7 @@ class Launcher {
   };
   // The store, where the policy wants one and the machine can have it.
   Status open_store();
+  Result<DiskStore> open_store_anew();
   Status provide_disk(sandbox::LaunchPlan& plan, Sandbox& sandbox);
   Status claim_disk(const std::string& id);
   Status settle_disk(const std::string& id);

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <poll.h>
 #include <sys/epoll.h>
 
 #include "launcher/epoll_tag.h"
@@ -18,6 +19,9 @@ using guest_protocol::Disk;
 using sandbox::LauncherStep;
 
 namespace {
+
+constexpr int kLettingGo = 250;  // tries
+constexpr int kBetweenTriesMs = 20;
 
 Error no_such_disk() { return Error::from_errno(ENOENT, "no such disk"); }
 
@@ -34,9 +38,31 @@ std::optional<std::string> name_of(const sandbox::DiskName& octets) {
 
 }  // namespace
 
+// Guests of an earlier launcher keep a file system that has failed from being mounted anew, and nothing that they write
+// is kept: they end here. The kernel lets go of what was mounted some moments after its last process, and no event says
+// when.
+Result<DiskStore> Launcher::open_store_anew() {
+  std::vector<std::string> ended;
+  for (const CgroupTree::Branch& branch : cgroups_->branches()) {
+    if (branch.staying)
+      std::fprintf(stderr,
+                   "lm-sandbox: warning: sandbox %s has run on and ends: the file system of its disk has failed\n",
+                   branch.id.c_str());
+    ended.push_back(branch.id);
+  }
+  cgroups_->end(ended);
+  for (int tries = 0;; ++tries) {
+    auto store = DiskStore::open(policy_.disks, policy_.store_bytes);
+    const bool is_held = !store.ok() && store.error().slug() == DiskStore::kFailedInUse;
+    if (!is_held || tries >= kLettingGo) return store;
+    (void)::poll(nullptr, 0, kBetweenTriesMs);
+  }
+}
+
 Status Launcher::open_store() {
   if (policy_.disks.empty()) return {};
   auto store = DiskStore::open(policy_.disks, policy_.store_bytes);
+  if (!store.ok() && store.error().slug() == DiskStore::kFailedInUse) store = open_store_anew();
   if (store.ok()) {
     store_ = *std::move(store);
     return {};

@@ -1,5 +1,6 @@
 #include "launcher/parent.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -356,7 +357,6 @@ Result<int> run_parent(const ParentOptions& options) {
              close_daemon_fds(options);
              return launcher_body(policy, std::move(programs), std::move(launcher_end), std::move(ready_write));
            }));
-  launcher_end.reset();
   ready_write.reset();
   (void)refuse_descriptors(files_end.get());  // of the daemon's; best effort, see there
   hand_files(files_end.get(), options.handed_files);
@@ -367,6 +367,9 @@ Result<int> run_parent(const ParentOptions& options) {
   close_daemon_fds(options);
   char byte = 0;
   const bool started = ::read(ready_read.get(), &byte, 1) == 1;
+  // A launcher that cannot be has said why; the daemon, which has begun nothing, does not hear of it.
+  if (!started) (void)sys::pidfd_send_signal(daemon.pidfd.get(), SIGKILL);
+  launcher_end.reset();
   if (started) supervise({daemon, launcher, signals.get(), files_end.get(), options.handed_files, manager});
   (void)sys::pidfd_send_signal(daemon.pidfd.get(), SIGTERM);
   const int status = wait_for(daemon, kLauncherPatienceMs);  // its end closes the launcher's socket
@@ -374,7 +377,7 @@ Result<int> run_parent(const ParentOptions& options) {
   const auto staying = policy.sandboxes_stay ? CgroupTree::staying_guests(policy.cgroup_name) : std::set<pid_t>();
   end_orphans(kLauncherPatienceMs, staying);
   clean_run_dir(options.run_dir);
-  return status != 0 ? status : launcher_status;
+  return started && status != 0 ? status : started ? launcher_status : std::max(launcher_status, 1);
 }
 
 }  // namespace lmsb::launcher

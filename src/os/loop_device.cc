@@ -16,7 +16,9 @@ constexpr int kTries = 16;  // somebody else may take the device that was free
 
 // An error where there is none.
 Result<LoopDevice> open_device(const std::string& path) {
-  LoopDevice device{UniqueFd(::open(path.c_str(), O_RDWR | O_CLOEXEC)), path};
+  LoopDevice device;
+  device.fd.reset(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  device.path = path;
   if (!device.fd) return Error::from_errno(errno, "open " + path);
   return device;
 }
@@ -35,9 +37,11 @@ Result<LoopDevice> find_device(const struct stat& file) {
     const std::string name = entry->d_name;
     if (!name.starts_with("loop")) continue;
     auto device = open_device("/dev/" + name);
-    if (device.ok() && has_file(*device, file)) return device;
+    if (!device.ok() || !has_file(*device, file)) continue;
+    device->had_it = true;
+    return device;
   }
-  return LoopDevice{};
+  return LoopDevice();
 }
 
 Result<LoopDevice> free_device() {

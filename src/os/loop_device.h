@@ -11,7 +11,8 @@ namespace lmsb::os {
 // Owns a descriptor of the device. The kernel detaches the file when nobody has the device open or mounted any more.
 struct LoopDevice {
   UniqueFd fd;
-  std::string path;  // "/dev/loop3"
+  std::string path;     // "/dev/loop3"
+  bool had_it = false;  // the file was attached already: somebody has the device open, or mounted
 };
 
 // The device of `file`, an open regular file: the one that has it already, or a free one. Who else could attach the

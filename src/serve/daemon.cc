@@ -135,10 +135,11 @@ class Daemon {
       co_await self->wait_signal();
       self->settings_watch_.stop();
     }
+    const bool has_begun = started.ok();
     co_await self->server_.shutdown(kAnswerGrace);
-    if (!started.ok()) self->ended_ = std::move(started);
+    if (!has_begun) self->ended_ = std::move(started);
     co_await self->engine_.drain();
-    self->log_.log(LogLevel::info, "daemon.stopped");
+    if (has_begun) self->log_.log(LogLevel::info, "daemon.stopped");  // else the error says all that there is to say
     self->loop_.stop();
   }
 
@@ -147,12 +148,7 @@ class Daemon {
     LMSB_CO_TRY(auto credentials, credential_settings(config_));
     engine_.use_credentials(std::move(credentials));
     LMSB_CO_TRY(const auto addresses, listen());
-    auto prepared = co_await engine_.prepare();
-    if (!prepared.ok()) {
-      std::string hint = prepared.error().hint();
-      if (hint.empty()) hint = "lm-sandbox doctor says what is missing on this machine";
-      co_return std::move(prepared).error().with_context("the first sandbox").with_hint(std::move(hint));
-    }
+    LMSB_CO_CHECK(co_await engine_.prepare());
     report_ready(addresses);
     co_return Status();
   }

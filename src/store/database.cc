@@ -1,5 +1,6 @@
 #include "store/database.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
@@ -13,6 +14,16 @@
 namespace lmsb::store {
 namespace {
 
+// What to do about a database that cannot be had.
+std::string ways_on(const std::string& path) {
+  return "put a good copy of it there, with its directory's owner (an upgrade leaves one beside it, " + path +
+         ".before-N), without the -wal of another; or, to go on without what it says, move it and its -wal away, "
+         "touch " +
+         path +
+         ".new, and start again: disks, snapshots and volumes stay and are listed as lost until the good one is " +
+         "back, what still runs ends, and keys are gone (docs/user/lifecycle.md)";
+}
+
 Error error_of(int code, const std::string& path, const std::string& what, const char* says) {
   const Error error = Error(ErrorCode::unavailable, what + " " + path).with_cause(says);
   switch (code & 0xff) {
@@ -20,7 +31,8 @@ Error error_of(int code, const std::string& path, const std::string& what, const
       return Error(error)
           .with_code(ErrorCode::resource_exhausted)
           .with_slug("store_full")
-          .with_hint("make room on the file system of the data directory");
+          .with_hint(
+              "make room on the file system of the data directory; removing sandboxes, snapshots and volumes works");
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return Error(error).with_code(ErrorCode::already_exists).with_hint("another lm-sandbox uses this data directory");
@@ -29,15 +41,25 @@ Error error_of(int code, const std::string& path, const std::string& what, const
       return Error(error)
           .with_code(ErrorCode::failed_precondition)
           .with_slug("database_damaged")
-          .with_hint("move it away: sandboxes' disks stay, and are listed as lost");
-    default: return error;
+          .with_hint("nothing of it was changed: " + ways_on(path));
+    default:
+      return Error(error).with_hint(
+          "look at its file system with dmesg and df, and who may write it with ls -l and lsattr");
   }
+}
+
+Error missing_database(const std::string& path) {
+  return Error(ErrorCode::failed_precondition, "the database " + path + " is not there, or is empty")
+      .with_slug("database_missing")
+      .with_hint(ways_on(path));
 }
 
 // Makes `path` for its owner alone, if it is not there.
 Status make_private(const std::string& path, int how) {
   const UniqueFd made(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | how, 0600));
-  return made ? Status() : Status(Error::from_errno(errno, "open " + path));
+  if (made) return {};
+  return Error::from_errno(errno, "open " + path)
+      .with_hint("look at its file system with dmesg and df, and who may write it with ls -l and lsattr");
 }
 
 }  // namespace
@@ -53,7 +75,11 @@ Error Database::error(const std::string& what) const {
   return error_of(::sqlite3_extended_errcode(db_), path_, what, ::sqlite3_errmsg(db_));
 }
 
-Result<Database> Database::open(const std::string& path, std::span<const char* const> migrations) {
+Result<Database> Database::open(const std::string& path, std::span<const char* const> migrations, Missing missing) {
+  std::error_code unknown;
+  const auto size = std::filesystem::file_size(path, unknown);
+  if (missing == Missing::refuse && (unknown ? unknown == std::errc::no_such_file_or_directory : size == 0))
+    return missing_database(path);
   // For its owner alone, and so is the log beside it, which SQLite makes like the file.
   // Closed before SQLite opens it: closing any descriptor of a file gives up all locks that the process has on it.
   LMSB_CHECK(make_private(path, 0));
@@ -63,6 +89,9 @@ Result<Database> Database::open(const std::string& path, std::span<const char* c
   Database database(db, path);
   if (opened != SQLITE_OK) return error_of(opened, path, "open", db != nullptr ? ::sqlite3_errmsg(db) : "no memory");
   LMSB_CHECK(database.take());
+  LMSB_CHECK(database.check_whole());
+  LMSB_TRY(const std::int64_t version, database.version());
+  if (missing == Missing::refuse && version == 0) return missing_database(path);
   LMSB_CHECK(database.migrate(migrations));
   return database;
 }
@@ -74,6 +103,16 @@ Status Database::take() {
   LMSB_CHECK(run("PRAGMA synchronous=NORMAL"));
   LMSB_CHECK(run("PRAGMA trusted_schema=OFF"));
   return run("BEGIN IMMEDIATE; COMMIT");
+}
+
+// One bad page is enough to be refused: later it would be found in the middle of something.
+Status Database::check_whole() {
+  LMSB_TRY(Statement asked, prepare("PRAGMA quick_check(1)"));
+  LMSB_TRY(const bool has_row, asked.step());
+  std::string said = has_row ? asked.text() : "it says nothing";
+  if (said == "ok") return {};
+  std::replace(said.begin(), said.end(), '\n', ' ');
+  return error_of(SQLITE_CORRUPT, path_, "use", said.c_str());
 }
 
 Result<std::int64_t> Database::version() {

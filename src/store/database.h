@@ -1,7 +1,8 @@
 #pragma once
 // Database: one SQLite file that one process writes to, and statements on it. What SQLite reports becomes an Error that
 // names the file; a full disk is resource_exhausted (store_full), a file that is damaged or no database of ours
-// failed_precondition (database_damaged).
+// failed_precondition (database_damaged), one that is not there or empty and is not to be made failed_precondition
+// (database_missing).
 //
 // What is committed outlives the process, however that ends; a power failure may cost the last moments of it
 // (write-ahead log, synchronous=NORMAL), never the file. One thread at a time. Blocks on the file system.
@@ -22,12 +23,18 @@ namespace lmsb::store {
 
 class Statement;
 
+// What becomes of a database that is not there, or has nothing.
+enum class Missing : std::uint8_t { make, refuse };
+
 class Database {
  public:
-  // Opens or makes `path`, for nobody else as long as this lives (already_exists), and brings it up to date:
+  // Opens or makes `path`, for nobody else as long as this lives (already_exists), looks whether all of it is whole
+  // (what is in the rows is their readers' matter), and brings it up to date:
   // migrations[i] leads from version i to i + 1, all of them in one transaction, after a copy `<path>.before-<version>`
   // of a file that has something. A file of a later version is refused. A migration is never changed, only followed.
-  static Result<Database> open(const std::string& path, std::span<const char* const> migrations);
+  // What is refused is left as it is.
+  static Result<Database> open(const std::string& path, std::span<const char* const> migrations,
+                               Missing missing = Missing::make);
   ~Database();
   Database(Database&& o) noexcept;
   Database& operator=(Database&&) = delete;
@@ -38,12 +45,15 @@ class Database {
   Result<Statement> prepare(std::string_view sql);
   // Statements without results.
   Status run(const std::string& sql);
+  // What the log has goes to its place in the file, so that what is written next needs no more room than it has.
+  Status checkpoint() { return run("PRAGMA wal_checkpoint(RESTART)"); }
   Error error(const std::string& what) const;
   const std::string& path() const { return path_; }
 
  private:
   Database(sqlite3* db, std::string path) : db_(db), path_(std::move(path)) {}
   Status take();
+  Status check_whole();
   Status migrate(std::span<const char* const> migrations);
   Result<std::int64_t> version();
 

@@ -1,6 +1,8 @@
 #include "store/records.h"
 
 #include <array>
+#include <cerrno>
+#include <sys/statvfs.h>
 
 namespace lmsb::store {
 namespace {
@@ -46,11 +48,18 @@ constexpr std::array kMigrations = {
     " owner TEXT NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL, made_at_ms INTEGER NOT NULL,"
     " made TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (owner, key)) WITHOUT ROWID;"};
 
+constexpr std::uint64_t kLeast = 64 * 1024;  // that must be free for some rows, beside the reserve
+
+bool is_full(const Status& done) { return !done.ok() && done.error().slug() == "store_full"; }
+
 }  // namespace
 
-Result<std::unique_ptr<Records>> Records::open(const std::string& path) {
-  LMSB_TRY(Database database, Database::open(path, kMigrations));
-  return std::unique_ptr<Records>(new Records(std::move(database)));
+// A reserve that cannot be held is found by whoever adds something.
+Result<std::unique_ptr<Records>> Records::open(const std::string& path, Missing missing) {
+  LMSB_TRY(Database database, Database::open(path, kMigrations, missing));
+  std::unique_ptr<Records> records(new Records(std::move(database), path));
+  (void)records->reserve_.hold();
+  return records;
 }
 
 Status Records::in_one_step(const std::function<Status()>& work) {
@@ -61,8 +70,47 @@ Status Records::in_one_step(const std::function<Status()>& work) {
   return done;
 }
 
+Status Records::in_what_is_there(const std::function<Status()>& work) {
+  Status done = in_one_step(work);
+  if (!is_full(done)) return done;
+  (void)database_.checkpoint();  // where that has no room either, `work` says so
+  return in_one_step(work);
+}
+
+Status Records::add(const std::function<Status()>& work) {
+  LMSB_CHECK(reserve_.hold());
+  return in_what_is_there(work);
+}
+
+Status Records::note(const std::function<Status()>& work) {
+  Status done = in_what_is_there(work);
+  if (!is_full(done)) return done;
+  reserve_.release();
+  (void)database_.checkpoint();  // the log begins anew, whoever takes what is left of the room
+  return in_what_is_there(work);
+}
+
+Status Records::check_room() {
+  struct statvfs fs {};
+  if (::statvfs(path_.c_str(), &fs) < 0)
+    return Error::from_errno(errno, "look at " + path_).with_code(ErrorCode::unavailable);
+  if ((fs.f_flag & ST_RDONLY) != 0)
+    return Error(ErrorCode::unavailable, "the file system of " + path_ + " can only be read")
+        .with_hint("the kernel's log says why (dmesg)");
+  LMSB_CHECK(reserve_.hold());
+  if (std::uint64_t{fs.f_bavail} * fs.f_frsize >= kLeast) return {};
+  return Error(ErrorCode::resource_exhausted, "the file system of " + path_ + " is full")
+      .with_slug("store_full")
+      .with_hint("make room there; removing sandboxes, snapshots and volumes works");
+}
+
+Status Records::try_out() {
+  LMSB_CHECK(check_room());
+  return database_.run("PRAGMA user_version=" + std::to_string(kMigrations.size()));
+}
+
 Status Records::take_back(const std::string& id) {
-  return in_one_step([this, &id]() -> Status {
+  return note([this, &id]() -> Status {
     LMSB_CHECK(answers_.erase_of(id));
     LMSB_CHECK(sandboxes_.erase(id));
     LMSB_CHECK(snapshots_.erase(id));

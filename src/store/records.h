@@ -8,6 +8,7 @@
 #include "store/answer_table.h"
 #include "store/database.h"
 #include "store/key_table.h"
+#include "store/reserve.h"
 #include "store/sandbox_table.h"
 #include "store/snapshot_table.h"
 #include "store/volume_table.h"
@@ -17,7 +18,7 @@ namespace lmsb::store {
 class Records {
  public:
   // Errors: those of Database::open().
-  static Result<std::unique_ptr<Records>> open(const std::string& path);
+  static Result<std::unique_ptr<Records>> open(const std::string& path, Missing missing = Missing::make);
   Records(const Records&) = delete;
   Records& operator=(const Records&) = delete;
 
@@ -29,21 +30,37 @@ class Records {
   KeyTable& keys() { return keys_; }
   AnswerTable& answers() { return answers_; }
 
-  // All that `work` changes is changed in one step, or, when it fails, none of it.
-  Status in_one_step(const std::function<Status()>& work);
+  // All that `work` changes is changed in one step, or, when it fails, none of it; it may be called again. What may
+  // still be refused: while there is no room beside the reserve it is store_full.
+  Status add(const std::function<Status()>& work);
+  // The same for what has happened already, and for removals, with which room is made: it may take the reserve.
+  Status note(const std::function<Status()>& work);
   // Rows of something that came to nothing after all, whatever it was to be, and of the answer that says it was made.
   Status take_back(const std::string& id);
+  // Whether something can be added, as far as can be seen without writing. Errors: store_full, unavailable (a file
+  // system that can only be read).
+  Status check_room();
+  // The same by writing something that changes nothing.
+  Status try_out();
 
  private:
-  explicit Records(Database database)
+  Records(Database database, const std::string& path)
       : database_(std::move(database)),
+        path_(path),
+        reserve_(path + ".reserve"),
         sandboxes_(database_),
         snapshots_(database_),
         volumes_(database_),
         keys_(database_),
         answers_(database_) {}
 
+  Status in_one_step(const std::function<Status()>& work);
+  // Once more in the room that the log has already, where there is no other.
+  Status in_what_is_there(const std::function<Status()>& work);
+
   Database database_;
+  std::string path_;
+  Reserve reserve_;
   SandboxTable sandboxes_;
   SnapshotTable snapshots_;
   VolumeTable volumes_;

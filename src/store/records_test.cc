@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -149,6 +150,87 @@ TEST_F(RecordsTest, AnUpgradeIsOneStepAndKeepsACopyOfWhatWas) {
   ASSERT_TRUE(rows.ok());
   EXPECT_TRUE(*rows->step());
   EXPECT_EQ(rows->number(), 1);
+}
+
+TEST_F(RecordsTest, OneThatIsGoneOrEmptyIsMadeOnlyWhereThatIsMeant) {
+  const auto refused = [this] { return std::string(Records::open(path_, Missing::refuse).error().slug()); };
+  EXPECT_EQ(refused(), "database_missing");
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  std::ofstream(path_).flush();
+  EXPECT_EQ(refused(), "database_missing");
+  EXPECT_EQ(std::filesystem::file_size(path_), 0U);
+  ASSERT_TRUE(Database::open(path_, {}).ok());  // of a log that was lost: a database, with nothing in it
+  EXPECT_EQ(refused(), "database_missing");
+  ASSERT_TRUE(Records::open(path_).ok());
+  EXPECT_TRUE(Records::open(path_, Missing::refuse).ok());
+}
+
+// A small file system of its own, which is filled up.
+class FullRecordsTest : public RecordsTest {
+ protected:
+  void SetUp() override {
+    if (::mount("lmsb-test", name_.data(), "tmpfs", 0, "size=1536k") < 0) GTEST_SKIP() << "needs root";
+    auto opened = Records::open(path_);
+    ASSERT_TRUE(opened.ok()) << opened.error().message();
+    records_ = *std::move(opened);
+  }
+  void TearDown() override {
+    records_.reset();
+    (void)::umount(name_.data());
+  }
+  void fill() const {
+    std::ofstream file(std::string(name_.data()) + "/fill", std::ios::app);
+    const std::string page(4096, 'x');
+    while (file.write(page.data(), static_cast<std::streamsize>(page.size())).flush()) continue;
+  }
+  Status add(const std::string& id) {
+    return records_->add([&] { return records_->sandboxes().put(some_row(id)); });
+  }
+  // Until nothing more can be added; the ids.
+  std::vector<std::string> add_all() {
+    std::vector<std::string> ids;
+    for (int i = 100'000; i < 200'000; ++i) {
+      const std::string id = "aaaaaaaaaaaaaa" + std::to_string(i);
+      if (!add(id).ok()) return ids;
+      ids.push_back(id);
+    }
+    return {};
+  }
+  std::unique_ptr<Records> records_;
+};
+
+TEST_F(FullRecordsTest, AddsNothingAndRemovesAllWhoeverTakesTheRoom) {
+  std::vector<std::string> ids;
+  for (int i = 0; i < 40; ++i) {
+    ids.push_back("aaaaaaaaaaaaaa" + std::to_string(200'000 + i));
+    ASSERT_TRUE(add(ids.back()).ok());
+  }
+  fill();
+  for (const std::string& more : add_all()) ids.push_back(more);
+  EXPECT_EQ(add("bbbbbbbbbbbbbbbbbbbb").error().slug(), "store_full");
+  EXPECT_EQ(records_->check_room().error().slug(), "store_full");
+  for (const std::string& id : ids) {
+    SandboxRow row = some_row(id);
+    row.is_removed = true;
+    const Status marked = records_->note([&] { return records_->sandboxes().put(row); });
+    ASSERT_TRUE(marked.ok()) << marked.error().message();
+    const Status erased = records_->note([&] { return records_->sandboxes().erase(id); });
+    ASSERT_TRUE(erased.ok()) << erased.error().message();
+    fill();
+  }
+  records_.reset();
+  auto again = Records::open(path_);
+  ASSERT_TRUE(again.ok()) << again.error().message();
+  EXPECT_TRUE((*again)->sandboxes().all()->empty());
+}
+
+TEST_F(FullRecordsTest, AddsAgainOnceThereIsRoom) {
+  fill();
+  (void)add_all();
+  EXPECT_FALSE(records_->try_out().ok());
+  std::filesystem::remove(std::string(name_.data()) + "/fill");
+  EXPECT_TRUE(records_->try_out().ok());
+  EXPECT_TRUE(add("bbbbbbbbbbbbbbbbbbbb").ok());
 }
 
 TEST_F(RecordsTest, SnapshotsAreKeptBesideTheSandboxes) {
@@ -323,7 +405,7 @@ TEST_F(RecordsTest, AThingAndTheAnswerThatTellsItAreWrittenInOneStepOrNeitherIs)
   const SandboxRow row = some_row("aaaaaaaaaaaaaaaaaaaa");
   const AnswerRow answer = some_answer("k", row.id);
   Records& records = **table;
-  const Status failed = records.in_one_step([&]() -> Status {
+  const Status failed = records.add([&]() -> Status {
     EXPECT_TRUE(records.sandboxes().put(row).ok());
     EXPECT_TRUE(records.answers().put(answer).ok());
     return Error(ErrorCode::internal, "no");
@@ -335,7 +417,7 @@ TEST_F(RecordsTest, AThingAndTheAnswerThatTellsItAreWrittenInOneStepOrNeitherIs)
     LMSB_CHECK(records.sandboxes().put(row));
     return records.answers().put(answer);
   };
-  ASSERT_TRUE(records.in_one_step(both).ok());
+  ASSERT_TRUE(records.add(both).ok());
   ASSERT_EQ(records.answers().all()->size(), 1U);
   EXPECT_EQ(records.answers().all()->front().body, answer.body);
   ASSERT_TRUE(records.take_back(row.id).ok());

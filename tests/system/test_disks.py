@@ -538,6 +538,7 @@ class AfterARestart(DiskTest):
         kept, gone = self.create(), self.create()
         self.daemon.stop()
         (self.daemon.data_dir / "state" / "sandboxes.db").unlink()
+        (self.daemon.data_dir / "state" / "sandboxes.db.new").touch()
         self.daemon.start()
         for sandbox in (kept, gone):
             self.assertEqual(self.state(sandbox), "lost")

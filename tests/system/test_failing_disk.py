@@ -8,6 +8,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import lmsb
 from test_disks import DiskTest, disks_of
+from test_staying import StayingTest, kill_all_of_ours, kill_daemon
 
 MIB = 1 << 20
 SIZE = 4 << 30
@@ -60,7 +61,7 @@ class FailingTest(DiskTest):
 class Failing(FailingTest):
     def test_refuses_what_needs_it_and_goes_on_with_the_rest(self):
         self.two()
-        self.assertEqual(self.checks(), {"sandboxes": True, "store": True})
+        self.assertEqual(self.checks(), {"sandboxes": True, "store": True, "database": True})
         self.let_writes_fail()
         self.assertEqual(self.daemon.request("GET", "/healthz").status, 200)
         self.assertEqual(self.daemon.request("GET", "/readyz").json()["ready"], True)
@@ -87,7 +88,7 @@ class Failing(FailingTest):
 
         self.resize(SIZE)  # the disk is mended
         self.restart()
-        self.assertEqual(self.checks(), {"sandboxes": True, "store": True})
+        self.assertEqual(self.checks(), {"sandboxes": True, "store": True, "database": True})
         self.assertTrue(self.daemon.request("GET", "/v1/ledger").json()["agrees"])
         for one in (self.running, self.stopped):
             self.move(one, "start", "running")
@@ -106,6 +107,49 @@ class Failing(FailingTest):
         self.restart()
         self.assertEqual((self.state(self.stopped), disks_of(self.daemon)), (404, [self.running]))
         self.assertTrue(self.daemon.request("GET", "/v1/ledger").json()["agrees"])
+
+
+class RunsOn(StayingTest, FailingTest):
+    def unmount(self):
+        self.end_all()
+        FailingTest.unmount(self)
+
+    def test_ends_with_the_next_start_which_mounts_the_store_anew(self):
+        for how in (kill_daemon, kill_all_of_ours):
+            with self.subTest(how.__name__):
+                self.two()
+                self.let_writes_fail()
+                self.resize(SIZE)  # the disk is mended, with a sandbox that holds the dead mount
+                self.again(how)
+                self.assertEqual(self.checks(), {"sandboxes": True, "store": True, "database": True})
+                self.assertIn(f"sandbox {self.running} has run on and ends: the file system of its disk has failed",
+                              self.daemon.log_text())
+                audit = (self.daemon.data_dir / "audit" / "audit.log").read_text().splitlines()
+                self.assertTrue([line for line in audit if "stopped" in line and self.running in line and "daemon" in line], audit)
+                for one in (self.running, self.stopped):
+                    self.assertEqual(self.state(one), "stopped")
+                    self.move(one, "start", "running")
+                    self.assertEqual(self.output(one, "cat ~/a; echo new >~/c; sync; cat ~/c"), "kept\nnew\n")
+                    self.assertEqual(self.daemon.request("DELETE", "/v1/sandboxes/" + one).status, 204)
+                self.assertTrue(self.daemon.request("GET", "/v1/ledger").json()["agrees"])
+
+    def test_is_told_what_to_do_while_the_disk_still_fails(self):
+        self.two()
+        self.let_writes_fail()
+        kill_all_of_ours(self.daemon)
+        before = len(self.daemon.log_text())
+        try:
+            self.daemon.start()
+        except RuntimeError:
+            said = self.daemon.log_text()[before:]
+            self.assertIn("store.img", said)
+            self.assertIn("df", said)
+            self.assertNotIn("the launcher is gone", said)
+        self.resize(SIZE)
+        self.daemon.stop()
+        self.daemon.start()
+        self.move(self.running, "start", "running")
+        self.assertEqual(self.output(self.running, "cat ~/a"), "kept\n")
 
 
 if __name__ == "__main__":

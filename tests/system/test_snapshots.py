@@ -137,6 +137,7 @@ class Taken(SnapshotTest):
         taken = self.snapshot(sandbox)["id"]
         self.daemon.stop()
         (self.daemon.data_dir / "state" / "sandboxes.db").unlink()
+        (self.daemon.data_dir / "state" / "sandboxes.db.new").touch()
         for _ in range(2):
             self.daemon.start()
             self.assertEqual(self.listed(), [taken])

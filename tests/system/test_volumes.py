@@ -189,6 +189,7 @@ class Kept(VolumeTest):
         self.daemon.stop()
         for file in (self.daemon.data_dir / "state").glob("sandboxes.db*"):
             file.unlink()
+        (self.daemon.data_dir / "state" / "sandboxes.db.new").touch()
         self.daemon.start()
         self.assertEqual(self.volume(volume)["state"], "lost")
         answer = self.daemon.post("/v1/sandboxes", {"volumes": [{"volume": volume, "target": "/data"}]})

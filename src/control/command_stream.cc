@@ -306,6 +306,7 @@ io::Task<std::shared_ptr<CommandStream>> open_command_stream(boost::asio::io_con
   state->lanes[1] = std::make_unique<Lane>(loop, state->process.take_stderr());
   state->lanes[0]->relay = state->place.relay;
   for (const auto& lane : state->lanes) io::spawn(loop, read_lane(state, lane.get()));
+  if (state->place.on_start) state->place.on_start();
   io::spawn(loop, wait_end(state, io::Deadline::in(command.timeout)));
   if (state->place.input) {
     CommandInput::begin(state->place.input, state->process.eviction());

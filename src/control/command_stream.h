@@ -27,6 +27,7 @@ struct StreamPlace {
   // Held until the command has ended, whether or not its output has been taken; or until nobody has asked for more of
   // that for kReaderPatience. The command goes on then as a detached one does, and its reader need not hurry.
   Admission::Slot slot;
+  std::function<void()> on_start;  // before on_verdict
   std::function<void(const ExecResult&)> on_verdict;
   std::shared_ptr<io::PipeRelay> relay;        // of stdout; null: it comes as events
   std::shared_ptr<CommandInput> input;         // null: the command's own stdin_data is all

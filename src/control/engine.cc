@@ -387,6 +387,8 @@ io::Task<void> Engine::remove_now(std::string id, std::string by) {
   if (!found.ok()) co_return Fleet::daemon_ends();
   if (marked.ok()) co_return co_await take_away(id, by);
   (*found)->removing.reset();
+  ledger_.put_later(**found);  // who wrote of it meanwhile wrote that it is to go
+  lifecycle_.put_off(id, marked.error());
   co_return marked;
 }
 

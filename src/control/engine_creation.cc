@@ -43,7 +43,7 @@ Status check_place(const CreateSandbox& request) {
 Status Engine::check_creation(const CreateSandbox& request) const {
   LMSB_CHECK(check_name(request.name));
   LMSB_CHECK(check_place(request));
-  LMSB_CHECK(check_label_count(request.labels.size()));
+  LMSB_CHECK(check_labels(request.labels));
   LMSB_CHECK(check_egress(request.egress));
   LMSB_CHECK(check_profile(options_.policy, request.profile));
   LMSB_CHECK(check_kept(request.limits, layers_, Asked::of_new));

@@ -188,7 +188,10 @@ Status EventJournal::rewrite(const EventRing& ring, const EventHistory& history)
   for (; life != history.lives.end(); ++life) text += life_line(*life, boot_);
   UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return Error::from_errno(errno, "make the file of events");
-  LMSB_CHECK(write_all(BorrowedFd(file.get()), text));
+  if (Status written = write_all(BorrowedFd(file.get()), text); !written.ok()) {
+    (void)::unlink(fresh.c_str());
+    return written;
+  }
   if (::rename(fresh.c_str(), path_.c_str()) < 0)
     return Error::from_errno(errno, "put the file of events in its place");
   file_ = std::move(file);
@@ -213,7 +216,7 @@ Status EventJournal::append(const std::string& line) {
 void EventJournal::write(const Event& event, const EventRing& ring, const EventHistory& history) {
   last_ = event.number;
   complain(append(line_of(event)));
-  if (appended_ >= 2 * ring.items().size() + 1000 || size_ > kRewriteSize) complain(rewrite(ring, history));
+  if (!file_ || appended_ >= 2 * ring.items().size() + 1000 || size_ > kRewriteSize) complain(rewrite(ring, history));
 }
 
 void EventJournal::complain(const Status& status) {

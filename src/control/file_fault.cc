@@ -117,6 +117,10 @@ class FileFault {
                   "it is, or has in it, something that is neither a file, a directory nor a link")
             .with_slug("not_a_regular_file")
             .with_hint("FIFOs, devices and sockets are listed, renamed and removed, but not read, written or copied");
+      case ETIMEDOUT:
+        return of(ErrorCode::failed_precondition, "somebody keeps its directory locked (flock)")
+            .with_slug("file_busy")
+            .with_hint("try again, or ask without a condition");
       case EBUSY:
         return of(ErrorCode::failed_precondition, "it is in use, or is / or ends with . or ..")
             .with_slug("file_busy")

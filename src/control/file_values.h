@@ -62,6 +62,7 @@ struct SkippedFile {
 struct Skipped {
   std::vector<SkippedFile> files;  // the first of them
   std::uint64_t count = 0;         // of all
+  std::uint64_t octets = 0;        // of the paths of `files`
 };
 
 struct FilePlace {

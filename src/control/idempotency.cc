@@ -55,10 +55,12 @@ void IdempotentAnswers::Turn::finish(std::string body) {
 }
 
 void IdempotentAnswers::answer(Entry& entry, std::string body) {
-  ++answers_of_[entry.asked.owner];
+  Share& share = shares_[entry.asked.owner];
+  ++share.answers;
+  share.text += body.size();
   text_ += body.size();
   entry.answer = std::move(body);
-  while (text_ > kMostText.count() && forget_one()) continue;
+  while (text_ > kMostText.count() && forget_one(has_longer)) continue;
 }
 
 void IdempotentAnswers::forget(Entries::iterator entry) {
@@ -67,7 +69,9 @@ void IdempotentAnswers::forget(Entries::iterator entry) {
   entries_.erase(entry);
   if (!gone.answer) return;
   text_ -= gone.answer->size();
-  if (--answers_of_[gone.asked.owner] == 0) answers_of_.erase(gone.asked.owner);
+  const auto share = shares_.find(gone.asked.owner);
+  share->second.text -= gone.answer->size();
+  if (--share->second.answers == 0) shares_.erase(share);
   if (forgotten_) forgotten_(gone.asked.owner, gone.asked.key);
 }
 
@@ -77,19 +81,19 @@ void IdempotentAnswers::forget_old(Time now) {
   }
 }
 
-bool IdempotentAnswers::forget_one() {
-  std::size_t most = 0;
-  for (const auto& [owner, count] : answers_of_) most = std::max(most, count);
-  const auto done = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-    return entry.answer && answers_of_.at(entry.asked.owner) == most;
+bool IdempotentAnswers::forget_one(bool (*is_more)(const Share& one, const Share& other)) {
+  const auto most = std::max_element(shares_.begin(), shares_.end(), [is_more](const auto& one, const auto& other) {
+    return is_more(other.second, one.second);
   });
+  const auto done = std::find_if(entries_.begin(), entries_.end(),
+                                 [&](const Entry& entry) { return entry.answer && entry.asked.owner == most->first; });
   if (done == entries_.end()) return false;
   forget(done);
   return true;
 }
 
 Status IdempotentAnswers::make_room() {
-  if (entries_.size() < capacity_ || forget_one()) return {};
+  if (entries_.size() < capacity_ || forget_one(has_more)) return {};
   return too_many();
 }
 

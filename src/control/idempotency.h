@@ -3,8 +3,9 @@
 // the request again without a second effect. What outlives the daemon is in the ledger, too, and here again when a
 // later daemon has begun (promise.h).
 //
-// Bounded: an answer is forgotten after a day, or when there are more than 4096 answers or 32 MiB of them and its owner
-// has the most, his oldest first: nobody pushes out what another may still ask for. One thread; nothing here blocks.
+// Bounded: an answer is forgotten after a day, or when there are more than 4096 answers, or 32 MiB of them, and its
+// owner has the most of what there is too much of, his oldest first: nobody pushes out what another may still ask for.
+// One thread; nothing here blocks.
 #include <chrono>
 #include <functional>
 #include <list>
@@ -76,14 +77,22 @@ class IdempotentAnswers {
   void forget(Entries::iterator entry);
   void forget_old(Time now);
   Status make_room();
-  bool forget_one();  // of whose there are most; false: there is none
+  // What one owner has.
+  struct Share {
+    std::size_t answers = 0;
+    std::uint64_t text = 0;
+  };
+  static bool has_more(const Share& one, const Share& other) { return one.answers > other.answers; }
+  static bool has_longer(const Share& one, const Share& other) { return one.text > other.text; }
+  // The oldest of whoever has most; false: there is none.
+  bool forget_one(bool (*is_more)(const Share& one, const Share& other));
 
   std::size_t capacity_;
   Forgotten forgotten_;
   Entries entries_;  // oldest first
   std::unordered_map<std::string, Entries::iterator> by_key_;
-  std::map<std::string, std::size_t> answers_of_;  // how many answers there are of each owner's
-  std::uint64_t text_ = 0;                         // octets of all answers
+  std::map<std::string, Share> shares_;  // by owner
+  std::uint64_t text_ = 0;               // octets of all answers
   std::shared_ptr<IdempotentAnswers*> self_ = std::make_shared<IdempotentAnswers*>(this);
 };
 

@@ -97,5 +97,18 @@ TEST(IdempotentAnswers, KeepsSoManyOctetsAndSaysWhatItForgets) {
   EXPECT_EQ(answers.size(), 3U);
 }
 
+TEST(IdempotentAnswers, OfTooManyOctetsForgetsThoseOfWhoHasMostOfThem) {
+  IdempotentAnswers answers;
+  std::vector<std::string> forgotten;
+  answers.when_forgotten([&forgotten](const std::string& owner, const std::string&) { forgotten.push_back(owner); });
+  const auto answer = [&answers](const std::string& owner, const std::string& key, std::size_t size) {
+    auto begun = answers.begin({owner, key, sha256("body")});
+    begun->turn->finish(std::string(size, 'x'));
+  };
+  for (const char* key : {"a", "b", "c"}) answer("many", key, 1000);
+  answer("long", "a", IdempotentAnswers::kMostText.count());
+  EXPECT_EQ(forgotten, (std::vector<std::string>{"long"}));
+}
+
 }  // namespace
 }  // namespace lmsb::control

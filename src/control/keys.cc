@@ -364,7 +364,7 @@ Status Keys::check_new(const CreateKey& request) const {
         .with_hint("set disks.kind to auto, or name keys in [auth]");
   LMSB_CHECK(check_name(request.name));
   if (request.name.starts_with(kIdPrefix)) return invalid_name();
-  LMSB_CHECK(check_label_count(request.labels.size()));
+  LMSB_CHECK(check_labels(request.labels));
   if (request.scopes.empty() || !parse_scopes(request.scopes))
     return Error(ErrorCode::invalid_argument, "a key has one scope at least, of read, write, models and admin")
         .with_slug("invalid_scope")

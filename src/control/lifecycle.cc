@@ -173,11 +173,11 @@ Result<Lifecycle::Before> Lifecycle::apply(KeptSandbox& sandbox, UpdateSandbox c
     const auto found = sandbox.info.labels.find(name);
     before.labels[name] = found == sandbox.info.labels.end() ? std::nullopt : std::optional(found->second);
   }
-  before.life = sandbox.life->limits();
-  before.end = sandbox.life->end();
   LMSB_CHECK(change_labels(sandbox.info.labels, std::move(changes.labels)));
   if (changes.egress) before.egress = std::exchange(sandbox.info.egress, *std::move(changes.egress));
   if (changes.life.is_something()) {
+    before.life = sandbox.life->limits();
+    before.end = sandbox.life->end();
     sandbox.life->set(with(sandbox.life->limits(), changes.life), changes.life.timeout.has_value());
     watch_over(sandbox);
   }
@@ -187,7 +187,8 @@ Result<Lifecycle::Before> Lifecycle::apply(KeptSandbox& sandbox, UpdateSandbox c
 void Lifecycle::undo(KeptSandbox& sandbox, Before before) {
   (void)change_labels(sandbox.info.labels, std::move(before.labels));  // there are no more than there were
   if (before.egress) sandbox.info.egress = *std::move(before.egress);
-  sandbox.life->set(before.life, false);
+  if (!before.life) return;
+  sandbox.life->set(*before.life, false);
   if (before.end) sandbox.life->set_end(*before.end);
   watch_over(sandbox);
 }
@@ -208,7 +209,7 @@ io::Task<SandboxInfo> Lifecycle::update(Principal who, std::string id_or_name, U
     if (!written.ok()) {
       undo(*sandbox, std::move(before));
       sandbox->info.expires_at = told_end;  // the same end is the same text
-      (void)co_await parts_.write(*sandbox);
+      parts_.save(*sandbox);
       co_return std::move(written).error();
     }
     note_change(SandboxEvent::Kind::updated, *sandbox, who.name);
@@ -263,7 +264,7 @@ io::Task<void> Lifecycle::change_with(const Hold& hold, UpdateSandbox changes, s
     undo(*sandbox, std::move(before));
     sandbox->info.expires_at = told_end;
     if (is_written) parts_.save(*sandbox);
-    if (!is_written) (void)co_await parts_.write(*sandbox);
+    if (!is_written) parts_.save(*sandbox);
     co_return done;
   }
   sandbox->info.limits = limits;

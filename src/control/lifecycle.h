@@ -118,7 +118,7 @@ class Lifecycle {
   // What an update has changed.
   struct Before {
     std::map<std::string, std::optional<std::string>> labels;
-    LifeLimits life;
+    std::optional<LifeLimits> life;  // nothing: it was not changed
     std::optional<Life::Clock::time_point> end;
     std::optional<network::Egress> egress;
   };

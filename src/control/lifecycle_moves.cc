@@ -85,7 +85,7 @@ io::Task<void> Lifecycle::pause_now(std::string id, std::string by) {
     sandbox->move_to(SandboxState::running);
     sandbox->life->go_on();
     watch_over(*sandbox);
-    (void)co_await parts_.write(*sandbox);  // others may have written it down meanwhile
+    parts_.save(*sandbox);  // others may have written it down meanwhile
     co_return written;
   }
   note_change(SandboxEvent::Kind::paused, *sandbox, by);
@@ -112,7 +112,7 @@ io::Task<SandboxInfo> Lifecycle::resume(Principal who, std::string id_or_name) {
   LMSB_CO_TRY(sandbox, hold.sandbox());
   if (!written.ok()) {
     sandbox->move_to(SandboxState::paused);
-    (void)co_await parts_.write(*sandbox);  // others may have written it down meanwhile
+    parts_.save(*sandbox);  // others may have written it down meanwhile
     co_return std::move(written).error();
   }
   if (sandbox->state() != SandboxState::running) co_return not_running(*sandbox);  // its guest has ended meanwhile
@@ -206,8 +206,7 @@ io::Task<void> Lifecycle::stop_now(std::string id, std::string by, milliseconds 
   LMSB_CO_CHECK(co_await put_down(hold));
   LMSB_CO_TRY(sandbox, hold.sandbox());
   // Where it cannot be written down it is so all the same: a daemon that finds nothing of it running has it stopped.
-  (void)co_await parts_.write(*sandbox);
-  LMSB_CO_TRY(sandbox, hold.sandbox());
+  parts_.save(*sandbox);
   note_change(SandboxEvent::Kind::stopped, *sandbox, by);
   co_return Status();
 }

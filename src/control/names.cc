@@ -32,7 +32,7 @@ Status change_labels(Labels& labels, std::map<std::string, std::optional<std::st
       changed.erase(name);
     }
   }
-  LMSB_CHECK(check_label_count(changed.size()));
+  LMSB_CHECK(check_labels(changed));
   labels = std::move(changed);
   return {};
 }

@@ -90,9 +90,12 @@ Status check_models(const PolicyCaps& caps, const ModelAccess& access) {
       .with_hint("leave models out, or set models = true in [policy] of the configuration");
 }
 
-Status check_label_count(std::size_t count) {
-  if (count <= 64) return {};
-  return Error(ErrorCode::invalid_argument, "more than 64 labels")
+Status check_labels(const std::map<std::string, std::string>& labels) {
+  constexpr std::size_t kMostText = 64 * 1024;
+  std::size_t text = 0;
+  for (const auto& [name, value] : labels) text += name.size() + value.size();
+  if (labels.size() <= 64 && text <= kMostText) return {};
+  return Error(ErrorCode::invalid_argument, "more than 64 labels, or than 64 KiB of them")
       .with_slug("too_many_labels")
       .with_hint("take some away: a label that is null in a PATCH goes");
 }

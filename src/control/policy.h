@@ -2,6 +2,7 @@
 // What any request may ask for at most, whatever the dialect (interfaces.md, Doors).
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -54,8 +55,8 @@ Status check_profile(RootProfile possible, const std::string& image, guest_proto
 Status check_profile(const PolicyCaps& caps, guest_protocol::Profile profile);
 // Whether sandboxes may have models: asked when one is to get them, and for each of its requests. Error: policy_denied.
 Status check_models(const PolicyCaps& caps, const ModelAccess& access);
-// Of a kept sandbox: 64 at most. Error: too_many_labels.
-Status check_label_count(std::size_t count);
+// Of one thing: 64 labels and 64 KiB at most, as events and rows carry all of them. Error: too_many_labels.
+Status check_labels(const std::map<std::string, std::string>& labels);
 // The time limit of a command: what it asks for, or no more than the cap of what it does not. Error: policy_denied.
 Status settle_timeout(Command& command, std::chrono::milliseconds cap);
 

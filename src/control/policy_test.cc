@@ -119,6 +119,11 @@ TEST(Policy, RefusesRootWhereItWouldShareIds) {
   EXPECT_EQ(refused(RootProfile::in_image_host, "base"), "profile_not_possible");
 }
 
+TEST(Policy, LabelsHaveABoundOfTheirNumberAndOfTheirText) {
+  EXPECT_TRUE(check_labels({{"a", std::string(64 * 1024 - 1, 'x')}}).ok());
+  EXPECT_EQ(check_labels({{"a", std::string(64 * 1024, 'x')}}).error().slug(), "too_many_labels");
+}
+
 TEST(Policy, OfALimitThatNothingKeepsIsRefused) {
   PolicyCaps caps;
   Layers layers;

@@ -368,13 +368,12 @@ io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::stri
   place.process = create_prefixed_id("prc_");
   if (request.takes_input) place.input = visit.processes->take_input(loop_, place.process);
   const CommandNote note{id, place.process, who.name};
+  place.on_start = [this, note] { parts_.tell(note, nullptr); };
   place.on_verdict = [this, note](const ExecResult& result) {
     parts_.count(result);
     parts_.tell(note, &result);
   };
-  LMSB_CO_TRY(auto stream, co_await open_command_stream(loop_, std::move(place), std::move(request.command)));
-  parts_.tell(note, nullptr);
-  co_return stream;
+  co_return co_await open_command_stream(loop_, std::move(place), std::move(request.command));
 }
 
 Result<std::vector<ProcessInfo>> Processes::list(const Principal& who, const std::string& sandbox) {

@@ -174,7 +174,9 @@ io::Task<std::string> next_data(FileOperation& operation, Skipped* skipped = nul
       co_return std::string();
     }
     auto* left_out = std::get_if<SkippedFile>(&record);
-    if (left_out == nullptr || skipped == nullptr || skipped->files.size() >= kMaxFilePage) co_return something_else();
+    if (left_out == nullptr || skipped == nullptr) co_return something_else();
+    skipped->octets += left_out->path.size() + 1;
+    if (skipped->octets > guest_protocol::kMaxSkippedRecords) co_return something_else();
     skipped->files.push_back(std::move(*left_out));
   }
 }

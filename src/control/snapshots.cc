@@ -281,8 +281,8 @@ io::Task<void> Snapshots::write_down(Kept kept, Ledger::Answer answer) {
     if (written.ok()) written = co_await parts_.fleet.claim_disk(claiming, id);
   }
   if (!written.ok()) {
-    (void)co_await parts_.fleet.remove_disk(id);  // else the next start
     (void)co_await parts_.ledger.take_back(id);
+    (void)co_await parts_.fleet.remove_disk(id);  // else the next start
     co_return written;
   }
   kept_.emplace(id, std::move(kept));

@@ -236,7 +236,7 @@ Status Volumes::check_new(const Principal& who, const CreateVolume& request) con
   const std::string& name = request.name;
   LMSB_CHECK(check_name(name));
   if (sandbox::is_volume_id(name)) return invalid_name();
-  LMSB_CHECK(check_label_count(request.labels.size()));
+  LMSB_CHECK(check_labels(request.labels));
   if (request.size) LMSB_CHECK(check_size(*request.size));
   const auto is_own = [&who](const Entry& entry) { return entry.second.owner == who.name; };
   if (!name.empty() && std::any_of(kept_.begin(), kept_.end(),
@@ -268,8 +268,8 @@ io::Task<VolumeInfo> Volumes::create_now(Principal who, CreateVolume request) {
   kept_.emplace(id, std::move(kept));
   Status made = co_await make(id, std::move(request.promise));
   if (!made.ok()) {
-    (void)co_await parts_.fleet.remove_disk(id);  // else the next start
     (void)co_await parts_.ledger.take_back(id);
+    (void)co_await parts_.fleet.remove_disk(id);  // else the next start
     kept_.erase(id);
     co_return std::move(made).error();
   }

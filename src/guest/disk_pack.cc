@@ -158,6 +158,14 @@ class DiskPacker final : public os::TreeWalk {
     return put(member);
   }
 
+  // Small holes are written out as zeros: a file of many may seem to have thousands of times what it takes.
+  static bool fills_too_much(std::span<const Extent> parts, const struct stat& status) {
+    constexpr std::uint64_t kMostHoles = std::uint64_t{16} << 30U;
+    std::uint64_t all = 0;
+    for (const Extent& part : parts) all += part.size;
+    return all > static_cast<std::uint64_t>(status.st_blocks) * 512 + kMostHoles;
+  }
+
   bool pack_file(const Found& found, DiskMember& member) {
     const UniqueFd file(::openat(found.dir, found.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     struct stat status {};
@@ -169,11 +177,13 @@ class DiskPacker final : public os::TreeWalk {
     const bool may_have_holes = static_cast<std::uint64_t>(status.st_blocks) * 512 < member.size;
     if (!may_have_holes || !find_extents(file.get(), member.size, extents_, count)) {
       extents_[0] = {0, member.size};
+      if (fills_too_much({extents_.data(), 1}, status)) return fail(found.path, E2BIG);
       return put(member) && copy(file.get(), found.path, {extents_.data(), 1});
     }
     const std::uint64_t end = count == 0 ? 0 : extents_[count - 1].offset + extents_[count - 1].size;
     if (end < member.size) extents_[count++] = {member.size, 0};  // as GNU tar says where the last hole ends
     const std::span<const Extent> parts(extents_.data(), count);
+    if (fills_too_much(parts, status)) return fail(found.path, E2BIG);
     return put(member, parts, true) && copy(file.get(), found.path, parts);
   }
 

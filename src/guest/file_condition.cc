@@ -1,13 +1,32 @@
 #include "guest/file_condition.h"
 
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include "guest_protocol/file_records.h"
 
 namespace lmsb::guest {
+namespace {
+
+constexpr unsigned kPatienceS = 5;
+
+// Any sandbox that sees the directory may keep the lock, of a volume another's, too: nobody waits for it for long.
+bool lock(int dir) {
+  struct sigaction wake {};
+  wake.sa_handler = [](int) {};  // without SA_RESTART
+  (void)::sigaction(SIGALRM, &wake, nullptr);
+  (void)::alarm(kPatienceS);
+  const bool is_ours = ::flock(dir, LOCK_EX) == 0;
+  (void)::alarm(0);
+  return is_ours;
+}
+
+}  // namespace
 
 int Condition::check(const Place& place) const {
   return text_ == nullptr || is_one_of_them(place) == wants_a_file() ? 0 : guest_protocol::kConditionFailed;
@@ -15,7 +34,7 @@ int Condition::check(const Place& place) const {
 
 int Condition::hold(Place& place) const {
   if (text_ == nullptr) return 0;
-  (void)::flock(place.dir, LOCK_EX);  // who keeps it from us has the time limit of the operation
+  if (!lock(place.dir)) return ETIMEDOUT;
   place.exists = ::fstatat(place.dir, place.name.data(), &place.status, AT_SYMLINK_NOFOLLOW) == 0;
   return check(place);
 }

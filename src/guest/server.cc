@@ -599,6 +599,7 @@ void Server::finish(Running& command, int status, const rusage& usage) {
     exited.was_alone = command.was_alone ? 1 : 0;
     exited.disk_full = status != 0 && !room_.look() ? 1 : 0;
     exited.disk_filled = exited.disk_full != 0 && command.had_room && command.was_alone && may_have_written ? 1 : 0;
+    room_.forget();  // of what was orphaned nobody says what it wrote
     read_cpu_time(command.cgroup.get(), exited.cpu_user_us, exited.cpu_system_us);
     exited.max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024U;
     (void)send(channel_, exited);
@@ -679,6 +680,7 @@ void Server::sweep_lingering() {
       ++i;
     } else {
       lingering_[i] = lingering_[--lingering_count_];
+      room_.forget();
     }
   }
 }

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 
 #include "base/unique_fd.h"
@@ -17,10 +18,13 @@ bool is_full(bool has_quota) {
   if (::statfs("/", &fs) < 0) return false;
   if (fs.f_blocks > 0 && (fs.f_bavail == 0 || (fs.f_files > 0 && fs.f_ffree == 0))) return true;
   if (!has_quota) return false;
-  // With Profile::root / is not the guest's, and /tmp may be a link that root has made.
+  // With Profile::root / is not the guest's, and /tmp may be a link that root has made, or a volume.
+  struct stat root {};
+  if (::stat("/", &root) < 0) return false;
   for (const char* place : {"/", "/tmp"}) {
     const UniqueFd directory(::open(place, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!directory) break;
+    struct stat status {};
+    if (!directory || ::fstat(directory.get(), &status) < 0 || status.st_dev != root.st_dev) break;
     os::AtomicFile probe(directory.get());
     const int error = probe.open(0600);
     if (error == EACCES) continue;

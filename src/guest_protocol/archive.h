@@ -10,7 +10,7 @@
 namespace lmsb::guest_protocol {
 
 constexpr std::uint32_t kArchiveMagic = 0x4C4D5341;  // "LMSA"
-constexpr std::uint32_t kArchiveVersion = 1;         // of both structs
+constexpr std::uint32_t kArchiveVersion = 2;         // of both structs
 
 enum class ArchiveWay : std::uint32_t {
   out,  // the disk, read-only, is written to the stream: plain tar

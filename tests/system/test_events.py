@@ -157,6 +157,13 @@ class Kinds(EventsTest):
 
         lmsb.wait_until(lambda: written() == ["process.started", "process.ended"] * 2, written)
 
+    def test_a_command_that_ends_at_once_has_begun_before(self):
+        box = self.create()
+        stream = self.follow("?processes=true")
+        for cmd in (["no-such-program"], "true"):
+            self.daemon.request("POST", f"/v1/sandboxes/{box}/exec", {"cmd": cmd}, {"Accept": "application/x-ndjson"})
+        self.assertEqual([stream.next()["type"] for _ in range(4)], ["process.started", "process.ended"] * 2)
+
 
 if __name__ == "__main__":
     lmsb.main()

@@ -187,6 +187,19 @@ class Conditions(FilesTest):
         self.sh("printf x | dd of=place conv=notrunc status=none")
         self.refused(self.put_if("place", b"2", "If-Match", tag), 412, "precondition_failed")
 
+    def test_nobody_waits_for_long_for_a_lock_that_a_program_keeps(self):
+        tag = self.put("kept/one", b"abc").json()["etag"]
+        locked = self.call("POST", "exec", {
+            "detach": True, "cmd": ["python3", "-c", "import fcntl, os, time; fd = os.open('kept', os.O_RDONLY)\n"
+                                    "fcntl.flock(fd, fcntl.LOCK_EX); print('held', flush=True); time.sleep(1000)"]}).json()
+        process = "processes/" + locked["id"]
+        lmsb.wait_until(lambda: b"held" in self.call("GET", process + "/output").body, "the lock")
+        self.refused(self.put_if("kept/one", b"2", "If-Match", tag), 409, "file_busy")
+        self.assertEqual(self.get("kept/one").body, b"abc")
+        self.call("POST", process + "/signal", {"signal": "KILL"})
+        self.call("GET", process, wait_ms=30000)
+        self.assertEqual(self.put_if("kept/one", b"2", "If-Match", tag).status, 200)
+
 
 class Trees(FilesTest):
     def test_names_are_octets(self):

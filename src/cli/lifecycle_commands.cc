@@ -59,7 +59,7 @@ Row stats_row(const std::string& sandbox, json::Value stats) {
 // What it happened to: the snapshot, volume or key where it is one's, else the sandbox.
 std::string subject_of(json::Value event) {
   for (const char* field : {"snapshot_id", "volume_id", "key_id"}) {
-    const std::string id = text_field(event, field);
+    std::string id = text_field(event, field);
     if (!id.empty()) return id;
   }
   const std::string process = text_field(event, "process_id");

@@ -132,14 +132,20 @@ io::Always<int> show(http::WebSocket socket, bool can_be_attached, Console* cons
   co_return status;
 }
 
+// The signals that end a session, and which of them did.
+struct Signals {
+  BorrowedFd come;
+  int ended_by = 0;
+};
+
 io::Task<int> converse(boost::asio::io_context* loop, http::Endpoint endpoint, http::ClientRequest request,
-                       BorrowedFd signals, int* ended_by, bool can_be_attached, Console* console) {
+                       Signals* signals, bool can_be_attached, Console* console) {
   LMSB_CO_TRY(auto opening, co_await http::open_web_socket(std::move(endpoint), std::move(request)));
   if (!opening.socket) co_return error_of({opening.refusal.status, std::move(opening.refusal.body)});
   const http::WebSocket socket = *opening.socket;
   const auto outlet = std::make_shared<Outlet>(*loop, socket);
   co_await io::spawn_here(type(outlet));
-  co_await io::spawn_here(heed_signals(outlet, signals, loop, ended_by));
+  co_await io::spawn_here(heed_signals(outlet, signals->come, loop, &signals->ended_by));
   const int status = co_await show(socket, can_be_attached, console);
   co_return status;
 }
@@ -158,15 +164,14 @@ Result<int> run_session(const Connection& connection, const Call& call, const st
     own->stop();
   };
   const bool can_be_attached = !renewal;  // else it goes with the session
-  int ended_by = 0;
-  auto session =
-      converse(&loop, endpoint, std::move(request), BorrowedFd(signals), &ended_by, can_be_attached, &console);
+  Signals heeded{BorrowedFd(signals), 0};
+  auto session = converse(&loop, endpoint, std::move(request), &heeded, can_be_attached, &console);
   io::spawn(loop, kRun(&loop, std::move(session), &result));
   loop.run();
   if (!result) {
-    const char* const name = ::sigabbrev_np(ended_by);
+    const char* const name = ::sigabbrev_np(heeded.ended_by);
     note(console, std::string("the session was ended by SIG") + (name != nullptr ? name : "?"));
-    return 128 + ended_by;
+    return 128 + heeded.ended_by;
   }
   return *std::move(result);
 }

@@ -41,8 +41,10 @@ int take_generated(UniqueFd& file, struct stat& status) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno;
     status.st_size = size;
-    if (n == 0 && copy) file = std::move(copy);
-    if (n == 0) return 0;
+    if (n == 0) {
+      if (copy) file = std::move(copy);
+      return 0;
+    }
     size += n;
     if (size > kMaxGenerated) return EOVERFLOW;
     if (!copy) copy.reset(::memfd_create("generated", MFD_CLOEXEC));

@@ -15,6 +15,7 @@ EXEMPT = {
         "Verdicts.test_a_command_has_its_result_whatever_becomes_of_its_files": NO_MEMORY_LIMIT,
         "Verdicts.test_a_memory_bomb_inside_a_script_ends_the_script": NO_MEMORY_LIMIT,
         "Verdicts.test_a_memory_bomb_is_named": NO_MEMORY_LIMIT,
+        "Verdicts.test_want_of_memory_inside_a_script_that_goes_on_is_named": NO_MEMORY_LIMIT,
     },
     "test_escape": {
         "Escape.test_a_daemon_that_refuses_what_is_weaker_does_not_start_without_a_layer": "it does not start at all: other layers are missing",

@@ -160,7 +160,8 @@ class Files:
 
     def download_archive(self, path: f.Path, *, format: str = "tar", skip_unreadable: bool = False) -> Iterator[bytes]:
         """A directory as an archive ("tar", "tar.zst" or "zip"), in pieces; names are relative to it. What cannot be
-        read ends the archive with ConnectionFailed, or is left out with `skip_unreadable`."""
+        read is an error before the first piece, or is left out with `skip_unreadable`; what goes away meanwhile ends the
+        archive with ConnectionFailed."""
         query = {**f.path(path), "format": format, "skip_unreadable": "true" if skip_unreadable else "false"}
         return self._client.open("GET", f"{self._base}/archive", query=query).pieces()
 

@@ -161,6 +161,10 @@ class FileFault {
       case ENOSPC:
       case EDQUOT:
       case EFBIG:
+        if (is("pack") && error_ == EFBIG)
+          return of(ErrorCode::failed_precondition, "nearly all of it is holes, which an archive has as zeros")
+              .with_slug("file_too_sparse")
+              .with_hint("leave it out with skip_unreadable=true, or cut it: truncate -s SIZE FILE");
         if (is("watch"))
           return of(ErrorCode::resource_exhausted)
               .with_slug("too_many_watches")

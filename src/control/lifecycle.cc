@@ -256,15 +256,13 @@ io::Task<void> Lifecycle::change_with(const Hold& hold, UpdateSandbox changes, s
   LMSB_CO_TRY(Before before, apply(*sandbox, std::move(changes)));
   Status done = co_await write_with(*sandbox, limits);
   LMSB_CO_TRY(sandbox, hold.sandbox());
-  const bool is_written = done.ok();
   const auto handle = sandbox->handle;
-  if (is_written && limits_it && handle) done = co_await parts_.limit(handle, sandbox->info.limits, limits);
+  if (done.ok() && limits_it && handle) done = co_await parts_.limit(handle, sandbox->info.limits, limits);
   LMSB_CO_TRY(sandbox, hold.sandbox());
   if (!done.ok()) {
     undo(*sandbox, std::move(before));
     sandbox->info.expires_at = told_end;
-    if (is_written) parts_.save(*sandbox);
-    if (!is_written) parts_.save(*sandbox);
+    parts_.save(*sandbox);  // others may have written it down meanwhile
     co_return done;
   }
   sandbox->info.limits = limits;
@@ -273,7 +271,7 @@ io::Task<void> Lifecycle::change_with(const Hold& hold, UpdateSandbox changes, s
 }
 
 io::Task<void> Lifecycle::write_with(const KeptSandbox& sandbox, const sandbox::Limits& limits) {
-  KeptSandbox meant = sandbox;
+  KeptSandbox meant = sandbox;  // its row is made before write() returns
   meant.info.limits = limits;
   return parts_.write(meant);
 }

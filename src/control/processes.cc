@@ -21,9 +21,9 @@ Error no_process(const std::string& id) {
   return Error(ErrorCode::not_found, "no process " + quoted(id) + " in this sandbox")
       .with_slug("process_not_found")
       .with_hint(
-          "GET /v1/sandboxes/{id}/processes lists them; detached ones that ended are dropped when there are too many "
-          "or "
-          "their sandbox is stopped, others at once");
+          "GET /v1/sandboxes/{id}/processes lists them; of those that ended detached ones are dropped when there are "
+          "too "
+          "many, or their sandbox is stopped, others at once");
 }
 
 Error is_attached(const std::string& id) {

@@ -70,8 +70,9 @@ class Readable final : public os::TreeWalk {
 
  private:
   Next visit(const Found& found) override {
-    if (!S_ISREG(found.status.st_mode) || ::faccessat(found.dir, found.name, R_OK, 0) == 0) return Next::go_on;
-    return problem(found.path, errno);
+    if (!S_ISREG(found.status.st_mode)) return Next::go_on;
+    if (os::is_mostly_holes(found.status)) return problem(found.path, EFBIG);
+    return ::faccessat(found.dir, found.name, R_OK, 0) == 0 ? Next::go_on : problem(found.path, errno);
   }
   Next problem(std::string_view path, int error) override {
     if (error == ENOENT) return Next::pass_over;
@@ -114,6 +115,7 @@ void pack_place(const Place& place, const char* path, os::ArchiveWriter& writer,
     struct stat status {};
     if (file < 0 || ::fstat(file, &status) < 0) answer::failed(path, errno);
     if (!S_ISREG(status.st_mode)) answer::failed(path, ENOTSUP);
+    if (os::is_mostly_holes(status)) answer::failed(path, EFBIG);
     os::write_file(file, place.name.data(), writer, events, outcome);
   } else {
     answer::failed(path, ENOTSUP);

@@ -15,15 +15,16 @@ namespace {
 
 constexpr unsigned kPatienceS = 5;
 
-// Any sandbox that sees the directory may keep the lock, of a volume another's, too: nobody waits for it for long.
+// Any sandbox that sees the directory may keep the lock, of a volume another's, too: nobody waits for it for long. What
+// cannot be locked (O_PATH: EBADF) nobody keeps.
 bool lock(int dir) {
   struct sigaction wake {};
   wake.sa_handler = [](int) {};  // without SA_RESTART
   (void)::sigaction(SIGALRM, &wake, nullptr);
   (void)::alarm(kPatienceS);
-  const bool is_ours = ::flock(dir, LOCK_EX) == 0;
+  const bool is_kept = ::flock(dir, LOCK_EX) < 0 && errno == EINTR;
   (void)::alarm(0);
-  return is_ours;
+  return !is_kept;
 }
 
 }  // namespace

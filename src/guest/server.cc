@@ -574,6 +574,7 @@ void Server::handle_children() {
       pause_standbys();
       continue;
     }
+    if (room_.may_have_written(usage.ru_oublock)) room_.forget();  // of what was orphaned nobody else tells
     for (Running& command : running_) {
       if (command.pid != pid) continue;
       if (command.serves_sudo) {
@@ -595,11 +596,11 @@ void Server::finish(Running& command, int status, const rusage& usage) {
     with_trees(command.sequence, [&](int cgroup) { exited.tree_left |= is_populated(cgroup) ? 1U : 0U; });
     exited.timed_out = command.timed_out ? 1 : 0;
     const bool may_have_written = room_.may_have_written(usage.ru_oublock);
-    if (may_have_written || exited.tree_left != 0) room_.forget();
+    if (may_have_written) room_.forget();
     exited.was_alone = command.was_alone ? 1 : 0;
     exited.disk_full = status != 0 && !room_.look() ? 1 : 0;
     exited.disk_filled = exited.disk_full != 0 && command.had_room && command.was_alone && may_have_written ? 1 : 0;
-    room_.forget();  // of what was orphaned nobody says what it wrote
+    if (exited.tree_left != 0) room_.forget();  // it goes on writing
     read_cpu_time(command.cgroup.get(), exited.cpu_user_us, exited.cpu_system_us);
     exited.max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024U;
     (void)send(channel_, exited);

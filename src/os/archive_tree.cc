@@ -94,9 +94,7 @@ class TreeWriter final : public TreeWalk {
     const int opened = open_regular(found.dir, found.name);
     if (opened < 0) return problem(found.path, -opened);
     const UniqueFd owned(opened);
-    // Holes are written out as zeros, and take nothing: one file could go on for days.
-    constexpr off_t kMostHoles = off_t{64} << 30U;
-    if (found.status.st_size > found.status.st_blocks * 512 + kMostHoles) return problem(found.path, EFBIG);
+    if (is_mostly_holes(found.status)) return problem(found.path, EFBIG);
     write_file(opened, found.path, writer_, events_, outcome_);
     if (has_links(found) && outcome_.error == 0) links.add(found.status, found.path);
     return outcome_.error == 0 ? Next::go_on : Next::stop;
@@ -271,6 +269,11 @@ class Extractor {
 };
 
 }  // namespace
+
+bool is_mostly_holes(const struct stat& status) {
+  constexpr off_t kMostHoles = off_t{64} << 30U;
+  return status.st_size > status.st_blocks * 512 + kMostHoles;
+}
 
 void write_file(int file, std::string_view name, ArchiveWriter& writer, ArchiveEvents& events,
                 ArchiveOutcome& outcome) {

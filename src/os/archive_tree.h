@@ -33,6 +33,10 @@ struct ArchiveOutcome {
   std::uint64_t bytes = 0;
 };
 
+// Holes are written out as zeros, and take nothing: a file that seems to have 64 GiB more than it takes is none for an
+// archive (EFBIG), as it could go on for days.
+bool is_mostly_holes(const struct stat& status);
+
 // Writes what is below `dir` to `writer`, without finish(). Files, directories and symbolic links; the rest is skipped
 // (ENOTSUP). A file that shrinks meanwhile ends it with ESTALE. A second name of a file is a hard link where the writer
 // keeps them, for as many files as a LinkTable holds; beyond, each name is a file of its own.

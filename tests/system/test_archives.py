@@ -179,6 +179,12 @@ class Hostile(ArchiveTest):
         self.refused(self.unpack("zip", (self.dir / "locked.zip").read_bytes(), "other"), 400, "unsupported_archive")
         self.assertEqual(self.sh("ls other"), "")
 
+    def test_what_is_nearly_all_holes_is_refused_before_anything_comes_or_left_out(self):
+        self.sh("mkdir holes; echo a >holes/a; truncate -s 1T holes/b")
+        for path in ("holes", "holes/b"):
+            self.refused(self.call("GET", "archive", path=path), 409, "file_too_sparse")
+        self.assertEqual(self.call("GET", "archive", path="holes", skip_unreadable="true").status, 200)
+
     def test_what_cannot_be_read_is_refused_before_anything_comes_or_named_behind_it(self):
         self.sh("mkdir -p part/d; echo a > part/a; echo b > part/d/b; chmod 000 part/d/b")
         refused = self.call("GET", "archive", path="part")

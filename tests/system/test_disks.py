@@ -361,6 +361,17 @@ class Full(DiskTest):
         self.exec(sandbox, "rm ~/x; sync")
         self.assertEqual(self.exec(sandbox, "head -c 30M /dev/urandom >~/x")["outcome"], "disk_full")
 
+    def test_what_one_command_has_left_behind_and_that_fills_it_is_not_the_next_ones(self):
+        name = self.daemon.post("/v1/volumes", {}).json()["id"]
+        self.addCleanup(lambda: self.daemon.request("DELETE", "/v1/volumes/" + name))
+        sandbox = self.create(limits={"disk_bytes": 20 << 20}, volumes=[{"volume": name, "target": "/data"}])
+        self.addCleanup(lambda: self.daemon.request("DELETE", "/v1/sandboxes/" + sandbox))
+        self.exec(sandbox, "(head -c 40M /dev/urandom >~/x; touch /data/full) >/dev/null 2>&1 & exit 1")
+        there = f"/v1/sandboxes/{sandbox}/files/list?path=/data"
+        lmsb.wait_until(lambda: self.daemon.request("GET", there).json()["data"], "a full disk")
+        result = self.exec(sandbox, "echo elsewhere >/data/y; exit 7")
+        self.assertEqual((result["outcome"], result["exit_code"]), ("exited", 7), result)
+
     def test_a_file_of_holes_may_seem_larger_than_the_disk(self):
         sandbox = self.create(limits={"disk_bytes": 20 << 20})
         self.assertEqual(self.output(sandbox, "truncate -s 30M ~/z; stat -c %s ~/z"), f"{30 << 20}\n")

@@ -187,6 +187,12 @@ class Conditions(FilesTest):
         self.sh("printf x | dd of=place conv=notrunc status=none")
         self.refused(self.put_if("place", b"2", "If-Match", tag), 412, "precondition_failed")
 
+    def test_they_hold_where_the_directory_cannot_be_read(self):
+        tag = self.put("blind/one", b"1").json()["etag"]
+        self.sh("chmod 311 blind")
+        self.assertEqual(self.put_if("blind/one", b"2", "If-Match", tag).status, 200)
+        self.refused(self.put_if("blind/one", b"3", "If-Match", tag), 412, "precondition_failed")
+
     def test_nobody_waits_for_long_for_a_lock_that_a_program_keeps(self):
         tag = self.put("kept/one", b"abc").json()["etag"]
         locked = self.call("POST", "exec", {

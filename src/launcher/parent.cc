@@ -377,7 +377,8 @@ Result<int> run_parent(const ParentOptions& options) {
   const auto staying = policy.sandboxes_stay ? CgroupTree::staying_guests(policy.cgroup_name) : std::set<pid_t>();
   end_orphans(kLauncherPatienceMs, staying);
   clean_run_dir(options.run_dir);
-  return started && status != 0 ? status : started ? launcher_status : std::max(launcher_status, 1);
+  if (!started) return std::max(launcher_status, 1);
+  return status != 0 ? status : launcher_status;
 }
 
 }  // namespace lmsb::launcher

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """The Python client (clients/python) against a daemon of the test's own: the README's examples, and each feature."""
+import contextlib
 import hashlib
 import io
 import os
@@ -582,7 +583,8 @@ class Terminals(BoxTest):
             seen = bytearray()
             while b"\n20000\r" not in seen:
                 seen += terminal.read(timeout=30)
-                terminal._socket._socket.shutdown(socket.SHUT_RDWR)  # as a network does
+                with contextlib.suppress(OSError):  # lost before: what had come until then is still read
+                    terminal._socket._socket.shutdown(socket.SHUT_RDWR)  # as a network does
             terminal.write("it\n")
             seen += b"".join(terminal)
         self.assertEqual(seen.replace(b"\r", b"").decode(), "".join(f"{i}\n" for i in range(1, 20001)) + "got it\n")

@@ -372,10 +372,10 @@ io::Task<void> Engine::remove(Principal who, std::string id_or_name) {
 // Its row says that it is to go before anything of it does, so that the next daemon ends what this one could not. Where
 // that cannot be written down, nothing of it has been touched. One whose row says so already needs no room for it.
 io::Task<void> Engine::remove_now(std::string id, std::string by) {
-  LMSB_CO_TRY(KeptSandbox * sandbox, registry_.find({"daemon", true}, id));
+  LMSB_CO_TRY(KeptSandbox * sandbox, registry_.get(id));
   while (const auto other = sandbox->removing) {
     while (!other->is_over) LMSB_CO_CHECK(co_await other->ended.wait());
-    LMSB_CO_TRY(sandbox, registry_.find({"daemon", true}, id));
+    LMSB_CO_TRY(sandbox, registry_.get(id));
   }
   const auto removing = std::make_shared<Move>(loop_);
   sandbox->removing = removing;
@@ -383,7 +383,7 @@ io::Task<void> Engine::remove_now(std::string id, std::string by) {
   if (has_row(*sandbox) && !sandbox->is_provisional) marked = co_await ledger_.note(row_of(*sandbox));
   removing->is_over = true;
   removing->ended.notify_all();
-  const auto found = registry_.find({"daemon", true}, id);
+  const auto found = registry_.get(id);
   if (!found.ok()) co_return Fleet::daemon_ends();
   if (marked.ok()) co_return co_await take_away(id, by);
   (*found)->removing.reset();
@@ -466,7 +466,7 @@ io::Task<void> Engine::change_limits(std::shared_ptr<SandboxHandle> sandbox, Lim
 // One that has had no network until now counts for its gate, too; for its owner, unless the policy that it had did so.
 io::Task<void> Engine::change_network(std::shared_ptr<SandboxHandle> sandbox, network::Egress egress) {
   LMSB_CO_CHECK(check_egress(egress));  // the operator may allow less by now
-  LMSB_CO_TRY(const KeptSandbox* kept, registry_.find({"daemon", true}, sandbox->id()));
+  LMSB_CO_TRY(const KeptSandbox* kept, registry_.get(sandbox->id()));
   const Limits limits = kept->info.limits;
   const bool begins = !sandbox->network && egress.mode != network::Mode::none;
   const bool counts = kept->info.egress.mode != network::Mode::none;
@@ -627,7 +627,7 @@ std::shared_ptr<ModelAllowance> Engine::allowance_of(const ModelAccess& access) 
 void Engine::keep_models(const KeptSandbox& sandbox) {
   if (!sandbox.models || !sandbox.info.keeps_disk) return;
   sandbox.models->on_change([this, id = sandbox.info.id] {
-    const auto found = registry_.find({"daemon", true}, id);
+    const auto found = registry_.get(id);
     if (found.ok()) ledger_.put_later(**found);
   });
 }

@@ -205,7 +205,7 @@ io::Task<SandboxInfo> Lifecycle::update(Principal who, std::string id_or_name, U
     const auto told_end = sandbox->info.expires_at;
     LMSB_CO_TRY(Before before, apply(*sandbox, std::move(changes)));
     Status written = co_await parts_.write(*sandbox);
-    LMSB_CO_TRY(sandbox, parts_.registry.find(daemon_itself(), id));
+    LMSB_CO_TRY(sandbox, parts_.registry.get(id));
     if (!written.ok()) {
       undo(*sandbox, std::move(before));
       sandbox->info.expires_at = told_end;  // the same end is the same text
@@ -334,7 +334,7 @@ bool Lifecycle::end_without_waiting(KeptSandbox& sandbox) {
 // What is due may be another thing, or nothing, once nobody else is changing the state of the sandbox. Of one sandbox
 // one task waits for that.
 io::Always<void> Lifecycle::end_if_due(Lifecycle* self, std::string id) {
-  const auto found = self->parts_.registry.find(daemon_itself(), id);
+  const auto found = self->parts_.registry.get(id);
   if (!found.ok()) co_return;  // it is gone
   const bool was_all = self->end_without_waiting(**found);
   if (was_all || self->ending_->contains(id)) co_return;
@@ -359,7 +359,7 @@ io::Always<void> Lifecycle::end_if_due(Lifecycle* self, std::string id) {
 }
 
 void Lifecycle::put_off(const std::string& id, const Error& why) {
-  const auto found = parts_.registry.find(daemon_itself(), id);
+  const auto found = parts_.registry.get(id);
   if (!found.ok()) return;
   const auto due = (*found)->life->due();
   if (!due) return;
@@ -371,7 +371,7 @@ void Lifecycle::put_off(const std::string& id, const Error& why) {
 // Its guest has ended, and with it everything in it. One that was deleted is no longer in the registry; one that was
 // stopped meanwhile has no guest.
 void Lifecycle::note_failed(const std::string& id) {
-  const auto found = parts_.registry.find(daemon_itself(), id);
+  const auto found = parts_.registry.get(id);
   if (!found.ok() || (*found)->state() != SandboxState::failed) return;
   log_.log(LogLevel::warning, "sandbox.failed", {{"id", id}});
   tell(SandboxEvent::Kind::failed, **found, "guest");

@@ -65,7 +65,7 @@ io::Task<KeptSandbox*> Lifecycle::settled(Principal who, std::string id_or_name)
 // The state says `paused` from the beginning, so that nothing starts meanwhile; it is running again if it fails, or if
 // it cannot be written down: who was told of it finds it so, also when the daemon is killed the moment after.
 io::Task<void> Lifecycle::pause_now(std::string id, std::string by) {
-  LMSB_CO_TRY(KeptSandbox * sandbox, parts_.registry.find(daemon_itself(), id));
+  LMSB_CO_TRY(KeptSandbox * sandbox, parts_.registry.get(id));
   if (!may_move(sandbox->state(), SandboxState::paused)) co_return not_running(*sandbox);
   const auto handle = sandbox->handle;
   const Hold hold(*this, *sandbox);
@@ -143,7 +143,7 @@ Lifecycle::Hold::~Hold() {
 Result<KeptSandbox*> Lifecycle::Hold::sandbox() const {
   const auto lifecycle = lifecycle_.lock();
   if (!lifecycle) return Fleet::daemon_ends();
-  return (*lifecycle)->parts_.registry.find(daemon_itself(), id_);
+  return (*lifecycle)->parts_.registry.get(id_);
 }
 
 io::Task<std::unique_ptr<Lifecycle::Hold>> Lifecycle::hold(Principal who, std::string id_or_name) {
@@ -192,7 +192,7 @@ io::Task<void> Lifecycle::wind_down(const Hold& hold, std::string by, millisecon
 // Once nothing runs in it any more, or is to be killed, the state says `stopped`, so that nothing starts meanwhile.
 // Whoever waits in it lets go of it soon. It counts for its owner until what it had is given back.
 io::Task<void> Lifecycle::stop_now(std::string id, std::string by, milliseconds grace) {
-  LMSB_CO_TRY(KeptSandbox * sandbox, parts_.registry.find(daemon_itself(), id));
+  LMSB_CO_TRY(KeptSandbox * sandbox, parts_.registry.get(id));
   if (sandbox->is_stopping) sandbox->handle->hurry(io::Deadline::in(grace));
   LMSB_CO_TRY(sandbox, co_await settled(daemon_itself(), id));
   if (sandbox->state() == SandboxState::stopped) co_return Status();

@@ -61,6 +61,12 @@ bool Registry::has_name(const std::string& name) const {
   return std::any_of(by_id_.begin(), by_id_.end(), [&](const auto& entry) { return entry.second.info.name == name; });
 }
 
+Result<KeptSandbox*> Registry::get(const std::string& id) {
+  const auto found = by_id_.find(id);
+  if (found == by_id_.end()) return not_found(id);
+  return &found->second;
+}
+
 Result<KeptSandbox*> Registry::find(const Principal& who, const std::string& id_or_name) {
   const auto sees = [&who](const KeptSandbox& sandbox) { return may_see(who, sandbox); };
   const auto name = [](const KeptSandbox& sandbox) -> const std::string& { return sandbox.info.name; };

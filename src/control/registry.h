@@ -77,6 +77,8 @@ class Registry {
  public:
   // Returns it where it stays. Errors: already_exists (the name), resource_exhausted (more than `kMaxSandboxes`).
   Result<KeptSandbox*> add(KeptSandbox sandbox);
+  // By its whole id alone: what the daemon itself means. Errors: sandbox_not_found.
+  Result<KeptSandbox*> get(const std::string& id);
   // By id, name, or unique prefix of an id; only what `who` may see. Errors: sandbox_not_found,
   // sandbox_ambiguous.
   Result<KeptSandbox*> find(const Principal& who, const std::string& id_or_name);

@@ -53,5 +53,14 @@ TEST(Registry, FindsByIdNameAndWhateverOnlyOneIdBeginsWith) {
   for (const char* none : {"", "c", "his", "cz00000000000000000a", "z"}) EXPECT_EQ(found(none), "sandbox_not_found");
 }
 
+// A name may look like an id that was given away, or like the beginning of one.
+TEST(Registry, GivesTheDaemonWhatHasTheWholeIdAndNothingThatIsNamedAfterIt) {
+  Registry registry;
+  ASSERT_TRUE(registry.add(named("ax00000000000000000a", "bz00000000000000000a")).ok());
+  EXPECT_TRUE(registry.get("ax00000000000000000a").ok());
+  for (const char* none : {"bz00000000000000000a", "ax", ""})
+    EXPECT_EQ(registry.get(none).error().slug(), "sandbox_not_found") << none;
+}
+
 }  // namespace
 }  // namespace lmsb::control

@@ -217,8 +217,7 @@ io::Task<std::unique_ptr<FileStream>> Snapshots::export_file(Principal who, std:
 // What a file says of itself, unless that is no sandbox, or another owner's: "".
 std::string Snapshots::sandbox_of(const SnapshotManifest& manifest, const std::string& owner) const {
   if (!SandboxId::parse(manifest.sandbox)) return "";
-  const Principal daemon{"daemon", true};
-  const auto found = parts_.registry.find(daemon, manifest.sandbox);
+  const auto found = parts_.registry.get(manifest.sandbox);
   return !found.ok() || (*found)->owner == owner ? manifest.sandbox : "";
 }
 

@@ -160,8 +160,7 @@ void Launcher::run(int stop) {
 
 void Launcher::wait(int timeout_ms) {
   std::array<epoll_event, 64> events{};
-  const bool removals_left = std::any_of(sandboxes_.begin(), sandboxes_.end(),
-                                         [](const auto& s) { return s.second.reaped && s.second.released; });
+  const bool removals_left = !unremoved_sandboxes_.empty();
   // A cgroup can stay busy for a moment after its last process is gone, without any event that says when it is free.
   const int n =
       ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), removals_left ? 5 : timeout_ms);
@@ -581,6 +580,7 @@ void Launcher::handle_oom(std::uint64_t serial) {
 void Launcher::give_back(std::uint64_t serial) {
   const auto found = sandboxes_.find(serial);
   Sandbox& sandbox = found->second;
+  unremoved_sandboxes_.insert(serial);
   if (sandbox.change) return;  // handle_changed()
   sandbox.kill_all.reset();
   if (!cgroups_->remove(sandbox.id)) return;  // retry_removals()
@@ -595,15 +595,13 @@ void Launcher::give_back(std::uint64_t serial) {
   give_ids_back(sandbox.id_base);
   live_ids_.erase(sandbox.id);
   if (sandbox.has_disk) live_ids_.erase(disk);
+  unremoved_sandboxes_.erase(serial);
   sandboxes_.erase(found);
   remove_unremoved();
 }
 
 void Launcher::retry_removals() {
-  std::vector<std::uint64_t> ended;
-  for (const auto& [serial, sandbox] : sandboxes_)
-    if (sandbox.reaped && sandbox.released) ended.push_back(serial);
-  for (const std::uint64_t serial : ended) {
+  for (const std::uint64_t serial : std::vector(unremoved_sandboxes_.begin(), unremoved_sandboxes_.end())) {
     handle_changed(serial);
     if (sandboxes_.contains(serial)) give_back(serial);
   }

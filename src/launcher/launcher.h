@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -202,6 +203,7 @@ class Launcher {
   std::optional<IdPool> ids_;
   std::unique_ptr<MountDesk> mounts_;  // null: mounts are off
   std::map<std::uint64_t, Sandbox> sandboxes_;
+  std::set<std::uint64_t> unremoved_sandboxes_;  // of those: nothing runs in them, and their cgroups are still busy
   // Names of cgroups follow from them: never two of one. Their serials; 0: of a copy that is being made, or left_.
   std::map<std::string, std::uint64_t> live_ids_;
   std::map<std::string, Left> left_;

@@ -97,6 +97,8 @@ int main(int argc, char** argv) {
       options.handed_files.push_back(value);
     else if (name == "--daemon-fd")
       options.daemon_fds.push_back(static_cast<int>(std::strtol(value.c_str(), nullptr, 10)));
+    else if (name == "--ready-fd")
+      options.daemon_fds.push_back(options.ready_fd = static_cast<int>(std::strtol(value.c_str(), nullptr, 10)));
     else if (name == "--id-locks")
       options.id_locks = value;
     else if (name == "--disks")

@@ -16,6 +16,7 @@
 #include "launcher/handed_files.h"
 #include "launcher/parent.h"
 #include "os/small_file.h"
+#include "sandbox/launcher_client.h"
 #include "serve/checks.h"
 #include "serve/daemon.h"
 #include "serve/default_image.h"
@@ -132,7 +133,7 @@ Result<Words> launcher_words(const ServeArguments& parsed, const config::Loaded&
   if (parsed.stop_sandboxes) words.emplace_back("--stop-sandboxes");
   for (const std::string& file : loaded.files) add(words, "--handed-file", file);
   for (const int fd : prepared.listening) add(words, "--daemon-fd", std::to_string(fd));
-  if (parsed.ready_fd >= 0) add(words, "--daemon-fd", std::to_string(parsed.ready_fd));
+  if (parsed.ready_fd >= 0) add(words, "--ready-fd", std::to_string(parsed.ready_fd));
   return words;
 }
 
@@ -142,12 +143,13 @@ Words daemon_words(const Words& arguments, const config::Loaded& loaded, const P
   Words words = {own_path(), "serve"};
   words.insert(words.end(), arguments.begin(), arguments.end());
   add(words, "--default-image", prepared.default_image);
+  // The launcher's own, also for a daemon that is started again when the files of the settings say something else.
+  add(words, "--data-dir", loaded.config.data_dir);
+  add(words, "--run-dir", loaded.config.run_dir);
+  add(words, "--disks", loaded.config.disks.kind);
   if (!prepared.id_locks.empty()) {
     words.emplace_back("--rootless");
     if (!prepared.has_own_ids) words.emplace_back("--shared-ids");
-    add(words, "--data-dir", loaded.config.data_dir);
-    add(words, "--run-dir", loaded.config.run_dir);
-    add(words, "--disks", loaded.config.disks.kind);
     for (const std::string& file : settings_files) add(words, "--settings", file);
   }
   for (const std::string& file : loaded.files) add(words, "--handed-file", file);
@@ -257,7 +259,9 @@ Status be_daemon(const Words& arguments, UniqueFd launcher) {
 int main_serve(const Words& arguments) {
   UniqueFd launcher = take_socket(launcher::kLauncherFdVariable);
   const Status ended = launcher ? be_daemon(arguments, std::move(launcher)) : become_launcher(arguments);
-  return ended.ok() ? 0 : report(ended.error());
+  if (ended.ok()) return 0;
+  const int status = report(ended.error());
+  return ended.error().slug() == sandbox::launcher_gone().slug() ? launcher::kLauncherGone : status;
 }
 
 }  // namespace lmsb::serve

@@ -21,6 +21,7 @@
 #include "launcher/launcher.h"
 #include "launcher/places.h"
 #include "launcher/power.h"
+#include "os/end_with_parent.h"
 #include "os/memfd.h"
 #include "os/message_socket.h"
 #include "os/sys.h"
@@ -57,9 +58,8 @@ void raise_limits() {
   }
 }
 
-int launcher_body(const Policy& policy, Programs& programs, UniqueFd daemon, UniqueFd ready) {
+int launcher_body(pid_t parent, const Policy& policy, Programs& programs, UniqueFd daemon, UniqueFd ready) {
   ::prctl(PR_SET_NAME, "lmsb-launcher");
-  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   sigset_t set;
   ::sigemptyset(&set);
   ::sigaddset(&set, SIGTERM);
@@ -69,6 +69,7 @@ int launcher_body(const Policy& policy, Programs& programs, UniqueFd daemon, Uni
   ::sigdelset(&set, SIGINT);
   ::sigdelset(&set, SIGHUP);
   const UniqueFd stop(::signalfd(-1, &set, SFD_CLOEXEC));
+  if (!os::end_with_parent(parent, SIGTERM)) return 1;  // that is told to `stop`
   raise_limits();
   auto launcher = Launcher::create(policy, std::move(programs.guest), std::move(daemon));
   if (!launcher.ok()) return report(launcher.error());
@@ -96,7 +97,7 @@ Status show_daemon(const ParentOptions& o) {
 }
 
 // Gives up every power, then becomes the daemon.
-int daemon_body(const ParentOptions& o, int program, int launcher_socket, int files_socket) {
+int daemon_body(pid_t parent, const ParentOptions& o, int program, int launcher_socket, int files_socket) {
   if (const Status shown = show_daemon(o); !shown.ok()) return report(shown.error());
   // By a directory that it were in it would get below one that is closed, or out of its view.
   if (::chdir("/") < 0) return report(Error::from_errno(errno, "go to /"));
@@ -105,7 +106,7 @@ int daemon_body(const ParentOptions& o, int program, int launcher_socket, int fi
       ::setresgid(o.daemon_gid, o.daemon_gid, o.daemon_gid) < 0 ||
       ::setresuid(o.daemon_uid, o.daemon_uid, o.daemon_uid) < 0)
     return report(Error::from_errno(errno, "become the daemon's user"));
-  if (::prctl(PR_SET_PDEATHSIG, SIGTERM) < 0) return report(Error::from_errno(errno, "give up power for the daemon"));
+  if (!os::end_with_parent(parent, SIGTERM)) return 1;
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -148,17 +149,18 @@ Result<Pair> start_pair(const ParentOptions& options, const Policy& policy, Prog
   if (::pipe2(started.data(), O_CLOEXEC) < 0) return Error::from_errno(errno, "pipe");
   pair.started.reset(started[0]);
   UniqueFd says_started(started[1]);
+  const pid_t parent = ::getpid();
   LMSB_TRY(pair.launcher, fork_child([&] {
              for (UniqueFd* other : {&daemon_end, &pair.started, &pair.files, &daemon_files, &programs.daemon})
                other->reset();
              close_daemon_fds(options);
-             return launcher_body(policy, programs, std::move(pair.launcher_end), std::move(says_started));
+             return launcher_body(parent, policy, programs, std::move(pair.launcher_end), std::move(says_started));
            }));
   says_started.reset();
   (void)refuse_descriptors(pair.files.get());  // of the daemon's; best effort, see there
   hand_files(pair.files.get(), options.handed_files);
   LMSB_TRY(pair.daemon, fork_child([&] {
-             return daemon_body(options, programs.daemon.get(), daemon_end.get(), daemon_files.get());
+             return daemon_body(parent, options, programs.daemon.get(), daemon_end.get(), daemon_files.get());
            }));
   return pair;
 }

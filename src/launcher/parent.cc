@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -23,6 +22,7 @@
 #include "launcher/pair.h"
 #include "launcher/places.h"
 #include "launcher/power.h"
+#include "os/end_with_parent.h"
 #include "os/service_manager.h"
 #include "os/sys.h"
 
@@ -125,7 +125,8 @@ Status Parent::watch_signals() {
 
 Status Parent::prepare() {
   ::umask(022);
-  if (options_.die_with_parent) ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (options_.die_with_parent && !os::end_with_parent(options_.started_by, SIGTERM))
+    return Error(ErrorCode::cancelled, "the command that started this daemon has ended");
   LMSB_CHECK(close_all_but(options_.daemon_fds));
   for (const int fd : options_.daemon_fds) daemon_fds_.emplace_back(fd);
   manager_ = os::ServiceManager::from_environment();

@@ -1,6 +1,7 @@
 #pragma once
 // ParentOptions: what `lm-sandbox serve` tells the parent, and what parent and daemon call each other's things.
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 #include "launcher/policy.h"
@@ -19,7 +20,8 @@ struct ParentOptions {
   Caps caps;                      // of one sandbox
   std::string disks = "auto";     // where those of kept sandboxes are: see config/schema_table.cc
   std::uint64_t store_bytes = 0;  // of a store that is made; 0 = as disk_store.h decides
-  bool die_with_parent = false;   // for private daemons that a command starts
+  bool die_with_parent = false;   // for private daemons that a command starts:
+  pid_t started_by = 0;           // that command, with which all ends
   Starter starter = Starter::root;
   std::string id_locks = kIdLocks;  // id_pool.h
   std::uint32_t ids_of_sandbox = kIdRange;

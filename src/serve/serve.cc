@@ -1,6 +1,7 @@
 #include "serve/serve.h"
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include "http/listener.h"
 #include "launcher/handed_files.h"
 #include "launcher/parent.h"
+#include "os/end_with_parent.h"
 #include "os/small_file.h"
 #include "sandbox/launcher_client.h"
 #include "serve/checks.h"
@@ -129,7 +131,7 @@ Result<Words> launcher_words(const ServeArguments& parsed, const config::Loaded&
   if (config.policy.root) words.emplace_back("--allow-root");
   add(words, "--disks", config.disks.kind);
   add(words, "--store-bytes", std::to_string(config.disks.store_size.count()));
-  if (parsed.die_with_parent) words.emplace_back("--die-with-parent");
+  if (parsed.die_with_parent) add(words, "--die-with-parent", std::to_string(parsed.started_by));
   if (parsed.stop_sandboxes) words.emplace_back("--stop-sandboxes");
   for (const std::string& file : loaded.files) add(words, "--handed-file", file);
   for (const int fd : prepared.listening) add(words, "--daemon-fd", std::to_string(fd));
@@ -181,6 +183,15 @@ Status check_own_use(const ServeArguments& parsed) {
       .with_hint("lm-sandbox serve --help lists the flags");
 }
 
+// From the first moment on, and through what this process becomes.
+Status end_with_starter(ServeArguments& parsed) {
+  if (!parsed.die_with_parent) return {};
+  if (parsed.started_by == 0) parsed.started_by = ::getppid();
+  if (os::end_with_parent(parsed.started_by, SIGTERM)) return {};
+  return Error(ErrorCode::cancelled,
+               "the program that started this daemon, process " + std::to_string(parsed.started_by) + ", has ended");
+}
+
 // A user's own settings are in a place of the user's.
 void find_settings(ServeArguments& parsed, bool is_root) {
   if (!is_root && parsed.sources.files == Words{kSystemSettings})
@@ -215,6 +226,7 @@ Status become_launcher(const Words& arguments) {
   }
   LMSB_TRY(ServeArguments parsed, parse_arguments(arguments));
   LMSB_CHECK(check_own_use(parsed));
+  LMSB_CHECK(end_with_starter(parsed));
   find_settings(parsed, is_root);
   LMSB_TRY(config::Loaded loaded, config::load(parsed.sources));
   Prepared rootless;

@@ -59,10 +59,6 @@ int main(int argc, char** argv) {
   int i = 1;
   for (; i < argc && std::string(argv[i]) != "--"; ++i) {
     const std::string name = argv[i];
-    if (name == "--die-with-parent") {
-      options.die_with_parent = true;
-      continue;
-    }
     if (name == "--rootless") {
       is_rootless = true;
       continue;
@@ -77,7 +73,10 @@ int main(int argc, char** argv) {
     }
     if (i + 1 >= argc) return usage("missing value of " + name);
     const std::string value = argv[++i];
-    if (name == "--data-dir")
+    if (name == "--die-with-parent") {
+      options.die_with_parent = true;
+      options.started_by = static_cast<pid_t>(std::strtol(value.c_str(), nullptr, 10));
+    } else if (name == "--data-dir")
       options.data_dir = value;
     else if (name == "--run-dir")
       options.run_dir = value;
@@ -97,6 +96,8 @@ int main(int argc, char** argv) {
       options.handed_files.push_back(value);
     else if (name == "--daemon-fd")
       options.daemon_fds.push_back(static_cast<int>(std::strtol(value.c_str(), nullptr, 10)));
+    else if (name == "--ready-fd")
+      options.daemon_fds.push_back(options.ready_fd = static_cast<int>(std::strtol(value.c_str(), nullptr, 10)));
     else if (name == "--id-locks")
       options.id_locks = value;
     else if (name == "--disks")

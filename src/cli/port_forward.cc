@@ -4,7 +4,6 @@
 #include <csignal>
 #include <list>
 #include <memory>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +19,7 @@
 #include "io/tunnel.h"
 #include "io/wait_fd.h"
 #include "json/writer.h"
+#include "os/end_with_parent.h"
 
 namespace lmsb::cli {
 namespace {
@@ -161,12 +161,12 @@ Status PortsForwarded::lead_to(const Connection& connection, const std::string& 
   process_ = ::fork();
   if (process_ < 0) return Error::from_errno(errno, "start what leads ports there");
   if (process_ > 0) return {};
-  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  const bool is_wanted = os::end_with_parent(parent, SIGTERM);
   for (const int signal : {SIGINT, SIGQUIT, SIGHUP}) ::signal(signal, SIG_IGN);  // our parent hears of them
   sigset_t none;
   sigemptyset(&none);
   (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (::getppid() == parent) serve(connection, sandbox);
+  if (is_wanted) serve(connection, sandbox);
   ::_exit(0);
 }
 

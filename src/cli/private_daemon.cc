@@ -152,12 +152,19 @@ struct PrivateDaemon::State {
   }
 
   Status spawn(const std::string& program, const std::string& data_dir, int ready) {
-    std::vector<std::string> words{"lm-sandbox",       "serve",
-                                   "--listen",         "off",
-                                   "--run-dir",        directory.path() + "/run",
-                                   "--disks",          "memory",
-                                   "--ready-fd",       std::to_string(kReadyFd),
-                                   "--die-with-parent"};
+    std::vector<std::string> words{"lm-sandbox",
+                                   "serve",
+                                   "--listen",
+                                   "off",
+                                   "--run-dir",
+                                   directory.path() + "/run",
+                                   "--disks",
+                                   "memory",
+                                   "--ready-fd",
+                                   std::to_string(kReadyFd),
+                                   "--die-with-parent",
+                                   "--started-by",
+                                   std::to_string(::getpid())};
     if (!data_dir.empty()) words.insert(words.end(), {"--data-dir", data_dir});
     SpawnSettings settings(ready, directory.path() + "/serve.log");
     const std::lock_guard lock(mutex);

@@ -72,7 +72,8 @@ TEST(PrivateDaemon, GetsTheDataDirectoryThatWasAskedFor) {
   const Script script(R"(echo "$@"; exit 1)");
   const auto daemon = PrivateDaemon::start(script.path(), "/my/data");
   ASSERT_FALSE(daemon.ok());
-  EXPECT_TRUE(daemon.error().message().ends_with("--ready-fd 3 --die-with-parent --data-dir /my/data"))
+  EXPECT_TRUE(daemon.error().message().ends_with("--ready-fd 3 --die-with-parent --started-by " +
+                                                 std::to_string(::getpid()) + " --data-dir /my/data"))
       << daemon.error().message();
 }
 

@@ -4,9 +4,10 @@
 #include <csignal>
 #include <cstring>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "os/end_with_parent.h"
 
 namespace lmsb::cli {
 namespace {
@@ -81,8 +82,7 @@ Result<int> run_guarded(const std::function<int()>& session) {
   const pid_t child = ::fork();
   if (child == 0) {
     ::sigprocmask(SIG_SETMASK, &old, nullptr);
-    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (::getppid() != parent) ::_exit(125);
+    if (!os::end_with_parent(parent, SIGTERM)) ::_exit(125);
     ::_exit(session());
   }
   const int error = errno;

@@ -39,6 +39,7 @@ struct Prepared {
   UniqueFd null;
   int go;      // read end: one byte when the id maps are written
   int report;  // write end: a Failure, or closed by exec
+  int parent;  // pidfd of who starts it
 };
 
 std::vector<char*> pointers(const std::vector<std::string>& strings) {
@@ -67,9 +68,18 @@ bool await_maps(int go) {
   return got == 1;
 }
 
-bool become_root_inside() {
+// As os::end_with_parent() for one whose parent is outside of its PID namespace, and has no number there. What ends the
+// parent holds the lock of all processes until all of it is done, and setsid() waits for that.
+bool ends_with(int parent) {
+  pollfd ended{parent, POLLIN, 0};
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return false;
+  (void)::setsid();  // fails where it was done before
+  return ::poll(&ended, 1, 0) == 0;
+}
+
+bool become_root_inside(int parent) {
   return ::setresgid(0, 0, 0) == 0 && ::setgroups(0, nullptr) == 0 && ::setresuid(0, 0, 0) == 0 &&
-         ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+         ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ends_with(parent);
 }
 
 bool has_maps(const ChildOptions& options) { return options.kind == Kind::unpack || options.is_of_user; }
@@ -91,13 +101,12 @@ bool put_descriptors(const Prepared& prepared) {
 
 [[noreturn]] void run_child(const Prepared& prepared) {
   const auto& options = prepared.options;
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  ::setsid();
+  if (!ends_with(prepared.parent)) ::_exit(127);
   for (const int signal : {SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGCHLD}) ::signal(signal, SIG_DFL);
   ::umask(022);
   if (options.kind == Kind::unpack && ::fchdir(options.directory.get()) < 0) fail(prepared, Step::directory);
   if (has_maps(options) && !await_maps(prepared.go)) fail(prepared, Step::maps);
-  if (has_maps(options) && !become_root_inside()) fail(prepared, Step::identity);
+  if (has_maps(options) && !become_root_inside(prepared.parent)) fail(prepared, Step::identity);
   if (options.kind == Kind::make_system && !private_mounts(options.directory.get())) fail(prepared, Step::name_spaces);
   if (!put_descriptors(prepared)) fail(prepared, Step::descriptors);
   ::execve(prepared.argv[0], prepared.argv.data(), prepared.env.data());
@@ -152,8 +161,11 @@ Result<Child> Child::start(const ChildOptions& options) {
   LMSB_TRY(auto report, make_pipe());
   UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null) return Error::from_errno(errno, "open /dev/null");
+  const UniqueFd self(sys::pidfd_open(::getpid()));
+  if (!self) return Error::from_errno(errno, "pidfd_open");
   const Prepared prepared{options,         pointers(options.argv), pointers(options.env),
-                          std::move(null), go.read.get(),          report.write.get()};
+                          std::move(null), go.read.get(),          report.write.get(),
+                          self.get()};
   int pidfd = -1;
   clone_args args{};
   args.flags = CLONE_PIDFD | clone_flags(options);

@@ -345,6 +345,11 @@ bool CgroupTree::is_guest(const std::string& id, pid_t pid) const {
   return is_guest_of(branch.get(), pid);
 }
 
+void CgroupTree::sweep(Starter starter) {
+  CgroupTree tree;
+  if (tree.open_parents(starter).ok()) sweep_dead_instances(tree.v2_parent_.get(), tree.v1_parents_);
+}
+
 std::set<pid_t> CgroupTree::staying_guests(const std::string& name) {
   CgroupTree tree;
   tree.name_ = kPrefix + name;

@@ -67,6 +67,9 @@ class CgroupTree {
   // fails where no cgroup was delegated; what is marked as such and is not the user's is not taken.
   static Result<CgroupTree> open(const std::string& name, const TreeLimits& all, Starter starter = Starter::root);
 
+  // Kills and removes what dead launchers left, but for what stays. For when none follows.
+  static void sweep(Starter starter);
+
   // Makes the branch with the plan's limits; the v2 part that the guest may write belongs to `guest_uid` (outside).
   Result<SandboxCgroup> create(const sandbox::LaunchPlan& plan, std::uint32_t guest_uid,
                                CgroupUse use = CgroupUse::programs);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "launcher/power.h"
+#include "os/end_with_parent.h"
 #include "os/sys.h"
 
 namespace lmsb::launcher {
@@ -33,8 +34,7 @@ Result<GuestProcess> fork_helper(const char* name, std::vector<int> kept) {
     return process;
   }
   ::prctl(PR_SET_NAME, name);
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != launcher) ::_exit(EIO);  // it died before
+  if (!os::end_with_parent(launcher, SIGKILL)) ::_exit(EIO);
   if (!close_all_but(std::move(kept)).ok()) ::_exit(EIO);
   return process;
 }

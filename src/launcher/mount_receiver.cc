@@ -16,6 +16,7 @@
 
 #include <climits>
 
+#include "os/end_with_parent.h"
 #include "os/message_socket.h"
 #include "os/sys.h"
 #include "sandbox/id_ranges.h"
@@ -52,14 +53,14 @@ bool keep_only(int control, int caller, int outside) {
 }
 
 // The caller could stop or kill this process from now on, but not trace it, nor gain by it what it has not.
-bool become(const MountCaller& caller) {
+bool become(const MountCaller& caller, pid_t launcher) {
   if (::setgroups(0, nullptr) < 0 || ::setresgid(caller.gid, caller.gid, caller.gid) < 0 ||
       ::setresuid(caller.uid, caller.uid, caller.uid) < 0)
     return false;
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   std::array<__user_cap_data_struct, 2> none{};
   return ::syscall(SYS_capset, &header, none.data()) == 0 && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-         ::prctl(PR_SET_DUMPABLE, 0) == 0 && ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+         ::prctl(PR_SET_DUMPABLE, 0) == 0 && os::end_with_parent(launcher, SIGKILL);
 }
 
 // Never asks a server that the caller may run: the kind of file stands in the kernel's memory. Returns an errno.
@@ -136,14 +137,14 @@ bool take_offer(bool is_outside) {
 }
 
 // Of a user's desk the user, in the namespace that directories are opened in; who is not known there ends.
-bool become_receiver(const MountCaller& caller, bool is_outside) {
-  if (!is_outside) return become(caller);
-  return ::setns(kOutside, CLONE_NEWNS) == 0 && ::close(kOutside) == 0 && become({0, 0});
+bool become_receiver(const MountCaller& caller, bool is_outside, pid_t launcher) {
+  if (!is_outside) return become(caller, launcher);
+  return ::setns(kOutside, CLONE_NEWNS) == 0 && ::close(kOutside) == 0 && become({0, 0}, launcher);
 }
 
-[[noreturn]] void receiver_main(int listener, int control, int outside) {
+[[noreturn]] void receiver_main(int listener, int control, int outside, pid_t launcher) {
   ::prctl(PR_SET_NAME, "lmsb-receiver");
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (!os::end_with_parent(launcher, SIGKILL)) ::_exit(1);
   ::alarm(kSpareSeconds);
   const int accepted = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
   if (accepted < 0 || !keep_only(control, accepted, outside)) ::_exit(1);
@@ -154,7 +155,7 @@ bool become_receiver(const MountCaller& caller, bool is_outside) {
   if (!send_struct(kControl, caller)) ::_exit(1);
   MountWord word = await_word();
   if (word.take_offer != 0) {
-    if (!become_receiver(caller, outside >= 0) || !take_offer(outside >= 0)) ::_exit(1);
+    if (!become_receiver(caller, outside >= 0, launcher) || !take_offer(outside >= 0)) ::_exit(1);
     word = await_word();
   }
   (void)send_struct(kCaller, word.reply);
@@ -173,8 +174,9 @@ Result<MountReceiver> start_mount_receiver(int listener, int outside) {
   args.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
   args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   args.exit_signal = SIGCHLD;
+  const pid_t launcher = ::getpid();
   receiver.process.pid = sys::clone3(args);
-  if (receiver.process.pid == 0) receiver_main(listener, theirs.get(), outside);
+  if (receiver.process.pid == 0) receiver_main(listener, theirs.get(), outside, launcher);
   if (receiver.process.pid < 0) return Error::from_errno(errno, "fork a receiver");
   receiver.process.pidfd.reset(pidfd);
   return receiver;

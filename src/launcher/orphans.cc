@@ -56,6 +56,16 @@ Status adopt_orphans() {
   return {};
 }
 
+void reap_orphans(const std::set<pid_t>& awaited) {
+  siginfo_t info{};
+  for (;;) {
+    info.si_pid = 0;
+    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0) return;
+    if (awaited.contains(info.si_pid)) return;
+    (void)::waitid(P_PID, static_cast<id_t>(info.si_pid), &info, WEXITED | WNOHANG);
+  }
+}
+
 void end_orphans(int timeout_ms, const std::set<pid_t>& spared) {
   const sigset_t set = child_ended();
   const auto end = steady_clock::now() + milliseconds(timeout_ms);

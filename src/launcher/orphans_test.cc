@@ -35,6 +35,24 @@ TEST(Orphans, AreKilledAndReaped) {
   EXPECT_EQ(status, 0);
 }
 
+TEST(Orphans, ThatHaveEndedAreReapedAndAwaitedOnesAreNot) {
+  const auto ended = [] {
+    const pid_t pid = ::fork();
+    if (pid == 0) ::_exit(7);
+    siginfo_t info{};
+    ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT);
+    return pid;
+  };
+  const pid_t first = ended();
+  reap_orphans({});
+  EXPECT_TRUE(::waitpid(first, nullptr, 0) < 0 && errno == ECHILD);
+  const pid_t awaited = ended();
+  reap_orphans({awaited});
+  int status = -1;
+  EXPECT_EQ(::waitpid(awaited, &status, 0), awaited);
+  EXPECT_EQ(WEXITSTATUS(status), 7);
+}
+
 TEST(Orphans, ThatAreSparedLiveOn) {
   const pid_t child = ::fork();
   if (child == 0) {

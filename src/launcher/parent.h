@@ -3,47 +3,19 @@
 // root of the user namespace that sandboxes are made in, and its directories are closed to all others.
 //
 // Starts both, forwards SIGTERM and SIGINT to the daemon, hands it the files of the settings anew at SIGHUP
-// (handed_files.h), and ends with the daemon's exit status once the launcher has given everything back. When either
-// dies, both end: a service manager starts the unit again, and the launcher's start takes up the sandboxes that stay
-// and removes whatever else a killed one left.
-#include <string>
-#include <vector>
-
+// (handed_files.h), and ends with the daemon's exit status once the launcher has given everything back.
+//
+// A launcher that dies is healed: the parent ends its daemon too, and what runs in sandboxes that do not stay, and
+// starts a new pair, which takes up those that stay. It keeps the listening sockets meanwhile, so whoever connects
+// waits and is not refused. It says so, and does it 5 times within a minute at most. Not for a command's own daemon,
+// nor for a pair that has never served, nor when a new launcher cannot begin: then, and when the daemon dies, all ends.
+// A service manager starts the unit again, and the launcher's start removes whatever a killed one left.
 #include "base/result.h"
-#include "launcher/launcher.h"
+#include "launcher/parent_options.h"
 
 namespace lmsb::launcher {
 
-struct ParentOptions {
-  std::string data_dir;
-  std::string run_dir;        // made when missing; locked: one daemon a run directory
-  std::string guest_program;  // path
-  std::string archiver_program;
-  std::string gate_program;
-  std::uint32_t daemon_uid = kDaemonId;
-  std::uint32_t daemon_gid = kDaemonId;
-  std::uint32_t socket_gid = 0;   // of --socket-group: the daemon's only other group; 0 = there is none
-  Caps caps;                      // of one sandbox
-  std::string disks = "auto";     // where those of kept sandboxes are: see config/schema_table.cc
-  std::uint64_t store_bytes = 0;  // of a store that is made; 0 = as disk_store.h decides
-  bool die_with_parent = false;   // for private daemons that a command starts
-  Starter starter = Starter::root;
-  std::string id_locks = kIdLocks;  // id_pool.h
-  std::uint32_t ids_of_sandbox = kIdRange;
-  std::uint32_t own_ranges = 0;
-  bool sandboxes_stay = true;            // those that can, when this ends, whatever ends it
-  std::vector<std::string> daemon_argv;  // [0] is an absolute path
-  std::vector<std::string> handed_files;
-  // Open descriptors that the daemon alone keeps, under their numbers: listening sockets, --ready-fd.
-  std::vector<int> daemon_fds;
-};
-
-// The environment variable that names the launcher's socket to the daemon.
-constexpr const char* kLauncherFdVariable = "LM_SANDBOX_LAUNCHER_FD";
-// The same for the socket that files are handed over on.
-constexpr const char* kFilesFdVariable = "LM_SANDBOX_FILES_FD";
-
-// Blocks until all has ended. Returns the exit status.
+// Blocks until all has ended. Returns the exit status: the daemon's, or that of a launcher that ended first.
 Result<int> run_parent(const ParentOptions& options);
 
 }  // namespace lmsb::launcher

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "guest_protocol/setup.h"
+#include "os/end_with_parent.h"
 #include "os/files.h"
 #include "os/sys.h"
 
@@ -124,8 +125,7 @@ Result<UniqueFd> make_user_namespace(const std::string& uid_map, const std::stri
   const pid_t launcher = ::getpid();
   const pid_t pid = sys::clone3(args);
   if (pid == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != launcher) ::_exit(0);  // it died before the line above
+    if (!os::end_with_parent(launcher, SIGKILL)) ::_exit(0);
     for (;;) ::pause();
   }
   if (pid < 0) return Error::from_errno(errno, "clone a user namespace");

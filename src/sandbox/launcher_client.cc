@@ -77,7 +77,7 @@ Error launch_error(const LauncherAnswer& answer) {
 Error launcher_gone() {
   return Error(ErrorCode::unavailable, "the launcher is gone")
       .with_slug("launcher_lost")
-      .with_hint("the daemon is ending; start it again, and look at its log");
+      .with_hint("launcher and daemon start again: ask again in a moment; the daemon's log says why it died");
 }
 
 const char* to_string(LauncherStep step) {

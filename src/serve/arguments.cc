@@ -43,18 +43,27 @@ Error bad_flag(const std::string& what) {
   return Error(ErrorCode::invalid_argument, what).with_hint("lm-sandbox serve --help lists the flags");
 }
 
-Result<int> descriptor_number(const std::string& flag, const std::string& text) {
+// `otherwise`: what is said of anything else.
+Result<int> non_negative(const std::string& text, const Error& otherwise) {
   int number = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number < 0)
-    return bad_flag(flag + " needs the number of an open descriptor, not '" + text + "'");
+  if (error != std::errc() || end != text.data() + text.size() || number < 0) return otherwise;
   return number;
+}
+
+Result<int> descriptor_number(const std::string& flag, const std::string& text) {
+  return non_negative(text, bad_flag(flag + " needs the number of an open descriptor, not '" + text + "'"));
+}
+
+Result<pid_t> process_number(const std::string& flag, const std::string& text) {
+  LMSB_TRY(const int number, non_negative(text, bad_flag(flag + " needs the number of a process, not '" + text + "'")));
+  return pid_t{number};
 }
 
 // Flags of ours that take a value and are no configuration keys.
 bool is_own_flag(const std::string& name) {
   return name == "--config" || name == "--ready-fd" || name == "--handed-file" || name == "--listen-fd" ||
-         name == "--settings";
+         name == "--settings" || name == "--started-by";
 }
 
 // Flags of ours that take none. False when `name` is another.
@@ -80,6 +89,8 @@ Result<bool> take_own_flag(const std::string& name, const std::string& value, Se
   } else if (name == "--listen-fd") {
     LMSB_TRY(const int fd, descriptor_number(name, value));
     parsed.listen_fds.push_back(fd);
+  } else if (name == "--started-by") {
+    LMSB_TRY(parsed.started_by, process_number(name, value));
   } else if (name == "--config") {
     parsed.sources.files.push_back("!" + value);
   } else if (name == "--settings") {  // a file that may be missing

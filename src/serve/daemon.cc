@@ -36,6 +36,7 @@ namespace lmsb::serve {
 namespace {
 
 constexpr std::chrono::milliseconds kAnswerGrace{10'000};  // for answers in progress when the daemon is asked to end
+constexpr std::chrono::milliseconds kGraceWithoutLauncher{1'000};  // the next pair waits for this one's end
 constexpr const char* kReloadHint =
     "the settings before stay in force; a file that they did not name, and that root alone may read, needs a restart";
 constexpr std::chrono::hours kExpiresSoon{14 * 24};
@@ -288,13 +289,14 @@ class Daemon {
     }
   }
 
-  // Without its launcher the daemon can do nothing: it ends, and is started again.
+  // Without its launcher the daemon can do nothing: it ends, and both are started again.
   static io::Always<void> watch_launcher(Daemon* self) {
     const Status gone = co_await self->fleet_.wait_launcher_gone();
     if (!gone.ok()) co_return;
-    self->ended_ = Error(ErrorCode::unavailable, "the launcher is gone");
+    self->ended_ = Error(ErrorCode::unavailable, "the launcher is gone").with_slug("launcher_lost");
     self->log_.log(LogLevel::error, "daemon.launcher_gone");
     std::raise(SIGTERM);
+    co_await self->server_.shutdown(kGraceWithoutLauncher);  // whoever asked it to end first gives longer
   }
 
   Settings settings_;

@@ -1,6 +1,7 @@
 #include "serve/serve.h"
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
@@ -15,7 +16,9 @@
 #include "http/listener.h"
 #include "launcher/handed_files.h"
 #include "launcher/parent.h"
+#include "os/end_with_parent.h"
 #include "os/small_file.h"
+#include "sandbox/launcher_client.h"
 #include "serve/checks.h"
 #include "serve/daemon.h"
 #include "serve/default_image.h"
@@ -128,11 +131,11 @@ Result<Words> launcher_words(const ServeArguments& parsed, const config::Loaded&
   if (config.policy.root) words.emplace_back("--allow-root");
   add(words, "--disks", config.disks.kind);
   add(words, "--store-bytes", std::to_string(config.disks.store_size.count()));
-  if (parsed.die_with_parent) words.emplace_back("--die-with-parent");
+  if (parsed.die_with_parent) add(words, "--die-with-parent", std::to_string(parsed.started_by));
   if (parsed.stop_sandboxes) words.emplace_back("--stop-sandboxes");
   for (const std::string& file : loaded.files) add(words, "--handed-file", file);
   for (const int fd : prepared.listening) add(words, "--daemon-fd", std::to_string(fd));
-  if (parsed.ready_fd >= 0) add(words, "--daemon-fd", std::to_string(parsed.ready_fd));
+  if (parsed.ready_fd >= 0) add(words, "--ready-fd", std::to_string(parsed.ready_fd));
   return words;
 }
 
@@ -142,12 +145,13 @@ Words daemon_words(const Words& arguments, const config::Loaded& loaded, const P
   Words words = {own_path(), "serve"};
   words.insert(words.end(), arguments.begin(), arguments.end());
   add(words, "--default-image", prepared.default_image);
+  // The launcher's own, also for a daemon that is started again when the files of the settings say something else.
+  add(words, "--data-dir", loaded.config.data_dir);
+  add(words, "--run-dir", loaded.config.run_dir);
+  add(words, "--disks", loaded.config.disks.kind);
   if (!prepared.id_locks.empty()) {
     words.emplace_back("--rootless");
     if (!prepared.has_own_ids) words.emplace_back("--shared-ids");
-    add(words, "--data-dir", loaded.config.data_dir);
-    add(words, "--run-dir", loaded.config.run_dir);
-    add(words, "--disks", loaded.config.disks.kind);
     for (const std::string& file : settings_files) add(words, "--settings", file);
   }
   for (const std::string& file : loaded.files) add(words, "--handed-file", file);
@@ -177,6 +181,15 @@ Status check_own_use(const ServeArguments& parsed) {
   if (parsed.handed_files.empty() && parsed.listen_fds.empty() && parsed.starter == launcher::Starter::root) return {};
   return Error(ErrorCode::invalid_argument, "--handed-file, --listen-fd and --rootless are for the program's own use")
       .with_hint("lm-sandbox serve --help lists the flags");
+}
+
+// From the first moment on, and through what this process becomes.
+Status end_with_starter(ServeArguments& parsed) {
+  if (!parsed.die_with_parent) return {};
+  if (parsed.started_by == 0) parsed.started_by = ::getppid();
+  if (os::end_with_parent(parsed.started_by, SIGTERM)) return {};
+  return Error(ErrorCode::cancelled,
+               "the program that started this daemon, process " + std::to_string(parsed.started_by) + ", has ended");
 }
 
 // A user's own settings are in a place of the user's.
@@ -213,6 +226,7 @@ Status become_launcher(const Words& arguments) {
   }
   LMSB_TRY(ServeArguments parsed, parse_arguments(arguments));
   LMSB_CHECK(check_own_use(parsed));
+  LMSB_CHECK(end_with_starter(parsed));
   find_settings(parsed, is_root);
   LMSB_TRY(config::Loaded loaded, config::load(parsed.sources));
   Prepared rootless;
@@ -257,7 +271,9 @@ Status be_daemon(const Words& arguments, UniqueFd launcher) {
 int main_serve(const Words& arguments) {
   UniqueFd launcher = take_socket(launcher::kLauncherFdVariable);
   const Status ended = launcher ? be_daemon(arguments, std::move(launcher)) : become_launcher(arguments);
-  return ended.ok() ? 0 : report(ended.error());
+  if (ended.ok()) return 0;
+  const int status = report(ended.error());
+  return ended.error().slug() == sandbox::launcher_gone().slug() ? launcher::kLauncherGone : status;
 }
 
 }  // namespace lmsb::serve

@@ -5,6 +5,7 @@
 // TCP listeners, decides who the daemon will be, and becomes lm-sandbox-launcher, which starts stage 2: the daemon,
 // without any privilege, beside the launcher.
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 #include "base/result.h"
@@ -19,6 +20,7 @@ struct ServeArguments {
   int ready_fd = -1;             // where one line of JSON goes when ready; -1 = nowhere
   bool is_socket_only = false;   // --listen off: the unix socket and no TCP
   bool die_with_parent = false;  // of private daemons that a command starts
+  pid_t started_by = 0;          // that program, where it says so; 0: whoever is the parent now
   bool stop_sandboxes = false;   // none of them outlives the daemon
   // From stage 1 to stage 2:
   std::vector<std::string> handed_files;  // names of the files that the parent hands over, in their order

@@ -50,7 +50,7 @@ constexpr UsualHint kHints[] = {
     {"key_expired", "an administrator makes another one: lm-sandbox key create"},
     {"key_required", kKey},
     {"key_unknown", kKey},
-    {"launcher_lost", "the daemon ends: start lm-sandbox serve again"},
+    {"launcher_lost", "launcher and daemon start again: ask again in a moment"},
     {"limit_out_of_bounds", "GET /v1/info shows what a sandbox may have"},
     {"malformed_request",
      "send plain HTTP/1.1: a path that begins with /, with % before two hexadecimal digits, and one Host"},

@@ -4,7 +4,6 @@
 #include <cstring>
 #include <filesystem>
 #include <sstream>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <vector>
 
@@ -12,6 +11,7 @@
 
 #include "guest_protocol/messages.h"
 #include "launcher/launcher.h"
+#include "os/end_with_parent.h"
 #include "os/files.h"
 #include "os/memfd.h"
 #include "os/message_socket.h"
@@ -43,7 +43,7 @@ class LauncherTest : public testing::Test {
   }
 
   [[noreturn]] void run_launcher(UniqueFd socket) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!os::end_with_parent(test_, SIGKILL)) ::_exit(14);
     socket_.reset();
     launcher::Policy policy = changed_policy();
     if (policy.needs_store) policy.disks = directory_ + "/disks";
@@ -124,6 +124,7 @@ class LauncherTest : public testing::Test {
 
   std::string directory_;
   UniqueFd socket_;
+  pid_t test_ = ::getpid();
   pid_t child_ = -1;
   sandbox::LauncherAnswer answer_{};  // of launch()
 };

@@ -162,6 +162,32 @@ class Daemon:
     def daemon_pid(self):
         return self.ready["pid"]
 
+    def next_daemon(self):
+        """Of a parent that has started its pair again: the pid of the daemon, or None."""
+        for pid in pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            with contextlib.suppress(OSError):  # it has ended
+                if int(pid) != self.ready["pid"] and pathlib.Path(f"/proc/{pid}/comm").read_text() == "lm-sandbox\n":
+                    return int(pid)
+        return None
+
+    def come_back(self, starts=True):
+        """After one of its processes has died: as its parent starts them again, or (`starts`) by a new start where that has
+        ended, too."""
+        def is_back():
+            if self.process.poll() is not None:
+                return True
+            with contextlib.suppress(OSError, http.client.HTTPException):  # it ends
+                pid = self.next_daemon()
+                if pid and self.request("GET", "/readyz").status == 200:
+                    self.ready["pid"] = pid
+                    return True
+            return False
+
+        wait_until(is_back, "the next daemon, or the end of all")
+        if starts and self.process.poll() is not None:
+            self.log.close()
+            self.start()
+
     def __enter__(self):
         return self.start()
 

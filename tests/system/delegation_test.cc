@@ -7,6 +7,7 @@
 #include <sys/xattr.h>
 
 #include "launcher/cgroup_host.h"
+#include "os/end_with_parent.h"
 #include "support/launcher_process.h"
 
 namespace lmsb {
@@ -62,9 +63,11 @@ class TestCgroup {
 // A process that waits to be killed.
 class Sleeper {
  public:
-  explicit Sleeper(const std::function<void()>& first) : pid_(::fork()) {
+  explicit Sleeper(const std::function<void()>& first) {
+    const pid_t test = ::getpid();
+    pid_ = ::fork();
     if (pid_ != 0) return;
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!os::end_with_parent(test, SIGKILL)) ::_exit(1);
     first();
     for (;;) ::pause();
   }
@@ -77,7 +80,7 @@ class Sleeper {
   std::string pid() const { return std::to_string(pid_); }
 
  private:
-  pid_t pid_;
+  pid_t pid_ = -1;
 };
 
 // Any controller will do for the kernel's rule, and on hybrid machines one is often left to v2.

@@ -6,7 +6,6 @@
 #include <grp.h>
 #include <poll.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -14,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "launcher/mount_desk.h"
+#include "os/end_with_parent.h"
 #include "os/message_socket.h"
 
 namespace lmsb {
@@ -46,9 +46,10 @@ class HostileCaller : public testing::Test {
   }
 
   pid_t in_child(const std::function<void()>& body) {
+    const pid_t test = ::getpid();
     const pid_t child = ::fork();
     if (child == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (!os::end_with_parent(test, SIGKILL)) ::_exit(1);
       body();
       ::_exit(0);
     }

@@ -321,8 +321,9 @@ class Chaos(StayingTest):
             self.daemon.stop(signal.SIGTERM)
         else:
             {"daemon": kill_daemon, "launcher": kill_launcher, "all": kill_all_of_ours}[what](self.daemon)
-        self.daemon.log.close()
-        self.daemon.start()
+        if self.daemon.process.poll() is not None:  # else its launcher has been started again
+            self.daemon.log.close()
+            self.daemon.start()
         self.is_up.set()
 
     def stand_still(self, callers):

@@ -158,6 +158,13 @@ class FailClosed(StayingTest):
         for gate in self.killed:
             kill(gate)
 
+    def start_again(self):
+        if self.daemon.process.poll() is None:
+            return  # its parent has started launcher and daemon again
+        self.daemon.log.close()
+        self.daemon.start()
+        self.ports.add(self.daemon.port)
+
     def kill_in_turns(self, boxes, seconds):
         """Until the time is over, and each was killed twice. Returns how often."""
         end, turns = time.monotonic() + seconds, 0
@@ -168,9 +175,7 @@ class FailClosed(StayingTest):
                 if how == self.kill_gate:
                     lmsb.wait_until(lambda: len(set(lmsb.gates()) - self.killed) == len(boxes), "the next gates")
                     continue
-                self.daemon.log.close()
-                self.daemon.start()
-                self.ports.add(self.daemon.port)
+                self.start_again()
             turns += 1
         return turns
 
@@ -204,9 +209,7 @@ class FailClosed(StayingTest):
                 self.kill_gate(None)
                 time.sleep(0.2)
                 how(self.daemon)
-                self.daemon.log.close()
-                self.daemon.start()
-                self.ports.add(self.daemon.port)
+                self.start_again()
                 time.sleep(0.5)
             self.assertEqual(here.end(), [])
             self.assertEqual((counters.packets("allowed"), counters.packets("outside")), before)

@@ -201,12 +201,10 @@ class Injected(StayingTest, FileTest):
         return False
 
     def revive(self, pid=None):
-        """When one of ours has gone, the others follow, and all are started again."""
+        """When one of ours has gone, the others follow, and all are started again: by the parent, or by us."""
         if pid and is_alive(pid) and self.daemon.process.poll() is None:
             return
-        self.daemon.process.wait(60)
-        self.daemon.log.close()
-        self.daemon.start()
+        self.daemon.come_back()
 
     def clean(self):
         for one in self.daemon.request("GET", "/v1/sandboxes?limit=1000").json()["data"]:

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """Nothing of a dead sandbox stays on the machine, however the daemon ends."""
 import contextlib
+import os
 import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 
@@ -50,7 +52,6 @@ class Lifetime(unittest.TestCase):
 
     def test_a_killed_daemon_process_takes_everything_with_it(self):
         def kill(daemon):
-            import os
             os.kill(daemon.daemon_pid(), signal.SIGKILL)
             daemon.process.wait(60)
 
@@ -58,9 +59,6 @@ class Lifetime(unittest.TestCase):
         self.check_clean()
 
     def test_after_all_were_killed_a_restart_removes_what_is_left(self):
-        import os
-        import subprocess
-
         def kill_all(daemon):
             parent = daemon.process.pid
             children = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True).stdout.split()
@@ -76,7 +74,6 @@ class Lifetime(unittest.TestCase):
         self.check_clean()
 
     def test_the_sandboxes_of_a_killed_launcher_end_with_it(self):
-        import os
         daemon = lmsb.Daemon().start()
         try:
             daemon.post("/v1/sandboxes", {"image": "host"})
@@ -93,6 +90,21 @@ class Lifetime(unittest.TestCase):
             daemon.stop(signal.SIGKILL)
         with lmsb.Daemon():
             pass  # removes the cgroups
+        self.check_clean()
+
+    def test_a_daemon_whose_starter_has_ended_before_does_not_start(self):
+        """It would never be told, and nobody would end it."""
+        ended = subprocess.Popen(["true"])
+        ended.wait()
+        with self.assertRaisesRegex(RuntimeError, f"process {ended.pid}, has ended"):
+            lmsb.Daemon("--started-by", str(ended.pid)).start()
+        with tempfile.TemporaryDirectory() as directory:
+            words = [lmsb.BIN / "lm-sandbox-launcher", "--die-with-parent", str(ended.pid)]
+            for name in ("data-dir", "run-dir", "guest", "archiver", "gate"):
+                words += ["--" + name, f"{directory}/{name}"]
+            done = subprocess.run([*words, "--", "/bin/false"], capture_output=True, text=True, check=False)
+            self.assertEqual((done.returncode, done.stderr), (1, "lm-sandbox: the command that started this daemon has ended\n"))
+            self.assertEqual(os.listdir(directory), [])
         self.check_clean()
 
     def test_a_second_daemon_on_the_same_run_directory_is_refused(self):

@@ -28,10 +28,11 @@ c.request(sys.argv[3], sys.argv[4], sys.argv[5] or None, {"Content-Type": "appli
 r = c.getresponse(); print(r.status, r.read().decode())"""
 
 
-def serve(user, *flags, env=None):
+def serve(user, *flags, env=None, is_private=True):
     """Such a daemon and its ready line, or what it said before it ended."""
     read, write = os.pipe()
-    process = user.popen([PROGRAM, "serve", "--listen", "127.0.0.1:0", "--ready-fd", str(write), "--die-with-parent", *flags],
+    ends = ["--die-with-parent"] if is_private else []
+    process = user.popen([PROGRAM, "serve", "--listen", "127.0.0.1:0", "--ready-fd", str(write), *ends, *flags],
                          env=env, pass_fds=[write], stderr=subprocess.PIPE, text=True)
     os.close(write)
     with os.fdopen(read) as ready:
@@ -282,6 +283,46 @@ except ConnectionError: print("gone")"""]
         env = {"XDG_RUNTIME_DIR": str(self.user.home / "tmp")}
         done = self.user.popen([PROGRAM, "run", "host", "echo", "here"], env=env, stdout=subprocess.PIPE, text=True)
         self.assertEqual((done.communicate(timeout=60)[0], done.returncode), ("here\n", 0))
+
+
+class Healing(unittest.TestCase):
+    def test_a_launcher_that_dies_is_started_again_and_its_sandboxes_have_ended(self):
+        """Their disks lie in memory, so nothing stays."""
+        with as_user.User() as user:
+            me = (user.uid, user.gid)
+            process, ready = serve(user, is_private=False)
+            self.assertIsInstance(ready, dict, ready)
+            try:
+                made = ask(ready, me, "POST", "/v1/sandboxes", {})[1]["id"]
+                for _ in range(2):
+                    self.kill_launcher(process.pid, ready, me)
+                    status, answer = ask(ready, me, "POST", "/v1/run", {"cmd": "id -u"})
+                    self.assertEqual((status, answer["stdout"]), (200, "1000\n"))
+                    self.assertEqual(ask(ready, me, "GET", "/v1/sandboxes/" + made)[0], 404)
+                    self.assertIsNone(process.poll())
+            finally:
+                process.terminate()
+                said = process.communicate(timeout=60)[1]
+            self.assertEqual(said.count("it and the daemon start again; its sandboxes have ended"), 2)
+            self.assertEqual(process.returncode, 0, said)
+            lmsb.wait_until(lambda: not any(user.left().values()), lambda: f"a clean machine: {user.left()}")
+
+    def kill_launcher(self, parent, ready, who):
+        """Returns when the next pair serves."""
+        def pair():
+            pids = pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+            return {status_of(pid)["Name"]: int(pid) for pid in pids}
+
+        def is_next():
+            with contextlib.suppress(OSError):  # one has just ended
+                now = pair()
+                return set(now) == {"lmsb-launcher", "lm-sandbox"} and not set(now.values()) & set(before.values())
+            return False
+
+        before = pair()
+        os.kill(before["lmsb-launcher"], signal.SIGKILL)
+        lmsb.wait_until(is_next, "the next pair")
+        lmsb.wait_until(lambda: ask(ready, who, "GET", "/readyz")[0] == 200, "a daemon that is ready")
 
 
 class Images(unittest.TestCase):

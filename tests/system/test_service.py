@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """The daemon as a service of systemd: what it tells that, and what the unit lets it do."""
+import os
 import pathlib
 import re
 import shutil
@@ -13,6 +14,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import lmsb
+from test_disks import launcher_of
 from test_settings import SettingsTest
 
 UNIT = lmsb.ROOT / "packaging/systemd/lm-sandbox.service"
@@ -61,6 +63,20 @@ class Manager(SettingsTest):
             self.assertNotIn("NOTIFY_SOCKET", pathlib.Path(f"/proc/{daemon.daemon_pid()}/environ").read_text())
             daemon.process.send_signal(signal.SIGTERM)
             self.assertEqual(self.heard(), ("STOPPING=1", main))
+
+    def test_hears_of_a_launcher_that_died_and_of_the_next_one(self):
+        daemon = lmsb.Daemon(env={"NOTIFY_SOCKET": str(self.dir / "notify")}, is_private=False)
+        with daemon:
+            main = daemon.process.pid
+            self.assertEqual(self.heard(), ("READY=1", main))
+            os.kill(launcher_of(daemon), signal.SIGKILL)
+            self.assertEqual(self.heard(), (
+                "STATUS=The launcher was killed by signal 9 (Killed): it and the daemon start again", main))
+            self.assertEqual(self.heard(), ("READY=1\nSTATUS=", main))
+            daemon.come_back(starts=False)
+            daemon.process.send_signal(signal.SIGHUP)
+            self.assertTrue(self.heard()[0].startswith("RELOADING=1\n"))
+            self.assertEqual(self.heard(), ("READY=1", main))
 
     def test_hears_nothing_of_a_daemon_that_is_a_commands_own(self):
         with lmsb.Daemon(env={"NOTIFY_SOCKET": str(self.dir / "notify")}) as daemon:

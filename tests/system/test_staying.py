@@ -33,8 +33,9 @@ def kill_daemon(daemon):
 
 
 def kill_launcher(daemon):
+    """Its parent starts it again, and the daemon."""
     kill(launcher_of(daemon))
-    daemon.process.wait(60)
+    daemon.come_back(starts=False)
 
 
 def kill_all_of_ours(daemon):
@@ -69,6 +70,8 @@ class StayingTest(DiskTest):
 
     def again(self, how=kill_all_of_ours):
         how(self.daemon)
+        if self.daemon.process.poll() is None:
+            return  # it has been healed
         if self.daemon.log:
             self.daemon.log.close()
         self.daemon.start()

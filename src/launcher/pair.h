@@ -1,0 +1,44 @@
+#pragma once
+// Pair: one launcher and one daemon, started together by the parent, with the sockets between the three.
+#include <sys/types.h>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "launcher/parent_options.h"
+
+namespace lmsb::launcher {
+
+// Opened once, so that every pair is of the same version whatever lies at their paths by then.
+struct Programs {
+  UniqueFd guest;  // sealed copies, for the launcher
+  UniqueFd archiver;
+  UniqueFd gate;
+  UniqueFd daemon;  // the file itself
+};
+Result<Programs> open_programs(const ParentOptions& options);
+
+struct Child {
+  pid_t pid = -1;
+  UniqueFd pidfd;
+};
+
+struct Pair {
+  Child launcher;
+  Child daemon;
+  UniqueFd files;    // the daemon's words, and files for it (handed_files.h)
+  UniqueFd started;  // one octet when the launcher serves; its end without one: it cannot
+  // Of the socket between both. Kept until the launcher serves: of one that cannot be, which says why itself, the
+  // daemon is not to hear.
+  UniqueFd launcher_end;
+};
+
+// Forks both, and hands the files over. The launcher's copy of `programs` is used up, the caller's is not.
+Result<Pair> start_pair(const ParentOptions& options, const Policy& policy, Programs& programs);
+
+bool has_ended(const Child& child);
+// Waits for a child at most `timeout_ms`, and kills it then. Returns its status as waitpid(2) does.
+int wait_for(const Child& child, int timeout_ms);
+// Of such a status, as shells count: 128 + signal.
+int exit_status(int status);
+
+}  // namespace lmsb::launcher

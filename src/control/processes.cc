@@ -60,7 +60,7 @@ Error too_many() {
 
 ProcessNote note_of(const StartProcess& request, const guest_client::StartSpec& spec, const ImageDefaults& image) {
   ProcessNote note;
-  note.id = create_prefixed_id("prc_");
+  note.id = create_prefixed_id(kProcessPrefix);
   note.cmd = shown_command(request.command.cmd);
   note.asked_at = rfc3339_now();
   note.began_ms = boottime_ms();
@@ -109,7 +109,7 @@ ProcessNote note_of(const ProcessRecord& record) {
 // What is known of a process without a note of ours.
 ProcessNote unknown_process() {
   ProcessNote note;
-  note.id = create_prefixed_id("prc_");
+  note.id = create_prefixed_id(kProcessPrefix);
   note.asked_at = rfc3339_now();
   note.began_ms = boottime_ms();
   return note;
@@ -365,7 +365,7 @@ io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::stri
   place.image = *visit.defaults;
   place.use = std::move(visit.use);
   place.attached = visit.processes->attached;
-  place.process = create_prefixed_id("prc_");
+  place.process = create_prefixed_id(kProcessPrefix);
   if (request.takes_input) place.input = visit.processes->take_input(loop_, place.process);
   const CommandNote note{id, place.process, who.name};
   place.on_start = [this, note] { parts_.tell(note, nullptr); };

@@ -195,11 +195,12 @@ io::Task<ExecResult> ShellSession::run(std::shared_ptr<ShellSession> self, Comma
   LMSB_CO_TRY(const auto slot, co_await entrance.admission.enter(entrance.caller));
   if (self->is_over()) co_return session_over();
   LMSB_CO_CHECK(entrance.check());
-  self->attach(command, std::move(entrance.attached));
+  self->attach(command, std::move(entrance.attached), entrance.process);
   const std::chrono::duration<double, std::milli> waited = Clock::now() - queued;
   auto result = co_await self->catch_up_and_run(std::move(command));
   if (result.ok()) {
     result->usage.queue_ms = waited.count();
+    result->process_id = std::move(entrance.process);
     self->running_->tell_end(*result);
   } else {  // nobody knows where it stands
     self->is_over_ = true;
@@ -213,8 +214,8 @@ io::Task<void> ShellSession::wait_idle(std::shared_ptr<ShellSession> self, io::D
   co_return Status();
 }
 
-void ShellSession::attach(const Command& command, std::shared_ptr<AttachedCommands> all) {
-  ProcessInfo info = attached_info(command, "", sandbox_id(), process_.pid());
+void ShellSession::attach(const Command& command, std::shared_ptr<AttachedCommands> all, std::string id) {
+  ProcessInfo info = attached_info(command, "", sandbox_id(), process_.pid(), std::move(id));
   info.session = about_.name;
   running_.emplace(loop_, std::move(all), std::move(info),
                    [this](int signal, bool whole_tree) { return process_.signal(signal, whole_tree); });

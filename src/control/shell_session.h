@@ -88,6 +88,7 @@ class ShellSession {
     std::string caller;
     std::function<Status()> check;
     std::shared_ptr<AttachedCommands> attached;  // where others find it as long as it runs
+    std::string process;                         // its id there
   };
   // Runs one command of text. At the time limit the bash
   // and all it started are killed: the session is over. `self` keeps it alive meanwhile. Errors: session_busy,
@@ -105,7 +106,7 @@ class ShellSession {
   class Turn;
   io::Task<ExecResult> catch_up_and_run(Command command);
   io::Task<ExecResult> run_in_turn(Command command);
-  void attach(const Command& command, std::shared_ptr<AttachedCommands> all);
+  void attach(const Command& command, std::shared_ptr<AttachedCommands> all, std::string id);
   io::Task<std::optional<int>> read_stream(guest_client::Stream stream, std::string mark, Bytes cap,
                                            io::Deadline deadline, Output* output);
   // What is known before a command runs.

@@ -578,7 +578,7 @@ class Attached(ProcessTest):
         process = self.listed(cmd="sleep 1032; exit 5")
         self.assertEqual((process["attached"], process["timeout_ms"]), (True, 120_000))
         self.signal(process, "KILL", tree=True)
-        self.assertEqual(answer()["signal"], "SIGKILL")
+        self.assertEqual((answer()["signal"], answer()["process_id"]), ("SIGKILL", process["id"]))
 
     def test_a_signal_reaches_the_leader_or_the_tree(self):
         script = "trap 'echo leader; exit 3' USR1; sh -c 'echo ready; exec sleep 1033' & wait"
@@ -635,7 +635,10 @@ class Attached(ProcessTest):
         process = self.listed(session="attached")
         self.assertEqual((process["attached"], process["cmd"]), (True, "cd /tmp; sleep 1036"))
         self.signal(process, "KILL", tree=True)
-        self.assertEqual(answer()["signal"], "SIGKILL")
+        self.assertEqual((answer()["signal"], answer()["process_id"]), ("SIGKILL", process["id"]))
+
+    def test_who_waited_for_one_that_cannot_be_started_knows_its_id_too(self):
+        self.assertRegex(self.daemon.post(self.at("/exec"), {"cmd": ["no-such-program"]}).json()["process_id"], "^prc_[a-z0-9]{20}$")
 
 
 class Merged(ProcessTest):

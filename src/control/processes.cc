@@ -271,7 +271,8 @@ void Processes::take_up(KeptSandbox& sandbox, std::vector<guest_client::HeldProc
     const bool is_session = !note.session.empty();
     const bool is_taken = is_session ? table.sessions.contains(note.session) || table.sessions.size() >= kMaxSessions
                                      : table.find(note.id) != nullptr;
-    if (is_taken || (is_session && process.process.has_ended())) {
+    const bool is_over = is_session && (process.process.has_ended() || !note.reads_script);
+    if (is_taken || is_over) {
       process.process.forget();
     } else if (is_session) {
       table.sessions[note.session] =

@@ -110,6 +110,17 @@ struct KeyRemoveCommand {
   Words keys;
   bool force = false;  // one that is not there is no error
 };
+struct SessionListCommand {
+  Target target;
+  std::string sandbox;
+  bool quiet = false;  // names only
+};
+struct SessionRemoveCommand {
+  Target target;
+  std::string sandbox;
+  Words sessions;
+  bool force = false;  // one that is not there is no error
+};
 struct UpdateCommand {
   Target target;
   std::string sandbox;
@@ -227,10 +238,10 @@ using AnyCommand =
                  StateCommand, SnapshotCommand, SnapshotListCommand, SnapshotInspectCommand, SnapshotRemoveCommand,
                  SnapshotExportCommand, SnapshotImportCommand, ForkCommand, RollbackCommand, VolumeCreateCommand,
                  VolumeListCommand, VolumeInspectCommand, VolumeUpdateCommand, VolumeRemoveCommand, KeyCreateCommand,
-                 KeyListCommand, KeyRemoveCommand, UpdateCommand, StatsCommand, EventsCommand, WatchCommand,
-                 PortCommand, ListCommand, InspectCommand, RemoveCommand, ImageListCommand, ToolCommand,
-                 ModelListCommand, ModelPullCommand, ChatCommand, DoctorCommand, VerifyCommand, BenchCommand,
-                 ConfigCommand>;
+                 KeyListCommand, KeyRemoveCommand, SessionListCommand, SessionRemoveCommand, UpdateCommand,
+                 StatsCommand, EventsCommand, WatchCommand, PortCommand, ListCommand, InspectCommand, RemoveCommand,
+                 ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand, ChatCommand, DoctorCommand,
+                 VerifyCommand, BenchCommand, ConfigCommand>;
 
 // `words` are the arguments without the program's name. Of `serve` only the help is known here: its own main sees it
 // first. Errors (invalid_argument, unsupported) name the command and hint at its help.

@@ -14,6 +14,9 @@ Result<AnyCommand> parse_logs(const Words& words);
 Result<AnyCommand> parse_attach(const Words& words);
 Result<AnyCommand> parse_wait(const Words& words);
 Result<AnyCommand> parse_kill(const Words& words);
+// session_parsers.cc
+Result<AnyCommand> parse_session_list(const Words& words);
+Result<AnyCommand> parse_session_remove(const Words& words);
 
 // lifecycle_parsers.cc
 Result<AnyCommand> parse_pause(const Words& words);

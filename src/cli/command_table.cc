@@ -8,7 +8,7 @@
 namespace lmsb::cli {
 namespace {
 
-constexpr std::array<CommandEntry, 57> kCommands{{
+constexpr std::array<CommandEntry, 59> kCommands{{
     {"run", "Sandboxes", "Run a command in a fresh sandbox", parse_run},
     {"create", "Sandboxes", "Create a sandbox that is kept", parse_create},
     {"exec", "Sandboxes", "Run a command in a sandbox that exists", parse_exec},
@@ -46,6 +46,8 @@ constexpr std::array<CommandEntry, 57> kCommands{{
     {"attach", "Processes", "Follow a detached process to its end", parse_attach},
     {"wait", "Processes", "Wait for detached processes, and print how they ended", parse_wait},
     {"kill", "Processes", "Send a signal to detached processes", parse_kill},
+    {"session ls", "Processes", "List the shell sessions of a sandbox", parse_session_list},
+    {"session rm", "Processes", "End shell sessions", parse_session_remove},
     {"image build", "Images and models", "Make a built-in image", parse_image_build},
     {"image ls", "Images and models", "List images", parse_image_list},
     {"image rm", "Images and models", "Remove an image", parse_image_remove},

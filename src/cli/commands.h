@@ -38,6 +38,8 @@ Result<int> execute(const VolumeRemoveCommand& command, Console& console);
 Result<int> execute(const KeyCreateCommand& command, Console& console);
 Result<int> execute(const KeyListCommand& command, Console& console);
 Result<int> execute(const KeyRemoveCommand& command, Console& console);
+Result<int> execute(const SessionListCommand& command, Console& console);
+Result<int> execute(const SessionRemoveCommand& command, Console& console);
 Result<int> execute(const UpdateCommand& command, Console& console);
 Result<int> execute(const StatsCommand& command, Console& console);
 Result<int> execute(const EventsCommand& command, Console& console);

@@ -41,6 +41,7 @@ void offer_kind(Completion& completion, const std::string& kind, const std::stri
   if (kind == "IMAGE") ask(Names::images);
   if (kind == "MODEL") ask(Names::models);
   if (kind == "PROCESS") ask(Names::processes);
+  if (kind == "SESSION") ask(Names::sessions);
   if (kind == "SNAPSHOT") ask(Names::snapshots);
   if (kind == "VOLUME") ask(Names::volumes);
   if (kind == "KEY") ask(Names::keys);

@@ -15,13 +15,13 @@ struct Candidate {
 };
 
 // Names that only a daemon knows.
-enum class Names : std::uint8_t { none, sandboxes, images, models, processes, snapshots, volumes, keys };
+enum class Names : std::uint8_t { none, sandboxes, images, models, processes, sessions, snapshots, volumes, keys };
 
 struct Completion {
   std::vector<Candidate> candidates;  // they begin as the word does
   Names names = Names::none;          // these too
   std::string name_prefix;            // how they must begin
-  std::string sandbox;                // whose processes, or snapshots; "" = of all
+  std::string sandbox;                // whose processes, sessions, or snapshots; "" = of all
   std::string behind;                 // what follows each name: ":" where a path of the sandbox does
   std::string host;                   // --host, if it is on the line
   std::string ca;                     // --ca, the same

@@ -32,6 +32,7 @@ std::string path_of(const Completion& completion) {
     case Names::images: return "/v1/images";
     case Names::models: return "/v1/models";
     case Names::processes: return sandbox_url(completion.sandbox) + "/processes";
+    case Names::sessions: return sandbox_url(completion.sandbox) + "/sessions";
     case Names::snapshots:
       return completion.sandbox.empty() ? "/v1/snapshots" : "/v1/snapshots?sandbox=" + url_segment(completion.sandbox);
     case Names::volumes: return "/v1/volumes";
@@ -52,7 +53,8 @@ Words names_of(Names names, json::Value item, const std::string& typed) {
 std::string about(Names names, json::Value item) {
   switch (names) {
     case Names::sandboxes: return text_field(item, "image") + ", " + text_field(item, "state");
-    case Names::processes: return text_field(item, "state");
+    case Names::processes:
+    case Names::sessions: return text_field(item, "state");
     case Names::snapshots: return text_field(item, "name");
     default: return "";
   }

@@ -76,6 +76,9 @@ TEST(Completion, AsksForSandboxesWhereTheUsageNamesOne) {
 TEST(Completion, AsksForTheProcessesOfTheSandboxThatIsNamed) {
   const auto completion = complete({"kill", "-s", "TERM", "box", "prc_1", ""});
   EXPECT_EQ(completion.names, Names::processes);
+  const auto session = complete({"session", "rm", "box", ""});
+  EXPECT_EQ(session.names, Names::sessions);
+  EXPECT_EQ(session.sandbox, "box");
   EXPECT_EQ(completion.sandbox, "box");
 }
 

@@ -7,17 +7,6 @@
 namespace lmsb::cli {
 namespace {
 
-// The command as one line: a text for the shell as it is, words with blanks between.
-std::string command_of(json::Value process) {
-  const auto cmd = process.find("cmd");
-  if (!cmd) return "";
-  if (const auto text = cmd->string()) return std::string(*text);
-  std::string line;
-  for (const json::Value word : cmd->items())
-    line += (line.empty() ? "" : " ") + std::string(word.string().value_or(""));
-  return line;
-}
-
 // "running", "attached" where somebody waits for it, or how it ended: "exited (3)", "signaled (SIGKILL)", "timed_out".
 std::string state_of(json::Value process) {
   const auto result = process.find("result");

@@ -6,6 +6,16 @@ namespace lmsb::cli {
 
 std::string processes_of(const std::string& sandbox) { return sandbox_url(sandbox) + "/processes"; }
 
+std::string command_of(json::Value process) {
+  const auto cmd = process.find("cmd");
+  if (!cmd) return "";
+  if (const auto text = cmd->string()) return std::string(*text);
+  std::string line;
+  for (const json::Value word : cmd->items())
+    line += (line.empty() ? "" : " ") + std::string(word.string().value_or(""));
+  return line;
+}
+
 Result<json::Document> list_processes(Api& api, const std::string& sandbox) {
   return call_json(api, Call("GET", processes_of(sandbox)));
 }

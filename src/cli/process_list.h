@@ -12,6 +12,9 @@ namespace lmsb::cli {
 // Where the API has them.
 std::string processes_of(const std::string& sandbox);
 
+// Its command as one line: a text for the shell as it is, words with blanks between.
+std::string command_of(json::Value process);
+
 // As the API answers. Blocks.
 Result<json::Document> list_processes(Api& api, const std::string& sandbox);
 

@@ -63,6 +63,13 @@ ExecCommand command_in(const std::string& sandbox, const RunCommand& command) {
   return exec;
 }
 
+// Whether it was refused, by the daemon's own verdict. One that has run has used memory, whatever its exit status.
+bool was_refused(json::Value result) {
+  const double code = number_field(result, "exit_code").value_or(0);
+  const auto usage = result.find("usage");
+  return (code == kNotExecutable || code == kNotFound) && usage && number_field(*usage, "max_memory_bytes") == 0.0;
+}
+
 // The exit status of a command that cannot be started, of which it says why; nothing: it runs, or has run.
 Result<std::optional<int>> failure_to_start(Connection& connection, const std::string& sandbox, const std::string& id,
                                             Console& console) {
@@ -70,13 +77,13 @@ Result<std::optional<int>> failure_to_start(Connection& connection, const std::s
   LMSB_TRY(const auto told,
            call_json(connection, Call("GET", process + "?wait_ms=" + std::to_string(kFirstMoment.count()))));
   const auto result = told.root().find("result");
-  const double code = result ? number_field(*result, "exit_code").value_or(0) : 0;
-  if (code != kNotExecutable && code != kNotFound) return std::optional<int>();
+  if (!result || !was_refused(*result)) return std::optional<int>();
   LMSB_TRY(const auto followed, follow(connection, Call("GET", process + "/output?follow=true"), true, console));
   return std::optional(followed.exit_status);
 }
 
-// Stays, as its command does; prints the sandbox's id.
+// Stays, as its command does, whatever becomes of that; prints the sandbox's id. Where the command cannot be started
+// there is nothing to keep: the sandbox goes.
 Result<int> run_detached(const RunCommand& command, Inputs inputs, Connection& connection, Console& console) {
   if (command.process.interactive) {
     LMSB_TRY(inputs.stdin_data, read_stdin());

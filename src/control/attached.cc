@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "base/ids.h"
 #include "base/text.h"
 
 namespace lmsb::control {
@@ -22,6 +21,7 @@ ExecResult ending_of(const ExecResult& result) {
   ending.signal = result.signal;
   ending.usage = result.usage;
   ending.sandbox_id = result.sandbox_id;
+  ending.process_id = result.process_id;
   ending.image_digest = result.image_digest;
   ending.hint = result.hint;
   ending.background_left = result.background_left;
@@ -54,7 +54,6 @@ AttachedCommand::AttachedCommand(boost::asio::io_context& loop, ProcessInfo info
     : info_(std::move(info)), signal_(std::move(signal)), over_(loop) {}
 
 const ProcessInfo& AttachedCommand::info() {
-  if (info_.id.empty()) info_.id = create_prefixed_id("prc_");
   if (info_.started_at.empty()) {
     const auto ago = std::chrono::steady_clock::now() - began_;
     info_.started_at = rfc3339_in(-std::chrono::floor<std::chrono::milliseconds>(ago));

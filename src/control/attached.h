@@ -26,9 +26,9 @@ class AttachedCommand {
   // `loop` outlives it; `signal` is called until it has ended.
   AttachedCommand(boost::asio::io_context& loop, ProcessInfo info, Signal signal);
 
-  // Its id and the text of its start are made when somebody asks first: most commands nobody ever looks at.
+  // The text of its start is made when somebody asks first: most commands nobody ever looks at.
   const ProcessInfo& info();
-  bool is(const std::string& id) const { return !info_.id.empty() && info_.id == id; }
+  bool is(const std::string& id) const { return info_.id == id; }
   // Errors: process_ended; those of Process::signal().
   Status signal(int signal, bool whole_tree);
   // Kills it and everything it started; its verdict is that it was cancelled. Errors: as above.
@@ -81,7 +81,7 @@ class Attachment {
   std::shared_ptr<AttachedCommand> command_;
 };
 
-// What is shown of a command that has begun. `id` "": made when somebody asks.
-ProcessInfo attached_info(const Command& command, std::string cwd, std::string sandbox, int pid, std::string id = "");
+// What is shown of a command that has begun.
+ProcessInfo attached_info(const Command& command, std::string cwd, std::string sandbox, int pid, std::string id);
 
 }  // namespace lmsb::control

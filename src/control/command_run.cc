@@ -97,7 +97,8 @@ io::Task<ExecResult> run_command(boost::asio::io_context& loop, SandboxHandle& s
   const io::Deadline deadline = io::Deadline::in(command.timeout);
   std::optional<Attachment> attachment;
   if (place.attached)
-    attachment.emplace(loop, place.attached, attached_info(command, spec.cwd, sandbox.id(), process.pid()),
+    attachment.emplace(loop, place.attached,
+                       attached_info(command, spec.cwd, sandbox.id(), process.pid(), place.process),
                        [&process](int signal, bool whole_tree) { return process.signal(signal, whole_tree); });
   const Spills spills = make_spills(loop, sandbox, place.spill);
   Outputs outputs{{loop, process.take_stdout(), command.output_cap, spills.out},
@@ -120,12 +121,14 @@ io::Task<ExecResult> run_command(boost::asio::io_context& loop, SandboxHandle& s
   if (ending.kind == Ending::Kind::start_failed) {
     LMSB_CO_CHECK(result_of_failed_start(ending, attempt));
     ExecResult refused = verdict_of(course, attempt, &sandbox);
+    refused.process_id = place.process;
     if (attachment) attachment->tell_end(refused);
     co_return refused;
   }
 
   const double wall_ms = milliseconds_since(begin);
   ExecResult result = verdict_of(course, attempt, &sandbox);
+  result.process_id = place.process;
   result.usage.wall_ms = wall_ms;
   if (attachment) attachment->tell_end(result);
   attachment.reset();

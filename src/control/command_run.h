@@ -17,6 +17,7 @@ struct RunPlace {
   bool one_shot = false;  // the sandbox ends with the command, so that killing may kill all
   Bytes spill;            // of each stream that is larger than its cap, in a file of the sandbox; 0: nothing
   std::shared_ptr<AttachedCommands> attached;  // where others find it as long as it runs; null: nowhere
+  std::string process;                         // its id there
 };
 
 // Runs `command` and waits for its end. Errors only when it could not be tried; everything else is a verdict. When the

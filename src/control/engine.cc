@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/ids.h"
 #include "base/text.h"
 #include "control/command_stream.h"
 #include "control/goodbye.h"
@@ -565,7 +566,8 @@ io::Task<ExecResult> Engine::exec(Principal who, std::string id_or_name, Command
   RunPlace kept;
   kept.spill = options_.spill;
   kept.attached = visit.processes->attached;
-  const CommandNote note{id, "", who.name};
+  kept.process = create_prefixed_id(kProcessPrefix);
+  const CommandNote note{id, kept.process, who.name};
   tell_command(note, nullptr);
   auto ran = co_await run_command(loop_, *visit.sandbox, *visit.defaults, std::move(command), kept);
   if (!ran.ok()) {

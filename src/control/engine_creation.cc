@@ -49,8 +49,7 @@ Status Engine::check_creation(const CreateSandbox& request) const {
   LMSB_CHECK(check_kept(request.limits, layers_, Asked::of_new));
   LMSB_CHECK(Lifecycle::check(with(Lifecycle::default_limits(request.name, false), request.life)));
   if (!registry_.has_name(request.name)) return {};
-  return Error(ErrorCode::already_exists, "a sandbox named " + quoted(request.name) + " exists")
-      .with_slug("name_taken")
+  return name_taken("sandbox", request.name)
       .with_hint("choose another name, or remove that sandbox first: lm-sandbox rm " + request.name);
 }
 

@@ -32,11 +32,11 @@ struct Event {
   std::string type;  // "sandbox.paused", "snapshot.created": docs/user/lifecycle.md lists them
   // Rises from event to event, also over the ends of daemons. 0: it has none, nobody can ask for what came after it.
   std::uint64_t number = 0;
-  std::string time;     // RFC 3339 UTC
-  std::string sandbox;  // whose; "" = none
-  std::string subject;  // the id of the snapshot, volume, process or key; "" = the sandbox itself, or a command without
-  std::string name;     // of the subject, or of the sandbox; "" = none
-  std::string owner;    // who may see it; "" = administrators alone
+  std::string time;                           // RFC 3339 UTC
+  std::string sandbox;                        // whose; "" = none
+  std::string subject;                        // the id of the snapshot, volume, process or key; "" = the sandbox itself
+  std::string name;                           // of the subject, or of the sandbox; "" = none
+  std::string owner;                          // who may see it; "" = administrators alone
   std::map<std::string, std::string> labels;  // for who sees by them
   std::string by;       // who did it; "timeout", "idle": a limit of its life; "daemon": its own end; "guest": it ended
   std::string outcome;  // of a command that has ended; "" = else

@@ -88,6 +88,7 @@ struct ExecResult {
   Output err;
   Usage usage;
   std::string sandbox_id;
+  std::string process_id;  // by which others found it as long as it ran; "": nobody did (a one-shot)
   std::string image_digest;
   bool oom_killed = false;       // the kernel killed a process of it for want of memory, whatever its own end was
   std::string spill_path;        // where the whole of what was cut is, inside; of both streams stdout's; "" = nowhere

@@ -375,9 +375,7 @@ Status Keys::check_new(const CreateKey& request) const {
         .with_hint("leave expires_in_s out for one that lives until it is deleted");
   const auto has_name = [&request](const Entry& entry) { return entry.second.info.name == request.name; };
   if (!request.name.empty() && std::any_of(kept_.begin(), kept_.end(), has_name))
-    return Error(ErrorCode::already_exists, "a key named " + quoted(request.name) + " exists")
-        .with_slug("name_taken")
-        .with_hint("choose another name, or delete that key first");
+    return name_taken("key", request.name);
   if (kept_.size() >= kMaxKeys)
     return Error(ErrorCode::resource_exhausted, "there are 1000 keys already")
         .with_slug("too_many_keys")

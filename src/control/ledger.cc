@@ -96,7 +96,7 @@ store::SandboxRow row_of(const KeptSandbox& sandbox) {
   if (const auto end = sandbox.life->end()) row.ends_at_ms = calendar_ms(*end);
   row.has_mounts = sandbox.has_mounts;
   row.is_removed = sandbox.is_provisional || sandbox.removing;
-  row.state = to_string(info.state);
+  row.state = to_string(sandbox.state_to_be.value_or(info.state));
   row.processes_at_start = sandbox.made_with.processes;
   for (const MountedVolume& mount : info.volumes)
     row.volumes[mount.target] = mount.id + std::string(mount.read_only ? kReadOnly : "");

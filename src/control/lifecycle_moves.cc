@@ -100,28 +100,24 @@ io::Task<SandboxInfo> Lifecycle::pause(Principal who, std::string id_or_name) {
   co_return sandbox->describe();
 }
 
-// It is written down before it goes on: a daemon that finds it running has it go on, whatever it finds standing still.
+// It is written down before it goes on, and says that it runs when it does: a daemon that finds `running` written down
+// has it go on, whatever it finds standing still.
 io::Task<SandboxInfo> Lifecycle::resume(Principal who, std::string id_or_name) {
   LMSB_CO_TRY(KeptSandbox * sandbox, co_await settled(who, std::move(id_or_name)));
   const SandboxState state = sandbox->state();
   if (state == SandboxState::running) co_return sandbox->describe();
   if (state != SandboxState::paused) co_return not_running(*sandbox);
   const Hold hold(*this, *sandbox);
-  sandbox->move_to(SandboxState::running);
-  Status written = co_await parts_.write(*sandbox);
+  sandbox->state_to_be = SandboxState::running;
+  Status going_on = co_await parts_.write(*sandbox);
   LMSB_CO_TRY(sandbox, hold.sandbox());
-  if (!written.ok()) {
-    sandbox->move_to(SandboxState::paused);
-    parts_.save(*sandbox);  // others may have written it down meanwhile
-    co_return std::move(written).error();
-  }
-  if (sandbox->state() != SandboxState::running) co_return not_running(*sandbox);  // its guest has ended meanwhile
-  Status resumed = sandbox->handle->resume();
-  if (!resumed.ok()) {
-    sandbox->move_to(SandboxState::paused);
-    parts_.save(*sandbox);
-    co_return std::move(resumed).error();
-  }
+  sandbox->state_to_be.reset();
+  const bool is_there = sandbox->state() == SandboxState::paused;  // else its guest has ended meanwhile
+  if (is_there && going_on.ok()) going_on = sandbox->handle->resume();
+  if (!is_there || !going_on.ok()) parts_.save(*sandbox);  // as it is; others may have written it down meanwhile
+  if (!is_there) co_return not_running(*sandbox);
+  LMSB_CO_CHECK(std::move(going_on));
+  sandbox->move_to(SandboxState::running);
   sandbox->life->resume();
   watch_over(*sandbox);
   note_change(SandboxEvent::Kind::resumed, *sandbox, who.name);

@@ -44,7 +44,10 @@ class LifecycleTest : public testing::Test {
             {},
             {},
             {},
-            [this](const KeptSandbox& sandbox) { saved_.push_back(sandbox.info.egress); },
+            [this](const KeptSandbox& sandbox) {
+              saved_.push_back(sandbox.info.egress);
+              state_saved_ = row_of(sandbox).state;
+            },
             [this](const KeptSandbox& sandbox) { return write(sandbox); }};
   }
   static io::Task<void> give(LifecycleTest* test, network::Egress egress) {
@@ -53,6 +56,7 @@ class LifecycleTest : public testing::Test {
   }
   io::Task<void> write(const KeptSandbox& sandbox) {
     saved_.push_back(sandbox.info.egress);
+    state_saved_ = row_of(sandbox).state;
     if (is_kept_) return fine(this);
     return ledger_.put(row_of(sandbox));
   }
@@ -82,6 +86,7 @@ class LifecycleTest : public testing::Test {
   bool is_slow_ = false;
   io::Event faster_{loop_};
   std::vector<network::Egress> saved_;
+  std::string state_saved_;             // what its row says
   std::vector<network::Egress> given_;  // what it has, one after the other
   PolicyCaps caps_;
   UniqueFd guest_;
@@ -156,6 +161,68 @@ TEST_F(LifecycleTest, GivesNoFirstNetworkThatTheOperatorWithdrewWhileItWasWritte
   ASSERT_TRUE(updated.has_value());
   ASSERT_EQ(given_.size(), 2U);
   EXPECT_EQ(given_.back(), network::Egress());
+}
+
+// A paused sandbox whose guest is there.
+class PausedTest : public LifecycleTest {
+ protected:
+  PausedTest() {
+    sandbox_.handle = silent_handle(loop_, guest_);
+    sandbox_.move_to(SandboxState::running);
+    sandbox_.move_to(SandboxState::paused);
+    sandbox_.life->suspend();
+    state_saved_ = "paused";
+  }
+  // Begins to let it go on; its row is being written down then.
+  void resume() {
+    is_slow_ = true;
+    io::spawn(loop_, note(lifecycle_.resume(kAnn, kId), &resumed_));
+    loop_.poll();
+    ASSERT_FALSE(resumed_);
+  }
+  void write_on() {
+    is_slow_ = false;
+    faster_.notify_all();
+    loop_.restart();
+    loop_.poll();
+    ASSERT_TRUE(resumed_);
+  }
+
+  KeptSandbox& sandbox_ = registry_.all().at(kId);
+  std::optional<Result<SandboxInfo>> resumed_;
+};
+
+TEST_F(PausedTest, SaysThatItRunsOnceThatIsWritten) {
+  is_kept_ = true;
+  resume();
+  EXPECT_EQ(state_saved_, "running");
+  EXPECT_EQ(sandbox_.state(), SandboxState::paused);
+  EXPECT_EQ(sandbox_.visit().error().slug(), "sandbox_paused");
+  write_on();
+  ASSERT_TRUE(resumed_->ok()) << resumed_->error().message();
+  EXPECT_EQ((*resumed_)->state, SandboxState::running);
+  EXPECT_EQ(row_of(sandbox_).state, "running");
+}
+
+TEST_F(PausedTest, StaysSoAndNeverSaidOtherwiseWhereItCannotBeWritten) {
+  io::spawn(loop_, note(lifecycle_.resume(kAnn, kId), &resumed_));
+  loop_.poll();
+  ASSERT_TRUE(resumed_ && !resumed_->ok());
+  EXPECT_EQ(resumed_->error().slug(), "disk_not_kept");
+  EXPECT_EQ(sandbox_.state(), SandboxState::paused);
+  EXPECT_EQ(state_saved_, "paused");
+}
+
+TEST_F(PausedTest, IsWrittenDownAsItIsWhereItsGuestEndsMeanwhile) {
+  is_kept_ = true;
+  resume();
+  guest_.reset();
+  loop_.restart();
+  while (!sandbox_.handle->channel().is_closed()) ASSERT_GT(loop_.run_one(), 0U);
+  write_on();
+  ASSERT_FALSE(resumed_->ok());
+  EXPECT_EQ(resumed_->error().slug(), "sandbox_not_running");
+  EXPECT_EQ(state_saved_, "paused");
 }
 
 }  // namespace

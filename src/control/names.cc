@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/ids.h"
+#include "base/text.h"
 #include "control/policy.h"
 
 namespace lmsb::control {
@@ -15,6 +16,12 @@ Error invalid_name() {
 }
 
 Status check_name(const std::string& name) { return name.empty() || is_sandbox_name(name) ? Status() : invalid_name(); }
+
+Error name_taken(std::string_view kind, const std::string& name) {
+  return Error(ErrorCode::already_exists, "a " + std::string(kind) + " named " + quoted(name) + " exists")
+      .with_slug("name_taken")
+      .with_hint("choose another name, or remove that " + std::string(kind) + " first");
+}
 
 bool has_labels(const Labels& all, const Labels& wanted) {
   return std::all_of(wanted.begin(), wanted.end(), [&all](const auto& label) {

@@ -12,6 +12,7 @@
 namespace lmsb::control {
 namespace {
 
+constexpr const char* kScript = "script";
 constexpr std::size_t kIdLength = 24;  // "prc_" and 20 characters
 constexpr std::string_view kAnId = "abcdefghijklmnopqrstuvwxyz0123456789";
 constexpr std::string_view kATime = "0000-00-00T00:00:00.000Z";  // a digit for each 0
@@ -70,6 +71,7 @@ std::string pack(const ProcessNote& note) {
   Map map = {{"digest", note.attempt.image_digest}};
   if (!note.session.empty()) {
     map["session"] = note.session;
+    map["reads"] = kScript;
     map["at"] = note.asked_at;
     return store::pack(map);
   }
@@ -104,6 +106,7 @@ std::optional<ProcessNote> unpack_process_note(std::string_view octets) {
   note.session = text_in(*map, "session");
   note.asked_at = text_in(*map, "at");
   if (!note.session.empty() && !is_time(note.asked_at)) note.asked_at.clear();
+  note.reads_script = text_in(*map, "reads") == kScript;
   if (!note.session.empty()) return note;
   note.id = text_in(*map, "id");
   const auto began = number_in(*map, "began");

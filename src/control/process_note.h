@@ -13,8 +13,9 @@
 namespace lmsb::control {
 
 struct ProcessNote {
-  std::string session;  // the name of the shell session that it is, of which only asked_at is set; "" = none
-  std::string id;       // "prc_..."
+  std::string session;       // the name of the shell session that it is, of which only asked_at is set; "" = none
+  bool reads_script = true;  // of a session; false: an earlier version's, whose bash takes its commands otherwise
+  std::string id;            // "prc_..."
   std::variant<std::string, Argv> cmd;
   std::string asked_at;        // RFC 3339
   std::uint64_t began_ms = 0;  // CLOCK_BOOTTIME

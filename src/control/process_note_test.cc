@@ -52,6 +52,13 @@ TEST(ProcessNote, OfASessionIsItsName) {
   EXPECT_EQ(back->session, "mine");
   EXPECT_EQ(back->asked_at, note.asked_at);
   EXPECT_EQ(back->attempt.image_digest, "sha256:00");
+  EXPECT_TRUE(back->reads_script);
+}
+
+TEST(ProcessNote, OfASessionOfAnEarlierVersionSaysThatItsBashTakesCommandsOtherwise) {
+  const auto back = unpack_process_note(store::pack({{"session", "mine"}, {"at", "2026-01-31T23:59:59.123Z"}}));
+  ASSERT_TRUE(back);
+  EXPECT_FALSE(back->reads_script);
 }
 
 TEST(ProcessNote, OfASessionThatSaysNoMomentIsStillASession) {

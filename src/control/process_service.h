@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "control/control.h"
@@ -17,6 +18,8 @@
 namespace lmsb::control {
 
 using guest_protocol::Stream;
+
+constexpr std::string_view kProcessPrefix = "prc_";  // of the ids of processes
 
 struct TerminalSize {
   static constexpr std::uint16_t kMax = 10'000;

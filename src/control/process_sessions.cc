@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/ids.h"
 #include "base/text.h"
 #include "control/command_start.h"
 #include "control/policy.h"
@@ -94,8 +95,8 @@ io::Task<ExecResult> Processes::run_in_session(Principal who, std::string sandbo
                                     LMSB_TRY(const auto again, parts_.registry.come_back(who, id));
                                     return {};
                                   },
-                                  std::move(attached)};
-  const CommandNote note{id, "", who.name};
+                                  std::move(attached), create_prefixed_id(kProcessPrefix)};
+  const CommandNote note{id, entrance.process, who.name};
   parts_.tell(note, nullptr);
   auto result = co_await ShellSession::run(std::move(shell), std::move(command), std::move(entrance));
   if (result.ok()) parts_.count(*result);

@@ -60,7 +60,7 @@ Error too_many() {
 
 ProcessNote note_of(const StartProcess& request, const guest_client::StartSpec& spec, const ImageDefaults& image) {
   ProcessNote note;
-  note.id = create_prefixed_id("prc_");
+  note.id = create_prefixed_id(kProcessPrefix);
   note.cmd = shown_command(request.command.cmd);
   note.asked_at = rfc3339_now();
   note.began_ms = boottime_ms();
@@ -109,7 +109,7 @@ ProcessNote note_of(const ProcessRecord& record) {
 // What is known of a process without a note of ours.
 ProcessNote unknown_process() {
   ProcessNote note;
-  note.id = create_prefixed_id("prc_");
+  note.id = create_prefixed_id(kProcessPrefix);
   note.asked_at = rfc3339_now();
   note.began_ms = boottime_ms();
   return note;
@@ -271,7 +271,8 @@ void Processes::take_up(KeptSandbox& sandbox, std::vector<guest_client::HeldProc
     const bool is_session = !note.session.empty();
     const bool is_taken = is_session ? table.sessions.contains(note.session) || table.sessions.size() >= kMaxSessions
                                      : table.find(note.id) != nullptr;
-    if (is_taken || (is_session && process.process.has_ended())) {
+    const bool is_over = is_session && (process.process.has_ended() || !note.reads_script);
+    if (is_taken || is_over) {
       process.process.forget();
     } else if (is_session) {
       table.sessions[note.session] =
@@ -365,7 +366,7 @@ io::Task<std::shared_ptr<CommandStream>> Processes::run(Principal who, std::stri
   place.image = *visit.defaults;
   place.use = std::move(visit.use);
   place.attached = visit.processes->attached;
-  place.process = create_prefixed_id("prc_");
+  place.process = create_prefixed_id(kProcessPrefix);
   if (request.takes_input) place.input = visit.processes->take_input(loop_, place.process);
   const CommandNote note{id, place.process, who.name};
   place.on_start = [this, note] { parts_.tell(note, nullptr); };

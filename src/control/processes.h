@@ -95,7 +95,7 @@ constexpr std::size_t kMaxSessions = 64;  // of one sandbox
 // A command of a kept sandbox, for who is told of those that begin and end.
 struct CommandNote {
   std::string sandbox;
-  std::string process;  // "" = it has no id
+  std::string process;  // its id
   std::string by;       // who started it; "" = an earlier daemon knew
 };
 

@@ -48,10 +48,7 @@ Result<KeptSandbox*> Registry::add(KeptSandbox sandbox) {
     return Error(ErrorCode::resource_exhausted, "there are 10000 sandboxes already")
         .with_slug("too_many_sandboxes")
         .with_hint("remove some of them: lm-sandbox ls --state stopped shows those that do not run");
-  if (has_name(sandbox.info.name))
-    return Error(ErrorCode::already_exists, "a sandbox named " + quoted(sandbox.info.name) + " exists")
-        .with_slug("name_taken")
-        .with_hint("choose another name, or remove that sandbox first");
+  if (has_name(sandbox.info.name)) return name_taken("sandbox", sandbox.info.name);
   const std::string id = sandbox.info.id;
   return &by_id_.emplace(id, std::move(sandbox)).first->second;
 }

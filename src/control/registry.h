@@ -57,6 +57,7 @@ struct KeptSandbox {
   std::weak_ptr<const void> counts_as_running;
   // Set from when its row is to say that it goes until it is out of the registry, or that could not be written down.
   std::shared_ptr<Move> removing;
+  std::optional<SandboxState> state_to_be;  // what its row says already, while that is being written down
   bool is_provisional = false;  // others that are made with it are not all there: its row says that it is to go
   bool is_stopping = false;     // what runs in it has been asked to end; it says `running` until it has
 

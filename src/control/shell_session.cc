@@ -18,33 +18,35 @@ using guest_client::CpuTime;
 using guest_client::Stream;
 using Clock = std::chrono::steady_clock;
 
-// Descriptor 9 is what the daemon writes to; 7 and 8 are the streams, whatever a command makes of its own. Each line is
-// "MARK COMMAND MARK", the command's special octets as \xHH, so that no program is needed to read it; one that ends
-// otherwise is the beginning of a line that a daemon died with.
+// The bash reads this, and then what session_line() makes of each command, as its script: so a command stands where it
+// would in a script, in no loop and in no function, and `break`, `declare` and `return` do there what they do. 7 and 8
+// are the streams, whatever a command makes of its own.
 //
-// A command begins with the $? of the one before, and its marks are written before the next one is read: also where it
-// has left the loop by `break` or `continue`.
-constexpr const char* kLoop = R"(exec 7>&1 8>&2 9<&0 </dev/null
-__lm_mark= __lm_status=0 __lm_before=0
+// A command's text comes as one word between two marks, so that a line which a daemon died with runs nothing. It begins
+// with the $? of the one before.
+constexpr const char* kScript = R"(exec 7>&1 8>&2 </dev/null
+BASH_ARGV0=/bin/bash
+__lm_mark= __lm_status=0 __lm_before=0 __lm_command=:
 __lm_again() { return "$__lm_before"; }
-while :; do
-  while __lm_now=$?
-    if [[ -n $__lm_mark ]]; then
-      __lm_status=${__lm_status:-$__lm_now}
-      printf '\n%s %d\n' "$__lm_mark" "$__lm_status" >&7
-      printf '\n%s 0\n' "$__lm_mark" >&8
-      __lm_mark=
-    fi
-    IFS= read -r -u 9 __lm_line || exit
-  do
-    [[ $__lm_line == *" ${__lm_line%% *}" ]] || continue
-    __lm_mark=${__lm_line%% *}
-    __lm_line=${__lm_line% *}
-    printf -v __lm_command %b "${__lm_line#* }"
-    __lm_before=$__lm_status __lm_status=
-    if ((__lm_before)); then __lm_again || eval "$__lm_command"; else :; eval "$__lm_command"; fi
-  done
-done)";
+__lm_take() {
+  __lm_mark= __lm_command=: __lm_before=$__lm_status __lm_status=
+  [[ $# == 3 && $1 == "$3" ]] || return 0
+  __lm_mark=$1
+  printf -v __lm_command %b "$2"
+}
+__lm_end() {
+  __lm_status=${__lm_status:-$?}
+  [[ -n $__lm_mark ]] || return 0
+  printf '\n%s %d\n' "$__lm_mark" "$__lm_status" >&7
+  printf '\n%s 0\n' "$__lm_mark" >&8
+  __lm_mark=
+}
+)";
+
+constexpr std::string_view kRun =
+    R"(if ((__lm_before)); then __lm_again || eval "$__lm_command"; else :; eval "$__lm_command"; fi
+__lm_end
+)";
 
 Error session_over() {
   return Error(ErrorCode::failed_precondition, "the shell session has ended").with_slug("session_over");
@@ -86,13 +88,15 @@ std::string merged_command(const std::string& command) {
 
 std::string session_line(const std::string& command, const std::string& mark) {
   static constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string line = mark + " ";
+  static constexpr std::string_view kPlain = "%+,-./:@_";  // to bash, anywhere in a word, and to printf's %b
+  std::string line = "__lm_take " + mark + " ";
   for (const char c : command) {
     const auto octet = static_cast<unsigned char>(c);
-    if (octet >= 0x20 && octet < 0x7f && c != '\\') {
+    const bool is_letter = (octet >= 'a' && octet <= 'z') || (octet >= 'A' && octet <= 'Z');
+    if (is_letter || (octet >= '0' && octet <= '9') || kPlain.find(c) != std::string_view::npos) {
       line += c;
     } else {
-      line.append("\\x").append({kDigits[octet >> 4U], kDigits[octet & 15U]});
+      line.append("\\\\x").append({kDigits[octet >> 4U], kDigits[octet & 15U]});
     }
   }
   return line + " " + mark + "\n";
@@ -134,7 +138,7 @@ io::Task<std::shared_ptr<ShellSession>> ShellSession::start(boost::asio::io_cont
                                                             std::shared_ptr<SandboxHandle> sandbox, ImageDefaults image,
                                                             std::string name) {
   Command command;
-  command.cmd = Argv{"/bin/bash", "--noprofile", "--norc", "-c", kLoop};
+  command.cmd = Argv{"/bin/bash", "--noprofile", "--norc", "/dev/stdin"};
   LMSB_CO_TRY(guest_client::StartSpec spec, start_spec(image, command));
   spec.keep_stdin = true;
   ProcessNote note;
@@ -144,6 +148,7 @@ io::Task<std::shared_ptr<ShellSession>> ShellSession::start(boost::asio::io_cont
   spec.note = pack(note);
   LMSB_CO_TRY(auto process, sandbox->channel().start_kept(spec, -1));
   const auto session = std::make_shared<ShellSession>(loop, sandbox, About(note), std::move(process));
+  session->unread_ = kScript;
   LMSB_CO_CHECK(co_await session->process_.wait_started(io::Deadline::in(kStartLimit)));
   // Whether there is a bash at all: it answers an empty command.
   Command nothing;
@@ -195,11 +200,12 @@ io::Task<ExecResult> ShellSession::run(std::shared_ptr<ShellSession> self, Comma
   LMSB_CO_TRY(const auto slot, co_await entrance.admission.enter(entrance.caller));
   if (self->is_over()) co_return session_over();
   LMSB_CO_CHECK(entrance.check());
-  self->attach(command, std::move(entrance.attached));
+  self->attach(command, std::move(entrance.attached), entrance.process);
   const std::chrono::duration<double, std::milli> waited = Clock::now() - queued;
   auto result = co_await self->catch_up_and_run(std::move(command));
   if (result.ok()) {
     result->usage.queue_ms = waited.count();
+    result->process_id = std::move(entrance.process);
     self->running_->tell_end(*result);
   } else {  // nobody knows where it stands
     self->is_over_ = true;
@@ -213,8 +219,8 @@ io::Task<void> ShellSession::wait_idle(std::shared_ptr<ShellSession> self, io::D
   co_return Status();
 }
 
-void ShellSession::attach(const Command& command, std::shared_ptr<AttachedCommands> all) {
-  ProcessInfo info = attached_info(command, "", sandbox_id(), process_.pid());
+void ShellSession::attach(const Command& command, std::shared_ptr<AttachedCommands> all, std::string id) {
+  ProcessInfo info = attached_info(command, "", sandbox_id(), process_.pid(), std::move(id));
   info.session = about_.name;
   running_.emplace(loop_, std::move(all), std::move(info),
                    [this](int signal, bool whole_tree) { return process_.signal(signal, whole_tree); });
@@ -271,9 +277,10 @@ io::Task<ExecResult> ShellSession::run_in_turn(Command command) {
   const io::Deadline deadline = io::Deadline::in(command.timeout);
   const std::string mark = create_prefixed_id("end_");
   const std::string text = tracked_command(std::get<std::string>(command.cmd));
-  std::string line = session_line(command.merge_stderr ? merged_command(text) : text, mark);
+  std::string line = std::exchange(unread_, {});
+  line += session_line(command.merge_stderr ? merged_command(text) : text, mark);
   ExecResult result;
-  Status written = co_await process_.write_stdin(std::move(line), false, deadline);
+  Status written = co_await write(std::move(line), deadline);
   std::shared_ptr<const guest_client::AskedCpuTime> asked_after;
   std::optional<int> status;  // nothing: it did not come to its end in this bash
   bool timed_out = !written.ok() && written.error().code() == ErrorCode::deadline_exceeded;
@@ -300,6 +307,18 @@ io::Task<ExecResult> ShellSession::run_in_turn(Command command) {
   result.image_digest = about_.image_digest;
   if (oom_kills() > before.oom_kills) result.hint = kOutOfMemoryMeanwhile;
   co_return result;
+}
+
+// What runs it follows in one message, so that there is never a part of that: whoever comes after a daemon that died
+// would have the rest of it read together with his own.
+io::Task<void> ShellSession::write(std::string line, io::Deadline deadline) {
+  std::string run(kRun);
+  if (line.size() + run.size() <= guest_client::KeptProcess::kInputPiece) {
+    line += run;
+    co_return co_await process_.write_stdin(std::move(line), false, deadline);
+  }
+  LMSB_CO_CHECK(co_await process_.write_stdin(std::move(line), false, deadline));
+  co_return co_await process_.write_stdin(std::move(run), false, deadline);
 }
 
 // Reads one stream to the command's mark; returns the number that stands behind it. Nothing where the stream ended

@@ -2,10 +2,10 @@
 // ShellSession: one bash of a kept sandbox that runs one command after the other, so that what a command changes (the
 // directory, variables, functions, jobs, options such as `set -e`) is there for the next.
 //
-// The bash reads each command as one line from a descriptor of its own, so commands have no stdin to eat it from, and
-// ends each stream of it with a mark that is new for each command. A command can read that mark in its shell: one that
-// writes it itself ends its own output early, and the next one of its session gets the rest. Output is cut as
-// everywhere (exec.h). One loop; at most kMaxWaiting wait in run() for their turn.
+// The bash reads its commands as its script, which is nobody's stdin, and ends each stream of one with a mark that is
+// new for each command. A command can read that mark in its shell: one that writes it itself ends its own output early,
+// and the next one of its session gets the rest. Output is cut as everywhere (exec.h). One loop; at most kMaxWaiting
+// wait in run() for their turn.
 #include <array>
 #include <memory>
 #include <optional>
@@ -32,8 +32,8 @@ std::string tracked_command(const std::string& command);
 // The text whose stderr goes where its stdout does, and which changes the shell as `command` does. Pure.
 std::string merged_command(const std::string& command);
 
-// The line that makes the bash run `command` and end its streams with `mark`. A line that was cut short runs nothing.
-// Pure.
+// The line that gives the bash `command` to run, and `mark` to end its streams with. A line that was cut short gives
+// nothing. Pure.
 std::string session_line(const std::string& command, const std::string& mark);
 
 // Finds the end of one command's stream. Pure; octets come in pieces of any size.
@@ -88,6 +88,7 @@ class ShellSession {
     std::string caller;
     std::function<Status()> check;
     std::shared_ptr<AttachedCommands> attached;  // where others find it as long as it runs
+    std::string process;                         // its id there
   };
   // Runs one command of text. At the time limit the bash
   // and all it started are killed: the session is over. `self` keeps it alive meanwhile. Errors: session_busy,
@@ -105,7 +106,8 @@ class ShellSession {
   class Turn;
   io::Task<ExecResult> catch_up_and_run(Command command);
   io::Task<ExecResult> run_in_turn(Command command);
-  void attach(const Command& command, std::shared_ptr<AttachedCommands> all);
+  io::Task<void> write(std::string line, io::Deadline deadline);
+  void attach(const Command& command, std::shared_ptr<AttachedCommands> all, std::string id);
   io::Task<std::optional<int>> read_stream(guest_client::Stream stream, std::string mark, Bytes cap,
                                            io::Deadline deadline, Output* output);
   // What is known before a command runs.
@@ -122,6 +124,7 @@ class ShellSession {
   About about_;
   guest_client::KeptProcess process_;
   std::array<std::uint64_t, guest_protocol::kStreams> offsets_{};  // where the next command's output begins
+  std::string unread_;                                             // what a new bash has to read first
   std::optional<Attachment> running_;                              // the command that has its turn, once it runs
   bool was_ended_ = false;                                         // by its owner
   bool is_busy_ = false;

@@ -5,10 +5,12 @@
 namespace lmsb::control {
 namespace {
 
-TEST(SessionLine, CarriesTextAsItIsAndEverythingElseAsOctets) {
-  EXPECT_EQ(session_line("echo \"$A\" | wc -l", "end_1"), "end_1 echo \"$A\" | wc -l end_1\n");
-  EXPECT_EQ(session_line("a\nb\tc\\d\x7f", "end_1"), "end_1 a\\x0ab\\x09c\\x5cd\\x7f end_1\n");
-  EXPECT_EQ(session_line("é", "end_1"), "end_1 \\xc3\\xa9 end_1\n");
+TEST(SessionLine, CarriesWhatMeansNothingToTheShellAsItIsAndEverythingElseAsOctets) {
+  EXPECT_EQ(session_line("make -C a/b:c_1.2,%+@", "end_1"),
+            "__lm_take end_1 make\\\\x20-C\\\\x20a/b:c_1.2,%+@ end_1\n");
+  EXPECT_EQ(session_line("\"$A\"|{~=*}\\", "end_1"),
+            "__lm_take end_1 \\\\x22\\\\x24A\\\\x22\\\\x7c\\\\x7b\\\\x7e\\\\x3d\\\\x2a\\\\x7d\\\\x5c end_1\n");
+  EXPECT_EQ(session_line("é\n", "end_1"), "__lm_take end_1 \\\\xc3\\\\xa9\\\\x0a end_1\n");
 }
 
 TEST(TrackedCommand, NotesItsStatusBehindIt) {

@@ -256,6 +256,7 @@ io::Task<SnapshotInfo> Snapshots::import_file(Principal who, ImportSnapshot requ
   TransferPace pace;
   LMSB_CO_TRY(Beginning beginning, co_await read_beginning(*body, pace));
   LMSB_CO_TRY(Kept kept, imported(who, request, beginning.manifest));
+  LMSB_CO_TRY(auto held_name, hold_name(who.name, kept.info.name));
   LMSB_CO_TRY(auto quota, parts_.quotas.take(who.name, disk_of(kept.origin.limits)));
   const std::string id = kept.info.id;
   LMSB_CO_TRY(auto room, co_await parts_.admission.take_archiver_room(who.name));
@@ -268,14 +269,15 @@ io::Task<SnapshotInfo> Snapshots::import_file(Principal who, ImportSnapshot requ
     (void)co_await gone(serial);  // whoever is told of it may try again at once
     co_return report.ok() ? not_importable(*report) : std::move(report).error();
   }
-  auto entered = enter_imported(std::move(who), std::move(kept), std::move(archiver), std::move(quota));
+  auto entered =
+      enter_imported(std::move(who), std::move(kept), std::move(held_name), std::move(archiver), std::move(quota));
   co_return co_await on_their_way_.carry_out(std::move(place), std::move(entered));
 }
 
 // It is claimed while its archiver still has it, so that no sweep takes it for what nobody wants; cut short, the next
 // start removes it, or has it if its row is written.
-io::Task<SnapshotInfo> Snapshots::enter_imported(Principal who, Kept kept, std::unique_ptr<Archiver> archiver,
-                                                 Quotas::Held quota) {
+io::Task<SnapshotInfo> Snapshots::enter_imported(Principal who, Kept kept, HeldNames::Held held_name,
+                                                 std::unique_ptr<Archiver> archiver, Quotas::Held quota) {
   const std::string owner = who.name;
   LMSB_CO_CHECK(check_count(owner));  // others may have come meanwhile; what was made goes with the archiver
   std::optional<OnTheirWay::Place> place(std::in_place, being_taken_, owner);
@@ -284,6 +286,7 @@ io::Task<SnapshotInfo> Snapshots::enter_imported(Principal who, Kept kept, std::
   archiver->keep();
   auto writing = write_down(std::move(kept), std::nullopt);
   Status written = co_await std::move(writing);
+  held_name.reset();
   place.reset();
   quota.reset();
   archiver.reset();

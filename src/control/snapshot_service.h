@@ -47,8 +47,8 @@ class SnapshotService {
 
   // Of one that runs, its processes stand still for the moment of copying, which the answer tells; what they wrote
   // before is in it. Errors, beside sandbox_not_found and sandbox_ambiguous: disk_not_kept, disk_lost, invalid_name,
-  // too_many_snapshots, pause_failed, sandbox_lost, store_full, deadline_exceeded (copying took two minutes), and those
-  // of the ledger.
+  // name_taken (each is its owner's), too_many_snapshots, pause_failed, sandbox_lost, store_full, deadline_exceeded
+  // (copying took two minutes), and those of the ledger.
   virtual io::Task<SnapshotInfo> take(Principal who, std::string sandbox, std::string name,
                                       SnapshotPromise promise) = 0;
   // At most `limit` (1..1000) a page, ordered by creation; of one sandbox unless `sandbox`, an id, is "".
@@ -76,8 +76,8 @@ class SnapshotService {
   virtual io::Task<std::unique_ptr<FileStream>> export_file(Principal who, std::string id) = 0;
   // A snapshot made of such a file, its maker's own. All or nothing: what ends this, before it is written down, leaves
   // nothing. Errors: not_a_snapshot, snapshot_version_unknown, snapshot_damaged, snapshot_too_large, image_not_found,
-  // image_changed, invalid_name, limit_out_of_bounds, policy_denied, too_many_snapshots, sandbox_busy, store_full, and
-  // those of the body and of the ledger.
+  // image_changed, invalid_name, name_taken, limit_out_of_bounds, policy_denied, too_many_snapshots, sandbox_busy,
+  // store_full, and those of the body and of the ledger.
   virtual io::Task<SnapshotInfo> import_file(Principal who, ImportSnapshot request,
                                              std::shared_ptr<http::BodyReader> body) = 0;
 

@@ -222,6 +222,13 @@ std::uint64_t Snapshots::bytes_of(const std::string& owner) const {
   return bytes;
 }
 
+Result<HeldNames::Held> Snapshots::hold_name(const std::string& owner, const std::string& name) {
+  const auto has_it = [&](const auto& entry) { return entry.second.owner == owner && entry.second.info.name == name; };
+  if (!name.empty() && (names_.has(owner, name) || std::any_of(kept_.begin(), kept_.end(), has_it)))
+    return name_taken("snapshot", name);
+  return names_.hold(owner, name);
+}
+
 Status Snapshots::check_count(const std::string& owner) const {
   const auto too_many = [](const std::string& what) {
     return Error(ErrorCode::resource_exhausted, what).with_slug("too_many_snapshots").with_hint("delete some of them");
@@ -240,6 +247,7 @@ Status Snapshots::check_count(const std::string& owner) const {
 
 io::Task<SnapshotInfo> Snapshots::take_now(Principal who, std::string sandbox, std::string name,
                                            SnapshotPromise promise) {
+  LMSB_CO_TRY(const auto held_name, hold_name(who.name, name));
   LMSB_CO_TRY(const auto hold, co_await parts_.lifecycle.hold(who, std::move(sandbox)));
   LMSB_CO_CHECK(check_count(who.name));  // others may have waited, too
   const OnTheirWay::Place place(being_taken_, who.name);
@@ -305,6 +313,7 @@ io::Task<void> Snapshots::remove_now(Principal who, std::string id) {
   if (found->second.exports.use_count() > 1) co_return being_exported(id);
   const auto counts = parts_.quotas.hold(found->second.owner, disk_of(found->second.origin.limits));
   auto taken = kept_.extract(found);
+  const auto held_name = names_.hold(taken.mapped().owner, taken.mapped().info.name);  // it may come back
   store::SnapshotRow row = row_of(taken.mapped().info, taken.mapped().owner, taken.mapped().origin);
   row.is_removed = true;
   Status marked = co_await parts_.ledger.note(row);

@@ -17,6 +17,7 @@
 #include "control/control.h"
 #include "control/event_log.h"
 #include "control/fleet.h"
+#include "control/held_names.h"
 #include "control/ledger.h"
 #include "control/lifecycle.h"
 #include "control/on_their_way.h"
@@ -111,6 +112,8 @@ class Snapshots final : public SnapshotService {
   Result<const Kept*> find(const Principal& who, const std::string& named, const std::string& of = {}) const;
   // The event, for who follows and for the audit log.
   void tell(std::string_view what, const Kept& kept, const std::string& by) const;
+  // It gets that name, and nobody else of his meanwhile. Error: name_taken.
+  Result<HeldNames::Held> hold_name(const std::string& owner, const std::string& name);
   Status check_count(const std::string& owner) const;  // with those that are being made: too_many_snapshots
   // Copies the disk of a sandbox while its processes stand still. Returns how long they did.
   io::Task<std::chrono::microseconds> copy(const Lifecycle::Hold& hold, std::string to);
@@ -132,8 +135,8 @@ class Snapshots final : public SnapshotService {
   Result<std::shared_ptr<Transfer>> begin_transfer(const std::string& by);
   std::string sandbox_of(const SnapshotManifest& manifest, const std::string& owner) const;
   Result<Kept> imported(const Principal& who, const ImportSnapshot& request, const SnapshotManifest& manifest) const;
-  io::Task<SnapshotInfo> enter_imported(Principal who, Kept kept, std::unique_ptr<Archiver> archiver,
-                                        Quotas::Held quota);
+  io::Task<SnapshotInfo> enter_imported(Principal who, Kept kept, HeldNames::Held held_name,
+                                        std::unique_ptr<Archiver> archiver, Quotas::Held quota);
   // Its disk becomes a copy of the snapshot; it is stopped.
   io::Task<void> replace(Principal who, std::string sandbox, std::string snapshot);
   io::Task<void> roll_back_now(Principal who, std::string sandbox, std::string snapshot);
@@ -141,6 +144,7 @@ class Snapshots final : public SnapshotService {
   Parts parts_;
   Logger& log_;
   std::map<std::string, Kept> kept_;  // by id
+  HeldNames names_;                   // of those that are being made, or removed
   OnTheirWay on_their_way_;
   // Of each owner, how many snapshots are being made that check_count() counts already.
   std::shared_ptr<OnTheirWay::Counts> being_taken_ = std::make_shared<OnTheirWay::Counts>();

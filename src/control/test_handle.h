@@ -1,6 +1,7 @@
 #pragma once
 // A handle of a sandbox that is not there, for tests: its guest, whose end the test has, says nothing.
 #include <memory>
+#include <sys/mman.h>
 #include <utility>
 
 #include <gtest/gtest.h>
@@ -13,6 +14,8 @@ namespace lmsb::control {
 inline std::shared_ptr<SandboxHandle> silent_handle(boost::asio::io_context& loop, UniqueFd& guest) {
   sandbox::LaunchedSandbox launched;
   EXPECT_TRUE(message_socket_pair(launched.channel, guest));
+  launched.freeze = UniqueFd(::memfd_create("freeze", MFD_CLOEXEC));
+  EXPECT_TRUE(launched.freeze);
   sandbox::SandboxSpec spec;
   spec.lifetime = sandbox::Lifetime::kept;
   return std::make_shared<SandboxHandle>(loop, spec, std::move(launched), SandboxHandle::Guest::fresh,

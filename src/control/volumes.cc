@@ -241,9 +241,7 @@ Status Volumes::check_new(const Principal& who, const CreateVolume& request) con
   const auto is_own = [&who](const Entry& entry) { return entry.second.owner == who.name; };
   if (!name.empty() && std::any_of(kept_.begin(), kept_.end(),
                                    [&](const Entry& entry) { return is_own(entry) && entry.second.info.name == name; }))
-    return Error(ErrorCode::already_exists, "a volume named " + quoted(name) + " exists")
-        .with_slug("name_taken")
-        .with_hint("use that one, or choose another name");
+    return name_taken("volume", name).with_hint("use that one, or choose another name");
   if (kept_.size() >= kMaxVolumes) return too_many("there are 10000 volumes already");
   if (static_cast<std::size_t>(std::count_if(kept_.begin(), kept_.end(), is_own)) >= kMaxOfOne)
     return too_many("you have 1000 volumes already");

@@ -115,6 +115,11 @@ int fork_standby(int cgroup, std::uint32_t number, const Confinement& confinemen
   return error;
 }
 
+Confinement to_look_at_commands(Confinement confinement) {
+  confinement.landlock_ruleset = -1;
+  return confinement;
+}
+
 int give_output_to_user(const Standby& standby) {
   for (const int end : {standby.out.get(), standby.err.get()})
     if (::fchown(end, static_cast<uid_t>(-1), guest_protocol::kCommandGid) < 0 || ::fchmod(end, 0222) < 0) return errno;

@@ -37,6 +37,10 @@ struct Confinement {
   int proc = -1;              // /proc, writable
 };
 
+// The same without Landlock, which hides commands from each other: for our own program that looks whose a socket is,
+// and runs nothing else. Commands cannot look into who is not below theirs.
+Confinement to_look_at_commands(Confinement confinement);
+
 // Forks a standby into the new cgroup work/c-<number> below `cgroup`. Returns 0 or an errno; `failed` says at which
 // step. The child never returns from this call.
 int fork_standby(int cgroup, std::uint32_t number, const Confinement& confinement, Standby& standby,

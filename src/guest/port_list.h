@@ -1,7 +1,7 @@
 #pragma once
 // The program `ports`: says what listens for TCP connections in the sandbox, one PortRecord each
 // (guest_protocol/port_records.h), as /proc/net/tcp and tcp6 have it. Whose a socket is stands in the descriptors of
-// processes, which this one may look at as far as any command may.
+// processes: of its own user's, for this program has no Landlock (see to_look_at_commands()).
 #include <cstdint>
 #include <string_view>
 

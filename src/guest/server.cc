@@ -373,8 +373,8 @@ bool Server::start_command(const guest_protocol::StartRequest& request, std::siz
   using guest_protocol::Program;
   const bool is_judged = request.program == Program::exec || request.program == Program::shell;
   const bool had_room = is_judged && room_.has_room();
-  const int error =
-      slot == nullptr ? EAGAIN : use_standby(size, streams, request.as_user != 0 ? For::user : For::anybody, failed);
+  const For whom = request.program == Program::ports ? For::looker : request.as_user != 0 ? For::user : For::anybody;
+  const int error = slot == nullptr ? EAGAIN : use_standby(size, streams, whom, failed);
   if (error != 0) {
     kept_.forget(sequence);
     return send_start_failed(sequence, failed, error), true;
@@ -391,11 +391,14 @@ bool Server::start_command(const guest_protocol::StartRequest& request, std::siz
   return sent || stays_;  // the next message is the channel's end then
 }
 
+// One for a looker is made for it, and handed over at once or ended: no command ever gets it.
 int Server::use_standby(std::size_t size, std::span<const int> streams, For whom, Step& failed) {
+  Confinement confinement = builder_.confinement();
+  if (whom == For::looker) confinement = to_look_at_commands(confinement);
+  if (whom == For::looker) end_standby();
   for (int tries = 0;; ++tries) {  // the one that stands by may have been killed a moment ago, by root inside
     int error = 0;
-    if (standby_.pid < 0)
-      error = fork_standby(builder_.cgroup(), next_cgroup_++, builder_.confinement(), standby_, failed);
+    if (standby_.pid < 0) error = fork_standby(builder_.cgroup(), next_cgroup_++, confinement, standby_, failed);
     if (error == 0 && whom == For::user) error = give_output_to_user(standby_);
     if (whom == For::sudo) standby_.out.reset(), standby_.err.reset();  // while nobody else can hold a pipe's lock
     if (error == 0) error = hand_over(size, streams);

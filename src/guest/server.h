@@ -60,7 +60,7 @@ class Server {
   int hand_over(std::size_t size, std::span<const int> streams);
   // Makes the standby the command of the request in `message`; `streams`: its stdin, and its stdout. Returns 0 or an
   // errno, with `failed`.
-  enum class For : std::uint8_t { anybody, user, sudo };
+  enum class For : std::uint8_t { anybody, user, sudo, looker };  // looker: see to_look_at_commands()
   int use_standby(std::size_t size, std::span<const int> streams, For whom, guest_protocol::Step& failed);
   // It is the command of the slot from now on; its output's reading ends are left where they are.
   void enlist(Running& slot);

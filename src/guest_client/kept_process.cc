@@ -16,8 +16,6 @@ namespace {
 
 using State = std::shared_ptr<ProcessState>;
 
-constexpr std::size_t kInputPiece = 16 * 1024;  // several fit into the socket at once
-
 Error input_closed() {
   return Error(ErrorCode::failed_precondition, "the process does not read its stdin")
       .with_slug("input_closed")

@@ -38,6 +38,9 @@ enum class Before : std::uint8_t { kept, dropped };
 
 class KeptProcess {
  public:
+  // So many octets of input go to the guest in one message, all or none. Several of these fit into the socket at once.
+  static constexpr std::size_t kInputPiece = 16 * 1024;
+
   explicit KeptProcess(std::shared_ptr<ProcessState> state) : state_(std::move(state)) {}
 
   // Waits until it has begun, or could not (has_begun() tells). Errors: unavailable (the guest is gone),

@@ -96,7 +96,9 @@ void write_exec_fields(json::Writer& out, control::ExecResult result) {
   write_base64(out, "stderr_base64", shown_err.bytes);
   write_truncated(out, shown_out.missing_bytes, shown_err.missing_bytes, result.spill_path);
   write_usage(out, result.usage);
-  out.key("sandbox_id").string(result.sandbox_id).key("image_digest").string(result.image_digest);
+  out.key("sandbox_id").string(result.sandbox_id);
+  string_or_null(out.key("process_id"), result.process_id);
+  out.key("image_digest").string(result.image_digest);
   string_or_null(out.key("hint"), result.hint);
   out.key("background_left").boolean(result.background_left);
 }

@@ -61,22 +61,24 @@ TEST(ExecFields, ShowEveryFieldOfTheContract) {
   result.usage.wall_ms = 1.5;
   result.usage.max_processes = 3;
   result.sandbox_id = "s0000000000000000000";
+  result.process_id = "prc_a";
   result.image_digest = "sha256:ab";
   result.hint = "no network here";
-  EXPECT_EQ(
-      fields(result),
-      R"({"outcome":"signaled","exit_code":137,"signal":"SIGKILL","timed_out":false,"oom_killed":false,)"
-      R"("stdout":"out\n","stderr":"e\n[... 7 bytes missing ...]\nr",)"
-      R"("truncated":{"stdout_bytes":0,"stderr_bytes":7,"spill_path":null},)"
-      R"("usage":{"queue_ms":0.000,"wall_ms":1.500,"cpu_user_ms":null,"cpu_system_ms":null,)"
-      R"("max_memory_bytes":null,"max_processes":3},)"
-      R"("sandbox_id":"s0000000000000000000","image_digest":"sha256:ab","hint":"no network here","background_left":false})");
+  EXPECT_EQ(fields(result),
+            R"({"outcome":"signaled","exit_code":137,"signal":"SIGKILL","timed_out":false,"oom_killed":false,)"
+            R"("stdout":"out\n","stderr":"e\n[... 7 bytes missing ...]\nr",)"
+            R"("truncated":{"stdout_bytes":0,"stderr_bytes":7,"spill_path":null},)"
+            R"("usage":{"queue_ms":0.000,"wall_ms":1.500,"cpu_user_ms":null,"cpu_system_ms":null,)"
+            R"("max_memory_bytes":null,"max_processes":3},)"
+            R"("sandbox_id":"s0000000000000000000","process_id":"prc_a","image_digest":"sha256:ab",)"
+            R"("hint":"no network here","background_left":false})");
 }
 
 TEST(ExecFields, AreNullWhereThereIsNothingToSay) {
   const std::string text = fields({});
   EXPECT_NE(text.find(R"("outcome":"lost","exit_code":null,"signal":null)"), std::string::npos);
   EXPECT_NE(text.find(R"("hint":null)"), std::string::npos);
+  EXPECT_NE(text.find(R"("process_id":null)"), std::string::npos);
 }
 
 TEST(ExecFields, NameTheTimeLimitAndTheMemoryLimit) {

@@ -46,7 +46,12 @@ constexpr std::array kMigrations = {
     // 10: answers to requests with an Idempotency-Key
     "CREATE TABLE answers ("
     " owner TEXT NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL, made_at_ms INTEGER NOT NULL,"
-    " made TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (owner, key)) WITHOUT ROWID;"};
+    " made TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (owner, key)) WITHOUT ROWID;",
+    // 11: a name is one snapshot's of its owner: of several the newest keeps it
+    "UPDATE snapshots SET name = '' WHERE name <> '' AND is_removed = 0 AND id NOT IN ("
+    " SELECT id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY owner, name ORDER BY created_at DESC, id DESC) AS "
+    "place"
+    " FROM snapshots WHERE is_removed = 0) WHERE place = 1);"};
 
 constexpr std::uint64_t kLeast = 64 * 1024;  // that must be free for some rows, beside the reserve
 

@@ -341,7 +341,7 @@ TEST_F(RecordsTest, AnEmptyDefaultIsAnEmptyMap) {
 }
 
 // To open a database of this version without its steps.
-constexpr std::array<const char*, 10> kAllApplied{};
+constexpr std::array<const char*, 11> kAllApplied{};
 
 // Before its sixth step the database knew nothing of networks.
 TEST_F(RecordsTest, ASandboxOfAnEarlierVersionHasNoNetworkAndALaterOneTheNetworkThatItWasGiven) {
@@ -386,6 +386,39 @@ TEST_F(RecordsTest, ASandboxOfAnEarlierVersionHasTheProfileOfUsersAndALaterOneIt
   auto records = Records::open(path_);
   ASSERT_TRUE(records.ok());
   EXPECT_EQ((*records)->sandboxes().all()->front().profile, "user");
+}
+
+// Before its eleventh step several snapshots of one owner could have one name.
+TEST_F(RecordsTest, OfSeveralSnapshotsOfOneNameTheNewestKeepsIt) {
+  const auto put = [this](const std::string& id, const std::string& owner, const std::string& name,
+                          const std::string& created_at, bool is_removed = false) {
+    SnapshotRow row;
+    row.id = id;
+    row.owner = owner;
+    row.name = name;
+    row.created_at = created_at;
+    row.is_removed = is_removed;
+    auto records = Records::open(path_);
+    ASSERT_TRUE((*records)->snapshots().put(row).ok());
+  };
+  put("snp_a", "local:1", "x", "2026-01-02T00:00:00.000Z");
+  put("snp_b", "local:1", "x", "2026-01-01T00:00:00.000Z");
+  put("snp_c", "local:1", "x", "2026-01-02T00:00:00.000Z");
+  put("snp_d", "local:1", "x", "2026-01-03T00:00:00.000Z", true);
+  put("snp_e", "local:2", "x", "2026-01-01T00:00:00.000Z");
+  put("snp_f", "local:1", "y", "2026-01-01T00:00:00.000Z");
+  put("snp_g", "local:1", "", "2026-01-01T00:00:00.000Z");
+  {
+    auto database = Database::open(path_, kAllApplied);
+    ASSERT_TRUE(database->run("PRAGMA user_version = 10").ok());
+  }
+  auto records = Records::open(path_);
+  ASSERT_TRUE(records.ok());
+  std::string names;
+  const auto all = (*records)->snapshots().all();
+  ASSERT_TRUE(all.ok());
+  for (const SnapshotRow& row : *all) names += row.id.substr(4) + "=" + row.name + " ";
+  EXPECT_EQ(names, "a= b= c=x d=x e=x f=y g= ");
 }
 
 TEST_F(RecordsTest, ASandboxHasItsModelsAgain) {

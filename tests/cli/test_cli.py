@@ -239,13 +239,34 @@ class SeenRun(CliTest):
                 self.assert_one_line(done, words)
         self.assert_ends(self.cli("rm", "kept"), 0)
 
+    def refusal(self, *words):
+        """Of a run -d, which looks for one for a moment only."""
+        refused = []
+
+        def is_refused():
+            done = self.cli("run", "-d", *words)
+            refused.extend([done] if done.returncode else [])
+            return refused
+        lmsb.wait_until(is_refused, "the refusal")
+        return refused[0]
+
     def test_what_cannot_be_started_leaves_nothing(self):
         self.assert_ends(self.cli("run", "--name", "seen", "--", "no-such-program"), 127)
-        lmsb.wait_until(lambda: self.cli("run", "-d", "--label", "d=1", "--", "no-such-program").returncode == 127, "the refusal")
+        done = self.refusal("--label", "d=1", "--", "no-such-program")
+        self.assert_ends(done, 127, b"", b"no-such-program: command not found\n")
+        self.assert_ends(self.refusal("--label", "d=1", "--", "/etc"), 126, b"")
         for late in self.cli("ls", "-q", "--label", "d=1").stdout.split():  # it took more than a moment
             self.cli("rm", late.decode())
         self.assertEqual(self.cli("run", "--name", "seen", "-m", "1k", "--", "true").returncode, 125)
         self.assert_ends(self.cli("ls", "-q"), 0, b"")
+
+    def test_a_detached_one_that_has_run_stays_whatever_its_exit_status(self):
+        for status in (126, 127):
+            done = self.cli("run", "-d", "--name", "ran", "--", "sh", "-c", f"echo kept >/tmp/f; exit {status}")
+            self.assert_ends(done, 0, err=b"")
+            self.assert_ends(self.cli("attach", "ran"), status, b"", b"")
+            self.assert_ends(self.cli("exec", "ran", "cat", "/tmp/f"), 0, b"kept\n")
+            self.assert_ends(self.cli("rm", "ran"), 0)
 
     def test_what_comes_on_stdin_goes_in_as_it_comes(self):
         self.assert_ends(self.cli("create", "--name", "kept"), 0)
@@ -346,6 +367,29 @@ class SeenRun(CliTest):
         self.assert_ends(self.cli("exec", "--session", "main", "kept", "cd /tmp; export A=1; echo err >&2"), 0, b"", b"err\n")
         self.assert_ends(self.cli("exec", "--session", "main", "kept", "echo $PWD $A; (exit 4)"), 4, b"/tmp 1\n")
         self.assert_ends(self.cli("exec", "--session", "main", "kept", "a", "b"), 125, b"")
+        for words in (["--session", "main", "kept", "true"], ["kept", "true"]):
+            self.assertRegex(json.loads(self.cli("exec", "--json", *words).stdout)["process_id"], "^prc_[a-z0-9]{20}$")
+        self.assert_ends(self.cli("rm", "kept"), 0)
+
+    def test_sessions_are_listed_and_ended(self):
+        self.assert_ends(self.cli("create", "--name", "kept"), 0)
+        self.assert_ends(self.cli("session", "ls", "-q", "kept"), 0, b"")
+        for name in ("main", "other"):
+            self.assert_ends(self.cli("exec", "--session", name, "kept", "true"), 0)
+        self.assert_ends(self.cli("session", "ls", "-q", "kept"), 0, b"main\nother\n")
+        told = json.loads(self.cli("session", "ls", "--json", "kept").stdout)["data"]
+        self.assertEqual([(one["name"], one["state"], one["command"]) for one in told],
+                         [("main", "idle", None), ("other", "idle", None)])
+        busy = subprocess.Popen([str(lmsb.BIN / "lm-sandbox"), "exec", "--session", "main", "kept", "sleep 1029"],
+                                env={**os.environ, "LM_SANDBOX_HOST": f"unix:{self.daemon.run_dir}/api.sock"})
+        self.addCleanup(lambda: (busy.kill(), busy.wait()))
+        lmsb.wait_until(lambda: re.search(rb"^main +busy .* sleep 1029$", self.cli("session", "ls", "kept").stdout, re.M),
+                        "what runs in it")
+        self.assert_ends(self.cli("session", "rm", "kept", "main", "other"), 0, b"main\nother\n")
+        self.assertEqual(busy.wait(timeout=60), 125, "cancelled")
+        self.assert_ends(self.cli("session", "ls", "-q", "kept"), 0, b"")
+        self.assertEqual(self.cli("session", "rm", "kept", "main").returncode, 1)
+        self.assert_ends(self.cli("session", "rm", "-f", "kept", "main"), 0)
         self.assert_ends(self.cli("rm", "kept"), 0)
 
     def test_what_happens_in_a_directory_is_told(self):

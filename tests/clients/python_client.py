@@ -145,6 +145,7 @@ class OneShots(ClientTest):
         result = self.run_once("true")
         self.assertGreater(result.usage.max_memory_bytes, 0)
         self.assertEqual((result.signal, result.background_left, len(result.sandbox_id)), (None, False, 20))
+        self.assertIsNone(result.process_id)
 
     def test_what_there_is_is_listed(self):
         self.assertIn("host", [image.name for image in Image.list(client=self.client)])

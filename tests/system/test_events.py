@@ -138,13 +138,13 @@ class Kinds(EventsTest):
     def test_commands_are_told_to_who_asks_and_to_the_audit_log(self):
         box = self.create(name="busy")
         plain, stream = self.follow(), self.follow("?processes=true")
-        self.exec(box, "exit 3")
+        waited = self.exec(box, "exit 3")
         detached = self.detach(box, "exit 4")
         self.ended(box, detached)
         self.move(box, "pause", "paused")
         told = [stream.next() for _ in range(5)]
         self.assertEqual([(event["type"], event.get("process_id"), event.get("exit_code")) for event in told],
-                         [("process.started", None, None), ("process.ended", None, 3),
+                         [("process.started", waited["process_id"], None), ("process.ended", waited["process_id"], 3),
                           ("process.started", detached["id"], None), ("process.ended", detached["id"], 4),
                           ("sandbox.paused", None, None)])
         self.assertEqual({event["id"] for event in told[:4]}, {None})

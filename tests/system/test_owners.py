@@ -92,6 +92,22 @@ class Owners(FileTest):
             self.refused(self.ask(second, method, path, body), 404, "snapshot_not_found")
         self.assertEqual(self.ids(first, "/v1/snapshots"), [taken])
 
+    def test_a_snapshots_name_is_each_ones_own_and_administrators_have_theirs_first(self):
+        boxes = {user: self.made(user, "/v1/sandboxes", {"image": self.image}) for user in self.users}
+        taken = {user: self.made(user, f"/v1/sandboxes/{box}/snapshot", {"name": "same"}) for user, box in boxes.items()}
+        only = self.made(self.users[0], f"/v1/sandboxes/{boxes[self.users[0]]}/snapshot", {"name": "only"})
+        for user in self.users:
+            self.assertEqual(self.ask(user, "GET", "/v1/snapshots/same").json()["id"], taken[user])
+            self.refused(self.ask(user, "POST", f"/v1/sandboxes/{boxes[user]}/snapshot", {"name": "same"}), 409, "name_taken")
+        self.assertEqual(self.daemon.request("GET", "/v1/snapshots/only").json()["id"], only)
+        refused = self.daemon.request("DELETE", "/v1/snapshots/same")
+        self.refused(refused, 400, "snapshot_ambiguous")
+        self.assertIn("by its id", refused.json()["error"]["hint"])
+        box = self.daemon.post("/v1/sandboxes", {"image": self.image}).json()["id"]
+        own = self.daemon.post(f"/v1/sandboxes/{box}/snapshot", {"name": "same"}).json()["id"]
+        self.assertEqual(self.daemon.request("DELETE", "/v1/snapshots/same").status, 204)
+        self.assertEqual(sorted(self.listed()), sorted([*taken.values(), only]), own)
+
     def test_a_file_that_names_anothers_sandbox_puts_back_none(self):
         first, second = self.users
         box = self.made(first, "/v1/sandboxes", {"image": self.image})

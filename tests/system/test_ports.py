@@ -95,8 +95,15 @@ class ByPath(PortsTest):
         entry = self.listening()[8000]
         self.assertEqual(entry["address"], "127.0.0.1")
         self.assertEqual(entry["url"], self.by_path("/"))
+        processes = self.daemon.request("GET", f"/v1/sandboxes/{self.sandbox}/processes").json()["data"]
+        self.assertEqual((entry["process"], entry["pid"]), ("python3", processes[0]["pid"]))
         empty = self.make_sandbox()
         self.assertEqual(self.listening(empty), {})
+
+    def test_names_roots_servers_too(self):
+        sandbox = self.make_sandbox(profile="root")
+        self.serve("web", 8000, sandbox)
+        self.assertEqual(self.listening(sandbox)[8000]["process"], "python3")
 
     def test_carries_requests_as_they_are(self):
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):

@@ -578,7 +578,7 @@ class Attached(ProcessTest):
         process = self.listed(cmd="sleep 1032; exit 5")
         self.assertEqual((process["attached"], process["timeout_ms"]), (True, 120_000))
         self.signal(process, "KILL", tree=True)
-        self.assertEqual(answer()["signal"], "SIGKILL")
+        self.assertEqual((answer()["signal"], answer()["process_id"]), ("SIGKILL", process["id"]))
 
     def test_a_signal_reaches_the_leader_or_the_tree(self):
         script = "trap 'echo leader; exit 3' USR1; sh -c 'echo ready; exec sleep 1033' & wait"
@@ -635,7 +635,10 @@ class Attached(ProcessTest):
         process = self.listed(session="attached")
         self.assertEqual((process["attached"], process["cmd"]), (True, "cd /tmp; sleep 1036"))
         self.signal(process, "KILL", tree=True)
-        self.assertEqual(answer()["signal"], "SIGKILL")
+        self.assertEqual((answer()["signal"], answer()["process_id"]), ("SIGKILL", process["id"]))
+
+    def test_who_waited_for_one_that_cannot_be_started_knows_its_id_too(self):
+        self.assertRegex(self.daemon.post(self.at("/exec"), {"cmd": ["no-such-program"]}).json()["process_id"], "^prc_[a-z0-9]{20}$")
 
 
 class Merged(ProcessTest):
@@ -785,9 +788,22 @@ class Sessions(ProcessTest):
 
     def test_are_not_left_by_words_of_loops(self):
         self.run_in("z", "A=1; shopt -s expand_aliases; alias say='echo said'")
-        for word in ("break", "continue", "for i in 1 2; do break; done; continue"):
-            self.assertEqual(self.run_in("z", word, timeout_ms=30_000)["exit_code"], 0)
+        for word in ("break", "continue", "break 2", "continue 2", "break 99", "for i in 1 2; do break; done; continue"):
+            done = self.run_in("z", f"{word}; echo on", timeout_ms=30_000)
+            self.assertEqual((done["exit_code"], done["stdout"]), (0, "on\n"), "as in a script")
+            self.assertIn("only meaningful in a", done["stderr"])
+        self.assertEqual(self.said("z", "for i in 1 2; do for j in 1 2; do echo $i$j; continue 2; done; done"), "11\n21\n")
         self.assertEqual(self.said("z", "say $A"), "said 1\n")
+
+    def test_commands_stand_in_no_function(self):
+        self.run_in("fn", "declare A=1; typeset -i B=2; set -- x y")
+        self.assertEqual(self.said("fn", "echo $A $B $1 $#"), "1 2 x 2\n")
+        self.assertIn("can only be used in a function", self.run_in("fn", "local X=1")["stderr"])
+
+    def test_long_ones_are_taken_whole(self):
+        for size in (15_000, 16_000, 16_384, 40_000):
+            text = "x" * size
+            self.assertEqual(self.said("long", f"A='{text}'; echo ${{#A}}"), f"{size}\n")
 
     def test_take_texts_that_are_not_complete_as_the_shell_does(self):
         self.assertEqual(self.run_in("c", "ls |")["exit_code"], 2)
@@ -821,7 +837,7 @@ class Sessions(ProcessTest):
         lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"yes"), "an ended command")
 
     def test_a_command_that_writes_its_own_mark_and_goes_on_is_cut_as_any(self):
-        result = self.run_in("m", r"printf '\n%s ' ${__lm_line%% *}; head -c 8000000 /dev/zero | tr '\0' x")
+        result = self.run_in("m", r"printf '\n%s ' $__lm_mark; head -c 8000000 /dev/zero | tr '\0' x")
         self.assertEqual(result["exit_code"], 0)
         self.assertGreater(result["truncated"]["stdout_bytes"], 6_000_000)
 

@@ -158,8 +158,7 @@ class Taken(SnapshotTest):
 
     def test_go_by_id_name_and_what_an_id_begins_with(self):
         first, second = self.create(name="first"), self.create()
-        mine, other = self.snapshot(first, name="mine")["id"], self.snapshot(second, name="both")["id"]
-        both = self.snapshot(first, name="both")["id"]
+        mine, other = self.snapshot(first, name="mine")["id"], self.snapshot(second, name="other")["id"]
         for named in (mine, mine[:-1], "mine"):
             self.assertEqual(self.daemon.request("GET", "/v1/snapshots/" + named).json()["id"], mine)
             self.assertEqual(self.daemon.request("GET", f"/v1/snapshots/{named}/export").status, 200)
@@ -167,12 +166,25 @@ class Taken(SnapshotTest):
             self.assertEqual(made.status, 201, made.body)
             back = self.do(first, "rollback", {"snapshot": named})
             self.assertEqual(back.status, 200, back.body)
-        self.refused(self.daemon.request("GET", "/v1/snapshots/both"), 400, "snapshot_ambiguous")
-        self.refused(self.daemon.request("DELETE", "/v1/snapshots/both"), 400, "snapshot_ambiguous")
-        self.assertEqual(self.do(second, "rollback", {"snapshot": "both"}).status, 200, "its own")
+        self.assertEqual(self.do(second, "rollback", {"snapshot": "other"}).status, 200, "its own")
         self.assertEqual(self.daemon.request("DELETE", "/v1/snapshots/mine").status, 204)
-        self.assertEqual(sorted(self.listed()), sorted([other, both]))
+        self.assertEqual(self.listed(), [other])
         self.refused(self.do(first, "snapshot", {"name": mine}), 400, "invalid_name")
+
+    def test_have_names_that_no_other_one_of_their_owner_has(self):
+        box = self.create()
+        self.snapshot(box, name="once")
+        self.refused(self.do(box, "snapshot", {"name": "once"}), 409, "name_taken")
+        asked = [threading.Thread(target=lambda: answers.append(self.do(box, "snapshot", {"name": "race"}))) for _ in range(4)]
+        answers = []
+        for thread in asked:
+            thread.start()
+        for thread in asked:
+            thread.join()
+        self.assertEqual(sorted(answer.status for answer in answers), [201, 409, 409, 409])
+        self.assertEqual(len(self.listed()), 2)
+        self.assertEqual(self.daemon.request("DELETE", "/v1/snapshots/once").status, 204)
+        self.snapshot(box, name="once")
 
     def test_what_cannot_be_says_so(self):
         sandbox = self.create()

@@ -94,7 +94,8 @@ class Ending:
 class Result(Ending):
     """The same with its output: as text, where octets that are no UTF-8 stand as U+FFFD, and as the octets themselves.
     `files` has those that were asked for; `left_out` says why the others are not there, by their path: file_not_found,
-    is_a_directory, files_too_large (together more than 32 MiB), sandbox_lost ..."""
+    is_a_directory, files_too_large (together more than 32 MiB), sandbox_lost ... `process_id` is the id by which others
+    found it as long as it ran, and which its events tell; None where it ran once."""
 
     stdout: str = ""
     stderr: str = ""
@@ -103,6 +104,7 @@ class Result(Ending):
     truncated: Truncated = field(default_factory=Truncated)
     files: dict[str, bytes] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    process_id: str | None = None
 
     @classmethod
     def of(cls: type[E], fields: Mapping[str, Any], **more: Any) -> E:

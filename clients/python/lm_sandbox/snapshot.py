@@ -63,7 +63,7 @@ class Snapshot:
 
     @classmethod
     def connect(cls, id_or_name: str, *, client: Client | None = None) -> Snapshot:
-        """One that is there, by its id, a unique prefix of it, or its name where no other has it. Raises NotFound
+        """One that is there, by its id, a unique prefix of it, or its name: one's own, or the only one of others. Raises NotFound
         (snapshot_not_found), Conflict (snapshot_ambiguous)."""
         client = client or default_client()
         return cls(SnapshotInfo.of(client.call("GET", f"{_PATH}/{f.segment(id_or_name)}")), client)

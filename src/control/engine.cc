@@ -184,7 +184,7 @@ io::Task<void> Engine::prepare() {
   LMSB_CO_TRY(const auto image, images_.find(""));
   PoolKind one_shot;
   one_shot.image = image.name;
-  one_shot.limits = within_policy(one_shot.limits);
+  one_shot.limits = usual(one_shot.limits, Lifetime::one_shot);
   {  // before others are taken up: what an operator refuses to run they must not run on in
     auto first = co_await fleet_.take(one_shot);
     if (!first.ok())
@@ -228,7 +228,7 @@ io::Task<void> Engine::prepare() {
   ready_ = true;
   io::spawn(loop_, watch_disks(this));
   PoolKind kept = one_shot;
-  kept.limits = within_policy(kept_limits_);
+  kept.limits = usual(kept_limits_, Lifetime::kept);
   kept.lifetime = Lifetime::kept;
   fleet_.keep_ready(one_shot, options_.pool_size);
   fleet_.keep_ready(kept, options_.kept_pool_size);
@@ -293,7 +293,7 @@ io::Task<Engine::OneShotPlace> Engine::place_once(const Principal& who, OneShot&
   LMSB_CO_TRY(auto image, images_.find(request.image));
   LMSB_CO_CHECK(check_user(request.profile, request.command.user));
   LMSB_CO_CHECK(check_kept(request.limits, layers_, Asked::of_new));
-  const Limits limits = with(within_policy(Limits()), request.limits);
+  const Limits limits = with(usual(Limits(), Lifetime::one_shot), request.limits);
   LMSB_CO_TRY(auto spec, spec_of(image.name, limits, Lifetime::one_shot, request.profile));
   LMSB_CO_CHECK(add_directories(spec, request.mounts));
   LMSB_CO_TRY(auto volumes, volumes_.hold(who, request.volumes));
@@ -682,7 +682,7 @@ Result<std::string> Engine::plan_text(const Principal& who, const OneShot& reque
   LMSB_CHECK(control::check_models(options_.policy, request.models));
   LMSB_TRY(const auto image, images_.find(request.image));
   LMSB_CHECK(check_kept(request.limits, layers_, Asked::of_new));
-  const Limits limits = with(within_policy(Limits()), request.limits);
+  const Limits limits = with(usual(Limits(), Lifetime::one_shot), request.limits);
   LMSB_TRY(auto spec, spec_of(image.name, limits, Lifetime::one_shot, request.profile));
   LMSB_CHECK(add_directories(spec, request.mounts));
   LMSB_TRY(const auto volumes, volumes_.hold(who, request.volumes));

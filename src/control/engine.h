@@ -173,6 +173,8 @@ class Engine final : public Control {
   Status can_start(const KeptSandbox& sandbox);
   // Whether a disk that lies on that image could be used here. Errors: image_changed, image_not_found.
   Status check_image(const std::string& image, const std::string& digest);
+  // What nobody has asked for, as far as it is allowed and there can be room for it.
+  Limits usual(Limits limits, sandbox::Lifetime lifetime) const;
   Limits within_policy(Limits limits) const;
   io::Task<Fleet::Handle> launch_on_copy(sandbox::SandboxSpec spec, std::string origin);
   static io::Always<void> forget(Engine* self, std::string id, Quotas::Held quota);

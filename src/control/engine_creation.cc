@@ -63,7 +63,7 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   Origin origin;
   origin.image = image.name;
   origin.defaults = std::move(image.defaults);
-  origin.limits = with(within_policy(kept_limits_), request.limits);
+  origin.limits = with(usual(kept_limits_, Lifetime::kept), request.limits);
   LMSB_CO_TRY(auto spec, spec_of(origin.image, origin.limits, Lifetime::kept, request.profile));
   LMSB_CO_CHECK(add_directories(spec, request.mounts));
   LMSB_CO_TRY(auto volumes, volumes_.hold(who, request.volumes));
@@ -205,6 +205,10 @@ Status Engine::check_image(const std::string& image, const std::string& digest) 
   return Error(ErrorCode::failed_precondition, "image " + image + " is another one than the disk lies on")
       .with_slug("image_changed")
       .with_hint("that was " + digest);
+}
+
+Limits Engine::usual(Limits limits, Lifetime lifetime) const {
+  return admission_.within(within_policy(limits), lifetime);
 }
 
 Limits Engine::within_policy(Limits limits) const {

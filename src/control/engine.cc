@@ -238,6 +238,7 @@ io::Task<void> Engine::prepare() {
 Status Engine::check_limits(const Limits& limits) const {
   const PolicyCaps& caps = options_.policy;
   if (limits.memory > caps.memory) return above_policy("limits.memory", format_bytes(caps.memory));
+  if (limits.shm > sandbox::most_shm(caps.memory)) return above_policy("limits.shm", format_bytes(caps.memory));
   if (limits.cpu_millis > caps.cpu_millis) return above_policy("limits.cpus", std::to_string(caps.cpu_millis / 1000.0));
   if (limits.processes > caps.processes) return above_policy("limits.processes", std::to_string(caps.processes));
   if (limits.disk > caps.disk) return above_policy("limits.disk", format_bytes(caps.disk));
@@ -293,7 +294,7 @@ io::Task<Engine::OneShotPlace> Engine::place_once(const Principal& who, OneShot&
   LMSB_CO_TRY(auto image, images_.find(request.image));
   LMSB_CO_CHECK(check_user(request.profile, request.command.user));
   LMSB_CO_CHECK(check_kept(request.limits, layers_, Asked::of_new));
-  const Limits limits = with(usual(Limits(), Lifetime::one_shot), request.limits);
+  LMSB_CO_TRY(const Limits limits, limits_of(usual(Limits(), Lifetime::one_shot), request.limits));
   LMSB_CO_TRY(auto spec, spec_of(image.name, limits, Lifetime::one_shot, request.profile));
   LMSB_CO_CHECK(add_directories(spec, request.mounts));
   LMSB_CO_TRY(auto volumes, volumes_.hold(who, request.volumes));
@@ -479,7 +480,7 @@ io::Task<void> Engine::change_network(std::shared_ptr<SandboxHandle> sandbox, ne
 
 io::Task<SandboxInfo> Engine::update(Principal who, std::string id_or_name, UpdateSandbox changes) {
   LMSB_CO_CHECK(check_kept(changes.limits, layers_, Asked::of_existing));
-  const Limits nothing{Bytes(0), 0, 0, Bytes(0)};
+  const Limits nothing{Bytes(0), 0, 0, Bytes(0), Bytes(0)};
   LMSB_CO_CHECK(check_limits(with(nothing, changes.limits)));
   LMSB_CO_CHECK(admission_.check(with(nothing, changes.limits), Lifetime::kept));
   co_return co_await lifecycle_.update(std::move(who), std::move(id_or_name), std::move(changes));
@@ -682,7 +683,7 @@ Result<std::string> Engine::plan_text(const Principal& who, const OneShot& reque
   LMSB_CHECK(control::check_models(options_.policy, request.models));
   LMSB_TRY(const auto image, images_.find(request.image));
   LMSB_CHECK(check_kept(request.limits, layers_, Asked::of_new));
-  const Limits limits = with(usual(Limits(), Lifetime::one_shot), request.limits);
+  LMSB_TRY(const Limits limits, limits_of(usual(Limits(), Lifetime::one_shot), request.limits));
   LMSB_TRY(auto spec, spec_of(image.name, limits, Lifetime::one_shot, request.profile));
   LMSB_CHECK(add_directories(spec, request.mounts));
   LMSB_TRY(const auto volumes, volumes_.hold(who, request.volumes));

@@ -175,6 +175,8 @@ class Engine final : public Control {
   Status check_image(const std::string& image, const std::string& digest);
   // What nobody has asked for, as far as it is allowed and there can be room for it.
   Limits usual(Limits limits, sandbox::Lifetime lifetime) const;
+  // Of a new sandbox. Errors: policy_denied, limit_out_of_bounds.
+  Result<Limits> limits_of(const Limits& usual, const LimitChanges& changes) const;
   Limits within_policy(Limits limits) const;
   io::Task<Fleet::Handle> launch_on_copy(sandbox::SandboxSpec spec, std::string origin);
   static io::Always<void> forget(Engine* self, std::string id, Quotas::Held quota);

@@ -63,7 +63,7 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   Origin origin;
   origin.image = image.name;
   origin.defaults = std::move(image.defaults);
-  origin.limits = with(usual(kept_limits_, Lifetime::kept), request.limits);
+  LMSB_CO_TRY(origin.limits, limits_of(usual(kept_limits_, Lifetime::kept), request.limits));
   LMSB_CO_TRY(auto spec, spec_of(origin.image, origin.limits, Lifetime::kept, request.profile));
   LMSB_CO_CHECK(add_directories(spec, request.mounts));
   LMSB_CO_TRY(auto volumes, volumes_.hold(who, request.volumes));
@@ -82,7 +82,7 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
 // The copy is nobody's until enter() claims it: if this is cut short, the next start removes it.
 io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox request, Origin origin, Quotas::Held quota) {
   LMSB_CO_CHECK(check_creation(request));
-  origin.limits = with(origin.limits, request.limits);
+  LMSB_CO_TRY(origin.limits, limits_of(origin.limits, request.limits));
   LMSB_CO_TRY(auto spec, spec_on_disk(origin.image, origin.defaults.digest, origin.limits, request.profile));
   if (!request.mounts.empty())
     co_return Error(ErrorCode::failed_precondition, "a sandbox from a snapshot has no directories of the machine")
@@ -209,6 +209,12 @@ Status Engine::check_image(const std::string& image, const std::string& digest) 
 
 Limits Engine::usual(Limits limits, Lifetime lifetime) const {
   return admission_.within(within_policy(limits), lifetime);
+}
+
+// What the operator allows is said before what does not go together.
+Result<Limits> Engine::limits_of(const Limits& usual, const LimitChanges& changes) const {
+  LMSB_CHECK(check_limits(with(usual, changes)));
+  return asked(usual, changes);
 }
 
 Limits Engine::within_policy(Limits limits) const {

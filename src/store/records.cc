@@ -46,7 +46,10 @@ constexpr std::array kMigrations = {
     // 10: answers to requests with an Idempotency-Key
     "CREATE TABLE answers ("
     " owner TEXT NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL, made_at_ms INTEGER NOT NULL,"
-    " made TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (owner, key)) WITHOUT ROWID;"};
+    " made TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (owner, key)) WITHOUT ROWID;",
+    // 11: sizes of /dev/shm
+    "ALTER TABLE sandboxes ADD COLUMN shm_bytes INTEGER NOT NULL DEFAULT 67108864;"
+    "ALTER TABLE snapshots ADD COLUMN shm_bytes INTEGER NOT NULL DEFAULT 67108864;"};
 
 constexpr std::uint64_t kLeast = 64 * 1024;  // that must be free for some rows, beside the reserve
 

@@ -88,7 +88,7 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                                                 Lifetime::kept);
                   },
                   [this](const KeptSandbox& sandbox, Admission::Share room) {
-                    return launch_again(sandbox.info, sandbox.models, std::move(room));
+                    return launch_again(sandbox.owner, sandbox.info, sandbox.models, std::move(room));
                   },
                   [this](std::uint64_t serial) { return fleet_.wait_destroyed(serial); },
                   [this](const KeptSandbox& sandbox) {
@@ -277,6 +277,7 @@ io::Task<Fleet::Handle> Engine::obtain(sandbox::SandboxSpec spec, Ways ways, Adm
   auto obtaining = is_like_others ? fleet_.take(std::move(kind)) : fleet_.launch(std::move(spec));
   LMSB_CO_TRY(auto handle, co_await std::move(obtaining));
   handle->room = std::move(room);
+  handle->owner = std::move(ways.owner);
   if (has_way_out) LMSB_CO_CHECK(co_await open_network(handle.get(), std::move(ways.egress)));
   LMSB_CO_CHECK(co_await model_channels_.open(handle.get(), std::move(ways.models)));
   co_return handle;
@@ -315,7 +316,7 @@ io::Task<Engine::OneShotPlace> Engine::place_once(const Principal& who, OneShot&
   }
   LMSB_CO_TRY(place.slot, co_await admission_.enter(who.name));
   place.slot.add_wait(room->waited_ms());
-  Ways ways(request.egress, allowance_of(request.models));
+  Ways ways(who.name, request.egress, allowance_of(request.models));
   LMSB_CO_TRY(place.sandbox, co_await obtain(std::move(spec), std::move(ways), *std::move(room)));
   co_return place;
 }

@@ -139,7 +139,9 @@ class Engine final : public Control {
                                        Profile profile) const;
   // What a sandbox is to have beside its spec.
   struct Ways {
-    Ways(network::Egress e, std::shared_ptr<ModelAllowance> m) : egress(std::move(e)), models(std::move(m)) {}
+    Ways(std::string o, network::Egress e, std::shared_ptr<ModelAllowance> m)
+        : owner(std::move(o)), egress(std::move(e)), models(std::move(m)) {}
+    std::string owner;
     network::Egress egress;
     std::shared_ptr<ModelAllowance> models;
   };
@@ -163,7 +165,7 @@ class Engine final : public Control {
   io::Task<void> remove_now(std::string id, std::string by);
   io::Task<void> end_of(KeptSandbox sandbox, Quotas::Held quota);
   static io::Always<void> end_and_tell(Engine* self, std::string id, io::Task<void> end);
-  io::Task<Fleet::Handle> launch_again(SandboxInfo sandbox, std::shared_ptr<ModelAllowance> models,
+  io::Task<Fleet::Handle> launch_again(std::string owner, SandboxInfo sandbox, std::shared_ptr<ModelAllowance> models,
                                        Admission::Share room);
   // Those of a sandbox that lives, and what it counts for.
   io::Task<void> change_limits(std::shared_ptr<SandboxHandle> sandbox, Limits before, Limits limits);

@@ -73,7 +73,7 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   const Limits counted = with_gate(origin.limits, has_network);
   LMSB_CO_TRY(auto room, co_await admission_.take_room(who.name, counted, Lifetime::kept));
   auto models = allowance_of(request.models);
-  Ways ways(request.egress, models);
+  Ways ways(who.name, request.egress, models);
   LMSB_CO_TRY(auto handle, co_await obtain(std::move(spec), std::move(ways), std::move(room)));
   Standing standing(std::move(handle), std::move(origin), std::move(volumes), std::move(models));
   co_return co_await enter(std::move(who), std::move(request), std::move(standing));
@@ -96,6 +96,7 @@ io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox reques
   spec.has_way_out = request.egress.mode != network::Mode::none;
   const std::string id = spec.id.str();
   auto handle = co_await launch_on_copy(std::move(spec), origin.disk);
+  if (handle.ok()) (*handle)->owner = who.name;
   Status opened;
   if (handle.ok() && request.egress.mode != network::Mode::none)
     opened = co_await open_network(handle->get(), request.egress);
@@ -233,8 +234,8 @@ Status Engine::can_start(const KeptSandbox& sandbox) {
   return spec.ok() ? Status() : Status(Error(spec.error()));
 }
 
-io::Task<Fleet::Handle> Engine::launch_again(SandboxInfo sandbox, std::shared_ptr<ModelAllowance> models,
-                                             Admission::Share room) {
+io::Task<Fleet::Handle> Engine::launch_again(std::string owner, SandboxInfo sandbox,
+                                             std::shared_ptr<ModelAllowance> models, Admission::Share room) {
   LMSB_CO_TRY(auto spec, spec_on_disk(sandbox.image, sandbox.image_digest, sandbox.limits, sandbox.profile));
   LMSB_CO_TRY(const auto volumes, volumes_.hold_again(sandbox.volumes));
   add_volumes(spec, volumes.mounts);
@@ -247,6 +248,7 @@ io::Task<Fleet::Handle> Engine::launch_again(SandboxInfo sandbox, std::shared_pt
   spec.disk = guest_protocol::Disk::existing;
   LMSB_CO_TRY(auto handle, co_await fleet_.launch(std::move(spec)));
   handle->room = std::move(room);
+  handle->owner = std::move(owner);
   Status opened;
   if (has_way_out) opened = co_await open_network(handle.get(), sandbox.egress);
   if (opened.ok()) opened = co_await model_channels_.open(handle.get(), std::move(models));

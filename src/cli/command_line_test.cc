@@ -63,13 +63,22 @@ TEST(CommandLine, RunWithoutACommandSaysSo) {
 }
 
 TEST(CommandLine, SaysNotYetForWhatDockerHasAndWeWillHave) {
-  const std::vector<Words> later{{"run", "--gpus", "all", "base", "sh"},
-                                 {"run", "--shm-size", "1g", "base", "sh"},
-                                 {"create", "--shm-size=1g"},
-                                 {"run", "--runtime", "oci", "base", "sh"}};
-  for (const Words& words : later) EXPECT_TRUE(error_of_words(words).starts_with("not yet: ")) << words[1];
+  EXPECT_EQ(error_of_words({"run", "--runtime", "oci", "base", "sh"}), "not yet: --runtime oci");
   EXPECT_EQ(parsed<RunCommand>({"run", "--network", "none", "--runtime=native", "base", "sh"}).sandbox.image, "base");
   EXPECT_TRUE(error_of_words({"run", "--network", "host", "base", "sh"}).starts_with("--network: a sandbox never"));
+}
+
+TEST(CommandLine, SharedMemoryHasASize) {
+  EXPECT_EQ(parsed<RunCommand>({"run", "--shm-size", "1g", "base", "sh"}).sandbox.limits.shm, Bytes::GiB(1));
+  EXPECT_EQ(parsed<CreateCommand>({"create", "--shm-size=128m"}).sandbox.limits.shm, Bytes::MiB(128));
+  EXPECT_TRUE(error_of_words({"create", "--shm-size", "much"}).starts_with("--shm-size: "));
+}
+
+TEST(CommandLine, PullIsOfImagesThatAreHere) {
+  for (const char* when : {"missing", "never"})
+    EXPECT_EQ(parsed<RunCommand>({"run", "--pull", when, "base", "sh"}).sandbox.image, "base");
+  EXPECT_TRUE(error_of_words({"run", "--pull", "always", "base", "sh"}).starts_with("--pull always: "));
+  EXPECT_TRUE(error_of_words({"create", "--pull=often"}).starts_with("--pull: "));
 }
 
 TEST(CommandLine, RunTakesATerminalAndWhatMakesItsSandboxSeen) {

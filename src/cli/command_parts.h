@@ -34,7 +34,8 @@ struct LimitFlags {
   std::optional<Bytes> disk;
   std::optional<std::uint32_t> cpu_millis;
   std::optional<std::uint32_t> processes;
-  bool is_something() const { return memory || disk || cpu_millis || processes; }
+  std::optional<Bytes> shm;
+  bool is_something() const { return memory || disk || cpu_millis || processes || shm; }
 };
 
 // What sandbox is to be made: run, create. What is not said is left to the daemon.

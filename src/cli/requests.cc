@@ -44,6 +44,7 @@ void add_limits(json::Writer& writer, const LimitFlags& limits) {
   if (limits.cpu_millis) writer.key("cpus").number(*limits.cpu_millis / 1000.0);
   add_number(writer, "processes", limits.processes);
   add_number(writer, "disk_bytes", octets_of(limits.disk));
+  add_number(writer, "shm_bytes", octets_of(limits.shm));
   writer.end_object();
 }
 

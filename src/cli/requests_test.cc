@@ -18,7 +18,7 @@ TEST(RunBody, CarriesEveryFlag) {
   command.sandbox.name = "box";
   command.sandbox.image = "base";
   command.sandbox.labels = {{"k", "v"}};
-  command.sandbox.limits = {Bytes::MiB(512), Bytes::GiB(1), 1500, 64};
+  command.sandbox.limits = {Bytes::MiB(512), Bytes::GiB(1), 1500, 64, Bytes::MiB(32)};
   command.process.command = {"cat"};
   command.process.cwd = "/w";
   command.process.user = "user";
@@ -28,7 +28,7 @@ TEST(RunBody, CarriesEveryFlag) {
   EXPECT_EQ(
       run_body(command, {{{"A", "1"}}, "in", {{"tok", "/x", true}}, {{"data", "/d", false}}}),
       R"({"image":"base",)"
-      R"("limits":{"memory_bytes":536870912,"cpus":1.500,"processes":64,"disk_bytes":1073741824},"mounts":[{"token":"tok","target":"/x","read_only":true}],)"
+      R"("limits":{"memory_bytes":536870912,"cpus":1.500,"processes":64,"disk_bytes":1073741824,"shm_bytes":33554432},"mounts":[{"token":"tok","target":"/x","read_only":true}],)"
       R"("volumes":[{"volume":"data","target":"/d","read_only":false}],)"
       R"("cmd":["cat"],"cwd":"/w","user":"user","stdin":"in","timeout_ms":30000,"env":{"A":"1"},"dry_run":true})");
 }

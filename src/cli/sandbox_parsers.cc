@@ -1,4 +1,5 @@
 // run, create, ls, inspect, rm: words about sandboxes as a whole.
+#include "base/text.h"
 #include "cli/command_parsers.h"
 #include "cli/parser_parts.h"
 
@@ -10,7 +11,7 @@ using Order = FlagSet::Order;
 // Flags whose text is parsed after all have been read.
 struct SandboxTexts {
   HostFlags host;
-  std::optional<std::string> data_dir, name, disk, network, runtime, image;
+  std::optional<std::string> data_dir, name, disk, shm, pull, network, runtime, image;
   LimitTexts limits;
   Words mounts, labels, credentials, models;
   std::optional<std::string> model_tokens, model_requests;
@@ -33,6 +34,8 @@ void add_dockers_flags(FlagSet& flags) {
   flags.instead("--tmpfs", true, "/tmp and the working directory can be written, within --disk");
   flags.instead("--restart", true, "sandboxes outlive the daemon; a command that ends is not started again");
   flags.instead("--platform", true, "sandboxes run what this machine runs");
+  flags.instead("--gpus", true,
+                "sandboxes compute on the CPUs alone (--cpus); --model NAME lets programs in it ask a model");
   flags.instead("-P,--publish-all", false, "port SANDBOX lists what listens; port SANDBOX HOST:GUEST leads there");
   for (const char* names : {"--dns", "--add-host"})
     flags.instead(names, true, "--network HOST,... says what may be reached, by name");
@@ -48,6 +51,7 @@ void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
                "Show your directory SRC as DST inside, or the volume of that name");
   add_limit_flags(flags, texts.limits);
   flags.value("--disk", "SIZE", texts.disk, "Limit of what may be written");
+  flags.value("--shm-size", "SIZE", texts.shm, "Size of /dev/shm, which counts as memory (default 64m)");
   flags.value(
       "--network,--net", "none|open|HOST,...", texts.network,
       "What the sandbox may reach: nothing (the default), all but private addresses, or these hosts, addresses\n"
@@ -61,7 +65,8 @@ void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
                "Let programs in it ask this local model, at 127.0.0.1:11434, without a network; may be given again");
   flags.value("--model-tokens", "NUMBER", texts.model_tokens, "Tokens of models that it may use in all");
   flags.value("--model-requests", "NUMBER", texts.model_requests, "Requests to models that it may make a minute");
-  for (const char* names : {"--gpus", "--shm-size", "--pull"}) flags.not_yet(names, true);
+  flags.value("--pull", "missing|never", texts.pull,
+              "Images are made on this machine and never fetched: as either says");
   add_dockers_flags(flags);
 }
 
@@ -69,6 +74,15 @@ void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
 void add_name_and_labels(FlagSet& flags, SandboxTexts& texts) {
   flags.value("--name", "NAME", texts.name, "Name of the sandbox");
   flags.values("-l,--label", "KEY=VALUE", texts.labels, "Label of the sandbox");
+}
+
+// Docker's words, as far as they are true of images that no registry has.
+Status check_pull(const std::optional<std::string>& pull) {
+  if (!pull || *pull == "missing" || *pull == "never") return {};
+  if (*pull == "always")
+    return Error(ErrorCode::unsupported, "--pull always: images are made on this machine, there is nothing to fetch")
+        .with_hint("image build IMAGE makes it anew");
+  return Error(ErrorCode::invalid_argument, "--pull: " + quoted(*pull) + " is none of missing, never");
 }
 
 Status refuse_later_values(const SandboxTexts& texts) {
@@ -81,6 +95,7 @@ Status refuse_later_values(const SandboxTexts& texts) {
 
 Result<SandboxFlags> sandbox_flags(const SandboxTexts& texts) {
   LMSB_CHECK(refuse_later_values(texts));
+  LMSB_CHECK(check_pull(texts.pull));
   SandboxFlags sandbox;
   sandbox.name = texts.name.value_or("");
   sandbox.image = texts.image.value_or("");
@@ -94,6 +109,7 @@ Result<SandboxFlags> sandbox_flags(const SandboxTexts& texts) {
   LMSB_CHECK(convert("--network", texts.network, parse_network, sandbox.network));
   for (const std::string& name : texts.credentials) add_credential(sandbox.network, name);
   LMSB_CHECK(convert("--disk", texts.disk, parse_size, sandbox.limits.disk));
+  LMSB_CHECK(convert("--shm-size", texts.shm, parse_size, sandbox.limits.shm));
   sandbox.models = texts.models;
   LMSB_CHECK(convert("--model-tokens", texts.model_tokens, parse_count, sandbox.model_tokens));
   LMSB_CHECK(convert("--model-requests", texts.model_requests, parse_count, sandbox.model_requests));

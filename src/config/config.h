@@ -71,6 +71,7 @@ struct Config {
     };
     std::map<std::string, SecretFile> credential_files;  // what is in those of `credentials`; no key of its own
     std::uint32_t max_connections = 256;                 // of one sandbox
+    std::uint32_t connections_of_all = 16'384;           // of all sandboxes together
     std::uint32_t connections_per_second = 50;           // of one sandbox
     Bytes bytes_per_second;                              // of one sandbox; 0: no limit
   } network;

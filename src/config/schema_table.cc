@@ -181,6 +181,13 @@ constexpr Setting kSettings[] = {
      .about = "Connections to the outside that one sandbox may have at once; its gate has room for 256.",
      .min = 1,
      .max = 256},
+    {.key = "network.connections_of_all",
+     .field = in<&C::network, &C::Network::connections_of_all>,
+     .about =
+         "Connections to the outside that all sandboxes together may have at once; where that is less than the most "
+         "of one for each of them, each may have fewer.",
+     .min = 1,
+     .max = 1'000'000},
     {.key = "network.connections_per_second",
      .field = in<&C::network, &C::Network::connections_per_second>,
      .about = "Connections to the outside that one sandbox may begin in a second; each address of a name that is tried "

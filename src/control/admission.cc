@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "control/machine.h"
 #include "guest_protocol/gate.h"
 #include "sandbox/launcher_protocol.h"
@@ -41,6 +43,18 @@ Error refuse_sandbox(Refusal why) {
   return Error(ErrorCode::resource_exhausted, what_of(why))
       .with_slug("no_memory")
       .with_hint("try again later, ask for lower limits, stop or delete sandboxes, or see [limits] memory");
+}
+
+Error never_fits(const std::string& asked, const std::string& all, const char* hint) {
+  return Error(ErrorCode::permission_denied, asked + " more than the " + all + " that all sandboxes may count for")
+      .with_slug("policy_denied")
+      .with_hint(hint);
+}
+
+// Of what stays only a part counts.
+std::string counts_for(Bytes memory, Bytes counted) {
+  if (counted == memory) return format_bytes(memory) + " is";
+  return format_bytes(memory) + " counts for " + format_bytes(counted) + ",";
 }
 
 Stay stay_of(Lifetime lifetime) { return lifetime == Lifetime::one_shot ? Stay::passing : Stay::lasting; }
@@ -93,10 +107,14 @@ io::Task<Admission::Slot> Admission::enter(std::string caller) {
   return commands_.take(std::move(caller), kOneCommand, Stay::passing);
 }
 
+double Admission::overcommit_of(Lifetime lifetime) const {
+  return stay_of(lifetime) == Stay::lasting ? std::max(1.0, options_.memory_overcommit) : 1.0;
+}
+
 Amount Admission::room_of(const sandbox::Limits& limits, Lifetime lifetime) const {
-  const double times = stay_of(lifetime) == Stay::lasting ? std::max(1.0, options_.memory_overcommit) : 1.0;
+  const double memory = static_cast<double>(limits.memory.count()) / overcommit_of(lifetime);
   Amount room;
-  room.memory = static_cast<std::uint64_t>(std::ceil(static_cast<double>(limits.memory.count()) / times));
+  room.memory = static_cast<std::uint64_t>(std::ceil(memory));
   if (options_.cpu_overcommit > 0) room.cpu_millis = limits.cpu_millis;
   return room;
 }
@@ -126,11 +144,29 @@ Status Admission::resize(Share& share, const sandbox::Limits& limits, Lifetime l
 }
 
 Status Admission::check(const sandbox::Limits& limits, Lifetime lifetime) const {
-  if (options_.memory.count() == 0 || room_of(limits, lifetime).memory <= options_.memory.count()) return {};
-  return Error(ErrorCode::permission_denied, "limits.memory is more than all sandboxes together may count for (" +
-                                                 format_bytes(options_.memory) + ")")
-      .with_slug("policy_denied")
-      .with_hint("ask for less, or raise [limits] memory in the configuration");
+  const Amount& total = sandboxes_.total();
+  const Amount room = room_of(limits, lifetime);
+  if (total.memory > 0 && room.memory > total.memory) {
+    const char* hint = options_.memory.count() > 0 ? "ask for less, or raise [limits] memory in the configuration"
+                                                   : "ask for less: that is what sandboxes can have of this machine";
+    return never_fits("limits.memory: " + counts_for(limits.memory, Bytes(room.memory)),
+                      format_bytes(Bytes(total.memory)), hint);
+  }
+  if (total.cpu_millis > 0 && room.cpu_millis > total.cpu_millis)
+    return never_fits(fmt::format("limits.cpus: {} is", room.cpu_millis / 1000.0),
+                      fmt::format("{}", total.cpu_millis / 1000.0),
+                      "ask for less, or raise [limits] cpu_overcommit in the configuration");
+  return {};
+}
+
+sandbox::Limits Admission::within(sandbox::Limits limits, Lifetime lifetime) const {
+  const Amount& total = sandboxes_.total();
+  const double memory = static_cast<double>(total.memory) * overcommit_of(lifetime);
+  if (total.memory > 0 && static_cast<double>(limits.memory.count()) > memory)
+    limits.memory = Bytes(static_cast<std::uint64_t>(memory));
+  if (total.cpu_millis > 0 && limits.cpu_millis > total.cpu_millis)
+    limits.cpu_millis = static_cast<std::uint32_t>(total.cpu_millis);
+  return limits;
 }
 
 }  // namespace lmsb::control

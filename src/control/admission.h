@@ -59,8 +59,10 @@ class Admission {
   io::Task<Share> take_archiver_room(std::string caller);
   // For other limits. Error: no_memory, there is not so much more at the moment.
   Status resize(Share& share, const sandbox::Limits& limits, sandbox::Lifetime lifetime) const;
-  // Whether there can ever be room for it: policy_denied. Only of a budget that was set: nothing needs more than all.
+  // Whether there can ever be room for it. Error: policy_denied, with what it would count for and what there is.
   Status check(const sandbox::Limits& limits, sandbox::Lifetime lifetime) const;
+  // What of them there can be room for: for limits that nobody has asked for.
+  sandbox::Limits within(sandbox::Limits limits, sandbox::Lifetime lifetime) const;
 
   std::size_t running() const { return commands_.held().commands; }
   std::size_t waiting() const { return commands_.waiting() + sandboxes_.waiting(); }
@@ -69,6 +71,7 @@ class Admission {
 
  private:
   Amount room_of(const sandbox::Limits& limits, sandbox::Lifetime lifetime) const;
+  double overcommit_of(sandbox::Lifetime lifetime) const;
 
   AdmissionOptions options_;
   Capacity commands_;

@@ -88,15 +88,40 @@ TEST_F(AdmissionTest, SaysWhatToDoToWhomThereIsNoMemoryFor) {
   EXPECT_THAT(metrics_.text(), testing::HasSubstr("lmsb_refused_requests_total{for=\"memory\"} 1"));
 }
 
-TEST_F(AdmissionTest, RefusesWhatABudgetThatWasSetCanNeverHold) {
-  EXPECT_TRUE(admission().check(with_memory(Bytes::GiB(8)), Lifetime::one_shot).ok());  // it gets all of the machine's
-  options_.memory = Bytes::GiB(1);
-  admission_.reset();
+TEST_F(AdmissionTest, RefusesWhatThereCanNeverBeRoomFor) {
   EXPECT_TRUE(admission().check(with_memory(Bytes::GiB(1)), Lifetime::one_shot).ok());
   EXPECT_TRUE(admission().check(with_memory(Bytes::GiB(4)), Lifetime::kept).ok());
   const Status never = admission().check(with_memory(Bytes::GiB(2)), Lifetime::one_shot);
   EXPECT_EQ(never.error().slug(), "policy_denied");
-  EXPECT_THAT(never.error().hint(), testing::HasSubstr("[limits] memory"));
+  EXPECT_EQ(never.error().message(), "limits.memory: 2g is more than the 1g that all sandboxes may count for");
+  EXPECT_THAT(never.error().hint(), testing::HasSubstr("of this machine"));
+  EXPECT_EQ(admission().check(with_memory(Bytes::GiB(8)), Lifetime::kept).error().message(),
+            "limits.memory: 8g counts for 2g, more than the 1g that all sandboxes may count for");
+}
+
+TEST_F(AdmissionTest, SaysWhichSettingIsInTheWayOfWhatItRefuses) {
+  options_.memory = Bytes::GiB(1);
+  options_.cpu_overcommit = 1;
+  EXPECT_THAT(admission().check(with_memory(Bytes::GiB(2)), Lifetime::one_shot).error().hint(),
+              testing::HasSubstr("[limits] memory"));
+  sandbox::Limits limits;
+  limits.cpu_millis = machine_cpus() * 1000 + 500;
+  const Status never = admission().check(limits, Lifetime::kept);
+  EXPECT_EQ(never.error().slug(), "policy_denied");
+  EXPECT_THAT(never.error().hint(), testing::HasSubstr("[limits] cpu_overcommit"));
+}
+
+TEST_F(AdmissionTest, LeavesOfUsualLimitsWhatThereCanBeRoomFor) {
+  options_.cpu_overcommit = 0.5;
+  sandbox::Limits limits = with_memory(Bytes::GiB(16));
+  limits.cpu_millis = machine_cpus() * 1000;
+  for (const Lifetime lifetime : {Lifetime::one_shot, Lifetime::kept}) {
+    const sandbox::Limits usual = admission().within(limits, lifetime);
+    EXPECT_EQ(usual.memory, lifetime == Lifetime::kept ? Bytes::GiB(4) : Bytes::GiB(1));
+    EXPECT_EQ(usual.cpu_millis, machine_cpus() * 500);
+    EXPECT_TRUE(admission().check(usual, lifetime).ok());
+    EXPECT_EQ(admission().within(usual, lifetime), usual);
+  }
 }
 
 TEST_F(AdmissionTest, CountsCpusWhereThatIsAskedFor) {

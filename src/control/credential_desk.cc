@@ -150,15 +150,22 @@ std::vector<std::shared_ptr<CredentialDesk::Errand>> CredentialDesk::running() {
   return all;
 }
 
+bool CredentialDesk::has_place(const std::vector<std::shared_ptr<Errand>>& all, const Order& order) {
+  std::size_t of_one = 0;
+  std::size_t of_owner = 0;
+  for (const auto& errand : all) {
+    if (errand->order.sandbox == order.sandbox) ++of_one;
+    if (errand->order.owner == order.owner) ++of_owner;
+  }
+  const std::size_t left = kMost - all.size();
+  return of_owner < left && of_one < (left + kPartOfWhatIsLeft - 1) / kPartOfWhatIsLeft;
+}
+
 Result<CredentialDesk::Streams> CredentialDesk::serve(Order order) {
   const KeptCredential* const kept = find(order.credential);
   if (kept == nullptr) return Error(ErrorCode::not_found, "there is no such credential");
   const auto all = running();
-  const auto of_one = std::count_if(all.begin(), all.end(),
-                                    [&order](const auto& errand) { return errand->order.sandbox == order.sandbox; });
-  const std::size_t most = (kMost - all.size() + kPartOfWhatIsLeft - 1) / kPartOfWhatIsLeft;  // 0: none is left
-  if (static_cast<std::size_t>(of_one) >= most)
-    return Error(ErrorCode::resource_exhausted, "too many requests with credentials at once");
+  if (!has_place(all, order)) return Error(ErrorCode::resource_exhausted, "too many requests with credentials at once");
   Streams streams;
   LMSB_TRY(auto sandbox, stream_pair());
   streams.sandbox = std::move(sandbox.second);

@@ -38,10 +38,12 @@ class CredentialDesk {
   // One has as many as this part of the places that are left at most: a few that want all do not get it; some thirty
   // do.
   static constexpr std::size_t kPartOfWhatIsLeft = 4;
+  // Nor do all of one owner's: together they have no more than are left for others.
 
   // What one request asks for. All of it is kept as long as that is served.
   struct Order {
     std::string sandbox;  // whose it is
+    std::string owner;    // of that
     std::string credential;
     std::function<void(const std::string& verdict)> tell;  // of an event: no_secret, not_trusted, request_refused
     // A part of the answer is missing: the sandbox's connection is to be reset. The stream does not end before that.
@@ -64,13 +66,14 @@ class CredentialDesk {
   void keep(const std::string& sandbox, const std::vector<std::string>& credentials);
   // nullptr: there is none of that name.
   const KeptCredential* find(const std::string& name) const;
-  // Begins to serve. Errors: not_found, resource_exhausted (too many of all or of that sandbox, or no descriptors
-  // left).
+  // Begins to serve. Errors: not_found, resource_exhausted (too many of all, of that sandbox or its owner, or no
+  // descriptors left).
   Result<Streams> serve(Order order);
 
  private:
   struct Errand;
   std::vector<std::shared_ptr<Errand>> running();
+  static bool has_place(const std::vector<std::shared_ptr<Errand>>& all, const Order& order);
 
   boost::asio::io_context& loop_;
   Counter& requests_;

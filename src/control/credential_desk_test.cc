@@ -309,6 +309,7 @@ TEST_F(CredentialDeskTest, LeavesPlacesToOthers) {
     for (std::size_t i = 0; i < count; ++i) {
       CredentialDesk::Order order;
       order.sandbox = sandbox;
+      order.owner = sandbox;
       order.credential = "api";
       auto streams = desk_.serve(std::move(order));
       if (!streams.ok()) return i;
@@ -319,6 +320,28 @@ TEST_F(CredentialDeskTest, LeavesPlacesToOthers) {
   for (const char* sandbox : {"b", "c", "d", "e", "f", "g", "h"}) take(sandbox, CredentialDesk::kMost);
   EXPECT_EQ(take("a", 1), 0U);
   EXPECT_GT(take("i", CredentialDesk::kMost), 16U);
+}
+
+TEST_F(CredentialDeskTest, LeavesPlacesForOtherOwnersHoweverManySandboxesOneHas) {
+  use("", "no descriptors for hosts are needed");
+  const auto take_all = [&](const std::string& owner) {
+    std::size_t taken = 0;
+    for (int sandbox = 0; sandbox < 40; ++sandbox) {
+      while (true) {
+        CredentialDesk::Order order;
+        order.sandbox = owner + std::to_string(sandbox);
+        order.owner = owner;
+        order.credential = "api";
+        auto streams = desk_.serve(std::move(order));
+        if (!streams.ok()) break;
+        ++taken;
+      }
+    }
+    return taken;
+  };
+  EXPECT_EQ(take_all("ann"), CredentialDesk::kMost / 2);
+  EXPECT_EQ(take_all("bob"), CredentialDesk::kMost / 4);
+  EXPECT_EQ(take_all("cid"), CredentialDesk::kMost / 8);
 }
 
 TEST_F(CredentialDeskTest, TakesAHeadThatAGateHasMadeLonger) {

@@ -89,7 +89,7 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                                                 Lifetime::kept);
                   },
                   [this](const KeptSandbox& sandbox, Admission::Share room) {
-                    return launch_again(sandbox.info, sandbox.models, std::move(room));
+                    return launch_again(sandbox.owner, sandbox.info, sandbox.models, std::move(room));
                   },
                   [this](std::uint64_t serial) { return fleet_.wait_destroyed(serial); },
                   [this](const KeptSandbox& sandbox) {
@@ -185,7 +185,7 @@ io::Task<void> Engine::prepare() {
   LMSB_CO_TRY(const auto image, images_.find(""));
   PoolKind one_shot;
   one_shot.image = image.name;
-  one_shot.limits = within_policy(one_shot.limits);
+  one_shot.limits = usual(one_shot.limits, Lifetime::one_shot);
   {  // before others are taken up: what an operator refuses to run they must not run on in
     auto first = co_await fleet_.take(one_shot);
     if (!first.ok())
@@ -229,7 +229,7 @@ io::Task<void> Engine::prepare() {
   ready_ = true;
   io::spawn(loop_, watch_disks(this));
   PoolKind kept = one_shot;
-  kept.limits = within_policy(kept_limits_);
+  kept.limits = usual(kept_limits_, Lifetime::kept);
   kept.lifetime = Lifetime::kept;
   fleet_.keep_ready(one_shot, options_.pool_size);
   fleet_.keep_ready(kept, options_.kept_pool_size);
@@ -239,6 +239,7 @@ io::Task<void> Engine::prepare() {
 Status Engine::check_limits(const Limits& limits) const {
   const PolicyCaps& caps = options_.policy;
   if (limits.memory > caps.memory) return above_policy("limits.memory", format_bytes(caps.memory));
+  if (limits.shm > sandbox::most_shm(caps.memory)) return above_policy("limits.shm", format_bytes(caps.memory));
   if (limits.cpu_millis > caps.cpu_millis) return above_policy("limits.cpus", std::to_string(caps.cpu_millis / 1000.0));
   if (limits.processes > caps.processes) return above_policy("limits.processes", std::to_string(caps.processes));
   if (limits.disk > caps.disk) return above_policy("limits.disk", format_bytes(caps.disk));
@@ -277,6 +278,7 @@ io::Task<Fleet::Handle> Engine::obtain(sandbox::SandboxSpec spec, Ways ways, Adm
   auto obtaining = is_like_others ? fleet_.take(std::move(kind)) : fleet_.launch(std::move(spec));
   LMSB_CO_TRY(auto handle, co_await std::move(obtaining));
   handle->room = std::move(room);
+  handle->owner = std::move(ways.owner);
   if (has_way_out) LMSB_CO_CHECK(co_await open_network(handle.get(), std::move(ways.egress)));
   LMSB_CO_CHECK(co_await model_channels_.open(handle.get(), std::move(ways.models)));
   co_return handle;
@@ -294,7 +296,7 @@ io::Task<Engine::OneShotPlace> Engine::place_once(const Principal& who, OneShot&
   LMSB_CO_TRY(auto image, images_.find(request.image));
   LMSB_CO_CHECK(check_user(request.profile, request.command.user));
   LMSB_CO_CHECK(check_kept(request.limits, layers_, Asked::of_new));
-  const Limits limits = with(within_policy(Limits()), request.limits);
+  LMSB_CO_TRY(const Limits limits, limits_of(usual(Limits(), Lifetime::one_shot), request.limits));
   LMSB_CO_TRY(auto spec, spec_of(image.name, limits, Lifetime::one_shot, request.profile));
   LMSB_CO_CHECK(add_directories(spec, request.mounts));
   LMSB_CO_TRY(auto volumes, volumes_.hold(who, request.volumes));
@@ -315,7 +317,7 @@ io::Task<Engine::OneShotPlace> Engine::place_once(const Principal& who, OneShot&
   }
   LMSB_CO_TRY(place.slot, co_await admission_.enter(who.name));
   place.slot.add_wait(room->waited_ms());
-  Ways ways(request.egress, allowance_of(request.models));
+  Ways ways(who.name, request.egress, allowance_of(request.models));
   LMSB_CO_TRY(place.sandbox, co_await obtain(std::move(spec), std::move(ways), *std::move(room)));
   co_return place;
 }
@@ -480,7 +482,7 @@ io::Task<void> Engine::change_network(std::shared_ptr<SandboxHandle> sandbox, ne
 
 io::Task<SandboxInfo> Engine::update(Principal who, std::string id_or_name, UpdateSandbox changes) {
   LMSB_CO_CHECK(check_kept(changes.limits, layers_, Asked::of_existing));
-  const Limits nothing{Bytes(0), 0, 0, Bytes(0)};
+  const Limits nothing{Bytes(0), 0, 0, Bytes(0), Bytes(0)};
   LMSB_CO_CHECK(check_limits(with(nothing, changes.limits)));
   LMSB_CO_CHECK(admission_.check(with(nothing, changes.limits), Lifetime::kept));
   co_return co_await lifecycle_.update(std::move(who), std::move(id_or_name), std::move(changes));
@@ -684,7 +686,7 @@ Result<std::string> Engine::plan_text(const Principal& who, const OneShot& reque
   LMSB_CHECK(control::check_models(options_.policy, request.models));
   LMSB_TRY(const auto image, images_.find(request.image));
   LMSB_CHECK(check_kept(request.limits, layers_, Asked::of_new));
-  const Limits limits = with(within_policy(Limits()), request.limits);
+  LMSB_TRY(const Limits limits, limits_of(usual(Limits(), Lifetime::one_shot), request.limits));
   LMSB_TRY(auto spec, spec_of(image.name, limits, Lifetime::one_shot, request.profile));
   LMSB_CHECK(add_directories(spec, request.mounts));
   LMSB_TRY(const auto volumes, volumes_.hold(who, request.volumes));

@@ -139,7 +139,9 @@ class Engine final : public Control {
                                        Profile profile) const;
   // What a sandbox is to have beside its spec.
   struct Ways {
-    Ways(network::Egress e, std::shared_ptr<ModelAllowance> m) : egress(std::move(e)), models(std::move(m)) {}
+    Ways(std::string o, network::Egress e, std::shared_ptr<ModelAllowance> m)
+        : owner(std::move(o)), egress(std::move(e)), models(std::move(m)) {}
+    std::string owner;
     network::Egress egress;
     std::shared_ptr<ModelAllowance> models;
   };
@@ -163,7 +165,7 @@ class Engine final : public Control {
   io::Task<void> remove_now(std::string id, std::string by);
   io::Task<void> end_of(KeptSandbox sandbox, Quotas::Held quota);
   static io::Always<void> end_and_tell(Engine* self, std::string id, io::Task<void> end);
-  io::Task<Fleet::Handle> launch_again(SandboxInfo sandbox, std::shared_ptr<ModelAllowance> models,
+  io::Task<Fleet::Handle> launch_again(std::string owner, SandboxInfo sandbox, std::shared_ptr<ModelAllowance> models,
                                        Admission::Share room);
   // Those of a sandbox that lives, and what it counts for.
   io::Task<void> change_limits(std::shared_ptr<SandboxHandle> sandbox, Limits before, Limits limits);
@@ -173,6 +175,10 @@ class Engine final : public Control {
   Status can_start(const KeptSandbox& sandbox);
   // Whether a disk that lies on that image could be used here. Errors: image_changed, image_not_found.
   Status check_image(const std::string& image, const std::string& digest);
+  // What nobody has asked for, as far as it is allowed and there can be room for it.
+  Limits usual(Limits limits, sandbox::Lifetime lifetime) const;
+  // Of a new sandbox. Errors: policy_denied, limit_out_of_bounds.
+  Result<Limits> limits_of(const Limits& usual, const LimitChanges& changes) const;
   Limits within_policy(Limits limits) const;
   io::Task<Fleet::Handle> launch_on_copy(sandbox::SandboxSpec spec, std::string origin);
   static io::Always<void> forget(Engine* self, std::string id, Quotas::Held quota);

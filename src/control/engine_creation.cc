@@ -62,7 +62,7 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   Origin origin;
   origin.image = image.name;
   origin.defaults = std::move(image.defaults);
-  origin.limits = with(within_policy(kept_limits_), request.limits);
+  LMSB_CO_TRY(origin.limits, limits_of(usual(kept_limits_, Lifetime::kept), request.limits));
   LMSB_CO_TRY(auto spec, spec_of(origin.image, origin.limits, Lifetime::kept, request.profile));
   LMSB_CO_CHECK(add_directories(spec, request.mounts));
   LMSB_CO_TRY(auto volumes, volumes_.hold(who, request.volumes));
@@ -72,7 +72,7 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   const Limits counted = with_gate(origin.limits, has_network);
   LMSB_CO_TRY(auto room, co_await admission_.take_room(who.name, counted, Lifetime::kept));
   auto models = allowance_of(request.models);
-  Ways ways(request.egress, models);
+  Ways ways(who.name, request.egress, models);
   LMSB_CO_TRY(auto handle, co_await obtain(std::move(spec), std::move(ways), std::move(room)));
   Standing standing(std::move(handle), std::move(origin), std::move(volumes), std::move(models));
   co_return co_await enter(std::move(who), std::move(request), std::move(standing));
@@ -81,7 +81,7 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
 // The copy is nobody's until enter() claims it: if this is cut short, the next start removes it.
 io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox request, Origin origin, Quotas::Held quota) {
   LMSB_CO_CHECK(check_creation(request));
-  origin.limits = with(origin.limits, request.limits);
+  LMSB_CO_TRY(origin.limits, limits_of(origin.limits, request.limits));
   LMSB_CO_TRY(auto spec, spec_on_disk(origin.image, origin.defaults.digest, origin.limits, request.profile));
   if (!request.mounts.empty())
     co_return Error(ErrorCode::failed_precondition, "a sandbox from a snapshot has no directories of the machine")
@@ -95,6 +95,7 @@ io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox reques
   spec.has_way_out = request.egress.mode != network::Mode::none;
   const std::string id = spec.id.str();
   auto handle = co_await launch_on_copy(std::move(spec), origin.disk);
+  if (handle.ok()) (*handle)->owner = who.name;
   Status opened;
   if (handle.ok() && request.egress.mode != network::Mode::none)
     opened = co_await open_network(handle->get(), request.egress);
@@ -206,6 +207,16 @@ Status Engine::check_image(const std::string& image, const std::string& digest) 
       .with_hint("that was " + digest);
 }
 
+Limits Engine::usual(Limits limits, Lifetime lifetime) const {
+  return admission_.within(within_policy(limits), lifetime);
+}
+
+// What the operator allows is said before what does not go together.
+Result<Limits> Engine::limits_of(const Limits& usual, const LimitChanges& changes) const {
+  LMSB_CHECK(check_limits(with(usual, changes)));
+  return asked(usual, changes);
+}
+
 Limits Engine::within_policy(Limits limits) const {
   limits = within(options_.policy, limits);
   limits.disk = std::min(limits.disk, options_.policy.disk);
@@ -222,8 +233,8 @@ Status Engine::can_start(const KeptSandbox& sandbox) {
   return spec.ok() ? Status() : Status(Error(spec.error()));
 }
 
-io::Task<Fleet::Handle> Engine::launch_again(SandboxInfo sandbox, std::shared_ptr<ModelAllowance> models,
-                                             Admission::Share room) {
+io::Task<Fleet::Handle> Engine::launch_again(std::string owner, SandboxInfo sandbox,
+                                             std::shared_ptr<ModelAllowance> models, Admission::Share room) {
   LMSB_CO_TRY(auto spec, spec_on_disk(sandbox.image, sandbox.image_digest, sandbox.limits, sandbox.profile));
   LMSB_CO_TRY(const auto volumes, volumes_.hold_again(sandbox.volumes));
   add_volumes(spec, volumes.mounts);
@@ -236,6 +247,7 @@ io::Task<Fleet::Handle> Engine::launch_again(SandboxInfo sandbox, std::shared_pt
   spec.disk = guest_protocol::Disk::existing;
   LMSB_CO_TRY(auto handle, co_await fleet_.launch(std::move(spec)));
   handle->room = std::move(room);
+  handle->owner = std::move(owner);
   Status opened;
   if (has_way_out) opened = co_await open_network(handle.get(), sandbox.egress);
   if (opened.ok()) opened = co_await model_channels_.open(handle.get(), std::move(models));

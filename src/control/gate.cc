@@ -42,6 +42,12 @@ Status Gate::give(const guest_protocol::GateStreams& streams, std::span<const in
   return lost();
 }
 
+Status Gate::give(const guest_protocol::GateShare& share) {
+  const iovec part{const_cast<guest_protocol::GateShare*>(&share), sizeof share};  // NOLINT: C interface
+  if (send_message(channel_.get(), &part, 1, nullptr, 0)) return {};
+  return lost();
+}
+
 io::Task<guest_protocol::GateNote> Gate::next(io::Deadline deadline) {
   guest_protocol::GateNote note;
   for (;;) {

@@ -30,6 +30,8 @@ class Gate {
   Status give(const guest_protocol::GatePolicy& policy, const guest_client::NetworkSockets* sockets);
   // Answers what it has asked for (GateNote::asking). Never blocks. Error: gate_lost, also where it does not keep up.
   Status give(const guest_protocol::GateStreams& streams, std::span<const int> fds);
+  // How many connections it may have from now on. Never blocks. Error: gate_lost, as above.
+  Status give(const guest_protocol::GateShare& share);
   // What it tells next. Errors: gate_lost (it has ended, or is not ours any more), cancelled.
   io::Task<guest_protocol::GateNote> next(io::Deadline deadline);
   // Ends the wait in next().

@@ -87,6 +87,7 @@ store::SandboxRow row_of(const KeptSandbox& sandbox) {
   row.labels = info.labels;
   row.memory_bytes = info.limits.memory.count();
   row.disk_bytes = info.limits.disk.count();
+  row.shm_bytes = info.limits.shm.count();
   row.cpu_millis = info.limits.cpu_millis;
   row.processes = info.limits.processes;
   row.timeout_ms = info.life.timeout.count();
@@ -118,7 +119,7 @@ KeptSandbox sandbox_of(boost::asio::io_context& loop, store::SandboxRow row) {
   info.state = SandboxState::stopped;
   info.created_at = std::move(row.created_at);
   info.labels = std::move(row.labels);
-  info.limits = {Bytes(row.memory_bytes), row.cpu_millis, row.processes, Bytes(row.disk_bytes)};
+  info.limits = {Bytes(row.memory_bytes), row.cpu_millis, row.processes, Bytes(row.disk_bytes), Bytes(row.shm_bytes)};
   info.life = life_of(row);
   info.keeps_disk = true;
   info.volumes = volumes_of(row.volumes);

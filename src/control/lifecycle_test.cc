@@ -27,6 +27,7 @@ class LifecycleTest : public testing::Test {
     const sandbox::Limits limits;
     row.memory_bytes = limits.memory.count();
     row.disk_bytes = limits.disk.count();
+    row.shm_bytes = limits.shm.count();
     row.cpu_millis = limits.cpu_millis;
     row.processes = limits.processes;
     row.egress = kRow;

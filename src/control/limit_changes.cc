@@ -34,13 +34,22 @@ sandbox::Limits with(sandbox::Limits limits, const LimitChanges& changes) {
   if (changes.cpu_millis) limits.cpu_millis = *changes.cpu_millis;
   if (changes.processes) limits.processes = *changes.processes;
   if (changes.disk) limits.disk = *changes.disk;
+  if (changes.shm) limits.shm = *changes.shm;
   return limits;
+}
+
+Result<sandbox::Limits> asked(const sandbox::Limits& usual, const LimitChanges& changes) {
+  const sandbox::Limits limits = with(usual, changes);
+  if (!changes.shm || limits.shm <= sandbox::most_shm(limits.memory)) return limits;
+  return sandbox::out_of_bounds("limits.shm", "within limits.memory, " + format_bytes(limits.memory))
+      .with_hint("ask for more memory, too: what lies in /dev/shm counts in it");
 }
 
 Result<sandbox::Limits> changed(const sandbox::Limits& made, const sandbox::Limits& now, const LimitChanges& changes) {
   const sandbox::Limits limits = with(now, changes);
   LMSB_CHECK(sandbox::check_bounds(limits));
   if (limits.disk != made.disk) return fixed("limits.disk cannot be changed while the sandbox lives");
+  if (limits.shm != made.shm) return fixed("limits.shm cannot be changed while the sandbox lives");
   if (limits.processes > made.processes)
     return fixed("limits.processes cannot be raised above the " + std::to_string(made.processes) +
                  " that the sandbox was made with");

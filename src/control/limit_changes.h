@@ -16,13 +16,18 @@ struct LimitChanges {
   std::optional<std::uint32_t> cpu_millis;
   std::optional<std::uint32_t> processes;
   std::optional<Bytes> disk;
-  bool is_something() const { return memory || cpu_millis || processes || disk; }
+  std::optional<Bytes> shm;
+  bool is_something() const { return memory || cpu_millis || processes || disk || shm; }
 };
 
 sandbox::Limits with(sandbox::Limits limits, const LimitChanges& changes);
 
+// The same for one that is new. Error: limit_out_of_bounds, a /dev/shm that is larger than the memory that it counts
+// in: a sandbox would be killed where it seemed to have room.
+Result<sandbox::Limits> asked(const sandbox::Limits& usual, const LimitChanges& changes);
+
 // `now` with the changes, for a sandbox that was made with `made`. Its writable layer was sized and its own limit of
-// processes set then: the disk stays, and processes can be lowered and raised up to what they were. Errors:
+// processes set then: the disk and /dev/shm stay, and processes can be lowered and raised up to what they were. Errors:
 // limit_fixed, limit_out_of_bounds.
 Result<sandbox::Limits> changed(const sandbox::Limits& made, const sandbox::Limits& now, const LimitChanges& changes);
 

@@ -35,6 +35,24 @@ TEST(LimitChanges, CannotChangeTheDisk) {
   EXPECT_TRUE(changed(kMade, kMade, changes).ok());
 }
 
+TEST(LimitChanges, CannotChangeSharedMemory) {
+  LimitChanges changes;
+  changes.shm = Bytes::MiB(128);
+  EXPECT_TRUE(changes.is_something());
+  EXPECT_EQ(changed(kMade, kMade, changes).error().slug(), "limit_fixed");
+  changes.shm = kMade.shm;
+  EXPECT_TRUE(changed(kMade, kMade, changes).ok());
+}
+
+TEST(LimitChanges, KeepSharedMemoryOfANewOneWithinItsMemory) {
+  LimitChanges changes;
+  changes.shm = Bytes::GiB(1);
+  EXPECT_EQ(asked(kMade, changes)->shm, Bytes::GiB(1));
+  changes.memory = Bytes::MiB(512);
+  EXPECT_EQ(asked(kMade, changes).error().slug(), "limit_out_of_bounds");
+  EXPECT_TRUE(asked(kMade, memory(Bytes::MiB(16))).ok()) << "the usual one, which nobody asked for";
+}
+
 TEST(LimitChanges, RaiseProcessesNoHigherThanTheyWere) {
   LimitChanges changes;
   changes.processes = 10;

@@ -57,6 +57,7 @@ Networks::Networks(boost::asio::io_context& loop, Fleet& fleet, NetworkOptions o
       fleet_(fleet),
       options_(std::move(options)),
       desk_(loop, metrics),
+      connections_(std::make_shared<ConnectionShares>(options_.connections_of_all, options_.max_connections)),
       allowed_(metrics.counter("lmsb_network_allowed_total", "Connections of sandboxes to the outside")),
       refused_(
           metrics.counter("lmsb_network_refused_total", "Connections and names that policies refused, or that failed")),
@@ -129,13 +130,15 @@ std::shared_ptr<SandboxNetwork> Networks::make(SandboxHandle& handle, network::E
     const auto self = weak.lock();
     return self ? (*self)->policy_of(of) : GatePolicy();
   };
+  parts.take_place = [shares = connections_](ConnectionShares::Tell tell) { return shares->enter(std::move(tell)); };
   parts.hear = [weak = std::weak_ptr<Networks*>(self_), id = handle.id()](const NetworkEvent& event) {
     const auto self = weak.lock();
     if (!self) return;
     (*self)->hear(id, event);
   };
-  parts.serve_credential = [weak = std::weak_ptr<Networks*>(self_)](CredentialDesk::Order order) {
+  parts.serve_credential = [weak = std::weak_ptr<Networks*>(self_), owner = handle.owner](CredentialDesk::Order order) {
     const auto self = weak.lock();
+    order.owner = owner;
     if (self) return (*self)->desk_.serve(std::move(order));
     return Result<CredentialDesk::Streams>(Fleet::daemon_ends());
   };
@@ -186,7 +189,6 @@ GatePolicy Networks::policy_of(const network::Egress& egress) const {
     if (policy.resolver_count < policy.resolvers.size()) policy.resolvers[policy.resolver_count++] = resolver;
   add_ranges(options_.reachable, policy.reachable, policy.reachable_count);
   add_ranges(options_.unreachable, policy.unreachable, policy.unreachable_count);
-  policy.max_connections = options_.max_connections;
   policy.connections_per_second = options_.connections_per_second;
   policy.bytes_per_second = options_.bytes_per_second;
   return policy;

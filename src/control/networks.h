@@ -24,6 +24,7 @@ struct NetworkOptions {
   std::vector<std::string> reachable;         // parts of the ranges that are always denied, opened by the operator
   std::vector<std::string> unreachable;       // ranges that no sandbox reaches, beside those
   std::uint32_t max_connections = 256;        // of one sandbox, at once
+  std::uint32_t connections_of_all = 16'384;  // of all sandboxes together
   std::uint32_t connections_per_second = 50;  // of one sandbox; each address that is tried counts
   std::uint64_t bytes_per_second = 0;         // of one sandbox; 0 = no limit
   bool is_offline = false;                    // no sandbox has a network
@@ -61,6 +62,7 @@ class Networks {
   Fleet& fleet_;
   NetworkOptions options_;
   CredentialDesk desk_;
+  std::shared_ptr<ConnectionShares> connections_;
   Counter& allowed_;
   Counter& refused_;
   Logger& log_;

@@ -18,6 +18,7 @@ sandbox::Limits within(const PolicyCaps& caps, sandbox::Limits limits) {
   limits.memory = std::min(limits.memory, caps.memory);
   limits.cpu_millis = std::min(limits.cpu_millis, caps.cpu_millis);
   limits.processes = std::min(limits.processes, caps.processes);
+  limits.shm = std::min(limits.shm, sandbox::most_shm(caps.memory));
   return limits;
 }
 

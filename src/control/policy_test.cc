@@ -15,6 +15,9 @@ TEST(Policy, CutsDownWhatIsAboveItButForTheDisk) {
             (sandbox::Limits{Bytes::MiB(100), 500, 10, Bytes::GiB(8)}));
   const sandbox::Limits less{Bytes::MiB(64), 100, 9, Bytes::MiB(1)};
   EXPECT_EQ(within(caps, less), less);
+  sandbox::Limits shared = less;
+  shared.shm = Bytes::GiB(8);
+  EXPECT_EQ(within(caps, shared).shm, sandbox::most_shm(caps.memory)) << "it is memory";
 }
 
 TEST(Policy, RefusesATimeThatIsAskedForAndCutsDownOneThatIsNot) {

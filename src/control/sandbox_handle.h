@@ -93,6 +93,7 @@ class SandboxHandle {
   guest_protocol::Ready ready{};  // as the guest reported
   // Called when a command is ended because it keeps a pipe's lock; `times`: how often that was in vain before.
   std::function<void(int times)> on_eviction;
+  std::string owner;  // for whom it counts; set before it has a network
   // It has no network any more: what it had is closed.
   void drop_network();
   std::shared_ptr<SandboxNetwork> network;  // null: it has none; closed before its sandbox goes

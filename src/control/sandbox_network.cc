@@ -51,17 +51,34 @@ io::Task<void> SandboxNetwork::open(std::shared_ptr<SandboxNetwork> self) {
   if (self->channel_ == nullptr) co_return gone();
   LMSB_CO_TRY(const auto sockets, co_await self->channel_->take_network());
   if (self->channel_ == nullptr) co_return gone();
-  guest_protocol::GatePolicy policy = self->parts_.policy_of(self->egress_);
-  policy.generation = ++self->generation_;
-  LMSB_CO_CHECK(gate->give(policy, &sockets));
+  std::shared_ptr<Gate> shared = std::move(gate);
+  self->place_ = take_place(self, shared);
+  LMSB_CO_CHECK(shared->give(self->next_policy(), &sockets));
   self->events_.begin_anew();
-  self->gate_ = std::move(gate);
+  self->gate_ = std::move(shared);
   self->since_ = io::Deadline::Clock::now();
   // Before it has said so a connection would be refused.
   const io::Deadline deadline = io::Deadline::in(kAnswer);
   while (self->gate_ && self->generation_in_force_ != self->generation_)
     LMSB_CO_CHECK(co_await self->hear_gate(deadline));
   co_return Status();
+}
+
+std::unique_ptr<ConnectionShares::Place> SandboxNetwork::take_place(const std::shared_ptr<SandboxNetwork>& self,
+                                                                    std::weak_ptr<Gate> gate) {
+  return self->parts_.take_place([gate = std::move(gate)](std::uint32_t share) {
+    guest_protocol::GateShare said;
+    said.max_connections = share;
+    // One that does not keep up is found out by what it is asked next; until then it has what it had.
+    if (const auto there = gate.lock()) (void)there->give(said);
+  });
+}
+
+guest_protocol::GatePolicy SandboxNetwork::next_policy() {
+  guest_protocol::GatePolicy policy = parts_.policy_of(egress_);
+  policy.generation = ++generation_;
+  policy.max_connections = place_->share();
+  return policy;
 }
 
 // One note. Its end is the gate's.
@@ -75,6 +92,7 @@ io::Task<void> SandboxNetwork::hear_gate(io::Deadline deadline) {
     co_return Error(ErrorCode::unavailable, "the gate is gone").with_slug("gate_lost");
   }
   generation_in_force_ = note->generation;
+  place_->has(note->connections);
   changed_.notify_all();
   if (event) parts_.hear(*event);
   if (note->asking != 0) serve_credential(*note);
@@ -125,6 +143,7 @@ void SandboxNetwork::lose_gate() {
     gate_->cancel();
   }
   gate_.reset();
+  place_.reset();
   changed_.notify_all();
 }
 
@@ -173,8 +192,8 @@ io::Task<void> SandboxNetwork::change(std::shared_ptr<SandboxNetwork> self, netw
   const io::Deadline deadline = io::Deadline::in(kAnswer);
   // Without a gate the next one begins with it, and nothing is reached once nothing is left of the last.
   if (!self->gate_) co_return co_await wait_ended(self);
-  guest_protocol::GatePolicy policy = self->parts_.policy_of(self->egress_);
-  const std::uint32_t generation = policy.generation = ++self->generation_;
+  const guest_protocol::GatePolicy policy = self->next_policy();
+  const std::uint32_t generation = policy.generation;
   if (!self->gate_->give(policy, nullptr).ok()) self->lose_gate();
   const auto is_in_force = [&self, generation] {
     return !self->gate_ || self->generation_ != generation || self->generation_in_force_ == generation;

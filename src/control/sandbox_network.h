@@ -11,6 +11,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "base/log.h"
+#include "control/connection_shares.h"
 #include "control/credential_desk.h"
 #include "control/gate.h"
 #include "control/network_log.h"
@@ -27,6 +28,7 @@ class SandboxNetwork : public std::enable_shared_from_this<SandboxNetwork> {
     // Of a gate that has been let go of: Fleet::wait_destroyed().
     std::function<io::Task<void>(std::uint64_t serial, io::Deadline deadline)> wait_ended;
     std::function<guest_protocol::GatePolicy(const network::Egress& egress)> policy_of;
+    std::function<std::unique_ptr<ConnectionShares::Place>(ConnectionShares::Tell tell)> take_place;
     std::function<void(const NetworkEvent& event)> hear;  // each that its gate tells
     std::function<Result<CredentialDesk::Streams>(CredentialDesk::Order order)> serve_credential;
     std::function<void(const std::vector<std::string>& credentials)> keep_credentials;  // CredentialDesk::keep()
@@ -52,6 +54,10 @@ class SandboxNetwork : public std::enable_shared_from_this<SandboxNetwork> {
   io::Task<void> hear_gate(io::Deadline deadline);
   // Nothing is left of the gate that was lost last. Errors: gate_lost, cancelled.
   static io::Task<void> wait_ended(std::shared_ptr<SandboxNetwork> self);
+  // It has a share of what all sandboxes may have, and hears when that is another one.
+  static std::unique_ptr<ConnectionShares::Place> take_place(const std::shared_ptr<SandboxNetwork>& self,
+                                                             std::weak_ptr<Gate> gate);
+  guest_protocol::GatePolicy next_policy();
   void lose_gate();
   static void lose(const std::weak_ptr<SandboxNetwork>& weak, const std::weak_ptr<Gate>& gate);
   // What the gate has asked for: a request of the sandbox's is to get a credential.
@@ -65,11 +71,12 @@ class SandboxNetwork : public std::enable_shared_from_this<SandboxNetwork> {
   Parts parts_;
   Logger& log_;
   NetworkLog events_;
-  std::shared_ptr<Gate> gate_;             // null: there is none now
-  std::uint64_t ending_ = 0;               // serial of the one that was lost last; 0: nothing is left of it
-  io::Deadline::Clock::time_point since_;  // gate_ is there
-  std::uint32_t generation_ = 0;           // of the policy that was sent last
-  std::uint32_t generation_in_force_ = 0;  // as the gate says
+  std::shared_ptr<Gate> gate_;                      // null: there is none now
+  std::unique_ptr<ConnectionShares::Place> place_;  // of gate_
+  std::uint64_t ending_ = 0;                        // serial of the one that was lost last; 0: nothing is left of it
+  io::Deadline::Clock::time_point since_;           // gate_ is there
+  std::uint32_t generation_ = 0;                    // of the policy that was sent last
+  std::uint32_t generation_in_force_ = 0;           // as the gate says
   io::Event changed_;
 };
 

@@ -53,6 +53,8 @@ std::string json_of(const SnapshotManifest& manifest) {
   out.key("cpu_millis").unsigned_integer(manifest.limits.cpu_millis);
   out.key("processes").unsigned_integer(manifest.limits.processes);
   out.key("disk_bytes").unsigned_integer(manifest.limits.disk.count());
+  // Earlier versions know none, and read no field that they do not know.
+  if (manifest.limits.shm != sandbox::Limits().shm) out.key("shm_bytes").unsigned_integer(manifest.limits.shm.count());
   out.end_object().end_object();
   return std::move(out).str();
 }
@@ -64,6 +66,8 @@ void read_limits(json::ObjectReader& reader, sandbox::Limits& limits) {
     reader.integer(kNames[i], numbers[i], 0, i == 1 || i == 2 ? INT32_MAX : INT64_MAX, json::Need::required);
   limits = {Bytes(static_cast<std::uint64_t>(numbers[0])), static_cast<std::uint32_t>(numbers[1]),
             static_cast<std::uint32_t>(numbers[2]), Bytes(static_cast<std::uint64_t>(numbers[3]))};
+  std::int64_t shm = 0;
+  if (reader.integer("shm_bytes", shm, 0, INT64_MAX)) limits.shm = Bytes(static_cast<std::uint64_t>(shm));
 }
 
 bool is_sane(const SnapshotManifest& m) {

@@ -69,6 +69,7 @@ store::SnapshotRow row_of(const SnapshotInfo& info, const std::string& owner, co
   row.env = origin.defaults.env;
   row.memory_bytes = origin.limits.memory.count();
   row.disk_bytes = origin.limits.disk.count();
+  row.shm_bytes = origin.limits.shm.count();
   row.cpu_millis = origin.limits.cpu_millis;
   row.processes = origin.limits.processes;
   return row;
@@ -137,7 +138,7 @@ void Snapshots::enter(store::SnapshotRow row) {
   kept.origin = {row.id,
                  std::move(row.image),
                  {std::move(row.image_digest), std::move(row.env), std::move(row.workdir)},
-                 {Bytes(row.memory_bytes), row.cpu_millis, row.processes, Bytes(row.disk_bytes)}};
+                 {Bytes(row.memory_bytes), row.cpu_millis, row.processes, Bytes(row.disk_bytes), Bytes(row.shm_bytes)}};
   kept_.emplace(row.id, std::move(kept));
 }
 

@@ -124,6 +124,7 @@ Status give(Heirs& heirs, const Left& left, const std::shared_ptr<SandboxHandle>
   LMSB_TRY(KeptSandbox * sandbox, left.hold->sandbox());  // Error: it was removed meanwhile
   if (!held.ok()) return std::move(held).error();
   const std::string count = std::to_string(held->size());
+  handle->owner = sandbox->owner;
   handle->room = heirs.admission.hold_room(counted(*sandbox, sandbox->info.limits), sandbox::Lifetime::kept);
   LMSB_CHECK(heirs.lifecycle.take_up(*sandbox, handle, left.was_paused));
   sandbox->info.isolation = layers_in_force(handle->layers());

@@ -233,7 +233,7 @@ int Builder::mount_dev() {
   if (pts.get() < 0) return -pts.get();
   if (const int error = attach(pts.get(), root_.get(), "dev/pts"); error != 0) return error;
   std::array<char, 32> size{};
-  std::snprintf(size.data(), size.size(), "%llu", static_cast<unsigned long long>(guest_protocol::kShmBytes));
+  std::snprintf(size.data(), size.size(), "%llu", static_cast<unsigned long long>(setup_.shm_bytes));
   const std::array<FsOption, 3> options = {{{"size", size.data()}, {"nr_inodes", "4096"}, {"mode", "1777"}}};
   const int made = make_mount("tmpfs", options, sys::kMountNosuid | sys::kMountNodev | sys::kMountNoexec);
   if (made < 0) return -made;

@@ -10,6 +10,7 @@ class Condition {
   // INODE-SIZE-SECONDS.NANOSECONDS of the last change, hexadecimal. Null: none. Outlives it.
   explicit Condition(const char* text) : text_(text) {}
 
+  bool is_something() const { return text_ != nullptr; }
   bool wants_a_file() const { return text_ != nullptr && *text_ == '='; }
   // Each returns 0 or kConditionFailed.
   int check(const Place& place) const;

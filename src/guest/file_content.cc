@@ -83,19 +83,51 @@ struct Wanted {
   Condition condition;
 };
 
+// All of `from`, from its beginning on. Returns 0 or an errno.
+int copy_into(int file, int from) {
+  for (off_t at = 0;;) {
+    const ssize_t n = ::pread(from, block.data(), block.size(), at);
+    if (n == 0) return 0;
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    if (const int error = os::write_exactly(file, block.data(), static_cast<std::size_t>(n)); error != 0) return error;
+    at += n;
+  }
+}
+
+// Puts all of stdin aside, in the directory of `place`, unless it is not wanted. Returns 0, an errno or
+// kConditionFailed.
+int take_aside(const Place& place, const Condition& condition, os::AtomicFile& aside) {
+  int error = condition.check(place);
+  if (error == 0) error = aside.open(0600);
+  return error == 0 ? take_input(aside.fd()) : error;
+}
+
+// The file to append to. Returns 0 or an errno.
+int open_end(const Place& place, const Wanted& wanted, UniqueFd& file) {
+  if (place.exists && !S_ISREG(place.status.st_mode)) return error_of_kind(place.status.st_mode);
+  file.reset(::openat(place.dir, place.name.data(),
+                      O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+                      wanted.mode.value_or(kUsualMode)));
+  struct stat status {};
+  if (!file || ::fstat(file.get(), &status) < 0) return errno;
+  if (!S_ISREG(status.st_mode)) return error_of_kind(status.st_mode);
+  if (const int error = give(file.get(), wanted.owner); error != 0) return error;
+  return wanted.mode && ::fchmod(file.get(), *wanted.mode) < 0 ? errno : 0;
+}
+
+// Whoever has a condition keeps others with one waiting from its look on: all that is to be written has come by then.
 [[noreturn]] void append(const char* path, const Wanted& wanted) {
   Place place = find_target(path, wanted.condition.wants_a_file() ? nullptr : &wanted.owner);
-  if (const int error = wanted.condition.hold(place); error != 0) answer::failed(path, error);
-  if (place.exists && !S_ISREG(place.status.st_mode)) answer::failed(path, error_of_kind(place.status.st_mode));
-  const UniqueFd file(::openat(place.dir, place.name.data(),
-                               O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-                               wanted.mode.value_or(kUsualMode)));
-  struct stat status {};
-  if (!file || ::fstat(file.get(), &status) < 0) answer::failed(path, errno);
-  if (!S_ISREG(status.st_mode)) answer::failed(path, error_of_kind(status.st_mode));
-  if (const int error = give(file.get(), wanted.owner); error != 0) answer::failed(path, error);
-  if (wanted.mode && ::fchmod(file.get(), *wanted.mode) < 0) answer::failed(path, errno);
-  if (const int error = take_input(file.get()); error != 0) answer::failed(path, error);
+  os::AtomicFile aside(place.dir);
+  const bool waits = wanted.condition.is_something();
+  UniqueFd file;
+  int error = waits ? take_aside(place, wanted.condition, aside) : 0;
+  if (error == 0) error = wanted.condition.hold(place);
+  if (error == 0) error = open_end(place, wanted, file);
+  if (error == 0) error = waits ? copy_into(file.get(), aside.fd()) : take_input(file.get());
+  aside.discard();
+  if (error != 0) answer::failed(path, error);
   show_and_end(path, place.dir, place.name.data());
 }
 

@@ -522,7 +522,12 @@ bool Server::send_started(const guest_protocol::StartRequest& request) {
   return send(channel_, started, ends.data(), ends.size());
 }
 
+// What nobody's command is: trees whose command has ended, and what is served by sudo to those in them.
 void Server::end_left_behind(int signal) {
+  note_caller();
+  for (const Running& served : running_)  // first: who serves knows then what its caller is about to pass on
+    if (served.pid >= 0 && served.serves_sudo && find(served.sequence) == nullptr)
+      signal_tree(served.cgroup.get(), signal);
   for (std::size_t i = 0; i < lingering_count_; ++i)
     if (const UniqueFd cgroup = open_command_cgroup(builder_.cgroup(), lingering_[i].cgroup_number))
       signal_tree(cgroup.get(), signal);

@@ -10,7 +10,8 @@ namespace lmsb::guest_protocol {
 
 constexpr std::uint32_t kGateMagic = 0x4C4D5347;         // "LMSG"
 constexpr std::uint32_t kGateStreamsMagic = 0x4C4D5354;  // "LMST"
-constexpr std::uint32_t kGateVersion = 2;                // of all of them
+constexpr std::uint32_t kGateShareMagic = 0x4C4D5348;    // "LMSH"
+constexpr std::uint32_t kGateVersion = 3;                // of all of them
 
 // Inside a sandbox with a network: its address (RFC 7600: one that is nobody's), which is its name server's too, and
 // the port of its loopback that everything for the outside comes to.
@@ -96,6 +97,12 @@ struct GateStreams {
   std::uint32_t magic = kGateStreamsMagic;
   std::uint32_t unused = 0;
   std::uint64_t flow = 0;
+};
+
+// From the daemon: another number of connections than the policy says. Those that are too many then go on.
+struct GateShare {
+  std::uint32_t magic = kGateShareMagic;
+  std::uint32_t max_connections = 0;
 };
 
 enum class GateVerdict : std::uint32_t {

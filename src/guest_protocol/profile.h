@@ -105,7 +105,7 @@ inline constexpr std::array<ResourceLimit, 9> kResourceLimits = {{
     {RLIMIT_FSIZE, "fsize", kMaxFileBytes, kMaxFileBytes},
 }};
 
-constexpr std::uint64_t kShmBytes = 64U << 20U;
+constexpr std::uint64_t kUsualShmBytes = 64U << 20U;
 constexpr int kCommandOomScore = 500;  // commands die before anything of ours
 
 }  // namespace lmsb::guest_protocol

@@ -13,7 +13,7 @@ namespace lmsb::guest_protocol {
 constexpr std::uint32_t kSetupMagic = 0x4C4D5342;  // "LMSB"
 // Of setup, messages and the posture that a guest builds: the guest refuses another, and a later daemon does not take
 // up a sandbox of another.
-constexpr std::uint32_t kVersion = 8;
+constexpr std::uint32_t kVersion = 9;
 constexpr int kChannelFd = 3;  // where the guest finds its channel after exec
 constexpr std::size_t kMaxMounts = 16;
 
@@ -53,6 +53,7 @@ struct Setup {
   Disk disk = Disk::none;
   std::uint32_t has_way_out = 0;  // 1: a gate will serve its network (gate.h)
   std::uint32_t unused = 0;
+  std::uint64_t shm_bytes = kUsualShmBytes;  // size of /dev/shm
   // Indexes into the message's descriptors; -1 = absent.
   std::int32_t root_fd = -1;
   std::int32_t disk_fd = -1;       // detached tree: a directory that the sandbox's root owns

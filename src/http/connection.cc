@@ -73,7 +73,7 @@ Connection::Connection(std::shared_ptr<ServerState> state, UniqueFd fd, Address 
 
 Connection::~Connection() {
   if (body_) body_->owner = nullptr;
-  state_->count_body(accounted_body_, 0);
+  state_->count_body(accounted_body_ + unread_, 0);
   state_->connections.erase(self_);
   state_->changed.notify_all();
 }
@@ -128,7 +128,7 @@ std::optional<Connection::Got> Connection::take_input(Stage& before) {
   if (in.begin == in.end) return std::nullopt;
   in.begin += parser_.feed(in.data());
   account_body();
-  if (accounted_body_ > 0 && state_->has_too_many_bodies()) {
+  if (accounted_body_ > 0 && !state_->make_room_for_bodies()) {
     parser_.refuse({503, "too many large requests at once; try again in a moment"});
   } else if (inbox_ && !inbox_->has_room(kSmallBuffer)) {
     parser_.refuse({400, "malformed request: a line of the body is too long"});
@@ -163,6 +163,11 @@ void Connection::account_body() {
   const std::uint64_t size = parser_.request().body.size();
   state_->count_body(accounted_body_, size);
   accounted_body_ = size;
+}
+
+void Connection::account_unread(std::uint64_t octets) {
+  state_->count_body(unread_, octets);
+  unread_ = octets;
 }
 
 void Connection::send_continue() {
@@ -315,8 +320,18 @@ Gather::Sent Connection::send_now(Gather& out, Gather::Then then) {
   return out.send_now(BorrowedFd(socket_.native_handle()), then);
 }
 
-// Sends the rest as the client takes it. What `out` refers to is the caller's.
+// Sends the rest as the client takes it, which may be never: it counts until it is gone, so that those who read nothing
+// do not hold more together than all bodies may have. What `out` refers to is the caller's.
 io::Always<bool> Connection::finish(Gather out) {
+  no_deadline();  // its own begins now: others make way
+  account_unread(out.size());
+  (void)state_->make_room_for_bodies();
+  const bool sent = co_await send_rest(out);
+  account_unread(0);
+  co_return sent;
+}
+
+io::Always<bool> Connection::send_rest(Gather out) {
   while (true) {
     const bool writable = co_await wait_writable();
     if (!writable) co_return false;
@@ -383,6 +398,11 @@ void Connection::close() {
   expire();
   input_ended_ = true;
   canceller_.cancel();
+}
+
+void Connection::drop_unread() {
+  account_unread(0);
+  close();
 }
 
 const Peer& Connection::peer() {

@@ -60,6 +60,10 @@ class Connection {
   bool is_endless() const { return phase_ == Phase::handing_over || (phase_ == Phase::streaming && is_endless_); }
   // Whether what it does now is done for `name`.
   bool is_for(const std::string& name) const { return !is_idle() && *on_behalf_of_ == name; }
+  // Waits for a client that takes nothing of what there is for it; deadline() says since when.
+  bool is_unread() const { return unread_ > 0 && !expired_ && deadline_ != Clock::time_point::max(); }
+  // Ends such a one: what it holds counts no more.
+  void drop_unread();
   // The deadline has passed: ends the wait in progress.
   void expire();
   // Ends it now, cancelling what it serves.
@@ -105,6 +109,7 @@ class Connection {
   Got on_input_end();
   void note_progress(Stage before);
   void account_body();
+  void account_unread(std::uint64_t octets);
   void send_continue();
   io::Always<bool> answer();
   io::Always<Response> call_handler(Request request);
@@ -113,6 +118,7 @@ class Connection {
   io::Always<bool> send(Response response, bool keep_alive, bool with_body);
   Gather::Sent send_now(Gather& out, Gather::Then then = Gather::Then::nothing);
   io::Always<bool> finish(Gather out);
+  io::Always<bool> send_rest(Gather out);
   io::Always<bool> wait_writable();
   io::Always<bool> send_all(Gather out, Gather::Then then = Gather::Then::nothing);
   io::Always<void> let_others();
@@ -164,6 +170,7 @@ class Connection {
   std::shared_ptr<std::string> on_behalf_of_ = std::make_shared<std::string>();  // of the present request
   std::shared_ptr<BodyLink> body_;                                               // of a request whose body is streamed
   std::uint64_t accounted_body_ = 0;
+  std::uint64_t unread_ = 0;      // octets of an answer that the socket does not take
   bool is_endless_ = false;       // of the answer being sent
   unsigned served_in_a_row_ = 0;  // without a wait in between
   std::string head_;              // of the answer; kept for its memory

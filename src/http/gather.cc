@@ -43,6 +43,12 @@ std::size_t Gather::copy_to(char* room, std::size_t size) const {
   return copied;
 }
 
+std::size_t Gather::size() const {
+  std::size_t octets = 0;
+  for (std::size_t i = begin_; i < end_; ++i) octets += parts_[i].iov_len;
+  return octets;
+}
+
 void Gather::took(std::size_t count) {
   while (begin_ < end_ && count >= parts_[begin_].iov_len) count -= parts_[begin_++].iov_len;
   if (begin_ == end_) return;

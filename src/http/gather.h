@@ -22,6 +22,8 @@ class Gather {
 
   // For who sends it by other means (TLS): copies the first octets of what is left, at most `size`; how many.
   std::size_t copy_to(char* room, std::size_t size) const;
+  // Octets that are left.
+  std::size_t size() const;
   // So many of what is left are sent.
   void took(std::size_t count);
 

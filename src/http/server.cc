@@ -133,6 +133,19 @@ void ServerState::close_longest_idle() {
   if (longest != nullptr) longest->close();
 }
 
+bool ServerState::make_room_for_bodies() {
+  while (has_too_many_bodies()) {
+    Connection* longest = nullptr;
+    for (Connection* connection : connections) {
+      if (!connection->is_unread()) continue;
+      if (longest == nullptr || connection->deadline() < longest->deadline()) longest = connection;
+    }
+    if (longest == nullptr) return false;
+    longest->drop_unread();
+  }
+  return true;
+}
+
 void ServerState::close_idle() {
   for (Connection* connection : connections) {
     if (connection->is_idle() || connection->is_endless()) connection->close();

@@ -12,6 +12,10 @@
 // end is noticed, and cancels, in all of this as it does while a handler runs, unless it comes behind more than is read
 // ahead. An answer with an upgrade gives the connection away (http/upgrade.h, http/websocket.h).
 //
+// The bodies of all requests in progress and what waits of answers for clients that do not read have one bound
+// (`bodies`). Beyond it the connection ends whose client has taken nothing for longest; a request whose body is too
+// much all the same is answered 503.
+//
 // What it answers by itself: 400, 408, 413, 417, 431, 501, 503, 505, as `Refuse` words it, and the end of the
 // connection. HEAD is handed on as HEAD; the answer's body is left out.
 #include <algorithm>
@@ -39,7 +43,7 @@ namespace lmsb::http {
 struct ServerLimits {
   Bytes header = Bytes::KiB(32);     // request line and fields; beyond: 431
   Bytes body = Bytes::MiB(64);       // beyond: 413
-  Bytes bodies = Bytes::MiB(512);    // of all requests in progress together; beyond: 503
+  Bytes bodies = Bytes::MiB(512);    // of all requests in progress, and answers that wait for their clients; see below
   std::uint32_t connections = 2048;  // beyond: the longest idle makes way, else the listen queue waits
   std::uint32_t handshakes = 64;     // of TLS, not over, from one address (IPv6: /64); beyond: the longest makes way
   std::chrono::milliseconds handshake_timeout{10'000};  // of TLS: closed
@@ -85,8 +89,8 @@ class Server {
   // is asked of the kernel about who connects: Peer says no more than that it is a sandbox. Such a server has no other
   // listeners.
   Status listen_on_foreign(UniqueFd bound, int backlog);
-  // What the bodies of requests in progress add up to in all servers that share it. Beyond `most` a server that has
-  // more than its fair part of that answers 503; the others go on, so it is never more than twice as much.
+  // What those bodies add up to in all servers that share it. Beyond `most` a server that has
+  // more than its fair part of that makes way or answers 503; the others go on, so it is never more than twice as much.
   struct SharedBodies {
     explicit SharedBodies(Bytes limit) : most(limit) {}
     std::uint64_t fair_part() const { return most.count() / std::max<std::uint64_t>(servers, 1); }

@@ -44,7 +44,7 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
   void cancel_all();
   // Makes sure that one more may begin a handshake from there: the one that takes longest makes way.
   void make_way_for_handshake(const Address& from);
-  // A body in progress has grown, or is over.
+  // A body in progress has grown, or is over; of a request, or of an answer that its client does not take.
   void count_body(std::uint64_t before, std::uint64_t after) {
     body_octets += after - before;
     if (shared_bodies) shared_bodies->octets += after - before;
@@ -56,6 +56,10 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
            body_octets > shared_bodies->fair_part();
   }
 
+  // Whether there is room, after those have made way whose clients take nothing of their answers, the longest waiting
+  // first, and no more of them than it takes.
+  bool make_room_for_bodies();
+
   boost::asio::io_context& loop;
   const ServerLimits limits;
   const Serve serve;
@@ -64,7 +68,7 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
   std::shared_ptr<const TlsContext> tls;  // of TCP connections that come from now on; null: they are plain
   std::function<void(const Error&)> handshake_failed;
   std::list<Connection*> connections;                   // each in its own coroutine's frame; they take themselves out
-  std::uint64_t body_octets = 0;                        // of requests being read or served
+  std::uint64_t body_octets = 0;                        // of requests being read or served, and of answers that wait
   std::shared_ptr<Server::SharedBodies> shared_bodies;  // null: they count here alone
   bool is_foreign = false;                              // a sandbox listens: who connects is a program in it
   bool stopping = false;

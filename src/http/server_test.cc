@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -336,6 +337,37 @@ TEST_F(ServerTest, ClosesOnAClientThatDoesNotReadItsAnswer) {
   client.say(get("/large"));
   EXPECT_TRUE(soon([this] { return seen_.requests == 1; }));
   EXPECT_TRUE(soon([this] { return on_loop([this] { return server_->open_connections(); }) == 0; }));
+}
+
+// Of /large 20 MB each, of which the sockets take some.
+TEST_F(ServerTest, BoundsTheAnswersThatNobodyReads) {
+  ServerLimits limits;
+  limits.bodies = Bytes(45'000'000);
+  start(limits);
+  std::vector<RawClient> readers;
+  for (int i = 1; i <= 8; ++i) {
+    readers.push_back(connect());
+    readers.back().say(get("/large", kClose));
+    ASSERT_TRUE(soon([this, i] { return seen_.requests == i; }));
+  }
+  ASSERT_TRUE(soon([this] { return open_connections() <= 4; })) << "who has read nothing for longest makes way";
+  EXPECT_LT(readers.front().hear_all().size(), 20'000'000U);
+  EXPECT_TRUE(has_status(ask(get("/x", kClose)), 200));
+  EXPECT_GT(readers.back().hear_all().size(), 20'000'000U) << "who reads is answered";
+}
+
+TEST_F(ServerTest, TakesABodyInPlaceOfAnAnswerThatNobodyReads) {
+  ServerLimits limits;
+  limits.bodies = Bytes(1000);
+  start(limits);
+  RawClient reads_nothing = connect();
+  reads_nothing.say(get("/large", kClose));
+  ASSERT_TRUE(soon([this] { return seen_.requests == 1; }));
+  const std::string post = "POST /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 500\r\n\r\n";
+  EXPECT_TRUE(has_status(ask(post + std::string(500, 'x')), 200));
+  const std::string heard = reads_nothing.hear_all();
+  EXPECT_LT(heard.size(), 20'000'000U);
+  EXPECT_FALSE(has(heard, "(timeout)"));
 }
 
 TEST_F(ServerTest, SendsAnAnswerThatDoesNotFitTheSocket) {

@@ -473,6 +473,7 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
     add_mount(setup, fds.add(std::move(usr)), "usr", false, true);
   }
   setup.disk = plan.disk;
+  setup.shm_bytes = plan.shm_bytes;
   if (plan.disk != Disk::none) {
     LMSB_TRY(const int mapping, mapping_of(image_userns_, {kImageRangeBase, sandbox.id_base, kIdRange}));
     LMSB_TRY(UniqueFd disk, tree_->clone_disk(store_->path_of(sandbox.id), mapping));

@@ -22,6 +22,7 @@ sandbox::LaunchPlan within(const Caps& caps, sandbox::LaunchPlan plan) {
   plan.cpu_millis = std::min(plan.cpu_millis, caps.cpu_millis);
   plan.processes = std::min(plan.processes, caps.processes);
   plan.disk_bytes = std::min(plan.disk_bytes, caps.disk_bytes);
+  plan.shm_bytes = std::min(plan.shm_bytes, sandbox::most_shm(Bytes(caps.memory_bytes)).count());
   const sandbox::WritableLayer layer = sandbox::writable_layer(plan.disk_bytes, plan.memory_bytes);
   plan.root_bytes = std::min(plan.root_bytes, layer.bytes);
   plan.root_inodes = std::min(plan.root_inodes, layer.inodes);

@@ -9,7 +9,7 @@ constexpr std::uint64_t kGiB = 1ULL << 30U;
 
 sandbox::LaunchPlan large_plan() {
   sandbox::SandboxSpec spec;
-  spec.limits = {Bytes::GiB(8), 4000, 1024, Bytes::GiB(10)};
+  spec.limits = {Bytes::GiB(8), 4000, 1024, Bytes::GiB(10), Bytes::GiB(4)};
   return *sandbox::plan(spec);
 }
 
@@ -19,6 +19,7 @@ TEST(Policy, CutsAPlanDownToWhatIsAllowed) {
   EXPECT_EQ(plan.cpu_millis, 1500U);
   EXPECT_EQ(plan.processes, 100U);
   EXPECT_EQ(plan.disk_bytes, 2 * kGiB);
+  EXPECT_EQ(plan.shm_bytes, 1 * kGiB) << "it is memory";
   EXPECT_EQ(plan.root_bytes, kGiB / 2) << "half the memory: full is ENOSPC, not an OOM kill";
   EXPECT_TRUE(sandbox::validate(plan).ok());
 }

@@ -16,6 +16,7 @@ namespace {
 
 using guest_protocol::GateNote;
 using guest_protocol::GatePolicy;
+using guest_protocol::GateShare;
 using guest_protocol::GateStreams;
 
 constexpr std::uint64_t kCountsMs = 1000;  // between two notes that bring counts alone
@@ -69,6 +70,12 @@ bool Gate::take_message() {
   if (size < 0 && errno == EAGAIN) return true;
   if (size == 0 || (size < 0 && errno == ECONNRESET)) return errno = 0, false;
   if (size == static_cast<ssize_t>(sizeof fresh) && is_whole(fresh)) return take_policy(fresh, fds);
+  if (size == static_cast<ssize_t>(sizeof(GateShare)) && fresh.magic == guest_protocol::kGateShareMagic) {
+    GateShare share;
+    std::memcpy(&share, static_cast<const void*>(&fresh), sizeof share);
+    policy_.max_connections = share.max_connections;
+    return true;
+  }
   std::memcpy(&streams, static_cast<const void*>(&fresh), sizeof streams);
   if (size != static_cast<ssize_t>(sizeof streams) || streams.magic != guest_protocol::kGateStreamsMagic)
     return errno = EPROTO, false;

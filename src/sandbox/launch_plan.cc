@@ -107,7 +107,7 @@ std::string mount_line(const PlanMount& mount, guest_protocol::Profile profile) 
 }
 
 Status check_limits(const LaunchPlan& p) {
-  LMSB_CHECK(check_bounds({Bytes(p.memory_bytes), p.cpu_millis, p.processes, Bytes(p.disk_bytes)}));
+  LMSB_CHECK(check_bounds({Bytes(p.memory_bytes), p.cpu_millis, p.processes, Bytes(p.disk_bytes), Bytes(p.shm_bytes)}));
   if (p.root_bytes > p.disk_bytes || p.root_bytes > p.memory_bytes)
     return out_of_bounds("the writable layer", "within disk and memory");
   // 0 would be a tmpfs without any limit.
@@ -136,6 +136,7 @@ Result<LaunchPlan> plan(const SandboxSpec& spec) {
   const WritableLayer layer = writable_layer(p.disk_bytes, p.memory_bytes);
   p.root_bytes = layer.bytes;
   p.root_inodes = layer.inodes;
+  p.shm_bytes = spec.limits.shm.count();
   p.cpu_millis = spec.limits.cpu_millis;
   p.processes = spec.limits.processes;
   p.has_way_out = spec.has_way_out ? 1 : 0;
@@ -221,7 +222,7 @@ std::string to_text(const LaunchPlan& p) {
   line("mount /dev read-only,nosuid,noexec");
   for (const DeviceNode& d : kDevices) line(fmt::format("device /dev/{} c {}:{}", d.name, d.major, d.minor));
   line("mount /dev/pts new instance nosuid,noexec");
-  line(fmt::format("mount /dev/shm tmpfs size={} nosuid,nodev,noexec", kShmBytes));
+  line(fmt::format("mount /dev/shm tmpfs size={} nosuid,nodev,noexec", p.shm_bytes));
   for (const UserMax& u : kUserMax) line(fmt::format("limit user.{} {}", u.name, u.value));
   for (const char* name : kShownProc) line(fmt::format("show /proc/{}", name));
   line("mask all else of /proc but processes");

@@ -44,7 +44,7 @@ struct SandboxSpec {
   guest_protocol::Profile profile = guest_protocol::Profile::user;
 };
 
-constexpr std::uint32_t kPlanVersion = 5;
+constexpr std::uint32_t kPlanVersion = 6;
 constexpr std::size_t kMaxPlanMounts = 8;
 
 // An id of what the store has (disk_id.h), or of what a listing of it begins with.
@@ -70,6 +70,7 @@ struct LaunchPlan {
   std::uint64_t disk_bytes = 0;  // what a file may grow to, and all of a disk that is kept
   std::uint64_t root_bytes = 0;  // size of a writable tmpfs: min(disk, memory / 2), so that full is ENOSPC
   std::uint64_t root_inodes = 0;
+  std::uint64_t shm_bytes = 0;  // size of /dev/shm
   std::uint32_t cpu_millis = 0;
   std::uint32_t processes = 0;
   std::uint32_t mount_count = 0;

@@ -71,11 +71,19 @@ TEST(LaunchPlan, GivesTheWritableLayerAtMostHalfOfTheMemory) {
   EXPECT_EQ(plan(spec)->root_bytes, Bytes::MiB(10).count());
 }
 
+TEST(LaunchPlan, GivesSharedMemoryTheSizeThatWasAskedFor) {
+  auto spec = example("host");
+  EXPECT_THAT(to_text(*plan(spec)), testing::HasSubstr("mount /dev/shm tmpfs size=67108864 "));
+  spec.limits.shm = Bytes::MiB(256);
+  EXPECT_THAT(to_text(*plan(spec)), testing::HasSubstr("mount /dev/shm tmpfs size=268435456 "));
+}
+
 TEST(LaunchPlan, RefusesLimitsOutOfBounds) {
   for (const auto& change :
        std::vector<void (*)(Limits&)>{[](Limits& l) { l.memory = Bytes(1); }, [](Limits& l) { l.cpu_millis = 0; },
                                       [](Limits& l) { l.processes = 1; }, [](Limits& l) { l.disk = Bytes(1); },
-                                      [](Limits& l) { l.memory = Bytes(~0ULL); }}) {
+                                      [](Limits& l) { l.memory = Bytes(~0ULL); }, [](Limits& l) { l.shm = Bytes(0); },
+                                      [](Limits& l) { l.shm = Bytes(~0ULL); }}) {
     auto spec = example("host");
     change(spec.limits);
     EXPECT_FALSE(plan(spec).ok());

@@ -1,10 +1,12 @@
 #pragma once
 // Limits: how much of the machine one sandbox may use.
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
 #include "base/result.h"
 #include "base/units.h"
+#include "guest_protocol/profile.h"
 
 namespace lmsb::sandbox {
 
@@ -14,8 +16,12 @@ struct Limits {
   std::uint32_t cpu_millis = 1000;  // thousandths of a CPU: 1000 is one
   std::uint32_t processes = 256;    // threads included
   Bytes disk = Bytes::GiB(1);
+  Bytes shm = Bytes(guest_protocol::kUsualShmBytes);  // of /dev/shm; what lies there counts as memory
   bool operator==(const Limits&) const = default;
 };
+
+// The most that /dev/shm may have where there is so much memory. Its usual size is nobody's wish: always possible.
+inline Bytes most_shm(Bytes memory) { return std::max(memory, Bytes(guest_protocol::kUsualShmBytes)); }
 
 // Whether any sandbox could have these. Error: limit_out_of_bounds, which names the one that is.
 Status check_bounds(const Limits& limits);

@@ -116,6 +116,7 @@ control::EngineOptions engine_options(const config::Config& config, launcher::St
   options.network.reachable = config.network.reachable_private;
   options.network.unreachable = config.network.unreachable;
   options.network.max_connections = config.network.max_connections;
+  options.network.connections_of_all = config.network.connections_of_all;
   options.network.connections_per_second = config.network.connections_per_second;
   options.network.bytes_per_second = config.network.bytes_per_second.count();
   options.network.is_offline = config.offline;

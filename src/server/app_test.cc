@@ -138,7 +138,7 @@ TEST(Run, ReadsEveryField) {
   const auto response = f.send("POST", "/v1/run", R"x({
     "cmd": ["python3", "a.py"], "shell": "/bin/sh", "env": {"A": "1"}, "cwd": "/tmp", "user": "user",
     "stdin": {"base64": "/w=="}, "timeout_ms": 2500, "image": "base",
-    "limits": {"memory_bytes": 1048576, "cpus": 0.5, "processes": 7, "disk_bytes": 4096},
+    "limits": {"memory_bytes": 1048576, "cpus": 0.5, "processes": 7, "disk_bytes": 4096, "shm_bytes": 8192},
     "files": {"a.py": "print(1)", "/data/b": {"base64": "AP8="}}, "collect": ["out"],
     "mounts": [{"token": "00", "target": "/w", "read_only": true}], "name": "x", "labels": {"k": "v"}})x");
   ASSERT_EQ(response.status, 200) << response.body;
@@ -154,6 +154,7 @@ TEST(Run, ReadsEveryField) {
   EXPECT_EQ(asked.limits.memory, Bytes(1048576));
   EXPECT_EQ(asked.limits.cpu_millis, 500U);
   EXPECT_EQ(asked.limits.processes, 7U);
+  EXPECT_EQ(asked.limits.shm, Bytes(8192));
   ASSERT_EQ(asked.files.size(), 2U);
   EXPECT_EQ(asked.files[1].data, std::string("\0\xFF", 2));
   EXPECT_EQ(asked.collect, std::vector<std::string>{"out"});
@@ -232,7 +233,7 @@ TEST(Sandboxes, CreateGivesTheWholeObject) {
       R"({"id":"s0000000000000000000","name":null,"image":"host","image_digest":"","runtime":"native","state":"running",)"
       R"("created_at":"2026-01-01T00:00:00Z","expires_at":null,)"
       R"("timeout_ms":0,"idle_ms":0,"on_timeout":"delete","on_idle":"pause","labels":{"k":"v"},)"
-      R"("limits":{"memory_bytes":1073741824,"cpus":1.000,"processes":256,"disk_bytes":1073741824},)"
+      R"("limits":{"memory_bytes":1073741824,"cpus":1.000,"processes":256,"disk_bytes":1073741824,"shm_bytes":67108864},)"
       R"("volumes":[],"egress":{"mode":"none","allow":[]},"models":[],)"
       R"("model_limits":{"tokens":null,"requests_per_minute":null},"profile":"user","keeps_disk":false,"isolation":["seccomp"]})");
   EXPECT_FALSE(f.control.creation.limits.is_something());

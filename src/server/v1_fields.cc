@@ -39,6 +39,7 @@ void read_cmd_field(json::ObjectReader& reader, control::Command& out) {
 void read_limit_fields(json::ObjectReader& reader, control::LimitChanges& out) {
   read_bytes(reader, "memory_bytes", out.memory);
   read_bytes(reader, "disk_bytes", out.disk);
+  read_bytes(reader, "shm_bytes", out.shm);
   double cpus = 0;
   if (reader.number("cpus", cpus, 0.001, kMaxCpus))
     out.cpu_millis = static_cast<std::uint32_t>(std::lround(cpus * 1000));
@@ -262,7 +263,8 @@ void write_limits(json::Writer& out, const control::Limits& limits, control::Lim
   out.key("cpus");
   kept.cpus ? out.number(limits.cpu_millis / 1000.0) : out.null();
   out.key("processes").unsigned_integer(limits.processes);
-  out.key("disk_bytes").unsigned_integer(limits.disk.count()).end_object();
+  out.key("disk_bytes").unsigned_integer(limits.disk.count());
+  out.key("shm_bytes").unsigned_integer(limits.shm.count()).end_object();
 }
 
 std::optional<http::Response> read_body(const std::string& body, const std::function<void(json::ObjectReader&)>& read) {

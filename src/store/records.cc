@@ -51,7 +51,10 @@ constexpr std::array kMigrations = {
     "UPDATE snapshots SET name = '' WHERE name <> '' AND is_removed = 0 AND id NOT IN ("
     " SELECT id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY owner, name ORDER BY created_at DESC, id DESC) AS "
     "place"
-    " FROM snapshots WHERE is_removed = 0) WHERE place = 1);"};
+    " FROM snapshots WHERE is_removed = 0) WHERE place = 1);",
+    // 12: sizes of /dev/shm
+    "ALTER TABLE sandboxes ADD COLUMN shm_bytes INTEGER NOT NULL DEFAULT 67108864;"
+    "ALTER TABLE snapshots ADD COLUMN shm_bytes INTEGER NOT NULL DEFAULT 67108864;"};
 
 constexpr std::uint64_t kLeast = 64 * 1024;  // that must be free for some rows, beside the reserve
 

@@ -35,6 +35,7 @@ class RecordsTest : public testing::Test {
     row.labels = {{"nul", std::string("a\0b", 3)}, {"3:x", "4:yz"}};
     row.memory_bytes = 1ULL << 40;
     row.disk_bytes = 7;
+    row.shm_bytes = 1ULL << 28;
     row.cpu_millis = 1500;
     row.processes = 64;
     row.timeout_ms = 1000;
@@ -70,6 +71,7 @@ TEST_F(RecordsTest, WhatWasPutIsFoundByTheNextThatOpensIt) {
   EXPECT_EQ(found.labels, row.labels);
   EXPECT_EQ(found.memory_bytes, row.memory_bytes);
   EXPECT_EQ(found.processes, 64U);
+  EXPECT_EQ(found.shm_bytes, row.shm_bytes);
   EXPECT_EQ(found.at_idle, "stop");
   EXPECT_EQ(found.ends_at_ms, row.ends_at_ms);
   EXPECT_TRUE(found.has_mounts);
@@ -241,6 +243,7 @@ TEST_F(RecordsTest, SnapshotsAreKeptBesideTheSandboxes) {
   row.env = {{"A", "1"}};
   row.disk_bytes = 1ULL << 33;
   row.processes = 7;
+  row.shm_bytes = 1ULL << 29;
   {
     auto records = Records::open(path_);
     ASSERT_TRUE(records.ok());
@@ -255,6 +258,7 @@ TEST_F(RecordsTest, SnapshotsAreKeptBesideTheSandboxes) {
   EXPECT_EQ(all->front().env, row.env);
   EXPECT_EQ(all->front().disk_bytes, row.disk_bytes);
   EXPECT_EQ(all->front().processes, 7U);
+  EXPECT_EQ(all->front().shm_bytes, row.shm_bytes);
   EXPECT_FALSE(all->front().is_removed);
   row.is_removed = true;
   ASSERT_TRUE((*records)->snapshots().put(row).ok());
@@ -357,6 +361,7 @@ TEST_F(RecordsTest, ASandboxOfAnEarlierVersionHasNoNetworkAndALaterOneTheNetwork
     ASSERT_TRUE(database
                     ->run("ALTER TABLE sandboxes DROP COLUMN models; ALTER TABLE sandboxes DROP COLUMN profile;"
                           "ALTER TABLE sandboxes DROP COLUMN egress; ALTER TABLE snapshots DROP COLUMN is_removed;"
+                          "ALTER TABLE sandboxes DROP COLUMN shm_bytes; ALTER TABLE snapshots DROP COLUMN shm_bytes;"
                           "DROP TABLE answers; PRAGMA user_version = 5")
                     .ok());
   }
@@ -366,6 +371,7 @@ TEST_F(RecordsTest, ASandboxOfAnEarlierVersionHasNoNetworkAndALaterOneTheNetwork
   ASSERT_TRUE(all.ok());
   EXPECT_EQ(all->front().id, row.id);
   EXPECT_EQ(all->front().egress, "none");
+  EXPECT_EQ(all->front().shm_bytes, 64U << 20U);
 }
 
 TEST_F(RecordsTest, ASandboxOfAnEarlierVersionHasTheProfileOfUsersAndALaterOneItsOwn) {
@@ -380,6 +386,7 @@ TEST_F(RecordsTest, ASandboxOfAnEarlierVersionHasTheProfileOfUsersAndALaterOneIt
     auto database = Database::open(path_, kAllApplied);
     ASSERT_TRUE(database
                     ->run("ALTER TABLE sandboxes DROP COLUMN models; ALTER TABLE sandboxes DROP COLUMN profile;"
+                          "ALTER TABLE sandboxes DROP COLUMN shm_bytes; ALTER TABLE snapshots DROP COLUMN shm_bytes;"
                           "DROP TABLE answers; PRAGMA user_version = 7")
                     .ok());
   }

@@ -9,7 +9,7 @@ namespace {
 
 // As many parameters as the table has columns.
 constexpr const char* kPut =
-    "INSERT OR REPLACE INTO sandboxes VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+    "INSERT OR REPLACE INTO sandboxes VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
 std::int64_t signed_of(std::uint64_t number) { return static_cast<std::int64_t>(number); }
 
@@ -40,6 +40,7 @@ Result<SandboxRow> read_row(Statement& from) {
   row.egress = from.text();
   row.profile = from.text();
   LMSB_TRY(row.models, from.map());
+  row.shm_bytes = static_cast<std::uint64_t>(from.number());
   return row;
 }
 
@@ -57,7 +58,7 @@ Status SandboxTable::put(const SandboxRow& row) {
   row.ends_at_ms ? put.bind(*row.ends_at_ms) : put.bind_null();
   put.bind(std::int64_t{row.has_mounts}).bind(std::int64_t{row.is_removed});
   put.bind(row.state).bind(row.processes_at_start).bind(pack(row.volumes)).bind(row.egress).bind(row.profile);
-  put.bind(pack(row.models));
+  put.bind(pack(row.models)).bind(signed_of(row.shm_bytes));
   return put.finish();
 }
 

@@ -40,6 +40,7 @@ struct SandboxRow {
   std::string egress = "none";  // its mode, and what it allows, each behind a space
   std::string profile = "user";
   std::map<std::string, std::string> models;  // which, how much of them, and what it has used; none = it has none
+  std::uint64_t shm_bytes = 0;
 };
 
 class SandboxTable {

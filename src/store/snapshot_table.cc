@@ -8,7 +8,7 @@ namespace lmsb::store {
 namespace {
 
 // As many parameters as the table has columns.
-constexpr const char* kPut = "INSERT OR REPLACE INTO snapshots VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+constexpr const char* kPut = "INSERT OR REPLACE INTO snapshots VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
 Result<SnapshotRow> read_row(Statement& from) {
   SnapshotRow row;
@@ -21,6 +21,7 @@ Result<SnapshotRow> read_row(Statement& from) {
   row.cpu_millis = static_cast<std::uint32_t>(from.number());
   row.processes = static_cast<std::uint32_t>(from.number());
   row.is_removed = from.number() != 0;
+  row.shm_bytes = static_cast<std::uint64_t>(from.number());
   return row;
 }
 
@@ -34,6 +35,7 @@ Status SnapshotTable::put(const SnapshotRow& row) {
   put.bind(pack(row.env));
   put.bind(static_cast<std::int64_t>(row.memory_bytes)).bind(static_cast<std::int64_t>(row.disk_bytes));
   put.bind(row.cpu_millis).bind(row.processes).bind(std::int64_t{row.is_removed});
+  put.bind(static_cast<std::int64_t>(row.shm_bytes));
   return put.finish();
 }
 

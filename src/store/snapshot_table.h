@@ -25,6 +25,7 @@ struct SnapshotRow {
   std::uint64_t disk_bytes = 0;
   std::uint32_t cpu_millis = 0;
   std::uint32_t processes = 0;
+  std::uint64_t shm_bytes = 0;
   bool is_removed = false;  // its copy is to go, or has gone
 };
 

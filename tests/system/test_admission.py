@@ -152,6 +152,20 @@ class KeptTest(lmsb.SystemTest):
         return self.daemon.request("PATCH", box, {"limits": {"memory_bytes": mib * MIB}})
 
 
+class OfTheMachine(KeptTest):
+    """The memory of the machine itself, where somebody may wait for five minutes, and something is always there."""
+
+    env = {"LM_SANDBOX_LIMITS__MAX_WAIT_MS": "300000"}
+
+    def test_what_can_never_fit_is_refused_at_once(self):
+        self.made(512)
+        budget = self.daemon.request("GET", "/v1/info").json()["memory"]["budget_bytes"]
+        answer = self.daemon.post("/v1/run", {"cmd": "true", "limits": {"memory_bytes": budget + MIB}})
+        error = answer.json()["error"]
+        self.assertEqual((answer.status, error["code"], error["retryable"]), (403, "policy_denied", False))
+        self.assertIn("all sandboxes may count for", error["message"])
+
+
 class Kept(KeptTest):
     """For which nobody waits longer than two seconds."""
 
@@ -175,6 +189,12 @@ class Kept(KeptTest):
         answer = self.create(1025)
         self.assertEqual((answer.status, answer.json()["error"]["code"]), (403, "policy_denied"))
         self.assertIn("[limits] memory", answer.json()["error"]["hint"])
+
+    def test_what_was_not_asked_for_is_no_more_than_can_fit(self):
+        created = self.daemon.post("/v1/sandboxes", {})
+        self.assertEqual(created.status, 201, created.body)
+        self.addCleanup(self.daemon.request, "DELETE", "/v1/sandboxes/" + created.json()["id"])
+        self.assertLessEqual(created.json()["limits"]["memory_bytes"], 1024 * MIB)
 
     def test_other_limits_count_for_more_or_less(self):
         box = self.made(256)

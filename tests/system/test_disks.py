@@ -412,7 +412,8 @@ class Full(DiskTest):
 class AfterARestart(DiskTest):
     def test_everything_that_was_said_of_it_is_known(self):
         fields = {"name": "box", "labels": {"team": "a", "odd": "x\ny"}, "env": {"WHO": "me", "EMPTY": ""}, "cwd": "/tmp",
-                  "limits": {"memory_bytes": 300 << 20, "cpus": 1.5, "processes": 77, "disk_bytes": 200 << 20}}
+                  "limits": {"memory_bytes": 300 << 20, "cpus": 1.5, "processes": 77, "disk_bytes": 200 << 20,
+                             "shm_bytes": 128 << 20}}
         sandbox = self.create(**fields)
         said = self.daemon.request("GET", "/v1/sandboxes/" + sandbox).json()
         self.output(sandbox, "echo kept >~/a")

@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import pathlib
+import socket
 import sys
 import tarfile
 import urllib.parse
@@ -192,6 +193,21 @@ class Conditions(FilesTest):
         self.sh("chmod 311 blind")
         self.assertEqual(self.put_if("blind/one", b"2", "If-Match", tag).status, 200)
         self.refused(self.put_if("blind/one", b"3", "If-Match", tag), 412, "precondition_failed")
+
+    def test_a_body_that_hardly_comes_holds_up_nobody(self):
+        tag = self.put("slow/one", b"abc").json()["etag"]
+        with socket.create_connection((self.daemon.host, self.daemon.port), timeout=60) as slow:
+            slow.sendall((f"PUT {self.base}/files?path=slow/one&append=true HTTP/1.1\r\nHost: localhost\r\nIf-Match: {tag}\r\n"
+                          "Expect: 100-continue\r\nContent-Type: application/octet-stream\r\nContent-Length: 6\r\n\r\n").encode())
+            self.assertIn(b" 100 ", slow.recv(100))
+            slow.sendall(b"def")
+            self.assertEqual(self.put_if("slow/one", b"2", "If-Match", tag).status, 200)
+            self.assertEqual(self.put_if("slow/other", b"3", "If-None-Match", "*").status, 200)
+            slow.sendall(b"ghi")
+            answer = http.client.HTTPResponse(slow)
+            answer.begin()
+            self.assertEqual(answer.status, 412, "what it wanted to append to is another one by now")
+        self.assertEqual(self.get("slow/one").body, b"2")
 
     def test_nobody_waits_for_long_for_a_lock_that_a_program_keeps(self):
         tag = self.put("kept/one", b"abc").json()["etag"]

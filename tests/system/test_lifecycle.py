@@ -474,6 +474,7 @@ class Resources(LifecycleTest):
         now = self.get(box).json()["limits"]
         self.refused(self.change(box, disk_bytes=now["disk_bytes"] * 2), 400, "limit_fixed")
         self.changed(box, disk_bytes=now["disk_bytes"])
+        self.refused(self.change(box, shm_bytes=now["shm_bytes"] * 2), 400, "limit_fixed")
         self.refused(self.change(box, memory_bytes=1), 400, "limit_out_of_bounds")
         self.refused(self.change(box, cpus=1000), 403, "policy_denied")
         self.assertEqual(self.get(box).json()["limits"], now)

@@ -24,7 +24,8 @@ root = false
 WITHIN = {"memory_bytes": 256 * MIB, "cpus": 0.5, "processes": 64, "disk_bytes": 128 * MIB}
 # What is asked for, and how the command line says it.
 ABOVE = [("memory_bytes", 256 * MIB + 4096, ("-m", "257m")), ("cpus", 0.501, ("--cpus", "0.501")),
-         ("processes", 65, ("--pids", "65")), ("disk_bytes", 128 * MIB + 1, ("--disk", "129m"))]
+         ("processes", 65, ("--pids", "65")), ("disk_bytes", 128 * MIB + 1, ("--disk", "129m")),
+         ("shm_bytes", 256 * MIB + 1, ("--shm-size", "257m"))]
 FLAGS = ("-m", "256m", "--cpus", "0.5", "--pids", "64", "--disk", "128m")
 
 

@@ -128,9 +128,11 @@ class Taken(SnapshotTest):
         self.assertEqual(self.output(copy, "cat ~/a"), "kept\n")
 
     def test_of_limits_that_are_said_in_part_the_others_are_those_of_the_sandbox(self):
-        sandbox = self.create(limits={"memory_bytes": 256 * MIB, "processes": 99, "disk_bytes": 100 * MIB, "cpus": 1})
+        sandbox = self.create(limits={"memory_bytes": 256 * MIB, "processes": 99, "disk_bytes": 100 * MIB, "cpus": 1,
+                                      "shm_bytes": 128 * MIB})
         made = self.daemon.post("/v1/sandboxes", {"snapshot": self.snapshot(sandbox)["id"], "limits": {"processes": 50}}).json()
-        self.assertEqual(made["limits"], {"memory_bytes": 256 * MIB, "processes": 50, "disk_bytes": 100 * MIB, "cpus": 1})
+        self.assertEqual(made["limits"], {"memory_bytes": 256 * MIB, "processes": 50, "disk_bytes": 100 * MIB, "cpus": 1,
+                                          "shm_bytes": 128 * MIB})
 
     def test_without_the_database_they_stay_and_can_be_removed(self):
         sandbox = self.create()

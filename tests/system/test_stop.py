@@ -69,6 +69,18 @@ class Grace(StopTest):
         self.move(box, "start", "running")
         self.assertEqual(self.output(box, "cat /workspace/left"), "left\n")
 
+    def test_what_sudo_has_left_behind_is_asked_too(self):
+        box = self.create(profile="root")
+        orderly = "trap 'echo left >/workspace/left; exit' TERM; touch /tmp/is; while :; do sleep 0.02; done"
+        served = f'setsid sh -c "{orderly}" & wait'
+        self.exec(box, "cat >/tmp/served <<'END'\n" + served + "\nEND\n"
+                       "sudo sh /tmp/served >/dev/null 2>&1 & while ! test -e /tmp/is; do sleep 0.01; done")
+        begin = time.monotonic()
+        self.stop(box)
+        self.assertLess(time.monotonic() - begin, 20, "it waited for more than its end")
+        self.move(box, "start", "running")
+        self.assertEqual(self.output(box, "cat /workspace/left"), "left\n")
+
     def test_terminals_are_hung_up(self):
         box = self.create()
         terminal = WebSocket(self.daemon.host, self.daemon.port, f"/v1/sandboxes/{box}/pty")

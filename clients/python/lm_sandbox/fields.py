@@ -24,6 +24,7 @@ class Limits:
     cpus: float | None = None
     processes: int | None = None
     disk_bytes: int | None = None
+    shm_bytes: int | None = None
 
 
 LimitsLike = Union[Limits, Mapping[str, Any]]

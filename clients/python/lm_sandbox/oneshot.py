@@ -23,7 +23,7 @@ def run(cmd: f.Cmd, *, files: Mapping[str, f.FileData] | None = None, outputs: I
     files to return in the result's `files` (the API's `collect`), 32 MiB in all; why one does not come stands in
     `left_out`. `timeout` is in seconds (default 120): at its end the whole tree of the command is killed and
     the result says timed_out. `env` comes on top of the image's variables. `limits` are Limits(memory_bytes=, cpus=,
-    processes=, disk_bytes=), by default 1 GiB, 1 CPU, 256 and 1 GiB. `volumes` are {"/data": a Volume, or its name or
+    processes=, disk_bytes=, shm_bytes=), by default 1 GiB, 1 CPU, 256, 1 GiB and 64 MiB. `volumes` are {"/data": a Volume, or its name or
     id}, with ":ro" behind a name that is only to be read. `egress` is what it may reach: "none" (the default), "open",
     a list of hosts, or the API's object. With `profile` "root" the command is root inside, and may install packages.
     `models` are names of local models that programs in it may ask, within `model_limits`, {"tokens": ...,

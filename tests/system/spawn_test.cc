@@ -50,7 +50,7 @@ TEST(Spawn, AGuestWhoseLauncherIsGoneEnds) {
   UniqueFd ours;
   UniqueFd theirs;
   ASSERT_TRUE(message_socket_pair(ours, theirs));
-  auto guest = launcher::spawn_guest(program->get(), theirs.get(), cgroup.fd(), {});
+  auto guest = launcher::spawn_guest(program->get(), theirs.get(), cgroup.fd(), {}, ::geteuid());
   ASSERT_TRUE(guest.ok());
   ours.reset();
   theirs.reset();

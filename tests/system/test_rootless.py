@@ -391,7 +391,7 @@ class NoLimits(unittest.TestCase):
         said = " ".join(self.ask("GET", "/v1/info")[1]["weaker"])
         self.assertIn("CPU time has no limit: the controller cpu was not delegated", said)
         self.assertNotIn("memory has no limit", said)
-        self.assertIn("cpu was not delegated", self.refused("POST", "/v1/run", {"cmd": "true", "limits": {"cpus": 0.5}})["cause"])
+        self.assertIn("cpu was not delegated", self.refused("POST", "/v1/run", {"cmd": "true", "limits": {"cpus": 0.5}})["message"])
         taken = self.ask("POST", "/v1/run", {"cmd": ["python3", "-c", "x = b'x' * (200 << 20)"], "limits": {"memory_bytes": 64 << 20}})[1]
         self.assertEqual(taken["outcome"], "oom_killed")
 
@@ -404,7 +404,10 @@ class Images(unittest.TestCase):
             script = "stat -c %U:%G /etc/passwd /home/user; cd && rm .profile .bash_logout && ls -A"
             with serving(user, "--data-dir", str(user.home / "data")) as ready:
                 asked = {"cmd": script, "image": "base"}
-                done = ask(ready, (user.uid, user.gid), "POST", "/v1/run", asked)[1]
+                status, done = ask(ready, (user.uid, user.gid), "POST", "/v1/run", asked)
+                if status == 501 and done["error"]["code"] == "image_not_possible":
+                    self.assertEqual(ask(ready, (user.uid, user.gid), "POST", "/v1/run", {"cmd": "true"})[0], 200, "it is no default")
+                    self.skipTest("this kernel has no stored images for users (Linux 6.6)")
                 self.assertEqual(done["stdout"], "root:root\nuser:user\n.bashrc\n", done["stderr"])
                 self.assertEqual(mounts_that_name(user, ready, "base"), [])
             removed = user.popen([PROGRAM, "image", "rm", "base", "--data-dir", user.home / "data"])
@@ -606,7 +609,8 @@ class Missing(unittest.TestCase):
             self.assertIn("stored images share one range of ids", " ".join(info["weaker"]))
             made = ask(ready, (self.user.uid, self.user.gid), "POST", "/v1/sandboxes", {"image": "host"})[1]
             self.assertIn("own_ids", made["isolation"])
-            if has_base:
+            me = (self.user.uid, self.user.gid)
+            if has_base and ask(ready, me, "POST", "/v1/run", {"cmd": "true", "image": "base"})[0] != 501:  # before Linux 6.6
                 self.assertEqual(self.root_inside(ready, "base"), (501, "profile_not_possible"))
 
 

@@ -4,7 +4,8 @@
 #
 #   vm.sh            all of them
 #   vm.sh --fetch    what they need from elsewhere: packages, a kernel
-#   vm.sh NAME...    only these: commands, posture, cli, hostile_daemon, escape, escape/NAME_OF_TEST ...
+#   vm.sh NAME...    only these: commands, posture, cli, hostile_daemon, escape, escape/NAME_OF_TEST, rootless/CLASS,CLASS.TEST,
+#                    as_user/commands (as a normal user) ...
 #   vm.sh bench      P3 of the bench (docs/benchmarks.md), where cgroup v2 is all there is; of the Debug build, after
 #                    ninja -C build/dev bench-programs
 #
@@ -35,6 +36,7 @@ set_up_machine() {
   busybox ip link set lo up
   cp --no-clobber lib/* "/usr/lib/$(uname -m)-linux-gnu/"  # what the image has stays
   cp sbin/mkfs.btrfs /usr/sbin/
+  install -m 4755 sbin/new[ug]idmap /usr/bin/
   busybox modprobe loop  # the store of sandboxes' disks; systemd makes its control node for it
   ldconfig
   ulimit -n 524288  # what systemd allows; the kernel alone gives 4096
@@ -47,7 +49,7 @@ all_tests() {
     path=${path#tests/system/test_}
     echo "${path%.py}"
   done
-  printf '%s\n' escape cli "${programs[@]}"
+  printf '%s\n' as_user/{commands,files,processes,posture,escape} escape cli "${programs[@]}"
 }
 
 run_test() {
@@ -56,6 +58,13 @@ run_test() {
     cli) set -- "${python[@]}" tests/cli/test_cli.py ;;
     escape) set -- "${python[@]}" -B tests/escape/test_escape.py Escape ;;
     escape/*) set -- "${python[@]}" -B tests/escape/test_escape.py "Escape.${1#escape/}" ;;
+    rootless/*)
+      local tests
+      IFS=, read -ra tests <<<"${1#rootless/}"
+      set -- "${python[@]}" -B tests/system/test_rootless.py "${tests[@]}"
+      ;;
+    as_user/escape) set -- "${python[@]}" -B tests/support/as_user.py tests/escape/test_escape.py ;;
+    as_user/*) set -- "${python[@]}" -B tests/support/as_user.py "tests/system/test_${1#as_user/}.py" ;;
     bench) set -- "${python[@]}" bench/run.py --build build/dev --only P3 --rounds 3 --seconds 10 --name vm ;;
     *)
       if [[ " ${programs[*]} " == *" $1 "* ]]; then
@@ -76,7 +85,7 @@ run_tests() {
     run_test "$name" 2>&1 || code=$?
     case $code in 0) verdict=ok ;; 77) verdict=skipped ;; 124) verdict='too slow' ;; *) verdict=FAILED ;; esac
     case $code in 0 | 77) ;; *) failed=1 ;; esac
-    results+=("$(printf '%-16s %-9s %5d s' "$name" "$verdict" $((SECONDS - start)))")
+    results+=("$(printf '%-16s %-9s %5d s' "${name%%,*}" "$verdict" $((SECONDS - start)))")
   done
   printf '\nIn the virtual machine, Linux %s, cgroup v2 alone:\n' "$(uname -r)"
   printf '%s\n' "${results[@]}"
@@ -193,7 +202,7 @@ is_system_disk_new() {
 }
 
 libraries() {  # ldd fails for those that are static
-  { ldd build/dev/bin/* build/dev/weakened/* build/dev/bench/bench-* build/dev/tests/*_test /usr/sbin/mkfs.btrfs 2>/dev/null || true; } |
+  { ldd build/dev/bin/* build/dev/weakened/* build/dev/bench/bench-* build/dev/tests/*_test /usr/sbin/mkfs.btrfs /usr/bin/newuidmap 2>/dev/null || true; } |
     awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u
 }
 
@@ -203,6 +212,7 @@ make_project_disk() {
   rm -rf "$tree"
   mkdir -p "$tree/lib" "$tree/sbin"
   cp /usr/sbin/mkfs.btrfs "$tree/sbin/"
+  cp /usr/bin/new[ug]idmap "$tree/sbin/"
   cp -a --parents build/dev/bin build/dev/weakened build/dev/tests/*_test api bench scripts src tests "$tree"
   [ ! -x build/dev/bench/bench-load ] || cp -a --parents build/dev/bench/bench-* "$tree"
   libraries | xargs cp -t "$tree/lib"

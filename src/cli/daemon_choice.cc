@@ -80,7 +80,10 @@ Result<std::optional<std::string>> choose_daemon(const std::string& host_flag, P
         .with_hint(kJoinGroup);
   }
   if (use == PrivateDaemonUse::senseless) {
-    return Error(ErrorCode::unavailable, "no daemon is running").with_hint("start one: sudo lm-sandbox serve");
+    const char* start = surroundings.root
+                            ? "start one: sudo lm-sandbox serve"
+                            : "start one: lm-sandbox serve, or for all of this machine: sudo lm-sandbox serve";
+    return Error(ErrorCode::unavailable, "no daemon is running").with_hint(start);
   }
   if (auto fault = private_daemon_fault(surroundings)) return *std::move(fault);
   return Choice();

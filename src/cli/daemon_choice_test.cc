@@ -104,6 +104,9 @@ TEST(DaemonChoice, OffersNoPrivateOneWhereWhatItMakesWouldBeGoneAtOnce) {
   const auto choice = machine.choose("", PrivateDaemonUse::senseless);
   ASSERT_FALSE(choice.ok());
   EXPECT_EQ(choice.error().hint(), "start one: sudo lm-sandbox serve");
+  machine.root = false;
+  EXPECT_TRUE(
+      machine.choose("", PrivateDaemonUse::senseless).error().hint().starts_with("start one: lm-sandbox serve"));
 }
 
 TEST(DaemonChoice, TellsAKeyUnaskedToThisMachineAndWhereTheEnvironmentLeads) {

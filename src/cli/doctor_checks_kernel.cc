@@ -1,4 +1,5 @@
 // What the native runtime needs of the kernel. Found by trying where that is possible.
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <sstream>
@@ -127,17 +128,33 @@ bool has_controller(Machine& machine, const std::vector<Mount>& mounts, const st
   return false;
 }
 
+constexpr const char* kCgroupV2Alone =
+    "sudo sed -i 's/GRUB_CMDLINE_LINUX=\"/&cgroup_enable=memory systemd.unified_cgroup_hierarchy=1 /' "
+    "/etc/default/grub "
+    "&& sudo update-grub && sudo reboot";
+constexpr const char* kDelegate =
+    "sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu memory pids\\n' | "
+    "sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload   # then log in anew";
+
+// What a user's daemon says that it lacks. Controllers of v1 are nobody's but root's.
+Finding look_delegated(Machine& machine, const std::vector<Mount>& mounts) {
+  std::string lacks;
+  for (const std::string& what : machine.try_sandbox().weaker)
+    if (what.find("was not delegated") != std::string::npos) lacks += (lacks.empty() ? "" : "; ") + what;
+  if (lacks.empty()) return {Outcome::ok, "memory, pids, cpu"};
+  const bool is_v2_alone =
+      std::all_of(mounts.begin(), mounts.end(), [](const Mount& m) { return m.type == "cgroup2"; });
+  return {Outcome::weaker, lacks, is_v2_alone ? kDelegate : kCgroupV2Alone};
+}
+
 Finding look_controllers(Machine& machine) {
   const std::vector<Mount> mounts = cgroup_mounts(machine);
   std::string absent;
   for (const char* name : {"memory", "pids", "cpu"}) {
     if (!has_controller(machine, mounts, name)) absent += (absent.empty() ? "" : ", ") + std::string(name);
   }
-  if (absent.empty()) return {Outcome::ok, "memory, pids, cpu"};
-  return {Outcome::missing, "not there: " + absent,
-          "sudo sed -i 's/GRUB_CMDLINE_LINUX=\"/&cgroup_enable=memory systemd.unified_cgroup_hierarchy=1 /' "
-          "/etc/default/grub "
-          "&& sudo update-grub && sudo reboot"};
+  if (!absent.empty()) return {Outcome::missing, "not there: " + absent, kCgroupV2Alone};
+  return machine.is_root() ? Finding(Outcome::ok, "memory, pids, cpu") : look_delegated(machine, mounts);
 }
 
 }  // namespace

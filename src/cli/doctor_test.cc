@@ -193,6 +193,22 @@ TEST(Doctor, AcceptsControllersOfV1BesideTheV2Core) {
   EXPECT_EQ(finding_of("cgroup.controllers", machine).outcome, Outcome::ok);
 }
 
+TEST(Doctor, SaysHowAUserComesByTheControllersThatAreMissing) {
+  FakeMachine machine;
+  machine.sandbox.weaker = {"CPU time has no limit: the controller cpu was not delegated to this user"};
+  EXPECT_EQ(finding_of("cgroup.controllers", machine).outcome, Outcome::ok) << "it is no root's matter";
+  machine.root = false;
+  const Finding on_v2 = finding_of("cgroup.controllers", machine);
+  EXPECT_EQ(on_v2.outcome, Outcome::weaker);
+  EXPECT_NE(on_v2.detail.find("the controller cpu was not delegated"), std::string::npos);
+  EXPECT_NE(on_v2.mend.find("Delegate=cpu memory pids"), std::string::npos) << on_v2.mend;
+  machine.files["/proc/self/mounts"] =
+      "cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
+  EXPECT_NE(finding_of("cgroup.controllers", machine).mend.find("unified_cgroup_hierarchy=1"), std::string::npos);
+  machine.sandbox.weaker = {"there is no root between sandboxes and the user"};
+  EXPECT_EQ(finding_of("cgroup.controllers", machine).outcome, Outcome::ok);
+}
+
 TEST(Doctor, NamesWhatKeepsUserNamespacesFromNormalUsers) {
   const Case cases[] = {
       {"kernel.unprivileged_userns_clone", Outcome::missing, "is 0", "sysctl -w kernel.unprivileged_userns_clone=1",

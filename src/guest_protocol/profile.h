@@ -64,12 +64,13 @@ struct DeviceNode {
 inline constexpr std::array<DeviceNode, 6> kDevices = {
     {{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}}};
 
-// Counts that the sandbox's user namespace may hold: no further namespaces inside (defence behind seccomp).
+// What the sandbox's user namespace may hold of all that the kernel counts for one: no further namespaces inside
+// (defence behind seccomp), no marks of fanotify. Every file that a kernel has there is to be named (test_posture.py).
 struct UserMax {
   const char* name;  // below /proc/sys/user
   unsigned value;
 };
-inline constexpr std::array<UserMax, 11> kUserMax = {{{"max_user_namespaces", 0},
+inline constexpr std::array<UserMax, 12> kUserMax = {{{"max_user_namespaces", 0},
                                                       {"max_mnt_namespaces", 0},
                                                       {"max_net_namespaces", 0},
                                                       {"max_pid_namespaces", 0},
@@ -78,6 +79,7 @@ inline constexpr std::array<UserMax, 11> kUserMax = {{{"max_user_namespaces", 0}
                                                       {"max_cgroup_namespaces", 0},
                                                       {"max_time_namespaces", 0},
                                                       {"max_fanotify_groups", 0},
+                                                      {"max_fanotify_marks", 0},
                                                       {"max_inotify_instances", 64},
                                                       {"max_inotify_watches", 8192}}};
 

@@ -351,7 +351,8 @@ std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& as
   if (built.ok()) {
     for (const UniqueFd* end : {&daemon_end, &guest_end}) widen(end->get());
     step = LauncherStep::clone;
-    auto guest = spawn_guest(guest_program_.get(), guest_end.get(), cgroup->v2.get(), cgroup->join);
+    const std::uint32_t owner = owner_of(sandbox, plan.profile);
+    auto guest = spawn_guest(guest_program_.get(), guest_end.get(), cgroup->v2.get(), cgroup->join, owner);
     built = guest.ok() ? Status() : Status(Error(guest.error()));
     if (guest.ok()) {
       sandbox.guest = *std::move(guest);
@@ -446,7 +447,7 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
   setup.has_way_out = plan.has_way_out;
   setup.keep_standby = plan.lifetime == sandbox::Lifetime::kept ? 1 : 0;
   setup.cpu_count = std::clamp((plan.cpu_millis + 999) / 1000, 1U, cpu_count_);
-  LMSB_TRY(const UniqueFd userns, user_namespace_of(sandbox.guest.pid));
+  LMSB_TRY(const UniqueFd userns, user_namespace_of(sandbox.guest.pid, owner_of(sandbox, plan.profile)));
   LMSB_TRY(UniqueFd dev, tree_->clone_dev());
   const bool is_host = plan.root == RootKind::host_tree;
   int shared_ids = userns.get();
@@ -510,6 +511,11 @@ std::optional<std::uint32_t> Launcher::lease(RootKind root) {
 
 void Launcher::give_ids_back(std::uint32_t base) {
   if (base != kImageRangeBase) ids_->release(base);
+}
+
+std::uint32_t Launcher::owner_of(const Sandbox& sandbox, guest_protocol::Profile profile) const {
+  if (policy_.starter == Starter::user) return ::geteuid();
+  return sandbox.id_base + guest_protocol::guest_id(profile);
 }
 
 Result<int> Launcher::mapping_of_image(std::uint32_t id_base) {

@@ -101,6 +101,8 @@ class Launcher {
   bool shares_ids(guest_protocol::RootKind root) const;
   std::optional<std::uint32_t> lease(guest_protocol::RootKind root);
   void give_ids_back(std::uint32_t base);
+  // Whose its user namespace is. Of root's its guest's; those of a user all are that user's, who has limits for all.
+  std::uint32_t owner_of(const Sandbox& sandbox, guest_protocol::Profile profile) const;
   // For a mount of what is stored with the ids of the range of images; -1: without one, a user's.
   Result<int> mapping_of_image(std::uint32_t id_base);
   Status make_filters();

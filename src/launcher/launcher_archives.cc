@@ -106,7 +106,9 @@ Status Launcher::begin_archive(const sandbox::ArchiveRequest& request, Sandbox& 
   sandbox.kill_all = std::move(cgroup.kill_all);
   UniqueFd theirs;
   if (!message_socket_pair(ends.channel, theirs)) return Error::from_errno(errno, "socketpair");
-  LMSB_TRY(sandbox.guest, spawn_guest(archiver_program_.get(), theirs.get(), cgroup.v2.get(), cgroup.join, kName));
+  const std::uint32_t owner = owner_of(sandbox, guest_protocol::Profile::user);
+  LMSB_TRY(sandbox.guest,
+           spawn_guest(archiver_program_.get(), theirs.get(), cgroup.v2.get(), cgroup.join, owner, kName));
   LMSB_CHECK(watch(sandbox, serial));
   LMSB_CHECK(map_ids(sandbox));
   return hand_over_archive(request.way, sandbox, ends);

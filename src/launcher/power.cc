@@ -44,6 +44,15 @@ Status keep_capabilities(std::span<const unsigned> kept) {
   return {};
 }
 
+Status raise_capabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> sets{};
+  if (::syscall(SYS_capget, &header, sets.data()) < 0) return Error::from_errno(errno, "read the capabilities");
+  for (auto& set : sets) set.effective = set.permitted;
+  if (::syscall(SYS_capset, &header, sets.data()) < 0) return Error::from_errno(errno, "raise the capabilities");
+  return {};
+}
+
 Status install_filter(const SeccompTables& tables) {
   LMSB_TRY(auto program, compile_seccomp(tables));
   const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};

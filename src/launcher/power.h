@@ -27,6 +27,9 @@ inline constexpr std::array<unsigned, 11> kLauncherCapabilities = {
 // No further namespace of capabilities: the bounding set too. Those that this process has not are no error.
 Status keep_capabilities(std::span<const unsigned> kept);
 
+// What this process may use it uses again: the kernel puts it aside where root becomes somebody else for a while.
+Status raise_capabilities();
+
 // Compiles and installs a filter. Needs no_new_privs or CAP_SYS_ADMIN.
 Status install_filter(const SeccompTables& tables);
 

@@ -51,6 +51,18 @@ Result<UniqueFd> make_mount(const char* type, const std::vector<Option>& options
   return mount;
 }
 
+// A file system in memory, whose root directory is this process's. Who mounts one stands in mountinfo for all who see
+// it, by the number that the machine has for that user, but for the machine's root: of a user's that is told an id of
+// images, whose numbers a sandbox's own mounts tell anyway.
+Result<UniqueFd> make_tmpfs(std::vector<Option> options, std::uint64_t attributes, Starter starter) {
+  options.push_back({"mode", "755"});
+  if (starter == Starter::root) return make_mount("tmpfs", options, attributes);
+  for (const char* owner : {"uid", "gid"}) options.push_back({owner, std::to_string(kImageRangeBase)});
+  LMSB_TRY(UniqueFd mount, make_mount("tmpfs", options, attributes));
+  if (::fchownat(mount.get(), "", ::geteuid(), ::getegid(), AT_EMPTY_PATH) < 0) return mount_error("own a tmpfs");
+  return mount;
+}
+
 Result<UniqueFd> clone_tree(int directory, const std::string& path, bool recursive) {
   const unsigned flags = sys::kOpenTreeClone | O_CLOEXEC | AT_EMPTY_PATH | (recursive ? unsigned{AT_RECURSIVE} : 0U);
   UniqueFd tree(sys::open_tree(directory, path.c_str(), flags));
@@ -104,9 +116,9 @@ Status bind_device(const std::string& dev, const guest_protocol::DeviceNode& nod
 }
 
 // Returns whether all nodes are our own.
-Result<bool> make_dev_template(const std::string& dev) {
-  LMSB_TRY(const UniqueFd mount, make_mount("tmpfs", {{"size", "64k"}, {"nr_inodes", "64"}, {"mode", "755"}},
-                                            sys::kMountNosuid | sys::kMountNoexec));
+Result<bool> make_dev_template(const std::string& dev, Starter starter) {
+  LMSB_TRY(const UniqueFd mount,
+           make_tmpfs({{"size", "64k"}, {"nr_inodes", "64"}}, sys::kMountNosuid | sys::kMountNoexec, starter));
   LMSB_CHECK(attach(mount, dev));
   LMSB_CHECK(make_directories(dev, {"pts", "shm"}));
   // Nodes of our own, where that is possible: whoever watches the machine's (inotify) sees what the machine does with
@@ -161,8 +173,8 @@ void copy_etc(const std::string& to) {
 }
 
 // Of a template: what hides other things. It can be written to yet.
-Result<UniqueFd> make_masks(const std::string& path) {
-  LMSB_TRY(UniqueFd mount, make_mount("tmpfs", {{"size", "16m"}, {"mode", "755"}}, kPlain | sys::kMountNoexec));
+Result<UniqueFd> make_masks(const std::string& path, Starter starter) {
+  LMSB_TRY(UniqueFd mount, make_tmpfs({{"size", "16m"}}, kPlain | sys::kMountNoexec, starter));
   LMSB_CHECK(attach(mount, path));
   LMSB_CHECK(make_directories(path, {"void", "bin"}));
   const UniqueFd empty(::open((path + "/empty").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0444));
@@ -170,8 +182,8 @@ Result<UniqueFd> make_masks(const std::string& path) {
   return mount;
 }
 
-Status make_private_template(const std::string& path) {
-  LMSB_TRY(const UniqueFd mount, make_masks(path));
+Status make_private_template(const std::string& path, Starter starter) {
+  LMSB_TRY(const UniqueFd mount, make_masks(path, starter));
   return set_attributes(mount, sys::kMountRdonly, false);
 }
 
@@ -186,9 +198,9 @@ Status copy_program(int program, const std::string& to) {
   return copied < 0 ? mount_error("copy the guest's program to " + to) : Status();
 }
 
-Status make_sudo_template(const std::string& path, int program) {
+Status make_sudo_template(const std::string& path, int program, Starter starter) {
   (void)::umount2(path.c_str(), MNT_DETACH);  // one that did not become whole
-  LMSB_TRY(const UniqueFd mount, make_mount("tmpfs", {{"size", "4m"}, {"nr_inodes", "8"}, {"mode", "755"}}, kPlain));
+  LMSB_TRY(const UniqueFd mount, make_tmpfs({{"size", "4m"}, {"nr_inodes", "8"}}, kPlain, starter));
   LMSB_CHECK(attach(mount, path));
   LMSB_CHECK(copy_program(program, path + "/sudo"));
   return set_attributes(mount, sys::kMountRdonly, false);
@@ -226,7 +238,7 @@ Status put_proc(const std::string& target, Starter starter) {
 // Returns whether the nodes of /dev are our own.
 Result<bool> build(const std::string& root, const std::string& image_root, const std::string& cgroup_v2_mount,
                    const UniqueFd& store, Starter starter) {
-  LMSB_TRY(const UniqueFd mount, make_mount("tmpfs", {{"size", "1m"}, {"mode", "755"}}, kPlain));
+  LMSB_TRY(const UniqueFd mount, make_tmpfs({{"size", "1m"}}, kPlain, starter));
   LMSB_CHECK(attach(mount, root));
   LMSB_CHECK(make_directories(
       root, {"root", "proc", "cgroup", "usr", "images", "store", "dev", "private", "host", "sudo", "lower", "work"}));
@@ -235,8 +247,8 @@ Result<bool> build(const std::string& root, const std::string& image_root, const
   LMSB_CHECK(bind("/usr", root + "/usr", kPlain | sys::kMountRdonly));
   LMSB_CHECK(bind(image_root, root + "/images", kPlain));
   if (store) LMSB_CHECK(attach(store, root + "/store"));
-  LMSB_TRY(const bool has_own_nodes, make_dev_template(root + "/dev"));
-  LMSB_CHECK(make_private_template(root + "/private"));
+  LMSB_TRY(const bool has_own_nodes, make_dev_template(root + "/dev", starter));
+  LMSB_CHECK(make_private_template(root + "/private", starter));
   return has_own_nodes;
 }
 
@@ -286,7 +298,7 @@ Result<UniqueFd> PrivateTree::clone_host(int userns) {
 }
 
 Result<UniqueFd> PrivateTree::clone_sudo(int guest_program, int userns) {
-  if (!has_sudo_template_) LMSB_CHECK(make_sudo_template("/sudo", guest_program));
+  if (!has_sudo_template_) LMSB_CHECK(make_sudo_template("/sudo", guest_program, starter_));
   has_sudo_template_ = true;
   return clone_template("/sudo", userns);
 }
@@ -295,7 +307,7 @@ Result<UniqueFd> PrivateTree::clone_sudo(int guest_program, int userns) {
 // is left out; a place that cannot be reached is an error.
 Status PrivateTree::make_host_template() const {
   (void)::umount2("/host", MNT_DETACH);  // one that did not become whole
-  LMSB_TRY(const UniqueFd mount, make_masks("/host"));
+  LMSB_TRY(const UniqueFd mount, make_masks("/host", starter_));
   LMSB_CHECK(make_directories("/host", {"etc"}));
   const std::string etc = "/proc/self/fd/" + std::to_string(mount.get()) + "/etc";
   {
@@ -367,11 +379,9 @@ Status try_marks(const char* directory) {
 Result<UniqueFd> PrivateTree::overlay(const sandbox::LaunchPlan& plan, int image_userns, std::uint32_t id_base) const {
   const std::string lower_at = "/lower";
   LMSB_TRY(const UniqueFd layer, clone_image(plan.image.data(), image_userns));
-  LMSB_TRY(const UniqueFd upper, make_mount("tmpfs",
-                                            {{"size", std::to_string(plan.root_bytes)},
-                                             {"nr_inodes", std::to_string(plan.root_inodes)},
-                                             {"mode", "755"}},
-                                            kPlain));
+  const std::vector<Option> room = {{"size", std::to_string(plan.root_bytes)},
+                                    {"nr_inodes", std::to_string(plan.root_inodes)}};
+  LMSB_TRY(const UniqueFd upper, make_tmpfs(room, kPlain, starter_));
   LMSB_CHECK(attach(layer, lower_at));
   LMSB_CHECK(attach(upper, "/work"));
   const auto mount_overlay = [&]() -> Result<UniqueFd> {

@@ -8,8 +8,11 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include "base/assert.h"
 #include "guest_protocol/setup.h"
+#include "launcher/power.h"
 #include "os/end_with_parent.h"
 #include "os/files.h"
 #include "os/sys.h"
@@ -18,7 +21,8 @@ namespace lmsb::launcher {
 namespace {
 
 // Who is cloned while this lives may be looked at by the launcher, which has no CAP_SYS_PTRACE to open the namespaces
-// of others; nobody else can, as it is still root. The launcher itself stays closed to all the rest of the time.
+// of others; nobody else can, as its real id is still root's. The launcher itself stays closed to all the rest of the
+// time.
 class OpenToInspection {
  public:
   OpenToInspection() { ::prctl(PR_SET_DUMPABLE, 1); }
@@ -26,6 +30,43 @@ class OpenToInspection {
   OpenToInspection(const OpenToInspection&) = delete;
   OpenToInspection& operator=(const OpenToInspection&) = delete;
 };
+
+// While it lives the launcher is another user to the kernel, with all its power: a user namespace that it makes is that
+// one's, and of one that is that one's it may open what there is to open. Its real id stays, by which it comes back; it
+// never goes on as somebody else.
+class AsOwner {
+ public:
+  explicit AsOwner(uid_t owner) : is_other_(owner != own_) {
+    if (!is_other_) return;
+    ::prctl(PR_GET_PDEATHSIG, &death_signal_);
+    is_there_ = ::seteuid(owner) == 0 && raise_capabilities().ok();
+  }
+  // The kernel takes back two things from who becomes another user: that it is told of its parent's end, and that it is
+  // closed.
+  ~AsOwner() {
+    if (!is_other_) return;
+    LMSB_ASSERT(::seteuid(own_) == 0);
+    ::prctl(PR_SET_DUMPABLE, 0);
+    ::prctl(PR_SET_PDEATHSIG, death_signal_);
+    if (death_signal_ != 0 && ::getppid() != parent_) (void)::raise(death_signal_);
+  }
+  AsOwner(const AsOwner&) = delete;
+  AsOwner& operator=(const AsOwner&) = delete;
+  bool is_there() const { return is_there_; }
+
+ private:
+  uid_t own_ = ::geteuid();
+  pid_t parent_ = ::getppid();
+  int death_signal_ = 0;
+  bool is_other_;
+  bool is_there_ = true;
+};
+
+Result<UniqueFd> open_user_namespace(pid_t pid) {
+  UniqueFd ns(::open(("/proc/" + std::to_string(pid) + "/ns/user").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!ns) return Error::from_errno(errno, "open the user namespace");
+  return ns;
+}
 
 constexpr std::size_t kMaxJoin = 8;
 
@@ -83,7 +124,7 @@ bool keep_only(const ChildInputs& in) {
 }  // namespace
 
 Result<GuestProcess> spawn_guest(int guest_program, int channel, int cgroup_v2, const std::vector<UniqueFd>& join,
-                                 const char* name) {
+                                 uid_t owner, const char* name) {
   ChildInputs inputs{guest_program, channel, {}, join.size(), name};
   if (join.size() > inputs.join.size()) return Error(ErrorCode::internal, "too many cgroup hierarchies");
   for (std::size_t i = 0; i < join.size(); ++i) inputs.join[i] = join[i].get();
@@ -93,6 +134,8 @@ Result<GuestProcess> spawn_guest(int guest_program, int channel, int cgroup_v2, 
   args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   args.exit_signal = SIGCHLD;
   args.cgroup = static_cast<std::uint64_t>(cgroup_v2);
+  const AsOwner as_owner(owner);
+  if (!as_owner.is_there()) return Error::from_errno(errno, "become who owns the sandbox");
   const OpenToInspection inspection;
   const pid_t pid = sys::clone3(args);
   if (pid == 0) child_main(inputs);
@@ -109,10 +152,10 @@ Status write_id_maps(pid_t pid, const std::string& uid_map, const std::string& g
   return os::write_text(process + "/gid_map", gid_map);
 }
 
-Result<UniqueFd> user_namespace_of(pid_t pid) {
-  UniqueFd ns(::open(("/proc/" + std::to_string(pid) + "/ns/user").c_str(), O_RDONLY | O_CLOEXEC));
-  if (!ns) return Error::from_errno(errno, "open the user namespace");
-  return ns;
+Result<UniqueFd> user_namespace_of(pid_t pid, uid_t owner) {
+  const AsOwner as_owner(owner);
+  if (!as_owner.is_there()) return Error::from_errno(errno, "become who owns the sandbox");
+  return open_user_namespace(pid);
 }
 
 Result<UniqueFd> make_user_namespace(const std::string& uid_map, const std::string& gid_map) {
@@ -131,7 +174,7 @@ Result<UniqueFd> make_user_namespace(const std::string& uid_map, const std::stri
   if (pid < 0) return Error::from_errno(errno, "clone a user namespace");
   const UniqueFd process(pidfd);
   const Status mapped = write_id_maps(pid, uid_map, gid_map);
-  Result<UniqueFd> ns = mapped.ok() ? user_namespace_of(pid) : Result<UniqueFd>(Error(mapped.error()));
+  Result<UniqueFd> ns = mapped.ok() ? open_user_namespace(pid) : Result<UniqueFd>(Error(mapped.error()));
   (void)sys::pidfd_send_signal(process.get(), SIGKILL);
   siginfo_t info{};
   (void)::waitid(static_cast<idtype_t>(3 /* P_PIDFD */), static_cast<id_t>(process.get()), &info, WEXITED);

@@ -3,7 +3,9 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/unique_fd.h"
@@ -40,11 +42,19 @@ Status write_file(int fd, const std::string& path, const std::string& text) {
 
 }  // namespace
 
-Result<DefaultImage> find_default_image(const config::Config& config) {
+StoredImages try_stored_images() {
+  if (::geteuid() == 0) return StoredImages::possible;
+  const UniqueFd file(::memfd_create("lm-sandbox-trial", MFD_CLOEXEC));
+  const bool keeps_marks = file && ::fsetxattr(file.get(), "user.overlay.lmsb", "y", 1, 0) == 0;
+  return keeps_marks ? StoredImages::possible : StoredImages::impossible;
+}
+
+Result<DefaultImage> find_default_image(const config::Config& config, StoredImages stored) {
   if (!config.default_image.empty()) return DefaultImage{config.default_image, false};
   const image::Store store(config.data_dir);
   LMSB_TRY(const std::string chosen, read_choice(config.data_dir));
-  if (chosen.empty()) return DefaultImage{store.find(kBase).ok() ? kBase : std::string(image::kHostImage), true};
+  const bool is_base = stored == StoredImages::possible && store.find(kBase).ok();
+  if (chosen.empty()) return DefaultImage{is_base ? kBase : std::string(image::kHostImage), true};
   auto found = store.find(chosen);
   if (found.ok()) return DefaultImage{chosen, false};
   return std::move(found)

@@ -47,6 +47,13 @@ TEST_F(FixedImage, IsBaseWhereItWasMadeAndHostElsewhere) {
   EXPECT_EQ(found(), "base now");
 }
 
+TEST_F(FixedImage, IsNotOneThatCannotBeUsed) {
+  store("base");
+  const auto image = find_default_image(config_, StoredImages::impossible);
+  ASSERT_TRUE(image.ok());
+  EXPECT_EQ(image->name, "host");
+}
+
 TEST_F(FixedImage, StaysWhatTheFirstStartChose) {
   EXPECT_EQ(*fix_default_image(config_.data_dir, "host"), "host");
   store("base");

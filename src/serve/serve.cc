@@ -80,7 +80,7 @@ Result<std::vector<int>> open_listeners(const Words& addresses) {
 
 // A private daemon, which a command starts for itself, is no first start: it leaves the choice of an image open.
 Result<std::string> settle_default_image(const config::Config& config, bool is_private) {
-  LMSB_TRY(const DefaultImage image, find_default_image(config));
+  LMSB_TRY(const DefaultImage image, find_default_image(config, try_stored_images()));
   LMSB_CHECK(check_binding(config, image.name));
   if (!image.is_chosen_now || is_private) return image.name;
   return fix_default_image(config.data_dir, image.name);

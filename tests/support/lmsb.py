@@ -82,6 +82,12 @@ def take_turn():
     os.environ["LMSB_HAS_TURN"] = "1"  # for what this test starts
 
 
+def user_max():
+    """What the user namespace of a sandbox may hold, by the names in /proc/sys/user: src/guest_protocol/profile.h."""
+    header = (ROOT / "src/guest_protocol/profile.h").read_text()
+    return {name: int(most) for name, most in re.findall(r'\{"(max_\w+)", (\d+)\}', header)}
+
+
 def require_image(name):
     checked = subprocess.run([BIN / "lm-sandbox-tool", "image", "check", name, "--data-dir", TEST_DATA],
                              stderr=subprocess.PIPE, text=True, check=False)

@@ -17,6 +17,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import capture
 import lmsb
 import world
 from test_disks import launcher_of
@@ -278,6 +279,40 @@ print(json.dumps(said))
             with self.subTest(what=what):
                 self.assertRegex(answer, "Error|timeout|^b''$")
         self.assertEqual({line["name"] for line in WORLD.heard()}, {"good.test"})
+
+    # What open leads to is all public addresses by TCP over IPv4; every packet of the machine is looked at meanwhile.
+    def test_open_lets_no_udp_out_but_questions_of_its_name_server_and_has_no_ipv6(self):
+        program = """
+import socket, json, os
+def udp(address, port, octets):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(3); s.connect((address, port))
+        try: s.send(octets); return s.recv(512)[:4].hex()
+        except OSError as error: return type(error).__name__
+def v6(kind):
+    try:
+        with socket.socket(socket.AF_INET6, kind) as s: s.settimeout(3); s.connect(("2606:4700::1111", 443)); return "connected"
+    except OSError as error: return type(error).__name__
+routes = open("/proc/net/ipv6_route").read().split("\\n") if os.path.exists("/proc/net/ipv6_route") else []
+question = b"\\x12\\x34\\x01\\0\\0\\1\\0\\0\\0\\0\\0\\0\\4good\\4test\\0\\0\\1\\0\\1"
+print(json.dumps({"udp": [udp(address, port, b"x") for address in ("%s", "9.9.9.9") for port in (443, 123, 5353)],
+                  "name": udp("9.9.9.9", 53, question), "v6": [v6(socket.SOCK_STREAM), v6(socket.SOCK_DGRAM)],
+                  "ways": sorted({route.split()[-1] for route in routes if route})}))
+""" % GOOD
+
+        def is_a_question(packet):
+            ends = {packet.source, packet.target} == {world.MACHINE, GOOD}
+            return packet.is_the_kernels() or (ends and packet.protocol == socket.IPPROTO_UDP and 53 in (packet.port, packet.source_port))
+
+        watching = capture.Capture(is_fine=is_a_question)
+        result = self.run_in(python(program), {"mode": "open"})
+        self.assertEqual(watching.end(), [])
+        said = json.loads(result["stdout"])
+        self.assertEqual(said["name"], "12348180", "it is answered, and by nobody who was asked: by its own name server")
+        self.assertEqual({line["name"] for line in WORLD.heard()}, {"good.test"})
+        self.assertEqual(set(said["udp"]), {"ConnectionRefusedError"})
+        self.assertNotIn("connected", said["v6"])
+        self.assertIn(said["ways"], ([], ["lo"]))
 
     def test_a_sandbox_cannot_change_its_network(self):
         result = self.run_in("ip route add default via 1.2.3.4; ip link add x type dummy; ip addr add 1.2.3.4/32 dev lo; nft flush ruleset; "

@@ -250,6 +250,15 @@ class Posture(lmsb.SystemTest):
         setting = pathlib.Path(f"/proc/{command}/setgroups").read_text()
         self.assertEqual(setting, "allow\n")
 
+    def test_all_that_the_kernel_counts_for_a_user_has_a_bound_of_the_sandboxs_own(self):
+        names = sorted(path.name for path in pathlib.Path("/proc/sys/user").iterdir() if path.name.startswith("max_"))
+        for fields in ({}, {"profile": "root"}):
+            with self.subTest(fields):
+                said = self.daemon.run("cd /proc/sys/user && grep -H . max_*", image="host", **fields)["stdout"]
+                seen = dict(line.split(":") for line in said.splitlines())
+                self.assertEqual(sorted(seen), names)
+                self.assertEqual({name: int(most) for name, most in seen.items()}, {name: lmsb.user_max().get(name) for name in names})
+
     def test_a_sandbox_with_a_network_has_the_posture_of_others(self):
         pids = self.processes_of("host", egress={"allow": ["name.test"]})
         for who, pid in zip(("guest", "command"), pids):

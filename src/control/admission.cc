@@ -51,6 +51,8 @@ Error never_fits(const std::string& asked, const std::string& all, const char* h
       .with_hint(hint);
 }
 
+double cpus_of(std::uint64_t millis) { return static_cast<double>(millis) / 1000; }
+
 // Of what stays only a part counts.
 std::string counts_for(Bytes memory, Bytes counted) {
   if (counted == memory) return format_bytes(memory) + " is";
@@ -153,8 +155,8 @@ Status Admission::check(const sandbox::Limits& limits, Lifetime lifetime) const 
                       format_bytes(Bytes(total.memory)), hint);
   }
   if (total.cpu_millis > 0 && room.cpu_millis > total.cpu_millis)
-    return never_fits(fmt::format("limits.cpus: {} is", room.cpu_millis / 1000.0),
-                      fmt::format("{}", total.cpu_millis / 1000.0),
+    return never_fits(fmt::format("limits.cpus: {} is", cpus_of(room.cpu_millis)),
+                      fmt::format("{}", cpus_of(total.cpu_millis)),
                       "ask for less, or raise [limits] cpu_overcommit in the configuration");
   return {};
 }

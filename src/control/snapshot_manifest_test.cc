@@ -40,6 +40,13 @@ TEST(SnapshotManifest, ComesBackAsItWas) {
   EXPECT_EQ(found->limits, wanted.limits);
 }
 
+TEST(SnapshotManifest, NamesSharedMemoryOnlyWhereItIsAnUnusualOne) {
+  EXPECT_EQ(format_manifest(example()).find("shm_bytes"), std::string::npos) << "earlier versions would not read it";
+  SnapshotManifest wanted = example();
+  wanted.limits.shm = Bytes::MiB(128);
+  EXPECT_EQ(parse(format_manifest(wanted))->limits, wanted.limits);
+}
+
 TEST(SnapshotManifest, IsASkippableFrameOfZstandard) {
   const std::string file = format_manifest(example());
   EXPECT_EQ(file.substr(0, 4), "\x5e\x2a\x4d\x18");

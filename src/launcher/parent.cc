@@ -104,7 +104,7 @@ class Parent {
   const ParentOptions& options_;
   const Policy policy_;
   os::ServiceManager manager_;
-  UniqueFd lock_;
+  PlaceLocks locks_;
   UniqueFd signals_;                  // a signalfd, never waited for
   std::vector<UniqueFd> daemon_fds_;  // as long as there may be another daemon
   Programs programs_;
@@ -133,7 +133,7 @@ Status Parent::prepare() {
   if (options_.die_with_parent) manager_ = {};  // a command's own daemon is no service
   (void)lower_oom_score(kOomScore);             // daemon and launcher have it from here
   LMSB_CHECK(adopt_orphans());
-  LMSB_TRY(lock_, make_places(options_));
+  LMSB_TRY(locks_, make_places(options_));
   LMSB_TRY(programs_, open_programs(options_));
   LMSB_CHECK(watch_signals());
   for (const UniqueFd& fd : daemon_fds_) (void)::fcntl(fd.get(), F_SETFD, FD_CLOEXEC);
@@ -216,6 +216,7 @@ PairEnd Parent::end(Pair& pair, bool could_start) {
   PairEnd end;
   end.could_start = could_start;
   end.daemon = wait_for(pair.daemon, kPatienceMs);  // its end closes the launcher's socket
+  if (!daemon_lived && exit_status(end.daemon) != kLauncherGone) daemon_fds_.clear();  // nobody will answer
   end.launcher = wait_for(pair.launcher, kPatienceMs);
   // A launcher ends with 0 when its daemon has gone, which it may see before we do.
   end.launcher_first = exit_status(end.daemon) == kLauncherGone || (daemon_lived && end.launcher != 0);

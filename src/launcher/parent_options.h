@@ -9,8 +9,8 @@
 namespace lmsb::launcher {
 
 struct ParentOptions {
-  std::string data_dir;
-  std::string run_dir;        // made when missing; locked: one daemon a run directory
+  std::string data_dir;  // both are made when missing, and locked: places.h
+  std::string run_dir;
   std::string guest_program;  // path
   std::string archiver_program;
   std::string gate_program;

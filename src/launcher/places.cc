@@ -65,10 +65,36 @@ Result<UniqueFd> lock_run_dir(const std::string& run_dir) {
       .with_hint("stop it, or choose another directory with --run-dir");
 }
 
+// "process 17, run directory /run/lm-sandbox": who has a lock of a data directory.
+std::string holder(const ParentOptions& o) {
+  return "process " + std::to_string(::getpid()) + ", run directory " + o.run_dir;
+}
+
+std::string read_holder(int lock) {
+  std::array<char, 4096> text{};
+  const ssize_t size = ::pread(lock, text.data(), text.size(), 0);
+  return size > 0 ? " (" + std::string(text.data(), static_cast<std::size_t>(size)) + ")" : "";
+}
+
+// The file stays: who removed it could remove another's.
+Result<UniqueFd> lock_data_dir(const ParentOptions& o) {
+  const std::string path = o.data_dir + "/lock";
+  UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock) return Error::from_errno(errno, "open " + path);
+  LMSB_TRY(const bool is_ours, os::lock_file(lock.get()));
+  if (!is_ours)
+    return Error(ErrorCode::already_exists,
+                 "another lm-sandbox" + read_holder(lock.get()) + " keeps its data in " + o.data_dir)
+        .with_hint("stop it, or choose another directory with --data-dir");
+  const std::string text = holder(o);
+  if (::ftruncate(lock.get(), 0) < 0 || ::pwrite(lock.get(), text.data(), text.size(), 0) < 0)
+    return Error::from_errno(errno, "write " + path);
+  return lock;
+}
+
 // The daemon writes sockets to the run directory, and models, the audit log and the database to the data directory;
 // everything else there is root's.
 Status make_directories(const ParentOptions& o) {
-  LMSB_CHECK(make_own(o.data_dir, o.starter));
   for (const char* name : {"/private", "/sandboxes"}) LMSB_CHECK(make_directory(o.run_dir + name, 0700));
   LMSB_CHECK(sandbox::make_image_directory(o.data_dir + "/images"));
   for (const std::string& path : directories_of_daemon(o)) {
@@ -86,11 +112,16 @@ Status make_directories(const ParentOptions& o) {
 
 }  // namespace
 
-Result<UniqueFd> make_places(const ParentOptions& options) {
+Result<PlaceLocks> make_places(const ParentOptions& options) {
+  PlaceLocks locks;
+  LMSB_CHECK(make_own(options.data_dir, options.starter));
+  if (!options.die_with_parent) {
+    LMSB_TRY(locks.data_dir, lock_data_dir(options));
+  }
   LMSB_CHECK(make_own(options.run_dir, options.starter));
-  LMSB_TRY(UniqueFd lock, lock_run_dir(options.run_dir));
+  LMSB_TRY(locks.run_dir, lock_run_dir(options.run_dir));
   LMSB_CHECK(make_directories(options));
-  return lock;
+  return locks;
 }
 
 // Only names are removed; what is not ours keeps its directory.

@@ -1,5 +1,5 @@
 #pragma once
-// Places: the directories that a daemon works in, made for it, and the lock that keeps a second one out of them.
+// Places: the directories that a daemon works in, made for it, and the locks that keep a second one out of them.
 #include <string>
 #include <vector>
 
@@ -9,9 +9,16 @@
 
 namespace lmsb::launcher {
 
-// Makes what is missing of the run directory and the data directory, and gives the daemon what it may write to. Returns
-// the lock of the run directory, for as long as something is served from it. Errors: already_exists (another one does).
-Result<UniqueFd> make_places(const ParentOptions& options);
+// For as long as something is served from there. The kernel lets go of them with the last process that has them: of
+// parent and launcher, so a kill leaves nothing that keeps the next one out. Nothing that these start keeps them.
+struct PlaceLocks {
+  UniqueFd run_dir;
+  UniqueFd data_dir;  // wherever disks are; not of a command's own daemon, which only uses what is there
+};
+
+// Makes what is missing of the run directory and the data directory, and gives the daemon what it may write to. Errors:
+// already_exists (another one serves from there).
+Result<PlaceLocks> make_places(const ParentOptions& options);
 
 // Removes what this daemon made in the run directory, when all has ended.
 void clean_run_dir(const std::string& run_dir);

@@ -351,7 +351,8 @@ class Disks(ClientTest):
         self.addCleanup(made.delete)
         self.assertEqual(made.name, "moved")
         self.assertEqual(self.deleted(Sandbox.create(snapshot=made, client=self.client)).files.read_text("a"), "kept")
-        self.refused(InvalidRequest, "snapshot_damaged", Snapshot.load, octets[:-1], client=self.client)
+        self.refused(Conflict, "name_taken", Snapshot.load, octets, client=self.client)  # the file says the first one's
+        self.refused(InvalidRequest, "snapshot_damaged", Snapshot.load, octets[:-1], name="cut", client=self.client)
         self.refused(InvalidRequest, "not_a_snapshot", Snapshot.load, [b"something else"], client=self.client)
         self.refused(NotFound, "snapshot_not_found", Snapshot.connect, "snp_nothing", client=self.client)
 

@@ -92,6 +92,24 @@ class Healing(StayingTest):
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
                 self.assertEqual((done.returncode, done.stdout), (0, "shown"), done.stderr)
 
+    def test_only_parent_and_daemon_have_the_listening_socket(self):
+        self.heal()
+        self.create()
+        with open("/proc/net/tcp") as lines:
+            rows = [line.split() for line in lines]
+        inode = next(row[9] for row in rows if row[1].endswith(f":{self.daemon.port:04X}") and row[3] == "0A")
+
+        def holds(pid):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+                return f"socket:[{inode}]" in {os.readlink(fd) for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir()}
+            return None
+
+        launcher, parent = launcher_of(self.daemon), self.daemon.process.pid
+        self.assertEqual([holds(parent), holds(self.daemon.daemon_pid()), holds(launcher)], [True, True, False])
+        guests = lmsb.sandbox_processes(b"lm-sandbox-guest")
+        self.assertTrue(guests)
+        self.assertEqual([pid for pid in guests if holds(pid)], [])
+
     def test_sandboxes_that_were_taken_up_end_as_others_do(self):
         sandbox = self.create()
         self.heal()

@@ -12,6 +12,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import lmsb
+from test_disks import children_of
 
 
 class Lifetime(unittest.TestCase):
@@ -113,6 +114,37 @@ class Lifetime(unittest.TestCase):
             second.run_dir = first.run_dir
             with self.assertRaisesRegex(RuntimeError, "another lm-sandbox"):
                 second.start()
+        self.check_clean()
+
+    def test_a_second_daemon_on_the_same_data_is_refused_wherever_disks_are(self):
+        for disks in ("memory", "auto"):
+            with self.subTest(disks), lmsb.Daemon("--disks", disks, is_private=False) as first:
+                second = lmsb.Daemon("--disks", disks, data_dir=first.data_dir, is_private=False)
+                who = f"another lm-sandbox \\(process {first.process.pid}, run directory {first.run_dir}\\)"
+                with self.assertRaisesRegex(RuntimeError, f"{who} keeps its data in {first.data_dir}; stop it, .*--data-dir"):
+                    second.start()
+                self.assertFalse(second.run_dir.exists())
+                with lmsb.Daemon("--disks", "memory", data_dir=first.data_dir) as private:  # a command's own keeps nothing there
+                    self.assertEqual(private.run("echo mine")["stdout"], "mine\n")
+                first.stop()
+                with second:
+                    self.assertEqual(second.run("echo now")["stdout"], "now\n")
+        self.check_clean()
+
+    def test_a_kill_of_everything_keeps_no_daemon_from_the_data(self):
+        for disks in ("memory", "auto"):
+            with self.subTest(disks), lmsb.Daemon("--disks", disks, is_private=False) as first:
+                running = threading.Thread(target=self.ask, args=(first,))
+                running.start()
+                lmsb.wait_until(lambda: lmsb.sandbox_processes(b"sleep"), "the command")
+                for pid in (first.process.pid, *children_of(first.process.pid)):
+                    with contextlib.suppress(ProcessLookupError):  # it went with the one before
+                        os.kill(pid, signal.SIGKILL)
+                first.process.wait(60)
+                running.join(60)
+                with lmsb.Daemon("--disks", disks, data_dir=first.data_dir, is_private=False) as second:
+                    self.assertEqual(second.run("echo now")["stdout"], "now\n")
+                    self.assertIn(f"process {second.process.pid}, ", (first.data_dir / "lock").read_text())
         self.check_clean()
 
 

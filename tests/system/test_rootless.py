@@ -297,6 +297,24 @@ class Healing(unittest.TestCase):
             self.assertEqual(process.returncode, 0, said)
             lmsb.wait_until(lambda: not any(user.left().values()), lambda: f"a clean machine: {user.left()}")
 
+    def test_a_second_daemon_of_the_user_on_the_same_data_is_refused(self):
+        with as_user.User() as user:
+            process, ready = serve(user, is_private=False)
+            self.assertIsInstance(ready, dict, ready)
+            try:
+                elsewhere = {"XDG_RUNTIME_DIR": str(user.home / "tmp")}
+                second, said = serve(user, env=elsewhere, is_private=False)
+                self.assertIn(f"another lm-sandbox (process {process.pid}, run directory {user.home}/run/lm-sandbox) keeps its data", said)
+                with serving(user, env=elsewhere) as private:
+                    self.assertEqual(ask(private, (user.uid, user.gid), "POST", "/v1/run", {"cmd": "id -u"})[0], 200)
+            finally:
+                process.kill()
+                process.communicate(timeout=60)
+            process, ready = serve(user, env=elsewhere, is_private=False)
+            process.terminate()
+            self.assertIsInstance(ready, dict, ready)
+            process.communicate(timeout=60)
+
     def kill_launcher(self, parent, ready, who):
         """Returns when the next pair serves."""
         def pair():

@@ -73,8 +73,9 @@ class Grace(StopTest):
         box = self.create(profile="root")
         orderly = "trap 'echo left >/workspace/left; exit' TERM; touch /tmp/is; while :; do sleep 0.02; done"
         served = f'setsid sh -c "{orderly}" & wait'
-        self.exec(box, "cat >/tmp/served <<'END'\n" + served + "\nEND\n"
-                       "sudo sh /tmp/served >/dev/null 2>&1 & while ! test -e /tmp/is; do sleep 0.01; done")
+        script = (f"cat >/tmp/served <<'END'\n{served}\nEND\n"
+                  "sudo sh /tmp/served >/dev/null 2>&1 & while ! test -e /tmp/is; do sleep 0.01; done")
+        self.assertEqual(self.do(box, "exec", {"cmd": script, "user": "user"}).json()["exit_code"], 0)
         begin = time.monotonic()
         self.stop(box)
         self.assertLess(time.monotonic() - begin, 20, "it waited for more than its end")

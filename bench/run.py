@@ -36,6 +36,7 @@ def arguments():
     parser.add_argument("--many", action="store_true", help="P8 and P14 with 5,000 sandboxes too, which takes minutes")
     parser.add_argument("--only", default="", help="the targets to measure, such as P1,P5 (default: all)")
     parser.add_argument("--name", default=datetime.datetime.now().strftime("%Y%m%d-%H%M%S"), help="of the result file")
+    parser.add_argument("--json", action="store_true", help="print all figures as JSON, not the table")
     return parser.parse_args()
 
 
@@ -615,10 +616,11 @@ def main():
         measure_docker()
     measure_ours()
     results["machine"]["busy_cpus_after"] = others_load()
-    print(text_table())
+    figures = json.dumps({**results, "table": table}, indent=1)
+    print(figures if options.json else text_table())
     path = HERE / "results" / f"{options.name}.json"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({**results, "table": table}, indent=1))
+    path.write_text(figures)
     print(f"\nwritten: {path}", file=sys.stderr)
     if any(cells[-1] == "failed" for cells in table):
         sys.exit(1)

@@ -7,6 +7,7 @@
 
 #include "launcher/handed_files.h"
 #include "launcher/parent.h"
+#include "os/usual_signals.h"
 #include "sandbox/own_namespace.h"
 
 namespace {
@@ -54,6 +55,7 @@ lmsb::Status go_without_root(lmsb::launcher::ParentOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  lmsb::os::set_usual_signals();  // all else of lm-sandbox, and of sandboxes, comes from here
   lmsb::launcher::ParentOptions options;
   bool is_rootless = false;
   int i = 1;

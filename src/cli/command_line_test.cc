@@ -143,6 +143,7 @@ TEST(CommandLine, KnowsTheProcessesOfASandbox) {
   const auto kill = parsed<KillCommand>({"kill", "-s", "TERM", "box", "prc_1", "prc_2"});
   EXPECT_EQ(kill.signal, "TERM");
   EXPECT_EQ(kill.processes, (Words{"prc_1", "prc_2"}));
+  EXPECT_EQ(error_of_words({"kill", "box", "-s", "FOO"}), "kill: \"FOO\" is no signal");
   EXPECT_EQ(parsed<LogsCommand>({"logs", "box"}).process, "");
   EXPECT_TRUE(parsed<KillCommand>({"kill", "box"}).processes.empty());
   EXPECT_TRUE(error_of_words({"logs"}).starts_with("logs: "));

@@ -21,10 +21,10 @@ config::Sources sources_of(const ConfigCommand& command) {
   return sources;
 }
 
-// {"config": its TOML, "origin": {key: where from}, "warnings": []}
+// {"config": {section: {key: value}}, "origin": {key: where from}, "warnings": []}
 std::string as_json(const config::Loaded& loaded) {
   json::Writer writer;
-  writer.begin_object().key("config").string(config::show(loaded, false)).key("origin").begin_object();
+  writer.begin_object().key("config").raw(config::show_json(loaded)).key("origin").begin_object();
   for (const auto& [key, origin] : loaded.origin) writer.key(key).string(origin);
   writer.end_object().key("warnings").begin_array();
   for (const std::string& warning : loaded.warnings) writer.string(warning);

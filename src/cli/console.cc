@@ -1,7 +1,9 @@
 #include "cli/console.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <unistd.h>
 
 #include "os/files.h"
@@ -72,7 +74,11 @@ StandardConsole::StandardConsole() {
 }
 
 void StandardConsole::out(std::string_view octets) {
-  if (complete_) complete_ = os::write_all(STDOUT_FILENO, octets);
+  if (!complete_) return;
+  complete_ = os::write_all(STDOUT_FILENO, octets);
+  // Who reads a pipe may stop when he has enough.
+  if (!complete_ && errno != EPIPE)
+    note(*this, std::string("standard output cannot be written: ") + std::strerror(errno));
 }
 
 void StandardConsole::err(std::string_view octets) {

@@ -97,7 +97,7 @@ Result<int> follow_lines(const Target& daemon, const std::string& target, std::s
     if (line.empty()) return {};
     LMSB_TRY(const auto event, parse_json(line, "an event"));
     if (text_field(event.root(), "type") == "armed") return {};
-    console.out(daemon.json ? event.root().text() + "\n" : line_of(event.root()));
+    console.out(daemon.json ? compact(event.root()) + "\n" : line_of(event.root()));
     return check_reader(console);
   };
   LMSB_TRY(const auto answer, connection->send_for_lines(Call("GET", target), print));
@@ -124,7 +124,7 @@ Result<int> execute(const StateCommand& command, Console& console) {
   for (const std::string& sandbox : command.sandboxes) {
     const auto answer = change_state(*connection, command, sandbox);
     if (answer.ok()) {
-      console.out((command.target.json ? answer->root().text() : sandbox) + "\n");
+      console.out(command.target.json ? pretty(answer->root()) : sandbox + "\n");
     } else {
       report(console, answer.error());
       status = 1;
@@ -159,7 +159,7 @@ Result<int> execute(const StatsCommand& command, Console& console) {
       report(console, answer.error());
       status = 1;
     } else if (command.target.json && !all) {
-      console.out(answer->root().text() + "\n");
+      console.out(pretty(answer->root()));
     } else {
       rows.push_back(stats_row(sandbox, answer->root()));
       answers.push_back(*std::move(answer));

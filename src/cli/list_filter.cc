@@ -1,12 +1,16 @@
 #include "cli/list_filter.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/text.h"
 #include "cli/api.h"
 
 namespace lmsb::cli {
 namespace {
+
+// SandboxState of the API.
+constexpr std::array<std::string_view, 6> kStates = {"creating", "running", "paused", "stopped", "failed", "lost"};
 
 // Docker's other names of the same.
 std::string key_of(std::string_view name) {
@@ -43,7 +47,11 @@ Status ListFilter::add(std::string_view text) {
   if (!is_known || value.empty())
     return Error(ErrorCode::invalid_argument, "--filter: " + quoted(text) + " is not KEY=VALUE of a key known here")
         .with_hint("write id=, name=, label=, status= or image=");
-  values_[key].push_back(value_of(key, value));
+  const std::string wanted = value_of(key, value);
+  if (key == "state" && std::find(kStates.begin(), kStates.end(), wanted) == kStates.end())
+    return Error(ErrorCode::invalid_argument, "--filter: " + quoted(value) + " is no state of a sandbox")
+        .with_hint("creating, running, paused, stopped (or exited), failed and lost are");
+  values_[key].push_back(wanted);
   return {};
 }
 

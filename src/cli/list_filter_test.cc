@@ -39,6 +39,10 @@ TEST(ListFilter, RefusesWhatItDoesNotKnowAndSaysWhatItDoes) {
     ASSERT_FALSE(added.ok()) << text;
     EXPECT_EQ(added.error().hint(), "write id=, name=, label=, status= or image=");
   }
+  ListFilter filter;
+  const Status added = filter.add("status=nope");
+  ASSERT_FALSE(added.ok());
+  EXPECT_EQ(added.error().message(), "--filter: \"nope\" is no state of a sandbox");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // exec, top, logs, attach, wait, kill: words about the processes of a sandbox that exists.
 #include <charconv>
 
+#include "base/signal_name.h"
 #include "base/text.h"
 #include "cli/command_parsers.h"
 #include "cli/parser_parts.h"
@@ -181,7 +182,11 @@ Result<AnyCommand> parse_kill(const Words& words) {
   host.apply(command.target);
   command.sandbox = parsed.words.front();
   command.processes.assign(parsed.words.begin() + 1, parsed.words.end());
-  if (signal) command.signal = *signal;
+  if (!signal) return command;
+  if (!parse_signal(*signal))
+    return Error(ErrorCode::invalid_argument, "kill: " + quoted(*signal) + " is no signal")
+        .with_hint("say TERM, SIGTERM or 15");
+  command.signal = *signal;
   return command;
 }
 

@@ -354,4 +354,25 @@ std::string show(const Loaded& loaded, bool with_origin) {
   return out;
 }
 
+// What render() writes is JSON as well: texts with \" \\ and \u00XX, lists, numbers, true and false.
+std::string show_json(const Loaded& loaded) {
+  std::string out = "{";
+  std::string_view section;
+  const char* comma = "";
+  for (const Setting& setting : settings()) {
+    const std::size_t dot = setting.key.find('.');
+    const std::string_view its = dot == std::string_view::npos ? "" : setting.key.substr(0, dot);
+    const std::string_view name = dot == std::string_view::npos ? setting.key : setting.key.substr(dot + 1);
+    if (its != section) {
+      out += section.empty() ? "" : "}";
+      out += std::string(comma) + '"' + std::string(its) + "\":{";
+      comma = "";
+      section = its;
+    }
+    out += std::string(comma) + '"' + std::string(name) + "\":" + render(loaded.config, setting);
+    comma = ",";
+  }
+  return out + (section.empty() ? "}" : "}}");
+}
+
 }  // namespace lmsb::config

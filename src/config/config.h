@@ -169,4 +169,7 @@ std::string example();
 // Every key with its value, one TOML line each, with its origin as a comment when asked. Secrets print as "***".
 std::string show(const Loaded& loaded, bool with_origin);
 
+// The same as a JSON object: those outside the sections first, then an object for each section.
+std::string show_json(const Loaded& loaded);
+
 }  // namespace lmsb::config

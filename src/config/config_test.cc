@@ -358,5 +358,13 @@ TEST(Settings, HaveUniqueKeysAndASentence) {
   }
 }
 
+TEST_F(ConfigFiles, ShowsItselfAsJson) {
+  const std::string shown = show_json(*load({.files = {file("a.toml", "[pool]\nsize = 3\n")}}));
+  EXPECT_THAT(shown, testing::StartsWith("{"));
+  EXPECT_THAT(shown, HasSubstr("\"pool\":{"));
+  EXPECT_THAT(shown, HasSubstr("\"size\":3"));
+  EXPECT_THAT(shown, testing::EndsWith("}}"));
+}
+
 }  // namespace
 }  // namespace lmsb::config

@@ -47,6 +47,12 @@ guest_protocol::ProcessLimits process_limits(const CommandLimits& limits) {
   return numbers;
 }
 
+bool has_nul(const std::string& text) { return text.find('\0') != std::string::npos; }
+
+Error with_nul(const char* whose) {
+  return Error(ErrorCode::invalid_argument, std::string("a NUL character cannot be part of ") + whose);
+}
+
 }  // namespace
 
 Result<StartSpec> start_spec(const ImageDefaults& image, const Command& command) {
@@ -74,9 +80,7 @@ Status check_command(const Command& command) {
   };
   const auto check = [&](const std::string& text) -> Status {
     if (text.size() > kMaxArgument) return too_long();
-    if (text.find('\0') != std::string::npos)
-      return Error(ErrorCode::invalid_argument, "a NUL character cannot be part of a command")
-          .with_slug("invalid_command");
+    if (has_nul(text)) return with_nul("a command").with_slug("invalid_command");
     return {};
   };
   if (const auto* argv = std::get_if<Argv>(&command.cmd)) {
@@ -86,11 +90,13 @@ Status check_command(const Command& command) {
     LMSB_CHECK(check(std::get<std::string>(command.cmd)));
   }
   LMSB_CHECK(check(command.shell));
+  if (has_nul(command.cwd)) return with_nul("a working directory").with_slug("invalid_cwd");
   LMSB_CHECK(check(command.cwd));
   for (const auto& [name, value] : command.env) {
     if (name.empty() || name.find('=') != std::string::npos)
       return Error(ErrorCode::invalid_argument, "malformed environment variable name " + quoted(name))
           .with_slug("invalid_env");
+    if (has_nul(name) || has_nul(value)) return with_nul("an environment variable").with_slug("invalid_env");
     LMSB_CHECK(check(name));
     LMSB_CHECK(check(value));
   }

@@ -78,5 +78,21 @@ TEST(CommandStart, KnowsProfilesByTheirNames) {
   EXPECT_FALSE(parse_profile(""));
 }
 
+TEST(CheckCommand, SaysInWhatTheNulIs) {
+  const std::string nul("a\0b", 3);
+  Command command = by("");
+  EXPECT_TRUE(check_command(command).ok());
+  command.cwd = "/" + nul;
+  EXPECT_EQ(check_command(command).error().slug(), "invalid_cwd");
+  command.cwd.clear();
+  command.env = {{"NAME", nul}};
+  EXPECT_EQ(check_command(command).error().slug(), "invalid_env");
+  command.env = {{nul, "value"}};
+  EXPECT_EQ(check_command(command).error().slug(), "invalid_env");
+  command.env.clear();
+  command.cmd = nul;
+  EXPECT_EQ(check_command(command).error().slug(), "invalid_command");
+}
+
 }  // namespace
 }  // namespace lmsb::control

@@ -63,6 +63,16 @@ class FileFault {
         return of(ErrorCode::invalid_argument, "the archive is damaged, or not of the format that was said")
             .with_slug("invalid_archive")
             .with_hint("say what it is: format=tar, format=tar.zst or format=zip; what came before stays unpacked");
+      case ENOEXEC:
+        return of(ErrorCode::invalid_argument, "the archive is of another format than was said")
+            .with_slug("invalid_archive")
+            .with_hint(
+                "it begins as gzip, bzip2, xz, zstd or zip: say format=zip or format=tar.zst if it is one of these; "
+                "unpack the others before you send them, or send them as files and run tar -x in the sandbox");
+      case E2BIG:
+        return of(ErrorCode::invalid_argument, "something follows the end of the archive")
+            .with_slug("invalid_archive")
+            .with_hint("send the archive alone; nothing of it is unpacked");
       case EPIPE:
         return of(ErrorCode::invalid_argument, "the archive is cut off")
             .with_slug("invalid_archive")
@@ -93,12 +103,7 @@ class FileFault {
                                      : "overwrite=true replaces it");
       case EACCES:
       case EPERM:
-      case EROFS:
-        return of(ErrorCode::permission_denied)
-            .with_slug("file_access_denied")
-            .with_hint(
-                "the sandbox's user writes below /workspace, /home/user and /tmp; a sandbox that was made with "
-                "\"profile\": \"root\" also elsewhere");
+      case EROFS: return of(ErrorCode::permission_denied).with_slug("file_access_denied").with_hint(why_not());
       case EISDIR:
         return of(ErrorCode::failed_precondition)
             .with_slug("is_a_directory")
@@ -132,6 +137,18 @@ class FileFault {
       case EINVAL: return of_words();
       default: return std::nullopt;
     }
+  }
+
+  // Of what was not permitted.
+  std::string why_not() const {
+    for (const std::string_view reading : {"stat", "read", "list", "glob", "grep", "pack", "watch"})
+      if (is(reading))
+        return "its mode, or that of a directory above it, closes it to the sandbox's user: files/stat shows them; "
+               "root reads all in a sandbox that was made with \"profile\": \"root\"";
+    if (is("chmod"))
+      return "only its owner changes a mode, and nobody sets the set-user-id and set-group-id bits: send at most 1777";
+    return "the sandbox's user writes below /workspace, /home/user and /tmp, where modes do not close them; a sandbox "
+           "that was made with \"profile\": \"root\" also elsewhere";
   }
 
   // Something that was asked for makes no sense.

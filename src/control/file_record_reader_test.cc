@@ -116,9 +116,21 @@ TEST(FileErrors, NameThePathAndTheCause) {
 TEST(FileErrors, SaySentencesAndWhatToDoRatherThanWordsOfErrno) {
   EXPECT_EQ(file_error("search", "grep", {"a(", EINVAL}).cause(), "it is no regular expression, or too large a one");
   EXPECT_EQ(file_error("unpack to", "unpack", {"/a", EPIPE}).cause(), "the archive is cut off");
+  EXPECT_EQ(file_error("unpack to", "unpack", {"/a", ENOEXEC}).cause(),
+            "the archive is of another format than was said");
+  EXPECT_EQ(file_error("unpack to", "unpack", {"/a", E2BIG}).cause(), "something follows the end of the archive");
+  EXPECT_EQ(file_error("unpack to", "unpack", {"/a", ENOTDIR}).slug(), "not_a_directory");
   for (const char* operation : {"write", "unpack", "grep", "glob", "copy", "remove", "watch"})
     for (int error = 1; error < 140; ++error)
       EXPECT_NE(file_error("do", operation, {"/a", error}).hint(), "") << operation << " " << error;
+}
+
+TEST(FileErrors, SayWhyItIsNotPermittedOfWhatWasAsked) {
+  const auto hint = [](const char* operation) { return file_error("do", operation, {"/a", EACCES}).hint(); };
+  EXPECT_NE(hint("read").find("closes it to the sandbox's user"), std::string::npos);
+  EXPECT_EQ(hint("read"), hint("list"));
+  EXPECT_NE(hint("chmod").find("only its owner"), std::string::npos);
+  EXPECT_NE(hint("write").find("writes below /workspace"), std::string::npos);
 }
 
 TEST(FileErrors, SayWhoIsUnknownAndWhoMayNotGiveFilesAway) {

@@ -60,8 +60,8 @@ class Lifecycle {
 
   // Of a sandbox that is about to be added to the registry, and has its handle.
   void begin(KeptSandbox& sandbox, const LifeLimits& limits);
-  // Errors, beside those of Registry::find(): sandbox_not_running, pause_failed (after 10 s; it runs then),
-  // sandbox_lost, cancelled, those of Parts::write (it runs then). A paused one is left alone.
+  // Errors, beside those of Registry::find(): sandbox_not_running, sandbox_stopping, pause_failed (after 10 s; it runs
+  // then), sandbox_lost, cancelled, those of Parts::write (it runs then). A paused one is left alone.
   io::Task<SandboxInfo> pause(Principal who, std::string id_or_name);
   // The same without pause_failed: it stays paused. A running one is left alone.
   io::Task<SandboxInfo> resume(Principal who, std::string id_or_name);

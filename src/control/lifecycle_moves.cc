@@ -93,7 +93,9 @@ io::Task<void> Lifecycle::pause_now(std::string id, std::string by) {
 }
 
 io::Task<SandboxInfo> Lifecycle::pause(Principal who, std::string id_or_name) {
-  LMSB_CO_TRY(const KeptSandbox* sandbox, co_await settled(who, std::move(id_or_name)));
+  LMSB_CO_TRY(const KeptSandbox* sandbox, parts_.registry.find(who, id_or_name));
+  if (sandbox->is_stopping) co_return being_stopped(sandbox->info.id);
+  LMSB_CO_TRY(sandbox, co_await settled(who, std::move(id_or_name)));
   const std::string id = sandbox->info.id;
   if (sandbox->state() != SandboxState::paused) LMSB_CO_CHECK(co_await pause_now(id, who.name));
   LMSB_CO_TRY(sandbox, parts_.registry.find(who, id));

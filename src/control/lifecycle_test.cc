@@ -193,6 +193,17 @@ class PausedTest : public LifecycleTest {
   std::optional<Result<SandboxInfo>> resumed_;
 };
 
+TEST_F(PausedTest, IsNoStateOfOneThatIsBeingStopped) {
+  sandbox_.move_to(SandboxState::running);
+  sandbox_.is_stopping = true;
+  std::optional<Result<SandboxInfo>> paused;
+  io::spawn(loop_, note(lifecycle_.pause(kAnn, kId), &paused));
+  loop_.poll();
+  ASSERT_TRUE(paused && !paused->ok());
+  EXPECT_EQ(paused->error().slug(), "sandbox_stopping");
+  sandbox_.is_stopping = false;
+}
+
 TEST_F(PausedTest, SaysThatItRunsOnceThatIsWritten) {
   is_kept_ = true;
   resume();

@@ -75,15 +75,18 @@ Result<KeptSandbox*> Registry::find(const Principal& who, const std::string& id_
       .with_hint("say more of it: " + found.front()->info.id + ", " + found.back()->info.id + " or another one");
 }
 
+Error being_stopped(const std::string& id) {
+  return Error(ErrorCode::failed_precondition, "sandbox " + id + " is being stopped")
+      .with_slug("sandbox_stopping")
+      .with_hint("POST /v1/sandboxes/{id}/start, or lm-sandbox start, waits for that and starts it again");
+}
+
 Result<Visit> KeptSandbox::visit() const {
   if (state() == SandboxState::paused)
     return Error(ErrorCode::failed_precondition, "sandbox " + info.id + " is paused")
         .with_slug("sandbox_paused")
         .with_hint("POST /v1/sandboxes/{id}/resume, or lm-sandbox resume, lets it go on");
-  if (is_stopping)
-    return Error(ErrorCode::failed_precondition, "sandbox " + info.id + " is being stopped")
-        .with_slug("sandbox_stopping")
-        .with_hint("POST /v1/sandboxes/{id}/start, or lm-sandbox start, waits for that and starts it again");
+  if (is_stopping) return being_stopped(info.id);
   if (!handle && info.state == SandboxState::lost) return disk_lost(info.id);
   if (!handle)
     return Error(ErrorCode::failed_precondition, "sandbox " + info.id + " is stopped")

@@ -73,6 +73,7 @@ struct KeptSandbox {
 
 // Of a sandbox in state `lost`.
 Error disk_lost(const std::string& id);
+Error being_stopped(const std::string& id);  // sandbox_stopping
 
 class Registry {
  public:

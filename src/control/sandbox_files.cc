@@ -34,11 +34,12 @@ Status check_text(const std::string& text, std::size_t most, const char* name) {
       .with_hint("send a shorter text; what is longer, or binary, a command in the sandbox can do");
 }
 
-Status check_pattern(const std::string& pattern, const char* name) {
+// `hint`: what to send instead of nothing.
+Status check_pattern(const std::string& pattern, const char* name, const char* hint) {
   if (pattern.empty())
     return Error(ErrorCode::invalid_argument, std::string(name) + " is empty")
         .with_slug("invalid_pattern")
-        .with_hint("** finds all files");
+        .with_hint(hint);
   return check_text(pattern, kMaxPattern, name);
 }
 
@@ -294,7 +295,7 @@ io::Task<FilePage> SandboxFiles::list(Principal who, ListFiles request) {
 }
 
 io::Task<FilePage> SandboxFiles::glob(Principal who, GlobFiles request) {
-  LMSB_CO_CHECK(check_pattern(request.pattern, "pattern"));
+  LMSB_CO_CHECK(check_pattern(request.pattern, "pattern", "** finds all files"));
   Words words = {"glob", request.pattern, limit_text(request.limit)};
   LMSB_CO_TRY(auto running,
               co_await start(std::move(who), std::move(request.at), "search", std::move(words), Input::none));
@@ -366,7 +367,7 @@ io::Task<std::uint64_t> SandboxFiles::change_mode(Principal who, ChangeMode requ
 }
 
 io::Task<GrepResult> SandboxFiles::grep(Principal who, GrepFiles request) {
-  LMSB_CO_CHECK(check_pattern(request.pattern, "pattern"));
+  LMSB_CO_CHECK(check_pattern(request.pattern, "pattern", "say what lines have in them; with regex=true . is in each"));
   LMSB_CO_CHECK(check_text(request.names, kMaxPattern, "names"));
   Words words = {"grep",
                  request.pattern,

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "guest/zip_format.h"
+#include "os/tar_block.h"
 
 namespace lmsb::guest {
 namespace {
@@ -32,6 +33,15 @@ MemberType type_of(std::uint32_t mode, bool is_directory) {
     case S_IFLNK: return MemberType::symbolic_link;
     default: return MemberType::other;
   }
+}
+
+// Whether one of these octets, which are at `offset` in the file, is the beginning of a true end that is followed by
+// something. Not that of an archive in the archive: its directory is elsewhere.
+bool ends_before(const unsigned char* tail, std::size_t size, std::uint64_t offset) {
+  for (std::size_t i = 0; i + zip::kEndSize < size; ++i)
+    if (word_at(tail + i) == zip::kEnd && std::uint64_t{word_at(tail + i + 12)} + word_at(tail + i + 16) == offset + i)
+      return true;
+  return false;
 }
 
 }  // namespace
@@ -62,13 +72,24 @@ int ZipReader::find_directory() {
   if (::fstat(file_, &status) < 0) return errno;
   const auto size = static_cast<std::uint64_t>(status.st_size);
   const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(size, tail.size()));
-  if (part < zip::kEndSize) return EPIPE;
+  if (part < zip::kEndSize) return why_no_end(false);
   if (const int error = read_at(tail.data(), part, size - part); error != 0) return error;
   for (std::size_t i = part - zip::kEndSize + 1; i-- > 0;) {
     if (word_at(&tail[i]) != zip::kEnd || short_at(&tail[i + 20]) != part - zip::kEndSize - i) continue;
     return take_end(&tail[i], size - part + i);
   }
-  return size >= 4 && read_at(tail.data(), 4, 0) == 0 && word_at(tail.data()) == zip::kLocalHeader ? EPIPE : EBADMSG;
+  return why_no_end(ends_before(tail.data(), part, size - part));
+}
+
+// What has come instead of a whole archive.
+int ZipReader::why_no_end(bool has_end) const {
+  std::array<char, 6> octets{};
+  std::size_t size = 0;
+  while (size < octets.size() && read_at(&octets[size], 1, size) == 0) ++size;
+  const std::string_view first(octets.data(), size);
+  if (first.starts_with("PK\x03\x04") || first.starts_with("PK\x05\x06")) return has_end ? E2BIG : EPIPE;
+  if (size < octets.size()) return EPIPE;
+  return os::tar::begins_as_another_format(first) ? ENOEXEC : EBADMSG;
 }
 
 int ZipReader::take_end(const unsigned char* end, std::uint64_t at) {

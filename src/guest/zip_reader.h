@@ -39,6 +39,7 @@ class ZipReader final : public os::ArchiveReader {
 
   int read_at(void* data, std::size_t size, std::uint64_t offset) const;
   int find_directory();
+  int why_no_end(bool has_end) const;
   int take_end(const unsigned char* end, std::uint64_t at);
   int take_end64(std::uint64_t locator_at);
   int take_entry(Entry& entry);

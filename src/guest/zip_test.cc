@@ -140,6 +140,16 @@ TEST(Zip, SaysThatAnArchiveIsCutOff) {
 TEST(Zip, RefusesWhatIsNoArchive) {
   EXPECT_EQ(read_zip(noise(5000)).error, EBADMSG);
   EXPECT_EQ(read_zip(noise(100) + zip_of({{"a", "1"}})).error, EBADMSG);  // a program in front of it
+  EXPECT_EQ(read_zip("\x1F\x8B\x08" + noise(100)).error, ENOEXEC);
+  EXPECT_EQ(read_zip("\x1F\x8B\x08 ab").error, ENOEXEC);
+}
+
+TEST(Zip, SaysThatSomethingFollowsItsEnd) {
+  const std::string inner = zip_of({{"a", "1"}});
+  EXPECT_EQ(read_zip(inner + "more").error, E2BIG);
+  EXPECT_EQ(read_zip(zip_of({{"b", "2"}}) + inner).error, EBADMSG);
+  const std::string outer = zip_of({{"c", "3"}, {"inner.zip", inner}, {"d", noise(1000)}});
+  EXPECT_EQ(read_zip(outer.substr(0, outer.size() - 200)).error, EPIPE) << "the end of another one is not its end";
 }
 
 TEST(Zip, RefusesAWrongChecksum) {

@@ -86,14 +86,15 @@ inline constexpr std::array<UserMax, 12> kUserMax = {{{"max_user_namespaces", 0}
 // The most that a file may seem to have. What it takes is bounded by the disk that it is on, and holes take nothing.
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{16} << 40U;
 
-// Resource limits; RLIMIT_NPROC follows from the sandbox's own limits.
+// Resource limits, all that there are but RLIMIT_NPROC, which follows from the sandbox's own limits: what is not set
+// here would be whatever the daemon's starter had.
 struct ResourceLimit {
   int resource;
   const char* name;
   std::uint64_t soft;
   std::uint64_t hard;
 };
-inline constexpr std::array<ResourceLimit, 9> kResourceLimits = {{
+inline constexpr std::array<ResourceLimit, 15> kResourceLimits = {{
     // 1, not 0: a piped core_pattern ignores 0, and would start the machine's program on what a sandbox made up; at 1
     // the kernel gives up (core(5), do_coredump). A dump to a file needs a page at least.
     {RLIMIT_CORE, "core", 1, 1},
@@ -105,6 +106,13 @@ inline constexpr std::array<ResourceLimit, 9> kResourceLimits = {{
     {RLIMIT_NICE, "nice", 0, 0},
     {RLIMIT_STACK, "stack", 8U << 20U, 8U << 20U},
     {RLIMIT_FSIZE, "fsize", kMaxFileBytes, kMaxFileBytes},
+    // Bounded by the sandbox's cgroups.
+    {RLIMIT_CPU, "cpu", RLIM_INFINITY, RLIM_INFINITY},
+    {RLIMIT_AS, "as", RLIM_INFINITY, RLIM_INFINITY},
+    {RLIMIT_DATA, "data", RLIM_INFINITY, RLIM_INFINITY},
+    {RLIMIT_RSS, "rss", RLIM_INFINITY, RLIM_INFINITY},
+    {RLIMIT_LOCKS, "locks", RLIM_INFINITY, RLIM_INFINITY},
+    {RLIMIT_RTTIME, "rttime", RLIM_INFINITY, RLIM_INFINITY},
 }};
 
 constexpr std::uint64_t kUsualShmBytes = 64U << 20U;

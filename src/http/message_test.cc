@@ -58,5 +58,10 @@ TEST(Address, KnowsLoopback) {
   EXPECT_FALSE(to_address(*parse_host_port("192.168.1.1:1"))->is_loopback());
 }
 
+TEST(Wire, NamesTheStatusesThatAreSent) {
+  EXPECT_EQ(reason_phrase(303), "See Other");
+  EXPECT_EQ(reason_phrase(799), "Unknown");
+}
+
 }  // namespace
 }  // namespace lmsb::http

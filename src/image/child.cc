@@ -15,6 +15,7 @@
 #include "image/store.h"
 #include "os/files.h"
 #include "os/sys.h"
+#include "os/usual_signals.h"
 
 namespace lmsb::image {
 namespace {
@@ -102,7 +103,7 @@ bool put_descriptors(const Prepared& prepared) {
 [[noreturn]] void run_child(const Prepared& prepared) {
   const auto& options = prepared.options;
   if (!ends_with(prepared.parent)) ::_exit(127);
-  for (const int signal : {SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGCHLD}) ::signal(signal, SIG_DFL);
+  os::set_usual_signals();
   ::umask(022);
   if (options.kind == Kind::unpack && ::fchdir(options.directory.get()) < 0) fail(prepared, Step::directory);
   if (has_maps(options) && !await_maps(prepared.go)) fail(prepared, Step::maps);

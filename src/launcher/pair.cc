@@ -10,12 +10,10 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "guest_protocol/profile.h"
 #include "launcher/daemon_view.h"
 #include "launcher/handed_files.h"
 #include "launcher/launcher.h"
@@ -46,18 +44,6 @@ int report(const Error& error) {
   return 1;
 }
 
-// Guests set their limits themselves, and cannot raise what the machine gave us less of (a unit's LimitNOFILE=, say).
-void raise_limits() {
-  for (const guest_protocol::ResourceLimit& wanted : guest_protocol::kResourceLimits) {
-    const auto resource = static_cast<__rlimit_resource>(wanted.resource);
-    rlimit now{};
-    if (::getrlimit(resource, &now) < 0 || now.rlim_max >= wanted.hard) continue;
-    now.rlim_max = wanted.hard;
-    (void)::setrlimit(resource,
-                      &now);  // needs CAP_SYS_RESOURCE; without it sandboxes get the machine's, which are less
-  }
-}
-
 int launcher_body(pid_t parent, const Policy& policy, Programs& programs, UniqueFd daemon, UniqueFd ready) {
   ::prctl(PR_SET_NAME, "lmsb-launcher");
   sigset_t set;
@@ -70,7 +56,6 @@ int launcher_body(pid_t parent, const Policy& policy, Programs& programs, Unique
   ::sigdelset(&set, SIGHUP);
   const UniqueFd stop(::signalfd(-1, &set, SFD_CLOEXEC));
   if (!os::end_with_parent(parent, SIGTERM)) return 1;  // that is told to `stop`
-  raise_limits();
   auto launcher = Launcher::create(policy, std::move(programs.guest), std::move(daemon));
   if (!launcher.ok()) return report(launcher.error());
   Status armed = (*launcher)->use_archiver(std::move(programs.archiver));

@@ -125,6 +125,7 @@ Status Parent::watch_signals() {
 
 Status Parent::prepare() {
   ::umask(022);
+  raise_limits();
   if (options_.die_with_parent && !os::end_with_parent(options_.started_by, SIGTERM))
     return Error(ErrorCode::cancelled, "the command that started this daemon has ended");
   LMSB_CHECK(close_all_but(options_.daemon_fds));

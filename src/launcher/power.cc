@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include "guest_protocol/profile.h"
 #include "launcher/filters.h"
 #include "os/files.h"
 #include "os/sys.h"
@@ -24,6 +25,16 @@ Status bound_capabilities(std::span<const unsigned> kept) {
         ::prctl(PR_CAPBSET_DROP, capability) < 0)
       return Error::from_errno(errno, "drop capability " + std::to_string(capability));
   return {};
+}
+
+void raise_limit(int number, std::uint64_t soft, std::uint64_t hard) {
+  const auto resource = static_cast<__rlimit_resource>(number);
+  rlimit now{};
+  if (::getrlimit(resource, &now) < 0) return;
+  const rlimit raised{std::max<rlim_t>(now.rlim_cur, soft), std::max<rlim_t>(now.rlim_max, hard)};
+  if (::setrlimit(resource, &raised) == 0) return;
+  now.rlim_cur = std::min(raised.rlim_cur, now.rlim_max);
+  (void)::setrlimit(resource, &now);  // cannot fail: it is below what is allowed
 }
 
 }  // namespace
@@ -87,6 +98,12 @@ Status close_all_but(std::vector<int> kept) {
   }
   if (sys::close_range(next, ~0U, 0) < 0) return Error::from_errno(errno, "close_range");
   return {};
+}
+
+void raise_limits() {
+  for (const guest_protocol::ResourceLimit& wanted : guest_protocol::kResourceLimits)
+    raise_limit(wanted.resource, wanted.soft, wanted.hard);
+  raise_limit(RLIMIT_NPROC, RLIM_INFINITY, RLIM_INFINITY);  // each guest has its own
 }
 
 bool lower_oom_score(int score) { return os::write_text("/proc/self/oom_score_adj", std::to_string(score)).ok(); }

@@ -43,6 +43,11 @@ Status give_up_daemon_power();
 // Closes every descriptor but 0, 1, 2 and `kept`: what whoever started us left open is nobody's here.
 Status close_all_but(std::vector<int> kept);
 
+// Gives this process, and so all that it starts, what a guest sets for itself (kResourceLimits) where it has less, be
+// it from a unit's LimitNOFILE= or from the ulimit of a shell: a guest cannot raise anything. Without CAP_SYS_RESOURCE
+// no further than to the hard limits, and sandboxes get the machine's, which are less.
+void raise_limits();
+
 // Makes the kernel look for others first when memory runs out; false where that is not permitted, which only weakens.
 bool lower_oom_score(int score);
 

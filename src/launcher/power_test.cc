@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,6 +33,20 @@ TEST(Power, ClosesWhatNobodyNamed) {
     for (int fd = 3; fd < 400; ++fd)
       if (is_open(fd) != (fd == 70 || fd == 200)) return 4;
     return 0;
+  };
+  EXPECT_EQ(in_child(body), 0);
+}
+
+TEST(Power, LimitsOfTheStarterAreNotItsSandboxes) {
+  const auto body = [] {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_AS, &limit) < 0) return 1;
+    const rlim_t most = limit.rlim_max;
+    limit.rlim_cur = rlim_t{64} << 30U;
+    if (::setrlimit(RLIMIT_AS, &limit) < 0) return 2;
+    raise_limits();
+    if (::getrlimit(RLIMIT_AS, &limit) < 0) return 3;
+    return limit.rlim_cur == limit.rlim_max && limit.rlim_max >= most ? 0 : 4;
   };
   EXPECT_EQ(in_child(body), 0);
 }

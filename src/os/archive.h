@@ -60,8 +60,9 @@ class ArchiveReader {
  public:
   virtual ~ArchiveReader() = default;
   // The next member; the rest of the one before is passed over. 1, 0 at the end of the archive, or -errno: EBADMSG (not
-  // such an archive, or a damaged one), EPIPE (cut off), ENAMETOOLONG, EPROTONOSUPPORT (a kind that is not known here),
-  // or what the source said. `member` is valid until the next call.
+  // such an archive, or a damaged one), ENOEXEC (well known, but another format), E2BIG (more behind its end), EPIPE
+  // (cut off), ENAMETOOLONG, EPROTONOSUPPORT (a kind that is not known here), or what the source said. `member` is
+  // valid until the next call.
   virtual int next(ArchiveMember& member) = 0;
   // The present member's content: at most `size` octets; 0 at its end; -errno.
   virtual ssize_t read(void* data, std::size_t size) = 0;

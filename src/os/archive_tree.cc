@@ -106,6 +106,11 @@ class TreeWriter final : public TreeWalk {
   ArchiveOutcome& outcome_;
 };
 
+bool is_link(int dir, const char* name) {
+  struct stat status {};
+  return ::fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode);
+}
+
 // Walks down to the directory that a member goes into, from the top each time, and makes what is missing. Links are not
 // followed. Returns a descriptor or -errno; `name` is then the last component. Makes nothing without `events`.
 int parent_of(int top, std::string_view path, ArchiveEvents* events, std::array<char, 256>& name) {
@@ -128,7 +133,7 @@ int parent_of(int top, std::string_view path, ArchiveEvents* events, std::array<
       if (const int error = is_new ? events->made(dir.get(), name.data()) : 0; error != 0) return -error;
     }
     const int next = open_directory(dir.get(), name.data());
-    if (next < 0) return next == -ENOTDIR ? -ELOOP : next;
+    if (next < 0) return next == -ENOTDIR && is_link(dir.get(), name.data()) ? -ELOOP : next;
     dir.reset(next);
   }
   return -errno;
@@ -236,8 +241,15 @@ class Extractor {
     return is_made ? events_.made(parent, name_.data()) : errno;
   }
 
-  // To a file of the same directory, found as members are.
+  // A slash in front says nothing of a member, which an archive may call by its whole path; but who means a file of the
+  // machine is told that he gets out nowhere.
   int take_hard_link(int parent, const ArchiveMember& member) const {
+    const int error = link_member(parent, member);
+    return error == ENOENT && member.target.starts_with('/') ? EXDEV : error;
+  }
+
+  // To a file of the same directory, found as members are.
+  int link_member(int parent, const ArchiveMember& member) const {
     std::array<char, 256> source_name{};
     const int opened = parent_of(top_, member.target, nullptr, source_name);
     if (opened < 0) return -opened;

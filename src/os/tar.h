@@ -49,6 +49,7 @@ class TarReader final : public ArchiveReader {
   };
 
   int read_block();
+  int refuse_block(int error);
   int read_fully(void* data, std::size_t size);
   int skip(std::uint64_t size);
   int take_long_text(std::array<char, kMaxArchivePath + 1>& text, std::uint64_t size);
@@ -58,6 +59,7 @@ class TarReader final : public ArchiveReader {
 
   ArchiveSource& source_;
   tar::Block block_{};
+  bool is_begun_ = false;      // the first block is there
   std::uint64_t left_ = 0;     // of the present member's content
   std::uint64_t padding_ = 0;  // behind it
   Extension extension_;

@@ -52,6 +52,12 @@ int TarReader::read_fully(void* data, std::size_t size) {
 
 int TarReader::read_block() { return read_fully(block_.data(), block_.size()); }
 
+// Says of what was to be the first block, and is none, what it is if that is known.
+int TarReader::refuse_block(int error) {
+  const bool is_other = !is_begun_ && begins_as_another_format({block_.data(), block_.size()});
+  return is_other ? -ENOEXEC : -error;
+}
+
 int TarReader::skip(std::uint64_t size) {
   std::array<char, 4096> nothing;  // NOLINT: only written
   while (size > 0) {
@@ -142,10 +148,12 @@ int TarReader::next(ArchiveMember& member) {
   for (;;) {
     const int got = read_block();
     if (got == ENODATA) return -EPIPE;  // without the block that ends it, it may have been cut off
-    if (got != 0) return -got;
+    if (got != 0) return refuse_block(got);
     if (is_zero(block_)) return 0;
     std::uint64_t size = 0;
-    if (!has_right_sum(block_) || !number_at(block_, kSizeAt, 12, size) || size > kMaxSize) return -EBADMSG;
+    if (!has_right_sum(block_) || !number_at(block_, kSizeAt, 12, size) || size > kMaxSize)
+      return refuse_block(EBADMSG);
+    is_begun_ = true;
     const char type = block_[kTypeAt];
     int error = 0;
     switch (type) {

@@ -120,6 +120,12 @@ TEST(Tar, RefusesWhatIsNoArchive) {
   EXPECT_EQ(first_of(std::string(2000, 'a')), -EBADMSG);
   const std::string good = archive_of({file("a", 600)});
   EXPECT_EQ(first_of(good.substr(0, 1000)), -EPIPE);
+  for (const std::string_view magic : {"\x1F\x8B\x08", "BZh9", "\xFD\x37zXZ", "\x28\xB5\x2F\xFD", "PK\x03\x04"}) {
+    const bool is_whole = magic != "\xFD\x37zXZ";  // that ends with a NUL
+    const std::string begins = std::string(magic) + (is_whole ? "" : std::string(1, '\0'));
+    EXPECT_EQ(first_of(begins + "short"), -ENOEXEC);
+    EXPECT_EQ(first_of(begins + std::string(2000, 'a')), -ENOEXEC);
+  }
   std::string damaged = good;
   damaged[0] = 'b';
   EXPECT_EQ(first_of(damaged), -EBADMSG);
@@ -291,9 +297,19 @@ TEST_F(TarTree, AnArchiveDoesNotLeaveItsDirectory) {
   EXPECT_EQ(extract(block_of("l", '2', "0", "..") + block_of("l/secret", '0', "0")).error, ELOOP);
   EXPECT_EQ(extract(block_of("h", '1', "0", "../secret")).error, EXDEV);
   EXPECT_EQ(extract(block_of("h", '1', "0", "l/secret")).error, ELOOP);
+  EXPECT_EQ(extract(block_of("h", '1', "0", "/etc/passwd")).error, EXDEV);
   EXPECT_EQ(read("/secret"), "old");
   EXPECT_EQ(extract(block_of("/abs", '0', "0")).error, 0);
   EXPECT_EQ(read("/out/abs"), "");
+}
+
+TEST_F(TarTree, AFileInTheWayIsNoWayOut) {
+  EXPECT_EQ(extract(block_of("a", '0', "0") + block_of("a/b", '0', "0")).error, ENOTDIR);
+}
+
+TEST_F(TarTree, ASlashInFrontOfALinksTargetIsThatOfItsMember) {
+  EXPECT_EQ(extract(block_of("/a", '0', "0") + block_of("/b", '1', "0", "/a")).error, 0);
+  EXPECT_EQ(read("/out/b"), "");
 }
 
 TEST_F(TarTree, ReplacesALinkInsteadOfWritingThroughIt) {

@@ -149,5 +149,9 @@ TEST(DocsPage, LoadsNothingFromElsewhere) {
   EXPECT_EQ(kDocsHtml.find("innerHTML"), std::string_view::npos);
 }
 
+TEST(UsualHints, SendNobodyToWhatDoesNotSayIt) {
+  EXPECT_EQ(usual_hint("limit_out_of_bounds"), "choose a value within the bounds that the message says");
+}
+
 }  // namespace
 }  // namespace lmsb::server

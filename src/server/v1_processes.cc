@@ -1,13 +1,13 @@
 // /v1/sandboxes/{id}/processes: commands that nobody waits for, and their output.
 #include <algorithm>
 
+#include "base/signal_name.h"
 #include "base/text.h"
 #include "control/process_service.h"
 #include "server/event_stream.h"
 #include "server/process_events.h"
 #include "server/process_octets.h"
 #include "server/query_fields.h"
-#include "server/signal_name.h"
 #include "server/v1_fields.h"
 #include "server/v1_routes.h"
 

@@ -439,6 +439,12 @@ class Sandboxes(CliTest):
         self.assert_ends(self.cli("inspect", "-f", "{{.State.Status}} {{json .labels}}", "box"), 0, b'running {"k":"v"}\n')
         self.assert_one_line(self.cli("inspect", "-f", "{{.nope}}", "box"), "no field nope", "--json")
         self.assert_one_line(self.cli("ps", "-f", "health=good"), "health=good", "status=")
+        self.assert_one_line(self.cli("ps", "-f", "status=nope"), "nope", "paused")
+        self.assert_one_line(self.cli("kill", "box", "-s", "FOO"), "FOO", "SIGTERM")
+        for command in ("pause", "resume", "stats"):
+            printed = self.cli(command, "--json", "box").stdout
+            self.assertRegex(printed, rb'(?m)^ +"cpus": [0-9]+,?$', command)
+            self.assertEqual(json.loads(printed).get("id", sandbox), sandbox)
         self.assert_ends(self.cli("rm", "box"), 0, b"box\n", b"")
         gone = self.cli("rm", "box")
         self.assert_ends(gone, 1, b"")
@@ -702,6 +708,19 @@ class Words(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn(f"{file.name}:2".encode(), done.stderr)
         self.assertIn(b"pool.size", done.stderr)
+
+    def test_config_show_prints_settings_as_json(self):
+        shown = json.loads(cli("config", "show", "--json", LM_SANDBOX_POOL__SIZE="3").stdout)
+        self.assertEqual(shown["config"]["pool"]["size"], 3)
+        in_sections = {f"{section}.{key}" for section, value in shown["config"].items() if isinstance(value, dict) for key in value}
+        outside = {key for key, value in shown["config"].items() if not isinstance(value, dict)}
+        self.assertEqual(in_sections | outside, set(shown["origin"]))
+
+    def test_an_output_that_takes_nothing_more_is_said(self):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([str(lmsb.BIN / "lm-sandbox"), "version"], stdout=full, stderr=subprocess.PIPE, check=False)
+        self.assertEqual((done.returncode, done.stderr),
+                         (1, b"lm-sandbox: standard output cannot be written: No space left on device\n"))
 
     def test_config_show_says_where_a_value_comes_from(self):
         done = cli("config", "show", "--origin", LM_SANDBOX_POOL__SIZE="3")

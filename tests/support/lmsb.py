@@ -128,6 +128,7 @@ class Daemon:
     end with them, too, unless they are to outlive them (`sandboxes_stay`)."""
 
     shares_disks = False  # with daemons before and after it
+    before_exec = None  # what the process does before it becomes the daemon: whoever starts one may have done it
     programs = BIN
 
     def __init__(self, *flags, data_dir=None, env=None, is_private=True, sandboxes_stay=False):
@@ -148,7 +149,7 @@ class Daemon:
                    "--run-dir", self.run_dir, "--ready-fd", str(write), *self.flags]
         self.log = open(self.dir / "log", "ab")
         self.process = subprocess.Popen([str(c) for c in command], pass_fds=[write], stderr=self.log,
-                                        env={**os.environ, **self.env})
+                                        env={**os.environ, **self.env}, preexec_fn=self.before_exec)
         os.close(write)
         with os.fdopen(read) as ready:
             line = ready.readline()

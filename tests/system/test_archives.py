@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Directories of kept sandboxes as archives, by the programs that everybody has, and what hostile archives do to them."""
+import gzip
 import io
 import pathlib
 import shutil
@@ -218,6 +219,11 @@ class Hostile(ArchiveTest):
         self.refused(self.unpack("tar", zip_of(("a", "1", FILE)), "mixed"), 400, "invalid_archive")
         self.refused(self.unpack("zip", self.pack("tar", "/workspace"), "mixed"), 400, "invalid_archive")
         self.refused(self.unpack("tar.zst", self.pack("tar", "/workspace"), "mixed"), 400, "invalid_archive")
+        for form, octets in (("tar", gzip.compress(b"short")), ("tar", gzip.compress(self.pack("tar", "/workspace"))),
+                             ("tar", zip_of(("a", "1", FILE))), ("zip", gzip.compress(b"short"))):
+            self.assertIn("another format", self.unpack(form, octets, "mixed").json()["error"]["message"])
+        followed = self.unpack("zip", zip_of(("a", "1", FILE)) + b"more", "mixed")
+        self.assertIn("follows the end", followed.json()["error"]["message"])
 
     def test_contents_that_lie_over_each_other_are_refused(self):
         octets = bytearray(zip_of(*((f"{i:03}", b"0" * 1_000_000, FILE) for i in range(2))))

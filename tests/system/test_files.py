@@ -276,6 +276,9 @@ class Trees(FilesTest):
         self.assertEqual(self.do("grep", path="m2", pattern="^col[o]r$", regex=True).json()["matches"][0]["line"], 1)
         self.assertEqual(len(self.do("glob", path="m2", pattern="**/a").json()["data"]), 1)
         self.refused(self.do("grep", path="m2", pattern="(", regex=True), 400, "invalid_pattern")
+        empty = self.do("grep", path="m2", pattern="")
+        self.refused(empty, 400, "invalid_pattern")
+        self.assertIn("what lines have", empty.json()["error"]["hint"])
 
     def test_a_copy_that_fails_in_the_middle_leaves_nothing_or_says_what(self):
         self.sh("mkdir -p half/ro; echo 1 > half/ro/f; chmod 555 half/ro; echo 2 > half/zz; chmod 0 half/zz; mkdir there")
@@ -313,7 +316,7 @@ class Trees(FilesTest):
 
     def test_an_archive_does_not_escape(self):
         for name, kind, target in (("../evil", tarfile.REGTYPE, ""), ("l/evil", tarfile.REGTYPE, ""),
-                                   ("h", tarfile.LNKTYPE, "../../etc/passwd")):
+                                   ("h", tarfile.LNKTYPE, "../../etc/passwd"), ("h", tarfile.LNKTYPE, "/etc/passwd")):
             archive = io.BytesIO()
             with tarfile.open(fileobj=archive, mode="w") as out:
                 for member_name, member_kind, link in (("l", tarfile.SYMTYPE, "/tmp"), (name, kind, target)):

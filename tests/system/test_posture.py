@@ -7,6 +7,8 @@ import json
 import os
 import pathlib
 import re
+import resource
+import signal
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
@@ -105,6 +107,7 @@ def collect(pid):
         "groups": fields["Groups"].split(),
         "capabilities": {c: fields[c] for c in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")},
         "no_new_privs": fields["NoNewPrivs"],
+        "signals": {s: fields[s] for s in ("SigBlk", "SigIgn")},
         "seccomp": fields["Seccomp"],
         "seccomp_filters": fields["Seccomp_filters"],
         "new_namespaces": [n for n in NAMESPACES if os.readlink(f"/proc/{pid}/ns/{n}") != os.readlink(f"/proc/self/ns/{n}")],
@@ -116,7 +119,7 @@ def collect(pid):
     }
 
 
-class Posture(lmsb.SystemTest):
+class ComparedTest(lmsb.SystemTest):
     data_dir = lmsb.TEST_DATA
 
     @classmethod
@@ -127,7 +130,8 @@ class Posture(lmsb.SystemTest):
     def processes_of(self, image, **fields):
         created = self.daemon.post("/v1/sandboxes", {"image": image, **fields}).json()
         path = "/v1/sandboxes/" + created["id"]
-        self.daemon.post(path + "/exec", {"cmd": "sleep 300 </dev/null >/dev/null 2>&1 & echo"})
+        # Not by a shell's &, which has SIGINT and SIGQUIT ignored.
+        self.daemon.post(path + "/exec", {"cmd": "setsid -f sleep 300 </dev/null >/dev/null 2>&1"})
         self.addCleanup(self.daemon.request, "DELETE", path)
         branch = [pathlib.Path(c) for c in lmsb.our_cgroups() if c.endswith(created["id"]) and (pathlib.Path(c) / "work").exists()][0]
         guest = lmsb.guest_of(created["id"])
@@ -158,23 +162,21 @@ class Posture(lmsb.SystemTest):
                     self.assertEqual(seen[who][key], value, f"{row} {who} {key}")
         return guest, command
 
-    def test_every_way_to_start_a_command_ends_in_the_golden_posture(self):
-        for row, fields in (("host", {}), ("host, root", {"profile": "root"})):
-            with self.subTest(row):
-                self.check_ways(golden(row)["command"], fields)
-
     def check_ways(self, of_command, fields):
         path = "/v1/sandboxes/" + self.daemon.post("/v1/sandboxes", {"image": "host", **fields}).json()["id"]
         self.addCleanup(self.daemon.request, "DELETE", path)
-        followed = http.client.HTTPConnection(self.daemon.host, self.daemon.port, timeout=60)
+        followed, waited_for = (http.client.HTTPConnection(self.daemon.host, self.daemon.port, timeout=60) for _ in range(2))
         self.addCleanup(followed.close)
+        self.addCleanup(waited_for.close)
         closed = "</dev/null >/dev/null 2>&1"
         ways = {
             "detached": lambda cmd: self.daemon.post(path + "/exec", {"cmd": f"exec {cmd} {closed}", "detach": True}),
             "with a terminal": lambda cmd: self.daemon.post(
                 path + "/exec", {"cmd": f"exec {cmd} {closed}", "detach": True, "pty": {"cols": 80, "rows": 24}}),
-            "in a session": lambda cmd: self.daemon.post(
-                path + "/exec", {"cmd": f"(exec {cmd} {closed} 7>&- 8>&- 9>&-) &", "session": "s"}),
+            # Not by &, which has SIGINT and SIGQUIT ignored.
+            "in a session": lambda cmd: waited_for.request(
+                "POST", path + "/exec", json.dumps({"cmd": f"(exec {cmd} {closed} 7>&- 8>&- 9>&-)", "session": "s"}),
+                {"Content-Type": "application/json"}),
             "followed": lambda cmd: followed.request(
                 "POST", path + "/exec", json.dumps({"cmd": f"exec {cmd} {closed}"}),
                 {"Content-Type": "application/json", "Accept": "application/x-ndjson"}),
@@ -197,11 +199,6 @@ class Posture(lmsb.SystemTest):
                 else:
                     self.assertEqual(seen[key], value, f"{way}: {key}")
 
-    def test_a_file_operation_has_the_posture_of_a_command(self):
-        for row, fields in (("host", {}), ("host, root", {"profile": "root"})):
-            with self.subTest(row):
-                self.check_file_operation(golden(row)["command"], fields)
-
     def check_file_operation(self, of_command, fields):
         path = "/v1/sandboxes/" + self.daemon.post("/v1/sandboxes", {"image": "host", **fields}).json()["id"]
         self.addCleanup(self.daemon.request, "DELETE", path)
@@ -216,11 +213,24 @@ class Posture(lmsb.SystemTest):
         # It may have as many descriptors as it is allowed at most, and no more than a command could have.
         soft, hard = seen["limits"].pop("Max open files").split()
         self.assertEqual((soft, hard), (hard, of_command["limits"].pop("Max open files").split()[1]))
+        of_command["signals"]["SigIgn"] = "0000000001000000"  # SIGXFSZ: a limit is an error that it tells
         for key, value in of_command.items():
             if key == "mounts":
                 self.assertEqual(mount_faults(seen[key], expected_mounts(value)), [], "mounts")
             elif key != "fds":
                 self.assertEqual(seen[key], value, key)
+
+
+class Posture(ComparedTest):
+    def test_every_way_to_start_a_command_ends_in_the_golden_posture(self):
+        for row, fields in (("host", {}), ("host, root", {"profile": "root"})):
+            with self.subTest(row):
+                self.check_ways(golden(row)["command"], fields)
+
+    def test_a_file_operation_has_the_posture_of_a_command(self):
+        for row, fields in (("host", {}), ("host, root", {"profile": "root"})):
+            with self.subTest(row):
+                self.check_file_operation(golden(row)["command"], fields)
 
     def test_commands_of_image_host_have_the_golden_posture(self):
         self.check("host")
@@ -333,6 +343,48 @@ class Posture(lmsb.SystemTest):
     def test_no_capability_comes_back_by_a_setuid_program(self):
         script = "find / -xdev -perm -4000 2>/dev/null | head -3; grep CapEff /proc/self/status; su -c id 2>&1 </dev/null; true"
         self.assertIn("CapEff:\t0000000000000000", self.daemon.run(script)["stdout"])
+
+
+def leave_much_behind():
+    """What a script's &, nohup, a service manager and ulimit leave to what they start, and more."""
+    for ignored in (signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGCHLD):
+        signal.signal(ignored, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
+    # Only a hard limit takes CAP_SYS_RESOURCE to raise, which not every machine gives to root.
+    for limit, soft in ((resource.RLIMIT_CPU, 3600), (resource.RLIMIT_AS, 1 << 36), (resource.RLIMIT_FSIZE, 1 << 30)):
+        resource.setrlimit(limit, (soft, resource.getrlimit(limit)[1]))
+
+
+class PostureWhoeverStartedTheDaemon(ComparedTest):
+    @classmethod
+    def setUpClass(cls):
+        lmsb.Daemon.before_exec = staticmethod(leave_much_behind)
+        try:
+            super().setUpClass()
+        finally:
+            lmsb.Daemon.before_exec = None
+
+    def test_every_way_to_start_a_command_ends_in_the_golden_posture(self):
+        for row, fields in (("host", {}), ("host, root", {"profile": "root"})):
+            with self.subTest(row):
+                self.check_ways(golden(row)["command"], fields)
+
+    def test_a_file_operation_has_the_posture_of_a_command(self):
+        self.check_file_operation(golden("host")["command"], {})
+
+    def test_a_one_shot_ends_by_the_signal_that_it_sends_itself(self):
+        for name in ("INT", "QUIT", "PIPE", "HUP"):
+            ended = self.daemon.run(["/bin/sh", "-c", f"kill -{name} $$; echo went on"], image="host")
+            self.assertEqual((ended["outcome"], ended["signal"], ended["stdout"]), ("signaled", "SIG" + name, ""))
+
+    def test_who_writes_to_a_pipe_that_is_closed_ends_without_a_word(self):
+        ended = self.daemon.run("yes | head -1; echo ${PIPESTATUS[0]}", image="host", shell="/bin/bash")
+        self.assertEqual((ended["stdout"], ended["stderr"]), ("y\n141\n", ""))
+
+    def test_the_guest_has_the_golden_posture_too(self):
+        seen = collect(self.processes_of("host")[0])
+        for key in ("signals", "limits"):
+            self.assertEqual(seen[key], golden("host")["guest"][key], key)
 
 
 if __name__ == "__main__":

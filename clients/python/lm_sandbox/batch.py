@@ -135,7 +135,7 @@ class _Batch:
     def _carry_out(self, index: int, job: Job) -> Done:
         attempts = 0
         try:
-            asked = _request(job)
+            asked = _request(index, job)
             plan = self._backoff.plan()
             while True:
                 attempts += 1
@@ -170,7 +170,12 @@ def was_not_started(error: Exception) -> bool:
     return isinstance(error, (Busy, Unavailable)) and error.retry_after is not None
 
 
-def _request(job: Job) -> dict[str, Any]:
-    if isinstance(job, Mapping):
+def _request(index: int, job: Job) -> dict[str, Any]:
+    if not isinstance(job, Mapping):
+        return oneshot.request(job)
+    if "cmd" not in job:
+        raise TypeError(f"job {index} of map() has no cmd, only {sorted(job)}")
+    try:
         return oneshot.request(**job)
-    return oneshot.request(job)
+    except TypeError as error:
+        raise TypeError(f"job {index} of map(): {error}") from error

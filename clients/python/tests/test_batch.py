@@ -58,6 +58,12 @@ class Order(MapTest):
         seen = [json.loads(json.dumps(d.result.stdout)) for d in map(jobs, client=self.serve_jobs(self.echo))]
         self.assertEqual(seen, ["a", "['b', 'c']", "d"])
 
+    def test_a_job_that_is_none_is_said_by_its_number_and_what_is_wrong(self):
+        done = list(map(["a", {"bogus": 1}, {"cmd": "b", "bogus": 1}], client=self.serve_jobs(self.echo)))
+        self.assertIsNone(done[0].error)
+        self.assertEqual(str(done[1].error), "job 1 of map() has no cmd, only ['bogus']")
+        self.assertRegex(str(done[2].error), "^job 2 of map[(][)]: .*'bogus'")
+
     def echo(self, exchange, cmd):
         exchange.answer(support.verdict(str(cmd)))
 

@@ -1,10 +1,10 @@
-#include "server/signal_name.h"
+#include "base/signal_name.h"
 
 #include <csignal>
 
 #include <gtest/gtest.h>
 
-namespace lmsb::server {
+namespace lmsb {
 namespace {
 
 TEST(SignalName, IsTakenAsPeopleWriteIt) {
@@ -37,4 +37,4 @@ TEST(SignalName, ThatIsNoneIsRefused) {
 }
 
 }  // namespace
-}  // namespace lmsb::server
+}  // namespace lmsb

@@ -1,4 +1,4 @@
-#include "server/signal_name.h"
+#include "base/signal_name.h"
 
 #include <algorithm>
 #include <array>
@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-namespace lmsb::server {
+namespace lmsb {
 namespace {
 
 // Names that the C library does not give out.
@@ -53,4 +53,4 @@ std::optional<int> parse_signal(std::string_view text) {
   return real_time_signal(name);
 }
 
-}  // namespace lmsb::server
+}  // namespace lmsb

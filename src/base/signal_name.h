@@ -3,10 +3,10 @@
 #include <optional>
 #include <string_view>
 
-namespace lmsb::server {
+namespace lmsb {
 
 // Of "TERM", "SIGTERM", "term", "15", "RTMIN+1", "RTMAX-1" and the other names that kill(1) takes: the number. Nothing:
 // there is no such signal.
 std::optional<int> parse_signal(std::string_view text);
 
-}  // namespace lmsb::server
+}  // namespace lmsb

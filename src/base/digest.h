@@ -2,6 +2,7 @@
 // SHA-256 for API keys and idempotency: what is kept is a digest, never the secret; keyed, for what we sign.
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,23 @@ namespace lmsb {
 using Sha256 = std::array<std::uint8_t, 32>;
 
 Sha256 sha256(std::string_view bytes);
+
+// The same of what comes in pieces.
+class Sha256Sum {
+ public:
+  Sha256Sum();
+  ~Sha256Sum();
+  Sha256Sum(const Sha256Sum&) = delete;
+  Sha256Sum& operator=(const Sha256Sum&) = delete;
+  void add(std::string_view bytes);
+  // Of all that was added. Once, and nothing is added afterwards.
+  Sha256 finish();
+
+ private:
+  struct State;
+  const std::unique_ptr<State> state_;
+};
+
 // HMAC (RFC 2104).
 Sha256 hmac_sha256(std::string_view key, std::string_view bytes);
 // Takes the same time wherever the first difference is.

@@ -112,7 +112,7 @@ struct ImageInfo {
   std::string name;
   std::string digest;
   std::uint64_t size_bytes = 0;
-  std::string created_at;
+  std::string created_at;  // RFC 3339 UTC; "" = it was not made: the machine's own files
   bool is_default = false;
 };
 

@@ -129,7 +129,7 @@ Engine::Engine(boost::asio::io_context& loop, EngineParts parts, EngineOptions o
                LMSB_TRY(auto visit, registry_.visit(who, id_or_name));
                return FileHome{std::move(visit.sandbox), visit.defaults->workdir, std::move(visit.use)};
              }),
-      ports_(loop, registry_),
+      ports_(loop, registry_, events_),
       kept_limits_(created_defaults()),
       ending_(loop) {
   answers_.when_forgotten(
@@ -328,9 +328,17 @@ io::Task<OneShotResult> Engine::run_once(Principal who, OneShot request) {
   if (!request.files.empty()) LMSB_CO_CHECK(co_await put_files(loop_, *place.sandbox, cwd, std::move(request.files)));
   RunPlace once;
   once.one_shot = true;
-  LMSB_CO_TRY(auto ran, co_await run_command(loop_, *place.sandbox, place.image, std::move(request.command), once));
+  const CommandNote note{place.sandbox->id(), create_prefixed_id(kProcessPrefix), who.name};
+  tell_command(note, nullptr);
+  auto ran = co_await run_command(loop_, *place.sandbox, place.image, std::move(request.command), once);
+  if (!ran.ok()) {
+    const ExecResult unknown;
+    tell_command(note, &unknown);
+    co_return std::move(ran).error();
+  }
   OneShotResult result;
-  result.exec = std::move(ran);
+  result.exec = *std::move(ran);
+  tell_command(note, &result.exec);
   result.exec.usage.queue_ms = place.slot.waited_ms();
   if (!request.collect.empty())
     result.collected = co_await collect_files(loop_, *place.sandbox, cwd, std::move(request.collect), kMaxCollected);
@@ -351,7 +359,12 @@ io::Task<std::shared_ptr<CommandStream>> Engine::follow_once(Principal who, OneS
   place.image = std::move(once.image);
   place.one_shot = true;
   place.slot = std::move(once.slot);
-  place.on_verdict = [this](const ExecResult& result) { count(result); };
+  const CommandNote note{place.sandbox->id(), create_prefixed_id(kProcessPrefix), who.name};
+  place.on_start = [this, note] { tell_command(note, nullptr); };
+  place.on_verdict = [this, note](const ExecResult& result) {
+    count(result);
+    tell_command(note, &result);
+  };
   co_return co_await open_command_stream(loop_, std::move(place), std::move(request.command));
 }
 
@@ -541,18 +554,21 @@ Result<std::unique_ptr<EventStream>> Engine::events(Principal who, FollowEvents 
 
 void Engine::tell_command(const CommandNote& command, const ExecResult* result) {
   if (!events_.wants_commands()) return;
-  const auto found = registry_.all().find(command.sandbox);
-  if (found == registry_.all().end()) return;  // its end is told
   Event event;
   event.type = result == nullptr ? "process.started" : "process.ended";
   event.sandbox = command.sandbox;
   event.subject = command.process;
-  event.name = found->second.info.name;
-  event.owner = found->second.owner;
-  if (events_.follows_commands()) event.labels = found->second.info.labels;  // for who may see it
   event.by = command.by;
   if (result != nullptr) event.outcome = to_string(result->outcome);
   if (result != nullptr) event.exit_code = result->exit_code.value_or(-1);
+  const auto found = registry_.all().find(command.sandbox);
+  if (found == registry_.all().end()) {  // a one-shot's, or of one that is gone, which who follows has been told
+    event.owner = command.by;
+    return events_.note_command(std::move(event));
+  }
+  event.name = found->second.info.name;
+  event.owner = found->second.owner;
+  if (events_.follows_commands()) event.labels = found->second.info.labels;  // for who may see it
   events_.add_command(std::move(event));
 }
 

@@ -99,6 +99,12 @@ void EventLog::add_command(Event event) {
   came_.notify_all();
 }
 
+void EventLog::note_command(Event event) {
+  if (!audit_.is_kept()) return;
+  event.time = rfc3339_now();
+  write_later(line_of(event));
+}
+
 // Once what runs now has ended: a command's answer is on its way then.
 void EventLog::write_later(std::string line) {
   const bool is_first = unwritten_.empty();

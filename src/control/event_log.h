@@ -45,6 +45,8 @@ class EventLog {
   void tell(Event event);
   // Of a command: told to who follows them now, and without a number. The audit log has it a moment later.
   void add_command(Event event);
+  // The same for the audit log alone: of a sandbox that nobody can follow.
+  void note_command(Event event);
   // Whether add_command() has anybody to tell.
   bool wants_commands() const { return following_commands_ > 0 || audit_.is_kept(); }
   // Whether somebody follows them just now.

@@ -166,6 +166,16 @@ TEST(EventLog, TellsOfCommandsWhoAsksForThemAlone) {
   EXPECT_EQ(fixture.told(*again), (std::vector<std::string>{"before", "after"})) << "they are told as they happen";
 }
 
+TEST(EventLog, TellsNobodyOfTheCommandsOfOneShots) {
+  Fixture fixture;
+  const auto all = fixture.follow({"ann", false}, std::nullopt, {}, true);
+  Event command = event_of("");
+  command.type = "process.ended";
+  fixture.events.note_command(command);
+  fixture.events.add(event_of("after"));
+  EXPECT_EQ(fixture.told(*all), (std::vector<std::string>{"after"}));
+}
+
 TEST(EventLog, SaysHowManyCommandsASlowReaderHasMissed) {
   Fixture fixture;
   Event command = event_of("busy");

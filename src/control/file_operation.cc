@@ -6,6 +6,7 @@
 
 #include "control/command_start.h"
 #include "control/file_fault.h"
+#include "guest_client/guest_error.h"
 #include "guest_protocol/file_records.h"
 #include "os/make_pipe.h"
 
@@ -20,7 +21,7 @@ constexpr milliseconds kInputLimit{60'000};  // for the process to take what it 
 constexpr milliseconds kEndLimit{1'000};     // from the end of its output to the word of its own end
 
 Error not_started(const std::string& what, const Ending& ending) {
-  Error error = Error::from_errno(ending.error, what + ": " + guest_protocol::to_string(ending.step));
+  Error error = guest_client::guest_error(ending.error, what + ": " + guest_protocol::to_string(ending.step));
   if (ending.error != EAGAIN) return error;
   return std::move(error).with_slug("too_many_processes").with_hint("the sandbox is at its limit of processes");
 }

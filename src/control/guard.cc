@@ -105,6 +105,10 @@ class GuardedPorts final : public PortService {
     LMSB_CHECK(check_may(who, kWrite));
     return inner_.may_connect(who, sandbox);
   }
+  void note_preview(const Principal& by, const std::string& sandbox, std::uint16_t port,
+                    const std::string& expires_at) override {
+    inner_.note_preview(by, sandbox, port, expires_at);  // what may_connect() has allowed
+  }
   io::Task<std::vector<ListeningPort>> list(Principal who, std::string sandbox) override {
     return pass(kRead, inner_, &PortService::list, std::move(who), std::move(sandbox));
   }

@@ -8,12 +8,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-Error reused() {
-  return Error(ErrorCode::already_exists, "this Idempotency-Key was used for another request")
-      .with_slug("idempotency_key_reused")
-      .with_hint("use a fresh key for each different request");
-}
-
 Error in_use() {
   return Error(ErrorCode::unavailable, "the first request with this Idempotency-Key is still running")
       .with_slug("idempotency_key_in_use")
@@ -46,11 +40,12 @@ IdempotentAnswers::Turn::~Turn() {
   if (found != (*answers)->by_key_.end() && !found->second->answer) (*answers)->forget(found->second);
 }
 
-void IdempotentAnswers::Turn::finish(std::string body) {
+void IdempotentAnswers::Turn::finish(std::string body, std::optional<Sha256> request) {
   const auto answers = answers_.lock();
   if (!answers) return;
   const auto found = (*answers)->by_key_.find(key_);
   if (found == (*answers)->by_key_.end() || found->second->answer) return;
+  if (request) found->second->asked.request = *request;
   (*answers)->answer(*found->second, std::move(body));
 }
 
@@ -107,14 +102,29 @@ IdempotentAnswers::Entry& IdempotentAnswers::add(const AnswerKey& asked, Time si
   return *added;
 }
 
+Error IdempotentAnswers::reused() {
+  return Error(ErrorCode::already_exists, "this Idempotency-Key was used for another request")
+      .with_slug("idempotency_key_reused")
+      .with_hint("use a fresh key for each different request");
+}
+
 Result<IdempotentAnswers::Begun> IdempotentAnswers::begin(const AnswerKey& asked, Time now) {
+  return begin(asked, true, now);
+}
+
+Result<IdempotentAnswers::Begun> IdempotentAnswers::begin_unread(const AnswerKey& asked, Time now) {
+  return begin(asked, false, now);
+}
+
+Result<IdempotentAnswers::Begun> IdempotentAnswers::begin(const AnswerKey& asked, bool is_read, Time now) {
   forget_old(now);
   Begun begun;
   if (const auto found = by_key_.find(name_of(asked)); found != by_key_.end()) {
     const Entry& entry = *found->second;
-    if (entry.asked.request != asked.request) return reused();
+    if (is_read && entry.asked.request != asked.request) return reused();
     if (!entry.answer) return in_use();
     begun.replay = *entry.answer;
+    begun.request = entry.asked.request;
     return begun;
   }
   LMSB_CHECK(make_room());

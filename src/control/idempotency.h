@@ -37,8 +37,8 @@ class IdempotentAnswers {
     Turn(Turn&& other) noexcept : answers_(std::exchange(other.answers_, {})), key_(std::move(other.key_)) {}
     Turn& operator=(Turn&&) = delete;
     ~Turn();
-    // Remembers the answer's body.
-    void finish(std::string body);
+    // Remembers the answer's body; `request`: of all that was asked, where begin_unread() did not know it.
+    void finish(std::string body, std::optional<Sha256> request = std::nullopt);
 
    private:
     std::weak_ptr<IdempotentAnswers*> answers_;
@@ -49,11 +49,17 @@ class IdempotentAnswers {
   struct Begun {
     std::optional<Turn> turn;
     std::string replay;
+    Sha256 request{};  // of all that was asked then, of a replay
   };
 
   // Errors: already_exists when the key was used with another request (slug idempotency_key_reused), unavailable while
   // the first request still runs (idempotency_key_in_use), resource_exhausted when `capacity` requests run.
   Result<Begun> begin(const AnswerKey& asked, Time now = std::chrono::steady_clock::now());
+
+  // The same of a request that has not been read yet, so that `asked` does not say what it is: who gets a replay finds
+  // out whether it is the same one, else it is reused().
+  Result<Begun> begin_unread(const AnswerKey& asked, Time now = std::chrono::steady_clock::now());
+  static Error reused();
 
   // What an earlier daemon answered, the oldest first; before the first begin().
   void take_over(std::vector<store::AnswerRow> rows);
@@ -72,6 +78,7 @@ class IdempotentAnswers {
   };
   using Entries = std::list<Entry>;
 
+  Result<Begun> begin(const AnswerKey& asked, bool is_read, Time now);
   Entry& add(const AnswerKey& asked, Time since);
   void answer(Entry& entry, std::string body);
   void forget(Entries::iterator entry);

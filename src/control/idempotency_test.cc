@@ -29,6 +29,22 @@ TEST(IdempotentAnswers, RefusesAKeyThatComesWithAnotherBodyOrTooEarly) {
   EXPECT_EQ(answers.begin({"me", "k", sha256("body")}).error().slug(), "idempotency_key_in_use");
 }
 
+TEST(IdempotentAnswers, SaysWhatWasAnsweredToWhoHasNotReadHisRequestYet) {
+  IdempotentAnswers answers;
+  {
+    auto first = answers.begin_unread({"me", "k", {}});
+    ASSERT_TRUE(first.ok() && first->turn);
+    EXPECT_EQ(answers.begin_unread({"me", "k", {}}).error().slug(), "idempotency_key_in_use");
+    first->turn->finish("answer", sha256("body"));
+  }
+  const auto again = answers.begin_unread({"me", "k", {}});
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->replay, "answer");
+  EXPECT_EQ(again->request, sha256("body"));
+  EXPECT_EQ(answers.begin({"me", "k", sha256("body")})->replay, "answer");
+  EXPECT_EQ(answers.begin({"me", "k", sha256("other")}).error().slug(), "idempotency_key_reused");
+}
+
 TEST(IdempotentAnswers, FreesTheKeyOfARequestThatFailed) {
   IdempotentAnswers answers;
   { const auto failed = answers.begin({"me", "k", sha256("body")}); }

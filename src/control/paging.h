@@ -14,13 +14,17 @@ std::string order_key(const Info& info) {
   return info.created_at + "/" + info.id;
 }
 
-// Whether some page could have had it as its cursor.
-inline bool is_cursor(std::string_view text) {
+// Whether some page of those whose ids begin with `prefix` could have had it as its cursor; "" = of sandboxes, whose
+// ids have none.
+inline bool is_cursor(std::string_view text, std::string_view prefix) {
   constexpr std::string_view kTime = "0000-00-00T00:00:00.000Z/";  // 0: a digit
   if (text.size() <= kTime.size()) return false;
   const auto fits = [](char form, char given) { return form == '0' ? given >= '0' && given <= '9' : form == given; };
-  return std::equal(kTime.begin(), kTime.end(), text.begin(), fits) &&
-         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_", kTime.size()) == std::string_view::npos;
+  if (!std::equal(kTime.begin(), kTime.end(), text.begin(), fits)) return false;
+  text.remove_prefix(kTime.size());
+  if (!text.starts_with(prefix)) return false;
+  text.remove_prefix(prefix.size());
+  return text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") == std::string_view::npos;
 }
 
 // Those that come first of `items`, which are all behind the cursor: `info_of` one tells its place, `show` what the

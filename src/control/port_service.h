@@ -30,6 +30,10 @@ class PortService {
   // The id of a sandbox to which `who` may connect; whether it could be done is not asked. Errors: sandbox_not_found,
   // sandbox_ambiguous.
   virtual Result<std::string> may_connect(const Principal& who, const std::string& sandbox) = 0;
+  // That `by` has made a URL that lets whoever has it connect to `port` of the sandbox of that id until then (RFC 3339
+  // UTC), for the audit log.
+  virtual void note_preview(const Principal& by, const std::string& sandbox, std::uint16_t port,
+                            const std::string& expires_at) = 0;
   // What listens, ordered by port. Errors, beside those of the sandbox and of starting a command in it:
   // too_many_port_connections, port_list_failed, deadline_exceeded.
   virtual io::Task<std::vector<ListeningPort>> list(Principal who, std::string sandbox) = 0;

@@ -82,8 +82,8 @@ struct Ports::Connection {
   guest_client::PortSocket socket;
 };
 
-Ports::Ports(boost::asio::io_context& loop, Registry& registry)
-    : loop_(loop), registry_(registry), counts_(std::make_shared<Counts>()) {}
+Ports::Ports(boost::asio::io_context& loop, Registry& registry, EventLog& events)
+    : loop_(loop), registry_(registry), events_(events), counts_(std::make_shared<Counts>()) {}
 
 Result<Ports::Place> Ports::take_place(const Principal& who, const std::string& sandbox) {
   const auto count = [](const auto& map, const std::string& key) {
@@ -136,6 +136,13 @@ io::Task<std::string> Ports::describe(std::shared_ptr<SandboxHandle> sandbox) {
 Result<std::string> Ports::may_connect(const Principal& who, const std::string& sandbox) {
   LMSB_TRY(const KeptSandbox* found, registry_.find(who, sandbox));
   return found->info.id;
+}
+
+// Never the token: whoever could read the log could use it.
+void Ports::note_preview(const Principal& by, const std::string& sandbox, std::uint16_t port,
+                         const std::string& expires_at) {
+  events_.note("preview.created",
+               {{"sandbox_id", sandbox}, {"port", std::to_string(port)}, {"expires_at", expires_at}, {"by", by.name}});
 }
 
 io::Task<std::vector<ListeningPort>> Ports::list(Principal who, std::string sandbox) {

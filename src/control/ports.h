@@ -6,6 +6,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "control/event_log.h"
 #include "control/port_service.h"
 #include "control/registry.h"
 
@@ -18,11 +19,13 @@ class Ports final : public PortService {
   static constexpr std::size_t kMaxOfOwner = 512;
   static constexpr std::size_t kMaxOfSandbox = 256;
 
-  // Both outlive it, and it outlives its tasks.
-  Ports(boost::asio::io_context& loop, Registry& registry);
+  // All outlive it, and it outlives its tasks.
+  Ports(boost::asio::io_context& loop, Registry& registry, EventLog& events);
 
   io::Task<io::HeldSocket> connect(Principal who, std::string sandbox, std::uint16_t port) override;
   Result<std::string> may_connect(const Principal& who, const std::string& sandbox) override;
+  void note_preview(const Principal& by, const std::string& sandbox, std::uint16_t port,
+                    const std::string& expires_at) override;
   io::Task<std::vector<ListeningPort>> list(Principal who, std::string sandbox) override;
 
  private:
@@ -36,6 +39,7 @@ class Ports final : public PortService {
 
   boost::asio::io_context& loop_;
   Registry& registry_;
+  EventLog& events_;
   std::shared_ptr<Counts> counts_;  // shared with the places, which may live longer
 };
 

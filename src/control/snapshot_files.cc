@@ -11,6 +11,7 @@
 #include "control/snapshots.h"
 #include "control/transfer_pace.h"
 #include "control/zstd_stream.h"
+#include "guest_client/guest_error.h"
 #include "sandbox/disk_id.h"
 
 namespace lmsb::control {
@@ -38,7 +39,7 @@ Error not_exportable(const ArchiveReport& report) {
                     : report.error == ENAMETOOLONG ? "its path is longer than 4080 octets"
                     : report.error == ENOTSUP      ? "it is a device"
                                                    : nullptr;
-  if (why == nullptr) return Error::from_errno(report.error, "export " + place_of(report));
+  if (why == nullptr) return guest_client::guest_error(report.error, "export " + place_of(report));
   return Error(ErrorCode::failed_precondition, "export " + place_of(report))
       .with_cause(why)
       .with_slug("snapshot_not_exportable")
@@ -60,7 +61,7 @@ Error not_importable(const ArchiveReport& report) {
       return Error(ErrorCode::resource_exhausted, "there is no room for the snapshot")
           .with_slug("store_full")
           .with_hint("delete sandboxes, or make room on the file system of the data directory");
-    default: return Error::from_errno(report.error, "import " + place_of(report));
+    default: return guest_client::guest_error(report.error, "import " + place_of(report));
   }
 }
 
@@ -104,6 +105,15 @@ io::Task<ArchiveReport> feed(Archiver& archiver, std::string first, http::BodyRe
   }
   archiver.finish_input();
   co_return co_await archiver.report();
+}
+
+// What stands behind the archive: only of what has been sent to its end anybody knows what it was.
+io::Task<void> read_rest(http::BodyReader& body, TransferPace& pace) {
+  while (true) {
+    LMSB_CO_TRY(const std::string piece, co_await body.read());
+    if (piece.empty()) co_return Status();
+    LMSB_CO_CHECK(pace.moved(piece.size(), TransferPace::Clock::now()));
+  }
 }
 
 // The archive of a disk, which is whole when its process says so.
@@ -269,22 +279,24 @@ io::Task<SnapshotInfo> Snapshots::import_file(Principal who, ImportSnapshot requ
     (void)co_await gone(serial);  // whoever is told of it may try again at once
     co_return report.ok() ? not_importable(*report) : std::move(report).error();
   }
-  auto entered =
-      enter_imported(std::move(who), std::move(kept), std::move(held_name), std::move(archiver), std::move(quota));
+  LMSB_CO_CHECK(co_await read_rest(*body, pace));
+  auto entered = enter_imported(std::move(who), std::move(kept), std::move(held_name), std::move(archiver),
+                                std::move(quota), std::move(request.promise));
   co_return co_await on_their_way_.carry_out(std::move(place), std::move(entered));
 }
 
 // It is claimed while its archiver still has it, so that no sweep takes it for what nobody wants; cut short, the next
 // start removes it, or has it if its row is written.
 io::Task<SnapshotInfo> Snapshots::enter_imported(Principal who, Kept kept, HeldNames::Held held_name,
-                                                 std::unique_ptr<Archiver> archiver, Quotas::Held quota) {
+                                                 std::unique_ptr<Archiver> archiver, Quotas::Held quota,
+                                                 SnapshotPromise promise) {
   const std::string owner = who.name;
   LMSB_CO_CHECK(check_count(owner));  // others may have come meanwhile; what was made goes with the archiver
   std::optional<OnTheirWay::Place> place(std::in_place, being_taken_, owner);
   const SnapshotInfo info = kept.info;
   const std::uint64_t serial = archiver->serial();
   archiver->keep();
-  auto writing = write_down(std::move(kept), std::nullopt);
+  auto writing = write_down(std::move(kept), promise.keep(info, info.id));
   Status written = co_await std::move(writing);
   held_name.reset();
   place.reset();

@@ -33,8 +33,10 @@ using ForksPromise = Promise<std::vector<SandboxInfo>>;
 
 // What an import may say of the snapshot that it makes.
 struct ImportSnapshot {
+  ImportSnapshot() = default;
   std::string name;                 // "" = as the file says
   std::optional<Bytes> disk_bytes;  // limit of what is made from it, and of what it holds; nothing: as the file says
+  SnapshotPromise promise;          // kept once the body has been read to its end
 };
 
 class SnapshotService {

@@ -136,7 +136,8 @@ class Snapshots final : public SnapshotService {
   std::string sandbox_of(const SnapshotManifest& manifest, const std::string& owner) const;
   Result<Kept> imported(const Principal& who, const ImportSnapshot& request, const SnapshotManifest& manifest) const;
   io::Task<SnapshotInfo> enter_imported(Principal who, Kept kept, HeldNames::Held held_name,
-                                        std::unique_ptr<Archiver> archiver, Quotas::Held quota);
+                                        std::unique_ptr<Archiver> archiver, Quotas::Held quota,
+                                        SnapshotPromise promise);
   // Its disk becomes a copy of the snapshot; it is stopped.
   io::Task<void> replace(Principal who, std::string sandbox, std::string snapshot);
   io::Task<void> roll_back_now(Principal who, std::string sandbox, std::string snapshot);

@@ -1,5 +1,6 @@
 #include "control/verdict.h"
 
+#include <cerrno>
 #include <signal.h>
 
 #include <gtest/gtest.h>
@@ -46,6 +47,24 @@ TEST(Verdict, SaysWhichLimitAFileThatGrowsTooLargeHasMet) {
   Course course = ended(0);
   course.ending.exited.status = SIGXFSZ;
   EXPECT_NE(judged(course).hint.find("file_bytes"), std::string::npos);
+}
+
+TEST(Verdict, OfAWorkingDirectoryThatIsNoneIsNobodysBug) {
+  guest_client::Ending ending;
+  ending.kind = guest_client::Ending::Kind::start_failed;
+  ending.step = guest_protocol::Step::command_cwd;
+  Attempt attempt;
+  attempt.cwd = "/dev/null";
+  for (int error = 1; error < 134; ++error) {
+    ending.error = error;
+    const auto failed = result_of_failed_start(ending, attempt);
+    ASSERT_FALSE(failed.ok());
+    EXPECT_EQ(failed.error().slug(), "invalid_cwd");
+    EXPECT_NE(failed.error().code(), ErrorCode::internal) << error;
+  }
+  ending.error = ENOTDIR;
+  EXPECT_EQ(result_of_failed_start(ending, attempt).error().message(),
+            "working directory \"/dev/null\": Not a directory");
 }
 
 TEST(Verdict, HintsAtWhatIsFullWhereTheLastWordsSaySo) {

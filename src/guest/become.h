@@ -34,7 +34,7 @@ int execute(const char* name, char* const* argv, char* const* envp);
 
 // The programs that are not in the image (become them after the posture is complete). Each returns an exit status.
 int run_put();
-int run_get(char* const* paths);
+int run_get(char* const* argv);  // as guest_protocol/bundle.h has them
 // Writes stdin to a new file. Exit status 0, or the errno of what cut it short (EFBIG: its limit); what was written
 // stays.
 int run_save(char* path, const char* limit);

@@ -88,7 +88,8 @@ int copy(int from, int to) {
   }
 }
 
-bool get_one(const char* path) {
+// `room`: how much of the bundle's content is left.
+bool get_one(const char* path, std::uint64_t& room) {
   BundleEntry entry{guest_protocol::kBundleMagic, static_cast<std::uint32_t>(std::strlen(path)), 0, 0, 0};
   const UniqueFd file(::open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   struct stat kind {};
@@ -96,7 +97,10 @@ bool get_one(const char* path) {
     entry.error = errno;
   } else if (!S_ISREG(kind.st_mode)) {
     entry.error = S_ISDIR(kind.st_mode) ? EISDIR : EINVAL;
+  } else if (static_cast<std::uint64_t>(kind.st_size) > room) {
+    entry.error = guest_protocol::kTooLargeForBundle;
   } else {
+    room -= static_cast<std::uint64_t>(kind.st_size);
     entry.content_size = static_cast<std::uint64_t>(kind.st_size);
     entry.mode = kind.st_mode & 0777U;
   }
@@ -131,9 +135,11 @@ int run_put() {
   return 0;
 }
 
-int run_get(char* const* paths) {
-  for (; *paths != nullptr; ++paths)
-    if (!get_one(*paths)) return EPIPE;
+int run_get(char* const* argv) {
+  if (*argv == nullptr) return EINVAL;
+  std::uint64_t room = std::strtoull(*argv, nullptr, 10);
+  for (char* const* path = argv + 1; *path != nullptr; ++path)
+    if (!get_one(*path, room)) return EPIPE;
   return 0;
 }
 

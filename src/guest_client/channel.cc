@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #include "guest_client/channel_state.h"
+#include "guest_client/guest_error.h"
 #include "io/spawn.h"
 #include "os/pipe.h"
 
@@ -88,21 +89,16 @@ std::optional<Ending> ending_of(const guest_protocol::Held& held) {
   return ending;  // no word of ours: lost
 }
 
-// Where something is to be mounted the sandbox's disk may have a link, or a file.
-bool is_of_a_target(const guest_protocol::Failed& failed) {
-  const bool is_of_the_tree = failed.error == ELOOP || failed.error == ENOTDIR || failed.error == EROFS ||
-                              failed.error == EEXIST || failed.error == EXDEV;
-  return failed.step == guest_protocol::Step::mounts && is_of_the_tree;
-}
-
 Error launch_failed(const guest_protocol::Failed& failed) {
   Error error = Error::from_errno(failed.error, std::string("launch: ") + guest_protocol::to_string(failed.step));
   if (failed.step == guest_protocol::Step::network)
     return std::move(error).with_hint(
         "networks need nftables with transparent proxies in the kernel: modprobe nft_tproxy");
-  if (!is_of_a_target(failed)) return error;
-  return std::move(error)
-      .with_code(ErrorCode::failed_precondition)
+  // The sandbox's disk may have a link, a file or a directory where another is meant.
+  if (!is_of_a_tree(failed.error)) return error;
+  Error of_its_disk = std::move(error).with_code(ErrorCode::failed_precondition);
+  if (failed.step != guest_protocol::Step::mounts) return of_its_disk;
+  return std::move(of_its_disk)
       .with_slug("invalid_mount_target")
       .with_hint("where a directory or volume is to be mounted there is a link, or no directory");
 }

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "guest_client/channel_state.h"
+#include "guest_client/guest_error.h"
 
 namespace lmsb::guest_client {
 
@@ -78,7 +79,7 @@ io::Task<Piece> read_once(State state, Stream stream, std::uint64_t offset, Befo
     co_return silence(std::move(changed).error());
   }
   if (read->error == ESRCH) co_return forgotten();
-  if (read->error != 0) co_return Error::from_errno(read->error, "read the output of a process");
+  if (read->error != 0) co_return guest_error(read->error, "read the output of a process");
   co_return *std::move(read->piece);
 }
 
@@ -100,7 +101,7 @@ io::Task<void> write_piece(State state, std::string piece, bool close, io::Deadl
   }
   const int error = *state->written;
   if (error == EPIPE || error == ESRCH) co_return input_closed();
-  if (error != 0) co_return Error::from_errno(error, "write to the stdin of a process");
+  if (error != 0) co_return guest_error(error, "write to the stdin of a process");
   co_return Status();
 }
 

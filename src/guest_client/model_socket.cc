@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "guest_client/channel_state.h"
+#include "guest_client/guest_error.h"
 #include "os/tcp_socket.h"
 
 namespace lmsb::guest_client {
@@ -27,7 +28,7 @@ bool is_model_socket(int fd) {
 }
 
 Error not_taken(int error) {
-  if (error != EADDRINUSE) return Error::from_errno(error, "make the socket for the sandbox's models");
+  if (error != EADDRINUSE) return guest_error(error, "make the socket for the sandbox's models");
   return Error(ErrorCode::failed_precondition, "a program of the sandbox has port 11434, where its models would be")
       .with_slug("model_port_taken")
       .with_hint("end that program, or stop the sandbox and start it again");

@@ -67,6 +67,15 @@ Status check_query(const http::Request& request, const RouteRow& row) {
   return check_once(request.target);
 }
 
+// Who sends one wants to be sure that nothing is done twice: where that is not so he is to know.
+Status check_key(const http::Request& request, const RouteRow& row) {
+  if (row.takes_key || request.method != "POST" || dialect_of(request.path) != Dialect::v1) return {};
+  if (!request.headers.find("Idempotency-Key")) return {};
+  return Error(ErrorCode::invalid_argument, "this request takes no Idempotency-Key: sent again, it is done again")
+      .with_slug("idempotency_key_not_taken")
+      .with_hint("leave it out; what makes a sandbox, a snapshot, forks or a volume, or imports a snapshot, takes one");
+}
+
 // What is still asked of a request once its handler has taken it.
 struct Asked {
   std::string method;
@@ -131,6 +140,8 @@ std::optional<http::Response> App::State::receive(const http::Request& request, 
   if (match.row->takes_any_body) return std::nullopt;
   if (const Status asked = check_query(request, *match.row); !asked.ok())
     return error_answer(dialect_of(request.path), asked.error());
+  if (const Status key = check_key(request, *match.row); !key.ok())
+    return error_answer(dialect_of(request.path), key.error());
   if (const auto refusal = match.row->streamed_body ? doors.check_streamed_body(request) : doors.check_body(request)) {
     return refusal_answer(request.path, refusal->status, refusal->error);
   }

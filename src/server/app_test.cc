@@ -374,6 +374,53 @@ TEST(Queries, NameEachFieldOnce) {
   EXPECT_EQ(f.send(request).status, 200);
 }
 
+TEST(Queries, FindLabelsWithWhateverIsInThem) {
+  Fixture f;
+  const auto listed = [&f](std::string label) {
+    auto request = local_request("GET", "/v1/sandboxes");
+    request.query = {{"label", std::move(label)}};
+    f.control.listed_labels.clear();
+    return f.send(request).status == 200 ? f.control.listed_labels : std::map<std::string, std::string>{};
+  };
+  using Labels = std::map<std::string, std::string>;
+  EXPECT_EQ(listed("a=1,b=2"), (Labels{{"a", "1"}, {"b", "2"}}));
+  EXPECT_EQ(listed(R"(a=x\,y,b=)"), (Labels{{"a", "x,y"}, {"b", ""}}));
+  EXPECT_EQ(listed(R"(k\=\,=c:\\d=e)"), (Labels{{"k=,", "c:\\d=e"}}));
+  for (const char* wrong : {"a", "=1", "a=1,b", "a=1,a=2", "", "a=1\\", "a\\", "a,b=1"})
+    EXPECT_TRUE(listed(wrong).empty()) << wrong;
+}
+
+TEST(Queries, RefuseWhatIsNoIdOfAnEventAndTheCursorOfAnotherList) {
+  Fixture f;
+  const auto status = [&f](std::string path, const char* name, std::string value) {
+    auto request = local_request("GET", std::move(path));
+    request.query = {{name, std::move(value)}};
+    return f.send(request).status;
+  };
+  EXPECT_EQ(status("/v1/events", "after", "0"), 200);
+  for (const char* wrong : {"abc", "", "-1", "1 ", "99999999999999999999999"})
+    EXPECT_EQ(status("/v1/events", "after", wrong), 400) << wrong;
+  const std::string time = "2026-01-01T00:00:00.000Z/";
+  const std::string id = "a0000000000000000000";
+  const std::map<std::string, std::string> lists = {
+      {"/v1/sandboxes", ""}, {"/v1/snapshots", "snp_"}, {"/v1/volumes", "vol_"}};
+  for (const auto& [path, prefix] : lists)
+    for (const auto& [other, its] : lists)
+      EXPECT_EQ(status(path, "cursor", time + its + id), its == prefix ? 200 : 400) << path << " " << its;
+}
+
+TEST(Queries, AKeyOfIdempotencyIsNotPassedOver) {
+  Fixture f;
+  auto request = local_request("POST", "/v1/run", R"({"cmd":"true"})");
+  request.headers.set("Idempotency-Key", "key");
+  const auto refused = f.send(request);
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(refused.body, HasSubstr("idempotency_key_not_taken"));
+  auto original = local_request("POST", "/run-bash/", R"({"cmd":"true"})");
+  original.headers.set("Idempotency-Key", "key");
+  EXPECT_EQ(f.send(original).status, 200) << "clients of other APIs send what those know";
+}
+
 TEST(Sandboxes, GetExecAndDeleteNameTheirSandbox) {
   Fixture f;
   EXPECT_EQ(f.send("GET", "/v1/sandboxes/abc").status, 200);
@@ -402,6 +449,8 @@ TEST(Images, AreListed) {
   EXPECT_EQ(
       f.send("GET", "/v1/images").body,
       R"({"data":[{"name":"host","digest":"sha256:00","size_bytes":7,"created_at":"2026-01-01T00:00:00Z","default":true}],"next_cursor":null})");
+  f.control.image_made_at = "";
+  EXPECT_THAT(f.send("GET", "/v1/images").body, HasSubstr(R"("created_at":null)"));
 }
 
 TEST(Models, AreListedInOpenAisShapeWithoutTheirPaths) {

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "http/body.h"
 #include "io/event.h"
 #include "io/spawn.h"
 #include "server/test_support.h"
@@ -19,14 +20,14 @@ using Answer = std::optional<Result<http::Response>>;
 // A handler that makes something when it may, and counts what it has made.
 class OnceTest : public testing::Test {
  protected:
-  OnceTest() : handler_(once(answers_, [this](Call) { return make(); })) {}
+  OnceTest() : handler_(once(answers_, "/made/", [this](Call) { return make(); })) {}
 
   io::Task<http::Response> make() {
     while (!may_go_on_) LMSB_CO_CHECK(co_await changed_.wait());
     if (throws_) throw std::runtime_error("a bug");
     if (fails_) co_return Error(ErrorCode::unavailable, "away");
     ++made_;
-    co_return http::Response::json(201, std::to_string(made_));
+    co_return http::Response::json(201, R"({"id":")" + std::to_string(made_) + R"("})");
   }
 
   static io::Always<void> ask(const Handler* handler, Answer* answer, std::string key, control::Principal who) {
@@ -77,7 +78,8 @@ TEST_F(OnceTest, WhatAClientHasLeftIsDoneAndTheSameIsAnsweredToItsNextRequest) {
   Answer second;
   send(second);
   ASSERT_TRUE(second.has_value() && second->ok());
-  EXPECT_EQ((*second)->body, "1");
+  EXPECT_EQ((*second)->body, R"({"id":"1"})");
+  EXPECT_EQ((*second)->headers.find("Location"), "/made/1");
   EXPECT_EQ((*second)->headers.find("Idempotent-Replayed"), "true");
   EXPECT_EQ(made_, 1);
 }
@@ -137,6 +139,59 @@ TEST_F(OnceTest, ABugIsAnErrorOfItsRequestAlone) {
   Answer second;
   send(second);
   ASSERT_TRUE(second.has_value() && second->ok());
+}
+
+// What is sent with a body that is read as it comes, by a handler that counts what it has read to its end.
+class OnceStreamed : public testing::Test {
+ protected:
+  OnceStreamed() : handler_(once(answers_, "/made/", [this](Call call) { return make(std::move(call)); })) {}
+
+  io::Task<http::Response> make(Call call) {
+    std::string whole;
+    while (true) {
+      LMSB_CO_TRY(const std::string piece, co_await call.request.incoming->read());
+      if (piece.empty()) break;
+      whole += piece;
+    }
+    ++made_;
+    promised_ = call.promised->request;
+    co_return http::Response::json(201, R"({"id":"of )" + whole + R"("})");
+  }
+  Result<http::Response> send(std::string body, const std::string& name = "n") {
+    Call call;
+    call.who = {"me", false};
+    call.request = local_request("POST", "/v1/snapshots/import");
+    call.request.query = {{"name", name}};
+    call.request.incoming = http::reader_of(std::move(body));
+    call.request.headers.set("Idempotency-Key", "key");
+    return io::run_blocking(handler_(std::move(call)));
+  }
+
+  IdempotentAnswers answers_;
+  int made_ = 0;
+  Sha256 promised_{};
+  Handler handler_;
+};
+
+TEST_F(OnceStreamed, IsComparedToItsEndBeforeTheFirstAnswerComesAgain) {
+  const auto first = send("file");
+  ASSERT_TRUE(first.ok()) << first.error().message();
+  EXPECT_EQ(first->headers.find("Location"), "/made/of file");
+  EXPECT_FALSE(first->headers.find("Idempotent-Replayed"));
+  EXPECT_NE(promised_, Sha256()) << "what is written down with what is made says what was asked";
+  const auto again = send("file");
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->body, first->body);
+  EXPECT_EQ(again->headers.find("Location"), "/made/of file");
+  EXPECT_EQ(again->headers.find("Idempotent-Replayed"), "true");
+  EXPECT_EQ(made_, 1);
+}
+
+TEST_F(OnceStreamed, RefusesAnotherFileAndAnotherQueryWithTheSameKey) {
+  ASSERT_TRUE(send("file").ok());
+  EXPECT_EQ(send("fil").error().slug(), "idempotency_key_reused");
+  EXPECT_EQ(send("file", "m").error().slug(), "idempotency_key_reused");
+  EXPECT_EQ(made_, 1);
 }
 
 TEST(Once, WhatNeverEndsMayBeDroppedAfterTheTable) {

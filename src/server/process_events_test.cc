@@ -143,8 +143,20 @@ TEST_F(ProcessRoutes, LeaveATornCharacterForTheNextPiece) {
               testing::AllOf(HasSubstr(R"("text":"a","next_offset":1)")));
 }
 
-TEST_F(ProcessRoutes, RefuseAnOffsetOfNoStreamAndFieldsThatAreNotThere) {
-  EXPECT_EQ(send("GET", "/v1/sandboxes/box/processes/prc_1/output?offset=3").status, 400);
+TEST_F(ProcessRoutes, TakeAnOffsetOfNoStreamForStdouts) {
+  processes.piece = {3, "abc", 6, true};
+  EXPECT_THAT(send("GET", "/v1/sandboxes/box/processes/prc_1/output?offset=3").body, HasSubstr(R"("stream":"stdout")"));
+  for (const std::uint64_t offset : {0U, 3U}) {
+    const std::string path = "/v1/sandboxes/box/processes/prc_1/output?follow=true&offset=" + std::to_string(offset);
+    EXPECT_EQ(send("GET", path).status, 200);
+    EXPECT_EQ(processes.from.offsets[0], offset);
+    EXPECT_FALSE(processes.from.offsets[1]);
+  }
+  EXPECT_EQ(send("GET", "/v1/sandboxes/box/processes/prc_1/output?follow=true").status, 200);
+  EXPECT_EQ(processes.from.offsets[1], 0U) << "without one, both";
+}
+
+TEST_F(ProcessRoutes, RefuseFieldsThatAreNotThere) {
   EXPECT_EQ(send("GET", "/v1/sandboxes/box/processes/prc_1/output?ofset=3").status, 400);
   EXPECT_EQ(send("GET", "/v1/sandboxes/box/processes/prc_1?wait_ms=-1").status, 400);
 }

@@ -20,7 +20,26 @@ std::string hint_of(std::initializer_list<std::string_view> known) {
 
 Error invalid_label() {
   return invalid_query("label must be key=value, several with commas between, and no key twice",
-                       "label=team=a,stage=test lists what has both");
+                       R"(label=team=a,stage=test lists what has both; a comma that is meant is written \,)");
+}
+
+constexpr char kEnd = '\0';     // of the text
+constexpr char kCutOff = '\\';  // there is nothing behind a backslash
+
+// Takes what stands before the first of `ends` off the front of `text`, and that too, which it returns. What stands
+// behind a backslash is meant as it is.
+char take_word(std::string_view& text, std::string_view ends, std::string& word) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (ends.find(c) != std::string_view::npos) {
+      text.remove_prefix(i + 1);
+      return c;
+    }
+    if (c == '\\' && ++i == text.size()) return kCutOff;
+    word += text[i];
+  }
+  text = {};
+  return kEnd;
 }
 
 }  // namespace
@@ -76,22 +95,21 @@ Result<Labels> labels_of(const Query& query) {
   const auto named = query.find("label");
   if (named == query.end()) return labels;
   std::string_view text = named->second;
-  do {
-    const std::string_view one = text.substr(0, text.find(','));
-    text.remove_prefix(std::min(one.size() + 1, text.size()));
-    const std::size_t equals = one.find('=');
-    if (equals == 0 || equals == std::string_view::npos) return invalid_label();
-    const bool is_new = labels.emplace(one.substr(0, equals), one.substr(equals + 1)).second;
-    if (!is_new) return invalid_label();
-  } while (!text.empty());
-  return labels;
+  while (true) {
+    std::string key;
+    if (take_word(text, "=,", key) != '=' || key.empty()) return invalid_label();
+    std::string value;
+    const char end = take_word(text, ",", value);
+    if (end == kCutOff || !labels.emplace(std::move(key), std::move(value)).second) return invalid_label();
+    if (end == kEnd || text.empty()) return labels;
+  }
 }
 
-Result<std::string> page_cursor(const Query& query) {
+Result<std::string> page_cursor(const Query& query, std::string_view prefix) {
   const auto named = query.find("cursor");
   if (named == query.end() || named->second.empty()) return std::string();
-  if (control::is_cursor(named->second)) return named->second;
-  return invalid_query("cursor " + quoted(named->second) + " is none of a list's",
+  if (control::is_cursor(named->second, prefix)) return named->second;
+  return invalid_query("cursor " + quoted(named->second) + " is none of this list's",
                        "send next_cursor of the page before as it is, or leave cursor out for the first page");
 }
 

@@ -71,6 +71,15 @@ void RouteTable::add_streamed(std::string method, std::string pattern, Bytes lim
   add_row(std::move(row));
 }
 
+void RouteTable::add_once(std::string pattern, std::optional<Bytes> streamed_body, Handler handler) {
+  if (streamed_body) {
+    add_streamed("POST", std::move(pattern), *streamed_body, std::move(handler));
+  } else {
+    add("POST", std::move(pattern), std::move(handler));
+  }
+  rows_.back().takes_key = true;
+}
+
 void RouteTable::add_forwarded(const std::string& method, const std::string& base, const Handler& handler) {
   for (const char* below : {"/{path...}", ""}) {
     add_streamed(method, base + below, Bytes(UINT64_MAX), handler);

@@ -39,6 +39,7 @@ struct RouteRow {
   std::optional<Bytes> streamed_body;
   bool takes_any_body = false;  // it is not for us: no type is asked of it
   bool reads_query = false;     // else nothing may stand in it
+  bool takes_key = false;       // an Idempotency-Key (once.h); other POST requests of ours refuse one
 };
 
 // Filled at start, then only read.
@@ -57,6 +58,8 @@ class RouteTable {
   // The same for a handler that passes requests on: bodies of any kind and length. Of the path `base`, which is an
   // alias, and all paths below it, as "base/{path...}".
   void add_forwarded(const std::string& method, const std::string& base, const Handler& handler);
+  // A POST that is made once for each Idempotency-Key: `handler` is of once(). With `streamed_body` as add_streamed().
+  void add_once(std::string pattern, std::optional<Bytes> streamed_body, Handler handler);
   // `pattern` ends in a slash; the path without it is answered too.
   void add_with_and_without_slash(std::string method, std::string pattern, const Handler& handler);
 

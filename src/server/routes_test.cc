@@ -81,6 +81,27 @@ TEST(RoutesAndDocument, SayWhereAKeyMayHaveToWait) {
   }
 }
 
+TEST(RoutesAndDocument, SayTheSameOfWhatTakesAnIdempotencyKey) {
+  const Fixture fixture;
+  const json::Document parsed = document();
+  std::size_t taking = 0;
+  for (const RouteRow& row : fixture.app.routes().rows()) {
+    if (row.method != "POST" || row.is_alias) continue;
+    const auto operation = parsed.root().find("paths")->find(documented_path(row.pattern))->find("post");
+    bool is_said = false;
+    if (const auto parameters = operation->find("parameters"))
+      for (const auto& one : parameters->items())
+        is_said =
+            is_said || (one.find("$ref") && one.find("$ref")->string() == "#/components/parameters/IdempotencyKey");
+    EXPECT_EQ(is_said, row.takes_key) << row.pattern;
+    if (!row.takes_key) continue;
+    ++taking;
+    const auto headers = operation->find("responses")->find("201")->find("headers");
+    EXPECT_TRUE(headers && headers->find("Idempotent-Replayed")) << row.pattern;
+  }
+  EXPECT_EQ(taking, 5U);
+}
+
 // Every path of ours that a hint names, as it stands there.
 TEST(UsualHints, NamePathsThatThereAre) {
   const Fixture fixture;

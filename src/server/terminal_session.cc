@@ -78,9 +78,19 @@ std::string result_text(const control::ExecResult& result) {
   return std::move(out).str();
 }
 
+// Where to go on: who says more than the terminal has shown has no more than that.
+io::Task<std::uint64_t> beginning_of(std::shared_ptr<Shared> shared) {
+  if (shared->offset == 0) co_return std::uint64_t{0};
+  constexpr std::chrono::milliseconds kNow{0};
+  LMSB_CO_TRY(const auto piece, co_await shared->processes.output(shared->who, shared->sandbox(), shared->process(),
+                                                                  Stream::out, shared->offset, kNow));
+  co_return std::min(shared->offset, piece.end);
+}
+
 io::Task<void> show_all(std::shared_ptr<Shared> shared, http::WebSocket& socket) {
+  LMSB_CO_TRY(const std::uint64_t beginning, co_await beginning_of(shared));
   control::FollowFrom from;
-  from.offsets[static_cast<std::size_t>(Stream::out)] = shared->offset;
+  from.offsets[static_cast<std::size_t>(Stream::out)] = beginning;
   from.offsets[static_cast<std::size_t>(Stream::err)] = 0;  // what a shell would say of a program that is not there
   LMSB_CO_TRY(const auto stream, shared->processes.follow(shared->who, shared->sandbox(), shared->process(), from));
   while (true) {

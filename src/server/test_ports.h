@@ -30,6 +30,11 @@ class FakePorts final : public control::PortService {
     if (error) return *error;
     return sandbox == "box" ? id : sandbox;
   }
+  void note_preview(const control::Principal& by, const std::string& sandbox, std::uint16_t to_port,
+                    const std::string& expires_at) override {
+    preview_noted = by.name + " " + sandbox + " " + std::to_string(to_port) + " " + expires_at;
+  }
+  std::string preview_noted;
   std::string id = "s0000000000000000000";  // of the sandbox named box
   control::Principal preview_asker;
   io::Task<std::vector<control::ListeningPort>> list(control::Principal who, std::string sandbox) override {

@@ -120,7 +120,7 @@ class FakeControl final : public control::Control {
   }
   control::ProcessService& processes() override { return fake_processes; }
   Result<std::vector<control::ImageInfo>> images() override {
-    return std::vector<control::ImageInfo>{{"host", "sha256:00", 7, "2026-01-01T00:00:00Z", true}};
+    return std::vector<control::ImageInfo>{{"host", "sha256:00", 7, image_made_at, true}};
   }
   io::Task<std::vector<control::ModelInfo>> models(Principal who) override {
     asker = std::move(who);
@@ -210,6 +210,7 @@ class FakeControl final : public control::Control {
   control::ModelAnswer model_answer;
   UpstreamAnswer upstream;
   bool ready = true;
+  std::string image_made_at = "2026-01-01T00:00:00Z";
   FakeFiles fake_files;
   FakePorts fake_ports;
   // What it was asked.

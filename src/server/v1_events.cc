@@ -1,6 +1,8 @@
 // GET /v1/events: what happens to sandboxes, snapshots, volumes and keys, as events.
+#include <charconv>
 #include <utility>
 
+#include "base/text.h"
 #include "server/event_stream.h"
 #include "server/query_fields.h"
 #include "server/v1_routes.h"
@@ -79,18 +81,26 @@ class Events final : public EventSequence {
   bool is_told_lost_ = false;  // what the next event says that was missed
 };
 
-// `after`, or what a browser's EventSource sends when it comes back.
-std::optional<std::string> after_of(const http::Request& request) {
+// `after`, or what a browser's EventSource sends when it comes back: the number that an event had as its id.
+Result<std::optional<std::string>> after_of(const http::Request& request) {
   const auto named = request.query.find("after");
-  if (named != request.query.end()) return named->second;
-  const auto last = request.headers.find("Last-Event-ID");
-  return last ? std::optional<std::string>(*last) : std::nullopt;
+  if (named == request.query.end()) {  // of who knows no other answer than events: what is none has been lost
+    const auto last = request.headers.find("Last-Event-ID");
+    return last ? std::optional<std::string>(*last) : std::nullopt;
+  }
+  const std::string& after = named->second;
+  std::uint64_t number = 0;
+  const char* const end = after.data() + after.size();
+  const auto [at, error] = std::from_chars(after.data(), end, number);
+  if (error == std::errc() && at == end) return std::optional<std::string>(after);
+  return invalid_query("after " + quoted(after) + " is no event's id",
+                       "send the id of the last event that came as it is, 0 for all that is kept, or leave it out");
 }
 
 io::Task<http::Response> events(Control& control, Call call) {
   LMSB_CO_CHECK(check_names(call.request.query, {"sandbox", "after", "processes"}));
   control::FollowEvents asked;
-  asked.after = after_of(call.request);
+  LMSB_CO_TRY(asked.after, after_of(call.request));
   LMSB_CO_TRY(asked.processes, flag_of(call.request.query, "processes", false));
   const auto named = call.request.query.find("sandbox");
   if (named != call.request.query.end()) asked.sandbox = named->second;

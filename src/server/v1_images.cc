@@ -9,7 +9,8 @@ using control::Control;
 
 void write_image(json::Writer& out, const control::ImageInfo& image) {
   out.begin_object().key("name").string(image.name).key("digest").string(image.digest);
-  out.key("size_bytes").unsigned_integer(image.size_bytes).key("created_at").string(image.created_at);
+  out.key("size_bytes").unsigned_integer(image.size_bytes);
+  string_or_null(out.key("created_at"), image.created_at);
   out.key("default").boolean(image.is_default).end_object();
 }
 

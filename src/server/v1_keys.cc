@@ -97,7 +97,7 @@ io::Task<http::Response> list(Control& control, Call call) {
   Query& query = call.request.query;
   LMSB_CO_CHECK(check_names(query, {"limit", "cursor"}));
   LMSB_CO_TRY(const std::size_t limit, page_limit(query));
-  LMSB_CO_TRY(const std::string cursor, page_cursor(query));
+  LMSB_CO_TRY(const std::string cursor, page_cursor(query, "key_"));
   LMSB_CO_TRY(const auto page, control.keys().list(call.who, limit, cursor));
   json::Writer out;
   out.begin_object().key("data").begin_array();

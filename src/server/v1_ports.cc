@@ -103,6 +103,7 @@ io::Task<http::Response> preview(Control& control, const Previews& previews, Cal
   LMSB_CO_TRY(const auto sandbox, control.ports().may_connect(call.who, call.request.params["id"]));
   const PreviewHost place{static_cast<std::uint16_t>(port), sandbox};
   LMSB_CO_TRY(const auto link, previews.make(place, call.who, std::chrono::seconds(life), call.request));
+  control.ports().note_preview(call.who, sandbox, place.port, link.expires_at);
   json::Writer out;
   out.begin_object().key("url").string(link.url).key("token").string(link.token);
   out.key("port").integer(port).key("expires_at").string(link.expires_at).end_object();

@@ -200,6 +200,10 @@ TEST_F(PreviewUrls, LeadToThePortAtTheAddressThatWasAsked) {
   EXPECT_EQ(response.status, 201);
   EXPECT_THAT(response.body, HasSubstr(R"({"url":"http://)" + kHost + "/?lmsb_preview="));
   EXPECT_EQ(response.headers.find("Cache-Control"), "no-store");
+  const std::string& noted = f.control.fake_ports.preview_noted;
+  EXPECT_THAT(noted, HasSubstr(" " + f.control.fake_ports.id + " 3000 " +
+                               text_between(response.body, R"("expires_at":")", "\"")));
+  EXPECT_EQ(noted.find(text_between(response.body, R"("token":")", "\"")), std::string::npos) << noted;
   auto by_socket = local_request("POST", "/v1/sandboxes/box/previews", R"({"port":3000})");
   by_socket.headers.set("Host", "localhost");
   by_socket.peer.is_unix = true;

@@ -20,7 +20,7 @@ using control::Stream;
 constexpr std::uint64_t kMaxWaitMs = 60'000;
 
 struct OutputQuery {
-  std::optional<Stream> stream;  // nothing: both
+  std::optional<Stream> stream;  // nothing: both, from their beginnings
   std::uint64_t offset = 0;
   bool follow = false;
   std::chrono::milliseconds wait{0};
@@ -38,8 +38,7 @@ Result<OutputQuery> parse_output_query(const Query& query) {
   LMSB_TRY(out.follow, flag_of(query, "follow", false));
   LMSB_TRY(const std::uint64_t wait, number_of(query, "wait_ms", 0, kMaxWaitMs));
   out.wait = std::chrono::milliseconds(wait);
-  if (out.offset > 0 && !out.stream)
-    return invalid_query("offset is of one stream: say stream=stdout or stream=stderr");
+  if (query.contains("offset") && !out.stream) out.stream = Stream::out;  // an offset is of one stream
   return out;
 }
 

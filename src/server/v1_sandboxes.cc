@@ -39,9 +39,7 @@ io::Task<http::Response> create(Control& control, Call call) {
   if (refusal) co_return *std::move(refusal);
   request.promise = {call.promised, sandbox_text};
   LMSB_CO_TRY(const auto info, co_await control.create(std::move(call.who), std::move(request)));
-  http::Response response = http::Response::json(201, sandbox_text(info));
-  response.headers.set("Location", "/v1/sandboxes/" + info.id);
-  co_return response;
+  co_return http::Response::json(201, sandbox_text(info));
 }
 
 struct ListQuery {
@@ -69,7 +67,7 @@ Result<ListQuery> parse_query(Query& query) {
   }
   LMSB_TRY(out.limit, page_limit(query));
   LMSB_TRY(out.labels, labels_of(query));
-  LMSB_TRY(out.cursor, page_cursor(query));
+  LMSB_TRY(out.cursor, page_cursor(query, ""));
   return out;
 }
 
@@ -98,8 +96,9 @@ io::Task<http::Response> remove(Control& control, Call call) {
 }  // namespace
 
 void add_sandbox_routes(RouteTable& table, Control& control) {
-  table.add("POST", "/v1/sandboxes",
-            once(control.answers(), [&control](Call call) { return create(control, std::move(call)); }));
+  table.add_once("/v1/sandboxes", std::nullopt, once(control.answers(), "/v1/sandboxes/", [&control](Call call) {
+                   return create(control, std::move(call));
+                 }));
   table.add_asking("GET", "/v1/sandboxes", [&control](Call call) { return list(control, std::move(call)); });
   table.add("GET", "/v1/sandboxes/{id}", [&control](Call call) { return get(control, std::move(call)); });
   table.add("DELETE", "/v1/sandboxes/{id}", [&control](Call call) { return remove(control, std::move(call)); });

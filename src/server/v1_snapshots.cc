@@ -47,9 +47,7 @@ io::Task<http::Response> take(Control& control, Call call) {
   control::SnapshotPromise promise(std::move(call.promised), snapshot_text);
   LMSB_CO_TRY(const auto info, co_await control.snapshots().take(std::move(call.who), std::move(id), std::move(name),
                                                                  std::move(promise)));
-  http::Response response = http::Response::json(201, snapshot_text(info));
-  response.headers.set("Location", "/v1/snapshots/" + info.id);
-  co_return response;
+  co_return http::Response::json(201, snapshot_text(info));
 }
 
 std::string forks_text(const std::vector<control::SandboxInfo>& made) {
@@ -93,7 +91,7 @@ io::Task<http::Response> list(Control& control, Call call) {
   Query& query = call.request.query;
   LMSB_CO_CHECK(check_names(query, {"sandbox", "limit", "cursor"}));
   LMSB_CO_TRY(const std::size_t limit, page_limit(query));
-  LMSB_CO_TRY(const std::string cursor, page_cursor(query));
+  LMSB_CO_TRY(const std::string cursor, page_cursor(query, "snp_"));
   std::string sandbox;
   if (query.contains("sandbox")) {  // by the id of one that may be gone, too
     sandbox = query["sandbox"];
@@ -139,20 +137,20 @@ io::Task<http::Response> import_file(Control& control, Call call) {
   request.name = query["name"];
   LMSB_CO_TRY(const std::uint64_t disk, number_of(query, "disk_bytes", 0, kMaxFile.count()));
   if (query.contains("disk_bytes")) request.disk_bytes = Bytes(disk);
+  request.promise = {std::move(call.promised), snapshot_text};
   LMSB_CO_TRY(const auto info,
               co_await control.snapshots().import_file(std::move(call.who), std::move(request), call.request.incoming));
-  http::Response response = http::Response::json(201, snapshot_text(info));
-  response.headers.set("Location", "/v1/snapshots/" + info.id);
-  co_return response;
+  co_return http::Response::json(201, snapshot_text(info));
 }
 
 }  // namespace
 
 void add_snapshot_routes(RouteTable& table, Control& control) {
-  table.add("POST", "/v1/sandboxes/{id}/snapshot",
-            once(control.answers(), [&control](Call call) { return take(control, std::move(call)); }));
-  table.add("POST", "/v1/sandboxes/{id}/fork",
-            once(control.answers(), [&control](Call call) { return fork(control, std::move(call)); }));
+  const char* const made = "/v1/snapshots/";
+  table.add_once("/v1/sandboxes/{id}/snapshot", std::nullopt,
+                 once(control.answers(), made, [&control](Call call) { return take(control, std::move(call)); }));
+  table.add_once("/v1/sandboxes/{id}/fork", std::nullopt,
+                 once(control.answers(), "", [&control](Call call) { return fork(control, std::move(call)); }));
   table.add("POST", "/v1/sandboxes/{id}/rollback",
             [&control](Call call) { return roll_back(control, std::move(call)); });
   table.add_asking("GET", "/v1/snapshots", [&control](Call call) { return list(control, std::move(call)); });
@@ -160,8 +158,9 @@ void add_snapshot_routes(RouteTable& table, Control& control) {
   table.add("DELETE", "/v1/snapshots/{id}", [&control](Call call) { return remove(control, std::move(call)); });
   table.add("GET", "/v1/snapshots/{id}/export",
             [&control](Call call) { return export_file(control, std::move(call)); });
-  table.add_streamed("POST", "/v1/snapshots/import", kMaxFile,
-                     [&control](Call call) { return import_file(control, std::move(call)); });
+  table.add_once("/v1/snapshots/import", kMaxFile, once(control.answers(), made, [&control](Call call) {
+                   return import_file(control, std::move(call));
+                 }));
 }
 
 }  // namespace lmsb::server

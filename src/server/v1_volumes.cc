@@ -47,9 +47,7 @@ io::Task<http::Response> create(Control& control, Call call) {
   if (refusal) co_return *std::move(refusal);
   request.promise = {call.promised, volume_text};
   LMSB_CO_TRY(const auto info, co_await control.volumes().create(std::move(call.who), std::move(request)));
-  http::Response response = http::Response::json(201, volume_text(info));
-  response.headers.set("Location", "/v1/volumes/" + info.id);
-  co_return response;
+  co_return http::Response::json(201, volume_text(info));
 }
 
 io::Task<http::Response> list(Control& control, Call call) {
@@ -57,7 +55,7 @@ io::Task<http::Response> list(Control& control, Call call) {
   LMSB_CO_CHECK(check_names(query, {"label", "limit", "cursor"}));
   LMSB_CO_TRY(const std::size_t limit, page_limit(query));
   LMSB_CO_TRY(const auto labels, labels_of(query));
-  LMSB_CO_TRY(const std::string cursor, page_cursor(query));
+  LMSB_CO_TRY(const std::string cursor, page_cursor(query, "vol_"));
   LMSB_CO_TRY(const auto page, control.volumes().list(call.who, labels, limit, cursor));
   json::Writer out;
   out.begin_object().key("data").begin_array();
@@ -96,8 +94,9 @@ io::Task<http::Response> remove(Control& control, Call call) {
 }  // namespace
 
 void add_volume_routes(RouteTable& table, Control& control) {
-  table.add("POST", "/v1/volumes",
-            once(control.answers(), [&control](Call call) { return create(control, std::move(call)); }));
+  table.add_once("/v1/volumes", std::nullopt, once(control.answers(), "/v1/volumes/", [&control](Call call) {
+                   return create(control, std::move(call));
+                 }));
   table.add_asking("GET", "/v1/volumes", [&control](Call call) { return list(control, std::move(call)); });
   table.add("GET", "/v1/volumes/{id}", [&control](Call call) { return get(control, std::move(call)); });
   table.add("PATCH", "/v1/volumes/{id}", [&control](Call call) { return update(control, std::move(call)); });

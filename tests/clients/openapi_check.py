@@ -1,5 +1,7 @@
 """Checks a value against a schema of the served OpenAPI document: the part of JSON Schema that the document uses."""
+import re
 
+DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 TYPES = {
     "object": lambda v: isinstance(v, dict),
     "array": lambda v: isinstance(v, list),
@@ -61,6 +63,8 @@ class Document:
             found.append(f"{where} is none of {schema['enum']}: {value!r}")
         if "const" in schema and value != schema["const"]:
             found.append(f"{where} is not {schema['const']!r}: {value!r}")
+        if schema.get("format") == "date-time" and isinstance(value, str) and not DATE_TIME.fullmatch(value):
+            found.append(f"{where} is no date-time: {value!r}")
         if isinstance(value, dict):
             found += self.faults_of_object(schema, value, where)
         if isinstance(value, list) and "items" in schema:

@@ -154,11 +154,41 @@ class Verdicts(lmsb.SystemTest):
         result = self.daemon.run("mkdir d; head -c 30M /dev/zero > a; cp a b; echo c > c; echo done", collect=["d", "a", "b", "c"])
         self.assertEqual((result["stdout"], len(result["files"]["a"])), ("done\n", 30 << 20))
         codes = {path: why["code"] for path, why in result["left_out"].items()}
-        self.assertEqual(codes, {"d": "is_a_directory", "b": "files_too_large", "c": "files_too_large"})
+        self.assertEqual((codes, result["files"]["c"]), ({"d": "is_a_directory", "b": "files_too_large"}, "c\n"))
         killed = self.daemon.run("kill -9 -1; head -c 3G /dev/zero | tail", limits={"memory_bytes": 64 << 20}, collect=["a"])
         self.assertEqual((killed["files"], list(killed["left_out"])), ({}, ["a"]))
         refused = self.daemon.post("/v1/run", {"cmd": "echo x", "collect": [""]})
         self.assertEqual((refused.status, refused.json()["error"]["code"]), (400, "invalid_path"))
+
+    def test_a_large_file_takes_no_small_ones_with_it(self):
+        result = self.daemon.run("mkfifo ff; head -c 40M /dev/zero > big; mkdir d; printf x > small; ln -s loop loop",
+                                 collect=["ff", "nope", "big", "small", "d", "small/x", "loop", "nope2", "/dev/null"])
+        self.assertEqual(result["files"], {"small": "x"})
+        codes = {path: why["code"] for path, why in result["left_out"].items()}
+        self.assertEqual(codes, {"ff": "not_a_regular_file", "nope": "file_not_found", "big": "files_too_large",
+                                 "d": "is_a_directory", "small/x": "file_not_found", "loop": "file_operation_failed",
+                                 "nope2": "file_not_found", "/dev/null": "not_a_regular_file"})
+
+    def bugs(self):
+        text = self.daemon.request("GET", "/metrics").body.decode()
+        return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("lmsb_bugs_total"))
+
+    def test_what_a_user_gets_wrong_is_not_a_bug_of_ours(self):
+        before = self.bugs()
+        for files in ({"a/": "1"}, {"a": "1", "a/b": "2"}, {"/workspace": "1"}, {"/dev/null/x": "1"}, {"x" * 300: "1"}, {"/proc/1/x": "1"}):
+            answer = self.daemon.post("/v1/run", {"cmd": "true", "files": files})
+            self.assertIn(answer.status, (400, 403, 404, 409), (files, answer.body))
+            self.assertEqual(answer.json()["error"]["code"], "file_not_written", files)
+        box = self.daemon.post("/v1/sandboxes", {}).json()["id"]
+        self.addCleanup(self.daemon.request, "DELETE", "/v1/sandboxes/" + box)
+        self.daemon.post(f"/v1/sandboxes/{box}/exec", {"cmd": "cd /workspace; touch f; ln -s circle circle"})
+        for cwd in ("/workspace/f", "/dev/null", "/workspace/f/x", "/workspace/circle", "/workspace/" + "x" * 300):
+            for path, body in (("/v1/run", {"cmd": "true", "files": {"f": "1"}, "cwd": cwd}), ("/v1/run", {"cmd": "true", "cwd": cwd}),
+                               (f"/v1/sandboxes/{box}/exec", {"cmd": "true", "cwd": cwd})):
+                answer = self.daemon.post(path, body)
+                self.assertIn(answer.status, (400, 404, 409), (cwd, answer.body))
+                self.assertEqual(answer.json()["error"]["code"], "invalid_cwd", (cwd, answer.body))
+        self.assertEqual(self.bugs(), before)
 
     def test_usage_is_counted(self):
         usage = self.daemon.run("python3 -c 'x=bytearray(50<<20); sum(range(10**6))'")["usage"]

@@ -157,6 +157,42 @@ class Kinds(EventsTest):
 
         lmsb.wait_until(lambda: written() == ["process.started", "process.ended"] * 2, written)
 
+    def audited(self, event, sandbox):
+        lines = (self.daemon.data_dir / "audit" / "audit.log").read_text().splitlines()
+        return [line for line in map(json.loads, lines) if line["event"].startswith(event) and line["sandbox_id"] == sandbox]
+
+    def test_commands_of_one_shots_are_in_the_audit_log_alone(self):
+        stream = self.follow("?processes=true")
+        waited = self.daemon.post("/v1/run", {"cmd": "exit 3"}).json()
+        followed = self.daemon.request("POST", "/v1/run", {"cmd": "exit 4"}, {"Accept": "application/x-ndjson"}).body
+        by_bash = self.daemon.post("/run-bash/", {"cmd": "exit 5"}).json()
+        ended = json.loads(followed.splitlines()[-1])
+        for sandbox, status in ((waited["sandbox_id"], 3), (ended["sandbox_id"], 4), (by_bash["sandbox_id"], 5)):
+            lmsb.wait_until(lambda sandbox=sandbox: len(self.audited("process.", sandbox)) == 2, "both lines")
+            begun, end = self.audited("process.", sandbox)
+            self.assertEqual((begun["event"], end["event"]), ("process.started", "process.ended"))
+            self.assertEqual((end["process_id"], end["by"], end["outcome"], end["exit_code"]),
+                             (begun["process_id"], begun["by"], "exited", status))
+            self.assertTrue(begun["process_id"].startswith("prc_") and begun["by"], begun)
+        self.create()
+        self.assertEqual(stream.next()["type"], "sandbox.created")
+
+    def test_a_command_whose_sandbox_goes_has_an_end_in_the_audit_log(self):
+        box = self.create()
+        detached = self.detach(box, "sleep 1000")
+        self.remove("/v1/sandboxes/" + box)
+        lmsb.wait_until(lambda: len(self.audited("process.", box)) == 2, "both lines")
+        self.assertEqual([(line["event"], line["process_id"]) for line in self.audited("process.", box)],
+                         [("process.started", detached["id"]), ("process.ended", detached["id"])])
+
+    def test_who_opened_a_port_to_browsers_is_in_the_audit_log_and_the_token_is_not(self):
+        box = self.create()
+        made = self.daemon.post(f"/v1/sandboxes/{box}/previews", {"port": 3000}).json()
+        line, = self.audited("preview.created", box)
+        self.assertEqual((line["port"], line["expires_at"]), ("3000", made["expires_at"]))
+        self.assertTrue(line["by"])
+        self.assertNotIn(made["token"], (self.daemon.data_dir / "audit" / "audit.log").read_text())
+
     def test_a_command_that_ends_at_once_has_begun_before(self):
         box = self.create()
         stream = self.follow("?processes=true")

@@ -550,6 +550,7 @@ class Told(LifecycleTest):
         self.addCleanup(again.close)
         self.assertEqual([again.next()["type"] for _ in range(3)], [event["type"] for event in seen[2:]])
         self.refused(self.daemon.request("GET", "/v1/events?sandbox=nobody"), 404, "sandbox_not_found")
+        self.refused(self.daemon.request("GET", "/v1/events?after=abc"), 400, "invalid_request")
 
     def test_a_change_of_nothing_is_not(self):
         events = Events(self.daemon)
@@ -573,7 +574,7 @@ class Told(LifecycleTest):
 
     def test_of_another_life_of_the_daemon_everything_that_is_known(self):
         box = self.create()["id"]
-        events = Events(self.daemon, "?after=00000000-1&sandbox=" + box)
+        events = Events(self.daemon, "?after=1&sandbox=" + box)
         self.addCleanup(events.close)
         self.assertTrue(events.armed["restarted"])
         self.assertEqual(events.next(), {"type": "lost", "missed": None})

@@ -109,6 +109,14 @@ class Terminals(PtyTest):
         second.type("echo mine\n")
         second.read_until("mine\r\n")
 
+    def test_go_on_at_their_end_for_who_says_that_he_has_seen_more(self):
+        first, process = self.begin()
+        first.type("echo before\n")
+        first.read_until("before\r\n")
+        again = self.open(f"process={process['id']}&offset=1000000")
+        again.type("echo after\n")
+        self.assertNotIn("before", again.read_until("after\r\n"))
+
     def test_keep_their_size_when_the_next_says_none(self):
         _, process = self.begin("cmd=exec%20sh&cols=100&rows=30")
         again = self.open(f"process={process['id']}")

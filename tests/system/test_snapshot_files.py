@@ -140,6 +140,31 @@ class FileTest(SnapshotTest):
         return other
 
 
+class Once(FileTest):
+    def test_a_file_that_is_imported_twice_with_one_key_makes_one_snapshot_also_of_the_next_daemon(self):
+        file = self.export(self.snapshot(self.create(), name="first")["id"])
+        other = self.second_daemon()
+        headers = {"Content-Type": "application/octet-stream", "Idempotency-Key": "key"}
+
+        def send(content, query="?name=moved"):
+            return other.request("POST", "/v1/snapshots/import" + query, content, headers)
+
+        broken = send(file[:-10])
+        self.assertEqual((broken.status, broken.json()["error"]["code"]), (400, "snapshot_damaged"))
+        first = send(file)
+        self.assertEqual(first.status, 201, first.body)
+        for daemon_ends in (False, True):
+            if daemon_ends:
+                other.stop()
+                other.start()
+            again = send(file)
+            self.assertEqual((again.status, again.body), (201, first.body))
+            self.assertEqual((again.headers["Idempotent-Replayed"], again.headers["Location"]), ("true", first.headers["Location"]))
+            for wrong in (send(file[:-10]), send(file, "?name=else")):
+                self.assertEqual((wrong.status, wrong.json()["error"]["code"]), (409, "idempotency_key_reused"))
+        self.assertEqual(len(other.request("GET", "/v1/snapshots").json()["data"]), 1)
+
+
 class RoundTrip(FileTest):
     def test_every_kind_of_file_comes_back_on_another_machine(self):
         sandbox = self.create(env={"WHO": "me"}, cwd="/tmp", limits={"memory_bytes": 256 * MIB, "disk_bytes": 100 * MIB})

@@ -5,6 +5,7 @@ import base64
 import math
 import os
 import pathlib
+import re
 import urllib.parse
 from dataclasses import asdict, dataclass
 from typing import Any, Iterable, Mapping, Sequence, Union
@@ -73,8 +74,11 @@ def egress(value: Egress | None) -> Mapping[str, Any] | None:
 
 
 def labels(wanted: Mapping[str, str] | None) -> str | None:
-    """The query of those that have all of these."""
-    return ",".join(f"{key}={value}" for key, value in wanted.items()) if wanted else None
+    """The query of those that have all of these; what would end a key or a value stands behind a backslash."""
+    def meant(text: str) -> str:
+        return re.sub(r"([\\,=])", r"\\\1", text)
+
+    return ",".join(f"{meant(key)}={meant(value)}" for key, value in wanted.items()) if wanted else None
 
 
 def volumes(places: Mapping[str, Any] | None) -> list[dict[str, Any]] | None:

@@ -2,7 +2,7 @@
 import unittest
 
 import support
-from lm_sandbox import Conflict, ConnectionFailed, Sandbox
+from lm_sandbox import Conflict, ConnectionFailed, Sandbox, fields
 
 
 def sandbox(id):
@@ -25,6 +25,12 @@ class Pages(support.ServerTest):
         self.assertEqual(found[0].limits.cpus, 1.5)
         self.assertEqual(lines, ["/v1/sandboxes?state=running&label=k%3Dv%2Cl%3Dw",
                                  "/v1/sandboxes?state=running&label=k%3Dv%2Cl%3Dw&cursor=%3D%26"])
+
+
+class Labels(unittest.TestCase):
+    def test_are_asked_for_with_whatever_is_in_them(self):
+        self.assertEqual(fields.labels({"k=,": "a,b=c\\"}), r"k\=\,=a\,b\=c\\")
+        self.assertIsNone(fields.labels({}))
 
 
 class Ports(support.ServerTest):

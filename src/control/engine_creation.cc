@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "control/engine.h"
+#include "control/file_operation.h"
 #include "control/names.h"
 #include "control/policy.h"
 #include "control/sandbox_mounts.h"
@@ -14,6 +15,25 @@ namespace lmsb::control {
 using sandbox::Lifetime;
 
 namespace {
+
+constexpr std::chrono::milliseconds kMakingPlace{30'000};
+
+// The working directory of a sandbox that is to be made, with what is missing above it: as its user, where he may.
+// Errors: invalid_cwd where there cannot be one, and those of FileOperation.
+io::Task<void> make_place(boost::asio::io_context& loop, std::shared_ptr<SandboxHandle> sandbox, std::string cwd) {
+  std::vector<std::string> words = {"mkdir", std::move(cwd), "755", "1"};
+  LMSB_CO_TRY(const auto making, co_await FileOperation::start(loop, std::move(sandbox), "make working directory",
+                                                               std::move(words), FileOperation::Input::none));
+  std::vector<FileInfo> entries;
+  FileOperation::Sinks sinks;
+  sinks.entries = &entries;
+  auto made = co_await making->finish(sinks, kMakingPlace);
+  if (made.ok()) co_return Status();
+  Error refused = std::move(made).error();
+  for (const std::string_view slug : {"file_access_denied", "file_exists", "not_a_directory", "invalid_path"})
+    if (refused.slug() == slug) co_return std::move(refused).with_slug("invalid_cwd");
+  co_return refused;
+}
 
 // Commands that name nobody are the profile's user's; each may name somebody else.
 Status check_default_user(Profile profile, const std::string& user) {
@@ -154,7 +174,7 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Standi
   kept.volume_uses = std::move(standing.volumes.uses);
   kept.owner = who.name;
   ImageDefaults defaults = std::move(origin.defaults);
-  if (!request.cwd.empty()) defaults.workdir = std::move(request.cwd);
+  if (!request.cwd.empty()) defaults.workdir = request.cwd;
   for (auto& [name, value] : model_variables(kept.info.models)) defaults.env[name] = value;
   for (auto& [name, value] : request.env) defaults.env[name] = std::move(value);
   defaults.profile = request.profile;
@@ -170,7 +190,8 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Standi
   const std::string id = kept.info.id;
   const bool keeps_disk = kept.info.keeps_disk;
   Status written;
-  if (keeps_disk) {
+  if (!request.cwd.empty()) written = co_await make_place(loop_, kept.handle, request.cwd);
+  if (written.ok() && keeps_disk) {
     const Fleet::Claiming claiming(fleet_);
     auto writing = ledger_.put(std::vector<store::SandboxRow>{row_of(kept)}, request.promise.keep(kept.info, id));
     written = co_await std::move(writing);

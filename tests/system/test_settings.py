@@ -248,6 +248,22 @@ class Create(SettingsTest):
             for fields, code in (({"cwd": "tmp"}, "invalid_cwd"), ({"user": "root"}, "user_not_allowed"), ({"env": {"A=": ""}}, "invalid_env")):
                 self.assertEqual(daemon.post("/v1/sandboxes", fields).json()["error"]["code"], code)
 
+    def test_makes_the_directory_in_which_commands_start(self):
+        with lmsb.Daemon() as daemon:
+            for profile in ("user", "root"):
+                made = daemon.post("/v1/sandboxes", {"image": "host", "profile": profile, "cwd": "/workspace/a/b"})
+                self.assertEqual(made.status, 201, made.body)
+                done = daemon.post(f"/v1/sandboxes/{made.json()['id']}/exec", {"cmd": "pwd; touch x; stat -c %U ."}).json()
+                self.assertEqual(done["stdout"], f"/workspace/a/b\n{profile}\n")
+
+    def test_where_there_can_be_no_such_directory_is_no_sandbox(self):
+        with lmsb.Daemon() as daemon:
+            for cwd, status in (("/usr/a", 403), ("/etc/passwd/a", 409), ("/etc/passwd", 409)):
+                refused = daemon.post("/v1/sandboxes", {"image": "host", "name": "box", "cwd": cwd})
+                self.assertEqual((refused.status, refused.json()["error"]["code"]), (status, "invalid_cwd"), refused.body)
+            self.assertEqual(daemon.request("GET", "/v1/sandboxes").json()["data"], [])
+            self.assertEqual(daemon.post("/v1/sandboxes", {"image": "host", "name": "box", "cwd": "/usr"}).status, 201)
+
 
 class StillToCome(SettingsTest):
     def refusal(self, *flags, **env):

@@ -184,9 +184,9 @@ constexpr Setting kSettings[] = {
     {.key = "network.connections_of_all",
      .field = in<&C::network, &C::Network::connections_of_all>,
      .about =
-         "Connections to the outside that all sandboxes together may have at once; where that is less than the most "
-         "of one for each of them, each may have fewer.",
-     .min = 1,
+         "Connections to the outside that all sandboxes together may have at once, those of one owner half as many; "
+         "where that is less than the most of one for each of them, each may have fewer.",
+     .min = 2,
      .max = 1'000'000},
     {.key = "network.connections_per_second",
      .field = in<&C::network, &C::Network::connections_per_second>,

@@ -10,14 +10,14 @@
 namespace lmsb::control {
 
 class HeldNames {
-  using All = std::set<std::pair<std::string, std::string>>;  // owner and name
+  using All = std::multiset<std::pair<std::string, std::string>>;  // owner and name
 
  public:
-  // Nobody else's, while it lives.
+  // Nobody else's, while it lives. Held more than once, it is until the last of them goes.
   class Name {
    public:
     Name(std::shared_ptr<All> all, std::string owner, std::string name)
-        : all_(std::move(all)), it_(all_->emplace(std::move(owner), std::move(name)).first) {}
+        : all_(std::move(all)), it_(all_->emplace(std::move(owner), std::move(name))) {}
     ~Name() { all_->erase(it_); }
     Name(const Name&) = delete;
     Name& operator=(const Name&) = delete;
@@ -28,7 +28,7 @@ class HeldNames {
   };
   using Held = std::shared_ptr<const Name>;
 
-  // Of a name that has() not yet. Null for "", which is none.
+  // Null for "", which is none. Whoever wants it for something new asks has() before.
   Held hold(const std::string& owner, const std::string& name) {
     return name.empty() ? nullptr : std::make_shared<Name>(all_, owner, name);
   }

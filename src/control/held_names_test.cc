@@ -15,6 +15,16 @@ TEST(HeldNames, AreEachOwnersOwnForAsLongAsTheyAreHeld) {
   EXPECT_FALSE(names.has("local:1", "first"));
 }
 
+TEST(HeldNames, AreHeldUntilTheLastOfThoseGoesWhoHoldThem) {
+  HeldNames names;
+  auto first = names.hold("local:1", "first");
+  auto again = names.hold("local:1", "first");
+  first.reset();
+  EXPECT_TRUE(names.has("local:1", "first"));
+  again.reset();
+  EXPECT_FALSE(names.has("local:1", "first"));
+}
+
 TEST(HeldNames, NoNameIsNobodys) {
   HeldNames names;
   EXPECT_EQ(names.hold("local:1", ""), nullptr);

@@ -130,7 +130,9 @@ std::shared_ptr<SandboxNetwork> Networks::make(SandboxHandle& handle, network::E
     const auto self = weak.lock();
     return self ? (*self)->policy_of(of) : GatePolicy();
   };
-  parts.take_place = [shares = connections_](ConnectionShares::Tell tell) { return shares->enter(std::move(tell)); };
+  parts.take_place = [shares = connections_, owner = handle.owner](ConnectionShares::Tell tell) {
+    return shares->enter(owner, std::move(tell));
+  };
   parts.hear = [weak = std::weak_ptr<Networks*>(self_), id = handle.id()](const NetworkEvent& event) {
     const auto self = weak.lock();
     if (!self) return;
@@ -189,6 +191,7 @@ GatePolicy Networks::policy_of(const network::Egress& egress) const {
     if (policy.resolver_count < policy.resolvers.size()) policy.resolvers[policy.resolver_count++] = resolver;
   add_ranges(options_.reachable, policy.reachable, policy.reachable_count);
   add_ranges(options_.unreachable, policy.unreachable, policy.unreachable_count);
+  policy.max_connections = options_.max_connections;  // where it has no share: none of them leads anywhere
   policy.connections_per_second = options_.connections_per_second;
   policy.bytes_per_second = options_.bytes_per_second;
   return policy;

@@ -52,7 +52,6 @@ io::Task<void> SandboxNetwork::open(std::shared_ptr<SandboxNetwork> self) {
   LMSB_CO_TRY(const auto sockets, co_await self->channel_->take_network());
   if (self->channel_ == nullptr) co_return gone();
   std::shared_ptr<Gate> shared = std::move(gate);
-  self->place_ = take_place(self, shared);
   LMSB_CO_CHECK(shared->give(self->next_policy(), &sockets));
   self->events_.begin_anew();
   self->gate_ = std::move(shared);
@@ -64,20 +63,30 @@ io::Task<void> SandboxNetwork::open(std::shared_ptr<SandboxNetwork> self) {
   co_return Status();
 }
 
-std::unique_ptr<ConnectionShares::Place> SandboxNetwork::take_place(const std::shared_ptr<SandboxNetwork>& self,
-                                                                    std::weak_ptr<Gate> gate) {
-  return self->parts_.take_place([gate = std::move(gate)](std::uint32_t share) {
-    guest_protocol::GateShare said;
-    said.max_connections = share;
-    // One that does not keep up is found out by what it is asked next; until then it has what it had.
-    if (const auto there = gate.lock()) (void)there->give(said);
+std::unique_ptr<ConnectionShares::Place> SandboxNetwork::take_place() {
+  return parts_.take_place([weak = weak_from_this()](std::uint32_t share) {
+    if (const auto self = weak.lock()) self->say_share(share);
   });
 }
 
+// One that does not keep up has what it had until it says something.
+void SandboxNetwork::say_share(std::uint32_t share) {
+  guest_protocol::GateShare said;
+  said.max_connections = share;
+  is_share_unsaid_ = gate_ && !gate_->give(said).ok();
+}
+
+// Where nothing is let out what there is ends: others may have its share.
 guest_protocol::GatePolicy SandboxNetwork::next_policy() {
   guest_protocol::GatePolicy policy = parts_.policy_of(egress_);
   policy.generation = ++generation_;
-  policy.max_connections = place_->share();
+  if (egress_.mode == network::Mode::none) {
+    place_.reset();
+  } else if (!place_) {
+    place_ = take_place();
+  }
+  if (place_) policy.max_connections = place_->share();
+  is_share_unsaid_ = false;
   return policy;
 }
 
@@ -92,7 +101,8 @@ io::Task<void> SandboxNetwork::hear_gate(io::Deadline deadline) {
     co_return Error(ErrorCode::unavailable, "the gate is gone").with_slug("gate_lost");
   }
   generation_in_force_ = note->generation;
-  place_->has(note->connections);
+  if (place_ && is_share_unsaid_) say_share(place_->share());
+  if (place_) place_->has(note->connections);
   changed_.notify_all();
   if (event) parts_.hear(*event);
   if (note->asking != 0) serve_credential(*note);

@@ -55,8 +55,8 @@ class SandboxNetwork : public std::enable_shared_from_this<SandboxNetwork> {
   // Nothing is left of the gate that was lost last. Errors: gate_lost, cancelled.
   static io::Task<void> wait_ended(std::shared_ptr<SandboxNetwork> self);
   // It has a share of what all sandboxes may have, and hears when that is another one.
-  static std::unique_ptr<ConnectionShares::Place> take_place(const std::shared_ptr<SandboxNetwork>& self,
-                                                             std::weak_ptr<Gate> gate);
+  std::unique_ptr<ConnectionShares::Place> take_place();
+  void say_share(std::uint32_t share);
   guest_protocol::GatePolicy next_policy();
   void lose_gate();
   static void lose(const std::weak_ptr<SandboxNetwork>& weak, const std::weak_ptr<Gate>& gate);
@@ -72,7 +72,8 @@ class SandboxNetwork : public std::enable_shared_from_this<SandboxNetwork> {
   Logger& log_;
   NetworkLog events_;
   std::shared_ptr<Gate> gate_;                      // null: there is none now
-  std::unique_ptr<ConnectionShares::Place> place_;  // of gate_
+  std::unique_ptr<ConnectionShares::Place> place_;  // of gate_; null: its policy lets nothing out
+  bool is_share_unsaid_ = false;                    // the gate did not keep up
   std::uint64_t ending_ = 0;                        // serial of the one that was lost last; 0: nothing is left of it
   io::Deadline::Clock::time_point since_;           // gate_ is there
   std::uint32_t generation_ = 0;                    // of the policy that was sent last

@@ -4,7 +4,6 @@
 #include <exception>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 
@@ -15,14 +14,12 @@ namespace lmsb::http {
 namespace asio = boost::asio;
 namespace {
 
-constexpr std::size_t kSmallBuffer = 8192;   // of a connection that has said nothing large yet
-constexpr std::size_t kLargeBuffer = 65536;  // at most; what is read ahead of a request counts too
 constexpr std::chrono::milliseconds kLinger{1000};
 constexpr std::size_t kMaxInARow = 16;  // pipelined requests before others get their turn
 
-ParserLimits parser_limits(const ServerLimits& limits) {
+ParserLimits parser_limits(const ServerLimits& limits, Bytes most_of_header) {
   ParserLimits result;
-  result.header = std::min(limits.header, Bytes(kLargeBuffer));
+  result.header = std::min(limits.header, most_of_header);
   result.body = limits.body;
   return result;
 }
@@ -34,22 +31,6 @@ void reset_on_close(int socket) {
 
 }  // namespace
 
-void Connection::Inbox::shrink() {
-  if (begin == end && buffer.size() > kSmallBuffer) buffer = std::vector<char>(kSmallBuffer);
-}
-
-bool Connection::Inbox::has_room(std::size_t wanted_size) {
-  if (begin == end) begin = end = 0;
-  if (end == buffer.size() && begin > 0) {
-    std::copy(buffer.begin() + static_cast<std::ptrdiff_t>(begin), buffer.end(), buffer.begin());
-    end -= begin;
-    begin = 0;
-  }
-  if (end == buffer.size()) wanted_size = std::max(wanted_size, end * 2);
-  if (buffer.size() < std::min(wanted_size, kLargeBuffer)) buffer.resize(std::min(wanted_size, kLargeBuffer));
-  return end < buffer.size();
-}
-
 Connection::Connection(std::shared_ptr<ServerState> state, UniqueFd fd, Address peer, io::Canceller canceller,
                        const TlsContext* tls)
     : state_(std::move(state)),
@@ -58,7 +39,7 @@ Connection::Connection(std::shared_ptr<ServerState> state, UniqueFd fd, Address 
       tls_(tls != nullptr ? TlsSession::of_server(*tls, fd) : nullptr),
       is_tls_(tls != nullptr),
       address_(peer),
-      parser_(parser_limits(state_->limits), &state_->streamed_body),
+      parser_(parser_limits(state_->limits, Bytes(Inbox::kLarge)), &state_->streamed_body),
       inbox_(std::make_unique<Inbox>()),
       phase_(is_tls_ ? Phase::greeting : Phase::idle) {
   boost::system::error_code failed;
@@ -73,7 +54,8 @@ Connection::Connection(std::shared_ptr<ServerState> state, UniqueFd fd, Address 
 
 Connection::~Connection() {
   if (body_) body_->owner = nullptr;
-  state_->count_body(accounted_body_ + unread_, 0);
+  state_->count_body(accounted_body_, 0);
+  state_->count_unread(unread_, 0);
   state_->connections.erase(self_);
   state_->changed.notify_all();
 }
@@ -100,139 +82,6 @@ io::Always<void> Connection::serve_all() {
     if (!keep_alive) break;
   }
   co_await leave();
-}
-
-// ---- Reading
-
-io::Always<Connection::Got> Connection::read_request() {
-  parser_.reset();
-  continued_ = false;
-  end_watch_.reset();
-  phase_ = Phase::idle;
-  if (inbox_) inbox_->shrink();
-  Stage before = Stage::idle;
-  while (true) {
-    if (const auto got = take_input(before)) co_return *got;
-    if (input_ended_ || expired_) co_return on_input_end();
-    if (phase_ == Phase::idle && !state_->stopping) set_deadline(state_->limits.idle_timeout);
-    if (phase_ == Phase::idle && state_->stopping) co_return Got::end;
-    start_read();
-    served_in_a_row_ = 0;
-    co_await wait_input();
-  }
-}
-
-// Gives the parser what there is. Nothing: more is needed.
-std::optional<Connection::Got> Connection::take_input(Stage& before) {
-  Inbox& in = inbox();
-  if (in.begin == in.end) return std::nullopt;
-  in.begin += parser_.feed(in.data());
-  account_body();
-  if (accounted_body_ > 0 && !state_->make_room_for_bodies()) {
-    parser_.refuse({503, "too many large requests at once; try again in a moment"});
-  } else if (inbox_ && !inbox_->has_room(kSmallBuffer)) {
-    parser_.refuse({400, "malformed request: a line of the body is too long"});
-  }
-  const Stage stage = parser_.stage();
-  if (stage == Stage::failed) return Got::refusal;
-  if (stage == Stage::complete || parser_.is_streamed()) return Got::request;
-  note_progress(before);
-  before = stage;
-  if (stage == Stage::body && parser_.expects_continue() && !continued_) send_continue();
-  return std::nullopt;
-}
-
-// Starts the clock of the part that the request has come to.
-void Connection::note_progress(Stage before) {
-  const Stage stage = parser_.stage();
-  if (stage == Stage::idle || stage == before) return;
-  phase_ = Phase::reading;
-  set_deadline(stage == Stage::header ? state_->limits.header_timeout : state_->limits.body_timeout);
-}
-
-Connection::Got Connection::on_input_end() {
-  const Stage stage = parser_.stage();
-  if (input_ended_ || stage == Stage::idle) return Got::end;
-  parser_.refuse({408, stage == Stage::header ? "the request's header did not arrive in time"
-                                              : "the request's body did not arrive in time"});
-  expired_ = false;  // the answer has its own time
-  return Got::refusal;
-}
-
-void Connection::account_body() {
-  const std::uint64_t size = parser_.request().body.size();
-  state_->count_body(accounted_body_, size);
-  accounted_body_ = size;
-}
-
-void Connection::account_unread(std::uint64_t octets) {
-  state_->count_body(unread_, octets);
-  unread_ = octets;
-}
-
-void Connection::send_continue() {
-  continued_ = true;
-  static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-  // A client whose socket is too full for 25 octets sends its body unasked after a while.
-  if (tls_) return tls_->send_aside(kContinue);
-  (void)::send(socket_.native_handle(), kContinue.data(), kContinue.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-void Connection::start_read() {
-  const std::size_t wanted = parser_.stage() == Stage::body ? kLargeBuffer : kSmallBuffer;
-  if (!inbox_ || input_ended_) return;
-  if (!inbox_->has_room(wanted)) return watch_end();
-  in_flight_ = inbox_.get();
-  if (tls_) return start_read_by_tls(std::move(inbox_));
-  const auto room =
-      asio::buffer(in_flight_->buffer.data() + in_flight_->end, in_flight_->buffer.size() - in_flight_->end);
-  socket_.async_read_some(
-      room, [this, inbox = std::move(inbox_)](const boost::system::error_code& error, std::size_t count) mutable {
-        inbox_ = std::move(inbox);
-        in_flight_ = nullptr;
-        on_read(error, count);
-      });
-}
-
-// Of a client that has sent more than is read ahead: reads do not come to its end.
-void Connection::watch_end() {
-  if (end_watch_ || (phase_ != Phase::serving && phase_ != Phase::streaming)) return;
-  end_watch_ = std::make_unique<EndWatch>(state_->loop, BorrowedFd(socket_.native_handle()), [this] {
-    if (in_flight_ != nullptr) return end_watch_.reset();  // that read sees it, behind what comes before
-    input_ended_ = true;
-    on_end_of_input();
-  });
-}
-
-void Connection::on_end_of_input() {
-  if (body_) body_->arrived.notify_all();
-  if (phase_ == Phase::serving || phase_ == Phase::streaming) canceller_.cancel();
-}
-
-void Connection::on_read(const boost::system::error_code& error, std::size_t count) {
-  inbox_->end += count;
-  // A read that expire() or hand_over() ended is not the end of the input.
-  const bool ended_by_us = error == asio::error::operation_aborted && (expired_ || phase_ == Phase::handing_over);
-  if (error && !ended_by_us) input_ended_ = true;
-  if (body_) body_->arrived.notify_all();
-  if (inbox_->waiting) {
-    Wake wake = *std::exchange(inbox_->waiting, std::nullopt);
-    std::move(wake)();
-  } else if (phase_ == Phase::serving || phase_ == Phase::streaming) {
-    if (input_ended_) {
-      on_end_of_input();
-    } else {
-      start_read();
-    }
-  }
-}
-
-// Ends when the read in flight has.
-io::Always<void> Connection::wait_input() {
-  if (in_flight_ == nullptr) co_return;
-  auto start = [this](auto handler) { in_flight_->waiting.emplace(std::move(handler)); };
-  auto wait = asio::async_initiate<const asio::use_awaitable_t<>, void()>(std::move(start), asio::use_awaitable);
-  co_await std::move(wait);
 }
 
 // ---- Answering
@@ -320,12 +169,17 @@ Gather::Sent Connection::send_now(Gather& out, Gather::Then then) {
   return out.send_now(BorrowedFd(socket_.native_handle()), then);
 }
 
+void Connection::account_unread(std::uint64_t octets) {
+  state_->count_unread(unread_, octets);
+  unread_ = octets;
+}
+
 // Sends the rest as the client takes it, which may be never: it counts until it is gone, so that those who read nothing
-// do not hold more together than all bodies may have. What `out` refers to is the caller's.
+// do not hold more together than all answers may have. What `out` refers to is the caller's.
 io::Always<bool> Connection::finish(Gather out) {
   no_deadline();  // its own begins now: others make way
   account_unread(out.size());
-  (void)state_->make_room_for_bodies();
+  state_->make_room_for_answers();
   const bool sent = co_await send_rest(out);
   account_unread(0);
   co_return sent;

@@ -7,7 +7,7 @@
 //
 // By TLS it is the same connection: what it reads and sends goes through a TlsSession, where there is one. That, and
 // what comes before the first request then, is in connection_tls.cc. Bodies that are not whole, and connections that
-// are given away, are in connection_streams.cc.
+// are given away, are in connection_streams.cc; what comes from the client otherwise is in connection_input.cc.
 #include <memory>
 #include <optional>
 #include <string>
@@ -61,7 +61,8 @@ class Connection {
   // Whether what it does now is done for `name`.
   bool is_for(const std::string& name) const { return !is_idle() && *on_behalf_of_ == name; }
   // Waits for a client that takes nothing of what there is for it; deadline() says since when.
-  bool is_unread() const { return unread_ > 0 && !expired_ && deadline_ != Clock::time_point::max(); }
+  bool is_waiting() const { return unread_ > 0 && !expired_ && deadline_ != Clock::time_point::max(); }
+  std::uint64_t unread() const { return unread_; }
   // Ends such a one: what it holds counts no more.
   void drop_unread();
   // The deadline has passed: ends the wait in progress.
@@ -80,6 +81,8 @@ class Connection {
   // What has been received and not yet used. Owned by the read in flight while there is one (a loop that is destroyed
   // then destroys the coroutine through it); what is there may be used meanwhile, but not moved.
   struct Inbox {
+    static constexpr std::size_t kSmall = 8192;   // of a connection that has said nothing large yet
+    static constexpr std::size_t kLarge = 65536;  // at most; what is read ahead of a request counts too
     std::string_view data() const { return {buffer.data() + begin, end - begin}; }
     // Makes the buffer `wanted_size` if it is smaller, more if it is full; false when it is full and may not grow.
     bool has_room(std::size_t wanted_size);

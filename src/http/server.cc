@@ -133,17 +133,33 @@ void ServerState::close_longest_idle() {
   if (longest != nullptr) longest->close();
 }
 
-bool ServerState::make_room_for_bodies() {
-  while (has_too_many_bodies()) {
+std::optional<std::uint64_t> ServerState::passed_bound(std::uint64_t ours, Bytes most, std::uint64_t of_all) const {
+  if (ours > most.count()) return most.count();
+  if (!shared_bodies || of_all <= shared_bodies->most.count()) return std::nullopt;
+  const std::uint64_t part = shared_bodies->fair_part();
+  return ours > part ? std::optional(part) : std::nullopt;
+}
+
+std::optional<std::uint64_t> ServerState::passed_bound_of_bodies() const {
+  return passed_bound(body_octets, limits.bodies, shared_bodies ? shared_bodies->octets : 0);
+}
+
+std::optional<std::uint64_t> ServerState::passed_bound_of_answers() const {
+  return passed_bound(unread_octets, limits.answers, shared_bodies ? shared_bodies->unread : 0);
+}
+
+// Who has just begun to wait is not among them: an answer that is larger than all may be is sent all the same.
+void ServerState::make_room_for_answers() {
+  while (const auto bound = passed_bound_of_answers()) {
+    const std::uint64_t part = *bound / std::max<std::uint64_t>(limits.connections, 1);
     Connection* longest = nullptr;
     for (Connection* connection : connections) {
-      if (!connection->is_unread()) continue;
+      if (!connection->is_waiting() || connection->unread() <= part) continue;
       if (longest == nullptr || connection->deadline() < longest->deadline()) longest = connection;
     }
-    if (longest == nullptr) return false;
+    if (longest == nullptr) return;
     longest->drop_unread();
   }
-  return true;
 }
 
 void ServerState::close_idle() {

@@ -12,9 +12,11 @@
 // end is noticed, and cancels, in all of this as it does while a handler runs, unless it comes behind more than is read
 // ahead. An answer with an upgrade gives the connection away (http/upgrade.h, http/websocket.h).
 //
-// The bodies of all requests in progress and what waits of answers for clients that do not read have one bound
-// (`bodies`). Beyond it the connection ends whose client has taken nothing for longest; a request whose body is too
-// much all the same is answered 503.
+// The bodies of all requests in progress have one bound (`bodies`), what waits of answers for clients that do not read
+// them another one (`answers`): a body is read before anybody knows whose it is, and ends nobody's answer; it is
+// answered 503 where it is too much. Beyond `answers` the connection ends whose client has taken nothing for longest,
+// among those that hold more than their part, which is the bound divided by `connections`: slow downloads and streams
+// of small pieces go on. Somebody always holds more than that while all together hold too much.
 //
 // What it answers by itself: 400, 408, 413, 417, 431, 501, 503, 505, as `Refuse` words it, and the end of the
 // connection. HEAD is handed on as HEAD; the answer's body is left out.
@@ -43,7 +45,8 @@ namespace lmsb::http {
 struct ServerLimits {
   Bytes header = Bytes::KiB(32);     // request line and fields; beyond: 431
   Bytes body = Bytes::MiB(64);       // beyond: 413
-  Bytes bodies = Bytes::MiB(512);    // of all requests in progress, and answers that wait for their clients; see below
+  Bytes bodies = Bytes::MiB(256);    // of all requests in progress; beyond: 503
+  Bytes answers = Bytes::MiB(256);   // of all answers, what waits for their clients; beyond: see above
   std::uint32_t connections = 2048;  // beyond: the longest idle makes way, else the listen queue waits
   std::uint32_t handshakes = 64;     // of TLS, not over, from one address (IPv6: /64); beyond: the longest makes way
   std::chrono::milliseconds handshake_timeout{10'000};  // of TLS: closed
@@ -89,13 +92,15 @@ class Server {
   // is asked of the kernel about who connects: Peer says no more than that it is a sandbox. Such a server has no other
   // listeners.
   Status listen_on_foreign(UniqueFd bound, int backlog);
-  // What those bodies add up to in all servers that share it. Beyond `most` a server that has
-  // more than its fair part of that makes way or answers 503; the others go on, so it is never more than twice as much.
+  // What those bodies add up to in all servers that share it, and what those answers do. Beyond `most` of either a
+  // server that has more than its fair part of that answers 503, or makes way; the others go on, so it is never more
+  // than twice as much.
   struct SharedBodies {
     explicit SharedBodies(Bytes limit) : most(limit) {}
     std::uint64_t fair_part() const { return most.count() / std::max<std::uint64_t>(servers, 1); }
-    const Bytes most;
+    const Bytes most;  // of bodies; of answers as much
     std::uint64_t octets = 0;
+    std::uint64_t unread = 0;  // of answers
     std::uint64_t servers = 0;
   };
   void share_bodies(std::shared_ptr<SharedBodies> shared);

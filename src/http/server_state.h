@@ -4,6 +4,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -44,21 +45,21 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
   void cancel_all();
   // Makes sure that one more may begin a handshake from there: the one that takes longest makes way.
   void make_way_for_handshake(const Address& from);
-  // A body in progress has grown, or is over; of a request, or of an answer that its client does not take.
+  // A request's body has grown, or is over.
   void count_body(std::uint64_t before, std::uint64_t after) {
     body_octets += after - before;
     if (shared_bodies) shared_bodies->octets += after - before;
   }
-  // Whose fault it is that they are too many: nobody's without a body.
-  bool has_too_many_bodies() const {
-    if (body_octets > limits.bodies.count()) return true;
-    return shared_bodies && shared_bodies->octets > shared_bodies->most.count() &&
-           body_octets > shared_bodies->fair_part();
+  // What waits of an answer, the same.
+  void count_unread(std::uint64_t before, std::uint64_t after) {
+    unread_octets += after - before;
+    if (shared_bodies) shared_bodies->unread += after - before;
   }
-
-  // Whether there is room, after those have made way whose clients take nothing of their answers, the longest waiting
-  // first, and no more of them than it takes.
-  bool make_room_for_bodies();
+  // Whose fault it is that they are too many: nobody's without a body.
+  bool has_too_many_bodies() const { return passed_bound_of_bodies().has_value(); }
+  // Of those whose clients take nothing of their answers, and which hold more than their part, the longest waiting make
+  // way: no more of them than it takes.
+  void make_room_for_answers();
 
   boost::asio::io_context& loop;
   const ServerLimits limits;
@@ -68,7 +69,8 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
   std::shared_ptr<const TlsContext> tls;  // of TCP connections that come from now on; null: they are plain
   std::function<void(const Error&)> handshake_failed;
   std::list<Connection*> connections;                   // each in its own coroutine's frame; they take themselves out
-  std::uint64_t body_octets = 0;                        // of requests being read or served, and of answers that wait
+  std::uint64_t body_octets = 0;                        // of requests being read or served
+  std::uint64_t unread_octets = 0;                      // of answers that wait
   std::shared_ptr<Server::SharedBodies> shared_bodies;  // null: they count here alone
   bool is_foreign = false;                              // a sandbox listens: who connects is a program in it
   bool stopping = false;
@@ -83,6 +85,10 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
 
  private:
   void look();
+  // Nothing while there is room.
+  std::optional<std::uint64_t> passed_bound_of_bodies() const;
+  std::optional<std::uint64_t> passed_bound_of_answers() const;
+  std::optional<std::uint64_t> passed_bound(std::uint64_t ours, Bytes most, std::uint64_t of_all) const;
 
   boost::asio::steady_timer timer_;
   Clock::time_point next_look_ = Clock::time_point::max();

@@ -41,6 +41,7 @@ io::Always<Response> handle(Seen* seen, Request request) {
     co_return Response::text(200, slept.ok() ? "soon" : "cancelled");
   }
   if (request.path == "/large") co_return Response::text(200, std::string(20'000'000, 'x'));
+  if (request.path == "/larger") co_return Response::text(200, std::string(50'000'000, 'x'));
   if (request.path == "/throw") throw std::runtime_error("bug");
   if (request.path == "/nothing") co_return Response::text(204, "not sent");
   if (request.path == "/split") {
@@ -342,7 +343,7 @@ TEST_F(ServerTest, ClosesOnAClientThatDoesNotReadItsAnswer) {
 // Of /large 20 MB each, of which the sockets take some.
 TEST_F(ServerTest, BoundsTheAnswersThatNobodyReads) {
   ServerLimits limits;
-  limits.bodies = Bytes(45'000'000);
+  limits.answers = Bytes(45'000'000);
   start(limits);
   std::vector<RawClient> readers;
   for (int i = 1; i <= 8; ++i) {
@@ -356,18 +357,38 @@ TEST_F(ServerTest, BoundsTheAnswersThatNobodyReads) {
   EXPECT_GT(readers.back().hear_all().size(), 20'000'000U) << "who reads is answered";
 }
 
-TEST_F(ServerTest, TakesABodyInPlaceOfAnAnswerThatNobodyReads) {
+TEST_F(ServerTest, EndsNoAnswerForARequestsBody) {
   ServerLimits limits;
   limits.bodies = Bytes(1000);
   start(limits);
   RawClient reads_nothing = connect();
   reads_nothing.say(get("/large", kClose));
   ASSERT_TRUE(soon([this] { return seen_.requests == 1; }));
-  const std::string post = "POST /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 500\r\n\r\n";
-  EXPECT_TRUE(has_status(ask(post + std::string(500, 'x')), 200));
-  const std::string heard = reads_nothing.hear_all();
-  EXPECT_LT(heard.size(), 20'000'000U);
-  EXPECT_FALSE(has(heard, "(timeout)"));
+  const std::string post = "POST /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: ";
+  EXPECT_TRUE(has_status(ask(post + "500\r\n\r\n" + std::string(500, 'x')), 200)) << "answers take no room of theirs";
+  EXPECT_TRUE(has_status(ask(post + "1001\r\n\r\n" + std::string(1001, 'x')), 503));
+  EXPECT_GT(reads_nothing.hear_all().size(), 20'000'000U);
+}
+
+// Of four connections each has 20 MB as its part: /large is less, by what the sockets take.
+TEST_F(ServerTest, EndsNoAnswerThatHoldsNoMoreThanItsPart) {
+  ServerLimits limits;
+  limits.connections = 4;
+  limits.answers = Bytes(80'000'000);
+  start(limits);
+  RawClient holds_little = connect();
+  holds_little.say(get("/large", kClose));
+  ASSERT_TRUE(soon([this] { return seen_.requests == 1; }));
+  RawClient holds_much = connect();
+  holds_much.say(get("/larger", kClose));
+  ASSERT_TRUE(soon([this] { return seen_.requests == 2; }));
+  EXPECT_EQ(open_connections(), 2U);
+  RawClient comes_last = connect();
+  comes_last.say(get("/larger", kClose));
+  ASSERT_TRUE(soon([this] { return seen_.requests == 3; }));
+  EXPECT_LT(holds_much.hear_all().size(), 50'000'000U);
+  EXPECT_GT(holds_little.hear_all().size(), 20'000'000U) << "though it has waited for longer";
+  EXPECT_GT(comes_last.hear_all().size(), 50'000'000U);
 }
 
 TEST_F(ServerTest, SendsAnAnswerThatDoesNotFitTheSocket) {
@@ -649,6 +670,23 @@ TEST_F(ForeignServer, AnswersWithinItsPartWhateverOthersHave) {
   EXPECT_TRUE(soon([&] { return on_loop([&] { return bodies->octets; }) == 5080; }));
   EXPECT_TRUE(has_status(ask(head + "50\r\n\r\n" + std::string(50, 'x')), 503));
   EXPECT_TRUE(has_status(ask(get("/a", kClose)), 200));
+}
+
+TEST_F(ForeignServer, SharesABoundOfAnswersWithOthers) {
+  const auto bodies = std::make_shared<Server::SharedBodies>(Bytes(30'000'000));
+  bodies->servers = 9;
+  bodies->unread = 30'000'000;  // others'
+  start(ServerLimits(), bodies);
+  RawClient first = connect();
+  first.say(get("/large", kClose));
+  ASSERT_TRUE(soon([&] { return on_loop([&] { return bodies->unread; }) > 30'000'000; }));
+  EXPECT_EQ(open_connections(), 1U) << "who alone is too much is answered";
+  RawClient second = connect();
+  second.say(get("/large", kClose));
+  ASSERT_TRUE(soon([this] { return seen_.requests == 2; }));
+  EXPECT_LT(first.hear_all().size(), 20'000'000U) << "a tenth is its part";
+  EXPECT_GT(second.hear_all().size(), 20'000'000U);
+  EXPECT_TRUE(soon([&] { return on_loop([&] { return bodies->unread; }) == 30'000'000; }));
 }
 
 TEST_F(ForeignServer, DoesNotWaitForWhoDoesNotComeThoughTheOtherOwnerWantsIt) {

@@ -39,6 +39,9 @@ struct TemporaryDirectory {
 class RawClient {
  public:
   explicit RawClient(const Address& address) : fd_(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    // What it does not read the kernel keeps a little of, and not as much as a machine may allow.
+    const int buffer = 128 << 10;
+    EXPECT_EQ(::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer), 0);
     EXPECT_EQ(::connect(fd_.get(), address.get(), address.size), 0) << std::strerror(errno);
   }
   RawClient& say(std::string_view text) {

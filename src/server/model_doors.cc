@@ -25,6 +25,7 @@ http::ServerLimits limits_of_one() {
   http::ServerLimits limits;
   limits.body = ModelDoors::kBody;
   limits.bodies = ModelDoors::kBodies;
+  limits.answers = ModelDoors::kAnswers;
   limits.connections = ModelDoors::kConnections;
   return limits;
 }

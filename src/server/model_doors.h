@@ -24,7 +24,8 @@ class ModelDoors final : public control::ModelDoors {
   static constexpr std::uint32_t kConnections = 32;     // of one sandbox; as many more wait to be accepted
   static constexpr Bytes kBody = Bytes::MiB(4);         // of one request
   static constexpr Bytes kBodies = Bytes::MiB(8);       // of one sandbox's requests in progress
-  static constexpr Bytes kAllBodies = Bytes::MiB(128);  // of all; more only for who has less than his part of it
+  static constexpr Bytes kAnswers = Bytes::MiB(8);      // of one sandbox's, that it has not read
+  static constexpr Bytes kAllBodies = Bytes::MiB(128);  // of all, each; more only for who has less than his part of it
 
   // All outlive what it opens, too.
   ModelDoors(boost::asio::io_context& loop, control::Control& control, Metrics& metrics);

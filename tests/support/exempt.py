@@ -16,6 +16,7 @@ EXEMPT = {
         "Verdicts.test_a_command_has_its_result_whatever_becomes_of_its_files": NO_MEMORY_LIMIT,
         "Verdicts.test_a_memory_bomb_inside_a_script_ends_the_script": NO_MEMORY_LIMIT,
         "Verdicts.test_a_memory_bomb_is_named": NO_MEMORY_LIMIT,
+        "Verdicts.test_shared_memory_counts_as_memory_up_to_its_size": NO_MEMORY_LIMIT,
         "Verdicts.test_want_of_memory_inside_a_script_that_goes_on_is_named": NO_MEMORY_LIMIT,
     },
     "test_escape": {

@@ -2,12 +2,15 @@
 
 namespace lmsb::launcher {
 
-bool HealLimit::take(Time now) {
-  Time& oldest = last_.at(count_ % kMost);
-  if (count_ >= kMost && now - oldest < kWithin) return false;
-  oldest = now;
-  ++count_;
-  return true;
+bool HealLimit::is_met(const Bound& bound, Time now) const {
+  return count_ >= bound.most && now - last_.at((count_ - bound.most) % last_.size()) < bound.within;
+}
+
+std::optional<HealLimit::Bound> HealLimit::take(Time now) {
+  for (const Bound& bound : {kSoon, kInADay})
+    if (is_met(bound, now)) return bound;
+  last_.at(count_++ % last_.size()) = now;
+  return std::nullopt;
 }
 
 }  // namespace lmsb::launcher

@@ -2,12 +2,13 @@
 
 #include <cerrno>
 #include <chrono>
+#include <poll.h>
 #include <signal.h>
 #include <sstream>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <vector>
 
-#include "base/unique_fd.h"
 #include "os/files.h"
 #include "os/sys.h"
 
@@ -25,11 +26,17 @@ sigset_t child_ended() {
 }
 
 // A child's number stays its own until this process, its parent, has reaped it.
+std::vector<pid_t> children() {
+  std::vector<pid_t> all;
+  std::istringstream numbers(os::read_text("/proc/thread-self/children"));
+  for (pid_t child = 0; numbers >> child;) all.push_back(child);
+  return all;
+}
+
 // True once none is left.
 bool kill_children(const std::set<pid_t>& spared) {
   bool is_done = true;
-  std::istringstream numbers(os::read_text("/proc/thread-self/children"));
-  for (pid_t child = 0; numbers >> child;) {
+  for (const pid_t child : children()) {
     if (spared.contains(child)) continue;
     is_done = false;
     const UniqueFd process(sys::pidfd_open(child));
@@ -48,6 +55,25 @@ void reap() {
 }
 
 }  // namespace
+
+Result<ForeignChildren> ForeignChildren::find() {
+  ForeignChildren found;
+  for (const pid_t child : children()) {
+    UniqueFd process(sys::pidfd_open(child));
+    if (!process) return Error::from_errno(errno, "open process " + std::to_string(child));
+    found.all_.emplace(child, std::move(process));
+  }
+  return found;
+}
+
+std::set<pid_t> ForeignChildren::living() const {
+  std::set<pid_t> living;
+  for (const auto& [pid, process] : all_) {
+    pollfd end{process.get(), POLLIN, 0};
+    if (::poll(&end, 1, 0) == 0) living.insert(pid);
+  }
+  return living;
+}
 
 Status adopt_orphans() {
   const sigset_t set = child_ended();

@@ -76,5 +76,33 @@ TEST(Orphans, ThatAreSparedLiveOn) {
   EXPECT_EQ(status, 0);
 }
 
+TEST(Orphans, AreNotTheChildrenThatWereThereBefore) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto waiting = [] {
+      const pid_t pid = ::fork();
+      if (pid == 0) ::pause();
+      return pid;
+    };
+    const pid_t sidecar = waiting();
+    const pid_t ended = waiting();
+    const auto foreign = ForeignChildren::find();
+    const pid_t ours = waiting();
+    if (!foreign.ok() || !adopt_orphans().ok()) ::_exit(1);
+    const bool both = foreign->living() == std::set<pid_t>{sidecar, ended};
+    ::kill(ended, SIGKILL);
+    ::waitpid(ended, nullptr, 0);
+    const bool one = foreign->living() == std::set<pid_t>{sidecar};
+    end_orphans(60'000, foreign->living());
+    const bool lives = ::waitpid(sidecar, nullptr, WNOHANG) == 0;
+    const bool is_gone = ::waitpid(ours, nullptr, WNOHANG) < 0 && errno == ECHILD;
+    ::kill(sidecar, SIGKILL);
+    ::_exit(both && one && lives && is_gone ? 0 : 2);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
 }  // namespace
 }  // namespace lmsb::launcher

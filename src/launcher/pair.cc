@@ -28,14 +28,19 @@
 namespace lmsb::launcher {
 namespace {
 
+constexpr int kStoppedByHand = 128 + SIGTERM;
+
 Result<Child> fork_child(const std::function<int()>& body) {
   Child child;
   child.pid = ::fork();
   if (child.pid < 0) return Error::from_errno(errno, "fork");
   if (child.pid == 0) ::_exit(body());
   child.pidfd.reset(sys::pidfd_open(child.pid));
-  if (!child.pidfd) return Error::from_errno(errno, "pidfd_open");
-  return child;
+  if (child.pidfd) return child;
+  const Error failed = Error::from_errno(errno, "pidfd_open");
+  (void)::kill(child.pid, SIGKILL);  // the number is its own until it is reaped
+  (void)::waitpid(child.pid, nullptr, 0);
+  return failed;
 }
 
 int report(const Error& error) {
@@ -64,7 +69,8 @@ int launcher_body(pid_t parent, const Policy& policy, Programs& programs, Unique
   if (::write(ready.get(), "1", 1) != 1) return 1;
   ready.reset();
   (*launcher)->run(stop.get());
-  return 0;
+  pollfd was_told{stop.get(), POLLIN, 0};  // by somebody else than the parent, to whom it is as dead as one that died
+  return ::poll(&was_told, 1, 0) == 1 ? kStoppedByHand : 0;
 }
 
 // The variable tells the next program the number of `socket`, which stays open for it.
@@ -150,14 +156,20 @@ Result<Pair> start_pair(const ParentOptions& options, const Policy& policy, Prog
   return pair;
 }
 
-bool has_ended(const Child& child) {
+bool ends_within(const Child& child, int timeout_ms) {
   pollfd wait{child.pidfd.get(), POLLIN, 0};
-  return ::poll(&wait, 1, 0) == 1;
+  return ::poll(&wait, 1, timeout_ms) == 1;
+}
+
+// Its memory is the first thing that goes, and its program with that.
+bool is_ending(const Child& child) {
+  const std::string program = "/proc/" + std::to_string(child.pid) + "/exe";
+  char byte = 0;
+  return ::readlink(program.c_str(), &byte, 1) < 0 && errno == ENOENT;
 }
 
 int wait_for(const Child& child, int timeout_ms) {
-  pollfd wait{child.pidfd.get(), POLLIN, 0};
-  if (::poll(&wait, 1, timeout_ms) == 0) (void)sys::pidfd_send_signal(child.pidfd.get(), SIGKILL);
+  if (!ends_within(child, timeout_ms)) (void)sys::pidfd_send_signal(child.pidfd.get(), SIGKILL);
   int status = 0;
   return ::waitpid(child.pid, &status, 0) < 0 ? W_EXITCODE(1, 0) : status;
 }

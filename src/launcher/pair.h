@@ -32,10 +32,13 @@ struct Pair {
   UniqueFd launcher_end;
 };
 
-// Forks both, and hands the files over. The launcher's copy of `programs` is used up, the caller's is not.
+// Forks both, and hands the files over. The launcher's copy of `programs` is used up, the caller's is not. With an
+// error there may be a launcher, which is this process's child, and nobody's to wait for.
 Result<Pair> start_pair(const ParentOptions& options, const Policy& policy, Programs& programs);
 
-bool has_ended(const Child& child);
+bool ends_within(const Child& child, int timeout_ms);
+// Whether it has ended, or the kernel is at it, which can take as long as its disks do.
+bool is_ending(const Child& child);
 // Waits for a child at most `timeout_ms`, and kills it then. Returns its status as waitpid(2) does.
 int wait_for(const Child& child, int timeout_ms);
 // Of such a status, as shells count: 128 + signal.

@@ -77,6 +77,12 @@ std::string how_it_ended(int status) {
 
 void say(const std::string& text) { std::fprintf(stderr, "lm-sandbox: %s\n", text.c_str()); }
 
+// "60 s", "24 h"
+std::string in_words(std::chrono::seconds time) {
+  const auto hours = std::chrono::duration_cast<std::chrono::hours>(time);
+  return hours == time ? std::to_string(hours.count()) + " h" : std::to_string(time.count()) + " s";
+}
+
 // How a pair has ended. Statuses as waitpid(2) has them.
 struct PairEnd {
   int daemon = 0;
@@ -99,7 +105,11 @@ class Parent {
   void take_signals(const Pair* pair);
   PairEnd end(Pair& pair, bool could_start);
   bool heals(const PairEnd& end);
+  int status_of(const PairEnd& end) const;
   Status silence_ready();
+  Result<Pair> start();
+  std::set<pid_t> spared() const;
+  void leave_nothing(bool was_given_back);
 
   const ParentOptions& options_;
   const Policy policy_;
@@ -108,6 +118,7 @@ class Parent {
   UniqueFd signals_;                  // a signalfd, never waited for
   std::vector<UniqueFd> daemon_fds_;  // as long as there may be another daemon
   Programs programs_;
+  ForeignChildren foreign_;
   HealLimit limit_;
   bool is_asked_ = false;    // to end
   bool has_served_ = false;  // a daemon has said so
@@ -118,8 +129,9 @@ Status Parent::watch_signals() {
   sigset_t set;
   ::sigemptyset(&set);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) ::sigaddset(&set, signal);
-  ::sigprocmask(SIG_BLOCK, &set, nullptr);
   signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  ::sigaddset(&set, SIGPIPE);  // who read our stderr may have gone; the launcher has it from here, too
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
   return signals_ ? Status() : Error::from_errno(errno, "signalfd");
 }
 
@@ -130,6 +142,7 @@ Status Parent::prepare() {
     return Error(ErrorCode::cancelled, "the command that started this daemon has ended");
   LMSB_CHECK(close_all_but(options_.daemon_fds));
   for (const int fd : options_.daemon_fds) daemon_fds_.emplace_back(fd);
+  LMSB_TRY(foreign_, ForeignChildren::find());
   manager_ = os::ServiceManager::from_environment();
   if (options_.die_with_parent) manager_ = {};  // a command's own daemon is no service
   (void)lower_oom_score(kOomScore);             // daemon and launcher have it from here
@@ -209,7 +222,7 @@ bool Parent::watch(Pair& pair) {
 }
 
 PairEnd Parent::end(Pair& pair, bool could_start) {
-  const bool daemon_lived = !has_ended(pair.daemon);
+  const bool daemon_lived = !ends_within(pair.daemon, 0);
   // A daemon that has begun nothing is not to say that its launcher has gone: that one has said why.
   if (!could_start) (void)sys::pidfd_send_signal(pair.daemon.pidfd.get(), SIGKILL);
   pair.launcher_end.reset();
@@ -218,12 +231,21 @@ PairEnd Parent::end(Pair& pair, bool could_start) {
   end.could_start = could_start;
   end.daemon = wait_for(pair.daemon, kPatienceMs);  // its end closes the launcher's socket
   if (!daemon_lived && exit_status(end.daemon) != kLauncherGone) daemon_fds_.clear();  // nobody will answer
-  end.launcher = wait_for(pair.launcher, kPatienceMs);
-  // A launcher ends with 0 when its daemon has gone, which it may see before we do.
-  end.launcher_first = exit_status(end.daemon) == kLauncherGone || (daemon_lived && end.launcher != 0);
-  const auto staying = policy_.sandboxes_stay ? CgroupTree::staying_guests(policy_.cgroup_name) : std::set<pid_t>();
-  end_orphans(kPatienceMs, staying);
+  const bool ended_by_itself = ends_within(pair.launcher, kPatienceMs) || is_ending(pair.launcher);
+  end.launcher = wait_for(pair.launcher, 0);
+  // A launcher ends with 0 when its daemon has gone, which it may see before we do. What the daemon says of a launcher
+  // that did, or that we have ended, is nothing: it may be somebody's.
+  end.launcher_first =
+      ended_by_itself && end.launcher != 0 && (daemon_lived || exit_status(end.daemon) == kLauncherGone);
+  end_orphans(kPatienceMs, spared());
   return end;
+}
+
+// Children that are neither ended nor waited for.
+std::set<pid_t> Parent::spared() const {
+  std::set<pid_t> spared = foreign_.living();
+  if (policy_.sandboxes_stay) spared.merge(CgroupTree::staying_guests(policy_.cgroup_name));
+  return spared;
 }
 
 bool Parent::heals(const PairEnd& end) {
@@ -232,9 +254,9 @@ bool Parent::heals(const PairEnd& end) {
   const std::string how = "the launcher " + how_it_ended(end.launcher);
   if (!end.could_start && WIFSIGNALED(end.launcher)) say(how + " while it started");
   if (!end.could_start || !end.launcher_first || !has_served_) return false;
-  if (!limit_.take(HealLimit::Time::clock::now())) {
-    say(how + "; it was started again " + std::to_string(HealLimit::kMost) + " times within " +
-        std::to_string(HealLimit::kWithin.count()) + " s, so all ends; what it said stands above");
+  if (const auto bound = limit_.take(HealLimit::Time::clock::now())) {
+    say(how + "; it was started again " + std::to_string(bound->most) + " times within " + in_words(bound->within) +
+        ", so all ends; what it said stands above");
     return false;
   }
   const char* what =
@@ -245,20 +267,45 @@ bool Parent::heals(const PairEnd& end) {
   return true;
 }
 
+// One that is asked to end before it can listen to that dies of it, and has ended as it was to.
+int Parent::status_of(const PairEnd& end) const {
+  const auto status = [this](int ended) {
+    const int code = exit_status(ended);
+    return is_asked_ && (code == 128 + SIGTERM || code == 128 + SIGINT) ? 0 : code;
+  };
+  if (!end.could_start) return std::max(exit_status(end.launcher), 1);
+  if (end.launcher_first || end.daemon == 0) return status(end.launcher);
+  return status(end.daemon);
+}
+
+void Parent::leave_nothing(bool was_given_back) {
+  if (!was_given_back) CgroupTree::sweep(options_.starter);
+  clean_run_dir(options_.run_dir);
+}
+
+Result<Pair> Parent::start() {
+  LMSB_TRY(Pair pair, start_pair(options_, policy_, programs_));
+  LMSB_CHECK(silence_ready());
+  return pair;
+}
+
 Result<int> Parent::run() {
   LMSB_CHECK(prepare());
   for (;;) {
-    LMSB_TRY(Pair pair, start_pair(options_, policy_, programs_));
-    LMSB_CHECK(silence_ready());
+    auto started = start();
+    if (!started.ok()) {
+      end_orphans(kPatienceMs, spared());  // what there is of a pair, too
+      leave_nothing(false);
+      return std::move(started).error();
+    }
+    Pair pair = *std::move(started);
     if (options_.die_with_parent) daemon_fds_.clear();   // it has no second daemon
     reap_orphans({pair.launcher.pid, pair.daemon.pid});  // whose end was told while nobody listened
     const bool could_start = watch(pair);
     const PairEnd ended = end(pair, could_start);
     if (heals(ended)) continue;
-    if (ended.launcher != 0) CgroupTree::sweep(options_.starter);  // it has given nothing back
-    clean_run_dir(options_.run_dir);
-    if (!ended.could_start || ended.launcher_first) return std::max(exit_status(ended.launcher), 1);
-    return ended.daemon != 0 ? exit_status(ended.daemon) : exit_status(ended.launcher);
+    leave_nothing(ended.launcher == 0);
+    return status_of(ended);
   }
 }
 

@@ -39,7 +39,7 @@ constexpr const char* kLauncherFdVariable = "LM_SANDBOX_LAUNCHER_FD";
 // The same for the socket that files are handed over on.
 constexpr const char* kFilesFdVariable = "LM_SANDBOX_FILES_FD";
 
-// The exit status of a daemon that ends because its launcher has gone.
+// The exit status of a daemon that ends because its launcher has gone. Believed where that has ended by itself.
 constexpr int kLauncherGone = 75;
 
 }  // namespace lmsb::launcher

@@ -201,10 +201,18 @@ class Injected(StayingTest, FileTest):
         return False
 
     def revive(self, pid=None):
-        """When one of ours has gone, the others follow, and all are started again: by the parent, or by us."""
-        if pid and is_alive(pid) and self.daemon.process.poll() is None:
-            return
-        self.daemon.come_back()
+        """When one of ours has gone, the others follow, and all are started again: by the parent, or by us. One that has been
+        killed may look alive for a moment: until those that are there answer, nothing is known."""
+        if not pid or not is_alive(pid):
+            self.daemon.come_back()
+        lmsb.wait_until(self.is_back, "a daemon that is ready")
+
+    def is_back(self):
+        if not self.are_there():
+            self.daemon.come_back()
+        with contextlib.suppress(OSError, lmsb.http.client.HTTPException):
+            return self.daemon.request("GET", "/readyz").status == 200 and self.are_there()
+        return False
 
     def clean(self):
         for one in self.daemon.request("GET", "/v1/sandboxes?limit=1000").json()["data"]:

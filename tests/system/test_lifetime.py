@@ -15,6 +15,11 @@ import lmsb
 from test_disks import children_of
 
 
+def words_of(pid):
+    with contextlib.suppress(OSError):  # it has ended
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 class Lifetime(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -108,6 +113,34 @@ class Lifetime(unittest.TestCase):
             self.assertEqual(os.listdir(directory), [])
         self.check_clean()
 
+    @contextlib.contextmanager
+    def parent_of(self, *daemon):
+        """With something else in the daemon's place."""
+        with tempfile.TemporaryDirectory() as directory:
+            words = [lmsb.BIN / "lm-sandbox-launcher", "--data-dir", directory + "/data", "--run-dir", directory + "/run", "--disks", "memory"]
+            for name in ("guest", "archiver", "gate"):
+                words += ["--" + name, lmsb.BIN / ("lm-sandbox-" + name)]
+            with subprocess.Popen([*map(str, words), "--", *daemon], stderr=subprocess.PIPE, text=True) as parent:
+                try:
+                    yield parent
+                finally:
+                    parent.terminate()
+        self.check_clean()
+
+    def test_a_stop_of_a_daemon_that_cannot_listen_yet_is_no_error(self):
+        for how in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(how.name), self.parent_of("/bin/sleep", "1026") as parent:
+                lmsb.wait_until(lambda: any(words_of(pid) == b"/bin/sleep\x001026\0" for pid in children_of(parent.pid)), "the daemon")
+                parent.send_signal(how)
+                self.assertEqual((parent.wait(60), parent.stderr.read()), (0, ""))
+
+    def test_a_daemon_whose_launcher_is_well_does_not_have_it_replaced(self):
+        """By what a daemon says that has none any more: that it serves, and then that its launcher has gone."""
+        says = "import os, sys; os.write(int(os.environ['LM_SANDBOX_FILES_FD']), bytes([2])); sys.exit(75)"
+        with self.parent_of("/usr/bin/python3", "-c", says) as parent:
+            self.assertEqual(parent.wait(60), 75)
+            self.assertNotIn("start again", parent.stderr.read())
+
     def test_a_second_daemon_on_the_same_run_directory_is_refused(self):
         with lmsb.Daemon() as first:
             second = lmsb.Daemon(data_dir=first.data_dir)
@@ -137,11 +170,14 @@ class Lifetime(unittest.TestCase):
                 running = threading.Thread(target=self.ask, args=(first,))
                 running.start()
                 lmsb.wait_until(lambda: lmsb.sandbox_processes(b"sleep"), "the command")
-                for pid in (first.process.pid, *children_of(first.process.pid)):
+                ours = [first.process.pid, *children_of(first.process.pid)]
+                copies = [child for pid in ours[1:] for child in children_of(pid)]  # of the launcher: they may hold its locks
+                for pid in ours:
                     with contextlib.suppress(ProcessLookupError):  # it went with the one before
                         os.kill(pid, signal.SIGKILL)
                 first.process.wait(60)
                 running.join(60)
+                lmsb.wait_until(lambda: all(lmsb.is_over(pid) for pid in ours + copies), "the end of what was killed")
                 with lmsb.Daemon("--disks", disks, data_dir=first.data_dir, is_private=False) as second:
                     self.assertEqual(second.run("echo now")["stdout"], "now\n")
                     self.assertIn(f"process {second.process.pid}, ", (first.data_dir / "lock").read_text())

@@ -44,7 +44,7 @@ __lm_end() {
 )";
 
 constexpr std::string_view kRun =
-    R"(if ((__lm_before)); then __lm_again || eval "$__lm_command"; else :; eval "$__lm_command"; fi
+    R"(if ((__lm_before)); then __lm_again || eval -- "$__lm_command"; else :; eval -- "$__lm_command"; fi
 __lm_end
 )";
 
@@ -81,7 +81,7 @@ std::string tracked_command(const std::string& command) {
 }
 
 std::string merged_command(const std::string& command) {
-  std::string line = "eval '";
+  std::string line = "eval -- '";
   for (const char c : command) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return line + "' 2>&1";
 }

@@ -24,8 +24,8 @@ TEST(TrackedCommand, IsLeftAloneWhereItsEndWouldTakeInWhatFollows) {
 }
 
 TEST(MergedCommand, IsOneWordForEvalWhateverItHolds) {
-  EXPECT_EQ(merged_command("ls"), "eval 'ls' 2>&1");
-  EXPECT_EQ(merged_command("echo 'a b'; }"), "eval 'echo '\\''a b'\\''; }' 2>&1");
+  EXPECT_EQ(merged_command("ls"), "eval -- 'ls' 2>&1");
+  EXPECT_EQ(merged_command("echo 'a b'; }"), "eval -- 'echo '\\''a b'\\''; }' 2>&1");
 }
 
 TEST(MarkFinder, EndsAtItsMarkAndNamesTheNumber) {

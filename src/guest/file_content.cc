@@ -54,6 +54,11 @@ int take_generated(UniqueFd& file, struct stat& status) {
   }
 }
 
+// Whether a file may be in its place, as it was seen: nothing else is there. Returns 0 or an errno.
+int check_kind(const Place& place) {
+  return place.exists && !S_ISREG(place.status.st_mode) ? error_of_kind(place.status.st_mode) : 0;
+}
+
 // All of stdin into `file`. Returns 0 or an errno.
 int take_input(int file) {
   ChunkInput input;
@@ -95,17 +100,43 @@ int copy_into(int file, int from) {
   }
 }
 
-// Puts all of stdin aside, in the directory of `place`, unless it is not wanted. Returns 0, an errno or
-// kConditionFailed.
-int take_aside(const Place& place, const Condition& condition, os::AtomicFile& aside) {
-  int error = condition.check(place);
-  if (error == 0) error = aside.open(0600);
+// Where what is to be appended lies until all of it has come: beside the file, and where none may be made there, in
+// /tmp of the sandbox. On its disk: memory is not there for it.
+class Spool {
+ public:
+  explicit Spool(const Place& place) : beside_(place.dir) {}
+
+  // Returns 0 or an errno.
+  int open() {
+    const int error = beside_.open(0600);
+    if (error != EACCES && error != EPERM && error != EROFS && error != EOPNOTSUPP) return error;
+    directory_.reset(::open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    return directory_ ? elsewhere_.emplace(directory_.get()).open(0600) : errno;
+  }
+  int fd() const { return elsewhere_ ? elsewhere_->fd() : beside_.fd(); }
+  // For the program that ends without destructors.
+  void discard() {
+    beside_.discard();
+    if (elsewhere_) elsewhere_->discard();
+  }
+
+ private:
+  os::AtomicFile beside_;
+  UniqueFd directory_;
+  std::optional<os::AtomicFile> elsewhere_;
+};
+
+// Puts all of stdin aside, unless it is not wanted. Returns 0, an errno or kConditionFailed.
+int take_aside(const Place& place, const Condition& condition, Spool& aside) {
+  int error = check_kind(place);
+  if (error == 0) error = condition.check(place);
+  if (error == 0) error = aside.open();
   return error == 0 ? take_input(aside.fd()) : error;
 }
 
 // The file to append to. Returns 0 or an errno.
 int open_end(const Place& place, const Wanted& wanted, UniqueFd& file) {
-  if (place.exists && !S_ISREG(place.status.st_mode)) return error_of_kind(place.status.st_mode);
+  if (const int error = check_kind(place); error != 0) return error;
   file.reset(::openat(place.dir, place.name.data(),
                       O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
                       wanted.mode.value_or(kUsualMode)));
@@ -119,7 +150,7 @@ int open_end(const Place& place, const Wanted& wanted, UniqueFd& file) {
 // Whoever has a condition keeps others with one waiting from its look on: all that is to be written has come by then.
 [[noreturn]] void append(const char* path, const Wanted& wanted) {
   Place place = find_target(path, wanted.condition.wants_a_file() ? nullptr : &wanted.owner);
-  os::AtomicFile aside(place.dir);
+  Spool aside(place);
   const bool waits = wanted.condition.is_something();
   UniqueFd file;
   int error = waits ? take_aside(place, wanted.condition, aside) : 0;
@@ -186,7 +217,7 @@ void file_write(char* const* args) {
   const Owner* const parents = wanted.condition.wants_a_file() ? nullptr : &wanted.owner;
   Place place = is_new ? find_place(path, parents) : find_target(path, parents);
   if (place.exists && is_new) answer::failed(path, EEXIST);
-  if (place.exists && !S_ISREG(place.status.st_mode)) answer::failed(path, error_of_kind(place.status.st_mode));
+  if (const int error = check_kind(place); error != 0) answer::failed(path, error);
   os::AtomicFile file(place.dir);
   const mode_t usual = place.exists ? place.status.st_mode & kPermissions : kUsualMode;
   int error = wanted.condition.check(place);

@@ -53,13 +53,36 @@ struct SocketList {
   std::size_t count = 0;
 };
 
-int read_sockets(const char* path, bool is_v6, SocketList& list) {
-  std::FILE* const file = std::fopen(path, "re");
-  if (file == nullptr) return errno == ENOENT ? 0 : errno;  // a kernel without IPv6
+SocketList list;
+
+// Those that listen stand first, behind a header; however many others there are.
+int read_sockets(int proc, const char* path, bool is_v6) {
+  UniqueFd descriptor(::openat(proc, path, O_RDONLY | O_CLOEXEC));
+  if (!descriptor) return errno == ENOENT ? 0 : errno;  // a kernel without IPv6
+  std::FILE* const file = ::fdopen(descriptor.get(), "r");
+  if (file == nullptr) return errno;
+  (void)descriptor.release();
   std::array<char, 512> line{};
-  while (list.count < list.sockets.size() && std::fgets(line.data(), line.size(), file) != nullptr)
-    if (parse_socket_line(line.data(), is_v6, list.sockets[list.count])) ++list.count;
+  const auto next = [&] { return std::fgets(line.data(), line.size(), file) != nullptr; };
+  bool goes_on = next();
+  while (goes_on && list.count < list.sockets.size()) {
+    goes_on = next() && parse_socket_line(line.data(), is_v6, list.sockets[list.count]);
+    if (goes_on) ++list.count;
+  }
   return std::fclose(file) == 0 ? 0 : errno;
+}
+
+int read_all_sockets(int proc) {
+  list.count = 0;
+  const int error = read_sockets(proc, "self/net/tcp", false);
+  return error != 0 ? error : read_sockets(proc, "self/net/tcp6", true);
+}
+
+int write_records(int out) {
+  int error = 0;
+  for (std::size_t i = 0; i < list.count && error == 0; ++i)
+    error = os::write_exactly(out, &list.sockets[i].record, sizeof list.sockets[i].record);
+  return error;
 }
 
 void read_name(int process, guest_protocol::PortRecord& record) {
@@ -69,7 +92,7 @@ void read_name(int process, guest_protocol::PortRecord& record) {
 }
 
 // Marks the sockets that are among the descriptors of one process, and have no owner yet.
-void claim(int process, std::int32_t pid, SocketList& list) {
+void claim(int process, std::int32_t pid) {
   const int fd = ::openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR* const directory = fd < 0 ? nullptr : ::fdopendir(fd);
   if (directory == nullptr) return;  // not ours to look at
@@ -89,14 +112,15 @@ void claim(int process, std::int32_t pid, SocketList& list) {
   ::closedir(directory);
 }
 
-void find_owners(SocketList& list) {
-  DIR* const directory = ::opendir("/proc");
+void find_owners(int proc) {
+  const int fd = ::openat(proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* const directory = fd < 0 ? nullptr : ::fdopendir(fd);
   if (directory == nullptr) return;
   while (const dirent* const entry = ::readdir(directory)) {
     std::uint64_t pid = 0;
     if (!parse_number(entry->d_name, 10, pid)) continue;
     const UniqueFd process(::openat(::dirfd(directory), entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (process) claim(process.get(), static_cast<std::int32_t>(pid), list);
+    if (process) claim(process.get(), static_cast<std::int32_t>(pid));
   }
   ::closedir(directory);
 }
@@ -118,14 +142,16 @@ bool parse_socket_line(std::string_view line, bool is_v6, ListeningSocket& socke
 }
 
 int run_ports() {
-  static SocketList list;
-  int error = read_sockets("/proc/self/net/tcp", false, list);
-  if (error == 0) error = read_sockets("/proc/self/net/tcp6", true, list);
-  if (error != 0) return error;
-  if (list.count > 0) find_owners(list);
-  for (std::size_t i = 0; i < list.count; ++i)
-    if (error = os::write_exactly(1, &list.sockets[i].record, sizeof list.sockets[i].record); error != 0) return error;
-  return 0;
+  const UniqueFd proc(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!proc) return errno;
+  if (const int error = read_all_sockets(proc.get()); error != 0) return error;
+  if (list.count > 0) find_owners(proc.get());
+  return write_records(1);
+}
+
+int list_without_owners(int proc, int out) {
+  const int error = read_all_sockets(proc);
+  return error != 0 ? error : write_records(out);
 }
 
 }  // namespace lmsb::guest

@@ -20,4 +20,9 @@ bool parse_socket_line(std::string_view line, bool is_v6, ListeningSocket& socke
 // Exit status: 0, or the errno of what failed.
 int run_ports();
 
+// The same for a sandbox that has no room for a process which looks: whose a socket is stays unsaid. `proc`: an open
+// /proc. At most kMaxListedPorts records are written, which an empty pipe of the usual size has room for. Returns 0 or
+// an errno.
+int list_without_owners(int proc, int out);
+
 }  // namespace lmsb::guest

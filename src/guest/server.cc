@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string_view>
@@ -12,7 +13,10 @@
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
+#include <utility>
 
+#include "guest/port_list.h"
 #include "guest/posture.h"
 #include "guest_protocol/sudo.h"
 #include "os/sys.h"
@@ -364,38 +368,79 @@ bool Server::handle_start(std::size_t size, ReceivedFds& fds) {
   return start_command(request, size, stdin_fd);
 }
 
-// Makes the standby the command of the request. False when the channel is broken.
+// False when the channel is broken.
 bool Server::start_command(const guest_protocol::StartRequest& request, std::size_t size, int stdin_fd) {
+  const bool is_looker = request.program == guest_protocol::Program::ports;
+  Step failed = Step::command_fork;
+  bool sent = true;
+  const int error = is_looker ? start_looker(request, size, stdin_fd, failed, sent)
+                              : start_with_standby(request, size, stdin_fd, failed, sent);
+  if (error == 0) return sent || stays_;  // the next message is the channel's end then
+  kept_.forget(request.header.sequence);
+  send_start_failed(request.header.sequence, failed, error);
+  return true;
+}
+
+// The one that stands by stays a command's: at the limit of processes there may be no other. There this process itself
+// says what listens. As start_with_standby().
+int Server::start_looker(const guest_protocol::StartRequest& request, std::size_t size, int stdin_fd, Step& failed,
+                         bool& sent) {
+  Standby aside = std::exchange(standby_, Standby{});
+  const int error = start_with_standby(request, size, stdin_fd, failed, sent);
+  standby_ = std::move(aside);
+  return error != 0 && request.output != Output::kept ? list_ports(request, sent) : error;
+}
+
+// As a process would that ends at once. Returns 0, with whether that could be `sent`, or an errno.
+int Server::list_ports(const guest_protocol::StartRequest& request, bool& sent) {
+  std::array<int, 2> pipe{};
+  if (::pipe2(pipe.data(), O_CLOEXEC) < 0) return errno;
+  const UniqueFd out(pipe[0]);
+  UniqueFd records(pipe[1]);
+  if (::pipe2(pipe.data(), O_CLOEXEC) < 0) return errno;
+  const UniqueFd err(pipe[0]);
+  ::close(pipe[1]);
+  if (::fcntl(records.get(), F_SETFL, O_NONBLOCK) < 0) return errno;  // this process waits for no reader
+  if (const int error = list_without_owners(builder_.confinement().proc, records.get()); error != 0) return error;
+  records.reset();
+  const std::array<int, 2> ends = {out.get(), err.get()};
+  const guest_protocol::Started started{{Kind::started, request.header.sequence}, ::getpid()};
+  guest_protocol::Exited exited{};
+  exited.header = {Kind::exited, request.header.sequence};
+  sent = send(channel_, started, ends.data(), ends.size()) && send(channel_, exited);
+  return 0;
+}
+
+// Makes the standby the command of the request. Returns 0, with whether that could be `sent`, or an errno, with
+// `failed`.
+int Server::start_with_standby(const guest_protocol::StartRequest& request, std::size_t size, int stdin_fd,
+                               Step& failed, bool& sent) {
   const std::uint32_t sequence = request.header.sequence;
   Running* slot = running_.find_free([](const Running& command) { return command.pid < 0; });
-  Step failed = Step::command_fork;
   const std::span<const int> streams(&stdin_fd, stdin_fd >= 0 ? 1 : 0);
   using guest_protocol::Program;
   const bool is_judged = request.program == Program::exec || request.program == Program::shell;
   const bool had_room = is_judged && room_.has_room();
   const For whom = request.program == Program::ports ? For::looker : request.as_user != 0 ? For::user : For::anybody;
   const int error = slot == nullptr ? EAGAIN : use_standby(size, streams, whom, failed);
-  if (error != 0) {
-    kept_.forget(sequence);
-    return send_start_failed(sequence, failed, error), true;
-  }
-  const bool sent = send_started(request);
+  if (error != 0) return error;
+  sent = send_started(request);
   enlist(*slot);
   standby_pause_ms_ = next_standby_ms_ = 0;  // not for who is inside, and asks by sudo
   slot->sequence = sequence;
   slot->is_kept = request.output == Output::kept;
   slot->had_room = had_room;
+  slot->looks = whom == For::looker;
   note_company(*slot);
   slot->deadline_ms = request.deadline_ms == 0 ? 0 : now_ms() + request.deadline_ms;
   if (slot->deadline_ms != 0) arm_timer();
-  return sent || stays_;  // the next message is the channel's end then
+  return 0;
 }
 
 // One for a looker is made for it, and handed over at once or ended: no command ever gets it.
 int Server::use_standby(std::size_t size, std::span<const int> streams, For whom, Step& failed) {
   Confinement confinement = builder_.confinement();
   if (whom == For::looker) confinement = to_look_at_commands(confinement);
-  if (whom == For::looker) end_standby();
   for (int tries = 0;; ++tries) {  // the one that stands by may have been killed a moment ago, by root inside
     int error = 0;
     if (standby_.pid < 0) error = fork_standby(builder_.cgroup(), next_cgroup_++, confinement, standby_, failed);
@@ -415,12 +460,14 @@ void Server::enlist(Running& slot) {
   standby_ = Standby{};
 }
 
-// What happens to the sandbox while a command is alone in it is that command's. Who serves sudo serves a command.
+// What happens to the sandbox while a command is alone in it is that command's. Who serves sudo serves a command, and
+// who looks is nobody's.
 void Server::note_company(Running& newcomer) {
   newcomer.was_alone = lingering_count_ == 0;
   for (Running& command : running_) {
-    if (&command == &newcomer || command.pid < 0 || command.serves_sudo) continue;
-    command.was_alone = newcomer.was_alone = false;
+    if (&command == &newcomer || command.pid < 0 || command.serves_sudo || command.looks) continue;
+    newcomer.was_alone = false;
+    if (!newcomer.looks) command.was_alone = false;
   }
 }
 

@@ -46,6 +46,7 @@ class Server {
     bool is_kept = false;
     bool had_room = false;     // the disk, when it began
     bool was_alone = false;    // nothing else of the sandbox has run beside it
+    bool looks = false;        // at the others, for the daemon: it changes nothing
     bool serves_sudo = false;  // nobody's request: no channel hears of it, and the sequence is its caller's, 0: unknown
     UniqueFd pidfd;
     UniqueFd socket;
@@ -57,6 +58,11 @@ class Server {
   void take_channel();
   bool handle_start(std::size_t size, ReceivedFds& fds);
   bool start_command(const guest_protocol::StartRequest& request, std::size_t size, int stdin_fd);
+  int start_looker(const guest_protocol::StartRequest& request, std::size_t size, int stdin_fd,
+                   guest_protocol::Step& failed, bool& sent);
+  int start_with_standby(const guest_protocol::StartRequest& request, std::size_t size, int stdin_fd,
+                         guest_protocol::Step& failed, bool& sent);
+  int list_ports(const guest_protocol::StartRequest& request, bool& sent);
   int hand_over(std::size_t size, std::span<const int> streams);
   // Makes the standby the command of the request in `message`; `streams`: its stdin, and its stdout. Returns 0 or an
   // errno, with `failed`.

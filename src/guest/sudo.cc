@@ -157,12 +157,15 @@ int follow(int socket, int signals, int patience) {
     const int ready = ::poll(waits.data(), waits.size(), has_started ? -1 : guest_protocol::kSudoCallersPatienceMs);
     if (ready < 0 && errno != EINTR) return explain(errno);
     if (ready == 0 && --patience == 0) return explain(ETIMEDOUT);
-    if (ready > 0 && waits[1].revents != 0)
-      if (const int signal = take_signal(socket, signals, has_started); signal != 0) return end_as(signal);
-    if (ready <= 0 || waits[0].revents == 0) continue;
+    if (ready <= 0) continue;
+    // What was said first: a signal may come of what the command has done, which has started then.
     SudoAnswer answer{};
-    const ssize_t size = receive_without_descriptors(socket, &answer, sizeof answer);
+    const ssize_t size = receive_without_descriptors(socket, &answer, sizeof answer, MSG_DONTWAIT);
     if (size < 0 && errno == ECONNRESET) continue;  // it has not read all that was sent; what it has said is there yet
+    if (size < 0 && errno == EAGAIN) {
+      if (const int signal = take_signal(socket, signals, has_started); signal != 0) return end_as(signal);
+      continue;
+    }
     if (size != static_cast<ssize_t>(sizeof answer)) return explain(has_started ? EPIPE : ECONNRESET);
     switch (answer.kind) {
       case SudoAnswer::Kind::refused: return explain(answer.value);

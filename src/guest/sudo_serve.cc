@@ -115,6 +115,7 @@ pid_t start_command(const Client& client) {
   ReceivedFds fds;
   if (const int error = receive_call(client, fds); error != 0) refuse(client, error);
   if (is_gone(client)) refuse(client, ECANCELED);
+  answer(client, SudoAnswer::Kind::started, ::getpid());  // first: what the command does may bring its caller a signal
   const pid_t command = ::fork();
   if (command < 0) refuse(client, errno);
   if (command == 0) become_called(fds, {client.who.uid, client.who.gid, call.umask});
@@ -181,7 +182,6 @@ void serve_caller() {
   const pid_t command = start_command(client);
   ::alarm(0);
   ::signal(SIGALRM, SIG_IGN);  // what its caller's tree is told is told this one, too
-  answer(client, SudoAnswer::Kind::started, ::getpid());
   ::_exit(accompany(client, children, command));
 }
 

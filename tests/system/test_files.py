@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import pathlib
+import select
 import socket
 import sys
 import tarfile
@@ -208,6 +209,29 @@ class Conditions(FilesTest):
             answer.begin()
             self.assertEqual(answer.status, 412, "what it wanted to append to is another one by now")
         self.assertEqual(self.get("slow/one").body, b"2")
+
+    def test_a_file_is_appended_to_where_none_may_be_made_beside_it(self):
+        tag = self.put("closed/one", b"1").json()["etag"]
+        self.sh("chmod 555 closed")
+        self.assertEqual(self.put_if("closed/one", b"2", "If-Match", tag, append="true").status, 200)
+        self.refused(self.put_if("closed/one", b"3", "If-Match", tag, append="true"), 412, "precondition_failed")
+        self.assertEqual(self.get("closed/one").body, b"12")
+        self.refused(self.put_if("closed/two", b"2", "If-None-Match", "*", append="true"), 403, "file_access_denied")
+        self.assertEqual(self.sh("ls -A closed; find /tmp -name '.lmsb-*'"), "one\n")
+
+    def test_what_cannot_be_appended_to_is_said_before_the_body_has_come(self):
+        self.sh("mkdir kind; mkfifo kind/fifo")
+        for path, status, code in (("kind", 409, "is_a_directory"), ("kind/fifo", 409, "not_a_regular_file")):
+            with self.subTest(path), socket.create_connection((self.daemon.host, self.daemon.port), timeout=60) as asked:
+                asked.sendall((f"PUT {self.base}/files?path={path}&append=true HTTP/1.1\r\nHost: localhost\r\nIf-Match: *\r\n"
+                               f"Content-Type: application/octet-stream\r\nContent-Length: {1 << 30}\r\n\r\n").encode())
+                sent = 0
+                while not select.select([asked], [], [], 0.01)[0]:
+                    sent += asked.send(b"x" * 4096)
+                    self.assertLess(sent, 1 << 29, "nothing was said")
+                answer = http.client.HTTPResponse(asked)
+                answer.begin()
+                self.assertEqual((answer.status, json.loads(answer.read())["error"]["code"]), (status, code))
 
     def test_nobody_waits_for_long_for_a_lock_that_a_program_keeps(self):
         tag = self.put("kept/one", b"abc").json()["etag"]

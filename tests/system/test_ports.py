@@ -21,6 +21,24 @@ import lmsb
 from websocket import Refused, WebSocket
 
 SOURCE = (pathlib.Path(__file__).parents[1] / "support" / "port_servers.py").read_text()
+# A server that, once it is told to, has each process that it gets, until it ends.
+TAKES_ALL_PROCESSES = """
+import os, signal, socket, time
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+server = socket.socket()
+server.bind(("127.0.0.1", 8000))
+server.listen()
+print("ready", flush=True)
+signal.sigwait({signal.SIGUSR1})
+is_full = False
+while True:
+    try:
+        if os.fork() == 0: signal.pause()
+    except OSError:
+        if not is_full: print("full", flush=True)
+        is_full = True
+        time.sleep(0.001)
+"""
 MEMBER = 65534  # a user of the machine who may not use the daemon, but where a test says so
 
 
@@ -104,6 +122,37 @@ class ByPath(PortsTest):
         sandbox = self.make_sandbox(profile="root")
         self.serve("web", 8000, sandbox)
         self.assertEqual(self.listening(sandbox)[8000]["process"], "python3")
+
+    def detach(self, sandbox, program):
+        """Once it has said that it is ready."""
+        started = self.daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": program, "detach": True})
+        self.assertEqual(started.status, 201, started.body)
+        process = f"/v1/sandboxes/{sandbox}/processes/{started.json()['id']}"
+        self.wait_for(process, "ready")
+        return process
+
+    def wait_for(self, process, said):
+        lmsb.wait_until(lambda: said in self.daemon.request("GET", process + "/output").json()["text"], said)
+
+    def test_lists_at_the_limit_of_processes_and_leaves_the_owners_next_command(self):
+        sandbox = self.make_sandbox(limits={"processes": 16})
+        process = self.detach(sandbox, ["python3", "-c", TAKES_ALL_PROCESSES])
+        lmsb.wait_until(lambda: len(lmsb.processes_of(sandbox)) == 3, "the guest, the program, and the next command's process")
+        self.daemon.post(process + "/signal", {"signal": "USR1"})
+        self.wait_for(process, "full")
+        for _ in range(3):
+            entry = self.listening(sandbox)[8000]
+            self.assertEqual((entry["address"], entry["process"], entry["pid"]), ("127.0.0.1", None, None))
+        done = self.daemon.post(f"/v1/sandboxes/{sandbox}/exec", {"cmd": ["echo", "here"]})
+        self.assertEqual((done.status, done.json().get("stdout")), (200, "here\n"), done.body)
+
+    def test_is_no_company_for_a_command(self):
+        sandbox = self.make_sandbox(limits={"disk_bytes": 8 << 20})
+        process = self.detach(sandbox, "trap go=1 USR1; echo ready; while ! test $go; do sleep 0.02; done; exec head -c 100m /dev/zero >x")
+        self.assertEqual(self.listening(sandbox), {})
+        self.daemon.post(process + "/signal", {"signal": "USR1"})
+        result = self.daemon.request("GET", process + "?wait_ms=60000").json()["result"]
+        self.assertEqual(result["outcome"], "disk_full", result)
 
     def test_carries_requests_as_they_are(self):
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):

@@ -827,6 +827,12 @@ class Sessions(ProcessTest):
         self.assertEqual((result["outcome"], result["exit_code"]), ("exited", 3))
         self.assertLess(result["usage"]["wall_ms"], 50_000)
 
+    def test_a_command_that_begins_with_a_dash_is_none_of_their_options(self):
+        for field in ({}, {"merge_stderr": True}):
+            result = self.run_in("y", "-x 1", **field)
+            self.assertEqual((result["outcome"], result["exit_code"]), ("exited", 127), result)
+            self.assertIn("-x: command not found", result["stdout"] + result["stderr"])
+
     def test_ended_ones_make_room_for_others(self):
         for i in range(65):
             self.run_in(f"q{i}", "exit")

@@ -544,10 +544,15 @@ class OneId(unittest.TestCase):
         self.assertEqual(check["outcome"], "missing")
         self.assert_refused(check["detail"] + "; " + check["mend"])
 
+
+class OneIdAtFirst(unittest.TestCase):
+    """The same user, whom no other test has asked anything of."""
+
     def test_nothing_is_made_of_the_user(self):
-        refusal(self.user)
-        self.assertEqual(self.user.left(), {"processes": [], "cgroups": []})
-        self.assertFalse((self.user.home / ".local").exists())
+        with as_user.User(count=0) as user:
+            refusal(user)
+            self.assertEqual(user.left(), {"processes": [], "cgroups": []})
+            self.assertFalse((user.home / ".local").exists())
 
 
 class Missing(unittest.TestCase):

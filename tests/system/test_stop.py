@@ -16,6 +16,8 @@ from websocket import WebSocket
 ORDERLY = "trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.02; done"
 STUBBORN = "trap '' TERM HUP; echo ready; while :; do sleep 0.02; done"
 
+LONG = 600_000  # of grace, and more than a test waits for an answer: who has one has waited for ends alone
+
 
 class StopTest(StayingTest):
     def ready(self, sandbox, cmd, **fields):
@@ -56,9 +58,7 @@ class Grace(StopTest):
                    "session": self.in_background(box, "sleep 1019", session="s")}
         self.exec(box, "(trap 'echo left >/workspace/left; exit' TERM; touch /tmp/is; while :; do sleep 0.02; done) "
                        ">/dev/null 2>&1 & while ! test -e /tmp/is; do sleep 0.01; done")
-        begin = time.monotonic()
-        self.stop(box)
-        self.assertLess(time.monotonic() - begin, 20, "it waited for more than their ends")
+        self.stop(box, LONG)
         ends = [told.result() for told in followed]
         self.assertEqual("".join(e["text"] for e in ends[0] if e["type"] == "stdout"), "ready\nbye\n")
         self.assertEqual([(e[-1]["outcome"], e[-1]["exit_code"]) for e in ends], [("exited", 7), ("signaled", 143)], ends)
@@ -76,9 +76,7 @@ class Grace(StopTest):
         script = (f"cat >/tmp/served <<'END'\n{served}\nEND\n"
                   "sudo sh /tmp/served >/dev/null 2>&1 & while ! test -e /tmp/is; do sleep 0.01; done")
         self.assertEqual(self.do(box, "exec", {"cmd": script, "user": "user"}).json()["exit_code"], 0)
-        begin = time.monotonic()
-        self.stop(box)
-        self.assertLess(time.monotonic() - begin, 20, "it waited for more than its end")
+        self.stop(box, LONG)
         self.move(box, "start", "running")
         self.assertEqual(self.output(box, "cat /workspace/left"), "left\n")
 
@@ -89,9 +87,7 @@ class Grace(StopTest):
         # In a loop: a trap that is due just before bash waits for a line is only run behind that line.
         terminal.type("trap 'echo hung; exit 5' HUP; echo re''ady; while :; do sleep 0.1; done\n")
         terminal.read_until("ready")
-        begin = time.monotonic()
-        self.stop(box)
-        self.assertLess(time.monotonic() - begin, 20, "a shell that ignores SIGTERM was waited for")
+        self.stop(box, LONG)  # not for a shell that ignores SIGTERM
         self.assertEqual(terminal.read_result()["exit_code"], 5)
 
     def test_what_stands_still_by_a_signal_takes_it(self):
@@ -108,16 +104,13 @@ class Grace(StopTest):
         begin = time.monotonic()
         self.stop(box, 1200)
         self.assertGreater(time.monotonic() - begin, 1.1)
-        self.assertLess(time.monotonic() - begin, 20)
 
     def test_nothing_is_waited_for_without_grace_and_in_a_paused_one(self):
         for prepare in (lambda box: None, lambda box: self.do(box, "pause")):
             box = self.create()
             self.ready(box, STUBBORN)
-            grace = 0 if prepare(box) is None else 60_000
-            begin = time.monotonic()
+            grace = 0 if prepare(box) is None else LONG
             self.stop(box, grace)
-            self.assertLess(time.monotonic() - begin, 20)
 
     def test_nothing_starts_meanwhile_and_a_second_stop_cuts_it_short(self):
         box = self.create(name="box")

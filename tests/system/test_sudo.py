@@ -324,6 +324,14 @@ class Commands(SudoTest):
         self.daemon.post(process + "/signal", {"signal": "SIGKILL"})
         lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"3002"), "the end of the tree")
 
+    def test_hear_a_signal_that_their_first_step_brings(self):
+        path = self.box()
+        served = 'trap "exit 5" INT; kill -INT "$1"; while :; do sleep 0.02; done'
+        self.exec(path, ["sh", "-c", f"cat >/tmp/served <<'END'\n{served}\nEND"])
+        for _ in range(3):
+            results = self.output(path, "for i in $(seq 30); do sh -c 'exec sudo sh /tmp/served $$'; echo $?; done")
+            self.assertEqual(set(results.split()), {"5"}, results)
+
     def test_leave_what_they_leave_behind(self):
         path = self.box()
         self.output(path, "sudo sh -c 'sleep 3003 </dev/null >/dev/null 2>&1 & echo $! > /tmp/number'")

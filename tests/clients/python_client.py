@@ -225,7 +225,7 @@ class Sandboxes(ClientTest):
                             env={"A": "1"}, labels={"b": "2"}, runtime="native", egress={"mode": "none"}, mounts=[],
                             limits=Limits(64 * MIB, 0.5, 50, 16 * MIB), client=self.client) as box:
             self.assertEqual((box.name, box.info.state, box.info.labels), ("all", "running", {"b": "2"}))
-            self.assertEqual(box.info.limits, Limits(64 * MIB, 0.5, 50, 16 * MIB))
+            self.assertEqual(box.info.limits, Limits(64 * MIB, 0.5, 50, 16 * MIB, 64 * MIB))
             self.assertEqual(box.exec("echo $PWD $A").stdout, "/tmp 1\n")
             self.refused(Conflict, "name_taken", Sandbox.create, name="all", client=self.client)
         self.refused(NotFound, "sandbox_not_found", box.refresh)

@@ -16,7 +16,7 @@ import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import lmsb
-from test_disks import DiskTest, children_of, disks_of, kill_everything, launcher_of
+from test_disks import DiskTest, disks_of, kill_everything, launcher_of
 from websocket import WebSocket
 
 COUNT = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.005; done"
@@ -39,7 +39,7 @@ def kill_launcher(daemon):
 
 
 def kill_all_of_ours(daemon):
-    ours = [daemon.process.pid, *children_of(daemon.process.pid)]
+    ours = [daemon.process.pid, launcher_of(daemon), daemon.daemon_pid()]  # guests are the parent's children after a heal
     for pid in ours:
         kill(pid)
     daemon.process.wait(60)

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
+#include <map>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -44,14 +45,21 @@ Result<UniqueFd> make_and_open_private(int parent, const std::string& name) {
   return directory;
 }
 
-std::vector<std::string> subdirectories(int directory) {
+Result<std::vector<std::string>> list_subdirectories(int directory) {
+  UniqueFd own(::openat(directory, ".", kDirectory));
+  DIR* stream = own ? ::fdopendir(own.get()) : nullptr;
+  if (stream == nullptr) return cgroup_error("list");
+  (void)own.release();  // the stream's
   std::vector<std::string> names;
-  DIR* stream = ::fdopendir(::openat(directory, ".", kDirectory));
-  if (stream == nullptr) return names;
   while (const dirent* entry = ::readdir(stream))
     if (entry->d_type == DT_DIR && entry->d_name[0] != '.') names.emplace_back(entry->d_name);
   ::closedir(stream);
   return names;
+}
+
+std::vector<std::string> subdirectories(int directory) {
+  auto names = list_subdirectories(directory);
+  return names.ok() ? *std::move(names) : std::vector<std::string>();
 }
 
 // Removes `name` and everything below it. False when something is still populated.
@@ -91,6 +99,20 @@ bool is_alive(int branch, const std::optional<Staying>& staying) {
   return staying && is_guest_of(branch, staying->pid);
 }
 
+// The guests of what stays below `tree`. An error where that cannot be told (no descriptors, say): then nothing may be
+// taken for what does not.
+Result<std::map<std::string, pid_t>> staying_in(int tree) {
+  LMSB_TRY(const auto ids, list_subdirectories(tree));
+  std::map<std::string, pid_t> guests;
+  for (const std::string& id : ids) {
+    const UniqueFd branch(::openat(tree, id.c_str(), kDirectory));
+    if (!branch && errno != ENOENT) return cgroup_error("open " + id);
+    const auto staying = read_staying(branch.get());
+    if (is_alive(branch.get(), staying)) guests.emplace(id, staying->pid);
+  }
+  return guests;
+}
+
 constexpr std::chrono::seconds kEndLimit{2};
 
 // Kills all that is in these cgroups below a v2 parent, and removes them there and below the v1 ones.
@@ -125,17 +147,14 @@ void sweep_dead_instances(int v2_parent, const std::vector<UniqueFd>& v1_parents
     if (name.rfind(kPrefix, 0) != 0) continue;
     const UniqueFd directory(::openat(v2_parent, name.c_str(), kDirectory));
     if (!directory || is_locked_by_a_living_launcher(directory.get())) continue;
-    std::vector<std::string> ended;
-    bool something_stays = false;
+    const auto staying = staying_in(directory.get());
+    if (!staying.ok()) continue;  // the next start looks again
     std::vector<UniqueFd> v1_trees;
     for (const UniqueFd& parent : v1_parents) v1_trees.emplace_back(::openat(parent.get(), name.c_str(), kDirectory));
-    for (const std::string& id : branches_of(directory.get(), v1_trees)) {
-      const UniqueFd branch(::openat(directory.get(), id.c_str(), kDirectory));
-      const bool stays = is_alive(branch.get(), read_staying(branch.get()));
-      something_stays = something_stays || stays;
-      if (!stays) ended.push_back(name + "/" + id);
-    }
-    if (!something_stays) ended = {name};
+    std::vector<std::string> ended;
+    for (const std::string& id : branches_of(directory.get(), v1_trees))
+      if (!staying->contains(id)) ended.push_back(name + "/" + id);
+    if (staying->empty()) ended = {name};
     end_all(v2_parent, v1_parents, ended);
   }
 }
@@ -350,14 +369,15 @@ void CgroupTree::sweep(Starter starter) {
   if (tree.open_parents(starter).ok()) sweep_dead_instances(tree.v2_parent_.get(), tree.v1_parents_);
 }
 
-std::set<pid_t> CgroupTree::staying_guests(const std::string& name) {
+Result<std::set<pid_t>> CgroupTree::staying_guests(const std::string& name) {
   CgroupTree tree;
-  tree.name_ = kPrefix + name;
   std::set<pid_t> guests;
-  if (!tree.open_parents(Starter::root).ok()) return guests;
-  tree.ours_.reset(::openat(tree.v2_parent_.get(), tree.name_.c_str(), kDirectory));
-  for (const Branch& branch : tree.branches())
-    if (branch.staying && tree.is_guest(branch.id, branch.staying->pid)) guests.insert(branch.staying->pid);
+  LMSB_CHECK(tree.open_parents(Starter::root));
+  const UniqueFd ours(::openat(tree.v2_parent_.get(), (kPrefix + name).c_str(), kDirectory));
+  if (!ours && errno == ENOENT) return guests;
+  if (!ours) return cgroup_error("open " + name);
+  LMSB_TRY(const auto staying, staying_in(ours.get()));
+  for (const auto& [id, guest] : staying) guests.insert(guest);
   return guests;
 }
 

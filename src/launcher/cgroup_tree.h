@@ -87,8 +87,8 @@ class CgroupTree {
   Result<SandboxCgroup> reopen(const std::string& id) const;
   // Kills what is in these branches and removes them, within two seconds.
   void end(const std::vector<std::string>& ids);
-  // The guests of all that stays in the tree of that name, whoever holds it.
-  static std::set<pid_t> staying_guests(const std::string& name);
+  // The guests of all that stays in the tree of that name, whoever holds it. An error where that cannot be told.
+  static Result<std::set<pid_t>> staying_guests(const std::string& name);
   // Whether a sandbox has come up against its own memory limit, ever (v1): a notice is then its own.
   bool is_at_its_limit(const std::string& id) const;
   // Where the limits of a branch are, to change them.

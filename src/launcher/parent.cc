@@ -108,7 +108,7 @@ class Parent {
   int status_of(const PairEnd& end) const;
   Status silence_ready();
   Result<Pair> start();
-  std::set<pid_t> spared() const;
+  void end_what_is_left();
   void leave_nothing(bool was_given_back);
 
   const ParentOptions& options_;
@@ -237,15 +237,21 @@ PairEnd Parent::end(Pair& pair, bool could_start) {
   // that did, or that we have ended, is nothing: it may be somebody's.
   end.launcher_first =
       ended_by_itself && end.launcher != 0 && (daemon_lived || exit_status(end.daemon) == kLauncherGone);
-  end_orphans(kPatienceMs, spared());
+  end_what_is_left();
   return end;
 }
 
-// Children that are neither ended nor waited for.
-std::set<pid_t> Parent::spared() const {
+// What nobody else waits for ends; but where it cannot be told what stays, all does, until the next launcher looks.
+void Parent::end_what_is_left() {
   std::set<pid_t> spared = foreign_.living();
-  if (policy_.sandboxes_stay) spared.merge(CgroupTree::staying_guests(policy_.cgroup_name));
-  return spared;
+  if (policy_.sandboxes_stay) {
+    auto staying = CgroupTree::staying_guests(policy_.cgroup_name);
+    if (!staying.ok())
+      return say("warning: what the launcher left is left alone: which sandboxes stay cannot be told: " +
+                 staying.error().message());
+    spared.merge(*staying);
+  }
+  end_orphans(kPatienceMs, spared);
 }
 
 bool Parent::heals(const PairEnd& end) {
@@ -294,7 +300,7 @@ Result<int> Parent::run() {
   for (;;) {
     auto started = start();
     if (!started.ok()) {
-      end_orphans(kPatienceMs, spared());  // what there is of a pair, too
+      end_what_is_left();  // of a pair, too
       leave_nothing(false);
       return std::move(started).error();
     }

@@ -45,9 +45,12 @@ def cgroup_v2():
 
 
 def enable(directory, controllers):
-    """For the cgroups below it, those that it has."""
-    has = (directory / "cgroup.controllers").read_text().split()
-    (directory / "cgroup.subtree_control").write_text(" ".join("+" + name for name in controllers if name in has))
+    """For the cgroups below it, those that it has. Returns those that were not enabled before."""
+    words = lambda name: (directory / name).read_text().split()
+    added = [name for name in controllers if name in words("cgroup.controllers") and name not in words("cgroup.subtree_control")]
+    if added:
+        (directory / "cgroup.subtree_control").write_text(" ".join("+" + name for name in added))
+    return added
 
 
 def remove(name):
@@ -72,6 +75,7 @@ class User:
         """`controllers`: those that are delegated, of what the machine has in cgroup v2."""
         self.count = count
         self.controllers = controllers
+        self.of_machine = []  # that were enabled for all the machine, and are to be taken back
         self.name = f"lmsbuser{os.getpid()}"
         self.home = pathlib.Path("/var/tmp", self.name)
         self.cgroup = pathlib.Path(cgroup_v2(), self.name, *(() if controllers == CONTROLLERS else ("part",)))
@@ -96,7 +100,8 @@ class User:
 
     def delegate(self):
         """As systemd does with Delegate=: controllers for what is below the one above, and then a directory and three files."""
-        enable(pathlib.Path(cgroup_v2()), CONTROLLERS)
+        with contextlib.suppress(OSError):  # where processes are in it (a container's), none is delegated
+            self.of_machine = enable(pathlib.Path(cgroup_v2()), CONTROLLERS)
         self.cgroup.mkdir(parents=True)
         enable(self.cgroup.parent, self.controllers)
         for path in (self.cgroup, *(self.cgroup / f"cgroup.{name}" for name in ("procs", "threads", "subtree_control"))):
@@ -112,6 +117,8 @@ class User:
                 os.kill(pid, signal.SIGKILL)
         lmsb.wait_until(lambda: not self.processes(), "the end of the user's processes")
         remove(self.name)
+        if self.of_machine:
+            (pathlib.Path(cgroup_v2()) / "cgroup.subtree_control").write_text(" ".join("-" + name for name in self.of_machine))
 
     def processes(self):
         """Of the user and of the user's subordinate ids, but for zombies, which have nothing any more."""

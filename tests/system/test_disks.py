@@ -24,10 +24,18 @@ def children_of(pid):
 
 
 def launcher_of(daemon):
-    for pid in children_of(daemon.process.pid):
-        if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "lmsb-launcher":
-            return pid
-    raise AssertionError("no launcher")
+    """Looked for again where a child ends meanwhile: the kernel's list may then pass over another."""
+    found = []
+
+    def is_found():
+        for pid in children_of(daemon.process.pid):
+            with contextlib.suppress(OSError):  # guests are children of the parent, too, after a heal: one has ended
+                if pathlib.Path(f"/proc/{pid}/comm").read_text() == "lmsb-launcher\n":
+                    found.append(pid)
+        return found
+
+    lmsb.wait_until(is_found, "a launcher")
+    return found[0]
 
 
 def disks_of(daemon, place="disks"):

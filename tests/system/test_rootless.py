@@ -86,6 +86,8 @@ def setUpModule():
         raise unittest.SkipTest("newuidmap is needed (package uidmap)")
 
 
+FORKS = "import os, time\nn = 0\ntry:\n while n < 300:\n  n += 1\n  os.fork() or time.sleep(60)\nexcept OSError as e: print(e.errno)"
+
 class Serving(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -185,8 +187,7 @@ class Serving(unittest.TestCase):
     def test_who_the_user_is_stands_in_no_mount_of_a_sandbox(self):
         self.assertEqual(mounts_that_name(self.user, self.ready, "host"), [])
     def test_processes_have_a_limit_whatever_is_delegated(self):
-        bomb = "import os, time\nn = 0\ntry:\n while n < 300:\n  n += 1\n  os.fork() or time.sleep(60)\nexcept OSError as e: print(e.errno)"
-        answer = ask(self.ready, self.me, "POST", "/v1/run", {"cmd": ["python3", "-c", bomb], "limits": {"processes": 30}, "timeout_ms": 20000})[1]
+        answer = ask(self.ready, self.me, "POST", "/v1/run", {"cmd": ["python3", "-c", FORKS], "limits": {"processes": 30}, "timeout_ms": 20000})[1]
         self.assertIn("11", answer["stdout"])
 
     def test_a_network_leads_where_its_policy_says(self):
@@ -319,13 +320,15 @@ class Healing(unittest.TestCase):
         """Returns when the next pair serves."""
         def pair():
             pids = pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-            return {status_of(pid)["Name"]: int(pid) for pid in pids}
+            found = {}
+            for pid in pids:
+                with contextlib.suppress(OSError):  # one has just ended
+                    found[status_of(pid)["Name"]] = int(pid)
+            return found
 
         def is_next():
-            with contextlib.suppress(OSError):  # one has just ended
-                now = pair()
-                return set(now) == {"lmsb-launcher", "lm-sandbox"} and not set(now.values()) & set(before.values())
-            return False
+            now = pair()
+            return set(now) == {"lmsb-launcher", "lm-sandbox"} and not set(now.values()) & set(before.values())
 
         before = pair()
         os.kill(before["lmsb-launcher"], signal.SIGKILL)
@@ -385,8 +388,7 @@ class Limits(unittest.TestCase):
     def test_processes_are_counted_by_the_sandbox_whatever_user_they_are(self):
         path, _ = self.make(processes=30)
         self.assertEqual((self.branch(path) / "pids.max").read_text(), "30\n")
-        bomb = "import os, time\nn = 0\ntry:\n while n < 300:\n  n += 1\n  os.fork() or time.sleep(60)\nexcept OSError as e: print(e.errno)"
-        answer = self.ask("POST", path + "/exec", {"cmd": ["python3", "-c", bomb], "timeout_ms": 60000})
+        answer = self.ask("POST", path + "/exec", {"cmd": ["python3", "-c", FORKS], "timeout_ms": 60000})
         self.assertIn(str(errno.EAGAIN), answer["stdout"])
         self.assertIn("max ", (self.branch(path) / "pids.events").read_text())
 

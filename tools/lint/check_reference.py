@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Fails unless docs/reference lists exactly what the sources have: every error code with its HTTP status (errors.md),
 every event of the log with its level (events.md), every metric with its kind (metrics.md); and docs/user/lifecycle.md
-exactly the moves between states.
+exactly the moves between states. The API's document and the command line name the states that there are.
 
 A row of a document is `| \\`name\\` | status, level or kind | ...`. Its own test comes first.
 """
@@ -23,6 +23,7 @@ EVENT = re.compile(r"\blog\(\s*LogLevel::(\w+),\s*\"([a-z_.]+)\"")
 METRIC = re.compile(r"\b(counter|gauge|histogram)\(\s*\"(lmsb_\w+)\"")
 MOVE = re.compile(r"Move\{S::(\w+), S::(\w+)\}")
 MOVE_ROW = re.compile(r"^\| `(\w+)` \| `(\w+)` \|", re.M)
+STATES = re.compile(r"(?:enum class SandboxState\b[^{]*|SandboxState:\s+type: string\s+enum: |kStates = )[{[]([^}\]]+)[}\]]")
 NO_ANSWER = "-"  # documented as one that ends a program instead
 ROW = re.compile(r"^\| `([a-z_.]+)` \| ([^|]+?) \|", re.M)
 
@@ -40,6 +41,10 @@ def codes_in(name, text, statuses):
             yield code, OVERRIDDEN.get(code) or (statuses.get(category[1]) if category else None)
     for status, code in REFUSAL.findall(text):
         yield code, status
+
+
+def states(text):
+    return re.findall(r"\w+", STATES.search(text)[1])
 
 
 def rows_of(document):
@@ -81,6 +86,9 @@ def check():
     moves = set(MOVE.findall((TOP / "src/control/sandbox_state.cc").read_text()))
     told = set(MOVE_ROW.findall((TOP / "docs/user/lifecycle.md").read_text()))
     problems += [f"docs/user/lifecycle.md: from {a} to {b} is not what the sources say" for a, b in sorted(moves ^ told)]
+    names = states((TOP / "src/control/sandbox_state.h").read_text())
+    for name in ("api/openapi.yaml", "src/cli/list_filter.cc"):
+        problems += [f"{name}: its states are not {names}"] * (states((TOP / name).read_text()) != names)
     print("\n".join(problems) or f"{len(set(codes))} codes, {len(set(events))} events and {len(set(metrics))} metrics are documented")
     return not problems
 
@@ -95,6 +103,8 @@ def self_test():
     assert found == want, found
     assert EVENT.findall('log_.log(LogLevel::info,\n  "a.b", {})') == [("info", "a.b")]
     assert METRIC.findall('m.counter("lmsb_x_total", "h")') == [("counter", "lmsb_x_total")]
+    for text in ("enum class SandboxState : std::uint8_t { a, b };", "SandboxState:\n  type: string\n  enum: [a, b]", 'kStates = {"a", "b"};'):
+        assert states(text) == ["a", "b"], text
     rows = rows_of("| name | status |\n|---|---|\n| `gone` | 404, 503 | x |\n| `old` | 400 | y |\n")
     assert rows == {"gone": "404, 503", "old": "400"}, rows
     assert len(list(compare("code", [("gone", "404"), ("new", None)], rows))) == 2

@@ -94,7 +94,8 @@ class Ending:
 class Result(Ending):
     """The same with its output: as text, where octets that are no UTF-8 stand as U+FFFD, and as the octets themselves.
     `files` has those that were asked for; `left_out` says why the others are not there, by their path: file_not_found,
-    is_a_directory, files_too_large (together more than 32 MiB), sandbox_lost ... `process_id` is the id by which others
+    is_a_directory, files_too_large (larger than what those before it
+    have left of 32 MiB), sandbox_lost ... `process_id` is the id by which others
     found it as long as it ran, and which its events tell; None where it ran once."""
 
     stdout: str = ""

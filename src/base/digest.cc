@@ -25,24 +25,20 @@ Sha256 sha256(std::string_view bytes) {
   return out;
 }
 
-struct Sha256Sum::State {
-  EVP_MD_CTX* context = EVP_MD_CTX_new();
-};
+void Sha256Sum::Free::operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
 
-Sha256Sum::Sha256Sum() : state_(std::make_unique<State>()) {
-  LMSB_ASSERT(state_->context != nullptr && EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr) == 1);
+Sha256Sum::Sha256Sum() : context_(EVP_MD_CTX_new()) {
+  LMSB_ASSERT(context_ != nullptr && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1);
 }
 
-Sha256Sum::~Sha256Sum() { EVP_MD_CTX_free(state_->context); }
-
 void Sha256Sum::add(std::string_view bytes) {
-  LMSB_ASSERT(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) == 1);
+  LMSB_ASSERT(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1);
 }
 
 Sha256 Sha256Sum::finish() {
   Sha256 out{};
   unsigned size = out.size();
-  LMSB_ASSERT(EVP_DigestFinal_ex(state_->context, out.data(), &size) == 1 && size == out.size());
+  LMSB_ASSERT(EVP_DigestFinal_ex(context_.get(), out.data(), &size) == 1 && size == out.size());
   return out;
 }
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+struct evp_md_ctx_st;  // OpenSSL's EVP_MD_CTX
+
 namespace lmsb {
 
 using Sha256 = std::array<std::uint8_t, 32>;
@@ -17,16 +19,15 @@ Sha256 sha256(std::string_view bytes);
 class Sha256Sum {
  public:
   Sha256Sum();
-  ~Sha256Sum();
-  Sha256Sum(const Sha256Sum&) = delete;
-  Sha256Sum& operator=(const Sha256Sum&) = delete;
   void add(std::string_view bytes);
   // Of all that was added. Once, and nothing is added afterwards.
   Sha256 finish();
 
  private:
-  struct State;
-  const std::unique_ptr<State> state_;
+  struct Free {
+    void operator()(evp_md_ctx_st* context) const;
+  };
+  std::unique_ptr<evp_md_ctx_st, Free> context_;
 };
 
 // HMAC (RFC 2104).

@@ -1,11 +1,13 @@
 #include "control/command_start.h"
 
+#include <cerrno>
 #include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "guest_client/guest_error.h"
 #include "guest_protocol/sudo.h"
 
 namespace lmsb::control {
@@ -70,6 +72,14 @@ Result<StartSpec> start_spec(const ImageDefaults& image, const Command& command)
   spec.limits = process_limits(command.limits);
   spec.merge_stderr = command.merge_stderr;
   return spec;
+}
+
+Error not_started(const std::string& what, const std::string& cwd, const guest_client::Ending& ending) {
+  if (ending.step == guest_protocol::Step::command_cwd)
+    return guest_client::guest_error(ending.error, "working directory " + quoted(cwd)).with_slug("invalid_cwd");
+  Error error = guest_client::guest_error(ending.error, what + ": " + guest_protocol::to_string(ending.step));
+  if (ending.error != EAGAIN) return error;
+  return std::move(error).with_slug("too_many_processes").with_hint("the sandbox is at its limit of processes");
 }
 
 Status check_command(const Command& command) {

@@ -30,6 +30,10 @@ Status check_command(const Command& command);
 // `user`: "" is the profile's own. Error: user_not_allowed.
 Status check_user(Profile profile, const std::string& user);
 
+// Why a process of a sandbox's did not start (Ending::start_failed): it was to do `what`, in `cwd`. Errors: invalid_cwd
+// where that is the reason, too_many_processes (the sandbox is at its limit), and any other of the kernel's.
+Error not_started(const std::string& what, const std::string& cwd, const guest_client::Ending& ending);
+
 // Without a deadline. Error: that of check_user().
 Result<guest_client::StartSpec> start_spec(const ImageDefaults& image, const Command& command);
 

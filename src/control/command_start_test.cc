@@ -1,5 +1,7 @@
 #include "control/command_start.h"
 
+#include <cerrno>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -20,6 +22,18 @@ Command by(const std::string& user) {
   command.cmd = std::string("id");
   command.user = user;
   return command;
+}
+
+TEST(CommandStart, NamesTheReasonOfAProcessThatDidNotStart) {
+  guest_client::Ending ending;
+  ending.kind = guest_client::Ending::Kind::start_failed;
+  ending.step = guest_protocol::Step::command_cwd;
+  ending.error = ENOENT;
+  EXPECT_EQ(not_started("write files", "/gone", ending).slug(), "invalid_cwd");
+  ending.step = guest_protocol::Step::command_exec;
+  EXPECT_NE(not_started("write files", "/gone", ending).slug(), "invalid_cwd");
+  ending.error = EAGAIN;
+  EXPECT_EQ(not_started("write files", "/there", ending).slug(), "too_many_processes");
 }
 
 TEST(CommandStart, IsTheProfilesUserUnlessAnotherIsNamed) {

@@ -31,9 +31,10 @@ void ConnectionShares::leave(std::uint64_t number) {
 // A gate that lies keeps no more from others than it could have.
 void ConnectionShares::note(std::uint64_t number, std::uint32_t connections) {
   One& one = places_.at(number);
+  const std::uint64_t before = held_;
   count(one, one.share, std::min(connections, one.believed));
   if (one.connections <= one.share) one.believed = one.share;
-  if (has_wanting_) serve();
+  if (has_wanting_ && held_ < before) serve();
 }
 
 void ConnectionShares::count(One& one, std::uint32_t share, std::uint32_t connections) {

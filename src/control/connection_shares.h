@@ -10,7 +10,8 @@
 // What a sandbox has beyond a part that has become smaller it keeps until it ends, and others get that much less until
 // then; but what an owner holds, shares and what is kept, never grows beyond what is left for others. So one who lets
 // nothing go leaves a half, a second one a quarter: some fourteen of them leave nothing of 16,384.
-// One thread; no work for a connection.
+// One thread. That one sandbox has more connections, or fewer, is no work for others, unless it gives back what some
+// of them want.
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -21,7 +22,7 @@ namespace lmsb::control {
 
 class ConnectionShares : public std::enable_shared_from_this<ConnectionShares> {
  public:
-  // Hears of another share than it had; may not call back.
+  // Hears of another share than it had, while another sandbox enters, leaves or says what it has. May not call back.
   using Tell = std::function<void(std::uint32_t share)>;
   // `all`: of all together; `most`: of one.
   ConnectionShares(std::uint32_t all, std::uint32_t most) : all_(all), most_(most) {}

@@ -328,17 +328,13 @@ io::Task<OneShotResult> Engine::run_once(Principal who, OneShot request) {
   if (!request.files.empty()) LMSB_CO_CHECK(co_await put_files(loop_, *place.sandbox, cwd, std::move(request.files)));
   RunPlace once;
   once.one_shot = true;
-  const CommandNote note{place.sandbox->id(), create_prefixed_id(kProcessPrefix), who.name};
-  tell_command(note, nullptr);
+  const auto note = note_once(*place.sandbox, who.name);
+  if (note) tell_command(*note, nullptr);
   auto ran = co_await run_command(loop_, *place.sandbox, place.image, std::move(request.command), once);
-  if (!ran.ok()) {
-    const ExecResult unknown;
-    tell_command(note, &unknown);
-    co_return std::move(ran).error();
-  }
+  if (note) tell_command(*note, &told_of(ran));
+  if (!ran.ok()) co_return std::move(ran).error();
   OneShotResult result;
   result.exec = *std::move(ran);
-  tell_command(note, &result.exec);
   result.exec.usage.queue_ms = place.slot.waited_ms();
   if (!request.collect.empty())
     result.collected = co_await collect_files(loop_, *place.sandbox, cwd, std::move(request.collect), kMaxCollected);
@@ -359,11 +355,11 @@ io::Task<std::shared_ptr<CommandStream>> Engine::follow_once(Principal who, OneS
   place.image = std::move(once.image);
   place.one_shot = true;
   place.slot = std::move(once.slot);
-  const CommandNote note{place.sandbox->id(), create_prefixed_id(kProcessPrefix), who.name};
-  place.on_start = [this, note] { tell_command(note, nullptr); };
+  const auto note = note_once(*place.sandbox, who.name);
+  if (note) place.on_start = [this, note] { tell_command(*note, nullptr); };
   place.on_verdict = [this, note](const ExecResult& result) {
     count(result);
-    tell_command(note, &result);
+    if (note) tell_command(*note, &result);
   };
   co_return co_await open_command_stream(loop_, std::move(place), std::move(request.command));
 }
@@ -552,6 +548,11 @@ Result<std::unique_ptr<EventStream>> Engine::events(Principal who, FollowEvents 
   return events_.follow(std::move(who), std::move(asked));
 }
 
+std::optional<CommandNote> Engine::note_once(const SandboxHandle& sandbox, const std::string& by) const {
+  if (!events_.has_audit_log()) return std::nullopt;
+  return CommandNote{sandbox.id(), create_prefixed_id(kProcessPrefix), by};
+}
+
 void Engine::tell_command(const CommandNote& command, const ExecResult* result) {
   if (!events_.wants_commands()) return;
   Event event;
@@ -588,13 +589,9 @@ io::Task<ExecResult> Engine::exec(Principal who, std::string id_or_name, Command
   const CommandNote note{id, kept.process, who.name};
   tell_command(note, nullptr);
   auto ran = co_await run_command(loop_, *visit.sandbox, *visit.defaults, std::move(command), kept);
-  if (!ran.ok()) {
-    const ExecResult unknown;
-    tell_command(note, &unknown);
-    co_return std::move(ran).error();
-  }
+  tell_command(note, &told_of(ran));
+  if (!ran.ok()) co_return std::move(ran).error();
   ExecResult result = *std::move(ran);
-  tell_command(note, &result);
   result.usage.queue_ms = slot.waited_ms();
   count(result);
   add_hint(result, network);

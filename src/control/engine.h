@@ -196,6 +196,8 @@ class Engine final : public Control {
   io::Task<SandboxInfo> enter(Principal who, CreateSandbox request, Standing standing);
   // The event of a command of a kept sandbox: it runs, or (`result`) has ended.
   void tell_command(const CommandNote& command, const ExecResult* result);
+  // Of a one-shot, which nobody follows: nothing where there is no audit log.
+  std::optional<CommandNote> note_once(const SandboxHandle& sandbox, const std::string& by) const;
   void count(const ExecResult& result);
   void count(const TokenCount& used);
 

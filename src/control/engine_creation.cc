@@ -198,7 +198,9 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Standi
     if (written.ok()) written = co_await fleet_.claim_disk(claiming, id);
   }
   auto entered = written.ok() ? registry_.add(std::move(kept)) : Result<KeptSandbox*>(std::move(written).error());
-  if (!entered.ok()) {  // who asked has gone, or somebody else's has that name since it was checked
+  // Its directory could not be made, or its row not be written, who asked has gone, or somebody else's sandbox has got
+  // the name since that was checked: making a directory may take long.
+  if (!entered.ok()) {
     if (keeps_disk) io::spawn(loop_, forget(this, id, quotas_.hold(who.name, disk_of(origin.limits))));
     co_return std::move(entered).error();
   }

@@ -49,6 +49,8 @@ class EventLog {
   void note_command(Event event);
   // Whether add_command() has anybody to tell.
   bool wants_commands() const { return following_commands_ > 0 || audit_.is_kept(); }
+  // Whether note_command() has.
+  bool has_audit_log() const { return audit_.is_kept(); }
   // Whether somebody follows them just now.
   bool follows_commands() const { return following_commands_ > 0; }
   // Something else that the audit log is to have: "key.created", and names with their values. Nobody follows it.

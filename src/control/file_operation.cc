@@ -1,12 +1,10 @@
 #include "control/file_operation.h"
 
-#include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "control/command_start.h"
 #include "control/file_fault.h"
-#include "guest_client/guest_error.h"
 #include "guest_protocol/file_records.h"
 #include "os/make_pipe.h"
 
@@ -19,12 +17,6 @@ using std::chrono::milliseconds;
 constexpr std::size_t kPart = 16UL * 1024;   // of its output, read at once
 constexpr milliseconds kInputLimit{60'000};  // for the process to take what it was sent
 constexpr milliseconds kEndLimit{1'000};     // from the end of its output to the word of its own end
-
-Error not_started(const std::string& what, const Ending& ending) {
-  Error error = guest_client::guest_error(ending.error, what + ": " + guest_protocol::to_string(ending.step));
-  if (ending.error != EAGAIN) return error;
-  return std::move(error).with_slug("too_many_processes").with_hint("the sandbox is at its limit of processes");
-}
 
 // Of what is kept when an answer is held whole.
 std::size_t text_size(const FileRecord& record) {
@@ -65,7 +57,8 @@ io::Task<std::unique_ptr<FileOperation>> FileOperation::start(boost::asio::io_co
   self->output_ = self->process_.take_stdout();
   if (!self->output_) {  // it has not even begun
     const auto ending = co_await self->process_.wait_ended(io::Deadline::in(kEndLimit));
-    if (ending.ok() && ending->kind == Ending::Kind::start_failed) co_return not_started(self->what_, *ending);
+    if (ending.ok() && ending->kind == Ending::Kind::start_failed)
+      co_return not_started(self->what_, spec.cwd, *ending);
     co_return self->lost();
   }
   co_return std::move(self);
@@ -112,7 +105,7 @@ io::Task<std::string> FileOperation::read_output(std::size_t size, io::Deadline 
 // Of an output that has come to its end.
 io::Task<void> FileOperation::why_ended() {
   const auto ending = co_await process_.wait_ended(io::Deadline::in(kEndLimit));
-  if (ending.ok() && ending->kind == Ending::Kind::start_failed) co_return not_started(what_, *ending);
+  if (ending.ok() && ending->kind == Ending::Kind::start_failed) co_return not_started(what_, "", *ending);
   co_return lost();
 }
 

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "control/bundle_reader.h"
 #include "control/command_run.h"
+#include "control/command_start.h"
 #include "control/file_fault.h"
 #include "control/output_capture.h"
 #include "guest_client/guest_error.h"
@@ -67,7 +68,6 @@ io::Task<Bundle> read_files(boost::asio::io_context& loop, SandboxHandle& sandbo
   guest_client::StartSpec spec;
   spec.program = guest_protocol::Program::get;
   const std::size_t longest = bundle_size(paths, cap);
-  const std::string where = quoted(cwd);
   spec.argv = std::move(paths);
   spec.argv.insert(spec.argv.begin(), std::to_string(cap.count()));
   spec.cwd = std::move(cwd);
@@ -78,7 +78,7 @@ io::Task<Bundle> read_files(boost::asio::io_context& loop, SandboxHandle& sandbo
   OutputCapture out(loop, process.take_stdout(), Bytes(2 * longest));
   LMSB_CO_TRY(const Ending ending, co_await process.wait_ended(deadline));
   if (ending.kind == Ending::Kind::start_failed)
-    co_return guest_error(ending.error, "read files in " + where).with_slug("invalid_cwd");
+    co_return not_started("read files in " + quoted(spec.cwd), spec.cwd, ending);
   if (ending.kind != Ending::Kind::exited)
     co_return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
   (void)co_await out.wait_end(deadline);
@@ -114,8 +114,7 @@ io::Task<void> put_files(boost::asio::io_context& loop, SandboxHandle& sandbox, 
   LMSB_CO_CHECK(co_await process.wait_started(deadline));
   OutputCapture err(loop, process.take_stderr(), Bytes::KiB(8));
   LMSB_CO_TRY(const Ending ending, co_await process.wait_ended(deadline));
-  if (ending.kind == Ending::Kind::start_failed)
-    co_return guest_error(ending.error, "write files in " + quoted(cwd)).with_slug("invalid_cwd");
+  if (ending.kind == Ending::Kind::start_failed) co_return not_started("write files in " + quoted(cwd), cwd, ending);
   if (ending.kind != Ending::Kind::exited)
     co_return Error(ErrorCode::unavailable, "the sandbox is gone").with_slug("sandbox_lost");
   if (ending.exited.status == 0) co_return Status();

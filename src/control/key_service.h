@@ -26,8 +26,10 @@ struct Quota {
   Bytes disk;  // limits of its kept sandboxes, stopped ones too, and of its volumes and snapshots
 };
 
+constexpr std::string_view kKeyPrefix = "key_";  // of their ids
+
 struct KeyInfo {
-  std::string id;                 // "key_" and 20 characters
+  std::string id;                 // kKeyPrefix and 20 characters
   std::string name;               // "" = none
   std::vector<Operation> scopes;  // as they were given
   std::map<std::string, std::string> labels;

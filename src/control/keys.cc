@@ -26,7 +26,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr std::string_view kIdPrefix = "key_";
 constexpr std::string_view kPrincipalPrefix = "key:";
 constexpr std::array<std::string_view, 2> kSpellings = {"lmsb_", "e2b_"};
 constexpr std::size_t kDigits = 40;
@@ -363,7 +362,7 @@ Status Keys::check_new(const CreateKey& request) const {
         .with_slug("keys_not_kept")
         .with_hint("set disks.kind to auto, or name keys in [auth]");
   LMSB_CHECK(check_name(request.name));
-  if (request.name.starts_with(kIdPrefix)) return invalid_name();
+  if (request.name.starts_with(kKeyPrefix)) return invalid_name();
   LMSB_CHECK(check_labels(request.labels));
   if (request.scopes.empty() || !parse_scopes(request.scopes))
     return Error(ErrorCode::invalid_argument, "a key has one scope at least, of read, write, models and admin")
@@ -404,7 +403,7 @@ io::Task<MadeKey> Keys::create_now(Principal who, CreateKey request) {
   MadeKey made;
   made.key = Secret(std::string(kSpellings.front()) + random_digits());
   KeyInfo& info = made.info;
-  info.id = create_prefixed_id(kIdPrefix);
+  info.id = create_prefixed_id(kKeyPrefix);
   info.name = std::move(request.name);
   info.scopes = *parse_scopes(request.scopes);
   info.labels = std::move(request.labels);

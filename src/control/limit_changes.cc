@@ -18,6 +18,13 @@ Error not_kept(const std::string& what, const std::string& controllers) {
       .with_hint("have systemd delegate it (docs/user/rootless.md), or run the daemon as root");
 }
 
+// A sandbox would be killed where it seemed to have room.
+Status check_shm(const sandbox::Limits& limits) {
+  if (limits.shm <= sandbox::most_shm(limits.memory)) return {};
+  return sandbox::out_of_bounds("limits.shm", "within limits.memory, " + format_bytes(limits.memory))
+      .with_hint("ask for more memory: what lies in /dev/shm counts in it");
+}
+
 }  // namespace
 
 Status check_kept(const LimitChanges& asked, const Layers& layers, Asked when) {
@@ -40,9 +47,8 @@ sandbox::Limits with(sandbox::Limits limits, const LimitChanges& changes) {
 
 Result<sandbox::Limits> asked(const sandbox::Limits& usual, const LimitChanges& changes) {
   const sandbox::Limits limits = with(usual, changes);
-  if (!changes.shm || limits.shm <= sandbox::most_shm(limits.memory)) return limits;
-  return sandbox::out_of_bounds("limits.shm", "within limits.memory, " + format_bytes(limits.memory))
-      .with_hint("ask for more memory, too: what lies in /dev/shm counts in it");
+  LMSB_CHECK(check_shm(limits));
+  return limits;
 }
 
 Result<sandbox::Limits> changed(const sandbox::Limits& made, const sandbox::Limits& now, const LimitChanges& changes) {
@@ -53,6 +59,7 @@ Result<sandbox::Limits> changed(const sandbox::Limits& made, const sandbox::Limi
   if (limits.processes > made.processes)
     return fixed("limits.processes cannot be raised above the " + std::to_string(made.processes) +
                  " that the sandbox was made with");
+  LMSB_CHECK(check_shm(limits));
   return limits;
 }
 

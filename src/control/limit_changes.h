@@ -22,13 +22,13 @@ struct LimitChanges {
 
 sandbox::Limits with(sandbox::Limits limits, const LimitChanges& changes);
 
-// The same for one that is new. Error: limit_out_of_bounds, a /dev/shm that is larger than the memory that it counts
-// in: a sandbox would be killed where it seemed to have room.
+// The same for one that is new, also where `usual` are those of a snapshot. Error: limit_out_of_bounds, a /dev/shm that
+// is larger than the memory that it counts in.
 Result<sandbox::Limits> asked(const sandbox::Limits& usual, const LimitChanges& changes);
 
 // `now` with the changes, for a sandbox that was made with `made`. Its writable layer was sized and its own limit of
 // processes set then: the disk and /dev/shm stay, and processes can be lowered and raised up to what they were. Errors:
-// limit_fixed, limit_out_of_bounds.
+// limit_fixed, limit_out_of_bounds, as above, too.
 Result<sandbox::Limits> changed(const sandbox::Limits& made, const sandbox::Limits& now, const LimitChanges& changes);
 
 // Whether the kernel keeps to what is asked of a new sandbox, where `layers` are in force; of one that is there all

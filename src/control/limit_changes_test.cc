@@ -53,6 +53,15 @@ TEST(LimitChanges, KeepSharedMemoryOfANewOneWithinItsMemory) {
   EXPECT_TRUE(asked(kMade, memory(Bytes::MiB(16))).ok()) << "the usual one, which nobody asked for";
 }
 
+TEST(LimitChanges, LeaveNoLessMemoryThanSharedMemoryThatIsThere) {
+  sandbox::Limits made = kMade;
+  made.shm = Bytes::MiB(512);
+  EXPECT_EQ(asked(made, memory(Bytes::MiB(256))).error().slug(), "limit_out_of_bounds") << "of a snapshot";
+  EXPECT_EQ(changed(made, made, memory(Bytes::MiB(256))).error().slug(), "limit_out_of_bounds");
+  EXPECT_TRUE(changed(made, made, memory(Bytes::MiB(512))).ok());
+  EXPECT_TRUE(changed(kMade, kMade, memory(Bytes::MiB(16))).ok()) << "the usual one";
+}
+
 TEST(LimitChanges, RaiseProcessesNoHigherThanTheyWere) {
   LimitChanges changes;
   changes.processes = 10;

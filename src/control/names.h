@@ -6,10 +6,14 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "sandbox/disk_id.h"
 
 namespace lmsb::control {
 
 using Labels = std::map<std::string, std::string>;
+
+using sandbox::kSnapshotPrefix;  // of their ids
+using sandbox::kVolumePrefix;
 
 // That of a name which is none.
 Error invalid_name();

@@ -13,7 +13,7 @@ namespace lmsb::control {
 namespace {
 
 constexpr const char* kScript = "script";
-constexpr std::size_t kIdLength = 24;  // "prc_" and 20 characters
+constexpr std::size_t kIdLength = kProcessPrefix.size() + 20;
 constexpr std::string_view kAnId = "abcdefghijklmnopqrstuvwxyz0123456789";
 constexpr std::string_view kATime = "0000-00-00T00:00:00.000Z";  // a digit for each 0
 
@@ -57,7 +57,8 @@ Argv split(const std::string& text) {
 }
 
 bool is_process_id(const std::string& id) {
-  return id.size() == kIdLength && id.starts_with("prc_") && id.find_first_not_of(kAnId, 4) == std::string::npos;
+  return id.size() == kIdLength && id.starts_with(kProcessPrefix) &&
+         id.find_first_not_of(kAnId, kProcessPrefix.size()) == std::string::npos;
 }
 
 bool is_time(const std::string& text) {

@@ -100,8 +100,7 @@ io::Task<ExecResult> Processes::run_in_session(Principal who, std::string sandbo
   parts_.tell(note, nullptr);
   auto result = co_await ShellSession::run(std::move(shell), std::move(command), std::move(entrance));
   if (result.ok()) parts_.count(*result);
-  const ExecResult unknown;
-  parts_.tell(note, result.ok() ? &*result : &unknown);
+  parts_.tell(note, &told_of(result));
   co_return result;
 }
 

@@ -227,6 +227,11 @@ class KeptStream final : public CommandStream {
 
 }  // namespace
 
+const ExecResult& told_of(const Result<ExecResult>& ran) {
+  static const ExecResult unknown;
+  return ran.ok() ? *ran : unknown;
+}
+
 // ---- Processes
 
 Processes::Processes(boost::asio::io_context& loop, Parts parts, Logger& log)

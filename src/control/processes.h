@@ -98,6 +98,8 @@ struct CommandNote {
   std::string process;  // its id
   std::string by;       // who started it; "" = an earlier daemon knew
 };
+// What is told of the end of one: of what could not be run to its end nobody knows that.
+const ExecResult& told_of(const Result<ExecResult>& ran);
 
 class Processes final : public ProcessService {
  public:

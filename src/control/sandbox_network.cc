@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include <boost/asio/post.hpp>
+
 #include "base/clock.h"
 #include "io/spawn.h"
 #include "network/credential.h"
@@ -51,10 +53,9 @@ io::Task<void> SandboxNetwork::open(std::shared_ptr<SandboxNetwork> self) {
   if (self->channel_ == nullptr) co_return gone();
   LMSB_CO_TRY(const auto sockets, co_await self->channel_->take_network());
   if (self->channel_ == nullptr) co_return gone();
-  std::shared_ptr<Gate> shared = std::move(gate);
-  LMSB_CO_CHECK(shared->give(self->next_policy(), &sockets));
+  LMSB_CO_CHECK(gate->give(self->next_policy(), &sockets));
   self->events_.begin_anew();
-  self->gate_ = std::move(shared);
+  self->gate_ = std::move(gate);
   self->since_ = io::Deadline::Clock::now();
   // Before it has said so a connection would be refused.
   const io::Deadline deadline = io::Deadline::in(kAnswer);
@@ -69,23 +70,26 @@ std::unique_ptr<ConnectionShares::Place> SandboxNetwork::take_place() {
   });
 }
 
-// One that does not keep up has what it had until it says something.
+// One that does not keep up has what it had until it says something; but what is gone from a smaller share others may
+// have by now, so it ends where it did not take that.
 void SandboxNetwork::say_share(std::uint32_t share) {
+  if (!gate_) return;  // the next one begins with it
   guest_protocol::GateShare said;
   said.max_connections = share;
-  is_share_unsaid_ = gate_ && !gate_->give(said).ok();
+  is_share_unsaid_ = !gate_->give(said).ok();
+  if (!is_share_unsaid_) {
+    said_share_ = share;
+  } else if (share < said_share_) {  // who tells of it is not to be called back
+    boost::asio::post(loop_, [weak = weak_from_this(), gate = std::weak_ptr<Gate>(gate_)] { lose(weak, gate); });
+  }
 }
 
-// Where nothing is let out what there is ends: others may have its share.
 guest_protocol::GatePolicy SandboxNetwork::next_policy() {
   guest_protocol::GatePolicy policy = parts_.policy_of(egress_);
   policy.generation = ++generation_;
-  if (egress_.mode == network::Mode::none) {
-    place_.reset();
-  } else if (!place_) {
-    place_ = take_place();
-  }
-  if (place_) policy.max_connections = place_->share();
+  if (egress_.mode == network::Mode::none) return policy;
+  if (!place_) place_ = take_place();
+  said_share_ = policy.max_connections = place_->share();
   is_share_unsaid_ = false;
   return policy;
 }
@@ -101,6 +105,8 @@ io::Task<void> SandboxNetwork::hear_gate(io::Deadline deadline) {
     co_return Error(ErrorCode::unavailable, "the gate is gone").with_slug("gate_lost");
   }
   generation_in_force_ = note->generation;
+  // Where nothing is let out nothing is left of what was: others may have its share.
+  if (egress_.mode == network::Mode::none && generation_in_force_ == generation_) place_.reset();
   if (place_ && is_share_unsaid_) say_share(place_->share());
   if (place_) place_->has(note->connections);
   changed_.notify_all();
@@ -153,7 +159,7 @@ void SandboxNetwork::lose_gate() {
     gate_->cancel();
   }
   gate_.reset();
-  place_.reset();
+  if (ending_ == 0) place_.reset();  // else when nothing is left of it: wait_ended()
   changed_.notify_all();
 }
 
@@ -170,7 +176,9 @@ io::Task<void> SandboxNetwork::wait_ended(std::shared_ptr<SandboxNetwork> self) 
     Status ended = co_await self->parts_.wait_ended(serial, deadline);
     if (!ended.ok() && ended.error().code() == ErrorCode::deadline_exceeded) co_return not_ended();
     if (!ended.ok()) co_return ended;
-    if (self->ending_ == serial) self->ending_ = 0;
+    if (self->ending_ != serial) continue;
+    self->ending_ = 0;
+    self->place_.reset();
   }
   co_return Status();
 }
@@ -193,6 +201,7 @@ io::Always<void> SandboxNetwork::keep(std::shared_ptr<SandboxNetwork> self) {
     (void)co_await io::sleep_until(io::Deadline::in(pause));  // never cancelled
     pause = std::min(2 * pause, kLongestPause);
   }
+  (void)co_await wait_ended(self);  // what it may have is no one else's until then
 }
 
 io::Task<void> SandboxNetwork::change(std::shared_ptr<SandboxNetwork> self, network::Egress egress) {

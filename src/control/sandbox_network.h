@@ -71,13 +71,15 @@ class SandboxNetwork : public std::enable_shared_from_this<SandboxNetwork> {
   Parts parts_;
   Logger& log_;
   NetworkLog events_;
-  std::shared_ptr<Gate> gate_;                      // null: there is none now
-  std::unique_ptr<ConnectionShares::Place> place_;  // of gate_; null: its policy lets nothing out
-  bool is_share_unsaid_ = false;                    // the gate did not keep up
-  std::uint64_t ending_ = 0;                        // serial of the one that was lost last; 0: nothing is left of it
-  io::Deadline::Clock::time_point since_;           // gate_ is there
-  std::uint32_t generation_ = 0;                    // of the policy that was sent last
-  std::uint32_t generation_in_force_ = 0;           // as the gate says
+  std::shared_ptr<Gate> gate_;  // null: there is none now
+  // Of gate_, and of the one before it until nothing is left of that; null: its policy lets nothing out.
+  std::unique_ptr<ConnectionShares::Place> place_;
+  std::uint32_t said_share_ = 0;           // that the gate took last
+  bool is_share_unsaid_ = false;           // the gate did not keep up
+  std::uint64_t ending_ = 0;               // serial of the one that was lost last; 0: nothing is left of it
+  io::Deadline::Clock::time_point since_;  // gate_ is there
+  std::uint32_t generation_ = 0;           // of the policy that was sent last
+  std::uint32_t generation_in_force_ = 0;  // as the gate says
   io::Event changed_;
 };
 

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "control/test_handle.h"
+#include "io/event.h"
 #include "io/spawn.h"
 
 namespace lmsb::control {
@@ -28,7 +29,7 @@ class SandboxNetworkTest : public testing::Test {
     ::fcntl(guest_.get(), F_SETFL, O_NONBLOCK);
     SandboxNetwork::Parts parts;
     parts.open_gate = [this] { return make_gate(); };
-    parts.wait_ended = [](std::uint64_t, io::Deadline) -> io::Task<void> { co_return Status(); };
+    parts.wait_ended = [this](std::uint64_t, io::Deadline) { return wait_gone(); };
     parts.policy_of = [](const network::Egress& egress) {
       GatePolicy policy;
       policy.mode = egress.mode;
@@ -41,7 +42,8 @@ class SandboxNetworkTest : public testing::Test {
     network_ = std::make_shared<SandboxNetwork>(loop_, "s1", handle_->channel(), open_, std::move(parts), log_);
   }
   ~SandboxNetworkTest() override {
-    network_->close();
+    if (network_) network_->close();
+    let_it_be_gone();
     run();
   }
 
@@ -51,6 +53,16 @@ class SandboxNetworkTest : public testing::Test {
     EXPECT_TRUE(message_socket_pair(launched.only, gate_));
     ::fcntl(gate_.get(), F_SETFL, O_NONBLOCK);
     co_return std::make_unique<Gate>(loop_, std::move(launched), [](std::uint64_t) {});
+  }
+  io::Task<void> wait_gone() {
+    while (lingers_) LMSB_CO_CHECK(co_await gone_.wait());
+    co_return Status();
+  }
+  // Nothing is left any more of a gate that lingered.
+  void let_it_be_gone() {
+    lingers_ = false;
+    gone_.notify_all();
+    run();
   }
   void run() {
     loop_.restart();
@@ -115,6 +127,23 @@ class SandboxNetworkTest : public testing::Test {
     while (others_.size() > count) others_.pop_back();
     while (others_.size() < count) others_.push_back(shares_->enter("local:1", [](std::uint32_t) {}));
   }
+  // Its share is another one, 8 or 16, and nothing is told on the way.
+  void make_another() { let_others_be(others_.empty() ? 3 : 0); }
+  // So many messages that the gate takes no more, and what it would have to take next is a share that is smaller, or
+  // larger.
+  void fill(bool smaller) {
+    UniqueFd one, other;
+    ASSERT_TRUE(message_socket_pair(one, other));
+    GateShare share;
+    std::size_t most = 0;
+    while (::send(one.get(), &share, sizeof share, MSG_DONTWAIT) > 0) ++most;
+    if ((most % 2 == 0) != smaller) {
+      make_another();
+      ASSERT_TRUE(hear<GateShare>());
+    }
+    for (std::size_t i = 0; i < most; ++i) make_another();
+    ASSERT_EQ(others_.empty(), smaller) << "16, and 8 are next";
+  }
   io::Always<void> keep_result(io::Task<void> task) { result_ = co_await std::move(task); }
 
   boost::asio::io_context loop_;
@@ -122,6 +151,8 @@ class SandboxNetworkTest : public testing::Test {
   const network::Egress open_{Mode::open, {}};
   std::shared_ptr<ConnectionShares> shares_ = std::make_shared<ConnectionShares>(64, 16);
   std::vector<std::unique_ptr<ConnectionShares::Place>> others_;
+  io::Event gone_{loop_};
+  bool lingers_ = false;  // a gate that was lost
   UniqueFd guest_;
   UniqueFd gate_;
   std::shared_ptr<SandboxHandle> handle_;
@@ -138,24 +169,63 @@ TEST_F(SandboxNetworkTest, TellsItsGateOfAnotherShare) {
   EXPECT_FALSE(hear<GateShare>());
 }
 
-TEST_F(SandboxNetworkTest, SaysAShareAgainThatTheGateDidNotTake) {
+TEST_F(SandboxNetworkTest, SaysALargerShareAgainThatTheGateDidNotTake) {
   serve();
-  std::size_t sent = 0;
-  std::uint32_t last = 0;
-  for (int i = 0; i < 500; ++i) {  // more than the kernel keeps for one that does not read
-    let_others_be(31);
-    let_others_be(0);
-  }
-  let_others_be(3);
-  for (; const auto said = hear<GateShare>(); ++sent) last = said->max_connections;
-  ASSERT_LT(sent, 1000U) << "the channel was full";
-  EXPECT_FALSE(hear<GateShare>());
+  fill(false);
+  make_another();
+  run();
+  while (const auto said = hear<GateShare>()) EXPECT_EQ(said->max_connections % 8, 0U);
   note(1, 0);
   const auto again = hear<GateShare>();
-  ASSERT_TRUE(again) << "after " << last;
-  EXPECT_EQ(again->max_connections, 8U);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->max_connections, 16U);
   note(1, 0);
   EXPECT_FALSE(hear<GateShare>()) << "once";
+}
+
+TEST_F(SandboxNetworkTest, EndsAGateThatDoesNotTakeASmallerShare) {
+  serve();
+  fill(true);
+  make_another();
+  run();
+  while (hear<GateShare>()) {
+  }
+  char octet = 0;
+  EXPECT_EQ(::recv(gate_.get(), &octet, 1, MSG_DONTWAIT), 0) << "it is let go of";
+}
+
+TEST_F(SandboxNetworkTest, KeepsItsShareUntilNothingIsLeftOfALostGate) {
+  serve();
+  lingers_ = true;
+  gate_.reset();
+  run();
+  io::spawn(loop_, keep_result(SandboxNetwork::change(network_, {Mode::none, {}})));
+  run();
+  EXPECT_EQ(shares_->held(), 16U);
+  let_it_be_gone();
+  EXPECT_TRUE(result_ && result_->ok());
+  EXPECT_EQ(shares_->held(), 0U);
+}
+
+TEST_F(SandboxNetworkTest, KeepsItsShareUntilNothingIsLeftOfAClosedOne) {
+  serve();
+  lingers_ = true;
+  network_->close();
+  network_.reset();
+  run();
+  EXPECT_EQ(shares_->held(), 16U);
+  let_it_be_gone();
+  EXPECT_EQ(shares_->held(), 0U);
+}
+
+TEST_F(SandboxNetworkTest, KeepsItsShareUntilAPolicyThatLetsNothingOutIsInForce) {
+  serve();
+  io::spawn(loop_, keep_result(SandboxNetwork::change(network_, {Mode::none, {}})));
+  run();
+  note(1, 0);
+  EXPECT_EQ(shares_->held(), 16U);
+  note(2, 0);
+  EXPECT_EQ(shares_->held(), 0U);
 }
 
 TEST_F(SandboxNetworkTest, GivesItsShareBackWhileItsPolicyLetsNothingOut) {

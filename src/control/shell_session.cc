@@ -258,7 +258,7 @@ std::string ShellSession::sandbox_id() const {
 // An empty command ends when all before it has, and with it stands where the next one's output begins.
 io::Task<ExecResult> ShellSession::catch_up_and_run(Command command) {
   if (std::exchange(is_behind_, false)) {
-    LMSB_CO_CHECK(co_await process_.write_stdin("\n", false, io::Deadline::in(command.timeout)));
+    LMSB_CO_CHECK(co_await process_.write_stdin(std::string(kCatchUp), false, io::Deadline::in(command.timeout)));
     Command nothing;
     nothing.cmd = std::string(":");
     nothing.timeout = command.timeout;

@@ -36,6 +36,10 @@ std::string merged_command(const std::string& command);
 // nothing. Pure.
 std::string session_line(const std::string& command, const std::string& mark);
 
+// What a bash reads first of a later daemon. It ends whatever line was cut short, also one that ends in a backslash;
+// and a bash that was never given its script, which could run nothing, ends.
+constexpr std::string_view kCatchUp = "\n\ndeclare -F __lm_end >/dev/null || exit\n";
+
 // Finds the end of one command's stream. Pure; octets come in pieces of any size.
 class MarkFinder {
  public:

@@ -1,9 +1,42 @@
 #include "control/shell_session.h"
 
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 namespace lmsb::control {
 namespace {
+
+// What a bash that reads its commands from a file says.
+std::string bash_says(const std::string& script) {
+  const std::string path = testing::TempDir() + "/lmsb-session-" + std::to_string(::getpid());
+  std::ofstream(path) << script;
+  const std::string command = "/bin/bash --noprofile --norc " + path + " 2>&1";
+  // NOLINTNEXTLINE(cert-env33-c): a shell is what is asked
+  std::FILE* const bash = ::popen(command.c_str(), "r");  // NOLINT(text): the same
+  std::string said;
+  for (int c = std::fgetc(bash); c != EOF; c = std::fgetc(bash)) said += static_cast<char>(c);
+  ::pclose(bash);
+  ::unlink(path.c_str());
+  return said;
+}
+
+TEST(CatchUp, EndsABashThatWasNeverGivenItsScript) {
+  EXPECT_EQ(bash_says(std::string(kCatchUp) + "echo alive\n"), "");
+  EXPECT_EQ(bash_says("__lm_end() { :; }\n" + std::string(kCatchUp) + "echo alive\n"), "alive\n");
+}
+
+TEST(CatchUp, EndsALineThatWasCutAtAnyOctet) {
+  const std::string line = session_line("a\\b c", "end_1");
+  const std::string functions = "__lm_take() { echo $#; }\n__lm_end() { :; }\n";
+  for (std::size_t size = sizeof "__lm_take"; size < line.size(); ++size) {
+    const std::string said = bash_says(functions + line.substr(0, size) + std::string(kCatchUp) + "echo alive\n");
+    EXPECT_TRUE(said.ends_with("\nalive\n")) << line.substr(0, size) << " gives " << said;
+  }
+}
 
 TEST(SessionLine, CarriesWhatMeansNothingToTheShellAsItIsAndEverythingElseAsOctets) {
   EXPECT_EQ(session_line("make -C a/b:c_1.2,%+@", "end_1"),

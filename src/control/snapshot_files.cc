@@ -107,15 +107,6 @@ io::Task<ArchiveReport> feed(Archiver& archiver, std::string first, http::BodyRe
   co_return co_await archiver.report();
 }
 
-// What stands behind the archive: only of what has been sent to its end anybody knows what it was.
-io::Task<void> read_rest(http::BodyReader& body, TransferPace& pace) {
-  while (true) {
-    LMSB_CO_TRY(const std::string piece, co_await body.read());
-    if (piece.empty()) co_return Status();
-    LMSB_CO_CHECK(pace.moved(piece.size(), TransferPace::Clock::now()));
-  }
-}
-
 // The archive of a disk, which is whole when its process says so.
 class DiskStream final : public FileStream {
  public:
@@ -279,7 +270,7 @@ io::Task<SnapshotInfo> Snapshots::import_file(Principal who, ImportSnapshot requ
     (void)co_await gone(serial);  // whoever is told of it may try again at once
     co_return report.ok() ? not_importable(*report) : std::move(report).error();
   }
-  LMSB_CO_CHECK(co_await read_rest(*body, pace));
+  LMSB_CO_CHECK(co_await read_rest(*body, pace));  // what stands behind the archive
   auto entered = enter_imported(std::move(who), std::move(kept), std::move(held_name), std::move(archiver),
                                 std::move(quota), std::move(request.promise));
   co_return co_await on_their_way_.carry_out(std::move(place), std::move(entered));

@@ -1,11 +1,13 @@
 #pragma once
 // TransferPace: what an export or an import has moved since it began. There are places for few of them, so one that
-// hardly moves is ended. Asked when something moves; that nothing does is seen by whoever waits for it. Pure.
+// hardly moves is ended. Asked when something moves; that nothing does is seen by whoever waits for it.
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 
 #include "base/result.h"
+#include "http/body.h"
+#include "io/task.h"
 
 namespace lmsb::control {
 
@@ -31,5 +33,9 @@ class TransferPace {
   Clock::time_point begin_;
   std::uint64_t octets_ = 0;
 };
+
+// Reads a body to its end: only of what has been sent to its end anybody knows what it was. Both outlive the task.
+// Errors: those of its reader, snapshot_transfer_lost.
+io::Task<void> read_rest(http::BodyReader& body, TransferPace& pace);
 
 }  // namespace lmsb::control

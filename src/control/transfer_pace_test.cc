@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "io/run_blocking.h"
+
 namespace lmsb::control {
 namespace {
 
@@ -22,6 +24,15 @@ TEST(TransferPace, CountsAllThatMovedSinceTheBeginning) {
   EXPECT_TRUE(pace.moved(1, begin + minutes(20)).ok()) << "it stood still for long, and was fast before";
   EXPECT_FALSE(pace.moved(1, begin + minutes(21)).ok());
   EXPECT_TRUE(pace.moved(TransferPace::kLeast * 60, begin + minutes(21)).ok());
+}
+
+TEST(TransferPace, IsThatOfWhatIsReadToItsEndAlone) {
+  TransferPace fast;
+  const auto body = http::reader_of("rest");
+  EXPECT_TRUE(io::run_blocking(read_rest(*body, fast)).ok());
+  TransferPace slow(TransferPace::Clock::now() - minutes(11));
+  const auto other = http::reader_of("rest");
+  EXPECT_EQ(io::run_blocking(read_rest(*other, slow)).error().slug(), "snapshot_transfer_lost");
 }
 
 }  // namespace

@@ -5,14 +5,10 @@
 #include <cstring>
 #include <signal.h>
 
-#include "base/text.h"
-#include "guest_client/guest_error.h"
-
 namespace lmsb::control {
 namespace {
 
 using guest_client::Ending;
-using guest_client::guest_error;
 using guest_client::StartSpec;
 using guest_protocol::Program;
 
@@ -176,15 +172,7 @@ std::string hint_of_words(const ExecResult& result, std::string_view written) {
 }
 
 Result<ExecResult> result_of_failed_start(const Ending& ending, const Attempt& attempt) {
-  using guest_protocol::Step;
-  if (ending.step == Step::command_cwd)
-    return guest_error(ending.error, "working directory " + quoted(attempt.cwd)).with_slug("invalid_cwd");
-  if (ending.step != Step::command_exec) {
-    auto error = guest_error(ending.error, std::string("start the command: ") + guest_protocol::to_string(ending.step));
-    if (ending.error == EAGAIN)
-      return std::move(error).with_slug("too_many_processes").with_hint("the sandbox is at its limit of processes");
-    return error;
-  }
+  if (ending.step != guest_protocol::Step::command_exec) return not_started("start the command", attempt.cwd, ending);
   if (ending.error == ENOENT) return refusal(attempt, 127, attempt.program + ": command not found");
   return refusal(attempt, 126, attempt.program + ": " + std::strerror(ending.error));
 }

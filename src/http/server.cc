@@ -135,17 +135,17 @@ void ServerState::close_longest_idle() {
 
 std::optional<std::uint64_t> ServerState::passed_bound(std::uint64_t ours, Bytes most, std::uint64_t of_all) const {
   if (ours > most.count()) return most.count();
-  if (!shared_bodies || of_all <= shared_bodies->most.count()) return std::nullopt;
-  const std::uint64_t part = shared_bodies->fair_part();
+  if (!shared_octets || of_all <= shared_octets->most.count()) return std::nullopt;
+  const std::uint64_t part = shared_octets->fair_part();
   return ours > part ? std::optional(part) : std::nullopt;
 }
 
 std::optional<std::uint64_t> ServerState::passed_bound_of_bodies() const {
-  return passed_bound(body_octets, limits.bodies, shared_bodies ? shared_bodies->octets : 0);
+  return passed_bound(body_octets, limits.bodies, shared_octets ? shared_octets->octets : 0);
 }
 
 std::optional<std::uint64_t> ServerState::passed_bound_of_answers() const {
-  return passed_bound(unread_octets, limits.answers, shared_bodies ? shared_bodies->unread : 0);
+  return passed_bound(unread_octets, limits.answers, shared_octets ? shared_octets->unread : 0);
 }
 
 // Who has just begun to wait is not among them: an answer that is larger than all may be is sent all the same.
@@ -256,9 +256,9 @@ Status Server::listen_on_foreign(UniqueFd bound, int backlog) {
   return Status();
 }
 
-void Server::share_bodies(std::shared_ptr<SharedBodies> shared) {
+void Server::share_octets(std::shared_ptr<SharedOctets> shared) {
   ++shared->servers;
-  state_->shared_bodies = std::move(shared);
+  state_->shared_octets = std::move(shared);
 }
 
 io::Always<void> Server::shutdown(std::chrono::milliseconds grace) {

@@ -95,15 +95,15 @@ class Server {
   // What those bodies add up to in all servers that share it, and what those answers do. Beyond `most` of either a
   // server that has more than its fair part of that answers 503, or makes way; the others go on, so it is never more
   // than twice as much.
-  struct SharedBodies {
-    explicit SharedBodies(Bytes limit) : most(limit) {}
+  struct SharedOctets {
+    explicit SharedOctets(Bytes limit) : most(limit) {}
     std::uint64_t fair_part() const { return most.count() / std::max<std::uint64_t>(servers, 1); }
     const Bytes most;  // of bodies; of answers as much
     std::uint64_t octets = 0;
     std::uint64_t unread = 0;  // of answers
     std::uint64_t servers = 0;
   };
-  void share_bodies(std::shared_ptr<SharedBodies> shared);
+  void share_octets(std::shared_ptr<SharedOctets> shared);
 
   // Stops accepting, ends what has no end of its own, lets running answers finish until `grace` has passed, then
   // cancels what runs and closes. Ends when all are gone, or 5 s after cancelling (a handler that does not end then is

@@ -29,7 +29,7 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
   ServerState(boost::asio::io_context& l, ServerLimits li, Serve s, StreamedBody streamed)
       : loop(l), limits(li), serve(std::move(s)), streamed_body(std::move(streamed)), changed(l), timer_(l) {}
   ~ServerState() {
-    if (shared_bodies) --shared_bodies->servers;
+    if (shared_octets) --shared_octets->servers;
   }
   ServerState(const ServerState&) = delete;
   ServerState& operator=(const ServerState&) = delete;
@@ -48,12 +48,12 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
   // A request's body has grown, or is over.
   void count_body(std::uint64_t before, std::uint64_t after) {
     body_octets += after - before;
-    if (shared_bodies) shared_bodies->octets += after - before;
+    if (shared_octets) shared_octets->octets += after - before;
   }
   // What waits of an answer, the same.
   void count_unread(std::uint64_t before, std::uint64_t after) {
     unread_octets += after - before;
-    if (shared_bodies) shared_bodies->unread += after - before;
+    if (shared_octets) shared_octets->unread += after - before;
   }
   // Whose fault it is that they are too many: nobody's without a body.
   bool has_too_many_bodies() const { return passed_bound_of_bodies().has_value(); }
@@ -71,7 +71,7 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
   std::list<Connection*> connections;                   // each in its own coroutine's frame; they take themselves out
   std::uint64_t body_octets = 0;                        // of requests being read or served
   std::uint64_t unread_octets = 0;                      // of answers that wait
-  std::shared_ptr<Server::SharedBodies> shared_bodies;  // null: they count here alone
+  std::shared_ptr<Server::SharedOctets> shared_octets;  // null: they count here alone
   bool is_foreign = false;                              // a sandbox listens: who connects is a program in it
   bool stopping = false;
   io::Event changed;  // a connection ended

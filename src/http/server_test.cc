@@ -557,10 +557,10 @@ TEST_F(ServerTest, GoesAwayWithItsLoopWhileConnectionsAreOpen) {
 // A socket of a sandbox's, that is somebody else's as well.
 class ForeignServer : public ServerFixture {
  protected:
-  void start(ServerLimits limits = ServerLimits(), std::shared_ptr<Server::SharedBodies> bodies = nullptr) {
+  void start(ServerLimits limits = ServerLimits(), std::shared_ptr<Server::SharedOctets> bodies = nullptr) {
     server_ =
         std::make_unique<Server>(loop_, limits, [this](Request request) { return handle(&seen_, std::move(request)); });
-    if (bodies) server_->share_bodies(std::move(bodies));
+    if (bodies) server_->share_octets(std::move(bodies));
     UniqueFd bound;
     Address address;
     for (int tries = 0; tries < 100 && !bound; ++tries) {  // of a number that is named: the kernel takes back its own
@@ -646,7 +646,7 @@ TEST_F(ForeignServer, DoesNotLingerOverWhatASandboxDoesNotRead) {
 constexpr std::string_view kPost = "POST /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: ";
 
 TEST_F(ForeignServer, SharesABoundOfBodiesWithOthers) {
-  const auto bodies = std::make_shared<Server::SharedBodies>(Bytes(1000));
+  const auto bodies = std::make_shared<Server::SharedOctets>(Bytes(1000));
   bodies->servers = 9;
   bodies->octets = 900;  // another one's
   start(ServerLimits(), bodies);
@@ -657,7 +657,7 @@ TEST_F(ForeignServer, SharesABoundOfBodiesWithOthers) {
 }
 
 TEST_F(ForeignServer, AnswersWithinItsPartWhateverOthersHave) {
-  const auto bodies = std::make_shared<Server::SharedBodies>(Bytes(1000));
+  const auto bodies = std::make_shared<Server::SharedOctets>(Bytes(1000));
   bodies->servers = 9;
   bodies->octets = 5000;  // others'
   start(ServerLimits(), bodies);
@@ -673,7 +673,7 @@ TEST_F(ForeignServer, AnswersWithinItsPartWhateverOthersHave) {
 }
 
 TEST_F(ForeignServer, SharesABoundOfAnswersWithOthers) {
-  const auto bodies = std::make_shared<Server::SharedBodies>(Bytes(30'000'000));
+  const auto bodies = std::make_shared<Server::SharedOctets>(Bytes(30'000'000));
   bodies->servers = 9;
   bodies->unread = 30'000'000;  // others'
   start(ServerLimits(), bodies);

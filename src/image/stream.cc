@@ -1,14 +1,12 @@
 #include "image/stream.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <memory>
 #include <poll.h>
 #include <sys/socket.h>
 #include <vector>
 
-#include <openssl/evp.h>
+#include "base/digest.h"
 
 namespace lmsb::image {
 namespace {
@@ -55,36 +53,16 @@ Status write_chunk(int fd, const char* data, std::size_t size, const Pumping& pu
   return {};
 }
 
-class Sha256 {
- public:
-  Sha256() { LMSB_ASSERT(context_ != nullptr && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1); }
-  void add(const char* data, std::size_t size) { EVP_DigestUpdate(context_.get(), data, size); }
-  std::string finish() {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    unsigned size = 0;
-    LMSB_ASSERT(EVP_DigestFinal_ex(context_.get(), digest.data(), &size) == 1);
-    std::string text = "sha256:";
-    for (unsigned i = 0; i < size; ++i) {
-      text += "0123456789abcdef"[digest[i] >> 4U];
-      text += "0123456789abcdef"[digest[i] & 15U];
-    }
-    return text;
-  }
-
- private:
-  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_{EVP_MD_CTX_new(), EVP_MD_CTX_free};
-};
-
 }  // namespace
 
 Result<StreamFacts> pump(UniqueFd from, UniqueFd to, const PumpOptions& options) {
   Pumping pumping{options};
-  Sha256 hash;
+  Sha256Sum sum;
   std::vector<char> chunk(kChunk);
   for (;;) {
     LMSB_TRY(const std::size_t size, read_chunk(from.get(), chunk, pumping));
-    if (size == 0) return StreamFacts{hash.finish(), Bytes(pumping.total)};
-    hash.add(chunk.data(), size);
+    if (size == 0) return StreamFacts{"sha256:" + to_hex(sum.finish()), Bytes(pumping.total)};
+    sum.add({chunk.data(), size});
     pumping.total += size;
     LMSB_CHECK(write_chunk(to.get(), chunk.data(), size, pumping));
   }

@@ -165,6 +165,12 @@ http::Response streamed_answer(std::string_view content_type, std::shared_ptr<ht
   return response;
 }
 
+http::Response made_answer(std::string body, const std::string& location) {
+  http::Response response = http::Response::json(201, std::move(body));
+  response.headers.set("Location", location);
+  return response;
+}
+
 http::Response detail_answer(int status, std::string_view detail) {
   json::Writer out;
   out.begin_object().key("detail").string(detail).end_object();

@@ -49,6 +49,8 @@ Error invalid_request(const json::Faults& faults);
 http::Response invalid_answer(const json::Faults& faults);
 // 200 with a body that comes bit by bit and that nobody on the way may keep or collect.
 http::Response streamed_answer(std::string_view content_type, std::shared_ptr<http::BodySource> source);
+// 201 with what was made, and where that is.
+http::Response made_answer(std::string body, const std::string& location);
 // {"detail": detail}
 http::Response detail_answer(int status, std::string_view detail);
 

@@ -59,7 +59,7 @@ struct ModelDoors::State {
   Metrics& metrics;
   Doors doors;  // for what they say of hosts, origins and bodies: nobody comes in by them
   RouteTable table;
-  std::shared_ptr<http::Server::SharedBodies> bodies = std::make_shared<http::Server::SharedBodies>(kAllBodies);
+  std::shared_ptr<http::Server::SharedOctets> bodies = std::make_shared<http::Server::SharedOctets>(kAllBodies);
 };
 
 struct ModelDoors::Visitor {
@@ -82,7 +82,7 @@ Result<std::shared_ptr<void>> ModelDoors::open(control::Principal who, UniqueFd 
   };
   const auto server =
       std::make_shared<http::Server>(loop_, limits_of_one(), std::move(serve), http::StreamedBody(), &refuse);
-  server->share_bodies(state_->bodies);
+  server->share_octets(state_->bodies);
   LMSB_CHECK(server->listen_on_foreign(std::move(socket), kBacklog));
   return std::shared_ptr<void>(server);
 }

@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "control/outlive.h"
+#include "control/transfer_pace.h"
 #include "http/body.h"
 #include "http/target.h"
 #include "io/spawn.h"
@@ -80,10 +81,8 @@ Result<IdempotentAnswers::Begun> begin(IdempotentAnswers& answers, Call& call) {
 // Whether what is sent again, as it comes, is what was answered.
 io::Task<void> check_same(Call call, Sha256 request) {
   if (!call.request.incoming) co_return Status();
-  while (true) {
-    LMSB_CO_TRY(const std::string piece, co_await call.request.incoming->read());
-    if (piece.empty()) break;
-  }
+  control::TransferPace pace;
+  LMSB_CO_CHECK(co_await control::read_rest(*call.request.incoming, pace));
   if (call.promised->request != request) co_return IdempotentAnswers::reused();
   co_return Status();
 }
@@ -143,18 +142,12 @@ Status check_left(const Counts& left, const std::string& by) {
 
 using KeptOnce = std::shared_ptr<const Once>;
 
-io::Task<http::Response> answer_once(KeptOnce once, Call call) {
-  LMSB_CO_TRY(auto response, co_await once->handler(std::move(call)));
-  if (response.status == 201) add_location(response, once->location);
-  co_return response;
-}
-
 // `underway` is let go of when it ends.
 io::Task<http::Response> carry_out_in_turn(KeptOnce once, IdempotentAnswers::Turn turn, Call call,
                                            std::shared_ptr<Underway> underway) {
   const auto counts = std::move(underway);
   const auto asked = call.promised;
-  auto response = co_await answer_once(once, std::move(call));
+  auto response = co_await once->handler(std::move(call));
   if (response.ok() && response->status == 201) turn.finish(response->body, asked->request);
   co_return response;
 }
@@ -166,7 +159,7 @@ io::Task<http::Response> carry_out(IdempotentAnswers& answers, KeptOnce once, Ca
     LMSB_CO_CHECK(co_await check_same(std::move(call), begun.request));
     co_return replayed(std::move(begun.replay), once->location);
   }
-  if (!begun.turn) co_return co_await answer_once(std::move(once), std::move(call));
+  if (!begun.turn) co_return co_await once->handler(std::move(call));
   LMSB_CO_CHECK(check_left(*once->left, call.who.name));
   boost::asio::io_context* loop = co_await io::this_loop();
   auto underway = std::make_shared<Underway>(once->left, call.who.name);

@@ -19,10 +19,10 @@ namespace lmsb::server {
 using control::IdempotentAnswers;
 
 // `handler` answers 201 with an object, and lets go of its request's body once it has read it: it may go on for long.
-// One that is read as it comes it reads to its end. `location`: what stands before the object's id in Location of each
-// answer, "/v1/volumes/"; "" = there is none. `answers` outlives it. Errors, beside the handler's:
-// invalid_idempotency_key, sandbox_busy (too many of the sender's go on without their clients), and those of
-// IdempotentAnswers::begin().
+// One that is read as it comes it reads to its end. `location`: what stands before the object's id in Location of an
+// answer that is given again, as in the first one: "/v1/volumes/"; "" = there is none. `answers` outlives it. Errors,
+// beside the handler's: invalid_idempotency_key, sandbox_busy (too many of the sender's go on without their clients),
+// and those of IdempotentAnswers::begin().
 Handler once(IdempotentAnswers& answers, std::string location, Handler handler);
 
 }  // namespace lmsb::server

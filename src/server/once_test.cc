@@ -10,6 +10,7 @@
 #include "http/body.h"
 #include "io/event.h"
 #include "io/spawn.h"
+#include "server/answers.h"
 #include "server/test_support.h"
 
 namespace lmsb::server {
@@ -155,7 +156,7 @@ class OnceStreamed : public testing::Test {
     }
     ++made_;
     promised_ = call.promised->request;
-    co_return http::Response::json(201, R"({"id":"of )" + whole + R"("})");
+    co_return made_answer(R"({"id":"of )" + whole + R"("})", "/made/of " + whole);
   }
   Result<http::Response> send(std::string body, const std::string& name = "n") {
     Call call;

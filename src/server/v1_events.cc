@@ -1,5 +1,4 @@
 // GET /v1/events: what happens to sandboxes, snapshots, volumes and keys, as events.
-#include <charconv>
 #include <utility>
 
 #include "base/text.h"
@@ -89,10 +88,7 @@ Result<std::optional<std::string>> after_of(const http::Request& request) {
     return last ? std::optional<std::string>(*last) : std::nullopt;
   }
   const std::string& after = named->second;
-  std::uint64_t number = 0;
-  const char* const end = after.data() + after.size();
-  const auto [at, error] = std::from_chars(after.data(), end, number);
-  if (error == std::errc() && at == end) return std::optional<std::string>(after);
+  if (number_of(request.query, "after", 0, UINT64_MAX).ok()) return std::optional<std::string>(after);
   return invalid_query("after " + quoted(after) + " is no event's id",
                        "send the id of the last event that came as it is, 0 for all that is kept, or leave it out");
 }

@@ -87,8 +87,7 @@ io::Task<http::Response> create(Control& control, Call call) {
   LMSB_CO_TRY(const auto made, co_await control.keys().create(std::move(call.who), std::move(request)));
   json::Writer out;
   write_key(out, made.info, &made.key);
-  http::Response response = http::Response::json(201, std::move(out).str());
-  response.headers.set("Location", "/v1/keys/" + made.info.id);
+  http::Response response = made_answer(std::move(out).str(), "/v1/keys/" + made.info.id);
   response.headers.set("Cache-Control", "no-store");
   co_return response;
 }
@@ -97,7 +96,7 @@ io::Task<http::Response> list(Control& control, Call call) {
   Query& query = call.request.query;
   LMSB_CO_CHECK(check_names(query, {"limit", "cursor"}));
   LMSB_CO_TRY(const std::size_t limit, page_limit(query));
-  LMSB_CO_TRY(const std::string cursor, page_cursor(query, "key_"));
+  LMSB_CO_TRY(const std::string cursor, page_cursor(query, control::kKeyPrefix));
   LMSB_CO_TRY(const auto page, control.keys().list(call.who, limit, cursor));
   json::Writer out;
   out.begin_object().key("data").begin_array();

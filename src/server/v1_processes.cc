@@ -38,7 +38,7 @@ Result<OutputQuery> parse_output_query(const Query& query) {
   LMSB_TRY(out.follow, flag_of(query, "follow", false));
   LMSB_TRY(const std::uint64_t wait, number_of(query, "wait_ms", 0, kMaxWaitMs));
   out.wait = std::chrono::milliseconds(wait);
-  if (query.contains("offset") && !out.stream) out.stream = Stream::out;  // an offset is of one stream
+  if (out.offset > 0 && !out.stream) out.stream = Stream::out;  // an offset is of one stream
   return out;
 }
 

@@ -2,6 +2,7 @@
 #include <array>
 #include <utility>
 
+#include "server/answers.h"
 #include "server/once.h"
 #include "server/query_fields.h"
 #include "server/sandbox_fields.h"
@@ -39,7 +40,7 @@ io::Task<http::Response> create(Control& control, Call call) {
   if (refusal) co_return *std::move(refusal);
   request.promise = {call.promised, sandbox_text};
   LMSB_CO_TRY(const auto info, co_await control.create(std::move(call.who), std::move(request)));
-  co_return http::Response::json(201, sandbox_text(info));
+  co_return made_answer(sandbox_text(info), "/v1/sandboxes/" + info.id);
 }
 
 struct ListQuery {

@@ -2,7 +2,9 @@
 // GET /v1/snapshots/{id}/export, POST /v1/snapshots/import.
 #include <utility>
 
+#include "control/names.h"
 #include "control/snapshot_service.h"
+#include "server/answers.h"
 #include "server/file_headers.h"
 #include "server/once.h"
 #include "server/query_fields.h"
@@ -17,6 +19,7 @@ namespace {
 using control::Control;
 using control::SnapshotInfo;
 
+constexpr const char* kMade = "/v1/snapshots/";  // and an id
 constexpr std::string_view kFileType = "application/vnd.lm-sandbox.snapshot+zstd";
 constexpr Bytes kMaxFile = Bytes::GiB(1024);  // the snapshot's limit of disk is the bound that counts
 
@@ -47,7 +50,7 @@ io::Task<http::Response> take(Control& control, Call call) {
   control::SnapshotPromise promise(std::move(call.promised), snapshot_text);
   LMSB_CO_TRY(const auto info, co_await control.snapshots().take(std::move(call.who), std::move(id), std::move(name),
                                                                  std::move(promise)));
-  co_return http::Response::json(201, snapshot_text(info));
+  co_return made_answer(snapshot_text(info), kMade + info.id);
 }
 
 std::string forks_text(const std::vector<control::SandboxInfo>& made) {
@@ -91,7 +94,7 @@ io::Task<http::Response> list(Control& control, Call call) {
   Query& query = call.request.query;
   LMSB_CO_CHECK(check_names(query, {"sandbox", "limit", "cursor"}));
   LMSB_CO_TRY(const std::size_t limit, page_limit(query));
-  LMSB_CO_TRY(const std::string cursor, page_cursor(query, "snp_"));
+  LMSB_CO_TRY(const std::string cursor, page_cursor(query, control::kSnapshotPrefix));
   std::string sandbox;
   if (query.contains("sandbox")) {  // by the id of one that may be gone, too
     sandbox = query["sandbox"];
@@ -140,15 +143,14 @@ io::Task<http::Response> import_file(Control& control, Call call) {
   request.promise = {std::move(call.promised), snapshot_text};
   LMSB_CO_TRY(const auto info,
               co_await control.snapshots().import_file(std::move(call.who), std::move(request), call.request.incoming));
-  co_return http::Response::json(201, snapshot_text(info));
+  co_return made_answer(snapshot_text(info), kMade + info.id);
 }
 
 }  // namespace
 
 void add_snapshot_routes(RouteTable& table, Control& control) {
-  const char* const made = "/v1/snapshots/";
   table.add_once("/v1/sandboxes/{id}/snapshot", std::nullopt,
-                 once(control.answers(), made, [&control](Call call) { return take(control, std::move(call)); }));
+                 once(control.answers(), kMade, [&control](Call call) { return take(control, std::move(call)); }));
   table.add_once("/v1/sandboxes/{id}/fork", std::nullopt,
                  once(control.answers(), "", [&control](Call call) { return fork(control, std::move(call)); }));
   table.add("POST", "/v1/sandboxes/{id}/rollback",
@@ -158,7 +160,7 @@ void add_snapshot_routes(RouteTable& table, Control& control) {
   table.add("DELETE", "/v1/snapshots/{id}", [&control](Call call) { return remove(control, std::move(call)); });
   table.add("GET", "/v1/snapshots/{id}/export",
             [&control](Call call) { return export_file(control, std::move(call)); });
-  table.add_once("/v1/snapshots/import", kMaxFile, once(control.answers(), made, [&control](Call call) {
+  table.add_once("/v1/snapshots/import", kMaxFile, once(control.answers(), kMade, [&control](Call call) {
                    return import_file(control, std::move(call));
                  }));
 }

@@ -1,6 +1,7 @@
 // POST and GET /v1/volumes; GET, PATCH and DELETE /v1/volumes/{id}.
 #include <utility>
 
+#include "control/names.h"
 #include "control/volume_service.h"
 #include "server/answers.h"
 #include "server/once.h"
@@ -47,7 +48,7 @@ io::Task<http::Response> create(Control& control, Call call) {
   if (refusal) co_return *std::move(refusal);
   request.promise = {call.promised, volume_text};
   LMSB_CO_TRY(const auto info, co_await control.volumes().create(std::move(call.who), std::move(request)));
-  co_return http::Response::json(201, volume_text(info));
+  co_return made_answer(volume_text(info), "/v1/volumes/" + info.id);
 }
 
 io::Task<http::Response> list(Control& control, Call call) {
@@ -55,7 +56,7 @@ io::Task<http::Response> list(Control& control, Call call) {
   LMSB_CO_CHECK(check_names(query, {"label", "limit", "cursor"}));
   LMSB_CO_TRY(const std::size_t limit, page_limit(query));
   LMSB_CO_TRY(const auto labels, labels_of(query));
-  LMSB_CO_TRY(const std::string cursor, page_cursor(query, "vol_"));
+  LMSB_CO_TRY(const std::string cursor, page_cursor(query, control::kVolumePrefix));
   LMSB_CO_TRY(const auto page, control.volumes().list(call.who, labels, limit, cursor));
   json::Writer out;
   out.begin_object().key("data").begin_array();

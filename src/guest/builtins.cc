@@ -14,6 +14,7 @@
 #include "base/unique_fd.h"
 #include "guest/become.h"
 #include "guest/command.h"
+#include "guest/copy_content.h"
 #include "guest_protocol/bundle.h"
 
 namespace lmsb::guest {
@@ -76,16 +77,6 @@ int put_one(const BundleEntry& entry, char* path) {
   if (::fstat(file.get(), &kind) < 0) return errno;
   if (!S_ISREG(kind.st_mode)) return EINVAL;
   return copy_in(file.get(), entry.content_size);
-}
-
-// Copies until `from` ends. Returns 0 or the errno.
-int copy(int from, int to) {
-  for (;;) {
-    const ssize_t n = ::read(from, block.data(), block.size());
-    if (n == 0) return 0;
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 || !write_exactly(to, block.data(), static_cast<std::size_t>(n))) return errno;
-  }
 }
 
 // `room`: how much of the bundle's content is left.
@@ -177,9 +168,10 @@ int run_connect(const char* path) {
   if (!connection || ::connect(connection.get(), generic, sizeof address) < 0) return errno;
   if (::signal(SIGPIPE, SIG_IGN) == SIG_ERR) return errno;
   // A server may answer before it has read all and close: then its answer says more than the error.
-  (void)copy(0, connection.get());
+  std::uint64_t bytes = 0;
+  (void)copy_content(0, connection.get(), bytes);
   (void)::close(0);  // the request's memory is the sender's again
-  return copy(connection.get(), 1);
+  return copy_content(connection.get(), 1, bytes);
 }
 
 }  // namespace lmsb::guest

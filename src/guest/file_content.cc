@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/unique_fd.h"
+#include "guest/copy_content.h"
 #include "guest/file_answer.h"
 #include "guest/file_condition.h"
 #include "guest/file_owner.h"
@@ -90,14 +91,8 @@ struct Wanted {
 
 // All of `from`, from its beginning on. Returns 0 or an errno.
 int copy_into(int file, int from) {
-  for (off_t at = 0;;) {
-    const ssize_t n = ::pread(from, block.data(), block.size(), at);
-    if (n == 0) return 0;
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno;
-    if (const int error = os::write_exactly(file, block.data(), static_cast<std::size_t>(n)); error != 0) return error;
-    at += n;
-  }
+  std::uint64_t bytes = 0;
+  return ::lseek(from, 0, SEEK_SET) < 0 ? errno : copy_content(from, file, bytes);
 }
 
 // Where what is to be appended lies until all of it has come: beside the file, and where none may be made there, in

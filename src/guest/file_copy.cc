@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <utility>
 
 #include "base/unique_fd.h"
+#include "guest/copy_content.h"
 #include "guest/file_answer.h"
 #include "guest/file_owner.h"
 #include "guest/file_places.h"
@@ -20,11 +20,8 @@ namespace lmsb::guest {
 namespace {
 
 constexpr unsigned kNoReplace = 1;  // RENAME_NOREPLACE
-constexpr std::size_t kMaxPart = 1U << 30U;
 
 using Existing = os::AtomicFile::Existing;
-
-std::array<char, 64 * 1024> block;
 
 class Copier {
  public:
@@ -59,7 +56,7 @@ class Copier {
     if (!S_ISREG(status.st_mode)) return fail(ESTALE);  // it has just been replaced
     os::AtomicFile file(to);
     int error = file.open(status.st_mode & 0777U);
-    if (error == 0) error = copy_content(source.get(), file.fd());
+    if (error == 0) error = copy_content(source.get(), file.fd(), counts.bytes);
     if (error == 0) keep_owner_of(status, file.fd());
     const std::array<timespec, 2> times = {status.st_atim, status.st_mtim};
     (void)::futimens(file.fd(), times.data());
@@ -71,26 +68,6 @@ class Copier {
   // What is moved stays whose it is, where it may.
   void keep_owner_of(const struct stat& status, int copied) const {
     if (how_ == Copying::for_move) keep_owner(copied, status);
-  }
-
-  int copy_content(int from, int to) {
-    for (bool in_kernel = true;;) {
-      const ssize_t n = in_kernel ? ::copy_file_range(from, nullptr, to, nullptr, kMaxPart, 0)
-                                  : ::read(from, block.data(), block.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0 && in_kernel && errno != ENOSPC && errno != EDQUOT && errno != EIO && errno != EFBIG) {
-        in_kernel = false;  // not between these two file systems
-        continue;
-      }
-      if (n < 0) return errno;
-      if (n == 0 && std::exchange(in_kernel, false)) continue;  // of a file of /proc it says that there is nothing
-      if (n == 0) return 0;
-      if (!in_kernel) {
-        const int error = os::write_exactly(to, block.data(), static_cast<std::size_t>(n));
-        if (error != 0) return error;
-      }
-      counts.bytes += static_cast<std::uint64_t>(n);
-    }
   }
 
   bool copy_link(int from, const char* name, int to, const char* to_name) {

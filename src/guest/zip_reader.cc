@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "guest/zip_format.h"
-#include "os/tar_block.h"
+#include "os/archive_magic.h"
 
 namespace lmsb::guest {
 namespace {
@@ -83,13 +83,11 @@ int ZipReader::find_directory() {
 
 // What has come instead of a whole archive.
 int ZipReader::why_no_end(bool has_end) const {
-  std::array<char, 6> octets{};
-  std::size_t size = 0;
-  while (size < octets.size() && read_at(&octets[size], 1, size) == 0) ++size;
-  const std::string_view first(octets.data(), size);
+  std::array<char, os::kMagicSize> octets{};
+  if (read_at(octets.data(), octets.size(), 0) != 0) return EPIPE;
+  const std::string_view first(octets.data(), octets.size());
   if (first.starts_with("PK\x03\x04") || first.starts_with("PK\x05\x06")) return has_end ? E2BIG : EPIPE;
-  if (size < octets.size()) return EPIPE;
-  return os::tar::begins_as_another_format(first) ? ENOEXEC : EBADMSG;
+  return os::begins_as_known_format(first) ? ENOEXEC : EBADMSG;
 }
 
 int ZipReader::take_end(const unsigned char* end, std::uint64_t at) {

@@ -83,15 +83,6 @@ bool has_right_sum(const Block& block) {
   return said == sum || said == signed_sum;
 }
 
-bool begins_as_another_format(std::string_view octets) {
-  using namespace std::string_view_literals;
-  constexpr std::array kMagics = {"\x1F\x8B"sv,         "BZh"sv,        "\xFD\x37zXZ\0"sv,
-                                  "\x28\xB5\x2F\xFD"sv, "PK\x03\x04"sv, "PK\x05\x06"sv};
-  for (const std::string_view magic : kMagics)
-    if (octets.substr(0, magic.size()) == magic) return true;
-  return false;
-}
-
 bool parse_decimal(std::string_view text, std::uint64_t& value) {
   value = 0;
   if (text.empty() || text.size() > 19) return false;

@@ -49,8 +49,6 @@ std::string_view text_at(const Block& block, std::size_t at, std::size_t size);
 // Octal text, or GNU's base 256 for what is larger. False for anything else.
 bool number_at(const Block& block, std::size_t at, std::size_t size, std::uint64_t& value);
 bool has_right_sum(const Block& block);
-// Whether it begins as gzip, bzip2, xz, zstd or zip do.
-bool begins_as_another_format(std::string_view octets);
 bool parse_decimal(std::string_view text, std::uint64_t& value);
 // Takes the first record off `records`, which are not empty. False: there is none, or it is malformed.
 bool take_record(std::string_view& records, std::string_view& key, std::string_view& value);

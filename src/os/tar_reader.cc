@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "os/archive_magic.h"
 #include "os/tar.h"
 
 namespace lmsb::os {
@@ -54,7 +55,7 @@ int TarReader::read_block() { return read_fully(block_.data(), block_.size()); }
 
 // Says of what was to be the first block, and is none, what it is if that is known.
 int TarReader::refuse_block(int error) {
-  const bool is_other = !is_begun_ && begins_as_another_format({block_.data(), block_.size()});
+  const bool is_other = !is_begun_ && begins_as_known_format({block_.data(), block_.size()});
   return is_other ? -ENOEXEC : -error;
 }
 

@@ -16,15 +16,16 @@ namespace {
 constexpr unsigned kPatienceS = 5;
 
 // Any sandbox that sees the directory may keep the lock, of a volume another's, too: nobody waits for it for long. What
-// cannot be locked (O_PATH: EBADF) nobody keeps.
-bool lock(int dir) {
+// is not open for reading (O_PATH: EBADF) nobody keeps by this. Returns 0 or an errno.
+int lock(int dir) {
   struct sigaction wake {};
   wake.sa_handler = [](int) {};  // without SA_RESTART
   (void)::sigaction(SIGALRM, &wake, nullptr);
   (void)::alarm(kPatienceS);
-  const bool is_kept = ::flock(dir, LOCK_EX) < 0 && errno == EINTR;
+  const int error = ::flock(dir, LOCK_EX) < 0 ? errno : 0;
   (void)::alarm(0);
-  return !is_kept;
+  if (error == EINTR) return ETIMEDOUT;
+  return error == EBADF ? 0 : error;
 }
 
 }  // namespace
@@ -35,7 +36,7 @@ int Condition::check(const Place& place) const {
 
 int Condition::hold(Place& place) const {
   if (text_ == nullptr) return 0;
-  if (!lock(place.dir)) return ETIMEDOUT;
+  if (const int error = lock(place.dir); error != 0) return error;
   place.exists = ::fstatat(place.dir, place.name.data(), &place.status, AT_SYMLINK_NOFOLLOW) == 0;
   return check(place);
 }

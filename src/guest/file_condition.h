@@ -12,11 +12,11 @@ class Condition {
 
   bool is_something() const { return text_ != nullptr; }
   bool wants_a_file() const { return text_ != nullptr && *text_ == '='; }
-  // Each returns 0 or kConditionFailed.
+  // Returns 0 or kConditionFailed.
   int check(const Place& place) const;
   // Of what is there now. From here on until the process ends no other operation with a condition gets this far in the
   // directory. One that cannot be read has nothing to hold; there only the look is new. Blocks for 5 s at most, then
-  // ETIMEDOUT: somebody keeps the lock. Takes SIGALRM for itself.
+  // ETIMEDOUT: somebody keeps the lock. Returns 0, kConditionFailed, or an errno. Takes SIGALRM for itself.
   int hold(Place& place) const;
 
  private:

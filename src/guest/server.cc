@@ -381,14 +381,14 @@ bool Server::start_command(const guest_protocol::StartRequest& request, std::siz
   return true;
 }
 
-// The one that stands by stays a command's: at the limit of processes there may be no other. There this process itself
-// says what listens. As start_with_standby().
+// The one that stands by stays a command's: at the limit of processes (EAGAIN) there may be no other. There this
+// process itself says what listens. As start_with_standby().
 int Server::start_looker(const guest_protocol::StartRequest& request, std::size_t size, int stdin_fd, Step& failed,
                          bool& sent) {
   Standby aside = std::exchange(standby_, Standby{});
   const int error = start_with_standby(request, size, stdin_fd, failed, sent);
   standby_ = std::move(aside);
-  return error != 0 && request.output != Output::kept ? list_ports(request, sent) : error;
+  return error == EAGAIN && request.output != Output::kept ? list_ports(request, sent) : error;
 }
 
 // As a process would that ends at once. Returns 0, with whether that could be `sent`, or an errno.

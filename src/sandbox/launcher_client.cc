@@ -74,11 +74,7 @@ Error launch_error(const LauncherAnswer& answer) {
 
 }  // namespace
 
-Error launcher_gone() {
-  return Error(ErrorCode::unavailable, "the launcher is gone")
-      .with_slug("launcher_lost")
-      .with_hint("launcher and daemon start again: ask again in a moment; the daemon's log says why it died");
-}
+Error launcher_gone() { return Error(ErrorCode::unavailable, "the launcher is gone").with_slug("launcher_lost"); }
 
 const char* to_string(LauncherStep step) {
   switch (step) {

@@ -26,6 +26,7 @@
 #include "io/spawn.h"
 #include "io/wait_fd.h"
 #include "json/writer.h"
+#include "sandbox/launcher_client.h"
 #include "serve/checks.h"
 #include "serve/failed_handshakes.h"
 #include "serve/options.h"
@@ -289,11 +290,11 @@ class Daemon {
     }
   }
 
-  // Without its launcher the daemon can do nothing: it ends, and both are started again.
+  // Without its launcher the daemon can do nothing: it ends, and the parent decides whether both are started again.
   static io::Always<void> watch_launcher(Daemon* self) {
     const Status gone = co_await self->fleet_.wait_launcher_gone();
     if (!gone.ok()) co_return;
-    self->ended_ = Error(ErrorCode::unavailable, "the launcher is gone").with_slug("launcher_lost");
+    self->ended_ = sandbox::launcher_gone();
     self->log_.log(LogLevel::error, "daemon.launcher_gone");
     std::raise(SIGTERM);
     co_await self->server_.shutdown(kGraceWithoutLauncher);  // whoever asked it to end first gives longer

@@ -50,7 +50,9 @@ constexpr UsualHint kHints[] = {
     {"key_expired", "an administrator makes another one: lm-sandbox key create"},
     {"key_required", kKey},
     {"key_unknown", kKey},
-    {"launcher_lost", "launcher and daemon start again: ask again in a moment"},
+    {"launcher_lost",
+     "ask again in a moment: launcher and daemon are started again, unless a command started them, or the "
+     "launcher died too often; the log says more"},
     {"limit_out_of_bounds", "choose a value within the bounds that the message says"},
     {"malformed_request",
      "send plain HTTP/1.1: a path that begins with /, with % before two hexadecimal digits, and one Host"},

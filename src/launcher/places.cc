@@ -52,11 +52,16 @@ Status put_link(const char* target, const std::string& name) {
   return ::symlink(target, name.c_str()) < 0 ? Error::from_errno(errno, "make " + name) : Status();
 }
 
+Result<UniqueFd> open_lock(const std::string& path) {
+  UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock) return Error::from_errno(errno, "open " + path);
+  return lock;
+}
+
 Result<UniqueFd> lock_run_dir(const std::string& run_dir) {
   const std::string path = run_dir + "/lock";
   for (int tries = 0; tries < 8; ++tries) {
-    UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!lock) return Error::from_errno(errno, "open " + path);
+    LMSB_TRY(UniqueFd lock, open_lock(path));
     LMSB_TRY(const bool is_ours, os::lock_file(lock.get()));
     if (!is_ours) break;
     if (os::is_still_named(lock.get(), AT_FDCWD, path.c_str())) return lock;  // an ending parent removes it
@@ -79,8 +84,7 @@ std::string read_holder(int lock) {
 // The file stays: who removed it could remove another's.
 Result<UniqueFd> lock_data_dir(const ParentOptions& o) {
   const std::string path = o.data_dir + "/lock";
-  UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!lock) return Error::from_errno(errno, "open " + path);
+  LMSB_TRY(UniqueFd lock, open_lock(path));
   LMSB_TRY(const bool is_ours, os::lock_file(lock.get()));
   if (!is_ours)
     return Error(ErrorCode::already_exists,

@@ -435,7 +435,7 @@ Status Launcher::map_ids(const Sandbox& sandbox) const {
   return write_id_maps(sandbox.guest.pid, map, map);
 }
 
-Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandbox, int channel) {
+Status Launcher::hand_over(const sandbox::LaunchPlan& plan, Sandbox& sandbox, int channel) {
   Setup setup;
   FdList fds;
   setup.profile = plan.profile;
@@ -447,7 +447,7 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandb
   setup.has_way_out = plan.has_way_out;
   setup.keep_standby = plan.lifetime == sandbox::Lifetime::kept ? 1 : 0;
   setup.cpu_count = std::clamp((plan.cpu_millis + 999) / 1000, 1U, cpu_count_);
-  LMSB_TRY(const UniqueFd userns, user_namespace_of(sandbox.guest.pid, owner_of(sandbox, plan.profile)));
+  const UniqueFd userns = std::move(sandbox.guest.user_namespace);
   LMSB_TRY(UniqueFd dev, tree_->clone_dev());
   const bool is_host = plan.root == RootKind::host_tree;
   int shared_ids = userns.get();

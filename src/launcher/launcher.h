@@ -167,7 +167,7 @@ class Launcher {
   Status build(const sandbox::LaunchPlan& plan, Sandbox& sandbox, int channel, sandbox::LauncherStep& step);
   // The ids of its first process, which waits for them; the kernel is to take it as any other.
   Status map_ids(const Sandbox& sandbox) const;
-  Status hand_over(const sandbox::LaunchPlan& plan, const Sandbox& sandbox, int channel);
+  Status hand_over(const sandbox::LaunchPlan& plan, Sandbox& sandbox, int channel);
   // Ids on the disk, and what they are to a sandbox.
   struct IdMap {
     std::uint32_t inside;

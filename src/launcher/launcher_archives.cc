@@ -109,6 +109,7 @@ Status Launcher::begin_archive(const sandbox::ArchiveRequest& request, Sandbox& 
   const std::uint32_t owner = owner_of(sandbox, guest_protocol::Profile::user);
   LMSB_TRY(sandbox.guest,
            spawn_guest(archiver_program_.get(), theirs.get(), cgroup.v2.get(), cgroup.join, owner, kName));
+  sandbox.guest.user_namespace.reset();  // no mount is mapped by it
   LMSB_CHECK(watch(sandbox, serial));
   LMSB_CHECK(map_ids(sandbox));
   return hand_over_archive(request.way, sandbox, ends);

@@ -70,6 +70,7 @@ Status Launcher::begin_gate(Sandbox& sandbox, std::uint64_t serial, UniqueFd& ch
   if (!message_socket_pair(channel, theirs)) return Error::from_errno(errno, "socketpair");
   const std::uint32_t owner = owner_of(sandbox, guest_protocol::Profile::user);
   LMSB_TRY(sandbox.guest, spawn_guest(gate_program_.get(), theirs.get(), cgroup.v2.get(), cgroup.join, owner, kName));
+  sandbox.guest.user_namespace.reset();  // no mount is mapped by it
   LMSB_CHECK(watch(sandbox, serial));
   LMSB_CHECK(map_ids(sandbox));
   const guest_protocol::GateStart start;

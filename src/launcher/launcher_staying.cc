@@ -147,7 +147,7 @@ void Launcher::handle_take_up(std::uint32_t request, const std::string& id) {
   sandbox.can_stay = policy_.sandboxes_stay;
   sandbox.disk_bytes = staying.disk_bytes;
   sandbox.processes = staying.processes;
-  sandbox.guest = {staying.pid, std::move(found.mapped().pidfd), false};
+  sandbox.guest = {staying.pid, std::move(found.mapped().pidfd), false, {}};
   live_ids_[id] = serial;
   auto launched = open_left(sandbox, serial);
   if (launched.ok()) return answer_launch(request, *launched);

@@ -68,6 +68,12 @@ Result<UniqueFd> open_user_namespace(pid_t pid) {
   return ns;
 }
 
+void end_child(const UniqueFd& process) {
+  (void)sys::pidfd_send_signal(process.get(), SIGKILL);
+  siginfo_t info{};
+  (void)::waitid(static_cast<idtype_t>(3 /* P_PIDFD */), static_cast<id_t>(process.get()), &info, WEXITED);
+}
+
 constexpr std::size_t kMaxJoin = 8;
 
 // Everything the child needs, made before the clone: after it there are only system calls.
@@ -143,6 +149,12 @@ Result<GuestProcess> spawn_guest(int guest_program, int channel, int cgroup_v2, 
   GuestProcess guest;
   guest.pid = pid;
   guest.pidfd.reset(pidfd);
+  auto ns = open_user_namespace(pid);
+  if (!ns.ok()) {
+    end_child(guest.pidfd);
+    return std::move(ns).error();
+  }
+  guest.user_namespace = *std::move(ns);
   return guest;
 }
 
@@ -150,12 +162,6 @@ Status write_id_maps(pid_t pid, const std::string& uid_map, const std::string& g
   const std::string process = "/proc/" + std::to_string(pid);
   LMSB_CHECK(os::write_text(process + "/uid_map", uid_map));
   return os::write_text(process + "/gid_map", gid_map);
-}
-
-Result<UniqueFd> user_namespace_of(pid_t pid, uid_t owner) {
-  const AsOwner as_owner(owner);
-  if (!as_owner.is_there()) return Error::from_errno(errno, "become who owns the sandbox");
-  return open_user_namespace(pid);
 }
 
 Result<UniqueFd> make_user_namespace(const std::string& uid_map, const std::string& gid_map) {
@@ -175,9 +181,7 @@ Result<UniqueFd> make_user_namespace(const std::string& uid_map, const std::stri
   const UniqueFd process(pidfd);
   const Status mapped = write_id_maps(pid, uid_map, gid_map);
   Result<UniqueFd> ns = mapped.ok() ? open_user_namespace(pid) : Result<UniqueFd>(Error(mapped.error()));
-  (void)sys::pidfd_send_signal(process.get(), SIGKILL);
-  siginfo_t info{};
-  (void)::waitid(static_cast<idtype_t>(3 /* P_PIDFD */), static_cast<id_t>(process.get()), &info, WEXITED);
+  end_child(process);
   return ns;
 }
 

@@ -13,7 +13,8 @@ namespace lmsb::launcher {
 struct GuestProcess {
   pid_t pid = -1;
   UniqueFd pidfd;
-  bool is_child = true;  // of the launcher, which reaps it; else its parent does
+  bool is_child = true;     // of the launcher, which reaps it; else its parent does
+  UniqueFd user_namespace;  // until its mounts are mapped
 };
 
 // Clones the first process of a sandbox: new user and pid namespace, inside `cgroup_v2`, and lets it enter the v1
@@ -28,9 +29,6 @@ Result<GuestProcess> spawn_guest(int guest_program, int channel, int cgroup_v2, 
 
 // Writes the maps of `pid`: lines as in user_namespaces(7).
 Status write_id_maps(pid_t pid, const std::string& uid_map, const std::string& gid_map);
-
-// The user namespace of a process that was cloned by spawn_guest() with that owner, and still waits.
-Result<UniqueFd> user_namespace_of(pid_t pid, uid_t owner);
 
 // A user namespace without processes, for mapping mounts.
 Result<UniqueFd> make_user_namespace(const std::string& uid_map, const std::string& gid_map);

@@ -77,10 +77,8 @@ TEST(Spawn, AGuestsUserNamespaceIsItsOwnersAndTheLauncherStaysWhoItIs) {
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   auto guest = launcher::spawn_guest(program->get(), theirs.get(), cgroup.fd(), {}, kOwner);
   ASSERT_TRUE(guest.ok()) << guest.error().message();
-  auto users = launcher::user_namespace_of(guest->pid, kOwner);
-  ASSERT_TRUE(users.ok()) << users.error().message();
   uid_t owner = 0;
-  EXPECT_EQ(::ioctl(users->get(), NS_GET_OWNER_UID, &owner), 0);
+  EXPECT_EQ(::ioctl(guest->user_namespace.get(), NS_GET_OWNER_UID, &owner), 0);
   EXPECT_EQ(owner, kOwner);
   const std::string after = os::read_text("/proc/self/status");
   for (const char* field : {"\nUid:", "\nCapPrm:", "\nCapEff:"}) {

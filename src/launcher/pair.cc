@@ -150,9 +150,13 @@ Result<Pair> start_pair(const ParentOptions& options, const Policy& policy, Prog
   says_started.reset();
   (void)refuse_descriptors(pair.files.get());  // of the daemon's; best effort, see there
   hand_files(pair.files.get(), options.handed_files);
-  LMSB_TRY(pair.daemon, fork_child([&] {
-             return daemon_body(parent, options, programs.daemon.get(), daemon_end.get(), daemon_files.get());
-           }));
+  auto daemon = fork_child(
+      [&] { return daemon_body(parent, options, programs.daemon.get(), daemon_end.get(), daemon_files.get()); });
+  if (!daemon.ok()) {
+    (void)wait_for(pair.launcher, 0);
+    return std::move(daemon).error();
+  }
+  pair.daemon = *std::move(daemon);
   return pair;
 }
 
@@ -169,7 +173,10 @@ bool is_ending(const Child& child) {
 }
 
 int wait_for(const Child& child, int timeout_ms) {
-  if (!ends_within(child, timeout_ms)) (void)sys::pidfd_send_signal(child.pidfd.get(), SIGKILL);
+  if (!ends_within(child, timeout_ms)) {
+    (void)sys::pidfd_send_signal(child.pidfd.get(), SIGKILL);
+    if (!ends_within(child, kKilledMs)) return W_EXITCODE(0, SIGKILL);
+  }
   int status = 0;
   return ::waitpid(child.pid, &status, 0) < 0 ? W_EXITCODE(1, 0) : status;
 }

@@ -33,13 +33,15 @@ struct Pair {
 };
 
 // Forks both, and hands the files over. The launcher's copy of `programs` is used up, the caller's is not. With an
-// error there may be a launcher, which is this process's child, and nobody's to wait for.
+// error neither is there any more; what the launcher has begun may be.
 Result<Pair> start_pair(const ParentOptions& options, const Policy& policy, Programs& programs);
 
 bool ends_within(const Child& child, int timeout_ms);
 // Whether it has ended, or the kernel is at it, which can take as long as its disks do.
 bool is_ending(const Child& child);
-// Waits for a child at most `timeout_ms`, and kills it then. Returns its status as waitpid(2) does.
+// Waits for a child at most `timeout_ms`, and kills it then. Returns its status as waitpid(2) does. One that the kernel
+// still holds kKilledMs later (a disk does not answer) counts as killed; it is reaped as an orphan when it is let go.
+constexpr int kKilledMs = 15'000;
 int wait_for(const Child& child, int timeout_ms);
 // Of such a status, as shells count: 128 + signal.
 int exit_status(int status);

@@ -106,7 +106,6 @@ class Parent {
   PairEnd end(Pair& pair, bool could_start);
   bool heals(const PairEnd& end);
   int status_of(const PairEnd& end) const;
-  Status silence_ready();
   Result<Pair> start();
   void end_what_is_left();
   void leave_nothing(bool was_given_back);
@@ -151,14 +150,6 @@ Status Parent::prepare() {
   LMSB_TRY(programs_, open_programs(options_));
   LMSB_CHECK(watch_signals());
   for (const UniqueFd& fd : daemon_fds_) (void)::fcntl(fd.get(), F_SETFD, FD_CLOEXEC);
-  return {};
-}
-
-// Whoever waits for the first daemon's line sees the end of it, and later ones write to nowhere.
-Status Parent::silence_ready() {
-  if (options_.ready_fd < 0 || has_served_) return {};
-  const UniqueFd null(::open("/dev/null", O_WRONLY | O_CLOEXEC));
-  if (!null || ::dup3(null.get(), options_.ready_fd, O_CLOEXEC) < 0) return Error::from_errno(errno, "open /dev/null");
   return {};
 }
 
@@ -231,6 +222,7 @@ PairEnd Parent::end(Pair& pair, bool could_start) {
   end.could_start = could_start;
   end.daemon = wait_for(pair.daemon, kPatienceMs);  // its end closes the launcher's socket
   if (!daemon_lived && exit_status(end.daemon) != kLauncherGone) daemon_fds_.clear();  // nobody will answer
+  take_signals(nullptr);  // who was asked to end meanwhile begins with it, however long the launcher takes
   const bool ended_by_itself = ends_within(pair.launcher, kPatienceMs) || is_ending(pair.launcher);
   end.launcher = wait_for(pair.launcher, 0);
   // A launcher ends with 0 when its daemon has gone, which it may see before we do. What the daemon says of a launcher
@@ -291,7 +283,11 @@ void Parent::leave_nothing(bool was_given_back) {
 
 Result<Pair> Parent::start() {
   LMSB_TRY(Pair pair, start_pair(options_, policy_, programs_));
-  LMSB_CHECK(silence_ready());
+  // Whoever waits for the first daemon's line sees the end of it, and later ones write to nowhere.
+  const bool ends_line = options_.ready_fd >= 0 && !has_served_;
+  const UniqueFd null(ends_line ? ::open("/dev/null", O_WRONLY | O_CLOEXEC) : -1);
+  if (ends_line && !null) return Error::from_errno(errno, "open /dev/null");
+  if (ends_line) (void)::dup3(null.get(), options_.ready_fd, O_CLOEXEC);  // both are open
   return pair;
 }
 

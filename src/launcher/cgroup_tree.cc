@@ -51,9 +51,12 @@ Result<std::vector<std::string>> list_subdirectories(int directory) {
   if (stream == nullptr) return cgroup_error("list");
   (void)own.release();  // the stream's
   std::vector<std::string> names;
-  while (const dirent* entry = ::readdir(stream))
+  const dirent* entry = nullptr;
+  while (errno = 0, (entry = ::readdir(stream)) != nullptr)
     if (entry->d_type == DT_DIR && entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+  const int error = errno;  // 0: at the end
   ::closedir(stream);
+  if (error != 0) return Error::from_errno(error, "cgroup: list");
   return names;
 }
 
@@ -94,9 +97,14 @@ UniqueFd open_counter(int directory, const char* name) {
 
 bool is_locked_by_a_living_launcher(int directory) { return ::flock(directory, LOCK_EX | LOCK_NB) < 0; }
 
-// A guest that has ended takes its sandbox with it.
-bool is_alive(int branch, const std::optional<Staying>& staying) {
-  return staying && is_guest_of(branch, staying->pid);
+// The guest of what stays in a branch; nothing: none does. A guest that has ended takes its sandbox with it.
+Result<std::optional<pid_t>> staying_guest_of(int branch) {
+  std::optional<pid_t> guest;
+  LMSB_TRY(const auto staying, read_staying(branch));
+  if (!staying) return guest;
+  LMSB_TRY(const bool is_alive, is_guest_of(branch, staying->pid));
+  if (is_alive) guest = staying->pid;
+  return guest;
 }
 
 // The guests of what stays below `tree`. An error where that cannot be told (no descriptors, say): then nothing may be
@@ -106,9 +114,10 @@ Result<std::map<std::string, pid_t>> staying_in(int tree) {
   std::map<std::string, pid_t> guests;
   for (const std::string& id : ids) {
     const UniqueFd branch(::openat(tree, id.c_str(), kDirectory));
-    if (!branch && errno != ENOENT) return cgroup_error("open " + id);
-    const auto staying = read_staying(branch.get());
-    if (is_alive(branch.get(), staying)) guests.emplace(id, staying->pid);
+    if (!branch && errno == ENOENT) continue;
+    if (!branch) return cgroup_error("open " + id);
+    LMSB_TRY(const auto guest, staying_guest_of(branch.get()));
+    if (guest) guests.emplace(id, *guest);
   }
   return guests;
 }
@@ -132,9 +141,9 @@ void end_all(int v2_parent, const std::vector<UniqueFd>& v1_parents, const std::
 }
 
 // The branches of a tree in any hierarchy: one that was cut short while it was removed may be left in some.
-std::set<std::string> branches_of(int v2_tree, const std::vector<UniqueFd>& v1_trees) {
-  std::set<std::string> ids;
-  for (std::string& id : subdirectories(v2_tree)) ids.insert(std::move(id));
+Result<std::set<std::string>> branches_of(int v2_tree, const std::vector<UniqueFd>& v1_trees) {
+  LMSB_TRY(const auto names, list_subdirectories(v2_tree));
+  std::set<std::string> ids(names.begin(), names.end());
   for (const UniqueFd& tree : v1_trees)
     if (tree)
       for (std::string& id : subdirectories(tree.get())) ids.insert(std::move(id));
@@ -151,8 +160,10 @@ void sweep_dead_instances(int v2_parent, const std::vector<UniqueFd>& v1_parents
     if (!staying.ok()) continue;  // the next start looks again
     std::vector<UniqueFd> v1_trees;
     for (const UniqueFd& parent : v1_parents) v1_trees.emplace_back(::openat(parent.get(), name.c_str(), kDirectory));
+    const auto branches = branches_of(directory.get(), v1_trees);
+    if (!branches.ok()) continue;
     std::vector<std::string> ended;
-    for (const std::string& id : branches_of(directory.get(), v1_trees))
+    for (const std::string& id : *branches)
       if (!staying->contains(id)) ended.push_back(name + "/" + id);
     if (staying->empty()) ended = {name};
     end_all(v2_parent, v1_parents, ended);
@@ -276,11 +287,11 @@ Result<CgroupTree> CgroupTree::open(const std::string& name, const TreeLimits& a
   LMSB_TRY(tree.ours_, lock_own(tree.v2_parent_.get(), tree.name_));
   const Status listed = list_devices_v2(tree.ours_.get());
   tree.has_device_list_ = listed.ok();
+  LMSB_TRY(const auto branches, list_subdirectories(tree.ours_.get()));
   for (std::size_t i = 0; i < tree.v1_controllers_.size(); ++i) {
     LMSB_TRY(UniqueFd ours, make_and_open_private(tree.v1_parents_[i].get(), tree.name_));
     // What runs there must not find them denied for a moment.
-    const bool is_listed = !subdirectories(tree.ours_.get()).empty();
-    if (tree.v1_controllers_[i] == "devices" && !is_listed) LMSB_CHECK(allow_only_our_devices(ours.get()));
+    if (tree.v1_controllers_[i] == "devices" && branches.empty()) LMSB_CHECK(allow_only_our_devices(ours.get()));
     tree.has_device_list_ = tree.has_device_list_ || tree.v1_controllers_[i] == "devices";
     if (tree.v1_controllers_[i] == "memory") tree.limits_sockets_ = limits_sockets_v1(ours.get());
     tree.v1_.push_back({tree.v1_controllers_[i], std::move(ours)});
@@ -291,7 +302,7 @@ Result<CgroupTree> CgroupTree::open(const std::string& name, const TreeLimits& a
                  listed.error().message().c_str());
   if (!tree.is_hybrid()) LMSB_CHECK(tree.open_controllers(starter));
   const Status limited = tree.limit_all(all);
-  if (!limited.ok() && subdirectories(tree.ours_.get()).empty()) return Error(limited.error());
+  if (!limited.ok() && branches.empty()) return Error(limited.error());
   if (!limited.ok())  // the limits that they had stay: the kernel takes no others while they are in use
     std::fprintf(stderr, "lm-sandbox: warning: the limits of all sandboxes together stay as they were: %s\n",
                  limited.error().message().c_str());
@@ -348,19 +359,27 @@ Status CgroupTree::let_stay(const std::string& id, const Staying& staying) const
   return write_staying(branch.get(), staying);
 }
 
-std::vector<CgroupTree::Branch> CgroupTree::branches() const {
+Result<std::vector<CgroupTree::Branch>> CgroupTree::branches() const {
   std::vector<UniqueFd> v1_trees;
   for (const V1& hierarchy : v1_) v1_trees.emplace_back(::openat(hierarchy.ours.get(), ".", kDirectory));
   std::vector<Branch> all;
-  for (const std::string& id : branches_of(ours_.get(), v1_trees)) {
+  LMSB_TRY(const auto ids, branches_of(ours_.get(), v1_trees));
+  for (const std::string& id : ids) {
+    Branch found{id, {}};
     const UniqueFd branch(::openat(ours_.get(), id.c_str(), kDirectory));
-    all.push_back({id, read_staying(branch.get())});
+    if (!branch && errno != ENOENT) return cgroup_error("open " + id);
+    if (branch) {
+      LMSB_TRY(found.staying, read_staying(branch.get()));
+    }
+    all.push_back(std::move(found));
   }
   return all;
 }
 
-bool CgroupTree::is_guest(const std::string& id, pid_t pid) const {
+Result<bool> CgroupTree::is_guest(const std::string& id, pid_t pid) const {
   const UniqueFd branch(::openat(ours_.get(), id.c_str(), kDirectory));
+  if (!branch && errno == ENOENT) return false;
+  if (!branch) return cgroup_error("open " + id);
   return is_guest_of(branch.get(), pid);
 }
 
@@ -369,10 +388,10 @@ void CgroupTree::sweep(Starter starter) {
   if (tree.open_parents(starter).ok()) sweep_dead_instances(tree.v2_parent_.get(), tree.v1_parents_);
 }
 
-Result<std::set<pid_t>> CgroupTree::staying_guests(const std::string& name) {
+Result<std::set<pid_t>> CgroupTree::staying_guests(const std::string& name, Starter starter) {
   CgroupTree tree;
   std::set<pid_t> guests;
-  LMSB_CHECK(tree.open_parents(Starter::root));
+  LMSB_CHECK(tree.open_parents(starter));
   const UniqueFd ours(::openat(tree.v2_parent_.get(), (kPrefix + name).c_str(), kDirectory));
   if (!ours && errno == ENOENT) return guests;
   if (!ours) return cgroup_error("open " + name);
@@ -530,7 +549,8 @@ bool CgroupTree::remove(const std::string& id) {
 
 void CgroupTree::close() {
   const auto all = branches();
-  if (std::any_of(all.begin(), all.end(), [](const Branch& branch) { return branch.staying.has_value(); })) return;
+  if (!all.ok()) return;  // the next start looks again
+  if (std::any_of(all->begin(), all->end(), [](const Branch& branch) { return branch.staying.has_value(); })) return;
   (void)remove_tree(v2_parent_.get(), name_);
   for (const UniqueFd& parent : v1_parents_) (void)remove_tree(parent.get(), name_);
 }

@@ -81,14 +81,15 @@ class CgroupTree {
     std::string id;
     std::optional<Staying> staying;
   };
-  std::vector<Branch> branches() const;
-  bool is_guest(const std::string& id, pid_t pid) const;  // of that branch
+  // An error where it cannot be told what is there, or what stays.
+  Result<std::vector<Branch>> branches() const;
+  Result<bool> is_guest(const std::string& id, pid_t pid) const;  // of that branch
   // Such a branch, as create() returns it; nobody has to join it.
   Result<SandboxCgroup> reopen(const std::string& id) const;
   // Kills what is in these branches and removes them, within two seconds.
   void end(const std::vector<std::string>& ids);
   // The guests of all that stays in the tree of that name, whoever holds it. An error where that cannot be told.
-  static Result<std::set<pid_t>> staying_guests(const std::string& name);
+  static Result<std::set<pid_t>> staying_guests(const std::string& name, Starter starter);
   // Whether a sandbox has come up against its own memory limit, ever (v1): a notice is then its own.
   bool is_at_its_limit(const std::string& id) const;
   // Where the limits of a branch are, to change them.

@@ -113,7 +113,7 @@ Result<std::unique_ptr<Launcher>> Launcher::create(const Policy& policy, UniqueF
   LMSB_TRY(launcher->cgroups_, CgroupTree::open(policy.cgroup_name, policy.all, policy.starter));
   LMSB_CHECK(launcher->open_store());
   LMSB_CHECK(launcher->open_meetings());
-  launcher->find_left();
+  LMSB_CHECK(launcher->find_left());
   const UniqueFd none;
   LMSB_TRY(launcher->tree_, PrivateTree::enter(policy.scratch, policy.image_root, launcher->cgroups_->v2_mount(),
                                                launcher->store_ ? launcher->store_->mount() : none, policy.starter));

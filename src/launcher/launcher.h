@@ -141,7 +141,7 @@ class Launcher {
     UniqueFd pidfd;
   };
   Status open_meetings();
-  void find_left();
+  Status find_left();
   void remove_unremoved();
   void forget_meetings();
   void make_meeting(Sandbox& sandbox);

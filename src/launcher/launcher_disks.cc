@@ -43,7 +43,8 @@ std::optional<std::string> name_of(const sandbox::DiskName& octets) {
 // when.
 Result<DiskStore> Launcher::open_store_anew() {
   std::vector<std::string> ended;
-  for (const CgroupTree::Branch& branch : cgroups_->branches()) {
+  LMSB_TRY(const auto branches, cgroups_->branches());
+  for (const CgroupTree::Branch& branch : branches) {
     if (branch.staying)
       std::fprintf(stderr,
                    "lm-sandbox: warning: sandbox %s has run on and ends: the file system of its disk has failed\n",

@@ -37,6 +37,14 @@ Result<UniqueFd> make_socket() {
   return socket;
 }
 
+// Nothing: there is no such process.
+Result<UniqueFd> open_guest(pid_t pid) {
+  UniqueFd guest(pid > 0 ? sys::pidfd_open(pid) : -1);
+  // A number that is a thread's by now: EINVAL, of later kernels ENOENT.
+  if (guest || pid <= 0 || errno == ESRCH || errno == EINVAL || errno == ENOENT) return guest;
+  return Error::from_errno(errno, "open process " + std::to_string(pid));
+}
+
 }  // namespace
 
 // The directory is root's alone, and stays open: once the private tree is entered there is no path to it.
@@ -51,12 +59,15 @@ Status Launcher::open_meetings() {
 }
 
 // What can be given to a daemon is kept; the rest ends here.
-void Launcher::find_left() {
+Status Launcher::find_left() {
   std::vector<std::string> ended;
-  for (CgroupTree::Branch& found : cgroups_->branches()) {
-    Left left{found.staying.value_or(Staying()), UniqueFd(sys::pidfd_open(found.staying.value_or(Staying()).pid))};
+  LMSB_TRY(const auto branches, cgroups_->branches());
+  for (const CgroupTree::Branch& found : branches) {
+    Left left{found.staying.value_or(Staying()), {}};
+    LMSB_TRY(left.pidfd, open_guest(left.staying.pid));
     // Its guest is looked for now that the number cannot pass to another process.
-    const bool lives = left.pidfd && cgroups_->is_guest(found.id, left.staying.pid);
+    LMSB_TRY(const bool is_guest, cgroups_->is_guest(found.id, left.staying.pid));
+    const bool lives = left.pidfd && is_guest;
     const bool is_whole = lives && left.staying.is_ours && meetings_ && store_ && store_->has(found.id) &&
                           ids_->take_up(left.staying.id_base);
     if (lives && !is_whole)
@@ -74,6 +85,7 @@ void Launcher::find_left() {
   unremoved_ = std::move(ended);
   remove_unremoved();
   forget_meetings();
+  return {};
 }
 
 // Tried again whenever something else is given back: no event says that the kernel is done with one.
@@ -128,8 +140,10 @@ void Launcher::tell_next_left(std::uint32_t request, const std::string& after) {
 
 void Launcher::tell_next_stray(std::uint32_t request, const std::string& after) {
   sandbox::LauncherAnswer next{request};
+  const auto branches = cgroups_->branches();
+  if (!branches.ok()) return refuse(request, LauncherStep::cgroups, branches.error().sys_errno());
   std::string first;
-  for (const CgroupTree::Branch& branch : cgroups_->branches())
+  for (const CgroupTree::Branch& branch : *branches)
     if (branch.id > after && !live_ids_.contains(branch.id) && (first.empty() || branch.id < first)) first = branch.id;
   (void)first.copy(next.disk.data(), next.disk.size() - 1);
   answer(next);

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <vector>
 
-#include "os/files.h"
+#include "os/small_file.h"
 #include "os/sys.h"
 
 namespace lmsb::launcher {
@@ -25,18 +25,20 @@ sigset_t child_ended() {
   return set;
 }
 
-// A child's number stays its own until this process, its parent, has reaped it.
-std::vector<pid_t> children() {
+Result<std::vector<pid_t>> children() {
   std::vector<pid_t> all;
-  std::istringstream numbers(os::read_text("/proc/thread-self/children"));
+  LMSB_TRY(const std::string text, os::read_whole_file("/proc/thread-self/children", Bytes::MiB(16)));
+  std::istringstream numbers(text);
   for (pid_t child = 0; numbers >> child;) all.push_back(child);
   return all;
 }
 
-// True once none is left.
+// True once none is left; not where that cannot be told. A child's number stays its own until this process, its parent,
+// has reaped it.
 bool kill_children(const std::set<pid_t>& spared) {
-  bool is_done = true;
-  for (const pid_t child : children()) {
+  const auto all = children();
+  bool is_done = all.ok();
+  for (const pid_t child : all.ok() ? *all : std::vector<pid_t>()) {
     if (spared.contains(child)) continue;
     is_done = false;
     const UniqueFd process(sys::pidfd_open(child));
@@ -58,7 +60,8 @@ void reap() {
 
 Result<ForeignChildren> ForeignChildren::find() {
   ForeignChildren found;
-  for (const pid_t child : children()) {
+  LMSB_TRY(const auto all, children());
+  for (const pid_t child : all) {
     UniqueFd process(sys::pidfd_open(child));
     if (!process) return Error::from_errno(errno, "open process " + std::to_string(child));
     found.all_.emplace(child, std::move(process));

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -98,6 +99,19 @@ TEST(Orphans, AreNotTheChildrenThatWereThereBefore) {
     const bool is_gone = ::waitpid(ours, nullptr, WNOHANG) < 0 && errno == ECHILD;
     ::kill(sidecar, SIGKILL);
     ::_exit(both && one && lives && is_gone ? 0 : 2);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+TEST(Orphans, AreNotTakenForNoneWhereThatCannotBeTold) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (!ForeignChildren::find().ok()) ::_exit(1);
+    constexpr rlimit kNone{0, 0};
+    if (::setrlimit(RLIMIT_NOFILE, &kNone) < 0) ::_exit(2);
+    ::_exit(ForeignChildren::find().ok() ? 3 : 0);
   }
   int status = -1;
   ASSERT_EQ(::waitpid(child, &status, 0), child);

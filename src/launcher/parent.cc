@@ -237,7 +237,7 @@ PairEnd Parent::end(Pair& pair, bool could_start) {
 void Parent::end_what_is_left() {
   std::set<pid_t> spared = foreign_.living();
   if (policy_.sandboxes_stay) {
-    auto staying = CgroupTree::staying_guests(policy_.cgroup_name);
+    auto staying = CgroupTree::staying_guests(policy_.cgroup_name, policy_.starter);
     if (!staying.ok())
       return say("warning: what the launcher left is left alone: which sandboxes stay cannot be told: " +
                  staying.error().message());
@@ -281,12 +281,13 @@ void Parent::leave_nothing(bool was_given_back) {
   clean_run_dir(options_.run_dir);
 }
 
+// With an error nothing has been started.
 Result<Pair> Parent::start() {
-  LMSB_TRY(Pair pair, start_pair(options_, policy_, programs_));
   // Whoever waits for the first daemon's line sees the end of it, and later ones write to nowhere.
   const bool ends_line = options_.ready_fd >= 0 && !has_served_;
   const UniqueFd null(ends_line ? ::open("/dev/null", O_WRONLY | O_CLOEXEC) : -1);
   if (ends_line && !null) return Error::from_errno(errno, "open /dev/null");
+  LMSB_TRY(Pair pair, start_pair(options_, policy_, programs_));
   if (ends_line) (void)::dup3(null.get(), options_.ready_fd, O_CLOEXEC);  // both are open
   return pair;
 }

@@ -3,11 +3,13 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <sstream>
 #include <sys/xattr.h>
 
+#include "base/unique_fd.h"
 #include "guest_protocol/setup.h"
-#include "os/files.h"
+#include "os/small_file.h"
 
 namespace lmsb::launcher {
 namespace {
@@ -41,26 +43,37 @@ Status write_staying(int cgroup, const Staying& staying) {
   return Error::from_errno(errno, "write down that a sandbox stays");
 }
 
-std::optional<Staying> read_staying(int cgroup) {
+Result<std::optional<Staying>> read_staying(int cgroup) {
   std::array<char, 512> value{};
   const ssize_t size = ::fgetxattr(cgroup, kAttribute, value.data(), value.size());
+  const std::optional<Staying> none;
+  // Where no attribute can be (EOPNOTSUPP) nobody has written one.
+  if (size < 0 && errno != ENODATA && errno != ENOENT && errno != EOPNOTSUPP)
+    return Error::from_errno(errno, "read whether a sandbox stays");
   Stored stored;
-  if (size < static_cast<ssize_t>(sizeof stored.head)) return std::nullopt;
+  if (size < static_cast<ssize_t>(sizeof stored.head)) return none;
   std::memcpy(&stored.head, value.data(), sizeof stored.head);
-  if (stored.head.magic != kMagic) return std::nullopt;
+  if (stored.head.magic != kMagic) return none;
   Staying staying;
   staying.pid = stored.head.pid;
   staying.id_base = stored.head.id_base;
   staying.is_ours = stored.head.protocol == guest_protocol::kVersion && size == static_cast<ssize_t>(sizeof stored);
-  if (!staying.is_ours) return staying;
+  if (!staying.is_ours) return std::optional(staying);
   std::memcpy(&stored, value.data(), sizeof stored);
   staying.processes = stored.processes;
   staying.disk_bytes = stored.disk_bytes;
-  return staying;
+  return std::optional(staying);
 }
 
-bool is_guest_of(int cgroup, pid_t pid) {
-  std::istringstream numbers(os::read_text_at(cgroup, "cgroup.procs"));
+Result<bool> is_guest_of(int cgroup, pid_t pid) {
+  constexpr const char* kProcesses = "cgroup.procs";
+  const UniqueFd file(::openat(cgroup, kProcesses, O_RDONLY | O_CLOEXEC));
+  if (!file && errno == ENOENT) return false;
+  if (!file) return Error::from_errno(errno, std::string("open ") + kProcesses);
+  auto text = os::read_to_end(file.get(), Bytes::MiB(1), kProcesses);
+  if (!text.ok() && text.error().sys_errno() == ENODEV) return false;  // removed meanwhile
+  if (!text.ok()) return std::move(text).error();
+  std::istringstream numbers(*text);
   for (pid_t number = 0; numbers >> number;)
     if (number == pid) return pid > 0;
   return false;

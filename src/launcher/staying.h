@@ -21,9 +21,10 @@ struct Staying {
 
 // `cgroup` is the sandbox's v2 directory. Errors: the kernel's; unsupported where it keeps no such attribute.
 Status write_staying(int cgroup, const Staying& staying);
-// Nothing: it was not to stay.
-std::optional<Staying> read_staying(int cgroup);
-// Whether that process is in the cgroup itself, where the guest is alone: commands are further down.
-bool is_guest_of(int cgroup, pid_t pid);
+// Nothing: it was not to stay. Errors: the kernel's; nobody knows then.
+Result<std::optional<Staying>> read_staying(int cgroup);
+// Whether that process is in the cgroup itself, where the guest is alone: commands are further down. Of a cgroup that
+// has been removed it is not. Errors: the kernel's.
+Result<bool> is_guest_of(int cgroup, pid_t pid);
 
 }  // namespace lmsb::launcher

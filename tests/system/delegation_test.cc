@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <functional>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "launcher/cgroup_host.h"
+#include "launcher/cgroup_tree.h"
 #include "os/end_with_parent.h"
 #include "support/launcher_process.h"
 
@@ -105,6 +107,43 @@ TEST(Delegation, MakesRoomInACgroupThatHasProcesses) {
   EXPECT_EQ(cgroup.read("cgroup.procs"), "");
   const std::string moved = cgroup.read(std::string(launcher::kSupervisorLeaf) + "/cgroup.procs");
   EXPECT_TRUE(has_word(moved, one.pid()) && has_word(moved, other.pid())) << moved;
+}
+
+// What is asked in a process that may open `spare` more descriptors than this one has: 0, it cannot be told; 1, all
+// that stays is; 2, less.
+int ask_what_stays(const std::string& name, pid_t guest, rlim_t spare) {
+  const pid_t asker = ::fork();
+  if (asker == 0) {
+    const rlimit limit{static_cast<rlim_t>(UniqueFd(::dup(0)).get()) + spare, 4096};
+    if (::setrlimit(RLIMIT_NOFILE, &limit) < 0) ::_exit(3);
+    const auto staying = launcher::CgroupTree::staying_guests(name, launcher::Starter::root);
+    ::_exit(!staying.ok() ? 0 : *staying == std::set<pid_t>{guest} ? 1 : 2);
+  }
+  int status = -1;
+  ::waitpid(asker, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(Staying, IsNotTakenForNothingHoweverFewDescriptorsThereAre) {
+  if (::geteuid() != 0) GTEST_SKIP() << "root is needed to make cgroups";
+  const std::string name = "staying-test-" + std::to_string(::getpid());
+  auto tree = launcher::CgroupTree::open(name, launcher::limits_of_all());
+  ASSERT_TRUE(tree.ok()) << tree.error().message();
+  const std::string branch = tree->v2_mount() + "/" + tree->v2_path() + "/one";
+  ASSERT_EQ(::mkdir(branch.c_str(), 0755), 0);
+  {
+    const Sleeper guest([] {});
+    const pid_t pid = std::stoi(guest.pid());
+    EXPECT_TRUE(os::write_text(branch + "/cgroup.procs", guest.pid()).ok());
+    EXPECT_TRUE(tree->let_stay("one", {pid, true, 0, 0, 0}).ok());
+    std::vector<int> answers;
+    for (rlim_t spare = 0; spare <= 8; ++spare) answers.push_back(ask_what_stays(name, pid, spare));
+    EXPECT_TRUE(std::is_sorted(answers.begin(), answers.end())) << testing::PrintToString(answers);
+    EXPECT_EQ(answers.front(), 0);
+    EXPECT_EQ(answers.back(), 1) << testing::PrintToString(answers);
+  }
+  tree->end({"one"});
+  tree->close();
 }
 
 // The launcher in a cgroup that is marked as its own, itself inside, as a service starts.

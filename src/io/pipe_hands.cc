@@ -213,9 +213,12 @@ struct PipeHands::Closing {
 };
 
 void PipeHands::close_soon(std::shared_ptr<UniqueFd> end, Evict evict) {
+  if (shared_->closed) {  // set by this thread, which must not be the last to have the end
+    (void)take([last = std::move(end)] {}, {});
+    return;
+  }
   if (!closing_) closing_ = std::make_shared<Closing>();
   closing_->ends.push_back({std::move(end), std::move(evict)});
-  if (shared_->closed) return close_all();  // set by this thread
   if (!closing_alarm_)
     closing_alarm_ = std::make_unique<Alarm>(loop_.get_executor(), Deadline::in(kTogether), [this] { close_all(); });
 }

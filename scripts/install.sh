@@ -53,7 +53,8 @@ case "${1:-}" in
     as_root install -d "$prefix"/share/man/man{1,5}
     as_root build/bin/lm-sandbox man --write "$prefix/share/man"
     if [ -e /proc/sys/kernel/apparmor_restrict_unprivileged_userns ]; then
-      as_root install -D -m 644 packaging/apparmor/lm-sandbox "$profiles/lm-sandbox"
+      sed "s|/usr/{,local/}lib|${PREFIX:-/usr/local}/lib|" packaging/apparmor/lm-sandbox |
+        as_root install -D -m 644 /dev/stdin "$profiles/lm-sandbox"
       [ -n "${DESTDIR:-}" ] || as_root apparmor_parser -r "$profiles/lm-sandbox"
     fi
     [ -z "$(command -v systemctl)" ] || install_unit

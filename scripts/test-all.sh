@@ -60,6 +60,7 @@ system_test() {  # system_test NAME [VARIABLE=VALUE...]
 part "default tests" scripts/test.sh
 part "lint, all files" scripts/lint.sh --all
 part "system tests on cgroup v2, in a VM" scripts/vm.sh
+part "AppArmor's restriction, in a VM with a newer kernel" env VM_KERNEL=newer scripts/vm.sh apparmor
 part "a fault at every system call" scripts/test-faults.sh
 part "no packet leaves, all system tests" captured_tests
 part "chaos, ${CHAOS_SECONDS:=3600} s" system_test chaos LMSB_CHAOS="$CHAOS_SECONDS"

@@ -91,10 +91,10 @@ TEST(DaemonChoice, NamesTheSysctlWhenThereIsNoRootAndThereAreNoUserNamespaces) {
   EXPECT_NE(ubuntu.choose().error().hint().find("packaging/apparmor/lm-sandbox"), std::string::npos);
 }
 
-TEST(DaemonChoice, IgnoresUbuntusLimitWhenOurProfileIsLoaded) {
+TEST(DaemonChoice, IgnoresUbuntusLimitUnderOurProfile) {
   Machine machine;
   machine.files = {{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1\n"},
-                   {"/sys/kernel/security/apparmor/profiles", "firefox (enforce)\nlm-sandbox (unconfined)\n"}};
+                   {"/proc/self/attr/apparmor/current", "lm-sandbox (unconfined)\n"}};
   EXPECT_TRUE(machine.choose().ok());
 }
 

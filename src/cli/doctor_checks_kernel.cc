@@ -40,8 +40,10 @@ Finding look_user_namespaces(Machine& machine) {
   if (!machine.is_root()) {
     if (const auto fault = os::fault_for_users(reader(machine))) return {Outcome::missing, fault->what, fault->mend};
   }
-  return {Outcome::missing, trial.why,
-          "in a container, start it with the right to make them (docker run --privileged)"};
+  const std::string container = "in a container, start it with the right to make them (docker run --privileged)";
+  const auto profile = os::confinement_fault(reader(machine));
+  if (!profile) return {Outcome::missing, trial.why, container};
+  return {Outcome::missing, trial.why + ", under " + profile->what, profile->mend + "   # " + container};
 }
 
 // Debian's switch and Ubuntu's limit concern normal users only: the daemon's root part is above them.

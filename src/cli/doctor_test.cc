@@ -234,6 +234,13 @@ TEST(Doctor, NamesWhatKeepsUserNamespacesFromNormalUsers) {
          m.trials[Feature::user_namespace] = {Trial::Outcome::fails, "Permission denied"};
          m.files["/proc/sys/kernel/apparmor_restrict_unprivileged_userns"] = "1\n";
        }},
+      {"kernel.user_namespaces", Outcome::missing, "Permission denied, under AppArmor's profile limited (enforce)",
+       "apparmor_parser -r /etc/apparmor.d/lm-sandbox",
+       [](FakeMachine& m) {
+         m.root = false;
+         m.trials[Feature::user_namespace] = {Trial::Outcome::fails, "Permission denied"};
+         m.files["/proc/self/attr/apparmor/current"] = "limited (enforce)\n";
+       }},
   };
   for (const Case& broken : cases) expect_named(broken);
 }
@@ -242,8 +249,20 @@ TEST(Doctor, SeesThatOurAppArmorProfileLiftsUbuntusLimit) {
   FakeMachine machine;
   machine.root = false;
   machine.files["/proc/sys/kernel/apparmor_restrict_unprivileged_userns"] = "1\n";
-  machine.files["/sys/kernel/security/apparmor/profiles"] = "lm-sandbox (unconfined)\n";
+  machine.files["/proc/self/attr/apparmor/current"] = "lm-sandbox (unconfined)\n";
   EXPECT_EQ(finding_of("kernel.apparmor_userns", machine).outcome, Outcome::ok);
+}
+
+TEST(Doctor, SeesThatOurAppArmorProfileIsNotInForceForAProgramElsewhere) {
+  FakeMachine machine;
+  machine.root = false;
+  machine.files["/proc/sys/kernel/apparmor_restrict_unprivileged_userns"] = "1\n";
+  machine.files["/etc/apparmor.d/lm-sandbox"] = "profile lm-sandbox";
+  machine.files["/proc/self/attr/apparmor/current"] = "unconfined\n";
+  const Finding finding = finding_of("kernel.apparmor_userns", machine);
+  EXPECT_EQ(finding.outcome, Outcome::missing);
+  EXPECT_NE(finding.detail.find("not in force for this program"), std::string::npos) << finding.detail;
+  EXPECT_NE(finding.mend.find("start the program that is installed"), std::string::npos) << finding.mend;
 }
 
 TEST(Doctor, SaysWhatItCouldNotTry) {

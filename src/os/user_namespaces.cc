@@ -6,8 +6,14 @@ namespace {
 constexpr const char* kMaxUserNamespaces = "/proc/sys/user/max_user_namespaces";
 constexpr const char* kUnprivilegedClone = "/proc/sys/kernel/unprivileged_userns_clone";
 constexpr const char* kAppArmorLimit = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
-constexpr const char* kAppArmorProfiles = "/sys/kernel/security/apparmor/profiles";
+constexpr const char* kAppArmorLabel = "/proc/self/attr/apparmor/current";
 constexpr const char* kAppArmorProfileFile = "/etc/apparmor.d/lm-sandbox";
+constexpr const char* kInstallProfile =
+    "sudo install -m 644 packaging/apparmor/lm-sandbox /etc/apparmor.d/lm-sandbox && "
+    "sudo apparmor_parser -r /etc/apparmor.d/lm-sandbox";
+constexpr const char* kLoadProfile =
+    "sudo apparmor_parser -r /etc/apparmor.d/lm-sandbox   # and start the program that is installed: the profile is "
+    "for the folder it names";
 
 // Whether `path` holds the number `text`, with or without a line break.
 bool holds(const ReadFile& read_file, const char* path, const std::string& text) {
@@ -15,11 +21,17 @@ bool holds(const ReadFile& read_file, const char* path, const std::string& text)
   return content && (*content == text || *content == text + "\n");
 }
 
-// /sys/kernel/security is readable for root only; the file in /etc is the next best evidence.
-bool has_our_profile(const ReadFile& read_file) {
-  const auto loaded = read_file(kAppArmorProfiles);
-  if (loaded) return loaded->starts_with("lm-sandbox ") || loaded->find("\nlm-sandbox ") != std::string::npos;
-  return read_file(kAppArmorProfileFile).has_value();
+// "lm-sandbox (unconfined)": the profile that this process is under, which alone tells what is in force for it: one
+// that is loaded may be for another folder. "" = none, or there is no AppArmor.
+std::string own_profile(const ReadFile& read_file) {
+  std::string label = read_file(kAppArmorLabel).value_or("");
+  label = label.substr(0, label.find('\n'));
+  return label == "unconfined" ? "" : label;
+}
+
+// What puts this program under our profile.
+std::string mend_of_profile(const ReadFile& read_file) {
+  return read_file(kAppArmorProfileFile) ? kLoadProfile : kInstallProfile;
 }
 
 }  // namespace
@@ -30,12 +42,19 @@ std::optional<NamespaceFault> fault_for_root(const ReadFile& read_file) {
 }
 
 std::optional<NamespaceFault> apparmor_fault(const ReadFile& read_file) {
-  if (!holds(read_file, kAppArmorLimit, "1") || has_our_profile(read_file)) return std::nullopt;
+  // Under another profile it is for that one to say.
+  if (!holds(read_file, kAppArmorLimit, "1") || !own_profile(read_file).empty()) return std::nullopt;
   return NamespaceFault{
-      "kernel.apparmor_restrict_unprivileged_userns is 1 and no AppArmor profile lifts it for lm-sandbox",
-      "sudo install -m 644 packaging/apparmor/lm-sandbox /etc/apparmor.d/lm-sandbox && "
-      "sudo apparmor_parser -r /etc/apparmor.d/lm-sandbox   # or, for all programs: "
-      "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"};
+      "kernel.apparmor_restrict_unprivileged_userns is 1 and AppArmor's profile lm-sandbox, which lifts it, is not in "
+      "force for this program",
+      mend_of_profile(read_file) +
+          "   # or, for all programs: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"};
+}
+
+std::optional<NamespaceFault> confinement_fault(const ReadFile& read_file) {
+  const std::string profile = own_profile(read_file);
+  if (profile.empty()) return std::nullopt;
+  return NamespaceFault{"AppArmor's profile " + profile, mend_of_profile(read_file)};
 }
 
 std::optional<NamespaceFault> fault_for_users(const ReadFile& read_file) {

@@ -20,7 +20,10 @@ std::optional<NamespaceFault> fault_for_root(const ReadFile& read_file);
 // What keeps them from a normal user: the above, Debian's switch, or Ubuntu's AppArmor limit without our profile.
 std::optional<NamespaceFault> fault_for_users(const ReadFile& read_file);
 
-// Ubuntu's AppArmor limit alone: it is on, and our profile, which lifts it for our programs, is not loaded.
+// Ubuntu's AppArmor limit alone: it is on, and this process is under no profile. Ours lifts it.
 std::optional<NamespaceFault> apparmor_fault(const ReadFile& read_file);
+
+// For who was just refused one: "AppArmor's profile NAME (enforce)", which this process is under. Nothing: under none.
+std::optional<NamespaceFault> confinement_fault(const ReadFile& read_file);
 
 }  // namespace lmsb::os

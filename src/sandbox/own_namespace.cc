@@ -12,6 +12,8 @@
 
 #include "base/unique_fd.h"
 #include "os/files.h"
+#include "os/small_file.h"
+#include "os/user_namespaces.h"
 
 namespace lmsb::sandbox {
 namespace {
@@ -85,6 +87,14 @@ class Counts {
   std::vector<unsigned long long> limits_;
 };
 
+// A profile's refusal is the only one that says EACCES: what is under one for another reason is not blamed on it.
+Error no_namespace(int error) {
+  const std::string action = "make a user namespace and a mount namespace in it";
+  const auto profile = error == EACCES ? os::confinement_fault(os::read_small_file) : std::nullopt;
+  if (!profile) return Error::from_errno(error, action);
+  return Error::from_errno(error, action + ", under " + profile->what).with_hint(profile->mend);
+}
+
 }  // namespace
 
 Status check_own_namespace() {
@@ -119,8 +129,7 @@ Status enter_own_namespace(const OwnIds& ids) {
     auto words = words_of(mappers[i].program, ::getpid(), i == 0 ? ids.users : ids.groups);
     LMSB_TRY(mappers[i].pid, start_mapper(std::move(words), start));
   }
-  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
-    return Error::from_errno(errno, "make a user namespace and a mount namespace in it");
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0) return no_namespace(errno);
   if (::write(start.said.get(), "gg", mappers.size()) != static_cast<ssize_t>(mappers.size()))
     return Error::from_errno(errno, "let the ids be mapped");
   for (const Mapper& mapper : mappers) LMSB_CHECK(wait_for(mapper.pid, mapper.program));

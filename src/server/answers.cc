@@ -83,7 +83,9 @@ std::string_view hint_of(const Error& error) {
 }
 
 Dialect dialect_of(std::string_view path) {
-  if (path.starts_with("/v1/chat/") || path == "/v1/completions") return Dialect::openai;
+  if (path.starts_with("/v1/chat/") || path == "/v1/completions" || path == "/v1/embeddings" ||
+      path == "/v1/responses" || path.starts_with("/v1/responses/"))
+    return Dialect::openai;
   return path == "/v1" || path.starts_with("/v1/") ? Dialect::v1 : Dialect::seed;
 }
 

@@ -254,6 +254,21 @@ class Channel(InsideTest):
         taken = self.exec(sandbox, f'python3 -c "{bind}"')
         self.assertIn("Address already in use", taken["stderr"], "its place is nobody else's")
 
+    def test_what_is_asked_in_other_words_is_counted_too(self):
+        sandbox = self.create(models=["tiny"])
+        question = {"input": "x", "max_output_tokens": 20}
+        status, whole = self.ask(sandbox, "POST", "/v1/responses", question)
+        self.assertEqual(status, 200, whole)
+        status, text = self.ask(sandbox, "POST", "/v1/responses", {**question, "stream": True})
+        events = [json.loads(line[len("data: "):]) for line in text.splitlines() if line.startswith("data: ")]
+        self.assertEqual((status, events[-1]["type"]), (200, "response.completed"))
+        usages = [whole["usage"], events[-1]["response"]["usage"]]
+        self.assertEqual(self.used(sandbox), {"requests": 2, "refused": 0, "prompt_tokens": sum(u["input_tokens"] for u in usages),
+                                              "completion_tokens": sum(u["output_tokens"] for u in usages)})
+        self.assertEqual(self.code(sandbox, {"input": ["a", "b"]}, "/v1/embeddings"), (400, "several_answers"))
+        self.assertEqual(self.code(sandbox, {"input": "a"}, "/v1/embeddings"), (501, "model_unable"))
+        self.assertEqual(self.code(sandbox, {"input": "a", "model": "demonstration"}, "/v1/embeddings"), (404, "model_not_found"))
+
     def test_who_has_none_finds_none(self):
         other = self.create(models=["tiny"])
         sandbox = self.create()

@@ -78,7 +78,7 @@ PLACES = {
 }
 # Clients of OpenAI's API ask models; operators add models and look at the ledger by the command line.
 LEFT_OUT = {"GET /v1/models/{id}", "POST /v1/models/pull", "POST /v1/chat/completions", "POST /v1/completions",
-            "GET /v1/ledger"}
+            "POST /v1/embeddings", "POST /v1/responses", "GET /v1/ledger"}
 
 
 def documented():

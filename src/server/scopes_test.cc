@@ -49,6 +49,8 @@ const std::vector<Needs> kTable = {
     {"POST /v1/completions", kModels, R"({"prompt":"x"})", {}},
     {"POST /v1/embeddings", kModels, R"({"input":"x"})", {}},
     {"POST /v1/responses", kModels, R"({"input":"x"})", {}},
+    {"POST /v1/messages", kModels, R"({"messages":[{"role":"user","content":"x"}]})", {}},
+    {"POST /v1/messages/count_tokens", kModels, R"({"messages":[{"role":"user","content":"x"}]})", {}},
     {"POST /v1/models/pull", kAdmin, R"({"source":"/a"})", {}},
     {"GET /v1/ledger", kAdmin, "", {}},
     {"POST /v1/keys", kAdmin, "{}", {}},

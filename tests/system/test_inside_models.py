@@ -263,8 +263,20 @@ class Channel(InsideTest):
         events = [json.loads(line[len("data: "):]) for line in text.splitlines() if line.startswith("data: ")]
         self.assertEqual((status, events[-1]["type"]), (200, "response.completed"))
         usages = [whole["usage"], events[-1]["response"]["usage"]]
-        self.assertEqual(self.used(sandbox), {"requests": 2, "refused": 0, "prompt_tokens": sum(u["input_tokens"] for u in usages),
-                                              "completion_tokens": sum(u["output_tokens"] for u in usages)})
+        question = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 20}
+        status, whole = self.ask(sandbox, "POST", "/v1/messages", question)
+        self.assertEqual(status, 200, whole)
+        status, text = self.ask(sandbox, "POST", "/v1/messages", {**question, "stream": True})
+        events = [json.loads(line[len("data: "):]) for line in text.splitlines() if line.startswith("data: ")]
+        self.assertEqual((status, events[-1]["type"]), (200, "message_stop"))
+        usages += [whole["usage"], events[-2]["usage"]]
+        status, count = self.ask(sandbox, "POST", "/v1/messages/count_tokens", question)
+        of_all = [{**u, "input_tokens": u["input_tokens"] + u.get("cache_read_input_tokens", 0)} for u in usages]
+        self.assertEqual((status, count), (200, {"input_tokens": of_all[-1]["input_tokens"]}))
+        self.assertEqual(self.used(sandbox), {"requests": 5, "refused": 0, "prompt_tokens": sum(u["input_tokens"] for u in of_all),
+                                              "completion_tokens": sum(u["output_tokens"] for u in of_all)})
+        status, refused = self.ask(sandbox, "POST", "/v1/messages", {**question, "model": "demonstration"})
+        self.assertEqual((status, refused["error"]["code"]), (404, "model_not_found"))
         self.assertEqual(self.code(sandbox, {"input": ["a", "b"]}, "/v1/embeddings"), (400, "several_answers"))
         self.assertEqual(self.code(sandbox, {"input": "a"}, "/v1/embeddings"), (501, "model_unable"))
         self.assertEqual(self.code(sandbox, {"input": "a", "model": "demonstration"}, "/v1/embeddings"), (404, "model_not_found"))

@@ -124,6 +124,7 @@ Dialect dialect_of(std::string_view path) {
   if (path.starts_with("/v1/chat/") || path == "/v1/completions" || path == "/v1/embeddings" ||
       path == "/v1/responses" || path.starts_with("/v1/responses/"))
     return Dialect::openai;
+  if (path.starts_with("/api/")) return Dialect::ollama;
   if (path == "/v1/messages" || path.starts_with("/v1/messages/")) return Dialect::anthropic;
   return path == "/v1" || path.starts_with("/v1/") ? Dialect::v1 : Dialect::seed;
 }

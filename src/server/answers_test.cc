@@ -131,6 +131,7 @@ TEST(Answers, ListNoMoreFaultsThanHelp) {
 TEST(Answers, UseOurShapeUnderV1AndFastApisElsewhere) {
   EXPECT_EQ(dialect_of("/v1"), Dialect::v1);
   EXPECT_EQ(dialect_of("/v1/x"), Dialect::v1);
+  EXPECT_EQ(dialect_of("/api/chat"), Dialect::ollama);
   EXPECT_EQ(dialect_of("/v1/messages"), Dialect::anthropic);
   EXPECT_EQ(dialect_of("/v1/messages/count_tokens"), Dialect::anthropic);
   EXPECT_EQ(dialect_of("/v1/responses/x"), Dialect::openai);

@@ -112,9 +112,9 @@ Status write_words(json::Writer& out, const OllamaAnswer& answer, const Words& w
   out.key(answer.is_chat ? "content" : "response").string(words.text);
   if (!words.thinking.empty()) out.key("thinking").string(words.thinking);
   if (!answer.is_chat) return {};
-  const Status written = write_calls(out, calls);
-  if (written.ok()) out.end_object();
-  return written;
+  LMSB_CHECK(write_calls(out, calls));
+  out.end_object();
+  return {};
 }
 
 // What is neither the prompt nor the answer is waiting: for the model to be loaded, or for a turn at it.

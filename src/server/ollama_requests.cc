@@ -171,7 +171,11 @@ class Calls {
     std::string id(text_of(call, "id"));
     if (id.empty()) id = "call_" + std::to_string(count_);
     ++count_;
-    waiting_.emplace_back(name, id);
+    if (waiting_.size() < kMaxWaiting) {
+      waiting_.emplace_back(name, id);
+    } else {
+      are_too_many_ = true;
+    }
     return id;
   }
   // The id of the call that a message is the result of: the first of that name, else the first.
@@ -181,16 +185,27 @@ class Calls {
     auto call = std::find_if(waiting_.begin(), waiting_.end(), [told, name](const auto& each) {
       return told.empty() ? each.first == name : each.second == told;
     });
-    if (call == waiting_.end()) call = waiting_.begin();
-    std::string id = told.empty() && call != waiting_.end() ? call->second : std::string(told);
-    if (call != waiting_.end()) waiting_.erase(call);
+    if (call == waiting_.end() && told.empty()) call = waiting_.begin();
+    if (call == waiting_.end()) return std::string(told);
+    std::string id = std::move(call->second);
+    waiting_.erase(call);
     return id;
   }
+  bool are_too_many() const { return are_too_many_; }
 
  private:
+  static constexpr std::size_t kMaxWaiting = 256;            // each result is looked for among them
   std::deque<std::pair<std::string, std::string>> waiting_;  // names and ids
   std::size_t count_ = 0;
+  bool are_too_many_ = false;
 };
+
+// Ollama's are an object, OpenAI's the text of one; who has the text already means that.
+std::string arguments_of(std::optional<json::Value> arguments) {
+  if (!arguments) return "{}";
+  const auto text = arguments->string();
+  return text ? std::string(*text) : arguments->text();
+}
 
 void write_calls(json::Writer& out, json::Value list, Calls& calls) {
   out.key("tool_calls").begin_array();
@@ -200,7 +215,7 @@ void write_calls(json::Writer& out, json::Value list, Calls& calls) {
     const auto arguments = function ? function->find("arguments") : std::nullopt;
     out.begin_object().key("id").string(calls.begin(call, name)).key("type").string("function");
     out.key("function").begin_object().key("name").string(name);
-    out.key("arguments").string(arguments ? arguments->text() : "{}").end_object().end_object();
+    out.key("arguments").string(arguments_of(arguments)).end_object().end_object();
   }
   out.end_array();
 }
@@ -292,6 +307,7 @@ Result<OllamaRequest> ollama_chat(const std::string& body) {
   if (messages && messages->kind() != Kind::array) reading.reader.refuse("messages", "is no list");
   if (messages)
     for (const json::Value& message : messages->items()) write_message(reading.out, message, calls);
+  if (calls.are_too_many()) reading.reader.refuse("messages", "have more than 256 calls without a result");
   reading.out.end_array();
   if (const auto tools = reading.reader.raw("tools"); !is_empty(tools)) reading.out.key("tools").raw(tools->text());
   write_think(reading);

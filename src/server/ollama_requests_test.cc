@@ -46,6 +46,30 @@ TEST(OllamaChat, TellsWhichCallAResultIsOf) {
   EXPECT_THAT(body, HasSubstr(R"("content":"Z","tool_call_id":"z")"));
 }
 
+TEST(OllamaChat, LeavesArgumentsAsTheyAreThatAreTextAlready) {
+  const auto request = ollama_chat(
+      R"({"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"a","arguments":"{\"x\":1}"}}]}]})");
+  EXPECT_THAT(body_of(request), HasSubstr(R"("arguments":"{\"x\":1}"})"));
+}
+
+TEST(OllamaChat, TakesAResultForNoOtherCallThanItSays) {
+  const auto request = ollama_chat(
+      R"({"messages":[{"role":"assistant","tool_calls":[{"id":"a"}]},{"role":"tool","tool_call_id":"z","content":""},)"
+      R"({"role":"tool","content":""}]})");
+  EXPECT_THAT(body_of(request), HasSubstr(R"("tool_call_id":"z"},{"role":"tool","content":"","tool_call_id":"a"})"));
+}
+
+// Else the search for each of many results among as many calls would hold everybody up.
+TEST(OllamaChat, HasNoMoreCallsThatWaitThanHelp) {
+  const auto with = [](int number) {
+    std::string calls = "{}";
+    for (int i = 1; i < number; ++i) calls += ",{}";
+    return ollama_chat(R"({"messages":[{"role":"assistant","tool_calls":[)" + calls + "]}]}");
+  };
+  EXPECT_TRUE(with(256).ok());
+  EXPECT_FALSE(with(257).ok());
+}
+
 TEST(OllamaChat, HasItsImagesBesideItsText) {
   const auto request = ollama_chat(R"({"messages":[{"role":"user","content":"a","images":["/9j/x"]}]})");
   EXPECT_THAT(body_of(request), HasSubstr(R"("content":[{"type":"text","text":"a"},{"type":"image_url","image_url":)"

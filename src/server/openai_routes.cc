@@ -31,6 +31,7 @@ void add_openai_routes(RouteTable& table, Control& control) {
   add("/v1/completions", ModelWork::answer, openai_form);
   add("/v1/embeddings", ModelWork::embedding, openai_form);
   add("/v1/responses", ModelWork::answer, response_form);
+  add("/v1/responses/input_tokens", ModelWork::counting, openai_form);
 }
 
 }  // namespace lmsb::server

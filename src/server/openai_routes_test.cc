@@ -88,6 +88,14 @@ TEST_F(OpenAiRoutes, HaveEmbeddingsMadeAndNeverStreamed) {
     EXPECT_TRUE(asked(body).is_several) << body;
 }
 
+TEST_F(OpenAiRoutes, CountTheTokensOfAResponsesInput) {
+  fixture_.control.model_answer.whole = R"({"input_tokens":10})";
+  const auto response = fixture_.send("POST", "/v1/responses/input_tokens", R"({"input":"x","stream":true})");
+  EXPECT_EQ(response.body, R"({"input_tokens":10})");
+  EXPECT_EQ(fixture_.control.model_request.work, control::ModelWork::counting);
+  EXPECT_FALSE(fixture_.control.model_request.is_streamed);
+}
+
 TEST_F(OpenAiRoutes, AddToTheEventsOfAResponseWhatClientsNeed) {
   const std::string words =
       "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\"}}\n\n"

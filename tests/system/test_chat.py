@@ -138,6 +138,13 @@ class OpenAi(ChatTest):
             lmsb.wait_until(lambda: self.runner() is None, "the end of the runner that was good for nothing")
             self.assert_error(daemon.post("/v1/embeddings", {"model": "none", "input": "one"}), 404, "model_not_found")
 
+    def test_a_text_that_is_too_long_for_an_embedding_is_refused_and_not_cut(self):
+        with lmsb.Daemon(data_dir=self.data) as daemon:
+            self.pull(daemon, "--embedder")
+            refused = daemon.post("/v1/embeddings", {"model": "tiny", "input": "word " * 1000})
+            self.assert_error(refused, 400, "prompt_refused", "too large")
+            self.assertEqual(daemon.post("/v1/embeddings", {"model": "tiny", "input": "word " * 400}).status, 200)
+
     def test_a_response_is_the_same_whole_and_streamed(self):
         with lmsb.Daemon(data_dir=self.data) as daemon:
             whole = daemon.post("/v1/responses", {"input": "What is AI?"}).json()

@@ -126,6 +126,11 @@ test("responses.create with a tool's result", async () => {
   assert.match(answer.output_text, /6\.1\.0-17-amd64/);
 });
 
+test("responses.inputTokens.count", async () => {
+  const { input_tokens } = await client.responses.inputTokens.count({ model, input: "What is AI?" });
+  assert.equal(input_tokens, (await client.responses.create({ model, input: "What is AI?" })).usage.input_tokens);
+});
+
 test("a response that builds on one that nobody has kept is refused", async () => {
   const request = { model, input: "x", previous_response_id: "resp_1" };
   await assert.rejects(client.responses.create(request), OpenAI.BadRequestError);

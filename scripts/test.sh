@@ -30,7 +30,7 @@ wait "$images"
 [ "$built" = 0 ] || exit "$built"
 scripts/fuzz.sh build
 scripts/vm.sh --fetch
-for folder in clients/typescript tests/clients/openai; do
+for folder in clients/typescript tests/clients/openai tests/clients/anthropic tests/clients/ollama; do
   scripts/setup-npm.sh "$folder" || say "the test of $folder will be skipped"
 done
 

@@ -131,12 +131,20 @@ struct Completion {
   bool is_demonstration = false;  // whoever gets the text should be told
 };
 
-// A request in the words of OpenAI's API, for a local model.
+// What a request has a model do.
+enum class ModelWork : std::uint8_t {
+  answer,
+  embedding,  // a runner of its own does that: a server that makes embeddings is not one that answers
+  counting,   // of a prompt's tokens; nothing is computed
+};
+
+// A request in the words of an API that the model's server knows, for a local model.
 struct ModelRequest {
   ModelRequest() = default;
-  std::string model;         // its id; "" = the default one
-  std::string path;          // "/v1/chat/completions"
-  std::string body;          // JSON; goes to the model's server as it is
+  std::string model;  // its id; "" = the default one
+  std::string path;   // "/v1/chat/completions"
+  std::string body;   // JSON; goes to the model's server as it is
+  ModelWork work = ModelWork::answer;
   bool is_streamed = false;  // what it says of that
   bool is_several = false;   // it asks for several answers at once: a list of prompts, or n above 1
 };

@@ -15,6 +15,8 @@ namespace {
 
 constexpr const char* kImage = "llama";
 constexpr const char* kProgram = "llama-server";
+// Tokens of a text whose embedding is made: it must fit in one batch.
+constexpr std::uint32_t kMaxEmbedded = 2048;
 
 std::string find_on_path(const std::string& program) {
   const char* path = std::getenv("PATH");
@@ -54,6 +56,12 @@ constexpr std::array<Extra, 5> kEndLoops = {{{"--dry-multiplier", "20"},
                                              {"--dry-allowed-length", "9"},
                                              {"--dry-penalty-last-n", "20"},
                                              {"--dry-sequence-breaker", "none"}}};
+
+Error too_old(const std::string& program, const std::string& why) {
+  return Error(ErrorCode::failed_precondition, program + " is too old: it cannot " + why)
+      .with_slug("llama_server_too_old")
+      .with_hint("install a newer llama.cpp, or build its image: sudo lm-sandbox image build llama");
+}
 
 void add_known(std::vector<std::string>& command, std::span<const Extra> extras, std::string_view help) {
   for (const Extra& extra : extras) {
@@ -96,10 +104,9 @@ bool lists_flag(std::string_view help, std::string_view flag) {
 
 Result<std::vector<std::string>> server_command(const std::string& program, std::string_view help,
                                                 const ServerSettings& settings) {
-  if (help.find(".sock") == std::string_view::npos)
-    return Error(ErrorCode::failed_precondition, program + " is too old: it cannot listen on a unix socket")
-        .with_slug("llama_server_too_old")
-        .with_hint("install a newer llama.cpp, or build its image: sudo lm-sandbox image build llama");
+  if (help.find(".sock") == std::string_view::npos) return too_old(program, "listen on a unix socket");
+  if (settings.makes_embeddings && !lists_flag(help, "--embeddings"))
+    return too_old(program, "make embeddings as they are asked for now");
   std::vector<std::string> command = {
       program, "-m", settings.model, "--host", settings.socket, "-c", std::to_string(settings.context)};
   if (settings.threads > 0) {
@@ -112,6 +119,10 @@ Result<std::vector<std::string>> server_command(const std::string& program, std:
   }
   add_known(command, kExtras, help);
   if (settings.ends_loops) add_known(command, kEndLoops, help);
+  if (settings.makes_embeddings) {
+    const std::string batch = std::to_string(std::min(settings.context, kMaxEmbedded));
+    command.insert(command.end(), {"--embeddings", "-b", batch, "-ub", batch});
+  }
   return command;
 }
 

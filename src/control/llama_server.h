@@ -23,10 +23,11 @@ struct RunnerProgram {
 Result<RunnerProgram> find_llama_server(const image::Store& images, const std::string& configured);
 
 struct ServerSettings {
-  std::string socket;       // path inside; ends in ".sock"
-  std::string model;        // path inside
-  std::string name;         // what its answers call the model
-  bool ends_loops = false;  // for a model that may say the same few words for ever
+  std::string socket;             // path inside; ends in ".sock"
+  std::string model;              // path inside
+  std::string name;               // what its answers call the model
+  bool ends_loops = false;        // for a model that may say the same few words for ever
+  bool makes_embeddings = false;  // and answers nothing: how a text becomes one vector is the model's own matter
   std::uint32_t context = 0;
   std::uint32_t threads = 0;  // 0 = one for each CPU
 };
@@ -34,7 +35,7 @@ struct ServerSettings {
 // Whether `flag` ("--fit") stands in a program's help as a word of its own.
 bool lists_flag(std::string_view help, std::string_view flag);
 // The command line for the program whose `--help` said `help`: what it does not list is left out. Errors:
-// llama_server_too_old when it cannot listen on a unix socket.
+// llama_server_too_old when it cannot listen on a unix socket, or make embeddings that are wanted.
 Result<std::vector<std::string>> server_command(const std::string& program, std::string_view help,
                                                 const ServerSettings& settings);
 

@@ -58,6 +58,19 @@ TEST(LlamaServer, IsToldToEndLoopsOfAModelThatHasThem) {
   EXPECT_THAT(*server_command("s", help, settings()), Not(Contains("--dry-multiplier")));
 }
 
+TEST(LlamaServer, IsToldToMakeEmbeddingsOfTextsAsLongAsItsContextOrTwoThousandTokens) {
+  ServerSettings embedder = settings();
+  embedder.makes_embeddings = true;
+  const std::string help = std::string(kOlder) + "--embedding, --embeddings   restrict to embeddings\n";
+  EXPECT_THAT(*server_command("s", help, embedder), testing::IsSupersetOf({"--embeddings", "-b", "-ub", "512"}));
+  EXPECT_THAT(*server_command("s", help, settings()), Not(Contains("--embeddings")));
+  embedder.context = 4096;
+  EXPECT_THAT(*server_command("s", help, embedder), Contains("2048").Times(2));
+  const auto old = server_command("s", kOlder, embedder);
+  ASSERT_FALSE(old.ok());
+  EXPECT_EQ(old.error().slug(), "llama_server_too_old");
+}
+
 TEST(LlamaServer, ThatCannotListenOnAUnixSocketIsRefused) {
   const auto command = server_command("/opt/old/llama-server", "--host HOST  ip address to listen\n", settings());
   ASSERT_FALSE(command.ok());

@@ -95,9 +95,34 @@ Error several() {
           "send one request for each prompt, and each answer: `prompt` is a text or the ids of its tokens, `n` is 1");
 }
 
+// Octets of what comes with an event that has no `choices`: Anthropic's say of which kind it is.
+std::uint64_t delta_octets(json::Value event) {
+  const auto delta = event.find("delta");
+  const auto type = delta ? delta->find("type") : std::nullopt;
+  return delta ? text_octets(*delta) - (type ? text_octets(*type) : 0) : 0;
+}
+
+// `usage` in the words of whichever API: Anthropic's input is without what was remembered, that of the others with it.
+TokenCount said_in(json::Value usage) {
+  const auto sum = [usage](std::initializer_list<const char*> names) {
+    std::uint64_t tokens = 0;
+    for (const char* name : names) tokens += number_at(usage, name);
+    return tokens;
+  };
+  return {sum({"prompt_tokens", "input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"}),
+          sum({"completion_tokens", "output_tokens"})};
+}
+
+// The `usage` of a member of an object.
+std::optional<json::Value> usage_in(json::Value object, const char* name) {
+  const auto member = object.find(name);
+  const auto usage = member ? member->find("usage") : std::nullopt;
+  return usage && usage->kind() == json::Kind::object ? usage : std::nullopt;
+}
+
 std::optional<TokenCount> said_by(json::Value object) {
-  if (const auto usage = object.find("usage"); usage && usage->kind() == json::Kind::object)
-    return TokenCount{number_at(*usage, "prompt_tokens"), number_at(*usage, "completion_tokens")};
+  if (const auto usage = object.find("usage"); usage && usage->kind() == json::Kind::object) return said_in(*usage);
+  if (const auto usage = usage_in(object, "response")) return said_in(*usage);
   if (const auto timings = object.find("timings"); timings && timings->kind() == json::Kind::object)
     return TokenCount{number_at(*timings, "prompt_n") + number_at(*timings, "cache_n"),
                       number_at(*timings, "predicted_n")};
@@ -143,18 +168,21 @@ void StreamMeter::look_at(std::string_view line) {
   if (!line.starts_with(kData) || line == "data: [DONE]") return;
   json::ParseFault fault;
   const auto event = json::Document::parse(line.substr(kData.size()), fault);
+  // The beginning of an answer of Anthropic's API says what its prompt is, the end only what was made of it.
+  if (const auto usage = event ? usage_in(event->root(), "message") : std::nullopt) begun_ = said_in(*usage).prompt;
   const auto said = event ? said_by(event->root()) : std::nullopt;
   const auto choices = event ? event->root().find("choices") : std::nullopt;
   const auto items = choices ? choices->items() : std::vector<json::Value>();
   if (items.empty() && said) {
     ++closings_;
-    closed_.prompt += said->prompt;
+    closed_.prompt += std::max(said->prompt, std::exchange(begun_, 0));
     closed_.completion += said->completion;
     return;
   }
   const auto index = items.empty() ? std::nullopt : items.front().find("index");
   Answer& answer = answers_[std::clamp<std::int64_t>(index ? index->integer().value_or(0) : 0, 0, kMostAnswers)];
   ++answer.events;
+  if (event) answer.octets += delta_octets(event->root());
   for (const json::Value& choice : items) {
     for (const char* name : {"delta", "text"}) {
       const auto words = choice.find(name);
@@ -184,6 +212,7 @@ io::Task<ModelAnswer> ask_within(std::shared_ptr<ModelAllowance> allowance, Mode
   if (request.is_several) co_return several();
   LMSB_CO_TRY(const auto place, co_await ModelAllowance::begin(allowance));
   const auto bill = std::make_shared<Bill>(allowance, place, request.body.size(), std::move(counted));
+  if (request.work == ModelWork::counting) bill->say(TokenCount());
   auto asking = ask(std::move(request));
   auto answer = co_await std::move(asking);
   if (!answer.ok()) {
@@ -194,7 +223,7 @@ io::Task<ModelAnswer> ask_within(std::shared_ptr<ModelAllowance> allowance, Mode
   if (answer->events) {
     auto metered = std::make_shared<MeteredEvents>(std::move(answer->events), bill);
     answer->events = read_ahead(allowance->loop(), std::move(metered), place);
-  } else if (const auto tokens = tokens_in(answer->whole)) {
+  } else if (const auto tokens = tokens_in(answer->whole)) {  // what is counted says nothing of the kind
     bill->say(*tokens);
   }
   co_return answer;

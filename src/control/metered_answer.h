@@ -1,10 +1,10 @@
 #pragma once
 // Metered answers: what an answer of a model's server has cost, counted where it passes.
 //
-// The server says it itself: `usage` of a whole answer, and of a stream where the request asks for it; else `timings`
-// of a stream's last event. Of an answer that ends without either (who asked has gone, or the server has died) what has
-// been seen counts: an event is a token at least, and so are four octets of its text, and two of the request. That is
-// an estimate: a tokenizer may make more of them.
+// The server says it itself: `usage` of a whole answer, and of a stream where the request asks for it or its API always
+// says it; else `timings` of a stream's last event. Of an answer that ends without either (who asked has gone, or the
+// server has died) what has been seen counts: an event is a token at least, and so are four octets of its text, and two
+// of the request. That is an estimate: a tokenizer may make more of them.
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -50,6 +50,7 @@ class StreamMeter {
   bool is_cut_ = false;  // its line is longer: it is not looked at, and its octets count as text
   const std::uint64_t prompt_;
   std::map<std::int64_t, Answer> answers_;  // the last one stands for all that are too many
+  std::uint64_t begun_ = 0;                 // tokens of the prompt whose answer has begun, where that says so
   std::uint64_t closings_ = 0;              // events that say what an answer has cost, and not which
   TokenCount closed_;                       // their sum
 };

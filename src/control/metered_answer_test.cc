@@ -22,6 +22,17 @@ TEST(TokensIn, AnEventWithoutUsageAreThoseOfItsTimings) {
   EXPECT_EQ(tokens_in(R"({"usage":null,"timings":{"prompt_n":1,"predicted_n":2}})"), (TokenCount{1, 2}));
 }
 
+TEST(TokensIn, AnAnswerInAnthropicsWordsAreAllOfItsPrompt) {
+  EXPECT_EQ(tokens_in(R"({"usage":{"cache_read_input_tokens":9,"input_tokens":1,"output_tokens":30}})"),
+            (TokenCount{10, 30}));
+}
+
+TEST(TokensIn, AnEventThatHoldsAnAnswerAreThoseOfIt) {
+  EXPECT_EQ(tokens_in(R"({"type":"response.completed","response":{"usage":{"input_tokens":10,"output_tokens":20}}})"),
+            (TokenCount{10, 20}));
+  EXPECT_EQ(tokens_in(R"({"type":"response.created","response":{"id":"x"}})"), std::nullopt);
+}
+
 TEST(TokensIn, WhatSaysNothingOrNoNumberAreNone) {
   EXPECT_EQ(tokens_in(R"({"choices":[{"delta":{"content":"a"}}]})"), std::nullopt);
   EXPECT_EQ(tokens_in(R"({"choices":[{"delta":{"content":"{\"usage\":{\"prompt_tokens\":9}}"}}]})"), std::nullopt);
@@ -46,6 +57,35 @@ TEST(StreamMeter, CountsWhatItHasSeenOfOneThatBreaksOff) {
   EXPECT_EQ(meter.count(), (TokenCount{201, 0}));
   meter.add("data: {\"choices\":[]}\n\ndata: {\"choices\":[]}\n\n: comment\n\ndata: {\"cho");
   EXPECT_EQ(meter.count(), (TokenCount{201, 2}));
+}
+
+constexpr const char* kMessage =
+    "event: message_start\n"
+    R"(data: {"type":"message_start","message":{"usage":{"cache_read_input_tokens":9,"input_tokens":1}}})"
+    "\n\nevent: content_block_delta\n"
+    R"(data: {"type":"content_block_delta","delta":{"type":"text_delta","text":"abcdefghijklmnop"}})"
+    "\n\n";
+
+TEST(StreamMeter, TakesWhatBothEndsOfAnAnswerInAnthropicsWordsSay) {
+  StreamMeter meter(400);
+  meter.add(kMessage);
+  meter.add("event: message_delta\ndata: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":7}}\n\n");
+  EXPECT_EQ(meter.count(), (TokenCount{10, 7}));
+}
+
+TEST(StreamMeter, CountsTheTextOfOneInAnthropicsWordsThatBreaksOff) {
+  StreamMeter meter(400);
+  meter.add(kMessage);
+  EXPECT_EQ(meter.count(), (TokenCount{200, 4}));
+}
+
+TEST(StreamMeter, TakesWhatTheLastEventOfAResponseSays) {
+  StreamMeter meter(400);
+  meter.add("data: {\"type\":\"response.output_text.delta\",\"delta\":\"" + std::string(100, 'x') + "\"}\n\n");
+  EXPECT_EQ(meter.count(), (TokenCount{200, 25}));
+  meter.add(R"(data: {"response":{"usage":{"input_tokens":5,"output_tokens":20}}})"
+            "\n\n");
+  EXPECT_EQ(meter.count(), (TokenCount{5, 20}));
 }
 
 TEST(StreamMeter, CountsTheTextOfAnEventThatHasMuch) {
@@ -124,6 +164,7 @@ class AskWithin : public testing::Test {
     request.model = model;
     request.body = body;
     request.is_several = is_several_;
+    request.work = work_;
     AskModel asked = [this](ModelRequest passed) { return answer(std::move(passed)); };
     CountTokens counted = [this](const TokenCount& tokens) { told_.push_back(tokens); };
     return ask_within(allowance_, std::move(request), std::move(asked), std::move(counted));
@@ -147,6 +188,7 @@ class AskWithin : public testing::Test {
   ModelAnswer answer_;
   std::optional<Error> error_;
   bool is_several_ = false;
+  ModelWork work_ = ModelWork::answer;
   std::vector<std::string> asked_;
   std::vector<TokenCount> told_;
 };
@@ -157,6 +199,13 @@ TEST_F(AskWithin, CountsAWholeAnswer) {
   EXPECT_EQ(asked_, (std::vector<std::string>{"tiny"}));
   EXPECT_EQ(allowance_->usage(), (ModelUsage{1, 0, 7, 3}));
   EXPECT_EQ(told_, (std::vector<TokenCount>{{7, 3}}));
+}
+
+TEST_F(AskWithin, CountsTheRequestAndNoTokensWhereTokensAreOnlyCounted) {
+  work_ = ModelWork::counting;
+  answer_.whole = R"({"input_tokens":10})";
+  ASSERT_TRUE(ask("tiny", std::string(40, ' ')).ok());
+  EXPECT_EQ(allowance_->usage(), (ModelUsage{1, 0, 0, 0}));
 }
 
 TEST_F(AskWithin, CountsAStreamWhenItIsLetGoOf) {

@@ -12,6 +12,8 @@ namespace lmsb::control {
 namespace {
 
 constexpr std::size_t kMaxWords = 2048;
+// What a server says of a model that has no way to make one vector of a text.
+constexpr std::string_view kNoEmbedder = "Pooling type 'none'";
 
 // The text at `path` of nested members; "0" stands for the first item of a list.
 std::optional<std::string> text_at(json::Value value, std::initializer_list<const char*> path) {
@@ -74,16 +76,20 @@ bool announces_events(int status, const http::Headers& headers) {
 
 Error refusal_of(int status, const std::string& body) {
   const auto document = status >= 400 ? parsed(body) : std::nullopt;
-  auto message = document ? text_at(document->root(), {"error", "message"}) : std::nullopt;
+  const auto message = document ? text_at(document->root(), {"error", "message"}) : std::nullopt;
   // 503 is one that is still loading, which it had said to be over.
   if (!message || status > 501) return no_answer(status, body);
-  const Error refused =
-      Error(ErrorCode::invalid_argument, "the model refuses the request").with_cause(cut(*std::move(message)));
+  const Error refused = Error(ErrorCode::invalid_argument, "the model refuses the request").with_cause(cut(*message));
   if (status == 501 || status == 404)
     return Error(refused)
         .with_code(ErrorCode::unsupported)
         .with_slug("model_unable")
         .with_hint("ask another model, or build a newer llama.cpp's image: sudo lm-sandbox image build llama");
+  if (message->starts_with(kNoEmbedder))
+    return Error(refused)
+        .with_code(ErrorCode::unsupported)
+        .with_slug("model_unable")
+        .with_hint("ask a model that is made for embeddings");
   if (text_at(document->root(), {"error", "type"}) == "exceed_context_size_error")
     return Error(refused)
         .with_slug("context_length_exceeded")

@@ -27,6 +27,8 @@ TEST(ModelAnswers, HoldTheTextOfAChatOrOfACompletion) {
 TEST(ModelAnswers, ThatRefuseTheRequestAreNotTheRunnersFault) {
   EXPECT_EQ(slug_of(400, R"({"error":{"message":"no"}})"), "prompt_refused");
   EXPECT_EQ(slug_of(500, R"({"error":{"message":"the template fails"}})"), "prompt_refused");
+  EXPECT_EQ(slug_of(400, R"({"error":{"message":"Pooling type 'none' is not OAI compatible","type":"x"}})"),
+            "model_unable");
   EXPECT_EQ(slug_of(400, R"({"error":{"message":"no","type":"exceed_context_size_error"}})"),
             "context_length_exceeded");
   EXPECT_EQ(slug_of(501, R"({"error":{"message":"no"}})"), "model_unable");

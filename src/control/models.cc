@@ -156,8 +156,7 @@ io::Task<std::vector<ModelInfo>> Models::list() {
   if (!is_there(found.models, model::kDemonstrationName)) infos.push_back(info_of_demonstration());
   for (ModelInfo& info : infos) {
     info.is_default = info.id == found.chosen;
-    const auto slot = slots_.find(info.id);
-    info.loaded = slot != slots_.end() && slot->second->runner && slot->second->runner->is_alive();
+    info.loaded = is_loaded({info.id, false}) || is_loaded({info.id, true});
   }
   co_return infos;
 }
@@ -180,22 +179,24 @@ io::Task<ModelInfo> Models::pull(PullModel request) {
   };
   auto job = pool_.run(std::move(work));
   LMSB_CO_TRY(const model::Model model, co_await std::move(job));
-  slots_.erase(name);  // a runner of the older file ends with its last answer
+  slots_.erase({name, false});  // a runner of the older file ends with its last answer
+  slots_.erase({name, true});
   log_.log(LogLevel::info, "model.pulled", {{"name", name}, {"bytes", model.facts.size.count()}});
   co_return info_of(model);
 }
 
-io::Task<std::shared_ptr<Runner>> Models::runner_for(model::Model model) {
-  let_go(model.name);
-  const auto slot = slots_.find(model.name);
+io::Task<std::shared_ptr<Runner>> Models::runner_for(model::Model model, ModelWork work) {
+  const SlotKey key(model.name, work == ModelWork::embedding);
+  let_go(key);
+  const auto slot = slots_.find(key);
   std::shared_ptr<Slot> found = slot == slots_.end() ? nullptr : slot->second;
   if (!found) {
     LMSB_CO_TRY(auto share, take_share(Runner::limits_for(model).memory));
     found = std::make_shared<Slot>(loop_);
     found->share = std::move(share);
-    slots_[model.name] = found;
+    slots_[key] = found;
     // A task of its own: the load goes on when the client that asked first goes away.
-    io::spawn(loop_, start_runner(this, found, std::move(model)));
+    io::spawn(loop_, start_runner(this, found, key, std::move(model)));
   }
   const std::shared_ptr<Slot> waited = found;
   waited->asked = ++asked_;
@@ -225,10 +226,10 @@ class Models::Share {
 
 Result<std::shared_ptr<void>> Models::take_share(Bytes memory) {
   Loaded left = *loaded_;
-  std::vector<std::pair<std::uint64_t, std::string>> idle;  // by who was asked last
-  for (const auto& [name, slot] : slots_) {
+  std::vector<std::pair<std::uint64_t, SlotKey>> idle;  // by who was asked last
+  for (const auto& [key, slot] : slots_) {
     if (!is_idle(slot)) continue;
-    idle.emplace_back(slot->asked, name);
+    idle.emplace_back(slot->asked, key);
     if (!slot->runner || !slot->runner->is_alive()) continue;  // it has no share any more
     --left.models;
     left.memory -= Runner::limits_for(slot->runner->model()).memory.count();
@@ -236,7 +237,7 @@ Result<std::shared_ptr<void>> Models::take_share(Bytes memory) {
   if (!has_room(left, memory)) return busy(left);
   std::sort(idle.begin(), idle.end());
   for (auto next = idle.begin(); !has_room(*loaded_, memory) && next != idle.end(); ++next) {
-    log_.log(LogLevel::info, "model.let_go", {{"name", next->second}});
+    log_.log(LogLevel::info, "model.let_go", {{"name", next->second.first}});
     slots_.erase(next->second);
   }
   return std::shared_ptr<void>(std::make_shared<Share>(loaded_, memory));
@@ -256,7 +257,7 @@ Error Models::busy(const Loaded& at_work) const {
                               : "try again when one of them has answered: the machine has no memory for all of them");
 }
 
-io::Task<std::shared_ptr<Runner>> Models::make_runner(model::Model model, std::shared_ptr<void> share) {
+io::Task<std::shared_ptr<Runner>> Models::make_runner(SlotKey key, model::Model model, std::shared_ptr<void> share) {
   auto find = [images = images_, configured = options_.llama_server] { return find_llama_server(images, configured); };
   auto job = pool_.run(std::move(find));
   RunnerOptions options;
@@ -264,6 +265,7 @@ io::Task<std::shared_ptr<Runner>> Models::make_runner(model::Model model, std::s
   options.mount_desk = options_.mount_desk;
   options.context = options_.context;
   options.threads = options_.threads;
+  options.makes_embeddings = key.second;
   options.load_timeout = options_.load_timeout;
   options.share = std::move(share);
   // In the name of nobody who asks: the model is there for all of them.
@@ -272,9 +274,9 @@ io::Task<std::shared_ptr<Runner>> Models::make_runner(model::Model model, std::s
   co_return co_await Runner::start(loop_, fleet_, std::move(options), std::move(model));
 }
 
-io::Always<void> Models::start_runner(Models* self, std::shared_ptr<Slot> slot, model::Model model) {
-  const std::string name = model.name;
-  auto runner = co_await self->make_runner(std::move(model), std::move(slot->share));
+io::Always<void> Models::start_runner(Models* self, std::shared_ptr<Slot> slot, SlotKey key, model::Model model) {
+  const std::string name = key.first;
+  auto runner = co_await self->make_runner(std::move(key), std::move(model), std::move(slot->share));
   if (runner.ok()) {
     slot->runner = *std::move(runner);
     self->log_.log(LogLevel::info, "model.loaded", {{"name", name}});
@@ -286,10 +288,15 @@ io::Always<void> Models::start_runner(Models* self, std::shared_ptr<Slot> slot, 
 }
 
 std::optional<model::Model> Models::loaded_demonstration() const {
-  const auto slot = slots_.find(std::string(model::kDemonstrationName));
-  if (slot == slots_.end() || !slot->second->runner || !slot->second->runner->is_alive()) return std::nullopt;
-  const model::Model& model = slot->second->runner->model();
+  const SlotKey key(model::kDemonstrationName, false);
+  if (!is_loaded(key)) return std::nullopt;
+  const model::Model& model = slots_.at(key)->runner->model();
   return model.is_demonstration ? std::optional(model) : std::nullopt;
+}
+
+bool Models::is_loaded(const SlotKey& key) const {
+  const auto slot = slots_.find(key);
+  return slot != slots_.end() && slot->second->runner && slot->second->runner->is_alive();
 }
 
 bool Models::Slot::is_of_use() const { return runner ? runner->is_usable() : !failure; }
@@ -300,12 +307,12 @@ bool Models::is_idle(const std::shared_ptr<Slot>& slot) {
   return slot->failure || !slot->runner->is_alive() || slot->runner.use_count() == 1;
 }
 
-void Models::let_go(const std::string& name) {
-  const auto slot = slots_.find(name);
+void Models::let_go(const SlotKey& key) {
+  const auto slot = slots_.find(key);
   if (slot == slots_.end() || slot->second->is_of_use()) return;
   const std::shared_ptr<Runner>& runner = slot->second->runner;
   if (runner && runner->fault() != nullptr)
-    log_.log(LogLevel::warning, "model.retired", {{"name", name}, {"error", runner->fault()->message()}});
+    log_.log(LogLevel::warning, "model.retired", {{"name", key.first}, {"error", runner->fault()->message()}});
   slots_.erase(slot);
 }
 
@@ -326,7 +333,7 @@ io::Task<ModelAnswer> Models::ask(ModelRequest wanted) {
         .with_slug("model_ambiguous")
         .with_hint("name one: \"model\"");
   LMSB_CO_TRY(const model::Model model, std::move(chosen));
-  LMSB_CO_TRY(auto runner, co_await runner_for(model));
+  LMSB_CO_TRY(auto runner, co_await runner_for(model, wanted.work));
   http::ClientRequest request("POST", std::move(wanted.path), std::move(wanted.body));
   request.timeout = options_.answer_timeout;
   request.silence = options_.answer_timeout;
@@ -358,13 +365,19 @@ io::Task<ModelAnswer> Models::open_events(std::shared_ptr<Runner> runner, http::
 
 void Models::judge(const std::shared_ptr<Runner>& runner, const Error& error) {
   if (error.slug() == "runner_failed") runner->blame(error);
-  let_go(runner->model().name);
+  const SlotKey key(runner->model().name, runner->makes_embeddings());
+  let_go(key);
+  // One that cannot do what it is there for only takes room. A slot that is another's by now stays.
+  const auto slot = slots_.find(key);
+  if (runner->makes_embeddings() && error.slug() == "model_unable" && slot != slots_.end() &&
+      slot->second->runner == runner)
+    slots_.erase(slot);
 }
 
 io::Task<Completion> Models::complete(std::string prompt) {
   std::string unnamed;
   LMSB_CO_TRY(const model::Model model, co_await choose(std::move(unnamed)));
-  LMSB_CO_TRY(const auto runner, co_await runner_for(model));
+  LMSB_CO_TRY(const auto runner, co_await runner_for(model, ModelWork::answer));
   const bool is_chat = model.facts.has_chat_template;
   json::Writer body;
   body.begin_object();

@@ -1,10 +1,12 @@
 #pragma once
-// Models: the real ModelService: the store, one warm runner a model, and the upstream.
+// Models: the real ModelService: the store, one warm runner a model (and one more where its embeddings are asked for),
+// and the upstream.
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <sys/types.h>
+#include <utility>
 
 #include <boost/asio/io_context.hpp>
 
@@ -56,6 +58,8 @@ class Models final : public ModelService {
   io::Always<void> drain() override;
 
  private:
+  // Which runner: the model's name, and whether it makes embeddings.
+  using SlotKey = std::pair<std::string, bool>;
   // A runner that is there or on its way: whoever needs it waits for the same one.
   struct Slot {
     explicit Slot(boost::asio::io_context& loop) : changed(loop) {}
@@ -72,11 +76,11 @@ class Models final : public ModelService {
   Result<std::shared_ptr<UniqueFd>> take_handed(const std::string& handle);
   // Away with a runner that should not be asked again, and with a failure to start one. Whoever still hears an answer
   // of that runner keeps it until then.
-  void let_go(const std::string& name);
+  void let_go(const SlotKey& key);
   // The model of that name; "" = the default one.
   io::Task<model::Model> choose(std::string name);
-  io::Task<std::shared_ptr<Runner>> runner_for(model::Model model);
-  io::Task<std::shared_ptr<Runner>> make_runner(model::Model model, std::shared_ptr<void> share);
+  io::Task<std::shared_ptr<Runner>> runner_for(model::Model model, ModelWork work);
+  io::Task<std::shared_ptr<Runner>> make_runner(SlotKey key, model::Model model, std::shared_ptr<void> share);
   // What is loaded or on its way, also what no slot has any more because its last answers are still read.
   struct Loaded {
     std::size_t models = 0;
@@ -92,9 +96,10 @@ class Models final : public ModelService {
   static bool is_idle(const std::shared_ptr<Slot>& slot);
   static io::Task<ModelAnswer> ask_whole(std::shared_ptr<Runner> runner, http::ClientRequest request);
   static io::Task<ModelAnswer> open_events(std::shared_ptr<Runner> runner, http::ClientRequest request);
+  bool is_loaded(const SlotKey& key) const;
   // What follows from a failed request for the runner that was asked.
   void judge(const std::shared_ptr<Runner>& runner, const Error& error);
-  static io::Always<void> start_runner(Models* self, std::shared_ptr<Slot> slot, model::Model model);
+  static io::Always<void> start_runner(Models* self, std::shared_ptr<Slot> slot, SlotKey key, model::Model model);
   // The demonstration model, if a runner has it.
   std::optional<model::Model> loaded_demonstration() const;
 
@@ -106,7 +111,7 @@ class Models final : public ModelService {
   model::Store store_;
   ModelOptions options_;
   Logger& log_;
-  std::map<std::string, std::shared_ptr<Slot>> slots_;
+  std::map<SlotKey, std::shared_ptr<Slot>> slots_;
   std::uint64_t asked_ = 0;  // requests for runners
   const std::shared_ptr<Loaded> loaded_ = std::make_shared<Loaded>();
   std::unique_ptr<FileDesk> desk_;  // nullptr = none; made last

@@ -273,6 +273,7 @@ struct Runner::State {
   std::shared_ptr<SandboxHandle> sandbox;
   guest_client::Process process;
   std::shared_ptr<void> share;
+  bool makes_embeddings = false;
   std::string words;
   std::uint64_t heard = 0;  // parts
   std::size_t asking = 0;
@@ -302,6 +303,8 @@ sandbox::Limits Runner::limits_for(const model::Model& model) {
 
 bool Runner::is_alive() const { return state_->is_alive(); }
 
+bool Runner::makes_embeddings() const { return state_->makes_embeddings; }
+
 const Error* Runner::fault() const { return state_->fault ? &*state_->fault : nullptr; }
 
 void Runner::blame(const Error& error) { (void)state_->blamed(error); }
@@ -322,6 +325,7 @@ io::Task<std::shared_ptr<Runner>> Runner::start(boost::asio::io_context& loop, F
   settings.model = std::string(kModelAt) + "/model.gguf";
   settings.name = model.name;
   settings.ends_loops = model.is_demonstration;
+  settings.makes_embeddings = options.makes_embeddings;
   settings.context = options.context;
   settings.threads = options.threads;
   LMSB_CO_TRY(auto command, server_command(options.program.path, help, settings));
@@ -331,6 +335,7 @@ io::Task<std::shared_ptr<Runner>> Runner::start(boost::asio::io_context& loop, F
   io::ForeignPipe err = process.take_stderr();
   const auto state = std::make_shared<State>(loop, std::move(sandbox), std::move(process));
   state->share = std::move(options.share);
+  state->makes_embeddings = options.makes_embeddings;
   std::shared_ptr<Runner> runner(new Runner(state, std::move(model)));
   io::spawn(loop, State::listen(state, std::move(out)));
   io::spawn(loop, State::listen(state, std::move(err)));

@@ -21,6 +21,7 @@ struct RunnerOptions {
   std::string mount_desk;  // socket of the launcher's mount desk
   std::uint32_t context = 4096;
   std::uint32_t threads = 0;  // 0 = one for each CPU
+  bool makes_embeddings = false;
   std::chrono::milliseconds load_timeout{300'000};
   std::shared_ptr<void> share;  // kept until the server is killed or has ended
   Capacity::Share room;         // of its sandbox
@@ -56,6 +57,8 @@ class Runner {
   void blame(const Error& error);
   std::string last_words() const;
   const model::Model& model() const { return model_; }
+  // Whether that is all it does.
+  bool makes_embeddings() const;
 
  private:
   struct State;

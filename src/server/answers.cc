@@ -55,6 +55,44 @@ std::string openai_body(int status, const Error& error) {
   return std::move(out).str();
 }
 
+std::string_view anthropic_type(int status) {
+  switch (status) {
+    case 401: return "authentication_error";
+    case 403: return "permission_error";
+    case 404: return "not_found_error";
+    case 409: return "conflict_error";
+    case 413: return "request_too_large";
+    case 429: return "rate_limit_error";
+    case 504: return "timeout_error";
+    default: return status >= 500 ? "api_error" : "invalid_request_error";
+  }
+}
+
+std::string anthropic_body(int status, const Error& error) {
+  json::Writer out;
+  out.begin_object().key("type").string("error").key("error").begin_object();
+  out.key("type").string(anthropic_type(status)).key("message").string(with_hint(error));
+  out.key("code").string(error.slug()).end_object().end_object();
+  return std::move(out).str();
+}
+
+std::string ollama_body(const Error& error) {
+  json::Writer out;
+  out.begin_object().key("error").string(with_hint(error)).end_object();
+  return std::move(out).str();
+}
+
+std::string body_of(Dialect dialect, int status, const Error& error) {
+  switch (dialect) {
+    case Dialect::openai: return openai_body(status, error);
+    case Dialect::anthropic: return anthropic_body(status, error);
+    case Dialect::ollama: return ollama_body(error);
+    case Dialect::v1:
+    case Dialect::seed: return error_body(error, nullptr);
+  }
+  return error_body(error, nullptr);
+}
+
 std::string sentence_of(const json::Faults& faults) {
   std::string sentence = "the request is not valid";
   for (std::size_t i = 0; i < std::min(faults.size(), kMaxFaults); ++i) {
@@ -83,7 +121,11 @@ std::string_view hint_of(const Error& error) {
 }
 
 Dialect dialect_of(std::string_view path) {
-  if (path.starts_with("/v1/chat/") || path == "/v1/completions") return Dialect::openai;
+  if (path.starts_with("/v1/chat/") || path == "/v1/completions" || path == "/v1/embeddings" ||
+      path == "/v1/responses" || path.starts_with("/v1/responses/"))
+    return Dialect::openai;
+  if (path.starts_with("/api/")) return Dialect::ollama;
+  if (path == "/v1/messages" || path.starts_with("/v1/messages/")) return Dialect::anthropic;
   return path == "/v1" || path.starts_with("/v1/") ? Dialect::v1 : Dialect::seed;
 }
 
@@ -121,13 +163,11 @@ http::Response error_answer(Dialect dialect, int status, const Error& error) {
     add_common_fields(refused, error.wait());
     return refused;
   }
-  const bool is_openai = dialect == Dialect::openai;
-  http::Response response =
-      http::Response::json(status, is_openai ? openai_body(status, error) : error_body(error, nullptr));
+  http::Response response = http::Response::json(status, body_of(dialect, status, error));
   add_common_fields(response, error.wait());
-  // Its clients send again after any 409 and 5xx that does not say this. What took too long will do so again.
+  // Their clients send again after any 409 and 5xx that does not say this. What took too long will do so again.
   const bool is_worth_it = is_retryable(error.code()) && error.code() != ErrorCode::deadline_exceeded;
-  if (is_openai && !is_worth_it) response.headers.set("x-should-retry", "false");
+  if (dialect != Dialect::v1 && !is_worth_it) response.headers.set("x-should-retry", "false");
   return response;
 }
 

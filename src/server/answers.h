@@ -1,6 +1,7 @@
 #pragma once
-// Answers: how an Error becomes an HTTP answer, once for every route. Our own shape under /v1, OpenAI's where its API
-// is spoken, FastAPI's `detail` everywhere else (the original's clients know that one).
+// Answers: how an Error becomes an HTTP answer, once for every route. Our own shape under /v1, those of OpenAI,
+// Anthropic and Ollama where their APIs are spoken, FastAPI's `detail` everywhere else (the original's clients know
+// that one).
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -14,9 +15,11 @@
 namespace lmsb::server {
 
 enum class Dialect : std::uint8_t {
-  v1,      // {"error":{"code","message","cause","hint","retryable"}}
-  openai,  // {"error":{"message","type","param","code"}}
-  seed,    // {"detail":"..."}
+  v1,         // {"error":{"code","message","cause","hint","retryable"}}
+  openai,     // {"error":{"message","type","param","code"}}
+  anthropic,  // {"type":"error","error":{"type","message","code"}}
+  ollama,     // {"error":"..."}
+  seed,       // {"detail":"..."}
 };
 
 // The dialect of a path; decides the shape of errors even where no route is.

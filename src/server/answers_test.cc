@@ -1,6 +1,8 @@
 #include "server/answers.h"
 
 #include <array>
+#include <map>
+#include <string>
 
 #include <gtest/gtest.h>
 
@@ -77,11 +79,36 @@ TEST(Answers, ToWhatNoRouteSawAreForThoseWhoKnowDetailAndThoseWhoKnowCodes) {
 TEST(Answers, SayWhenToComeBackAndHowToSignIn) {
   EXPECT_TRUE(error_answer(Dialect::v1, Error(ErrorCode::resource_exhausted, "x")).headers.find("Retry-After"));
   EXPECT_TRUE(error_answer(Dialect::seed, Error(ErrorCode::unavailable, "x")).headers.find("Retry-After"));
-  for (const Dialect dialect : {Dialect::v1, Dialect::openai, Dialect::seed}) {
+  for (const Dialect dialect : {Dialect::v1, Dialect::openai, Dialect::anthropic, Dialect::ollama, Dialect::seed}) {
     const Error error = Error(ErrorCode::resource_exhausted, "x").with_wait(std::chrono::seconds(42));
     EXPECT_EQ(error_answer(dialect, error).headers.find("Retry-After"), "42");
   }
   EXPECT_TRUE(error_answer(Dialect::v1, Error(ErrorCode::unauthenticated, "x")).headers.find("WWW-Authenticate"));
+}
+
+TEST(Answers, AreInTheWordsOfTheApiThatIsSpoken) {
+  const Error error = Error(ErrorCode::not_found, "no model").with_slug("model_not_found").with_hint("pull it");
+  const auto body = [&error](Dialect dialect) { return error_answer(dialect, error).body; };
+  EXPECT_EQ(body(Dialect::anthropic),
+            R"x({"type":"error","error":{"type":"not_found_error","message":"no model (pull it)",)x"
+            R"x("code":"model_not_found"}})x");
+  EXPECT_EQ(body(Dialect::ollama), R"x({"error":"no model (pull it)"})x");
+  for (const auto& [status, type] : std::map<int, std::string>{{400, "invalid_request_error"},
+                                                               {401, "authentication_error"},
+                                                               {403, "permission_error"},
+                                                               {409, "conflict_error"},
+                                                               {413, "request_too_large"},
+                                                               {429, "rate_limit_error"},
+                                                               {501, "api_error"},
+                                                               {504, "timeout_error"}})
+    EXPECT_NE(error_answer(Dialect::anthropic, status, error).body.find('"' + type + '"'), std::string::npos) << status;
+}
+
+TEST(Answers, SayToClientsThatSendAgainWhereThatIsInVain) {
+  const Error error(ErrorCode::failed_precondition, "x");
+  for (const Dialect dialect : {Dialect::openai, Dialect::anthropic})
+    EXPECT_EQ(error_answer(dialect, error).headers.find("x-should-retry"), "false");
+  EXPECT_FALSE(error_answer(Dialect::v1, error).headers.find("x-should-retry"));
 }
 
 TEST(Answers, ListFaultsWithTheirPaths) {
@@ -104,6 +131,10 @@ TEST(Answers, ListNoMoreFaultsThanHelp) {
 TEST(Answers, UseOurShapeUnderV1AndFastApisElsewhere) {
   EXPECT_EQ(dialect_of("/v1"), Dialect::v1);
   EXPECT_EQ(dialect_of("/v1/x"), Dialect::v1);
+  EXPECT_EQ(dialect_of("/api/chat"), Dialect::ollama);
+  EXPECT_EQ(dialect_of("/v1/messages"), Dialect::anthropic);
+  EXPECT_EQ(dialect_of("/v1/messages/count_tokens"), Dialect::anthropic);
+  EXPECT_EQ(dialect_of("/v1/responses/x"), Dialect::openai);
   EXPECT_EQ(dialect_of("/v1/chat/completions"), Dialect::openai);
   EXPECT_EQ(dialect_of("/v1/completions"), Dialect::openai);
   EXPECT_EQ(dialect_of("/v10"), Dialect::seed);

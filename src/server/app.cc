@@ -1,6 +1,8 @@
 #include "server/app.h"
 
 #include "http/body.h"
+#include "server/anthropic_routes.h"
+#include "server/ollama_routes.h"
 #include "server/openai_routes.h"
 #include "server/ops_routes.h"
 #include "server/query_fields.h"
@@ -40,6 +42,8 @@ RouteTable make_table(control::Control& control, Metrics& metrics, const Doors& 
   add_image_routes(table, control);
   add_model_routes(table, control);
   add_openai_routes(table, control);
+  add_anthropic_routes(table, control);
+  add_ollama_routes(table, control);
   add_info_routes(table, control);
   add_ledger_routes(table, control);
   add_ops_routes(table, control, metrics);

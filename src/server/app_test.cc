@@ -350,7 +350,7 @@ TEST(Sandboxes, ListRefusesWhatItDoesNotKnow) {
 
 TEST(Queries, AreRefusedWhereNothingIsReadOfThem) {
   Fixture f;
-  for (const char* path : {"/v1/sandboxes/abc", "/v1/sandboxes/abc/stats", "/v1/images", "/v1/info", "/v1/models"}) {
+  for (const char* path : {"/v1/sandboxes/abc", "/v1/sandboxes/abc/stats", "/v1/images", "/v1/info"}) {
     auto request = local_request("GET", path);
     request.query = {{"verbose", "1"}};
     const auto refused = f.send(request);
@@ -457,7 +457,24 @@ TEST(Models, AreListedInOpenAisShapeWithoutTheirPaths) {
   Fixture f;
   EXPECT_EQ(
       f.send("GET", "/v1/models").body,
-      R"({"object":"list","data":[{"id":"tiny","object":"model","created":0,"owned_by":"lm-sandbox","size_bytes":5,"default":true,"loaded":false,"demonstration":false}]})");
+      R"({"object":"list","data":[{"id":"tiny","object":"model","created":0,"owned_by":"lm-sandbox","type":"model","display_name":"tiny","created_at":"1970-01-01T00:00:00Z","size_bytes":5,"default":true,"loaded":false,"demonstration":false}],"has_more":false,"first_id":"tiny","last_id":"tiny"})");
+}
+
+TEST(Models, AreListedInPagesWhereThatIsAskedFor) {
+  Fixture f;
+  const auto ask = [&f](const std::map<std::string, std::string>& query) {
+    auto request = local_request("GET", "/v1/models");
+    request.query = query;
+    return io::run_blocking(f.app.serve()(request));
+  };
+  EXPECT_THAT(ask({{"limit", "1"}, {"beta", "true"}}).body, HasSubstr(R"("first_id":"tiny","last_id":"tiny")"));
+  for (const char* field : {"after_id", "before_id"}) {
+    const auto none = ask({{field, "tiny"}, {"limit", "1"}});
+    EXPECT_EQ(none.body, R"({"object":"list","data":[],"has_more":false,"first_id":null,"last_id":null})") << field;
+    EXPECT_EQ(ask({{field, "other"}}).status, 400);
+  }
+  EXPECT_EQ(ask({{"limit", "x"}}).status, 400);
+  EXPECT_EQ(ask({{"nonsense", "1"}}).status, 400);
 }
 
 TEST(Models, ArePulledFromASource) {

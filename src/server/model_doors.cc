@@ -6,6 +6,8 @@
 #include "http/server.h"
 #include "io/spawn.h"
 #include "server/answers.h"
+#include "server/anthropic_routes.h"
+#include "server/ollama_routes.h"
 #include "server/openai_routes.h"
 #include "server/request_pace.h"
 #include "server/unread_request.h"
@@ -47,6 +49,8 @@ struct ModelDoors::State {
   State(control::Control& c, Metrics& m) : control(c), metrics(m), doors(DoorPolicy{}) {
     add_model_list_routes(table, control);
     add_openai_routes(table, control);
+    add_anthropic_routes(table, control);
+    add_ollama_routes(table, control);
   }
   http::Response counted(http::Response response) {
     const std::string status = std::to_string(response.status / 100) + "xx";

@@ -33,7 +33,7 @@ class ModelDoors final : public control::ModelDoors {
 
   Result<std::shared_ptr<void>> open(control::Principal who, UniqueFd socket) override;
 
-  // What it serves: GET /v1/models, GET /v1/models/{id}, and what asks them.
+  // What it serves: lists of models, in whichever API's words, and what asks them.
   const RouteTable& routes() const;
   // The answer to one request of a sandbox.
   io::Always<http::Response> answer(control::Principal who, http::Request request);

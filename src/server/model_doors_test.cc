@@ -47,8 +47,12 @@ class SandboxDoor : public testing::Test {
 TEST_F(SandboxDoor, LeadsToModelsAndToNothingElse) {
   std::set<std::string> served;
   for (const RouteRow& row : doors_.routes().rows()) served.insert(row.method + " " + row.pattern);
-  EXPECT_EQ(served, (std::set<std::string>{"GET /v1/models", "GET /v1/models/{id}", "POST /v1/chat/completions",
-                                           "POST /v1/completions"}));
+  EXPECT_EQ(served,
+            (std::set<std::string>{
+                "GET /api/ps", "GET /api/tags", "GET /api/version", "POST /api/chat", "POST /api/embed",
+                "POST /api/embeddings", "POST /api/generate", "POST /api/show", "GET /v1/models", "GET /v1/models/{id}",
+                "POST /v1/chat/completions", "POST /v1/completions", "POST /v1/embeddings", "POST /v1/messages",
+                "POST /v1/messages/count_tokens", "POST /v1/responses", "POST /v1/responses/input_tokens"}));
   App app(guard_, metrics_, log_, Fixture::options_of(local_policy(), ""));
   for (const RouteRow& row : app.routes().rows()) {
     if (served.count(row.method + " " + row.pattern) > 0) continue;

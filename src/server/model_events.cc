@@ -16,8 +16,10 @@ constexpr std::size_t kMaxEvent = std::size_t{1} << 20U;
 constexpr std::string_view kData = "data: ";
 constexpr std::string_view kEventEnd = "\n\n";
 
-// What an event says if it tells of an error: as "data: {"error":...}" or, from an older server, as "error: {...}".
+// What an event says if it tells of an error: as "data: {"error":...}", behind "event: error" or, from an older server,
+// as "error: {...}".
 std::string_view error_in(std::string_view event) {
+  if (event.starts_with("event: error\n")) return data_of(event);
   event.remove_suffix(kEventEnd.size());
   if (event.starts_with("error: ")) return event.substr(std::string_view("error: ").size());
   if (event.starts_with("data: {\"error\"")) return event.substr(kData.size());
@@ -36,9 +38,18 @@ Error error_of(std::string_view words) {
   return control::refusal_of(status >= 400 && status < 600 ? static_cast<int>(status) : 500, body);
 }
 
+class OpenAiForm final : public EventForm {
+ public:
+  Passed pass(std::string_view event) override { return {std::string(event), event == "data: [DONE]\n\n"}; }
+  std::string say(const Error& error) override {
+    return std::string(kData) + error_answer(Dialect::openai, error).body + std::string(kEventEnd);
+  }
+};
+
 class ModelEvents final : public http::BodySource {
  public:
-  explicit ModelEvents(std::shared_ptr<http::BodyReader> octets) : octets_(std::move(octets)) {}
+  ModelEvents(std::shared_ptr<http::BodyReader> octets, std::unique_ptr<EventForm> form)
+      : octets_(std::move(octets)), form_(std::move(form)) {}
 
   io::Task<std::string> next() override {
     while (!is_over_) {
@@ -71,8 +82,9 @@ class ModelEvents final : public http::BodySource {
 
   std::string passed_on(std::string_view event) {
     if (const std::string_view error = error_in(event); !error.empty()) return last_words(error_of(error));
-    is_over_ = event == "data: [DONE]\n\n";
-    return std::string(event);
+    EventForm::Passed passed = form_->pass(event);
+    is_over_ = passed.is_last;
+    return std::move(passed.octets);
   }
 
   std::string last_words(const char* what) {
@@ -82,18 +94,37 @@ class ModelEvents final : public http::BodySource {
   }
   std::string last_words(const Error& error) {
     is_over_ = true;
-    return std::string(kData) + error_answer(Dialect::openai, error).body + std::string(kEventEnd);
+    return form_->say(error);
   }
 
   const std::shared_ptr<http::BodyReader> octets_;
+  const std::unique_ptr<EventForm> form_;
   std::string pending_;
   bool is_over_ = false;
 };
 
 }  // namespace
 
-http::Response pass_on_events(std::shared_ptr<http::BodyReader> octets) {
-  return streamed_answer("text/event-stream", std::make_shared<ModelEvents>(std::move(octets)));
+std::unique_ptr<EventForm> openai_form() { return std::make_unique<OpenAiForm>(); }
+
+http::Response pass_on_events(std::shared_ptr<http::BodyReader> octets, std::unique_ptr<EventForm> form) {
+  const std::string_view type = form->content_type();
+  return streamed_answer(type, std::make_shared<ModelEvents>(std::move(octets), std::move(form)));
+}
+
+std::string_view data_of(std::string_view event) {
+  const std::size_t at = event.starts_with(kData) ? 0 : event.find("\ndata: ");
+  if (at == std::string_view::npos) return {};
+  event.remove_prefix(at == 0 ? kData.size() : at + 1 + kData.size());
+  return event.substr(0, event.find('\n'));
+}
+
+std::string with_data(std::string_view event, std::string_view data) {
+  const std::string_view old = data_of(event);
+  if (old.empty()) return std::string(event);
+  const auto at = static_cast<std::size_t>(old.data() - event.data());
+  std::string changed(event);
+  return changed.replace(at, old.size(), data);
 }
 
 }  // namespace lmsb::server

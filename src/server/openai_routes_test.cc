@@ -71,6 +71,68 @@ TEST_F(OpenAiRoutes, TellWhetherSeveralAnswersAreAskedFor) {
     EXPECT_TRUE(is_several(body)) << body;
 }
 
+TEST_F(OpenAiRoutes, HaveEmbeddingsMadeAndNeverStreamed) {
+  fixture_.control.model_answer.whole = "{}";
+  const auto asked = [this](const std::string& body) {
+    EXPECT_EQ(fixture_.send("POST", "/v1/embeddings", body).status, 200) << body;
+    return fixture_.control.model_request;
+  };
+  const auto request = asked(R"({"input":"a","encoding_format":"base64","stream":true})");
+  EXPECT_EQ(request.work, control::ModelWork::embedding);
+  EXPECT_EQ(request.path, "/v1/embeddings");
+  EXPECT_FALSE(request.is_streamed) << "there is no such stream, and a server answers in one piece";
+  for (const char* body :
+       {R"({"input":"a"})", R"({"input":["a"]})", R"({"input":[1,2]})", R"({"input":[[1,2]]})", "{}"})
+    EXPECT_FALSE(asked(body).is_several) << body;
+  for (const char* body : {R"({"input":["a","b"]})", R"({"input":[[1],[2]]})", R"({"content":["a","b"]})"})
+    EXPECT_TRUE(asked(body).is_several) << body;
+}
+
+TEST_F(OpenAiRoutes, CountTheTokensOfAResponsesInput) {
+  fixture_.control.model_answer.whole = R"({"input_tokens":10})";
+  const auto response = fixture_.send("POST", "/v1/responses/input_tokens", R"({"input":"x","stream":true})");
+  EXPECT_EQ(response.body, R"({"input_tokens":10})");
+  EXPECT_EQ(fixture_.control.model_request.work, control::ModelWork::counting);
+  EXPECT_FALSE(fixture_.control.model_request.is_streamed);
+}
+
+TEST_F(OpenAiRoutes, AddToTheEventsOfAResponseWhatClientsNeed) {
+  const std::string words =
+      "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\"}}\n\n"
+      "event: response.output_item.added\ndata: {\"type\":\"response.output_item.added\",\"item\":{\"id\":\"m\"}}\n\n"
+      "event: response.output_text.delta\n"
+      "data: {\"type\":\"response.output_text.delta\",\"item_id\":\"m\",\"delta\":\"a\"}\n\n"
+      "event: response.output_item.added\ndata: {\"type\":\"response.output_item.added\",\"item\":{\"id\":\"f\"}}\n\n"
+      ": a comment\n\n"
+      "event: response.completed\n"
+      "data: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\",\"output\":[1]}}\n\n"
+      "data: behind the end\n\n";
+  stream({words});
+  EXPECT_EQ(pieces_of(fixture_.send("POST", "/v1/responses", R"({"input":"x","stream":true})")),
+            "[event: response.created\n"
+            R"(data: {"type":"response.created","response":{"id":"r","output":[]},"sequence_number":0})"
+            "\n\nevent: response.output_item.added\n"
+            R"(data: {"type":"response.output_item.added","item":{"id":"m"},"sequence_number":1,"output_index":0})"
+            "\n\nevent: response.output_text.delta\n"
+            R"(data: {"type":"response.output_text.delta","item_id":"m","delta":"a",)"
+            R"("sequence_number":2,"output_index":0,"content_index":0})"
+            "\n\nevent: response.output_item.added\n"
+            R"(data: {"type":"response.output_item.added","item":{"id":"f"},"sequence_number":3,"output_index":1})"
+            "\n\n: a comment\n\nevent: response.completed\n"
+            R"(data: {"type":"response.completed","response":{"id":"r","output":[1]},"sequence_number":4})"
+            "\n\n]");
+}
+
+TEST_F(OpenAiRoutes, LeaveAResponsesEventAsItIsThatHasAllAlready) {
+  const std::string event =
+      "event: x\ndata: "
+      "{\"type\":\"response.output_text.delta\",\"item_id\":\"m\",\"sequence_number\":7,\"output_index\":3,"
+      "\"content_index\":2}\n\n";
+  stream({event}, Error(ErrorCode::unavailable, "it ended").with_slug("runner_died"));
+  const auto pieces = pieces_of(fixture_.send("POST", "/v1/responses", R"({"input":"x","stream":true})"));
+  EXPECT_TRUE(pieces.starts_with("[" + event + "][data: {\"error\":{")) << pieces;
+}
+
 TEST_F(OpenAiRoutes, KeepThePlaceOfAnAnswerUntilItHasBeenSent) {
   const auto place = std::make_shared<int>();
   fixture_.control.model_answer.whole = R"({"id":"x"})";

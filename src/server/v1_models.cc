@@ -1,8 +1,11 @@
-// /v1/models: list, one of them (OpenAI's shape), pull.
+// /v1/models: list, one of them, pull. What is told has OpenAI's shape and Anthropic's in one: clients of both ask
+// here.
 #include <algorithm>
+#include <vector>
 
 #include "base/text.h"
 #include "json/writer.h"
+#include "server/query_fields.h"
 #include "server/v1_fields.h"
 #include "server/v1_routes.h"
 
@@ -15,21 +18,57 @@ using control::Control;
 void write_model(json::Writer& out, const control::ModelInfo& model) {
   out.begin_object().key("id").string(model.id).key("object").string("model");
   out.key("created").integer(0).key("owned_by").string("lm-sandbox");
+  out.key("type").string("model").key("display_name").string(model.id).key("created_at").string("1970-01-01T00:00:00Z");
   out.key("size_bytes").unsigned_integer(model.size_bytes);
   out.key("default").boolean(model.is_default).key("loaded").boolean(model.loaded);
   out.key("demonstration").boolean(model.is_demonstration).end_object();
 }
 
+using ModelList = std::vector<control::ModelInfo>;
+
+// What a list is asked for, in Anthropic's words; without any, all of it is.
+struct Page {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  bool has_more = false;
+};
+
+// Where the model stands that a field of the query names; `otherwise` where there is no such field.
+Result<std::size_t> place_of(const ModelList& models, const Query& query, const std::string& field,
+                             std::size_t otherwise) {
+  const auto id = query.find(field);
+  if (id == query.end()) return otherwise;
+  const auto model =
+      std::find_if(models.begin(), models.end(), [&id](const auto& each) { return each.id == id->second; });
+  if (model == models.end()) return invalid_query(field + ": no model is named " + quoted(id->second));
+  return static_cast<std::size_t>(model - models.begin());
+}
+
+Result<Page> page_of(const ModelList& models, const Query& query) {
+  LMSB_CHECK(check_names(query, {"limit", "after_id", "before_id", "beta"}));
+  LMSB_TRY(const std::size_t limit, query.count("limit") > 0 ? page_limit(query) : Result<std::size_t>(models.size()));
+  LMSB_TRY(const std::size_t end, place_of(models, query, "before_id", models.size()));
+  LMSB_TRY(const std::size_t after, place_of(models, query, "after_id", models.size()));
+  const std::size_t begin = query.count("after_id") > 0 ? after + 1 : 0;
+  if (query.count("before_id") > 0) return Page{end - std::min(end, limit), end, end > limit};
+  return Page{begin, std::min(end, begin + limit), end - begin > limit};
+}
+
 io::Task<http::Response> list(Control& control, Call call) {
   LMSB_CO_TRY(const auto models, co_await control.models(std::move(call.who)));
+  LMSB_CO_TRY(const Page page, page_of(models, call.request.query));
   json::Writer out;
   out.begin_object().key("object").string("list").key("data").begin_array();
-  for (const control::ModelInfo& model : models) write_model(out, model);
-  out.end_array().end_object();
+  for (std::size_t i = page.begin; i < page.end; ++i) write_model(out, models[i]);
+  out.end_array().key("has_more").boolean(page.has_more);
+  string_or_null(out.key("first_id"), page.begin < page.end ? models[page.begin].id : "");
+  string_or_null(out.key("last_id"), page.begin < page.end ? models[page.end - 1].id : "");
+  out.end_object();
   co_return http::Response::json(200, std::move(out).str());
 }
 
 io::Task<http::Response> get(Control& control, Call call) {
+  LMSB_CO_CHECK(check_names(call.request.query, {"beta"}));
   const std::string& id = call.request.params.at("id");
   LMSB_CO_TRY(const auto models, co_await control.models(std::move(call.who)));
   const auto model = std::find_if(models.begin(), models.end(), [&id](const auto& each) { return each.id == id; });
@@ -59,8 +98,8 @@ io::Task<http::Response> pull(Control& control, Call call) {
 }  // namespace
 
 void add_model_list_routes(RouteTable& table, Control& control) {
-  table.add("GET", "/v1/models", [&control](Call call) { return list(control, std::move(call)); });
-  table.add("GET", "/v1/models/{id}", [&control](Call call) { return get(control, std::move(call)); });
+  table.add_asking("GET", "/v1/models", [&control](Call call) { return list(control, std::move(call)); });
+  table.add_asking("GET", "/v1/models/{id}", [&control](Call call) { return get(control, std::move(call)); });
 }
 
 void add_model_routes(RouteTable& table, Control& control) {

@@ -1,38 +1,25 @@
 #!/usr/bin/python3
-"""OpenAI's own client for JavaScript (tests/clients/openai) against a daemon of the test's own, whose model is the
-demonstration model in a real llama.cpp.
+"""OpenAI's own client for JavaScript (tests/clients/openai) against a daemon of the test's own, with a real llama.cpp.
 
 Needs image llama, node, and the packages that scripts/setup-npm.sh installs; without them it is skipped (exit status 77).
 """
-import os
 import pathlib
-import shutil
-import subprocess
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import lmsb
 import npm
-from models import ModelTest
+from model_clients import ModelClientTest
 
 FOLDER = lmsb.ROOT / "tests/clients/openai"
 
 
-class OpenAiClient(ModelTest):
-    image = "llama"
+class OpenAiClient(ModelClientTest):
+    folder = FOLDER
+    models = {"embedder": ["--embedder"]}
 
     def test_every_method_that_is_claimed_does_what_it_should(self):
-        work = pathlib.Path(tempfile.mkdtemp(prefix="lmsb-openai-"))
-        self.addCleanup(shutil.rmtree, work)
-        for name in ("package.json", "models.test.mjs"):
-            shutil.copy(FOLDER / name, work)
-        (work / "node_modules").symlink_to(npm.modules(FOLDER))
-        with lmsb.Daemon(data_dir=self.data) as daemon:
-            done = subprocess.run(["node", "--test", "--test-reporter=tap"], cwd=work, capture_output=True, text=True, timeout=300, check=False,
-                                  env={**os.environ, "LM_SANDBOX_HOST": f"http://{daemon.host}:{daemon.port}"})
-        self.assertEqual(done.returncode, 0, done.stdout[-5000:] + done.stderr[-1000:])
-        self.assertIn("# pass 8\n", done.stdout)
+        self.check()
 
 
 if __name__ == "__main__":

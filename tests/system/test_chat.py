@@ -119,6 +119,41 @@ class OpenAi(ChatTest):
             events = list(self.stream(daemon, {"model": "tiny", "prompt": "once", "max_tokens": 5}, "/v1/completions"))
             self.assertEqual(events[-1], "[DONE]")
 
+    def test_embeddings_are_made_by_a_runner_of_their_own_beside_the_one_that_answers(self):
+        with lmsb.Daemon(data_dir=self.data) as daemon:
+            self.pull(daemon, "--embedder")
+            for _ in range(2):
+                made = daemon.post("/v1/embeddings", {"model": "tiny", "input": ["one", [2, 3]]})
+                self.assertEqual(made.status, 200, made.body)
+                self.assertEqual([len(one["embedding"]) for one in made.json()["data"]], [64, 64])
+                answer = daemon.post("/v1/completions", {"model": "tiny", "prompt": "once", "max_tokens": 5})
+                self.assertEqual(answer.status, 200, answer.body)
+                self.assertEqual(len(lmsb.sandbox_processes(b"llama-server")), 2)
+
+    def test_a_model_that_makes_no_embeddings_keeps_no_runner_for_them(self):
+        with lmsb.Daemon(data_dir=self.data) as daemon:
+            self.pull(daemon)
+            refused = daemon.post("/v1/embeddings", {"model": "tiny", "input": "one"})
+            self.assert_error(refused, 501, "model_unable", "made for embeddings")
+            lmsb.wait_until(lambda: self.runner() is None, "the end of the runner that was good for nothing")
+            self.assert_error(daemon.post("/v1/embeddings", {"model": "none", "input": "one"}), 404, "model_not_found")
+
+    def test_a_text_that_is_too_long_for_an_embedding_is_refused_and_not_cut(self):
+        with lmsb.Daemon(data_dir=self.data) as daemon:
+            self.pull(daemon, "--embedder")
+            refused = daemon.post("/v1/embeddings", {"model": "tiny", "input": "word " * 1000})
+            self.assert_error(refused, 400, "prompt_refused", "too large")
+            self.assertEqual(daemon.post("/v1/embeddings", {"model": "tiny", "input": "word " * 400}).status, 200)
+
+    def test_a_response_is_the_same_whole_and_streamed(self):
+        with lmsb.Daemon(data_dir=self.data) as daemon:
+            whole = daemon.post("/v1/responses", {"input": "What is AI?"}).json()
+            events = [json.loads(event) for event in self.stream(daemon, {"input": "What is AI?"}, "/v1/responses")]
+            self.assertEqual([event["sequence_number"] for event in events], list(range(len(events))))
+            self.assertEqual(events[-1]["type"], "response.completed")
+            text = "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
+            self.assertEqual(text, whole["output"][0]["content"][0]["text"])
+
     def test_many_streams_at_once_are_as_one_alone(self):
         with lmsb.Daemon(data_dir=self.data) as daemon:
             questions = ["What is AI?", "Introduce yourself.", "Hello", "What is a sandbox?"]

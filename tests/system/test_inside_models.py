@@ -254,6 +254,44 @@ class Channel(InsideTest):
         taken = self.exec(sandbox, f'python3 -c "{bind}"')
         self.assertIn("Address already in use", taken["stderr"], "its place is nobody else's")
 
+    def test_what_is_asked_in_other_words_is_counted_too(self):
+        sandbox = self.create(models=["tiny"])
+        question = {"input": "x", "max_output_tokens": 20}
+        status, whole = self.ask(sandbox, "POST", "/v1/responses", question)
+        self.assertEqual(status, 200, whole)
+        status, text = self.ask(sandbox, "POST", "/v1/responses", {**question, "stream": True})
+        events = [json.loads(line[len("data: "):]) for line in text.splitlines() if line.startswith("data: ")]
+        self.assertEqual((status, events[-1]["type"]), (200, "response.completed"))
+        usages = [whole["usage"], events[-1]["response"]["usage"]]
+        question = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 20}
+        status, whole = self.ask(sandbox, "POST", "/v1/messages", question)
+        self.assertEqual(status, 200, whole)
+        status, text = self.ask(sandbox, "POST", "/v1/messages", {**question, "stream": True})
+        events = [json.loads(line[len("data: "):]) for line in text.splitlines() if line.startswith("data: ")]
+        self.assertEqual((status, events[-1]["type"]), (200, "message_stop"))
+        usages += [whole["usage"], events[-2]["usage"]]
+        status, count = self.ask(sandbox, "POST", "/v1/messages/count_tokens", question)
+        of_all = [{**u, "input_tokens": u["input_tokens"] + u.get("cache_read_input_tokens", 0)} for u in usages]
+        self.assertEqual((status, count), (200, {"input_tokens": of_all[-1]["input_tokens"]}))
+        self.assertEqual(self.used(sandbox), {"requests": 5, "refused": 0, "prompt_tokens": sum(u["input_tokens"] for u in of_all),
+                                              "completion_tokens": sum(u["output_tokens"] for u in of_all)})
+        question = {"messages": question["messages"], "options": {"num_predict": 20}}
+        status, whole = self.ask(sandbox, "POST", "/api/chat", {**question, "stream": False})
+        self.assertEqual(status, 200, whole)
+        status, text = self.ask(sandbox, "POST", "/api/chat", question)
+        lines = [json.loads(line) for line in text.splitlines()]
+        self.assertEqual((status, lines[-1]["done"]), (200, True))
+        of_all += [{"input_tokens": u["prompt_eval_count"], "output_tokens": u["eval_count"]} for u in (whole, lines[-1])]
+        status, loaded = self.ask(sandbox, "POST", "/api/generate", {"stream": False})
+        self.assertEqual((status, loaded["done_reason"]), (200, "load"))
+        self.assertEqual(self.used(sandbox), {"requests": 8, "refused": 0, "prompt_tokens": sum(u["input_tokens"] for u in of_all),
+                                              "completion_tokens": sum(u["output_tokens"] for u in of_all)})
+        status, refused = self.ask(sandbox, "POST", "/v1/messages", {**question, "model": "demonstration"})
+        self.assertEqual((status, refused["error"]["code"]), (404, "model_not_found"))
+        self.assertEqual(self.code(sandbox, {"input": ["a", "b"]}, "/v1/embeddings"), (400, "several_answers"))
+        self.assertEqual(self.code(sandbox, {"input": "a"}, "/v1/embeddings"), (501, "model_unable"))
+        self.assertEqual(self.code(sandbox, {"input": "a", "model": "demonstration"}, "/v1/embeddings"), (404, "model_not_found"))
+
     def test_who_has_none_finds_none(self):
         other = self.create(models=["tiny"])
         sandbox = self.create()
@@ -503,7 +541,12 @@ class Rights(InsideTest):
         self.again()
         self.refused(self.daemon.post("/v1/sandboxes", {"image": "host", "models": ["tiny"]}), 403, "policy_denied")
         lmsb.wait_until(lambda: self.ask(sandbox, "GET", "/v1/models")[0] == 200, "the model channel")
-        self.assertEqual(self.code(sandbox, say()), (403, "policy_denied"))
+        words = {"messages": [{"role": "user", "content": "x"}], "input": "x", "prompt": "x"}
+        for path in (CHAT, "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/messages", "/v1/messages/count_tokens",
+                     "/api/chat", "/api/generate", "/api/embed", "/api/embeddings"):
+            status, told = self.ask(sandbox, "POST", path, words)
+            self.assertEqual(status, 403, path)
+            self.assertIn("policy", json.dumps(told), path)
 
 
 if __name__ == "__main__":

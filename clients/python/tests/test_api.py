@@ -78,7 +78,8 @@ PLACES = {
 }
 # Clients of OpenAI's API ask models; operators add models and look at the ledger by the command line.
 LEFT_OUT = {"GET /v1/models/{id}", "POST /v1/models/pull", "POST /v1/chat/completions", "POST /v1/completions",
-            "GET /v1/ledger"}
+            "POST /v1/embeddings", "POST /v1/responses", "POST /v1/responses/input_tokens",
+            "POST /v1/messages", "POST /v1/messages/count_tokens", "GET /v1/ledger"}
 
 
 def documented():

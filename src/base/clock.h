@@ -13,5 +13,9 @@ std::string rfc3339_in(std::chrono::milliseconds ahead);
 
 // Since the machine was started, its sleep counted (CLOCK_BOOTTIME).
 std::uint64_t boottime_ms();
+// Such a moment as the wall clock would have shown it, set as it is now.
+std::string rfc3339_of_boottime(std::uint64_t ms);
+// The other way round, of milliseconds since 1970; 0 of what was before the start, far ahead of what is to come.
+std::uint64_t boottime_of(std::int64_t wall_ms);
 
 }  // namespace lmsb

@@ -49,6 +49,9 @@ struct LogsCommand {
   bool follow = false;
   bool ends_with_it = false;          // attach: the exit status is the process's own
   std::optional<std::uint64_t> tail;  // so many lines of each stream; nothing = all
+  std::optional<std::string> since;   // as the API takes them: a time, or how long ago
+  std::optional<std::string> until;
+  bool timestamps = false;
 };
 struct WaitCommand {
   Target target;

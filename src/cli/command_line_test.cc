@@ -152,16 +152,16 @@ TEST(CommandLine, KnowsTheProcessesOfASandbox) {
   EXPECT_TRUE(error_of_words({"exec", "--session", "s", "box", "ls", "-l"}).starts_with("exec: --session"));
 }
 
-TEST(CommandLine, LogsBeginWhereTheyAreToldAndSayThatNoTimesAreKept) {
+TEST(CommandLine, LogsBeginWhereTheyAreToldAndSayWhenWhatTheyShowCame) {
   EXPECT_EQ(parsed<LogsCommand>({"logs", "--tail", "5", "box"}).tail, 5U);
   EXPECT_EQ(parsed<LogsCommand>({"logs", "-n0", "-f", "box"}).tail, 0U);
   EXPECT_EQ(parsed<LogsCommand>({"logs", "--tail=all", "box"}).tail, std::nullopt);
   EXPECT_EQ(error_of_words({"logs", "--tail", "-1", "box"}), "--tail: not a number of lines: \"-1\"");
-  for (const Words& words : {Words{"logs", "-t", "box"}, Words{"logs", "--since", "1h", "box"}}) {
-    const auto refused = parse_command_line(words);
-    ASSERT_FALSE(refused.ok());
-    EXPECT_TRUE(refused.error().hint().starts_with("no times are kept of output: --tail N")) << refused.error().hint();
-  }
+  EXPECT_TRUE(parsed<LogsCommand>({"logs", "-t", "box"}).timestamps);
+  EXPECT_EQ(parsed<LogsCommand>({"logs", "-f", "--since", "1h", "box"}).since, "1h");
+  EXPECT_EQ(parsed<LogsCommand>({"logs", "--until=2026-01-31T23:59:59Z", "box"}).until, "2026-01-31T23:59:59Z");
+  EXPECT_EQ(error_of_words({"logs", "--since", "10", "box"}), "--since: not a time: \"10\"");
+  EXPECT_TRUE(error_of_words({"logs", "-f", "--until", "1h", "box"}).starts_with("logs: -f waits for more"));
   EXPECT_TRUE(parsed<LogsCommand>({"logs", "--json", "box"}).target.json);
   EXPECT_TRUE(parsed<LogsCommand>({"attach", "--json", "box"}).target.json);
   EXPECT_TRUE(parsed<KillCommand>({"kill", "--json", "box"}).target.json);

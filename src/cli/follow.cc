@@ -12,13 +12,15 @@ namespace {
 // How much of one stream has come so far.
 struct Stream {
   std::uint64_t next_offset = 0;
+  bool begins_line = true;  // what comes next does
 };
 
 // A piece of output from its offset on.
 struct Piece {
   std::uint64_t offset = 0;
   std::string octets;
-  std::uint64_t lost = 0;  // before it
+  std::uint64_t lost = 0;  // before it, of what was asked for
+  std::string at;          // when it came; "" = not told
 };
 
 // What of an event is new: what comes before the beginning is passed over.
@@ -26,12 +28,14 @@ Piece take_piece(json::Value event, Stream& stream) {
   Piece piece;
   piece.offset = static_cast<std::uint64_t>(number_field(event, "offset").value_or(0));
   piece.octets = octets_of(event);
+  piece.at = text_field(event, "at");
   const std::uint64_t end = piece.offset + piece.octets.size();
   if (piece.offset < stream.next_offset) {
     piece.octets.erase(0, stream.next_offset - piece.offset);
     piece.offset = std::min(end, stream.next_offset);
   } else {
-    piece.lost = piece.offset - stream.next_offset;
+    const auto missing = static_cast<std::uint64_t>(number_field(event, "missing_bytes").value_or(0));
+    piece.lost = std::min(missing, piece.offset - stream.next_offset);
   }
   stream.next_offset = std::max(end, stream.next_offset);
   return piece;
@@ -43,12 +47,27 @@ std::string event_text(const std::string& process, const std::string& type, cons
   out.begin_object();
   if (!process.empty()) out.key("process").string(process);
   out.key("type").string(type).key("offset").unsigned_integer(piece.offset);
+  if (piece.lost > 0) out.key("missing_bytes").unsigned_integer(piece.lost);
+  if (!piece.at.empty()) out.key("at").string(piece.at);
   if (is_utf8(piece.octets)) {
     out.key("text").string(piece.octets);
   } else {
     out.key("base64").string(base64_encode(piece.octets));
   }
   return std::move(out.end_object()).str();
+}
+
+// The octets, with the piece's time in front of each line that begins in it.
+std::string dated(const Piece& piece, Stream& stream) {
+  std::string text;
+  for (std::size_t begin = 0; begin < piece.octets.size();) {
+    if (stream.begins_line && !piece.at.empty()) text += piece.at + " ";
+    const std::size_t end = std::min(piece.octets.find('\n', begin), piece.octets.size() - 1) + 1;
+    text.append(piece.octets, begin, end - begin);
+    stream.begins_line = text.back() == '\n';
+    begin = end;
+  }
+  return text;
 }
 
 // Any other event, with the id of its process.
@@ -87,14 +106,16 @@ class Printer {
  private:
   void print(json::Value event, const std::string& type) {
     const std::string process = text_field(event, "process");
-    const Piece piece = take_piece(event, stream_of(process, type));
-    if (piece.octets.empty()) return;
+    Stream& stream = stream_of(process, type);
+    const Piece piece = take_piece(event, stream);
+    if (piece.octets.empty() && piece.lost == 0) return;
     if (how_.form != EventForm::octets)
       return print_json(event_text(process.empty() ? how_.process : process, type, piece));
     head(process);
     if (piece.lost > 0)
       note(console_, std::to_string(piece.lost) + " bytes of " + type + " are lost: more was written than is kept");
-    type == "stdout" ? console_.out(piece.octets) : console_.err(piece.octets);
+    const std::string text = how_.timestamps ? dated(piece, stream) : piece.octets;
+    type == "stdout" ? console_.out(text) : console_.err(text);
   }
 
   void take_other(json::Value event, const std::string& type) {

@@ -30,7 +30,8 @@ enum class EventForm : std::uint8_t { octets, json_lines, json_document };
 // What of the events is printed, and how.
 struct Shown {
   EventForm form = EventForm::octets;
-  std::string process;  // of events that name none: JSON says whose they are
+  std::string process;      // of events that name none: JSON says whose they are
+  bool timestamps = false;  // when it came in front of each line, where the events say so
   // Where to begin, by process ("" where events name none) and stream; 0 where it is not said. What is before is passed
   // over.
   std::map<std::pair<std::string, std::string>, std::uint64_t> beginnings;

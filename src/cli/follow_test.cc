@@ -50,7 +50,7 @@ TEST_F(FollowTest, PrintsTheOctetsAndReturnsTheStatus) {
 }
 
 TEST_F(FollowTest, CountsWhatIsLost) {
-  ASSERT_TRUE(follow_events(R"({"type":"stdout","offset":7,"text":"end"})"
+  ASSERT_TRUE(follow_events(R"({"type":"stdout","offset":7,"missing_bytes":7,"text":"end"})"
                             "\n",
                             false)
                   .ok());
@@ -87,6 +87,42 @@ TEST_F(FollowTest, PrintsAnObjectALineWithTheProcessThatItIsOf) {
                                R"({"process":"prc_1","type":"result","outcome":"exited","exit_code":3})"
                                "\n");
   EXPECT_EQ(console_.err_text, "");
+}
+
+TEST_F(FollowTest, DoesNotTakeForLostWhatWasNotAskedFor) {
+  Shown shown;
+  ASSERT_TRUE(show(R"({"type":"stdout","offset":7,"text":"end"})"
+                   "\n"
+                   R"({"type":"stdout","offset":12,"missing_bytes":2,"text":""})"
+                   "\n",
+                   shown)
+                  .ok());
+  EXPECT_EQ(console_.out_text, "end");
+  EXPECT_EQ(console_.err_text, "lm-sandbox: 2 bytes of stdout are lost: more was written than is kept\n");
+}
+
+TEST_F(FollowTest, PrintsInFrontOfEachLineWhenItBegan) {
+  Shown shown;
+  shown.timestamps = true;
+  ASSERT_TRUE(show(R"({"type":"stdout","offset":0,"at":"T1","text":"a\nb"})"
+                   "\n"
+                   R"({"type":"stderr","offset":0,"at":"T2","text":"e\n"})"
+                   "\n"
+                   R"({"type":"stdout","offset":3,"at":"T3","text":"c\n\nd"})"
+                   "\n",
+                   shown)
+                  .ok());
+  EXPECT_EQ(console_.out_text, "T1 a\nT1 bc\nT3 \nT3 d");
+  EXPECT_EQ(console_.err_text, "T2 e\n");
+}
+
+TEST_F(FollowTest, TellsInJsonWhenPiecesCame) {
+  Shown shown;
+  shown.form = EventForm::json_lines;
+  const std::string event = R"({"process":"a","type":"stdout","offset":4,"missing_bytes":1,"at":"T1","text":"a\n"})"
+                            "\n";
+  ASSERT_TRUE(show(event, shown).ok());
+  EXPECT_EQ(console_.out_text, event);
 }
 
 TEST_F(FollowTest, PrintsOneDocumentAlsoOfNothing) {

@@ -4,18 +4,19 @@
 #include <vector>
 
 #include "cli/follow.h"
+#include "cli/values.h"
 
 namespace lmsb::cli {
 namespace {
 
-constexpr std::uint64_t kPiece = 65'536;  // octets of one answer
+constexpr std::uint64_t kPiece = 65'536;       // octets of one answer
+constexpr std::uint64_t kBeyond = UINT64_MAX;  // any end: who reads there is told where that is
 
-// One piece of a stream, and where all of it ends.
+// One piece of a stream.
 struct Piece {
   std::uint64_t offset = 0;
   std::string octets;
   std::uint64_t next = 0;
-  std::uint64_t end = 0;
 };
 
 std::uint64_t offset_field(json::Value piece, std::string_view name) {
@@ -25,8 +26,7 @@ std::uint64_t offset_field(json::Value piece, std::string_view name) {
 Result<Piece> read_piece(Api& api, const std::string& stream_url, std::uint64_t offset) {
   LMSB_TRY(const auto answer, call_json(api, Call("GET", stream_url + std::to_string(offset))));
   const json::Value root = answer.root();
-  return Piece{offset_field(root, "offset"), octets_of(root), offset_field(root, "next_offset"),
-               offset_field(root, "end")};
+  return Piece{offset_field(root, "offset"), octets_of(root), offset_field(root, "next_offset")};
 }
 
 // Where lines end in [begin, end): the offsets behind their line breaks.
@@ -45,17 +45,20 @@ Result<std::vector<std::uint64_t>> line_ends(Api& api, const std::string& stream
 
 }  // namespace
 
-Result<std::uint64_t> begin_of_tail(Api& api, const std::string& process, std::string_view stream,
-                                    std::uint64_t lines) {
-  const std::string url = process + "/output?stream=" + std::string(stream) + "&offset=";
-  LMSB_TRY(const Piece first, read_piece(api, url, 0));
-  if (lines == 0) return first.end;
+Result<std::uint64_t> begin_of_tail(Api& api, const std::string& process, std::string_view stream, std::uint64_t lines,
+                                    const std::string& until) {
+  std::string url = process + "/output?stream=" + std::string(stream);
+  if (!until.empty()) url += "&until=" + url_segment(until);
+  url += "&offset=";
+  LMSB_TRY(const Piece nothing, read_piece(api, url, kBeyond));
+  const std::uint64_t last = nothing.next;
+  if (lines == 0) return last;
   std::uint64_t left = lines;
-  for (std::uint64_t end = first.end; end > 0;) {
+  for (std::uint64_t end = last; end > 0;) {
     const std::uint64_t begin = end > kPiece ? end - kPiece : 0;
     LMSB_TRY(const auto ends, line_ends(api, url, begin, end));
     for (auto at = ends.rbegin(); at != ends.rend(); ++at) {
-      if (*at == first.end) continue;  // the end of the last line, not of the one before
+      if (*at == last) continue;  // the end of the last line, not of the one before
       if (--left == 0) return *at;
     }
     end = begin;

@@ -14,7 +14,9 @@ class Process final : public Api {
   explicit Process(std::string text, std::uint64_t lost = 0, std::uint64_t kept = 0)
       : text_(std::move(text)), lost_(lost), kept_(kept) {}
   Result<Answer> send(const Call& call) override {
-    std::uint64_t offset = std::stoull(call.target.substr(call.target.rfind('=') + 1));
+    asked_last = call.target;
+    std::uint64_t offset =
+        std::min<std::uint64_t>(std::stoull(call.target.substr(call.target.rfind('=') + 1)), text_.size());
     const std::uint64_t asked = offset;
     if (offset >= lost_ && offset < kept_) offset = kept_;
     const std::uint64_t stop = offset < lost_ ? lost_ : text_.size();
@@ -30,6 +32,7 @@ class Process final : public Api {
   Result<Answer> send_octets(const Call& call, int) override { return send(call); }
   Result<Answer> send_for_octets(const Call& call, int) override { return send(call); }
   std::size_t largest = 0;
+  std::string asked_last;
 
  private:
   std::string text_;
@@ -76,10 +79,16 @@ TEST(LogTail, PassesOverWhatIsLost) {
   EXPECT_EQ(*begin_of_tail(process, "/p", "stdout", 1'000'000), 0U);
 }
 
+TEST(LogTail, CountsWhatCameUntilAMoment) {
+  Process process("a\nb\n");
+  EXPECT_EQ(*begin_of_tail(process, "/p", "stdout", 1, "2026-01-31T23:59:59+01:00"), 2U);
+  EXPECT_EQ(process.asked_last, "/p/output?stream=stdout&until=2026-01-31T23%3A59%3A59%2B01%3A00&offset=0");
+}
+
 TEST(LogTail, PassesOnWhatWasRefused) {
   FakeApi api;
-  api.answers["GET /p/output?stream=stderr&offset=0"] = {404,
-                                                         R"({"error":{"code":"process_not_found","message":"m"}})"};
+  api.answers["GET /p/output?stream=stderr&offset=18446744073709551615"] = {
+      404, R"({"error":{"code":"process_not_found","message":"m"}})"};
   EXPECT_EQ(begin_of_tail(api, "/p", "stderr", 1).error().slug(), "process_not_found");
 }
 

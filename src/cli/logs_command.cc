@@ -17,8 +17,20 @@ constexpr std::chrono::milliseconds kWaitPiece{60'000};  // the most that one re
 Shown shown_of(const LogsCommand& command) {
   Shown shown;
   shown.process = command.process;
+  shown.timestamps = command.timestamps;
   if (command.target.json) shown.form = command.follow ? EventForm::json_lines : EventForm::json_document;
   return shown;
+}
+
+// `url` with what is asked of its output behind it.
+std::string with_fields(const std::string& url, const LogsCommand& command) {
+  std::string fields;
+  if (command.follow) fields += "&follow=true";
+  if (command.since) fields += "&since=" + url_segment(*command.since);
+  if (command.until) fields += "&until=" + url_segment(*command.until);
+  if (command.timestamps) fields += "&timestamps=true";
+  if (!fields.empty()) fields.front() = '?';
+  return url + fields;
 }
 
 // Lets what is shown of a process, which events name so, begin with its last lines.
@@ -27,7 +39,7 @@ Status begin_late(Api& api, const LogsCommand& command, const std::string& proce
   if (!command.tail) return {};
   const std::string url = processes_of(command.sandbox) + "/" + url_segment(process);
   for (const char* stream : {"stdout", "stderr"}) {
-    LMSB_TRY(const std::uint64_t begin, begin_of_tail(api, url, stream, *command.tail));
+    LMSB_TRY(const std::uint64_t begin, begin_of_tail(api, url, stream, *command.tail, command.until.value_or("")));
     shown.beginnings[{named, stream}] = begin;
   }
   return {};
@@ -40,7 +52,7 @@ Result<int> follow_all(Api& api, const LogsCommand& command, const Words& proces
     const Status begun = begin_late(api, command, process, process, shown);
     if (!begun.ok() && begun.error().slug() != "process_not_found") return begun.error();  // else it has gone meanwhile
   }
-  const Call call("GET", sandbox_url(command.sandbox) + "/logs" + (command.follow ? "?follow=true" : ""));
+  const Call call("GET", with_fields(sandbox_url(command.sandbox) + "/logs", command));
   LMSB_TRY(const auto followed, follow(api, call, false, console, {}, shown));
   (void)followed;  // of each
   return 0;
@@ -54,7 +66,7 @@ Result<int> follow_one(Connection& connection, const LogsCommand& command, Conso
   }
   Shown shown = shown_of(command);
   LMSB_CHECK(begin_late(connection, command, command.process, "", shown));
-  const Call call("GET", process + "/output" + (command.follow ? "?follow=true" : ""));
+  const Call call("GET", with_fields(process + "/output", command));
   LMSB_TRY(const auto followed, follow(connection, call, command.ends_with_it, console, {}, shown));
   return command.ends_with_it ? followed.exit_status : 0;
 }

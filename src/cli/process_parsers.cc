@@ -1,6 +1,7 @@
 // exec, top, logs, attach, wait, kill: words about the processes of a sandbox that exists.
 #include <charconv>
 
+#include "base/moment.h"
 #include "base/signal_name.h"
 #include "base/text.h"
 #include "cli/command_parsers.h"
@@ -18,6 +19,13 @@ Result<std::optional<std::uint64_t>> parse_tail(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), lines);
   if (!text.empty() && error == std::errc() && end == text.data() + text.size()) return std::optional(lines);
   return Error(ErrorCode::invalid_argument, "not a number of lines: " + quoted(text)).with_hint("write 100, or all");
+}
+
+// A moment as the daemon takes it: "10m" is by its clock.
+Result<std::string> parse_when(std::string_view text) {
+  if (parse_moment(text)) return std::string(text);
+  return Error(ErrorCode::invalid_argument, "not a time: " + quoted(text))
+      .with_hint("write 30s, 10m, 1h30m or 7d for so long ago, or 2026-01-31T23:59:59Z");
 }
 
 // logs and attach: a sandbox, and perhaps a process.
@@ -121,24 +129,28 @@ Result<AnyCommand> parse_top(const Words& words) {
 Result<AnyCommand> parse_logs(const Words& words) {
   FlagSet flags("logs", {"logs [OPTIONS] SANDBOX [PROCESS]"},
                 "Print what a detached process has written, or all of the sandbox have", Order::anywhere);
-  constexpr const char* kNoTimes =
-      "no times are kept of output: --tail N shows the last lines, and a command can write times itself (| ts)";
-  bool follow = false;
   std::optional<std::string> tail;
-  std::optional<std::uint64_t> lines;
-  flags.flag("-f,--follow", follow, "Go on until it ends");
+  std::optional<std::string> since;
+  std::optional<std::string> until;
+  LogsCommand logs;
+  flags.flag("-f,--follow", logs.follow, "Go on until it ends");
   flags.value("-n,--tail", "LINES", tail, "Begin with the last lines of each stream (default all)");
-  flags.instead("--since", true, kNoTimes);
-  flags.instead("--until", true, kNoTimes);
-  flags.instead("-t,--timestamps", false, kNoTimes);
+  flags.value("--since", "TIME", since, "Only what came since: so long ago (10m), or at a time (2026-01-31T23:59:59Z)");
+  flags.value("--until", "TIME", until, "Only what came until then");
+  flags.flag("-t,--timestamps", logs.timestamps, "Print in front of each line when it came");
   flags.instead("--details", false, "inspect shows all that is known of a sandbox");
-  LMSB_TRY(auto command, parse_output("logs", flags, LogsCommand(), words));
-  LMSB_CHECK(convert("--tail", tail, parse_tail, lines));
-  if (auto* logs = std::get_if<LogsCommand>(&command)) {
-    logs->follow = follow;
-    logs->tail = lines;
-  }
-  return command;
+  LMSB_TRY(auto parsed, parse_output("logs", flags, LogsCommand(), words));
+  const auto* const named = std::get_if<LogsCommand>(&parsed);
+  if (named == nullptr) return parsed;
+  logs.target = named->target;
+  logs.sandbox = named->sandbox;
+  logs.process = named->process;
+  LMSB_CHECK(convert("--tail", tail, parse_tail, logs.tail));
+  LMSB_CHECK(convert("--since", since, parse_when, logs.since));
+  LMSB_CHECK(convert("--until", until, parse_when, logs.until));
+  if (logs.follow && logs.until)
+    return usage_error("logs", "-f waits for more, and --until is of what has come: not both");
+  return logs;
 }
 
 Result<AnyCommand> parse_wait(const Words& words) {

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/moment.h"
 #include "base/text.h"
 #include "http/target.h"
 
@@ -37,53 +38,19 @@ std::optional<std::uint16_t> parse_port(std::string_view text, std::uint16_t lea
   return static_cast<std::uint16_t>(*number);
 }
 
-struct DurationUnit {
-  std::string_view name;
-  std::uint64_t ms;
-};
-// "ms" stands before "m", which is its beginning.
-constexpr std::array<DurationUnit, 5> kDurationUnits{
-    {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
-
-// Milliseconds of the unit at the front of `text`; nothing when there is none.
-std::optional<std::uint64_t> take_unit(std::string_view& text) {
-  for (const DurationUnit& unit : kDurationUnits) {
-    if (!text.starts_with(unit.name)) continue;
-    text.remove_prefix(unit.name.size());
-    return unit.ms;
-  }
-  return std::nullopt;
-}
-
-std::optional<std::uint64_t> duration_ms(std::string_view text, milliseconds longest) {
-  const auto most = static_cast<std::uint64_t>(longest.count());
-  std::uint64_t total = 0;
-  const bool single = text.find_first_not_of("0123456789") == std::string_view::npos;
-  while (!text.empty()) {
-    const auto number = take_number(text);
-    const auto unit = single ? std::optional<std::uint64_t>(1000) : take_unit(text);
-    if (!number || !unit || *number > most / *unit) return std::nullopt;
-    total += *number * *unit;
-    if (total > most) return std::nullopt;
-  }
-  return total;
-}
-
 }  // namespace
 
 Result<milliseconds> parse_duration(std::string_view text) {
-  const auto ms = text.empty() ? std::nullopt : duration_ms(text, kLongestDuration);
-  if (!ms || *ms == 0) {
-    return invalid("not a duration: " + lmsb::quoted(text), "write 30 (seconds), 500ms, 5m or 1h30m; at most 24h");
-  }
-  return milliseconds(static_cast<milliseconds::rep>(*ms));
+  const auto duration = lmsb::parse_duration(text, kLongestDuration);
+  if (duration && duration->count() > 0) return *duration;
+  return invalid("not a duration: " + lmsb::quoted(text), "write 30 (seconds), 500ms, 5m or 1h30m; at most 24h");
 }
 
 Result<milliseconds> parse_life(std::string_view text) {
   if (text == "none") return milliseconds(0);
-  const auto ms = text.empty() ? std::nullopt : duration_ms(text, kLongestLife);
-  if (!ms) return invalid("not a duration: " + lmsb::quoted(text), "write 30 (seconds), 5m, 1h30m, 7d, or none");
-  return milliseconds(static_cast<milliseconds::rep>(*ms));
+  const auto duration = lmsb::parse_duration(text, kLongestLife);
+  if (!duration) return invalid("not a duration: " + lmsb::quoted(text), "write 30 (seconds), 5m, 1h30m, 7d, or none");
+  return *duration;
 }
 
 Result<milliseconds> parse_grace(std::string_view text) {

@@ -151,10 +151,13 @@ class GuardedProcesses final : public ProcessService {
                             std::chrono::milliseconds wait) override {
     return pass(kRead, inner_, &ProcessService::get, std::move(who), std::move(sandbox), std::move(process), wait);
   }
-  io::Task<OutputPiece> output(Principal who, std::string sandbox, std::string process, Stream stream,
-                               std::uint64_t offset, std::chrono::milliseconds wait) override {
-    return pass(kRead, inner_, &ProcessService::output, std::move(who), std::move(sandbox), std::move(process), stream,
-                offset, wait);
+  io::Task<OutputPiece> output(Principal who, std::string sandbox, std::string process, OutputAsked asked) override {
+    return pass(kRead, inner_, &ProcessService::output, std::move(who), std::move(sandbox), std::move(process), asked);
+  }
+  io::Task<OutputSpan> find_output(Principal who, std::string sandbox, std::string process, Stream stream,
+                                   OutputPeriod period) override {
+    return pass(kRead, inner_, &ProcessService::find_output, std::move(who), std::move(sandbox), std::move(process),
+                stream, period);
   }
   Result<std::shared_ptr<CommandStream>> follow(const Principal& who, const std::string& sandbox,
                                                 const std::string& process, FollowFrom from) override {

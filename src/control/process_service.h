@@ -67,8 +67,30 @@ struct SessionInfo {
 struct OutputPiece {
   std::uint64_t offset = 0;  // of the first octet; larger than what was asked for where octets are lost
   std::string data;
-  std::uint64_t end = 0;  // how much the stream has had so far
-  bool ended = false;     // nothing will come after `end`
+  std::uint64_t end = 0;      // how much the stream has had so far
+  bool ended = false;         // nothing will come after `end`
+  std::uint64_t came_ms = 0;  // of the first octet, where it was asked for by_time: CLOCK_BOOTTIME; 0 = no data
+};
+
+// A time, both ends included; CLOCK_BOOTTIME.
+struct OutputPeriod {
+  std::uint64_t since_ms = 0;
+  std::uint64_t until_ms = UINT64_MAX;
+};
+
+// Octets [begin, end) of a stream.
+struct OutputSpan {
+  std::uint64_t begin = 0;
+  std::uint64_t end = UINT64_MAX;
+};
+
+// One piece that is asked for.
+struct OutputAsked {
+  Stream stream{};
+  std::uint64_t offset = 0;
+  std::uint64_t end = UINT64_MAX;     // what stands there or behind it is not
+  std::chrono::milliseconds wait{0};  // for output where there is none yet
+  bool by_time = false;               // it says when it came, and ends where what came later begins
 };
 
 // A command that somebody follows as it runs.
@@ -85,8 +107,10 @@ struct TerminalHolder {
 };
 
 struct FollowFrom {
-  std::array<std::optional<std::uint64_t>, guest_protocol::kStreams> offsets;  // nothing: not that stream
-  bool wait = true;  // for more, until the end; else only what there is now
+  std::array<std::optional<std::uint64_t>, guest_protocol::kStreams> offsets;           // nothing: not that stream
+  std::array<std::uint64_t, guest_protocol::kStreams> ends = {UINT64_MAX, UINT64_MAX};  // as in OutputAsked
+  bool wait = true;      // for more, until the end; else only what there is now
+  bool by_time = false;  // as in OutputAsked
 };
 
 // One of the events that a command which is followed makes.
@@ -95,6 +119,8 @@ struct CommandEvent {
   Kind kind = Kind::started;
   Stream stream{};  // of output
   std::uint64_t offset = 0;
+  std::uint64_t lost = 0;     // of output: octets before it that were asked for and are not there any more
+  std::uint64_t came_ms = 0;  // of output: as in OutputPiece
   std::string data;
   std::size_t relayed = 0;           // of output: so many octets are in the relay instead
   int pid = 0;                       // of started
@@ -140,9 +166,12 @@ class ProcessService {
   // Waits for its end, at most so long. Of an attached one that is the last that is heard of it.
   virtual io::Task<ProcessInfo> get(Principal who, std::string sandbox, std::string process,
                                     std::chrono::milliseconds wait) = 0;
-  // What stands at `offset`, at most 64 KiB; where nothing does yet, waits for it at most so long.
-  virtual io::Task<OutputPiece> output(Principal who, std::string sandbox, std::string process, Stream stream,
-                                       std::uint64_t offset, std::chrono::milliseconds wait) = 0;
+  // What stands at an offset, at most 64 KiB; where nothing does yet, waits for it at most as long as is said.
+  virtual io::Task<OutputPiece> output(Principal who, std::string sandbox, std::string process, OutputAsked asked) = 0;
+  // Where in a stream that stands which came in a time, of what has come so far: all of it, and beside it what is not
+  // known apart from it (guest/output_times.h).
+  virtual io::Task<OutputSpan> find_output(Principal who, std::string sandbox, std::string process, Stream stream,
+                                           OutputPeriod period) = 0;
   // Output from given offsets on, and then the result; the result alone when the process is forgotten or its sandbox
   // goes meanwhile. Dropping the stream leaves the process alone.
   virtual Result<std::shared_ptr<CommandStream>> follow(const Principal& who, const std::string& sandbox,

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "control/command_start.h"
 #include "control/command_stream.h"
+#include "control/kept_output.h"
 #include "control/policy.h"
 #include "control/verdict.h"
 #include "io/spawn.h"
@@ -142,89 +143,6 @@ Error no_terminal() {
       .with_hint("start it with \"pty\"");
 }
 
-// Whether who reads such a verdict takes what came before it for all that there was.
-bool is_of_all(const ExecResult& result) {
-  return result.outcome != Outcome::lost && result.outcome != Outcome::cancelled;
-}
-
-// The output of a process that its guest keeps. Where a stream is cut after the verdict is known, it ends in an error.
-class KeptStream final : public CommandStream {
- public:
-  KeptStream(std::shared_ptr<ProcessRecord> record, FollowFrom from)
-      : record_(std::move(record)), from_(from), reading_(record_) {}
-
-  io::Task<std::optional<CommandEvent>> next(io::Deadline deadline) override {
-    const auto record = record_;
-    while (!is_over_) {
-      const std::uint64_t seen = record->process.news();
-      bool all_ended = true;
-      std::optional<Error> cut;  // what keeps the rest of a stream from coming
-      for (std::size_t i = 0; i < from_.offsets.size(); ++i) {
-        turn_ = (turn_ + 1) % from_.offsets.size();
-        if (!from_.offsets[turn_] || has_ended_[turn_]) continue;
-        const auto stream = static_cast<Stream>(turn_);
-        auto piece = co_await record->process.read(stream, *from_.offsets[turn_], now());
-        if (!piece.ok() && !record->process.is_out_of_reach()) co_return std::move(piece).error();
-        if (!piece.ok()) {
-          cut = std::move(piece).error();  // its verdict is all that comes
-          continue;
-        }
-        if (!piece->data.empty()) co_return output(stream, *std::move(piece));
-        has_ended_[turn_] = piece->ended;
-        all_ended = all_ended && piece->ended;
-      }
-      const bool is_known = all_ended && record->info.result;
-      if (cut && (is_known ? is_of_all(*record->info.result) : !from_.wait)) co_return *std::move(cut);
-      if (is_known) co_return last(*record);
-      if (!from_.wait) break;
-      // The end of the process itself is told by its record.
-      if (all_ended) LMSB_CO_CHECK(co_await record->changed.wait(deadline));
-      if (!all_ended) LMSB_CO_CHECK(co_await record->process.wait_news(seen, deadline));
-    }
-    end();
-    co_return std::optional<CommandEvent>();
-  }
-
- private:
-  static io::Deadline now() { return io::Deadline::in(std::chrono::milliseconds(0)); }
-  void end() {
-    is_over_ = true;
-    reading_.end();
-  }
-  std::optional<CommandEvent> output(Stream stream, guest_client::Piece piece) {
-    CommandEvent event;
-    event.kind = CommandEvent::Kind::output;
-    event.stream = stream;
-    event.offset = piece.offset;
-    event.data = std::move(piece.data);
-    from_.offsets[turn_] = event.offset + event.data.size();
-    return event;
-  }
-  std::optional<CommandEvent> last(const ProcessRecord& record) {
-    CommandEvent event;
-    auto& offset = from_.offsets[static_cast<std::size_t>(record.failure_stream())];
-    if (offset && *offset < record.failure.size()) {
-      event.kind = CommandEvent::Kind::output;
-      event.stream = record.failure_stream();
-      event.offset = *offset;
-      event.data = record.failure.substr(event.offset);
-      offset = record.failure.size();
-      return event;
-    }
-    end();
-    event.kind = CommandEvent::Kind::result;
-    event.result = record.info.result;
-    return event;
-  }
-
-  std::shared_ptr<ProcessRecord> record_;
-  FollowFrom from_;
-  std::array<bool, guest_protocol::kStreams> has_ended_{};  // each that has given all
-  std::size_t turn_ = 0;
-  bool is_over_ = false;
-  Reading reading_;
-};
-
 }  // namespace
 
 const ExecResult& told_of(const Result<ExecResult>& ran) {
@@ -337,7 +255,9 @@ io::Always<void> Processes::follow(Processes* self, std::shared_ptr<ProcessRecor
   const auto now = std::chrono::steady_clock::now();
   const auto ended = record->ended.value_or(now);
   result.usage.wall_ms = std::chrono::duration<double, std::milli>(ended - record->began).count();
-  record->info.ended_at = rfc3339_in(std::chrono::ceil<std::chrono::milliseconds>(ended - now));
+  const auto since = std::chrono::floor<std::chrono::milliseconds>(now - ended);
+  record->info.ended_at = rfc3339_in(-since);
+  record->ended_ms = boottime_ms() - static_cast<std::uint64_t>(since.count());
   if (record->told) {
     result.usage.wall_ms = record->told->wall_ms;
     record->info.ended_at = record->told->ended_at;
@@ -432,31 +352,21 @@ io::Task<ProcessInfo> Processes::get(Principal who, std::string sandbox, std::st
   co_return record->info;
 }
 
-io::Task<OutputPiece> Processes::output(Principal who, std::string sandbox, std::string process, Stream stream,
-                                        std::uint64_t offset, std::chrono::milliseconds wait) {
-  LMSB_CO_TRY(const auto record, find(who, sandbox, process));
-  OutputPiece out;
-  if (stream == record->failure_stream() && !record->failure.empty()) {
-    out.offset = offset;
-    if (offset < record->failure.size()) out.data = record->failure.substr(offset);
-    out.end = record->failure.size();
-    out.ended = true;
-    co_return out;
-  }
-  const Reading reading(record);
-  LMSB_CO_TRY(auto piece, co_await record->process.read(stream, offset, io::Deadline::in(wait)));
-  out.offset = piece.offset;
-  out.data = std::move(piece.data);
-  out.end = piece.end;
-  out.ended = piece.ended;
-  co_return out;
+io::Task<OutputPiece> Processes::output(Principal who, std::string sandbox, std::string process, OutputAsked asked) {
+  LMSB_CO_TRY(auto record, find(who, sandbox, process));
+  co_return co_await read_kept(std::move(record), asked);
+}
+
+io::Task<OutputSpan> Processes::find_output(Principal who, std::string sandbox, std::string process, Stream stream,
+                                            OutputPeriod period) {
+  LMSB_CO_TRY(auto record, find(who, sandbox, process));
+  co_return co_await find_kept(std::move(record), stream, period);
 }
 
 Result<std::shared_ptr<CommandStream>> Processes::follow(const Principal& who, const std::string& sandbox,
                                                          const std::string& process, FollowFrom from) {
   LMSB_TRY(auto record, find(who, sandbox, process));
-  std::shared_ptr<CommandStream> stream = std::make_shared<KeptStream>(std::move(record), from);
-  return stream;
+  return follow_kept(std::move(record), from);
 }
 
 io::Task<void> Processes::write_stdin(Principal who, std::string sandbox, std::string process, std::string data,

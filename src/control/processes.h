@@ -31,6 +31,7 @@ struct ProcessRecord {
   std::string asked_at;               // RFC 3339
   std::string by;                     // who started it; "" = an earlier daemon knew
   std::uint64_t began_ms = 0;         // CLOCK_BOOTTIME
+  std::uint64_t ended_ms = 0;         // the same, once it has ended
   std::string failure;                // what a shell would have said of a program that cannot be executed
   std::uint64_t terminal_holder = 0;  // the last number that was given out
   bool had_stdin = false;             // it was started with one that is written to
@@ -129,8 +130,9 @@ class Processes final : public ProcessService {
   Result<std::vector<ProcessInfo>> list(const Principal& who, const std::string& sandbox) override;
   io::Task<ProcessInfo> get(Principal who, std::string sandbox, std::string process,
                             std::chrono::milliseconds wait) override;
-  io::Task<OutputPiece> output(Principal who, std::string sandbox, std::string process, Stream stream,
-                               std::uint64_t offset, std::chrono::milliseconds wait) override;
+  io::Task<OutputPiece> output(Principal who, std::string sandbox, std::string process, OutputAsked asked) override;
+  io::Task<OutputSpan> find_output(Principal who, std::string sandbox, std::string process, Stream stream,
+                                   OutputPeriod period) override;
   Result<std::shared_ptr<CommandStream>> follow(const Principal& who, const std::string& sandbox,
                                                 const std::string& process, FollowFrom from) override;
   io::Task<void> write_stdin(Principal who, std::string sandbox, std::string process, std::string data,

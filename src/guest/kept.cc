@@ -44,6 +44,11 @@ bool set_nonblocking(int fd) { return ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) 
 
 }  // namespace
 
+int Kept::Source::prepare(std::uint64_t max_file) {
+  const int error = log.prepare(max_file);
+  return error != 0 ? error : times.prepare();
+}
+
 int Kept::make_record(const guest_protocol::StartRequest& request, Record*& record) {
   const std::uint32_t sequence = request.header.sequence;
   record = records_.find_free([](const Record& r) { return r.sequence == 0; });
@@ -51,13 +56,13 @@ int Kept::make_record(const guest_protocol::StartRequest& request, Record*& reco
   if (!epoll_) epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll_) return errno;
   record->sequence = sequence;
-  return record->sources[0].log.prepare(file_size(request));
+  return record->sources[0].prepare(file_size(request));
 }
 
 int Kept::begin(const guest_protocol::StartRequest& request, std::uint32_t user, UniqueFd& stdin_read) {
   Record* record = nullptr;
   int error = make_record(request, record);
-  if (error == 0) error = record->sources[1].log.prepare(file_size(request));
+  if (error == 0) error = record->sources[1].prepare(file_size(request));
   if (error == 0 && request.keep_stdin != 0) error = make_stdin(*record, user, stdin_read);
   if (error != 0) forget(request.header.sequence);
   return error;
@@ -130,6 +135,7 @@ void Kept::forget(std::uint32_t sequence) {
   for (Source& source : record->sources) {
     source.pipe.reset();
     source.log.clear();
+    source.times.clear();
     source.wants_notice = false;
   }
   record->stdin_write.reset();
@@ -191,7 +197,7 @@ int Kept::watch(int fd, std::uint32_t events, std::uint64_t slot_and_what) {
   return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) < 0 ? errno : 0;
 }
 
-void Kept::handle_events() {
+void Kept::handle_events(std::uint64_t now_ms) {
   std::array<epoll_event, 32> events{};
   const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), 0);
   for (int i = 0; i < count; ++i) {
@@ -201,18 +207,19 @@ void Kept::handle_events() {
     if (about % kWhats == kStdin) {
       write_some(record);
     } else {
-      read_some(record, static_cast<Stream>(about % kWhats));
+      read_some(record, static_cast<Stream>(about % kWhats), now_ms);
     }
   }
 }
 
 // A bounded amount, so that a flood does not keep the others waiting.
-void Kept::read_some(Record& record, Stream stream) {
+void Kept::read_some(Record& record, Stream stream, std::uint64_t now_ms) {
   Source& source = record.sources[static_cast<std::size_t>(stream)];
   if (!source.pipe) return;
   const ssize_t n = ::read(source.pipe.get(), piece.data(), piece.size());
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n > 0) {
+    source.times.note(source.log.end(), now_ms);
     source.log.append(piece.data(), static_cast<std::size_t>(n));
   } else {
     (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, source.pipe.get(), nullptr);  // a terminal is open twice
@@ -233,19 +240,43 @@ void Kept::read_output(const guest_protocol::ReadOutput& request) {
   answer.ticket = request.ticket;
   answer.stream = request.stream;
   answer.offset = request.offset;
-  Record* const record = find(request.header.sequence);
-  if (record == nullptr || request.stream > Stream::err) {
+  Source* const found = find_source(request.header.sequence, request.stream);
+  if (found == nullptr) {
     answer.error = ESRCH;
     return send(channel_, answer);
   }
-  Source& source = record->sources[static_cast<std::size_t>(request.stream)];
+  Source& source = *found;
   if (request.discard != 0) source.log.discard(request.offset);
   answer.end = source.log.end();
   answer.ended = source.pipe ? 0 : 1;
   answer.size = static_cast<std::uint32_t>(
       source.log.read(answer.offset, piece.data(), std::min<std::size_t>(request.size, piece.size())));
   if (answer.size == 0 && answer.ended == 0) source.wants_notice = true;
+  if (answer.size > 0 && request.by_time != 0) {
+    const OutputTimes::Run run = source.times.run_at(answer.offset);
+    answer.came_ms = run.first_ms;
+    answer.size = static_cast<std::uint32_t>(std::min<std::uint64_t>(answer.size, run.end - answer.offset));
+  }
   send(channel_, answer, piece.data(), answer.size);
+}
+
+void Kept::find_output(const guest_protocol::FindOutput& request) {
+  guest_protocol::OutputSpan answer{};
+  answer.header = {Kind::output_span, request.header.sequence};
+  answer.ticket = request.ticket;
+  answer.stream = request.stream;
+  if (const Source* const source = find_source(request.header.sequence, request.stream); source != nullptr) {
+    answer.begin = std::min(source->times.begin_of(request.since_ms), source->log.end());
+    answer.end = std::clamp(source->times.end_of(request.until_ms), answer.begin, source->log.end());
+  } else {
+    answer.error = ESRCH;
+  }
+  send(channel_, answer);
+}
+
+Kept::Source* Kept::find_source(std::uint32_t sequence, Stream stream) {
+  Record* const record = find(sequence);
+  return record == nullptr || stream > Stream::err ? nullptr : &record->sources[static_cast<std::size_t>(stream)];
 }
 
 void Kept::write_stdin(const guest_protocol::WriteStdin& request, const char* data) {

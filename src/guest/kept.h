@@ -1,6 +1,6 @@
 #pragma once
 // Kept: what the guest holds of commands whose output outlives whoever asked for them: the reading ends of their pipes,
-// a log of each stream, the writing end of stdin, and how they ended. Until they are forgotten.
+// a log of each stream and its times, the writing end of stdin, and how they ended. Until they are forgotten.
 //
 // One epoll descriptor stands for all of it in the server's poll; it is made with the first kept command. Requests come
 // from the daemon and are answered on the channel.
@@ -9,6 +9,7 @@
 
 #include "base/unique_fd.h"
 #include "guest/output_log.h"
+#include "guest/output_times.h"
 #include "guest/slots.h"
 #include "guest_protocol/messages.h"
 
@@ -42,14 +43,18 @@ class Kept {
 
   void write_stdin(const guest_protocol::WriteStdin& request, const char* data);
   void read_output(const guest_protocol::ReadOutput& request);
+  void find_output(const guest_protocol::FindOutput& request);
   // Becomes readable when handle_events() has something to do; -1 while nothing is kept.
   int events() const { return epoll_.get(); }
-  void handle_events();
+  // `now_ms` is the time of what is read: CLOCK_BOOTTIME.
+  void handle_events(std::uint64_t now_ms);
 
  private:
   struct Source {
     UniqueFd pipe;  // or a terminal; closed at its end
     OutputLog log;
+    OutputTimes times;
+    int prepare(std::uint64_t max_file);
     bool wants_notice = false;  // a read has found nothing
   };
   // Free ones have sequence 0.
@@ -71,7 +76,9 @@ class Kept {
   Record* find(std::uint32_t sequence);
   std::uint64_t slot_of(const Record& record) { return static_cast<std::uint64_t>(&record - records_.begin()); }
   int watch(int fd, std::uint32_t events, std::uint64_t slot_and_what);
-  void read_some(Record& record, guest_protocol::Stream stream);
+  void read_some(Record& record, guest_protocol::Stream stream, std::uint64_t now_ms);
+  // nullptr: there is no such stream.
+  Source* find_source(std::uint32_t sequence, guest_protocol::Stream stream);
   void write_some(Record& record);
   void finish_stdin(Record& record, int error);
   void notice(const Record& record, guest_protocol::Stream stream, Source& source);

@@ -195,7 +195,7 @@ void Server::run() {
     if (::poll(waits.data(), waits.size(), has_more_children_ ? 0 : -1) < 0 && errno != EINTR) return;
     if (has_more_children_ || (waits[1].revents & POLLIN) != 0) handle_children();
     if ((waits[2].revents & POLLIN) != 0) handle_deadlines();
-    if ((waits[3].revents & POLLIN) != 0) kept_.handle_events();
+    if ((waits[3].revents & POLLIN) != 0) kept_.handle_events(now_ms());
     if ((waits[4].revents & POLLIN) != 0) ports_.handle_events();
     if ((waits[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && !handle_message()) return;
     if ((waits[5].revents & POLLIN) != 0) take_channel();
@@ -276,6 +276,8 @@ bool Server::handle_message() {
     case Kind::kill: return with_message<guest_protocol::KillRequest>(size, [&](const auto& r) { handle_kill(r); });
     case Kind::read_output:
       return with_message<guest_protocol::ReadOutput>(size, [&](const auto& r) { kept_.read_output(r); });
+    case Kind::find_output:
+      return with_message<guest_protocol::FindOutput>(size, [&](const auto& r) { kept_.find_output(r); });
     case Kind::write_stdin: return handle_write(size);
     case Kind::resize: return with_message<guest_protocol::Resize>(size, [&](const auto& r) { kept_.resize(r); });
     case Kind::connect_port:

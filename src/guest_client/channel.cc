@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#include "base/clock.h"
 #include "guest_client/channel_state.h"
 #include "guest_client/guest_error.h"
 #include "io/spawn.h"
@@ -185,6 +186,7 @@ bool ChannelState::dispatch(const char* message, std::size_t size, ReceivedFds& 
     case Kind::stdin_done:
     case Kind::output:
     case Kind::output_grew: return take_kept(header.kind, message, size);
+    case Kind::output_span: return take_span(message, size);
     case Kind::usage: return take_usage(message, size);
     case Kind::held: return take_held(message, size);
     case Kind::port_connected: return size == sizeof header && take_port(header.sequence, fds);
@@ -256,7 +258,24 @@ bool ChannelState::take_output(const char* message, std::size_t size) {
   if (value.error == 0 && (value.stream != read.stream || !adds_up(value, read.offset))) return false;
   read.error = value.error;
   read.piece = Piece{value.offset, std::string(message + sizeof value, value.size), value.end, value.ended != 0};
+  if (value.came_ms != 0) read.piece->came_ms = std::min(value.came_ms, boottime_ms());
   process->reads.erase(found);
+  process->changed.notify_all();
+  return true;
+}
+
+bool ChannelState::take_span(const char* message, std::size_t size) {
+  guest_protocol::OutputSpan value{};
+  if (!read_as(value, message, size)) return false;
+  const auto process = find(value.header.sequence);
+  if (!process) return true;
+  const auto found = process->searches.find(value.ticket);
+  if (found == process->searches.end()) return true;  // whoever asked has gone
+  ProcessState::Search& search = *found->second;
+  if (value.error == 0 && (value.stream != search.stream || value.begin > value.end)) return false;
+  search.error = value.error;
+  search.span = Span{value.begin, value.end};
+  process->searches.erase(found);
   process->changed.notify_all();
   return true;
 }

@@ -43,10 +43,16 @@ struct ProcessState {
     std::optional<Piece> piece;
     int error = 0;
   };
+  struct Search {
+    Stream stream{};
+    std::optional<Span> span;
+    int error = 0;
+  };
   bool is_kept = false;
   bool is_forgotten = false;
   std::uint32_t next_ticket = 1;
-  std::map<std::uint32_t, std::shared_ptr<Read>> reads;
+  std::map<std::uint32_t, std::shared_ptr<Read>> reads;  // by their tickets
+  std::map<std::uint32_t, std::shared_ptr<Search>> searches;
   std::array<std::uint64_t, guest_protocol::kStreams> grown{};  // how often there was news
   bool is_writing = false;
   bool is_cut_short = false;                            // whoever wrote has gone; the piece is still on its way
@@ -147,6 +153,7 @@ struct ChannelState : std::enable_shared_from_this<ChannelState> {
   bool take_started(const guest_protocol::Started& started, ReceivedFds& fds);
   bool take_kept(guest_protocol::Kind kind, const char* message, std::size_t size);
   bool take_output(const char* message, std::size_t size);
+  bool take_span(const char* message, std::size_t size);
   bool take_held(const char* message, std::size_t size);
   bool take_usage(const char* message, std::size_t size);
 };

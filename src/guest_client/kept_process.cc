@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <map>
 
 #include "base/assert.h"
 #include "guest_client/channel_state.h"
@@ -52,11 +53,32 @@ io::Task<void> send(std::shared_ptr<ChannelState> channel, Message message, std:
 // The error of a wait for the guest's answer to a question that any guest answers at once.
 Error silence(Error error) { return error.code() == ErrorCode::deadline_exceeded ? no_answer() : std::move(error); }
 
-// Asks once. The piece is empty where there is nothing yet.
-io::Task<Piece> read_once(State state, Stream stream, std::uint64_t offset, Before before) {
-  LMSB_CO_CHECK(check_alive(*state));
+// Sends a question of the guest's, and waits until it is answered: `pending` has something in `answer` then. Who goes
+// before takes it out of `table`. `table` is of `state`.
+template <class Message, class Pending, class Answer>
+io::Task<void> ask(State state, Message request, std::map<std::uint32_t, std::shared_ptr<Pending>>* table,
+                   std::shared_ptr<Pending> pending, std::optional<Answer> Pending::*answer) {
   const auto channel = state->channel.lock();
   const io::Deadline deadline = io::Deadline::in(channel->answer_limit);
+  std::string no_data;
+  Status asked = co_await send(channel, request, std::move(no_data), deadline);
+  if (!asked.ok()) co_return silence(std::move(asked).error());
+  (*table)[request.ticket] = pending;
+  while (!(pending.get()->*answer)) {
+    LMSB_CO_CHECK(check_alive(*state));
+    Status changed = co_await state->changed.wait(deadline);
+    if (changed.ok()) continue;
+    table->erase(request.ticket);
+    co_return silence(std::move(changed).error());
+  }
+  if (pending->error == ESRCH) co_return forgotten();
+  if (pending->error != 0) co_return guest_error(pending->error, "read the output of a process");
+  co_return Status();
+}
+
+// Asks once. The piece is empty where there is nothing yet.
+io::Task<Piece> read_once(State state, Stream stream, std::uint64_t offset, Before before, Times times) {
+  LMSB_CO_CHECK(check_alive(*state));
   const auto read = std::make_shared<ProcessState::Read>();
   read->stream = stream;
   read->offset = offset;
@@ -67,19 +89,8 @@ io::Task<Piece> read_once(State state, Stream stream, std::uint64_t offset, Befo
   request.offset = offset;
   request.size = kMaxPiece;
   request.discard = before == Before::dropped ? 1 : 0;
-  std::string no_data;
-  Status asked = co_await send(channel, request, std::move(no_data), deadline);
-  if (!asked.ok()) co_return silence(std::move(asked).error());
-  state->reads[request.ticket] = read;
-  while (!read->piece) {
-    LMSB_CO_CHECK(check_alive(*state));
-    Status changed = co_await state->changed.wait(deadline);
-    if (changed.ok()) continue;
-    state->reads.erase(request.ticket);
-    co_return silence(std::move(changed).error());
-  }
-  if (read->error == ESRCH) co_return forgotten();
-  if (read->error != 0) co_return guest_error(read->error, "read the output of a process");
+  request.by_time = times == Times::wanted ? 1 : 0;
+  LMSB_CO_CHECK(co_await ask(state, request, &state->reads, read, &ProcessState::Read::piece));
   co_return *std::move(read->piece);
 }
 
@@ -125,11 +136,12 @@ io::Task<Ending> KeptProcess::wait_ended(io::Deadline deadline) const {
   co_return *state->ending;
 }
 
-io::Task<Piece> KeptProcess::read(Stream stream, std::uint64_t offset, io::Deadline wait, Before before) const {
+io::Task<Piece> KeptProcess::read(Stream stream, std::uint64_t offset, io::Deadline wait, Before before,
+                                  Times times) const {
   const auto state = state_;
   for (;;) {
     const std::uint64_t seen = state->grown[static_cast<std::size_t>(stream)];
-    LMSB_CO_TRY(auto piece, co_await read_once(state, stream, offset, before));
+    LMSB_CO_TRY(auto piece, co_await read_once(state, stream, offset, before, times));
     if (!piece.data.empty() || piece.ended || wait.passed()) co_return piece;
     while (state->grown[static_cast<std::size_t>(stream)] == seen) {
       LMSB_CO_CHECK(check_alive(*state));
@@ -139,6 +151,21 @@ io::Task<Piece> KeptProcess::read(Stream stream, std::uint64_t offset, io::Deadl
       co_return std::move(changed).error();
     }
   }
+}
+
+io::Task<Span> KeptProcess::find(Stream stream, Period period) const {
+  const auto state = state_;
+  LMSB_CO_CHECK(check_alive(*state));
+  const auto search = std::make_shared<ProcessState::Search>();
+  search->stream = stream;
+  guest_protocol::FindOutput request{};
+  request.header = {Kind::find_output, state->sequence};
+  request.ticket = state->next_ticket++;
+  request.stream = stream;
+  request.since_ms = period.since_ms;
+  request.until_ms = period.until_ms;
+  LMSB_CO_CHECK(co_await ask(state, request, &state->searches, search, &ProcessState::Search::span));
+  co_return *search->span;
 }
 
 std::uint64_t KeptProcess::news() const {

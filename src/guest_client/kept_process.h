@@ -19,6 +19,21 @@ struct Piece {
   std::string data;
   std::uint64_t end = 0;  // how much the stream has had so far
   bool ended = false;     // nothing will come after `end`
+  // Where times are wanted: CLOCK_BOOTTIME of the first octet, as the guest says, and not after the answer; 0 = no
+  // data.
+  std::uint64_t came_ms = 0;
+};
+
+// A time, both ends included; CLOCK_BOOTTIME.
+struct Period {
+  std::uint64_t since_ms = 0;
+  std::uint64_t until_ms = UINT64_MAX;
+};
+
+// Octets [begin, end) of a stream.
+struct Span {
+  std::uint64_t begin = 0;
+  std::uint64_t end = UINT64_MAX;
 };
 
 // Processor time of a command and of everything it started.
@@ -35,6 +50,9 @@ struct AskedCpuTime {
 
 // What becomes of the output before the one that is read.
 enum class Before : std::uint8_t { kept, dropped };
+
+// Whether a piece says when it came, and ends where what came later begins.
+enum class Times : std::uint8_t { unwanted, wanted };
 
 class KeptProcess {
  public:
@@ -57,7 +75,11 @@ class KeptProcess {
   // What stands at `offset` of a stream, at most 64 KiB. Where there is nothing yet, be it far beyond the end, it waits
   // until there is, the stream ends, or `wait` passes: an empty piece then. Errors: unavailable (also of a guest that
   // does not answer within the channel's limit), process_not_found (it is forgotten), cancelled.
-  io::Task<Piece> read(Stream stream, std::uint64_t offset, io::Deadline wait, Before before = Before::kept) const;
+  io::Task<Piece> read(Stream stream, std::uint64_t offset, io::Deadline wait, Before before = Before::kept,
+                       Times times = Times::unwanted) const;
+  // Where that stands which came in a time, of what has come so far, as precisely as the guest knows. Errors: as
+  // read().
+  io::Task<Span> find(Stream stream, Period period) const;
 
   // Counts what may be news to a reader: more output, the end of a stream, its own end, that nothing can
   // be heard of it any more.

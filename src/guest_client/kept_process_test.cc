@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/clock.h"
 #include "io/run_blocking.h"
 #include "os/message_socket.h"
 
@@ -367,6 +368,80 @@ TEST_F(KeptProcessTest, ClosesTheChannelOfAGuestWhosePiecesDoNotAddUp) {
   auto piece = answer_to(request, 3);
   piece.offset = 4;  // before what was asked for
   say(piece, "abc");
+  EXPECT_TRUE(channel_->is_closed());
+}
+
+TEST_F(KeptProcessTest, SaysWhenAPieceCameWhereThatIsWanted) {
+  const auto plain = begin(process_->read(Stream::out, 0, io::Deadline::never()));
+  guest_protocol::ReadOutput request{};
+  ASSERT_GT(hear(request), 0U);
+  EXPECT_EQ(request.by_time, 0U);
+  const auto timed = begin(process_->read(Stream::out, 0, io::Deadline::never(), Before::kept, Times::wanted));
+  ASSERT_GT(hear(request), 0U);
+  EXPECT_EQ(request.by_time, 1U);
+  auto piece = answer_to(request, 1);
+  piece.came_ms = 7;
+  say(piece, "x");
+  ASSERT_TRUE(timed->result && timed->result->ok());
+  EXPECT_EQ((**timed->result).came_ms, 7U);
+}
+
+TEST_F(KeptProcessTest, BelievesNoGuestThatAPieceIsStillToCome) {
+  const auto read = begin(process_->read(Stream::out, 0, io::Deadline::never(), Before::kept, Times::wanted));
+  guest_protocol::ReadOutput request{};
+  ASSERT_GT(hear(request), 0U);
+  auto piece = answer_to(request, 1);
+  piece.came_ms = UINT64_MAX;
+  say(piece, "x");
+  ASSERT_TRUE(read->result && read->result->ok());
+  EXPECT_LE((**read->result).came_ms, boottime_ms());
+}
+
+TEST_F(KeptProcessTest, FindsWhatCameInATime) {
+  const Period period{10, 20};
+  const auto found = begin(process_->find(Stream::err, period));
+  guest_protocol::FindOutput request{};
+  ASSERT_GT(hear(request), 0U);
+  EXPECT_EQ(request.stream, Stream::err);
+  EXPECT_EQ(request.since_ms, 10U);
+  EXPECT_EQ(request.until_ms, 20U);
+  say(guest_protocol::OutputSpan{{Kind::output_span, kFirst}, request.ticket, Stream::err, 3, 9, 0, 0});
+  ASSERT_TRUE(found->result && found->result->ok());
+  EXPECT_EQ((**found->result).begin, 3U);
+  EXPECT_EQ((**found->result).end, 9U);
+  say(guest_protocol::OutputSpan{{Kind::output_span, kFirst}, request.ticket, Stream::err, 3, 9, 0, 0});
+  EXPECT_FALSE(channel_->is_closed()) << "nobody waits for it any more";
+}
+
+TEST_F(KeptProcessTest, FindsNothingOfWhatIsForgottenOrGone) {
+  const auto found = begin(process_->find(Stream::out, Period()));
+  guest_protocol::FindOutput request{};
+  ASSERT_GT(hear(request), 0U);
+  say(guest_protocol::OutputSpan{{Kind::output_span, kFirst}, request.ticket, Stream::out, 0, 0, ESRCH, 0});
+  ASSERT_TRUE(found->result);
+  EXPECT_EQ(found->result->error().slug(), "process_not_found");
+  const auto cut = begin(process_->find(Stream::out, Period()));
+  guest_.reset();
+  run();
+  ASSERT_TRUE(cut->result);
+  EXPECT_EQ(cut->result->error().slug(), "sandbox_lost");
+}
+
+TEST_F(KeptProcessTest, ClosesTheChannelOfAGuestThatFindsWhatEndsBeforeItBegins) {
+  const auto found = begin(process_->find(Stream::out, Period()));
+  guest_protocol::FindOutput request{};
+  ASSERT_GT(hear(request), 0U);
+  say(guest_protocol::OutputSpan{{Kind::output_span, kFirst}, request.ticket, Stream::out, 9, 3, 0, 0});
+  EXPECT_TRUE(channel_->is_closed());
+  ASSERT_TRUE(found->result);
+  EXPECT_EQ(found->result->error().slug(), "sandbox_lost");
+}
+
+TEST_F(KeptProcessTest, ClosesTheChannelOfAGuestThatFindsInAnotherStream) {
+  const auto found = begin(process_->find(Stream::out, Period()));
+  guest_protocol::FindOutput request{};
+  ASSERT_GT(hear(request), 0U);
+  say(guest_protocol::OutputSpan{{Kind::output_span, kFirst}, request.ticket, Stream::err, 0, 0, 0, 0});
   EXPECT_TRUE(channel_->is_closed());
 }
 

@@ -34,6 +34,7 @@ enum class Kind : std::uint32_t {
   keep_note = 9,      // KeepNote + note: in place of the one that a kept command began with
   take_models = 11,   // Header only: for requests to models; what has been taken before does not listen any more
   read_usage = 12,    // Header only: what a command that runs has used so far
+  find_output = 13,   // FindOutput
   // guest → daemon
   ready = 64,           // Ready: the sandbox stands
   failed = 65,          // Failed: the launch failed; the guest ends
@@ -50,6 +51,7 @@ enum class Kind : std::uint32_t {
   models = 76,          // Models: the answer to take_models; descriptor, unless it says why not: a TCP socket that is
                         // bound to kModelPort and does not listen
   usage = 77,           // Usage: the answer to read_usage
+  output_span = 78,     // OutputSpan: the answer to find_output
 };
 
 // Where what a command writes goes.
@@ -183,6 +185,8 @@ struct ReadOutput {
   std::uint64_t offset;   // of the stream's octets, from its beginning
   std::uint32_t size;     // at most; kMaxPiece
   std::uint32_t discard;  // 1: what stands before `offset` is not wanted any more
+  std::uint32_t by_time;  // 1: the answer ends where what came later begins, and says when it came
+  std::uint32_t unused;
 };
 
 // `size` octets of data follow. Nothing there yet (size 0, ended 0): `output_grew` will come, once.
@@ -195,6 +199,28 @@ struct OutputPiece {
   std::uint32_t size;
   std::uint32_t ended;  // 1: nothing more will come (and it is all there up to `end`)
   std::int32_t error;   // ESRCH: no such command
+  std::uint32_t unused;
+  std::uint64_t
+      came_ms;  // where it was asked for by_time: CLOCK_BOOTTIME, of the first octet that follows; 0 = no data
+};
+
+// Asks where of a stream that stands which came in a time, both ends included; CLOCK_BOOTTIME.
+struct FindOutput {
+  Header header;
+  std::uint32_t ticket;  // the answer carries it
+  Stream stream;
+  std::uint64_t since_ms;
+  std::uint64_t until_ms;
+};
+
+// All that came in that time, as precisely as is known; of what has come so far.
+struct OutputSpan {
+  Header header;
+  std::uint32_t ticket;
+  Stream stream;
+  std::uint64_t begin;
+  std::uint64_t end;   // not before `begin`
+  std::int32_t error;  // ESRCH: no such command
   std::uint32_t unused;
 };
 

@@ -13,7 +13,7 @@ namespace lmsb::guest_protocol {
 constexpr std::uint32_t kSetupMagic = 0x4C4D5342;  // "LMSB"
 // Of setup, messages and the posture that a guest builds: the guest refuses another, and a later daemon does not take
 // up a sandbox of another.
-constexpr std::uint32_t kVersion = 9;
+constexpr std::uint32_t kVersion = 10;
 constexpr int kChannelFd = 3;  // where the guest finds its channel after exec
 constexpr std::size_t kMaxMounts = 16;
 

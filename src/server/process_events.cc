@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "server/answers.h"
 #include "server/exec_result.h"
@@ -44,25 +45,32 @@ void write_process(json::Writer& out, const control::ProcessInfo& info) {
   out.end_object();
 }
 
-TextPieces::Piece TextPieces::add(std::uint64_t offset, std::string data) {
+TextPieces::Piece TextPieces::add(Piece next) {
   // Where octets are lost in between, what waited can never be completed: it is presented with what comes now.
-  Piece piece{offset - waiting_.size(), std::exchange(waiting_, {}) + data};
+  Piece piece = std::exchange(waiting_, {});
+  piece.offset = next.offset - piece.data.size();
+  if (piece.data.empty()) piece.came_ms = next.came_ms;
+  piece.lost = next.lost;
+  piece.data += next.data;
   const std::size_t incomplete = incomplete_utf8_end(piece.data);
-  waiting_ = piece.data.substr(piece.data.size() - incomplete);
+  waiting_.data = piece.data.substr(piece.data.size() - incomplete);
+  waiting_.came_ms = incomplete < piece.data.size() ? next.came_ms : piece.came_ms;
   piece.data.resize(piece.data.size() - incomplete);
-  offset_ = piece.offset + piece.data.size();
+  waiting_.offset = piece.offset + piece.data.size();
   return piece;
 }
 
-TextPieces::Piece TextPieces::rest() { return {offset_, std::exchange(waiting_, {})}; }
+TextPieces::Piece TextPieces::rest() { return std::exchange(waiting_, {}); }
 
-StreamEvent output_event(control::Stream stream, std::uint64_t offset, std::string_view data) {
+StreamEvent output_event(control::Stream stream, const TextPieces::Piece& piece) {
   json::Writer out;
-  out.begin_object().key("type").string(name_of(stream)).key("offset").unsigned_integer(offset);
-  if (is_utf8(data)) {
-    out.key("text").string(data);
+  out.begin_object().key("type").string(name_of(stream)).key("offset").unsigned_integer(piece.offset);
+  if (piece.lost > 0) out.key("missing_bytes").unsigned_integer(piece.lost);
+  if (piece.came_ms != 0) out.key("at").string(rfc3339_of_boottime(piece.came_ms));
+  if (is_utf8(piece.data)) {
+    out.key("text").string(piece.data);
   } else {
-    out.key("base64").string(base64_encode(data));
+    out.key("base64").string(base64_encode(piece.data));
   }
   out.end_object();
   return {std::move(out).str(), std::string(name_of(stream)), {}};
@@ -83,9 +91,10 @@ io::Task<std::optional<StreamEvent>> CommandEvents::next(io::Deadline deadline) 
 
 std::optional<StreamEvent> CommandEvents::take(control::CommandEvent event) {
   if (event.kind == control::CommandEvent::Kind::output) {
-    const auto piece = texts_[static_cast<std::size_t>(event.stream)].add(event.offset, std::move(event.data));
-    if (piece.data.empty()) return std::nullopt;
-    return output_event(event.stream, piece.offset, piece.data);
+    TextPieces::Piece next{event.offset, std::move(event.data), event.lost, event.came_ms};
+    const auto piece = texts_[static_cast<std::size_t>(event.stream)].add(std::move(next));
+    if (piece.data.empty() && piece.lost == 0) return std::nullopt;
+    return output_event(event.stream, piece);
   }
   json::Writer out;
   out.begin_object().key("type").string("started").key("process");
@@ -99,7 +108,7 @@ std::optional<StreamEvent> CommandEvents::take(control::CommandEvent event) {
 std::optional<StreamEvent> CommandEvents::last() {
   for (std::size_t i = 0; i < texts_.size(); ++i) {
     const auto piece = texts_[i].rest();
-    if (!piece.data.empty()) return output_event(static_cast<control::Stream>(i), piece.offset, piece.data);
+    if (!piece.data.empty()) return output_event(static_cast<control::Stream>(i), piece);
   }
   if (!result_) return std::nullopt;
   json::Writer out;

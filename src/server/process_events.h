@@ -1,6 +1,7 @@
 #pragma once
 // What a command does, as JSON objects one by one (interfaces.md, processes): {"type":"started","process"},
-// {"type":"stdout"|"stderr","offset","text"|"base64"}, {"type":"result",...}.
+// {"type":"stdout"|"stderr","offset","text"|"base64"}, {"type":"result",...}. Output has "at", when it came, where that
+// is asked for, and "missing_bytes" where octets before it are lost.
 #include <array>
 #include <memory>
 #include <optional>
@@ -21,19 +22,20 @@ class TextPieces {
   struct Piece {
     std::uint64_t offset = 0;
     std::string data;
+    std::uint64_t lost = 0;     // before it
+    std::uint64_t came_ms = 0;  // its first octet; CLOCK_BOOTTIME, 0 = not told
   };
   // The next piece and what it makes presentable; `data` is empty when all of it has to wait.
-  Piece add(std::uint64_t offset, std::string data);
+  Piece add(Piece next);
   // What waited in vain.
   Piece rest();
 
  private:
-  std::uint64_t offset_ = 0;  // of what waits
-  std::string waiting_;
+  Piece waiting_;
 };
 
 // {"type":"stdout","offset":0,"text":"..."}; "base64" where the octets are no text.
-StreamEvent output_event(control::Stream stream, std::uint64_t offset, std::string_view data);
+StreamEvent output_event(control::Stream stream, const TextPieces::Piece& piece);
 
 // A command that is followed.
 class CommandEvents final : public EventSequence {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/clock.h"
 #include "io/run_blocking.h"
 #include "server/test_support.h"
 
@@ -84,6 +85,26 @@ TEST(CommandEvents, PresentOctetsThatAreNoTextAsBase64) {
               ElementsAre(R"({"type":"stdout","offset":5,"base64":"//4h"})"));
 }
 
+TEST(CommandEvents, TellWhenTheFirstOctetOfEachCameAndWhatIsLost) {
+  const std::uint64_t now = boottime_ms();
+  const auto at = [now](std::uint64_t ago) { return R"("at":")" + rfc3339_of_boottime(now - ago) + '"'; };
+  const auto came = [now](std::uint64_t offset, std::string data, std::uint64_t ago) {
+    CommandEvent event = output(Stream::out, offset, std::move(data));
+    event.came_ms = now - ago;
+    return event;
+  };
+  CommandEvent behind_a_hole = came(9, "z", 100);
+  behind_a_hole.lost = 4;
+  CommandEvent all_lost = output(Stream::out, 20, "");
+  all_lost.lost = 10;
+  EXPECT_THAT(texts_of({came(0, "x\xe2", 50'000), came(2, "\x82", 40'000), came(3, "\xac\xe2", 30'000),
+                        came(5, "\x82\xac", 20'000), behind_a_hole, all_lost}),
+              ElementsAre(HasSubstr(at(50'000) + R"(,"text":"x")"), HasSubstr(at(50'000) + ",\"text\":\"€\""),
+                          HasSubstr(at(30'000) + ",\"text\":\"€\""),
+                          HasSubstr(R"("offset":9,"missing_bytes":4,)" + at(100) + R"(,"text":"z")"),
+                          R"({"type":"stdout","offset":20,"missing_bytes":10,"text":""})"));
+}
+
 class ProcessRoutes : public testing::Test {
  protected:
   ProcessRoutes() {
@@ -155,6 +176,65 @@ TEST_F(ProcessRoutes, TakeAnOffsetOfNoStreamForStdouts) {
     EXPECT_EQ(processes.from.offsets[0], 0U);
     EXPECT_EQ(processes.from.offsets[1], 0U) << "both";
   }
+}
+
+TEST_F(ProcessRoutes, SayWhenAPieceCameWhereThatIsAsked) {
+  processes.piece = {0, "abc", 3, true, boottime_ms()};
+  const auto answer = send("GET", "/v1/sandboxes/box/processes/prc_1/output?timestamps=true");
+  EXPECT_TRUE(processes.from.by_time);
+  EXPECT_THAT(answer.body, HasSubstr(R"("at":")" + rfc3339_of_boottime(processes.piece.came_ms) + '"'));
+}
+
+TEST_F(ProcessRoutes, ReadWhatCameInATime) {
+  const std::string output = "/v1/sandboxes/box/processes/prc_1/output?";
+  processes.span = {40, 60};
+  processes.piece = {40, std::string(20, 'x'), 100, true};
+  const std::uint64_t before = boottime_ms();
+  const auto answer = send("GET", output + "since=10m&until=5m");
+  EXPECT_EQ(processes.from.offsets[0], 40U);
+  EXPECT_EQ(processes.from.ends[0], 60U);
+  EXPECT_THAT(answer.body, HasSubstr(R"("missing_bytes":0)"));
+  EXPECT_THAT(answer.body, HasSubstr(R"("next_offset":60,"end":100,"ended":true)"));
+  EXPECT_GE(processes.period.since_ms, before - std::min<std::uint64_t>(before, 600'000));
+  EXPECT_LE(processes.period.since_ms, processes.period.until_ms);
+  EXPECT_EQ(send("GET", output + "offset=50&since=10m").status, 200);
+  EXPECT_EQ(processes.from.offsets[0], 50U) << "the later of both";
+  EXPECT_EQ(processes.from.ends[0], UINT64_MAX);
+  processes.piece = {60, "", 100, true};
+  EXPECT_THAT(send("GET", output + "offset=18446744073709551615&until=5m").body, HasSubstr(R"("next_offset":60)"));
+}
+
+TEST_F(ProcessRoutes, FollowWhatCameSinceATime) {
+  processes.span = {40, 60};
+  const auto answer =
+      send("GET", "/v1/sandboxes/box/processes/prc_1/output?follow=true&timestamps=1&since=2026-01-31T23:59:59.5Z");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(processes.from.offsets[0], 40U);
+  EXPECT_EQ(processes.from.offsets[1], 40U);
+  EXPECT_EQ(processes.from.ends[1], UINT64_MAX);
+  EXPECT_TRUE(processes.from.by_time);
+  EXPECT_EQ(send("GET", "/v1/sandboxes/box/logs?until=1h&timestamps=1", {}, "application/x-ndjson").status, 200);
+  EXPECT_EQ(processes.from.ends[1], 60U);
+}
+
+TEST_F(ProcessRoutes, ReadTheEndOfWhatCameInATime) {
+  processes.span = {40, 60};
+  processes.piece = {40, "abc", 100, true};
+  EXPECT_THAT(send("GET", "/v1/sandboxes/box/logs?until=1h").body, HasSubstr(R"("offset":40,"text":"abc")"));
+  EXPECT_EQ(processes.from.offsets[1], 40U);
+  processes.span = {60, 60};
+  EXPECT_EQ(send("GET", "/v1/sandboxes/box/logs?until=1h").body, R"({"data":[],"next_cursor":null})");
+}
+
+TEST_F(ProcessRoutes, RefuseTimesThatAreNoneAndThatMakeNoSense) {
+  const std::string output = "/v1/sandboxes/box/processes/prc_1/output?";
+  for (const char* bad : {"since=10", "since=", "until=yesterday", "since=2026-01-31T23:59:59 01:00", "timestamps=yes",
+                          "until=1h&wait_ms=10"})
+    EXPECT_EQ(send("GET", output + bad).status, 400) << bad;
+  EXPECT_EQ(send("GET", output + "until=1h&follow=true", {}, "application/x-ndjson").status, 400);
+  EXPECT_EQ(send("GET", output + "timestamps=true", {}, "application/octet-stream").status, 400);
+  EXPECT_EQ(send("GET", "/v1/sandboxes/box/logs?timestamps=true").status, 400);
+  EXPECT_EQ(send("GET", "/v1/sandboxes/box/logs?until=1h&follow=true", {}, "application/x-ndjson").status, 400);
 }
 
 TEST_F(ProcessRoutes, RefuseFieldsThatAreNotThere) {

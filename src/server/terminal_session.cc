@@ -81,9 +81,10 @@ std::string result_text(const control::ExecResult& result) {
 // Where to go on: who says more than the terminal has shown has no more than that.
 io::Task<std::uint64_t> beginning_of(std::shared_ptr<Shared> shared) {
   if (shared->offset == 0) co_return std::uint64_t{0};
-  constexpr std::chrono::milliseconds kNow{0};
-  LMSB_CO_TRY(const auto piece, co_await shared->processes.output(shared->who, shared->sandbox(), shared->process(),
-                                                                  Stream::out, shared->offset, kNow));
+  control::OutputAsked asked;
+  asked.offset = shared->offset;
+  LMSB_CO_TRY(const auto piece,
+              co_await shared->processes.output(shared->who, shared->sandbox(), shared->process(), asked));
   co_return std::min(shared->offset, piece.end);
 }
 

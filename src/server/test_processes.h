@@ -82,13 +82,21 @@ class FakeProcesses final : public control::ProcessService {
     if (error) co_return *error;
     co_return info;
   }
-  io::Task<control::OutputPiece> output(Principal, std::string, std::string, control::Stream stream,
-                                        std::uint64_t offset, std::chrono::milliseconds wait) override {
+  io::Task<control::OutputPiece> output(Principal, std::string, std::string, control::OutputAsked asked) override {
+    const auto which = static_cast<std::size_t>(asked.stream);
     from.offsets.fill(std::nullopt);
-    from.offsets[static_cast<std::size_t>(stream)] = offset;
-    waited = wait;
+    from.offsets[which] = asked.offset;
+    from.ends[which] = asked.end;
+    from.by_time = asked.by_time;
+    waited = asked.wait;
     if (error) co_return *error;
     co_return piece;
+  }
+  io::Task<control::OutputSpan> find_output(Principal, std::string, std::string, control::Stream,
+                                            control::OutputPeriod asked) override {
+    period = asked;
+    if (error) co_return *error;
+    co_return span;
   }
   Result<std::shared_ptr<control::CommandStream>> follow(const Principal&, const std::string&, const std::string&,
                                                          control::FollowFrom asked) override {
@@ -130,6 +138,7 @@ class FakeProcesses final : public control::ProcessService {
   control::ProcessInfo info;
   control::SessionInfo session_info;
   control::OutputPiece piece;
+  control::OutputSpan span;
   std::vector<control::CommandEvent> events;
   // What they were asked.
   std::string named;
@@ -137,6 +146,7 @@ class FakeProcesses final : public control::ProcessService {
   std::shared_ptr<io::PipeRelay> relay;
   std::chrono::milliseconds waited{-1};
   control::FollowFrom from;
+  control::OutputPeriod period;
   std::string written;
   bool closed = false;
   int signalled = 0;

@@ -1,11 +1,13 @@
 // GET /v1/sandboxes/{id}/logs: what the detached processes of a sandbox have written, and write.
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <string_view>
 
 #include "base/text.h"
 #include "control/process_service.h"
 #include "server/log_events.h"
+#include "server/output_times.h"
 #include "server/process_events.h"
 #include "server/query_fields.h"
 #include "server/v1_routes.h"
@@ -17,7 +19,6 @@ using control::Control;
 using control::Stream;
 
 constexpr std::uint64_t kTail = 8192;  // of each stream in a whole answer: there may be 256 processes
-constexpr std::chrono::milliseconds kNow{0};
 constexpr std::ptrdiff_t kMostFollowed = 32;
 
 // What is left in front of a character that began earlier.
@@ -48,18 +49,46 @@ void write_tail(json::Writer& out, const std::string& process, Stream stream, co
   out.end_object();
 }
 
-io::Task<http::Response> tails(Control& control, control::Principal who, std::string sandbox,
-                               std::vector<control::ProcessInfo> processes) {
+// What is asked of one of them.
+struct Wanted {
+  control::Principal who;
+  std::string sandbox;
+  OutputTimes times;
+};
+
+bool is_gone(const Error& error) { return error.slug() == "process_not_found"; }
+
+// The end of what one stream has, or has of the time that is wanted. Nothing: there is none.
+io::Task<std::optional<control::OutputPiece>> tail_of(Control& control, Wanted wanted, std::string process,
+                                                      Stream stream) {
+  const auto which = static_cast<std::size_t>(stream);
+  control::FollowFrom from;
+  from.offsets[which] = 0;
+  LMSB_CO_TRY(from, co_await within(control, wanted.who, wanted.sandbox, process, from, wanted.times));
+  control::OutputAsked asked;
+  asked.stream = stream;
+  asked.offset = *from.offsets[which];
+  asked.end = from.ends[which];
+  const std::uint64_t begin = asked.offset;
+  LMSB_CO_TRY(auto piece, co_await control.processes().output(wanted.who, wanted.sandbox, process, asked));
+  const std::uint64_t end = std::min(piece.end, asked.end);
+  if (end <= begin) co_return std::optional<control::OutputPiece>();
+  if (end - begin > kTail) {
+    asked.offset = end - kTail;
+    LMSB_CO_TRY(piece, co_await control.processes().output(wanted.who, wanted.sandbox, process, asked));
+  }
+  co_return std::optional(std::move(piece));
+}
+
+io::Task<http::Response> tails(Control& control, Wanted wanted, std::vector<control::ProcessInfo> processes) {
   json::Writer out;
   out.begin_object().key("data").begin_array();
   for (const control::ProcessInfo& process : processes) {
     for (const Stream stream : {Stream::out, Stream::err}) {
-      auto piece = co_await control.processes().output(who, sandbox, process.id, stream, 0, kNow);
-      if (piece.ok() && piece->end > kTail)
-        piece = co_await control.processes().output(who, sandbox, process.id, stream, piece->end - kTail, kNow);
-      if (!piece.ok() && piece.error().slug() != "process_not_found") co_return std::move(piece).error();
-      if (!piece.ok() || piece->end == 0) continue;  // it has been forgotten meanwhile, or has written nothing
-      write_tail(out, process.id, stream, *std::move(piece));
+      auto piece = co_await tail_of(control, wanted, process.id, stream);
+      if (!piece.ok() && !is_gone(piece.error())) co_return std::move(piece).error();
+      if (!piece.ok() || !*piece) continue;  // it has been forgotten meanwhile, or has written nothing
+      write_tail(out, process.id, stream, **std::move(piece));
     }
   }
   out.end_array().key("next_cursor").null().end_object();
@@ -67,18 +96,23 @@ io::Task<http::Response> tails(Control& control, control::Principal who, std::st
 }
 
 // Of those that have ended, or of those that run.
-Result<std::vector<LogSource>> sources_of(Control& control, const Call& call,
-                                          const std::vector<control::ProcessInfo>& processes, bool ended, bool wait) {
+io::Task<std::vector<LogSource>> sources_of(Control& control, Wanted wanted,
+                                            std::vector<control::ProcessInfo> processes, bool ended, bool wait) {
   std::vector<LogSource> sources;
   for (const control::ProcessInfo& process : processes) {
     if (process.result.has_value() != ended) continue;
     control::FollowFrom from;
     from.wait = wait;
     from.offsets.fill(0);
-    LMSB_TRY(auto stream, control.processes().follow(call.who, call.request.params.at("id"), process.id, from));
-    sources.push_back({process.id, std::make_unique<CommandEvents>(std::move(stream))});
+    auto begun = co_await within(control, wanted.who, wanted.sandbox, process.id, from, wanted.times);
+    if (!begun.ok() && is_gone(begun.error())) continue;
+    if (!begun.ok()) co_return std::move(begun).error();
+    auto stream = control.processes().follow(wanted.who, wanted.sandbox, process.id, *begun);
+    if (!stream.ok() && is_gone(stream.error())) continue;
+    if (!stream.ok()) co_return std::move(stream).error();
+    sources.push_back({process.id, std::make_unique<CommandEvents>(*std::move(stream))});
   }
-  return sources;
+  co_return sources;
 }
 
 // Each that runs holds an event of up to 64 KiB for a client that is slow.
@@ -92,19 +126,20 @@ Status check_count(const std::vector<control::ProcessInfo>& processes) {
 }
 
 io::Task<http::Response> logs(Control& control, Call call) {
-  LMSB_CO_CHECK(check_names(call.request.query, {"follow"}));
+  LMSB_CO_CHECK(check_names(call.request.query, {"follow", "since", "until", "timestamps"}));
   LMSB_CO_TRY(const bool follow, flag_of(call.request.query, "follow", false));
-  std::string id = call.request.params["id"];
-  LMSB_CO_TRY(auto processes, control.processes().list(call.who, id));
+  Wanted wanted{call.who, call.request.params["id"], {}};
+  LMSB_CO_TRY(wanted.times, output_times_of(call.request.query, follow));
+  LMSB_CO_TRY(auto processes, control.processes().list(wanted.who, wanted.sandbox));
   std::erase_if(processes, [](const control::ProcessInfo& info) { return info.is_attached; });  // of their callers
   const AnswerFormat format = wanted_format(call.request.headers, follow ? AnswerFormat::ndjson : AnswerFormat::json);
-  if (format == AnswerFormat::json && follow)
-    co_return invalid_query("follow needs Accept: application/x-ndjson or text/event-stream");
-  if (format == AnswerFormat::json)
-    co_return co_await tails(control, std::move(call.who), std::move(id), std::move(processes));
+  if (format == AnswerFormat::json && (follow || wanted.times.timestamps))
+    co_return invalid_query(std::string(follow ? "follow needs" : "timestamps need") +
+                            " Accept: application/x-ndjson or text/event-stream");
+  if (format == AnswerFormat::json) co_return co_await tails(control, std::move(wanted), std::move(processes));
   if (follow) LMSB_CO_CHECK(check_count(processes));
-  LMSB_CO_TRY(auto ended, sources_of(control, call, processes, true, follow));
-  LMSB_CO_TRY(auto running, sources_of(control, call, processes, false, follow));
+  LMSB_CO_TRY(auto ended, co_await sources_of(control, wanted, processes, true, follow));
+  LMSB_CO_TRY(auto running, co_await sources_of(control, wanted, processes, false, follow));
   if (follow) co_return event_answer(followed_log(std::move(ended), std::move(running)), format);
   std::move(running.begin(), running.end(), std::back_inserter(ended));
   co_return event_answer(log_so_far(std::move(ended)), format);

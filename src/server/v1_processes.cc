@@ -1,10 +1,12 @@
 // /v1/sandboxes/{id}/processes: commands that nobody waits for, and their output.
 #include <algorithm>
 
+#include "base/clock.h"
 #include "base/signal_name.h"
 #include "base/text.h"
 #include "control/process_service.h"
 #include "server/event_stream.h"
+#include "server/output_times.h"
 #include "server/process_events.h"
 #include "server/process_octets.h"
 #include "server/query_fields.h"
@@ -24,10 +26,11 @@ struct OutputQuery {
   std::uint64_t offset = 0;
   bool follow = false;
   std::chrono::milliseconds wait{0};
+  OutputTimes times;
 };
 
 Result<OutputQuery> parse_output_query(const Query& query) {
-  LMSB_CHECK(check_names(query, {"stream", "offset", "follow", "wait_ms"}));
+  LMSB_CHECK(check_names(query, {"stream", "offset", "follow", "wait_ms", "since", "until", "timestamps"}));
   OutputQuery out;
   if (const auto stream = query.find("stream"); stream != query.end()) {
     if (stream->second != "stdout" && stream->second != "stderr")
@@ -38,6 +41,7 @@ Result<OutputQuery> parse_output_query(const Query& query) {
   LMSB_TRY(out.follow, flag_of(query, "follow", false));
   LMSB_TRY(const std::uint64_t wait, number_of(query, "wait_ms", 0, kMaxWaitMs));
   out.wait = std::chrono::milliseconds(wait);
+  LMSB_TRY(out.times, output_times_of(query, out.follow || wait > 0));
   if (out.offset > 0 && !out.stream) out.stream = Stream::out;  // an offset is of one stream
   return out;
 }
@@ -128,16 +132,24 @@ io::Task<http::Response> resize(Control& control, Call call) {
   co_return http::Response::no_content();
 }
 
-// One piece as an object; `next_offset` is where to go on.
-io::Task<http::Response> output_piece(Control& control, Call call, OutputQuery query) {
-  const Stream stream = query.stream.value_or(Stream::out);
-  std::string id = call.request.params["id"];
-  std::string process = call.request.params["process"];
-  LMSB_CO_TRY(auto piece, co_await control.processes().output(std::move(call.who), std::move(id), std::move(process),
-                                                              stream, query.offset, query.wait));
+// What of its streams is asked for: one of them, or both from their beginnings.
+io::Task<control::FollowFrom> beginning_of(Control& control, const Call& call, const OutputQuery& query, bool is_one) {
+  control::FollowFrom from;
+  from.wait = query.follow;
+  from.offsets.fill(0);
+  if (is_one || query.stream) {
+    from.offsets.fill(std::nullopt);
+    from.offsets[static_cast<std::size_t>(query.stream.value_or(Stream::out))] = query.offset;
+  }
+  const auto& params = call.request.params;
+  co_return co_await within(control, call.who, params.at("id"), params.at("process"), from, query.times);
+}
+
+std::string text_of(Stream stream, control::OutputPiece piece, const control::OutputAsked& asked) {
   json::Writer out;
   out.begin_object().key("stream").string(stream == Stream::err ? "stderr" : "stdout");
-  out.key("offset").unsigned_integer(piece.offset).key("missing_bytes").unsigned_integer(piece.offset - query.offset);
+  out.key("offset").unsigned_integer(piece.offset).key("missing_bytes").unsigned_integer(piece.offset - asked.offset);
+  if (piece.came_ms != 0) out.key("at").string(rfc3339_of_boottime(piece.came_ms));
   // A character that is not complete yet comes with the next piece.
   const std::size_t incomplete = incomplete_utf8_end(piece.data);
   const bool more_follows = !piece.ended || piece.offset + piece.data.size() < piece.end;
@@ -149,19 +161,37 @@ io::Task<http::Response> output_piece(Control& control, Call call, OutputQuery q
   }
   const std::uint64_t next = std::min(piece.offset + piece.data.size(), piece.end);  // asked for from beyond: the end
   out.key("next_offset").unsigned_integer(next).key("end").unsigned_integer(piece.end);
-  out.key("ended").boolean(piece.ended && next >= piece.end).end_object();
-  co_return http::Response::json(200, std::move(out).str());
+  out.key("ended").boolean(piece.ended && next >= std::min(piece.end, asked.end)).end_object();
+  return std::move(out).str();
 }
 
-// One stream from the offset on.
-Result<http::Response> output_octets(Control& control, const Call& call, const OutputQuery& query) {
-  const Stream stream = query.stream.value_or(Stream::out);
-  control::FollowFrom from;
-  from.wait = query.follow;
-  from.offsets[static_cast<std::size_t>(stream)] = query.offset;
+// One piece as an object; `next_offset` is where to go on.
+io::Task<http::Response> output_piece(Control& control, Call call, OutputQuery query) {
+  LMSB_CO_TRY(const auto from, co_await beginning_of(control, call, query, true));
+  control::OutputAsked asked;
+  asked.stream = query.stream.value_or(Stream::out);
+  const auto which = static_cast<std::size_t>(asked.stream);
+  asked.offset = *from.offsets[which];
+  asked.end = from.ends[which];
+  asked.wait = query.wait;
+  asked.by_time = from.by_time;
+  std::string id = call.request.params["id"];
+  std::string process = call.request.params["process"];
+  LMSB_CO_TRY(auto piece,
+              co_await control.processes().output(std::move(call.who), std::move(id), std::move(process), asked));
+  co_return http::Response::json(200, text_of(asked.stream, std::move(piece), asked));
+}
+
+// One stream from the offset on, or events of what is asked for.
+io::Task<http::Response> output_stream(Control& control, Call call, OutputQuery query,
+                                       std::optional<AnswerFormat> format) {
+  LMSB_CO_TRY(const auto from, co_await beginning_of(control, call, query, !format));
   const auto& params = call.request.params;
-  LMSB_TRY(auto events, control.processes().follow(call.who, params.at("id"), params.at("process"), from));
-  return octets_answer(std::make_shared<CommandOctets>(std::move(events), stream, query.offset, nullptr));
+  LMSB_CO_TRY(auto events, control.processes().follow(call.who, params.at("id"), params.at("process"), from));
+  if (format) co_return event_answer(std::make_unique<CommandEvents>(std::move(events)), *format);
+  const Stream stream = query.stream.value_or(Stream::out);
+  const std::uint64_t offset = *from.offsets[static_cast<std::size_t>(stream)];
+  co_return octets_answer(std::make_shared<CommandOctets>(std::move(events), stream, offset, nullptr));
 }
 
 io::Task<http::Response> output(Control& control, Call call) {
@@ -173,18 +203,12 @@ io::Task<http::Response> output(Control& control, Call call) {
     co_return invalid_query("follow needs Accept: application/x-ndjson, text/event-stream or application/octet-stream");
   if (!is_piece && query.wait.count() > 0)
     co_return invalid_query("wait_ms is for one piece, as JSON: follow=true waits for all that comes");
-  if (as_octets) co_return output_octets(control, call, query);
+  if (as_octets && query.times.timestamps)
+    co_return invalid_query("timestamps are for JSON and events: octets have no room for them");
   if (is_piece) co_return co_await output_piece(control, std::move(call), query);
-  control::FollowFrom from;
-  from.wait = query.follow;
-  if (query.stream) {
-    from.offsets[static_cast<std::size_t>(*query.stream)] = query.offset;
-  } else {
-    from.offsets.fill(0);
-  }
-  LMSB_CO_TRY(auto stream,
-              control.processes().follow(call.who, call.request.params["id"], call.request.params["process"], from));
-  co_return event_answer(std::make_unique<CommandEvents>(std::move(stream)), format);
+  std::optional<AnswerFormat> events;
+  if (!as_octets) events = format;
+  co_return co_await output_stream(control, std::move(call), query, events);
 }
 
 }  // namespace

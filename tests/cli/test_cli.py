@@ -342,7 +342,10 @@ class SeenRun(CliTest):
                          sorted([(first, "30000\n"), (second, "b\n")]))
         attached = self.cli("attach", "--json", "kept", first)
         self.assertEqual((attached.returncode, json.loads(attached.stdout.splitlines()[-1])["exit_code"]), (3, 3))
-        self.assert_one_line(self.cli("logs", "--since", "1h", "kept"), "--since", "--tail N")
+        self.assert_ends(self.cli("logs", "--since", "1h", "--tail", "1", "kept", second), 0, b"b\n")
+        self.assert_ends(self.cli("logs", "--until", "1h", "kept", second), 0, b"", b"")
+        self.assertRegex(self.cli("logs", "-t", "kept", second).stdout, rb"^[0-9-]+T[0-9:.]+Z a\n[0-9-]+T[0-9:.]+Z b\n$")
+        self.assert_one_line(self.cli("logs", "--since", "yesterday", "kept"), "--since", "10m")
         self.assert_ends(self.cli("rm", "kept"), 0)
 
     def test_the_end_of_processes_is_waited_for(self):
@@ -694,7 +697,7 @@ class Words(unittest.TestCase):
     def test_what_docker_calls_otherwise_is_said(self):
         for words, part in ((["images"], "image ls"), (["unpause", "x"], "resume"), (["commit", "x"], "snapshot"),
                             (["run", "--privileged", "host", "true"], "--root"), (["stop", "-s", "INT", "x"], "kill -s"),
-                            (["logs", "-t", "x"], "--tail"), (["exec", "--privileged", "x", "y"], "create --root")):
+                            (["logs", "--details", "x"], "inspect"), (["exec", "--privileged", "x", "y"], "create --root")):
             done = cli(*words)
             self.assertEqual((done.returncode, done.stdout), (125 if words[0] in ("run", "exec") else 2, b""))
             self.assertEqual(done.stderr.count(b"\n"), 1, done.stderr)

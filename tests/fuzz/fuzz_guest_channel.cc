@@ -79,12 +79,16 @@ lmsb::io::Always<void> use_kept(std::shared_ptr<KeptProcess> process) {
   std::uint64_t offset = 0;
   for (int i = 0; i < 64; ++i) {
     const auto stream = static_cast<Stream>(i % 2);
-    const auto piece = co_await process->read(stream, offset, lmsb::io::Deadline::never());
+    const auto times = i % 4 < 2 ? lmsb::guest_client::Times::unwanted : lmsb::guest_client::Times::wanted;
+    const auto piece =
+        co_await process->read(stream, offset, lmsb::io::Deadline::never(), lmsb::guest_client::Before::kept, times);
     if (!piece.ok()) break;
     LMSB_ASSERT(piece->offset >= offset && piece->end >= piece->offset + piece->data.size());
     if (i % 2 == 0) offset = piece->offset + piece->data.size();
     if (offset > std::uint64_t{1} << 62U) break;
   }
+  const auto span = co_await process->find(Stream::out, lmsb::guest_client::Period());
+  LMSB_ASSERT(!span.ok() || span->begin <= span->end);
   std::string input(70'000, 'i');
   (void)co_await process->write_stdin(std::move(input), true, lmsb::io::Deadline::never());
 }

@@ -32,11 +32,12 @@ class Started:
 class Output:
     """Something was written. `stream` is "stdout" or "stderr", `offset` that of the first octet; where it is larger
     than the end of the piece before, octets are lost (only of processes that are followed: more was written than is
-    kept). Characters are never torn."""
+    kept). Characters are never torn. `at`, where timestamps were asked for: when its first octet came."""
 
     stream: str
     offset: int
     data: bytes = field(repr=False)
+    at: str | None = None
 
     @property
     def text(self) -> str:
@@ -59,7 +60,8 @@ def parse_event(event: Mapping[str, Any]) -> CommandEvent | None:
     """None for a kind that is not known here."""
     kind = event.get("type")
     if kind in ("stdout", "stderr"):
-        return Output(kind, event.get("offset", 0), data_of(event["text"] if "text" in event else event))
+        return Output(kind, event.get("offset", 0), data_of(event["text"] if "text" in event else event),
+                      event.get("at"))
     if kind == "started":
         process = event.get("process", {})
         return Started(process.get("pid", 0), process.get("id"))

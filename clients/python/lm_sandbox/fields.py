@@ -37,6 +37,11 @@ def given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def times(since: str | None, until: str | None, timestamps: bool) -> dict[str, str]:
+    """The fields of a query that choose output by time."""
+    return given(since=since, until=until, timestamps="true" if timestamps else None)
+
+
 def data(value: Data) -> Any:
     """Text as it is, octets as text where they are that, else as base64."""
     if isinstance(value, str):

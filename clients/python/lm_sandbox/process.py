@@ -15,7 +15,7 @@ from typing import Any, Mapping, Union
 from .client import Client
 from .errors import NotFound
 from .events import CommandStream
-from .fields import Cmd, Data, data, given
+from .fields import Cmd, Data, data, given, times
 from .result import Ending, data_of, pick
 from .terminal import Terminal
 from .websocket import WebSocket
@@ -55,7 +55,8 @@ class ProcessInfo:
 @dataclass(frozen=True)
 class OutputPiece:
     """What a stream has from `offset` on. `missing_bytes` before it are lost: the first 64 MiB and the last 256 KiB of
-    a stream are kept. Go on at `next_offset`; `ended`: nothing comes after this piece."""
+    a stream are kept. Go on at `next_offset`; `ended`: nothing comes after this piece. `at`, where timestamps were asked
+    for: when its first octet came."""
 
     stream: str
     offset: int
@@ -64,6 +65,7 @@ class OutputPiece:
     next_offset: int
     end: int
     ended: bool
+    at: str | None = None
 
     @property
     def text(self) -> str:
@@ -133,18 +135,23 @@ class Process:
         """The size of its terminal, if it was started with pty."""
         self._post("resize", pty={"cols": cols, "rows": rows})
 
-    def output(self, stream: str = "stdout", offset: int = 0, *, wait: float = 0.0) -> OutputPiece:
+    def output(self, stream: str = "stdout", offset: int = 0, *, wait: float = 0.0, since: str | None = None,
+               until: str | None = None, timestamps: bool = False) -> OutputPiece:
         """What it has written from `offset` on, at most 64 KiB; where there is nothing yet, waits up to `wait` seconds
-        (60 at most) for it. Also after its end, by several at once, and again."""
-        query = {"stream": stream, "offset": str(offset), "wait_ms": str(int(wait * 1000))}
+        (60 at most) for it. Also after its end, by several at once, and again. `since` and `until` ("10m" ago, or RFC 3339)
+        choose by time; with `timestamps` a piece says when it came, and ends where what came later begins."""
+        query = {"stream": stream, "offset": str(offset), "wait_ms": str(int(wait * 1000)),
+                 **times(since, until, timestamps)}
         piece = self._client.call("GET", f"{self._path}/output", query=query, timeout=wait)
         octets = data_of(piece["text"] if "text" in piece else piece)
         return pick(OutputPiece, piece, data=octets)
 
-    def follow(self, stream: str | None = None, offset: int = 0, *, until_now: bool = False) -> CommandStream:
+    def follow(self, stream: str | None = None, offset: int = 0, *, until_now: bool = False, since: str | None = None,
+               timestamps: bool = False) -> CommandStream:
         """Everything that it has written, and what it goes on to write, event by event, and how it ended; with `stream`
-        only that one, from `offset` on. With `until_now` only what there is. Closing it leaves the process alone."""
-        query = {"follow": "false" if until_now else "true"}
+        only that one, from `offset` on. With `until_now` only what there is; `since` and `timestamps` as for output().
+        Closing it leaves the process alone."""
+        query = {"follow": "false" if until_now else "true", **times(since, None, timestamps)}
         if stream is not None:
             query.update(stream=stream, offset=str(offset))
         return CommandStream(self._client.events("GET", f"{self._path}/output", query=query), has_end=not until_now)

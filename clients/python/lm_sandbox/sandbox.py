@@ -223,10 +223,10 @@ class Sandbox:
         """The end of what each of its started processes has written."""
         return [LogTail.of(fields) for fields in self._client.call("GET", f"{self._path}/logs")["data"]]
 
-    def follow_logs(self, *, until_now: bool = False) -> LogStream:
+    def follow_logs(self, *, until_now: bool = False, since: str | None = None, timestamps: bool = False) -> LogStream:
         """All that is kept of what its started processes have written, and what those that there are now still write,
-        as they do; with `until_now` only what there is."""
-        query = {"follow": "false" if until_now else "true"}
+        as they do; with `until_now` only what there is. `since` and `timestamps` as for Process.output()."""
+        query = {"follow": "false" if until_now else "true", **f.times(since, None, timestamps)}
         return LogStream(self._client.events("GET", f"{self._path}/logs", query=query))
 
     def session(self, name: str | None = None) -> Session:

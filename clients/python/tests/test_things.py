@@ -134,6 +134,15 @@ class Logs(Streamed):
         self.assertEqual(self.heads[0][0], "/v1/sandboxes/a/logs?follow=true")
 
 
+    def test_events_say_when_they_came_where_that_is_asked(self):
+        at = "2026-01-31T23:59:59.123Z"
+        client = self.telling([{"process": "prc_1", "type": "stdout", "offset": 0, "at": at, "text": "x"}], end=b"0\r\n\r\n")
+        with Sandbox(support.info("a"), client).follow_logs(since="10m", timestamps=True) as events:
+            told, = events
+        self.assertEqual(told.event, Output("stdout", 0, b"x", at))
+        self.assertEqual(self.heads[0][0], "/v1/sandboxes/a/logs?follow=true&since=10m&timestamps=true")
+
+
 class Watching(Streamed):
     def test_it_begins_when_nothing_is_missed_any_more_and_ends_with_its_directory(self):
         client = self.telling([{"type": "armed"}, {"type": "created", "path": "/w/a", "directory": False},

@@ -156,8 +156,7 @@ io::Task<std::vector<ModelInfo>> Models::list() {
   if (!is_there(found.models, model::kDemonstrationName)) infos.push_back(info_of_demonstration());
   for (ModelInfo& info : infos) {
     info.is_default = info.id == found.chosen;
-    const auto slot = slots_.find(info.id);
-    info.loaded = slot != slots_.end() && slot->second->runner && slot->second->runner->is_alive();
+    info.loaded = is_loaded(info.id);
   }
   co_return infos;
 }
@@ -190,7 +189,7 @@ io::Task<std::shared_ptr<Runner>> Models::runner_for(model::Model model) {
   const auto slot = slots_.find(model.name);
   std::shared_ptr<Slot> found = slot == slots_.end() ? nullptr : slot->second;
   if (!found) {
-    LMSB_CO_TRY(auto share, take_share(Runner::limits_for(model).memory));
+    LMSB_CO_TRY(auto share, take_share(Runner::limits_for(model, options_.context).memory));
     found = std::make_shared<Slot>(loop_);
     found->share = std::move(share);
     slots_[model.name] = found;
@@ -231,7 +230,7 @@ Result<std::shared_ptr<void>> Models::take_share(Bytes memory) {
     idle.emplace_back(slot->asked, name);
     if (!slot->runner || !slot->runner->is_alive()) continue;  // it has no share any more
     --left.models;
-    left.memory -= Runner::limits_for(slot->runner->model()).memory.count();
+    left.memory -= Runner::limits_for(slot->runner->model(), options_.context).memory.count();
   }
   if (!has_room(left, memory)) return busy(left);
   std::sort(idle.begin(), idle.end());
@@ -267,7 +266,8 @@ io::Task<std::shared_ptr<Runner>> Models::make_runner(model::Model model, std::s
   options.load_timeout = options_.load_timeout;
   options.share = std::move(share);
   // In the name of nobody who asks: the model is there for all of them.
-  auto waiting = admission_.take_room("model " + model.name, Runner::limits_for(model), sandbox::Lifetime::kept);
+  const sandbox::Limits limits = Runner::limits_for(model, options_.context);
+  auto waiting = admission_.take_room("model " + model.name, limits, sandbox::Lifetime::kept);
   LMSB_CO_TRY(options.room, co_await std::move(waiting));
   co_return co_await Runner::start(loop_, fleet_, std::move(options), std::move(model));
 }
@@ -285,10 +285,15 @@ io::Always<void> Models::start_runner(Models* self, std::shared_ptr<Slot> slot, 
   slot->changed.notify_all();
 }
 
+bool Models::is_loaded(const std::string& name) const {
+  const auto slot = slots_.find(name);
+  return slot != slots_.end() && slot->second->runner && slot->second->runner->is_alive();
+}
+
 std::optional<model::Model> Models::loaded_demonstration() const {
-  const auto slot = slots_.find(std::string(model::kDemonstrationName));
-  if (slot == slots_.end() || !slot->second->runner || !slot->second->runner->is_alive()) return std::nullopt;
-  const model::Model& model = slot->second->runner->model();
+  const std::string name(model::kDemonstrationName);
+  if (!is_loaded(name)) return std::nullopt;
+  const model::Model& model = slots_.at(name)->runner->model();
   return model.is_demonstration ? std::optional(model) : std::nullopt;
 }
 

@@ -50,6 +50,8 @@ class Models final : public ModelService {
 
   io::Task<std::vector<ModelInfo>> list() override;
   io::Task<ModelInfo> pull(PullModel request) override;
+  io::Task<ModelDetails> show(std::string name) override;
+  io::Task<void> remove(std::string name) override;
   io::Task<Completion> complete(std::string prompt) override;
   io::Task<ModelAnswer> ask(ModelRequest request) override;
   io::Task<Control::UpstreamAnswer> ask_upstream(std::string prompt) override;
@@ -95,6 +97,7 @@ class Models final : public ModelService {
   // What follows from a failed request for the runner that was asked.
   void judge(const std::shared_ptr<Runner>& runner, const Error& error);
   static io::Always<void> start_runner(Models* self, std::shared_ptr<Slot> slot, model::Model model);
+  bool is_loaded(const std::string& name) const;
   // The demonstration model, if a runner has it.
   std::optional<model::Model> loaded_demonstration() const;
 

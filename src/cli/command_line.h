@@ -191,6 +191,15 @@ struct ModelPullCommand {
   std::string source;  // a file or a URL
   std::string name;    // "" = made from the source
 };
+struct ModelShowCommand {
+  Target target;
+  std::string model;
+};
+struct ModelRemoveCommand {
+  Target target;
+  Words models;
+  bool force = false;  // a model that is not there is no error
+};
 struct ChatCommand {
   Target target;
   std::string model;   // "" = the daemon's default
@@ -243,8 +252,8 @@ using AnyCommand =
                  VolumeListCommand, VolumeInspectCommand, VolumeUpdateCommand, VolumeRemoveCommand, KeyCreateCommand,
                  KeyListCommand, KeyRemoveCommand, SessionListCommand, SessionRemoveCommand, UpdateCommand,
                  StatsCommand, EventsCommand, WatchCommand, PortCommand, ListCommand, InspectCommand, RemoveCommand,
-                 ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand, ChatCommand, DoctorCommand,
-                 VerifyCommand, BenchCommand, ConfigCommand>;
+                 ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand, ModelShowCommand,
+                 ModelRemoveCommand, ChatCommand, DoctorCommand, VerifyCommand, BenchCommand, ConfigCommand>;
 
 // `words` are the arguments without the program's name. Of `serve` only the help is known here: its own main sees it
 // first. Errors (invalid_argument, unsupported) name the command and hint at its help.

@@ -55,6 +55,8 @@ Result<AnyCommand> parse_model_list(const Words& words);
 Result<AnyCommand> parse_doctor(const Words& words);
 Result<AnyCommand> parse_verify(const Words& words);
 Result<AnyCommand> parse_model_pull(const Words& words);
+Result<AnyCommand> parse_model_show(const Words& words);
+Result<AnyCommand> parse_model_remove(const Words& words);
 Result<AnyCommand> parse_chat(const Words& words);
 Result<AnyCommand> parse_image_build(const Words& words);
 Result<AnyCommand> parse_image_remove(const Words& words);

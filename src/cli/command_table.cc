@@ -8,7 +8,7 @@
 namespace lmsb::cli {
 namespace {
 
-constexpr std::array<CommandEntry, 59> kCommands{{
+constexpr std::array<CommandEntry, 61> kCommands{{
     {"run", "Sandboxes", "Run a command in a fresh sandbox", parse_run},
     {"create", "Sandboxes", "Create a sandbox that is kept", parse_create},
     {"exec", "Sandboxes", "Run a command in a sandbox that exists", parse_exec},
@@ -53,6 +53,8 @@ constexpr std::array<CommandEntry, 59> kCommands{{
     {"image rm", "Images and models", "Remove an image", parse_image_remove},
     {"model pull", "Images and models", "Take a model into the store", parse_model_pull},
     {"model ls", "Images and models", "List models", parse_model_list},
+    {"model show", "Images and models", "Show what a model is and what it needs", parse_model_show},
+    {"model rm", "Images and models", "Remove models", parse_model_remove},
     {"chat", "Images and models", "Talk to a model", parse_chat},
     {"serve", "Daemon", "Serve the HTTP API", parse_serve},
     {"key create", "Daemon", "Make an API key", parse_key_create},

@@ -52,6 +52,8 @@ Result<int> execute(const ImageListCommand& command, Console& console);
 Result<int> execute(const ToolCommand& command, Console& console);
 Result<int> execute(const ModelListCommand& command, Console& console);
 Result<int> execute(const ModelPullCommand& command, Console& console);
+Result<int> execute(const ModelShowCommand& command, Console& console);
+Result<int> execute(const ModelRemoveCommand& command, Console& console);
 Result<int> execute(const ChatCommand& command, Console& console);
 Result<int> execute(const DoctorCommand& command, Console& console);
 Result<int> execute(const VerifyCommand& command, Console& console);

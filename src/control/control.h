@@ -15,6 +15,7 @@
 #include "control/life.h"
 #include "control/limit_changes.h"
 #include "control/model_access.h"
+#include "control/model_details.h"
 #include "control/network_log.h"
 #include "control/network_usage.h"
 #include "control/principal.h"
@@ -262,6 +263,11 @@ class Control {
   // Those that `who` may ask.
   virtual io::Task<std::vector<ModelInfo>> models(Principal who) = 0;
   virtual io::Task<ModelInfo> pull_model(Principal who, PullModel request) = 0;
+  // Errors: model_not_found, model_damaged.
+  virtual io::Task<ModelDetails> show_model(Principal who, std::string name) = 0;
+  // Its file goes, and its runner with the last of the answers that it is giving; who waits for one that is being
+  // loaded may get an error. Errors: model_not_found, model_not_removable.
+  virtual io::Task<void> remove_model(Principal who, std::string name) = 0;
 
   // The completion of `prompt` by the default local model (by its chat template if it has one), 512 tokens at most.
   virtual io::Task<Completion> complete(Principal who, std::string prompt) = 0;

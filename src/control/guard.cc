@@ -380,6 +380,15 @@ io::Task<ModelInfo> Guard::pull_model(Principal who, PullModel request) {
   return pass(kAdmin, inner_, &Control::pull_model, std::move(who), std::move(request));
 }
 
+io::Task<ModelDetails> Guard::show_model(Principal who, std::string name) {
+  if (who.models) return refused<ModelDetails>(only_its_models());
+  return inner_.show_model(std::move(who), std::move(name));
+}
+
+io::Task<void> Guard::remove_model(Principal who, std::string name) {
+  return pass(kAdmin, inner_, &Control::remove_model, std::move(who), std::move(name));
+}
+
 io::Task<Completion> Guard::complete(Principal who, std::string prompt) {
   if (who.models) return refused<Completion>(only_its_models());
   return pass(kModels, inner_, &Control::complete, std::move(who), std::move(prompt));

@@ -41,6 +41,8 @@ class Guard final : public Control {
   Result<std::vector<ImageInfo>> images() override;
   io::Task<std::vector<ModelInfo>> models(Principal who) override;
   io::Task<ModelInfo> pull_model(Principal who, PullModel request) override;
+  io::Task<ModelDetails> show_model(Principal who, std::string name) override;
+  io::Task<void> remove_model(Principal who, std::string name) override;
   io::Task<Completion> complete(Principal who, std::string prompt) override;
   io::Task<ModelAnswer> ask_model(Principal who, ModelRequest request) override;
   io::Task<UpstreamAnswer> ask_upstream(Principal who, std::string prompt) override;

@@ -22,6 +22,8 @@ struct RunnerProgram {
 // no_llama_server, program_not_showable, and those of opening it.
 Result<RunnerProgram> find_llama_server(const image::Store& images, const std::string& configured);
 
+constexpr std::uint32_t kModelSlots = 2;  // answers that a server gives at once
+
 struct ServerSettings {
   std::string socket;             // path inside; ends in ".sock"
   std::string model;              // path inside

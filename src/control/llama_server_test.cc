@@ -1,5 +1,7 @@
 #include "control/llama_server.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -41,6 +43,13 @@ TEST(LlamaServer, IsToldOnlyWhatItKnows) {
   ASSERT_TRUE(older.ok());
   EXPECT_THAT(*older, Not(Contains("--fit")));
   EXPECT_THAT(*older, Contains("--no-webui"));
+}
+
+TEST(LlamaServer, GivesAsManyAnswersAtOnceAsMemoryIsReckonedFor) {
+  const auto command = server_command("s", kNew, settings());
+  const auto flag = std::find(command->begin(), command->end(), "--parallel");
+  ASSERT_LT(flag + 1, command->end());
+  EXPECT_EQ(*(flag + 1), std::to_string(kModelSlots));
 }
 
 TEST(LlamaServer, IsToldTheNumberOfThreadsWhenThereIsOne) {

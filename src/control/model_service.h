@@ -14,6 +14,8 @@ class ModelService {
   virtual ~ModelService() = default;
   virtual io::Task<std::vector<ModelInfo>> list() = 0;
   virtual io::Task<ModelInfo> pull(PullModel request) = 0;
+  virtual io::Task<ModelDetails> show(std::string name) = 0;
+  virtual io::Task<void> remove(std::string name) = 0;
   virtual io::Task<Completion> complete(std::string prompt) = 0;
   virtual io::Task<ModelAnswer> ask(ModelRequest request) = 0;
   virtual io::Task<Control::UpstreamAnswer> ask_upstream(std::string prompt) = 0;

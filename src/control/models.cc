@@ -156,7 +156,7 @@ io::Task<std::vector<ModelInfo>> Models::list() {
   if (!is_there(found.models, model::kDemonstrationName)) infos.push_back(info_of_demonstration());
   for (ModelInfo& info : infos) {
     info.is_default = info.id == found.chosen;
-    info.loaded = is_loaded({info.id, false}) || is_loaded({info.id, true});
+    info.loaded = is_loaded(info.id);
   }
   co_return infos;
 }
@@ -179,8 +179,7 @@ io::Task<ModelInfo> Models::pull(PullModel request) {
   };
   auto job = pool_.run(std::move(work));
   LMSB_CO_TRY(const model::Model model, co_await std::move(job));
-  slots_.erase({name, false});  // a runner of the older file ends with its last answer
-  slots_.erase({name, true});
+  forget(name);
   log_.log(LogLevel::info, "model.pulled", {{"name", name}, {"bytes", model.facts.size.count()}});
   co_return info_of(model);
 }
@@ -191,7 +190,7 @@ io::Task<std::shared_ptr<Runner>> Models::runner_for(model::Model model, ModelWo
   const auto slot = slots_.find(key);
   std::shared_ptr<Slot> found = slot == slots_.end() ? nullptr : slot->second;
   if (!found) {
-    LMSB_CO_TRY(auto share, take_share(Runner::limits_for(model).memory));
+    LMSB_CO_TRY(auto share, take_share(Runner::limits_for(model, options_.context).memory));
     found = std::make_shared<Slot>(loop_);
     found->share = std::move(share);
     slots_[key] = found;
@@ -232,7 +231,7 @@ Result<std::shared_ptr<void>> Models::take_share(Bytes memory) {
     idle.emplace_back(slot->asked, key);
     if (!slot->runner || !slot->runner->is_alive()) continue;  // it has no share any more
     --left.models;
-    left.memory -= Runner::limits_for(slot->runner->model()).memory.count();
+    left.memory -= Runner::limits_for(slot->runner->model(), options_.context).memory.count();
   }
   if (!has_room(left, memory)) return busy(left);
   std::sort(idle.begin(), idle.end());
@@ -269,7 +268,8 @@ io::Task<std::shared_ptr<Runner>> Models::make_runner(SlotKey key, model::Model 
   options.load_timeout = options_.load_timeout;
   options.share = std::move(share);
   // In the name of nobody who asks: the model is there for all of them.
-  auto waiting = admission_.take_room("model " + model.name, Runner::limits_for(model), sandbox::Lifetime::kept);
+  const sandbox::Limits limits = Runner::limits_for(model, options_.context);
+  auto waiting = admission_.take_room("model " + model.name, limits, sandbox::Lifetime::kept);
   LMSB_CO_TRY(options.room, co_await std::move(waiting));
   co_return co_await Runner::start(loop_, fleet_, std::move(options), std::move(model));
 }
@@ -285,6 +285,15 @@ io::Always<void> Models::start_runner(Models* self, std::shared_ptr<Slot> slot, 
     slot->failure = std::move(runner).error();
   }
   slot->changed.notify_all();
+}
+
+bool Models::is_loaded(const std::string& name) const {
+  return is_loaded(SlotKey(name, false)) || is_loaded(SlotKey(name, true));
+}
+
+void Models::forget(const std::string& name) {
+  slots_.erase({name, false});
+  slots_.erase({name, true});
 }
 
 std::optional<model::Model> Models::loaded_demonstration() const {

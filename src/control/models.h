@@ -52,6 +52,8 @@ class Models final : public ModelService {
 
   io::Task<std::vector<ModelInfo>> list() override;
   io::Task<ModelInfo> pull(PullModel request) override;
+  io::Task<ModelDetails> show(std::string name) override;
+  io::Task<void> remove(std::string name) override;
   io::Task<Completion> complete(std::string prompt) override;
   io::Task<ModelAnswer> ask(ModelRequest request) override;
   io::Task<Control::UpstreamAnswer> ask_upstream(std::string prompt) override;
@@ -97,6 +99,9 @@ class Models final : public ModelService {
   static io::Task<ModelAnswer> ask_whole(std::shared_ptr<Runner> runner, http::ClientRequest request);
   static io::Task<ModelAnswer> open_events(std::shared_ptr<Runner> runner, http::ClientRequest request);
   bool is_loaded(const SlotKey& key) const;
+  bool is_loaded(const std::string& name) const;  // for whatever work
+  // Of a file that is no more: its runners end with their last answers.
+  void forget(const std::string& name);
   // What follows from a failed request for the runner that was asked.
   void judge(const std::shared_ptr<Runner>& runner, const Error& error);
   static io::Always<void> start_runner(Models* self, std::shared_ptr<Slot> slot, SlotKey key, model::Model model);

@@ -10,6 +10,7 @@
 #include "http/body.h"
 #include "io/event.h"
 #include "io/spawn.h"
+#include "model/memory.h"
 #include "os/memfd.h"
 
 namespace lmsb::control {
@@ -67,7 +68,7 @@ io::Task<sandbox::MountSpec> offer(std::string desk, std::string directory, std:
 io::Task<sandbox::SandboxSpec> sandbox_for(const RunnerOptions& options, const model::Model& model) {
   sandbox::SandboxSpec spec;
   spec.image = options.program.image;
-  spec.limits = Runner::limits_for(model);
+  spec.limits = Runner::limits_for(model, options.context);
   spec.lifetime = sandbox::Lifetime::kept;
   LMSB_CO_TRY(auto weights, co_await offer(options.mount_desk, model.directory, kModelAt));
   spec.mounts.push_back(std::move(weights));
@@ -291,9 +292,14 @@ Runner::~Runner() {
 }
 
 // The weights are mapped (the page cache is the machine's), so the memory is for the context and for computing.
-sandbox::Limits Runner::limits_for(const model::Model& model) {
+sandbox::Limits Runner::limits_for(const model::Model& model, std::uint32_t context) {
+  model::MemoryUse use;
+  use.context = context;
+  use.slots = kModelSlots;
+  const Bytes estimated = std::min(model::estimate_memory(model.facts, use).total(), machine_memory());
+  const std::uint64_t file = model.facts.size.count();
   sandbox::Limits limits;
-  limits.memory = Bytes(std::min(machine_memory().count(), 2 * model.facts.size.count() + Bytes::GiB(2).count()));
+  limits.memory = std::min(machine_memory(), Bytes(file + std::max(estimated.count(), file + Bytes::GiB(2).count())));
   limits.cpu_millis = machine_cpus() * 1000;
   // What carries requests, a thread of the server's for each of them, and those that compute.
   limits.processes = 2 * kMaxAsking + 64 + 4 * machine_cpus();

@@ -45,8 +45,9 @@ class Runner {
   // of the body, whose read() has the same errors. As long as the body is there it holds its runner and one of the
   // places; dropping it tells the server that nobody listens any more.
   static io::Task<http::StreamedAnswer> open(std::shared_ptr<Runner> runner, http::ClientRequest request);
-  // Those of a model's runner.
-  static sandbox::Limits limits_for(const model::Model& model);
+  // Those of a model's runner that serves so much context: memory for what is estimated (model/memory.h) and the
+  // weights once more, which a processor may want in another order, and no less than twice the file and 2 GiB.
+  static sandbox::Limits limits_for(const model::Model& model, std::uint32_t context);
   bool is_alive() const;
   // Whether it should be asked: it lives, and no answer of it made no sense, or was late while nobody else heard
   // anything either. Else the next request wants another one.

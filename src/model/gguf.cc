@@ -5,111 +5,325 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <optional>
+#include <span>
 #include <sys/stat.h>
-#include <unistd.h>
+#include <utility>
 
+#include "base/text.h"
 #include "base/unique_fd.h"
+#include "model/gguf_cursor.h"
+#include "model/gguf_tensors.h"
 
 namespace lmsb::model {
 namespace {
 
-constexpr std::uint64_t kMaxHeader = 64U << 20U;
 constexpr std::uint64_t kMaxPairs = 65'536;
-constexpr std::uint64_t kMaxText = 256;  // of texts that we keep
+constexpr std::uint64_t kLeastTensor = 32;  // octets that one has in a header at least
+constexpr std::uint64_t kMaxText = 256;     // of texts that are kept
+constexpr std::uint64_t kMaxTemplate = 64 * 1024;
+constexpr std::uint64_t kMaxLayers = 4096;
+constexpr std::uint64_t kMaxAlignment = 1U << 20U;
 
-enum class Type : std::uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
+using Numbers = std::vector<std::uint64_t>;
 
-// Octets of a value of fixed size; 0 for string, array and unknown types.
-std::uint64_t size_of(Type type) {
-  constexpr std::array<std::uint8_t, 13> kSizes = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-  const auto index = static_cast<std::size_t>(type);
-  return index < kSizes.size() ? kSizes[index] : 0;
+struct NumberKey {
+  std::string_view key;
+  std::uint32_t GgufFacts::*fact;
+  std::uint64_t max;  // nothing that exists comes near it
+};
+constexpr std::array<NumberKey, 2> kFileNumbers = {
+    {{"split.no", &GgufFacts::part, 99'999}, {"split.count", &GgufFacts::parts, 99'999}}};
+// Behind the architecture's name: "llama.context_length".
+constexpr std::array<NumberKey, 16> kModelNumbers = {{
+    {"context_length", &GgufFacts::context, 1U << 30U},
+    {"vocab_size", &GgufFacts::vocabulary, 1U << 24U},
+    {"embedding_length", &GgufFacts::width, 1U << 20U},
+    {"feed_forward_length", &GgufFacts::forward, 1U << 24U},
+    {"attention.key_length", &GgufFacts::key_length, 1U << 16U},
+    {"attention.value_length", &GgufFacts::value_length, 1U << 16U},
+    {"attention.key_length_swa", &GgufFacts::window_key_length, 1U << 16U},
+    {"attention.value_length_swa", &GgufFacts::window_value_length, 1U << 16U},
+    {"attention.sliding_window", &GgufFacts::window, 1U << 30U},
+    {"expert_count", &GgufFacts::experts, 1U << 16U},
+    {"expert_used_count", &GgufFacts::experts_used, 1U << 16U},
+    {"expert_feed_forward_length", &GgufFacts::expert_forward, 1U << 24U},
+    {"ssm.conv_kernel", &GgufFacts::state_convolution, 1U << 16U},
+    {"ssm.inner_size", &GgufFacts::state_width, 1U << 20U},
+    {"ssm.state_size", &GgufFacts::state_length, 1U << 16U},
+    {"ssm.group_count", &GgufFacts::state_groups, 1U << 16U},
+}};
+constexpr std::uint64_t kMaxHeads = 1U << 16U;
+
+struct TextKey {
+  std::string_view key;
+  std::string GgufFacts::*fact;
+};
+constexpr std::array<TextKey, 5> kTexts = {{{"general.architecture", &GgufFacts::architecture},
+                                            {"general.name", &GgufFacts::name},
+                                            {"general.size_label", &GgufFacts::size_label},
+                                            {"general.license", &GgufFacts::license},
+                                            {"tokenizer.ggml.model", &GgufFacts::tokenizer}}};
+
+// Which layers look back through a window only, where the file has not its pattern: of so many layers all but the last.
+struct Period {
+  std::string_view architecture;
+  std::uint64_t layers;
+};
+constexpr std::array<Period, 5> kPeriods = {
+    {{"gemma2", 2}, {"gemma3", 6}, {"gemma3n", 5}, {"cohere2", 4}, {"gpt-oss", 2}}};
+
+std::string without_controls(std::string_view octets) {
+  const std::string text = to_utf8(octets);
+  std::string kept;
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t control = control_size(text, i);
+    if (control == 0) kept += text[i];
+    i += std::max<std::size_t>(control, 1);
+  }
+  return kept;
 }
 
-// Reads forward through the file, a block at a time: vocabularies are some hundred thousand short texts. After the
-// first failure everything fails.
-class Cursor {
- public:
-  explicit Cursor(int file, std::uint64_t end) : file_(file), end_(std::min(end, kMaxHeader)) {}
+// Lists are of heads, or say of each layer whether it has something.
+bool is_possible(const Numbers& list) {
+  return std::all_of(list.begin(), list.end(), [](std::uint64_t number) { return number <= kMaxHeads; });
+}
 
-  template <class T>
-  bool read(T& value) {
-    return take(&value, sizeof value);
+FileKind kind_of(const std::string& type, const std::string& architecture) {
+  if (type == "mmproj" || architecture == "clip") return FileKind::projector;
+  if (type == "adapter") return FileKind::adapter;
+  return type.empty() || type == "model" ? FileKind::model : FileKind::other;
+}
+
+// Reads one file. What it says is in facts(), and why that is nothing in fault().
+class Reader {
+ public:
+  Reader(int file, std::uint64_t size) : file_(file), cursor_(file, size) { facts_.size = Bytes(size); }
+
+  bool read() {
+    return read_start(cursor_) && find_architecture() && read_pairs() && read_tensors() && resolve_layers();
   }
-  bool skip(std::uint64_t size) {
-    if (failed_ || size > end_ - at_) return fail();
-    at_ += size;
-    return true;
-  }
-  // A text; what is longer than kMaxText is skipped and comes back empty.
-  bool text(std::string& out) {
-    std::uint64_t size = 0;
-    out.clear();
-    if (!read(size)) return false;
-    if (size > kMaxText) return skip(size);
-    out.resize(size);
-    return take(out.data(), size);
-  }
+  GgufFacts& facts() { return facts_; }
+  const std::string& fault() const { return fault_; }
 
  private:
-  // At most a block.
-  bool take(void* out, std::size_t size) {
-    if (failed_ || size > end_ - at_) return fail();
-    if ((at_ < block_at_ || at_ + size > block_at_ + block_size_) && !load(size)) return fail();
-    std::memcpy(out, &block_[at_ - block_at_], size);
-    at_ += size;
-    return true;
-  }
-  bool load(std::size_t wanted) {
-    const ssize_t got = ::pread(file_, block_.data(), block_.size(), static_cast<off_t>(at_));
-    block_at_ = at_;
-    block_size_ = got > 0 ? static_cast<std::size_t>(got) : 0;
-    return wanted <= block_size_;
-  }
-  bool fail() {
-    failed_ = true;
+  bool refuse(std::string why) {
+    if (fault_.empty()) fault_ = std::move(why);
     return false;
   }
-  int file_;  // owned by the caller
-  std::uint64_t at_ = 0;
-  std::uint64_t end_;
-  std::array<char, 16 * 1024> block_{};
-  std::uint64_t block_at_ = 0;
-  std::size_t block_size_ = 0;
-  bool failed_ = false;
+  bool is_damaged() {
+    const char* what = cursor_.at() + 8 < kMaxGgufHeader ? "damaged or cut off" : "damaged, or longer than 64 MiB";
+    return refuse("its header is " + std::string(what) + " (at octet " + std::to_string(cursor_.at()) + ")");
+  }
+  bool is_no_number(const std::string& key) { return refuse("no model has such a number for " + quoted(key)); }
+
+  bool read_start(GgufCursor& cursor);
+  // It stands before the names of most numbers.
+  bool find_architecture();
+  bool read_pairs();
+  bool read_pair();
+  bool read_text(const std::string& key);
+  bool read_number(const std::string& key, GgufType type);
+  bool take_number(const std::string& key, std::uint64_t value);
+  bool take_fact(std::span<const NumberKey> table, std::string_view name, const std::string& key, std::uint64_t value);
+  std::string_view name_in_model(const std::string& key) const;
+  bool read_array(const std::string& key);
+  bool read_numbers(GgufType type, std::uint64_t count, Numbers& out);
+  Numbers* list_of(std::string_view name);
+  bool read_tensors();
+  bool resolve_layers();
+  bool is_windowed(std::uint64_t layer) const;
+
+  int file_;
+  GgufCursor cursor_;
+  GgufFacts facts_;
+  std::string fault_;
+  std::string prefix_;  // "llama."
+  std::uint64_t pairs_ = 0;
+  std::string type_;  // of the file
+  std::uint64_t alignment_ = 32;
+  std::optional<std::uint32_t> file_type_;
+  std::uint64_t layers_ = 0;
+  Numbers heads_;  // one for all layers, or one a layer
+  Numbers kv_heads_;
+  Numbers pattern_;  // one: a period; several: whether each layer has a window
 };
 
-bool skip_array(Cursor& cursor) {
-  Type type{};
-  std::uint64_t count = 0;
-  if (!cursor.read(type) || !cursor.read(count)) return false;
-  if (const std::uint64_t size = size_of(type); size > 0)
-    return count <= kMaxHeader / size && cursor.skip(count * size);
-  if (type != Type::string) return false;  // arrays of arrays are not in use
-  std::string ignored;
-  for (std::uint64_t i = 0; i < count; ++i)
-    if (!cursor.text(ignored)) return false;
+bool Reader::read_start(GgufCursor& cursor) {
+  std::array<char, 4> magic{};
+  if (!cursor.read(magic) || std::memcmp(magic.data(), "GGUF", 4) != 0) return refuse("it does not begin with GGUF");
+  if (!cursor.read(facts_.version) || facts_.version < 2 || facts_.version > 3)
+    return refuse("unknown version, or of a machine with another order of octets");
+  if (!cursor.read(facts_.tensors) || !cursor.read(pairs_)) return is_damaged();
+  if (pairs_ > kMaxPairs || facts_.tensors > kMaxGgufHeader / kLeastTensor) return is_damaged();
   return true;
 }
 
-bool read_pair(Cursor& cursor, GgufFacts& facts) {
+bool Reader::find_architecture() {
+  GgufCursor cursor(file_, facts_.size.count());
+  if (!read_start(cursor)) return false;
   std::string key;
-  Type type{};
-  if (!cursor.text(key) || !cursor.read(type)) return false;
-  if (type == Type::string) {
-    std::string value;
-    if (!cursor.text(value)) return false;
-    if (key == "general.name") facts.name = value;
-    if (key == "general.architecture") facts.architecture = value;
-    if (key == "tokenizer.chat_template") facts.has_chat_template = true;
-    return true;
+  for (std::uint64_t i = 0; i < pairs_; ++i) {
+    GgufType type{};
+    if (!cursor.text(key, kMaxText) || !cursor.read(type)) return true;  // read_pairs() says so
+    if (key == "general.architecture" && type == GgufType::string) {
+      if (cursor.text(prefix_, kMaxText)) prefix_ += ".";
+      return true;
+    }
+    if (!cursor.skip_value(type)) return true;
   }
-  if (type == Type::array) return skip_array(cursor);
-  const std::uint64_t size = size_of(type);
-  return size > 0 && cursor.skip(size);
+  return true;
 }
 
-Error not_a_model(const std::string& path, const char* why) {
+bool Reader::read_pairs() {
+  for (std::uint64_t i = 0; i < pairs_; ++i)
+    if (!read_pair()) return is_damaged();
+  return true;
+}
+
+bool Reader::read_pair() {
+  std::string key;
+  GgufType type{};
+  if (!cursor_.text(key, kMaxText) || !cursor_.read(type)) return false;
+  if (type == GgufType::string) return read_text(key);
+  return type == GgufType::array ? read_array(key) : read_number(key, type);
+}
+
+bool Reader::read_text(const std::string& key) {
+  std::string value;
+  const bool is_template = key == "tokenizer.chat_template";
+  if (!cursor_.text(value, is_template ? kMaxTemplate : kMaxText)) return false;
+  if (is_template) {
+    facts_.has_chat_template = true;
+    facts_.chat_template = to_utf8(value);
+  }
+  if (key == "general.type") type_ = value;
+  for (const TextKey& text : kTexts)
+    if (key == text.key) facts_.*text.fact = without_controls(value);
+  return true;
+}
+
+bool Reader::read_number(const std::string& key, GgufType type) {
+  std::optional<std::uint64_t> value;
+  if (!cursor_.whole_number(type, value)) return false;
+  return !value || take_number(key, *value);
+}
+
+bool Reader::take_number(const std::string& key, std::uint64_t value) {
+  if (key == "general.file_type") file_type_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(value, UINT32_MAX));
+  if (key == "general.alignment") {
+    const bool is_power = value > 0 && (value & (value - 1)) == 0;
+    if (!is_power || value > kMaxAlignment) return is_no_number(key);
+    alignment_ = value;
+  }
+  if (!take_fact(kFileNumbers, key, key, value)) return false;
+  const std::string_view name = name_in_model(key);
+  if (name == "block_count") {
+    if (value > kMaxLayers) return is_no_number(key);
+    layers_ = value;
+  }
+  if (Numbers* const list = list_of(name)) {
+    list->assign(1, value);
+    if (!is_possible(*list)) return is_no_number(key);
+  }
+  return take_fact(kModelNumbers, name, key, value);
+}
+
+bool Reader::take_fact(std::span<const NumberKey> table, std::string_view name, const std::string& key,
+                       std::uint64_t value) {
+  for (const NumberKey& number : table) {
+    if (name != number.key) continue;
+    if (value > number.max) return is_no_number(key);
+    facts_.*number.fact = static_cast<std::uint32_t>(value);
+  }
+  return true;
+}
+
+// "block_count" of "llama.block_count"; "" for what is not the architecture's.
+std::string_view Reader::name_in_model(const std::string& key) const {
+  const bool is_of_model = !prefix_.empty() && key.starts_with(prefix_);
+  return is_of_model ? std::string_view(key).substr(prefix_.size()) : std::string_view();
+}
+
+// What may be one number or a list of one for each layer.
+Numbers* Reader::list_of(std::string_view name) {
+  if (name == "attention.head_count") return &heads_;
+  if (name == "attention.head_count_kv") return &kv_heads_;
+  return name == "attention.sliding_window_pattern" ? &pattern_ : nullptr;
+}
+
+bool Reader::read_array(const std::string& key) {
+  GgufType type{};
+  std::uint64_t count = 0;
+  if (!cursor_.array(type, count)) return false;
+  if (key == "tokenizer.ggml.tokens") {
+    if (count > kMaxGgufHeader / 8) return false;
+    facts_.vocabulary = static_cast<std::uint32_t>(count);
+  }
+  const std::string_view name = name_in_model(key);
+  Numbers* const list = list_of(name);
+  Numbers others;
+  if (list == nullptr && name != "feed_forward_length") return cursor_.skip_values(type, count);
+  Numbers& numbers = list != nullptr ? *list : others;
+  if (size_of(type) == 0 || count > kMaxLayers) return is_no_number(key);
+  if (!read_numbers(type, count, numbers)) return false;
+  if (list != nullptr) return is_possible(numbers) || is_no_number(key);
+  return numbers.empty() || take_number(key, *std::max_element(numbers.begin(), numbers.end()));
+}
+
+bool Reader::read_numbers(GgufType type, std::uint64_t count, Numbers& out) {
+  out.clear();
+  for (std::uint64_t i = 0; i < count; ++i) {
+    std::optional<std::uint64_t> value;
+    if (!cursor_.whole_number(type, value)) return false;
+    out.push_back(value.value_or(0));
+  }
+  return true;
+}
+
+bool Reader::resolve_layers() {
+  facts_.kind = kind_of(type_, facts_.architecture);
+  // A list that is too short: no layer has more than the largest that it has.
+  const auto at = [](const Numbers& numbers, std::uint64_t layer) -> std::uint64_t {
+    if (numbers.size() == 1 || numbers.empty()) return numbers.empty() ? 0 : numbers.front();
+    return layer < numbers.size() ? numbers[layer] : *std::max_element(numbers.begin(), numbers.end());
+  };
+  for (std::uint64_t i = 0; i < layers_; ++i) {
+    GgufLayer layer;
+    layer.heads = static_cast<std::uint32_t>(at(heads_, i));
+    layer.kv_heads = kv_heads_.empty() ? layer.heads : static_cast<std::uint32_t>(at(kv_heads_, i));
+    layer.is_windowed = is_windowed(i);
+    facts_.layers.push_back(layer);
+  }
+  const std::uint64_t heads = heads_.empty() ? 0 : *std::max_element(heads_.begin(), heads_.end());
+  const auto usual = static_cast<std::uint32_t>(heads == 0 ? 0 : facts_.width / heads);
+  if (facts_.key_length == 0) facts_.key_length = usual;
+  if (facts_.value_length == 0) facts_.value_length = usual;
+  return true;
+}
+
+bool Reader::is_windowed(std::uint64_t layer) const {
+  if (facts_.window == 0) return false;
+  if (pattern_.size() > 1) return pattern_[layer % pattern_.size()] != 0;
+  const auto* period = std::find_if(kPeriods.begin(), kPeriods.end(),
+                                    [this](const Period& each) { return each.architecture == facts_.architecture; });
+  if (pattern_.empty() && period == kPeriods.end()) return false;
+  const std::uint64_t layers = pattern_.empty() ? period->layers : pattern_.front();
+  return layers == 0 || layer % layers < layers - 1;
+}
+
+bool Reader::read_tensors() {
+  GgufTensors tensors(cursor_, alignment_);
+  for (std::uint64_t i = 0; i < facts_.tensors; ++i)
+    if (!tensors.read_one()) return tensors.fault().empty() ? is_damaged() : refuse(tensors.fault());
+  if (!tensors.fit(facts_.size.count())) return refuse(tensors.fault());
+  facts_.parameters = tensors.numbers();
+  facts_.weights = tensors.weights(facts_.size.count());
+  facts_.quantisation = tensors.quantisation(file_type_);
+  return true;
+}
+
+Error not_a_model(const std::string& path, const std::string& why) {
   return Error(ErrorCode::invalid_argument, path + " is not a usable GGUF file: " + why)
       .with_slug("not_a_model")
       .with_hint("download it again, or choose another file");
@@ -117,26 +331,19 @@ Error not_a_model(const std::string& path, const char* why) {
 
 }  // namespace
 
+std::string_view to_string(FileKind kind) {
+  static constexpr std::array<std::string_view, 4> kNames = {"model", "projector", "adapter", "other"};
+  return kNames[static_cast<std::size_t>(kind)];
+}
+
 Result<GgufFacts> read_gguf(const std::string& path) {
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat info {};
   if (!file || ::fstat(file.get(), &info) < 0) return Error::from_errno(errno, "open model " + path);
   if (!S_ISREG(info.st_mode)) return not_a_model(path, "it is no regular file");
-  GgufFacts facts;
-  facts.size = Bytes(static_cast<std::uint64_t>(info.st_size));
-  Cursor cursor(file.get(), facts.size.count());
-  std::array<char, 4> magic{};
-  if (!cursor.read(magic) || std::memcmp(magic.data(), "GGUF", 4) != 0)
-    return not_a_model(path, "it does not begin with GGUF");
-  std::uint64_t tensors = 0;
-  std::uint64_t pairs = 0;
-  if (!cursor.read(facts.version) || facts.version < 2 || facts.version > 3)
-    return not_a_model(path, "unknown version");
-  if (!cursor.read(tensors) || !cursor.read(pairs) || pairs > kMaxPairs)
-    return not_a_model(path, "its header is damaged");
-  for (std::uint64_t i = 0; i < pairs; ++i)
-    if (!read_pair(cursor, facts)) return not_a_model(path, "its header is damaged or cut off");
-  return facts;
+  Reader reader(file.get(), static_cast<std::uint64_t>(info.st_size));
+  if (!reader.read()) return not_a_model(path, reader.fault());
+  return std::move(reader.facts());
 }
 
 }  // namespace lmsb::model

@@ -70,6 +70,12 @@ bool holds_demonstration(const std::string& path) {
   return there.ok() && *there == demonstration_file();
 }
 
+Error no_model(const std::string& name) {
+  return Error(ErrorCode::not_found, "no model " + lmsb::quoted(name))
+      .with_slug("model_not_found")
+      .with_hint("lm-sandbox model ls shows what there is");
+}
+
 // A directory that is gone again unless it was kept. Locked while it is in use, so that sweep() knows.
 class Staging {
  public:
@@ -152,11 +158,12 @@ std::vector<Model> Store::list() const {
   return models;
 }
 
+bool Store::has(const std::string& name) const {
+  return is_model_name(name) && fs::exists(directory_ + "/" + name + "/model.gguf");
+}
+
 Result<Model> Store::find(const std::string& name) const {
-  if (!is_model_name(name) || !fs::exists(directory_ + "/" + name + "/model.gguf"))
-    return Error(ErrorCode::not_found, "no model " + lmsb::quoted(name))
-        .with_slug("model_not_found")
-        .with_hint("lm-sandbox model ls shows what there is");
+  if (!has(name)) return no_model(name);
   Model model{name, directory_ + "/" + name, {}};
   LMSB_TRY(model.facts, read_gguf(model.directory + "/model.gguf"));
   return model;
@@ -209,6 +216,17 @@ Result<Model> Store::demonstration() const {
     LMSB_TRY(model.facts, read_gguf(file));
   }
   return model;
+}
+
+Status Store::remove(const std::string& name) const {
+  if (!has(name)) return no_model(name);
+  const std::string going = directory_ + kStagingPrefix + create_prefixed_id("");  // gone by its name in one step
+  if (::rename((directory_ + "/" + name).c_str(), going.c_str()) < 0)
+    return errno == ENOENT ? no_model(name) : Error::from_errno(errno, "remove model " + lmsb::quoted(name));
+  sync_directory(directory_);
+  std::error_code error;
+  fs::remove_all(going, error);
+  return error ? Error::from_errno(error.value(), "remove " + going) : Status();
 }
 
 std::size_t Store::sweep() const {

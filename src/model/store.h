@@ -42,10 +42,14 @@ class Store {
   // The demonstration model, compared with what the store has of it and written again if that differs: reads all of it.
   // Hidden, so that names(), list() and find() leave it out. Errors: those of writing a file.
   Result<Model> demonstration() const;
+  // Away with a model, whether it can be read or not; who has its file open keeps that. Errors: model_not_found, and
+  // those of removing a directory, whose rest sweep() takes.
+  Status remove(const std::string& name) const;
   // Removes what pulls that were killed have left; not what is being pulled, by whichever process. Returns how many.
   std::size_t sweep() const;
 
  private:
+  bool has(const std::string& name) const;  // whether it can be read or not
   // `write` fills the open file.
   Result<Model> add(const std::string& name, const std::function<Status(int)>& write) const;
   Result<GgufFacts> put(const std::string& target, const std::function<Status(int)>& write) const;

@@ -149,5 +149,25 @@ TEST_F(ModelStore, WritesTheDemonstrationModelOnceAndAgainWhenItIsAnother) {
   EXPECT_THAT(entries(), ElementsAre(".demonstration"));
 }
 
+TEST_F(ModelStore, RemovesAModelWhetherItCanBeReadOrNot) {
+  ASSERT_TRUE(store_.pull(directory_.file("a.gguf", model_named("a")), "a").ok());
+  ASSERT_TRUE(store_.pull(directory_.file("b.gguf", model_named("b")), "b").ok());
+  directory_.file("models/damaged/model.gguf", "no model");
+  EXPECT_TRUE(store_.remove("a").ok());
+  EXPECT_TRUE(store_.remove("damaged").ok());
+  EXPECT_THAT(entries(), ElementsAre("b"));
+}
+
+TEST_F(ModelStore, RemovesNothingElse) {
+  ASSERT_TRUE(store_.demonstration().ok());
+  directory_.file("models/directory/other", "x");
+  for (const char* name : {"none", "directory", ".demonstration", "..", ""}) {
+    const Status removed = store_.remove(name);
+    ASSERT_FALSE(removed.ok()) << name;
+    EXPECT_EQ(removed.error().slug(), "model_not_found") << name;
+  }
+  EXPECT_EQ(entries().size(), 2U);
+}
+
 }  // namespace
 }  // namespace lmsb::model

@@ -42,12 +42,15 @@ std::string octets(const T& value) {
   return {reinterpret_cast<const char*>(&value), sizeof value};
 }
 
-// A model file of nothing but a header: no tensors. (The format: ggml's docs/gguf.md.)
+// A model file, at first of nothing but a header. (The format: ggml's docs/gguf.md.)
 struct TinyGguf {
   std::string magic = "GGUF";
   std::uint32_t version = 3;
   std::uint64_t declared_more = 0;  // pairs that the header speaks of and that do not come
   std::vector<std::string> pairs;
+  std::vector<std::string> tensors;  // what the header says of them
+  std::uint64_t alignment = 32;      // of what stands behind the header, where there are tensors
+  std::uint64_t data = 0;            // octets of it
 
   static std::string text(const std::string& value) { return octets(std::uint64_t{value.size()}) + value; }
   // `type` is GGUF's number of it: 4 u32, 8 string, 9 array.
@@ -55,9 +58,25 @@ struct TinyGguf {
     pairs.push_back(text(key) + octets(type) + value);
   }
   void add_text(const std::string& key, const std::string& value) { add(key, 8, text(value)); }
+  void add_u32(const std::string& key, std::uint32_t value) { add(key, 4, octets(value)); }
+  void add_u32s(const std::string& key, const std::vector<std::uint32_t>& values) {
+    std::string list = octets(std::uint32_t{4}) + octets(std::uint64_t{values.size()});
+    for (const std::uint32_t value : values) list += octets(value);
+    add(key, 9, list);
+  }
+  // `type` is ggml's number of it: 0 F32, 2 Q4_0, 8 Q8_0, 12 Q4_K. The data is not made longer.
+  void add_tensor(const std::string& name, const std::vector<std::uint64_t>& sizes, std::uint32_t type,
+                  std::uint64_t offset) {
+    std::string tensor = text(name) + octets(static_cast<std::uint32_t>(sizes.size()));
+    for (const std::uint64_t size : sizes) tensor += octets(size);
+    tensors.push_back(tensor + octets(type) + octets(offset));
+  }
   std::string bytes() const {
-    std::string out = magic + octets(version) + octets(std::uint64_t{0}) + octets(pairs.size() + declared_more);
+    std::string out =
+        magic + octets(version) + octets(std::uint64_t{tensors.size()}) + octets(pairs.size() + declared_more);
     for (const std::string& pair : pairs) out += pair;
+    for (const std::string& tensor : tensors) out += tensor;
+    if (!tensors.empty()) out.resize((out.size() + alignment - 1) / alignment * alignment + data);
     return out;
   }
 };

@@ -484,6 +484,45 @@ TEST(Models, ArePulledFromASource) {
   EXPECT_EQ(f.send("POST", "/v1/models/pull", R"({})").status, 400);
 }
 
+TEST(Models, AreShownWithAllThatIsKnownOfThem) {
+  Fixture f;
+  f.control.model_details.id = "tiny";
+  EXPECT_EQ(f.send("GET", "/v1/models/tiny/details").body,
+            R"({"id":"tiny","loaded":false,"demonstration":false,"kind":"model","name":null,"architecture":null,)"
+            R"("parameters":null,"size_label":null,"quantisation":null,"license":null,"tokenizer":null,)"
+            R"("has_chat_template":false,"chat_template":null,"context_length":null,"embedding_length":null,)"
+            R"("feed_forward_length":null,"vocabulary":null,"layers":0,"heads":[],"kv_heads":[],"key_length":null,)"
+            R"("value_length":null,"sliding_window":null,"windowed_layers":0,"experts":0,"experts_used":0,)"
+            R"("format_version":0,"size_bytes":0,"weights_bytes":0,"tensors":0,"part":null,"memory":[]})");
+  EXPECT_EQ(f.control.named, "tiny");
+  model::GgufFacts& facts = f.control.model_details.facts;
+  facts.layers = {{8, 2, true}, {8, 1, false}};
+  facts.part = 1;
+  facts.parts = 3;
+  control::ModelMemory row;
+  row.context = 4096;
+  row.estimate = {Bytes(1), Bytes(20), Bytes(300), Bytes(4000)};
+  row.q8_0_cache = Bytes(10);
+  f.control.model_details.memory = {row};
+  const std::string body = f.send("GET", "/v1/models/tiny/details").body;
+  EXPECT_THAT(body, HasSubstr(R"("layers":2,"heads":[8,8],"kv_heads":[2,1],)"));
+  EXPECT_THAT(body, HasSubstr(R"("windowed_layers":1,)"));
+  EXPECT_THAT(body, HasSubstr(R"("part":{"number":2,"of":3},)"));
+  EXPECT_THAT(body,
+              HasSubstr(R"("memory":[{"context":4096,"weights_bytes":1,"cache_bytes":{"f16":20,"q8_0":10,"q4_0":0},)"
+                        R"("compute_bytes":300,"server_bytes":4000,"total_bytes":4321}])"));
+}
+
+TEST(Models, AreRemovedInOpenAisShape) {
+  Fixture f;
+  const auto removed = f.send("DELETE", "/v1/models/tiny");
+  EXPECT_EQ(removed.status, 200);
+  EXPECT_EQ(removed.body, R"({"id":"tiny","object":"model","deleted":true})");
+  EXPECT_EQ(f.control.named, "tiny");
+  f.control.error = Error(ErrorCode::not_found, "no model").with_slug("model_not_found");
+  EXPECT_EQ(f.send("DELETE", "/v1/models/tiny").status, 404);
+}
+
 TEST(Ops, TellHealthAndReadiness) {
   Fixture f;
   EXPECT_EQ(f.send("GET", "/healthz").body, R"({"status":"ok"})");

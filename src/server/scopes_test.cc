@@ -42,6 +42,8 @@ const std::vector<Needs> kTable = {
     {"GET /v1/images", kNothing, "", {}},
     {"GET /v1/models", kNothing, "", {}},
     {"GET /v1/models/{id}", kNothing, "", {}},
+    {"GET /v1/models/{id}/details", kNothing, "", {}},
+    {"DELETE /v1/models/{id}", kAdmin, "", {}},
     {"POST /run-bash/", kWrite, R"({"cmd":"x"})", {}},
     {"POST /llama-cpp/", kModels, R"({"cmd":"x"})", {}},
     {"POST /ollama/", kModels, R"({"cmd":"x"})", {}},

@@ -134,6 +134,16 @@ class FakeControl final : public control::Control {
     if (error) co_return *error;
     co_return model;
   }
+  io::Task<control::ModelDetails> show_model(Principal, std::string name) override {
+    named = std::move(name);
+    if (error) co_return *error;
+    co_return model_details;
+  }
+  io::Task<void> remove_model(Principal, std::string name) override {
+    named = std::move(name);
+    if (error) co_return *error;
+    co_return Status();
+  }
   io::Task<control::Completion> complete(Principal, std::string asked) override {
     prompt = std::move(asked);
     if (error) co_return *error;
@@ -208,6 +218,7 @@ class FakeControl final : public control::Control {
   control::Completion completion;
   control::ModelRequest model_request;
   control::ModelAnswer model_answer;
+  control::ModelDetails model_details;
   UpstreamAnswer upstream;
   bool ready = true;
   std::string image_made_at = "2026-01-01T00:00:00Z";

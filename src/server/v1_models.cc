@@ -104,6 +104,7 @@ void add_model_list_routes(RouteTable& table, Control& control) {
 
 void add_model_routes(RouteTable& table, Control& control) {
   add_model_list_routes(table, control);
+  add_model_detail_routes(table, control);
   table.add("POST", "/v1/models/pull", [&control](Call call) { return pull(control, std::move(call)); });
 }
 

@@ -156,7 +156,8 @@ class Completion(lmsb.SystemTest):
 
     def test_names_images_models_and_processes(self):
         self.assertIn("host", self.ask("run", ""))
-        self.assertEqual(self.ask("chat", "dem"), ["demonstration"])
+        for words in (("chat",), ("model", "show"), ("model", "rm")):
+            self.assertEqual(self.ask(*words, "dem"), ["demonstration"])
         process = self.daemon.post("/v1/sandboxes/box-one/exec", {"cmd": "sleep 100", "detach": True}).json()["id"]
         self.assertEqual(self.ask("kill", "box-one", "prc"), [process])
         sandbox = self.daemon.request("GET", "/v1/sandboxes/box-one").json()["id"]

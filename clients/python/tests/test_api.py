@@ -76,10 +76,10 @@ PLACES = {
     "GET /v1/models": "Model.list",
     "GET /v1/info": "Client.info",
 }
-# Clients of OpenAI's API ask models; operators add models and look at the ledger by the command line.
-LEFT_OUT = {"GET /v1/models/{id}", "POST /v1/models/pull", "POST /v1/chat/completions", "POST /v1/completions",
-            "POST /v1/embeddings", "POST /v1/responses", "POST /v1/responses/input_tokens",
-            "POST /v1/messages", "POST /v1/messages/count_tokens", "GET /v1/ledger"}
+# Clients of OpenAI's API ask models; operators add and remove models and look at the ledger by the command line.
+LEFT_OUT = {"GET /v1/models/{id}", "GET /v1/models/{id}/details", "DELETE /v1/models/{id}", "POST /v1/models/pull",
+            "POST /v1/chat/completions", "POST /v1/completions", "POST /v1/embeddings", "POST /v1/responses",
+            "POST /v1/responses/input_tokens", "POST /v1/messages", "POST /v1/messages/count_tokens", "GET /v1/ledger"}
 
 
 def documented():

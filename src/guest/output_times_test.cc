@@ -70,7 +70,7 @@ TEST_F(OutputTimesTest, AreExactForWhatCameLatelyAndWithinAPartOfItsAgeBeforeTha
   EXPECT_LE(times_.size(), OutputTimes::kMarks);
   for (std::size_t line = 0; line < came_.size(); ++line) {
     const std::uint64_t age = came_.back() - came_[line];
-    ASSERT_LE(early_by(line), age / 16) << "line " << line << ", " << age << " ms old";
+    ASSERT_LE(early_by(line), age / 32) << "line " << line << ", " << age << " ms old";
   }
   EXPECT_EQ(early_by(came_.size() - 2), 0U);
 }

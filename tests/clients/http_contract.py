@@ -398,6 +398,32 @@ def _(c):
         equal((answer.status, [fault["path"] for fault in answer.json["error"]["fields"]]), (400, [field]))
 
 
+@check("what a detached process wrote is told, chosen by time, and says when it came")
+def _(c):
+    path = "/v1/sandboxes/" + c.post("/v1/sandboxes", {}).json["id"]
+    try:
+        process = c.post(path + "/exec", {"cmd": "echo out; echo err >&2", "detach": True}).json["id"]
+        c.send("GET", f"{path}/processes/{process}?wait_ms=30000")
+        piece = c.send("GET", f"{path}/processes/{process}/output?since=1h&timestamps=true").json
+        equal((piece["text"], piece["missing_bytes"], piece["ended"]), ("out\n", 0, True))
+        assert piece["at"], piece
+        assert "at" not in c.send("GET", f"{path}/processes/{process}/output").json
+        equal(c.send("GET", f"{path}/processes/{process}/output?until=1h").json["text"], "")
+        tails = c.send("GET", path + "/logs?since=1h").json["data"]
+        equal([(one["process"], one["text"]) for one in tails], [(process, "out\n"), (process, "err\n")])
+        for events, schema in ((f"/processes/{process}/output", "CommandEvent"), ("/logs", "LogEvent")):
+            lines = c.send("GET", path + events + "?timestamps=true", None, {"Accept": "application/x-ndjson"}).raw
+            told = [json.loads(line) for line in lines.splitlines()]
+            equal([("at" in event, event["type"] == "result") for event in told], [(True, False)] * 2 + [(False, True)])
+            for event in told:
+                c.complaints += c.document.faults({"$ref": "#/components/schemas/" + schema}, event, events)
+        for query in ("since=10", "until=1h&wait_ms=1"):
+            refused = c.send("GET", f"{path}/processes/{process}/output?{query}")
+            equal((refused.status, refused.json["error"]["code"]), (400, "invalid_request"))
+    finally:
+        c.send("DELETE", path)
+
+
 @check("a create sent twice with one Idempotency-Key makes one sandbox")
 def _(c):
     headers = {**JSON, "Idempotency-Key": uuid.uuid4().hex}

@@ -653,13 +653,8 @@ io::Task<ModelInfo> Engine::pull_model(Principal, PullModel request) {
   co_return co_await models_->pull(std::move(request));
 }
 
-io::Task<ModelDetails> Engine::show_model(Principal, std::string name) {
-  co_return co_await models_->show(std::move(name));
-}
-
-io::Task<void> Engine::remove_model(Principal, std::string name) {
-  co_return co_await models_->remove(std::move(name));
-}
+io::Task<ModelDetails> Engine::show_model(Principal, std::string name) { return models_->show(std::move(name)); }
+io::Task<void> Engine::remove_model(Principal, std::string name) { return models_->remove(std::move(name)); }
 
 io::Task<Completion> Engine::complete(Principal, std::string prompt) {
   co_return co_await models_->complete(std::move(prompt));

@@ -19,7 +19,7 @@ source "$(dirname "$0")/lib.sh"
 dir=$PWD/build/vm
 closing='lm-sandbox-vm: exit status'  # the last line that the machine prints, before a number
 newer_release=trixie  # Linux 6.12, AppArmor 4.1
-programs=(hostile_daemon hostile_caller all_sandboxes delegation spawn)  # tests that are programs: build/dev/tests/NAME_test
+programs=(hostile_daemon hostile_caller all_sandboxes delegation spawn failing_calls)  # tests that are programs: build/dev/tests/NAME_test
 
 # ---- Inside: from here to the next such line everything runs in the machine, as its process 1.
 

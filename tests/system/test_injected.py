@@ -319,7 +319,7 @@ ERRORS = ("error=ENOSPC", "error=EMFILE", "error=EIO")
 
 class Launcher(Injected):
     def test_errors(self):
-        self.go_through("launcher", ("create", "network", "fork", "start", "delete", "volume", "import"), 15, *ERRORS)
+        self.go_through("launcher", ("create", "network", "snapshot", "fork", "stop", "start", "delete", "volume", "import"), 15, *ERRORS)
 
     def test_kills(self):
         self.go_through("launcher", ("create", "network", "snapshot", "fork", "stop", "start", "delete", "volume", "removal", "import"), 8,

@@ -7,12 +7,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "base/unique_fd.h"
 #include "os/atomic_file.h"
+#include "os/directory_stream.h"
 
 namespace lmsb::guest {
 namespace {
@@ -93,12 +93,11 @@ void read_name(int process, guest_protocol::PortRecord& record) {
 
 // Marks the sockets that are among the descriptors of one process, and have no owner yet.
 void claim(int process, std::int32_t pid) {
-  const int fd = ::openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR* const directory = fd < 0 ? nullptr : ::fdopendir(fd);
-  if (directory == nullptr) return;  // not ours to look at
-  while (const dirent* const entry = ::readdir(directory)) {
+  const auto directory = os::stream_of(UniqueFd(::openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+  if (!directory) return;  // not ours to look at
+  while (const dirent* const entry = ::readdir(directory.get())) {
     std::array<char, 64> target{};
-    if (::readlinkat(fd, entry->d_name, target.data(), target.size() - 1) <= 0) continue;
+    if (::readlinkat(::dirfd(directory.get()), entry->d_name, target.data(), target.size() - 1) <= 0) continue;
     constexpr std::string_view kSocket = "socket:[";
     if (std::strncmp(target.data(), kSocket.data(), kSocket.size()) != 0) continue;
     const std::uint64_t inode = std::strtoull(target.data() + kSocket.size(), nullptr, 10);
@@ -109,20 +108,17 @@ void claim(int process, std::int32_t pid) {
       read_name(process, socket.record);
     }
   }
-  ::closedir(directory);
 }
 
 void find_owners(int proc) {
-  const int fd = ::openat(proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR* const directory = fd < 0 ? nullptr : ::fdopendir(fd);
-  if (directory == nullptr) return;
-  while (const dirent* const entry = ::readdir(directory)) {
+  const auto directory = os::stream_of(UniqueFd(::openat(proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+  if (!directory) return;
+  while (const dirent* const entry = ::readdir(directory.get())) {
     std::uint64_t pid = 0;
     if (!parse_number(entry->d_name, 10, pid)) continue;
-    const UniqueFd process(::openat(::dirfd(directory), entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const UniqueFd process(::openat(::dirfd(directory.get()), entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (process) claim(process.get(), static_cast<std::int32_t>(pid));
   }
-  ::closedir(directory);
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <dirent.h>
 #include <fcntl.h>
 #include <map>
 #include <poll.h>
@@ -18,6 +17,7 @@
 #include "launcher/cgroup_host.h"
 #include "launcher/cgroup_limits.h"
 #include "launcher/device_list.h"
+#include "os/directory_stream.h"
 #include "os/file_lock.h"
 #include "os/files.h"
 
@@ -46,16 +46,13 @@ Result<UniqueFd> make_and_open_private(int parent, const std::string& name) {
 }
 
 Result<std::vector<std::string>> list_subdirectories(int directory) {
-  UniqueFd own(::openat(directory, ".", kDirectory));
-  DIR* stream = own ? ::fdopendir(own.get()) : nullptr;
-  if (stream == nullptr) return cgroup_error("list");
-  (void)own.release();  // the stream's
+  const auto stream = os::stream_of(UniqueFd(::openat(directory, ".", kDirectory)));
+  if (!stream) return cgroup_error("list");
   std::vector<std::string> names;
   const dirent* entry = nullptr;
-  while (errno = 0, (entry = ::readdir(stream)) != nullptr)
+  while (errno = 0, (entry = ::readdir(stream.get())) != nullptr)
     if (entry->d_type == DT_DIR && entry->d_name[0] != '.') names.emplace_back(entry->d_name);
   const int error = errno;  // 0: at the end
-  ::closedir(stream);
   if (error != 0) return Error::from_errno(error, "cgroup: list");
   return names;
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <memory>
@@ -20,6 +19,7 @@
 #include "launcher/helper_process.h"
 #include "launcher/id_pool.h"
 #include "os/btrfs.h"
+#include "os/directory_stream.h"
 #include "os/file_lock.h"
 #include "os/loop_device.h"
 #include "os/sys.h"
@@ -130,9 +130,8 @@ Result<UniqueFd> open_within(int mount, const char* name) {
   return directory;
 }
 
-std::unique_ptr<DIR, int (*)(DIR*)> list(int directory) {
-  const int own = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return {own < 0 ? nullptr : ::fdopendir(own), &::closedir};
+os::DirectoryStream list(int directory) {
+  return os::stream_of(UniqueFd(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
 }
 
 Result<std::vector<std::string>> names_in(int directory) {

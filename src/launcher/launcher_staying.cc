@@ -3,13 +3,13 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <dirent.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "launcher/launcher.h"
+#include "os/directory_stream.h"
 #include "os/sys.h"
 
 namespace lmsb::launcher {
@@ -95,8 +95,7 @@ void Launcher::remove_unremoved() {
 
 void Launcher::forget_meetings() {
   if (!meetings_) return;
-  const std::unique_ptr<DIR, int (*)(DIR*)> names(::fdopendir(::fcntl(meetings_.get(), F_DUPFD_CLOEXEC, 0)),
-                                                  ::closedir);
+  const auto names = os::stream_of(UniqueFd(::fcntl(meetings_.get(), F_DUPFD_CLOEXEC, 0)));
   while (const dirent* entry = names ? ::readdir(names.get()) : nullptr)
     if (entry->d_name[0] != '.' && !left_.contains(entry->d_name)) (void)::unlinkat(meetings_.get(), entry->d_name, 0);
 }

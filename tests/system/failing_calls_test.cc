@@ -31,6 +31,7 @@
 
 #include "launcher/cgroup_host.h"
 #include "launcher/cgroup_tree.h"
+#include "launcher/disk_store.h"
 #include "launcher/spawn.h"
 #include "os/atomic_file.h"
 #include "os/file_lock.h"
@@ -357,6 +358,25 @@ TEST_F(FailingCalls, LeaveNoGuest) {
   for (int tries = 1000; (removed = ::rmdir(cgroup.c_str())) < 0 && errno == EBUSY && tries > 0; --tries)
     ::usleep(5000);
   EXPECT_EQ(removed, 0);
+}
+
+TEST_F(FailingCalls, LeaveNothingOfAStoreOfDisks) {
+  if (auto made = launcher::DiskStore::open(path("store"), 2 * launcher::DiskStore::kFloor); !made.ok())
+    GTEST_SKIP() << made.error().message();
+  EXPECT_GE(give_back_whatever_fails([this]() -> Finish {
+              constexpr const char* kDisk = "aaaaaaaaaaaaaaaaaaaa";
+              auto store = launcher::DiskStore::open(path("store"), 0);
+              if (!store.ok()) return {};
+              (void)store->make(kDisk, 1 << 20);
+              (void)store->claim(kDisk);
+              (void)store->lock(kDisk);
+              (void)store->limit(kDisk, 2 << 20);
+              (void)store->held_bytes(kDisk);
+              (void)store->next("");
+              (void)store->remove(kDisk);
+              return {};
+            }),
+            50U);
 }
 
 TEST_F(FailingCalls, LeaveNoControlGroup) {

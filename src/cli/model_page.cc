@@ -19,7 +19,7 @@ std::string number_text(json::Value object, const char* name) {
 
 std::string parameters_of(json::Value model) {
   const auto number = number_field(model, "parameters");
-  const std::string label = text_field(model, "size_label");
+  std::string label = text_field(model, "size_label");
   if (!number) return label;
   return human_count(*number) + (label.empty() ? "" : " (" + label + ")");
 }
@@ -35,7 +35,7 @@ std::string experts_of(json::Value model) {
 }
 
 std::string size_of(json::Value model) {
-  const std::string size = human_size(number_field(model, "size_bytes").value_or(0));
+  std::string size = human_size(number_field(model, "size_bytes").value_or(0));
   const auto part = model.find("part");
   if (!part || part->is_null()) return size;
   return size + ", part " + number_text(*part, "number") + " of " + number_text(*part, "of");

@@ -273,9 +273,11 @@ class Kept(lmsb.SystemTest):
         caller = threading.Thread(target=lambda: answers.append(self.daemon.post(path + "/exec", {"cmd": "sleep 4321"})))
         caller.start()
         lmsb.wait_until(lambda: any("4321" in command(p) for p in lmsb.sandbox_processes()), "the command")
+        lmsb.wait_until(lambda: [one["state"] for one in self.daemon.request("GET", path + "/processes").json()["data"]] == ["running"],
+                        "the daemon's knowing of it")
         self.daemon.request("DELETE", path)
         caller.join(60)
-        self.assertEqual(answers[0].json()["outcome"], "cancelled")
+        self.assertEqual(answers[0].json()["outcome"], "cancelled", answers[0].body)
 
     def test_the_time_limit_begins_when_the_command_does(self):
         created = self.daemon.post("/v1/sandboxes", {}).json()

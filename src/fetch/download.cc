@@ -48,6 +48,24 @@ struct Curl {
   }
 };
 
+// Sets the options of one transfer. None is left out silently: one that this libcurl does not know may be what bounds
+// it.
+class Options {
+ public:
+  Options(const Curl& curl, CURL* handle) : curl_(curl), handle_(handle) {}
+  template <class Value>
+  void set(CURLoption option, Value value) {
+    if (failure_ == CURLE_OK) failure_ = curl_.setopt(handle_, option, value);
+  }
+  // The first one's; CURLE_OK: all are set.
+  CURLcode failure() const { return failure_; }
+
+ private:
+  const Curl& curl_;
+  CURL* handle_;
+  CURLcode failure_ = CURLE_OK;
+};
+
 struct Transfer {
   int file;
   std::uint64_t written = 0;
@@ -144,11 +162,30 @@ Error to_error(CURLcode code, const Transfer& transfer, const std::string& url, 
   }
 }
 
-void keep_to_loopback(const Curl& curl, CURL* handle, Transfer& transfer) {
-  curl.setopt(handle, CURLOPT_OPENSOCKETFUNCTION, &open_loopback_socket);
-  curl.setopt(handle, CURLOPT_OPENSOCKETDATA, &transfer);
-  curl.setopt(handle, CURLOPT_PROXY, "");      // not the environment's either
-  curl.setopt(handle, CURLOPT_MAXREDIRS, 0L);  // to another host its name would be looked up first
+void keep_to_loopback(Options& options, Transfer& transfer) {
+  options.set(CURLOPT_OPENSOCKETFUNCTION, &open_loopback_socket);
+  options.set(CURLOPT_OPENSOCKETDATA, &transfer);
+  options.set(CURLOPT_PROXY, "");      // not the environment's either
+  options.set(CURLOPT_MAXREDIRS, 0L);  // to another host its name would be looked up first
+}
+
+void set_options(Options& options, const std::string& url, const DownloadLimits& limits, Transfer& transfer) {
+  options.set(CURLOPT_URL, url.c_str());
+  options.set(CURLOPT_PROTOCOLS_STR, "http,https");  // since 7.85
+  options.set(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+  options.set(CURLOPT_FOLLOWLOCATION, 1L);
+  options.set(CURLOPT_MAXREDIRS, 10L);
+  options.set(CURLOPT_FAILONERROR, 1L);
+  options.set(CURLOPT_NOSIGNAL, 1L);
+  options.set(CURLOPT_CONNECTTIMEOUT, static_cast<long>(limits.connect_seconds));
+  options.set(CURLOPT_LOW_SPEED_LIMIT, 1024L);
+  options.set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(limits.stall_seconds));
+  options.set(CURLOPT_WRITEFUNCTION, &on_data);
+  options.set(CURLOPT_WRITEDATA, &transfer);
+  options.set(CURLOPT_NOPROGRESS, 0L);
+  options.set(CURLOPT_XFERINFOFUNCTION, &on_progress);
+  options.set(CURLOPT_XFERINFODATA, &transfer);
+  if (limits.reach == Reach::loopback) keep_to_loopback(options, transfer);
 }
 
 }  // namespace
@@ -164,22 +201,12 @@ Status download(const std::string& url, int file, const DownloadLimits& limits,
   if (!handle) return Error(ErrorCode::internal, "download: curl_easy_init failed");
   Transfer transfer{file, 0, limits.size.count(), limits.reach, 0, false, &progress};
   CURL* const c = handle.get();
-  curl->setopt(c, CURLOPT_URL, url.c_str());
-  curl->setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl->setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-  curl->setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
-  curl->setopt(c, CURLOPT_MAXREDIRS, 10L);
-  curl->setopt(c, CURLOPT_FAILONERROR, 1L);
-  curl->setopt(c, CURLOPT_NOSIGNAL, 1L);
-  curl->setopt(c, CURLOPT_CONNECTTIMEOUT, static_cast<long>(limits.connect_seconds));
-  curl->setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1024L);
-  curl->setopt(c, CURLOPT_LOW_SPEED_TIME, static_cast<long>(limits.stall_seconds));
-  curl->setopt(c, CURLOPT_WRITEFUNCTION, &on_data);
-  curl->setopt(c, CURLOPT_WRITEDATA, &transfer);
-  curl->setopt(c, CURLOPT_NOPROGRESS, 0L);
-  curl->setopt(c, CURLOPT_XFERINFOFUNCTION, &on_progress);
-  curl->setopt(c, CURLOPT_XFERINFODATA, &transfer);
-  if (limits.reach == Reach::loopback) keep_to_loopback(*curl, c, transfer);
+  Options options(*curl, c);
+  set_options(options, url, limits, transfer);
+  if (options.failure() != CURLE_OK)
+    return Error(ErrorCode::unsupported, "download " + without_query(url))
+        .with_cause(std::string("this libcurl cannot be kept to what is allowed: ") + curl->strerror(options.failure()))
+        .with_hint("install libcurl 7.85 or newer, or bring the file here by other means and name its path");
   const CURLcode code = curl->perform(c);
   long status = 0;
   curl->getinfo(c, CURLINFO_RESPONSE_CODE, &status);

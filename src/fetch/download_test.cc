@@ -1,5 +1,8 @@
 #include "fetch/download.h"
 
+#include <cstdlib>
+#include <dlfcn.h>
+
 #include <gtest/gtest.h>
 
 namespace lmsb::fetch {
@@ -29,6 +32,18 @@ TEST(DownloadOffline, StillReachesLoopback) {
     ASSERT_FALSE(failed.ok()) << url;
     EXPECT_EQ(failed.error().code(), ErrorCode::unavailable) << url << failed.error().message();
   }
+}
+
+// It would follow a redirect to anything that it speaks. In a process of its own, which has no other libcurl yet.
+TEST(DownloadDeathTest, IsRefusedWhereLibcurlCannotBeKeptToHttp) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto ask_an_old_one = [] {
+    if (::dlopen(LMSB_OLD_CURL, RTLD_NOW) == nullptr) std::_Exit(2);
+    const auto go_on = [](std::uint64_t, std::uint64_t) { return true; };
+    const Status refused = download("http://127.0.0.1:9/m.gguf", -1, DownloadLimits(), go_on);
+    std::_Exit(!refused.ok() && refused.error().code() == ErrorCode::unsupported ? 0 : 1);
+  };
+  EXPECT_EXIT(ask_an_old_one(), testing::ExitedWithCode(0), "");
 }
 
 TEST(DownloadOffline, SaysWhatToDoAndNotTheQuery) {

@@ -19,12 +19,13 @@ io::Task<void> Models::remove(std::string name) {
   auto work = [store = store_, name] { return store.remove(name); };
   auto job = pool_.run(std::move(work));
   Status removed = co_await std::move(job);
-  if (!removed.ok() && removed.error().slug() == "model_not_found" && name == model::kDemonstrationName)
+  const bool is_absent = !removed.ok() && removed.error().slug() == "model_not_found";
+  if (is_absent && name == model::kDemonstrationName)
     co_return Error(ErrorCode::failed_precondition, "the demonstration model is part of the program")
         .with_slug("model_not_removable")
         .with_hint("it answers only where there is no other model, or where it is named");
+  if (removed.ok() || is_absent) forget(name);  // a removal may have been cut off behind the store's part
   LMSB_CO_CHECK(std::move(removed));
-  forget(name);
   log_.log(LogLevel::info, "model.removed", {{"name", name}});
   co_return Status();
 }

@@ -57,6 +57,12 @@ class Options {
   void set(CURLoption option, Value value) {
     if (failure_ == CURLE_OK) failure_ = curl_.setopt(handle_, option, value);
   }
+  // The same by an option of older ones, where this libcurl does not know the newer.
+  template <class Value>
+  void set_or_older(CURLoption option, Value value, CURLoption older, long older_value) {
+    if (failure_ == CURLE_OK) failure_ = curl_.setopt(handle_, option, value);
+    if (failure_ == CURLE_UNKNOWN_OPTION) failure_ = curl_.setopt(handle_, older, older_value);
+  }
   // The first one's; CURLE_OK: all are set.
   CURLcode failure() const { return failure_; }
 
@@ -162,6 +168,13 @@ Error to_error(CURLcode code, const Transfer& transfer, const std::string& url, 
   }
 }
 
+// By text since 7.85; before, by numbers, whose names are deprecated: CURLOPT_PROTOCOLS, CURLOPT_REDIR_PROTOCOLS.
+void keep_to_http(Options& options) {
+  constexpr long kHttp = CURLPROTO_HTTP | CURLPROTO_HTTPS;
+  options.set_or_older(CURLOPT_PROTOCOLS_STR, "http,https", static_cast<CURLoption>(181), kHttp);
+  options.set_or_older(CURLOPT_REDIR_PROTOCOLS_STR, "http,https", static_cast<CURLoption>(182), kHttp);
+}
+
 void keep_to_loopback(Options& options, Transfer& transfer) {
   options.set(CURLOPT_OPENSOCKETFUNCTION, &open_loopback_socket);
   options.set(CURLOPT_OPENSOCKETDATA, &transfer);
@@ -171,8 +184,7 @@ void keep_to_loopback(Options& options, Transfer& transfer) {
 
 void set_options(Options& options, const std::string& url, const DownloadLimits& limits, Transfer& transfer) {
   options.set(CURLOPT_URL, url.c_str());
-  options.set(CURLOPT_PROTOCOLS_STR, "http,https");  // since 7.85
-  options.set(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+  keep_to_http(options);
   options.set(CURLOPT_FOLLOWLOCATION, 1L);
   options.set(CURLOPT_MAXREDIRS, 10L);
   options.set(CURLOPT_FAILONERROR, 1L);
@@ -206,7 +218,7 @@ Status download(const std::string& url, int file, const DownloadLimits& limits,
   if (options.failure() != CURLE_OK)
     return Error(ErrorCode::unsupported, "download " + without_query(url))
         .with_cause(std::string("this libcurl cannot be kept to what is allowed: ") + curl->strerror(options.failure()))
-        .with_hint("install libcurl 7.85 or newer, or bring the file here by other means and name its path");
+        .with_hint("install a newer libcurl, or bring the file here by other means and name its path");
   const CURLcode code = curl->perform(c);
   long status = 0;
   curl->getinfo(c, CURLINFO_RESPONSE_CODE, &status);

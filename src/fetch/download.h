@@ -23,9 +23,8 @@ struct DownloadLimits {
 // Writes what `url` (http or https) answers to the open descriptor `file`, following at most 10 redirects that stay
 // http or https. `progress` is called now and then with octets so far and in all (0 = unknown); returning false
 // cancels. Errors: unavailable (no connection, status other than 200), deadline_exceeded, resource_exhausted (no space,
-// too large), unsupported (there is no libcurl,
-// or one that does not know a bound), permission_denied (slug "offline": beyond `reach`), cancelled; each names the URL
-// without its query.
+// too large), unsupported (there is no libcurl, or it does not know a bound), permission_denied (slug "offline": beyond
+// `reach`), cancelled; each names the URL without its query.
 Status download(const std::string& url, int file, const DownloadLimits& limits,
                 const std::function<bool(std::uint64_t, std::uint64_t)>& progress);
 

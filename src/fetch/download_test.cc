@@ -34,16 +34,25 @@ TEST(DownloadOffline, StillReachesLoopback) {
   }
 }
 
-// It would follow a redirect to anything that it speaks. In a process of its own, which has no other libcurl yet.
+// In a process of its own, which has no other libcurl yet.
+[[noreturn]] void ask_an_old_curl() {
+  if (::dlopen(LMSB_OLD_CURL, RTLD_NOW) == nullptr) std::_Exit(2);
+  const auto go_on = [](std::uint64_t, std::uint64_t) { return true; };
+  const Status done = download("http://127.0.0.1:9/m.gguf", -1, DownloadLimits(), go_on);
+  std::_Exit(done.ok() ? 0 : done.error().code() == ErrorCode::unsupported ? 3 : 1);
+}
+
+// It would follow a redirect to anything that it speaks.
 TEST(DownloadDeathTest, IsRefusedWhereLibcurlCannotBeKeptToHttp) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  const auto ask_an_old_one = [] {
-    if (::dlopen(LMSB_OLD_CURL, RTLD_NOW) == nullptr) std::_Exit(2);
-    const auto go_on = [](std::uint64_t, std::uint64_t) { return true; };
-    const Status refused = download("http://127.0.0.1:9/m.gguf", -1, DownloadLimits(), go_on);
-    std::_Exit(!refused.ok() && refused.error().code() == ErrorCode::unsupported ? 0 : 1);
-  };
-  EXPECT_EXIT(ask_an_old_one(), testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(ask_an_old_curl(), testing::ExitedWithCode(3), "");
+}
+
+TEST(DownloadDeathTest, IsKeptToHttpByAnOlderLibcurlsOptions) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  ::setenv("OLD_CURL_KEEPS_PROTOCOLS", "1", 1);
+  EXPECT_EXIT(ask_an_old_curl(), testing::ExitedWithCode(0), "");
+  ::unsetenv("OLD_CURL_KEEPS_PROTOCOLS");
 }
 
 TEST(DownloadOffline, SaysWhatToDoAndNotTheQuery) {

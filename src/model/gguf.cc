@@ -105,6 +105,7 @@ class Reader {
   }
   GgufFacts& facts() { return facts_; }
   const std::string& fault() const { return fault_; }
+  int error() const { return cursor_.error(); }
 
  private:
   bool refuse(std::string why) {
@@ -342,7 +343,9 @@ Result<GgufFacts> read_gguf(const std::string& path) {
   if (!file || ::fstat(file.get(), &info) < 0) return Error::from_errno(errno, "open model " + path);
   if (!S_ISREG(info.st_mode)) return not_a_model(path, "it is no regular file");
   Reader reader(file.get(), static_cast<std::uint64_t>(info.st_size));
-  if (!reader.read()) return not_a_model(path, reader.fault());
+  const bool is_model = reader.read();
+  if (reader.error() != 0) return Error::from_errno(reader.error(), "read model " + path);
+  if (!is_model) return not_a_model(path, reader.fault());
   return std::move(reader.facts());
 }
 

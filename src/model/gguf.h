@@ -28,7 +28,7 @@ struct GgufLayer {
 };
 
 // A number that the file does not say is 0, a text "". Texts are UTF-8 without control characters, of at most 256
-// octets; a longer one is as if it were not there.
+// octets in the file; a longer one is as if it were not there.
 struct GgufFacts {
   std::uint32_t version = 0;  // of the format
   Bytes size;                 // of the file
@@ -38,10 +38,10 @@ struct GgufFacts {
   std::string size_label;  // "8B"
   std::string license;     // "apache-2.0"
   std::string tokenizer;   // "gpt2"
-  std::string
-      quantisation;  // "Q4_K_M": as the file says, or the type of most weights where they are not of what it says
+  // "Q4_K_M": as the file says, or the type of most weights where they are not of what it says.
+  std::string quantisation;
   bool has_chat_template = false;
-  std::string chat_template;  // UTF-8; "" also where it is longer than 64 KiB
+  std::string chat_template;  // "" also where it is longer than 64 KiB in the file
 
   std::uint64_t tensors = 0;     // in this file, as all below are
   std::uint64_t parameters = 0;  // numbers in them

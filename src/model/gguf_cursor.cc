@@ -1,6 +1,7 @@
 #include "model/gguf_cursor.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <type_traits>
 #include <unistd.h>
@@ -87,7 +88,10 @@ bool GgufCursor::take(void* out, std::size_t size) {
 }
 
 bool GgufCursor::load(std::size_t wanted) {
-  const ssize_t got = ::pread(file_, block_.data(), block_.size(), static_cast<off_t>(at_));
+  ssize_t got = 0;
+  do got = ::pread(file_, block_.data(), block_.size(), static_cast<off_t>(at_));
+  while (got < 0 && errno == EINTR);
+  if (got < 0) error_ = errno;
   block_at_ = at_;
   block_size_ = got > 0 ? static_cast<std::size_t>(got) : 0;
   return wanted <= block_size_;

@@ -23,6 +23,8 @@ class GgufCursor {
   GgufCursor(int file, std::uint64_t end);
 
   std::uint64_t at() const { return at_; }
+  // Of a read that failed, which says nothing of the file; 0: none did.
+  int error() const { return error_; }
   template <class T>
   bool read(T& value) {
     return take(&value, sizeof value);
@@ -50,6 +52,7 @@ class GgufCursor {
   std::uint64_t block_at_ = 0;
   std::size_t block_size_ = 0;
   bool failed_ = false;
+  int error_ = 0;
 };
 
 }  // namespace lmsb::model

@@ -1,11 +1,13 @@
 #include "model/gguf.h"
 
+#include <cerrno>
 #include <functional>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "model/demonstration.h"
+#include "model/gguf_cursor.h"
 #include "model/test_files.h"
 
 namespace lmsb::model {
@@ -69,6 +71,17 @@ TEST_F(ReadGguf, ReadsTheSameWhereverABlockEnds) {
     for (int i = 0; i < 20; ++i) model.add_text("general.name", "name" + std::to_string(i));
     EXPECT_EQ(read(model.bytes())->name, "name19") << fill;
   }
+}
+
+// A disk that fails is no damaged model: nobody is to remove it for that.
+TEST_F(ReadGguf, TellsAReadThatFailedFromAFileThatEnds) {
+  std::uint32_t number = 0;
+  GgufCursor unreadable(-1, 100);
+  EXPECT_FALSE(unreadable.read(number));
+  EXPECT_EQ(unreadable.error(), EBADF);
+  GgufCursor at_its_end(-1, 0);
+  EXPECT_FALSE(at_its_end.read(number));
+  EXPECT_EQ(at_its_end.error(), 0);
 }
 
 TEST_F(ReadGguf, RefusesWhatDoesNotBeginLikeAModel) {

@@ -355,8 +355,8 @@ class Full(DiskTest):
 
     def test_only_who_fills_it_is_said_to_have_met_its_limit(self):
         sandbox = self.create(limits={"disk_bytes": 20 << 20})
-        self.output(sandbox, "echo a >~/a; sleep 0 & echo ok")
-        lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"sleep"), "the end of what was left behind: it would be company")
+        self.output(sandbox, "echo a >~/a; sleep 0.0359 & echo ok")
+        lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"0.0359"), "the end of what was left behind: it would be company")
         self.assertEqual(self.exec(sandbox, "head -c 30M /dev/urandom >~/x")["outcome"], "disk_full")
         for cmd, status in (("false", 1), ("exit 3", 3), ("grep nothing /etc/passwd", 1), ("nosuchcmd", 127)):
             result = self.exec(sandbox, cmd)

@@ -100,4 +100,8 @@ Error refusal_of(int status, const std::string& body) {
       .with_hint("change the request as the message says; other models may take it");
 }
 
+bool is_no_embedder(const Error& refusal) {
+  return refusal.slug() == "model_unable" && refusal.cause().starts_with(kNoEmbedder);
+}
+
 }  // namespace lmsb::control

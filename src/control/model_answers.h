@@ -23,4 +23,7 @@ bool announces_events(int status, const http::Headers& headers);
 // prompt_refused, context_length_exceeded, model_unable: about the request. runner_failed: the runner is to blame.
 Error refusal_of(int status, const std::string& body);
 
+// Whether that says of the model, not of this request, that it makes no embeddings.
+bool is_no_embedder(const Error& refusal);
+
 }  // namespace lmsb::control

@@ -34,6 +34,15 @@ TEST(ModelAnswers, ThatRefuseTheRequestAreNotTheRunnersFault) {
   EXPECT_EQ(slug_of(501, R"({"error":{"message":"no"}})"), "model_unable");
 }
 
+TEST(ModelAnswers, TellAModelThatMakesNoEmbeddingsFromARequestThatCannotBeDone) {
+  const auto refused = [](int status, const std::string& words) {
+    return is_no_embedder(refusal_of(status, R"({"error":{"message":")" + words + R"("}})"));
+  };
+  EXPECT_TRUE(refused(400, "Pooling type 'none' is not OAI compatible"));
+  EXPECT_FALSE(refused(501, "This is not there"));
+  EXPECT_FALSE(refused(400, "input is no text"));
+}
+
 TEST(ModelAnswers, ToSeveralPromptsAreNeitherGoodNorTheRunnersFault) {
   EXPECT_EQ(slug_of(200, R"([{"content":"a"},{"content":"b"}])"), "model_unable");
   EXPECT_EQ(completion_text(answer(200, "[]"), true).error().slug(), "runner_failed");

@@ -189,6 +189,8 @@ io::Task<std::shared_ptr<Runner>> Models::runner_for(model::Model model, ModelWo
   let_go(key);
   const auto slot = slots_.find(key);
   std::shared_ptr<Slot> found = slot == slots_.end() ? nullptr : slot->second;
+  const auto unable = no_embedders_.find(model.name);
+  if (key.second && unable != no_embedders_.end()) co_return unable->second;
   if (!found) {
     LMSB_CO_TRY(auto share, take_share(Runner::limits_for(model, options_.context).memory));
     found = std::make_shared<Slot>(loop_);
@@ -294,6 +296,7 @@ bool Models::is_loaded(const std::string& name) const {
 void Models::forget(const std::string& name) {
   slots_.erase({name, false});
   slots_.erase({name, true});
+  no_embedders_.erase(name);
 }
 
 std::optional<model::Model> Models::loaded_demonstration() const {
@@ -376,11 +379,12 @@ void Models::judge(const std::shared_ptr<Runner>& runner, const Error& error) {
   if (error.slug() == "runner_failed") runner->blame(error);
   const SlotKey key(runner->model().name, runner->makes_embeddings());
   let_go(key);
-  // One that cannot do what it is there for only takes room. A slot that is another's by now stays.
+  // One that cannot do what it is there for only takes room. Of a slot that is another's by now nothing is known.
   const auto slot = slots_.find(key);
-  if (runner->makes_embeddings() && error.slug() == "model_unable" && slot != slots_.end() &&
-      slot->second->runner == runner)
-    slots_.erase(slot);
+  if (!runner->makes_embeddings() || !is_no_embedder(error) || slot == slots_.end() || slot->second->runner != runner)
+    return;
+  slots_.erase(slot);
+  no_embedders_.insert_or_assign(key.first, error);
 }
 
 io::Task<Completion> Models::complete(std::string prompt) {

@@ -117,6 +117,8 @@ class Models final : public ModelService {
   ModelOptions options_;
   Logger& log_;
   std::map<SlotKey, std::shared_ptr<Slot>> slots_;
+  // Names of models that make no embeddings, and what their runners said: none is started for that again.
+  std::map<std::string, Error> no_embedders_;
   std::uint64_t asked_ = 0;  // requests for runners
   const std::shared_ptr<Loaded> loaded_ = std::make_shared<Loaded>();
   std::unique_ptr<FileDesk> desk_;  // nullptr = none; made last

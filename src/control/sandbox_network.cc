@@ -201,7 +201,10 @@ io::Always<void> SandboxNetwork::keep(std::shared_ptr<SandboxNetwork> self) {
     (void)co_await io::sleep_until(io::Deadline::in(pause));  // never cancelled
     pause = std::min(2 * pause, kLongestPause);
   }
-  (void)co_await wait_ended(self);  // what it may have is no one else's until then
+  // What it may have is no one else's until then, or until nobody waits any longer for one that stays.
+  const Status ended = co_await wait_ended(self);
+  if (!ended.ok())
+    self->log_.log(LogLevel::warning, "network.gate_stays", {{"id", self->id_}, {"error", ended.error().message()}});
 }
 
 io::Task<void> SandboxNetwork::change(std::shared_ptr<SandboxNetwork> self, network::Egress egress) {

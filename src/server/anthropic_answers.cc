@@ -51,7 +51,8 @@ class AnthropicForm final : public EventForm {
     const json::Value root = document->root();
     const std::string_view type = text_of(root, "type");
     const bool is_last = type == "message_stop";
-    Passed passed{with_data(event, with_members(root, changes(root, type))), is_last};
+    const Members changed = changes(root, type);
+    Passed passed{changed.empty() ? std::string(event) : with_data(event, with_members(root, changed)), is_last};
     if (type == "message_start") start_ = std::move(document);
     return passed;
   }

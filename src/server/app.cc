@@ -59,7 +59,9 @@ bool is_preflight(const http::Request& request) {
 http::Response preflight_answer() {
   http::Response response = http::Response::no_content();
   response.headers.set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE");
-  response.headers.set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, X-API-Key");
+  response.headers.set("Access-Control-Allow-Headers",
+                       "Authorization, Content-Type, Idempotency-Key, X-API-Key, anthropic-version, anthropic-beta, "
+                       "anthropic-dangerous-direct-browser-access");
   response.headers.set("Access-Control-Max-Age", "600");
   return response;
 }

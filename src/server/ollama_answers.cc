@@ -172,10 +172,11 @@ class OllamaForm final : public EventForm {
 
   Passed pass(std::string_view event) override {
     const std::string_view data = data_of(event);
+    if (data.empty()) return {};  // a comment
     if (data == "[DONE]") return last_line();
     json::ParseFault fault;
     const auto document = json::Document::parse(data, fault);
-    if (!document) return {};  // a comment
+    if (!document) return {say(senseless("is no JSON")), true};
     add_to(totals_, document->root());
     const auto choice = first_choice(document->root());
     if (!choice) return {};

@@ -116,6 +116,14 @@ TEST(OllamaLines, EndWithAnErrorWhereACallMakesNoSense) {
   EXPECT_TRUE(text.ends_with("END")) << text;
 }
 
+TEST(OllamaLines, EndWithAnErrorWhereWordsWouldBeLeftOut) {
+  const auto form = ollama_form(OllamaAnswer());
+  EXPECT_FALSE(form->pass(": ping\n\n").is_last);
+  const auto passed = form->pass("data: {\"choices\":[\n\n");
+  EXPECT_TRUE(passed.is_last);
+  EXPECT_THAT(passed.octets, HasSubstr("is no JSON"));
+}
+
 TEST(OllamaLines, KeepNoCallsWithoutBound) {
   const std::string piece = R"({"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":")" +
                             std::string(300'000, 'x') + R"("}}]}}]})";

@@ -147,14 +147,17 @@ std::string_view media_type(std::string_view base64) {
 }
 
 // `content`, and beside it images where there are some.
-void write_content(json::Writer& out, std::string_view text, const std::optional<json::Value>& images) {
+void write_content(Reading& reading, std::string_view text, const std::optional<json::Value>& images) {
+  json::Writer& out = reading.out;
   out.key("content");
   if (is_empty(images)) {
     out.string(text);
     return;
   }
   out.begin_array().begin_object().key("type").string("text").key("text").string(text).end_object();
+  if (images->kind() != Kind::array) reading.reader.refuse("images", "are no list");
   for (const json::Value& image : images->items()) {
+    if (!image.string()) reading.reader.refuse("images", "have one that is no text");
     const std::string_view octets = image.string().value_or(std::string_view());
     out.begin_object().key("type").string("image_url").key("image_url").begin_object();
     out.key("url").string("data:" + std::string(media_type(octets)) + ";base64," + std::string(octets));
@@ -207,7 +210,9 @@ std::string arguments_of(std::optional<json::Value> arguments) {
   return text ? std::string(*text) : arguments->text();
 }
 
-void write_calls(json::Writer& out, json::Value list, Calls& calls) {
+void write_calls(Reading& reading, json::Value list, Calls& calls) {
+  json::Writer& out = reading.out;
+  if (list.kind() != Kind::array) reading.reader.refuse("messages", "have tool_calls that are no list");
   out.key("tool_calls").begin_array();
   for (const json::Value& call : list.items()) {
     const auto function = call.find("function");
@@ -220,13 +225,25 @@ void write_calls(json::Writer& out, json::Value list, Calls& calls) {
   out.end_array();
 }
 
-void write_message(json::Writer& out, json::Value message, Calls& calls) {
+// Nothing of a message is left out: the model would answer another question.
+void check_message(Reading& reading, json::Value message) {
+  if (message.kind() != Kind::object) return reading.reader.refuse("messages", "have one that is no object");
+  for (const char* name : {"role", "content", "thinking", "tool_call_id", "tool_name"}) {
+    const auto text = message.find(name);
+    if (text && !text->is_null() && !text->string())
+      reading.reader.refuse("messages", "have one whose words are no text");
+  }
+}
+
+void write_message(Reading& reading, json::Value message, Calls& calls) {
+  check_message(reading, message);
+  json::Writer& out = reading.out;
   const std::string_view role = text_of(message, "role");
   out.begin_object().key("role").string(role);
-  write_content(out, text_of(message, "content"), message.find("images"));
+  write_content(reading, text_of(message, "content"), message.find("images"));
   if (const std::string_view thinking = text_of(message, "thinking"); !thinking.empty())
     out.key("reasoning_content").string(thinking);
-  if (const auto list = message.find("tool_calls"); !is_empty(list)) write_calls(out, *list, calls);
+  if (const auto list = message.find("tool_calls"); !is_empty(list)) write_calls(reading, *list, calls);
   if (role == "tool") out.key("tool_call_id").string(calls.end(message));
   out.end_object();
 }
@@ -262,7 +279,7 @@ void write_prompt_as_chat(Reading& reading, std::string_view prompt, std::string
   if (!system.empty())
     reading.out.begin_object().key("role").string("system").key("content").string(system).end_object();
   reading.out.begin_object().key("role").string("user");
-  write_content(reading.out, prompt, reading.reader.raw("images"));
+  write_content(reading, prompt, reading.reader.raw("images"));
   reading.out.end_object().end_array();
   write_think(reading);
 }
@@ -306,7 +323,7 @@ Result<OllamaRequest> ollama_chat(const std::string& body) {
   Calls calls;
   if (messages && messages->kind() != Kind::array) reading.reader.refuse("messages", "is no list");
   if (messages)
-    for (const json::Value& message : messages->items()) write_message(reading.out, message, calls);
+    for (const json::Value& message : messages->items()) write_message(reading, message, calls);
   if (calls.are_too_many()) reading.reader.refuse("messages", "have more than 256 calls without a result");
   reading.out.end_array();
   if (const auto tools = reading.reader.raw("tools"); !is_empty(tools)) reading.out.key("tools").raw(tools->text());

@@ -70,6 +70,15 @@ TEST(OllamaChat, HasNoMoreCallsThatWaitThanHelp) {
   EXPECT_FALSE(with(257).ok());
 }
 
+TEST(OllamaChat, LeavesNothingOutOfAQuestionThatItDoesNotUnderstand) {
+  for (const char* message :
+       {R"("text")", R"({"role":"user","content":["a"]})", R"({"role":1,"content":"a"})",
+        R"({"role":"user","content":"a","images":"aGk="})", R"({"role":"user","content":"a","images":[1]})",
+        R"({"role":"assistant","tool_calls":{"function":{}}})"})
+    EXPECT_FALSE(ollama_chat(std::string(R"({"messages":[)") + message + "]}").ok()) << message;
+  EXPECT_TRUE(ollama_chat(R"({"messages":[{"role":"assistant","content":null}]})").ok());
+}
+
 TEST(OllamaChat, HasItsImagesBesideItsText) {
   const auto request = ollama_chat(R"({"messages":[{"role":"user","content":"a","images":["/9j/x"]}]})");
   EXPECT_THAT(body_of(request), HasSubstr(R"("content":[{"type":"text","text":"a"},{"type":"image_url","image_url":)"

@@ -46,6 +46,8 @@ Result<std::size_t> place_of(const ModelList& models, const Query& query, const 
 
 Result<Page> page_of(const ModelList& models, const Query& query) {
   LMSB_CHECK(check_names(query, {"limit", "after_id", "before_id", "beta"}));
+  if (query.count("after_id") > 0 && query.count("before_id") > 0)
+    return invalid_query("after_id and before_id do not go together", "leave one of them out");
   LMSB_TRY(const std::size_t limit, query.count("limit") > 0 ? page_limit(query) : Result<std::size_t>(models.size()));
   LMSB_TRY(const std::size_t end, place_of(models, query, "before_id", models.size()));
   LMSB_TRY(const std::size_t after, place_of(models, query, "after_id", models.size()));

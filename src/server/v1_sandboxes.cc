@@ -15,6 +15,8 @@ namespace {
 using control::Control;
 using control::SandboxState;
 
+constexpr const char* kMade = "/v1/sandboxes/";  // and an id
+
 void read_create(json::ObjectReader& reader, control::CreateSandbox& out) {
   read_word(reader, "name", out.name);
   read_word(reader, "image", out.image);
@@ -40,7 +42,7 @@ io::Task<http::Response> create(Control& control, Call call) {
   if (refusal) co_return *std::move(refusal);
   request.promise = {call.promised, sandbox_text};
   LMSB_CO_TRY(const auto info, co_await control.create(std::move(call.who), std::move(request)));
-  co_return made_answer(sandbox_text(info), "/v1/sandboxes/" + info.id);
+  co_return made_answer(sandbox_text(info), kMade + info.id);
 }
 
 struct ListQuery {
@@ -97,9 +99,8 @@ io::Task<http::Response> remove(Control& control, Call call) {
 }  // namespace
 
 void add_sandbox_routes(RouteTable& table, Control& control) {
-  table.add_once("/v1/sandboxes", std::nullopt, once(control.answers(), "/v1/sandboxes/", [&control](Call call) {
-                   return create(control, std::move(call));
-                 }));
+  table.add_once("/v1/sandboxes", std::nullopt,
+                 once(control.answers(), kMade, [&control](Call call) { return create(control, std::move(call)); }));
   table.add_asking("GET", "/v1/sandboxes", [&control](Call call) { return list(control, std::move(call)); });
   table.add("GET", "/v1/sandboxes/{id}", [&control](Call call) { return get(control, std::move(call)); });
   table.add("DELETE", "/v1/sandboxes/{id}", [&control](Call call) { return remove(control, std::move(call)); });

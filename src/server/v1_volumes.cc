@@ -15,6 +15,8 @@ namespace {
 using control::Control;
 using control::VolumeInfo;
 
+constexpr const char* kMade = "/v1/volumes/";  // and an id
+
 // `held` is told of one alone: it is asked for of the launcher.
 void write_volume(json::Writer& out, const VolumeInfo& info, std::optional<std::uint64_t> held = {}) {
   out.begin_object().key("id").string(info.id);
@@ -48,7 +50,7 @@ io::Task<http::Response> create(Control& control, Call call) {
   if (refusal) co_return *std::move(refusal);
   request.promise = {call.promised, volume_text};
   LMSB_CO_TRY(const auto info, co_await control.volumes().create(std::move(call.who), std::move(request)));
-  co_return made_answer(volume_text(info), "/v1/volumes/" + info.id);
+  co_return made_answer(volume_text(info), kMade + info.id);
 }
 
 io::Task<http::Response> list(Control& control, Call call) {
@@ -95,9 +97,8 @@ io::Task<http::Response> remove(Control& control, Call call) {
 }  // namespace
 
 void add_volume_routes(RouteTable& table, Control& control) {
-  table.add_once("/v1/volumes", std::nullopt, once(control.answers(), "/v1/volumes/", [&control](Call call) {
-                   return create(control, std::move(call));
-                 }));
+  table.add_once("/v1/volumes", std::nullopt,
+                 once(control.answers(), kMade, [&control](Call call) { return create(control, std::move(call)); }));
   table.add_asking("GET", "/v1/volumes", [&control](Call call) { return list(control, std::move(call)); });
   table.add("GET", "/v1/volumes/{id}", [&control](Call call) { return get(control, std::move(call)); });
   table.add("PATCH", "/v1/volumes/{id}", [&control](Call call) { return update(control, std::move(call)); });

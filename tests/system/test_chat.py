@@ -136,6 +136,8 @@ class OpenAi(ChatTest):
             refused = daemon.post("/v1/embeddings", {"model": "tiny", "input": "one"})
             self.assert_error(refused, 501, "model_unable", "made for embeddings")
             lmsb.wait_until(lambda: self.runner() is None, "the end of the runner that was good for nothing")
+            self.assert_error(daemon.post("/v1/embeddings", {"model": "tiny", "input": "two"}), 501, "model_unable", "made for embeddings")
+            self.assertEqual(daemon.log_text().count("model.loaded"), 1, "none is started for that again")
             self.assert_error(daemon.post("/v1/embeddings", {"model": "none", "input": "one"}), 404, "model_not_found")
 
     def test_a_text_that_is_too_long_for_an_embedding_is_refused_and_not_cut(self):

@@ -154,6 +154,7 @@ fetch_packages() {
   [ -n "$package" ] || die "no kernel (linux-image-cloud-amd64) of Debian $release from ${mirror:-where apt has its own}"
   (cd "$work" && apt-get "${apt[@]}" download "$package" "$@" >&2)
   for package in "$work"/*.deb; do dpkg-deb -x "$package" "$work/root"; done
+  touch "$work/root"  # fetched now, whatever time its package gives it: is_system_disk_new
   mv "$work/root" "$target"
   rm -rf "$work"
 }

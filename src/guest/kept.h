@@ -54,8 +54,8 @@ class Kept {
     UniqueFd pipe;  // or a terminal; closed at its end
     OutputLog log;
     OutputTimes times;
-    int prepare(std::uint64_t max_file);
-    bool wants_notice = false;  // a read has found nothing
+    bool wants_notice = false;            // a read has found nothing
+    int prepare(std::uint64_t max_file);  // returns 0 or an errno
   };
   // Free ones have sequence 0.
   struct Record {

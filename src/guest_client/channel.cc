@@ -258,7 +258,7 @@ bool ChannelState::take_output(const char* message, std::size_t size) {
   if (value.error == 0 && (value.stream != read.stream || !adds_up(value, read.offset))) return false;
   read.error = value.error;
   read.piece = Piece{value.offset, std::string(message + sizeof value, value.size), value.end, value.ended != 0};
-  if (value.came_ms != 0) read.piece->came_ms = std::min(value.came_ms, boottime_ms());
+  if (value.size > 0 && value.came_ms != 0) read.piece->came_ms = std::min(value.came_ms, boottime_ms());
   process->reads.erase(found);
   process->changed.notify_all();
   return true;

@@ -27,8 +27,10 @@ sigset_t child_ended() {
 
 Result<std::vector<pid_t>> children() {
   std::vector<pid_t> all;
-  LMSB_TRY(const std::string text, os::read_whole_file("/proc/thread-self/children", Bytes::MiB(16)));
-  std::istringstream numbers(text);
+  const auto text = os::read_whole_file("/proc/thread-self/children", Bytes::MiB(16));
+  if (!text.ok())
+    return Error(text.error()).with_hint("use a kernel with CONFIG_PROC_CHILDREN, as distributions build it");
+  std::istringstream numbers(*text);
   for (pid_t child = 0; numbers >> child;) all.push_back(child);
   return all;
 }

@@ -33,7 +33,7 @@ struct Pair {
 };
 
 // Forks both, and hands the files over. The launcher's copy of `programs` is used up, the caller's is not. With an
-// error neither is there any more; what the launcher has begun may be.
+// error neither is there any more, unless the kernel holds one that was killed; what the launcher has begun may be.
 Result<Pair> start_pair(const ParentOptions& options, const Policy& policy, Programs& programs);
 
 bool ends_within(const Child& child, int timeout_ms);

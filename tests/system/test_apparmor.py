@@ -127,6 +127,7 @@ class InForce(OwnMachine):
         with installed(), self.start(self.program, "run", "--", "sh", "-c", "echo runs; exec sleep 600") as run:
             self.addCleanup(run.kill)
             self.assertEqual(run.stdout.readline(), "runs\n")
+            lmsb.wait_until(lambda: "sleep" in labels_of(self.user.processes()), "the command")
             labels = labels_of(self.user.processes())
             run.terminate()
             self.assertLessEqual({"lm-sandbox", "lmsb-launcher", "sleep"}, labels.keys())

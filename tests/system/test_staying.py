@@ -236,7 +236,7 @@ class Processes(StayingTest):
         self.assertEqual(run("f $X; pwd; jobs | wc -l"), "f says kept\n/tmp\n1\n")
         self.assertEqual(listed(), [before])
         used = self.do(sandbox, "exec", {"cmd": "for ((i = 0; i < 100000; ++i)); do :; done", "session": "mine"}).json()["usage"]
-        self.assertGreater(used["cpu_user_ms"] + used["cpu_system_ms"], 50)
+        self.assertGreater(used["cpu_user_ms"] + used["cpu_system_ms"], 20)
         # One that ran for the daemon that was killed: the next one waits for it, and has only its own output.
         busy = threading.Thread(target=self.busy, args=(sandbox,))
         busy.start()

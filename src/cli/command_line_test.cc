@@ -189,6 +189,10 @@ TEST(CommandLine, ListsAsUsersOfDockerAskForIt) {
   for (const Words& words : {Words{"ps", "-q", "--format", "json"}, Words{"ps", "--json", "--format", "json"},
                              Words{"inspect", "--json", "-f", "json", "box"}})
     EXPECT_NE(error_of_words(words).find("--format says all that is printed"), std::string::npos);
+  for (const Words& words : {Words{"ps", "-q", "--json"}, Words{"image", "ls", "-q", "--json"},
+                             Words{"volume", "ls", "--json", "--quiet"}, Words{"snapshot", "ls", "-q", "--json"},
+                             Words{"key", "ls", "-q", "--json"}, Words{"session", "ls", "-q", "--json", "box"}})
+    EXPECT_NE(error_of_words(words).find("--quiet and --json do not go together"), std::string::npos) << words.front();
   EXPECT_TRUE(parsed<CopyCommand>({"cp", "-qL", "--json", "a", "box:b"}).quiet);
   EXPECT_EQ(error_of_words({"cp", "--json", "box:a", "-"}), "cp: --json and an archive on stdout do not go together");
   EXPECT_EQ(parsed<RunCommand>({"run", "-l", "a=b", "--net", "none", "--pids-limit", "5", "--init", "base", "sh"})

@@ -97,7 +97,7 @@ Result<AnyCommand> parse_image_list(const Words& words) {
   std::optional<std::string> data_dir;
   ImageListCommand command;
   add_private_target(flags, host, data_dir);
-  flags.flag("-q,--quiet", command.quiet, "Print names only");
+  add_quiet(flags, command.quiet, "Print names only");
   flags.flag("--json", command.target.json, "Print JSON");
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};

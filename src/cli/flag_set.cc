@@ -1,6 +1,7 @@
 #include "cli/flag_set.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <CLI/App.hpp>
@@ -82,6 +83,15 @@ struct FlagSet::State {
     }
     return {};
   }
+  Status refuse_several() const {
+    for (const Words& names : one_of) {
+      Words given;
+      std::copy_if(names.begin(), names.end(), std::back_inserter(given),
+                   [this](const std::string& name) { return app.count(name) > 0; });
+      if (given.size() > 1) return usage_error(given[0] + " and " + given[1] + " do not go together");
+    }
+    return {};
+  }
   void add_others_flag(const std::string& names, bool takes_value, const std::string& hint) {
     static const std::function<void(const std::string&)> kIgnore = [](const std::string&) {};
     CLI::Option* option = takes_value ? app.add_option_function<std::string>(names, kIgnore)
@@ -98,6 +108,7 @@ struct FlagSet::State {
   CLI::App app;
   bool help_wanted = false;
   std::vector<FlagHelp> flags;
+  std::vector<Words> one_of;
   // One that others have; its option belongs to app.
   struct OthersFlag {
     CLI::Option* option;
@@ -143,6 +154,8 @@ void FlagSet::instead(const std::string& names, bool takes_value, const std::str
   state_->add_others_flag(names, takes_value, hint);
 }
 
+void FlagSet::one_of(Words names) { state_->one_of.push_back(std::move(names)); }
+
 Result<FlagSet::Parsed> FlagSet::parse(const Words& arguments) {
   Parsed parsed;
   try {
@@ -155,6 +168,7 @@ Result<FlagSet::Parsed> FlagSet::parse(const Words& arguments) {
     return parsed;
   }
   LMSB_CHECK(state_->refuse_others_flags());
+  LMSB_CHECK(state_->refuse_several());
   for (std::string& word : state_->app.remaining()) {
     const bool may_be_flag = !parsed.dashes && (state_->order == Order::anywhere || parsed.words.empty());
     if (may_be_flag && looks_like_flag(word)) return state_->unknown_flag(word);

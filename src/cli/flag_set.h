@@ -36,13 +36,16 @@ class FlagSet {
   // instead. Not in the help.
   void instead(const std::string& names, bool takes_value, const std::string& hint);
 
+  // Flags, by their long names, of which a call may have one alone: an error names two that were given.
+  void one_of(Words names);
+
   struct Parsed {
     bool help = false;    // -h or --help was given; nothing else counts then
     bool dashes = false;  // the words stand behind "--"
     Words words;
   };
-  // Fills the targets. Errors: invalid_argument (unknown flag, value missing, another way to say it), unsupported (not
-  // yet).
+  // Fills the targets. Errors: invalid_argument (unknown flag, value missing, two that do not go together, another way
+  // to say it), unsupported (not yet).
   Result<Parsed> parse(const Words& arguments);
 
   // What --help shows: the flags by name, --help among them.

@@ -64,7 +64,7 @@ Result<AnyCommand> parse_key_create(const Words& words) {
 Result<AnyCommand> parse_key_list(const Words& words) {
   FlagSet flags("key ls", {"key ls [OPTIONS]"}, "List API keys, but for those of the configuration", Order::anywhere);
   KeyListCommand command;
-  flags.flag("-q,--quiet", command.quiet, "Print ids only");
+  add_quiet(flags, command.quiet, "Print ids only");
   LMSB_TRY(const auto none, parse_sandboxes(flags, "key ls", {0, 0, "takes no words"}, command.target, words));
   if (!none) return HelpCommand{flags.help()};
   return command;

@@ -34,6 +34,11 @@ Target target_of(const HostFlags& host, bool json, const std::optional<std::stri
   return target;
 }
 
+void add_quiet(FlagSet& flags, bool& quiet, const std::string& help) {
+  flags.flag("-q,--quiet", quiet, help);
+  flags.one_of({"--quiet", "--json"});
+}
+
 void add_place(FlagSet& flags, std::optional<std::string>& cwd, std::optional<std::string>& user) {
   flags.value("-w,--workdir", "PATH", cwd, "Working directory inside");
   flags.value("-u,--user", "USER", user, "User inside");

@@ -16,6 +16,8 @@ void add_target(FlagSet& flags, HostFlags& host);
 // The same of a command that starts a private daemon where none runs.
 void add_private_target(FlagSet& flags, HostFlags& host, std::optional<std::string>& data_dir);
 Target target_of(const HostFlags& host, bool json, const std::optional<std::string>& data_dir = {});
+// -q of a command that lists, which prints a word a line: not with --json.
+void add_quiet(FlagSet& flags, bool& quiet, const std::string& help);
 void add_place(FlagSet& flags, std::optional<std::string>& cwd, std::optional<std::string>& user);
 
 // Whether one of them is no word.

@@ -172,7 +172,7 @@ void add_list_flags(FlagSet& flags, ListTexts& texts, ListCommand& command) {
               "Print a line each: '{{.id}} {{.name}}', 'table {{.ID}}\\t{{.State}}' or json");
   flags.flag("-l,--latest", texts.latest, "Only the newest");
   flags.value("-n,--last", "NUMBER", texts.last, "Only so many, the newest");
-  flags.flag("-q,--quiet", command.quiet, "Print ids only");
+  add_quiet(flags, command.quiet, "Print ids only");
   flags.instead("-s,--size", false, "stats shows what each has written");
 }
 

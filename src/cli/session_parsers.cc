@@ -15,7 +15,7 @@ Result<AnyCommand> parse_session_list(const Words& words) {
                 "`exec --session NAME` makes one, and runs its commands in it.",
                 Order::anywhere);
   SessionListCommand command;
-  flags.flag("-q,--quiet", command.quiet, "Print names only");
+  add_quiet(flags, command.quiet, "Print names only");
   LMSB_TRY(const auto names, parse_sandboxes(flags, "session ls", {1, 1, "needs one sandbox"}, command.target, words));
   if (!names) return HelpCommand{flags.help()};
   command.sandbox = names->front();

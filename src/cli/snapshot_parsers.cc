@@ -39,7 +39,7 @@ Result<AnyCommand> parse_snapshot_list(const Words& words) {
   FlagSet flags("snapshot ls", {"snapshot ls [OPTIONS] [SANDBOX]"}, "List snapshots, of one sandbox or of all",
                 Order::anywhere);
   SnapshotListCommand command;
-  flags.flag("-q,--quiet", command.quiet, "Print ids only");
+  add_quiet(flags, command.quiet, "Print ids only");
   LMSB_TRY(const auto sandbox,
            parse_sandboxes(flags, "snapshot ls", {0, 1, "takes one sandbox"}, command.target, words));
   if (!sandbox) return HelpCommand{flags.help()};

@@ -32,7 +32,7 @@ Result<AnyCommand> parse_volume_create(const Words& words) {
 Result<AnyCommand> parse_volume_list(const Words& words) {
   FlagSet flags("volume ls", {"volume ls [OPTIONS]"}, "List volumes", Order::anywhere);
   VolumeListCommand command;
-  flags.flag("-q,--quiet", command.quiet, "Print ids only");
+  add_quiet(flags, command.quiet, "Print ids only");
   LMSB_TRY(const auto none, parse_sandboxes(flags, "volume ls", {0, 0, "takes no words"}, command.target, words));
   if (!none) return HelpCommand{flags.help()};
   return command;

@@ -42,8 +42,10 @@ int wait_for(pid_t child, const sigset_t& signals) {
 bool is_on_terminal() { return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1; }
 
 Error no_terminal() {
-  return Error(ErrorCode::failed_precondition, "stdin and stdout are no terminal")
-      .with_hint("leave -t out; in place of shell, exec");
+  const bool neither = ::isatty(STDIN_FILENO) == 0 && ::isatty(STDOUT_FILENO) == 0;
+  const std::string which = neither ? "stdin and stdout are" : ::isatty(STDIN_FILENO) == 0 ? "stdin is" : "stdout is";
+  return Error(ErrorCode::failed_precondition, which + " no terminal")
+      .with_hint("leave -t out, or run exec in place of shell");
 }
 
 WindowSize window_size() {

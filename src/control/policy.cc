@@ -93,6 +93,10 @@ Status check_models(const PolicyCaps& caps, const ModelAccess& access) {
 
 Status check_labels(const std::map<std::string, std::string>& labels) {
   constexpr std::size_t kMostText = 64 * 1024;
+  if (labels.contains(""))
+    return Error(ErrorCode::invalid_argument, "a label has no name")
+        .with_slug("invalid_name")
+        .with_hint("name it, as in {\"team\": \"search\"}; its text may be empty");
   std::size_t text = 0;
   for (const auto& [name, value] : labels) text += name.size() + value.size();
   if (labels.size() <= 64 && text <= kMostText) return {};

@@ -55,7 +55,8 @@ Status check_profile(RootProfile possible, const std::string& image, guest_proto
 Status check_profile(const PolicyCaps& caps, guest_protocol::Profile profile);
 // Whether sandboxes may have models: asked when one is to get them, and for each of its requests. Error: policy_denied.
 Status check_models(const PolicyCaps& caps, const ModelAccess& access);
-// Of one thing: 64 labels and 64 KiB at most, as events and rows carry all of them. Error: too_many_labels.
+// Of one thing: 64 labels and 64 KiB at most, as events and rows carry all of them. Errors: too_many_labels,
+// invalid_name (one has none).
 Status check_labels(const std::map<std::string, std::string>& labels);
 // The time limit of a command: what it asks for, or no more than the cap of what it does not. Error: policy_denied.
 Status settle_timeout(Command& command, std::chrono::milliseconds cap);

@@ -127,6 +127,11 @@ TEST(Policy, LabelsHaveABoundOfTheirNumberAndOfTheirText) {
   EXPECT_EQ(check_labels({{"a", std::string(64 * 1024, 'x')}}).error().slug(), "too_many_labels");
 }
 
+TEST(Policy, ALabelHasAName) {
+  EXPECT_TRUE(check_labels({{"a", ""}}).ok());
+  EXPECT_EQ(check_labels({{"", "a"}}).error().slug(), "invalid_name");
+}
+
 TEST(Policy, OfALimitThatNothingKeepsIsRefused) {
   PolicyCaps caps;
   Layers layers;

@@ -48,6 +48,7 @@ struct Request {
   std::string method;
   std::string target;                        // as sent, for logs
   std::string path;                          // percent-decoded UTF-8 without NUL, without query; always begins with '/'
+  std::string encoded_path;                  // as it was sent; routes are found by it, as "%2F" is no slash there
   std::map<std::string, std::string> query;  // percent-decoded; the last of equal names
   std::map<std::string, std::string> params;  // of the route's pattern, for example {"id", ...}
   Headers headers;

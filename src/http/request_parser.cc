@@ -184,6 +184,7 @@ struct RequestParser::Impl {
       return refuse(400, "malformed request: the target names another host than the Host header field", error);
     }
     request.path = std::move(target->path);
+    request.encoded_path = std::move(target->encoded_path);
     request.query = std::move(target->query);
   }
 

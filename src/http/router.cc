@@ -2,7 +2,11 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "base/assert.h"
+#include "http/target.h"
 
 namespace lmsb::http {
 namespace {
@@ -22,10 +26,6 @@ std::vector<Text> split(std::string_view path) {
     if (end == std::string_view::npos) return segments;
     begin = end + 1;
   }
-}
-
-std::size_t offset_in(std::string_view path, std::string_view segment) {
-  return static_cast<std::size_t>(segment.data() - path.data());
 }
 
 bool matches(const std::vector<std::string>& pattern, const std::vector<std::string_view>& path) {
@@ -68,8 +68,14 @@ void Router::add(std::string method, std::string pattern, Handler handler) {
   routes_.push_back(Route{std::move(method), std::move(pattern), std::move(handler)});
 }
 
-const Router::Named* Router::find_named(std::string_view path, std::map<std::string, std::string>& params) const {
-  const auto segments = split<std::string_view>(path);
+const Router::Indices* Router::find_literal(const Segments& segments) const {
+  const auto has_slash = [](std::string_view segment) { return segment.find('/') != std::string_view::npos; };
+  if (std::any_of(segments.begin(), segments.end(), has_slash)) return nullptr;
+  const auto found = literal_.find(fmt::format("/{}", fmt::join(segments, "/")));
+  return found == literal_.end() ? nullptr : &found->second;
+}
+
+const Router::Named* Router::find_named(const Segments& segments, std::map<std::string, std::string>& params) const {
   const Named* best = nullptr;
   for (const Named& candidate : named_) {
     if (!matches(candidate.segments, segments)) continue;
@@ -78,7 +84,8 @@ const Router::Named* Router::find_named(std::string_view path, std::map<std::str
   for (std::size_t i = 0; best != nullptr && i < best->segments.size(); ++i) {
     const std::string& name = best->segments[i];
     if (is_rest(name)) {
-      params[name.substr(1, name.size() - 5)] = std::string(path.substr(offset_in(path, segments[i])));
+      const auto begin = segments.begin() + static_cast<std::ptrdiff_t>(i);
+      params[name.substr(1, name.size() - 5)] = fmt::format("{}", fmt::join(begin, segments.end(), "/"));
     } else if (is_name(name)) {
       params[name.substr(1, name.size() - 2)] = std::string(segments[i]);
     }
@@ -106,11 +113,19 @@ Router::Match Router::choose(const Indices& routes, std::string_view method) con
 
 Router::Match Router::match(std::string_view method, std::string_view path) const {
   if (path.empty() || path.front() != '/') return Match();
-  if (const auto literal = literal_.find(std::string(path)); literal != literal_.end()) {
-    return choose(literal->second, method);
+  auto segments = split<std::string_view>(path);
+  std::vector<std::string> decoded;  // what `segments` view, where something is encoded
+  if (path.find('%') != std::string_view::npos) {
+    for (const std::string_view segment : segments) {
+      auto text = percent_decode(segment, false);
+      if (!text.ok()) return Match();  // a target that was read has none
+      decoded.push_back(*std::move(text));
+    }
+    segments.assign(decoded.begin(), decoded.end());
   }
+  if (const Indices* literal = find_literal(segments)) return choose(*literal, method);
   std::map<std::string, std::string> params;
-  const Named* named = find_named(path, params);
+  const Named* named = find_named(segments, params);
   if (named == nullptr) return Match();
   Match match = choose(named->routes, method);
   match.params = std::move(params);

@@ -1,8 +1,9 @@
 #pragma once
 // Router: which handler answers which method and path. Patterns are literal segments and `{name}` for one segment that
 // is not empty; at the end `{name...}` for all the rest, slashes included, which may be empty. A literal segment goes
-// before a name, and that before a rest. HEAD is answered by GET's handler where it has none of its own
-// (the server leaves the body out). Filled at start, then only read.
+// before a name, and that before a rest. Paths come as they were sent: each segment is percent-decoded by itself, so
+// that a name may have a slash in it ("%2F"). HEAD is answered by GET's handler where it has none of its own (the
+// server leaves the body out). Filled at start, then only read.
 #include <functional>
 #include <map>
 #include <string>
@@ -44,7 +45,9 @@ class Router {
     std::vector<std::string> segments;  // "{id}" stays as written
     Indices routes;
   };
-  const Named* find_named(std::string_view path, std::map<std::string, std::string>& params) const;
+  using Segments = std::vector<std::string_view>;
+  const Indices* find_literal(const Segments& segments) const;
+  const Named* find_named(const Segments& segments, std::map<std::string, std::string>& params) const;
   Match choose(const Indices& routes, std::string_view method) const;
 
   std::vector<Route> routes_;

@@ -37,6 +37,15 @@ TEST_F(RouterTest, TakesNamedSegments) {
   EXPECT_EQ(match.params.at("id"), "abc");
 }
 
+TEST_F(RouterTest, DecodesEachSegmentByItself) {
+  const auto match = router.match("POST", "/v1/sandboxes/a%2Fb%252f/exec");
+  ASSERT_NE(match.route, nullptr);
+  EXPECT_EQ(match.params.at("id"), "a/b%2f");
+  EXPECT_EQ(pattern("GET", "/v1/sand%62oxes"), "GET /v1/sandboxes");
+  EXPECT_EQ(pattern("GET", "/v1%2Fsandboxes"), "");
+  EXPECT_EQ(pattern("GET", "/v1/sandboxes/a%2"), "");
+}
+
 TEST_F(RouterTest, PrefersALiteralSegmentToAName) {
   EXPECT_EQ(pattern("GET", "/v1/sandboxes/all"), "GET /v1/sandboxes/all");
   EXPECT_EQ(pattern("GET", "/v1/sandboxes/any"), "GET /v1/sandboxes/{id}");

@@ -102,6 +102,7 @@ Result<Target> parse_target(std::string_view text) {
   const std::size_t mark = std::min(text.find('?'), text.size());
   const std::string_view path = mark == 0 ? std::string_view("/") : text.substr(0, mark);
   LMSB_TRY(target.path, percent_decode(path, false));
+  target.encoded_path = path;
   LMSB_CHECK(parse_query(text.substr(std::min(mark + 1, text.size())), target.query));
   return target;
 }

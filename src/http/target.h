@@ -10,6 +10,7 @@ namespace lmsb::http {
 
 struct Target {
   std::string path;                          // percent-decoded
+  std::string encoded_path;                  // as it was sent: "%2F" is no slash there
   std::map<std::string, std::string> query;  // percent-decoded, '+' is a space; the last of equal names
   std::string authority;                     // of the absolute form, else ""
 };

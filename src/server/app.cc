@@ -220,7 +220,7 @@ io::Always<http::Response> App::State::answer(http::Request request) {
   if (auto place = PreviewHost::parse(request.headers.find("Host").value_or(""))) {
     co_return co_await answer_preview(*std::move(place), std::move(request));
   }
-  RouteTable::Match match = table.match(request.method, request.path);
+  RouteTable::Match match = table.match(request.method, request.encoded_path);
   const Asked asked = remember(request, match.row);
   Call call;
   if (auto refusal = receive(request, match, call.who)) co_return conclude(asked, *std::move(refusal));
@@ -247,7 +247,7 @@ http::Serve App::serve() {
 http::StreamedBody App::streamed_body() const {
   return [table = &state_->table](const http::Request& request) {
     if (PreviewHost::parse(request.headers.find("Host").value_or(""))) return std::optional(Bytes(UINT64_MAX));
-    return table->streamed_body(request.method, request.path);
+    return table->streamed_body(request.method, request.encoded_path);
   };
 }
 

@@ -111,7 +111,7 @@ io::Always<http::Response> ModelDoors::answer_with(std::shared_ptr<State> state,
   const Dialect dialect = dialect_of(request.path);
   if (const auto refusal = state->doors.check_source(request))
     co_return state->counted(error_answer(dialect, refusal->status, refusal->error));
-  RouteTable::Match match = state->table.match(request.method, request.path);
+  RouteTable::Match match = state->table.match(request.method, request.encoded_path);
   if (match.row == nullptr) co_return state->counted(not_here(dialect, match.allowed_methods));
   if (!state->control.is_ready()) co_return state->counted(error_answer(dialect, not_ready("try again in a moment")));
   if (const auto refusal = state->doors.check_body(request))

@@ -112,7 +112,8 @@ RouteTable::Match RouteTable::match(std::string_view method, std::string_view pa
 }
 
 std::optional<Bytes> RouteTable::streamed_body(std::string_view method, std::string_view path) const {
-  const bool possible = std::any_of(streamed_.begin(), streamed_.end(), [&](std::size_t index) {
+  const bool is_plain = path.find('%') == std::string_view::npos;
+  const bool possible = !is_plain || std::any_of(streamed_.begin(), streamed_.end(), [&](std::size_t index) {
     return rows_[index].method == method && looks_like(path, rows_[index].pattern);
   });
   if (!possible) return std::nullopt;

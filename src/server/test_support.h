@@ -3,9 +3,11 @@
 // as they come from a local client.
 #include <string>
 
+#include "base/assert.h"
 #include "control/control.h"
 #include "control/idempotency.h"
 #include "http/message.h"
+#include "http/target.h"
 #include "io/run_blocking.h"
 #include "server/app.h"
 #include "server/test_files.h"
@@ -258,8 +260,12 @@ inline DoorPolicy local_policy() {
 inline http::Request local_request(std::string method, std::string path, std::string body = {}) {
   http::Request request;
   request.method = std::move(method);
-  request.target = path;
-  request.path = std::move(path);
+  auto target = http::parse_target(path);
+  LMSB_ASSERT(target.ok());
+  request.target = std::move(path);
+  request.path = std::move(target->path);
+  request.encoded_path = std::move(target->encoded_path);
+  request.query = std::move(target->query);
   request.headers.set("Host", "127.0.0.1:8000");
   if (!body.empty()) request.headers.set("Content-Type", "application/json");
   request.body = std::move(body);

@@ -87,7 +87,7 @@ TEST(PortsByPath, SayWhatIsWrongInOurWords) {
   const auto response = f.send("GET", "/v1/sandboxes/box/ports/3000/");
   EXPECT_EQ(response.status, 502);
   EXPECT_THAT(response.body, HasSubstr("port_bad_answer"));
-  for (const char* port : {"0", "65536", "x", "+1", "1 "})
+  for (const char* port : {"0", "65536", "x", "+1", "1%20"})
     EXPECT_EQ(f.send("GET", "/v1/sandboxes/box/ports/" + std::string(port) + "/").status, 400) << port;
 }
 

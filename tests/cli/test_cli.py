@@ -452,6 +452,8 @@ class Sandboxes(CliTest):
         gone = self.cli("rm", "box")
         self.assert_ends(gone, 1, b"")
         self.assert_one_line(gone, "no sandbox")
+        for words in (["exec", "a/b", "true"], ["rm", "a/b"], ["inspect", "../x?y#%"], ["stop", "a%2Fb"]):
+            self.assert_one_line(self.cli(*words), f'no sandbox "{words[1]}"')
         self.assert_ends(self.cli("rm", "-f", "box"), 0, b"", b"")
 
     def test_detached_processes_are_listed_read_followed_and_killed(self):

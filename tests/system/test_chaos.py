@@ -2,6 +2,7 @@
 """Everything at random, and everything of ours killed meanwhile: what was answered holds, what nobody touched has lost nothing,
 and kernel, store and database agree at the end. LMSB_CHAOS seconds (25; `make chaos MINUTES=60`), LMSB_SEED (printed). A seed
 settles who does what in which order, not when."""
+import collections
 import http.client
 import json
 import os
@@ -36,14 +37,21 @@ class Interrupted(Exception):
 
 class Box:
     """What must be true of a sandbox. `files` holds for each path what may be in it: one text, or two when nobody said
-    which. `counting` is a process, or None, and `state` is None when only the daemon knows."""
+    which. `counting` is a process, or None, and `state` is None when only the daemon knows. `past` is what was last done."""
 
     def __init__(self, sandbox):
         self.id, self.state, self.files, self.counting, self.snapshot = sandbox, "running", {}, None, None
         self.is_going = False  # its removal was asked for
+        self.is_losing_guest = False  # it was killed, and no daemon has said so yet
+        self.past = collections.deque(maxlen=6)
+
+    def see(self, state):
+        """What a daemon says of its state. One whose guest was killed runs on for a moment, as far as it knows."""
+        self.is_losing_guest = self.is_losing_guest and state not in DOWN
+        self.state = None if self.is_losing_guest else state
 
     def __str__(self):
-        return f"{self.id} ({self.state}, {self.files}, counting {self.counting})"
+        return f"{self.id} ({self.state}, {self.files}, counting {self.counting}, past {list(self.past)})"
 
 
 class Caller(threading.Thread):
@@ -52,7 +60,7 @@ class Caller(threading.Thread):
     def __init__(self, test, number):
         super().__init__(daemon=True)
         self.test, self.number, self.random = test, number, random.Random(SEED * 100 + number)
-        self.boxes, self.wrong, self.done, self.interrupted = {}, [], {}, 0
+        self.boxes, self.wrong, self.done, self.interrupted, self.about = {}, [], {}, 0, None
         self.may_run, self.is_still, self.is_ending = threading.Event(), threading.Event(), False
 
     def run(self):
@@ -69,15 +77,22 @@ class Caller(threading.Thread):
         things = [self.create] * 2 + [self.execute] * 6 + [self.write] * 4 + [self.read] * 3 + [
             self.count, self.hear, self.pause, self.resume, self.stop, self.start_again, self.snapshot, self.roll_back,
             self.fork, self.delete, self.lose_guest, self.run_one_shot, self.time_out]
-        thing = self.random.choice(things)
+        thing, self.about = self.random.choice(things), None
         self.done[thing.__name__] = self.done.get(thing.__name__, 0) + 1
         try:
             thing()
         except Interrupted:
             self.interrupted += 1
+            self.note(f"{thing.__name__}, interrupted")
             self.look_again()
         except Exception as error:  # every failure is a finding, whatever its kind
-            self.wrong.append(f"caller {self.number}, {thing.__name__}: {error!r}")
+            self.wrong.append(f"caller {self.number}, {thing.__name__}: {error!r}; {self.about}")
+        else:
+            self.note(thing.__name__)
+
+    def note(self, what):
+        if self.about:
+            self.about.past.append(f"{time.monotonic() - self.test.begun:.3f} {what}")
 
     # ---- Asking
 
@@ -104,7 +119,8 @@ class Caller(threading.Thread):
     def box(self, *states):
         """One of those in such a state, or None."""
         fitting = sorted((one for one in self.boxes.values() if one.state in states), key=lambda one: one.id)
-        return self.random.choice(fitting) if fitting else None
+        self.about = self.random.choice(fitting) if fitting else None
+        return self.about
 
     def look_again(self):
         """After the daemon went away: what is there, and as what. What was answered must be."""
@@ -119,7 +135,7 @@ class Caller(threading.Thread):
         there = {one["id"]: one["state"] for one in told["data"] if one["labels"].get("caller") == str(self.number)}
         for box in list(self.boxes.values()):
             if box.id in there:
-                box.state = there[box.id]
+                box.see(there[box.id])
             elif box.is_going:
                 del self.boxes[box.id]
             else:
@@ -257,15 +273,18 @@ class Caller(threading.Thread):
             except (StopIteration, OSError):
                 return  # the daemon was killed, and another one is coming
             box.state = box.counting = None
+            box.is_losing_guest = True
             kill(guest)
-            end = time.monotonic() + 60
-            while time.monotonic() < end:
-                _, told = self.ask("GET", self.path(box))
-                if told["state"] in DOWN:
-                    box.state = told["state"]
-                    return
-                time.sleep(0.05)
-            raise AssertionError(f"{box}: its guest was killed, and it is {told['state']}")
+            self.until_down(box)
+
+    def until_down(self, box):
+        end = time.monotonic() + 60
+        while box.is_losing_guest:
+            _, told = self.ask("GET", self.path(box))
+            box.see(told["state"])
+            if time.monotonic() > end:
+                raise AssertionError(f"{box}: its guest was killed, and it is {told['state']}")
+            time.sleep(0.05)
 
     def run_one_shot(self):
         _, told = self.ask("POST", "/v1/run", {"cmd": "echo one; exit 5", "limits": LIMITS})
@@ -283,6 +302,7 @@ class Caller(threading.Thread):
     def check_all(self):
         """What was answered is there, of each that can be asked."""
         for box in list(self.boxes.values()):
+            self.until_down(box)
             _, told = self.ask("GET", self.path(box))
             # One that has failed is a stopped one for the next daemon.
             if box.state is not None and told["state"] != box.state and {told["state"], box.state} != set(DOWN):
@@ -303,6 +323,8 @@ def check_numbers(text, whose):
 
 
 class Chaos(StayingTest):
+    maxDiff = None
+
     def setUp(self):
         super().setUp()
         self.is_up = threading.Event()
@@ -363,7 +385,7 @@ class Chaos(StayingTest):
 
     def test_what_was_answered_holds_and_nothing_is_lost_whatever_is_killed(self):
         print(f"LMSB_SEED={SEED} LMSB_CHAOS={SECONDS:g}", flush=True)
-        chance, self.killed = random.Random(SEED), {}
+        chance, self.killed, self.begun = random.Random(SEED), {}, time.monotonic()
         witnesses = [self.witness(), self.witness()]
         callers = [Caller(self, number) for number in range(CALLERS)]
         end = time.monotonic() + SECONDS

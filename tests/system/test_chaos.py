@@ -241,8 +241,11 @@ class Caller(threading.Thread):
             now = box.files or {}
             # The one or the other until it is answered.
             box.files = {name: [*now.get(name, [None]), *files.get(name, [None])] for name in names}
-            self.ask("POST", self.path(box, "/rollback"), {"snapshot": snapshot})
-            box.files, box.state = dict(files), state
+            _, told = self.ask("POST", self.path(box, "/rollback"), {"snapshot": snapshot})
+            # A launcher that was killed between the two keeps it from running again: then it says that it is stopped.
+            if told["state"] not in (state, "stopped"):
+                raise AssertionError(f"{box}: rolled back, and it is {told['state']}")
+            box.files, box.state = dict(files), told["state"]
 
     def fork(self):
         box = self.box("running", "stopped")

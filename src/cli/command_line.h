@@ -195,10 +195,28 @@ struct ModelShowCommand {
   Target target;
   std::string model;
 };
+struct ModelProcessesCommand {
+  Target target;
+};
+struct ModelLoadCommand {
+  Target target;
+  std::string model;
+  bool pin = false;
+  bool unpin = false;
+  std::optional<std::chrono::milliseconds> keep_alive;  // 0 = as long as there is room; nothing = as it is
+};
+struct ModelUnloadCommand {
+  Target target;
+  Words models;
+};
 struct ModelRemoveCommand {
   Target target;
   Words models;
   bool force = false;  // a model that is not there is no error
+};
+struct EnvCommand {
+  Target target;
+  std::string program;  // "openai", "anthropic", "ollama"
 };
 struct ChatCommand {
   Target target;
@@ -252,8 +270,9 @@ using AnyCommand =
                  VolumeListCommand, VolumeInspectCommand, VolumeUpdateCommand, VolumeRemoveCommand, KeyCreateCommand,
                  KeyListCommand, KeyRemoveCommand, SessionListCommand, SessionRemoveCommand, UpdateCommand,
                  StatsCommand, EventsCommand, WatchCommand, PortCommand, ListCommand, InspectCommand, RemoveCommand,
-                 ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand, ModelShowCommand,
-                 ModelRemoveCommand, ChatCommand, DoctorCommand, VerifyCommand, BenchCommand, ConfigCommand>;
+                 ImageListCommand, ToolCommand, ModelListCommand, ModelPullCommand, ModelShowCommand, EnvCommand,
+                 ModelProcessesCommand, ModelLoadCommand, ModelUnloadCommand, ModelRemoveCommand, ChatCommand,
+                 DoctorCommand, VerifyCommand, BenchCommand, ConfigCommand>;
 
 // `words` are the arguments without the program's name. Of `serve` only the help is known here: its own main sees it
 // first. Errors (invalid_argument, unsupported) name the command and hint at its help.

@@ -8,7 +8,7 @@
 namespace lmsb::cli {
 namespace {
 
-constexpr std::array<CommandEntry, 61> kCommands{{
+constexpr std::array<CommandEntry, 65> kCommands{{
     {"run", "Sandboxes", "Run a command in a fresh sandbox", parse_run},
     {"create", "Sandboxes", "Create a sandbox that is kept", parse_create},
     {"exec", "Sandboxes", "Run a command in a sandbox that exists", parse_exec},
@@ -54,8 +54,12 @@ constexpr std::array<CommandEntry, 61> kCommands{{
     {"model pull", "Images and models", "Take a model into the store", parse_model_pull},
     {"model ls", "Images and models", "List models", parse_model_list},
     {"model show", "Images and models", "Show what a model is and what it needs", parse_model_show},
+    {"model ps", "Images and models", "List loaded models", parse_model_processes},
+    {"model load", "Images and models", "Have a model loaded", parse_model_load},
+    {"model unload", "Images and models", "Let models go", parse_model_unload},
     {"model rm", "Images and models", "Remove models", parse_model_remove},
     {"chat", "Images and models", "Talk to a model", parse_chat},
+    {"env", "Images and models", "Lead other programs to the models", parse_env},
     {"serve", "Daemon", "Serve the HTTP API", parse_serve},
     {"key create", "Daemon", "Make an API key", parse_key_create},
     {"key ls", "Daemon", "List API keys", parse_key_list},

@@ -16,7 +16,7 @@ Words offered(const Words& words) {
 TEST(Completion, OffersCommandsByTheirFirstWordsThenTheSecond) {
   EXPECT_EQ(offered({"conf"}), Words{"config"});
   EXPECT_EQ(offered({"image", ""}), (Words{"build", "ls", "rm"}));
-  EXPECT_EQ(offered({"help", "model", "p"}), Words{"pull"});
+  EXPECT_EQ(offered({"help", "model", "pu"}), Words{"pull"});
   EXPECT_EQ(offered({"--host", "unix:/a", "doc"}), Words{"doctor"});
   EXPECT_EQ(offered({"frob", ""}), Words{});
 }

@@ -122,6 +122,8 @@ struct Config {
     std::uint32_t context = 4096;
     std::uint32_t threads = 0;  // 0: one for each CPU
     std::uint32_t max_loaded = 3;
+    std::chrono::milliseconds keep_alive_ms{0};  // 0: as long as there is room
+    std::vector<std::string> pinned;
     std::chrono::milliseconds load_timeout_ms{300'000};
     std::chrono::milliseconds answer_timeout_ms{600'000};
   } model;

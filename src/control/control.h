@@ -16,6 +16,7 @@
 #include "control/limit_changes.h"
 #include "control/model_access.h"
 #include "control/model_details.h"
+#include "control/model_requests.h"
 #include "control/network_log.h"
 #include "control/network_usage.h"
 #include "control/principal.h"
@@ -24,10 +25,6 @@
 #include "control/sandbox_usage.h"
 #include "io/task.h"
 #include "network/egress.h"
-
-namespace lmsb::http {
-class BodyReader;  // http/body.h
-}
 
 namespace lmsb::control {
 
@@ -115,56 +112,6 @@ struct ImageInfo {
   std::uint64_t size_bytes = 0;
   std::string created_at;  // RFC 3339 UTC; "" = it was not made: the machine's own files
   bool is_default = false;
-};
-
-struct ModelInfo {
-  std::string id;
-  std::uint64_t size_bytes = 0;
-  std::string path;
-  bool is_default = false;
-  bool loaded = false;
-  bool is_demonstration = false;  // part of the program; the default only where there is no other
-};
-
-struct Completion {
-  std::string text;
-  std::string model;              // its id
-  bool is_demonstration = false;  // whoever gets the text should be told
-};
-
-// What a request has a model do.
-enum class ModelWork : std::uint8_t {
-  answer,
-  embedding,  // a runner of its own does that: a server that makes embeddings is not one that answers
-  counting,   // of a prompt's tokens; nothing is computed
-};
-
-// A request in the words of an API that the model's server knows, for a local model.
-struct ModelRequest {
-  ModelRequest() = default;
-  std::string model;  // its id; "" = the default one
-  std::string path;   // "/v1/chat/completions"
-  std::string body;   // JSON; goes to the model's server as it is
-  ModelWork work = ModelWork::answer;
-  bool is_streamed = false;  // what it says of that
-  bool is_several = false;   // it asks for several answers at once: a list of prompts, or n above 1
-};
-
-// What the model's server answers to a request that it takes.
-struct ModelAnswer {
-  std::string whole;  // one JSON object; "" where events come
-  // The octets of a text/event-stream as they come. Dropping it ends the work on the answer. Errors of read():
-  // runner_died, runner_timeout, runner_failed, answer_not_read, cancelled.
-  std::shared_ptr<http::BodyReader> events;
-  std::shared_ptr<const void> place;  // of a sandbox's request: kept until its answer has been sent
-};
-
-// Adds a model file or URL to the store.
-struct PullModel {
-  PullModel() = default;
-  std::string source;  // an absolute path or a URL
-  std::string name;    // "" = made from the source
-  std::string handle;  // token of the source's file, handed over at the file desk; "" = the daemon opens it itself
 };
 
 // What this machine and this daemon offer (GET /v1/info).
@@ -265,6 +212,11 @@ class Control {
   virtual io::Task<ModelInfo> pull_model(Principal who, PullModel request) = 0;
   // Errors: model_not_found, model_damaged.
   virtual io::Task<ModelDetails> show_model(Principal who, std::string name) = 0;
+  // Ends when it is loaded. Errors: model_not_found, model_damaged, models_busy, those of loading.
+  virtual io::Task<ModelInfo> load_model(Principal who, LoadModel request) = 0;
+  // Its runners go with the last of the answers that they are giving, pinned or not; without any nothing happens.
+  // Errors: model_not_found, model_damaged.
+  virtual io::Task<ModelInfo> unload_model(Principal who, std::string name) = 0;
   // Its file goes, and its runner with the last of the answers that it is giving; who waits for one that is being
   // loaded may get an error. Errors: model_not_found, model_not_removable.
   virtual io::Task<void> remove_model(Principal who, std::string name) = 0;

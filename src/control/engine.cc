@@ -233,6 +233,7 @@ io::Task<void> Engine::prepare() {
   kept.lifetime = Lifetime::kept;
   fleet_.keep_ready(one_shot, options_.pool_size);
   fleet_.keep_ready(kept, options_.kept_pool_size);
+  models_->begin();
   co_return Status();
 }
 
@@ -654,6 +655,8 @@ io::Task<ModelInfo> Engine::pull_model(Principal, PullModel request) {
 }
 
 io::Task<ModelDetails> Engine::show_model(Principal, std::string name) { return models_->show(std::move(name)); }
+io::Task<ModelInfo> Engine::load_model(Principal, LoadModel request) { return models_->load(std::move(request)); }
+io::Task<ModelInfo> Engine::unload_model(Principal, std::string name) { return models_->unload(std::move(name)); }
 io::Task<void> Engine::remove_model(Principal, std::string name) { return models_->remove(std::move(name)); }
 
 io::Task<Completion> Engine::complete(Principal, std::string prompt) {
@@ -664,6 +667,7 @@ io::Task<Completion> Engine::complete(Principal, std::string prompt) {
 io::Task<ModelAnswer> Engine::ask_model(Principal who, ModelRequest request) {
   if (!who.models) co_return co_await models_->ask(std::move(request));
   LMSB_CO_CHECK(control::check_models(options_.policy, who.models->access()));
+  request.keep_alive.reset();  // models are not a sandbox's
   // It may outlive this, where it goes on for longer than drain() waits, which waits for `asking`.
   CountTokens counted = [weak = std::weak_ptr<Engine*>(self_), asking = sandbox_asks_.begin()](const TokenCount& used) {
     if (const auto self = weak.lock()) (*self)->count(used);

@@ -385,6 +385,16 @@ io::Task<ModelDetails> Guard::show_model(Principal who, std::string name) {
   return inner_.show_model(std::move(who), std::move(name));
 }
 
+io::Task<ModelInfo> Guard::load_model(Principal who, LoadModel request) {
+  if (who.models) return refused<ModelInfo>(only_its_models());
+  return pass(kModels, inner_, &Control::load_model, std::move(who), std::move(request));
+}
+
+io::Task<ModelInfo> Guard::unload_model(Principal who, std::string name) {
+  if (who.models) return refused<ModelInfo>(only_its_models());
+  return pass(kModels, inner_, &Control::unload_model, std::move(who), std::move(name));
+}
+
 io::Task<void> Guard::remove_model(Principal who, std::string name) {
   return pass(kAdmin, inner_, &Control::remove_model, std::move(who), std::move(name));
 }

@@ -42,6 +42,8 @@ class Guard final : public Control {
   io::Task<std::vector<ModelInfo>> models(Principal who) override;
   io::Task<ModelInfo> pull_model(Principal who, PullModel request) override;
   io::Task<ModelDetails> show_model(Principal who, std::string name) override;
+  io::Task<ModelInfo> load_model(Principal who, LoadModel request) override;
+  io::Task<ModelInfo> unload_model(Principal who, std::string name) override;
   io::Task<void> remove_model(Principal who, std::string name) override;
   io::Task<Completion> complete(Principal who, std::string prompt) override;
   io::Task<ModelAnswer> ask_model(Principal who, ModelRequest request) override;

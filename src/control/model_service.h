@@ -12,9 +12,13 @@ namespace lmsb::control {
 class ModelService {
  public:
   virtual ~ModelService() = default;
+  // Sandboxes can be made from now on.
+  virtual void begin() = 0;
   virtual io::Task<std::vector<ModelInfo>> list() = 0;
   virtual io::Task<ModelInfo> pull(PullModel request) = 0;
   virtual io::Task<ModelDetails> show(std::string name) = 0;
+  virtual io::Task<ModelInfo> load(LoadModel request) = 0;
+  virtual io::Task<ModelInfo> unload(std::string name) = 0;
   virtual io::Task<void> remove(std::string name) = 0;
   virtual io::Task<Completion> complete(std::string prompt) = 0;
   virtual io::Task<ModelAnswer> ask(ModelRequest request) = 0;

@@ -5,10 +5,8 @@
 #include <string_view>
 
 #include "base/text.h"
-#include "control/machine.h"
 #include "control/model_answers.h"
 #include "http/body.h"
-#include "io/spawn.h"
 #include "json/value.h"
 #include "json/writer.h"
 #include "model/demonstration.h"
@@ -33,22 +31,6 @@ io::Task<http::Response> collect(http::StreamedAnswer answer, io::Deadline deadl
           .with_slug("runner_failed");
   }
   co_return response;
-}
-
-ModelInfo info_of(const model::Model& model) {
-  ModelInfo info;
-  info.id = model.name;
-  info.size_bytes = model.facts.size.count();
-  info.path = model.directory + "/model.gguf";
-  return info;
-}
-
-ModelInfo info_of_demonstration() {
-  ModelInfo info;
-  info.id = model::kDemonstrationName;
-  info.size_bytes = model::demonstration_file().size();
-  info.is_demonstration = true;
-  return info;
 }
 
 std::string chat_messages(const std::string& prompt) {
@@ -107,6 +89,15 @@ Result<model::Model> choose_from(const model::Store& store, const std::string& w
       .with_hint("name one in the configuration: [model] default");
 }
 
+// What is known of it without a file of its own, which it gets when it is loaded.
+model::Model demonstration() {
+  model::Model model;
+  model.name = model::kDemonstrationName;
+  model.facts.size = Bytes(model::demonstration_file().size());
+  model.is_demonstration = true;
+  return model;
+}
+
 bool is_there(const std::vector<model::Model>& models, std::string_view name) {
   return std::any_of(models.begin(), models.end(), [name](const model::Model& model) { return model.name == name; });
 }
@@ -153,11 +144,8 @@ io::Task<std::vector<ModelInfo>> Models::list() {
   LMSB_CO_TRY(const Found found, co_await std::move(job));
   std::vector<ModelInfo> infos;
   for (const model::Model& model : found.models) infos.push_back(info_of(model));
-  if (!is_there(found.models, model::kDemonstrationName)) infos.push_back(info_of_demonstration());
-  for (ModelInfo& info : infos) {
-    info.is_default = info.id == found.chosen;
-    info.loaded = is_loaded(info.id);
-  }
+  if (!is_there(found.models, model::kDemonstrationName)) infos.push_back(info_of(demonstration()));
+  for (ModelInfo& info : infos) info.is_default = info.id == found.chosen;
   co_return infos;
 }
 
@@ -184,148 +172,11 @@ io::Task<ModelInfo> Models::pull(PullModel request) {
   co_return info_of(model);
 }
 
-io::Task<std::shared_ptr<Runner>> Models::runner_for(model::Model model, ModelWork work) {
-  const SlotKey key(model.name, work == ModelWork::embedding);
-  let_go(key);
-  const auto slot = slots_.find(key);
-  std::shared_ptr<Slot> found = slot == slots_.end() ? nullptr : slot->second;
-  const auto unable = no_embedders_.find(model.name);
-  if (key.second && unable != no_embedders_.end()) co_return unable->second;
-  if (!found) {
-    LMSB_CO_TRY(auto share, take_share(Runner::limits_for(model, options_.context).memory));
-    found = std::make_shared<Slot>(loop_);
-    found->share = std::move(share);
-    slots_[key] = found;
-    // A task of its own: the load goes on when the client that asked first goes away.
-    io::spawn(loop_, start_runner(this, found, key, std::move(model)));
-  }
-  const std::shared_ptr<Slot> waited = found;
-  waited->asked = ++asked_;
-  while (!waited->runner && !waited->failure) LMSB_CO_CHECK(co_await waited->changed.wait());
-  if (waited->failure) co_return *waited->failure;
-  co_return waited->runner;
-}
-
-// Part of what may be loaded.
-class Models::Share {
- public:
-  Share(std::shared_ptr<Loaded> all, Bytes memory) : all_(std::move(all)), memory_(memory) {
-    ++all_->models;
-    all_->memory += memory_.count();
-  }
-  ~Share() {
-    --all_->models;
-    all_->memory -= memory_.count();
-  }
-  Share(const Share&) = delete;
-  Share& operator=(const Share&) = delete;
-
- private:
-  const std::shared_ptr<Loaded> all_;
-  const Bytes memory_;
-};
-
-Result<std::shared_ptr<void>> Models::take_share(Bytes memory) {
-  Loaded left = *loaded_;
-  std::vector<std::pair<std::uint64_t, SlotKey>> idle;  // by who was asked last
-  for (const auto& [key, slot] : slots_) {
-    if (!is_idle(slot)) continue;
-    idle.emplace_back(slot->asked, key);
-    if (!slot->runner || !slot->runner->is_alive()) continue;  // it has no share any more
-    --left.models;
-    left.memory -= Runner::limits_for(slot->runner->model(), options_.context).memory.count();
-  }
-  if (!has_room(left, memory)) return busy(left);
-  std::sort(idle.begin(), idle.end());
-  for (auto next = idle.begin(); !has_room(*loaded_, memory) && next != idle.end(); ++next) {
-    log_.log(LogLevel::info, "model.let_go", {{"name", next->second.first}});
-    slots_.erase(next->second);
-  }
-  return std::shared_ptr<void>(std::make_shared<Share>(loaded_, memory));
-}
-
-bool Models::has_room(const Loaded& loaded, Bytes memory) const {
-  if (loaded.models == 0) return true;
-  return loaded.models < options_.max_loaded && loaded.memory + memory.count() <= machine_memory().count();
-}
-
-Error Models::busy(const Loaded& at_work) const {
-  const bool are_too_many = at_work.models >= options_.max_loaded;
-  return Error(ErrorCode::resource_exhausted,
-               std::to_string(at_work.models) + " models are at work, and there is no room for one more")
-      .with_slug("models_busy")
-      .with_hint(are_too_many ? "try again when one of them has answered, or raise [model] max_loaded"
-                              : "try again when one of them has answered: the machine has no memory for all of them");
-}
-
-io::Task<std::shared_ptr<Runner>> Models::make_runner(SlotKey key, model::Model model, std::shared_ptr<void> share) {
-  auto find = [images = images_, configured = options_.llama_server] { return find_llama_server(images, configured); };
-  auto job = pool_.run(std::move(find));
-  RunnerOptions options;
-  LMSB_CO_TRY(options.program, co_await std::move(job));
-  options.mount_desk = options_.mount_desk;
-  options.context = options_.context;
-  options.threads = options_.threads;
-  options.makes_embeddings = key.second;
-  options.load_timeout = options_.load_timeout;
-  options.share = std::move(share);
-  // In the name of nobody who asks: the model is there for all of them.
-  const sandbox::Limits limits = Runner::limits_for(model, options_.context);
-  auto waiting = admission_.take_room("model " + model.name, limits, sandbox::Lifetime::kept);
-  LMSB_CO_TRY(options.room, co_await std::move(waiting));
-  co_return co_await Runner::start(loop_, fleet_, std::move(options), std::move(model));
-}
-
-io::Always<void> Models::start_runner(Models* self, std::shared_ptr<Slot> slot, SlotKey key, model::Model model) {
-  const std::string name = key.first;
-  auto runner = co_await self->make_runner(std::move(key), std::move(model), std::move(slot->share));
-  if (runner.ok()) {
-    slot->runner = *std::move(runner);
-    self->log_.log(LogLevel::info, "model.loaded", {{"name", name}});
-  } else {
-    self->log_.log(LogLevel::warning, "model.load_failed", {{"name", name}, {"error", runner.error().message()}});
-    slot->failure = std::move(runner).error();
-  }
-  slot->changed.notify_all();
-}
-
-bool Models::is_loaded(const std::string& name) const {
-  return is_loaded(SlotKey(name, false)) || is_loaded(SlotKey(name, true));
-}
-
-void Models::forget(const std::string& name) {
-  slots_.erase({name, false});
-  slots_.erase({name, true});
-  no_embedders_.erase(name);
-}
-
 std::optional<model::Model> Models::loaded_demonstration() const {
   const SlotKey key(model::kDemonstrationName, false);
   if (!is_loaded(key)) return std::nullopt;
   const model::Model& model = slots_.at(key)->runner->model();
   return model.is_demonstration ? std::optional(model) : std::nullopt;
-}
-
-bool Models::is_loaded(const SlotKey& key) const {
-  const auto slot = slots_.find(key);
-  return slot != slots_.end() && slot->second->runner && slot->second->runner->is_alive();
-}
-
-bool Models::Slot::is_of_use() const { return runner ? runner->is_usable() : !failure; }
-
-// One thread has all owners, so their count is exact: a request holds its runner, and who waits for one holds the slot.
-bool Models::is_idle(const std::shared_ptr<Slot>& slot) {
-  if (slot.use_count() > 1) return false;
-  return slot->failure || !slot->runner->is_alive() || slot->runner.use_count() == 1;
-}
-
-void Models::let_go(const SlotKey& key) {
-  const auto slot = slots_.find(key);
-  if (slot == slots_.end() || slot->second->is_of_use()) return;
-  const std::shared_ptr<Runner>& runner = slot->second->runner;
-  if (runner && runner->fault() != nullptr)
-    log_.log(LogLevel::warning, "model.retired", {{"name", key.first}, {"error", runner->fault()->message()}});
-  slots_.erase(slot);
 }
 
 io::Task<model::Model> Models::choose(std::string name) {
@@ -337,15 +188,23 @@ io::Task<model::Model> Models::choose(std::string name) {
   co_return co_await std::move(job);
 }
 
-io::Task<ModelAnswer> Models::ask(ModelRequest wanted) {
-  auto chosen = co_await choose(std::move(wanted.model));
+io::Task<model::Model> Models::choose_asked(std::string name) {
+  auto chosen = co_await choose(std::move(name));
   if (!chosen.ok() && chosen.error().slug() == "model_ambiguous")
     co_return Error(chosen.error())
         .with_code(ErrorCode::invalid_argument)
         .with_slug("model_ambiguous")
         .with_hint("name one: \"model\"");
-  LMSB_CO_TRY(const model::Model model, std::move(chosen));
+  co_return chosen;
+}
+
+io::Task<ModelAnswer> Models::ask(ModelRequest wanted) {
+  LMSB_CO_TRY(const model::Model model, co_await choose_asked(std::move(wanted.model)));
   LMSB_CO_TRY(auto runner, co_await runner_for(model, wanted.work));
+  if (wanted.keep_alive) {
+    Slot* const slot = slot_with({model.name, runner->makes_embeddings()}, runner);
+    if (slot != nullptr) slot->keep_alive = *wanted.keep_alive;
+  }
   http::ClientRequest request("POST", std::move(wanted.path), std::move(wanted.body));
   request.timeout = options_.answer_timeout;
   request.silence = options_.answer_timeout;

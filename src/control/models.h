@@ -7,6 +7,7 @@
 #include <string>
 #include <sys/types.h>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 
@@ -18,6 +19,7 @@
 #include "control/model_service.h"
 #include "control/runner.h"
 #include "image/store.h"
+#include "io/alarm.h"
 #include "io/blocking_pool.h"
 #include "io/event.h"
 #include "model/store.h"
@@ -31,6 +33,8 @@ struct ModelOptions {
   std::uint32_t context = 4096;
   std::uint32_t threads = 0;
   std::size_t max_loaded = 3;  // models at once; their memory limits add up to no more than the machine has, too
+  KeepAlive keep_alive = kKeptWhileThereIsRoom;  // of who says nothing of it
+  std::vector<std::string> pinned;               // models that are loaded at the start, and stay
   std::string mount_desk;
   std::string file_desk;                      // where to listen for files to pull; "" = nowhere
   mode_t desk_mode = 0600;                    // of that socket
@@ -50,9 +54,12 @@ class Models final : public ModelService {
          model::Store store, ModelOptions options, Logger& log);
   ~Models() override;
 
+  void begin() override;
   io::Task<std::vector<ModelInfo>> list() override;
   io::Task<ModelInfo> pull(PullModel request) override;
   io::Task<ModelDetails> show(std::string name) override;
+  io::Task<ModelInfo> load(LoadModel request) override;
+  io::Task<ModelInfo> unload(std::string name) override;
   io::Task<void> remove(std::string name) override;
   io::Task<Completion> complete(std::string prompt) override;
   io::Task<ModelAnswer> ask(ModelRequest request) override;
@@ -60,6 +67,8 @@ class Models final : public ModelService {
   io::Always<void> drain() override;
 
  private:
+  // Has those loaded that are pinned, one after the other; what fails is logged.
+  static io::Always<void> load_pinned(Models* self);
   // Which runner: the model's name, and whether it makes embeddings.
   using SlotKey = std::pair<std::string, bool>;
   // A runner that is there or on its way: whoever needs it waits for the same one.
@@ -72,6 +81,11 @@ class Models final : public ModelService {
     std::shared_ptr<Runner> runner;
     std::optional<Error> failure;
     io::Event changed;
+    bool is_pinned = false;
+    KeepAlive keep_alive = kKeptWhileThereIsRoom;
+    io::Deadline ends = io::Deadline::never();  // when it is let go, if nobody asks it until then
+    io::Deadline rings = io::Deadline::never();
+    std::unique_ptr<io::Alarm> alarm;  // rings then, not later than it ends; none where it may be long at work
   };
   std::unique_ptr<FileDesk> open_desk();
   // The file that was handed over for a handle; nullptr for none.
@@ -81,6 +95,8 @@ class Models final : public ModelService {
   void let_go(const SlotKey& key);
   // The model of that name; "" = the default one.
   io::Task<model::Model> choose(std::string name);
+  // The same for a request that could have named one.
+  io::Task<model::Model> choose_asked(std::string name);
   io::Task<std::shared_ptr<Runner>> runner_for(model::Model model, ModelWork work);
   io::Task<std::shared_ptr<Runner>> make_runner(SlotKey key, model::Model model, std::shared_ptr<void> share);
   // What is loaded or on its way, also what no slot has any more because its last answers are still read.
@@ -94,6 +110,16 @@ class Models final : public ModelService {
   Result<std::shared_ptr<void>> take_share(Bytes memory);
   bool has_room(const Loaded& loaded, Bytes memory) const;
   Error busy(const Loaded& at_work) const;
+  // That runner, by somebody who asks it. When the last of them lets go of it its time without work begins.
+  struct Use;
+  std::shared_ptr<Runner> use_of(const SlotKey& key, std::shared_ptr<Runner> runner);
+  void end_use(const SlotKey& key);
+  // Lets go of it if its time is over; else waits for that.
+  void look_at(const SlotKey& key);
+  // Of the slot that has this runner, if it still has it.
+  Slot* slot_with(const SlotKey& key, const std::shared_ptr<Runner>& runner);
+  RunnerInfo info_of(const SlotKey& key, const Slot& slot) const;
+  ModelInfo info_of(const model::Model& model) const;
   // Nobody would miss it now.
   static bool is_idle(const std::shared_ptr<Slot>& slot);
   static io::Task<ModelAnswer> ask_whole(std::shared_ptr<Runner> runner, http::ClientRequest request);
@@ -119,7 +145,8 @@ class Models final : public ModelService {
   std::map<SlotKey, std::shared_ptr<Slot>> slots_;
   // Names of models that make no embeddings, and what their runners said: none is started for that again.
   std::map<std::string, Error> no_embedders_;
-  std::uint64_t asked_ = 0;  // requests for runners
+  std::uint64_t asked_ = 0;                                                // requests for runners
+  const std::shared_ptr<Models*> self_ = std::make_shared<Models*>(this);  // for those who may outlive it
   const std::shared_ptr<Loaded> loaded_ = std::make_shared<Loaded>();
   std::unique_ptr<FileDesk> desk_;  // nullptr = none; made last
 };

@@ -54,15 +54,16 @@ LogLevel log_level(const std::string& name) {
   return name == "error" ? LogLevel::error : LogLevel::info;
 }
 
-// The first one at which this machine's browsers find us; 0: none.
-std::uint16_t port_for_browsers(const std::vector<std::string>& addresses) {
+// The first one at which this machine's browsers and programs find us; port 0: none.
+http::HostPort local_address(const std::vector<std::string>& addresses) {
   for (const std::string& address : addresses) {
-    const auto bound = http::parse_host_port(address);
+    auto bound = http::parse_host_port(address);
     if (!bound.ok()) continue;
-    if (bound->host.starts_with("127.") || bound->host == "::1" || bound->host == "0.0.0.0" || bound->host == "::")
-      return bound->port;
+    if (bound->host == "::1" || bound->host == "::") return {"[::1]", bound->port};
+    if (bound->host == "0.0.0.0") return {"127.0.0.1", bound->port};
+    if (bound->host.starts_with("127.")) return *std::move(bound);
   }
-  return 0;
+  return {};
 }
 
 // What SIGHUP brought, ready to be taken up.
@@ -190,7 +191,8 @@ class Daemon {
       LMSB_TRY(std::string bound, server_.listen_on(UniqueFd(fd)));
       addresses.push_back(std::move(bound));
     }
-    app_.set_listening_port(port_for_browsers(addresses), config_.tls.is_on());
+    auto [host, port] = local_address(addresses);
+    app_.set_listening_port(port, config_.tls.is_on(), std::move(host));
     const std::string socket = config_.run_dir + "/daemon/api.sock";
     if (is_of_user()) {
       LMSB_CHECK(server_.listen_unix(socket, kModeOfUser));

@@ -160,6 +160,8 @@ control::ModelOptions model_options(const config::Config& config) {
   options.context = config.model.context;
   options.threads = config.model.threads;
   options.max_loaded = config.model.max_loaded;
+  if (config.model.keep_alive_ms.count() > 0) options.keep_alive = config.model.keep_alive_ms;
+  options.pinned = config.model.pinned;
   options.load_timeout = config.model.load_timeout_ms;
   options.answer_timeout = config.model.answer_timeout_ms;
   options.mount_desk = config.run_dir + "/mounts.sock";

@@ -44,7 +44,7 @@ RouteTable make_table(control::Control& control, Metrics& metrics, const Doors& 
   add_openai_routes(table, control);
   add_anthropic_routes(table, control);
   add_ollama_routes(table, control);
-  add_info_routes(table, control);
+  add_info_routes(table, control, previews);
   add_ledger_routes(table, control);
   add_ops_routes(table, control, metrics);
   return table;
@@ -261,7 +261,9 @@ std::vector<std::string> App::set_doors(DoorPolicy policy) {
   return before.principals_not_of(state_->doors);
 }
 
-void App::set_listening_port(std::uint16_t port, bool is_tls) { state_->previews.set_listening_port(port, is_tls); }
+void App::set_listening_port(std::uint16_t port, bool is_tls, std::string host) {
+  state_->previews.set_listening_port(port, is_tls, std::move(host));
+}
 
 const RouteTable& App::routes() const { return state_->table; }
 

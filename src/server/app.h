@@ -40,7 +40,7 @@ class App {
   // From the next request on (SIGHUP). The principals whose keys are no longer there: what they have open is to end.
   std::vector<std::string> set_doors(DoorPolicy policy);
   // Where browsers reach it, once that is known, and whether by https; 0: nowhere.
-  void set_listening_port(std::uint16_t port, bool is_tls = false);
+  void set_listening_port(std::uint16_t port, bool is_tls = false, std::string host = "127.0.0.1");
   const RouteTable& routes() const;
 
  private:

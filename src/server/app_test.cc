@@ -457,7 +457,7 @@ TEST(Models, AreListedInOpenAisShapeWithoutTheirPaths) {
   Fixture f;
   EXPECT_EQ(
       f.send("GET", "/v1/models").body,
-      R"({"object":"list","data":[{"id":"tiny","object":"model","created":0,"owned_by":"lm-sandbox","type":"model","display_name":"tiny","created_at":"1970-01-01T00:00:00Z","size_bytes":5,"default":true,"loaded":false,"demonstration":false}],"has_more":false,"first_id":"tiny","last_id":"tiny"})");
+      R"({"object":"list","data":[{"id":"tiny","object":"model","created":0,"owned_by":"lm-sandbox","type":"model","display_name":"tiny","created_at":"1970-01-01T00:00:00Z","size_bytes":5,"default":true,"loaded":false,"demonstration":false,"runners":[]}],"has_more":false,"first_id":"tiny","last_id":"tiny"})");
 }
 
 TEST(Models, AreListedInPagesWhereThatIsAskedFor) {

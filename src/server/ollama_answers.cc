@@ -289,11 +289,11 @@ Result<std::string> ollama_embedding_of(const std::string& whole) {
   return std::move(out).str();
 }
 
-std::string ollama_loaded(const OllamaAnswer& answer) {
+std::string ollama_nothing(const OllamaAnswer& answer, std::string_view reason) {
   json::Writer out;
   write_head(out, answer);
   (void)write_words(out, answer, {}, {});
-  out.key("done").boolean(true).key("done_reason").string("load").end_object();
+  out.key("done").boolean(true).key("done_reason").string(reason).end_object();
   return std::move(out).str();
 }
 
@@ -315,8 +315,9 @@ std::string ollama_ps(const std::vector<control::ModelInfo>& models) {
   out.begin_object().key("models").begin_array();
   for (const control::ModelInfo& model : models) {
     if (!model.loaded) continue;
+    const std::string& ends_at = model.runners.empty() ? "" : model.runners.front().ends_at;
     write_model(out, model);
-    out.key("expires_at").string(kNever).key("size_vram").integer(0).end_object();
+    out.key("expires_at").string(ends_at.empty() ? kNever : ends_at).key("size_vram").integer(0).end_object();
   }
   out.end_array().end_object();
   return std::move(out).str();

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -23,8 +24,8 @@ Result<std::string> ollama_answer(const OllamaAnswer& answer, const std::string&
 Result<std::string> ollama_embeddings_of(const OllamaAnswer& answer, const std::string& whole);
 // The older form of it: `embedding`, of one text.
 Result<std::string> ollama_embedding_of(const std::string& whole);
-// The answer to a request that only loads the model.
-std::string ollama_loaded(const OllamaAnswer& answer);
+// The answer to a request that has nothing answered: `reason` is "load" or "unload".
+std::string ollama_nothing(const OllamaAnswer& answer, std::string_view reason);
 // Lines, the last of which has `done`. A tool's call comes when all of it is there.
 std::unique_ptr<EventForm> ollama_form(OllamaAnswer answer);
 

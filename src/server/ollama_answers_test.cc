@@ -140,7 +140,7 @@ TEST(OllamaEmbeddings, AreThoseOfOpenAis) {
 }
 
 TEST(OllamaLoaded, SaysThatNothingWasAsked) {
-  EXPECT_THAT(ollama_loaded(of_generate()), HasSubstr(R"("response":"","done":true,"done_reason":"load"})"));
+  EXPECT_THAT(ollama_nothing(of_generate(), "load"), HasSubstr(R"("response":"","done":true,"done_reason":"load"})"));
 }
 
 TEST(OllamaModels, AreToldWithWhatIsKnown) {

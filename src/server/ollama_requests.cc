@@ -14,6 +14,7 @@
 #include "json/writer.h"
 #include "server/answers.h"
 #include "server/json_edit.h"
+#include "server/ollama_keep_alive.h"
 
 namespace lmsb::server {
 namespace {
@@ -126,11 +127,20 @@ void write_think(Reading& reading) {
   reading.out.end_object();
 }
 
-// What a request to answer has beside its words. `keep_alive`, `truncate` and `shift` are taken, and change nothing.
+void read_keep_alive(Reading& reading, OllamaRequest& request) {
+  const auto value = reading.reader.raw("keep_alive");
+  if (!value || value->is_null()) return;
+  request.asks.keep_alive = ollama_keep_alive(*value);
+  if (!request.asks.keep_alive)
+    reading.reader.refuse("keep_alive", "is neither a number of seconds nor a duration like \"5m\"");
+}
+
+// What a request to answer has beside its words. `truncate` and `shift` are taken, and change nothing.
 void write_rest(Reading& reading, OllamaRequest& request) {
   request.asks.is_streamed = true;
   reading.reader.boolean("stream", request.asks.is_streamed);
   refuse_if_asked(reading, "logprobs", "are told by /v1/chat/completions only");
+  read_keep_alive(reading, request);
   write_options(reading);
   write_format(reading);
   reading.out.key("stream").boolean(request.asks.is_streamed);
@@ -249,11 +259,10 @@ void write_message(Reading& reading, json::Value message, Calls& calls) {
 }
 
 // Loads a model and computes nothing: nothing is turned into no tokens.
-void ask_to_load(OllamaRequest& request, const std::optional<json::Value>& keep_alive, Reading& reading) {
-  const bool is_farewell = keep_alive && (keep_alive->number() == std::optional(0.0) ||
-                                          keep_alive->string() == std::optional(std::string_view("0")));
-  if (is_farewell) reading.reader.refuse("keep_alive", "lets no model go here: that is done where its room is needed");
-  request.only_loads = true;
+void ask_to_load(OllamaRequest& request) {
+  const bool is_farewell = request.asks.keep_alive == std::optional(control::KeepAlive(0));
+  request.only_loads = !is_farewell;
+  request.only_unloads = is_farewell;
   request.asks.work = ModelWork::counting;
   request.asks.path = "/tokenize";
   request.asks.body = R"({"content":""})";
@@ -264,7 +273,7 @@ Result<OllamaRequest> finished(Reading& reading, OllamaRequest request, bool has
   reading.out.end_object();
   std::string body = std::move(reading.out).str();
   if (has_nothing) {
-    ask_to_load(request, reading.reader.raw("keep_alive"), reading);
+    ask_to_load(request);
   } else {
     request.asks.body = std::move(body);
   }
@@ -300,6 +309,7 @@ Result<OllamaRequest> asks_for_embeddings(Reading& reading, std::string_view fie
   read_name(reading, request.name);
   const auto input = reading.reader.raw(field, json::Need::required);
   refuse_if_asked(reading, "dimensions", "is not taken: a model has its own");
+  read_keep_alive(reading, request);
   if (!reading.faults.empty()) return invalid_request(reading.faults);
   reading.out.begin_object().key("input").raw(input->text()).key("encoding_format").string("float").end_object();
   request.asks.body = std::move(reading.out).str();

@@ -12,6 +12,7 @@ struct OllamaRequest {
   std::string name;            // of the model, as it was asked for
   control::ModelRequest asks;  // of that model, without ":latest"
   bool only_loads = false;     // there is nothing to answer: `asks` has the model loaded, and nothing computed
+  bool only_unloads = false;   // nor is it to stay
 };
 
 // Errors of all: invalid_json; invalid_request for what is not of its type, or cannot be done here.

@@ -146,9 +146,27 @@ TEST(OllamaRequests, OfNothingOnlyLoadTheModel) {
     EXPECT_EQ(request->asks.path, "/tokenize");
     EXPECT_EQ(request->asks.model, "tiny");
   }
-  const auto farewell = ollama_generate(R"({"model":"tiny","keep_alive":0})");
-  ASSERT_FALSE(farewell.ok());
-  EXPECT_THAT(farewell.error().message(), HasSubstr("keep_alive"));
+}
+
+TEST(OllamaRequests, OfNothingThatKeepNoModelLetItGo) {
+  for (const auto& request :
+       {ollama_generate(R"({"model":"tiny","keep_alive":0})"), ollama_chat(R"({"model":"tiny","keep_alive":"0s"})")}) {
+    ASSERT_TRUE(request.ok());
+    EXPECT_TRUE(request->only_unloads);
+    EXPECT_FALSE(request->only_loads);
+  }
+}
+
+TEST(OllamaRequests, SayHowLongTheModelStays) {
+  EXPECT_EQ(ollama_generate(R"({"prompt":"a"})")->asks.keep_alive, std::nullopt);
+  EXPECT_EQ(ollama_generate(R"({"prompt":"a","keep_alive":null})")->asks.keep_alive, std::nullopt);
+  EXPECT_EQ(ollama_generate(R"({"prompt":"a","keep_alive":"5m"})")->asks.keep_alive, std::chrono::minutes(5));
+  EXPECT_EQ(ollama_embed(R"({"input":"a","keep_alive":7})")->asks.keep_alive, std::chrono::seconds(7));
+  EXPECT_EQ(ollama_chat(R"({"messages":[{"role":"user","content":"a"}],"keep_alive":-1})")->asks.keep_alive,
+            control::kKeptWhileThereIsRoom);
+  const auto other = ollama_chat(R"({"messages":[{"role":"user","content":"a"}],"keep_alive":"soon"})");
+  ASSERT_FALSE(other.ok());
+  EXPECT_THAT(other.error().message(), HasSubstr("keep_alive"));
 }
 
 TEST(OllamaEmbed, IsOneOfOpenAis) {

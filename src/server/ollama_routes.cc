@@ -20,8 +20,8 @@ constexpr const char* kApiVersion = "0.33.0";
 
 using Read = Result<OllamaRequest> (*)(const std::string& body);
 
-http::Response loaded(const OllamaAnswer& answer, bool is_streamed) {
-  std::string body = ollama_loaded(answer);
+http::Response nothing(const OllamaAnswer& answer, const char* reason, bool is_streamed) {
+  std::string body = ollama_nothing(answer, reason);
   if (!is_streamed) return http::Response::json(200, std::move(body));
   return http::Response::text(200, body + "\n", "application/x-ndjson");
 }
@@ -33,9 +33,13 @@ io::Task<http::Response> answer(Control& control, Call call, Read read, bool is_
   form.model = request.name;
   form.is_chat = is_chat;
   const bool is_streamed = std::exchange(request.asks.is_streamed, request.asks.is_streamed && !request.only_loads);
+  if (request.only_unloads) {
+    LMSB_CO_CHECK(co_await control.unload_model(std::move(call.who), std::move(request.asks.model)));
+    co_return nothing(form, "unload", is_streamed);
+  }
   auto asking = control.ask_model(std::move(call.who), std::move(request.asks));
   LMSB_CO_TRY(auto answer, co_await std::move(asking));
-  if (request.only_loads) co_return loaded(form, is_streamed);
+  if (request.only_loads) co_return nothing(form, "load", is_streamed);
   if (answer.events) co_return pass_on_events(std::move(answer.events), ollama_form(std::move(form)));
   LMSB_CO_TRY(answer.whole, ollama_answer(form, answer.whole));
   co_return send_whole(std::move(answer));

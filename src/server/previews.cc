@@ -52,6 +52,11 @@ Refusal no_longer_valid() {
 
 }  // namespace
 
+std::string Previews::local_url() const {
+  if (listening_port_ == 0) return "";
+  return (is_listening_by_tls_ ? "https://" : "http://") + local_host_ + ":" + std::to_string(listening_port_);
+}
+
 Result<Previews::Link> Previews::make(const PreviewHost& place, const control::Principal& by, std::chrono::seconds life,
                                       const http::Request& request) const {
   const auto host = Authority::parse(request.headers.find("Host").value_or(""));

@@ -23,10 +23,14 @@ class Previews {
   Previews(control::Control& control, const Doors& doors) : control_(control), doors_(doors) {}
 
   // The port that browsers are sent to when their request does not say, and whether by https; 0: none.
-  void set_listening_port(std::uint16_t port, bool is_tls) {
+  // `host`: where this machine's programs find it.
+  void set_listening_port(std::uint16_t port, bool is_tls, std::string host) {
     listening_port_ = port;
     is_listening_by_tls_ = is_tls;
+    local_host_ = std::move(host);
   }
+  // "http://127.0.0.1:8000", of the API, for this machine's programs; "": the daemon listens on no TCP port of it.
+  std::string local_url() const;
 
   struct Link {
     std::string url;
@@ -60,6 +64,7 @@ class Previews {
   PreviewTokens tokens_;
   std::uint16_t listening_port_ = 0;
   bool is_listening_by_tls_ = false;
+  std::string local_host_;
 };
 
 }  // namespace lmsb::server

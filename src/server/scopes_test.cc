@@ -62,6 +62,8 @@ const std::vector<Needs> kTable = {
     {"POST /api/embed", kModels, R"({"input":"x"})", {}},
     {"POST /api/embeddings", kModels, R"({"prompt":"x"})", {}},
     {"POST /v1/responses/input_tokens", kModels, R"({"input":"x"})", {}},
+    {"POST /v1/models/{id}/load", kModels, "", {}},
+    {"POST /v1/models/{id}/unload", kModels, "", {}},
     {"POST /v1/models/pull", kAdmin, R"({"source":"/a"})", {}},
     {"GET /v1/ledger", kAdmin, "", {}},
     {"POST /v1/keys", kAdmin, "{}", {}},

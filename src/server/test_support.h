@@ -125,8 +125,12 @@ class FakeControl final : public control::Control {
   }
   io::Task<std::vector<control::ModelInfo>> models(Principal who) override {
     asker = std::move(who);
-    std::vector<control::ModelInfo> all(1, {"tiny", 5, "/secret/tiny.gguf", true, false});
-    co_return all;
+    control::ModelInfo model;
+    model.id = "tiny";
+    model.size_bytes = 5;
+    model.path = "/secret/tiny.gguf";
+    model.is_default = true;
+    co_return std::vector<control::ModelInfo>(1, model);
   }
   io::Task<control::ModelInfo> pull_model(Principal, control::PullModel request) override {
     named = std::move(request.source);
@@ -139,6 +143,18 @@ class FakeControl final : public control::Control {
     named = std::move(name);
     if (error) co_return *error;
     co_return model_details;
+  }
+  io::Task<control::ModelInfo> load_model(Principal, control::LoadModel request) override {
+    named = request.name;
+    loading = std::move(request);
+    if (error) co_return *error;
+    co_return loaded_model;
+  }
+  io::Task<control::ModelInfo> unload_model(Principal, std::string name) override {
+    named = std::move(name);
+    ++removals;
+    if (error) co_return *error;
+    co_return loaded_model;
   }
   io::Task<void> remove_model(Principal, std::string name) override {
     named = std::move(name);
@@ -220,6 +236,8 @@ class FakeControl final : public control::Control {
   control::ModelRequest model_request;
   control::ModelAnswer model_answer;
   control::ModelDetails model_details;
+  control::LoadModel loading;
+  control::ModelInfo loaded_model;
   UpstreamAnswer upstream;
   bool ready = true;
   std::string image_made_at = "2026-01-01T00:00:00Z";

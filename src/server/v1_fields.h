@@ -55,6 +55,8 @@ std::optional<std::string> read_data(json::Value value, json::Location at, json:
 
 // Octets as text where they are UTF-8, else as {"base64": ...}.
 void write_data(json::Writer& out, std::string_view bytes);
+// What clients of all APIs want of a model.
+void write_model(json::Writer& out, const control::ModelInfo& model);
 // Null where nobody keeps one.
 void write_limits(json::Writer& out, const control::Limits& limits, control::LimitsKept kept);
 

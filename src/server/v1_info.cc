@@ -18,11 +18,12 @@ void write_counts(json::Writer& out, const control::Info& info) {
   out.key("running").unsigned_integer(info.running).key("waiting").unsigned_integer(info.waiting);
 }
 
-io::Task<http::Response> show(Control& control, Call) {
+io::Task<http::Response> show(Control& control, const Previews& previews, Call) {
   const control::Info info = control.info();
   json::Writer out;
   out.begin_object().key("name").string("lm-sandbox").key("version").string(info.version);
   out.key("ready").boolean(control.health().ready).key("runtime").string(info.runtime);
+  string_or_null(out.key("url"), previews.local_url());
   string_or_null(out.key("default_image"), info.default_image);
   write_texts(out.key("isolation"), info.isolation);
   write_texts(out.key("weaker"), info.weaker);
@@ -34,8 +35,9 @@ io::Task<http::Response> show(Control& control, Call) {
 
 }  // namespace
 
-void add_info_routes(RouteTable& table, Control& control) {
-  table.add_early("GET", "/v1/info", [&control](Call call) { return show(control, std::move(call)); });
+void add_info_routes(RouteTable& table, Control& control, const Previews& previews) {
+  table.add_early("GET", "/v1/info",
+                  [&control, &previews](Call call) { return show(control, previews, std::move(call)); });
 }
 
 }  // namespace lmsb::server

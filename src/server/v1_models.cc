@@ -14,15 +14,33 @@ namespace {
 
 using control::Control;
 
-// Where the file lies is not told: it is the daemon's matter.
+void write_runners(json::Writer& out, const std::vector<control::RunnerInfo>& runners) {
+  out.key("runners").begin_array();
+  for (const control::RunnerInfo& runner : runners) {
+    out.begin_object().key("state").string(runner.is_loaded ? "loaded" : "loading");
+    out.key("work").string(runner.makes_embeddings ? "embeddings" : "answers");
+    out.key("requests").unsigned_integer(runner.requests).key("memory_bytes").unsigned_integer(runner.memory.count());
+    out.key("pinned").boolean(runner.is_pinned);
+    string_or_null(out.key("ends_at"), runner.ends_at);
+    out.end_object();
+  }
+  out.end_array();
+}
+
+}  // namespace
+
 void write_model(json::Writer& out, const control::ModelInfo& model) {
   out.begin_object().key("id").string(model.id).key("object").string("model");
   out.key("created").integer(0).key("owned_by").string("lm-sandbox");
   out.key("type").string("model").key("display_name").string(model.id).key("created_at").string("1970-01-01T00:00:00Z");
   out.key("size_bytes").unsigned_integer(model.size_bytes);
   out.key("default").boolean(model.is_default).key("loaded").boolean(model.loaded);
-  out.key("demonstration").boolean(model.is_demonstration).end_object();
+  out.key("demonstration").boolean(model.is_demonstration);
+  write_runners(out, model.runners);
+  out.end_object();
 }
+
+namespace {
 
 using ModelList = std::vector<control::ModelInfo>;
 
@@ -107,6 +125,7 @@ void add_model_list_routes(RouteTable& table, Control& control) {
 void add_model_routes(RouteTable& table, Control& control) {
   add_model_list_routes(table, control);
   add_model_detail_routes(table, control);
+  add_model_loading_routes(table, control);
   table.add("POST", "/v1/models/pull", [&control](Call call) { return pull(control, std::move(call)); });
 }
 

@@ -28,12 +28,14 @@ void add_port_routes(RouteTable& table, control::Control& control, const Doors& 
 void add_file_routes(RouteTable& table, control::Control& control);
 // v1_file_operations.cc: .../files/list, stat, mkdir, move, copy, chmod, glob, grep, replace
 void add_file_operation_routes(RouteTable& table, control::Control& control);
-void add_file_watch_routes(RouteTable& table, control::Control& control);    // v1_file_watch.cc
-void add_image_routes(RouteTable& table, control::Control& control);         // v1_images.cc
-void add_model_list_routes(RouteTable& table, control::Control& control);    // v1_models.cc: list, get
-void add_model_routes(RouteTable& table, control::Control& control);         // v1_models.cc: these, and all below
-void add_model_detail_routes(RouteTable& table, control::Control& control);  // v1_model_details.cc
-void add_ledger_routes(RouteTable& table, control::Control& control);        // v1_ledger.cc: GET /v1/ledger
-void add_info_routes(RouteTable& table, control::Control& control);          // v1_info.cc
+void add_file_watch_routes(RouteTable& table, control::Control& control);     // v1_file_watch.cc
+void add_image_routes(RouteTable& table, control::Control& control);          // v1_images.cc
+void add_model_list_routes(RouteTable& table, control::Control& control);     // v1_models.cc: list, get
+void add_model_routes(RouteTable& table, control::Control& control);          // v1_models.cc: these, and all below
+void add_model_detail_routes(RouteTable& table, control::Control& control);   // v1_model_details.cc
+void add_model_loading_routes(RouteTable& table, control::Control& control);  // v1_model_loading.cc
+void add_ledger_routes(RouteTable& table, control::Control& control);         // v1_ledger.cc: GET /v1/ledger
+// v1_info.cc
+void add_info_routes(RouteTable& table, control::Control& control, const Previews& previews);
 
 }  // namespace lmsb::server

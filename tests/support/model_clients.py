@@ -29,8 +29,10 @@ class ModelClientTest(ModelTest):
         with lmsb.Daemon(data_dir=self.data) as daemon:
             for name, flags in self.models.items():
                 self.pull(daemon, *flags, name=f"{name}.gguf")
-            done = subprocess.run(["node", "--test", "--test-reporter=tap"], cwd=work, capture_output=True, text=True, timeout=300, check=False,
-                                  env={**os.environ, "LM_SANDBOX_HOST": f"http://{daemon.host}:{daemon.port}"})
+            # As its user does: by the defaults of the client alone, where it has some.
+            words = f'eval "$("{lmsb.BIN}/lm-sandbox" env {self.folder.name})" && exec node --test --test-reporter=tap'
+            done = subprocess.run(["sh", "-c", words], cwd=work, capture_output=True, text=True, timeout=300, check=False,
+                                  env={**os.environ, "LM_SANDBOX_HOST": f"unix:{daemon.run_dir}/api.sock"})
         self.assertEqual(done.returncode, 0, done.stdout[-5000:] + done.stderr[-1000:])
         tests = len(re.findall(r"^test\(", (self.folder / "models.test.mjs").read_text(), re.M))
         self.assertIn(f"# pass {tests}\n", done.stdout)

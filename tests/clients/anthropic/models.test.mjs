@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
 
-const baseURL = process.env.LM_SANDBOX_HOST;
-const client = new Anthropic({ baseURL, apiKey: "any word" });
+const baseURL = process.env.ANTHROPIC_BASE_URL;
+const client = new Anthropic();
 const model = "demonstration";
 const ask = (content, more = {}) => ({ model, max_tokens: 200, messages: [{ role: "user", content }], ...more });
 const bash = {

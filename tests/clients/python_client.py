@@ -151,6 +151,10 @@ class OneShots(ClientTest):
         self.assertIn("host", [image.name for image in Image.list(client=self.client)])
         self.assertIn("demonstration", [model.id for model in Model.list(client=self.client) if model.demonstration])
 
+    def test_a_model_is_loaded_before_it_is_asked_and_let_go(self):
+        self.assertTrue(Model.load("demonstration", keep_alive=60, client=self.client).loaded)
+        self.assertFalse(Model.unload("demonstration", client=self.client).loaded)
+
     def test_a_plan_starts_nothing(self):
         self.assertIn("mount", lm_sandbox.plan("true", client=self.client))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Sequence
 
+from . import fields as f
 from .client import Client, default_client
 from .result import pick
 
@@ -37,3 +38,21 @@ class Model:
     @staticmethod
     def list(*, client: Client | None = None) -> Sequence[Model]:
         return [pick(Model, fields) for fields in (client or default_client()).call("GET", "/v1/models")["data"]]
+
+    @staticmethod
+    def load(name: str, *, pin: bool | None = None, keep_alive: float | None = None,
+             client: Client | None = None) -> Model:
+        """Has it loaded before anybody asks it, and returns once it is. With `pin` it is never let go for another model's
+        room; it stays `keep_alive` seconds after its last answer, 0 for as long as there is room. What is None stays as it
+        was. Raises NotFound (model_not_found)."""
+        asked = f.given(pin=pin, keep_alive_ms=f.milliseconds(keep_alive))
+        return pick(Model, (client or default_client()).call("POST", f"{_of(name)}/load", asked))
+
+    @staticmethod
+    def unload(name: str, *, client: Client | None = None) -> Model:
+        """Lets it go, pinned or not, once it has given the answers that it is at. Who asks it has it loaded again."""
+        return pick(Model, (client or default_client()).call("POST", f"{_of(name)}/unload"))
+
+
+def _of(name: str) -> str:
+    return f"/v1/models/{f.segment(name)}"

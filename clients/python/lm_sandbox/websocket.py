@@ -103,9 +103,9 @@ class WebSocket:
 
     def close(self, code: int = NORMAL) -> None:
         """Says goodbye, if the other end still listens, and ends the connection; wakes whoever reads."""
-        if not self._is_closed:
+        was_closed, self._is_closed = self._is_closed, True  # first: the other end may answer a goodbye before it returns
+        if not was_closed:
             self._say_goodbye(code)
-        self._is_closed = True
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:

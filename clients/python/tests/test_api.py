@@ -74,6 +74,8 @@ PLACES = {
     "DELETE /v1/keys/{id}": "Key.delete",
     "GET /v1/images": "Image.list",
     "GET /v1/models": "Model.list",
+    "POST /v1/models/{id}/load": "Model.load",
+    "POST /v1/models/{id}/unload": "Model.unload",
     "GET /v1/info": "Client.info",
 }
 # Clients of OpenAI's API ask models; operators add and remove models and look at the ledger by the command line.

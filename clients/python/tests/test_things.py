@@ -9,8 +9,8 @@ import threading
 import unittest
 
 import support
-from lm_sandbox import (ApiError, Backoff, Cancelled, ConnectionFailed, Ended, Files, Key, LogEvent, Output, Quota,
-                        Sandbox, SandboxEvents, Snapshot, Volume)
+from lm_sandbox import (ApiError, Backoff, Cancelled, ConnectionFailed, Ended, Files, Key, LogEvent, Model, Output,
+                        Quota, Sandbox, SandboxEvents, Snapshot, Volume)
 
 
 class Recorded(support.ServerTest):
@@ -53,6 +53,16 @@ class Volumes(Recorded):
             "GET /v1/volumes?label=a%3D1": {"data": [self.one], "next_cursor": "c"},
             "GET /v1/volumes?label=a%3D1&cursor=c": {"data": [{"id": "vol_2"}], "next_cursor": None}})
         self.assertEqual([one.id for one in Volume.list(labels={"a": "1"}, client=client)], ["vol_1", "vol_2"])
+
+
+class Models(Recorded):
+    def test_one_is_loaded_for_a_while_and_let_go_by_its_name(self):
+        loaded = {"id": "small/model:8b", "loaded": True, "runners": []}
+        client = self.answering({"POST /v1/models/small%2Fmodel%3A8b/load": loaded,
+                                 "POST /v1/models/small%2Fmodel%3A8b/unload": {**loaded, "loaded": False}})
+        self.assertTrue(Model.load("small/model:8b", pin=True, keep_alive=90, client=client).loaded)
+        self.assertFalse(Model.unload("small/model:8b", client=client).loaded)
+        self.assertEqual(self.body(0), {"pin": True, "keep_alive_ms": 90_000})
 
 
 class Snapshots(Recorded):

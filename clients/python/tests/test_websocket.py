@@ -91,6 +91,28 @@ class Pair(unittest.TestCase):
         self.assertEqual(read_frame(self.file), (CLOSE, struct.pack(">H", 4001)))
         self.assertTrue(self.socket.has_lost_its_peer())
 
+    def test_one_that_is_closed_here_says_so_to_who_reads_even_where_the_other_end_is_quicker(self):
+        def read():
+            try:
+                self.socket.read()
+            except Exception as error:
+                failures.append(error)
+
+        class Quick(socket.socket):
+            """Its other end has gone, and the reader has seen that, before a goodbye is sent to its end."""
+
+            def sendall(self, data):
+                super().sendall(data)
+                theirs.close()
+                reader.join()
+
+        failures, reader = [], threading.Thread(target=read)
+        ours, theirs = socket.socketpair()
+        self.socket = WebSocket(Quick(fileno=ours.detach()))
+        reader.start()
+        self.socket.close()
+        self.assertEqual([type(failure) for failure in failures], [Cancelled])
+
     def test_an_end_without_a_goodbye_is_an_error(self):
         self.theirs.sendall(frame(BINARY, b"whole") + frame(BINARY, b"half")[:4])
         self.file.close()

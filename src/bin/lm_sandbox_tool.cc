@@ -51,7 +51,7 @@ struct Arguments {
 };
 
 Error misuse(const std::string& what) {
-  return Error(ErrorCode::invalid_argument, what).with_hint("lm-sandbox image build --help shows the usage");
+  return Error(ErrorCode::invalid_argument, what).with_hint("see lm-sandbox image build --help, or image rm --help");
 }
 
 Result<Arguments> read_arguments(int argc, char** argv) {

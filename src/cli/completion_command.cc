@@ -43,11 +43,13 @@ std::string path_of(const Completion& completion) {
 }
 
 // What to type for `item`, and what it is. An id is offered where there is no name, and when it is what is typed.
-Words names_of(Names names, json::Value item, const std::string& typed) {
-  const std::string name = names == Names::snapshots ? "" : text_field(item, "name");  // theirs may be those of several
+Words names_of(const Completion& completion, json::Value item) {
+  const std::string name = text_field(item, "name");
   const std::string id = text_field(item, "id");
-  if (name.empty()) return {id};
-  return typed.empty() || id.empty() ? Words{name} : Words{name, id};
+  // Snapshots of several sandboxes may have one name.
+  const bool may_be_anothers = completion.names == Names::snapshots && completion.sandbox.empty();
+  if (name.empty() || may_be_anothers) return {id};
+  return completion.name_prefix.empty() || id.empty() ? Words{name} : Words{name, id};
 }
 
 std::string about(Names names, json::Value item) {
@@ -55,7 +57,7 @@ std::string about(Names names, json::Value item) {
     case Names::sandboxes: return text_field(item, "image") + ", " + text_field(item, "state");
     case Names::processes:
     case Names::sessions: return text_field(item, "state");
-    case Names::snapshots: return text_field(item, "name");
+    case Names::snapshots: return text_field(item, "name") + " of " + text_field(item, "created_at");
     default: return "";
   }
 }
@@ -89,7 +91,7 @@ Status print_names(const Completion& completion, Console& console) {
   const auto data = document.root().find("data");
   if (!data) return {};
   for (const json::Value item : data->items()) {
-    for (const std::string& name : names_of(completion.names, item, completion.name_prefix)) {
+    for (const std::string& name : names_of(completion, item)) {
       if (name.starts_with(completion.name_prefix))
         print(console, name + completion.behind, about(completion.names, item));
     }

@@ -76,9 +76,9 @@ StandardConsole::StandardConsole() {
 void StandardConsole::out(std::string_view octets) {
   if (!complete_) return;
   complete_ = os::write_all(STDOUT_FILENO, octets);
+  has_reader_ = complete_ || errno != EPIPE;
   // Who reads a pipe may stop when he has enough.
-  if (!complete_ && errno != EPIPE)
-    note(*this, std::string("standard output cannot be written: ") + std::strerror(errno));
+  if (!complete_ && has_reader_) note(*this, std::string("standard output cannot be written: ") + std::strerror(errno));
 }
 
 void StandardConsole::err(std::string_view octets) {

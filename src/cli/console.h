@@ -20,6 +20,8 @@ class Console {
   virtual bool color() const { return false; }
   // Whether all that went to out arrived; false after a closed pipe or a full disk.
   virtual bool complete() const { return true; }
+  // False once a pipe behind out was closed by who read it.
+  virtual bool has_reader() const { return true; }
 };
 
 // The process's own stdout and stderr, unbuffered.
@@ -30,10 +32,12 @@ class StandardConsole final : public Console {
   void err(std::string_view octets) override;
   bool color() const override { return color_; }
   bool complete() const override { return complete_; }
+  bool has_reader() const override { return has_reader_; }
 
  private:
   bool color_ = false;
   bool complete_ = true;
+  bool has_reader_ = true;
 };
 
 // Keeps what is printed. For tests.

@@ -37,6 +37,12 @@ std::string models_of(json::Value stats) {
                                    number_field(*models, "completion_tokens").value_or(0));
 }
 
+// By which it is asked for, and shown.
+std::string name_of(json::Value sandbox) {
+  std::string name = text_field(sandbox, "name");
+  return name.empty() ? text_field(sandbox, "id") : name;
+}
+
 // Of one that does not run there is nothing to say of what it uses, but for its disk.
 Row stats_row(const std::string& sandbox, json::Value stats) {
   const auto number = [stats](std::string_view name) { return number_field(stats, name).value_or(0); };
@@ -147,7 +153,7 @@ Result<int> execute(const StatsCommand& command, Console& console) {
   const bool all = sandboxes.empty();
   if (all) {
     LMSB_TRY(const auto listing, fetch_all(*connection, "/v1/sandboxes"));
-    for (const json::Value sandbox : listing.items) sandboxes.push_back(text_field(sandbox, "id"));
+    for (const json::Value sandbox : listing.items) sandboxes.push_back(name_of(sandbox));
   }
   std::vector<json::Document> answers;
   std::vector<Row> rows;

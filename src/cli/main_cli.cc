@@ -18,6 +18,7 @@ int carry_out(const Words& words, Console& console) {
     return as_a_command ? kOurFailure : kUsage;
   }
   const auto status = std::visit([&console](const auto& value) { return execute(value, console); }, *command);
+  if (!console.has_reader() && (status.ok() || status.error().code() == ErrorCode::cancelled)) return kNobodyReads;
   if (!status.ok()) {
     report(console, status.error());
     return as_a_command ? kOurFailure : kFailed;

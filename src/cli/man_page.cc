@@ -93,6 +93,7 @@ void add_exit_status(Roff& roff, bool as_a_command) {
     roff.term(std::to_string(kOurFailure), "No fault of the command: the reason is on stderr.");
     roff.term("126", "The command cannot be executed.");
     roff.term("127", "There is no such command.");
+    roff.term(std::to_string(kNobodyReads), "Who read the output has closed it.");
   } else {
     roff.term(std::to_string(kOk), "All was done.");
     roff.term(std::to_string(kFailed), "It failed: the reason is on stderr.");

@@ -58,6 +58,11 @@ Result<int> execute(const KillCommand& command, Console& console) {
     report(console, sent.error());
     status = 1;
   }
+  if (command.processes.empty() && processes.empty()) {
+    report(console, Error(ErrorCode::failed_precondition, "no command runs in sandbox " + command.sandbox)
+                        .with_hint("lm-sandbox ls says whether it runs, lm-sandbox top what runs in it"));
+    status = 1;
+  }
   signaled.end_array().end_object();
   if (command.target.json) console.out(pretty_text(std::move(signaled).str()));
   return status;

@@ -151,7 +151,7 @@ Status Admission::check(const sandbox::Limits& limits, Lifetime lifetime) const 
   if (total.memory > 0 && room.memory > total.memory) {
     const char* hint = options_.memory.count() > 0 ? "ask for less, or raise [limits] memory in the configuration"
                                                    : "ask for less: that is what sandboxes can have of this machine";
-    return never_fits("limits.memory: " + counts_for(limits.memory, Bytes(room.memory)),
+    return never_fits("limits.memory_bytes: " + counts_for(limits.memory, Bytes(room.memory)),
                       format_bytes(Bytes(total.memory)), hint);
   }
   if (total.cpu_millis > 0 && room.cpu_millis > total.cpu_millis)

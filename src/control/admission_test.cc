@@ -93,10 +93,10 @@ TEST_F(AdmissionTest, RefusesWhatThereCanNeverBeRoomFor) {
   EXPECT_TRUE(admission().check(with_memory(Bytes::GiB(4)), Lifetime::kept).ok());
   const Status never = admission().check(with_memory(Bytes::GiB(2)), Lifetime::one_shot);
   EXPECT_EQ(never.error().slug(), "policy_denied");
-  EXPECT_EQ(never.error().message(), "limits.memory: 2g is more than the 1g that all sandboxes may count for");
+  EXPECT_EQ(never.error().message(), "limits.memory_bytes: 2g is more than the 1g that all sandboxes may count for");
   EXPECT_THAT(never.error().hint(), testing::HasSubstr("of this machine"));
   EXPECT_EQ(admission().check(with_memory(Bytes::GiB(8)), Lifetime::kept).error().message(),
-            "limits.memory: 8g counts for 2g, more than the 1g that all sandboxes may count for");
+            "limits.memory_bytes: 8g counts for 2g, more than the 1g that all sandboxes may count for");
 }
 
 TEST_F(AdmissionTest, SaysWhichSettingIsInTheWayOfWhatItRefuses) {

@@ -239,11 +239,11 @@ io::Task<void> Engine::prepare() {
 
 Status Engine::check_limits(const Limits& limits) const {
   const PolicyCaps& caps = options_.policy;
-  if (limits.memory > caps.memory) return above_policy("limits.memory", format_bytes(caps.memory));
-  if (limits.shm > sandbox::most_shm(caps.memory)) return above_policy("limits.shm", format_bytes(caps.memory));
+  if (limits.memory > caps.memory) return above_policy("limits.memory_bytes", format_bytes(caps.memory));
+  if (limits.shm > sandbox::most_shm(caps.memory)) return above_policy("limits.shm_bytes", format_bytes(caps.memory));
   if (limits.cpu_millis > caps.cpu_millis) return above_policy("limits.cpus", std::to_string(caps.cpu_millis / 1000.0));
   if (limits.processes > caps.processes) return above_policy("limits.processes", std::to_string(caps.processes));
-  if (limits.disk > caps.disk) return above_policy("limits.disk", format_bytes(caps.disk));
+  if (limits.disk > caps.disk) return above_policy("limits.disk_bytes", format_bytes(caps.disk));
   return {};
 }
 

@@ -21,7 +21,7 @@ Error not_kept(const std::string& what, const std::string& controllers) {
 // A sandbox would be killed where it seemed to have room.
 Status check_shm(const sandbox::Limits& limits) {
   if (limits.shm <= sandbox::most_shm(limits.memory)) return {};
-  return sandbox::out_of_bounds("limits.shm", "within limits.memory, " + format_bytes(limits.memory))
+  return sandbox::out_of_bounds("limits.shm_bytes", "within limits.memory_bytes, " + format_bytes(limits.memory))
       .with_hint("ask for more memory: what lies in /dev/shm counts in it");
 }
 
@@ -54,8 +54,8 @@ Result<sandbox::Limits> asked(const sandbox::Limits& usual, const LimitChanges& 
 Result<sandbox::Limits> changed(const sandbox::Limits& made, const sandbox::Limits& now, const LimitChanges& changes) {
   const sandbox::Limits limits = with(now, changes);
   LMSB_CHECK(sandbox::check_bounds(limits));
-  if (limits.disk != made.disk) return fixed("limits.disk cannot be changed while the sandbox lives");
-  if (limits.shm != made.shm) return fixed("limits.shm cannot be changed while the sandbox lives");
+  if (limits.disk != made.disk) return fixed("limits.disk_bytes cannot be changed: it stays as the sandbox was made");
+  if (limits.shm != made.shm) return fixed("limits.shm_bytes cannot be changed: it stays as the sandbox was made");
   if (limits.processes > made.processes)
     return fixed("limits.processes cannot be raised above the " + std::to_string(made.processes) +
                  " that the sandbox was made with");

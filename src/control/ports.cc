@@ -1,9 +1,12 @@
 #include "control/ports.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "control/command_start.h"
 #include "control/port_reader.h"
+#include "guest_protocol/gate.h"
+#include "guest_protocol/messages.h"
 #include "guest_protocol/port_records.h"
 #include "io/foreign_pipe.h"
 
@@ -25,6 +28,12 @@ io::Task<std::string> read_pipe(io::ForeignPipe pipe, std::size_t limit, io::Dea
   co_return whole;
 }
 
+// Where the guest itself listens: for a network, or for models.
+bool is_guests(const ListeningPort& port) {
+  const bool is_known = port.port == guest_protocol::kInsidePort || port.port == guest_protocol::kModelPort;
+  return is_known && port.pid == 0 && port.address == "127.0.0.1";
+}
+
 // Runs the program that lists, which ends with this.
 io::Task<std::vector<ListeningPort>> ask(std::shared_ptr<SandboxHandle> sandbox) {
   guest_client::StartSpec spec;
@@ -40,7 +49,9 @@ io::Task<std::vector<ListeningPort>> ask(std::shared_ptr<SandboxHandle> sandbox)
         .with_slug("port_list_failed")
         .with_hint("the sandbox may be at its limit of processes or memory");
   LMSB_CO_TRY(const std::string records, co_await read_pipe(std::move(output), kMaxRecords, deadline));
-  co_return read_ports(records);
+  std::vector<ListeningPort> ports = read_ports(records);
+  ports.erase(std::remove_if(ports.begin(), ports.end(), is_guests), ports.end());
+  co_return ports;
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ bool are_of_a_network(const ReceivedFds& fds) {
 Error no_network() {
   return Error(ErrorCode::failed_precondition, "the sandbox was started without a network")
       .with_slug("network_fixed")
-      .with_hint("stop it, and start it again");
+      .with_hint("stop it, give it a network while it is stopped, and start it again");
 }
 
 }  // namespace

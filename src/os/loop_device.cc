@@ -1,13 +1,13 @@
 #include "os/loop_device.h"
 
 #include <cerrno>
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/loop.h>
-#include <memory>
 #include <string_view>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+
+#include "os/name_list.h"
 
 namespace lmsb::os {
 namespace {
@@ -23,23 +23,34 @@ Result<LoopDevice> open_device(const std::string& path) {
   return device;
 }
 
-bool has_file(const LoopDevice& device, const struct stat& file) {
+Result<bool> has_file(const LoopDevice& device, const struct stat& file) {
   loop_info64 info{};
-  return ::ioctl(device.fd.get(), LOOP_GET_STATUS64, &info) == 0 && info.lo_device == file.st_dev &&
-         info.lo_inode == file.st_ino;
+  if (::ioctl(device.fd.get(), LOOP_GET_STATUS64, &info) == 0)
+    return info.lo_device == file.st_dev && info.lo_inode == file.st_ino;
+  if (errno == ENXIO) return false;  // it has none
+  return Error::from_errno(errno, "ask " + device.path + " for its file");
 }
 
-// Nothing: no device has it.
+// One that we cannot have attached: it is gone by now, or never was ours to open.
+bool is_nobodys(int error) {
+  return error == ENOENT || error == ENXIO || error == ENODEV || error == EACCES || error == EPERM;
+}
+
+// Nothing: no device has it. Whoever could not look at all of them does not know, and fails: the file would get a
+// second device, and what is on it would be written by two.
 Result<LoopDevice> find_device(const struct stat& file) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> devices(::opendir("/sys/block"), &::closedir);
-  if (!devices) return Error::from_errno(errno, "look at /sys/block");
-  while (const dirent* entry = ::readdir(devices.get())) {
-    const std::string name = entry->d_name;
+  const UniqueFd directory(::open("/sys/block", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return Error::from_errno(errno, "open /sys/block");
+  NameList names;
+  if (const int error = names.load(directory.get()); error != 0) return Error::from_errno(error, "list /sys/block");
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string name = names[i];
     if (!name.starts_with("loop")) continue;
     auto device = open_device("/dev/" + name);
-    if (!device.ok() || !has_file(*device, file)) continue;
-    device->had_it = true;
-    return device;
+    if (!device.ok() && is_nobodys(device.error().sys_errno())) continue;
+    if (!device.ok()) return std::move(device).error();
+    LMSB_TRY(device->had_it, has_file(*device, file));
+    if (device->had_it) return device;
   }
   return LoopDevice();
 }

@@ -19,11 +19,12 @@ Error out_of_bounds(const char* what, const std::string& range) {
 }
 
 Status check_bounds(const Limits& limits) {
-  if (limits.memory < kMinMemory || limits.memory > kMaxBytes) return out_of_bounds("limits.memory", "16 MiB to 1 TiB");
+  if (limits.memory < kMinMemory || limits.memory > kMaxBytes)
+    return out_of_bounds("limits.memory_bytes", "16 MiB to 1 TiB");
   if (limits.cpu_millis < 10 || limits.cpu_millis > kMaxCpuMillis) return out_of_bounds("limits.cpus", "0.01 to 1024");
   if (limits.processes < 4 || limits.processes > kMaxProcesses) return out_of_bounds("limits.processes", "4 to 32768");
-  if (limits.disk < kMinDisk || limits.disk > kMaxBytes) return out_of_bounds("limits.disk", "1 MiB to 1 TiB");
-  if (limits.shm < kMinShm || limits.shm > kMaxBytes) return out_of_bounds("limits.shm", "1 MiB to 1 TiB");
+  if (limits.disk < kMinDisk || limits.disk > kMaxBytes) return out_of_bounds("limits.disk_bytes", "1 MiB to 1 TiB");
+  if (limits.shm < kMinShm || limits.shm > kMaxBytes) return out_of_bounds("limits.shm_bytes", "1 MiB to 1 TiB");
   return {};
 }
 

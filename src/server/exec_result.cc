@@ -1,6 +1,7 @@
 #include "server/exec_result.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/text.h"
 #include "server/answers.h"
@@ -22,14 +23,17 @@ void write_base64(json::Writer& out, std::string_view name, const std::string& b
   if (!is_utf8(bytes)) out.key(name).string(base64_encode(bytes));
 }
 
-void write_or_null(json::Writer& out, const std::optional<double>& value) { value ? out.number(*value) : out.null(); }
+// Durations are whole numbers of their unit.
+json::Writer& write_ms(json::Writer& out, double ms) { return out.integer(std::llround(ms)); }
+void write_or_null(json::Writer& out, const std::optional<double>& ms) { ms ? write_ms(out, *ms) : out.null(); }
 void write_or_null(json::Writer& out, const std::optional<std::uint64_t>& value) {
   value ? out.unsigned_integer(*value) : out.null();
 }
 
 void write_usage(json::Writer& out, const control::Usage& usage) {
   out.key("usage").begin_object();
-  out.key("queue_ms").number(usage.queue_ms).key("wall_ms").number(usage.wall_ms);
+  write_ms(out.key("queue_ms"), usage.queue_ms);
+  write_ms(out.key("wall_ms"), usage.wall_ms);
   write_or_null(out.key("cpu_user_ms"), usage.cpu_user_ms);
   write_or_null(out.key("cpu_system_ms"), usage.cpu_system_ms);
   write_or_null(out.key("max_memory_bytes"), usage.max_memory_bytes);

@@ -68,7 +68,7 @@ TEST(ExecFields, ShowEveryFieldOfTheContract) {
             R"({"outcome":"signaled","exit_code":137,"signal":"SIGKILL","timed_out":false,"oom_killed":false,)"
             R"("stdout":"out\n","stderr":"e\n[... 7 bytes missing ...]\nr",)"
             R"("truncated":{"stdout_bytes":0,"stderr_bytes":7,"spill_path":null},)"
-            R"("usage":{"queue_ms":0.000,"wall_ms":1.500,"cpu_user_ms":null,"cpu_system_ms":null,)"
+            R"("usage":{"queue_ms":0,"wall_ms":2,"cpu_user_ms":null,"cpu_system_ms":null,)"
             R"("max_memory_bytes":null,"max_processes":3},)"
             R"("sandbox_id":"s0000000000000000000","process_id":"prc_a","image_digest":"sha256:ab",)"
             R"("hint":"no network here","background_left":false})");

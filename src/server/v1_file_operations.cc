@@ -11,13 +11,25 @@ namespace {
 
 using control::Files;
 
+// By which a cursor of ours is told from other texts: what stands behind it may be any path.
+const std::string kCursorMark = "after:";
+
+Result<std::string> read_cursor(const std::string& text) {
+  if (text.empty()) return std::string();
+  const auto cursor = base64_decode(text);
+  if (cursor && cursor->starts_with(kCursorMark)) return cursor->substr(kCursorMark.size());
+  return Error(ErrorCode::invalid_argument, "cursor is not one that a page gave")
+      .with_slug("invalid_request")
+      .with_hint("send next_cursor of the page before as it came, or no cursor for the first page");
+}
+
 http::Response page_answer(const control::FilePage& page) {
   json::Writer out;
   out.begin_object().key("data").begin_array();
   for (const control::FileInfo& info : page.data) write_file_info(out, info);
   out.end_array();
   // A path, which may be any octets: base64 keeps them.
-  string_or_null(out.key("next_cursor"), page.next_cursor ? base64_encode(*page.next_cursor) : "");
+  string_or_null(out.key("next_cursor"), page.next_cursor ? base64_encode(kCursorMark + *page.next_cursor) : "");
   out.key("truncated").boolean(page.is_truncated);
   write_skipped(out, page.skipped);
   out.end_object();
@@ -31,12 +43,7 @@ io::Task<http::Response> list(Files& files, Call call) {
   LMSB_CO_CHECK(query.take_path(request.at.path));
   LMSB_CO_CHECK(query.take_number("depth", request.depth, 1, 4096));
   LMSB_CO_CHECK(query.take_number("limit", request.limit, 1, control::kMaxFilePage));
-  auto cursor = base64_decode(query.take("cursor"));
-  if (!cursor)
-    co_return Error(ErrorCode::invalid_argument, "cursor is not one that a page gave")
-        .with_slug("invalid_request")
-        .with_hint("send next_cursor of the page before as it came, or no cursor for the first page");
-  request.cursor = *std::move(cursor);
+  LMSB_CO_TRY(request.cursor, read_cursor(query.take("cursor")));
   LMSB_CO_CHECK(query.finish());
   LMSB_CO_TRY(const auto page, co_await files.list(std::move(call.who), std::move(request)));
   co_return page_answer(page);

@@ -220,9 +220,12 @@ TEST(FileRoutes, ListPagesWhoseCursorGoesBackAsItCame) {
       fixture.send(fixture.request("GET", kFiles + "/list", {{"path", "."}, {"depth", "3"}}));
   EXPECT_EQ(response.status, 200);
   EXPECT_NE(response.body.find(R"("path_base64":"L3dvcmtzcGFjZS9u/w==")"), std::string::npos) << response.body;
-  EXPECT_NE(response.body.find(R"("next_cursor":"bv8=")"), std::string::npos) << response.body;
-  EXPECT_EQ(fixture.send(fixture.request("GET", kFiles + "/list", {{"path", "."}, {"cursor", "bv8="}})).status, 200);
+  EXPECT_NE(response.body.find(R"("next_cursor":"YWZ0ZXI6bv8=")"), std::string::npos) << response.body;
+  EXPECT_EQ(fixture.send(fixture.request("GET", kFiles + "/list", {{"path", "."}, {"cursor", "YWZ0ZXI6bv8="}})).status,
+            200);
   EXPECT_EQ(files.listed.cursor, "n\xff");
+  for (const char* other : {"bv8=", "junk", "%%"})
+    EXPECT_EQ(fixture.send(fixture.request("GET", kFiles + "/list", {{"path", "."}, {"cursor", other}})).status, 400);
 }
 
 TEST(FileRoutes, StatTellsALinkFromItsTarget) {

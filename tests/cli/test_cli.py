@@ -96,10 +96,10 @@ class Run(CliTest):
         lmsb.wait_until(lambda: not lmsb.sandbox_processes(b"sleep\0" + b"1000"), "a command that ended with its caller")
 
     def test_ends_when_nobody_reads_its_output(self):
-        words = f"{lmsb.BIN}/lm-sandbox run -- yes | head -1"
+        words = f"set -o pipefail; {lmsb.BIN}/lm-sandbox run -- yes | head -1"
         env = {**os.environ, "LM_SANDBOX_HOST": f"unix:{self.daemon.run_dir}/api.sock"}
-        done = subprocess.run(["sh", "-c", words], capture_output=True, env=env, timeout=60)
-        self.assertEqual(done.stdout, b"y\n")
+        done = subprocess.run(["bash", "-c", words], capture_output=True, env=env, timeout=60)
+        self.assertEqual((done.stdout, done.stderr, done.returncode), (b"y\n", b"", 128 + signal.SIGPIPE))
 
     def test_prints_the_answer_as_json(self):
         done = self.cli("run", "--json", "--", "sh", "-c", "echo x; exit 5")
@@ -123,11 +123,11 @@ class Run(CliTest):
             self.assert_ends(done, 125, b"")
             self.assert_one_line(done, "lm-sandbox: ", part)
 
-    def test_a_closed_stdout_is_no_success(self):
+    def test_a_stdout_that_nobody_reads_is_no_success(self):
         with subprocess.Popen([str(lmsb.BIN / "lm-sandbox"), "run", "--", "echo", "x"], stdout=subprocess.PIPE,
                               env={**os.environ, "LM_SANDBOX_HOST": f"unix:{self.daemon.run_dir}/api.sock"}) as process:
             process.stdout.close()
-            self.assertEqual(process.wait(timeout=60), 125)
+            self.assertEqual(process.wait(timeout=60), 128 + signal.SIGPIPE)
 
 
 class Mounts(CliTest):
@@ -363,7 +363,9 @@ class SeenRun(CliTest):
         self.assertEqual((waiting.communicate(timeout=60)[0], waiting.returncode), (b"137\n", 0))
         ended = json.loads(self.cli("wait", "--json", "kept").stdout)["data"]
         self.assertEqual({one["id"]: one["result"]["exit_code"] for one in ended}, {first: 7, second: 137})
-        self.assertEqual(json.loads(self.cli("kill", "--json", "kept").stdout)["signaled"], [])
+        none = self.cli("kill", "--json", "kept")
+        self.assertEqual((none.returncode, json.loads(none.stdout)["signaled"]), (1, []))
+        self.assert_one_line(none, "no command runs in sandbox kept")
         self.assert_ends(self.cli("rm", "-fv", "kept"), 0)
 
     def test_what_a_session_changes_is_there_for_its_next_command(self):

@@ -163,6 +163,13 @@ class Completion(lmsb.SystemTest):
         sandbox = self.daemon.request("GET", "/v1/sandboxes/box-one").json()["id"]
         self.assertEqual(self.ask("rm", sandbox[:10]), [sandbox])
 
+    def test_snapshots_go_by_their_names_where_the_sandbox_is_known(self):
+        taken = self.daemon.post("/v1/sandboxes/box-one/snapshot", {"name": "before"})
+        self.assertEqual(taken.status, 201, taken.body)
+        self.assertEqual(self.ask("rollback", "box-one", ""), ["before"])
+        self.assertEqual(self.ask("rollback", "box-two", ""), [])
+        self.assertEqual(self.ask("snapshot", "rm", ""), [taken.json()["id"]])
+
     def test_is_silent_and_starts_nothing_where_no_daemon_is(self):
         for host in (f"unix:{self.home}/no.sock", "http://127.0.0.1:1", "nonsense"):
             self.assertEqual(self.ask("rm", "", host=host), [])

@@ -24,6 +24,7 @@ import lmsb
 from lm_sandbox import (ApiError, Backoff, Busy, Client, CommandFailed, Conflict, ConnectionFailed, Ended, Error, Image,
                         InvalidRequest, Key, Limits, Model, NotAllowed, NotFound, Output, Quota, Sandbox, SandboxEvents,
                         Snapshot, Started, TerminalClosed, Volume)
+from models import ModelTest
 
 MIB = 1 << 20
 
@@ -151,10 +152,6 @@ class OneShots(ClientTest):
         self.assertIn("host", [image.name for image in Image.list(client=self.client)])
         self.assertIn("demonstration", [model.id for model in Model.list(client=self.client) if model.demonstration])
 
-    def test_a_model_is_loaded_before_it_is_asked_and_let_go(self):
-        self.assertTrue(Model.load("demonstration", keep_alive=60, client=self.client).loaded)
-        self.assertFalse(Model.unload("demonstration", client=self.client).loaded)
-
     def test_a_plan_starts_nothing(self):
         self.assertIn("mount", lm_sandbox.plan("true", client=self.client))
 
@@ -193,6 +190,18 @@ class OneShots(ClientTest):
         for thread in threads:
             thread.join()
         self.assertEqual(results, {i: f"{i}\n" for i in range(8)})
+
+
+class Models(ModelTest):
+    image = "llama"
+
+    def test_one_is_loaded_before_it_is_asked_and_let_go_again(self):
+        with lmsb.Daemon(data_dir=self.data) as daemon, Client(f"http://{daemon.host}:{daemon.port}", api_key="") as client:
+            self.assertTrue(Model.load("demonstration", keep_alive=60, client=client).loaded)
+            self.assertTrue(next(model for model in Model.list(client=client) if model.demonstration).loaded)
+            self.assertFalse(Model.unload("demonstration", client=client).loaded)
+            with self.assertRaises(NotFound):
+                Model.load("nobody", client=client)
 
 
 class Keys(ClientTest):

@@ -315,6 +315,22 @@ TEST_F(FailingCalls, LeaveNoLoopDevice) {
             4U);
 }
 
+// What is on it would be mounted twice, and written by two.
+TEST_F(FailingCalls, GiveNoFileASecondLoopDevice) {
+  make_file("image", 1 << 20);
+  const UniqueFd image(::open(path("image").c_str(), O_RDWR | O_CLOEXEC));
+  const auto first = os::attach_loop_device(image.get());
+  ASSERT_TRUE(first.ok()) << first.error().message();
+  EXPECT_GE(give_back_whatever_fails([&]() -> Finish {
+              auto again = std::make_shared<Result<os::LoopDevice>>(os::attach_loop_device(image.get()));
+              return [this, again, &first] {
+                if (again->ok() && (*again)->path != first->path) make_file("second", 0);
+              };
+            }),
+            4U);
+  EXPECT_FALSE(fs::exists(path("second")));
+}
+
 TEST_F(FailingCalls, LeaveNoProcessOfAUserNamespace) {
   EXPECT_GE(give_back_whatever_fails([]() -> Finish {
               (void)launcher::make_user_namespace("0 1073872896 65536\n", "0 1073872896 65536\n");

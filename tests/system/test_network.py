@@ -442,6 +442,8 @@ s.close()  # with octets that it has not read: a reset
         self.patch(sandbox, {"allow": ["good.test"]})
         self.assertEqual(self.daemon.post(f"/v1/sandboxes/{sandbox}/start", {}).status, 200)
         self.assertEqual(self.fetch(sandbox), f"{GOOD} good.test /a")
+        ports = self.daemon.request("GET", f"/v1/sandboxes/{sandbox}/ports").json()["data"]
+        self.assertEqual(ports, [])  # where its guest listens is no server of its user
 
     def test_without_its_gate_nothing_is_reached_and_another_one_comes(self):
         sandbox = self.create({"allow": ["good.test", f"raw.test:{world.RAW}"]})

@@ -28,10 +28,10 @@ class Usage:
     """What a command used. `queue_ms` is how long it waited for a place among those that run. None is what nobody could
     tell."""
 
-    queue_ms: float = 0.0
-    wall_ms: float = 0.0
-    cpu_user_ms: float | None = 0.0
-    cpu_system_ms: float | None = 0.0
+    queue_ms: int = 0
+    wall_ms: int = 0
+    cpu_user_ms: int | None = 0
+    cpu_system_ms: int | None = 0
     max_memory_bytes: int | None = 0
     max_processes: int | None = None
 

@@ -4,6 +4,9 @@
 # install.sh uninstall   removes exactly that, and nothing that was made since (/var/lib/lm-sandbox stays)
 source "$(dirname "$0")/lib.sh"
 
+# It goes into files of systemd and AppArmor, where other characters mean something.
+[[ ${PREFIX:-/usr/local} =~ ^/[A-Za-z0-9_./+-]*$ ]] ||
+  die "PREFIX=$PREFIX: has to begin with / and to be of letters, digits and _ . / + - alone"
 prefix=${DESTDIR:-}${PREFIX:-/usr/local}
 profiles=${DESTDIR:-}/etc/apparmor.d
 units=${DESTDIR:-}/etc/systemd/system

@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <dirent.h>
 #include <fcntl.h>
-#include <memory>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -13,6 +11,7 @@
 #include "image/definition.h"
 #include "image/image_json.h"
 #include "image/store_dir.h"
+#include "os/directory_stream.h"
 
 namespace lmsb::image {
 namespace {
@@ -84,10 +83,11 @@ Store::Store(std::string data_dir) : directory_(std::move(data_dir) + "/images")
 Result<Store::Listing> Store::list() const {
   Listing listing;
   listing.images.push_back(host_image());
-  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(directory_.c_str()), ::closedir);
+  const auto entries = os::stream_of(UniqueFd(::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
   if (!entries && errno == ENOENT) return listing;
   if (!entries) return Error::from_errno(errno, "list images in " + directory_);
-  while (const dirent* entry = ::readdir(entries.get())) {
+  const dirent* entry = nullptr;
+  while (errno = 0, (entry = ::readdir(entries.get())) != nullptr) {
     const std::string name = entry->d_name;
     if (name.starts_with('.') || name == kHostImage) continue;
     auto image = read_image(directory_, name);
@@ -96,6 +96,7 @@ Result<Store::Listing> Store::list() const {
     else
       listing.broken.push_back(broken_image(directory_, name, std::move(image).error()));
   }
+  if (errno != 0) return Error::from_errno(errno, "list images in " + directory_);
   std::sort(listing.images.begin() + 1, listing.images.end(),
             [](const Image& a, const Image& b) { return a.name < b.name; });
   return listing;

@@ -2,17 +2,16 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <dirent.h>
 #include <fcntl.h>
 #include <filesystem>
 #include <linux/fs.h>
-#include <memory>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <vector>
 
 #include "base/ids.h"
+#include "os/directory_stream.h"
 #include "sandbox/image_directory.h"
 
 namespace lmsb::image {
@@ -38,9 +37,9 @@ bool is_pinned(int parent, const std::string& name) {
   return directory && ::flock(directory.get(), LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
-std::vector<std::string> leftovers(const std::string& path) {
+std::vector<std::string> leftovers(int directory) {
   std::vector<std::string> names;
-  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(path.c_str()), ::closedir);
+  const auto entries = os::stream_of(UniqueFd(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
   while (const dirent* entry = entries ? ::readdir(entries.get()) : nullptr) {
     const std::string name = entry->d_name;
     if (name.starts_with(kStaging) || name.starts_with(kOld)) names.push_back(name);
@@ -97,7 +96,7 @@ Status StoreDir::hide(const std::string& name) const {
 }
 
 Status StoreDir::remove_leftovers() const {
-  for (const auto& name : leftovers(path_of("."))) {
+  for (const auto& name : leftovers(directory_.get())) {
     if (is_pinned(directory_.get(), name)) continue;
     std::error_code failure;
     std::filesystem::remove_all(path_of(name), failure);

@@ -2,12 +2,12 @@
 
 #include <cerrno>
 #include <fcntl.h>
-#include <fstream>
 #include <sstream>
 #include <sys/stat.h>
 
 #include "base/unique_fd.h"
 #include "os/files.h"
+#include "os/small_file.h"
 
 namespace lmsb::launcher {
 namespace {
@@ -52,10 +52,11 @@ Status clear(int directory) {
 
 // Reads /proc/self/mountinfo (proc(5)): fields before " - " end with the mount point as the fifth, after it come the
 // type, the source and the super block's options.
-std::vector<Hierarchy> find_hierarchies() {
+Result<std::vector<Hierarchy>> find_hierarchies() {
+  constexpr Bytes kMostMounts = Bytes::MiB(64);  // a machine has 100,000 mounts at most, unless it was told otherwise
+  LMSB_TRY(const std::string mounts, os::read_whole_file("/proc/self/mountinfo", kMostMounts));
   std::vector<Hierarchy> found;
-  std::ifstream lines("/proc/self/mountinfo");
-  for (std::string line; std::getline(lines, line);) {
+  for (const std::string& line : split(mounts, '\n')) {
     const std::size_t dash = line.find(" - ");
     if (dash == std::string::npos) continue;
     const auto before = split(line.substr(0, dash), ' ');

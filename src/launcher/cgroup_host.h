@@ -14,7 +14,8 @@ struct Hierarchy {
   bool is_v2 = false;
   std::vector<std::string> controllers;  // v1 only
 };
-std::vector<Hierarchy> find_hierarchies();
+// Fails where /proc cannot be read.
+Result<std::vector<Hierarchy>> find_hierarchies();
 
 // The cgroup below `mount_point` (v2) that this process was given to manage: systemd marks a service's own, with
 // Delegate=yes. "/system.slice/lm-sandbox.service", or "" when there is none: then our tree stands at the top.

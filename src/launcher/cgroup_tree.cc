@@ -183,7 +183,8 @@ std::uint64_t read_number(const char* path, std::uint64_t otherwise) {
 
 bool counts_sockets_apart() {
   const auto hierarchies = find_hierarchies();
-  return std::any_of(hierarchies.begin(), hierarchies.end(), [](const Hierarchy& hierarchy) {
+  if (!hierarchies.ok()) return true;  // it may be: they get room
+  return std::any_of(hierarchies->begin(), hierarchies->end(), [](const Hierarchy& hierarchy) {
     const auto& names = hierarchy.controllers;
     return !hierarchy.is_v2 && std::find(names.begin(), names.end(), "memory") != names.end();
   });
@@ -218,7 +219,7 @@ Error nothing_delegated() {
 }
 
 Status CgroupTree::open_parents(Starter starter) {
-  const auto hierarchies = find_hierarchies();
+  LMSB_TRY(const auto hierarchies, find_hierarchies());
   const auto v2 = std::find_if(hierarchies.begin(), hierarchies.end(), [](const Hierarchy& h) { return h.is_v2; });
   if (v2 == hierarchies.end())
     return Error(ErrorCode::unsupported, "cgroup v2 is not mounted")

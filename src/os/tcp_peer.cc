@@ -4,12 +4,11 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <dirent.h>
+#include <fcntl.h>
 #include <fstream>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
-#include <memory>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sstream>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/unique_fd.h"
+#include "os/directory_stream.h"
 
 namespace lmsb {
 namespace {
@@ -118,13 +118,8 @@ std::optional<Listener> find_listener(const char* table, std::uint16_t port) {
   return std::nullopt;
 }
 
-struct CloseDir {
-  void operator()(DIR* dir) const { ::closedir(dir); }
-};
-using Dir = std::unique_ptr<DIR, CloseDir>;
-
 bool holds_link(const std::string& fd_dir, const std::string& wanted) {
-  const Dir dir(::opendir(fd_dir.c_str()));
+  const auto dir = os::stream_of(UniqueFd(::open(fd_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
   if (!dir) return false;
   while (const dirent* entry = ::readdir(dir.get())) {
     std::array<char, 64> target{};
@@ -148,7 +143,7 @@ std::string command_line(const std::string& process_dir) {
 
 void find_process(PortHolder& holder) {
   const std::string wanted = "socket:[" + std::to_string(holder.inode) + "]";
-  const Dir proc(::opendir("/proc"));
+  const auto proc = os::stream_of(UniqueFd(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
   while (const dirent* entry = proc ? ::readdir(proc.get()) : nullptr) {
     const int pid = std::atoi(entry->d_name);
     const std::string process_dir = std::string("/proc/") + entry->d_name;

@@ -16,7 +16,8 @@ namespace lmsb {
 namespace {
 
 std::string v2_mount() {
-  for (const launcher::Hierarchy& hierarchy : launcher::find_hierarchies())
+  const auto hierarchies = launcher::find_hierarchies();
+  for (const launcher::Hierarchy& hierarchy : *hierarchies)
     if (hierarchy.is_v2) return hierarchy.mount_point;
   return "";
 }

@@ -132,7 +132,8 @@ struct Belongings {
       found.things.insert("descriptor " + entry.path().filename().string());
     for (const auto& entry : fs::recursive_directory_iterator(directory))
       if (os::is_hidden_name(entry.path().filename().string())) found.things.insert("file " + entry.path().string());
-    for (const launcher::Hierarchy& hierarchy : launcher::find_hierarchies())
+    const auto hierarchies = launcher::find_hierarchies();
+    for (const launcher::Hierarchy& hierarchy : *hierarchies)
       if (fs::exists(hierarchy.mount_point + "/lmsb-" + name))
         found.things.insert("cgroup in " + hierarchy.mount_point);
     for (const auto& device : fs::directory_iterator("/sys/block"))
@@ -345,7 +346,8 @@ TEST_F(FailingCalls, LeaveNoGuest) {
   const auto program = os::make_sealed_memfd("program", "never executed");
   ASSERT_TRUE(program.ok());
   std::string cgroup;
-  for (const launcher::Hierarchy& hierarchy : launcher::find_hierarchies())
+  const auto hierarchies = launcher::find_hierarchies();
+  for (const launcher::Hierarchy& hierarchy : *hierarchies)
     if (hierarchy.is_v2) cgroup = hierarchy.mount_point + "/calls-test-" + std::to_string(::getpid());
   ASSERT_EQ(::mkdir(cgroup.c_str(), 0755), 0);
   UniqueFd group(::open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -25,7 +25,8 @@ namespace {
 class TestCgroup {
  public:
   TestCgroup() {
-    for (const launcher::Hierarchy& hierarchy : launcher::find_hierarchies())
+    const auto hierarchies = launcher::find_hierarchies();
+    for (const launcher::Hierarchy& hierarchy : *hierarchies)
       if (hierarchy.is_v2) path_ = hierarchy.mount_point + "/spawn-test-" + std::to_string(::getpid());
     ::mkdir(path_.c_str(), 0755);
     fd_.reset(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

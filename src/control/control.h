@@ -212,10 +212,11 @@ class Control {
   virtual io::Task<ModelInfo> pull_model(Principal who, PullModel request) = 0;
   // Errors: model_not_found, model_damaged.
   virtual io::Task<ModelDetails> show_model(Principal who, std::string name) = 0;
-  // Ends when it is loaded. Errors: model_not_found, model_damaged, models_busy, those of loading.
+  // Ends when it is loaded. An administrator alone pins it. Errors: model_not_found, model_damaged, models_busy, those of
+  // loading.
   virtual io::Task<ModelInfo> load_model(Principal who, LoadModel request) = 0;
-  // Its runners go with the last of the answers that they are giving, pinned or not; without any nothing happens.
-  // Errors: model_not_found, model_damaged.
+  // Its runners go with the last of the answers that they are giving; without any nothing happens. An administrator's
+  // go pinned or not. Errors: model_not_found, model_damaged.
   virtual io::Task<ModelInfo> unload_model(Principal who, std::string name) = 0;
   // Its file goes, and its runner with the last of the answers that it is giving; who waits for one that is being
   // loaded may get an error. Errors: model_not_found, model_not_removable.

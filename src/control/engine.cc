@@ -656,7 +656,10 @@ io::Task<ModelInfo> Engine::pull_model(Principal, PullModel request) {
 
 io::Task<ModelDetails> Engine::show_model(Principal, std::string name) { return models_->show(std::move(name)); }
 io::Task<ModelInfo> Engine::load_model(Principal, LoadModel request) { return models_->load(std::move(request)); }
-io::Task<ModelInfo> Engine::unload_model(Principal, std::string name) { return models_->unload(std::move(name)); }
+io::Task<ModelInfo> Engine::unload_model(Principal who, std::string name) {
+  const bool may_unpin = check_may(who, Operation::admin).ok();
+  return models_->unload(std::move(name), may_unpin);
+}
 io::Task<void> Engine::remove_model(Principal, std::string name) { return models_->remove(std::move(name)); }
 
 io::Task<Completion> Engine::complete(Principal, std::string prompt) {

@@ -387,7 +387,9 @@ io::Task<ModelDetails> Guard::show_model(Principal who, std::string name) {
 
 io::Task<ModelInfo> Guard::load_model(Principal who, LoadModel request) {
   if (who.models) return refused<ModelInfo>(only_its_models());
-  return pass(kModels, inner_, &Control::load_model, std::move(who), std::move(request));
+  // What is pinned takes room from the models of all.
+  const Operation operation = request.is_pinned ? kAdmin : kModels;
+  return pass(operation, inner_, &Control::load_model, std::move(who), std::move(request));
 }
 
 io::Task<ModelInfo> Guard::unload_model(Principal who, std::string name) {

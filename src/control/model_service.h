@@ -18,7 +18,8 @@ class ModelService {
   virtual io::Task<ModelInfo> pull(PullModel request) = 0;
   virtual io::Task<ModelDetails> show(std::string name) = 0;
   virtual io::Task<ModelInfo> load(LoadModel request) = 0;
-  virtual io::Task<ModelInfo> unload(std::string name) = 0;
+  // `may_unpin`: one that is pinned goes, too; else that is permission_denied.
+  virtual io::Task<ModelInfo> unload(std::string name, bool may_unpin) = 0;
   virtual io::Task<void> remove(std::string name) = 0;
   virtual io::Task<Completion> complete(std::string prompt) = 0;
   virtual io::Task<ModelAnswer> ask(ModelRequest request) = 0;

@@ -59,7 +59,7 @@ class Models final : public ModelService {
   io::Task<ModelInfo> pull(PullModel request) override;
   io::Task<ModelDetails> show(std::string name) override;
   io::Task<ModelInfo> load(LoadModel request) override;
-  io::Task<ModelInfo> unload(std::string name) override;
+  io::Task<ModelInfo> unload(std::string name, bool may_unpin) override;
   io::Task<void> remove(std::string name) override;
   io::Task<Completion> complete(std::string prompt) override;
   io::Task<ModelAnswer> ask(ModelRequest request) override;

@@ -1,7 +1,9 @@
 // Models: its runners: who gets one, which are let go, and when.
 #include <algorithm>
+#include <array>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "control/machine.h"
 #include "control/models.h"
 #include "io/spawn.h"
@@ -241,11 +243,16 @@ io::Task<ModelInfo> Models::load(LoadModel request) {
   co_return info_of(model);
 }
 
-io::Task<ModelInfo> Models::unload(std::string name) {
+io::Task<ModelInfo> Models::unload(std::string name, bool may_unpin) {
   LMSB_CO_TRY(const model::Model model, co_await choose_asked(std::move(name)));
-  for (const bool makes_embeddings : {false, true})
-    if (slots_.erase({model.name, makes_embeddings}) > 0)
-      log_.log(LogLevel::info, "model.let_go", {{"name", model.name}});
+  const std::array<SlotKey, 2> keys = {SlotKey(model.name, false), SlotKey(model.name, true)};
+  const auto is_pinned = [this](const SlotKey& key) { return slots_.contains(key) && slots_.at(key)->is_pinned; };
+  if (!may_unpin && std::any_of(keys.begin(), keys.end(), is_pinned))
+    co_return Error(ErrorCode::permission_denied, "model " + quoted(model.name) + " is pinned")
+        .with_slug("permission_denied")
+        .with_hint("an administrator lets it go");
+  for (const SlotKey& key : keys)
+    if (slots_.erase(key) > 0) log_.log(LogLevel::info, "model.let_go", {{"name", model.name}});
   co_return info_of(model);
 }
 

@@ -60,6 +60,24 @@ class Loading(ModelTest):
                 answer = daemon.request("POST", f"/v1/models/none/{what}")
                 self.assertEqual((answer.status, answer.json()["error"]["code"]), (404, "model_not_found"))
 
+    def test_an_administrator_alone_pins_and_unpins(self):
+        with lmsb.Daemon(data_dir=self.data) as daemon:
+            self.pull(daemon)
+            key = daemon.post("/v1/keys", {"scopes": ["models"]}).json()["key"]
+
+            def asked(what, body=None):
+                answer = daemon.request("POST", f"/v1/models/tiny/{what}", body, headers={"Authorization": f"Bearer {key}"})
+                return answer.status, answer.json().get("error", {}).get("code")
+
+            self.assertEqual(asked("load", {"pin": True}), (403, "permission_denied"))
+            self.assertEqual(asked("load", {"keep_alive_ms": 60000}), (200, None))
+            self.assertEqual(asked("unload"), (200, None))
+            self.load(daemon, pin=True)
+            self.assertEqual(asked("unload"), (403, "permission_denied"))
+            self.assertEqual(asked("load", {"pin": False}), (403, "permission_denied"))
+            self.assertTrue(self.model(daemon)["runners"][0]["pinned"])
+            self.assertEqual(daemon.request("POST", "/v1/models/tiny/unload").status, 200)
+
     def test_the_command_line_does_the_same(self):
         with lmsb.Daemon(data_dir=self.data) as daemon:
             self.pull(daemon)

@@ -42,15 +42,16 @@ class Model:
     @staticmethod
     def load(name: str, *, pin: bool | None = None, keep_alive: float | None = None,
              client: Client | None = None) -> Model:
-        """Has it loaded before anybody asks it, and returns once it is. With `pin` it is never let go for another model's
-        room; it stays `keep_alive` seconds after its last answer, 0 for as long as there is room. What is None stays as it
+        """Has it loaded before anybody asks it, and returns once it is. With `pin`, which an administrator may say, it is
+        never let go for another model's room; it stays `keep_alive` seconds after its last answer, 0 for as long as there is room. What is None stays as it
         was. Raises NotFound (model_not_found)."""
         asked = f.given(pin=pin, keep_alive_ms=f.milliseconds(keep_alive))
         return pick(Model, (client or default_client()).call("POST", f"{_of(name)}/load", asked))
 
     @staticmethod
     def unload(name: str, *, client: Client | None = None) -> Model:
-        """Lets it go, pinned or not, once it has given the answers that it is at. Who asks it has it loaded again."""
+        """Lets it go once it has given the answers that it is at; an administrator's goes pinned or not. Who asks it has
+        it loaded again."""
         return pick(Model, (client or default_client()).call("POST", f"{_of(name)}/unload"))
 
 

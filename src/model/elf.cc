@@ -72,11 +72,13 @@ std::optional<std::vector<Elf64_Dyn>> read_dynamic(const Reader& reader, const E
 }
 
 bool take_entry(const Reader& reader, std::uint64_t strings, const Elf64_Dyn& entry, ElfFacts& facts) {
-  if (entry.d_tag != DT_NEEDED && entry.d_tag != DT_RPATH && entry.d_tag != DT_RUNPATH) return true;
+  constexpr std::array kTexts = {DT_NEEDED, DT_SONAME, DT_RPATH, DT_RUNPATH};
+  if (std::find(kTexts.begin(), kTexts.end(), entry.d_tag) == kTexts.end()) return true;
   if (entry.d_un.d_val > UINT32_MAX) return false;
   const auto text = reader.text(strings + entry.d_un.d_val);
   if (!text || facts.needed.size() >= kMaxNeeded) return false;
   if (entry.d_tag == DT_NEEDED) facts.needed.push_back(*text);
+  if (entry.d_tag == DT_SONAME) facts.soname = *text;
   if (entry.d_tag == DT_RPATH) facts.rpath = *text;
   if (entry.d_tag == DT_RUNPATH) facts.runpath = *text;
   return true;

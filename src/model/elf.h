@@ -12,6 +12,7 @@ namespace lmsb::model {
 struct ElfFacts {
   std::string interpreter;          // the dynamic loader; "" = none
   std::vector<std::string> needed;  // as written: "libllama.so.0"
+  std::string soname;               // what programs ask for a library by; "" = none
   std::string rpath;                // as written: directories with ':' between, "$ORIGIN" in them
   std::string runpath;
 };

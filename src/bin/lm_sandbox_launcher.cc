@@ -58,6 +58,7 @@ int main(int argc, char** argv) {
   lmsb::os::set_usual_signals();  // all else of lm-sandbox, and of sandboxes, comes from here
   lmsb::launcher::ParentOptions options;
   bool is_rootless = false;
+  int devices_fd = -1;
   int i = 1;
   for (; i < argc && std::string(argv[i]) != "--"; ++i) {
     const std::string name = argv[i];
@@ -98,6 +99,8 @@ int main(int argc, char** argv) {
       options.handed_files.push_back(value);
     else if (name == "--daemon-fd")
       options.daemon_fds.push_back(static_cast<int>(std::strtol(value.c_str(), nullptr, 10)));
+    else if (name == "--devices-fd")
+      options.daemon_fds.push_back(devices_fd = static_cast<int>(std::strtol(value.c_str(), nullptr, 10)));
     else if (name == "--ready-fd")
       options.daemon_fds.push_back(options.ready_fd = static_cast<int>(std::strtol(value.c_str(), nullptr, 10)));
     else if (name == "--id-locks")
@@ -116,6 +119,9 @@ int main(int argc, char** argv) {
   if (options.handed_files.size() > lmsb::launcher::kMaxHandedFiles) return usage("too many files to hand over");
   if (options.daemon_uid == 0) return usage("the daemon may not be root");
   if (is_rootless == (::geteuid() == 0)) return usage("root is needed, or --rootless without it");
+  auto devices = lmsb::sandbox::read_table(devices_fd);
+  if (!devices.ok()) return fail(devices.error());
+  options.devices = *std::move(devices);
   if (is_rootless)
     if (const auto made = go_without_root(options); !made.ok()) return fail(made.error());
   const auto status = lmsb::launcher::run_parent(options);

@@ -184,40 +184,40 @@ class Finder {
     }
   }
 
-  Found take() {
+  sandbox::DeviceTable take() {
     for (auto& [name, device] : devices_) {
-      if (found_.table.devices.size() == sandbox::kMaxTableDevices) {
-        found_.faults.emplace_back("there are more than 256 devices: the rest is left out");
+      if (table_.devices.size() == sandbox::kMaxTableDevices) {
+        table_.faults.emplace_back("there are more than 256 devices: the rest is left out");
         break;
       }
-      found_.table.devices.push_back(std::move(device));
+      table_.devices.push_back(std::move(device));
     }
-    return std::move(found_);
+    return std::move(table_);
   }
 
  private:
   void note(const std::string& path, const Error& error) {
-    found_.faults.push_back(to_utf8(path + ": " + error.message()));
+    table_.faults.push_back(to_utf8(path + ": " + error.message()));
   }
 
   void take_file(const std::string& path, const Result<Spec>& spec) {
     if (!spec.ok()) return note(path, spec.error());
     for (const Device& device : spec->devices) {
-      TableDevice made = Resolver(found_.table).device(*spec, device);
+      TableDevice made = Resolver(table_).device(*spec, device);
       const auto [at, is_first] = here_.emplace(made.name, path);
       if (!is_first) made = {made.name, "both " + at->second + " and " + path + " describe it", {}, {}, {}, {}};
       devices_.insert_or_assign(made.name, std::move(made));
     }
   }
 
-  Found found_;
+  sandbox::DeviceTable table_;
   std::map<std::string, TableDevice> devices_;  // by name
   std::map<std::string, std::string> here_;     // of the directory that is looked in: which file a name is in
 };
 
 }  // namespace
 
-Found find_devices(const std::vector<std::string>& directories) {
+sandbox::DeviceTable find_devices(const std::vector<std::string>& directories) {
   Finder finder;
   for (const std::string& directory : directories) finder.look_in(directory);
   return finder.take();

@@ -11,13 +11,8 @@
 
 namespace lmsb::cdi {
 
-struct Found {
-  sandbox::DeviceTable table;
-  std::vector<std::string> faults;  // of files and directories, in sentences: "/etc/cdi/x.yaml: ..."
-};
-
 // Blocking. Of two files that describe a device of one name the one in the later directory counts; in the same
 // directory neither does. A directory that is not there has no devices.
-Found find_devices(const std::vector<std::string>& directories);
+sandbox::DeviceTable find_devices(const std::vector<std::string>& directories);
 
 }  // namespace lmsb::cdi

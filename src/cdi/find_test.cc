@@ -27,7 +27,7 @@ class FindDevices : public testing::Test {
                                 << device << R"(", "containerEdits": )" << edits << "}]}";
     ::chmod((root_ / name).c_str(), 0644);
   }
-  Found find() const { return find_devices({(root_ / "low").string(), (root_ / "high").string()}); }
+  sandbox::DeviceTable find() const { return find_devices({(root_ / "low").string(), (root_ / "high").string()}); }
 
   fs::path root_;
 };
@@ -37,20 +37,20 @@ constexpr const char* kZero = R"({"deviceNodes": [{"path": "/dev/card0", "hostPa
 
 TEST_F(FindDevices, LooksUpTheNumbersOfADevice) {
   write("low/a.json", kNull);
-  const Found found = find();
-  ASSERT_EQ(found.table.devices.size(), 1U);
-  EXPECT_EQ(found.table.devices[0].name, "example.org/card=one");
-  EXPECT_EQ(found.table.devices[0].fault, "");
-  EXPECT_EQ(found.table.nodes.at(0), (sandbox::TableNode{"card0", "/dev/null", false, 1, 3}));
+  const sandbox::DeviceTable found = find();
+  ASSERT_EQ(found.devices.size(), 1U);
+  EXPECT_EQ(found.devices[0].name, "example.org/card=one");
+  EXPECT_EQ(found.devices[0].fault, "");
+  EXPECT_EQ(found.nodes.at(0), (sandbox::TableNode{"card0", "/dev/null", false, 1, 3}));
   EXPECT_TRUE(found.faults.empty());
 }
 
 TEST_F(FindDevices, TakesTheLaterDirectoryAndNeitherOfTwoInOne) {
   write("low/a.json", kNull);
   write("high/a.json", kZero);
-  EXPECT_EQ(find().table.nodes.at(find().table.devices.at(0).nodes.at(0)).minor, 5U);
+  EXPECT_EQ(find().nodes.at(find().devices.at(0).nodes.at(0)).minor, 5U);
   write("high/b.json", kNull);
-  EXPECT_NE(find().table.devices.at(0).fault.find("both"), std::string::npos);
+  EXPECT_NE(find().devices.at(0).fault.find("both"), std::string::npos);
 }
 
 TEST_F(FindDevices, BelievesNoFileThatOthersCanWrite) {
@@ -60,8 +60,8 @@ TEST_F(FindDevices, BelievesNoFileThatOthersCanWrite) {
   fs::create_directory(root_ / "low/c.json");
   ::mkfifo((root_ / "low/d.json").c_str(), 0600);
   std::ofstream(root_ / "low/e.json") << std::string(3U << 20U, ' ');
-  const Found found = find();
-  EXPECT_TRUE(found.table.devices.empty());
+  const sandbox::DeviceTable found = find();
+  EXPECT_TRUE(found.devices.empty());
   EXPECT_EQ(found.faults.size(), 5U);
   EXPECT_NE(found.faults.at(0).find("can be written by others"), std::string::npos) << found.faults.at(0);
 }
@@ -74,9 +74,9 @@ TEST_F(FindDevices, SaysWhyADeviceCannotBeUsed) {
   write("low/d.json", R"({"deviceNodes": [{"path": "/dev/card0", "hostPath": "/etc/passwd"}]})", "file");
   write("low/e.json", R"({"mounts": [{"hostPath": "/etc/passwd", "containerPath": "/dev/x"}]})", "way");
   write("low/f.json", R"({"mounts": [{"hostPath": "/proc/self/environ", "containerPath": "/x"}]})", "proc");
-  const Found found = find();
-  ASSERT_EQ(found.table.devices.size(), 6U);
-  for (const sandbox::TableDevice& device : found.table.devices) {
+  const sandbox::DeviceTable found = find();
+  ASSERT_EQ(found.devices.size(), 6U);
+  for (const sandbox::TableDevice& device : found.devices) {
     EXPECT_NE(device.fault, "") << device.name;
     EXPECT_TRUE(device.nodes.empty() && device.files.empty()) << device.name;
   }
@@ -89,10 +89,10 @@ TEST_F(FindDevices, ShowsFilesAndNoSockets) {
   write("low/a.json", R"({"mounts": [{"hostPath": ")" + root + R"(/lib", "containerPath": "/opt/lib"},
                                      {"hostPath": ")" +
                           root + R"(/pipe", "containerPath": "/opt/pipe"}]})");
-  const Found found = find();
-  EXPECT_EQ(found.table.devices.at(0).fault, "");
-  ASSERT_EQ(found.table.files.size(), 1U);
-  EXPECT_EQ(found.table.files[0].path, "opt/lib");
+  const sandbox::DeviceTable found = find();
+  EXPECT_EQ(found.devices.at(0).fault, "");
+  ASSERT_EQ(found.files.size(), 1U);
+  EXPECT_EQ(found.files[0].path, "opt/lib");
 }
 
 TEST_F(FindDevices, MakesTheLinksThatTheLoaderLooksFor) {
@@ -104,11 +104,11 @@ TEST_F(FindDevices, MakesTheLinksThatTheLoaderLooksFor) {
         R"({"mounts": [{"hostPath": ")" + library.string() + R"(", "containerPath": "/opt/l/libs.so.6.1"}],
     "hooks": [{"hookName": "createContainer", "path": "/x/nvidia-cdi-hook",
                "args": ["nvidia-cdi-hook", "update-ldcache", "--folder", "/opt/l"]}]})");
-  const Found found = find();
-  EXPECT_EQ(found.table.devices.at(0).fault, "");
-  ASSERT_EQ(found.table.links.size(), 1U);
-  EXPECT_EQ(found.table.links[0], (sandbox::TableLink{"opt/l/libstdc++.so.6", "libs.so.6.1"}));
-  EXPECT_EQ(found.table.devices.at(0).environment, std::vector<std::string>{"LD_LIBRARY_PATH=/opt/l"});
+  const sandbox::DeviceTable found = find();
+  EXPECT_EQ(found.devices.at(0).fault, "");
+  ASSERT_EQ(found.links.size(), 1U);
+  EXPECT_EQ(found.links[0], (sandbox::TableLink{"opt/l/libstdc++.so.6", "libs.so.6.1"}));
+  EXPECT_EQ(found.devices.at(0).environment, std::vector<std::string>{"LD_LIBRARY_PATH=/opt/l"});
 }
 
 }  // namespace

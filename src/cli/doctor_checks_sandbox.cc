@@ -85,12 +85,26 @@ Finding look_database(Machine& machine) {
   return {Outcome::ok, ""};
 }
 
+// What the daemon read at its start, of CDI files.
+Finding look_devices(Machine& machine) {
+  const SandboxTrial trial = machine.try_sandbox();
+  if (!trial.works) return {Outcome::not_needed, "there is no sandbox to ask"};
+  if (!trial.device_faults.empty())
+    return {Outcome::weaker, joined(trial.device_faults, "; "), "see docs/user/gpus.md; then start the daemon again"};
+  if (!trial.devices.empty()) return {Outcome::ok, joined(trial.devices, ", ")};
+  if (!machine.exists("/dev/nvidiactl"))
+    return {Outcome::not_needed, "no file in /etc/cdi or /var/run/cdi describes any"};
+  return {Outcome::weaker, "there is a GPU of NVIDIA, and no file in /etc/cdi or /var/run/cdi describes it",
+          "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"};
+}
+
 }  // namespace
 
 std::vector<Check> sandbox_checks() {
   return {{"sandbox.run", "Sandboxes", "a command runs in a throw-away sandbox", look_sandbox},
           {"sandbox.layers", "Sandboxes", "every layer of isolation is in force", look_layers},
           {"sandbox.disks", "Sandboxes", "disks of kept sandboxes outlive their processes", look_disks},
+          {"sandbox.devices", "Sandboxes", "devices of the machine can be given to sandboxes", look_devices},
           {"sandbox.database", "Sandboxes", "what is known of kept sandboxes can be read and written", look_database}};
 }
 

@@ -36,15 +36,17 @@ struct ProgramOutput {
 // What a throw-away sandbox showed.
 struct SandboxTrial {
   bool works = false;
-  std::string daemon;                  // "a private daemon", "unix:/run/..."
-  std::string why;                     // of a failure: what and why
-  std::string hint;                    // what to do about it
-  double wall_ms = 0;                  // of `true`, asked over HTTP
-  std::string image;                   // the default one
-  std::vector<std::string> isolation;  // the layers in force, as GET /v1/info names them
-  std::vector<std::string> weaker;     // what the daemon itself found missing, one sentence each
-  bool store_works = true;             // false: the disk beneath the daemon's store has failed
-  bool database_works = true;          // false: it cannot write down what is kept
+  std::string daemon;                      // "a private daemon", "unix:/run/..."
+  std::string why;                         // of a failure: what and why
+  std::string hint;                        // what to do about it
+  double wall_ms = 0;                      // of `true`, asked over HTTP
+  std::string image;                       // the default one
+  std::vector<std::string> isolation;      // the layers in force, as GET /v1/info names them
+  std::vector<std::string> weaker;         // what the daemon itself found missing, one sentence each
+  std::vector<std::string> devices;        // that sandboxes can be given: "nvidia.com/gpu=0"
+  std::vector<std::string> device_faults;  // of those that they cannot, and of files that describe some
+  bool store_works = true;                 // false: the disk beneath the daemon's store has failed
+  bool database_works = true;              // false: it cannot write down what is kept
 };
 
 // Methods block, each at most a few seconds (try_sandbox: 60 s). One thread.

@@ -24,6 +24,20 @@ std::vector<std::string> texts(json::Value value, std::string_view key) {
   return list;
 }
 
+void take_devices(json::Value info, SandboxTrial& trial) {
+  trial.device_faults = texts(info, "device_faults");
+  const auto devices = info.find("devices");
+  if (!devices) return;  // an older daemon
+  for (const json::Value device : devices->items()) {
+    const std::string name = text_field(device, "name");
+    if (flag_field(device, "usable")) {
+      trial.devices.push_back(name);
+    } else {
+      trial.device_faults.push_back(name + ": " + text_field(device, "fault"));
+    }
+  }
+}
+
 // Runs `true`, and asks which layers stand around it.
 Result<SandboxTrial> try_with(Connection& connection) {
   SandboxTrial trial;
@@ -42,6 +56,7 @@ Result<SandboxTrial> try_with(Connection& connection) {
   trial.image = text_field(info.root(), "default_image");
   trial.isolation = texts(info.root(), "isolation");
   trial.weaker = texts(info.root(), "weaker");
+  take_devices(info.root(), trial);
   LMSB_TRY(const auto ready, call_json(connection, Call("GET", "/readyz")));
   const auto checks = ready.root().find("checks");
   const auto passes = [&checks](const char* name) {

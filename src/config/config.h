@@ -53,6 +53,7 @@ struct Config {
     std::uint32_t max_snapshots = 1000;    // of one owner
     std::string network = "open";          // none, allowlist or open
     std::vector<std::string> credentials;  // names of those that everybody may give sandboxes
+    std::vector<std::string> devices;      // names, or kinds, of those that everybody may give sandboxes
     bool root = true;                      // sandboxes whose commands are root inside
     bool models = true;                    // sandboxes may have some
     bool refuse_weaker = false;
@@ -75,6 +76,10 @@ struct Config {
     std::uint32_t connections_per_second = 50;           // of one sandbox
     Bytes bytes_per_second;                              // of one sandbox; 0: no limit
   } network;
+
+  struct Devices {
+    std::vector<std::string> cdi_dirs = {"/etc/cdi", "/var/run/cdi"};  // the later one's files count before the earlier
+  } devices;
 
   struct Disks {
     std::string kind = "auto";  // auto, store or memory

@@ -139,6 +139,11 @@ constexpr Setting kSettings[] = {
      .about = "Names of [network] credentials that everybody who may make sandboxes may give them; the others are for "
               "administrators.",
      .form = Form::filled},
+    {.key = "policy.devices",
+     .field = in<&C::policy, &C::Policy::devices>,
+     .about = "Devices that everybody who may make sandboxes may give them, by name (nvidia.com/gpu=0) or kind "
+              "(nvidia.com/gpu); the others are for administrators.",
+     .form = Form::filled},
     {.key = "policy.root",
      .field = in<&C::policy, &C::Policy::root>,
      .about = "Whether a sandbox may be asked for in which commands are root: of the sandbox, of nothing else."},
@@ -200,6 +205,11 @@ constexpr Setting kSettings[] = {
          "Octets a second, both directions together, that one sandbox may exchange with the outside; 0 is no limit.",
      .max = kMostBytes},
 
+    {.key = "devices.cdi_dirs",
+     .field = in<&C::devices, &C::Devices::cdi_dirs>,
+     .about = "Directories of files that describe the machine's devices (CDI), such as nvidia-ctk makes; a later one "
+              "counts before an earlier.",
+     .form = Form::absolute_path},
     {.key = "disks.kind",
      .field = in<&C::disks, &C::Disks::kind>,
      .about = "Where kept sandboxes write to: store, a btrfs file system in a file of the data directory, whose disks "

@@ -114,6 +114,12 @@ struct ImageInfo {
   bool is_default = false;
 };
 
+// A device of the machine that sandboxes may be given.
+struct DeviceInfo {
+  std::string name;   // "nvidia.com/gpu=0"
+  std::string fault;  // why no sandbox can have it; "" = it can
+};
+
 // What this machine and this daemon offer (GET /v1/info).
 struct Info {
   std::string version;
@@ -121,13 +127,15 @@ struct Info {
   std::string default_image;
   std::vector<std::string> isolation;  // the layers in force in every sandbox
   std::vector<std::string> weaker;     // what is missing on this machine, one sentence each
-  std::size_t sandboxes = 0;           // kept ones
-  std::size_t prepared = 0;            // in the pool
-  std::size_t running = 0;             // commands
-  std::size_t waiting = 0;             // requests
-  Bytes memory_budget;                 // that sandboxes may count for (admission.h)
-  Bytes memory_held;                   // that they do
-  double memory_overcommit = 1;        // of those that stay: their limits count for this part
+  std::vector<DeviceInfo> devices;
+  std::vector<std::string> device_faults;  // of device files that count for nothing
+  std::size_t sandboxes = 0;               // kept ones
+  std::size_t prepared = 0;                // in the pool
+  std::size_t running = 0;                 // commands
+  std::size_t waiting = 0;                 // requests
+  Bytes memory_budget;                     // that sandboxes may count for (admission.h)
+  Bytes memory_held;                       // that they do
+  double memory_overcommit = 1;            // of those that stay: their limits count for this part
 };
 
 // Where kernel, store or database differ from what the daemon says.
@@ -212,8 +220,8 @@ class Control {
   virtual io::Task<ModelInfo> pull_model(Principal who, PullModel request) = 0;
   // Errors: model_not_found, model_damaged.
   virtual io::Task<ModelDetails> show_model(Principal who, std::string name) = 0;
-  // Ends when it is loaded. An administrator alone pins it. Errors: model_not_found, model_damaged, models_busy, those of
-  // loading.
+  // Ends when it is loaded. An administrator alone pins it. Errors: model_not_found, model_damaged, models_busy, those
+  // of loading.
   virtual io::Task<ModelInfo> load_model(Principal who, LoadModel request) = 0;
   // Its runners go with the last of the answers that they are giving; without any nothing happens. An administrator's
   // go pinned or not. Errors: model_not_found, model_damaged.

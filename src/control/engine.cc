@@ -727,6 +727,9 @@ Info Engine::info() {
   if (ready_) info.weaker = missing();
   if (!fleet_.keeps_disks().value_or(true))
     info.weaker.emplace_back("the disks of kept sandboxes lie in memory and end with them (docs/user/lifecycle.md)");
+  for (const sandbox::TableDevice& device : options_.devices.devices)
+    info.devices.push_back({device.name, device.fault});
+  info.device_faults = options_.devices.faults;
   info.sandboxes = registry_.size();
   info.prepared = fleet_.prepared();
   info.running = admission_.running();

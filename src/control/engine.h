@@ -30,6 +30,7 @@
 #include "control/snapshots.h"
 #include "control/volumes.h"
 #include "io/event.h"
+#include "sandbox/device_table.h"
 
 namespace lmsb::control {
 
@@ -48,7 +49,8 @@ struct EngineOptions {
   bool refuses_weaker = false;      // prepare() fails where a layer of containment is missing
   std::vector<std::string> weaker;  // what is missing beside, one sentence each
   RootProfile root_profile = RootProfile::everywhere;
-  std::string ledger;  // the database of sandboxes that outlive the daemon; "" = none do
+  sandbox::DeviceTable devices;  // of the machine, that sandboxes may be given
+  std::string ledger;            // the database of sandboxes that outlive the daemon; "" = none do
 };
 
 // What the engine works with.

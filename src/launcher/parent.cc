@@ -55,6 +55,7 @@ Policy policy_of(const ParentOptions& options) {
   policy.own_ranges = options.own_ranges;
   policy.daemon_uid = options.daemon_uid;
   policy.caps = options.caps;
+  policy.devices = options.devices;
   if (options.disks != "memory") policy.disks = options.data_dir + "/disks";
   policy.needs_store = options.disks == "store";
   policy.store_bytes = options.store_bytes;

@@ -31,7 +31,8 @@ struct ParentOptions {
   std::vector<std::string> handed_files;
   // Open descriptors that are the daemon's, under their numbers: listening sockets, --ready-fd.
   std::vector<int> daemon_fds;
-  int ready_fd = -1;  // which of them the first daemon alone writes to; -1: none
+  sandbox::DeviceTable devices;  // that sandboxes may be given
+  int ready_fd = -1;             // which of them the first daemon alone writes to; -1: none
 };
 
 // The environment variable that names the launcher's socket to the daemon.

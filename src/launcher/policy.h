@@ -8,6 +8,7 @@
 #include "launcher/cgroup_tree.h"
 #include "launcher/id_pool.h"
 #include "launcher/starter.h"
+#include "sandbox/device_table.h"
 #include "sandbox/launch_plan.h"
 
 namespace lmsb::launcher {
@@ -34,6 +35,7 @@ struct Policy {
   std::uint32_t daemon_uid = ~0U;   // who the daemon is, for the mount desk; ~0 = nobody
   std::string id_locks = kIdLocks;  // shared by all daemons of the machine (id_pool.h)
   Caps caps;
+  sandbox::DeviceTable devices;  // that sandboxes may be given: a plan names them by their places in it
   Starter starter = Starter::root;
   std::uint32_t ids_of_sandbox = kIdRange;  // that shares its ids, and how many have own ones: sandbox/own_ids.h
   std::uint32_t own_ranges = 0;

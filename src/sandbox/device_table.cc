@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
+#include <unistd.h>
 
 #include "base/rel_path.h"
+#include "os/small_file.h"
 
 namespace lmsb::sandbox {
 namespace {
@@ -61,6 +64,10 @@ class Parser {
     if (kind == "device" && words.size() == 3 && !words[1].empty() && words[1].size() < 128 &&
         table_.devices.size() < kMaxTableDevices) {
       table_.devices.push_back({words[1], words[2], {}, {}, {}, {}});
+      return true;
+    }
+    if (kind == "fault" && words.size() == 2 && table_.faults.size() < kMaxTableItems) {
+      table_.faults.push_back(words[1]);
       return true;
     }
     return !table_.devices.empty() && words.size() == 2 && take_need(kind, words[1], table_.devices.back());
@@ -124,6 +131,7 @@ std::string format_table(const DeviceTable& table) {
     add_places(text, "needs-file", device.files);
     add_places(text, "needs-link", device.links);
   }
+  for (const std::string& fault : table.faults) add_line(text, {"fault", fault});
   return text;
 }
 
@@ -142,6 +150,13 @@ Result<DeviceTable> parse_table(std::string_view text) {
     text.remove_prefix(end + 1);
   }
   return parser.take_table();
+}
+
+Result<DeviceTable> read_table(int fd) {
+  if (fd < 0) return DeviceTable();
+  if (::lseek(fd, 0, SEEK_SET) < 0) return Error::from_errno(errno, "go to the start of the table of devices");
+  LMSB_TRY(const std::string text, os::read_to_end(fd, kMaxTableText, "the table of devices"));
+  return parse_table(text);
 }
 
 }  // namespace lmsb::sandbox

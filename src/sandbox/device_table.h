@@ -48,6 +48,7 @@ struct DeviceTable {
   std::vector<TableFile> files;
   std::vector<TableLink> links;
   std::vector<TableDevice> devices;
+  std::vector<std::string> faults;  // of device files that count for nothing, in sentences: "/etc/cdi/x.yaml: ..."
 
   // The place of what is equal to it, which is added when there is none.
   std::uint32_t place_of(const TableNode& node);
@@ -64,5 +65,8 @@ constexpr Bytes kMaxTableText = Bytes::MiB(4);
 // what format_table() would not write, and never takes more memory than the text.
 std::string format_table(const DeviceTable& table);
 Result<DeviceTable> parse_table(std::string_view text);
+
+// What a descriptor holds, from its beginning; no descriptor (-1) is an empty table.
+Result<DeviceTable> read_table(int fd);
 
 }  // namespace lmsb::sandbox

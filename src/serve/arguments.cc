@@ -63,7 +63,7 @@ Result<pid_t> process_number(const std::string& flag, const std::string& text) {
 // Flags of ours that take a value and are no configuration keys.
 bool is_own_flag(const std::string& name) {
   return name == "--config" || name == "--ready-fd" || name == "--handed-file" || name == "--listen-fd" ||
-         name == "--settings" || name == "--started-by";
+         name == "--devices-fd" || name == "--settings" || name == "--started-by";
 }
 
 // Flags of ours that take none. False when `name` is another.
@@ -89,6 +89,8 @@ Result<bool> take_own_flag(const std::string& name, const std::string& value, Se
   } else if (name == "--listen-fd") {
     LMSB_TRY(const int fd, descriptor_number(name, value));
     parsed.listen_fds.push_back(fd);
+  } else if (name == "--devices-fd") {
+    LMSB_TRY(parsed.devices_fd, descriptor_number(name, value));
   } else if (name == "--started-by") {
     LMSB_TRY(parsed.started_by, process_number(name, value));
   } else if (name == "--config") {

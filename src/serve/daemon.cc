@@ -77,7 +77,7 @@ struct Fresh {
 
 class Daemon {
  public:
-  Daemon(Settings settings, const config::Config& config, DaemonFds fds)
+  Daemon(Settings settings, const config::Config& config, DaemonFds fds, const sandbox::DeviceTable& devices)
       : settings_(std::move(settings)),
         config_(config),
         fds_(std::move(fds)),
@@ -87,7 +87,7 @@ class Daemon {
         admission_(loop_, admission_options(config), metrics_),
         fleet_(loop_, sandbox::LauncherClient(std::move(fds_.launcher)), {}, metrics_, log_),
         engine_(loop_, {admission_, fleet_, image::Store(config.data_dir), make_models(), pool_},
-                engine_options(config, settings_.starter(), settings_.has_own_ids()), metrics_, log_),
+                with(devices, engine_options(config, settings_.starter(), settings_.has_own_ids())), metrics_, log_),
         guard_(engine_),
         model_doors_(loop_, guard_, metrics_),
         app_(guard_, metrics_, log_, app_options(config, settings_.starter())),
@@ -121,6 +121,11 @@ class Daemon {
   }
 
   bool is_of_user() const { return settings_.starter() == launcher::Starter::user; }
+
+  static control::EngineOptions with(const sandbox::DeviceTable& devices, control::EngineOptions options) {
+    options.devices = devices;
+    return options;
+  }
 
   static server::AppOptions app_options(const config::Config& config, launcher::Starter starter) {
     server::AppOptions options;
@@ -326,10 +331,10 @@ class Daemon {
 
 }  // namespace
 
-Status run_daemon(Settings settings, DaemonFds fds) {
+Status run_daemon(Settings settings, DaemonFds fds, const sandbox::DeviceTable& devices) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed connection is an error of its write, not the end of the daemon
   LMSB_TRY(const config::Config config, settings.read());
-  Daemon daemon(std::move(settings), config, std::move(fds));
+  Daemon daemon(std::move(settings), config, std::move(fds), devices);
   Status ended = daemon.run();
   // Destroying the daemon ends the launcher, at which the parent ends us: the caller has to say why first.
   sigset_t term;

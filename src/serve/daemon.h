@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "sandbox/device_table.h"
 #include "serve/settings.h"
 
 namespace lmsb::serve {
@@ -16,6 +17,6 @@ struct DaemonFds {
 };
 
 // Blocks until SIGTERM or SIGINT, or until the launcher is gone (an Error).
-Status run_daemon(Settings settings, DaemonFds fds);
+Status run_daemon(Settings settings, DaemonFds fds, const sandbox::DeviceTable& devices);
 
 }  // namespace lmsb::serve

@@ -13,11 +13,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cdi/find.h"
 #include "http/listener.h"
 #include "launcher/handed_files.h"
 #include "launcher/parent.h"
 #include "os/end_with_parent.h"
+#include "os/memfd.h"
 #include "os/small_file.h"
+#include "sandbox/device_table.h"
 #include "sandbox/launcher_client.h"
 #include "serve/checks.h"
 #include "serve/daemon.h"
@@ -62,6 +65,7 @@ void raise_descriptor_limit() {
 struct Prepared {
   std::string default_image;
   std::vector<int> listening;  // stay open across exec
+  int devices = -1;            // the same: the table of the machine's; -1: it has none
   // Of a user's daemon, without root:
   std::string id_locks;     // "" = root starts it
   bool has_own_ids = true;  // a range for each sandbox of image host
@@ -76,6 +80,16 @@ Result<std::vector<int>> open_listeners(const Words& addresses) {
     fds.push_back(listener.fd.release());
   }
   return fds;
+}
+
+// One table for daemon and launcher, whatever becomes of the files.
+Result<int> find_devices(const config::Config& config) {
+  const sandbox::DeviceTable table = cdi::find_devices(config.devices.cdi_dirs);
+  for (const std::string& fault : table.faults) std::fprintf(stderr, "lm-sandbox: warning: %s\n", fault.c_str());
+  if (table.is_empty() && table.faults.empty()) return -1;
+  LMSB_TRY(UniqueFd file, os::make_sealed_memfd("lm-sandbox-devices", sandbox::format_table(table)));
+  (void)::fcntl(file.get(), F_SETFD, 0);
+  return file.release();
 }
 
 // A private daemon, which a command starts for itself, is no first start: it leaves the choice of an image open.
@@ -135,6 +149,7 @@ Result<Words> launcher_words(const ServeArguments& parsed, const config::Loaded&
   if (parsed.stop_sandboxes) words.emplace_back("--stop-sandboxes");
   for (const std::string& file : loaded.files) add(words, "--handed-file", file);
   for (const int fd : prepared.listening) add(words, "--daemon-fd", std::to_string(fd));
+  if (prepared.devices >= 0) add(words, "--devices-fd", std::to_string(prepared.devices));
   if (parsed.ready_fd >= 0) add(words, "--ready-fd", std::to_string(parsed.ready_fd));
   return words;
 }
@@ -156,6 +171,7 @@ Words daemon_words(const Words& arguments, const config::Loaded& loaded, const P
   }
   for (const std::string& file : loaded.files) add(words, "--handed-file", file);
   for (const int fd : prepared.listening) add(words, "--listen-fd", std::to_string(fd));
+  if (prepared.devices >= 0) add(words, "--devices-fd", std::to_string(prepared.devices));
   return words;
 }
 
@@ -178,8 +194,11 @@ Words environment_of(const ServeArguments& parsed, bool is_root) {
 }
 
 Status check_own_use(const ServeArguments& parsed) {
-  if (parsed.handed_files.empty() && parsed.listen_fds.empty() && parsed.starter == launcher::Starter::root) return {};
-  return Error(ErrorCode::invalid_argument, "--handed-file, --listen-fd and --rootless are for the program's own use")
+  if (parsed.handed_files.empty() && parsed.listen_fds.empty() && parsed.devices_fd < 0 &&
+      parsed.starter == launcher::Starter::root)
+    return {};
+  return Error(ErrorCode::invalid_argument,
+               "--handed-file, --listen-fd, --devices-fd and --rootless are for the program's own use")
       .with_hint("lm-sandbox serve --help lists the flags");
 }
 
@@ -236,6 +255,9 @@ Status become_launcher(const Words& arguments) {
   for (const std::string& warning : loaded.warnings) std::fprintf(stderr, "lm-sandbox: warning: %s\n", warning.c_str());
   raise_descriptor_limit();
   LMSB_TRY(Prepared prepared, prepare(parsed, loaded.config));
+  if (is_root) {  // to a user's sandboxes none can be given
+    LMSB_TRY(prepared.devices, find_devices(loaded.config));
+  }
   prepared.id_locks = rootless.id_locks;
   prepared.has_own_ids = rootless.has_own_ids;
   LMSB_TRY(Words words, launcher_words(parsed, loaded, prepared));
@@ -263,7 +285,8 @@ Status be_daemon(const Words& arguments, UniqueFd launcher) {
   fds.launcher = std::move(launcher);
   fds.ready.reset(parsed.ready_fd);
   fds.listening = parsed.listen_fds;
-  return run_daemon(Settings(std::move(parsed), std::move(files)), std::move(fds));
+  LMSB_TRY(const sandbox::DeviceTable devices, sandbox::read_table(parsed.devices_fd));
+  return run_daemon(Settings(std::move(parsed), std::move(files)), std::move(fds), devices);
 }
 
 }  // namespace

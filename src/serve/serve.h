@@ -25,6 +25,7 @@ struct ServeArguments {
   // From stage 1 to stage 2:
   std::vector<std::string> handed_files;  // names of the files that the parent hands over, in their order
   std::vector<int> listen_fds;            // sockets that listen already, instead of `listen`
+  int devices_fd = -1;                    // the table of the machine's devices; -1: there are none
   launcher::Starter starter = launcher::Starter::root;
   bool has_own_ids = true;  // false: all sandboxes share one range of ids
 };

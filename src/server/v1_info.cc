@@ -18,6 +18,17 @@ void write_counts(json::Writer& out, const control::Info& info) {
   out.key("running").unsigned_integer(info.running).key("waiting").unsigned_integer(info.waiting);
 }
 
+void write_devices(json::Writer& out, const control::Info& info) {
+  out.key("devices").begin_array();
+  for (const control::DeviceInfo& device : info.devices) {
+    out.begin_object().key("name").string(device.name).key("usable").boolean(device.fault.empty());
+    string_or_null(out.key("fault"), device.fault);
+    out.end_object();
+  }
+  out.end_array();
+  write_texts(out.key("device_faults"), info.device_faults);
+}
+
 io::Task<http::Response> show(Control& control, const Previews& previews, Call) {
   const control::Info info = control.info();
   json::Writer out;
@@ -27,6 +38,7 @@ io::Task<http::Response> show(Control& control, const Previews& previews, Call) 
   string_or_null(out.key("default_image"), info.default_image);
   write_texts(out.key("isolation"), info.isolation);
   write_texts(out.key("weaker"), info.weaker);
+  write_devices(out, info);
   write_counts(out, info);
   write_memory(out, info);
   out.end_object();

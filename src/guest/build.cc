@@ -10,6 +10,7 @@
 #include <sys/vfs.h>
 #include <time.h>
 
+#include "guest/devices.h"
 #include "guest/files.h"
 #include "guest/host_tree.h"
 #include "guest/posture.h"
@@ -222,8 +223,18 @@ int Builder::mount_all() {
   if (const int error = attach(fd(setup_.private_fd), root_.get(), "run/lm-sandbox"); error != 0) return error;
   if (setup_.profile == guest_protocol::Profile::root)
     if (const int error = attach(fd(setup_.sudo_fd), root_.get(), "run/lm-sandbox/bin"); error != 0) return error;
+  if (const int error = mount_devices(); error != 0) return error;
   if (const int error = write_identity(root_.get(), setup_); error != 0) return error;
   return attach(proc_.get(), root_.get(), "proc");
+}
+
+// The tree of what there is stands for that moment where commands later find an empty directory.
+int Builder::mount_devices() {
+  constexpr const char* kFiles = "run/lm-sandbox/void";
+  if (setup_.device_records_fd < 0) return 0;
+  if (const int error = attach(fd(setup_.device_files_fd), root_.get(), kFiles); error != 0) return error;
+  if (const int error = place_devices(root_.get(), kFiles, fd(setup_.device_records_fd)); error != 0) return error;
+  return ::umount2("/run/lm-sandbox/void", MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? errno : 0;
 }
 
 int Builder::mount_dev() {

@@ -58,6 +58,7 @@ class Builder {
   int mount_layers();
   int pivot();
   int mount_all();
+  int mount_devices();
   int mount_dev();
   int mask_proc();
   int mask_name(const char* name);

@@ -13,7 +13,7 @@ namespace lmsb::guest_protocol {
 constexpr std::uint32_t kSetupMagic = 0x4C4D5342;  // "LMSB"
 // Of setup, messages and the posture that a guest builds: the guest refuses another, and a later daemon does not take
 // up a sandbox of another.
-constexpr std::uint32_t kVersion = 10;
+constexpr std::uint32_t kVersion = 11;
 constexpr int kChannelFd = 3;  // where the guest finds its channel after exec
 constexpr std::size_t kMaxMounts = 16;
 
@@ -65,7 +65,12 @@ struct Setup {
   std::int32_t listener_fd = -1;   // listening SEQPACKET socket, non-blocking: where a later daemon's launcher comes
   std::int32_t filter_fd = -1;     // sealed memfd: the seccomp program (array of sock_filter)
   std::int32_t sudo_fd = -1;       // with Profile::root: detached read-only tree, for kSudoDirectory (sudo.h)
+  // With devices of the machine: detached read-only tree of what they need, under numbers, and a sealed memfd, what
+  // appears where (devices.h).
+  std::int32_t device_files_fd = -1;
+  std::int32_t device_records_fd = -1;
   std::uint32_t mount_count = 0;
+  std::uint32_t unused_too = 0;
   std::array<SetupMount, kMaxMounts> mounts{};
 };
 

@@ -176,6 +176,14 @@ Status allow_only_our_devices(int directory) {
   return {};
 }
 
+Status write_devices(int directory, const char* file, const std::vector<sandbox::TableNode>& devices) {
+  for (const sandbox::TableNode& node : devices)
+    if (!node.is_block)
+      LMSB_CHECK(os::write_text_at(directory, file,
+                                   "c " + std::to_string(node.major) + ":" + std::to_string(node.minor) + " rw"));
+  return {};
+}
+
 std::uint64_t read_number(const char* path, std::uint64_t otherwise) {
   const std::string text = os::read_text(path);
   return text.empty() ? otherwise : std::strtoull(text.c_str(), nullptr, 10);
@@ -277,19 +285,25 @@ Status CgroupTree::open_controllers(Starter starter) {
   return {};
 }
 
-Result<CgroupTree> CgroupTree::open(const std::string& name, const TreeLimits& all, Starter starter) {
+Result<CgroupTree> CgroupTree::open(const std::string& name, const TreeLimits& all, Starter starter,
+                                    std::vector<sandbox::TableNode> devices) {
   CgroupTree tree;
+  tree.devices_ = std::move(devices);
   tree.name_ = kPrefix + name;
   LMSB_CHECK(tree.open_parents(starter));
   sweep_dead_instances(tree.v2_parent_.get(), tree.v1_parents_);
   LMSB_TRY(tree.ours_, lock_own(tree.v2_parent_.get(), tree.name_));
-  const Status listed = list_devices_v2(tree.ours_.get());
+  const Status listed = list_devices_v2(tree.ours_.get(), tree.devices_);
   tree.has_device_list_ = listed.ok();
+  if (listed.ok() && !tree.devices_.empty()) {
+    LMSB_TRY(tree.plain_list_, load_device_list_v2());
+  }
   LMSB_TRY(const auto branches, list_subdirectories(tree.ours_.get()));
   for (std::size_t i = 0; i < tree.v1_controllers_.size(); ++i) {
     LMSB_TRY(UniqueFd ours, make_and_open_private(tree.v1_parents_[i].get(), tree.name_));
     // What runs there must not find them denied for a moment.
     if (tree.v1_controllers_[i] == "devices" && branches.empty()) LMSB_CHECK(allow_only_our_devices(ours.get()));
+    if (tree.v1_controllers_[i] == "devices") LMSB_CHECK(write_devices(ours.get(), "devices.allow", tree.devices_));
     tree.has_device_list_ = tree.has_device_list_ || tree.v1_controllers_[i] == "devices";
     if (tree.v1_controllers_[i] == "memory") tree.limits_sockets_ = limits_sockets_v1(ours.get());
     tree.v1_.push_back({tree.v1_controllers_[i], std::move(ours)});
@@ -428,17 +442,21 @@ Status CgroupTree::limit(const sandbox::LaunchPlan& plan, CgroupUse use, Sandbox
   branch.oom_event.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!branch.oom_event) return cgroup_error("eventfd");
   for (const V1& hierarchy : v1_) LMSB_CHECK(limit_v1(plan, use, branch, hierarchy));
+  if (plain_list_ && plan.device_count == 0) LMSB_CHECK(put_device_list_v2(branch.v2.get(), plain_list_));
   return is_hybrid() ? Status() : limit_v2(plan, branch);
 }
 
 Status CgroupTree::limit_v1(const sandbox::LaunchPlan& plan, CgroupUse use, SandboxCgroup& branch,
                             const V1& hierarchy) {
-  if (hierarchy.controller == "devices") {  // one list for all sandboxes
+  const bool has_own_list = !devices_.empty() && plan.device_count == 0;
+  if (hierarchy.controller == "devices" && !has_own_list) {  // one list for all sandboxes
     branch.join.emplace_back(::openat(hierarchy.ours.get(), "tasks", O_WRONLY | O_CLOEXEC));
     return branch.join.back() ? Status() : cgroup_error("open devices/tasks");
   }
   LMSB_TRY(const UniqueFd directory, make_and_open(hierarchy.ours.get(), branch.id));
-  if (hierarchy.controller == "memory") {
+  if (hierarchy.controller == "devices") {
+    LMSB_CHECK(write_devices(directory.get(), "devices.deny", devices_));
+  } else if (hierarchy.controller == "memory") {
     LMSB_CHECK(limit_memory_v1(directory.get(), plan.memory_bytes, use));
     LMSB_CHECK(watch_memory_v1(branch, directory.get()));
   } else if (hierarchy.controller == "pids") {
@@ -541,7 +559,7 @@ Result<BranchDirectories> CgroupTree::directories(const std::string& id) const {
 bool CgroupTree::remove(const std::string& id) {
   bool gone = remove_tree(ours_.get(), id);
   for (const V1& hierarchy : v1_)
-    if (hierarchy.controller != "devices") gone = remove_tree(hierarchy.ours.get(), id) && gone;
+    if (hierarchy.controller != "devices" || !devices_.empty()) gone = remove_tree(hierarchy.ours.get(), id) && gone;
   return gone;
 }
 

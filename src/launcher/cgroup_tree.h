@@ -6,7 +6,8 @@
 //     v2:  <ours>/<id>           the guest; limits on v2 machines
 //          <ours>/<id>/work      every command: kill and freeze
 //          <ours>/<id>/work/c-N  one command, made by the guest
-//     v1:  <ours>/<id>           in memory, pids and cpu: guest and commands; devices: one list for all, on <ours>
+//     v1:  <ours>/<id>           in memory, pids and cpu: guest and commands; devices: one list for all, on <ours>,
+//                            and where sandboxes may have more (device_list.h) one for each that has none of it
 // <ours> itself has a limit of memory and of processes, so that all sandboxes together leave the machine its share.
 // The instance's v2 directory is locked while its launcher lives; open() removes what launchers that died have left,
 // but for the branches of sandboxes that stay (staying.h), whose guests live. <ours> is root's alone: a guest reaches
@@ -26,6 +27,7 @@
 #include "launcher/cgroup_limits.h"
 #include "launcher/starter.h"
 #include "launcher/staying.h"
+#include "sandbox/device_table.h"
 #include "sandbox/launch_plan.h"
 
 namespace lmsb::launcher {
@@ -65,7 +67,9 @@ class CgroupTree {
  public:
   // Finds the hierarchies, removes what dead launchers left, makes and locks our directories named `name`. Of a user:
   // fails where no cgroup was delegated; what is marked as such and is not the user's is not taken.
-  static Result<CgroupTree> open(const std::string& name, const TreeLimits& all, Starter starter = Starter::root);
+  // `devices` are those that sandboxes may be given beside what each has.
+  static Result<CgroupTree> open(const std::string& name, const TreeLimits& all, Starter starter = Starter::root,
+                                 std::vector<sandbox::TableNode> devices = {});
 
   // Kills and removes what dead launchers left, but for what stays. For when none follows.
   static void sweep(Starter starter);
@@ -145,6 +149,8 @@ class CgroupTree {
   bool has_device_list_ = false;
   bool limits_sockets_ = true;
   Kept kept_;
+  std::vector<sandbox::TableNode> devices_;
+  UniqueFd plain_list_;  // of v2, for sandboxes without any of them
   std::vector<V1> v1_;
   std::vector<std::string> v1_controllers_;
   std::vector<UniqueFd> v1_parents_;  // of each

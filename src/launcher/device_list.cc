@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <linux/bpf.h>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -54,14 +56,16 @@ struct Device {
   std::optional<unsigned> minor_number;  // any
 };
 
-std::vector<Device> listed() {
+std::vector<Device> listed(const std::vector<sandbox::TableNode>& more) {
   std::vector<Device> devices = {{5, 2} /* ptmx */, {136, {}} /* pts */};
   for (const guest_protocol::DeviceNode& node : guest_protocol::kDevices) devices.push_back({node.major, node.minor});
+  for (const sandbox::TableNode& node : more)
+    if (!node.is_block) devices.push_back({node.major, node.minor});
   return devices;
 }
 
 // The context is struct bpf_cgroup_dev_ctx: what is asked for above the kind of device, major, minor.
-Program make_program() {
+Program make_program(const std::vector<sandbox::TableNode>& more) {
   Program program;
   program.load(access, 0);
   program.load(major_number, 4);
@@ -74,7 +78,7 @@ Program make_program() {
   program.keep_bits(access, BPF_DEVCG_ACC_MKNOD);
   program.skip_unless(access, BPF_DEVCG_ACC_MKNOD, Program::kEnd);
   program.end_with(0);
-  for (const Device& device : listed()) {
+  for (const Device& device : listed(more)) {
     const auto rest = static_cast<std::int16_t>(Program::kEnd + (device.minor_number ? 1 : 0));
     program.skip_unless(major_number, static_cast<std::int32_t>(device.major_number), rest);
     if (device.minor_number)
@@ -87,51 +91,98 @@ Program make_program() {
 
 long bpf(int command, bpf_attr& attributes) { return ::syscall(SYS_bpf, command, &attributes, sizeof attributes); }
 
-constexpr std::string_view kName = "lmsb_devices";  // shorter than BPF_OBJ_NAME_LEN
+// Shorter than BPF_OBJ_NAME_LEN. One with more devices has another name, which follows from them.
+constexpr std::string_view kName = "lmsb_devices";
+constexpr std::string_view kNameOfAny = "lmsb_dev";
 
-bool is_ours(std::uint32_t id) {
+std::string name_of(const std::vector<sandbox::TableNode>& more) {
+  if (more.empty()) return std::string(kName);
+  std::uint32_t hash = 2166136261U;  // FNV-1a
+  for (const sandbox::TableNode& node : more)
+    for (const unsigned number : {node.major, node.minor}) hash = (hash ^ number) * 16777619U;
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), "%s%06x", kNameOfAny.data(), hash & 0xffffffU);
+  return text.data();
+}
+
+UniqueFd open_program(std::uint32_t id) {
   bpf_attr open{};
   open.prog_id = id;
-  const UniqueFd program(static_cast<int>(bpf(BPF_PROG_GET_FD_BY_ID, open)));
+  return UniqueFd(static_cast<int>(bpf(BPF_PROG_GET_FD_BY_ID, open)));
+}
+
+std::string name_of(const UniqueFd& program) {
   bpf_prog_info info{};
   bpf_attr ask{};
   ask.info.bpf_fd = static_cast<std::uint32_t>(program.get());
   ask.info.info_len = sizeof info;
   ask.info.info = reinterpret_cast<std::uint64_t>(&info);
-  return program && bpf(BPF_OBJ_GET_INFO_BY_FD, ask) == 0 && kName == info.name;
+  return program && bpf(BPF_OBJ_GET_INFO_BY_FD, ask) == 0 ? info.name : "";
 }
 
-// By its name: what others have put there says nothing of ours.
-bool has_list(int directory) {
+// By their names: what others have put there says nothing of ours.
+std::vector<UniqueFd> lists_of_ours(int directory) {
+  std::vector<UniqueFd> ours;
   std::array<std::uint32_t, 64> ids{};  // the kernel takes no more on one cgroup
   bpf_attr query{};
   query.query.target_fd = static_cast<std::uint32_t>(directory);
   query.query.attach_type = BPF_CGROUP_DEVICE;
   query.query.prog_ids = reinterpret_cast<std::uint64_t>(ids.data());
   query.query.prog_cnt = ids.size();
-  if (bpf(BPF_PROG_QUERY, query) != 0) return false;
-  return std::any_of(ids.begin(), ids.begin() + std::min<std::size_t>(query.query.prog_cnt, ids.size()), is_ours);
+  if (bpf(BPF_PROG_QUERY, query) != 0) return ours;
+  for (std::size_t i = 0; i < std::min<std::size_t>(query.query.prog_cnt, ids.size()); ++i) {
+    UniqueFd program = open_program(ids[i]);
+    if (name_of(program).starts_with(kNameOfAny)) ours.push_back(std::move(program));
+  }
+  return ours;
 }
 
-}  // namespace
+void take_away(int directory, const UniqueFd& list) {
+  bpf_attr detach{};
+  detach.target_fd = static_cast<std::uint32_t>(directory);
+  detach.attach_bpf_fd = static_cast<std::uint32_t>(list.get());
+  detach.attach_type = BPF_CGROUP_DEVICE;
+  (void)bpf(BPF_PROG_DETACH, detach);  // if it stays, less is allowed
+}
 
-Status list_devices_v2(int directory) {
-  if (has_list(directory)) return {};
-  const Program program = make_program();
+Result<UniqueFd> load_list(const std::vector<sandbox::TableNode>& more) {
+  const Program program = make_program(more);
   bpf_attr load{};
   load.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
   load.insns = reinterpret_cast<std::uint64_t>(program.instructions().data());
   load.insn_cnt = static_cast<std::uint32_t>(program.instructions().size());
   load.license = reinterpret_cast<std::uint64_t>("");
-  (void)kName.copy(load.prog_name, sizeof load.prog_name - 1);
-  const UniqueFd loaded(static_cast<int>(bpf(BPF_PROG_LOAD, load)));
+  (void)name_of(more).copy(load.prog_name, sizeof load.prog_name - 1);
+  UniqueFd loaded(static_cast<int>(bpf(BPF_PROG_LOAD, load)));
   if (!loaded) return Error::from_errno(errno, "load the list of devices");
+  return loaded;
+}
+
+}  // namespace
+
+Result<UniqueFd> load_device_list_v2() { return load_list({}); }
+
+Status put_device_list_v2(int directory, const UniqueFd& list) {
   bpf_attr attach{};
   attach.target_fd = static_cast<std::uint32_t>(directory);
-  attach.attach_bpf_fd = static_cast<std::uint32_t>(loaded.get());
+  attach.attach_bpf_fd = static_cast<std::uint32_t>(list.get());
   attach.attach_type = BPF_CGROUP_DEVICE;
   attach.attach_flags = BPF_F_ALLOW_MULTI;  // beside whatever the service manager has put above
   if (bpf(BPF_PROG_ATTACH, attach) < 0) return Error::from_errno(errno, "put the list of devices on the cgroup");
+  return {};
+}
+
+// The new one first: both together allow less.
+Status list_devices_v2(int directory, const std::vector<sandbox::TableNode>& more) {
+  const std::vector<UniqueFd> before = lists_of_ours(directory);
+  const std::string name = name_of(more);
+  const auto is_it = [&name](const UniqueFd& list) { return name_of(list) == name; };
+  if (std::none_of(before.begin(), before.end(), is_it)) {
+    LMSB_TRY(const UniqueFd list, load_list(more));
+    LMSB_CHECK(put_device_list_v2(directory, list));
+  }
+  for (const UniqueFd& list : before)
+    if (!is_it(list)) take_away(directory, list);
   return {};
 }
 

@@ -110,10 +110,13 @@ Result<std::unique_ptr<Launcher>> Launcher::create(const Policy& policy, UniqueF
   if (!policy.mounts_socket.empty()) {
     LMSB_TRY(launcher->mounts_, MountDesk::open(policy.mounts_socket, policy.daemon_uid, policy.starter));
   }
-  LMSB_TRY(launcher->cgroups_, CgroupTree::open(policy.cgroup_name, policy.all, policy.starter));
+  LMSB_TRY(launcher->cgroups_, CgroupTree::open(policy.cgroup_name, policy.all, policy.starter, policy.devices.nodes));
   LMSB_CHECK(launcher->open_store());
   LMSB_CHECK(launcher->open_meetings());
   LMSB_CHECK(launcher->find_left());
+  if (!policy.devices.is_empty()) {
+    LMSB_TRY(launcher->devices_, DeviceTree::make(launcher->policy_.devices, policy.scratch));
+  }
   const UniqueFd none;
   LMSB_TRY(launcher->tree_, PrivateTree::enter(policy.scratch, policy.image_root, launcher->cgroups_->v2_mount(),
                                                launcher->store_ ? launcher->store_->mount() : none, policy.starter));
@@ -311,6 +314,8 @@ Result<sandbox::LaunchPlan> Launcher::check_policy(const sandbox::LaunchPlan& as
   if (is_root && !policy_.caps.allows_root) return Error(ErrorCode::permission_denied, "root is off");
   // Its commands would be who the guests of the others are.
   if (is_root && shares_ids(asked.root)) return Error(ErrorCode::permission_denied, "root would share its ids");
+  if (asked.device_count > 0 && !devices_) return Error(ErrorCode::permission_denied, "there are no devices");
+  if (asked.device_count > 0) LMSB_CHECK(devices_->check(asked));
   const sandbox::LaunchPlan plan = within(policy_.caps, asked);
   LMSB_CHECK(sandbox::validate(plan));
   return plan;
@@ -363,7 +368,7 @@ std::optional<Launcher::Launched> Launcher::launch(const sandbox::LaunchPlan& as
     sandbox.oom_notice = std::move(cgroup->oom_notice);
     sandbox.oom_event.reset(::fcntl(cgroup->oom_event.get(), F_DUPFD_CLOEXEC, 3));
     built = watch_memory(sandbox, serial);
-    make_meeting(sandbox);
+    if (plan.device_count == 0) make_meeting(sandbox);  // a later launcher may have another table of devices
     if (built.ok()) built = build(plan, sandbox, daemon_end.get(), step);
     sandbox.listener.reset();
     if (built.ok() && plan.disk == Disk::existing) built = let_stay(sandbox);
@@ -448,7 +453,15 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, Sandbox& sandbox, in
   setup.keep_standby = plan.lifetime == sandbox::Lifetime::kept ? 1 : 0;
   setup.cpu_count = std::clamp((plan.cpu_millis + 999) / 1000, 1U, cpu_count_);
   const UniqueFd userns = std::move(sandbox.guest.user_namespace);
-  LMSB_TRY(UniqueFd dev, tree_->clone_dev());
+  UniqueFd dev;
+  if (plan.device_count == 0) {
+    LMSB_TRY(dev, tree_->clone_dev());
+  } else {
+    LMSB_TRY(DeviceTree::Parts parts, devices_->parts_for(plan));
+    dev = std::move(parts.dev);
+    setup.device_files_fd = fds.add(std::move(parts.files));
+    setup.device_records_fd = fds.add(std::move(parts.records));
+  }
   const bool is_host = plan.root == RootKind::host_tree;
   int shared_ids = userns.get();
   if (is_host || plan.profile == guest_protocol::Profile::root) {

@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "launcher/cgroup_tree.h"
+#include "launcher/device_tree.h"
 #include "launcher/disk_store.h"
 #include "launcher/id_pool.h"
 #include "launcher/limit_changer.h"
@@ -200,6 +201,7 @@ class Launcher {
   UniqueFd daemon_;
   UniqueFd epoll_;
   std::optional<DiskStore> store_;
+  std::optional<DeviceTree> devices_;  // where policy_ has some
   std::optional<PrivateTree> tree_;
   std::optional<CgroupTree> cgroups_;
   std::optional<IdPool> ids_;

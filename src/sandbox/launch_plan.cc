@@ -8,6 +8,7 @@
 
 #include "base/rel_path.h"
 #include "base/text.h"
+#include "sandbox/device_table.h"
 #include "sandbox/disk_id.h"
 #include "sandbox/seccomp_table.h"
 
@@ -106,6 +107,16 @@ std::string mount_line(const PlanMount& mount, guest_protocol::Profile profile) 
                      guest_protocol::command_id(profile));
 }
 
+Status check_devices(const LaunchPlan& p) {
+  if (p.device_count > kMaxPlanDevices) return out_of_bounds("the number of devices", "at most 16");
+  for (std::uint32_t i = 0; i < p.device_count; ++i) {
+    const auto before = p.devices.begin() + i;
+    if (p.devices[i] >= kMaxTableDevices || std::find(p.devices.begin(), before, p.devices[i]) != before)
+      return Error(ErrorCode::invalid_argument, "launch plan: a device that cannot be, or is there twice");
+  }
+  return {};
+}
+
 Status check_limits(const LaunchPlan& p) {
   LMSB_CHECK(check_bounds({Bytes(p.memory_bytes), p.cpu_millis, p.processes, Bytes(p.disk_bytes), Bytes(p.shm_bytes)}));
   if (p.root_bytes > p.disk_bytes || p.root_bytes > p.memory_bytes)
@@ -145,6 +156,9 @@ Result<LaunchPlan> plan(const SandboxSpec& spec) {
     LMSB_TRY(p.mounts[p.mount_count], plan_mount(mount));
     ++p.mount_count;
   }
+  if (spec.devices.size() > kMaxPlanDevices) return out_of_bounds("the number of devices", "at most 16");
+  p.device_count = static_cast<std::uint32_t>(spec.devices.size());
+  std::copy(spec.devices.begin(), spec.devices.end(), p.devices.begin());
   LMSB_CHECK(validate(p));
   return p;
 }
@@ -171,6 +185,7 @@ Status validate(const LaunchPlan& p) {
       return bad("malformed id of a volume");
     LMSB_CHECK(check_place(p, i));
   }
+  LMSB_CHECK(check_devices(p));
   return check_limits(p);
 }
 
@@ -221,6 +236,11 @@ std::string to_text(const LaunchPlan& p) {
   line(fmt::format("mount /proc {}nosuid,nodev,noexec,hidepid=invisible", has_root ? "read-only," : ""));
   line("mount /dev read-only,nosuid,noexec");
   for (const DeviceNode& d : kDevices) line(fmt::format("device /dev/{} c {}:{}", d.name, d.major, d.minor));
+  for (std::uint32_t i = 0; i < p.device_count; ++i)
+    line(
+        fmt::format("device of the machine, number {} of the launcher's table: its nodes in /dev, its files read-only,"
+                    "nosuid,nodev, its links",
+                    p.devices[i]));
   line("mount /dev/pts new instance nosuid,noexec");
   line(fmt::format("mount /dev/shm tmpfs size={} nosuid,nodev,noexec", p.shm_bytes));
   for (const UserMax& u : kUserMax) line(fmt::format("limit user.{} {}", u.name, u.value));

@@ -42,9 +42,11 @@ struct SandboxSpec {
   guest_protocol::Disk disk = guest_protocol::Disk::none;  // of a kept one
   bool has_way_out = false;                                // a gate serves its network; else it has none
   guest_protocol::Profile profile = guest_protocol::Profile::user;
+  std::vector<std::uint32_t> devices;  // places in the table of the machine's (device_table.h)
 };
 
-constexpr std::uint32_t kPlanVersion = 6;
+constexpr std::uint32_t kPlanVersion = 7;
+constexpr std::size_t kMaxPlanDevices = 16;
 constexpr std::size_t kMaxPlanMounts = 8;
 
 // An id of what the store has (disk_id.h), or of what a listing of it begins with.
@@ -75,7 +77,8 @@ struct LaunchPlan {
   std::uint32_t processes = 0;
   std::uint32_t mount_count = 0;
   std::uint32_t has_way_out = 0;  // 1: its connections end at a gate (guest_protocol/gate.h)
-  std::uint32_t unused = 0;
+  std::uint32_t device_count = 0;
+  std::array<std::uint32_t, kMaxPlanDevices> devices{};  // places in the launcher's table of the machine's
   std::array<PlanMount, kMaxPlanMounts> mounts{};
 };
 

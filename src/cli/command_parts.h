@@ -47,7 +47,8 @@ struct SandboxFlags {
   LimitFlags limits;
   std::optional<NetworkFlag> network;
   bool root = false;
-  Words models;  // that it has; none = none
+  Words devices;  // of the machine
+  Words models;   // that it has; none = none
   std::optional<std::uint32_t> model_tokens;
   std::optional<std::uint32_t> model_requests;  // a minute
 };

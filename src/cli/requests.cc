@@ -110,6 +110,7 @@ void add_sandbox(json::Writer& writer, const SandboxFlags& sandbox, const Inputs
   add_network(writer, sandbox.network);
   if (sandbox.root) writer.key("profile").string("root");
   add_models(writer, sandbox);
+  if (!sandbox.devices.empty()) add_texts(writer, "devices", sandbox.devices);
   add_mounts(writer, inputs.mounts);
   add_volumes(writer, inputs.volumes);
 }

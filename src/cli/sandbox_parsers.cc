@@ -13,7 +13,8 @@ struct SandboxTexts {
   HostFlags host;
   std::optional<std::string> data_dir, name, disk, shm, pull, network, runtime, image;
   LimitTexts limits;
-  Words mounts, labels, credentials, models;
+  Words mounts, labels, credentials, models, devices;
+  std::optional<std::string> gpus;
   std::optional<std::string> model_tokens, model_requests;
   EnvFlags env;
   bool root = false;
@@ -34,8 +35,6 @@ void add_dockers_flags(FlagSet& flags) {
   flags.instead("--tmpfs", true, "/tmp and the working directory can be written, within --disk");
   flags.instead("--restart", true, "sandboxes outlive the daemon; a command that ends is not started again");
   flags.instead("--platform", true, "sandboxes run what this machine runs");
-  flags.instead("--gpus", true,
-                "sandboxes compute on the CPUs alone (--cpus); --model NAME lets programs in it ask a model");
   flags.instead("-P,--publish-all", false, "port SANDBOX lists what listens; port SANDBOX HOST:GUEST leads there");
   for (const char* names : {"--dns", "--add-host"})
     flags.instead(names, true, "--network HOST,... says what may be reached, by name");
@@ -56,6 +55,10 @@ void add_sandbox_flags(FlagSet& flags, SandboxTexts& texts) {
       "--network,--net", "none|open|HOST,...", texts.network,
       "What the sandbox may reach: nothing (the default), all but private addresses, or these hosts, addresses\n"
       "and ranges, each perhaps with :PORT");
+  flags.value("--gpus", "all|NUMBER|device=ID,...", texts.gpus,
+              "Give it GPUs of NVIDIA: all, so many, or these (nvidia.com/gpu=ID)");
+  flags.values("--device", "NAME", texts.devices,
+               "Give it a device that doctor lists: VENDOR.COM/CLASS=NAME; may be given again");
   flags.values("--credential", "NAME", texts.credentials,
                "Let it ask the host of the operator's credential NAME at http://NAME.internal");
   flags.flag("--root", texts.root, "Commands are root inside, of the sandbox alone, and may install packages");
@@ -85,6 +88,29 @@ Status check_pull(const std::optional<std::string>& pull) {
   return Error(ErrorCode::invalid_argument, "--pull: " + quoted(*pull) + " is none of missing, never");
 }
 
+// Docker's words for NVIDIA's GPUs, as names of devices.
+Status add_gpus(const std::optional<std::string>& gpus, Words& devices) {
+  if (!gpus) return {};
+  constexpr std::string_view kList = "device=";
+  constexpr const char* kKind = "nvidia.com/gpu=";
+  std::string text = *gpus;
+  if (text.size() > 1 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
+  if (text.starts_with(kList)) {
+    for (std::size_t at = kList.size(); at <= text.size();) {
+      const std::size_t comma = std::min(text.find(',', at), text.size());
+      devices.push_back(kKind + text.substr(at, comma - at));
+      at = comma + 1;
+    }
+    return {};
+  }
+  if (text == "all") return devices.push_back(kKind + text), Status();
+  std::optional<std::uint32_t> count;
+  LMSB_CHECK(convert("--gpus", gpus, parse_count, count));
+  if (*count > 16) return Error(ErrorCode::invalid_argument, "--gpus: more than 16").with_hint("--gpus all");
+  for (std::uint32_t i = 0; i < *count; ++i) devices.push_back(kKind + std::to_string(i));
+  return {};
+}
+
 Status refuse_later_values(const SandboxTexts& texts) {
   if (texts.runtime.value_or("native") != "native") {
     return Error(ErrorCode::unsupported, "not yet: --runtime " + *texts.runtime)
@@ -110,6 +136,8 @@ Result<SandboxFlags> sandbox_flags(const SandboxTexts& texts) {
   for (const std::string& name : texts.credentials) add_credential(sandbox.network, name);
   LMSB_CHECK(convert("--disk", texts.disk, parse_size, sandbox.limits.disk));
   LMSB_CHECK(convert("--shm-size", texts.shm, parse_size, sandbox.limits.shm));
+  sandbox.devices = texts.devices;
+  LMSB_CHECK(add_gpus(texts.gpus, sandbox.devices));
   sandbox.models = texts.models;
   LMSB_CHECK(convert("--model-tokens", texts.model_tokens, parse_count, sandbox.model_tokens));
   LMSB_CHECK(convert("--model-requests", texts.model_requests, parse_count, sandbox.model_requests));

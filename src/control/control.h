@@ -45,6 +45,7 @@ struct CreateSandbox {
   network::Egress egress;
   Profile profile = Profile::user;
   ModelAccess models;
+  std::vector<std::string> devices;  // of the machine, by name: "nvidia.com/gpu=0"; it is not started again with them
   LifeChanges life;  // of what it begins with: idle for an hour stops or pauses it; one with a name lives on
   Promise<SandboxInfo> promise;
   bool is_provisional = false;  // one of several that there are to be all or none of (KeptSandbox)
@@ -76,6 +77,7 @@ struct SandboxInfo {
   network::Egress egress;
   Profile profile = Profile::user;
   ModelAccess models;
+  std::vector<std::string> devices;    // while it has not been stopped
   bool keeps_disk = false;             // it can be stopped and, without mounts, started again with what it wrote
   std::vector<std::string> isolation;  // the layers in force: "user_namespace", "seccomp", "landlock:7", ...
 };

@@ -13,6 +13,7 @@
 #include "base/ids.h"
 #include "base/text.h"
 #include "control/command_stream.h"
+#include "control/devices.h"
 #include "control/goodbye.h"
 #include "control/ledger_check.h"
 #include "control/machine.h"
@@ -271,7 +272,8 @@ Result<sandbox::SandboxSpec> Engine::spec_of(const std::string& image, const Lim
 // more, the room is free at once: nothing ever runs in what may come of it.
 io::Task<Fleet::Handle> Engine::obtain(sandbox::SandboxSpec spec, Ways ways, Admission::Share room) {
   const bool has_way_out = spec.has_way_out = ways.egress.mode != network::Mode::none;
-  const bool is_like_others = spec.mounts.empty() && !has_way_out && spec.profile == Profile::user;
+  const bool is_like_others =
+      spec.mounts.empty() && spec.devices.empty() && !has_way_out && spec.profile == Profile::user;
   PoolKind kind;
   kind.image = spec.image;
   kind.limits = spec.limits;
@@ -302,6 +304,7 @@ io::Task<Engine::OneShotPlace> Engine::place_once(const Principal& who, OneShot&
   LMSB_CO_CHECK(add_directories(spec, request.mounts));
   LMSB_CO_TRY(auto volumes, volumes_.hold(who, request.volumes));
   add_volumes(spec, volumes.mounts);
+  LMSB_CO_TRY(spec.devices, find_devices(options_.devices, options_.policy, who, request.devices));
   OneShotPlace place;
   const bool has_network = request.egress.mode != network::Mode::none;
   Holding one = running(spec.limits, has_network);
@@ -311,6 +314,7 @@ io::Task<Engine::OneShotPlace> Engine::place_once(const Principal& who, OneShot&
   place.image = std::move(image.defaults);
   place.image.profile = request.profile;
   for (const auto& [name, value] : model_variables(request.models)) place.image.env[name] = value;
+  add_device_variables(options_.devices, spec.devices, place.image.env);
   const Limits counted = with_gate(spec.limits, has_network);
   auto room = admission_.try_room(counted, spec.lifetime);
   if (!room) {
@@ -714,6 +718,7 @@ Result<std::string> Engine::plan_text(const Principal& who, const OneShot& reque
   LMSB_CHECK(add_directories(spec, request.mounts));
   LMSB_TRY(const auto volumes, volumes_.hold(who, request.volumes));
   add_volumes(spec, volumes.mounts);
+  LMSB_TRY(spec.devices, find_devices(options_.devices, options_.policy, who, request.devices));
   spec.has_way_out = request.egress.mode != network::Mode::none;
   LMSB_TRY(const auto plan, sandbox::plan(spec));
   return sandbox::to_text(plan);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "control/devices.h"
 #include "control/engine.h"
 #include "control/file_operation.h"
 #include "control/names.h"
@@ -87,14 +88,17 @@ io::Task<SandboxInfo> Engine::create(Principal who, CreateSandbox request) {
   LMSB_CO_CHECK(add_directories(spec, request.mounts));
   LMSB_CO_TRY(auto volumes, volumes_.hold(who, request.volumes));
   add_volumes(spec, volumes.mounts);
+  LMSB_CO_TRY(spec.devices, find_devices(options_.devices, options_.policy, who, request.devices));
   const bool has_network = request.egress.mode != network::Mode::none;
   LMSB_CO_TRY(const auto quota, quotas_.take(who.name, begun(origin.limits, has_network)));  // until it is entered
   const Limits counted = with_gate(origin.limits, has_network);
   LMSB_CO_TRY(auto room, co_await admission_.take_room(who.name, counted, Lifetime::kept));
+  std::vector<std::uint32_t> devices = spec.devices;
   auto models = allowance_of(request.models);
   Ways ways(who.name, request.egress, models);
   LMSB_CO_TRY(auto handle, co_await obtain(std::move(spec), std::move(ways), std::move(room)));
   Standing standing(std::move(handle), std::move(origin), std::move(volumes), std::move(models));
+  standing.devices = std::move(devices);
   co_return co_await enter(std::move(who), std::move(request), std::move(standing));
 }
 
@@ -109,11 +113,13 @@ io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox reques
         .with_hint("leave mounts out, or create it from an image");
   LMSB_CO_TRY(auto volumes, volumes_.hold(who, request.volumes));
   add_volumes(spec, volumes.mounts);
+  LMSB_CO_TRY(spec.devices, find_devices(options_.devices, options_.policy, who, request.devices));
   const Limits counted = with_gate(origin.limits, request.egress.mode != network::Mode::none);
   LMSB_CO_TRY(auto room, co_await admission_.take_room(who.name, counted, Lifetime::kept));
   spec.disk = guest_protocol::Disk::copied;
   spec.has_way_out = request.egress.mode != network::Mode::none;
   const std::string id = spec.id.str();
+  std::vector<std::uint32_t> devices = spec.devices;
   auto handle = co_await launch_on_copy(std::move(spec), origin.disk);
   if (handle.ok()) (*handle)->owner = who.name;
   Status opened;
@@ -128,6 +134,7 @@ io::Task<SandboxInfo> Engine::create_on_copy(Principal who, CreateSandbox reques
   }
   (*handle)->room = std::move(room);
   Standing standing(*std::move(handle), std::move(origin), std::move(volumes), std::move(models));
+  standing.devices = std::move(devices);
   auto entered = co_await enter(std::move(who), std::move(request), std::move(standing));
   quota.reset();
   co_return entered;
@@ -176,12 +183,14 @@ io::Task<SandboxInfo> Engine::enter(Principal who, CreateSandbox request, Standi
   ImageDefaults defaults = std::move(origin.defaults);
   if (!request.cwd.empty()) defaults.workdir = request.cwd;
   for (auto& [name, value] : model_variables(kept.info.models)) defaults.env[name] = value;
+  add_device_variables(options_.devices, standing.devices, defaults.env);
   for (auto& [name, value] : request.env) defaults.env[name] = std::move(value);
   defaults.profile = request.profile;
   kept.defaults = std::make_shared<const ImageDefaults>(std::move(defaults));
   kept.processes = std::make_shared<ProcessTable>(loop_);
   kept.info.keeps_disk = kept.handle->has_disk() && !options_.ledger.empty();
-  kept.has_mounts = !request.mounts.empty();
+  kept.info.devices = request.devices;
+  kept.has_mounts = !request.mounts.empty() || !request.devices.empty();
   kept.is_provisional = request.is_provisional;
   const bool can_start_again = kept.info.keeps_disk && !kept.has_mounts;
   const LifeLimits life = with(Lifecycle::default_limits(kept.info.name, can_start_again), request.life);

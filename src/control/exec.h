@@ -134,6 +134,7 @@ struct OneShot {
   network::Egress egress;
   Profile profile = Profile::user;
   ModelAccess models;
+  std::vector<std::string> devices;  // of the machine, by name: "nvidia.com/gpu=0"
   std::vector<std::string> collect;  // read after it ended
 };
 

@@ -28,6 +28,7 @@ struct PolicyCaps {
   std::size_t snapshots = 1000;  // of one owner
   network::Mode network = network::Mode::open;
   std::vector<std::string> credentials;  // that everybody may give sandboxes; others are administrators' alone
+  std::vector<std::string> devices;      // the same, of names and kinds of devices
   bool root = true;                      // sandboxes with Profile::root
   bool models = true;                    // sandboxes may have some
 };

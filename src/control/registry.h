@@ -40,7 +40,7 @@ struct KeptSandbox {
   SandboxInfo info;
   Limits made_with;  // info.limits when it was last started
   std::string owner;
-  bool has_mounts = false;                // directories of the machine
+  bool has_mounts = false;                // directories of the machine, or devices
   VolumeUses volume_uses;                 // of info.volumes
   std::shared_ptr<SandboxHandle> handle;  // shared with the commands that run in it; null: stopped, or lost
   std::shared_ptr<ProcessTable> processes;

@@ -82,6 +82,7 @@ control::PolicyCaps policy_caps(const config::Config& config) {
   caps.timeout = config.policy.timeout_ms;
   caps.snapshots = config.policy.max_snapshots;
   caps.credentials = config.policy.credentials;
+  caps.devices = config.policy.devices;
   caps.models = config.policy.models;
   caps.network = network::parse_mode(config.policy.network).value_or(network::Mode::none);
   caps.root = config.policy.root;

@@ -59,6 +59,7 @@ void write_sandbox(json::Writer& out, const control::SandboxInfo& info) {
   write_egress(out.key("egress"), info.egress);
   write_texts(out.key("models"), info.models.names);
   write_model_limits(out.key("model_limits"), info.models);
+  write_texts(out.key("devices"), info.devices);
   out.key("profile").string(control::to_string(info.profile));
   out.key("keeps_disk").boolean(info.keeps_disk);
   write_texts(out.key("isolation"), info.isolation);

@@ -151,6 +151,8 @@ void read_profile(json::ObjectReader& reader, control::Profile& out) {
   out = *parsed;
 }
 
+void read_devices(json::ObjectReader& reader, std::vector<std::string>& out) { reader.strings("devices", out); }
+
 void read_models(json::ObjectReader& reader, control::ModelAccess& out) {
   reader.strings("models", out.names);
   reader.object("model_limits", [&out](json::ObjectReader& fields) {

@@ -31,6 +31,8 @@ bool read_egress(json::ObjectReader& reader, network::Egress& out);
 // profile: "user" or "root".
 void read_profile(json::ObjectReader& reader, control::Profile& out);
 // `models`: a list of names; `model_limits`: {"tokens","requests_per_minute"}.
+// Names of devices of the machine.
+void read_devices(json::ObjectReader& reader, std::vector<std::string>& out);
 void read_models(json::ObjectReader& reader, control::ModelAccess& out);
 // A fault "not yet" when the field is there.
 void refuse_for_now(json::ObjectReader& reader, std::string_view name, std::string_view instead);

@@ -25,6 +25,7 @@ void read_run(json::ObjectReader& reader, RunRequest& out) {
   read_egress(reader, out.one_shot.egress);
   read_profile(reader, out.one_shot.profile);
   read_models(reader, out.one_shot.models);
+  read_devices(reader, out.one_shot.devices);
   read_mounts(reader, out.one_shot.mounts);
   read_volumes(reader, out.one_shot.volumes);
   read_files(reader, out.one_shot.files);

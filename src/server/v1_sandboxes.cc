@@ -29,6 +29,7 @@ void read_create(json::ObjectReader& reader, control::CreateSandbox& out) {
   read_egress(reader, out.egress);
   read_profile(reader, out.profile);
   read_models(reader, out.models);
+  read_devices(reader, out.devices);
   read_limits(reader, out.limits);
   read_mounts(reader, out.mounts);
   read_volumes(reader, out.volumes);

@@ -15,6 +15,7 @@ def run(cmd: f.Cmd, *, files: Mapping[str, f.FileData] | None = None, outputs: I
         shell: str | None = None, user: str | None = None, mounts: Sequence[Mapping[str, Any]] | None = None,
         volumes: Mapping[str, Any] | None = None, runtime: str | None = None, egress: f.Egress | None = None,
         profile: str | None = None, models: Sequence[str] | None = None, model_limits: Mapping[str, int] | None = None,
+        devices: Sequence[str] | None = None,
         merge_stderr: bool = False, client: Client | None = None) -> Result:
     """Runs a command in a fresh sandbox and returns how it ended, however that is; `.check()` raises unless well.
 
@@ -27,13 +28,13 @@ def run(cmd: f.Cmd, *, files: Mapping[str, f.FileData] | None = None, outputs: I
     id}, with ":ro" behind a name that is only to be read. `egress` is what it may reach: "none" (the default), "open",
     a list of hosts, or the API's object. With `profile` "root" the command is root inside, and may install packages.
     `models` are names of local models that programs in it may ask, within `model_limits`, {"tokens": ...,
-    "requests_per_minute": ...}. With `merge_stderr` what it writes to stderr is in stdout, in the order of writing.
+    "requests_per_minute": ...}. `devices` are names of the machine's ("nvidia.com/gpu=0"). With `merge_stderr` what it writes to stderr is in stdout, in the order of writing.
 
     Never sent twice after the daemon may have got it: a connection that breaks raises ConnectionFailed.
     """
     asked = request(cmd, files=files, outputs=outputs, timeout=timeout, env=env, image=image, limits=limits,
                     stdin=stdin, cwd=cwd, shell=shell, user=user, mounts=mounts, volumes=volumes, runtime=runtime,
-                    egress=egress, profile=profile, models=models, model_limits=model_limits,
+                    egress=egress, profile=profile, models=models, model_limits=model_limits, devices=devices,
                     merge_stderr=merge_stderr)
     return send(client or default_client(), asked)
 
@@ -54,12 +55,14 @@ def request(cmd: f.Cmd, *, files: Mapping[str, f.FileData] | None = None, output
             mounts: Sequence[Mapping[str, Any]] | None = None, volumes: Mapping[str, Any] | None = None,
             runtime: str | None = None, egress: f.Egress | None = None, profile: str | None = None,
             models: Sequence[str] | None = None, model_limits: Mapping[str, int] | None = None,
+        devices: Sequence[str] | None = None,
             **command: Any) -> dict[str, Any]:
     """The body of POST /v1/run."""
     return {**f.command(cmd, **command),
             **f.given(files=f.files(files), collect=f.texts(outputs), image=image, limits=f.limits(limits),
                       mounts=mounts, volumes=f.volumes(volumes), runtime=runtime, egress=f.egress(egress),
-                      profile=profile, models=f.texts(models), model_limits=model_limits)}
+                      profile=profile, models=f.texts(models), model_limits=model_limits,
+                      devices=f.texts(devices))}
 
 
 def send(client: Client, asked: Mapping[str, Any]) -> Result:

@@ -60,6 +60,7 @@ class Sandbox:
                user: str | None = None, env: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None,
                runtime: str | None = None, egress: f.Egress | None = None, profile: str | None = None,
                models: Sequence[str] | None = None, model_limits: Mapping[str, int] | None = None,
+               devices: Sequence[str] | None = None,
                mounts: Sequence[Mapping[str, Any]] | None = None, volumes: Mapping[str, Any] | None = None,
                timeout: float | None = None, idle: float | None = None, on_timeout: str | None = None,
                on_idle: str | None = None, client: Client | None = None) -> Sandbox:
@@ -68,7 +69,8 @@ class Sandbox:
         its disk begins as. `volumes` are {"/data": a Volume, or its name or id}, with ":ro" behind a name that is only
         to be read. `egress` is what it may reach: "none" (the default), "open", a list of hosts, or the API's object.
         With `profile` "root" commands are root inside, and may install packages. `models` are names of local models
-        that programs in it may ask, within `model_limits`, {"tokens": ..., "requests_per_minute": ...}.
+        that programs in it may ask, within `model_limits`, {"tokens": ..., "requests_per_minute": ...}. `devices` are names
+        of the machine's ("nvidia.com/gpu=0"); one with some is not started again once it is stopped.
 
         `timeout` is how many seconds it lives, `idle` how many it may stand unused; 0 is no limit. Then it is deleted
         (`on_timeout`: or "stop", or "pause") or stopped (`on_idle`: or "pause", or "delete"). By default one without a
@@ -80,7 +82,7 @@ class Sandbox:
                         limits=f.limits(limits), cwd=cwd, user=user, runtime=runtime,
                         env=None if env is None else dict(env), labels=None if labels is None else dict(labels),
                         egress=f.egress(egress), mounts=mounts, volumes=f.volumes(volumes), profile=profile,
-                        models=f.texts(models), model_limits=model_limits,
+                        models=f.texts(models), model_limits=model_limits, devices=f.texts(devices),
                         **_life(timeout, idle, on_timeout, on_idle))
         client = client or default_client()
         return cls(SandboxInfo.of(create_once(client, _PATH, asked)), client, deletes=True)

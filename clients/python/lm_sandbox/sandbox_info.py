@@ -29,6 +29,7 @@ class SandboxInfo:
     egress: Mapping[str, Any] = field(default_factory=dict)
     models: Sequence[str] = ()
     model_limits: Mapping[str, Any] = field(default_factory=dict)
+    devices: Sequence[str] = ()
     profile: str = ""
     isolation: Sequence[str] = ()
     keeps_disk: bool = False

@@ -150,7 +150,6 @@ class Engine final : public Control {
     std::string owner;
     network::Egress egress;
     std::shared_ptr<ModelAllowance> models;
-    std::vector<std::uint32_t> devices;  // their places in the table
   };
   io::Task<Fleet::Handle> obtain(sandbox::SandboxSpec spec, Ways ways, Admission::Share room);
   // Whether a sandbox may get these models. Errors: invalid_models, policy_denied, model_not_found.
@@ -198,6 +197,7 @@ class Engine final : public Control {
     Origin origin;
     HeldVolumes volumes;
     std::shared_ptr<ModelAllowance> models;
+    std::vector<std::uint32_t> devices;  // their places in the table
   };
   // A sandbox that stands becomes one that is known.
   io::Task<SandboxInfo> enter(Principal who, CreateSandbox request, Standing standing);

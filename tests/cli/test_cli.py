@@ -113,7 +113,7 @@ class Run(CliTest):
 
     def test_failures_are_ours_and_take_one_line(self):
         for words, part in [(["run"], "no command"), (["run", "--frob", "x", "y"], "--frob"), (["run", "-t", "host", "sh"], "no terminal"),
-                            (["run", "--gpus", "all", "--", "true"], "--gpus"), (["run", "--pull", "always", "--", "true"], "image build"),
+                            (["run", "--gpus", "all", "--", "true"], "nvidia-ctk"), (["run", "--gpus", "no", "--", "true"], "--gpus"), (["run", "--pull", "always", "--", "true"], "image build"),
                             (["run", "-m", "128m", "--shm-size", "1g", "--", "true"], "limits.shm"),
                             (["run", "-d", "--rm", "--", "true"], "--rm"), (["run", "-d", "-p", "80", "--", "true"], "-p"),
                             (["run", "no-such-image", "true"], "no-such-image"), (["run", "-m", "1", "--", "true"], "memory"),

@@ -25,6 +25,9 @@ class HostileDaemon : public LauncherTest {
   launcher::Policy changed_policy() const override {
     launcher::Policy policy;
     policy.caps = {Bytes::GiB(2).count(), 500, 64, Bytes::MiB(64).count()};
+    sandbox::TableDevice usable{"example.org/card=0", "", {}, {}, {}, {}};
+    usable.nodes.push_back(policy.devices.place_of(sandbox::TableNode{"card0", "/dev/fuse", false, 10, 229}));
+    policy.devices.devices = {usable, {"example.org/card=1", "gone", {}, {}, {}, {}}};
     return policy;
   }
 };
@@ -49,6 +52,13 @@ TEST_F(HostileDaemon, IsRefusedEveryPlanOutOfBounds) {
     p.mount_count = 1;
     std::strcpy(p.mounts[0].target.data(), "proc/self");
   }));
+  for (const std::uint32_t place : {1U /* unusable */, 2U, sandbox::kMaxTableDevices + 0U, ~0U})
+    EXPECT_TRUE(refused([place](auto& p) {
+      p.device_count = 1;
+      p.devices[0] = place;
+    })) << place;
+  EXPECT_TRUE(refused([](auto& p) { p.device_count = 2; })) << "the same twice";
+  EXPECT_TRUE(refused([](auto& p) { p.device_count = ~0U; }));
   EXPECT_EQ(ask(good_plan()).failed_step, LauncherStep::none) << "and still gets a good one";
 }
 

@@ -295,9 +295,6 @@ Result<CgroupTree> CgroupTree::open(const std::string& name, const TreeLimits& a
   LMSB_TRY(tree.ours_, lock_own(tree.v2_parent_.get(), tree.name_));
   const Status listed = list_devices_v2(tree.ours_.get(), tree.devices_);
   tree.has_device_list_ = listed.ok();
-  if (listed.ok() && !tree.devices_.empty()) {
-    LMSB_TRY(tree.plain_list_, load_device_list_v2());
-  }
   LMSB_TRY(const auto branches, list_subdirectories(tree.ours_.get()));
   for (std::size_t i = 0; i < tree.v1_controllers_.size(); ++i) {
     LMSB_TRY(UniqueFd ours, make_and_open_private(tree.v1_parents_[i].get(), tree.name_));
@@ -442,7 +439,6 @@ Status CgroupTree::limit(const sandbox::LaunchPlan& plan, CgroupUse use, Sandbox
   branch.oom_event.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!branch.oom_event) return cgroup_error("eventfd");
   for (const V1& hierarchy : v1_) LMSB_CHECK(limit_v1(plan, use, branch, hierarchy));
-  if (plain_list_ && plan.device_count == 0) LMSB_CHECK(put_device_list_v2(branch.v2.get(), plain_list_));
   return is_hybrid() ? Status() : limit_v2(plan, branch);
 }
 

@@ -150,7 +150,6 @@ class CgroupTree {
   bool limits_sockets_ = true;
   Kept kept_;
   std::vector<sandbox::TableNode> devices_;
-  UniqueFd plain_list_;  // of v2, for sandboxes without any of them
   std::vector<V1> v1_;
   std::vector<std::string> v1_controllers_;
   std::vector<UniqueFd> v1_parents_;  // of each

@@ -158,11 +158,7 @@ Result<UniqueFd> load_list(const std::vector<sandbox::TableNode>& more) {
   return loaded;
 }
 
-}  // namespace
-
-Result<UniqueFd> load_device_list_v2() { return load_list({}); }
-
-Status put_device_list_v2(int directory, const UniqueFd& list) {
+Status put_on(int directory, const UniqueFd& list) {
   bpf_attr attach{};
   attach.target_fd = static_cast<std::uint32_t>(directory);
   attach.attach_bpf_fd = static_cast<std::uint32_t>(list.get());
@@ -172,6 +168,8 @@ Status put_device_list_v2(int directory, const UniqueFd& list) {
   return {};
 }
 
+}  // namespace
+
 // The new one first: both together allow less.
 Status list_devices_v2(int directory, const std::vector<sandbox::TableNode>& more) {
   const std::vector<UniqueFd> before = lists_of_ours(directory);
@@ -179,7 +177,7 @@ Status list_devices_v2(int directory, const std::vector<sandbox::TableNode>& mor
   const auto is_it = [&name](const UniqueFd& list) { return name_of(list) == name; };
   if (std::none_of(before.begin(), before.end(), is_it)) {
     LMSB_TRY(const UniqueFd list, load_list(more));
-    LMSB_CHECK(put_device_list_v2(directory, list));
+    LMSB_CHECK(put_on(directory, list));
   }
   for (const UniqueFd& list : before)
     if (!is_it(list)) take_away(directory, list);

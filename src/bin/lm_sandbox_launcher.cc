@@ -33,6 +33,17 @@ bool set_cap(lmsb::launcher::Caps& caps, const std::string& name, const std::str
   return true;
 }
 
+// Descriptors that the daemon has, too.
+bool take_daemon_fd(lmsb::launcher::ParentOptions& options, const std::string& name, const std::string& value,
+                    int& devices) {
+  if (name != "--daemon-fd" && name != "--ready-fd" && name != "--devices-fd") return false;
+  const int fd = static_cast<int>(std::strtol(value.c_str(), nullptr, 10));
+  options.daemon_fds.push_back(fd);
+  if (name == "--ready-fd") options.ready_fd = fd;
+  if (name == "--devices-fd") devices = fd;
+  return true;
+}
+
 int fail(const lmsb::Error& error) {
   std::fprintf(stderr, "lm-sandbox: %s%s%s\n", error.message().c_str(), error.hint().empty() ? "" : "; ",
                error.hint().c_str());
@@ -97,19 +108,13 @@ int main(int argc, char** argv) {
       options.socket_gid = static_cast<std::uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
     else if (name == "--handed-file")
       options.handed_files.push_back(value);
-    else if (name == "--daemon-fd")
-      options.daemon_fds.push_back(static_cast<int>(std::strtol(value.c_str(), nullptr, 10)));
-    else if (name == "--devices-fd")
-      options.daemon_fds.push_back(devices_fd = static_cast<int>(std::strtol(value.c_str(), nullptr, 10)));
-    else if (name == "--ready-fd")
-      options.daemon_fds.push_back(options.ready_fd = static_cast<int>(std::strtol(value.c_str(), nullptr, 10)));
     else if (name == "--id-locks")
       options.id_locks = value;
     else if (name == "--disks")
       options.disks = value;
     else if (name == "--store-bytes")
       options.store_bytes = std::strtoull(value.c_str(), nullptr, 10);
-    else if (!set_cap(options.caps, name, value))
+    else if (!take_daemon_fd(options, name, value, devices_fd) && !set_cap(options.caps, name, value))
       return usage("unknown option " + name);
   }
   for (++i; i < argc; ++i) options.daemon_argv.emplace_back(argv[i]);

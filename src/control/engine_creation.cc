@@ -290,4 +290,23 @@ io::Task<Fleet::Handle> Engine::launch_again(std::string owner, SandboxInfo sand
   co_return std::move(opened).error();
 }
 
+Result<std::string> Engine::plan_text(const Principal& who, const OneShot& request) {
+  network::Egress egress = request.egress;
+  note_given(who, egress);
+  LMSB_CHECK(check_egress(egress));
+  LMSB_CHECK(check_form(request.models));
+  LMSB_CHECK(control::check_models(options_.policy, request.models));
+  LMSB_TRY(const auto image, images_.find(request.image));
+  LMSB_CHECK(check_kept(request.limits, layers_, Asked::of_new));
+  LMSB_TRY(const Limits limits, limits_of(usual(Limits(), Lifetime::one_shot), request.limits));
+  LMSB_TRY(auto spec, spec_of(image.name, limits, Lifetime::one_shot, request.profile));
+  LMSB_CHECK(add_directories(spec, request.mounts));
+  LMSB_TRY(const auto volumes, volumes_.hold(who, request.volumes));
+  add_volumes(spec, volumes.mounts);
+  LMSB_TRY(spec.devices, find_devices(options_.devices, options_.policy, who, request.devices));
+  spec.has_way_out = request.egress.mode != network::Mode::none;
+  LMSB_TRY(const auto plan, sandbox::plan(spec));
+  return sandbox::to_text(plan);
+}
+
 }  // namespace lmsb::control

@@ -95,6 +95,14 @@ void add_mount(Setup& setup, std::int32_t fd, const char* target, bool make_targ
   std::strncpy(mount.target.data(), target, mount.target.size() - 1);
 }
 
+// Returns its /dev.
+Result<UniqueFd> add_devices(Setup& setup, FdList& fds, const DeviceTree& devices, const sandbox::LaunchPlan& plan) {
+  LMSB_TRY(DeviceTree::Parts parts, devices.parts_for(plan));
+  setup.device_files_fd = fds.add(std::move(parts.files));
+  setup.device_records_fd = fds.add(std::move(parts.records));
+  return std::move(parts.dev);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Launcher>> Launcher::create(const Policy& policy, UniqueFd guest_program, UniqueFd daemon) {
@@ -453,15 +461,7 @@ Status Launcher::hand_over(const sandbox::LaunchPlan& plan, Sandbox& sandbox, in
   setup.keep_standby = plan.lifetime == sandbox::Lifetime::kept ? 1 : 0;
   setup.cpu_count = std::clamp((plan.cpu_millis + 999) / 1000, 1U, cpu_count_);
   const UniqueFd userns = std::move(sandbox.guest.user_namespace);
-  UniqueFd dev;
-  if (plan.device_count == 0) {
-    LMSB_TRY(dev, tree_->clone_dev());
-  } else {
-    LMSB_TRY(DeviceTree::Parts parts, devices_->parts_for(plan));
-    dev = std::move(parts.dev);
-    setup.device_files_fd = fds.add(std::move(parts.files));
-    setup.device_records_fd = fds.add(std::move(parts.records));
-  }
+  LMSB_TRY(UniqueFd dev, plan.device_count == 0 ? tree_->clone_dev() : add_devices(setup, fds, *devices_, plan));
   const bool is_host = plan.root == RootKind::host_tree;
   int shared_ids = userns.get();
   if (is_host || plan.profile == guest_protocol::Profile::root) {

@@ -147,7 +147,7 @@ TEST(LaunchPlan, IsRefusedWhenItWasTamperedWith) {
     change(bad);
     return !validate(bad).ok();
   };
-  EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.version = 7; }));
+  EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.version = 8; }));
   EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.profile = static_cast<guest_protocol::Profile>(9); }));
   EXPECT_TRUE(is_refused([](LaunchPlan& p) { p.id.fill('a'); }));
   EXPECT_TRUE(is_refused([](LaunchPlan& p) { std::strcpy(p.id.data(), "../../../../etc/cgrou"); }));

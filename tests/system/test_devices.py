@@ -125,6 +125,45 @@ class InSandboxes(DevicesTest):
         self.assertEqual(self.daemon.request("DELETE", f"/v1/sandboxes/{box}").status, 204)
 
 
+class HostileDisks(DevicesTest):
+    """A disk that an earlier guest has left has links where the device's files are to be."""
+
+    def made_on(self, cmd):
+        post = self.daemon.post
+        box = post("/v1/sandboxes", {"image": "host", "profile": "root"}).json()["id"]
+        self.addCleanup(self.daemon.request, "DELETE", f"/v1/sandboxes/{box}")
+        ended = post(f"/v1/sandboxes/{box}/exec", {"cmd": cmd}).json()
+        self.assertEqual((ended["exit_code"], ended["stderr"]), (0, ""), ended)
+        taken = post(f"/v1/sandboxes/{box}/snapshot", {})
+        if taken.json().get("error", {}).get("code") == "disk_not_kept":
+            self.skipTest("disks lie in memory here")
+        self.assertEqual(taken.status, 201, taken.body)
+        self.addCleanup(self.daemon.request, "DELETE", f"/v1/snapshots/{taken.json()['id']}")
+        made = post("/v1/sandboxes", {"snapshot": taken.json()["id"], "devices": [CARD + "0"]})
+        if made.status == 201:
+            self.addCleanup(self.daemon.request, "DELETE", f"/v1/sandboxes/{made.json()['id']}")
+        return made
+
+    def test_a_link_into_another_mount_is_not_followed(self):
+        for place in ("/proc", "/dev", "/run/lm-sandbox", "/nowhere"):
+            with self.subTest(place=place):
+                made = self.made_on(f"rm -rf /etc/card; ln -s {place} /etc/card")
+                if place in ("/proc", "/dev"):  # mounted later, over what is put there
+                    self.assertEqual(made.status, 201, made.body)
+                    said = self.daemon.post(f"/v1/sandboxes/{made.json()['id']}/exec",
+                                            {"cmd": f"test ! -e {place}/settings && ls /dev/card0"}).json()
+                    self.assertEqual(said["exit_code"], 0, said)
+                else:
+                    self.assertNotEqual(made.status, 201, made.body)
+
+    def test_a_link_in_the_place_of_a_file_is_replaced(self):
+        made = self.made_on("mkdir /etc/card; ln -s /etc/passwd /etc/card/settings")
+        self.assertEqual(made.status, 201, made.body)
+        said = self.daemon.post(f"/v1/sandboxes/{made.json()['id']}/exec",
+                                {"cmd": "cat /etc/card/settings; grep -c root /etc/passwd"}).json()
+        self.assertEqual(said["stdout"], "of the card1\n", said)
+
+
 class Asked(DevicesTest):
     def test_info_names_them_and_says_why_some_cannot_be_had(self):
         info = self.daemon.request("GET", "/v1/info").json()

@@ -209,11 +209,12 @@ class Control {
   virtual Result<std::vector<ImageInfo>> images() = 0;
   // Those that `who` may ask.
   virtual io::Task<std::vector<ModelInfo>> models(Principal who) = 0;
-  virtual io::Task<ModelInfo> pull_model(Principal who, PullModel request) = 0;
+  // Errors of the request come at once, all others by the stream.
+  virtual io::Task<std::unique_ptr<PullStream>> pull_model(Principal who, PullModel request) = 0;
   // Errors: model_not_found, model_damaged.
   virtual io::Task<ModelDetails> show_model(Principal who, std::string name) = 0;
-  // Ends when it is loaded. An administrator alone pins it. Errors: model_not_found, model_damaged, models_busy, those of
-  // loading.
+  // Ends when it is loaded. An administrator alone pins it. Errors: model_not_found, model_damaged, models_busy, those
+  // of loading.
   virtual io::Task<ModelInfo> load_model(Principal who, LoadModel request) = 0;
   // Its runners go with the last of the answers that they are giving; without any nothing happens. An administrator's
   // go pinned or not. Errors: model_not_found, model_damaged.

@@ -105,6 +105,7 @@ struct PullNews {
   PullStep step = PullStep::looking;
   std::uint64_t done = 0;
   std::uint64_t whole = 0;  // 0 = nobody says
+  std::string sha256;       // of the file; "" = nobody says
   std::optional<ModelInfo> model;
 };
 

@@ -19,6 +19,7 @@ PullNews news_of(const model::PullState& state) {
   }
   news.done = state.done;
   news.whole = state.whole;
+  news.sha256 = state.sha256;
   return news;
 }
 
@@ -65,17 +66,22 @@ void Pull::end(Result<ModelInfo> with) {
   changed_.notify_all();
 }
 
+std::optional<PullNews> Pull::take_news() {
+  const std::lock_guard lock(flow_->mutex);
+  if (!std::exchange(flow_->is_news, false)) return std::nullopt;
+  return news_of(flow_->state);
+}
+
 io::Task<PullNews> Pull::next(io::Deadline deadline) {
   const auto self = shared_from_this();
+  if (!std::exchange(has_begun_, true)) co_return PullNews();
   while (true) {
+    if (auto news = take_news()) co_return *std::move(news);
     if (end_ && !end_->ok()) co_return Error(end_->error());
-    {
-      const std::lock_guard lock(flow_->mutex);
-      if (end_ || std::exchange(flow_->is_news, false)) {
-        PullNews news = news_of(flow_->state);
-        if (end_) news.model = end_->value();
-        co_return news;
-      }
+    if (end_) {
+      PullNews last;
+      last.model = end_->value();
+      co_return last;
     }
     LMSB_CO_CHECK(co_await changed_.wait(deadline));
   }

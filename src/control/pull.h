@@ -26,7 +26,7 @@ class Pull final : public std::enable_shared_from_this<Pull> {
   void cancel() { flow_->is_cancelled = true; }
   // Once.
   void end(Result<ModelInfo> with);
-  // What is new, when something is; with a model, or an Error, it was the last.
+  // That it is looking; then what is new, when something is; with a model, or an Error, it was the last.
   io::Task<PullNews> next(io::Deadline deadline);
 
  private:
@@ -34,13 +34,15 @@ class Pull final : public std::enable_shared_from_this<Pull> {
     std::atomic<bool> is_cancelled = false;
     std::mutex mutex;
     model::PullState state;
-    bool is_news = true;  // and who watches has been called
+    bool is_news = false;  // and who watches has been called
   };
+  std::optional<PullNews> take_news();
   static bool tell(const std::shared_ptr<Flow>& flow, const model::PullState& state);
 
   boost::asio::io_context& loop_;
   const std::shared_ptr<Flow> flow_ = std::make_shared<Flow>();
   io::Event changed_;
+  bool has_begun_ = false;  // who watches knows of it
   std::optional<Result<ModelInfo>> end_;
 };
 

@@ -263,9 +263,7 @@ Result<HubFile> read_manifest(const std::string& text, const RegistrySource& sou
 
 Result<RemoteFile> find_remote(const Source& source, const HubPlaces& places, const Secret& token,
                                const fetch::DownloadLimits& limits, const PullProgress& progress) {
-  const fetch::Progress go_on = [&progress](std::uint64_t, std::uint64_t) {
-    return progress({PullState::Step::looking, 0, 0});
-  };
+  const fetch::Progress go_on = [&progress](std::uint64_t, std::uint64_t) { return progress(PullState()); };
   return std::visit([&](const auto& of) { return find(of, places, token, limits, go_on); }, source);
 }
 

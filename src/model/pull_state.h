@@ -2,6 +2,7 @@
 // PullState: how far a pull has come. A value.
 #include <cstdint>
 #include <functional>
+#include <string>
 
 namespace lmsb::model {
 
@@ -14,6 +15,7 @@ struct PullState {
   Step step = Step::looking;
   std::uint64_t done = 0;
   std::uint64_t whole = 0;  // 0 = nobody says
+  std::string sha256;       // of the file; "" = nobody says
 };
 
 // Told now and then, by the thread that pulls; returning false cancels.

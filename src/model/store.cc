@@ -159,7 +159,7 @@ Status bring(const RemoteFile& file, const fetch::DownloadLimits& limits, const 
   if (is_whole(file, unfinished)) return {};
   fetch::Received received;
   const auto tell = [&](std::uint64_t done, std::uint64_t whole) {
-    return progress({PullState::Step::bringing, done, whole > 0 ? whole : file.size});
+    return progress({PullState::Step::bringing, done, whole > 0 ? whole : file.size, file.sha256});
   };
   auto brought = fetch::download(wanted, unfinished.file(), limits, tell, received);
   unfinished.set_tag(received.tag);
@@ -175,7 +175,7 @@ Status check(const RemoteFile& file, const Unfinished& unfinished, const PullPro
   if (file.sha256.empty()) return {};
   Sha256Sum sum;
   std::string part(1U << 20U, '\0');
-  PullState state{PullState::Step::checking, 0, file.size};
+  PullState state{PullState::Step::checking, 0, file.size, file.sha256};
   for (;;) {
     const ssize_t n = ::pread(unfinished.file(), part.data(), part.size(), static_cast<off_t>(state.done));
     if (n < 0 && errno == EINTR) continue;

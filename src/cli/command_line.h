@@ -188,7 +188,7 @@ struct ModelListCommand {
 };
 struct ModelPullCommand {
   Target target;
-  std::string source;  // a file or a URL
+  std::string source;  // a file, a URL or a name
   std::string name;    // "" = made from the source
 };
 struct ModelShowCommand {

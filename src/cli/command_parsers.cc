@@ -138,7 +138,8 @@ Result<AnyCommand> parse_verify(const Words& words) {
 }
 
 Result<AnyCommand> parse_model_pull(const Words& words) {
-  FlagSet flags("model pull", {"model pull [OPTIONS] FILE|URL"}, "Take a GGUF model into the store", Order::anywhere);
+  FlagSet flags("model pull", {"model pull [OPTIONS] FILE|URL|NAME"}, "Take a GGUF model into the store",
+                Order::anywhere);
   HostFlags host;
   std::optional<std::string> data_dir;
   std::optional<std::string> name;
@@ -148,7 +149,7 @@ Result<AnyCommand> parse_model_pull(const Words& words) {
   flags.flag("--json", command.target.json, "Print JSON");
   LMSB_TRY(auto parsed, flags.parse(words));
   if (parsed.help) return HelpCommand{flags.help()};
-  if (parsed.words.size() != 1) return usage_error("model pull", "needs one file or URL");
+  if (parsed.words.size() != 1) return usage_error("model pull", "needs one file, URL or name");
   command.target = target_of(host, command.target.json, data_dir);
   command.source = parsed.words.front();
   command.name = name.value_or("");

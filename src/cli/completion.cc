@@ -29,7 +29,7 @@ void offer_pages(Completion& completion, const std::string& typed) {
   for (const Page& page : all_pages()) offer(completion, typed, page.topic, page.summary);
 }
 
-// What `kind`, a value name or a word of a usage line such as "FILE|URL", allows.
+// What `kind`, a value name or a word of a usage line such as "FILE|URL|NAME", allows.
 void offer_kind(Completion& completion, const std::string& kind, const std::string& typed) {
   for (const std::string& choice : choices_of(kind)) offer(completion, typed, choice);
   const bool has_colon = typed.find(':') != std::string::npos;
@@ -51,7 +51,7 @@ void offer_kind(Completion& completion, const std::string& kind, const std::stri
     completion.behind = ":";
   }
   if (kind == "DIR" || (kind.starts_with("SRC:") && !has_colon)) completion.directories = true;
-  if (kind == "FILE" || kind == "FILE|URL" || ((kind == "SRC" || kind == "DEST") && !has_colon))
+  if (kind == "FILE" || kind == "FILE|URL|NAME" || ((kind == "SRC" || kind == "DEST") && !has_colon))
     completion.files = true;
   if (kind.starts_with("SANDBOX:") && !has_colon) {
     ask(Names::sandboxes);

@@ -1,15 +1,8 @@
-// ls, rm, image ls, model ls, model pull: the commands that ask one question and print the answer.
-#include <array>
-#include <cstdlib>
-#include <unistd.h>
-
-#include <climits>
+// ls, rm, image ls, model ls: the commands that ask one question and print the answer.
 
 #include "cli/commands.h"
 #include "cli/connection.h"
 #include "cli/listing.h"
-#include "cli/mounts_client.h"
-#include "json/writer.h"
 
 namespace lmsb::cli {
 namespace {
@@ -35,22 +28,6 @@ Row model_row(json::Value model) {
   const char* what = flag_field(model, "demonstration") ? "demonstration only" : "";
   return {text_field(model, "id"), human_size(number_field(model, "size_bytes").value_or(0)),
           flag_field(model, "loaded") ? "loaded" : "", flag_field(model, "default") ? "default" : "", what};
-}
-
-// A file's absolute path: the daemon's working directory is not ours. URLs stay as they are.
-Result<std::string> source_of(const std::string& text) {
-  if (text.find("://") != std::string::npos || text.starts_with("hf:")) return text;
-  std::array<char, PATH_MAX> path;
-  if (::realpath(text.c_str(), path.data()) == nullptr) return Error::from_errno(errno, "find " + text);
-  return std::string(path.data());
-}
-
-// A file is opened with the rights of who calls, which the daemon need not have. "" for URLs, and where there is no
-// desk for it (over TCP): then the daemon opens the path by itself.
-Result<std::string> handle_of(const std::string& source, const Connection& connection) {
-  const auto socket = connection.files_socket();
-  if (!source.starts_with('/') || !socket || ::access(socket->c_str(), F_OK) < 0) return std::string();
-  return offer_file(*socket, source);
 }
 
 }  // namespace
@@ -101,21 +78,6 @@ Result<int> execute(const ModelListCommand& command, Console& console) {
   LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::allowed, console));
   LMSB_TRY(const auto models, fetch_all(*connection, "/v1/models"));
   print_list(models.items, command.target.json, {"MODEL", "SIZE", "", "", ""}, model_row, console);
-  return 0;
-}
-
-Result<int> execute(const ModelPullCommand& command, Console& console) {
-  LMSB_TRY(const std::string source, source_of(command.source));
-  LMSB_TRY(const auto connection, Connection::open(command.target, PrivateDaemonUse::allowed, console));
-  LMSB_TRY(const std::string handle, handle_of(source, *connection));
-  json::Writer body;
-  body.begin_object().key("source").string(source);
-  if (!handle.empty()) body.key("handle").string(handle);
-  if (!command.name.empty()) body.key("name").string(command.name);
-  Call call("POST", "/v1/models/pull", std::move(body.end_object()).str());
-  call.timeout = std::chrono::hours(24);
-  LMSB_TRY(const auto model, call_json(*connection, call));
-  console.out(command.target.json ? pretty(model.root()) : text_field(model.root(), "id") + "\n");
   return 0;
 }
 

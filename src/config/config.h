@@ -129,6 +129,10 @@ struct Config {
     std::uint32_t max_loaded = 3;
     std::chrono::milliseconds keep_alive_ms{0};  // 0: as long as there is room
     std::vector<std::string> pinned;
+    std::string hugging_face = "https://huggingface.co";  // where hf: names are looked up
+    std::string registry = "https://registry.ollama.ai";  // where other names are
+    Secret hugging_face_token;
+    std::string hugging_face_token_file;  // read at the start into hugging_face_token
     std::chrono::milliseconds load_timeout_ms{300'000};
     std::chrono::milliseconds answer_timeout_ms{600'000};
   } model;

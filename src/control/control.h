@@ -219,7 +219,8 @@ class Control {
   virtual Result<std::vector<ImageInfo>> images() = 0;
   // Those that `who` may ask.
   virtual io::Task<std::vector<ModelInfo>> models(Principal who) = 0;
-  virtual io::Task<ModelInfo> pull_model(Principal who, PullModel request) = 0;
+  // Errors of the request come at once, all others by the stream.
+  virtual io::Task<std::unique_ptr<PullStream>> pull_model(Principal who, PullModel request) = 0;
   // Errors: model_not_found, model_damaged.
   virtual io::Task<ModelDetails> show_model(Principal who, std::string name) = 0;
   // Ends when it is loaded. An administrator alone pins it. Errors: model_not_found, model_damaged, models_busy, those

@@ -95,7 +95,7 @@ class Engine final : public Control {
   IdempotentAnswers& answers() override { return answers_; }
   Result<std::vector<ImageInfo>> images() override;
   io::Task<std::vector<ModelInfo>> models(Principal who) override;
-  io::Task<ModelInfo> pull_model(Principal who, PullModel request) override;
+  io::Task<std::unique_ptr<PullStream>> pull_model(Principal who, PullModel request) override;
   io::Task<ModelDetails> show_model(Principal who, std::string name) override;
   io::Task<ModelInfo> load_model(Principal who, LoadModel request) override;
   io::Task<ModelInfo> unload_model(Principal who, std::string name) override;

@@ -376,7 +376,7 @@ Info Guard::info() { return inner_.info(); }
 bool Guard::is_ready() const { return inner_.is_ready(); }
 HealthReport Guard::health() { return inner_.health(); }
 
-io::Task<ModelInfo> Guard::pull_model(Principal who, PullModel request) {
+io::Task<std::unique_ptr<PullStream>> Guard::pull_model(Principal who, PullModel request) {
   return pass(kAdmin, inner_, &Control::pull_model, std::move(who), std::move(request));
 }
 

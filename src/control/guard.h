@@ -40,7 +40,7 @@ class Guard final : public Control {
   IdempotentAnswers& answers() override;
   Result<std::vector<ImageInfo>> images() override;
   io::Task<std::vector<ModelInfo>> models(Principal who) override;
-  io::Task<ModelInfo> pull_model(Principal who, PullModel request) override;
+  io::Task<std::unique_ptr<PullStream>> pull_model(Principal who, PullModel request) override;
   io::Task<ModelDetails> show_model(Principal who, std::string name) override;
   io::Task<ModelInfo> load_model(Principal who, LoadModel request) override;
   io::Task<ModelInfo> unload_model(Principal who, std::string name) override;

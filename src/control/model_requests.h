@@ -7,7 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "base/secret.h"
 #include "base/units.h"
+#include "io/deadline.h"
+#include "io/task.h"
 
 namespace lmsb::http {
 class BodyReader;  // http/body.h
@@ -81,12 +84,38 @@ struct ModelAnswer {
   std::shared_ptr<const void> place;  // of a sandbox's request: kept until its answer has been sent
 };
 
-// Adds a model file or URL to the store.
+// Adds a model to the store.
 struct PullModel {
   PullModel() = default;
-  std::string source;  // an absolute path or a URL
+  std::string source;  // an absolute path, a URL, or a name (model/source.h)
   std::string name;    // "" = made from the source
   std::string handle;  // token of the source's file, handed over at the file desk; "" = the daemon opens it itself
+  Secret token;        // of Hugging Face, for this pull; empty = the configuration's
+};
+
+enum class PullStep : std::uint8_t {
+  looking,   // what the source means
+  bringing,  // its octets
+  checking,  // their digest
+};
+
+// How far a pull has come. With a model it has ended.
+struct PullNews {
+  PullNews() = default;
+  PullStep step = PullStep::looking;
+  std::uint64_t done = 0;
+  std::uint64_t whole = 0;  // 0 = nobody says
+  std::string sha256;       // of the file; "" = nobody says
+  std::optional<ModelInfo> model;
+};
+
+// A pull that is watched. When it goes the pull is cancelled; what has come is kept for a later one.
+class PullStream {
+ public:
+  virtual ~PullStream() = default;
+  // What is new, a few times a second at most. Errors: deadline_exceeded, and it is asked again; all others are how the
+  // pull has ended. Outlived by its tasks' awaiting; one at a time.
+  virtual io::Task<PullNews> next(io::Deadline deadline) = 0;
 };
 
 }  // namespace lmsb::control

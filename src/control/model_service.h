@@ -15,7 +15,7 @@ class ModelService {
   // Sandboxes can be made from now on.
   virtual void begin() = 0;
   virtual io::Task<std::vector<ModelInfo>> list() = 0;
-  virtual io::Task<ModelInfo> pull(PullModel request) = 0;
+  virtual io::Task<std::unique_ptr<PullStream>> pull(PullModel request) = 0;
   virtual io::Task<ModelDetails> show(std::string name) = 0;
   virtual io::Task<ModelInfo> load(LoadModel request) = 0;
   // `may_unpin`: one that is pinned goes, too; else that is permission_denied.

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "control/model_answers.h"
 #include "http/body.h"
+#include "io/spawn.h"
 #include "json/value.h"
 #include "json/writer.h"
 #include "model/demonstration.h"
@@ -16,6 +17,20 @@ namespace {
 
 constexpr Bytes kMaxAnswer = Bytes::MiB(4);
 constexpr Bytes kMaxStream = Bytes::GiB(1);  // read bit by bit
+constexpr std::size_t kMostPulls = 3;        // each has a thread of the pool
+
+// On a thread of the pool.
+Result<model::Model> bring_into(const model::Store& store, const model::HubPlaces& places, const PullModel& request,
+                                const UniqueFd* handed, const model::PullProgress& tell) {
+  const std::string& wanted = request.name;
+  const std::string of_source = wanted.empty() ? model::name_from_source(request.source) : wanted;
+  if (handed != nullptr) return store.pull_open(handed->get(), request.source, of_source);
+  LMSB_TRY(const model::Source source, model::parse_source(request.source));
+  if (std::holds_alternative<model::FileSource>(source)) return store.pull(request.source, of_source);
+  LMSB_TRY(model::RemoteFile file, model::find_remote(source, places, request.token, store.limits(), tell));
+  if (!wanted.empty()) file.name = wanted;
+  return store.pull_remote(file, tell);
+}
 
 // All of an answer that was to come bit by bit.
 io::Task<http::Response> collect(http::StreamedAnswer answer, io::Deadline deadline) {
@@ -159,16 +174,36 @@ Result<std::shared_ptr<UniqueFd>> Models::take_handed(const std::string& handle)
       .with_hint("a handle is good once and for a minute; lm-sandbox model pull FILE makes one");
 }
 
-io::Task<ModelInfo> Models::pull(PullModel request) {
-  LMSB_CO_TRY(const auto handed, take_handed(request.handle));
-  const std::string name = request.name.empty() ? model::name_from_source(request.source) : request.name;
-  auto work = [store = store_, source = request.source, name, handed] {
-    return handed ? store.pull_open(handed->get(), source, name) : store.pull(source, name);
+io::Task<std::unique_ptr<PullStream>> Models::pull(PullModel request) {
+  if (request.handle.empty()) LMSB_CO_CHECK(model::parse_source(request.source));
+  LMSB_CO_TRY(auto handed, take_handed(request.handle));
+  if (pulls_.size() >= kMostPulls)
+    co_return Error(ErrorCode::resource_exhausted,
+                    "so many models are being pulled already: " + std::to_string(kMostPulls))
+        .with_slug("pulls_busy")
+        .with_hint("try again when one of them is there");
+  auto pull = std::make_shared<Pull>(loop_);
+  pulls_.insert(pull);
+  io::spawn(loop_, run_pull(this, pull, std::move(request), std::move(handed)));
+  co_return watch(std::move(pull));
+}
+
+io::Always<void> Models::run_pull(Models* self, std::shared_ptr<Pull> pull, PullModel request,
+                                  std::shared_ptr<UniqueFd> handed) {
+  auto brought = self->bring(pull, std::move(request), std::move(handed));
+  auto model = co_await std::move(brought);
+  self->pulls_.erase(pull);
+  pull->end(std::move(model));
+}
+
+io::Task<ModelInfo> Models::bring(std::shared_ptr<Pull> pull, PullModel request, std::shared_ptr<UniqueFd> handed) {
+  auto work = [store = store_, places = options_.hub, tell = pull->teller(), request, handed] {
+    return bring_into(store, places, request, handed.get(), tell);
   };
   auto job = pool_.run(std::move(work));
   LMSB_CO_TRY(const model::Model model, co_await std::move(job));
-  forget(name);
-  log_.log(LogLevel::info, "model.pulled", {{"name", name}, {"bytes", model.facts.size.count()}});
+  forget(model.name);
+  log_.log(LogLevel::info, "model.pulled", {{"name", model.name}, {"bytes", model.facts.size.count()}});
   co_return info_of(model);
 }
 
@@ -307,6 +342,7 @@ io::Task<Control::UpstreamAnswer> Models::ask_upstream(std::string prompt) {
 
 io::Always<void> Models::drain() {
   desk_.reset();
+  for (const auto& pull : pulls_) pull->cancel();  // what has come stays
   slots_.clear();
   co_return;
 }

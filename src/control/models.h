@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <sys/types.h>
 #include <utility>
@@ -17,11 +18,13 @@
 #include "control/file_desk.h"
 #include "control/fleet.h"
 #include "control/model_service.h"
+#include "control/pull.h"
 #include "control/runner.h"
 #include "image/store.h"
 #include "io/alarm.h"
 #include "io/blocking_pool.h"
 #include "io/event.h"
+#include "model/hub.h"
 #include "model/store.h"
 
 namespace lmsb::control {
@@ -39,6 +42,7 @@ struct ModelOptions {
   std::string file_desk;                      // where to listen for files to pull; "" = nowhere
   mode_t desk_mode = 0600;                    // of that socket
   gid_t desk_group = static_cast<gid_t>(-1);  // the daemon's own
+  model::HubPlaces hub;                       // where models are pulled from by their names
   std::string upstream_url;                   // "http://127.0.0.1:11434/v1"
   std::string upstream_model;
   Secret upstream_key;
@@ -56,7 +60,7 @@ class Models final : public ModelService {
 
   void begin() override;
   io::Task<std::vector<ModelInfo>> list() override;
-  io::Task<ModelInfo> pull(PullModel request) override;
+  io::Task<std::unique_ptr<PullStream>> pull(PullModel request) override;
   io::Task<ModelDetails> show(std::string name) override;
   io::Task<ModelInfo> load(LoadModel request) override;
   io::Task<ModelInfo> unload(std::string name, bool may_unpin) override;
@@ -88,6 +92,9 @@ class Models final : public ModelService {
     std::unique_ptr<io::Alarm> alarm;  // rings then, not later than it ends; none where it may be long at work
   };
   std::unique_ptr<FileDesk> open_desk();
+  static io::Always<void> run_pull(Models* self, std::shared_ptr<Pull> pull, PullModel request,
+                                   std::shared_ptr<UniqueFd> handed);
+  io::Task<ModelInfo> bring(std::shared_ptr<Pull> pull, PullModel request, std::shared_ptr<UniqueFd> handed);
   // The file that was handed over for a handle; nullptr for none.
   Result<std::shared_ptr<UniqueFd>> take_handed(const std::string& handle);
   // Away with a runner that should not be asked again, and with a failure to start one. Whoever still hears an answer
@@ -145,6 +152,7 @@ class Models final : public ModelService {
   std::map<SlotKey, std::shared_ptr<Slot>> slots_;
   // Names of models that make no embeddings, and what their runners said: none is started for that again.
   std::map<std::string, Error> no_embedders_;
+  std::set<std::shared_ptr<Pull>> pulls_;                                  // that go on
   std::uint64_t asked_ = 0;                                                // requests for runners
   const std::shared_ptr<Models*> self_ = std::make_shared<Models*>(this);  // for those who may outlive it
   const std::shared_ptr<Loaded> loaded_ = std::make_shared<Loaded>();

@@ -1,228 +1,226 @@
 #include "fetch/download.h"
 
-#include <arpa/inet.h>
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
-#include <cstring>
-#include <dlfcn.h>
-#include <memory>
-#include <netinet/in.h>
-#include <string_view>
-#include <sys/socket.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
-#include <curl/curl.h>
+#include "base/unique_fd.h"
+#include "fetch/loopback.h"
+#include "fetch/transfer.h"
 
 namespace lmsb::fetch {
 namespace {
 
-// libcurl, loaded when something is downloaded and not before: it brings some thirty libraries that no other request
-// of the daemon, and no command, has a use for.
-struct Curl {
-  decltype(&::curl_global_init) global_init = nullptr;
-  decltype(&::curl_easy_init) init = nullptr;
-  decltype(&::curl_easy_cleanup) cleanup = nullptr;
-  decltype(&::curl_easy_setopt) setopt = nullptr;
-  decltype(&::curl_easy_perform) perform = nullptr;
-  decltype(&::curl_easy_getinfo) getinfo = nullptr;
-  decltype(&::curl_easy_strerror) strerror = nullptr;
+constexpr int kMaxRedirects = 10;
+constexpr Bytes kMaxText = Bytes::MiB(16);
+constexpr int kLongestPause = 30;  // of the first
 
-  template <class Function>
-  static bool find(void* library, const char* name, Function& function) {
-    function = reinterpret_cast<Function>(::dlsym(library, name));
-    return function != nullptr;
-  }
-
-  // Never unloaded: other libraries keep references to it.
-  static const Curl* load() {
-    static const Curl* const loaded = []() -> const Curl* {
-      void* const library = ::dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
-      static Curl curl;
-      const bool is_whole =
-          library != nullptr && find(library, "curl_global_init", curl.global_init) &&
-          find(library, "curl_easy_init", curl.init) && find(library, "curl_easy_cleanup", curl.cleanup) &&
-          find(library, "curl_easy_setopt", curl.setopt) && find(library, "curl_easy_perform", curl.perform) &&
-          find(library, "curl_easy_getinfo", curl.getinfo) && find(library, "curl_easy_strerror", curl.strerror);
-      return is_whole && curl.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? &curl : nullptr;
-    }();
-    return loaded;
-  }
-};
-
-// Sets the options of one transfer. None is left out silently: one that this libcurl does not know may be what bounds
-// it.
-class Options {
- public:
-  Options(const Curl& curl, CURL* handle) : curl_(curl), handle_(handle) {}
-  template <class Value>
-  void set(CURLoption option, Value value) {
-    if (failure_ == CURLE_OK) failure_ = curl_.setopt(handle_, option, value);
-  }
-  // The same by an option of older ones, where this libcurl does not know the newer.
-  template <class Value>
-  void set_or_older(CURLoption option, Value value, CURLoption older, long older_value) {
-    if (failure_ == CURLE_OK) failure_ = curl_.setopt(handle_, option, value);
-    if (failure_ == CURLE_UNKNOWN_OPTION) failure_ = curl_.setopt(handle_, older, older_value);
-  }
-  // The first one's; CURLE_OK: all are set.
-  CURLcode failure() const { return failure_; }
-
- private:
-  const Curl& curl_;
-  CURL* handle_;
-  CURLcode failure_ = CURLE_OK;
-};
-
-struct Transfer {
-  int file;
-  std::uint64_t written = 0;
-  std::uint64_t limit;
-  Reach reach;
-  int write_error = 0;
-  bool is_refused = false;  // something beyond the reach was to be connected to
-  const std::function<bool(std::uint64_t, std::uint64_t)>* progress;
-};
-
-std::size_t on_data(const char* data, std::size_t size, std::size_t count, void* context) {
-  auto& transfer = *static_cast<Transfer*>(context);
-  std::size_t left = size * count;
-  if (transfer.written + left > transfer.limit) return transfer.write_error = EFBIG, 0;
-  while (left > 0) {
-    const ssize_t n = ::write(transfer.file, data, left);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return transfer.write_error = errno, 0;
-    data += n;
-    left -= static_cast<std::size_t>(n);
-    transfer.written += static_cast<std::uint64_t>(n);
-  }
-  return size * count;
-}
-
-int on_progress(void* context, curl_off_t total, curl_off_t now, curl_off_t, curl_off_t) {
-  const auto& transfer = *static_cast<Transfer*>(context);
-  return (*transfer.progress)(static_cast<std::uint64_t>(now), static_cast<std::uint64_t>(total)) ? 0 : 1;
-}
-
-bool is_loopback(const in_addr& address) { return ntohl(address.s_addr) >> 24U == 127; }
-bool is_loopback(const in6_addr& address) { return std::memcmp(&address, &in6addr_loopback, sizeof address) == 0; }
-
-bool is_loopback(const curl_sockaddr& to) {
-  sockaddr_storage address{};
-  if (to.addrlen > sizeof address) return false;
-  std::memcpy(&address, static_cast<const void*>(&to.addr), to.addrlen);  // longer than its declared type
-  if (to.family == AF_INET) return is_loopback(reinterpret_cast<const sockaddr_in&>(address).sin_addr);
-  return to.family == AF_INET6 && is_loopback(reinterpret_cast<const sockaddr_in6&>(address).sin6_addr);
-}
-
-// The last word about the reach: this is the address that would be connected to.
-curl_socket_t open_loopback_socket(void* context, curlsocktype, curl_sockaddr* to) {
-  if (is_loopback(*to)) return ::socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
-  static_cast<Transfer*>(context)->is_refused = true;
-  return CURL_SOCKET_BAD;
-}
-
-// The host of `url` as text, without brackets.
-std::string_view host_of(std::string_view url) {
+// For messages: without what may be secret.
+std::string shown(std::string url) {
+  url.resize(std::min(url.size(), url.find('?')));
   const std::size_t scheme = url.find("://");
-  url.remove_prefix(scheme == std::string_view::npos ? 0 : scheme + 3);
-  url = url.substr(0, url.find_first_of("/?#\\"));
-  if (const std::size_t at = url.rfind('@'); at != std::string_view::npos) url.remove_prefix(at + 1);
-  if (url.starts_with('[')) return url.substr(1, url.find(']') - 1);
-  return url.substr(0, url.find(':'));
+  if (scheme == std::string::npos) return url;
+  const std::size_t end = std::min(url.size(), url.find('/', scheme + 3));
+  const std::size_t at = url.rfind('@', end);
+  if (at != std::string::npos && at > scheme) url.erase(scheme + 3, at - scheme - 2);
+  return url;
 }
 
-// Whether `host` means loopback without asking anybody.
-bool is_loopback_name(const std::string& host) {
-  in_addr v4{};
-  in6_addr v6{};
-  if (::inet_pton(AF_INET, host.c_str(), &v4) == 1) return is_loopback(v4);
-  if (::inet_pton(AF_INET6, host.c_str(), &v6) == 1) return is_loopback(v6);
-  return host == "localhost";
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
 }
 
-std::string without_query(const std::string& url) { return url.substr(0, url.find('?')); }
+bool is_http(const std::string& url) {
+  const std::string scheme = lower(url.substr(0, url.find("://") + 3));
+  return scheme == "http://" || scheme == "https://";
+}
 
 Error beyond_reach(const std::string& url) {
-  return Error(ErrorCode::permission_denied, "download " + without_query(url))
+  return Error(ErrorCode::permission_denied, "download " + shown(url))
       .with_cause("this daemon is offline: it connects to nothing beyond loopback")
       .with_slug("offline")
       .with_hint("bring the file here by other means and name its path, or start the daemon without --offline");
 }
 
-Error to_error(CURLcode code, const Transfer& transfer, const std::string& url, long status, const Curl& curl) {
-  const std::string what = "download " + without_query(url);
-  // A redirect that is not followed may lead anywhere.
-  if (transfer.is_refused || (code == CURLE_TOO_MANY_REDIRECTS && transfer.reach == Reach::loopback))
-    return beyond_reach(url);
-  if (transfer.write_error == EFBIG)
-    return Error(ErrorCode::resource_exhausted, what).with_cause("larger than allowed");
-  if (transfer.write_error != 0) return Error::from_errno(transfer.write_error, what + ": write");
-  switch (code) {
-    case CURLE_HTTP_RETURNED_ERROR:
-      return Error(ErrorCode::unavailable, what).with_cause("the server answered " + std::to_string(status));
+Error refused_status(const std::string& what, long status) {
+  const auto with = [&](ErrorCode code) {
+    return Error(code, what).with_cause("the server answered " + std::to_string(status));
+  };
+  if (status == 404 || status == 410) return with(ErrorCode::not_found);
+  if (status != 401 && status != 403) return with(ErrorCode::unavailable);
+  return with(ErrorCode::permission_denied).with_hint("it may want a token: lm-sandbox model pull --help says how");
+}
+
+Error no_room(const std::string& what, const Reply& reply) {
+  return Error::from_errno(ENOSPC, what)
+      .with_hint(reply.needed == 0 ? std::string("make room on the disk of the data directory")
+                                   : "make room on the disk of the data directory: " +
+                                         format_bytes(Bytes(reply.needed)) + " are missing");
+}
+
+Error to_error(const Reply& reply, const std::string& url, const Curl& curl) {
+  const std::string what = "download " + shown(url);
+  if (reply.is_beyond) return beyond_reach(url);
+  if (reply.write_error == EFBIG) return Error(ErrorCode::resource_exhausted, what).with_cause("larger than allowed");
+  if (reply.write_error == ENOSPC) return no_room(what, reply);
+  if (reply.write_error == EPROTO)
+    return Error(ErrorCode::unavailable, what).with_cause("the server sent another part than it was asked for");
+  if (reply.write_error != 0) return Error::from_errno(reply.write_error, what + ": write");
+  switch (reply.code) {
+    case CURLE_OK:
+    case CURLE_HTTP_RETURNED_ERROR: return refused_status(what, reply.status);
     case CURLE_OPERATION_TIMEDOUT: return Error(ErrorCode::deadline_exceeded, what).with_cause("the server stalled");
     case CURLE_ABORTED_BY_CALLBACK: return Error(ErrorCode::cancelled, what).with_cause("cancelled");
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
       return Error(ErrorCode::invalid_argument, what).with_cause("not an http or https URL");
-    default: return Error(ErrorCode::unavailable, what).with_cause(curl.strerror(code));
+    default: return Error(ErrorCode::unavailable, what).with_cause(curl.strerror(reply.code));
   }
 }
 
-// By text since 7.85; before, by numbers, whose names are deprecated: CURLOPT_PROTOCOLS, CURLOPT_REDIR_PROTOCOLS.
-void keep_to_http(Options& options) {
-  constexpr long kHttp = CURLPROTO_HTTP | CURLPROTO_HTTPS;
-  options.set_or_older(CURLOPT_PROTOCOLS_STR, "http,https", static_cast<CURLoption>(181), kHttp);
-  options.set_or_older(CURLOPT_REDIR_PROTOCOLS_STR, "http,https", static_cast<CURLoption>(182), kHttp);
+bool is_whole(const Reply& reply) { return reply.code == CURLE_OK && (reply.status == 200 || reply.status == 206); }
+
+// Whether it may go better by itself.
+bool is_passing(const Reply& reply) {
+  if (reply.write_error != 0 || reply.is_beyond) return false;
+  switch (reply.code) {
+    case CURLE_HTTP_RETURNED_ERROR: return reply.status == 408 || reply.status == 429 || reply.status >= 500;
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_OPERATION_TIMEDOUT:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM: return true;
+    default: return false;
+  }
 }
 
-void keep_to_loopback(Options& options, Transfer& transfer) {
-  options.set(CURLOPT_OPENSOCKETFUNCTION, &open_loopback_socket);
-  options.set(CURLOPT_OPENSOCKETDATA, &transfer);
-  options.set(CURLOPT_PROXY, "");      // not the environment's either
-  options.set(CURLOPT_MAXREDIRS, 0L);  // to another host its name would be looked up first
-}
+class Downloading {
+ public:
+  Downloading(const Curl& curl, const Wanted& wanted, int file, const DownloadLimits& limits, const Progress& progress,
+              Received& received)
+      : curl_(curl),
+        wanted_(wanted),
+        file_(file),
+        limits_(limits),
+        progress_(progress),
+        received_(received),
+        transfer_(curl, file, limits, progress, received) {}
 
-void set_options(Options& options, const std::string& url, const DownloadLimits& limits, Transfer& transfer) {
-  options.set(CURLOPT_URL, url.c_str());
-  keep_to_http(options);
-  options.set(CURLOPT_FOLLOWLOCATION, 1L);
-  options.set(CURLOPT_MAXREDIRS, 10L);
-  options.set(CURLOPT_FAILONERROR, 1L);
-  options.set(CURLOPT_NOSIGNAL, 1L);
-  options.set(CURLOPT_CONNECTTIMEOUT, static_cast<long>(limits.connect_seconds));
-  options.set(CURLOPT_LOW_SPEED_LIMIT, 1024L);
-  options.set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(limits.stall_seconds));
-  options.set(CURLOPT_WRITEFUNCTION, &on_data);
-  options.set(CURLOPT_WRITEDATA, &transfer);
-  options.set(CURLOPT_NOPROGRESS, 0L);
-  options.set(CURLOPT_XFERINFOFUNCTION, &on_progress);
-  options.set(CURLOPT_XFERINFODATA, &transfer);
-  if (limits.reach == Reach::loopback) keep_to_loopback(options, transfer);
-}
+  Status run() {
+    struct stat info {};
+    if (::fstat(file_, &info) < 0) return Error::from_errno(errno, "download: look at the file");
+    const auto there = static_cast<std::uint64_t>(info.st_size);
+    std::uint64_t right = can_go_on() ? there : 0;
+    std::uint64_t most = right;
+    int failed = 0;  // in a row
+    while (true) {
+      LMSB_TRY(const Reply reply, follow(right));
+      if (is_whole(reply)) return {};
+      const bool has_no_such_part = reply.code == CURLE_HTTP_RETURNED_ERROR && reply.status == 416 && right > 0;
+      if (!has_no_such_part && !is_passing(reply)) return to_error(reply, last_, curl_);
+      right = can_go_on() && !has_no_such_part ? transfer_.done() : 0;
+      failed = right > most ? 1 : failed + 1;
+      most = std::max(most, right);
+      if (failed >= limits_.tries) return to_error(reply, last_, curl_);
+      LMSB_CHECK(pause(failed, right));
+    }
+  }
+
+ private:
+  bool can_go_on() const { return wanted_.is_checked || !received_.tag.empty(); }
+
+  // To where redirects lead.
+  Result<Reply> follow(std::uint64_t offset) {
+    last_ = wanted_.url;
+    for (int redirects = 0;; ++redirects) {
+      LMSB_CHECK(check(last_));
+      const bool is_its_origin = origin_of(last_) == origin_of(wanted_.url);
+      auto reply = transfer_.run(last_, wanted_, is_its_origin, offset);
+      if (!reply.ok())
+        return std::move(reply)
+            .error()
+            .with_context("download " + shown(last_))
+            .with_hint("install a newer libcurl, or bring the file here by other means and name its path");
+      if (reply->code != CURLE_OK || reply->redirect.empty()) return reply;
+      if (redirects >= kMaxRedirects)
+        return Error(ErrorCode::unavailable, "download " + shown(last_)).with_cause("it is redirected in circles");
+      if (lower(last_.substr(0, 6)) == "https:" && lower(reply->redirect.substr(0, 5)) == "http:")
+        return Error(ErrorCode::unavailable, "download " + shown(last_))
+            .with_cause("it is redirected to where nothing is encrypted");
+      last_ = reply->redirect;
+    }
+  }
+
+  Status check(const std::string& url) const {
+    if (!is_http(url))
+      return Error(ErrorCode::invalid_argument, "download " + shown(url)).with_cause("not an http or https URL");
+    if (limits_.reach == Reach::loopback && !is_loopback_name(std::string(host_of(url)))) return beyond_reach(url);
+    return {};
+  }
+
+  // Ends early when it is cancelled.
+  Status pause(int failed, std::uint64_t done) const {
+    constexpr std::chrono::milliseconds kLook{100};
+    auto left = limits_.pause * std::min(1 << std::min(failed - 1, 5), kLongestPause);
+    for (; left.count() > 0; left -= kLook) {
+      if (!progress_(done, 0)) return Error(ErrorCode::cancelled, "download " + shown(last_)).with_cause("cancelled");
+      std::this_thread::sleep_for(std::min(left, kLook));
+    }
+    return {};
+  }
+
+  const Curl& curl_;
+  const Wanted& wanted_;
+  const int file_;
+  const DownloadLimits& limits_;
+  const Progress& progress_;
+  Received& received_;
+  Transfer transfer_;
+  std::string last_;  // URL that was asked
+};
 
 }  // namespace
 
-Status download(const std::string& url, int file, const DownloadLimits& limits,
-                const std::function<bool(std::uint64_t, std::uint64_t)>& progress) {
-  if (limits.reach == Reach::loopback && !is_loopback_name(std::string(host_of(url)))) return beyond_reach(url);
+std::string origin_of(const std::string& url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme == std::string::npos) return "";
+  std::string authority = url.substr(scheme + 3, url.find_first_of("/?#\\", scheme + 3) - scheme - 3);
+  if (const std::size_t at = authority.rfind('@'); at != std::string::npos) authority.erase(0, at + 1);
+  return lower(url.substr(0, scheme + 3) + authority);
+}
+
+Status download(const Wanted& wanted, int file, const DownloadLimits& limits, const Progress& progress,
+                Received& received) {
   const Curl* const curl = Curl::load();
   if (curl == nullptr)
-    return Error(ErrorCode::unsupported, "download " + without_query(url) + ": libcurl is not installed")
+    return Error(ErrorCode::unsupported, "download " + shown(wanted.url) + ": libcurl is not installed")
         .with_hint("sudo apt-get install libcurl4");
-  const std::unique_ptr<CURL, decltype(&::curl_easy_cleanup)> handle(curl->init(), curl->cleanup);
-  if (!handle) return Error(ErrorCode::internal, "download: curl_easy_init failed");
-  Transfer transfer{file, 0, limits.size.count(), limits.reach, 0, false, &progress};
-  CURL* const c = handle.get();
-  Options options(*curl, c);
-  set_options(options, url, limits, transfer);
-  if (options.failure() != CURLE_OK)
-    return Error(ErrorCode::unsupported, "download " + without_query(url))
-        .with_cause(std::string("this libcurl cannot be kept to what is allowed: ") + curl->strerror(options.failure()))
-        .with_hint("install a newer libcurl, or bring the file here by other means and name its path");
-  const CURLcode code = curl->perform(c);
-  long status = 0;
-  curl->getinfo(c, CURLINFO_RESPONSE_CODE, &status);
-  return code == CURLE_OK ? Status() : Status(to_error(code, transfer, url, status, *curl));
+  received = Received{wanted.tag, ""};
+  return Downloading(*curl, wanted, file, limits, progress, received).run();
+}
+
+Result<std::string> fetch_text(const Wanted& wanted, DownloadLimits limits, const Progress& progress,
+                               Received& received) {
+  limits.size = std::min(limits.size, kMaxText);
+  const UniqueFd file(::memfd_create("lm-sandbox-text", MFD_CLOEXEC));
+  if (!file) return Error::from_errno(errno, "memfd_create");
+  LMSB_CHECK(download(wanted, file.get(), limits, progress, received));
+  struct stat info {};
+  if (::fstat(file.get(), &info) < 0) return Error::from_errno(errno, "look at the answer");
+  std::string text(static_cast<std::size_t>(info.st_size), '\0');
+  if (::pread(file.get(), text.data(), text.size(), 0) != info.st_size)
+    return Error::from_errno(EIO, "read the answer");
+  return text;
 }
 
 }  // namespace lmsb::fetch

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -20,13 +21,14 @@
 namespace lmsb::fetch {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-// Answers each connection, one after the other, with what `answer` makes of the request's first line.
+// Answers each connection, one after the other, with what `answer` makes of the request's head.
 class LoopbackServer {
  public:
-  using Answer = std::function<std::string(const std::string& first_line)>;
+  using Answer = std::function<std::string(const std::string& head)>;
   explicit LoopbackServer(Answer answer) : answer_(std::move(answer)) {
     listener_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address{};
@@ -61,7 +63,7 @@ class LoopbackServer {
         if (got <= 0) break;
         request.append(part.data(), static_cast<std::size_t>(got));
       }
-      const std::string answer = answer_(request.substr(0, request.find("\r\n")));
+      const std::string answer = answer_(request);
       (void)!::send(connection.get(), answer.data(), answer.size(), MSG_NOSIGNAL);
     }
   }
@@ -76,10 +78,14 @@ std::string with_body(const std::string& body) {
   return "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
+const Progress kGoOn = [](std::uint64_t, std::uint64_t) { return true; };
+
 class Download : public testing::Test {
  protected:
   Status get(const std::string& url) {
-    return download(url, file_.get(), limits_, [this](std::uint64_t, std::uint64_t) { return go_on_; });
+    wanted_.url = url;
+    return download(
+        wanted_, file_.get(), limits_, [this](std::uint64_t, std::uint64_t) { return go_on_; }, received_);
   }
   std::string content() const {
     struct stat info {};
@@ -91,6 +97,8 @@ class Download : public testing::Test {
 
   const UniqueFd file_{::memfd_create("download", MFD_CLOEXEC)};
   DownloadLimits limits_;
+  Wanted wanted_;
+  Received received_;
   bool go_on_ = true;
 };
 
@@ -134,7 +142,7 @@ TEST_F(Download, NamesTheStatusOfARefusalAndNotTheQuery) {
   });
   const Status refused = get(server.url("/m.gguf?token=secret"));
   ASSERT_FALSE(refused.ok());
-  EXPECT_EQ(refused.error().code(), ErrorCode::unavailable);
+  EXPECT_EQ(refused.error().code(), ErrorCode::not_found);
   EXPECT_THAT(refused.error().message(), HasSubstr("404"));
   EXPECT_THAT(refused.error().message(), Not(HasSubstr("secret")));
   EXPECT_EQ(content(), "");
@@ -157,10 +165,197 @@ TEST_F(Download, StopsAtItsLimitAndWhenItIsTold) {
 TEST_F(Download, SaysThatTheFileCannotBeWritten) {
   const LoopbackServer server([](const std::string&) { return with_body("data"); });
   const UniqueFd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
-  const Status failed =
-      download(server.url("/m"), full.get(), limits_, [](std::uint64_t, std::uint64_t) { return true; });
+  wanted_.url = server.url("/m");
+  const Status failed = download(
+      wanted_, full.get(), limits_, [](std::uint64_t, std::uint64_t) { return true; }, received_);
   ASSERT_FALSE(failed.ok());
   EXPECT_EQ(failed.error().sys_errno(), ENOSPC);
+}
+
+TEST_F(Download, NamesNoPassword) {
+  const LoopbackServer server([](const std::string&) { return "HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"; });
+  std::string url = server.url("/m.gguf");
+  url.insert(7, "somebody:secret@");
+  EXPECT_THAT(get(url).error().message(), AllOf(HasSubstr("http://127.0.0.1:"), Not(HasSubstr("secret"))));
+}
+
+// Of a request: what it says behind `name`; "" where it does not say it.
+std::string said(const std::string& head, const std::string& name) {
+  const std::size_t at = head.find("\r\n" + name + ": ");
+  if (at == std::string::npos) return "";
+  const std::size_t begin = at + name.size() + 4;
+  return head.substr(begin, head.find("\r\n", begin) - begin);
+}
+
+std::string of_file(const std::string& tag) { return tag.empty() ? "" : "ETag: " + tag + "\r\n"; }
+
+// A server of one file, each of whose answers breaks off after so many octets.
+struct BreakingOff {
+  std::string file;
+  std::string tag;
+  std::size_t most;
+  std::vector<std::string> ranges;  // asked for
+
+  std::string answer(const std::string& head) {
+    ranges.push_back(said(head, "Range"));
+    const std::string if_range = said(head, "If-Range");
+    std::size_t begin = 0;
+    std::string status = "200 OK\r\n";
+    if (!ranges.back().empty() && (if_range.empty() || if_range == tag)) {
+      begin = std::stoul(ranges.back().substr(6));
+      status = "206 Part\r\nContent-Range: bytes " + std::to_string(begin) + "-" + std::to_string(file.size() - 1) +
+               "/" + std::to_string(file.size()) + "\r\n";
+    }
+    return "HTTP/1.1 " + status + of_file(tag) + "Content-Length: " + std::to_string(file.size() - begin) + "\r\n\r\n" +
+           file.substr(begin, most);
+  }
+};
+
+TEST_F(Download, GoesOnWhereTheServerBrokeOff) {
+  BreakingOff breaking{"0123456789", "\"one\"", 4, {}};
+  const LoopbackServer server([&](const std::string& head) { return breaking.answer(head); });
+  limits_.tries = 2;
+  limits_.pause = std::chrono::milliseconds(0);
+  ASSERT_TRUE(get(server.url("/m")).ok());
+  EXPECT_EQ(content(), "0123456789");
+  EXPECT_THAT(breaking.ranges, testing::ElementsAre("", "bytes=4-", "bytes=8-"));
+  EXPECT_EQ(received_.tag, "\"one\"");
+}
+
+TEST_F(Download, IsTakenUpAgainByALaterCall) {
+  BreakingOff breaking{"0123456789", "\"one\"", 6, {}};
+  const LoopbackServer server([&](const std::string& head) { return breaking.answer(head); });
+  EXPECT_FALSE(get(server.url("/m")).ok());
+  EXPECT_EQ(content(), "012345");
+  wanted_.tag = received_.tag;
+  ASSERT_TRUE(get(server.url("/m")).ok());
+  EXPECT_EQ(content(), "0123456789");
+  EXPECT_THAT(breaking.ranges, testing::ElementsAre("", "bytes=6-"));
+}
+
+TEST_F(Download, BeginsAnewWhereTheFileIsAnotherOneNow) {
+  BreakingOff breaking{"0123456789", "\"one\"", 6, {}};
+  const LoopbackServer server([&](const std::string& head) { return breaking.answer(head); });
+  EXPECT_FALSE(get(server.url("/m")).ok());
+  breaking.file = "abc";
+  breaking.tag = "\"two\"";
+  wanted_.tag = received_.tag;
+  ASSERT_TRUE(get(server.url("/m")).ok());
+  EXPECT_EQ(content(), "abc");
+  EXPECT_EQ(received_.tag, "\"two\"");
+}
+
+TEST_F(Download, GoesOnWithoutATagOnlyWithWhatIsCheckedAfterwards) {
+  BreakingOff breaking{"0123456789", "", 6, {}};
+  const LoopbackServer server([&](const std::string& head) { return breaking.answer(head); });
+  EXPECT_FALSE(get(server.url("/m")).ok());
+  EXPECT_FALSE(get(server.url("/m")).ok());
+  wanted_.is_checked = true;
+  ASSERT_TRUE(get(server.url("/m")).ok());
+  EXPECT_EQ(content(), "0123456789");
+  EXPECT_THAT(breaking.ranges, testing::ElementsAre("", "", "bytes=6-"));
+}
+
+TEST_F(Download, GivesUpOnAServerThatBringsNothingNew) {
+  int asked = 0;
+  const LoopbackServer server([&](const std::string&) -> std::string {
+    ++asked;
+    return "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+  });
+  limits_.tries = 3;
+  limits_.pause = std::chrono::milliseconds(0);
+  EXPECT_EQ(get(server.url("/m")).error().code(), ErrorCode::unavailable);
+  EXPECT_EQ(asked, 3);
+}
+
+TEST_F(Download, TakesNoOtherPartThanItAskedFor) {
+  const LoopbackServer server([&](const std::string&) -> std::string {
+    return "HTTP/1.1 206 Part\r\nContent-Range: bytes 1-2/9\r\nContent-Length: 2\r\n\r\nxx";
+  });
+  EXPECT_THAT(get(server.url("/m")).error().message(), HasSubstr("another part"));
+  EXPECT_EQ(content(), "");
+}
+
+TEST_F(Download, BeginsAnewBehindTheEndOfTheFile) {
+  const LoopbackServer server([&](const std::string& head) -> std::string {
+    if (!said(head, "Range").empty()) return "HTTP/1.1 416 No\r\nContent-Length: 0\r\n\r\n";
+    return with_body("abc");
+  });
+  ASSERT_EQ(::write(file_.get(), "012345", 6), 6);
+  wanted_.is_checked = true;
+  limits_.tries = 2;
+  limits_.pause = std::chrono::milliseconds(0);
+  ASSERT_TRUE(get(server.url("/m")).ok());
+  EXPECT_EQ(content(), "abc");
+}
+
+TEST_F(Download, SendsATokenToTheOriginOfItsUrlAlone) {
+  std::string told;
+  const LoopbackServer elsewhere([&](const std::string& head) {
+    told = said(head, "Authorization");
+    return with_body("here");
+  });
+  std::string first;
+  const LoopbackServer server([&](const std::string& head) {
+    first = said(head, "Authorization");
+    return "HTTP/1.1 302 Found\r\nLocation: " + elsewhere.url("/m") + "\r\nContent-Length: 0\r\n\r\n";
+  });
+  wanted_.bearer = "hf_secret";
+  ASSERT_TRUE(get(server.url("/m")).ok());
+  EXPECT_EQ(first, "Bearer hf_secret");
+  EXPECT_EQ(told, "");
+  EXPECT_EQ(content(), "here");
+}
+
+TEST_F(Download, OfflineFollowsARedirectOnLoopbackAndNoOther) {
+  limits_.reach = Reach::loopback;
+  std::string target = "http://models.example/m";
+  const LoopbackServer server([&](const std::string& head) -> std::string {
+    if (head.starts_with("GET /there")) return with_body("here");
+    return "HTTP/1.1 302 Found\r\nLocation: " + target + "\r\nContent-Length: 0\r\n\r\n";
+  });
+  EXPECT_EQ(get(server.url("/m")).error().slug(), "offline");
+  target = "/there";
+  ASSERT_TRUE(get(server.url("/m")).ok());
+  EXPECT_EQ(content(), "here");
+}
+
+TEST(FetchText, SaysWhereTheNextPageIs) {
+  const LoopbackServer server([&](const std::string&) -> std::string {
+    return "HTTP/1.1 200 OK\r\nLink: <http://x/0>; rel=\"prev\", <http://x/2?c=1>; rel=\"next\"\r\nContent-Length: "
+           "2\r\n\r\n[]";
+  });
+  Wanted wanted;
+  wanted.url = server.url("/list");
+  Received received;
+  const auto text = fetch_text(wanted, DownloadLimits(), kGoOn, received);
+  ASSERT_TRUE(text.ok()) << text.error().message();
+  EXPECT_EQ(*text, "[]");
+  EXPECT_EQ(received.next, "http://x/2?c=1");
+}
+
+TEST(FetchText, IsBounded) {
+  const LoopbackServer server([&](const std::string&) { return with_body(std::string(17 << 20, 'x')); });
+  Wanted wanted;
+  wanted.url = server.url("/list");
+  Received received;
+  EXPECT_EQ(fetch_text(wanted, DownloadLimits(), kGoOn, received).error().code(), ErrorCode::resource_exhausted);
+}
+
+TEST_F(Download, LooksWhetherThereIsRoomBeforeItWritesAnything) {
+  const LoopbackServer server(
+      [](const std::string&) { return "HTTP/1.1 200 OK\r\nContent-Length: 1152921504606846976\r\n\r\nGGUF"; });
+  limits_.size = Bytes(2ULL << 60U);
+  std::string name = testing::TempDir() + "lmsb-download-XXXXXX";
+  const UniqueFd file(::mkstemp(name.data()));
+  wanted_.url = server.url("/m");
+  const Status refused = download(wanted_, file.get(), limits_, kGoOn, received_);
+  EXPECT_EQ(refused.error().sys_errno(), ENOSPC);
+  EXPECT_THAT(refused.error().hint(), HasSubstr("are missing"));
+  struct stat info {};
+  ASSERT_EQ(::fstat(file.get(), &info), 0);
+  EXPECT_EQ(info.st_size, 0);
+  ::unlink(name.c_str());
 }
 
 TEST_F(Download, TakesNothingButHttp) {

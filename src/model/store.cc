@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <ctime>
 #include <fcntl.h>
 #include <filesystem>
 #include <sys/file.h>
@@ -11,11 +12,13 @@
 #include <unistd.h>
 #include <utility>
 
+#include "base/digest.h"
 #include "base/ids.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
 #include "fetch/download.h"
 #include "model/demonstration.h"
+#include "model/unfinished.h"
 #include "os/files.h"
 #include "os/small_file.h"
 
@@ -31,8 +34,6 @@ constexpr const char* kDemonstrationDirectory = "/.demonstration";
 bool is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
 }
-
-bool is_url(const std::string& source) { return source.starts_with("http://") || source.starts_with("https://"); }
 
 Status copy_from(int source, const std::string& what, int target) {
   struct stat info {};
@@ -76,6 +77,19 @@ Error no_model(const std::string& name) {
       .with_hint("lm-sandbox model ls shows what there is");
 }
 
+// A directory becomes `target`, in one step also when there is one already: that is removed then.
+Status put_in_place(const std::string& path, const std::string& target) {
+  constexpr unsigned kExchange = RENAME_EXCHANGE;
+  std::error_code ignored;
+  if (::renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, target.c_str(), kExchange) == 0) {
+    fs::remove_all(path, ignored);  // the older one
+    return {};
+  }
+  if (errno != ENOENT) fs::remove_all(target, ignored);  // the file system cannot do it in one step
+  if (::rename(path.c_str(), target.c_str()) < 0) return Error::from_errno(errno, "move the model to " + target);
+  return {};
+}
+
 // A directory that is gone again unless it was kept. Locked while it is in use, so that sweep() knows.
 class Staging {
  public:
@@ -95,15 +109,8 @@ class Staging {
   Staging& operator=(Staging&&) = delete;
 
   std::string file() const { return path_ + "/model.gguf"; }
-  // Becomes `target`, in one step also when there is one already: that is removed then.
   Status move_to(const std::string& target) {
-    constexpr unsigned kExchange = RENAME_EXCHANGE;
-    if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target.c_str(), kExchange) == 0) return {};
-    if (errno != ENOENT) {  // the file system cannot do it in one step
-      std::error_code ignored;
-      fs::remove_all(target, ignored);
-    }
-    if (::rename(path_.c_str(), target.c_str()) < 0) return Error::from_errno(errno, "move the model to " + target);
+    LMSB_CHECK(put_in_place(path_, target));
     path_.clear();
     return {};
   }
@@ -114,9 +121,75 @@ class Staging {
   UniqueFd lock_;
 };
 
+// Of what somebody may still go on with.
+bool is_old(const fs::path& path) {
+  struct stat info {};
+  constexpr time_t kWeek = 7 * 86400;
+  return ::stat((path / "model.gguf").c_str(), &info) < 0 || info.st_mtime + kWeek < ::time(nullptr);
+}
+
 bool is_abandoned(const fs::path& path) {
+  const std::string name = path.filename();
+  if (!("/" + name).starts_with(kStagingPrefix) && !(Unfinished::is_one(name) && is_old(path))) return false;
   const UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   return directory && ::flock(directory.get(), LOCK_EX | LOCK_NB) == 0;
+}
+
+bool is_whole(const RemoteFile& file, const Unfinished& unfinished) {
+  struct stat info {};
+  return !file.sha256.empty() && file.size > 0 && ::fstat(unfinished.file(), &info) == 0 &&
+         static_cast<std::uint64_t>(info.st_size) == file.size;
+}
+
+Status check_name(const std::string& name) {
+  if (is_model_name(name)) return {};
+  return Error(ErrorCode::invalid_argument,
+               "model name " + lmsb::quoted(name) + " must match [A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+      .with_slug("invalid_name");
+}
+
+// All of a file, or another beginning of it.
+Status bring(const RemoteFile& file, const fetch::DownloadLimits& limits, const Unfinished& unfinished,
+             const PullProgress& progress) {
+  fetch::Wanted wanted;
+  wanted.url = file.url;
+  wanted.bearer = file.token.reveal();
+  wanted.tag = unfinished.tag();
+  wanted.is_checked = !file.sha256.empty();
+  if (is_whole(file, unfinished)) return {};
+  fetch::Received received;
+  const auto tell = [&](std::uint64_t done, std::uint64_t whole) {
+    return progress({PullState::Step::bringing, done, whole > 0 ? whole : file.size, file.sha256});
+  };
+  auto brought = fetch::download(wanted, unfinished.file(), limits, tell, received);
+  unfinished.set_tag(received.tag);
+  if (!brought.ok() && brought.error().sys_errno() == ENOSPC)
+    return std::move(brought).error().with_slug("model_no_room");
+  LMSB_CHECK(std::move(brought));
+  if (::fsync(unfinished.file()) < 0) return Error::from_errno(errno, "write " + unfinished.path());
+  return {};
+}
+
+// That what has come is what was said. Reads all of it.
+Status check(const RemoteFile& file, const Unfinished& unfinished, const PullProgress& progress) {
+  if (file.sha256.empty()) return {};
+  Sha256Sum sum;
+  std::string part(1U << 20U, '\0');
+  PullState state{PullState::Step::checking, 0, file.size, file.sha256};
+  for (;;) {
+    const ssize_t n = ::pread(unfinished.file(), part.data(), part.size(), static_cast<off_t>(state.done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Error::from_errno(errno, "read " + unfinished.path());
+    if (n == 0) break;
+    sum.add(std::string_view(part).substr(0, static_cast<std::size_t>(n)));
+    state.done += static_cast<std::uint64_t>(n);
+    if (!progress(state)) return Error(ErrorCode::cancelled, "pull " + file.name).with_cause("cancelled");
+  }
+  if (to_hex(sum.finish()) == file.sha256) return {};
+  return Error(ErrorCode::unavailable,
+               "what came for " + lmsb::quoted(file.name) + " is not what was said: its digest is another")
+      .with_slug("wrong_digest")
+      .with_hint("pull it again; something between may have changed it");
 }
 
 void sync_directory(const std::string& path) {
@@ -127,7 +200,8 @@ void sync_directory(const std::string& path) {
 }  // namespace
 
 std::string name_from_source(const std::string& source) {
-  std::string name = source.substr(0, is_url(source) ? source.find_first_of("?#") : std::string::npos);
+  const bool is_url = source.starts_with("http://") || source.starts_with("https://");
+  std::string name = source.substr(0, is_url ? source.find_first_of("?#") : std::string::npos);
   name = name.substr(name.find_last_of('/') + 1);
   if (name.ends_with(".gguf")) name.resize(name.size() - 5);
   std::replace_if(
@@ -136,8 +210,8 @@ std::string name_from_source(const std::string& source) {
 }
 
 bool is_model_name(const std::string& text) {
-  return !text.empty() && text.size() <= 128 && text[0] != '.' && text[0] != '-' && text[0] != '_' &&
-         std::all_of(text.begin(), text.end(), is_name_character);
+  return !text.empty() && text.size() <= 128 && text[0] != '.' && text[0] != '-' && text[0] != '_' && text[0] != ':' &&
+         std::all_of(text.begin(), text.end(), [](char c) { return is_name_character(c) || c == ':'; });
 }
 
 std::vector<std::string> Store::names() const {
@@ -169,11 +243,26 @@ Result<Model> Store::find(const std::string& name) const {
   return model;
 }
 
-Result<Model> Store::pull(const std::string& source, const std::string& name) const {
-  return add(name, [this, &source](int target) -> Status {
-    if (!is_url(source)) return copy_path(source, target);
-    return fetch::download(source, target, limits_, [](std::uint64_t, std::uint64_t) { return true; });
-  });
+Result<Model> Store::pull(const std::string& path, const std::string& name) const {
+  return add(name, [&path](int target) { return copy_path(path, target); });
+}
+
+Result<Model> Store::pull_remote(const RemoteFile& file, const PullProgress& progress) const {
+  LMSB_CHECK(check_name(file.name));
+  LMSB_TRY(Unfinished unfinished, Unfinished::open(directory_, file.sha256.empty() ? file.url : file.sha256));
+  LMSB_CHECK(bring(file, limits_, unfinished, progress));
+  auto checked = check(file, unfinished, progress);
+  auto facts = checked.ok() ? read_gguf(unfinished.path()) : Result<GgufFacts>(std::move(checked).error());
+  if (!facts.ok()) {
+    if (facts.error().code() != ErrorCode::cancelled) unfinished.discard();
+    return std::move(facts).error();
+  }
+  unfinished.strip();
+  const std::string target = directory_ + "/" + file.name;
+  LMSB_CHECK(put_in_place(unfinished.directory(), target));
+  sync_directory(target);
+  sync_directory(directory_);
+  return Model{file.name, target, *std::move(facts)};
 }
 
 Result<Model> Store::pull_open(int file, const std::string& source, const std::string& name) const {
@@ -181,10 +270,7 @@ Result<Model> Store::pull_open(int file, const std::string& source, const std::s
 }
 
 Result<Model> Store::add(const std::string& name, const std::function<Status(int)>& write) const {
-  if (!is_model_name(name))
-    return Error(ErrorCode::invalid_argument,
-                 "model name " + lmsb::quoted(name) + " must match [A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-        .with_slug("invalid_name");
+  LMSB_CHECK(check_name(name));
   const std::string target = directory_ + "/" + name;
   LMSB_TRY(const GgufFacts facts, put(target, write));
   return Model{name, target, facts};
@@ -233,8 +319,7 @@ std::size_t Store::sweep() const {
   std::vector<fs::path> abandoned;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(directory_, error))
-    if (("/" + entry.path().filename().string()).starts_with(kStagingPrefix) && is_abandoned(entry.path()))
-      abandoned.push_back(entry.path());
+    if (is_abandoned(entry.path())) abandoned.push_back(entry.path());
   for (const fs::path& path : abandoned) fs::remove_all(path, error);
   return abandoned.size();
 }

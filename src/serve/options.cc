@@ -153,6 +153,12 @@ Result<control::CredentialSettings> credential_settings(const config::Config& co
   return settings;
 }
 
+// Paths are put behind it.
+std::string without_slash(std::string url) {
+  while (url.ends_with('/')) url.pop_back();
+  return url;
+}
+
 control::ModelOptions model_options(const config::Config& config) {
   control::ModelOptions options;
   options.default_model = config.model.default_;
@@ -163,6 +169,8 @@ control::ModelOptions model_options(const config::Config& config) {
   options.max_loaded = config.model.max_loaded;
   if (config.model.keep_alive_ms.count() > 0) options.keep_alive = config.model.keep_alive_ms;
   options.pinned = config.model.pinned;
+  options.hub = {without_slash(config.model.hugging_face), without_slash(config.model.registry),
+                 config.model.hugging_face_token};
   options.load_timeout = config.model.load_timeout_ms;
   options.answer_timeout = config.model.answer_timeout_ms;
   options.mount_desk = config.run_dir + "/mounts.sock";
@@ -176,6 +184,7 @@ control::ModelOptions model_options(const config::Config& config) {
 
 fetch::DownloadLimits download_limits(const config::Config& config) {
   fetch::DownloadLimits limits;
+  limits.tries = 6;
   if (config.offline) limits.reach = fetch::Reach::loopback;
   return limits;
 }

@@ -44,6 +44,7 @@ RouteTable make_table(control::Control& control, Metrics& metrics, const Doors& 
   add_openai_routes(table, control);
   add_anthropic_routes(table, control);
   add_ollama_routes(table, control);
+  add_ollama_store_routes(table, control);
   add_info_routes(table, control, previews);
   add_ledger_routes(table, control);
   add_ops_routes(table, control, metrics);

@@ -1,5 +1,7 @@
 #include "server/app.h"
 
+#include <cerrno>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -482,6 +484,46 @@ TEST(Models, ArePulledFromASource) {
   EXPECT_EQ(f.send("POST", "/v1/models/pull", R"({"source":"/m.gguf","name":"m"})").status, 201);
   EXPECT_EQ(f.control.named, "/m.gguf");
   EXPECT_EQ(f.send("POST", "/v1/models/pull", R"({})").status, 400);
+}
+
+std::string whole_body(const http::Response& response) {
+  std::string whole;
+  while (true) {
+    const auto piece = io::run_blocking(response.source->next());
+    if (!piece.ok() || piece->empty()) return whole;
+    whole += *piece;
+  }
+}
+
+TEST(Models, APullTellsHowFarItIsToWhoWantsThat) {
+  Fixture f;
+  f.control.pull_news.resize(2);
+  f.control.pull_news[1].step = control::PullStep::bringing;
+  f.control.pull_news[1].done = 5;
+  f.control.pull_news[1].whole = 10;
+  http::Request request = local_request("POST", "/v1/models/pull", R"({"source":"hf:a/b","token":"hf_x"})");
+  request.headers.set("Accept", "application/x-ndjson");
+  const std::string body = whole_body(f.send(request));
+  EXPECT_TRUE(body.starts_with(R"({"type":"progress","step":"looking","completed_bytes":0,"total_bytes":null})"
+                               "\n"
+                               R"({"type":"progress","step":"downloading","completed_bytes":5,"total_bytes":10})"
+                               "\n"
+                               R"({"type":"model","model":{"id":"made")"))
+      << body;
+  EXPECT_EQ(f.control.pull_token, "hf_x");
+}
+
+TEST(Models, APullThatFailsSaysSoInItsLastEvent) {
+  Fixture f;
+  f.control.pull_failure = Error(ErrorCode::not_found, "no such model").with_slug("model_not_there");
+  http::Request request = local_request("POST", "/v1/models/pull", R"({"source":"hf:a/b"})");
+  request.headers.set("Accept", "application/x-ndjson");
+  const std::string body = whole_body(f.send(request));
+  EXPECT_TRUE(body.starts_with(R"({"type":"error","error":{"code":"model_not_there","message":"no such model",)"))
+      << body;
+  EXPECT_EQ(f.send("POST", "/v1/models/pull", R"({"source":"hf:a/b"})").status, 404);
+  f.control.pull_failure = Error::from_errno(ENOSPC, "write").with_slug("model_no_room");
+  EXPECT_EQ(f.send("POST", "/v1/models/pull", R"({"source":"hf:a/b"})").status, 507);
 }
 
 TEST(Models, AreShownWithAllThatIsKnownOfThem) {

@@ -388,4 +388,17 @@ Result<std::string> ollama_model(const std::string& body) {
   return without_latest(name);
 }
 
+Result<OllamaPull> ollama_pull(const std::string& body) {
+  LMSB_TRY(const auto document, parsed(body));
+  Reading reading(document.root());
+  OllamaPull pull;
+  read_name(reading, pull.model);
+  reading.reader.boolean("stream", pull.is_streamed);
+  if (pull.model.empty()) reading.reader.refuse("model", "is missing", "missing");
+  if (pull.model.starts_with('/') || pull.model.find("://") != std::string::npos)
+    reading.reader.refuse("model", "is no name; POST /v1/models/pull takes files and URLs");
+  if (!reading.faults.empty()) return invalid_request(reading.faults);
+  return pull;
+}
+
 }  // namespace lmsb::server

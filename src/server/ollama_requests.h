@@ -24,4 +24,10 @@ Result<OllamaRequest> ollama_embeddings(const std::string& body);
 // The model that is named, without ":latest".
 Result<std::string> ollama_model(const std::string& body);
 
+struct OllamaPull {
+  std::string model;  // a name: no file, no URL
+  bool is_streamed = true;
+};
+Result<OllamaPull> ollama_pull(const std::string& body);
+
 }  // namespace lmsb::server

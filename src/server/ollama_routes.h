@@ -7,5 +7,7 @@ namespace lmsb::server {
 
 // `control` outlives the table.
 void add_ollama_routes(RouteTable& table, control::Control& control);
+// What brings models and takes them away; not for sandboxes.
+void add_ollama_store_routes(RouteTable& table, control::Control& control);
 
 }  // namespace lmsb::server

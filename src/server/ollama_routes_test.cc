@@ -66,8 +66,8 @@ TEST_F(OllamaRoutes, MakeEmbeddings) {
 
 TEST_F(OllamaRoutes, RefuseInItsWords) {
   EXPECT_TRUE(post("/api/chat", "{").body.starts_with(R"({"error":"the body is not JSON)"));
-  EXPECT_EQ(post("/api/pull", R"({"name":"x"})").status, 404);
-  EXPECT_TRUE(post("/api/pull", R"({"name":"x"})").body.starts_with(R"({"error":")"));
+  EXPECT_EQ(post("/api/push", R"({"name":"x"})").status, 404);
+  EXPECT_TRUE(post("/api/push", R"({"name":"x"})").body.starts_with(R"({"error":")"));
   fixture_.control.error = Error(ErrorCode::not_found, "no model").with_slug("model_not_found");
   const auto missing = post("/api/chat", R"({"model":"x","messages":[{"role":"user","content":"x"}]})");
   EXPECT_EQ(missing.status, 404);

@@ -65,6 +65,8 @@ const std::vector<Needs> kTable = {
     {"POST /v1/models/{id}/load", kModels, "", {}},
     {"POST /v1/models/{id}/unload", kModels, "", {}},
     {"POST /v1/models/pull", kAdmin, R"({"source":"/a"})", {}},
+    {"POST /api/pull", kAdmin, R"({"model":"a"})", {}},
+    {"DELETE /api/delete", kAdmin, R"({"model":"a"})", {}},
     {"GET /v1/ledger", kAdmin, "", {}},
     {"POST /v1/keys", kAdmin, "{}", {}},
     {"GET /v1/keys", kAdmin, "", {}},

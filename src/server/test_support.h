@@ -12,6 +12,7 @@
 #include "server/test_keys.h"
 #include "server/test_ports.h"
 #include "server/test_processes.h"
+#include "server/test_pulls.h"
 #include "server/test_requests.h"
 #include "server/test_snapshots.h"
 #include "server/test_volumes.h"
@@ -132,13 +133,22 @@ class FakeControl final : public control::Control {
     model.is_default = true;
     co_return std::vector<control::ModelInfo>(1, model);
   }
-  io::Task<control::ModelInfo> pull_model(Principal, control::PullModel request) override {
+  io::Task<std::unique_ptr<control::PullStream>> pull_model(Principal, control::PullModel request) override {
     named = std::move(request.source);
     control::ModelInfo model;
     model.id = request.name.empty() ? "made" : request.name;
+    pull_token = request.token.reveal();
     if (error) co_return *error;
-    co_return model;
+    auto news = pull_news;
+    if (!pull_failure) {
+      news.emplace_back();
+      news.back().model = model;
+    }
+    co_return std::unique_ptr<control::PullStream>(std::make_unique<FakePull>(std::move(news), pull_failure));
   }
+  std::vector<control::PullNews> pull_news;
+  std::optional<Error> pull_failure;
+  std::string pull_token;
   io::Task<control::ModelDetails> show_model(Principal, std::string name) override {
     named = std::move(name);
     if (error) co_return *error;

@@ -5,6 +5,8 @@
 
 #include "base/text.h"
 #include "json/writer.h"
+#include "server/answers.h"
+#include "server/event_stream.h"
 #include "server/query_fields.h"
 #include "server/v1_fields.h"
 #include "server/v1_routes.h"
@@ -101,18 +103,87 @@ io::Task<http::Response> get(Control& control, Call call) {
   co_return http::Response::json(200, std::move(out).str());
 }
 
+const char* to_string(control::PullStep step) {
+  switch (step) {
+    case control::PullStep::looking: return "looking";
+    case control::PullStep::bringing: return "downloading";
+    case control::PullStep::checking: return "checking";
+  }
+  return "";
+}
+
+StreamEvent event_of(const control::PullNews& news) {
+  json::Writer out;
+  out.begin_object().key("type").string(news.model ? "model" : "progress");
+  if (news.model) {
+    write_model(out.key("model"), *news.model);
+  } else {
+    out.key("step").string(to_string(news.step)).key("completed_bytes").unsigned_integer(news.done);
+    news.whole > 0 ? out.key("total_bytes").unsigned_integer(news.whole) : out.key("total_bytes").null();
+  }
+  out.end_object();
+  return {std::move(out).str(), news.model ? "model" : "progress", ""};
+}
+
+// The shape of our errors, and what kind of event it is.
+StreamEvent error_event(const Error& error) {
+  const http::Response answer = error_answer(Dialect::v1, error);
+  return {R"({"type":"error",)" + answer.body.substr(1), "error", ""};
+}
+
+bool is_none_yet(const Error& error, io::Deadline deadline) {
+  return error.code() == ErrorCode::deadline_exceeded && deadline.passed();
+}
+
+// Ends with the model, or with an error.
+class PullEvents final : public EventSequence {
+ public:
+  explicit PullEvents(std::unique_ptr<control::PullStream> pull) : pull_(std::move(pull)) {}
+
+  io::Task<std::optional<StreamEvent>> next(io::Deadline deadline) override {
+    if (has_ended_) co_return std::nullopt;
+    auto news = co_await pull_->next(deadline);
+    // Who waits is asked again, or the daemon stops: then the answer breaks off.
+    if (!news.ok() && (is_none_yet(news.error(), deadline) || news.error().code() == ErrorCode::cancelled))
+      co_return std::move(news).error();
+    has_ended_ = !news.ok() || news->model.has_value();
+    if (!news.ok()) co_return error_event(news.error());
+    co_return event_of(*news);
+  }
+
+ private:
+  const std::unique_ptr<control::PullStream> pull_;
+  bool has_ended_ = false;
+};
+
+io::Task<http::Response> wait_for(std::unique_ptr<control::PullStream> pull) {
+  while (true) {
+    auto news = co_await pull->next(io::Deadline::never());
+    if (!news.ok() && news.error().slug() == "model_no_room") co_return error_answer(Dialect::v1, 507, news.error());
+    if (!news.ok()) co_return std::move(news).error();
+    if (!news->model) continue;
+    json::Writer out;
+    write_model(out, *news->model);
+    co_return http::Response::json(201, std::move(out).str());
+  }
+}
+
 io::Task<http::Response> pull(Control& control, Call call) {
   control::PullModel wanted;
   auto refusal = read_body(call.request.body, [&](json::ObjectReader& reader) {
     reader.string("source", wanted.source, json::Need::required);
     reader.string("name", wanted.name);
     reader.string("handle", wanted.handle);
+    std::string token;
+    if (reader.string("token", token)) wanted.token = Secret(std::move(token));
   });
   if (refusal) co_return *std::move(refusal);
-  LMSB_CO_TRY(const auto model, co_await control.pull_model(std::move(call.who), std::move(wanted)));
-  json::Writer out;
-  write_model(out, model);
-  co_return http::Response::json(201, std::move(out).str());
+  const AnswerFormat format = wanted_format(call.request.headers, AnswerFormat::json);
+  LMSB_CO_TRY(auto pull, co_await control.pull_model(std::move(call.who), std::move(wanted)));
+  if (format == AnswerFormat::json) co_return co_await wait_for(std::move(pull));
+  http::Response response = event_answer(std::make_unique<PullEvents>(std::move(pull)), format);
+  response.is_endless = true;
+  co_return response;
 }
 
 }  // namespace

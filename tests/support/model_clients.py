@@ -18,6 +18,7 @@ class ModelClientTest(ModelTest):
     folder = None  # of tests/clients, with models.test.mjs and what it needs pinned
     models = {}
     refused = set()  # methods that are called to see that they are refused
+    environment = {}  # of the daemon
 
     def check(self):
         self.check_table()
@@ -26,7 +27,7 @@ class ModelClientTest(ModelTest):
         for name in ("package.json", "models.test.mjs"):
             shutil.copy(self.folder / name, work)
         (work / "node_modules").symlink_to(npm.modules(self.folder))
-        with lmsb.Daemon(data_dir=self.data) as daemon:
+        with lmsb.Daemon(data_dir=self.data, env=self.environment) as daemon:
             for name, flags in self.models.items():
                 self.pull(daemon, *flags, name=f"{name}.gguf")
             # As its user does: by the defaults of the client alone, where it has some.

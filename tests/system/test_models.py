@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import lmsb
@@ -206,7 +207,7 @@ class Pull(ModelTest):
                 answer = daemon.post("/v1/models/pull", {"source": "/a.gguf", "handle": handle})
                 self.assertEqual((answer.status, answer.json()["error"]["code"]), (404, "no_such_handle"))
 
-    def test_what_a_killed_pull_left_is_swept_at_the_next_start(self):
+    def test_what_a_killed_pull_left_is_swept_once_nobody_has_gone_on_with_it_for_a_week(self):
         def half_a_model(connection):
             connection.recv(65536)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nGGUF" + bytes(1000))
@@ -216,12 +217,16 @@ class Pull(ModelTest):
             daemon = lmsb.Daemon(data_dir=self.data).start()
             caller = threading.Thread(target=lambda: post_and_lose(daemon, f"http://127.0.0.1:{server.port}/big.gguf"))
             caller.start()
-            lmsb.wait_until(lambda: any(name.startswith(".pull-") for name in self.stored()), "the unfinished pull")
+            lmsb.wait_until(lambda: any(name.startswith(".part-") for name in self.stored()), "the unfinished pull")
             os.kill(daemon.daemon_pid(), signal.SIGKILL)
             daemon.process.wait(60)
             caller.join(60)
         daemon.__exit__()
-        self.assertEqual([name[:6] for name in self.stored()], [".pull-"])
+        left, = self.stored()
+        with lmsb.Daemon(data_dir=self.data):
+            self.assertEqual(self.stored(), [left])
+        long_ago = time.time() - 8 * 86400
+        os.utime(self.data / "models" / left / "model.gguf", (long_ago, long_ago))
         with lmsb.Daemon(data_dir=self.data) as again:
             self.assertEqual(self.stored(), [])
             self.assertIn("model.swept", again.log_text())

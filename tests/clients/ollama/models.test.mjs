@@ -89,13 +89,25 @@ test("embed and embeddings", async () => {
   embedding.forEach((number, at) => assert.ok(Math.abs(number - embeddings[0][at]) < 1e-6));
 });
 
+test("models that come and go", async () => {
+  const steps = [];
+  for await (const step of await client.pull({ model: "small:3b", stream: true })) steps.push(step);
+  assert.equal(steps[0].status, "pulling manifest");
+  assert.equal(steps.at(-1).status, "success");
+  assert.ok((await client.list()).models.some((each) => each.name === "small:3b"));
+  assert.equal((await client.pull({ model: "small:3b" })).status, "success");
+  await client.delete({ model: "small:3b" });
+  assert.ok(!(await client.list()).models.some((each) => each.name === "small:3b"));
+});
+
 test("errors", async () => {
   const missing = (error) => error.status_code === 404 && /llama3/.test(error.message);
   await assert.rejects(client.chat(ask("x", { model: "llama3" })), missing);
   await assert.rejects(client.chat(ask("x", { model: "llama3", stream: true })), missing);
   await assert.rejects(client.show({ model: "llama3" }), missing);
   await assert.rejects(client.generate({ model, prompt: "a", suffix: "b" }), /suffix/);
-  await assert.rejects(client.pull({ model: "llama3" }), (error) => error.status_code === 404);
+  await assert.rejects(client.delete({ model: "llama3" }), missing);
+  await assert.rejects(client.pull({ model: "llama3" }), missing);
 });
 
 test("an answer that is aborted", async () => {

@@ -237,7 +237,8 @@ TEST(Sandboxes, CreateGivesTheWholeObject) {
       R"("timeout_ms":0,"idle_ms":0,"on_timeout":"delete","on_idle":"pause","labels":{"k":"v"},)"
       R"("limits":{"memory_bytes":1073741824,"cpus":1.000,"processes":256,"disk_bytes":1073741824,"shm_bytes":67108864},)"
       R"("volumes":[],"egress":{"mode":"none","allow":[]},"models":[],)"
-      R"("model_limits":{"tokens":null,"requests_per_minute":null},"profile":"user","keeps_disk":false,"isolation":["seccomp"]})");
+      R"("model_limits":{"tokens":null,"requests_per_minute":null},"devices":[],"profile":"user","keeps_disk":false,)"
+      R"("isolation":["seccomp"]})");
   EXPECT_FALSE(f.control.creation.limits.is_something());
 }
 

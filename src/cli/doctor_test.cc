@@ -57,7 +57,8 @@ class FakeMachine final : public Machine {
   bool root = true;
   std::string user = "me";
   std::optional<std::string> ollama = R"({"version":"0.6.5"})";
-  SandboxTrial sandbox{true, "a private daemon", "", "", 3.14, "base", {"user_namespace", "seccomp"}, {}, {"nvidia.com/gpu=all"}};
+  SandboxTrial sandbox{true, "a private daemon",    "", "", 3.14, "base", {"user_namespace", "seccomp"},
+                       {},   {"nvidia.com/gpu=all"}};
 
   std::optional<std::string> read_file(const std::string& path) override {
     const auto found = files.find(path);

@@ -968,14 +968,18 @@ class Many(ProcessTest):
             self.assertEqual(answers[other].json()["error"]["code"], "sandbox_lost")
 
     def test_double_forks_leave_no_zombie_and_statuses_are_right(self):
-        # Each in a session of its own whose parent has gone and that nobody waits for. Each tells that it was there.
+        # Each in a session of its own whose parent has gone and that nobody waits for. Each tells that it was there, and
+        # the end of the pipe that all of them have: what comes behind the command's own end is not its output.
         script = ("import os, sys\n"
+                  "told, telling = os.pipe()\n"
                   f"for _ in range({ORPHANS // 100}):\n"
                   "    if os.fork() == 0:\n"
                   "        os.setsid()\n"
                   "        if os.fork() == 0: os.write(1, b'.'); os._exit(1)\n"
                   "        os._exit(0)\n"
                   "    os.wait()\n"
+                  "os.close(telling)\n"
+                  "os.read(told, 1)\n"
                   "sys.exit(int(sys.argv[1]))")
         results, before = [], len(lmsb.processes_of(self.sandbox))
 

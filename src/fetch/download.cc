@@ -53,7 +53,8 @@ Error refused_status(const std::string& what, long status) {
   };
   if (status == 404 || status == 410) return with(ErrorCode::not_found);
   if (status != 401 && status != 403) return with(ErrorCode::unavailable);
-  return with(ErrorCode::permission_denied).with_hint("it may want a token: lm-sandbox model pull --help says how");
+  return with(ErrorCode::permission_denied)
+      .with_hint("it may want a token: of Hugging Face that is HF_TOKEN, set where lm-sandbox model pull is called");
 }
 
 Error no_room(const std::string& what, const Reply& reply) {
